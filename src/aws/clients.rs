@@ -1,0 +1,104 @@
+//! The clients of S3, EC2, STS and IAM: one set of credentials, the endpoints that the
+//! user named, patience for bad networks.
+
+use std::time::Duration;
+
+use aws_config::retry::RetryConfig;
+use aws_config::timeout::TimeoutConfig;
+use aws_config::{AppName, BehaviorVersion, Region, SdkConfig};
+
+use super::credentials;
+use super::options::Options;
+use super::requests::Requests;
+use crate::endpoint::is_loopback;
+
+/// Nothing answers a SYN for this long but a host that is gone.
+const CONNECT: Duration = Duration::from_secs(10);
+/// EC2's slowest answers, such as ImportImage, take some seconds.
+const ANSWER: Duration = Duration::from_secs(60);
+/// Packer's `max_retries`.
+const TRIES: u32 = 10;
+
+/// Everything that speaks to AWS.
+#[derive(Clone)]
+pub struct Clients {
+    /// Object storage.
+    pub s3: aws_sdk_s3::Client,
+    /// The endpoint that the user named for it.
+    pub s3_endpoint: Option<String>,
+    /// Images.
+    pub ec2: aws_sdk_ec2::Client,
+    /// Who am I.
+    pub sts: aws_sdk_sts::Client,
+    /// The service role.
+    pub iam: aws_sdk_iam::Client,
+}
+
+/// The region that the options name, or the profile, or the instance that this runs on.
+pub async fn region(options: &Options) -> Option<String> {
+    if let Some(region) = &options.region {
+        return Some(region.clone());
+    }
+    let mut chain = aws_config::default_provider::region::Builder::default();
+    if let Some(profile) = &options.profile {
+        chain = chain.profile_name(profile);
+    }
+    chain.build().region().await.map(|region| region.to_string())
+}
+
+impl Clients {
+    /// Sets up the clients; asks nobody yet.
+    pub async fn new(options: &Options, region: &str) -> Self {
+        let base = base(options, region).await;
+        let base = credentials::provide(options, base, endpoint(options, &options.endpoint_url_sts)).await;
+        let ec2 = options.endpoint_url_ec2.clone().or_else(|| options.custom_endpoint_ec2.clone());
+        let s3_endpoint = endpoint(options, &options.endpoint_url_s3);
+        Self {
+            s3: {
+                let mut config = aws_sdk_s3::config::Builder::from(&base)
+                    .force_path_style(s3_endpoint.as_deref().is_some_and(is_loopback))
+                    .interceptor(Requests::of("s3"));
+                config.set_endpoint_url(s3_endpoint.clone());
+                aws_sdk_s3::Client::from_conf(config.build())
+            },
+            s3_endpoint,
+            ec2: {
+                let mut config = aws_sdk_ec2::config::Builder::from(&base).interceptor(Requests::of("ec2"));
+                config.set_endpoint_url(endpoint(options, &ec2));
+                aws_sdk_ec2::Client::from_conf(config.build())
+            },
+            sts: {
+                let mut config = aws_sdk_sts::config::Builder::from(&base).interceptor(Requests::of("sts"));
+                config.set_endpoint_url(endpoint(options, &options.endpoint_url_sts));
+                aws_sdk_sts::Client::from_conf(config.build())
+            },
+            iam: {
+                let mut config = aws_sdk_iam::config::Builder::from(&base).interceptor(Requests::of("iam"));
+                config.set_endpoint_url(endpoint(options, &options.endpoint_url_iam));
+                aws_sdk_iam::Client::from_conf(config.build())
+            },
+        }
+    }
+}
+
+/// The service's own endpoint, or the one for all; none is AWS's.
+fn endpoint(options: &Options, own: &Option<String>) -> Option<String> {
+    own.clone().or_else(|| options.endpoint_url.clone())
+}
+
+async fn base(options: &Options, region: &str) -> SdkConfig {
+    let timeouts = TimeoutConfig::builder().connect_timeout(CONNECT).read_timeout(ANSWER).build();
+    let tries = options.max_retries.unwrap_or(TRIES).saturating_add(1);
+    let mut loader = aws_config::defaults(BehaviorVersion::latest())
+        .region(Region::new(region.to_owned()))
+        .retry_config(RetryConfig::standard().with_max_attempts(tries))
+        .timeout_config(timeouts)
+        .no_credentials();
+    if let Ok(name) = AppName::new("imgimport") {
+        loader = loader.app_name(name);
+    }
+    if let Some(profile) = &options.profile {
+        loader = loader.profile_name(profile);
+    }
+    loader.load().await
+}

@@ -1,0 +1,93 @@
+//! Who asks: keys, a profile, or whatever the SDK's chain finds (environment, profile,
+//! web identity, container, instance); then the role to assume, if one is named.
+
+use std::time::Duration;
+
+use aws_config::SdkConfig;
+use aws_config::default_provider::credentials::DefaultCredentialsChain;
+use aws_config::ecs::EcsCredentialsProvider;
+use aws_config::meta::credentials::CredentialsProviderChain;
+use aws_config::profile::ProfileFileCredentialsProvider;
+use aws_config::provider_config::ProviderConfig;
+use aws_config::sts::AssumeRoleProvider;
+use aws_config::web_identity_token::WebIdentityTokenCredentialsProvider;
+use aws_runtime::env_config::file::{EnvConfigFileKind, EnvConfigFiles};
+use aws_sdk_sts::config::{Credentials, SharedCredentialsProvider};
+
+use super::options::{AssumeRole, Options};
+
+/// Adds credentials to the configuration. Nothing is asked before the first request.
+pub async fn provide(options: &Options, base: SdkConfig, sts: Option<String>) -> SdkConfig {
+    let own = own(options, &base).await;
+    let provider = match role(options) {
+        Some(role) => assume(role, own, &base, sts).await,
+        None => own,
+    };
+    base.into_builder().credentials_provider(provider).build()
+}
+
+/// The caller before any role is assumed.
+async fn own(options: &Options, base: &SdkConfig) -> SharedCredentialsProvider {
+    if let (Some(access), Some(secret)) = (&options.access_key, &options.secret_key) {
+        let token = options.token.as_ref().map(|token| token.expose().to_owned());
+        return SharedCredentialsProvider::new(Credentials::new(access.expose(), secret.expose(), token, None, "settings"));
+    }
+    let context = ProviderConfig::default().with_region(base.region().cloned());
+    let mut profile = ProfileFileCredentialsProvider::builder().configure(&context);
+    if let Some(files) = profile_files(options) {
+        profile = profile.profile_files(files);
+    }
+    if let Some(name) = &options.profile {
+        return SharedCredentialsProvider::new(profile.profile_name(name).build());
+    }
+    if options.skip_metadata_api_check == Some(true) || options.shared_credentials_file.is_some() {
+        let chain = CredentialsProviderChain::first_try("Profile", profile.build())
+            .or_else("WebIdentityToken", WebIdentityTokenCredentialsProvider::builder().configure(&context).build())
+            .or_else("EcsContainer", EcsCredentialsProvider::builder().configure(&context).build());
+        return SharedCredentialsProvider::new(chain);
+    }
+    let chain = DefaultCredentialsChain::builder().configure(context);
+    SharedCredentialsProvider::new(chain.build().await)
+}
+
+/// The user's credentials file in place of the usual one, the usual configuration beside it.
+fn profile_files(options: &Options) -> Option<EnvConfigFiles> {
+    let file = options.shared_credentials_file.as_ref()?;
+    Some(EnvConfigFiles::builder().with_file(EnvConfigFileKind::Credentials, file).include_default_config_file(true).build())
+}
+
+/// The role of the flags laid over the table.
+fn role(options: &Options) -> Option<AssumeRole> {
+    let table = options.assume_role.clone().unwrap_or_default();
+    let role = AssumeRole {
+        role_arn: options.assume_role_arn.clone().or(table.role_arn),
+        external_id: options.external_id.clone().or(table.external_id),
+        session_name: options.session_name.clone().or(table.session_name),
+        ..table
+    };
+    role.role_arn.is_some().then_some(role)
+}
+
+async fn assume(role: AssumeRole, own: SharedCredentialsProvider, base: &SdkConfig, sts: Option<String>) -> SharedCredentialsProvider {
+    let config = match sts {
+        Some(endpoint) => base.to_builder().endpoint_url(endpoint).build(),
+        None => base.clone(),
+    };
+    let mut provider = AssumeRoleProvider::builder(role.role_arn.unwrap_or_default())
+        .session_name(role.session_name.unwrap_or_else(|| "imgimport".to_owned()))
+        .tags(role.tags.unwrap_or_default())
+        .configure(&config);
+    if let Some(id) = role.external_id {
+        provider = provider.external_id(id);
+    }
+    if let Some(policy) = role.policy {
+        provider = provider.policy(policy);
+    }
+    if let Some(arns) = role.policy_arns {
+        provider = provider.policy_arns(arns);
+    }
+    if let Some(seconds) = role.duration_seconds {
+        provider = provider.session_length(Duration::from_secs(seconds.into()));
+    }
+    SharedCredentialsProvider::new(provider.build_from_provider(own).await)
+}

@@ -1,0 +1,130 @@
+//! AWS's refusals in AWS's words, with the request's id, and the hint that helps.
+
+use std::fmt;
+
+use aws_sdk_ec2::error::{DisplayErrorContext, ProvideErrorMetadata, SdkError};
+use aws_sdk_ec2::operation::RequestId;
+
+use crate::error::Error;
+
+/// Why a request brought nothing.
+#[derive(Clone, Debug)]
+pub struct Fault {
+    code: Option<String>,
+    message: String,
+    request: Option<String>,
+    nature: Nature,
+}
+
+/// What sort of trouble it is.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Nature {
+    /// AWS answered with an error.
+    Answer,
+    /// The request did not get through, or no answer came back.
+    Network,
+    /// There were no credentials to sign with.
+    Unsigned,
+}
+
+impl<E, R> From<SdkError<E, R>> for Fault
+where
+    E: ProvideErrorMetadata + std::error::Error + Send + Sync + 'static,
+    R: fmt::Debug + Send + Sync + 'static,
+    SdkError<E, R>: RequestId,
+{
+    fn from(error: SdkError<E, R>) -> Self {
+        let request = error.request_id().map(str::to_owned);
+        if let SdkError::ServiceError(answer) = &error {
+            let answer = answer.err();
+            let code = answer.code().map(str::to_owned);
+            let message = answer.message().map(str::to_owned);
+            let message = message.or_else(|| code.clone()).unwrap_or_else(|| "AWS gave no reason".to_owned());
+            return Self { code, message, request, nature: Nature::Answer };
+        }
+        let text = DisplayErrorContext(&error).to_string();
+        let unsigned = text.contains("CredentialsNotLoaded") || text.contains("no providers in chain") || text.contains("ProviderError");
+        let nature = if unsigned { Nature::Unsigned } else { Nature::Network };
+        Self { code: None, message: innermost(&error), request, nature }
+    }
+}
+
+/// The SDK wraps what happened several times; the last sentences say it.
+fn innermost(error: &dyn std::error::Error) -> String {
+    let mut words = vec![error.to_string()];
+    let mut source = error.source();
+    while let Some(inner) = source {
+        words.push(inner.to_string());
+        source = inner.source();
+    }
+    words.dedup();
+    let from = words.len().saturating_sub(2);
+    words[from..].join(": ")
+}
+
+impl Fault {
+    /// AWS's code, such as `UnauthorizedOperation`.
+    pub fn code(&self) -> &str {
+        self.code.as_deref().unwrap_or_default()
+    }
+
+    /// AWS's sentence.
+    pub fn message(&self) -> &str {
+        &self.message
+    }
+
+    /// Whether the next try may get through.
+    pub fn is_passing(&self) -> bool {
+        const THROTTLED: [&str; 5] = ["RequestLimitExceeded", "Throttling", "ThrottlingException", "ServiceUnavailable", "InternalError"];
+        self.nature == Nature::Network || THROTTLED.contains(&self.code())
+    }
+
+    /// The caller is known but may not do this.
+    pub fn is_denied(&self) -> bool {
+        matches!(self.code(), "UnauthorizedOperation" | "AccessDenied" | "AccessDeniedException" | "Forbidden" | "403")
+    }
+
+    /// What could not be done, with AWS's words and the hint for this sort of trouble.
+    /// `action` is the permission that the request needs.
+    pub fn fails(self, what: impl Into<String>, action: &str) -> Error {
+        let hint = self.hint(action);
+        let error = Error::failed(what).because(self);
+        match hint {
+            Some(hint) => error.hint(hint),
+            None => error,
+        }
+    }
+
+    fn hint(&self, action: &str) -> Option<String> {
+        match self.code() {
+            _ if self.is_denied() => Some(format!("allow the caller {action}; the README has a policy to paste")),
+            "InvalidAccessKeyId" | "InvalidClientTokenId" | "SignatureDoesNotMatch" | "AuthFailure" => {
+                Some("check the access key and the secret key: AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, or the profile".to_owned())
+            }
+            "ExpiredToken" | "ExpiredTokenException" | "RequestExpired" => {
+                Some("get new credentials, for instance with: aws sso login".to_owned())
+            }
+            "RequestTimeTooSkewed" => Some("set this machine's clock".to_owned()),
+            "OptInRequired" => Some("enable the region for the account".to_owned()),
+            _ => match self.nature {
+                Nature::Unsigned => Some("set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or name a profile with --profile".to_owned()),
+                Nature::Network => Some("check the network, the region's name and the endpoint".to_owned()),
+                Nature::Answer => None,
+            },
+        }
+    }
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.message.trim_end_matches('.'))?;
+        match (&self.code, &self.request) {
+            (Some(code), Some(request)) => write!(f, " ({code}, request {request})"),
+            (Some(code), None) => write!(f, " ({code})"),
+            (None, Some(request)) => write!(f, " (request {request})"),
+            (None, None) => Ok(()),
+        }
+    }
+}
+
+impl std::error::Error for Fault {}

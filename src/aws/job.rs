@@ -1,0 +1,238 @@
+//! An import to AWS with everything decided: made once from what the user said, then
+//! never changed.
+
+use jiff::Timestamp;
+
+use super::names::{Architecture, BootMode, ImdsSupport, LicenseType, Platform, S3Encryption};
+use super::options::Options;
+use super::rules;
+use crate::error::{Error, Result};
+use crate::job::{self, Opened};
+use crate::layers::{Environment, Invocation};
+use crate::outcome::Outcome;
+use crate::problems::Problems;
+use crate::template::Values;
+use crate::units;
+
+/// The name that AWS looks for when no other is given.
+const ROLE: &str = "vmimport";
+/// VM Import takes 20 minutes and more; asking oftener only uses up the account's quota.
+const INTERVAL: std::time::Duration = std::time::Duration::from_secs(15);
+/// EC2 "Description" of an image.
+const DESCRIPTION: usize = 255;
+
+/// What `imgimport aws` will do.
+#[derive(Debug)]
+pub struct Job {
+    /// What every import has.
+    pub common: job::Job,
+    /// Region of the import.
+    pub region: String,
+    /// Bucket of the temporary object.
+    pub bucket: String,
+    /// Name of the temporary object.
+    pub key: String,
+    /// The same before its template was filled in: what identifies the job.
+    pub key_template: String,
+    /// The AMI's name; none leaves the task's id.
+    pub name: Option<String>,
+    /// As above, before its template was filled in.
+    pub name_template: Option<String>,
+    /// The AMI's description.
+    pub description: Option<String>,
+    /// Tags on the AMI and its snapshots.
+    pub tags: Vec<(String, String)>,
+    /// Who may launch the AMI.
+    pub share: Share,
+    /// Encryption of the AMI.
+    pub encryption: Option<Encryption>,
+    /// Encryption of the temporary object, with the key of KMS.
+    pub s3_encryption: Option<(S3Encryption, Option<String>)>,
+    /// Whose licence.
+    pub license_type: Option<LicenseType>,
+    /// The service role.
+    pub role_name: String,
+    /// The processor.
+    pub architecture: Architecture,
+    /// How the system starts.
+    pub boot_mode: Option<BootMode>,
+    /// The system's family.
+    pub platform: Option<Platform>,
+    /// The metadata service.
+    pub imds_support: Option<ImdsSupport>,
+    /// Whether STS is asked who the caller is.
+    pub check_caller: bool,
+}
+
+/// Who may launch the AMI.
+#[derive(Clone, Debug, Default)]
+pub struct Share {
+    /// Accounts.
+    pub users: Vec<String>,
+    /// `all`, or nothing.
+    pub groups: Vec<String>,
+    /// Organizations.
+    pub org_arns: Vec<String>,
+    /// Organizational units.
+    pub ou_arns: Vec<String>,
+}
+
+/// The AMI's snapshots are encrypted.
+#[derive(Clone, Debug)]
+pub struct Encryption {
+    /// None is the account's own EBS key.
+    pub kms_key: Option<String>,
+}
+
+impl Job {
+    /// Decides everything that needs no network. One error lists all that is wrong.
+    pub fn resolve(said: Invocation<Options>, region: Option<String>, clock: Timestamp, environment: &Environment) -> Result<Self> {
+        let mut problems = Problems::default();
+        let said = with_polling(said, &mut problems);
+        let options = &said.provider;
+        let opened = Opened::open(said.image.clone(), options.format, &mut problems);
+        let lookup = |name: &str| environment.get(name);
+        let stem = opened.file_stem();
+        let values = Values { clock, file_stem: &stem, format: opened.extension(), env: &lookup };
+
+        if region.is_none() {
+            problems.missing("the region", "region");
+        }
+        if options.s3_bucket_name.is_none() {
+            problems.missing("the bucket", "s3_bucket_name");
+        }
+        credentials(options, &mut problems);
+        unsupported(options, &mut problems);
+        rules::single(options, &mut problems);
+        rules::together(options, &mut problems);
+        let texts = Texts::render(options, opened.extension(), &values, &mut problems);
+        problems.finish()?;
+
+        let image = opened.finish()?;
+        rules::accepts(&image).map_err(|(reason, remedy)| {
+            Error::refused(format!("AWS can't import {}", image.label())).because_of(reason).hint(remedy)
+        })?;
+        let common = job::Job::new(
+            image,
+            &said,
+            options.skip_clean.unwrap_or(false),
+            !options.keep_input_artifact.unwrap_or(true),
+            INTERVAL,
+        );
+        Ok(Self::put_together(common, said.provider, region.unwrap_or_default(), texts))
+    }
+
+    fn put_together(common: job::Job, options: Options, region: String, texts: Texts) -> Self {
+        Self {
+            common,
+            region,
+            bucket: options.s3_bucket_name.unwrap_or_default(),
+            key: texts.key,
+            key_template: texts.key_template,
+            name: texts.name,
+            name_template: options.ami_name,
+            description: texts.description,
+            tags: texts.tags,
+            share: Share {
+                users: options.ami_users.unwrap_or_default(),
+                groups: options.ami_groups.unwrap_or_default(),
+                org_arns: options.ami_org_arns.unwrap_or_default(),
+                ou_arns: options.ami_ou_arns.unwrap_or_default(),
+            },
+            encryption: options.ami_encrypt.unwrap_or(false).then_some(Encryption { kms_key: options.ami_kms_key }),
+            s3_encryption: options.s3_encryption.map(|kind| (kind, options.s3_encryption_key)),
+            license_type: options.license_type,
+            role_name: options.role_name.unwrap_or_else(|| ROLE.to_owned()),
+            architecture: options.architecture.unwrap_or_default(),
+            boot_mode: options.boot_mode,
+            platform: options.platform,
+            imds_support: options.imds_support,
+            check_caller: !options.skip_credential_validation.unwrap_or(false),
+        }
+    }
+
+    /// What is known of the result before anything was done.
+    pub fn outcome(&self) -> Outcome {
+        Outcome { provider: "aws", name: self.name.clone(), region: self.region.clone(), source: self.common.source(None), ..Outcome::default() }
+    }
+
+    /// `s3://bucket/key`.
+    pub fn url(&self) -> String {
+        format!("s3://{}/{}", self.bucket, self.key)
+    }
+}
+
+/// Everything that may be a template, filled in and checked.
+struct Texts {
+    key: String,
+    key_template: String,
+    name: Option<String>,
+    description: Option<String>,
+    tags: Vec<(String, String)>,
+}
+
+impl Texts {
+    fn render(options: &Options, extension: &str, values: &Values<'_>, problems: &mut Problems<Options>) -> Self {
+        let key_template =
+            options.s3_key_name.clone().unwrap_or_else(|| format!("imgimport-{{{{timestamp}}}}.{extension}"));
+        let key = problems.render("s3_key_name", &key_template, values);
+        let name = options.ami_name.as_ref().map(|name| problems.render("ami_name", name, values));
+        let description = options.ami_description.as_ref().map(|text| problems.render("ami_description", text, values));
+        let tags = options.tags.iter().flatten().map(|(key, value)| {
+            (problems.render("tags", key, values), problems.render("tags", value, values))
+        });
+        let tags: Vec<_> = tags.collect();
+        if let Err(why) = rules::key(&key) {
+            problems.wrong("s3_key_name", why);
+        }
+        if let Some(Err(why)) = name.as_deref().map(rules::ami_name) {
+            problems.wrong("ami_name", why);
+        }
+        let length = description.as_ref().map_or(0, |text| text.chars().count());
+        problems.expect(length <= DESCRIPTION, "ami_description", format!("the description has {length} characters, AWS takes {DESCRIPTION}"));
+        Self { key, key_template, name, description, tags }
+    }
+}
+
+/// Two halves of one key.
+fn credentials(options: &Options, problems: &mut Problems<Options>) {
+    match (&options.access_key, &options.secret_key) {
+        (Some(_), None) => problems.note("the access key has no secret key: set AWS_SECRET_ACCESS_KEY or secret_key in [aws]"),
+        (None, Some(_)) => problems.note("the secret key has no access key: set AWS_ACCESS_KEY_ID or access_key in [aws]"),
+        _ => {}
+    }
+    let role = options.assume_role_arn.is_some() || options.assume_role.as_ref().is_some_and(|role| role.role_arn.is_some());
+    problems.expect(role || options.external_id.is_none(), "external_id", "an external id says nothing without a role to assume");
+    problems.expect(role || options.session_name.is_none(), "session_name", "a session name says nothing without a role to assume");
+    problems.expect(role || options.assume_role.is_none(), "assume_role", "the table assume_role has no role_arn");
+}
+
+/// Packer's `aws_polling`, said in the words of `[wait]`.
+fn with_polling(mut said: Invocation<Options>, problems: &mut Problems<Options>) -> Invocation<Options> {
+    let Some(polling) = said.provider.aws_polling.take() else { return said };
+    let delay = polling.delay_seconds.map(|seconds| std::time::Duration::from_secs(seconds.into()));
+    if delay.is_some_and(|delay| delay.is_zero()) {
+        problems.wrong("aws_polling", "delay_seconds must be 1 or more");
+    }
+    said.wait.interval = said.wait.interval.or(delay.map(units::Duration));
+    let all = polling.max_attempts.map(|attempts| delay.unwrap_or(INTERVAL) * attempts);
+    said.wait.timeout = said.wait.timeout.or(all.map(units::Duration));
+    said
+}
+
+/// Packer's options with no counterpart here, each with what to do instead.
+fn unsupported(options: &Options, problems: &mut Problems<Options>) {
+    let keys = [
+        (&options.mfa_code, "mfa_code", "give the credentials of a session that has passed MFA, such as a profile's with mfa_serial cached by the AWS CLI"),
+        (&options.vault_aws_engine, "vault_aws_engine", "let Vault fill in AWS_ACCESS_KEY_ID and its companions, or use credential_process in a profile"),
+        (&options.insecure_skip_tls_verify, "insecure_skip_tls_verify", "name the endpoint's certificate authority in SSL_CERT_FILE"),
+        (&options.decode_authorization_messages, "decode_authorization_messages", "decode the message with: aws sts decode-authorization-message"),
+    ];
+    for (value, key, instead) in keys {
+        if value.as_ref().is_some_and(|value| value.as_bool() != Some(false)) {
+            problems.wrong(key, format!("Packer's {key} is not supported: {instead}"));
+        }
+    }
+    let transitive = options.assume_role.as_ref().is_some_and(|role| role.transitive_tag_keys.is_some());
+    problems.expect(!transitive, "assume_role", "transitive_tag_keys are not supported: nothing here assumes a second role");
+}

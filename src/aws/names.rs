@@ -1,0 +1,97 @@
+//! AWS's own words for what an image can be, as flags and keys spell them. `wire` is
+//! the word in a request, where it differs from the flag's.
+
+use clap::ValueEnum;
+
+/// How the image becomes an AMI.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq, ValueEnum)]
+pub enum Method {
+    /// The best way for the image
+    #[default]
+    Auto,
+    /// EC2 ImportImage, which makes drivers and network fit for EC2
+    ImportImage,
+}
+
+/// The processor that the system is built for.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq, ValueEnum)]
+pub enum Architecture {
+    /// 32-bit x86
+    #[value(name = "i386")]
+    I386,
+    /// 64-bit x86
+    #[default]
+    #[value(name = "x86_64")]
+    X86_64,
+    /// 64-bit ARM
+    #[value(name = "arm64")]
+    Arm64,
+}
+
+/// How the system starts.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]
+pub enum BootMode {
+    /// From the master boot record
+    #[value(name = "legacy-bios")]
+    LegacyBios,
+    /// From the EFI system partition
+    #[value(name = "uefi")]
+    Uefi,
+    /// Whichever the instance type has
+    #[value(name = "uefi-preferred")]
+    UefiPreferred,
+}
+
+/// The family of the operating system.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]
+pub enum Platform {
+    /// Linux
+    Linux,
+    /// Microsoft Windows
+    Windows,
+}
+
+impl Platform {
+    /// EC2 capitalises it.
+    pub fn wire(self) -> &'static str {
+        match self {
+            Self::Linux => "Linux",
+            Self::Windows => "Windows",
+        }
+    }
+}
+
+/// Whose licence the system runs under.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]
+pub enum LicenseType {
+    /// Amazon's; the instance's price covers it
+    #[value(name = "AWS")]
+    Aws,
+    /// The user's own
+    #[value(name = "BYOL")]
+    Byol,
+}
+
+/// How S3 encrypts the temporary object.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]
+pub enum S3Encryption {
+    /// With a key of S3's
+    #[value(name = "AES256")]
+    Aes256,
+    /// With a key of the Key Management Service
+    #[value(name = "aws:kms")]
+    AwsKms,
+}
+
+/// The instance metadata service that the image's instances insist on.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]
+pub enum ImdsSupport {
+    /// IMDSv2 alone
+    #[value(name = "v2.0")]
+    V2_0,
+}
+
+/// The flag's own word.
+pub fn word(value: &impl ValueEnum) -> String {
+    value.to_possible_value().map(|value| value.get_name().to_owned()).unwrap_or_default()
+}

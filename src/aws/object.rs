@@ -1,0 +1,86 @@
+//! The temporary object in S3: sent, found again, removed.
+
+use std::sync::Arc;
+
+use super::Run;
+use super::job::Job;
+use super::names::S3Encryption;
+use crate::error::Result;
+use crate::outcome;
+use crate::sending::{self, Target};
+use crate::store::Store;
+use crate::store::s3::{Encryption, Flavour, Place, S3, must_sign};
+
+fn target(job: &Job) -> Target {
+    let (bucket, key) = (job.bucket.clone(), job.key.clone());
+    Target {
+        url: job.url(),
+        remove: format!("aws s3 rm {}", job.url()),
+        abort: Box::new(move |upload| {
+            format!("aws s3api abort-multipart-upload --bucket {bucket} --key {key} --upload-id {upload}")
+        }),
+    }
+}
+
+impl Run<'_> {
+    fn store(&self) -> Arc<S3> {
+        let encryption = self.job.s3_encryption.as_ref().map(|(kind, key)| match kind {
+            S3Encryption::Aes256 => Encryption::Aes256,
+            S3Encryption::AwsKms => Encryption::Kms(key.clone()),
+        });
+        let place = Place {
+            bucket: self.job.bucket.clone(),
+            key: self.job.key.clone(),
+            flavour: Flavour::Aws,
+            encryption,
+            public_read: false,
+            owner: None,
+            sign_payload: must_sign(self.clients.s3_endpoint.as_deref()),
+        };
+        Arc::new(S3::new(&self.clients.s3, place))
+    }
+
+    /// The image becomes an object; an earlier run's parts are not sent again.
+    pub(super) async fn send(&mut self) -> Result<()> {
+        let (store, target) = (self.store(), target(&self.job));
+        let mut run = sending::Run {
+            job: &self.job.common,
+            session: self.session,
+            journal: &self.journal,
+            cleanup: &mut self.cleanup,
+        };
+        let sent = sending::send(&mut run, &store, &target).await?;
+        self.held.object = Some(sent.object);
+        self.outcome.object = Some(self.object(false));
+        self.outcome.uploaded_bytes = Some(sent.uploaded_bytes);
+        self.outcome.source.sha256 = sent.sha256;
+        self.outcome.seconds.upload = Some(sent.elapsed);
+        Ok(())
+    }
+
+    /// The object of an earlier run, which a task is reading.
+    pub(super) fn hold_object(&mut self) {
+        let (store, target) = (self.store(), target(&self.job));
+        self.held.object = Some(sending::hold(&mut self.cleanup, &store, &target));
+        self.outcome.object = Some(self.object(false));
+    }
+
+    /// The import has read the object. That it can't be deleted is no reason to lose the image.
+    pub(super) async fn remove_object(&mut self) {
+        if self.job.common.skip_clean {
+            self.session.progress.note(&format!("{} is kept", self.job.url()));
+        } else if let Err(error) = self.store().remove().await {
+            let (url, remove) = (self.job.url(), target(&self.job).remove);
+            self.session.progress.warn(&format!("{url} could not be deleted: {error}; delete it with: {remove}"));
+        } else {
+            self.outcome.object = Some(self.object(true));
+        }
+        if let Some(entry) = self.held.object.take() {
+            self.cleanup.disarm(entry);
+        }
+    }
+
+    fn object(&self, deleted: bool) -> outcome::Object {
+        outcome::Object { bucket: self.job.bucket.clone(), key: self.job.key.clone(), deleted }
+    }
+}

@@ -1,0 +1,312 @@
+//! What a user can say about an import to AWS. Names of the keys are those of Packer's
+//! amazon-import, names of the flags are the short ones; nothing is judged here.
+
+use std::path::PathBuf;
+
+use merge::Merge;
+use serde::Deserialize;
+
+use super::names::{Architecture, BootMode, ImdsSupport, LicenseType, Method, Platform, S3Encryption};
+use crate::image::Format;
+use crate::layers::{Environment, Provider, lenient, negated, switch};
+use crate::secret::Secret;
+
+/// The table `[aws]`, the flags and the variables of `imgimport aws`.
+#[derive(Clone, Debug, Default, clap::Args, Deserialize, Merge)]
+#[serde(default, deny_unknown_fields)]
+#[merge(strategy = merge::option::overwrite_none)]
+#[command(next_help_heading = "Amazon Web Services")]
+pub struct Options {
+    /// Region of the import; the bucket must lie there
+    #[arg(long, value_name = "REGION")]
+    pub region: Option<String>,
+
+    /// Bucket that holds the image while it is imported; it must exist
+    #[arg(id = "s3_bucket_name", long = "bucket", visible_alias = "s3-bucket-name", value_name = "BUCKET")]
+    #[serde(alias = "bucket")]
+    pub s3_bucket_name: Option<String>,
+
+    /// Name of the temporary object [default: imgimport-{{timestamp}}.<ext>]
+    #[arg(id = "s3_key_name", long = "key", visible_alias = "s3-key-name", value_name = "KEY")]
+    #[serde(alias = "key")]
+    pub s3_key_name: Option<String>,
+
+    /// Format of the image [default: detected]
+    #[arg(long, value_name = "FMT", ignore_case = true)]
+    #[serde(deserialize_with = "lenient::choice")]
+    pub format: Option<Format>,
+
+    /// Keep the temporary object
+    #[arg(long, num_args = 0..=1, default_missing_value = "true", require_equals = true, value_name = "BOOL", value_parser = switch)]
+    #[serde(deserialize_with = "lenient::value")]
+    pub skip_clean: Option<bool>,
+
+    /// Delete the local image after a successful import
+    #[arg(id = "delete_source", long, num_args = 0..=1, default_missing_value = "true", require_equals = true, value_name = "BOOL", value_parser = negated)]
+    #[serde(deserialize_with = "lenient::value")]
+    pub keep_input_artifact: Option<bool>,
+
+    /// How the image becomes an AMI
+    #[arg(long, value_name = "METHOD", ignore_case = true)]
+    #[serde(deserialize_with = "lenient::choice")]
+    pub method: Option<Method>,
+
+    /// Name of the AMI [default: the import task's id]
+    #[arg(long, value_name = "NAME")]
+    pub ami_name: Option<String>,
+
+    /// Description of the AMI
+    #[arg(long, value_name = "TEXT")]
+    pub ami_description: Option<String>,
+
+    /// Tag on the AMI and its snapshots (can be repeated)
+    #[arg(id = "tags", long = "tag", value_name = "K=V", value_parser = tag, action = clap::ArgAction::Append)]
+    #[serde(alias = "tag", deserialize_with = "lenient::pairs")]
+    pub tags: Option<Vec<(String, String)>>,
+
+    /// Account that may launch the AMI (can be repeated)
+    #[arg(long, value_name = "ACCOUNT")]
+    #[serde(deserialize_with = "lenient::list")]
+    pub ami_users: Option<Vec<String>>,
+
+    /// Group that may launch the AMI; AWS knows only `all` (can be repeated)
+    #[arg(long, value_name = "GROUP")]
+    #[serde(deserialize_with = "lenient::list")]
+    pub ami_groups: Option<Vec<String>>,
+
+    /// Organization that may launch the AMI (can be repeated)
+    #[arg(long, value_name = "ARN")]
+    #[serde(deserialize_with = "lenient::list")]
+    pub ami_org_arns: Option<Vec<String>>,
+
+    /// Organizational unit that may launch the AMI (can be repeated)
+    #[arg(long, value_name = "ARN")]
+    #[serde(deserialize_with = "lenient::list")]
+    pub ami_ou_arns: Option<Vec<String>>,
+
+    /// Encrypt the AMI's snapshots
+    #[arg(long, num_args = 0..=1, default_missing_value = "true", require_equals = true, value_name = "BOOL", value_parser = switch)]
+    #[serde(deserialize_with = "lenient::value")]
+    pub ami_encrypt: Option<bool>,
+
+    /// KMS key for the AMI's snapshots [default: the account's EBS key]
+    #[arg(long, value_name = "KEY")]
+    pub ami_kms_key: Option<String>,
+
+    /// Encryption of the temporary object
+    #[arg(long, value_name = "KIND", ignore_case = true)]
+    #[serde(deserialize_with = "lenient::choice")]
+    pub s3_encryption: Option<S3Encryption>,
+
+    /// KMS key for the temporary object, with --s3-encryption aws:kms
+    #[arg(long, value_name = "KEY")]
+    pub s3_encryption_key: Option<String>,
+
+    /// Whose licence the system runs under
+    #[arg(long, value_name = "TYPE", ignore_case = true)]
+    #[serde(deserialize_with = "lenient::choice")]
+    pub license_type: Option<LicenseType>,
+
+    /// Service role of the import [default: vmimport]
+    #[arg(long, value_name = "ROLE")]
+    pub role_name: Option<String>,
+
+    /// Processor architecture of the system [default: x86_64]
+    #[arg(long, value_name = "ARCH", ignore_case = true)]
+    #[serde(deserialize_with = "lenient::choice")]
+    pub architecture: Option<Architecture>,
+
+    /// How the system boots [default: AWS looks]
+    #[arg(long, value_name = "MODE", ignore_case = true)]
+    #[serde(deserialize_with = "lenient::choice")]
+    pub boot_mode: Option<BootMode>,
+
+    /// Family of the operating system [default: AWS looks]
+    #[arg(long, value_name = "OS", ignore_case = true)]
+    #[serde(deserialize_with = "lenient::choice")]
+    pub platform: Option<Platform>,
+
+    /// v2.0 makes every instance of the AMI require IMDSv2
+    #[arg(long, value_name = "VERSION", ignore_case = true)]
+    #[serde(deserialize_with = "lenient::choice")]
+    pub imds_support: Option<ImdsSupport>,
+
+    /// Profile of the AWS configuration files
+    #[arg(long, value_name = "NAME", help_heading = "AWS account")]
+    pub profile: Option<String>,
+
+    /// Access key; from `AWS_ACCESS_KEY_ID` or the file, never a flag.
+    #[arg(skip)]
+    pub access_key: Option<Secret>,
+
+    /// Secret key; from `AWS_SECRET_ACCESS_KEY` or the file, never a flag.
+    #[arg(skip)]
+    pub secret_key: Option<Secret>,
+
+    /// Session token; from `AWS_SESSION_TOKEN` or the file, never a flag.
+    #[arg(skip)]
+    pub token: Option<Secret>,
+
+    /// Credentials file to read instead of ~/.aws/credentials
+    #[arg(long, value_name = "FILE", help_heading = "AWS account")]
+    pub shared_credentials_file: Option<PathBuf>,
+
+    /// Role to assume for the whole run
+    #[arg(long, value_name = "ARN", help_heading = "AWS account")]
+    pub assume_role_arn: Option<String>,
+
+    /// External id that the role's trust policy asks for
+    #[arg(long, value_name = "ID", help_heading = "AWS account")]
+    pub external_id: Option<String>,
+
+    /// Name of the assumed role's session [default: imgimport]
+    #[arg(long, value_name = "NAME", help_heading = "AWS account")]
+    pub session_name: Option<String>,
+
+    /// The same and more as a table; a flag or a variable wins over its entry.
+    #[arg(skip)]
+    pub assume_role: Option<AssumeRole>,
+
+    /// Endpoint for every service, such as a gateway's
+    #[arg(long, value_name = "URL", help_heading = "AWS account")]
+    pub endpoint_url: Option<String>,
+
+    /// Endpoint for EC2 alone, Packer's name.
+    #[arg(skip)]
+    pub custom_endpoint_ec2: Option<String>,
+
+    /// `AWS_ENDPOINT_URL_S3`; the file has no such key.
+    #[arg(skip)]
+    #[serde(skip)]
+    pub endpoint_url_s3: Option<String>,
+    /// `AWS_ENDPOINT_URL_EC2`.
+    #[arg(skip)]
+    #[serde(skip)]
+    pub endpoint_url_ec2: Option<String>,
+    /// `AWS_ENDPOINT_URL_STS`.
+    #[arg(skip)]
+    #[serde(skip)]
+    pub endpoint_url_sts: Option<String>,
+    /// `AWS_ENDPOINT_URL_IAM`.
+    #[arg(skip)]
+    #[serde(skip)]
+    pub endpoint_url_iam: Option<String>,
+
+    /// Tries of a request that AWS could not answer [default: 10]
+    #[arg(long, value_name = "N", help_heading = "AWS account")]
+    #[serde(deserialize_with = "lenient::value")]
+    pub max_retries: Option<u32>,
+
+    /// Don't ask STS who the caller is.
+    #[arg(skip)]
+    #[serde(deserialize_with = "lenient::value")]
+    pub skip_credential_validation: Option<bool>,
+
+    /// Don't ask the instance metadata service for credentials.
+    #[arg(skip)]
+    #[serde(deserialize_with = "lenient::value")]
+    pub skip_metadata_api_check: Option<bool>,
+
+    /// Packer's way to say `[wait]`.
+    #[arg(skip)]
+    pub aws_polling: Option<Polling>,
+
+    /// A key of Packer's with no counterpart here, known so that the refusal can say why.
+    #[arg(skip)]
+    pub mfa_code: Option<toml::Value>,
+    /// As above.
+    #[arg(skip)]
+    pub vault_aws_engine: Option<toml::Value>,
+    /// As above.
+    #[arg(skip)]
+    pub insecure_skip_tls_verify: Option<toml::Value>,
+    /// As above.
+    #[arg(skip)]
+    pub decode_authorization_messages: Option<toml::Value>,
+}
+
+/// The table `[aws.assume_role]`.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct AssumeRole {
+    /// The role.
+    pub role_arn: Option<String>,
+    /// The external id that its trust policy asks for.
+    pub external_id: Option<String>,
+    /// The name of the session.
+    pub session_name: Option<String>,
+    /// How long a session lasts, in seconds; it is renewed when it ends.
+    #[serde(deserialize_with = "lenient::value")]
+    pub duration_seconds: Option<u32>,
+    /// A policy that narrows the session.
+    pub policy: Option<String>,
+    /// Managed policies that narrow the session.
+    #[serde(deserialize_with = "lenient::list")]
+    pub policy_arns: Option<Vec<String>>,
+    /// Tags of the session.
+    #[serde(deserialize_with = "lenient::pairs")]
+    pub tags: Option<Vec<(String, String)>>,
+    /// Packer's, with no counterpart here.
+    pub transitive_tag_keys: Option<toml::Value>,
+}
+
+/// The table `[aws.aws_polling]`.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Polling {
+    /// Questions before the wait is given up.
+    #[serde(deserialize_with = "lenient::value")]
+    pub max_attempts: Option<u32>,
+    /// Seconds between two questions.
+    #[serde(deserialize_with = "lenient::value")]
+    pub delay_seconds: Option<u32>,
+}
+
+impl Provider for Options {
+    const NAME: &'static str = "aws";
+
+    const VARIABLES: &'static [(&'static str, &'static [&'static str])] = &[
+        ("region", &["AWS_REGION", "AWS_DEFAULT_REGION"]),
+        ("profile", &["AWS_PROFILE"]),
+        ("shared_credentials_file", &["AWS_SHARED_CREDENTIALS_FILE"]),
+        ("endpoint_url", &["AWS_ENDPOINT_URL"]),
+    ];
+
+    fn without_flags(environment: &Environment) -> Self {
+        Self {
+            access_key: environment.secret(&["IMGIMPORT_AWS_ACCESS_KEY", "AWS_ACCESS_KEY_ID"]),
+            secret_key: environment.secret(&["IMGIMPORT_AWS_SECRET_KEY", "AWS_SECRET_ACCESS_KEY"]),
+            token: environment.secret(&["IMGIMPORT_AWS_TOKEN", "AWS_SESSION_TOKEN"]),
+            endpoint_url_s3: environment.get("AWS_ENDPOINT_URL_S3"),
+            endpoint_url_ec2: environment.get("AWS_ENDPOINT_URL_EC2"),
+            endpoint_url_sts: environment.get("AWS_ENDPOINT_URL_STS"),
+            endpoint_url_iam: environment.get("AWS_ENDPOINT_URL_IAM"),
+            ..Self::default()
+        }
+    }
+
+    /// A layer that says who asks says all of it: keys of the file never mix with a
+    /// profile of the command line. The same goes for endpoints.
+    fn yield_to(&mut self, above: &Self) {
+        if above.endpoint_url.is_some() {
+            (self.endpoint_url_s3, self.endpoint_url_ec2) = (None, None);
+            (self.endpoint_url_sts, self.endpoint_url_iam, self.custom_endpoint_ec2) = (None, None, None);
+        }
+        if above.profile.is_some() || above.access_key.is_some() || above.secret_key.is_some() {
+            (self.profile, self.access_key, self.secret_key, self.token) = (None, None, None, None);
+        }
+    }
+}
+
+impl Options {
+    /// Whether a file with these settings must be kept from other readers.
+    pub fn holds_secret(&self) -> bool {
+        self.secret_key.is_some() || self.token.is_some()
+    }
+}
+
+/// `K=V` as the flag and the variable write it.
+fn tag(text: &str) -> Result<(String, String), String> {
+    let (key, value) = text.split_once('=').ok_or("write a tag as KEY=VALUE")?;
+    Ok((key.to_owned(), value.to_owned()))
+}

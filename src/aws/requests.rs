@@ -1,0 +1,55 @@
+//! Every request on `-v`, every body on `-vv`, without what must stay secret: no header
+//! is shown (they hold signatures and tokens), no body of STS (its answers are
+//! credentials), none of S3 but the small documents.
+
+use aws_sdk_s3::config::interceptors::{AfterDeserializationInterceptorContextRef, BeforeTransmitInterceptorContextRef};
+use aws_sdk_s3::config::{ConfigBag, Intercept, RuntimeComponents};
+use aws_sdk_s3::error::BoxError;
+
+/// Bodies up to this size are documents, not parts of an image.
+const DOCUMENT: usize = 64 << 10;
+
+/// Watches the requests of one service.
+#[derive(Clone, Copy, Debug)]
+pub struct Requests {
+    service: &'static str,
+}
+
+impl Requests {
+    /// Names the service in the log.
+    pub fn of(service: &'static str) -> Self {
+        Self { service }
+    }
+}
+
+impl Intercept for Requests {
+    fn name(&self) -> &'static str {
+        "Requests"
+    }
+
+    fn read_before_transmit(&self, context: &BeforeTransmitInterceptorContextRef<'_>, _: &RuntimeComponents, _: &mut ConfigBag) -> Result<(), BoxError> {
+        let request = context.request();
+        let address = request.uri().split('?').next().unwrap_or_default();
+        tracing::debug!("{}: {} {address}", self.service, request.method());
+        let is_part = request.method() == "PUT";
+        if self.service != "sts"
+            && !is_part
+            && let Some(body) = request.body().bytes().filter(|body| body.len() <= DOCUMENT)
+        {
+            tracing::trace!("{}: sent {}", self.service, String::from_utf8_lossy(body));
+        }
+        Ok(())
+    }
+
+    fn read_after_deserialization(&self, context: &AfterDeserializationInterceptorContextRef<'_>, _: &RuntimeComponents, _: &mut ConfigBag) -> Result<(), BoxError> {
+        let answer = context.response();
+        let id = ["x-amzn-requestid", "x-amz-request-id"].iter().find_map(|name| answer.headers().get(*name));
+        tracing::debug!("{}: {} (request {})", self.service, answer.status().as_u16(), id.unwrap_or("unknown"));
+        if self.service != "sts"
+            && let Some(body) = answer.body().bytes().filter(|body| body.len() <= DOCUMENT)
+        {
+            tracing::trace!("{}: received {}", self.service, String::from_utf8_lossy(body));
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,118 @@
+//! The undo list. Whatever a recipe makes goes on it with a sentence and the way to
+//! remove it; what is wanted comes off. At the end it runs in reverse and says what stays.
+
+use std::pin::Pin;
+use std::time::Duration;
+
+use crate::cancel::Cancel;
+use crate::progress::Progress;
+use crate::session::Session;
+
+/// How long the first Ctrl-C waits for a second one that says "remove everything".
+const SECOND_THOUGHTS: Duration = Duration::from_secs(3);
+
+type Undo = Box<dyn FnOnce() -> Pin<Box<dyn Future<Output = anyhow::Result<()>> + Send>> + Send>;
+
+/// A thing on the list.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Entry(usize);
+
+struct Made {
+    entry: Entry,
+    what: String,
+    remove: String,
+    reusable: bool,
+    undo: Undo,
+}
+
+/// What this run has made and not yet handed over.
+#[derive(Default)]
+pub struct Cleanup {
+    made: Vec<Made>,
+    next: usize,
+}
+
+impl Cleanup {
+    /// Notes a thing that a later run can go on from. `remove` is the command that removes it by hand.
+    pub fn reusable<F>(&mut self, what: impl Into<String>, remove: impl Into<String>, undo: impl FnOnce() -> F + Send + 'static) -> Entry
+    where
+        F: Future<Output = anyhow::Result<()>> + Send + 'static,
+    {
+        self.push(what.into(), remove.into(), true, Box::new(|| Box::pin(undo())))
+    }
+
+    /// Notes a thing that nothing can be made of.
+    pub fn useless<F>(&mut self, what: impl Into<String>, remove: impl Into<String>, undo: impl FnOnce() -> F + Send + 'static) -> Entry
+    where
+        F: Future<Output = anyhow::Result<()>> + Send + 'static,
+    {
+        self.push(what.into(), remove.into(), false, Box::new(|| Box::pin(undo())))
+    }
+
+    fn push(&mut self, what: String, remove: String, reusable: bool, undo: Undo) -> Entry {
+        let entry = Entry(self.next);
+        self.next += 1;
+        self.made.push(Made { entry, what, remove, reusable, undo });
+        entry
+    }
+
+    /// The thing is gone, or it is what the user wanted: it comes off the list.
+    pub fn disarm(&mut self, entry: Entry) {
+        self.made.retain(|made| made.entry != entry);
+    }
+
+    /// Nothing can be made of it any more.
+    pub fn spoil(&mut self, entry: Entry) {
+        for made in self.made.iter_mut().filter(|made| made.entry == entry) {
+            made.reusable = false;
+        }
+    }
+
+    /// All that was made is wanted.
+    pub fn release(&mut self) {
+        self.made.clear();
+    }
+
+    /// Whether anything stays that a second Ctrl-C could remove.
+    fn keeps_something(&self) -> bool {
+        self.made.iter().any(|made| made.reusable)
+    }
+
+    /// Removes what no later run can use, or all of it; returns a sentence for each thing that stays.
+    async fn settle(mut self, all: bool, cancel: &Cancel, progress: &Progress) -> Vec<String> {
+        let mut stays = Vec::new();
+        while let Some(made) = self.made.pop() {
+            if cancel.leave.is_cancelled() || (made.reusable && !all) {
+                stays.push(stay(&made.what, &made.remove));
+                continue;
+            }
+            progress.note(&format!("Removing {}", made.what));
+            let gone = tokio::select! {
+                biased;
+                () = cancel.leave.cancelled() => Err(anyhow::anyhow!("left at once")),
+                gone = (made.undo)() => gone,
+            };
+            if let Err(error) = gone {
+                stays.push(format!("{} (it could not be removed: {error:#})", stay(&made.what, &made.remove)));
+            }
+        }
+        stays
+    }
+}
+
+fn stay(what: &str, remove: &str) -> String {
+    format!("{what}; remove it with: {remove}")
+}
+
+/// How a run that brought no image ends: what a later run can use is kept and named, the
+/// rest goes; all of it goes when the user says so. Returns a sentence for each thing that stays.
+pub async fn end(cleanup: Cleanup, keep: bool, session: &Session) -> Vec<String> {
+    let cancel = &session.cancel;
+    if keep && cancel.stop.is_cancelled() && cleanup.keeps_something() && !cancel.undo.is_cancelled() {
+        let seconds = SECOND_THOUGHTS.as_secs();
+        session.progress.note(&format!("Stopping; Ctrl-C once more within {seconds} s removes everything"));
+        let _ = tokio::time::timeout(SECOND_THOUGHTS, cancel.undo.cancelled()).await;
+    }
+    let all = !keep || cancel.undo.is_cancelled();
+    cleanup.settle(all, cancel, &session.progress).await
+}

@@ -1,0 +1,106 @@
+//! The members of a tar archive and where they lie (POSIX ustar, with the base-256
+//! and PAX sizes that writers use over 8 GiB). Content is never read here; what the
+//! members mean is for `ova` to say.
+
+use std::io::{self, Read, Seek, SeekFrom};
+
+use super::refusal::{Sight, Trouble};
+use super::window::{Structure, Window};
+
+/// An OVA has a handful of members; more are another kind of archive.
+const MAX_MEMBERS: usize = 1000;
+/// Bytes of tar headers, with their extensions, that one look may read.
+const MAX_HEADERS: u64 = 8 << 20;
+
+/// A file in the archive.
+#[derive(Debug)]
+pub(super) struct Member {
+    pub(super) name: String,
+    /// First byte of its content in the archive.
+    pub(super) offset: u64,
+    pub(super) size: u64,
+}
+
+impl Member {
+    fn of<R: Read>(entry: &tar::Entry<'_, R>) -> Self {
+        let name = String::from_utf8_lossy(&entry.path_bytes()).into_owned();
+        Self {
+            name: name.strip_prefix("./").unwrap_or(&name).to_owned(),
+            offset: entry.raw_file_position(),
+            size: entry.size(),
+        }
+    }
+
+    /// Whether its name has this extension, in any case.
+    pub(super) fn ends_with(&self, extension: &str) -> bool {
+        let from = self.name.len().saturating_sub(extension.len());
+        let end = self.name.get(from..);
+        end.is_some_and(|end| end.eq_ignore_ascii_case(extension))
+    }
+}
+
+/// The members, as far as a pipe shows them.
+pub(super) fn members(window: &Window) -> Sight<Vec<Member>> {
+    let mut archive = tar::Archive::new(Headers {
+        window,
+        at: 0,
+        left: MAX_HEADERS,
+    });
+    let mut members: Vec<Member> = Vec::new();
+    for entry in archive.entries_with_seek()? {
+        let member = match entry {
+            Ok(entry) if entry.header().entry_type().is_file() => Member::of(&entry),
+            Ok(_) => continue,
+            // a pipe ends anywhere, what follows is not seen
+            Err(_) if window.len().is_none() => break,
+            Err(error) if error.raw_os_error().is_some() => return Err(error.into()),
+            Err(error) => return Err(Trouble::damaged("OVA", error)),
+        };
+        let end = member.offset.saturating_add(member.size);
+        window.holds(Structure("OVA", "a file in it"), end)?;
+        if members.iter().any(|other| other.name == member.name) {
+            let how = format_args!("it has two files named {}", member.name);
+            return Err(Trouble::damaged("OVA", how));
+        }
+        members.push(member);
+        if members.len() > MAX_MEMBERS {
+            let how = format_args!("it has more than {MAX_MEMBERS} files");
+            return Err(Trouble::damaged("OVA", how));
+        }
+    }
+    Ok(members)
+}
+
+/// What the tar reader sees: a budget, so that a header's extension of gigabytes
+/// is an error and not an allocation.
+struct Headers<'a> {
+    window: &'a Window<'a>,
+    at: u64,
+    left: u64,
+}
+
+impl Read for Headers<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        if self.left == 0 {
+            return Err(io::Error::other("its headers never end"));
+        }
+        let wanted = self.left.min(buffer.len() as u64);
+        let bytes = self.window.up_to(self.at, wanted)?;
+        buffer[..bytes.len()].copy_from_slice(&bytes);
+        self.at += bytes.len() as u64;
+        self.left -= bytes.len() as u64;
+        Ok(bytes.len())
+    }
+}
+
+impl Seek for Headers<'_> {
+    fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
+        let at = match to {
+            SeekFrom::Start(at) => Some(at),
+            SeekFrom::Current(by) => self.at.checked_add_signed(by),
+            SeekFrom::End(_) => None,
+        };
+        self.at = at.ok_or(io::ErrorKind::InvalidInput)?;
+        Ok(self.at)
+    }
+}

@@ -1,0 +1,203 @@
+//! What the bytes of an image are, finer than the six formats of the contract:
+//! the clouds differ in what they take. Says nothing on who takes it.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+/// A format that a cloud's import takes by name, as `--format` and settings spell it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Format {
+    /// The bytes of the disk as the guest sees them
+    Raw,
+    /// Microsoft Virtual PC, Azure
+    Vhd,
+    /// Archive of a virtual machine: OVF and disks
+    Ova,
+    /// VMware
+    Vmdk,
+    /// Microsoft Hyper-V
+    Vhdx,
+    /// QEMU
+    Qcow2,
+}
+
+impl Format {
+    /// The file extension, without the dot; also the word of `--format`.
+    pub fn extension(self) -> &'static str {
+        match self {
+            Self::Raw => "raw",
+            Self::Vhd => "vhd",
+            Self::Ova => "ova",
+            Self::Vmdk => "vmdk",
+            Self::Vhdx => "vhdx",
+            Self::Qcow2 => "qcow2",
+        }
+    }
+}
+
+impl fmt::Display for Format {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.extension())
+    }
+}
+
+/// What the bytes are.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Content {
+    /// None of the others, so the disk itself.
+    Raw,
+    /// VHD 1.0.
+    Vhd {
+        kind: VhdKind,
+        /// Dynamic: table entries × block size in bytes. Alibaba's import wants it
+        /// equal to the virtual size (`InvalidVHDImage.IncorrectSize`).
+        table_size: Option<u64>,
+    },
+    /// A tar archive whose first member is an OVF descriptor.
+    Ova {
+        /// Whether a manifest with digests is inside.
+        manifest: bool,
+    },
+    /// VMware Virtual Disk Format.
+    Vmdk {
+        kind: VmdkKind,
+    },
+    /// MS-VHDX; on a pipe only its name can be seen.
+    Vhdx {
+        kind: Option<VhdKind>,
+        /// Logical sector size in bytes, 512 or 4096.
+        sector_size: Option<u32>,
+    },
+    /// QEMU copy-on-write, version 2 or 3.
+    Qcow2 {
+        version: u32,
+        /// Clusters compressed with zstd: old importers fail.
+        zstd: bool,
+        /// Subclusters: old importers fail.
+        extended_l2: bool,
+        /// Internal snapshots; an import takes the current state alone.
+        snapshots: u32,
+    },
+    /// VirtualBox.
+    Vdi,
+    Gzip,
+    Bzip2,
+    Xz,
+    Zstd,
+    Zip,
+    /// A CD or DVD, ISO 9660.
+    Iso,
+}
+
+/// How a VHD or VHDX lays out its disk.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum VhdKind {
+    Fixed,
+    Dynamic,
+}
+
+/// How a VMDK lays out its disk. Descriptors of flat and split disks and the
+/// sparse files of ESX are refused by `Image::open`: no cloud takes them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum VmdkKind {
+    /// Compressed grains in order; what ovftool, VirtualBox and qemu-img export.
+    StreamOptimized,
+    /// One growing file, as VMware Workstation and qemu-img write by default.
+    MonolithicSparse,
+}
+
+impl Content {
+    /// The format of the contract, None for what is none of the six.
+    pub fn format(&self) -> Option<Format> {
+        match self {
+            Self::Raw => Some(Format::Raw),
+            Self::Vhd { .. } => Some(Format::Vhd),
+            Self::Ova { .. } => Some(Format::Ova),
+            Self::Vmdk { .. } => Some(Format::Vmdk),
+            Self::Vhdx { .. } => Some(Format::Vhdx),
+            Self::Qcow2 { .. } => Some(Format::Qcow2),
+            _ => None,
+        }
+    }
+
+    /// Its name in a sentence, without article: "stream-optimized VMDK".
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Raw => "raw disk",
+            Self::Vhd { kind, .. } => kind.names().0,
+            Self::Ova { .. } => "OVA",
+            Self::Vmdk { kind } => kind.name(),
+            Self::Vhdx { kind, .. } => kind.map_or("VHDX", |kind| kind.names().1),
+            Self::Qcow2 { .. } => "qcow2",
+            Self::Vdi => "VDI",
+            Self::Gzip => "gzip file",
+            Self::Bzip2 => "bzip2 file",
+            Self::Xz => "xz file",
+            Self::Zstd => "zstd file",
+            Self::Zip => "zip archive",
+            Self::Iso => "ISO image",
+        }
+    }
+
+    /// The name with its article: "an OVA", "a stream-optimized VMDK".
+    pub fn label(&self) -> String {
+        let article = match self {
+            Self::Ova { .. } | Self::Xz | Self::Iso => "an",
+            _ => "a",
+        };
+        format!("{article} {}", self.name())
+    }
+
+    /// Whether it is one file compressed as a whole.
+    pub fn is_compressed_file(&self) -> bool {
+        matches!(self, Self::Gzip | Self::Bzip2 | Self::Xz | Self::Zstd)
+    }
+}
+
+impl VhdKind {
+    fn names(self) -> (&'static str, &'static str) {
+        match self {
+            Self::Fixed => ("fixed VHD", "fixed VHDX"),
+            Self::Dynamic => ("dynamic VHD", "dynamic VHDX"),
+        }
+    }
+}
+
+impl VmdkKind {
+    fn name(self) -> &'static str {
+        match self {
+            Self::StreamOptimized => "stream-optimized VMDK",
+            Self::MonolithicSparse => "monolithic sparse VMDK",
+        }
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+    use clap::ValueEnum;
+
+    #[test]
+    fn flag_settings_and_display_spell_a_format_the_same() {
+        for format in Format::value_variants() {
+            let flag = format.to_possible_value().unwrap();
+            assert_eq!(flag.get_name(), format.to_string());
+            let setting = serde_json::to_value(format).unwrap();
+            assert_eq!(setting, format.extension());
+        }
+    }
+
+    #[test]
+    fn labels_read_well_in_a_sentence() {
+        let stream = Content::Vmdk {
+            kind: VmdkKind::StreamOptimized,
+        };
+        assert_eq!(stream.label(), "a stream-optimized VMDK");
+        assert_eq!(Content::Ova { manifest: true }.label(), "an OVA");
+        assert_eq!(Content::Xz.label(), "an xz file");
+        assert!(Content::Xz.is_compressed_file() && !Content::Zip.is_compressed_file());
+    }
+}

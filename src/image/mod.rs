@@ -1,0 +1,412 @@
+//! Looks at a local disk image and says what it is, before a byte is sent:
+//! container, disks, sizes, how it boots, and whether it is whole. `probe` tells
+//! the containers apart, each has a file of its own, `table` reads partitions.
+//! What a single cloud does not take is for that cloud's recipe to refuse.
+
+mod archive;
+mod content;
+mod manifest;
+mod ova;
+mod ovf;
+mod probe;
+mod qcow2;
+mod raw;
+mod refusal;
+mod table;
+mod vdi;
+mod vhd;
+mod vhdx;
+mod vmdk;
+mod window;
+
+use std::fs::{self, File, Metadata};
+use std::io::{self, Read};
+use std::os::unix::fs::{FileTypeExt, MetadataExt};
+use std::path::{Path, PathBuf};
+use std::time::SystemTime;
+
+use serde::{Deserialize, Serialize};
+
+use crate::error::{Error, Result};
+
+pub use content::{Content, Format, VhdKind, VmdkKind};
+pub use table::{Boot, Firmware, Table};
+
+use probe::Found;
+use refusal::{Remedy, Trouble, shown};
+use window::Window;
+
+/// Bytes of standard input that are looked at: descriptors and partition tables
+/// lie in the first 32 KiB, the mark of an ISO image at 32 KiB.
+pub const HEAD: usize = 64 << 10;
+
+/// Where the bytes come from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Source {
+    File(PathBuf),
+    Stdin,
+}
+
+/// A disk image that some cloud may take.
+#[derive(Clone, Debug)]
+pub struct Image {
+    pub source: Source,
+    /// What the bytes are.
+    pub content: Content,
+    /// What the clouds call it; None for VDI, ISO and compressed files.
+    pub format: Option<Format>,
+    /// Bytes to send; None for a pipe.
+    pub size: Option<u64>,
+    /// Bytes of the disk as the guest sees them, of an OVA the sum; None when unknown.
+    pub virtual_size: Option<u64>,
+    /// The disks of an OVA in the order of its descriptor; otherwise the one disk.
+    pub disks: Vec<Disk>,
+    /// How the first disk boots, as far as it can be seen.
+    pub boot: Boot,
+    pub modified: Option<SystemTime>,
+    /// None for a pipe.
+    pub identity: Option<Identity>,
+    /// What `open` took from standard input; goes before the rest of it.
+    pub head: Vec<u8>,
+}
+
+/// One disk of an image.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Disk {
+    /// The member's name in an OVA, otherwise the file's.
+    pub name: String,
+    /// First byte in the file; None where a pipe does not show it yet.
+    pub offset: Option<u64>,
+    /// Bytes in the file; 0 for a blank disk that an OVA only describes.
+    pub size: Option<u64>,
+    /// Bytes as the guest sees them.
+    pub virtual_size: Option<u64>,
+    /// None where it was not seen.
+    pub content: Option<Content>,
+}
+
+/// Which file of this machine it is, whatever its name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Identity {
+    pub device: u64,
+    pub inode: u64,
+}
+
+impl Image {
+    /// Looks at the file, or at the head of standard input for `-`. `said` is the
+    /// format the user named, which the content must not contradict.
+    pub fn open(path: &Path, said: Option<Format>) -> Result<Self> {
+        if path == Path::new("-") {
+            return Self::from_pipe(io::stdin().lock(), said);
+        }
+        let (file, about) = regular_file(path)?;
+        let window = Window::all(&file, about.len());
+        let found = probe::look(&window)
+            .and_then(|found| agrees(found, said, &window))
+            .map_err(|trouble| trouble.at(path))?;
+        let mut image = Self::found(found, Source::File(path.into()), Some(about.len()));
+        image.modified = about.modified().ok();
+        image.identity = Some(Identity::of(&about));
+        Ok(image)
+    }
+
+    /// Looks at the first bytes of a pipe, at most [`HEAD`]; they stay in `head`.
+    pub fn from_head(head: &[u8], said: Option<Format>) -> Result<Self> {
+        let window = Window::head(&head);
+        let found = probe::look(&window)
+            .and_then(|found| agrees(found, said, &window))
+            .map_err(|trouble| trouble.at(Path::new("-")))?;
+        let mut image = Self::found(found, Source::Stdin, None);
+        image.head = head.to_vec();
+        Ok(image)
+    }
+
+    fn from_pipe(pipe: impl Read, said: Option<Format>) -> Result<Self> {
+        let mut head = Vec::with_capacity(HEAD);
+        pipe.take(HEAD as u64)
+            .read_to_end(&mut head)
+            .map_err(|error| Trouble::from(error).at(Path::new("-")))?;
+        Self::from_head(&head, said)
+    }
+
+    fn found(found: Found, source: Source, size: Option<u64>) -> Self {
+        let name = match &source {
+            Source::File(path) => path.file_name().unwrap_or_default().to_string_lossy(),
+            Source::Stdin => "-".into(),
+        };
+        let disks = found.disks.unwrap_or_else(|| {
+            vec![Disk {
+                name: name.into_owned(),
+                offset: Some(0),
+                size,
+                virtual_size: found.virtual_size,
+                content: Some(found.content.clone()),
+            }]
+        });
+        Self {
+            format: found.content.format(),
+            content: found.content,
+            source,
+            size,
+            virtual_size: found.virtual_size,
+            disks,
+            boot: found.boot,
+            modified: None,
+            identity: None,
+            head: Vec::new(),
+        }
+    }
+
+    /// What it is, with its article: "a stream-optimized VMDK".
+    pub fn label(&self) -> String {
+        self.content.label()
+    }
+
+    /// One line for the progress output: "OVA with one stream-optimized VMDK, 1.3 GiB disk".
+    pub fn describe(&self) -> String {
+        let inside = match self.content {
+            Content::Ova { .. } => self.describe_disks(),
+            _ => String::new(),
+        };
+        let size = match (self.virtual_size, self.size) {
+            (Some(bytes), _) if self.disks.len() > 1 => format!(", {} in all", binary_size(bytes)),
+            (Some(bytes), _) => format!(", {} disk", binary_size(bytes)),
+            (None, Some(bytes)) => format!(", {}", binary_size(bytes)),
+            (None, None) => String::new(),
+        };
+        format!("{}{inside}{size}", self.content.name())
+    }
+
+    fn describe_disks(&self) -> String {
+        let names: Vec<_> = self.disks.iter().map(Disk::kind).collect();
+        match names.as_slice() {
+            [] => String::new(),
+            [one] => format!(" with one {one}"),
+            [first, rest @ ..] if rest.iter().all(|name| name == first) => {
+                format!(" with {} {first}s", names.len())
+            }
+            _ => format!(" with {} disks", names.len()),
+        }
+    }
+
+    /// Whether the file is still the one that was looked at, by what `stat` says of it.
+    pub fn is_still(&self, now: &Metadata) -> bool {
+        self.size == Some(now.len())
+            && self.modified == now.modified().ok()
+            && self.identity == Some(Identity::of(now))
+    }
+}
+
+impl Disk {
+    fn kind(&self) -> &'static str {
+        match (&self.content, self.size) {
+            (Some(content), _) => content.name(),
+            (None, Some(0)) => "blank disk",
+            (None, _) => "disk",
+        }
+    }
+}
+
+impl Identity {
+    pub fn of(about: &Metadata) -> Self {
+        Self {
+            device: about.dev(),
+            inode: about.ino(),
+        }
+    }
+}
+
+/// Opens what is a file; a pipe or device is never opened, for that may block.
+fn regular_file(path: &Path) -> Result<(File, Metadata)> {
+    let about = fs::metadata(path).map_err(|error| unreadable(path, error))?;
+    if let Some(error) = no_file(path, &about) {
+        return Err(error);
+    }
+    let file = File::open(path).map_err(|error| unreadable(path, error))?;
+    let about = file.metadata().map_err(|error| unreadable(path, error))?;
+    Ok((file, about))
+}
+
+fn unreadable(path: &Path, error: io::Error) -> Error {
+    let name = shown(path);
+    match error.kind() {
+        io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => {
+            Error::usage(format!("there is no file {name}"))
+        }
+        _ => Error::failed(format!("{name} cannot be read")).because(error),
+    }
+}
+
+fn no_file(path: &Path, about: &Metadata) -> Option<Error> {
+    let kind = about.file_type();
+    let (cause, remedy) = if kind.is_file() {
+        return None;
+    } else if kind.is_dir() {
+        ("it is a directory", "name the image file in it")
+    } else if kind.is_fifo() || kind.is_char_device() {
+        (
+            "it is a pipe, not a file",
+            "give it on standard input, with - as the image",
+        )
+    } else if kind.is_block_device() {
+        (
+            "it is a block device, whose content may change",
+            "copy it to a file first, with nothing mounted from it",
+        )
+    } else {
+        ("it is a socket", "name a file")
+    };
+    Some(Trouble::unfit(cause, Remedy::say(remedy)).at(path))
+}
+
+/// The content must be what the user said. What only the end of a file shows, a
+/// pipe may be: a fixed VHD looks like a raw disk until its last 512 bytes.
+fn agrees(mut found: Found, said: Option<Format>, window: &Window) -> Result<Found, Trouble> {
+    let Some(said) = said else { return Ok(found) };
+    if found.content.format() == Some(said) {
+        return Ok(found);
+    }
+    if (window.len(), said, &found.content) == (None, Format::Vhd, &Content::Raw) {
+        found.content = Content::Vhd {
+            kind: VhdKind::Fixed,
+            table_size: None,
+        };
+        return Ok(found);
+    }
+    let remedy = match found.content.format() {
+        Some(format) => format!("leave --format out, or say --format {format}"),
+        None => "leave --format out".into(),
+    };
+    Err(Trouble::unfit(
+        format!(
+            "its content is {}, but the format given is {said}",
+            found.content.label()
+        ),
+        Remedy::say(remedy),
+    ))
+}
+
+/// "1.3 GiB": bytes in the largest binary unit, rounded to one decimal.
+fn binary_size(bytes: u64) -> String {
+    let units = ["KiB", "MiB", "GiB", "TiB", "PiB", "EiB"];
+    let rounded = |unit: u128| (u128::from(bytes) * 10 + unit / 2) / unit;
+    let sizes = (1..).map(|power| rounded(1 << (10 * power)));
+    match sizes.zip(units).find(|&(tenths, _)| tenths < 10240) {
+        Some((tenths, unit)) if bytes >= 1024 => {
+            format!("{}.{} {unit}", tenths / 10, tenths % 10)
+        }
+        _ => format!("{bytes} bytes"),
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod stage;
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use std::io::Write;
+
+    use super::*;
+
+    #[test]
+    fn sizes_read_as_in_every_other_message() {
+        assert_eq!(binary_size(1023), "1023 bytes");
+        assert_eq!(binary_size(1024), "1.0 KiB");
+        assert_eq!(binary_size((1 << 30) - 1), "1.0 GiB");
+        assert_eq!(binary_size(1_342_177_280), "1.3 GiB");
+        assert_eq!(binary_size(u64::MAX), "16.0 EiB");
+    }
+
+    fn file(bytes: &[u8]) -> tempfile::NamedTempFile {
+        let mut file = tempfile::NamedTempFile::new().unwrap();
+        file.write_all(bytes).unwrap();
+        file
+    }
+
+    #[test]
+    fn a_file_is_known_again_until_it_changes() {
+        let mut file = file(&[1; 1024]);
+        let image = Image::open(file.path(), None).unwrap();
+        assert_eq!(image.size, Some(1024));
+        assert_eq!(image.disks[0].virtual_size, Some(1024));
+        assert!(image.is_still(&fs::metadata(file.path()).unwrap()));
+        file.write_all(b"more").unwrap();
+        assert!(!image.is_still(&fs::metadata(file.path()).unwrap()));
+    }
+
+    #[test]
+    fn a_path_that_leads_nowhere_is_wrong_usage() {
+        let error = Image::open(Path::new("no/such.ova"), None).unwrap_err();
+        assert_eq!(error.to_string(), "error: there is no file no/such.ova");
+        assert_eq!(error.kind().exit_code(), 2);
+    }
+
+    #[test]
+    fn a_directory_is_refused() {
+        let error = Image::open(Path::new("/"), None).unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "error: / cannot be imported\n  cause: it is a directory\n  hint: name the image file in it"
+        );
+        assert_eq!(error.kind().exit_code(), 3);
+    }
+
+    #[test]
+    fn a_device_or_pipe_is_refused_without_opening_it() {
+        let error = Image::open(Path::new("/dev/null"), None).unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "error: /dev/null cannot be imported\n  cause: it is a pipe, not a file\n  hint: give it on standard input, with - as the image"
+        );
+    }
+
+    #[test]
+    fn an_empty_file_is_refused() {
+        let file = file(b"");
+        let error = Image::open(file.path(), None).unwrap_err().to_string();
+        let name = file.path().display();
+        assert_eq!(
+            error,
+            format!(
+                "error: {name} cannot be imported\n  cause: it is empty\n  hint: copy, download or export it again"
+            )
+        );
+    }
+
+    #[test]
+    fn the_format_said_must_not_contradict_the_content() {
+        assert_eq!(
+            stage::said(&[1; 512], Format::Ova).unwrap_err().to_string(),
+            "error: disk.img cannot be imported\n  cause: its content is a raw disk, but the format given is ova\n  hint: leave --format out, or say --format raw"
+        );
+        assert_eq!(
+            stage::said(b"\x1f\x8b\x08 and more", Format::Raw)
+                .unwrap_err()
+                .to_string(),
+            "error: disk.img cannot be imported\n  cause: its content is a gzip file, but the format given is raw\n  hint: leave --format out"
+        );
+        assert!(stage::said(&[1; 512], Format::Raw).is_ok());
+    }
+
+    #[test]
+    fn a_pipe_is_looked_at_by_its_head_which_is_kept() {
+        let bytes = vec![1_u8; 3 * HEAD];
+        let mut pipe = bytes.as_slice();
+        let image = Image::from_pipe(&mut pipe, None).unwrap();
+        assert_eq!((image.size, image.virtual_size), (None, None));
+        assert_eq!((image.head.len(), pipe.len()), (HEAD, 2 * HEAD));
+        assert_eq!(image.describe(), "raw disk");
+        let fixed = Image::from_head(&image.head, Some(Format::Vhd)).unwrap();
+        assert_eq!(fixed.label(), "a fixed VHD");
+    }
+
+    #[test]
+    fn an_empty_pipe_is_refused() {
+        assert_eq!(
+            Image::from_head(b"", None).unwrap_err().to_string(),
+            "error: the image on standard input cannot be imported\n  cause: it is empty\n  hint: copy, download or export it again"
+        );
+    }
+}

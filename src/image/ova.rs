@@ -1,0 +1,644 @@
+//! OVA: a tar of one OVF descriptor, maybe a manifest, and the disks it names
+//! (DSP0243, "Distribution as a Single File"). Checks that the archive is whole and
+//! its disks are what AWS, the only cloud that takes OVAs, can read. The digests
+//! of the disks are left to `check`: that would read everything.
+
+use super::archive::{self, Member};
+use super::content::{Content, VmdkKind};
+use super::ovf::{DiskRef, FileRef};
+use super::probe::Found;
+use super::refusal::{Remedy, Sight, Trouble, export_as_stream};
+use super::table::{Boot, Firmware};
+use super::window::Window;
+use super::{Disk, manifest::Manifest, ovf};
+
+/// Descriptors have some ten KiB, manifests some hundred bytes.
+const MAX_TEXT: u64 = 4 << 20;
+
+pub(super) fn is_here(head: &[u8]) -> bool {
+    head.get(257..262) == Some(b"ustar")
+}
+
+pub(super) fn look(window: &Window) -> Sight<Found> {
+    let members = archive::members(window)?;
+    let Some(first) = members.first().filter(|first| first.ends_with(".ovf")) else {
+        return Err(Trouble::unfit(
+            "it is a tar archive, but no OVA: its first member is no OVF descriptor",
+            Remedy::say(
+                "export the virtual machine as OVA, or unpack the archive and import the disk in it",
+            ),
+        ));
+    };
+    let archive = Archive {
+        window,
+        members: &members,
+    };
+    let Some(xml) = archive.text(first)? else {
+        let unseen = Found::opaque(Content::Ova { manifest: false });
+        return Ok(Found {
+            disks: Some(vec![]),
+            ..unseen
+        });
+    };
+    let descriptor = ovf::Descriptor::parse(&xml).map_err(|error| {
+        Trouble::damaged(
+            "OVA",
+            format_args!("its descriptor {} cannot be read: {error}", first.name),
+        )
+    })?;
+    one_machine(&descriptor)?;
+    archive.found(&descriptor, &xml)
+}
+
+fn one_machine(descriptor: &ovf::Descriptor) -> Sight<()> {
+    match descriptor.systems {
+        1 => Ok(()),
+        0 => Err(Trouble::unfit(
+            "the OVA describes no virtual machine",
+            export_as_stream(),
+        )),
+        many => Err(Trouble::unfit(
+            format!("the OVA describes {many} virtual machines, an image is made of one"),
+            Remedy::say("export each virtual machine on its own"),
+        )),
+    }
+}
+
+/// The archive with its members' names.
+struct Archive<'a> {
+    window: &'a Window<'a>,
+    members: &'a [Member],
+}
+
+impl Archive<'_> {
+    fn member(&self, name: &str) -> Option<&Member> {
+        let name = name.strip_prefix("./").unwrap_or(name);
+        self.members.iter().find(|member| member.name == name)
+    }
+
+    /// A small member; None where a pipe does not show all of it.
+    fn text(&self, member: &Member) -> Sight<Option<Vec<u8>>> {
+        if member.size > MAX_TEXT {
+            return Err(Trouble::damaged(
+                "OVA",
+                format_args!(
+                    "{} has {} bytes, which is no text",
+                    member.name, member.size
+                ),
+            ));
+        }
+        Ok(self.window.get(member.offset, member.size)?)
+    }
+
+    fn found(&self, descriptor: &ovf::Descriptor, xml: &[u8]) -> Sight<Found> {
+        let manifest = self.manifest(descriptor, xml)?;
+        for file in &descriptor.files {
+            self.complete(file)?;
+        }
+        let mut disks = Vec::new();
+        let mut boot = Boot::default();
+        for (index, disk) in descriptor.disks.iter().enumerate() {
+            let (disk, seen) = self.disk(descriptor, disk)?;
+            if index == 0 {
+                boot = seen;
+            }
+            disks.push(disk);
+        }
+        if disks.is_empty() {
+            return Err(Trouble::unfit("the OVA has no disk", export_as_stream()));
+        }
+        boot.firmware = descriptor.efi.then_some(Firmware::Efi);
+        let sizes = disks.iter().map(|disk| disk.virtual_size);
+        let sum = sizes.reduce(|sum, size| sum?.checked_add(size?)).flatten();
+        Ok(Found {
+            virtual_size: sum,
+            disks: Some(disks),
+            ..Found::opaque(Content::Ova { manifest }).with(boot)
+        })
+    }
+
+    /// Whether there is a manifest; one that does not fit is refused.
+    fn manifest(&self, descriptor: &ovf::Descriptor, xml: &[u8]) -> Sight<bool> {
+        let Some(member) = self.members.iter().find(|member| member.ends_with(".mf")) else {
+            return Ok(false);
+        };
+        let Some(text) = self.text(member)? else {
+            return Ok(true);
+        };
+        let manifest = Manifest::parse(&text);
+        let ovf = self.members[0].name.as_str();
+        let listed = descriptor.files.iter().map(|file| file.href.as_str());
+        for name in listed.chain([ovf]) {
+            if !manifest.lists(name) {
+                return Err(Trouble::damaged(
+                    "OVA",
+                    format_args!("its manifest {} does not list {name}", member.name),
+                ));
+            }
+        }
+        if manifest.contradicts(ovf, xml) {
+            return Err(Trouble::unfit(
+                format!(
+                    "the OVA was changed after its export: {ovf} does not have the digest in {}",
+                    member.name
+                ),
+                Remedy::say(
+                    "export it again, or pack it again without the manifest if the change is meant",
+                ),
+            ));
+        }
+        Ok(true)
+    }
+
+    /// The file is inside, whole, and as AWS reads it: neither chunked nor compressed
+    /// (VM Import: "OVA with chunked disk files is not supported").
+    fn complete(&self, file: &FileRef) -> Sight<()> {
+        let href = &file.href;
+        if file.chunked {
+            let cause = format!("the OVA keeps {href} in chunks, which no cloud takes");
+            return Err(Trouble::unfit(
+                cause,
+                Remedy::say("export it again without chunks"),
+            ));
+        }
+        if let Some(how) = &file.compression {
+            let cause = format!("the OVA keeps {href} compressed with {how}, which no cloud takes");
+            return Err(Trouble::unfit(
+                cause,
+                Remedy::say("export it again without compression of the files"),
+            ));
+        }
+        let Some(member) = self.member(href) else {
+            // a pipe shows only the first members
+            return if self.window.len().is_none() {
+                Ok(())
+            } else {
+                Err(Trouble::damaged(
+                    "OVA",
+                    format_args!("its descriptor names {href}, which is not inside"),
+                ))
+            };
+        };
+        match file.size {
+            Some(said) if member.size < said => Err(Trouble::damaged(
+                "OVA",
+                format_args!(
+                    "{href} has {} bytes, its descriptor says {said}",
+                    member.size
+                ),
+            )),
+            _ => Ok(()),
+        }
+    }
+
+    fn disk(&self, descriptor: &ovf::Descriptor, disk: &DiskRef) -> Sight<(Disk, Boot)> {
+        if disk.parent {
+            let cause = format!(
+                "the disk {} of the OVA holds only what changed since its parent",
+                disk.id
+            );
+            return Err(Trouble::unfit(cause, export_as_stream()));
+        }
+        let Some(id) = &disk.file else {
+            return Ok((blank(disk), Boot::default()));
+        };
+        let file = descriptor
+            .files
+            .iter()
+            .find(|file| &file.id == id)
+            .ok_or_else(|| {
+                Trouble::damaged(
+                    "OVA",
+                    format_args!(
+                        "its disk {} is in a file {id:?} that the descriptor does not have",
+                        disk.id
+                    ),
+                )
+            })?;
+        let seen = self.member(&file.href);
+        let Some(member) = seen else {
+            return Ok((
+                Disk {
+                    name: file.href.clone(),
+                    size: file.size,
+                    ..blank(disk)
+                },
+                Boot::default(),
+            ));
+        };
+        let part = self.window.part(member.offset, member.size);
+        let found = probe_disk(&part).map_err(|trouble| trouble.inside(&member.name))?;
+        Ok((
+            Disk {
+                name: member.name.clone(),
+                offset: Some(member.offset),
+                size: Some(member.size),
+                virtual_size: found.virtual_size.or(disk.capacity),
+                content: Some(found.content),
+            },
+            found.boot,
+        ))
+    }
+}
+
+/// A disk that the descriptor describes and no file holds.
+fn blank(disk: &DiskRef) -> Disk {
+    Disk {
+        name: disk.id.clone(),
+        offset: None,
+        size: Some(0),
+        virtual_size: disk.capacity,
+        content: None,
+    }
+}
+
+/// Only what importers of OVAs read; an OVA in an OVA is never followed.
+fn probe_disk(part: &Window) -> Sight<Found> {
+    let head = part.up_to(0, 512)?;
+    let found = if super::vhd::is_here(part, &head)? {
+        super::vhd::look(part)?
+    } else if super::vmdk::is_here(&head) {
+        super::vmdk::look(part)?
+    } else {
+        let cause = "it is neither a VMDK nor a VHD";
+        return Err(Trouble::unfit(cause, export_as_stream()));
+    };
+    match found.content {
+        Content::Vmdk {
+            kind: VmdkKind::MonolithicSparse,
+        } => Err(Trouble::unfit(
+            "the VMDK is not stream-optimized, as a disk in an OVA must be",
+            export_as_stream(),
+        )),
+        _ => Ok(found),
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use std::io::Write;
+
+    use super::*;
+    use crate::image::stage::{because, bend, copy_again, open, refusal};
+    use crate::image::{Image, vhd, vmdk};
+
+    const EXPORT: &str = "export the virtual machine again, with stream-optimized VMDK disks";
+    const SYSTEM: &str = "<VirtualSystem/>";
+    const FILE: &str = "<File id='f1' href='disk1.vmdk'/>";
+    const DISK: &str =
+        "<Disk diskId='d1' fileRef='f1' capacity='8' capacityAllocationUnits='byte * 2^10'/>";
+
+    fn tar(members: &[(&str, &[u8])]) -> Vec<u8> {
+        let mut tar = tar::Builder::new(vec![]);
+        for (name, bytes) in members {
+            add(&mut tar, name, bytes.len() as u64, bytes);
+        }
+        tar.into_inner().unwrap()
+    }
+
+    fn add<W: Write>(tar: &mut tar::Builder<W>, name: &str, size: u64, bytes: &[u8]) {
+        let mut header = tar::Header::new_ustar();
+        header.set_path(name).unwrap();
+        header.set_size(size);
+        header.set_mode(0o644);
+        header.set_cksum();
+        tar.append(&header, bytes).unwrap();
+    }
+
+    fn ovf(body: &[&str]) -> Vec<u8> {
+        format!(
+            "<?xml version='1.0'?><Envelope>{}</Envelope>",
+            body.concat()
+        )
+        .into_bytes()
+    }
+
+    fn with_disk(disk: &[u8]) -> Vec<u8> {
+        tar(&[("a.ovf", &ovf(&[FILE, DISK, SYSTEM])), ("disk1.vmdk", disk)])
+    }
+
+    /// The refusal of an OVA with this descriptor and one good disk.
+    fn refused(body: &[&str]) -> String {
+        refusal(&tar(&[
+            ("a.ovf", &ovf(body)),
+            ("disk1.vmdk", &vmdk::tests::vmware()),
+        ]))
+    }
+
+    #[test]
+    fn an_ova_tells_its_disk_and_how_it_boots() {
+        let image = open(&with_disk(&vmdk::tests::vmware())).unwrap();
+        assert_eq!(
+            image.describe(),
+            "OVA with one stream-optimized VMDK, 8.0 KiB disk"
+        );
+        assert_eq!((image.boot.bios, image.boot.firmware), (Some(true), None));
+        let disk = &image.disks[0];
+        assert_eq!(
+            (disk.name.as_str(), disk.offset),
+            ("disk1.vmdk", Some(1536))
+        );
+        assert_eq!(disk.size, Some(vmdk::tests::vmware().len() as u64));
+    }
+
+    #[test]
+    fn the_descriptor_asks_for_efi() {
+        let system = "<VirtualSystem><Config key='firmware' value='efi'/></VirtualSystem>";
+        let ova = tar(&[
+            ("a.ovf", &ovf(&[FILE, DISK, system])),
+            ("disk1.vmdk", &vmdk::tests::vmware()),
+        ]);
+        assert_eq!(open(&ova).unwrap().boot.only(), Some(Firmware::Efi));
+    }
+
+    #[test]
+    fn several_disks_are_summed_and_blank_ones_counted() {
+        let second = "<File id='f2' href='two.vhd'/>";
+        let disks = "<Disk diskId='d2' fileRef='f2'/><Disk diskId='d3' capacity='1' capacityAllocationUnits='byte * 2^20'/>";
+        let ova = tar(&[
+            ("./A.OVF", &ovf(&[FILE, second, DISK, disks, SYSTEM])),
+            ("./disk1.vmdk", &vmdk::tests::vmware()),
+            ("./two.vhd", &vhd::tests::fixed_vhd(&[0; 4096])),
+        ]);
+        let image = open(&ova).unwrap();
+        assert_eq!(image.virtual_size, Some(8192 + 4096 + (1 << 20)));
+        assert_eq!(image.describe(), "OVA with 3 disks, 1.0 MiB in all");
+        assert_eq!(
+            (image.disks[2].size, &image.disks[2].content),
+            (Some(0), &None)
+        );
+    }
+
+    #[test]
+    fn a_pipe_shows_what_the_descriptor_says() {
+        let ova = with_disk(&vmdk::tests::vmware());
+        let image = Image::from_head(&ova[..1200], None).unwrap();
+        assert_eq!(image.describe(), "OVA with one disk, 8.0 KiB disk");
+        assert_eq!((image.disks[0].offset, image.disks[0].size), (None, None));
+        let image = Image::from_head(&ova[..2600], None).unwrap();
+        assert_eq!(
+            image.describe(),
+            "OVA with one stream-optimized VMDK, 8.0 KiB disk"
+        );
+        assert_eq!(
+            Image::from_head(&ova[..520], None).unwrap().describe(),
+            "OVA"
+        );
+    }
+
+    /// A file of more than 8 GiB, most of it a hole, with the size in this form.
+    fn huge(pax: bool) -> Image {
+        const SIZE: u64 = 9 << 30;
+        let file = tempfile::NamedTempFile::new().unwrap();
+        let mut tar = tar::Builder::new(file.reopen().unwrap());
+        let descriptor = ovf(&[FILE, DISK, SYSTEM]);
+        add(&mut tar, "a.ovf", descriptor.len() as u64, &descriptor);
+        if pax {
+            let size = SIZE.to_string();
+            tar.append_pax_extensions([("size", size.as_bytes())])
+                .unwrap();
+        }
+        add(
+            &mut tar,
+            "disk1.vmdk",
+            if pax { 0 } else { SIZE },
+            &vmdk::tests::stream(),
+        );
+        let mut out = tar.into_inner().unwrap();
+        out.flush().unwrap();
+        file.as_file().set_len(SIZE + (1 << 20)).unwrap();
+        Image::open(file.path(), None).unwrap()
+    }
+
+    #[test]
+    fn members_of_more_than_8_gib_are_understood_in_both_forms() {
+        assert_eq!(huge(false).disks[0].size, Some(9 << 30));
+        assert_eq!(huge(true).disks[0].size, Some(9 << 30));
+    }
+
+    #[test]
+    fn a_tar_without_descriptor_is_refused() {
+        assert_eq!(
+            refusal(&tar(&[("disk.raw", &[0; 512])])),
+            because(
+                "it is a tar archive, but no OVA: its first member is no OVF descriptor",
+                "export the virtual machine as OVA, or unpack the archive and import the disk in it"
+            )
+        );
+    }
+
+    #[test]
+    fn a_cut_archive_is_refused() {
+        let ova = with_disk(&vmdk::tests::vmware());
+        assert_eq!(
+            refusal(&ova[..4000]),
+            copy_again(
+                "the OVA is cut short: a file in it reaches to byte 8192, but only 4000 bytes are there"
+            )
+        );
+    }
+
+    #[test]
+    fn a_damaged_archive_is_refused() {
+        let mut ova = with_disk(&vmdk::tests::vmware());
+        ova[1024] ^= 1;
+        assert_eq!(
+            refusal(&ova),
+            copy_again("the OVA is damaged: archive header checksum mismatch")
+        );
+        let members: Vec<(String, Vec<u8>)> =
+            (0..1002).map(|i| (format!("{i}.ovf"), vec![])).collect();
+        let members: Vec<(&str, &[u8])> = members
+            .iter()
+            .map(|(n, b)| (n.as_str(), b.as_slice()))
+            .collect();
+        assert_eq!(
+            refusal(&tar(&members)),
+            copy_again("the OVA is damaged: it has more than 1000 files")
+        );
+        let twice = [("a.ovf", &b""[..]), ("a.ovf", b"")];
+        assert_eq!(
+            refusal(&tar(&twice)),
+            copy_again("the OVA is damaged: it has two files named a.ovf")
+        );
+    }
+
+    #[test]
+    fn headers_without_end_are_refused() {
+        let mut builder = tar::Builder::new(vec![]);
+        let long = vec![b'x'; 9 << 20];
+        builder
+            .append_pax_extensions([("comment", long.as_slice())])
+            .unwrap();
+        add(&mut builder, "a.ovf", 0, b"");
+        assert_eq!(
+            refusal(&builder.into_inner().unwrap()),
+            copy_again("the OVA is damaged: its headers never end")
+        );
+    }
+
+    #[test]
+    fn a_descriptor_that_is_none_is_refused() {
+        assert_eq!(
+            refusal(&tar(&[("a.ovf", b"<Machine/>")])),
+            copy_again(
+                "the OVA is damaged: its descriptor a.ovf cannot be read: it has no Envelope"
+            )
+        );
+        assert_eq!(
+            refusal(&tar(&[("a.ovf", &vec![b' '; 5 << 20])])),
+            copy_again("the OVA is damaged: a.ovf has 5242880 bytes, which is no text")
+        );
+    }
+
+    #[test]
+    fn one_virtual_machine_with_a_disk_it_must_be() {
+        assert_eq!(
+            refused(&[FILE, DISK]),
+            because("the OVA describes no virtual machine", EXPORT)
+        );
+        assert_eq!(
+            refused(&[FILE, DISK, SYSTEM, SYSTEM]),
+            because(
+                "the OVA describes 2 virtual machines, an image is made of one",
+                "export each virtual machine on its own"
+            )
+        );
+        assert_eq!(
+            refused(&[FILE, SYSTEM]),
+            because("the OVA has no disk", EXPORT)
+        );
+    }
+
+    #[test]
+    fn chunked_and_compressed_files_are_refused() {
+        assert_eq!(
+            refused(&[
+                "<File id='f1' href='disk1.vmdk' chunkSize='1000'/>",
+                DISK,
+                SYSTEM
+            ]),
+            because(
+                "the OVA keeps disk1.vmdk in chunks, which no cloud takes",
+                "export it again without chunks"
+            )
+        );
+        assert_eq!(
+            refused(&[
+                "<File id='f1' href='disk1.vmdk' compression='gzip'/>",
+                DISK,
+                SYSTEM
+            ]),
+            because(
+                "the OVA keeps disk1.vmdk compressed with gzip, which no cloud takes",
+                "export it again without compression of the files"
+            )
+        );
+    }
+
+    #[test]
+    fn what_the_descriptor_names_must_be_inside() {
+        assert_eq!(
+            refused(&["<File id='f1' href='other.vmdk'/>", DISK, SYSTEM]),
+            copy_again("the OVA is damaged: its descriptor names other.vmdk, which is not inside")
+        );
+        assert_eq!(
+            refused(&[
+                "<File id='f1' href='disk1.vmdk' size='9999'/>",
+                DISK,
+                SYSTEM
+            ]),
+            copy_again("the OVA is damaged: disk1.vmdk has 6656 bytes, its descriptor says 9999")
+        );
+        assert_eq!(
+            refused(&[FILE, "<Disk diskId='d1' fileRef='f9'/>", SYSTEM]),
+            copy_again(
+                "the OVA is damaged: its disk d1 is in a file \"f9\" that the descriptor does not have"
+            )
+        );
+        assert_eq!(
+            refused(&[
+                FILE,
+                "<Disk diskId='d1' fileRef='f1' parentRef='d0'/>",
+                SYSTEM
+            ]),
+            because(
+                "the disk d1 of the OVA holds only what changed since its parent",
+                EXPORT
+            )
+        );
+    }
+
+    #[test]
+    fn a_disk_of_another_kind_is_refused() {
+        assert_eq!(
+            refusal(&with_disk(&[0; 1024])),
+            because(
+                "disk1.vmdk in the OVA: it is neither a VMDK nor a VHD",
+                EXPORT
+            )
+        );
+        assert_eq!(
+            refusal(&with_disk(&vmdk::tests::sparse())),
+            because(
+                "disk1.vmdk in the OVA: the VMDK is not stream-optimized, as a disk in an OVA must be",
+                EXPORT
+            )
+        );
+        assert_eq!(
+            refusal(&with_disk(b"# Disk DescriptorFile\n")),
+            because(
+                "disk1.vmdk in the OVA: the VMDK is only a descriptor, the disk itself lies in other files beside it",
+                EXPORT
+            )
+        );
+        let vmdk = vmdk::tests::vmware();
+        assert_eq!(
+            refusal(&with_disk(&vmdk[..vmdk.len() - 1024])),
+            copy_again(
+                "disk1.vmdk in the OVA: the VMDK is cut short: the footer and the end-of-stream marker at its end are missing"
+            )
+        );
+    }
+
+    fn with_manifest(manifest: &str) -> Vec<u8> {
+        let descriptor = ovf(&[FILE, DISK, SYSTEM]);
+        tar(&[
+            ("a.ovf", &descriptor),
+            ("a.mf", manifest.as_bytes()),
+            ("disk1.vmdk", &vmdk::tests::vmware()),
+        ])
+    }
+
+    #[test]
+    fn a_manifest_that_fits_is_told() {
+        let ova = with_manifest("SHA1(a.ovf)= 00\nSHA1(disk1.vmdk)= 00\n");
+        assert_eq!(open(&ova).unwrap().content, Content::Ova { manifest: true });
+    }
+
+    #[test]
+    fn a_manifest_that_does_not_fit_is_refused() {
+        assert_eq!(
+            refusal(&with_manifest("SHA1(a.ovf)= 00\n")),
+            copy_again("the OVA is damaged: its manifest a.mf does not list disk1.vmdk")
+        );
+        assert_eq!(
+            refusal(&with_manifest(
+                "SHA256(a.ovf)= 00\nSHA256(disk1.vmdk)= 00\n"
+            )),
+            because(
+                "the OVA was changed after its export: a.ovf does not have the digest in a.mf",
+                "export it again, or pack it again without the manifest if the change is meant"
+            )
+        );
+    }
+
+    #[test]
+    fn no_ova_makes_it_panic() {
+        bend(
+            &with_manifest("SHA1(a.ovf)= 00\nSHA1(disk1.vmdk)= 00\n"),
+            4000,
+        );
+    }
+}

@@ -1,0 +1,177 @@
+//! Tells containers apart by their content, in the order that no mark of one can
+//! hide in another: the trailer of a VHD first, a raw disk last. The name of the
+//! file says nothing here.
+
+use super::content::Content;
+use super::refusal::{Remedy, Sight, Trouble};
+use super::table::{self, Boot};
+use super::window::{Structure, Window, size};
+use super::{Disk, ova, qcow2, raw, vdi, vhd, vhdx, vmdk};
+
+/// Bytes of the guest's disk that show its partitions: MBR, GPT header and 128
+/// entries end at 17 KiB, with sectors of 4096 bytes at 24 KiB.
+pub(super) const GUEST_HEAD: u64 = 32 << 10;
+
+/// Offset of the mark of ISO 9660: sector 16 of 2048 bytes, behind the type byte.
+const ISO_MARK: u64 = 32769;
+
+/// What a container showed of itself.
+pub(super) struct Found {
+    pub(super) content: Content,
+    /// Bytes of the disk as the guest sees them.
+    pub(super) virtual_size: Option<u64>,
+    /// The members of an OVA.
+    pub(super) disks: Option<Vec<Disk>>,
+    pub(super) boot: Boot,
+}
+
+impl Found {
+    /// A container of one disk, of which the first bytes may be known.
+    pub(super) fn disk(content: Content, virtual_size: u64, head: Option<&[u8]>) -> Sight<Self> {
+        let boot = match head {
+            Some(head) => table::look(head, Some(virtual_size))?,
+            None => Boot::default(),
+        };
+        Ok(Self {
+            virtual_size: Some(virtual_size),
+            ..Self::opaque(content).with(boot)
+        })
+    }
+
+    /// Something of which nothing more is known.
+    pub(super) fn opaque(content: Content) -> Self {
+        Self {
+            content,
+            virtual_size: None,
+            disks: None,
+            boot: Boot::default(),
+        }
+    }
+
+    pub(super) fn with(self, boot: Boot) -> Self {
+        Self { boot, ..self }
+    }
+}
+
+/// Says what the bytes are, and refuses what no cloud can take.
+pub(super) fn look(window: &Window) -> Sight<Found> {
+    if window.up_to(0, 1)?.is_empty() {
+        return Err(Trouble::unfit("it is empty", Remedy::CopyAgain));
+    }
+    let head = window.up_to(0, 512)?;
+    if vhd::is_here(window, &head)? {
+        return vhd::look(window);
+    }
+    match head.as_slice() {
+        [b'v', b'h', b'd', b'x', b'f', b'i', b'l', b'e', ..] => vhdx::look(window),
+        [b'Q', b'F', b'I', 0xfb, ..] => qcow2::look(window),
+        head if vmdk::is_here(head) => vmdk::look(window),
+        head if vdi::is_here(head) => vdi::look(window),
+        head if ova::is_here(head) => ova::look(window),
+        head => plain(window, head),
+    }
+}
+
+/// What has no structure to check here.
+fn plain(window: &Window, head: &[u8]) -> Sight<Found> {
+    let compressed = match head {
+        // RFC 1952: the method after the mark is always 8, deflate
+        [0x1f, 0x8b, 8, ..] => Some(Content::Gzip),
+        [b'B', b'Z', b'h', b'1'..=b'9', ..] => Some(Content::Bzip2),
+        [0xfd, b'7', b'z', b'X', b'Z', 0, ..] => Some(Content::Xz),
+        [0x28, 0xb5, 0x2f, 0xfd, ..] => Some(Content::Zstd),
+        [b'P', b'K', 3, 4, ..] => Some(Content::Zip),
+        _ => None,
+    };
+    if let Some(content) = compressed {
+        return Ok(Found::opaque(content));
+    }
+    match window.get(ISO_MARK, 5)? {
+        Some(mark) if mark == b"CD001" => Ok(Found::opaque(Content::Iso)),
+        _ => raw::look(window),
+    }
+}
+
+/// Where the first block of the guest's disk lies.
+pub(super) enum Start {
+    /// The table that says so is not seen.
+    Unseen,
+    /// Nowhere: it reads as zeros.
+    Blank,
+    At(u64),
+}
+
+impl Start {
+    /// The first bytes of the guest's disk, at most these many.
+    pub(super) fn head(&self, window: &Window, block: u64) -> Sight<Option<Vec<u8>>> {
+        Ok(match *self {
+            Self::Unseen => None,
+            Self::Blank => Some(vec![0; 512]),
+            Self::At(at) => Some(window.up_to(at, GUEST_HEAD.min(block))?),
+        })
+    }
+}
+
+/// Inflates the first bytes of a compressed cluster or grain. A damaged one shows
+/// nothing: the import would say so, a look is no proof of content.
+pub(super) fn inflate(mut decoder: flate2::Decompress, input: &[u8], expect: u64) -> Vec<u8> {
+    let mut output = Vec::with_capacity(size(expect.min(GUEST_HEAD)));
+    let finish = flate2::FlushDecompress::Sync;
+    match decoder.decompress_vec(input, &mut output, finish) {
+        Ok(_) => output,
+        Err(_) => Vec::new(),
+    }
+}
+
+/// Whether the field is all zero.
+pub(super) fn is_zero(bytes: &[u8]) -> bool {
+    bytes.iter().all(|&byte| byte == 0)
+}
+
+/// A count that the file claims; no sound file goes beyond the limit.
+pub(super) fn at_most(of: Structure, unit: &str, value: u64, limit: u64) -> Sight<u64> {
+    if value <= limit {
+        return Ok(value);
+    }
+    let Structure(container, name) = of;
+    Err(Trouble::damaged(
+        container,
+        format_args!("{name} would have {value} {unit}, at most {limit} are possible"),
+    ))
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use crate::image::Content;
+    use crate::image::stage::{open, with};
+
+    #[test]
+    fn compressed_files_and_discs_are_told_by_their_marks() {
+        let marks: [(&[u8], Content); 5] = [
+            (b"\x1f\x8b\x08", Content::Gzip),
+            (b"BZh9", Content::Bzip2),
+            (b"\xfd7zXZ\0", Content::Xz),
+            (b"\x28\xb5\x2f\xfd", Content::Zstd),
+            (b"PK\x03\x04", Content::Zip),
+        ];
+        for (mark, content) in marks {
+            let image = open(mark).unwrap();
+            assert_eq!(
+                (&image.content, image.format, image.virtual_size),
+                (&content, None, None)
+            );
+        }
+        let disc = with(&vec![0; 40000], &[(32769, b"CD001")]);
+        assert_eq!(open(&disc).unwrap().describe(), "ISO image, 39.1 KiB");
+    }
+
+    #[test]
+    fn a_mark_in_the_wrong_place_is_no_mark() {
+        let disk = with(
+            &vec![0; 40000],
+            &[(32768, b"CD001"), (600, b"conectix"), (256, b"ustar")],
+        );
+        assert_eq!(open(&disk).unwrap().content, Content::Raw);
+    }
+}

@@ -1,0 +1,178 @@
+//! Why a file cannot be imported, before the file's name is known: containers
+//! inside an OVA speak the same words as files of their own. `Image::open` adds
+//! the path and makes the user's `Error` of it.
+
+use std::io;
+use std::path::Path;
+
+use crate::error::Error;
+
+/// The result of looking into a container.
+pub(super) type Sight<T> = Result<T, Trouble>;
+
+/// What stands between the file and an import.
+#[derive(Debug)]
+pub(super) enum Trouble {
+    /// The file itself is the matter.
+    Unfit { cause: String, remedy: Remedy },
+    /// It could not be read.
+    Unread(io::Error),
+}
+
+/// What helps.
+#[derive(Clone, Debug)]
+pub(super) enum Remedy {
+    /// The copy is damaged, the original may be sound.
+    CopyAgain,
+    /// qemu-img understands what no cloud takes; raw is what every cloud takes.
+    Convert,
+    /// Anything else, in full.
+    Say(String),
+}
+
+impl From<io::Error> for Trouble {
+    fn from(error: io::Error) -> Self {
+        Self::Unread(error)
+    }
+}
+
+impl Trouble {
+    pub(super) fn unfit(cause: impl Into<String>, remedy: Remedy) -> Self {
+        Self::Unfit {
+            cause: cause.into(),
+            remedy,
+        }
+    }
+
+    /// A structure with impossible values: nothing but a new copy helps.
+    pub(super) fn damaged(container: &str, how: impl std::fmt::Display) -> Self {
+        Self::unfit(
+            format!("the {container} is damaged: {how}"),
+            Remedy::CopyAgain,
+        )
+    }
+
+    /// Names the member of an OVA that is meant.
+    pub(super) fn inside(self, member: &str) -> Self {
+        match self {
+            Self::Unfit { cause, remedy } => Self::Unfit {
+                cause: format!("{member} in the OVA: {cause}"),
+                remedy: match remedy {
+                    Remedy::Convert => export_as_stream(),
+                    other => other,
+                },
+            },
+            unread @ Self::Unread(_) => unread,
+        }
+    }
+
+    /// The user's error for the file at `path`.
+    pub(super) fn at(self, path: &Path) -> Error {
+        let name = shown(path);
+        match self {
+            Self::Unfit { cause, remedy } => Error::refused(format!("{name} cannot be imported"))
+                .because_of(cause)
+                .hint(remedy.sentence(path)),
+            Self::Unread(error) => Error::failed(format!("{name} cannot be read")).because(error),
+        }
+    }
+}
+
+impl Remedy {
+    pub(super) fn say(sentence: impl Into<String>) -> Self {
+        Self::Say(sentence.into())
+    }
+
+    fn sentence(&self, path: &Path) -> String {
+        match self {
+            Self::CopyAgain => "copy, download or export it again".into(),
+            Self::Convert => convert(path),
+            Self::Say(sentence) => sentence.clone(),
+        }
+    }
+}
+
+/// Every importer of OVAs takes stream-optimized VMDKs in them.
+pub(super) fn export_as_stream() -> Remedy {
+    Remedy::say("export the virtual machine again, with stream-optimized VMDK disks")
+}
+
+/// The name of the file as messages show it.
+pub(super) fn shown(path: &Path) -> String {
+    if path == Path::new("-") {
+        "the image on standard input".into()
+    } else {
+        path.display().to_string()
+    }
+}
+
+fn convert(path: &Path) -> String {
+    let (from, to) = if path == Path::new("-") {
+        ("IMAGE".into(), "disk.raw".into())
+    } else {
+        let target = path.with_extension("raw");
+        let taken = target == path;
+        let target = if taken {
+            path.with_extension("new.raw")
+        } else {
+            target
+        };
+        (quoted(path), quoted(&target))
+    };
+    format!("convert it first: qemu-img convert -O raw {from} {to}")
+}
+
+/// The path as a shell takes it.
+fn quoted(path: &Path) -> String {
+    let text = path.display().to_string();
+    let plain = |c: char| c.is_alphanumeric() || "/._-+=:,@%".contains(c);
+    if text.chars().all(plain) && !text.starts_with('-') {
+        text
+    } else {
+        let dashed = if text.starts_with('-') { "./" } else { "" };
+        format!("'{dashed}{}'", text.replace('\'', r"'\''"))
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_remedy_can_be_pasted_into_a_shell() {
+        let hint = |path: &str| Remedy::Convert.sentence(Path::new(path));
+        assert_eq!(
+            hint("a/disk.vdi"),
+            "convert it first: qemu-img convert -O raw a/disk.vdi a/disk.raw"
+        );
+        assert_eq!(
+            hint("it's.vmdk"),
+            r"convert it first: qemu-img convert -O raw 'it'\''s.vmdk' 'it'\''s.raw'"
+        );
+        assert_eq!(
+            hint("disk.raw"),
+            "convert it first: qemu-img convert -O raw disk.raw disk.new.raw"
+        );
+        assert_eq!(
+            hint("-x.vdi"),
+            "convert it first: qemu-img convert -O raw './-x.vdi' './-x.raw'"
+        );
+        assert_eq!(
+            hint("-"),
+            "convert it first: qemu-img convert -O raw IMAGE disk.raw"
+        );
+    }
+
+    #[test]
+    fn a_file_that_cannot_be_read_is_no_refusal() {
+        let error = Trouble::from(io::Error::other("bad sector"))
+            .inside("disk1.vmdk")
+            .at(Path::new("x.ova"));
+        assert_eq!(
+            error.to_string(),
+            "error: x.ova cannot be read\n  cause: bad sector"
+        );
+        assert_eq!(error.kind().exit_code(), 1);
+    }
+}

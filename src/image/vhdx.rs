@@ -1,0 +1,460 @@
+//! VHDX, after MS-VHDX 2.0 ("VHDX File Format"). Checks that it is whole, closed
+//! and no difference; its blocks are not read. Integers are little-endian.
+
+use crc_fast::CrcAlgorithm::Crc32Iscsi;
+
+use super::content::{Content, VhdKind};
+use super::probe::{Found, Start, at_most, is_zero};
+use super::refusal::{Remedy, Sight, Trouble};
+use super::window::{Fields, Structure, Window};
+
+const KIB: u64 = 1 << 10;
+const MIB: u64 = 1 << 20;
+
+/// 2.2 "Header Section": both headers, both region tables; ends at 1 MiB.
+const HEADERS: [u64; 2] = [64 * KIB, 128 * KIB];
+const REGION_TABLES: [u64; 2] = [192 * KIB, 256 * KIB];
+/// 2.2.3.1 and 2.6.1.1: at most 2047 entries of 32 bytes.
+const TABLE: u64 = 64 * KIB;
+const MAX_ENTRIES: u64 = 2047;
+/// 2.6.2.2 "Virtual Disk Size": 64 TiB.
+const MAX_DISK: u64 = 64 << 40;
+/// 2.5 "BAT": sectors that one sector bitmap covers.
+const SECTORS_PER_BITMAP: u64 = 1 << 23;
+
+type Guid = [u8; 16];
+const BAT: Guid = guid(0x2dc2_7766, 0xf623, 0x4200, 0x9d64_115e_9bfd_4a08);
+const METADATA: Guid = guid(0x8b7c_a206, 0x4790, 0x4b9a, 0xb8fe_575f_050f_886e);
+const FILE_PARAMETERS: Guid = guid(0xcaa1_6737, 0xfa36, 0x4d43, 0xb3b6_33f0_aa44_e76b);
+const DISK_SIZE: Guid = guid(0x2fa5_4224, 0xcd1b, 0x4876, 0xb211_5dbe_d83b_f4b8);
+const SECTOR_SIZE: Guid = guid(0x8141_bf1d, 0xa96f, 0x4709, 0xba47_f233_a8fa_ab5f);
+
+pub(super) fn look(window: &Window) -> Sight<Found> {
+    let start = window.need(Structure("VHDX", "its header section"), 0, MIB)?;
+    let Some(start) = start else {
+        return Ok(Found::opaque(Content::Vhdx {
+            kind: None,
+            sector_size: None,
+        }));
+    };
+    closed(Fields(&start))?;
+    let regions = Regions::read(Fields(&start))?;
+    let disk = Metadata::read(window, regions.metadata)?;
+    let first = disk.check(window, regions.bat)?;
+    let head = first.head(window, disk.block)?;
+    let content = Content::Vhdx {
+        kind: Some(if disk.fixed {
+            VhdKind::Fixed
+        } else {
+            VhdKind::Dynamic
+        }),
+        sector_size: u32::try_from(disk.sector).ok(),
+    };
+    Found::disk(content, disk.size, head.as_deref())
+}
+
+/// 2.2.2: the valid header with the larger sequence number counts; 2.3: its log
+/// must be empty, or the file says what was, not what is.
+fn closed(start: Fields) -> Sight<()> {
+    let header = HEADERS
+        .into_iter()
+        .filter_map(|at| sealed(start, at, 4 * KIB, b"head"))
+        .max_by_key(|header| Fields(header).le64(8));
+    let Some(header) = header else {
+        return Err(Trouble::damaged(
+            "VHDX",
+            "the checksums of both its headers are wrong",
+        ));
+    };
+    if is_zero(Fields(header).bytes(48, 16)) {
+        return Ok(());
+    }
+    Err(Trouble::unfit(
+        "the VHDX was not closed properly, its log holds changes that are not in the disk yet",
+        Remedy::say(
+            "open and close it once, as with Mount-VHD and Dismount-VHD, or with qemu-img check -r all",
+        ),
+    ))
+}
+
+/// The structure at `at`, if its signature and CRC-32C are right.
+fn sealed<'a>(start: Fields<'a>, at: u64, len: u64, signature: &[u8]) -> Option<&'a [u8]> {
+    let bytes = start.bytes(usize::try_from(at).ok()?, usize::try_from(len).ok()?);
+    let fields = Fields(bytes);
+    let mut zeroed = bytes.to_vec();
+    zeroed.get_mut(4..8)?.fill(0);
+    let sum = crc_fast::checksum(Crc32Iscsi, &zeroed);
+    (bytes.starts_with(signature) && sum == u64::from(fields.le32(4))).then_some(bytes)
+}
+
+#[derive(Clone, Copy)]
+struct Region {
+    at: u64,
+    len: u64,
+}
+
+struct Regions {
+    bat: Region,
+    metadata: Region,
+}
+
+impl Regions {
+    fn read(start: Fields) -> Sight<Self> {
+        let table = REGION_TABLES
+            .into_iter()
+            .find_map(|at| sealed(start, at, TABLE, b"regi"));
+        let Some(table) = table.map(Fields) else {
+            return Err(Trouble::damaged(
+                "VHDX",
+                "the checksums of both its region tables are wrong",
+            ));
+        };
+        let entry = |wanted: Guid, name: &str| {
+            let entry = entries(table, 16, table.le32(8).into(), wanted);
+            let region = |entry: Fields| Region {
+                at: entry.le64(16),
+                len: entry.le32(24).into(),
+            };
+            entry
+                .map(region)
+                .ok_or_else(|| Trouble::damaged("VHDX", format_args!("it has no {name} region")))
+        };
+        Ok(Self {
+            bat: entry(BAT, "block table")?,
+            metadata: entry(METADATA, "metadata")?,
+        })
+    }
+}
+
+/// The entry of 32 bytes that begins with this GUID.
+fn entries(table: Fields<'_>, from: usize, count: u64, wanted: Guid) -> Option<Fields<'_>> {
+    let count = usize::try_from(count.min(MAX_ENTRIES)).ok()?;
+    let rest = table.bytes(from, count * 32);
+    rest.chunks_exact(32)
+        .find(|entry| entry.starts_with(&wanted))
+        .map(Fields)
+}
+
+struct Metadata {
+    size: u64,
+    block: u64,
+    sector: u64,
+    fixed: bool,
+}
+
+impl Metadata {
+    fn read(window: &Window, region: Region) -> Sight<Self> {
+        let place = Structure("VHDX", "its metadata");
+        let table = window.need(place, region.at, TABLE)?.unwrap_or_default();
+        let table = Fields(&table);
+        if table.bytes(0, 8) != b"metadata" {
+            return Err(Trouble::damaged("VHDX", "its metadata has no signature"));
+        }
+        let item = |wanted: Guid, name: &str| -> Sight<u64> {
+            let entry = entries(table, 32, table.le16(10).into(), wanted).ok_or_else(|| {
+                Trouble::damaged("VHDX", format_args!("its metadata does not say the {name}"))
+            })?;
+            let at = region.at.saturating_add(entry.le32(16).into());
+            let bytes = window.need(place, at, 8)?.unwrap_or_default();
+            Ok(Fields(&bytes).le64(0))
+        };
+        let parameters = item(FILE_PARAMETERS, "block size")?;
+        let disk = Self {
+            size: item(DISK_SIZE, "size of the disk")?,
+            block: parameters & 0xffff_ffff,
+            sector: item(SECTOR_SIZE, "sector size")? & 0xffff_ffff,
+            fixed: parameters >> 32 & 1 != 0,
+        };
+        if parameters >> 33 & 1 != 0 {
+            return Err(Trouble::unfit(
+                "the VHDX is a differencing disk, it holds only what changed since its parent",
+                Remedy::say("merge it into its parent first, in Hyper-V Manager or with Merge-VHD"),
+            ));
+        }
+        disk.possible()
+    }
+
+    fn possible(self) -> Sight<Self> {
+        at_most(Structure("VHDX", "its disk"), "bytes", self.size, MAX_DISK)?;
+        let blocks = self.block.is_power_of_two() && (MIB..=256 * MIB).contains(&self.block);
+        if blocks && matches!(self.sector, 512 | 4096) {
+            return Ok(self);
+        }
+        Err(Trouble::damaged(
+            "VHDX",
+            format_args!(
+                "it claims blocks of {} bytes and sectors of {}",
+                self.block, self.sector
+            ),
+        ))
+    }
+
+    /// 2.5: every block that is there must lie in the file. Gives the place of the first.
+    fn check(&self, window: &Window, bat: Region) -> Sight<Start> {
+        let blocks = self.size.div_ceil(self.block);
+        let ratio = SECTORS_PER_BITMAP * self.sector / self.block;
+        let entries = blocks + blocks.saturating_sub(1) / ratio;
+        if bat.len < entries * 8 {
+            return Err(Trouble::damaged(
+                "VHDX",
+                format_args!(
+                    "its block table has {} entries, the disk needs {entries}",
+                    bat.len / 8
+                ),
+            ));
+        }
+        window.holds(
+            Structure("VHDX", "its block table"),
+            bat.at.saturating_add(bat.len),
+        )?;
+        let mut first = Start::Unseen;
+        window.walk(bat.at, entries, 8, |index, entry| {
+            let entry = entry.le64(0);
+            if index == 0 {
+                first = Start::Blank;
+            }
+            let bitmap = index % (ratio + 1) == ratio;
+            // 2.5.1.1: PAYLOAD_BLOCK_FULLY_PRESENT; bits 20-63 count MiB
+            if bitmap || entry & 7 != 6 {
+                return Ok(());
+            }
+            let at = entry & !(MIB - 1);
+            let before = (index - index / (ratio + 1)) * self.block;
+            let needed = self.block.min(self.size.saturating_sub(before));
+            window.holds(
+                Structure("VHDX", "a block of its data"),
+                at.saturating_add(needed),
+            )?;
+            if index == 0 {
+                first = Start::At(at);
+            }
+            Ok(())
+        })?;
+        Ok(first)
+    }
+}
+
+/// A GUID as it lies in a file: three little-endian fields, then eight bytes.
+const fn guid(a: u32, b: u16, c: u16, rest: u64) -> Guid {
+    let (a, b, c, d) = (
+        a.to_le_bytes(),
+        b.to_le_bytes(),
+        c.to_le_bytes(),
+        rest.to_be_bytes(),
+    );
+    [
+        a[0], a[1], a[2], a[3], b[0], b[1], c[0], c[1], d[0], d[1], d[2], d[3], d[4], d[5], d[6],
+        d[7],
+    ]
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+    use crate::image::stage::{because, bend, bend_and_seal, copy_again, open, refusal, with};
+
+    const M: usize = 1 << 20;
+
+    /// With its CRC-32C.
+    fn seal(bytes: &[u8]) -> Vec<u8> {
+        let sum = u32::try_from(crc_fast::checksum(Crc32Iscsi, bytes)).unwrap();
+        with(bytes, &[(4, &sum.to_le_bytes())])
+    }
+
+    fn header(sequence: u8, log: u8) -> Vec<u8> {
+        seal(&with(
+            &[0; 4096],
+            &[(0, b"head"), (8, &[sequence]), (48, &[log]), (66, &[1])],
+        ))
+    }
+
+    fn regions(bat: Guid, metadata: Guid, bat_len: u32) -> Vec<u8> {
+        let bat_len = bat_len.to_le_bytes();
+        seal(&with(
+            &vec![0; 64 << 10],
+            &[
+                (0, b"regi"),
+                (8, &[2]),
+                (16, &bat),
+                (32, &(2 * MIB).to_le_bytes()),
+                (40, &bat_len),
+                (48, &metadata),
+                (64, &MIB.to_le_bytes()),
+                (72, &(1_u32 << 20).to_le_bytes()),
+            ],
+        ))
+    }
+
+    /// A disk of 3 MiB in blocks of 1 MiB, of which the first is there: metadata at
+    /// 1 MiB, table at 2 MiB, the block at 3 MiB.
+    fn vhdx() -> Vec<u8> {
+        let item = |guid: Guid, at: u8| [&guid[..], &[0, 0, at, 0, 8, 0, 0, 0], &[0; 8]].concat();
+        with(
+            &vec![0; 4 * M],
+            &[
+                (0, b"vhdxfile"),
+                (64 << 10, &header(1, 0)),
+                (128 << 10, &header(2, 0)),
+                (192 << 10, &regions(BAT, METADATA, 4096)),
+                (M, b"metadata"),
+                (M + 10, &[3]),
+                (M + 32, &item(FILE_PARAMETERS, 1)),
+                (M + 64, &item(DISK_SIZE, 2)),
+                (M + 96, &item(SECTOR_SIZE, 3)),
+                (M + (1 << 16), &MIB.to_le_bytes()),
+                (M + (2 << 16), &(3 * MIB).to_le_bytes()),
+                (M + (3 << 16), &512_u64.to_le_bytes()),
+                (2 * M, &(3 * MIB + 6).to_le_bytes()),
+            ],
+        )
+    }
+
+    fn refused(changes: &[(usize, &[u8])]) -> String {
+        refusal(&with(&vhdx(), changes))
+    }
+
+    #[test]
+    fn guids_lie_in_the_file_as_the_specification_shows() {
+        assert_eq!(BAT[..8], [0x66, 0x77, 0xc2, 0x2d, 0x23, 0xf6, 0x00, 0x42]);
+        assert_eq!(BAT[8..], [0x9d, 0x64, 0x11, 0x5e, 0x9b, 0xfd, 0x4a, 0x08]);
+    }
+
+    #[test]
+    fn a_vhdx_tells_its_kind_and_size() {
+        let image = open(&vhdx()).unwrap();
+        assert_eq!(image.describe(), "dynamic VHDX, 3.0 MiB disk");
+        assert_eq!(image.boot.bios, Some(false));
+        let fixed = with(&vhdx(), &[(M + (1 << 16) + 4, &[1])]);
+        assert_eq!(open(&fixed).unwrap().label(), "a fixed VHDX");
+    }
+
+    #[test]
+    fn a_pipe_shows_no_more_than_the_name() {
+        let image = crate::image::Image::from_head(&vhdx()[..64 << 10], None).unwrap();
+        assert_eq!(image.describe(), "VHDX");
+    }
+
+    #[test]
+    fn one_sound_copy_of_header_and_regions_is_enough() {
+        let second = regions(BAT, METADATA, 4096);
+        let image = with(
+            &vhdx(),
+            &[(64 << 10, &[0]), (192 << 10, &[0]), (256 << 10, &second)],
+        );
+        assert!(open(&image).is_ok());
+    }
+
+    #[test]
+    fn an_open_log_is_refused() {
+        assert_eq!(
+            refused(&[(128 << 10, &header(2, 7))]),
+            because(
+                "the VHDX was not closed properly, its log holds changes that are not in the disk yet",
+                "open and close it once, as with Mount-VHD and Dismount-VHD, or with qemu-img check -r all"
+            )
+        );
+        assert!(open(&with(&vhdx(), &[(64 << 10, &header(1, 7))])).is_ok());
+    }
+
+    #[test]
+    fn a_differencing_vhdx_is_refused() {
+        assert_eq!(
+            refused(&[(M + (1 << 16) + 4, &[2])]),
+            because(
+                "the VHDX is a differencing disk, it holds only what changed since its parent",
+                "merge it into its parent first, in Hyper-V Manager or with Merge-VHD"
+            )
+        );
+    }
+
+    #[test]
+    fn damage_is_refused() {
+        let damaged = |how: &str| copy_again(&format!("the VHDX is damaged: {how}"));
+        assert_eq!(
+            refused(&[(64 << 10, &[0]), (128 << 10, &[0])]),
+            damaged("the checksums of both its headers are wrong")
+        );
+        assert_eq!(
+            refused(&[(192 << 10, &[0])]),
+            damaged("the checksums of both its region tables are wrong")
+        );
+        assert_eq!(
+            refused(&[(192 << 10, &regions(METADATA, METADATA, 0))]),
+            damaged("it has no block table region")
+        );
+        assert_eq!(
+            refused(&[(192 << 10, &regions(BAT, BAT, 0))]),
+            damaged("it has no metadata region")
+        );
+        assert_eq!(
+            refused(&[(M, &[0])]),
+            damaged("its metadata has no signature")
+        );
+        assert_eq!(
+            refused(&[(M + 64, &[0])]),
+            damaged("its metadata does not say the size of the disk")
+        );
+        assert_eq!(
+            refused(&[(M + (2 << 16), &[0xff; 8])]),
+            damaged(
+                "its disk would have 18446744073709551615 bytes, at most 70368744177664 are possible"
+            )
+        );
+        assert_eq!(
+            refused(&[(M + (3 << 16), &[1])]),
+            damaged("it claims blocks of 1048576 bytes and sectors of 513")
+        );
+        assert_eq!(
+            refused(&[(192 << 10, &regions(BAT, METADATA, 16))]),
+            damaged("its block table has 2 entries, the disk needs 3")
+        );
+    }
+
+    #[test]
+    fn what_lies_beyond_the_end_is_refused() {
+        let cut = |what: &str, end: usize, len: usize| {
+            copy_again(&format!(
+                "the VHDX is cut short: {what} reaches to byte {end}, but only {len} bytes are there"
+            ))
+        };
+        let image = vhdx();
+        assert_eq!(refusal(&image[..600]), cut("its header section", M, 600));
+        assert_eq!(refusal(&image[..M]), cut("its metadata", M + (64 << 10), M));
+        assert_eq!(
+            refusal(&image[..2 * M]),
+            cut("its block table", 2 * M + 4096, 2 * M)
+        );
+        assert_eq!(
+            refusal(&image[..4 * M - 1]),
+            cut("a block of its data", 4 * M, 4 * M - 1)
+        );
+    }
+
+    #[test]
+    fn no_vhdx_makes_it_panic() {
+        let vhdx = vhdx();
+        bend(&vhdx, 400 << 10);
+        let reseal = |bytes: &[u8]| {
+            let part = |at: usize, len: usize| seal(&with(&bytes[at..at + len], &[(4, &[0; 4])]));
+            let (header, regions) = (part(128 << 10, 4096), part(192 << 10, 64 << 10));
+            with(bytes, &[(128 << 10, &header), (192 << 10, &regions)])
+        };
+        // the region table, the metadata table with its items and the block table
+        for part in [
+            192 << 10,
+            M,
+            M + (1 << 16),
+            M + (2 << 16),
+            M + (3 << 16),
+            2 * M,
+        ] {
+            let moved = |bytes: &[u8]| {
+                let changed = bytes[..160].to_vec();
+                reseal(&with(&vhdx, &[(part, &changed)]))
+            };
+            let start = with(&vhdx, &[(0, &vhdx[part..part + 160])]);
+            bend_and_seal(&start, 100, moved);
+        }
+    }
+}

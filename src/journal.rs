@@ -1,0 +1,154 @@
+//! The journal of unfinished jobs: what a later run of the same command needs to go on,
+//! and nothing secret. It is a hint; whatever it says is asked of the service again.
+
+use std::fs::{self, File, OpenOptions, TryLockError};
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use anyhow::Context;
+use etcetera::BaseStrategy;
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+use crate::error::{Error, Result};
+
+/// What is known of an unfinished job.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize, Serialize)]
+#[serde(default)]
+pub struct Entry {
+    /// The source as it was when it was sent: size, modification time, inode.
+    pub source: Option<String>,
+    /// The temporary object's name, its template filled in.
+    pub key: Option<String>,
+    /// The multipart upload under way.
+    pub upload: Option<String>,
+    /// The object is complete.
+    pub sent: bool,
+    /// What was asked of the import; another question needs another task.
+    pub request: Option<String>,
+    /// Makes a repeated question the same question.
+    pub client_token: Option<String>,
+    /// The import task.
+    pub task: Option<String>,
+    /// The imported image, before it has its name.
+    pub image: Option<String>,
+    /// Makes a repeated copy the same copy.
+    pub copy_token: Option<String>,
+    /// The image under its own name.
+    pub copy: Option<String>,
+}
+
+/// One job's entry, held by this run alone. Clones are the same entry.
+#[derive(Clone)]
+pub struct Journal(Arc<Mutex<Held>>);
+
+struct Held {
+    entry: Entry,
+    place: Option<Place>,
+}
+
+struct Place {
+    path: PathBuf,
+    lock: PathBuf,
+    _held: File,
+}
+
+impl Journal {
+    fn of(entry: Entry, place: Option<Place>) -> Self {
+        Self(Arc::new(Mutex::new(Held { entry, place })))
+    }
+
+    /// A journal that remembers nothing, for `--no-resume` and standard input.
+    pub fn forgetful() -> Self {
+        Self::of(Entry::default(), None)
+    }
+
+    /// Opens the entry of the job that these words identify. Another run that holds it is an error;
+    /// a directory that can't be used is a reason to warn, not to fail.
+    pub fn open(directory: Option<&Path>, identity: &[&str]) -> Result<(Self, Option<String>)> {
+        let Some(directory) = directory else {
+            return Ok((Self::forgetful(), Some("there is no home directory for the journal: this run can't be continued".into())));
+        };
+        let name = hex::encode(&Sha256::digest(identity.join("\0"))[..16]);
+        match Place::take(directory, &name) {
+            Ok(Some(place)) => Ok((Self::of(place.read(), Some(place)), None)),
+            Ok(None) => Err(Error::failed("another run of this job is under way")
+                .hint("wait for it, or give this run another key or another name for the image")),
+            Err(error) => Ok((Self::forgetful(), Some(format!("this run can't be continued: {error:#}")))),
+        }
+    }
+
+    fn held(&self) -> MutexGuard<'_, Held> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What is known.
+    pub fn entry(&self) -> Entry {
+        self.held().entry.clone()
+    }
+
+    /// Notes something before the next step is taken.
+    pub fn note(&self, change: impl FnOnce(&mut Entry)) {
+        let mut held = self.held();
+        change(&mut held.entry);
+        if let Some(place) = &held.place
+            && let Err(error) = place.write(&held.entry)
+        {
+            tracing::warn!("the journal can't be written: {error:#}");
+        }
+    }
+
+    /// The job is done, or nothing of it stays: the entry goes.
+    pub fn close(&self) {
+        if let Some(place) = self.held().place.take() {
+            let _ = fs::remove_file(&place.path);
+            let _ = fs::remove_file(&place.lock);
+        }
+    }
+}
+
+impl Place {
+    /// Locks the entry; `None` when another process holds it.
+    fn take(directory: &Path, name: &str) -> anyhow::Result<Option<Self>> {
+        make_private(directory).with_context(|| format!("{}", directory.display()))?;
+        let (path, lock) = (directory.join(format!("{name}.json")), directory.join(format!("{name}.lock")));
+        let held = OpenOptions::new().create(true).truncate(false).write(true).open(&lock).with_context(|| format!("{}", lock.display()))?;
+        match held.try_lock() {
+            Ok(()) => Ok(Some(Self { path, lock, _held: held })),
+            Err(TryLockError::WouldBlock) => Ok(None),
+            Err(TryLockError::Error(error)) => Err(error).with_context(|| format!("{}", lock.display())),
+        }
+    }
+
+    /// A torn or foreign file is an empty journal: the service knows better anyway.
+    fn read(&self) -> Entry {
+        fs::read(&self.path).ok().and_then(|bytes| serde_json::from_slice(&bytes).ok()).unwrap_or_default()
+    }
+
+    /// Written beside and moved over, so that a power cut leaves the old or the new entry.
+    fn write(&self, entry: &Entry) -> anyhow::Result<()> {
+        let draft = self.path.with_extension("new");
+        let mut file = File::create(&draft)?;
+        file.write_all(&serde_json::to_vec(entry)?)?;
+        file.sync_all()?;
+        Ok(fs::rename(&draft, &self.path)?)
+    }
+}
+
+/// `$XDG_STATE_HOME/imgimport`, or `~/.local/state/imgimport`.
+pub fn directory() -> Option<PathBuf> {
+    let base = etcetera::base_strategy::Xdg::new().ok()?;
+    base.state_dir().map(|state| state.join("imgimport"))
+}
+
+#[cfg(unix)]
+fn make_private(directory: &Path) -> std::io::Result<()> {
+    use std::os::unix::fs::DirBuilderExt;
+    fs::DirBuilder::new().recursive(true).mode(0o700).create(directory)
+}
+
+#[cfg(not(unix))]
+fn make_private(directory: &Path) -> std::io::Result<()> {
+    fs::create_dir_all(directory)
+}

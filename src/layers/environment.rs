@@ -1,0 +1,90 @@
+//! The middle layer. Each option has a variable of ours, `IMGIMPORT_<COMMAND>_<OPTION>`
+//! or `IMGIMPORT_<OPTION>`, beside the provider's own; what it holds goes through the
+//! parser of the flag, so that both mean the same.
+
+use std::collections::BTreeMap;
+
+use clap::{Arg, ArgAction, Args, Command, FromArgMatches};
+use merge::Merge;
+
+use super::{Invocation, Provider, argument, lenient};
+use crate::error::{Error, Result};
+use crate::secret::Secret;
+
+/// The variables of this process, the empty ones left out.
+#[derive(Clone, Debug, Default)]
+pub struct Environment(BTreeMap<String, Secret>);
+
+impl Environment {
+    /// Takes the variables in. What is not Unicode can't be a setting of ours.
+    pub fn of(variables: impl IntoIterator<Item = (String, String)>) -> Self {
+        let set = variables.into_iter().filter(|(_, value)| !value.is_empty());
+        Self(set.map(|(name, value)| (name, Secret::new(value))).collect())
+    }
+
+    /// The variables of this process.
+    pub fn read() -> Self {
+        Self::of(std::env::vars_os().filter_map(|(k, v)| Some((k.into_string().ok()?, v.into_string().ok()?))))
+    }
+
+    /// One variable; an empty one counts as unset.
+    pub fn get(&self, name: &str) -> Option<String> {
+        self.0.get(name).map(|value| value.expose().to_owned())
+    }
+
+    /// The first of these that is set.
+    pub fn first(&self, names: &[&str]) -> Option<String> {
+        names.iter().find_map(|name| self.get(name))
+    }
+
+    /// The first of these that is set, kept secret.
+    pub fn secret(&self, names: &[&str]) -> Option<Secret> {
+        names.iter().find_map(|name| self.0.get(*name)).cloned()
+    }
+
+    /// Reads every option's variables.
+    pub(super) fn layer<P: Provider>(&self) -> Result<Invocation<P>> {
+        let command = Invocation::<P>::augment_args(Command::new("imgimport"));
+        let mut layer = Invocation { provider: P::without_flags(self), ..Invocation::default() };
+        layer.image = self.get("IMGIMPORT_IMAGE").map(Into::into);
+        for option in command.get_arguments() {
+            for name in variables::<P>(option) {
+                if let Some(value) = self.get(&name) {
+                    layer.merge(parse(&command, option, &name, &value)?);
+                }
+            }
+        }
+        Ok(layer)
+    }
+}
+
+/// The variables that set this option, the strongest first.
+pub fn variables<P: Provider>(option: &Arg) -> Vec<String> {
+    let mut names = Vec::new();
+    for long in option.get_long_and_visible_aliases().unwrap_or_default() {
+        let upper = long.to_uppercase().replace('-', "_");
+        names.push(format!("IMGIMPORT_{}_{upper}", P::NAME.to_uppercase()));
+        names.push(format!("IMGIMPORT_{upper}"));
+    }
+    let own = P::VARIABLES.iter().filter(|(id, _)| option.get_id() == id);
+    names.extend(own.flat_map(|(_, names)| names.iter().map(|&name| name.to_owned())));
+    names
+}
+
+fn parse<P: Provider>(command: &Command, option: &Arg, name: &str, value: &str) -> Result<Invocation<P>> {
+    let long = option.get_long().unwrap_or_default();
+    let values = if matches!(option.get_action(), ArgAction::Append) { lenient::split(value) } else { vec![value.to_owned()] };
+    let arguments = values.iter().map(|value| argument(long, value)[1].clone());
+    let parsed = command
+        .clone()
+        .try_get_matches_from(std::iter::once("imgimport".into()).chain(arguments))
+        .and_then(|matches| Invocation::from_arg_matches(&matches));
+    parsed.map_err(|error| Error::usage(format!("the variable {name} is wrong")).because_of(reason(&error)))
+}
+
+/// The first sentence of what the parser says, without its own "error:" and its usage lines.
+fn reason(error: &clap::Error) -> String {
+    let text = error.render().to_string();
+    let first = text.split("\n\n").next().unwrap_or_default();
+    first.trim_start_matches("error: ").trim().to_owned()
+}

@@ -1,0 +1,142 @@
+//! Takes a disk image from a local file to a machine image in the cloud.
+//!
+//! ```text
+//!  flags ──┐
+//!  env   ──┼─► Options ── resolve ──► Job ──┐
+//!  TOML  ──┘                 ▲              ▼
+//!  file  ──► Image ──────────┘   preflight ► upload ► import ► wait ► finish ──► Outcome
+//!                                            └── cleanup: what stays is named ──► Error
+//! ```
+//!
+//! Rooms, lowest floor first; imports point downwards alone:
+//! `error secret cancel units progress` · `image template outcome session` ·
+//! `layers problems job journal wait cleanup` · `store` · `upload` · `sending` · the clouds, which
+//! never know each other · `settings cli` · this file.
+
+mod aws;
+mod cancel;
+mod cleanup;
+mod cli;
+mod endpoint;
+mod error;
+mod image;
+mod job;
+mod journal;
+mod layers;
+mod outcome;
+mod problems;
+mod progress;
+mod secret;
+mod sending;
+mod session;
+mod settings;
+mod store;
+mod template;
+mod units;
+mod upload;
+mod wait;
+
+use std::io::Write;
+use std::process::ExitCode;
+use std::time::Instant;
+
+use cancel::Cancel;
+use cli::{Cli, Command, General};
+use clap::Parser;
+use error::{Error, Result};
+use layers::{Environment, Invocation};
+use outcome::Outcome;
+use progress::{Mode, Progress};
+use session::Session;
+use settings::{File, Table};
+
+/// The program.
+pub fn main() -> ExitCode {
+    let cli = Cli::parse();
+    match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => {
+            let code = runtime.block_on(run(cli));
+            // A read from a slow disk or pipe must not hold the exit up.
+            runtime.shutdown_background();
+            code
+        }
+        Err(error) => {
+            let error = Error::failed("the program can't start").because(error);
+            end(Err(error), outcome::Format::Text, &Progress::new(Mode::Plain, false))
+        }
+    }
+}
+
+/// Does what the command line says; prints the result and how it ended.
+async fn run(cli: Cli) -> ExitCode {
+    let environment = Environment::read();
+    match cli.command {
+        Command::Aws(flags) => go(*flags, cli.general, environment, aws::run).await,
+    }
+}
+
+/// The same frame around every cloud's recipe: settings, session, recipe, result.
+async fn go<P: Table>(
+    flags: Invocation<P>,
+    general: General,
+    environment: Environment,
+    recipe: impl AsyncFnOnce(Invocation<P>, &Environment, &Session) -> Result<Outcome>,
+) -> ExitCode {
+    let format = flags.output.format;
+    let settings = File::find(general.config.as_deref(), &environment);
+    let settings = settings.and_then(|(file, warning)| Ok((flags.over(&environment, file.invocation())?, warning)));
+    let (said, warning) = match settings {
+        Ok(settings) => settings,
+        Err(error) => return end(Err(error), format.unwrap_or_default(), &Progress::new(Mode::Plain, general.quiet)),
+    };
+    let format = said.output.format.unwrap_or_default();
+    let progress = Progress::new(said.output.progress.unwrap_or(Mode::Auto), general.quiet);
+    log(general.verbose, &progress);
+    if let Some(warning) = warning {
+        progress.warn(&warning);
+    }
+    let clock = match template::clock() {
+        Ok(clock) => clock,
+        Err(error) => return end(Err(error), format, &progress),
+    };
+    let session = Session { cancel: Cancel::default(), progress, clock, began: Instant::now() };
+    cancel::listen(&session.cancel);
+    let result = tokio::select! {
+        result = recipe(said, &environment, &session) => result,
+        () = session.cancel.leave.cancelled() => Err(session.stopped()),
+    };
+    end(result, format, &session.progress)
+}
+
+/// Prints the result on standard output, the error on standard error.
+fn end(result: Result<Outcome>, format: outcome::Format, progress: &Progress) -> ExitCode {
+    let (text, code) = match result {
+        Ok(outcome) => (outcome.render(format), 0),
+        Err(error) => {
+            progress.error(&error);
+            let json = (format == outcome::Format::Json).then(|| error.to_json().to_string());
+            (json.unwrap_or_default(), error.kind().exit_code())
+        }
+    };
+    if !text.is_empty() {
+        // Nobody reads on: the exit code still tells how it went.
+        let _ = writeln!(std::io::stdout(), "{text}");
+    }
+    ExitCode::from(code)
+}
+
+/// `-v` shows our own steps and requests. What the libraries log may hold signatures.
+fn log(verbose: u8, progress: &Progress) {
+    let level = match verbose {
+        0 => "imgimport=warn",
+        1 => "imgimport=debug",
+        _ => "imgimport=trace",
+    };
+    tracing_subscriber::fmt()
+        .with_env_filter(tracing_subscriber::EnvFilter::new(level))
+        .with_ansi(progress.colours())
+        .with_target(false)
+        .without_time()
+        .with_writer(progress.log_writer())
+        .init();
+}

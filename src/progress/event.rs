@@ -1,0 +1,153 @@
+//! What can be said, and its two wordings: a line for people and a line of JSON. When
+//! it is said is `pace`'s business.
+
+use std::time::Duration;
+
+use serde::Serialize;
+
+use crate::units;
+
+/// One thing to say. The JSON names are part of the contract.
+#[derive(Serialize)]
+#[serde(tag = "event", rename_all = "lowercase")]
+pub(super) enum Event<'a> {
+    Stage {
+        message: &'a str,
+    },
+    Note {
+        message: &'a str,
+    },
+    Warning {
+        message: &'a str,
+    },
+    /// A line of the log, under `-v`.
+    Log {
+        message: &'a str,
+    },
+    /// `bytes` are all that the service has; `resumed` of them come from an earlier run.
+    Upload {
+        bytes: u64,
+        total: Option<u64>,
+        resumed: u64,
+        #[serde(skip)]
+        silent: Option<Duration>,
+    },
+    Uploaded {
+        bytes: u64,
+        resumed: u64,
+        #[serde(rename = "seconds", serialize_with = "in_seconds")]
+        took: Duration,
+    },
+    Import {
+        percent: Option<u8>,
+        message: &'a str,
+    },
+    Imported {
+        message: &'a str,
+    },
+}
+
+impl Event<'_> {
+    /// Said even when the user wants quiet; who asks for a log gets it.
+    pub(super) fn is_urgent(&self) -> bool {
+        matches!(self, Self::Warning { .. } | Self::Log { .. })
+    }
+
+    /// One JSON object.
+    pub(super) fn json(&self) -> String {
+        serde_json::to_string(self).unwrap_or_default()
+    }
+
+    /// A line for people.
+    pub(super) fn line(&self, colours: bool) -> String {
+        let paint =
+            |code: &str, text: &str| if colours { format!("\x1b[{code}m{text}\x1b[0m") } else { text.to_owned() };
+        match *self {
+            Self::Stage { message } => paint("1", &clean(message)),
+            Self::Note { message } => format!("  {}", clean(message)),
+            Self::Warning { message } => {
+                format!("{} {}", paint("33", "warning:"), clean(message).replace('\n', "\n  "))
+            }
+            Self::Log { message } => message.to_owned(),
+            Self::Upload { bytes, total, silent, .. } => uploading(bytes, total, silent),
+            Self::Uploaded { bytes, resumed, took } => uploaded(bytes, resumed, took),
+            Self::Import { percent, message } => importing(percent, message),
+            Self::Imported { message } => clean(message),
+        }
+    }
+}
+
+fn uploading(bytes: u64, total: Option<u64>, silent: Option<Duration>) -> String {
+    let done = units::bytes(bytes);
+    let silent = silent.map(|silent| format!(", {}", silence(silent))).unwrap_or_default();
+    match total {
+        Some(total) => format!("{:>4} % ({done} of {}){silent}", percent(bytes, total), units::bytes(total)),
+        None => format!("  {done}{silent}"),
+    }
+}
+
+fn uploaded(bytes: u64, resumed: u64, took: Duration) -> String {
+    let all = units::bytes(bytes);
+    if resumed > 0 && resumed >= bytes {
+        return format!("Uploaded {all}, all of it in an earlier run");
+    }
+    let speed = speed(bytes.saturating_sub(resumed), took).map(|speed| format!(" ({})", per_second(speed)));
+    let earlier = (resumed > 0).then(|| format!(", {} of it in an earlier run", units::bytes(resumed)));
+    format!("Uploaded {all} in {}{}{}", units::seconds(took), speed.unwrap_or_default(), earlier.unwrap_or_default())
+}
+
+fn importing(percent: Option<u8>, message: &str) -> String {
+    let message = one_line(message);
+    match percent {
+        Some(percent) if message.is_empty() => format!("{percent:>4} %"),
+        Some(percent) => format!("{percent:>4} % {message}"),
+        None => format!("  {message}"),
+    }
+}
+
+/// How a transfer without news is described, in lines and under bars alike.
+pub(super) fn silence(silent: Duration) -> String {
+    format!("nothing acknowledged for {}", whole_seconds(silent))
+}
+
+/// A length of time without tenths, for what changes while it is read.
+pub(super) fn whole_seconds(span: Duration) -> String {
+    match span.as_secs() {
+        seconds @ 0..60 => format!("{seconds} s"),
+        seconds => units::seconds(Duration::from_secs(seconds)),
+    }
+}
+
+pub(super) fn per_second(speed: u64) -> String {
+    format!("{}/s", units::bytes(speed))
+}
+
+/// Bytes in a second; nothing before a time that can be measured has passed.
+pub(super) fn speed(bytes: u64, took: Duration) -> Option<u64> {
+    let speed = (u128::from(bytes) * 1000).checked_div(took.as_millis())?;
+    Some(u64::try_from(speed).unwrap_or(u64::MAX))
+}
+
+/// Rounded down: 100 % means all of it.
+pub(super) fn percent(bytes: u64, total: u64) -> u8 {
+    let percent = (u128::from(bytes) * 100).checked_div(u128::from(total)).unwrap_or(100);
+    u8::try_from(percent.min(100)).unwrap_or(100)
+}
+
+/// What a cloud says must not move the cursor of the terminal that shows it.
+fn clean(text: &str) -> String {
+    text.trim_end()
+        .chars()
+        .filter(|&c| c == '\n' || !c.is_control() || c == '\t')
+        .collect::<String>()
+        .replace('\t', "    ")
+}
+
+/// For places with room for one line.
+pub(super) fn one_line(text: &str) -> String {
+    clean(text).split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+fn in_seconds<S: serde::Serializer>(took: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_f64(Duration::from_millis(u64::try_from(took.as_millis()).unwrap_or(u64::MAX)).as_secs_f64())
+}

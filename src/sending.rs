@@ -1,0 +1,249 @@
+//! From the job to the object: goes on with what an earlier run has sent, wires the
+//! upload to progress, journal and undo list. The same for every cloud.
+
+use std::fs::File;
+use std::io::Read;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use crate::cleanup::{Cleanup, Entry};
+use crate::error::{Error, Result};
+use crate::image::{Image, Source};
+use crate::job::Job;
+use crate::journal::Journal;
+use crate::progress::Transfer;
+use crate::session::Session;
+use crate::store::{self, Checksum, Digest, Hasher, Store, UploadId};
+use crate::units;
+use crate::upload::{self, Cause, Failure, Observer, Plan, Upload};
+
+/// After a stop, parts in flight may land for this long.
+const GRACE: Duration = Duration::from_secs(2);
+
+/// Read and hashed at a time.
+const READ: usize = 1 << 20;
+
+/// The object as the user knows it, and how to remove it and its parts by hand.
+pub struct Target {
+    /// `s3://bucket/key`.
+    pub url: String,
+    /// Removes the object.
+    pub remove: String,
+    /// Removes the parts of an unfinished upload, given its id.
+    pub abort: Box<dyn Fn(&UploadId) -> String + Send + Sync>,
+}
+
+/// The object is there.
+#[derive(Clone, Debug)]
+pub struct Sent {
+    /// Bytes that travelled in this run.
+    pub uploaded_bytes: u64,
+    /// How long it took.
+    pub elapsed: Duration,
+    /// SHA-256 of the image, where it was asked for.
+    pub sha256: Option<String>,
+    /// The object on the undo list.
+    pub object: Entry,
+}
+
+/// What sending needs of a run.
+pub struct Run<'a> {
+    /// The job.
+    pub job: &'a Job,
+    /// Signals and progress.
+    pub session: &'a Session,
+    /// What earlier runs did.
+    pub journal: &'a Journal,
+    /// What this run makes.
+    pub cleanup: &'a mut Cleanup,
+}
+
+/// Sends the image, or what is still missing of it.
+pub async fn send<S: Store>(run: &mut Run<'_>, store: &Arc<S>, target: &Target) -> Result<Sent> {
+    forget_if_changed(run, &**store).await;
+    if run.journal.entry().sent
+        && let Some(sent) = already_there(run, store, target).await?
+    {
+        return Ok(sent);
+    }
+    run.session.progress.stage(&format!("Uploading to {}", target.url));
+    let shown = Arc::new(Shown(Mutex::new(Some(run.session.progress.upload(run.job.image.size)))));
+    let result = upload::run(prepare(run, store, &shown)?).await;
+    let transfer = shown.take();
+    match result {
+        Ok(sent) => {
+            transfer.into_iter().for_each(Transfer::finish);
+            run.journal.note(|entry| (entry.upload, entry.sent) = (None, true));
+            let object = hold(run.cleanup, store, target);
+            Ok(Sent { uploaded_bytes: sent.uploaded_bytes, elapsed: sent.elapsed, sha256: sent.sha256, object })
+        }
+        Err(failure) => {
+            drop(transfer);
+            Err(failed(run, store, target, failure))
+        }
+    }
+}
+
+fn prepare<S: Store>(run: &Run<'_>, store: &Arc<S>, shown: &Arc<Shown>) -> Result<Upload<S>> {
+    let job = run.job;
+    let source = open(&job.image)?;
+    let mark = mark(&job.image);
+    run.journal.note(|entry| (entry.source, entry.sent) = (mark, false));
+    let journal = run.journal.clone();
+    Ok(Upload {
+        store: Arc::clone(store),
+        source,
+        plan: plan(job, store.limits())?,
+        resume: run.journal.entry().upload.map(UploadId),
+        on_begin: Box::new(move |id| {
+            journal.note(|entry| entry.upload = Some(id.0.clone()));
+            Ok(())
+        }),
+        observer: Arc::clone(shown) as Arc<dyn Observer>,
+        stop: run.session.cancel.stop.clone(),
+    })
+}
+
+fn plan(job: &Job, limits: store::Limits) -> Result<Plan> {
+    let concurrency = job.upload.concurrency.map(|parts| usize::try_from(parts).unwrap_or(usize::MAX));
+    let plan = upload::plan(job.image.size, limits, job.upload.part_size.map(|size| size.0), concurrency)?;
+    Ok(Plan { limit_rate: job.upload.limit_rate.map(|rate| rate.0), grace: GRACE, sha256: job.sha256, ..plan })
+}
+
+fn open(image: &Image) -> Result<upload::Source> {
+    let Source::File(path) = &image.source else {
+        let head = std::io::Cursor::new(image.head.clone());
+        return Ok(upload::Source::stream(head.chain(std::io::stdin()), None));
+    };
+    let unreadable = |error| Error::failed(format!("{} can't be read", path.display())).because(error);
+    let file = File::open(path).map_err(unreadable)?;
+    if !image.is_still(&file.metadata().map_err(unreadable)?) {
+        return Err(Error::failed(format!("{} changed since it was looked at", path.display()))
+            .hint("run the command again once nobody writes to it"));
+    }
+    upload::Source::file(file).map_err(unreadable)
+}
+
+/// What tells a file from the same file after a change.
+fn mark(image: &Image) -> Option<String> {
+    let modified = image.modified?.duration_since(std::time::UNIX_EPOCH).ok()?.as_nanos();
+    let file = image.identity?;
+    Some(format!("{} bytes, modified {modified}, inode {} on {}", image.size?, file.inode, file.device))
+}
+
+/// Whether the journal's entry is about the image as it is now.
+pub fn is_same_source(journal: &Journal, image: &Image) -> bool {
+    let noted = journal.entry().source;
+    noted.is_some() && noted == mark(image)
+}
+
+/// Parts and object of an image that has changed since are of no use: they go.
+async fn forget_if_changed<S: Store>(run: &Run<'_>, store: &S) {
+    let entry = run.journal.entry();
+    if entry.source.is_none() || is_same_source(run.journal, &run.job.image) {
+        return;
+    }
+    run.session.progress.note("The image has changed since the last run: it is sent anew");
+    if let Some(upload) = entry.upload {
+        let _ = store.abort(&UploadId(upload)).await;
+    }
+    run.journal.note(|entry| (entry.source, entry.upload, entry.sent) = (None, None, false));
+}
+
+/// The object of an earlier run, if the service has it with the local bytes' digest.
+async fn already_there<S: Store>(run: &mut Run<'_>, store: &Arc<S>, target: &Target) -> Result<Option<Sent>> {
+    let began = Instant::now();
+    let head = store.head().await.map_err(|error| Error::failed(format!("{} can't be asked for", target.url)).because(error))?;
+    let Some(head) = head.filter(|head| Some(head.size) == run.job.image.size && head.digest.is_some()) else {
+        return Ok(None);
+    };
+    let digest = run.session.unless_stopped(digest(&run.job.image, store.checksum())).await?;
+    if head.digest != Some(digest) {
+        return Ok(None);
+    }
+    run.session.progress.stage(&format!("{} is there from an earlier run", target.url));
+    let object = hold(run.cleanup, store, target);
+    Ok(Some(Sent { uploaded_bytes: 0, elapsed: began.elapsed(), sha256: None, object }))
+}
+
+/// The local bytes' own digest: the journal's word is not enough.
+async fn digest(image: &Image, checksum: Checksum) -> Result<Digest> {
+    let path = match &image.source {
+        Source::File(path) => path.clone(),
+        Source::Stdin => return Err(Error::failed("standard input can't be read twice")),
+    };
+    let name = path.display().to_string();
+    let hashed = tokio::task::spawn_blocking(move || -> std::io::Result<Digest> {
+        let (mut file, mut hasher, mut buffer) = (File::open(path)?, Hasher::new(checksum), vec![0; READ]);
+        loop {
+            match file.read(&mut buffer)? {
+                0 => return Ok(hasher.finish()),
+                bytes => hasher.update(&buffer[..bytes]),
+            }
+        }
+    });
+    let unreadable = || Error::failed(format!("{name} can't be read"));
+    hashed.await.map_err(|error| unreadable().because(error))?.map_err(|error| unreadable().because(error))
+}
+
+/// Puts the object on the undo list.
+pub fn hold<S: Store>(cleanup: &mut Cleanup, store: &Arc<S>, target: &Target) -> Entry {
+    let store = Arc::clone(store);
+    cleanup.reusable(&target.url, &target.remove, async move || Ok(store.remove().await?))
+}
+
+/// Names what stays of an upload that did not end.
+fn failed<S: Store>(run: &mut Run<'_>, store: &Arc<S>, target: &Target, failure: Failure) -> Error {
+    let Failure { cause, upload, parts, bytes } = failure;
+    if let Some(upload) = upload {
+        let what = format!("{parts} parts of {} ({})", target.url, units::bytes(bytes));
+        let (store, id) = (Arc::clone(store), upload.clone());
+        let undo = async move || Ok(store.abort(&id).await?);
+        if run.job.resumes() && parts > 0 {
+            run.cleanup.reusable(what, (target.abort)(&upload), undo);
+        } else {
+            run.cleanup.useless(what, (target.abort)(&upload), undo);
+            run.journal.note(|entry| entry.upload = None);
+        }
+    }
+    match cause {
+        Cause::Stopped => run.session.stopped(),
+        Cause::Failed(error) => error,
+    }
+}
+
+/// What the engine tells, shown.
+struct Shown(Mutex<Option<Transfer>>);
+
+impl Shown {
+    fn with(&self, show: impl FnOnce(&Transfer)) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).as_ref().map(show);
+    }
+
+    fn take(&self) -> Option<Transfer> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+}
+
+impl Observer for Shown {
+    fn acknowledged(&self, bytes: u64) {
+        self.with(|transfer| transfer.acknowledged(bytes));
+    }
+
+    fn resumed(&self, bytes: u64) {
+        self.with(|transfer| transfer.resumed(bytes));
+    }
+
+    fn retrying(&self, part: u32, attempt: u32, pause: Duration, why: &store::Error) {
+        let pause = units::seconds(pause);
+        self.with(|transfer| transfer.note(&format!("part {part}, try {attempt}: {why}; again in {pause}")));
+    }
+
+    fn narrowed(&self, parts: usize) {
+        self.with(|transfer| transfer.note(&format!("the service asks to slow down: {parts} parts at once for now")));
+    }
+
+    fn forgotten(&self, _: &UploadId) {
+        self.with(|transfer| transfer.note("the parts of the earlier run are gone: all of it is sent"));
+    }
+}

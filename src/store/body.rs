@@ -1,0 +1,78 @@
+//! A part as a request body: handed to the connection in frames, without a copy, so
+//! that somebody can see the bytes go (a stall) and slow them down (a rate).
+
+use std::convert::Infallible;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+
+use bytes::Bytes;
+use http_body::{Frame, SizeHint};
+use tokio::time::{Instant, Sleep, sleep_until};
+
+/// Large enough that a frame costs nothing (one `writev` takes several), small enough
+/// that a rate is smooth and a slow line shows that it moves.
+const FRAME: usize = 256 << 10;
+
+/// Asked before each frame goes to the connection.
+pub trait Tap: Send + Sync {
+    /// The connection can take up to `bytes` more: how many it may have, and from when on.
+    fn draw(&self, bytes: usize) -> (usize, Instant);
+}
+
+/// A part on its way out. Knows its exact length, so nothing is sent chunked.
+pub struct Body {
+    rest: Bytes,
+    tap: Option<Arc<dyn Tap>>,
+    held: Option<(usize, Pin<Box<Sleep>>)>,
+}
+
+impl Body {
+    /// All of `bytes`, as `tap` allows it.
+    pub fn new(bytes: Bytes, tap: Option<Arc<dyn Tap>>) -> Self {
+        Self { rest: bytes, tap, held: None }
+    }
+
+    /// How many bytes may go now; waits for the tap.
+    fn poll_share(&mut self, context: &mut Context<'_>) -> Poll<usize> {
+        let want = self.rest.len().min(FRAME);
+        let Some(tap) = &self.tap else { return Poll::Ready(want) };
+        if self.held.is_none() {
+            let (share, from) = tap.draw(want);
+            let share = share.clamp(1, want);
+            if from <= Instant::now() {
+                return Poll::Ready(share);
+            }
+            self.held = Some((share, Box::pin(sleep_until(from))));
+        }
+        if let Some((share, sleep)) = &mut self.held {
+            ready!(sleep.as_mut().poll(context));
+            let share = *share;
+            self.held = None;
+            return Poll::Ready(share);
+        }
+        Poll::Ready(want)
+    }
+}
+
+impl http_body::Body for Body {
+    type Data = Bytes;
+    type Error = Infallible;
+
+    fn poll_frame(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        let body = self.get_mut();
+        if body.rest.is_empty() {
+            return Poll::Ready(None);
+        }
+        let share = ready!(body.poll_share(context));
+        Poll::Ready(Some(Ok(Frame::data(body.rest.split_to(share)))))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.rest.is_empty()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        SizeHint::with_exact(self.rest.len() as u64)
+    }
+}

@@ -1,0 +1,200 @@
+//! What a service answered when it did not do what it was asked, and what sort of
+//! failure that is. Both S3 and OSS are judged by one table.
+
+use std::fmt;
+use std::time::Duration;
+
+/// What a failure means for the next step.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Class {
+    /// The answer will be the same again: refused, not found, not understood.
+    Final,
+    /// The next try may pass: a server's fault, a reset, a timeout.
+    Transient,
+    /// Too fast; wait, at least as long as the service says.
+    Throttled {
+        /// From `Retry-After`.
+        retry_after: Option<Duration>,
+    },
+    /// The credentials have expired: the store fetches new ones with the next request.
+    Expired,
+    /// The service knows no such upload.
+    Gone,
+    /// The bytes that arrived were not those of the digest: read and send them again.
+    Garbled,
+}
+
+/// `apis.md` A10 (AWS's and OSS's retry tables). The status decides where no code is listed.
+impl Class {
+    fn of(code: Option<&str>, status: Option<u16>) -> Self {
+        match code.unwrap_or_default() {
+            "NoSuchUpload" => Self::Gone,
+            // OSS says InvalidDigest for a Content-MD5 that does not match.
+            "BadDigest" | "InvalidDigest" | "XAmzContentSHA256Mismatch" | "XAmzContentChecksumMismatch" => {
+                Self::Garbled
+            }
+            "ExpiredToken" | "ExpiredTokenException" | "TokenRefreshRequired" | "SecurityTokenExpired" => Self::Expired,
+            "SlowDown"
+            | "Throttling"
+            | "ThrottlingException"
+            | "RequestThrottled"
+            | "RequestThrottledException"
+            | "TooManyRequests"
+            | "TooManyRequestsException"
+            | "RequestLimitExceeded"
+            | "BandwidthLimitExceeded"
+            | "DownloadTrafficRateLimitExceeded"
+            | "UploadTrafficRateLimitExceeded"
+            | "QpsLimitExceeded" => Self::Throttled { retry_after: None },
+            "InternalError"
+            | "InternalFailure"
+            | "ServiceUnavailable"
+            | "Unavailable"
+            | "RequestTimeout"
+            | "RequestTimeoutException"
+            | "IncompleteBody" => Self::Transient,
+            _ => Self::of_status(status),
+        }
+    }
+
+    fn of_status(status: Option<u16>) -> Self {
+        match status {
+            Some(429) => Self::Throttled { retry_after: None },
+            Some(408 | 500 | 502 | 503 | 504) => Self::Transient,
+            _ => Self::Final,
+        }
+    }
+
+    /// Whether another try can pass at all.
+    pub fn is_worth_a_retry(self) -> bool {
+        !matches!(self, Self::Final | Self::Gone)
+    }
+}
+
+/// A call that failed, in the service's own words.
+#[derive(Debug)]
+pub struct Error {
+    code: Option<String>,
+    message: String,
+    status: Option<u16>,
+    request_id: Option<String>,
+    class: Class,
+}
+
+impl Error {
+    /// The service answered, and not with success.
+    pub fn answered(status: u16, code: Option<String>, message: impl Into<String>) -> Self {
+        let class = Class::of(code.as_deref(), Some(status));
+        Self { code, message: message.into(), status: Some(status), request_id: None, class }
+    }
+
+    /// No answer came: connection, timeout, stall.
+    pub fn unanswered(message: impl Into<String>) -> Self {
+        Self { code: None, message: message.into(), status: None, request_id: None, class: Class::Transient }
+    }
+
+    /// Something on this side, or an answer that makes no sense: never tried again.
+    pub fn other(message: impl Into<String>) -> Self {
+        Self { code: None, message: message.into(), status: None, request_id: None, class: Class::Final }
+    }
+
+    /// Names the request, for the provider's support.
+    #[must_use]
+    pub fn request(mut self, id: Option<impl Into<String>>) -> Self {
+        self.request_id = id.map(Into::into);
+        self
+    }
+
+    /// The service said when to come back: a refusal for being too fast.
+    #[must_use]
+    pub fn retry_after(mut self, wait: Option<Duration>) -> Self {
+        let slower = matches!(self.class, Class::Transient | Class::Throttled { .. });
+        if slower && wait.is_some() {
+            self.class = Class::Throttled { retry_after: wait };
+        }
+        self
+    }
+
+    /// The store knows better than the table.
+    #[must_use]
+    pub fn class_is(mut self, class: Class) -> Self {
+        self.class = class;
+        self
+    }
+
+    /// The service's error code.
+    pub fn code(&self) -> Option<&str> {
+        self.code.as_deref()
+    }
+
+    /// The service's sentence, or the network's.
+    pub fn message(&self) -> &str {
+        &self.message
+    }
+
+    /// The HTTP status.
+    pub fn status(&self) -> Option<u16> {
+        self.status
+    }
+
+    /// The service's name for the request.
+    pub fn request_id(&self) -> Option<&str> {
+        self.request_id.as_deref()
+    }
+
+    /// What sort of failure this is.
+    pub fn class(&self) -> Class {
+        self.class
+    }
+}
+
+/// "message (Code, request ID)"; an answer without a code shows its status.
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let code = self.code.clone().or(self.status.map(|status| format!("HTTP {status}")));
+        let request = self.request_id.as_ref().map(|id| format!("request {id}"));
+        let facts: Vec<_> = code.into_iter().chain(request).collect();
+        match (self.message.is_empty(), facts.is_empty()) {
+            (_, true) => f.write_str(&self.message),
+            (true, false) => f.write_str(&facts.join(", ")),
+            (false, false) => write!(f, "{} ({})", self.message, facts.join(", ")),
+        }
+    }
+}
+
+impl std::error::Error for Error {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn prints_message_code_and_request() {
+        let error =
+            Error::answered(503, Some("SlowDown".into()), "Please reduce your request rate.").request(Some("7F3C"));
+        assert_eq!(error.to_string(), "Please reduce your request rate. (SlowDown, request 7F3C)");
+        assert_eq!(Error::answered(502, None, "").to_string(), "HTTP 502");
+        assert_eq!(Error::unanswered("connection reset").to_string(), "connection reset");
+    }
+
+    #[test]
+    fn judges_by_code_then_by_status() {
+        let class = |status, code: &str| Error::answered(status, Some(code.into()), "").class();
+        assert_eq!(class(403, "AccessDenied"), Class::Final);
+        assert_eq!(class(404, "NoSuchUpload"), Class::Gone);
+        assert_eq!(class(400, "RequestTimeout"), Class::Transient);
+        assert_eq!(class(400, "BadDigest"), Class::Garbled);
+        assert_eq!(class(400, "ExpiredToken"), Class::Expired);
+        assert_eq!(class(503, "SlowDown"), Class::Throttled { retry_after: None });
+        assert_eq!(class(503, "Whatever"), Class::Transient);
+        assert_eq!(class(501, "NotImplemented"), Class::Final);
+    }
+
+    #[test]
+    fn a_wait_that_is_said_is_throttling_but_a_refusal_stays_one() {
+        let wait = Some(Duration::from_secs(3));
+        let busy = Error::answered(503, None, "").retry_after(wait);
+        assert_eq!(busy.class(), Class::Throttled { retry_after: wait });
+        assert_eq!(Error::answered(403, None, "").retry_after(wait).class(), Class::Final);
+    }
+}

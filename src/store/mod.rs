@@ -1,0 +1,160 @@
+//! An object store as the upload sees it: one key, sent in parts. S3 and Spaces are
+//! in `s3`, OSS in `oss`. A store speaks one service's wire format and says what
+//! sort of failure an answer is; pace, retries of parts, resume and progress belong
+//! to `upload`, and who may do what belongs to the recipes.
+
+mod body;
+mod digest;
+mod error;
+pub mod s3;
+
+use std::fmt;
+use std::future::Future;
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+pub use body::{Body, Tap};
+pub use digest::{Checksum, Digest, Hasher};
+pub use error::{Class, Error};
+
+/// What a store's calls come to.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// One object in the making or made: every call is about the one key that the store
+/// was made for. Nothing is remembered between calls but the upload's id, so that
+/// another process, or another machine, can go on.
+pub trait Store: Send + Sync + 'static {
+    /// The digest that each part carries and the service verifies.
+    fn checksum(&self) -> Checksum;
+
+    /// What the service allows.
+    fn limits(&self) -> Limits;
+
+    /// Starts a multipart upload. Small: retried by the store itself.
+    fn begin(&self) -> impl Future<Output = Result<UploadId>> + Send;
+
+    /// Sends one part, once: the engine tries again. Dropping the future must close
+    /// the connection, so that a stalled one is given up. Sending a number again
+    /// replaces the part.
+    fn put(&self, upload: &UploadId, part: Part) -> impl Future<Output = Result<SentPart>> + Send;
+
+    /// All parts that the service has (every page, ascending); `None` when it knows no such upload.
+    fn list(&self, upload: &UploadId) -> impl Future<Output = Result<Option<Vec<ListedPart>>>> + Send;
+
+    /// Unfinished uploads of exactly this key, for a resume without a journal.
+    fn open_uploads(&self) -> impl Future<Output = Result<Vec<UploadId>>> + Send;
+
+    /// Makes the object of these parts (ascending, without gaps). A lost answer is
+    /// resolved inside: `Ok` means that the object is there, of this size and digest.
+    fn finish(&self, upload: &UploadId, parts: &[SentPart], whole: &Whole) -> impl Future<Output = Result<()>> + Send;
+
+    /// Removes the parts; an upload that is gone already is a success.
+    fn abort(&self, upload: &UploadId) -> impl Future<Output = Result<()>> + Send;
+
+    /// The finished object, or `None`.
+    fn head(&self) -> impl Future<Output = Result<Option<Head>>> + Send;
+
+    /// Deletes the finished object; one that is gone already is a success.
+    fn remove(&self) -> impl Future<Output = Result<()>> + Send;
+}
+
+/// The service's name for an unfinished upload.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct UploadId(pub String);
+
+impl fmt::Display for UploadId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// What a service allows.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Limits {
+    /// Smallest part but the last, in bytes.
+    pub min_part: u64,
+    /// Largest part, in bytes.
+    pub max_part: u64,
+    /// Parts of one upload.
+    pub max_parts: u32,
+    /// Largest object, in bytes.
+    pub max_object: u64,
+}
+
+/// A part to be sent. Cheap to clone: the bytes are shared.
+#[derive(Clone)]
+pub struct Part {
+    /// From 1.
+    pub number: u32,
+    /// The bytes, in memory.
+    pub bytes: Bytes,
+    /// Their digest, of the store's [`Checksum`].
+    pub digest: Digest,
+    /// Paces and watches the bytes on their way out.
+    pub tap: Option<Arc<dyn Tap>>,
+}
+
+impl Part {
+    /// The bytes as a request body that obeys the tap: give this to the HTTP client.
+    pub fn body(&self) -> Body {
+        Body::new(self.bytes.clone(), self.tap.clone())
+    }
+
+    /// Waits until the tap has let all bytes go at once: for a client that cannot take frames.
+    pub async fn drawn(&self) {
+        let Some(tap) = &self.tap else { return };
+        let mut rest = self.bytes.len();
+        while rest > 0 {
+            let (share, from) = tap.draw(rest);
+            rest -= share.clamp(1, rest);
+            tokio::time::sleep_until(from).await;
+        }
+    }
+}
+
+/// A part that the service has acknowledged.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct SentPart {
+    /// From 1.
+    pub number: u32,
+    /// Bytes.
+    pub size: u64,
+    /// The service's tag, as it must be given back at the end.
+    pub etag: String,
+    /// The digest of the local bytes.
+    pub digest: Digest,
+}
+
+/// A part as the service lists it.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct ListedPart {
+    /// From 1.
+    pub number: u32,
+    /// Bytes.
+    pub size: u64,
+    /// The service's tag, as it must be given back at the end.
+    pub etag: String,
+    /// The part's digest of the store's [`Checksum`]; `None` when the listing has none that can be compared.
+    pub digest: Option<Digest>,
+}
+
+/// The whole object.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Whole {
+    /// Bytes.
+    pub size: u64,
+    /// Digest of all bytes, where the checksum can be combined (the CRCs).
+    pub digest: Option<Digest>,
+}
+
+/// A finished object.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Head {
+    /// Bytes.
+    pub size: u64,
+    /// Digest of all bytes, where the service tells it.
+    pub digest: Option<Digest>,
+    /// The service's tag, without quotes.
+    pub etag: Option<String>,
+}

@@ -1,0 +1,309 @@
+//! AWS S3 and DigitalOcean Spaces over the AWS SDK: what each call sends, what its
+//! answer means. Region, credentials, endpoint and path style are the client's,
+//! which the recipes make.
+//!
+//! Timeouts. A part has a connect timeout and no other from here: how long it may
+//! take follows from its size and the line, and the engine drops the call when no
+//! byte has moved for a while, which closes the connection. The SDK's own
+//! stalled-stream protection is off for parts (it watches the body's frames too, but
+//! knows nothing of `--limit-rate`), and so are its retries, lest two loops multiply.
+
+mod answers;
+
+use std::net::IpAddr;
+use std::time::Duration;
+
+use aws_sdk_s3::Client;
+use aws_sdk_s3::config::{
+    RequestChecksumCalculation, ResponseChecksumValidation, StalledStreamProtectionConfig, retry::RetryConfig,
+    timeout::TimeoutConfig,
+};
+use aws_sdk_s3::operation::create_multipart_upload::builders::CreateMultipartUploadFluentBuilder;
+use aws_sdk_s3::primitives::{ByteStream, SdkBody};
+use aws_sdk_s3::types::{
+    ChecksumAlgorithm, ChecksumMode, ChecksumType, CompletedMultipartUpload, CompletedPart, ObjectCannedAcl,
+    ServerSideEncryption,
+};
+
+use super::{Checksum, Class, Digest, Error, Head, Limits, ListedPart, Part, Result, SentPart, Store, UploadId, Whole};
+use answers::{failure, is_the_object, listed};
+
+/// S3 user guide, "Amazon S3 multipart upload limits": 10,000 parts of 5 MiB to 5 GiB; 48.8 TiB.
+pub const AWS_LIMITS: Limits =
+    Limits { min_part: 5 << 20, max_part: 5 << 30, max_parts: 10_000, max_object: 10_000 * (5 << 30) };
+
+/// Spaces limits (docs.digitalocean.com/products/spaces/details/limits): objects up to 5 TB.
+pub const SPACES_LIMITS: Limits =
+    Limits { min_part: 5 << 20, max_part: 5_000_000_000, max_parts: 10_000, max_object: 5_000_000_000_000 };
+
+/// A connection that is not there by then will not come.
+const CONNECT: Duration = Duration::from_secs(10);
+
+/// For one try of a small call.
+const ATTEMPT: Duration = Duration::from_mins(1);
+
+/// Completing thousands of parts "could take several minutes" (API reference, CompleteMultipartUpload).
+const FINISH_ATTEMPT: Duration = Duration::from_mins(15);
+
+/// Which service speaks S3 here.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Flavour {
+    /// CRC64NVME of every part and of the whole object.
+    Aws,
+    /// Content-MD5 of every part; no `x-amz-checksum-*`, no trailers.
+    Spaces,
+}
+
+/// How the object is encrypted at rest.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Encryption {
+    /// `AES256`.
+    Aes256,
+    /// `aws:kms`, with the account's default key or this one.
+    Kms(Option<String>),
+}
+
+/// Which object, and how it is to lie there.
+#[derive(Clone, Debug)]
+pub struct Place {
+    /// The bucket or Space.
+    pub bucket: String,
+    /// The object's key.
+    pub key: String,
+    /// The dialect.
+    pub flavour: Flavour,
+    /// `None`: as the bucket does.
+    pub encryption: Option<Encryption>,
+    /// ACL `public-read`; otherwise no ACL is sent (buckets since 2023 refuse any).
+    pub public_read: bool,
+    /// The account that must own the bucket.
+    pub owner: Option<String>,
+    /// Hash each part's bytes into the signature: see [`must_sign`].
+    pub sign_payload: bool,
+}
+
+/// Whether payloads must be signed: over plain HTTP to another machine. TLS protects
+/// the bytes already, and on loopback nobody is in between.
+pub fn must_sign(endpoint: Option<&str>) -> bool {
+    let Some(uri) = endpoint.and_then(|url| url.parse::<http::Uri>().ok()) else { return false };
+    let host = uri.host().unwrap_or_default().trim_matches(['[', ']']);
+    let loopback = host == "localhost" || host.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback());
+    uri.scheme_str() == Some("http") && !loopback
+}
+
+/// An object in S3 or Spaces.
+pub struct S3 {
+    small: Client,
+    parts: Client,
+    place: Place,
+}
+
+impl S3 {
+    /// The object `place`, through `client`'s credentials, region and connections.
+    pub fn new(client: &Client, place: Place) -> Self {
+        let base = client
+            .config()
+            .to_builder()
+            .request_checksum_calculation(RequestChecksumCalculation::WhenRequired)
+            .response_checksum_validation(ResponseChecksumValidation::WhenRequired);
+        let timeouts = TimeoutConfig::builder().connect_timeout(CONNECT);
+        let small = base.clone().timeout_config(timeouts.clone().operation_attempt_timeout(ATTEMPT).build());
+        let parts = base
+            .timeout_config(timeouts.build())
+            .retry_config(RetryConfig::disabled())
+            .stalled_stream_protection(StalledStreamProtectionConfig::disabled());
+        Self { small: Client::from_conf(small.build()), parts: Client::from_conf(parts.build()), place }
+    }
+
+    /// Where the object lies, for messages.
+    pub fn place(&self) -> &Place {
+        &self.place
+    }
+
+    fn create(&self) -> CreateMultipartUploadFluentBuilder {
+        let place = &self.place;
+        let mut call = self
+            .small
+            .create_multipart_upload()
+            .bucket(&place.bucket)
+            .key(&place.key)
+            .content_type("application/octet-stream")
+            .set_expected_bucket_owner(place.owner.clone())
+            .set_acl(place.public_read.then_some(ObjectCannedAcl::PublicRead));
+        if place.flavour == Flavour::Aws {
+            call = call.checksum_algorithm(ChecksumAlgorithm::Crc64Nvme).checksum_type(ChecksumType::FullObject);
+        }
+        match &place.encryption {
+            None => call,
+            Some(Encryption::Aes256) => call.server_side_encryption(ServerSideEncryption::Aes256),
+            Some(Encryption::Kms(key)) => {
+                call.server_side_encryption(ServerSideEncryption::AwsKms).set_ssekms_key_id(key.clone())
+            }
+        }
+    }
+
+    async fn complete(&self, upload: &UploadId, parts: &[SentPart], whole: &Whole) -> Result<()> {
+        let place = &self.place;
+        let parts = CompletedMultipartUpload::builder().set_parts(Some(parts.iter().map(completed).collect())).build();
+        let mut call = self
+            .small
+            .complete_multipart_upload()
+            .bucket(&place.bucket)
+            .key(&place.key)
+            .upload_id(&upload.0)
+            .set_expected_bucket_owner(place.owner.clone())
+            .multipart_upload(parts);
+        if let (Flavour::Aws, Some(digest)) = (place.flavour, whole.digest) {
+            call = call
+                .checksum_crc64_nvme(digest.base64())
+                .checksum_type(ChecksumType::FullObject)
+                .mpu_object_size(i64::try_from(whole.size).unwrap_or(i64::MAX));
+        }
+        // The answer may trickle blanks for minutes, which the SDK would take for a stall.
+        let patient = aws_sdk_s3::config::Builder::new()
+            .stalled_stream_protection(StalledStreamProtectionConfig::disabled())
+            .timeout_config(
+                TimeoutConfig::builder().connect_timeout(CONNECT).operation_attempt_timeout(FINISH_ATTEMPT).build(),
+            );
+        call.customize().config_override(patient).send().await.map(drop).map_err(failure)
+    }
+}
+
+impl Store for S3 {
+    fn checksum(&self) -> Checksum {
+        if self.place.flavour == Flavour::Aws { Checksum::Crc64Nvme } else { Checksum::Md5 }
+    }
+
+    fn limits(&self) -> Limits {
+        if self.place.flavour == Flavour::Aws { AWS_LIMITS } else { SPACES_LIMITS }
+    }
+
+    async fn begin(&self) -> Result<UploadId> {
+        let answer = self.create().send().await.map_err(failure)?;
+        answer.upload_id.map(UploadId).ok_or_else(|| Error::other("the answer names no upload"))
+    }
+
+    async fn put(&self, upload: &UploadId, part: Part) -> Result<SentPart> {
+        let mut call = self
+            .parts
+            .upload_part()
+            .bucket(&self.place.bucket)
+            .key(&self.place.key)
+            .upload_id(&upload.0)
+            .part_number(part.number.cast_signed())
+            .content_length(i64::try_from(part.bytes.len()).unwrap_or(i64::MAX))
+            .set_expected_bucket_owner(self.place.owner.clone());
+        call = match part.digest {
+            Digest::Crc64Nvme(_) => call.checksum_crc64_nvme(part.digest.base64()),
+            Digest::Md5(_) => call.content_md5(part.digest.base64()),
+            Digest::Crc64Ecma(_) => return Err(Error::other("S3 knows no CRC-64/XZ")),
+        };
+        let sent = if self.place.sign_payload {
+            part.drawn().await;
+            call.body(ByteStream::from(part.bytes.clone())).send().await
+        } else {
+            let body = ByteStream::new(SdkBody::from_body_1_x(part.body()));
+            call.body(body).customize().disable_payload_signing().send().await
+        };
+        let etag = sent.map_err(failure)?.e_tag.ok_or_else(|| Error::other("the answer carries no ETag"))?;
+        Ok(SentPart { number: part.number, size: part.bytes.len() as u64, etag, digest: part.digest })
+    }
+
+    async fn list(&self, upload: &UploadId) -> Result<Option<Vec<ListedPart>>> {
+        let mut pages = self
+            .small
+            .list_parts()
+            .bucket(&self.place.bucket)
+            .key(&self.place.key)
+            .upload_id(&upload.0)
+            .set_expected_bucket_owner(self.place.owner.clone())
+            .into_paginator()
+            .send();
+        let mut parts = Vec::new();
+        while let Some(page) = pages.next().await {
+            match page.map_err(failure) {
+                Ok(page) => parts.extend(page.parts().iter().filter_map(|part| listed(part, self.checksum()))),
+                Err(error) if error.class() == Class::Gone => return Ok(None),
+                Err(error) => return Err(error),
+            }
+        }
+        parts.sort_by_key(|part| part.number);
+        Ok(Some(parts))
+    }
+
+    /// Newest first.
+    async fn open_uploads(&self) -> Result<Vec<UploadId>> {
+        let (mut uploads, mut key_marker, mut id_marker) = (Vec::new(), None, None);
+        loop {
+            let page = self
+                .small
+                .list_multipart_uploads()
+                .bucket(&self.place.bucket)
+                .prefix(&self.place.key)
+                .set_expected_bucket_owner(self.place.owner.clone())
+                .set_key_marker(key_marker.take())
+                .set_upload_id_marker(id_marker.take())
+                .send()
+                .await
+                .map_err(failure)?;
+            uploads.extend(page.uploads().iter().filter(|one| one.key() == Some(self.place.key.as_str())).cloned());
+            (key_marker, id_marker) = (page.next_key_marker, page.next_upload_id_marker);
+            if page.is_truncated != Some(true) || key_marker.is_none() {
+                break;
+            }
+        }
+        uploads.sort_by_key(|one| std::cmp::Reverse(one.initiated));
+        Ok(uploads.into_iter().filter_map(|one| one.upload_id.map(UploadId)).collect())
+    }
+
+    async fn finish(&self, upload: &UploadId, parts: &[SentPart], whole: &Whole) -> Result<()> {
+        let Err(error) = self.complete(upload, parts, whole).await else { return Ok(()) };
+        // An earlier try may have been done although its answer was lost.
+        let unsure = matches!(error.class(), Class::Gone | Class::Transient);
+        match self.head().await {
+            Ok(Some(head)) if unsure && is_the_object(&head, parts, whole) => Ok(()),
+            _ => Err(error),
+        }
+    }
+
+    async fn abort(&self, upload: &UploadId) -> Result<()> {
+        let call = self.small.abort_multipart_upload().bucket(&self.place.bucket).key(&self.place.key);
+        let call = call.upload_id(&upload.0).set_expected_bucket_owner(self.place.owner.clone());
+        match call.send().await.map_err(failure) {
+            Err(error) if error.class() != Class::Gone => Err(error),
+            _ => Ok(()),
+        }
+    }
+
+    async fn head(&self) -> Result<Option<Head>> {
+        let call = self.small.head_object().bucket(&self.place.bucket).key(&self.place.key);
+        let mode = (self.place.flavour == Flavour::Aws).then_some(ChecksumMode::Enabled);
+        let call = call.set_checksum_mode(mode).set_expected_bucket_owner(self.place.owner.clone());
+        match call.send().await.map_err(failure) {
+            Ok(head) => Ok(Some(Head {
+                size: head.content_length.and_then(|size| u64::try_from(size).ok()).unwrap_or_default(),
+                digest: head.checksum_crc64_nvme().and_then(Digest::from_crc64nvme),
+                etag: head.e_tag().map(|etag| etag.trim_matches('"').to_owned()),
+            })),
+            Err(error) if error.status() == Some(404) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    async fn remove(&self) -> Result<()> {
+        let call = self.small.delete_object().bucket(&self.place.bucket).key(&self.place.key);
+        match call.set_expected_bucket_owner(self.place.owner.clone()).send().await.map_err(failure) {
+            Err(error) if error.code() != Some("NoSuchKey") => Err(error),
+            _ => Ok(()),
+        }
+    }
+}
+
+fn completed(part: &SentPart) -> CompletedPart {
+    let crc = matches!(part.digest, Digest::Crc64Nvme(_)).then(|| part.digest.base64());
+    CompletedPart::builder()
+        .part_number(part.number.cast_signed())
+        .e_tag(&part.etag)
+        .set_checksum_crc64_nvme(crc)
+        .build()
+}

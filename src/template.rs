@@ -1,0 +1,444 @@
+//! `{{timestamp}}` and friends, in names, keys, descriptions and tags. A template is
+//! checked whole before anything happens; rendering can then fail only for a variable
+//! that is not set. Which values may hold a template is left to the rooms.
+
+use std::str::FromStr;
+
+use jiff::fmt::strtime;
+use jiff::{Timestamp, tz::TimeZone};
+use uuid::Uuid;
+
+use crate::error::{Error, Result};
+
+/// Every function, with the way it is written.
+const KNOWN: [(&str, &str); 6] = [
+    ("timestamp", "{{timestamp}}"),
+    ("isotime", "{{isotime}} or {{isotime \"2006-01-02\"}}"),
+    ("uuid", "{{uuid}}"),
+    ("env", "{{env \"NAME\"}}"),
+    ("file_stem", "{{file_stem}}"),
+    ("format", "{{format}}"),
+];
+
+/// RFC 3339, as `{{isotime}}` alone has it.
+const RFC_3339: &str = "2006-01-02T15:04:05Z07:00";
+
+/// The words of a Go layout in strftime's. The time is UTC, so the zones stand for themselves.
+/// Source: `nextStdChunk` in <https://go.dev/src/time/format.go>; its order matters.
+const GO: [(&str, &str); 34] = [
+    ("January", "%B"),
+    ("Jan", "%b"),
+    ("Monday", "%A"),
+    ("Mon", "%a"),
+    ("MST", "UTC"),
+    ("002", "%j"),
+    ("01", "%m"),
+    ("02", "%d"),
+    ("03", "%I"),
+    ("04", "%M"),
+    ("05", "%S"),
+    ("06", "%y"),
+    ("15", "%H"),
+    ("1", "%-m"),
+    ("2006", "%Y"),
+    ("2", "%-d"),
+    ("_2006", "_%Y"),
+    ("_2", "%e"),
+    ("__2", "%_j"),
+    ("3", "%-I"),
+    ("4", "%-M"),
+    ("5", "%-S"),
+    ("PM", "%p"),
+    ("pm", "%P"),
+    ("-070000", "+000000"),
+    ("-07:00:00", "+00:00:00"),
+    ("-0700", "+0000"),
+    ("-07:00", "+00:00"),
+    ("-07", "+00"),
+    ("Z070000", "Z"),
+    ("Z07:00:00", "Z"),
+    ("Z0700", "Z"),
+    ("Z07:00", "Z"),
+    ("Z07", "Z"),
+];
+
+/// 1999-12-31 10:58:59: a time of which no word of a layout reads like the word itself.
+const UNLIKE: Timestamp = Timestamp::constant(946_637_939, 123_456_789);
+
+/// A text with holes.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Template(Vec<Piece>);
+
+/// What the holes are filled with.
+pub struct Values<'a> {
+    /// The time of the run.
+    pub clock: Timestamp,
+    /// The image's file name without its ending.
+    pub file_stem: &'a str,
+    /// The format of what is uploaded.
+    pub format: &'a str,
+    /// Looks up a variable of the environment.
+    pub env: &'a dyn Fn(&str) -> Option<String>,
+}
+
+#[derive(Clone, Debug, Eq, PartialEq)]
+enum Piece {
+    Text(String),
+    Timestamp,
+    Isotime(String),
+    Uuid,
+    Env(String),
+    FileStem,
+    Format,
+}
+
+impl Template {
+    /// Reads a template; the error says what is wrong with it.
+    pub fn parse(text: &str) -> Result<Self, String> {
+        let mut pieces = Vec::new();
+        let mut rest = text;
+        while let Some(start) = rest.find("{{") {
+            pieces.push(Piece::Text(rest[..start].to_owned()));
+            let hole = &rest[start..];
+            let (tokens, length) = tokens(hole).ok_or_else(|| open(text, text.len() - hole.len()))?;
+            pieces.push(piece(&tokens, &hole[..length])?);
+            rest = &hole[length..];
+        }
+        pieces.push(Piece::Text(rest.to_owned()));
+        Ok(Self(pieces))
+    }
+
+    /// Fills the holes; the error names the variable that is not set.
+    pub fn render(&self, values: &Values) -> Result<String, String> {
+        self.0.iter().map(|piece| piece.render(values)).collect()
+    }
+}
+
+impl FromStr for Template {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        Self::parse(text)
+    }
+}
+
+impl Piece {
+    fn render(&self, values: &Values) -> Result<String, String> {
+        Ok(match self {
+            Self::Text(text) => text.clone(),
+            Self::Timestamp => values.clock.as_second().to_string(),
+            Self::Isotime(layout) => isotime(layout, values.clock)?,
+            Self::Uuid => Uuid::new_v4().to_string(),
+            Self::Env(name) => {
+                (values.env)(name).ok_or_else(|| format!("{{{{env \"{name}\"}}}}: the variable {name} is not set"))?
+            }
+            Self::FileStem => values.file_stem.to_owned(),
+            Self::Format => values.format.to_owned(),
+        })
+    }
+}
+
+fn open(text: &str, at: usize) -> String {
+    let position = text[..at].chars().count() + 1;
+    format!(
+        "the {{{{ at character {position} is never closed by }}}}; write {{{{\"{{{{\"}}}} where the text itself has {{{{"
+    )
+}
+
+enum Token {
+    Word(String),
+    Quoted(String),
+}
+
+/// The words and quoted texts of the hole that starts here, and where it ends.
+fn tokens(hole: &str) -> Option<(Vec<Token>, usize)> {
+    let mut tokens = Vec::new();
+    let mut at = 2;
+    loop {
+        let rest = hole.get(at..)?;
+        let first = rest.chars().next()?;
+        let length = match first {
+            '}' if rest.starts_with("}}") => return Some((tokens, at + 2)),
+            '"' => quoted(rest, &mut tokens)?,
+            '`' => {
+                let inside = &rest[1..][..rest[1..].find('`')?];
+                tokens.push(Token::Quoted(inside.to_owned()));
+                inside.len() + 2
+            }
+            _ if first.is_whitespace() => first.len_utf8(),
+            _ => {
+                let word = word(rest);
+                tokens.push(Token::Word(word.to_owned()));
+                word.len()
+            }
+        };
+        at += length;
+    }
+}
+
+/// A text in double quotes, where a backslash keeps the next character.
+fn quoted(rest: &str, tokens: &mut Vec<Token>) -> Option<usize> {
+    let mut inside = String::new();
+    let mut chars = rest.char_indices().skip(1);
+    loop {
+        match chars.next()? {
+            (at, '"') => {
+                tokens.push(Token::Quoted(inside));
+                return Some(at + 1);
+            }
+            (_, '\\') => inside.push(chars.next()?.1),
+            (_, c) => inside.push(c),
+        }
+    }
+}
+
+/// Everything up to a space, a quote or the end of the hole; at least one character.
+fn word(rest: &str) -> &str {
+    let ends = |at: usize, c: char| c.is_whitespace() || c == '"' || c == '`' || rest[at..].starts_with("}}");
+    let end = rest.char_indices().skip(1).find(|&(at, c)| ends(at, c));
+    &rest[..end.map_or(rest.len(), |(at, _)| at)]
+}
+
+fn piece(tokens: &[Token], hole: &str) -> Result<Piece, String> {
+    let (name, arguments) = match tokens {
+        [] => return Err(format!("{hole} is empty: {}", all_known())),
+        [Token::Quoted(text)] => return Ok(Piece::Text(text.clone())),
+        [Token::Quoted(_), ..] => return Err(format!("{hole} does not start with a function: {}", all_known())),
+        [Token::Word(name), arguments @ ..] => (name.as_str(), arguments),
+    };
+    match (name, arguments) {
+        ("timestamp", []) => Ok(Piece::Timestamp),
+        ("isotime", []) => Ok(Piece::Isotime(RFC_3339.to_owned())),
+        ("isotime", [Token::Quoted(layout)]) => {
+            checked(layout).map_err(|why| format!("{hole}: {why}"))?;
+            Ok(Piece::Isotime(layout.clone()))
+        }
+        ("uuid", []) => Ok(Piece::Uuid),
+        ("env", [Token::Quoted(name)]) if !name.is_empty() => Ok(Piece::Env(name.clone())),
+        ("file_stem", []) => Ok(Piece::FileStem),
+        ("format", []) => Ok(Piece::Format),
+        _ => Err(instead(name, hole)),
+    }
+}
+
+/// What to write instead of something that is not known here.
+fn instead(name: &str, hole: &str) -> String {
+    if let Some((_, written)) = KNOWN.iter().find(|(known, _)| *known == name) {
+        return format!("{hole} is not understood: write {written}");
+    }
+    let instead = match name {
+        "user" | "consul_key" | "vault" | "aws_secretsmanager" => {
+            "Packer's variables are not here: put the value into the environment and write {{env \"NAME\"}}".to_owned()
+        }
+        _ if name.starts_with('.') || matches!(name, "build" | "build_name" | "build_type") => {
+            "there is no Packer build to ask: {{file_stem}} and {{format}} tell of the image, {{env \"NAME\"}} of the rest"
+                .to_owned()
+        }
+        "clean_resource_name" => "names are used as they are: write one that the cloud allows".to_owned(),
+        "strftime" => "write {{isotime \"%Y-%m-%d\"}}".to_owned(),
+        _ => nearest(name).map_or_else(all_known, |near| format!("did you mean {near}?")),
+    };
+    format!("{hole} is not known: {instead}")
+}
+
+fn nearest(name: &str) -> Option<&'static str> {
+    let near = KNOWN.iter().map(|(known, written)| (strsim::jaro_winkler(name, known), written));
+    near.filter(|(likeness, _)| *likeness > 0.75).max_by(|a, b| a.0.total_cmp(&b.0)).map(|(_, written)| *written)
+}
+
+fn all_known() -> String {
+    format!("write {}", KNOWN.map(|(name, _)| format!("{{{{{name}}}}}")).join(", "))
+}
+
+/// A layout that says nothing of the time is a mistake, such as YYYY-MM-DD.
+fn checked(layout: &str) -> Result<(), String> {
+    if isotime(layout, UNLIKE)? == layout {
+        return Err("this is no Go layout: write it like 2006-01-02 or, as strftime has it, %Y-%m-%d".to_owned());
+    }
+    Ok(())
+}
+
+/// A layout with `%` is strftime's, any other one Go's.
+fn isotime(layout: &str, clock: Timestamp) -> Result<String, String> {
+    let format = if layout.contains('%') { layout.to_owned() } else { strftime(layout, clock) };
+    strtime::format(format, &clock.to_zoned(TimeZone::UTC)).map_err(|error| error.to_string())
+}
+
+/// The strftime format that says what the Go layout says.
+fn strftime(layout: &str, clock: Timestamp) -> String {
+    let mut format = String::new();
+    let mut rest = layout;
+    while let Some(first) = rest.chars().next() {
+        let (said, length) = go_word(rest)
+            .map(|(word, said)| (said.to_owned(), word.len()))
+            .or_else(|| fraction(rest, clock))
+            .unwrap_or_else(|| (first.to_string(), first.len_utf8()));
+        format.push_str(&said);
+        rest = &rest[length..];
+    }
+    format
+}
+
+/// The word that the rest starts with. "Jan" and "Mon" are none in "Janet" and "Money".
+fn go_word(rest: &str) -> Option<(&'static str, &'static str)> {
+    GO.into_iter().find(|(word, _)| {
+        let lower = |tail: &str| tail.starts_with(|c: char| c.is_ascii_lowercase());
+        rest.strip_prefix(word).is_some_and(|tail| !(matches!(*word, "Jan" | "Mon") && lower(tail)))
+    })
+}
+
+/// `.000` or `,000` keeps its digits, `.999` drops the zeros at the end; no further digit may follow.
+fn fraction(rest: &str, clock: Timestamp) -> Option<(String, usize)> {
+    let tail = rest.strip_prefix(['.', ','])?;
+    let digit = tail.chars().next().filter(|c| matches!(c, '0' | '9'))?;
+    let after = tail.trim_start_matches(digit);
+    if after.starts_with(|c: char| c.is_ascii_digit()) {
+        return None;
+    }
+    let digits = tail.len() - after.len();
+    let nanos = format!("{:09}", clock.subsec_nanosecond().max(0));
+    let said = format!("{}{}", &rest[..1], &nanos[..digits.min(9)]);
+    let said = if digit == '9' { said.trim_end_matches('0').trim_end_matches(['.', ',']) } else { &said };
+    Some((said.to_owned(), digits + 1))
+}
+
+/// The time of the run: now, or what `SOURCE_DATE_EPOCH` says
+/// (<https://reproducible-builds.org/specs/source-date-epoch/>).
+pub fn clock() -> Result<Timestamp> {
+    match std::env::var_os("SOURCE_DATE_EPOCH").filter(|said| !said.is_empty()) {
+        Some(said) => epoch(&said.to_string_lossy()),
+        None => Ok(Timestamp::now()),
+    }
+}
+
+fn epoch(said: &str) -> Result<Timestamp> {
+    let seconds = said.trim().parse().ok().filter(|seconds: &i64| *seconds >= 0);
+    seconds
+        .and_then(|seconds| Timestamp::from_second(seconds).ok())
+        .ok_or_else(|| Error::usage(format!("SOURCE_DATE_EPOCH is not a number of seconds since 1970: {said:?}")))
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn render(text: &str) -> Result<String, String> {
+        let env = |name: &str| (name == "BUILD").then(|| "417".to_owned());
+        let clock = "2024-02-05T03:04:09.012Z".parse().unwrap();
+        Template::parse(text)?.render(&Values { clock, file_stem: "disk", format: "ova", env: &env })
+    }
+
+    #[test]
+    fn every_function_is_filled_in() {
+        for (text, said) in [
+            ("", ""),
+            ("no holes }} here { {", "no holes }} here { {"),
+            ("a-{{timestamp}}.{{format}}", "a-1707102249.ova"),
+            ("{{ file_stem }}{{file_stem}}", "diskdisk"),
+            ("{{isotime}}", "2024-02-05T03:04:09Z"),
+            (r#"{{env "BUILD"}} {{env`BUILD`}}"#, "417 417"),
+            (r#"{{"{{"}} {{"a\"}}"}}"#, "{{ a\"}}"),
+        ] {
+            assert_eq!(render(text).as_deref(), Ok(said), "{text}");
+        }
+    }
+
+    #[test]
+    fn layouts_are_gos_or_strftimes() {
+        for (layout, said) in [
+            ("2006-01-02T15:04:05Z07:00", "2024-02-05T03:04:09Z"),
+            ("Mon, 02 Jan 2006 15:04:05 MST", "Mon, 05 Feb 2024 03:04:09 UTC"),
+            ("Monday January 2 _2 06 3:4:5pm PM 03", "Monday February 5  5 24 3:4:9am AM 03"),
+            ("1/2 002 __2 _2006", "2/5 036  36 _2024"),
+            ("-0700 -07:00 -07 -070000 -07:00:00", "+0000 +00:00 +00 +000000 +00:00:00"),
+            ("Z0700 Z07:00 Z07 Z070000 Z07:00:00", "Z Z Z Z Z"),
+            ("05.000 05,999 05.999999999 05.9 02.01.2006", "09.012 09,012 09.012 09 05.02.2024"),
+            ("20060102 Janet Money Januarys", "20240205 Janet Money Februarys"),
+            ("01", "02"),
+            ("%Y%m%d-%H%M%S", "20240205-030409"),
+        ] {
+            assert_eq!(render(&format!("{{{{isotime \"{layout}\"}}}}")).as_deref(), Ok(said), "{layout}");
+        }
+    }
+
+    #[test]
+    fn each_use_of_uuid_is_another_one() {
+        let text = render("{{uuid}} {{uuid}}").unwrap();
+        let (one, other) = text.split_once(' ').unwrap();
+        assert_ne!(one.parse::<Uuid>().unwrap(), other.parse::<Uuid>().unwrap());
+    }
+
+    #[test]
+    fn what_is_not_known_is_answered_with_what_is() {
+        for (text, answer) in [
+            ("{{timestmp}}", "{{timestmp}} is not known: did you mean {{timestamp}}?"),
+            ("{{ filestem}}", "{{ filestem}} is not known: did you mean {{file_stem}}?"),
+            (
+                "{{zzz}}",
+                "{{zzz}} is not known: write {{timestamp}}, {{isotime}}, {{uuid}}, {{env}}, {{file_stem}}, {{format}}",
+            ),
+            ("{{env NAME}}", r#"{{env NAME}} is not understood: write {{env "NAME"}}"#),
+            ("{{timestamp 5}}", "{{timestamp 5}} is not understood: write {{timestamp}}"),
+            (
+                "{{user `x`}}",
+                "{{user `x`}} is not known: Packer's variables are not here: put the value into the environment and write {{env \"NAME\"}}",
+            ),
+            (
+                "{{ .SourceAMI }}",
+                "{{ .SourceAMI }} is not known: there is no Packer build to ask: {{file_stem}} and {{format}} tell of the image, {{env \"NAME\"}} of the rest",
+            ),
+            (
+                "{{clean_resource_name `a`}}",
+                "{{clean_resource_name `a`}} is not known: names are used as they are: write one that the cloud allows",
+            ),
+            (
+                "{{isotime `YYYY-MM-DD`}}",
+                "{{isotime `YYYY-MM-DD`}}: this is no Go layout: write it like 2006-01-02 or, as strftime has it, %Y-%m-%d",
+            ),
+            ("{{env `NONE`}}", "{{env \"NONE\"}}: the variable NONE is not set"),
+        ] {
+            assert_eq!(render(text).unwrap_err(), answer);
+        }
+        assert!(render("{{build `ID`}}").unwrap_err().contains("no Packer build"));
+        assert!(render("{{isotime `%!`}}").unwrap_err().starts_with("{{isotime `%!`}}: "));
+    }
+
+    #[test]
+    fn a_hole_that_is_never_closed_is_found() {
+        for text in ["ä-{{", "ä-{{timestamp", "ä-{{timestamp}", "ä-{{env \"}}", "ä-{{env `}}", "ä-{{\"\\"] {
+            assert_eq!(
+                render(text).unwrap_err(),
+                "the {{ at character 3 is never closed by }}; write {{\"{{\"}} where the text itself has {{",
+                "{text}"
+            );
+        }
+    }
+
+    #[test]
+    fn the_clock_can_be_set() {
+        assert_eq!(epoch("1707102249").unwrap().as_second(), 1_707_102_249);
+        for said in ["tomorrow", "-1", "99999999999999999999", "9999999999999"] {
+            assert_eq!(
+                epoch(said).unwrap_err().to_string(),
+                format!("error: SOURCE_DATE_EPOCH is not a number of seconds since 1970: {said:?}")
+            );
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn no_text_is_too_odd(text in any::<String>(), tail in "[{}\"`\\\\ a-zé%YJM.,09_12Z:-]{0,40}") {
+            for text in [format!("{{{{isotime `{tail}`}}}}"), format!("{text}{{{{{tail}}}}}"), text, tail] {
+                let _ = render(&text);
+            }
+        }
+
+        #[test]
+        fn a_text_without_braces_is_itself(text in "[^{]*") {
+            prop_assert_eq!(render(&text), Ok(text));
+        }
+    }
+}

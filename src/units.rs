@@ -1,0 +1,323 @@
+//! Durations, sizes and rates as people write them, and as they read them. The
+//! newtypes are what flags, variables and TOML keys hold; an error is a sentence that
+//! can stand after the flag's name. What a size is good for is left to the rooms.
+
+use std::fmt;
+use std::str::FromStr;
+use std::time::Duration as Span;
+
+use jiff::SignedDuration;
+use jiff::fmt::friendly::{Spacing, SpanPrinter};
+
+/// Names of the powers of 1024, as printed.
+const BINARY: [&str; 7] = ["B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB"];
+
+/// Names of the powers of 1000.
+const DECIMAL: [&str; 7] = ["B", "kB", "MB", "GB", "TB", "PB", "EB"];
+
+/// A length of time, longer than nothing: `300ms`, `90s`, `2h30m`.
+#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
+pub struct Duration(pub Span);
+
+/// A number of bytes, at least one: `5MiB`, `1GB`, `4096`.
+#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
+pub struct Size(pub u64);
+
+/// Bytes in a second, at least one: `20MB/s`, `50MiB/s`.
+#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
+pub struct Rate(pub u64);
+
+impl From<Duration> for Span {
+    fn from(duration: Duration) -> Self {
+        duration.0
+    }
+}
+
+impl From<Size> for u64 {
+    fn from(size: Size) -> Self {
+        size.0
+    }
+}
+
+impl From<Rate> for u64 {
+    fn from(rate: Rate) -> Self {
+        rate.0
+    }
+}
+
+impl FromStr for Duration {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let text = text.trim();
+        if !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit()) {
+            return Err(format!("{text:?} has no unit: write {text}s for seconds or {text}m for minutes"));
+        }
+        let signed: SignedDuration =
+            text.parse().map_err(|_| format!("{text:?} is not a duration: write it like 300ms, 90s or 2h30m"))?;
+        match Span::try_from(signed) {
+            Ok(span) if !span.is_zero() => Ok(Self(span)),
+            _ => Err(format!("{text:?} is not longer than nothing: write it like 300ms, 90s or 2h30m")),
+        }
+    }
+}
+
+impl FromStr for Size {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let text = text.trim();
+        count(text).map(Self).map_err(|why| why.explain(text, "a size", "5MiB or 1GB"))
+    }
+}
+
+impl FromStr for Rate {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let text = text.trim();
+        let amount = text.strip_suffix("/s").unwrap_or(text).trim_end();
+        if !amount.is_empty() && amount.bytes().all(|byte| byte.is_ascii_digit()) {
+            return Err(format!("{text:?} has no unit: write {amount}MB/s or {amount}kB/s"));
+        }
+        if ["Kb", "Mb", "Gb", "Tb"].iter().any(|bits| amount.ends_with(bits)) || amount.ends_with("bit") {
+            return Err(format!("{text:?} reads as bits: a rate is in bytes, like 20MB/s or 50MiB/s"));
+        }
+        count(amount).map(Self).map_err(|why| why.explain(text, "a rate", "20MB/s or 50MiB/s"))
+    }
+}
+
+/// Why a text is no number of bytes.
+enum Why {
+    Unreadable,
+    TooLarge,
+    Zero,
+}
+
+impl Why {
+    fn explain(&self, text: &str, what: &str, like: &str) -> String {
+        match self {
+            Self::Unreadable => format!("{text:?} is not {what}: write it like {like}"),
+            Self::TooLarge => format!("{text:?} is too large for {what}: write it like {like}"),
+            Self::Zero => format!("{text:?} is less than one byte: write it like {like}"),
+        }
+    }
+}
+
+/// Reads `1.5GiB` in whole numbers, so that no byte is lost to rounding.
+fn count(text: &str) -> Result<u64, Why> {
+    let end = text.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(text.len());
+    let (number, unit) = text.split_at(end);
+    let unit = multiple(unit.trim_start()).ok_or(Why::Unreadable)?;
+    let (whole, fraction) = number.split_once('.').unwrap_or((number, "0"));
+    let scale =
+        u32::try_from(fraction.len()).ok().and_then(|digits| 10_u128.checked_pow(digits)).ok_or(Why::Unreadable)?;
+    let bytes = digits(whole)?.checked_mul(unit).ok_or(Why::TooLarge)?;
+    let rest = digits(fraction)?.checked_mul(unit).ok_or(Why::TooLarge)? / scale;
+    match u64::try_from(bytes.saturating_add(rest)) {
+        Ok(0) => Err(Why::Zero),
+        Ok(bytes) => Ok(bytes),
+        Err(_) => Err(Why::TooLarge),
+    }
+}
+
+fn digits(text: &str) -> Result<u128, Why> {
+    if text.is_empty() || !text.bytes().all(|byte| byte.is_ascii_digit()) {
+        return Err(Why::Unreadable);
+    }
+    text.parse().map_err(|_| Why::TooLarge)
+}
+
+/// What a unit stands for. A bare letter is binary, as in dd, split and curl.
+fn multiple(unit: &str) -> Option<u128> {
+    let unit = unit.to_ascii_lowercase();
+    if matches!(unit.as_str(), "" | "b") {
+        return Some(1);
+    }
+    let (letter, tail) = unit.split_at_checked(1)?;
+    let power = u32::try_from("kmgtpe".find(letter)?).ok()? + 1;
+    match tail {
+        "" | "i" | "ib" => Some(u128::pow(1024, power)),
+        "b" => Some(u128::pow(1000, power)),
+        _ => None,
+    }
+}
+
+/// The shortest way to write exactly this many bytes.
+fn exact(bytes: u64) -> String {
+    let divides = |base: u64| (1..=6).rev().find(|&power| bytes != 0 && bytes.is_multiple_of(base.pow(power)));
+    match (divides(1024), divides(1000)) {
+        (Some(two), ten) if ten.is_none_or(|ten| ten <= two) => {
+            format!("{}{}", bytes / 1024_u64.pow(two), BINARY[two as usize])
+        }
+        (_, Some(ten)) => format!("{}{}", bytes / 1000_u64.pow(ten), DECIMAL[ten as usize]),
+        _ => format!("{bytes}B"),
+    }
+}
+
+impl fmt::Display for Duration {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&SpanPrinter::new().spacing(Spacing::None).unsigned_duration_to_string(&self.0))
+    }
+}
+
+impl fmt::Display for Size {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&exact(self.0))
+    }
+}
+
+impl fmt::Display for Rate {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/s", exact(self.0))
+    }
+}
+
+/// "149.6 MiB": how a person reads a number of bytes.
+pub fn bytes(n: u64) -> String {
+    let mut unit = 1_u128;
+    let mut name = BINARY[0];
+    for next in &BINARY[1..] {
+        if tenths(n, unit) < 10_240 {
+            break;
+        }
+        unit *= 1024;
+        name = next;
+    }
+    match (unit, tenths(n, unit)) {
+        (1, _) => format!("{n} {name}"),
+        (_, tenths) => format!("{}.{} {name}", tenths / 10, tenths % 10),
+    }
+}
+
+/// Rounded, so that 1023.96 KiB is 1.0 MiB and never 1024.0 KiB.
+fn tenths(n: u64, unit: u128) -> u128 {
+    (u128::from(n) * 10 + unit / 2) / unit
+}
+
+/// "3.2 s", "4 min 10 s", "1 h 2 min": how a person reads a length of time.
+pub fn seconds(span: Span) -> String {
+    let tenths = span.as_millis().saturating_add(50) / 100;
+    if tenths < 600 {
+        return format!("{}.{} s", tenths / 10, tenths % 10);
+    }
+    let seconds = tenths.saturating_add(5) / 10;
+    match (seconds / 3600, seconds / 60 % 60, seconds % 60) {
+        (0, minutes, 0) => format!("{minutes} min"),
+        (0, minutes, seconds) => format!("{minutes} min {seconds} s"),
+        (hours, 0, _) => format!("{hours} h"),
+        (hours, minutes, _) => format!("{hours} h {minutes} min"),
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn why<T: FromStr<Err = String> + fmt::Debug>(text: &str) -> String {
+        text.parse::<T>().unwrap_err()
+    }
+
+    #[test]
+    fn durations_are_read() {
+        for (text, millis) in [("300ms", 300), ("90s", 90_000), ("2h30m", 9_000_000), (" 1.5h ", 5_400_000)] {
+            assert_eq!(text.parse(), Ok(Duration(Span::from_millis(millis))), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_duration_that_cannot_be_used_says_how_to_write_it() {
+        assert_eq!(why::<Duration>("90"), r#""90" has no unit: write 90s for seconds or 90m for minutes"#);
+        assert_eq!(why::<Duration>("soon"), r#""soon" is not a duration: write it like 300ms, 90s or 2h30m"#);
+        for nothing in ["0s", "-5s", "5s ago"] {
+            assert_eq!(
+                why::<Duration>(nothing),
+                format!("{nothing:?} is not longer than nothing: write it like 300ms, 90s or 2h30m")
+            );
+        }
+        assert!(why::<Duration>("").contains("is not a duration"));
+        assert!(why::<Duration>("99999999999999999999h").contains("is not a duration"));
+    }
+
+    #[test]
+    fn sizes_are_read() {
+        let sizes = [
+            ("4096", 4096),
+            ("7b", 7),
+            ("5MiB", 5 << 20),
+            ("5 mib", 5 << 20),
+            ("5M", 5 << 20),
+            ("5Mi", 5 << 20),
+            ("1GB", 1_000_000_000),
+            ("1.5KiB", 1536),
+            ("15EiB", 15 << 60),
+            ("18446744073709551615", u64::MAX),
+        ];
+        for (text, bytes) in sizes {
+            assert_eq!(text.parse(), Ok(Size(bytes)), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_size_that_cannot_be_used_says_how_to_write_it() {
+        assert_eq!(why::<Size>("5 apples"), r#""5 apples" is not a size: write it like 5MiB or 1GB"#);
+        assert_eq!(why::<Size>("16EiB"), r#""16EiB" is too large for a size: write it like 5MiB or 1GB"#);
+        assert_eq!(why::<Size>("0MiB"), r#""0MiB" is less than one byte: write it like 5MiB or 1GB"#);
+        for text in ["", "MiB", "-5MiB", "1.MiB", ".5MiB", "1.2.3MiB", "5ib", "5i", "5bb", "٥MiB", "5MiB/s", "+5"] {
+            assert!(why::<Size>(text).contains("is not a size"), "{text}");
+        }
+    }
+
+    #[test]
+    fn rates_are_read() {
+        for (text, bytes) in
+            [("20MB/s", 20_000_000), ("50MiB/s", 50 << 20), ("1.5 MB/s", 1_500_000), ("20mb", 20_000_000)]
+        {
+            assert_eq!(text.parse(), Ok(Rate(bytes)), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_rate_that_cannot_be_used_says_how_to_write_it() {
+        assert_eq!(why::<Rate>("20"), r#""20" has no unit: write 20MB/s or 20kB/s"#);
+        assert_eq!(why::<Rate>("20Mb/s"), r#""20Mb/s" reads as bits: a rate is in bytes, like 20MB/s or 50MiB/s"#);
+        assert_eq!(why::<Rate>("fast"), r#""fast" is not a rate: write it like 20MB/s or 50MiB/s"#);
+        assert_eq!(why::<Rate>("0MB/s"), r#""0MB/s" is less than one byte: write it like 20MB/s or 50MiB/s"#);
+    }
+
+    #[test]
+    fn bytes_are_printed_for_people() {
+        let printed = [0, 1023, 1024, 156_867_379, (1 << 20) - 1, u64::MAX].map(bytes);
+        assert_eq!(printed, ["0 B", "1023 B", "1.0 KiB", "149.6 MiB", "1.0 MiB", "16.0 EiB"]);
+    }
+
+    #[test]
+    fn seconds_are_printed_for_people() {
+        let printed =
+            [3_210, 0, 59_949, 59_950, 250_000, 3_599_600, 3_720_000].map(|ms| seconds(Span::from_millis(ms)));
+        assert_eq!(printed, ["3.2 s", "0.0 s", "59.9 s", "1 min", "4 min 10 s", "1 h", "1 h 2 min"]);
+        assert_eq!(seconds(Span::MAX), "5124095576030431 h");
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_printed_can_be_read(n in 1_u64.., power in 0_u32..40) {
+            let n = n >> power << (power / 2);
+            prop_assume!(n > 0);
+            prop_assert_eq!(Size(n).to_string().parse(), Ok(Size(n)));
+            prop_assert_eq!(Rate(n).to_string().parse(), Ok(Rate(n)));
+            let duration = Duration(Span::from_millis(n >> 24 | 1));
+            prop_assert_eq!(duration.to_string().parse(), Ok(duration));
+        }
+
+        #[test]
+        fn no_text_is_too_odd(text in any::<String>(), tail in "[0-9.]{0,60}[kmgKMGTPEib/s ]{0,6}") {
+            for text in [text, tail] {
+                let _ = (text.parse::<Size>(), text.parse::<Rate>(), text.parse::<Duration>());
+            }
+        }
+    }
+}

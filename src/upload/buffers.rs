@@ -1,0 +1,153 @@
+//! Part buffers that are used again. A fresh buffer costs a page fault for every
+//! 4 KiB, half the CPU time of an upload (`crates.md`, "The S3 fast path"); and a
+//! bounded number of them is what keeps a slow service from filling memory.
+
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+
+use bytes::Bytes;
+
+/// The buffers of one upload.
+pub(super) struct Pool {
+    size: usize,
+    most: usize,
+    state: Mutex<State>,
+    given_back: Condvar,
+}
+
+struct State {
+    idle: Vec<Vec<u8>>,
+    leased: usize,
+    made: usize,
+    closed: bool,
+}
+
+/// The right to hold one part in memory. It ends when the part is done with, even if
+/// a connection that was given up still holds the bytes for a while: waiting for
+/// that one could take for ever.
+pub(super) struct Lease(Arc<Pool>);
+
+impl Pool {
+    /// At most `most` parts in memory, of up to `size` bytes each.
+    pub(super) fn new(size: usize, most: usize) -> Arc<Self> {
+        let state = State { idle: Vec::new(), leased: 0, made: 0, closed: false };
+        Arc::new(Self { size, most, state: Mutex::new(state), given_back: Condvar::new() })
+    }
+
+    /// A buffer of the pool's size, with old bytes in it. Blocks until there is one;
+    /// `None` when nobody wants more parts.
+    pub(super) fn take(self: &Arc<Self>) -> Option<(Vec<u8>, Lease)> {
+        let mut state = self.lock();
+        while state.leased >= self.most && !state.closed {
+            state = self.given_back.wait(state).unwrap_or_else(PoisonError::into_inner);
+        }
+        if state.closed {
+            return None;
+        }
+        state.leased += 1;
+        let buffer = state.idle.pop().unwrap_or_else(|| {
+            state.made += 1;
+            vec![0; self.size]
+        });
+        Some((buffer, Lease(Arc::clone(self))))
+    }
+
+    /// Nobody wants more parts: wakes the reader.
+    pub(super) fn close(&self) {
+        self.lock().closed = true;
+        self.given_back.notify_all();
+    }
+
+    /// How many buffers were ever made.
+    #[cfg(test)]
+    pub(super) fn made(&self) -> usize {
+        self.lock().made
+    }
+
+    fn give_back(&self, buffer: Vec<u8>) {
+        let mut state = self.lock();
+        if state.idle.len() < self.most && !state.closed {
+            state.idle.push(buffer);
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Lease {
+    /// The first `len` bytes of the buffer, to be shared; the last of the sharers gives it back.
+    pub(super) fn share(&self, buffer: Vec<u8>, len: usize) -> Bytes {
+        Bytes::from_owner(Filled { buffer, len, pool: Arc::clone(&self.0) })
+    }
+}
+
+impl Drop for Lease {
+    fn drop(&mut self) {
+        self.0.lock().leased -= 1;
+        self.0.given_back.notify_one();
+    }
+}
+
+struct Filled {
+    buffer: Vec<u8>,
+    len: usize,
+    pool: Arc<Pool>,
+}
+
+impl AsRef<[u8]> for Filled {
+    fn as_ref(&self) -> &[u8] {
+        &self.buffer[..self.len]
+    }
+}
+
+impl Drop for Filled {
+    fn drop(&mut self) {
+        self.pool.give_back(std::mem::take(&mut self.buffer));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_last_sharer_gives_the_buffer_back() {
+        let pool = Pool::new(16, 2);
+        for _ in 0..10 {
+            let (mut buffer, lease) = pool.take().expect("open");
+            buffer[..4].copy_from_slice(b"part");
+            let bytes = lease.share(buffer, 4);
+            let frame = bytes.slice(1..3);
+            drop((bytes, lease));
+            assert_eq!(&frame[..], b"ar");
+        }
+        assert_eq!(pool.made(), 1);
+    }
+
+    #[test]
+    fn a_stuck_connection_costs_a_buffer_but_stops_nobody() {
+        let pool = Pool::new(16, 1);
+        let (buffer, lease) = pool.take().expect("open");
+        let stuck = lease.share(buffer, 16);
+        drop(lease);
+        let _next = pool.take().expect("open");
+        assert_eq!((pool.made(), stuck.len()), (2, 16));
+    }
+
+    #[test]
+    fn a_reader_that_waits_wakes_when_a_part_is_done_or_nobody_wants_more() {
+        let pool = Pool::new(16, 1);
+        let (_buffer, lease) = pool.take().expect("open");
+        let waiting = std::thread::spawn({
+            let pool = Arc::clone(&pool);
+            move || {
+                let second = pool.take();
+                (second.is_some(), pool.take().is_some())
+            }
+        });
+        drop(lease);
+        pool.close();
+        assert!(!waiting.join().expect("no panic").1);
+    }
+}

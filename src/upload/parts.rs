@@ -1,0 +1,189 @@
+//! How big is a part, and how many travel at once: arithmetic between what the
+//! service allows, what memory allows and what the user said.
+
+use std::time::Duration;
+
+use crate::error::{Error, Result};
+use crate::store::Limits;
+
+const MIB: u64 = 1 << 20;
+
+/// The part of a file of ordinary size: large enough that a request's own cost is
+/// nothing, small enough that a lost one is soon sent again.
+const PART: u64 = 8 * MIB;
+
+/// The part of a stream, whose end nobody knows: 10,000 of these are 312 GiB.
+const STREAM_PART: u64 = 32 * MIB;
+
+/// Parts in flight. Spaces takes 10 at once for one object (`apis.md` C3).
+const CONCURRENCY: usize = 8;
+
+/// Part buffers together, unless the user says otherwise: larger parts, fewer in flight.
+const MEMORY: u64 = 512 * MIB;
+
+/// More connections than this to one bucket are a mistake of typing.
+const MAX_CONCURRENCY: usize = 256;
+
+/// How an upload is to go.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Plan {
+    /// Bytes of each part but the last.
+    pub part_size: u64,
+    /// Parts in flight. Memory is `(concurrency + 1) * part_size`.
+    pub concurrency: usize,
+    /// Bytes a second, over all parts together.
+    pub limit_rate: Option<u64>,
+    /// Tries of a part after its first; with the pauses of `sender`, ten are about a minute.
+    pub retries: u32,
+    /// A part of which no byte moves for this long is sent again on a fresh connection.
+    pub stall: Duration,
+    /// After a stop, parts in flight may land for this long.
+    pub grace: Duration,
+    /// Also compute the SHA-256 of all bytes.
+    pub sha256: bool,
+}
+
+/// The plan for `size` bytes (`None`: a stream), from what the user said and else from the size.
+pub fn plan(
+    size: Option<u64>,
+    limits: Limits,
+    said_part_size: Option<u64>,
+    said_concurrency: Option<usize>,
+) -> Result<Plan> {
+    let size_or_none = size.unwrap_or_default();
+    if size_or_none > limits.max_object {
+        let what = format!("the image has {}, more than an object can hold", mib(size_or_none));
+        return Err(Error::refused(what).because_of(format!("the service takes up to {}", mib(limits.max_object))));
+    }
+    let part_size = match said_part_size {
+        Some(said) => fitting(said, size_or_none, limits)?,
+        None if size.is_none() => STREAM_PART,
+        None => chosen(size_or_none, limits),
+    };
+    let concurrency = match said_concurrency {
+        Some(said) if (1..=MAX_CONCURRENCY).contains(&said) => said,
+        Some(said) => {
+            return Err(Error::usage(format!("{said} parts cannot be in flight"))
+                .hint(format!("--concurrency takes 1 to {MAX_CONCURRENCY}")));
+        }
+        None => in_flight(part_size, MEMORY, CONCURRENCY),
+    };
+    Ok(Plan {
+        part_size,
+        concurrency,
+        limit_rate: None,
+        retries: 10,
+        stall: Duration::from_mins(1),
+        grace: Duration::from_secs(5),
+        sha256: false,
+    })
+}
+
+/// The number of parts that `size` bytes make; even nothing is one part.
+pub fn count(size: u64, part_size: u64) -> u64 {
+    size.div_ceil(part_size).max(1)
+}
+
+/// How many parts may be in flight when buffers may take `memory`; of two, one can
+/// be read while the other travels.
+pub(super) fn in_flight(part_size: u64, memory: u64, most: usize) -> usize {
+    let buffers = usize::try_from(memory / part_size).unwrap_or(usize::MAX);
+    buffers.saturating_sub(1).clamp(2.min(most), most)
+}
+
+fn chosen(size: u64, limits: Limits) -> u64 {
+    let least = size.div_ceil(u64::from(limits.max_parts)).next_multiple_of(MIB);
+    PART.max(least).max(limits.min_part).min(limits.max_part)
+}
+
+fn fitting(said: u64, size: u64, limits: Limits) -> Result<u64> {
+    let what = || format!("the part size {} does not fit", mib(said));
+    if said < limits.min_part || said > limits.max_part {
+        let allowed = format!("the service takes parts of {} to {}", mib(limits.min_part), mib(limits.max_part));
+        return Err(Error::usage(what()).because_of(allowed));
+    }
+    let parts = count(size, said);
+    if parts > u64::from(limits.max_parts) {
+        let least = chosen(size, limits) / MIB;
+        return Err(Error::usage(what())
+            .because_of(format!("the image would be {parts} parts; the service takes {}", limits.max_parts))
+            .hint(format!("give --part-size {least}MiB or more, or leave the choice to imgimport")));
+    }
+    Ok(said)
+}
+
+fn mib(bytes: u64) -> String {
+    if bytes.is_multiple_of(MIB) { format!("{} MiB", bytes / MIB) } else { format!("{bytes} bytes") }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::error::Kind;
+    use crate::store::s3::{AWS_LIMITS, SPACES_LIMITS};
+
+    const GIB: u64 = 1 << 30;
+
+    fn part_size(size: u64) -> u64 {
+        plan(Some(size), AWS_LIMITS, None, None).expect("a plan").part_size
+    }
+
+    #[test]
+    fn grows_with_the_image() {
+        assert_eq!(part_size(0), 8 * MIB);
+        assert_eq!(part_size(10_000 * 8 * MIB), 8 * MIB);
+        assert_eq!(part_size(10_000 * 8 * MIB + 1), 9 * MIB);
+        assert_eq!(part_size(48 << 40), 5034 * MIB);
+        assert_eq!(part_size(AWS_LIMITS.max_object), 5 * GIB);
+        assert_eq!(count(AWS_LIMITS.max_object, 5 * GIB), 10_000);
+    }
+
+    #[test]
+    fn one_byte_too_many_is_refused() {
+        let error = plan(Some(AWS_LIMITS.max_object + 1), AWS_LIMITS, None, None).expect_err("too large");
+        assert_eq!(error.kind(), Kind::Refused);
+    }
+
+    #[test]
+    fn a_stream_has_larger_parts() {
+        assert_eq!(plan(None, AWS_LIMITS, None, None).expect("a plan").part_size, 32 * MIB);
+    }
+
+    #[test]
+    fn what_the_user_said_is_taken_or_refused() {
+        let said = |part, n| plan(Some(100 * GIB), AWS_LIMITS, part, n);
+        assert_eq!(said(Some(64 * MIB), Some(3)).map(|p| (p.part_size, p.concurrency)).ok(), Some((64 * MIB, 3)));
+        for (part, n) in [(Some(5 * MIB - 1), None), (Some(5 * GIB + 1), None), (None, Some(0)), (None, Some(257))] {
+            assert_eq!(said(part, n).expect_err("no plan").kind(), Kind::Usage, "{part:?} {n:?}");
+        }
+        let error = said(Some(10 * MIB), None).expect_err("10,240 parts");
+        assert_eq!(
+            error.to_string(),
+            "error: the part size 10 MiB does not fit\n  \
+             cause: the image would be 10240 parts; the service takes 10000\n  \
+             hint: give --part-size 11MiB or more, or leave the choice to imgimport"
+        );
+    }
+
+    #[test]
+    fn larger_parts_are_fewer_at_once() {
+        assert_eq!(in_flight(8 * MIB, MEMORY, 8), 8);
+        assert_eq!(in_flight(100 * MIB, MEMORY, 8), 4);
+        assert_eq!(in_flight(5 * GIB, MEMORY, 8), 2);
+        assert_eq!(in_flight(5 * GIB, MEMORY, 1), 1);
+    }
+
+    proptest! {
+        #[test]
+        fn every_plan_fits_the_service(size in 0..=SPACES_LIMITS.max_object, aws: bool) {
+            let limits = if aws { AWS_LIMITS } else { SPACES_LIMITS };
+            let plan = plan(Some(size), limits, None, None).expect("a plan");
+            prop_assert!(count(size, plan.part_size) <= u64::from(limits.max_parts));
+            prop_assert!((limits.min_part..=limits.max_part).contains(&plan.part_size));
+            prop_assert!(fitting(plan.part_size, size, limits).is_ok());
+            prop_assert!((1..=CONCURRENCY).contains(&plan.concurrency));
+        }
+    }
+}

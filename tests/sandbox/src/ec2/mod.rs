@@ -1,0 +1,337 @@
+//! EC2: imports of images and snapshots, and what is done with them afterwards. The
+//! state is per region; the region is the one the request is signed for.
+
+mod attributes;
+mod disks;
+mod images;
+mod import;
+mod model;
+mod script;
+mod snapshots;
+mod task;
+mod view;
+mod wire;
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard};
+
+use bytes::Bytes;
+use http::request::Parts;
+use http::{Request, Response};
+use http_body_util::BodyExt;
+
+pub use self::model::Permission;
+pub use self::script::{CopyScript, ImportScript};
+pub use self::view::{ImageView, SnapshotView, TaskView};
+
+use self::model::{Image, Region, Snapshot};
+use crate::content::Content;
+use crate::desk::Detail;
+use crate::fault::Refusal;
+use crate::keys::Keyring;
+use crate::query::{self, Answer, Query};
+use crate::roles::Iam;
+use crate::s3::Buckets;
+use crate::serve::{Body, Service};
+use crate::sigv4::{self, Forgery};
+use crate::xml::{Xml, document as xml_document};
+
+const NAMESPACE: &str = "http://ec2.amazonaws.com/doc/2016-11-15/";
+
+/// Images, snapshots and import tasks of all regions.
+#[derive(Clone)]
+pub struct Ec2 {
+    state: Arc<Mutex<State>>,
+}
+
+#[derive(Default)]
+struct State {
+    regions: BTreeMap<String, Region>,
+    script: ImportScript,
+    copies: CopyScript,
+    encryption_by_default: bool,
+    block_public_access: bool,
+}
+
+impl Ec2 {
+    pub(crate) fn new() -> Self {
+        Self {
+            state: Arc::default(),
+        }
+    }
+
+    pub fn images(&self) -> Vec<ImageView> {
+        self.views(|name, region| {
+            region
+                .images
+                .values()
+                .map(|image| image.view(name))
+                .collect()
+        })
+    }
+
+    pub fn snapshots(&self) -> Vec<SnapshotView> {
+        self.views(|name, region| {
+            region
+                .snapshots
+                .values()
+                .map(|snapshot| snapshot.view(name))
+                .collect()
+        })
+    }
+
+    pub fn import_tasks(&self) -> Vec<TaskView> {
+        self.views(|name, region| region.tasks.values().map(|task| task.view(name)).collect())
+    }
+
+    /// An available image of this name, as somebody made it before; its id.
+    pub fn register_image(&self, region: &str, name: &str) -> String {
+        let mut image = Image::new(name);
+        let snapshot = Snapshot::new(format!("Made for {}", image.id), 1 << 30, None);
+        image
+            .mappings
+            .push(("/dev/sda1".to_owned(), snapshot.id.clone()));
+        let id = image.id.clone();
+        let mut state = self.state();
+        let region = state.regions.entry(region.to_owned()).or_default();
+        region.snapshots.insert(snapshot.id.clone(), snapshot);
+        region.images.insert(id.clone(), image);
+        id
+    }
+
+    /// The object's bytes from which an image, or a copy of it, was imported.
+    pub fn arrived(&self, image_id: &str) -> Option<Vec<u8>> {
+        let content = self.arrived_content(image_id)?;
+        Some(content.bytes().expect("the sandbox can read its own files"))
+    }
+
+    pub fn arrived_content(&self, image_id: &str) -> Option<Content> {
+        let state = self.state();
+        let mut regions = state.regions.values();
+        regions.find_map(|region| region.images.get(image_id)?.content.clone())
+    }
+
+    pub fn import_script(&self, script: ImportScript) {
+        self.state().script = script;
+    }
+
+    pub fn copy_script(&self, script: CopyScript) {
+        self.state().copies = script;
+    }
+
+    pub fn set_encryption_by_default(&self, on: bool) {
+        self.state().encryption_by_default = on;
+    }
+
+    /// "Block public access for AMIs": sharing with everybody is then refused.
+    pub fn set_block_public_access(&self, on: bool) {
+        self.state().block_public_access = on;
+    }
+
+    fn script(&self) -> ImportScript {
+        self.state().script.clone()
+    }
+
+    fn views<T>(&self, of: impl Fn(&str, &Region) -> Vec<T>) -> Vec<T> {
+        let state = self.state();
+        state
+            .regions
+            .iter()
+            .flat_map(|(name, region)| of(name, region))
+            .collect()
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state
+            .lock()
+            .expect("nothing panics with the images in hand")
+    }
+}
+
+/// The EC2 service, and the services an import looks at.
+pub(crate) struct Ec2Service {
+    pub(crate) ec2: Ec2,
+    pub(crate) iam: Iam,
+    pub(crate) buckets: Buckets,
+    pub(crate) keys: Keyring,
+}
+
+/// One request, with the world around it.
+struct Call<'a> {
+    world: &'a Ec2Service,
+    region: &'a str,
+    query: &'a Query,
+}
+
+impl Service for Ec2Service {
+    const NAMED_IN_BODY: bool = true;
+
+    fn describe(&self, _head: &Parts, body: &Bytes) -> (String, Detail) {
+        let query = Query::parse(body);
+        (format!("ec2:{}", query.action()), query.detail())
+    }
+
+    async fn call(&self, request: Request<Body>) -> Response<Body> {
+        let (head, body) = request.into_parts();
+        let body = body
+            .collect()
+            .await
+            .map(http_body_util::Collected::to_bytes);
+        match self.perform(&head, &body.unwrap_or_default()) {
+            Ok(document) => query::respond(200, document, &query::request_id()),
+            Err(refusal) => self.refuse(&refusal),
+        }
+    }
+
+    fn refuse(&self, refusal: &Refusal) -> Response<Body> {
+        let id = query::request_id();
+        let text = xml_document("Response", None, |xml| {
+            xml.element("Errors", |xml| {
+                xml.element("Error", |xml| {
+                    xml.text("Code", &refusal.code)
+                        .text("Message", &refusal.message);
+                });
+            });
+            xml.text("RequestID", &id);
+        });
+        query::respond(refusal.status, text, &id)
+    }
+}
+
+fn forged(forgery: &Forgery) -> Refusal {
+    match forgery {
+        Forgery::Missing => Refusal::new(
+            400,
+            "MissingParameter",
+            "The request must contain a signature",
+        ),
+        Forgery::Stale | Forgery::ExpiredToken => {
+            Refusal::new(400, "RequestExpired", "Request has expired.")
+        }
+        Forgery::Malformed(text) => Refusal::new(401, "AuthFailure", text.as_str()),
+        Forgery::UnknownKey | Forgery::Mismatch | Forgery::WrongToken => {
+            let text = "AWS was not able to validate the provided access credentials";
+            Refusal::new(401, "AuthFailure", text)
+        }
+    }
+}
+
+impl Ec2Service {
+    fn perform(&self, head: &Parts, body: &Bytes) -> Answer {
+        let caller =
+            sigv4::verify(head, body, "ec2", &self.keys).map_err(|forgery| forged(&forgery))?;
+        let query = Query::parse(body);
+        query.check_names(wire::known(query.action())?)?;
+        let call = Call {
+            world: self,
+            region: &caller.region,
+            query: &query,
+        };
+        call.perform()
+    }
+}
+
+impl Call<'_> {
+    fn perform(&self) -> Answer {
+        let action = self.query.action();
+        if !["ImportImage", "ImportSnapshot"].contains(&action) {
+            dry_run(self.query)?;
+        }
+        match action {
+            "ImportImage" => self.import_image(),
+            "ImportSnapshot" => self.import_snapshot(),
+            "CancelImportTask" => self.cancel_import_task(),
+            "CopyImage" => self.copy_image(),
+            "RegisterImage" => self.register_image(),
+            "DeregisterImage" => self.deregister_image(),
+            "DescribeImages" => self.describe_images(),
+            "DescribeSnapshots" => self.describe_snapshots(),
+            "DeleteSnapshot" => self.delete_snapshot(),
+            "CreateTags" => self.create_tags(),
+            "ModifyImageAttribute" => self.modify_image_attribute(),
+            "DescribeImageAttribute" => self.describe_image_attribute(),
+            "ModifySnapshotAttribute" => self.modify_snapshot_attribute(),
+            "DescribeSnapshotAttribute" => self.describe_snapshot_attribute(),
+            "DescribeRegions" => self.describe_regions(),
+            "GetEbsEncryptionByDefault" => Ok(self.encryption_by_default()),
+            _ => self.describe_import_tasks(action),
+        }
+    }
+
+    fn region<T>(
+        &self,
+        work: impl FnOnce(&mut Region) -> Result<T, Refusal>,
+    ) -> Result<T, Refusal> {
+        self.region_named(self.region, work)
+    }
+
+    fn region_named<T>(
+        &self,
+        name: &str,
+        work: impl FnOnce(&mut Region) -> Result<T, Refusal>,
+    ) -> Result<T, Refusal> {
+        work(
+            self.world
+                .ec2
+                .state()
+                .regions
+                .entry(name.to_owned())
+                .or_default(),
+        )
+    }
+
+    fn describe_regions(&self) -> Answer {
+        let names = [
+            "ap-southeast-1",
+            "eu-central-1",
+            "eu-west-1",
+            "us-east-1",
+            "us-east-2",
+            "us-west-2",
+        ];
+        let asked = self.query.list("RegionName");
+        if let Some(unknown) = asked.iter().find(|name| !names.contains(&name.as_str())) {
+            let text = format!("Invalid region name(s): [{unknown}]");
+            return Err(Refusal::new(400, "InvalidParameterValue", text));
+        }
+        let meant = names
+            .iter()
+            .filter(|name| asked.is_empty() || asked.iter().any(|a| a == *name));
+        Ok(document("DescribeRegions", |xml| {
+            xml.items("regionInfo", meant, |xml, name| {
+                xml.text("regionName", name);
+                xml.text("regionEndpoint", format!("ec2.{name}.amazonaws.com"));
+                xml.text("optInStatus", "opt-in-not-required");
+            });
+        }))
+    }
+
+    fn encryption_by_default(&self) -> String {
+        let on = self.world.ec2.state().encryption_by_default;
+        document("GetEbsEncryptionByDefault", |xml| {
+            xml.text("ebsEncryptionByDefault", on);
+        })
+    }
+}
+
+fn document(action: &str, write: impl FnOnce(&mut Xml)) -> String {
+    xml_document(&format!("{action}Response"), Some(NAMESPACE), |xml| {
+        xml.text("requestId", query::request_id());
+        write(xml);
+    })
+}
+
+/// The answer of the actions that only do.
+fn done(action: &str) -> String {
+    document(action, |xml| {
+        xml.text("return", true);
+    })
+}
+
+fn dry_run(query: &Query) -> Result<(), Refusal> {
+    if query.flag("DryRun") {
+        let text = "Request would have succeeded, but DryRun flag is set.";
+        return Err(Refusal::new(412, "DryRunOperation", text));
+    }
+    Ok(())
+}

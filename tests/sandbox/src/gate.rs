@@ -1,0 +1,59 @@
+//! A gate: the one thing tests wait on. Something in the sandbox arrives at it and
+//! stays until the test lets go, so that no story needs a sleep.
+
+use tokio::sync::watch;
+
+/// Holds requests or imports until released; clones are the same gate.
+#[derive(Clone, Debug)]
+pub struct Gate {
+    arrivals: watch::Sender<usize>,
+    open: watch::Sender<bool>,
+}
+
+impl Gate {
+    pub fn new() -> Self {
+        Self {
+            arrivals: watch::Sender::new(0),
+            open: watch::Sender::new(false),
+        }
+    }
+
+    /// Waits until something has arrived at the gate.
+    pub async fn reached(&self) {
+        self.reached_by(1).await;
+    }
+
+    /// Waits until `count` arrivals were counted.
+    pub async fn reached_by(&self, count: usize) {
+        let mut arrivals = self.arrivals.subscribe();
+        let _closed = arrivals.wait_for(|n| *n >= count).await;
+    }
+
+    /// How many have arrived so far.
+    pub fn arrivals(&self) -> usize {
+        *self.arrivals.borrow()
+    }
+
+    /// Lets everything through, now and later.
+    pub fn release(&self) {
+        self.open.send_replace(true);
+    }
+
+    pub(crate) async fn pass(&self) {
+        self.knock();
+        let mut open = self.open.subscribe();
+        let _closed = open.wait_for(|open| *open).await;
+    }
+
+    /// Counts an arrival without staying; true once the gate is open.
+    pub(crate) fn knock(&self) -> bool {
+        self.arrivals.send_modify(|n| *n += 1);
+        *self.open.borrow()
+    }
+}
+
+impl Default for Gate {
+    fn default() -> Self {
+        Self::new()
+    }
+}

@@ -1,0 +1,246 @@
+//! The IAM service: roles and their policies, in the query protocol.
+
+use bytes::Bytes;
+use http::request::Parts;
+use http::{Request, Response};
+use http_body_util::BodyExt;
+
+use crate::desk::Detail;
+use crate::fault::Refusal;
+use crate::keys::Keyring;
+use crate::query::{self, Answer, Query};
+use crate::roles::{Iam, Role, State, encoded};
+use crate::serve::{Body, Service};
+use crate::sigv4::{self, Forgery};
+use crate::xml::{Xml, document};
+
+const NAMESPACE: &str = "https://iam.amazonaws.com/doc/2010-05-08/";
+
+/// The IAM service over the roles.
+pub(crate) struct IamService {
+    pub(crate) iam: Iam,
+    pub(crate) keys: Keyring,
+}
+
+impl Service for IamService {
+    const NAMED_IN_BODY: bool = true;
+
+    fn describe(&self, _head: &Parts, body: &Bytes) -> (String, Detail) {
+        let query = Query::parse(body);
+        (format!("iam:{}", query.action()), query.detail())
+    }
+
+    async fn call(&self, request: Request<Body>) -> Response<Body> {
+        let (head, body) = request.into_parts();
+        let body = body
+            .collect()
+            .await
+            .map(http_body_util::Collected::to_bytes);
+        let body = body.unwrap_or_default();
+        let signed =
+            sigv4::verify(&head, &body, "iam", &self.keys).map_err(|forgery| forged(&forgery));
+        match signed.and_then(|_| self.perform(&Query::parse(&body))) {
+            Ok(document) => query::respond(200, document, &query::request_id()),
+            Err(refusal) => self.refuse(&refusal),
+        }
+    }
+
+    fn refuse(&self, refusal: &Refusal) -> Response<Body> {
+        error_document(refusal, NAMESPACE)
+    }
+}
+
+/// What IAM and STS say to a wrong signature.
+pub(crate) fn forged(forgery: &Forgery) -> Refusal {
+    let (code, message) = match forgery {
+        Forgery::Missing => (
+            "MissingAuthenticationToken",
+            "Request is missing Authentication Token",
+        ),
+        Forgery::Malformed(text) => ("SignatureDoesNotMatch", text.as_str()),
+        Forgery::UnknownKey | Forgery::WrongToken => (
+            "InvalidClientTokenId",
+            "The security token included in the request is invalid.",
+        ),
+        Forgery::ExpiredToken => (
+            "ExpiredToken",
+            "The security token included in the request is expired",
+        ),
+        Forgery::Stale => (
+            "SignatureDoesNotMatch",
+            "Signature expired or not yet current",
+        ),
+        Forgery::Mismatch => (
+            "SignatureDoesNotMatch",
+            "The request signature we calculated does not match the signature you provided. \
+             Check your AWS Secret Access Key and signing method. Consult the service documentation for details.",
+        ),
+    };
+    Refusal::new(403, code, message)
+}
+
+/// The error body that IAM and STS share.
+pub(crate) fn error_document(refusal: &Refusal, namespace: &str) -> Response<Body> {
+    let id = query::request_id();
+    let kind = if refusal.status < 500 {
+        "Sender"
+    } else {
+        "Receiver"
+    };
+    let text = document("ErrorResponse", Some(namespace), |xml| {
+        xml.element("Error", |xml| {
+            xml.text("Type", kind).text("Code", &refusal.code);
+            xml.text("Message", &refusal.message);
+        });
+        xml.text("RequestId", &id);
+    });
+    query::respond(refusal.status, text, &id)
+}
+
+/// The answer shape that IAM and STS share.
+pub(crate) fn result_document(
+    action: &str,
+    namespace: &str,
+    write: impl FnOnce(&mut Xml),
+) -> String {
+    document(&format!("{action}Response"), Some(namespace), |xml| {
+        xml.element(&format!("{action}Result"), write);
+        xml.element("ResponseMetadata", |xml| {
+            xml.text("RequestId", query::request_id());
+        });
+    })
+}
+
+impl IamService {
+    fn perform(&self, query: &Query) -> Answer {
+        let action = query.action();
+        query.check_names(known(action)?)?;
+        let mut state = self.iam.state();
+        let delay = state.delay;
+        let name = query.required("RoleName")?;
+        if action == "CreateRole" {
+            return create_role(&mut state, query, name);
+        }
+        let missing = || {
+            Refusal::new(
+                404,
+                "NoSuchEntity",
+                format!("The role with name {name} cannot be found."),
+            )
+        };
+        let role = state.roles.get_mut(name).ok_or_else(missing)?;
+        change(role, query, delay)?;
+        if action == "DeleteRole" {
+            state.roles.remove(name);
+            return Ok(result_document(action, NAMESPACE, |_| {}));
+        }
+        let role = state.roles.get(name).ok_or_else(missing)?;
+        let policy = query.get("PolicyName").unwrap_or_default();
+        if action == "GetRolePolicy" && !role.policies.contains_key(policy) {
+            let text = format!("The role policy with name {policy} cannot be found.");
+            return Err(Refusal::new(404, "NoSuchEntity", text));
+        }
+        Ok(result_document(action, NAMESPACE, |xml| {
+            write_answer(xml, action, role, policy);
+        }))
+    }
+}
+
+fn known(action: &str) -> Result<&'static [&'static str], Refusal> {
+    Ok(match action {
+        "GetRole" | "DeleteRole" => &["RoleName"],
+        "GetRolePolicy" | "DeleteRolePolicy" => &["RoleName", "PolicyName"],
+        "ListRolePolicies" => &["RoleName", "Marker", "MaxItems"],
+        "ListAttachedRolePolicies" => &["RoleName", "Marker", "MaxItems", "PathPrefix"],
+        "PutRolePolicy" => &["RoleName", "PolicyName", "PolicyDocument"],
+        "AttachRolePolicy" => &["RoleName", "PolicyArn"],
+        "UpdateAssumeRolePolicy" => &["RoleName", "PolicyDocument"],
+        "CreateRole" => &[
+            "RoleName",
+            "AssumeRolePolicyDocument",
+            "Description",
+            "MaxSessionDuration",
+            "Path",
+            "PermissionsBoundary",
+            "Tags.member.N.Key",
+            "Tags.member.N.Value",
+        ],
+        other => {
+            let text = format!("Could not find operation {other} for version 2010-05-08");
+            return Err(Refusal::new(400, "InvalidAction", text));
+        }
+    })
+}
+
+fn policy_document<'a>(query: &'a Query, name: &str) -> Result<&'a str, Refusal> {
+    let text = query.required(name)?;
+    let policy: serde_json::Value = serde_json::from_str(text).unwrap_or_default();
+    if policy["Statement"].is_null() {
+        return Err(Refusal::new(
+            400,
+            "MalformedPolicyDocument",
+            "Syntax errors in policy.",
+        ));
+    }
+    Ok(text)
+}
+
+fn create_role(state: &mut State, query: &Query, name: &str) -> Answer {
+    if state.roles.contains_key(name) {
+        let text = format!("Role with name {name} already exists.");
+        return Err(Refusal::new(409, "EntityAlreadyExists", text));
+    }
+    let mut role = Role::new(name, policy_document(query, "AssumeRolePolicyDocument")?);
+    role.description = query.owned("Description");
+    role.unseen = state.delay;
+    let answer = result_document("CreateRole", NAMESPACE, |xml| role.write(xml));
+    state.roles.insert(name.to_owned(), role);
+    Ok(answer)
+}
+
+fn change(role: &mut Role, query: &Query, delay: usize) -> Result<(), Refusal> {
+    match query.action() {
+        "PutRolePolicy" => {
+            let policy = policy_document(query, "PolicyDocument")?.to_owned();
+            role.policies
+                .insert(query.required("PolicyName")?.to_owned(), policy);
+        }
+        "DeleteRolePolicy" => {
+            role.policies.remove(query.required("PolicyName")?);
+        }
+        "AttachRolePolicy" => role.attached.push(query.required("PolicyArn")?.to_owned()),
+        "UpdateAssumeRolePolicy" => {
+            policy_document(query, "PolicyDocument")?.clone_into(&mut role.trust);
+        }
+        _ => return Ok(()),
+    }
+    role.unseen = delay;
+    Ok(())
+}
+
+fn write_answer(xml: &mut Xml, action: &str, role: &Role, policy: &str) {
+    match action {
+        "GetRole" => role.write(xml),
+        "GetRolePolicy" => {
+            let document = role.policies.get(policy).map(|document| encoded(document));
+            xml.text("RoleName", &role.name).text("PolicyName", policy);
+            xml.maybe("PolicyDocument", document);
+        }
+        "ListRolePolicies" => {
+            xml.element("PolicyNames", |xml| {
+                for name in role.policies.keys() {
+                    xml.text("member", name);
+                }
+            });
+            xml.text("IsTruncated", false);
+        }
+        "ListAttachedRolePolicies" => {
+            xml.list("AttachedPolicies", "member", &role.attached, |xml, arn| {
+                let name = arn.rsplit('/').next().unwrap_or_default();
+                xml.text("PolicyName", name).text("PolicyArn", arn);
+            });
+            xml.text("IsTruncated", false);
+        }
+        _ => {}
+    }
+}

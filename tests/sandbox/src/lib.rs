@@ -1,0 +1,240 @@
+//! The clouds that imgimport speaks to, on this machine: loopback stand-ins of their
+//! services, strict where the real ones are. Every request passes the desk, which keeps
+//! the journal and lets faults strike; every signature is checked by code of its own;
+//! an import really reads what was uploaded. Tests start a [`Sandbox`] each; the program
+//! of this package serves one for people to try the tool without an account.
+
+#![cfg_attr(test, allow(clippy::unwrap_used))] // a test may panic
+
+mod clock;
+mod content;
+mod desk;
+mod ec2;
+mod fault;
+mod gate;
+mod iam;
+mod keys;
+mod policy;
+mod query;
+mod roles;
+mod s3;
+mod serve;
+mod sigv4;
+mod sts;
+mod xml;
+
+use std::sync::Arc;
+
+use tokio::runtime::{Builder, Runtime};
+
+pub use content::Content;
+pub use desk::{Detail, Entry, Outcome};
+pub use ec2::{CopyScript, Ec2, ImageView, ImportScript, Permission, SnapshotView, TaskView};
+pub use fault::{Fault, When};
+pub use gate::Gate;
+pub use keys::{ACCOUNT, Key};
+pub use roles::{Iam, RoleView};
+pub use s3::{Buckets, ObjectView, PartView, UploadView};
+
+use desk::Desk;
+use ec2::Ec2Service;
+use iam::IamService;
+use keys::Keyring;
+use s3::Storage;
+use sts::StsService;
+
+/// The region that [`Sandbox::environment`] names.
+pub const REGION: &str = "eu-central-1";
+
+/// A running sandbox; its services end when it is dropped.
+pub struct Sandbox {
+    desk: Arc<Desk>,
+    s3: Buckets,
+    ec2: Ec2,
+    iam: Iam,
+    keys: Keyring,
+    key: Key,
+    endpoints: Endpoints,
+    /// Its own threads, so that a test may block its own
+    runtime: Option<Runtime>,
+}
+
+#[derive(Clone, Debug)]
+struct Endpoints {
+    s3: String,
+    ec2: String,
+    iam: String,
+    sts: String,
+}
+
+impl Sandbox {
+    /// Starts all services on free ports of 127.0.0.1.
+    pub async fn start() -> anyhow::Result<Self> {
+        let runtime = Builder::new_multi_thread()
+            .worker_threads(2)
+            .enable_all()
+            .build()?;
+        let (desk, keys) = (Arc::<Desk>::default(), Keyring::default());
+        let (s3, ec2, iam) = (Buckets::new()?, Ec2::new(), Iam::new());
+        let storage = Storage::new("s3", &s3, &keys);
+        let compute = Ec2Service {
+            ec2: ec2.clone(),
+            iam: iam.clone(),
+            buckets: s3.clone(),
+            keys: keys.clone(),
+        };
+        let roles = IamService {
+            iam: iam.clone(),
+            keys: keys.clone(),
+        };
+        let tokens = StsService {
+            iam: iam.clone(),
+            keys: keys.clone(),
+        };
+        let at = Arc::clone(&desk);
+        let opening = runtime.spawn(async move {
+            anyhow::Ok(Endpoints {
+                s3: serve::open(Arc::new(storage), Arc::clone(&at)).await?,
+                ec2: serve::open(Arc::new(compute), Arc::clone(&at)).await?,
+                iam: serve::open(Arc::new(roles), Arc::clone(&at)).await?,
+                sts: serve::open(Arc::new(tokens), at).await?,
+            })
+        });
+        let endpoints = opening.await??;
+        Ok(Self {
+            desk,
+            s3,
+            ec2,
+            iam,
+            key: keys.issue_user("sandbox"),
+            keys,
+            endpoints,
+            runtime: Some(runtime),
+        })
+    }
+
+    pub fn s3_endpoint(&self) -> &str {
+        &self.endpoints.s3
+    }
+
+    pub fn ec2_endpoint(&self) -> &str {
+        &self.endpoints.ec2
+    }
+
+    pub fn iam_endpoint(&self) -> &str {
+        &self.endpoints.iam
+    }
+
+    pub fn sts_endpoint(&self) -> &str {
+        &self.endpoints.sts
+    }
+
+    /// What a client needs in its environment.
+    pub fn environment(&self) -> Vec<(String, String)> {
+        let variables = [
+            ("AWS_ENDPOINT_URL_S3", self.s3_endpoint()),
+            ("AWS_ENDPOINT_URL_EC2", self.ec2_endpoint()),
+            ("AWS_ENDPOINT_URL_IAM", self.iam_endpoint()),
+            ("AWS_ENDPOINT_URL_STS", self.sts_endpoint()),
+            ("AWS_ACCESS_KEY_ID", &self.key.access_key),
+            ("AWS_SECRET_ACCESS_KEY", &self.key.secret_key),
+            ("AWS_REGION", REGION),
+        ];
+        variables
+            .map(|(name, value)| (name.to_owned(), value.to_owned()))
+            .to_vec()
+    }
+
+    pub fn s3(&self) -> &Buckets {
+        &self.s3
+    }
+
+    pub fn ec2(&self) -> &Ec2 {
+        &self.ec2
+    }
+
+    pub fn iam(&self) -> &Iam {
+        &self.iam
+    }
+
+    /// The key of [`Sandbox::environment`].
+    pub fn key(&self) -> &Key {
+        &self.key
+    }
+
+    /// Lets every key that STS has issued expire.
+    pub fn expire_sessions(&self) {
+        self.keys.expire_sessions();
+    }
+
+    /// How the imports that start from now on go.
+    pub fn import_script(&self, script: ImportScript) {
+        self.ec2.import_script(script);
+    }
+
+    /// Every request so far, in order of arrival.
+    pub fn journal(&self) -> Vec<Entry> {
+        self.desk.journal()
+    }
+
+    /// The requests of one operation, in order of arrival.
+    pub fn requests(&self, operation: &str) -> Vec<Entry> {
+        let mut journal = self.journal();
+        journal.retain(|entry| entry.operation == operation);
+        journal
+    }
+
+    /// Waits until `count` requests of the operation were answered, whatever the answer.
+    pub async fn seen(&self, operation: &str, count: usize) {
+        self.until(operation, count, |entry| entry.status().is_some())
+            .await;
+    }
+
+    /// Waits until `count` requests of the operation were answered with success.
+    pub async fn succeeded(&self, operation: &str, count: usize) {
+        self.until(operation, count, Entry::succeeded).await;
+    }
+
+    /// Waits until `count` requests of the operation have come, answered or not.
+    pub async fn arrived(&self, operation: &str, count: usize) {
+        self.until(operation, count, |_| true).await;
+    }
+
+    async fn until(&self, operation: &str, count: usize, counts: impl Fn(&Entry) -> bool) {
+        let meant = |entry: &&Entry| entry.operation == operation && counts(entry);
+        let enough = |journal: &[Entry]| journal.iter().filter(meant).count() >= count;
+        self.desk.until(enough).await;
+    }
+
+    /// Sets a fault; it counts the requests that come from now on.
+    pub fn fault(&self, fault: Fault) {
+        self.desk.fault(fault);
+    }
+
+    /// Holds such requests before any work is done, until the gate is released.
+    pub fn hold(&self, when: When) -> Gate {
+        let gate = Gate::new();
+        self.fault(when.hold(&gate));
+        gate
+    }
+
+    /// Lets such requests do their work and holds the answers.
+    pub fn hold_answer(&self, when: When) -> Gate {
+        let gate = Gate::new();
+        self.fault(when.hold_answer(&gate));
+        gate
+    }
+
+    pub fn clear_faults(&self) {
+        self.desk.clear_faults();
+    }
+}
+
+impl Drop for Sandbox {
+    /// A runtime may not wait for its threads inside another one.
+    fn drop(&mut self) {
+        if let Some(runtime) = self.runtime.take() {
+            runtime.shutdown_background();
+        }
+    }
+}

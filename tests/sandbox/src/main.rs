@@ -1,0 +1,28 @@
+//! Serves a sandbox until Ctrl-C and prints the environment to export, so that anyone
+//! can try a client without an account: `export $(cargo run -p imgimport-sandbox)`.
+
+use std::io::Write;
+use std::time::Duration;
+
+use imgimport_sandbox::{ImportScript, REGION, Sandbox};
+
+const BUCKET: &str = "importbucket";
+
+#[tokio::main]
+async fn main() -> anyhow::Result<()> {
+    let cloud = Sandbox::start().await?;
+    cloud.s3().create_bucket(BUCKET, REGION);
+    cloud.iam().put_import_role("vmimport", BUCKET);
+    cloud.import_script(ImportScript::default().pace(Duration::from_millis(700)));
+    let mut out = std::io::stdout();
+    for (name, value) in cloud.environment() {
+        writeln!(out, "export {name}={value}")?;
+    }
+    writeln!(
+        out,
+        "# bucket {BUCKET} in {REGION}; Ctrl-C ends the sandbox"
+    )?;
+    out.flush()?;
+    tokio::signal::ctrl_c().await?;
+    Ok(())
+}

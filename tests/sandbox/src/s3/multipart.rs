@@ -1,0 +1,428 @@
+//! Multipart uploads: parts, their listing, and what Complete refuses.
+//! <https://docs.aws.amazon.com/AmazonS3/latest/API/API_CompleteMultipartUpload.html>
+
+use md5::{Digest, Md5};
+use s3s::dto::{
+    Checksum, ChecksumAlgorithm, ChecksumType, CompleteMultipartUploadInput,
+    CompleteMultipartUploadOutput, CompletedPart, CreateMultipartUploadInput,
+    CreateMultipartUploadOutput, ListMultipartUploadsInput, ListMultipartUploadsOutput,
+    ListPartsInput, ListPartsOutput, MultipartUpload, UploadPartInput, UploadPartOutput,
+};
+use s3s::{S3Error, S3ErrorCode, S3Request, S3Result, s3_error};
+
+use super::buckets::{Bucket, Buckets, Object, Part, Upload, Wishes, now, strong};
+use super::objects::{must_be_new, wishes};
+use super::sums::{self, ALGORITHMS, Claims};
+use crate::content::Content;
+
+const MIN_PART: u64 = 5 * 1024 * 1024;
+const MAX_PARTS: i32 = 10_000;
+const PAGE: i32 = 1000;
+
+impl Buckets {
+    pub(super) fn create_multipart_upload(
+        &self,
+        input: CreateMultipartUploadInput,
+    ) -> S3Result<CreateMultipartUploadOutput> {
+        let (algorithm, kind) = checksum_of(&input)?;
+        let upload_id = uuid::Uuid::new_v4().simple().to_string();
+        self.with(&input.bucket.clone(), |bucket| {
+            let wishes = wishes!(bucket, input);
+            let output = CreateMultipartUploadOutput {
+                bucket: Some(input.bucket),
+                key: Some(input.key.clone()),
+                upload_id: Some(upload_id.clone()),
+                checksum_type: algorithm.map(|_| kind.clone()),
+                checksum_algorithm: input.checksum_algorithm,
+                server_side_encryption: Some(wishes.server_side_encryption()),
+                ssekms_key_id: wishes.kms_key_id.clone(),
+                ..CreateMultipartUploadOutput::default()
+            };
+            let upload = Upload {
+                key: input.key,
+                algorithm,
+                kind,
+                initiated: now(),
+                wishes,
+                parts: std::collections::BTreeMap::new(),
+            };
+            bucket.uploads.insert(upload_id, upload);
+            Ok(output)
+        })
+    }
+
+    pub(super) async fn upload_part(
+        &self,
+        req: S3Request<UploadPartInput>,
+    ) -> S3Result<UploadPartOutput> {
+        let mut input = req.input;
+        let number = input.part_number;
+        if !(1..=MAX_PARTS).contains(&number) {
+            let text = "Part number must be an integer between 1 and 10000, inclusive";
+            return Err(s3_error!(InvalidArgument, "{text}"));
+        }
+        let expected = self.with(&input.bucket, |bucket| {
+            Ok(upload(bucket, &input.key, &input.upload_id)?.algorithm)
+        })?;
+        let claims = Claims {
+            headers: &req.headers,
+            trailers: req.trailing_headers.as_ref(),
+        };
+        let received = sums::receive(self.dir.path(), input.body.take(), claims, expected).await?;
+        agree(expected, received.algorithm)?;
+        let part = Part {
+            content: received.content,
+            md5: received.md5,
+            sums: received.sums,
+            modified: now(),
+        };
+        self.with(&input.bucket, |bucket| {
+            let upload = upload(bucket, &input.key, &input.upload_id)?;
+            let output = part_output(&part, received.algorithm, &upload.wishes);
+            upload.parts.insert(number, part);
+            Ok(output)
+        })
+    }
+
+    pub(super) fn list_parts(&self, input: ListPartsInput) -> S3Result<ListPartsOutput> {
+        let marker = input.part_number_marker.unwrap_or(0);
+        let page = input.max_parts.unwrap_or(PAGE).clamp(0, PAGE);
+        self.with(&input.bucket.clone(), |bucket| {
+            let upload = upload(bucket, &input.key, &input.upload_id)?;
+            let mut parts: Vec<_> = upload.parts.range(marker + 1..).collect();
+            let truncated = parts.len() > usize::try_from(page).unwrap_or(0);
+            parts.truncate(usize::try_from(page).unwrap_or(0));
+            let last = parts.last().map(|(number, _)| **number);
+            let parts = parts
+                .into_iter()
+                .map(|(number, part)| listed(*number, part, upload.algorithm));
+            Ok(ListPartsOutput {
+                bucket: Some(input.bucket),
+                upload_id: Some(input.upload_id),
+                checksum_algorithm: upload.algorithm.map(ChecksumAlgorithm::from_static),
+                checksum_type: upload.algorithm.map(|_| upload.kind.clone()),
+                is_truncated: Some(truncated),
+                max_parts: Some(page),
+                next_part_number_marker: last,
+                part_number_marker: Some(marker),
+                parts: Some(parts.collect()),
+                key: Some(input.key),
+                ..ListPartsOutput::default()
+            })
+        })
+    }
+
+    pub(super) fn list_multipart_uploads(
+        &self,
+        input: ListMultipartUploadsInput,
+    ) -> S3Result<ListMultipartUploadsOutput> {
+        let prefix = input.prefix.clone().unwrap_or_default();
+        self.with(&input.bucket.clone(), |bucket| {
+            let matching = bucket
+                .uploads
+                .iter()
+                .filter(|(_, upload)| upload.key.starts_with(&prefix));
+            let mut uploads: Vec<_> = matching
+                .map(|(id, upload)| listed_upload(id, upload))
+                .collect();
+            uploads.sort_by(|a, b| a.key.cmp(&b.key));
+            Ok(ListMultipartUploadsOutput {
+                bucket: Some(input.bucket),
+                prefix: input.prefix,
+                is_truncated: Some(false),
+                max_uploads: Some(PAGE),
+                uploads: Some(uploads),
+                ..ListMultipartUploadsOutput::default()
+            })
+        })
+    }
+
+    pub(super) fn complete_multipart_upload(
+        &self,
+        input: &CompleteMultipartUploadInput,
+    ) -> S3Result<CompleteMultipartUploadOutput> {
+        let (name, key, id) = (
+            input.bucket.clone(),
+            input.key.clone(),
+            input.upload_id.clone(),
+        );
+        self.with(&name, |bucket| {
+            must_be_new(bucket, &key, input.if_none_match.as_ref())?;
+            let object = assemble(upload(bucket, &key, &id)?, input)?;
+            let output = complete_output(&object, input);
+            bucket.uploads.remove(&id);
+            bucket.objects.insert(key, object);
+            Ok(output)
+        })
+    }
+
+    pub(super) fn abort_multipart_upload(&self, bucket: &str, key: &str, id: &str) -> S3Result<()> {
+        self.with(bucket, |bucket| {
+            upload(bucket, key, id)?;
+            bucket.uploads.remove(id);
+            Ok(())
+        })
+    }
+}
+
+fn upload<'a>(bucket: &'a mut Bucket, key: &str, id: &str) -> S3Result<&'a mut Upload> {
+    let upload = bucket
+        .uploads
+        .get_mut(id)
+        .filter(|upload| upload.key == key);
+    let text = "The specified upload does not exist. The upload ID may be invalid, \
+                or the upload may have been aborted or completed.";
+    upload.ok_or_else(|| s3_error!(NoSuchUpload, "{text}"))
+}
+
+/// The algorithm and type an upload is created with, with S3's defaults and refusals.
+fn checksum_of(
+    input: &CreateMultipartUploadInput,
+) -> S3Result<(Option<&'static str>, ChecksumType)> {
+    let full = ChecksumType::from_static(ChecksumType::FULL_OBJECT);
+    let Some(asked) = &input.checksum_algorithm else {
+        return Ok((None, full));
+    };
+    let algorithm = ALGORITHMS.into_iter().find(|name| *name == asked.as_str());
+    let algorithm =
+        algorithm.ok_or_else(|| invalid("Checksum algorithm provided is unsupported."))?;
+    let usual = match algorithm {
+        "CRC64NVME" => full,
+        _ => ChecksumType::from_static(ChecksumType::COMPOSITE),
+    };
+    let kind = input.checksum_type.clone().unwrap_or(usual);
+    let possible = match kind.as_str() {
+        ChecksumType::COMPOSITE => algorithm != "CRC64NVME",
+        _ => algorithm.starts_with("CRC"),
+    };
+    if !possible {
+        let text = format!(
+            "The {} checksum type cannot be used with {algorithm}.",
+            kind.as_str()
+        );
+        return Err(S3Error::with_message(S3ErrorCode::InvalidRequest, text));
+    }
+    Ok((Some(algorithm), kind))
+}
+
+fn invalid(text: &'static str) -> S3Error {
+    S3Error::with_message(S3ErrorCode::InvalidRequest, text)
+}
+
+fn agree(expected: Option<&str>, sent: Option<&str>) -> S3Result<()> {
+    match (expected, sent) {
+        (Some(expected), Some(sent)) if expected != sent => {
+            let (expected, sent) = (expected.to_lowercase(), sent.to_lowercase());
+            let text = "Checksum Type mismatch occurred";
+            Err(s3_error!(
+                InvalidRequest,
+                "{text}, expected checksum Type: {expected}, actual checksum Type: {sent}"
+            ))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Checks a Complete request against the parts and makes the object of them.
+fn assemble(upload: &Upload, input: &CompleteMultipartUploadInput) -> S3Result<Object> {
+    let asked = input
+        .multipart_upload
+        .as_ref()
+        .and_then(|m| m.parts.as_deref())
+        .unwrap_or_default();
+    let parts = chosen(upload, asked)?;
+    let content = Content::join(parts.iter().map(|part| &part.content));
+    if input
+        .mpu_object_size
+        .is_some_and(|size| u64::try_from(size) != Ok(content.size()))
+    {
+        return Err(invalid(
+            "The provided 'x-amz-mp-object-size' header does not match what was computed.",
+        ));
+    }
+    let md5s: Vec<u8> = parts.iter().flat_map(|part| part.md5).collect();
+    Ok(Object {
+        content,
+        etag: format!("{}-{}", hex::encode(Md5::digest(md5s)), parts.len()),
+        sums: whole_sum(upload, &parts, input)?,
+        modified: now(),
+        wishes: upload.wishes.clone(),
+    })
+}
+
+fn chosen<'a>(upload: &'a Upload, asked: &[CompletedPart]) -> S3Result<Vec<&'a Part>> {
+    if asked.is_empty() {
+        return Err(s3_error!(
+            MalformedXML,
+            "You must specify at least one part"
+        ));
+    }
+    if !asked.is_sorted_by(|a, b| a.part_number < b.part_number) {
+        let text =
+            "The list of parts was not in ascending order. Parts must be ordered by part number.";
+        return Err(s3_error!(InvalidPartOrder, "{text}"));
+    }
+    let parts: S3Result<Vec<_>> = asked.iter().map(|one| matching(upload, one)).collect();
+    let parts = parts?;
+    let (_, but_last) = parts.split_last().expect("not empty");
+    if but_last.iter().any(|part| part.content.size() < MIN_PART) {
+        let text = "Your proposed upload is smaller than the minimum allowed size";
+        return Err(s3_error!(EntityTooSmall, "{text}"));
+    }
+    Ok(parts)
+}
+
+fn matching<'a>(upload: &'a Upload, asked: &CompletedPart) -> S3Result<&'a Part> {
+    let part = asked
+        .part_number
+        .and_then(|number| upload.parts.get(&number));
+    let etag = asked.e_tag.as_ref().map(s3s::dto::ETag::value);
+    let part = part.filter(|part| etag == Some(&part.etag()));
+    let part = part.filter(|part| {
+        let claimed = claims_of(asked);
+        let agrees = |name| {
+            sums::sum(&claimed, name).is_none_or(|sum| sums::sum(&part.sums, name) == Some(sum))
+        };
+        ALGORITHMS.into_iter().all(agrees)
+    });
+    let composite = upload.kind.as_str() == ChecksumType::COMPOSITE;
+    if let Some(algorithm) = upload.algorithm.filter(|_| composite)
+        && sums::sum(&claims_of(asked), algorithm).is_none()
+    {
+        let name = algorithm.to_lowercase();
+        let text = "The complete request must include the checksum for each part.";
+        return Err(s3_error!(
+            InvalidRequest,
+            "The upload was created using a {name} checksum. {text}"
+        ));
+    }
+    let text = "One or more of the specified parts could not be found. The part may not have been uploaded, \
+                or the specified entity tag may not match the part's entity tag.";
+    part.ok_or_else(|| s3_error!(InvalidPart, "{text}"))
+}
+
+fn claims_of(part: &CompletedPart) -> Checksum {
+    Checksum {
+        checksum_crc32: part.checksum_crc32.clone(),
+        checksum_crc32c: part.checksum_crc32c.clone(),
+        checksum_crc64nvme: part.checksum_crc64nvme.clone(),
+        checksum_sha1: part.checksum_sha1.clone(),
+        checksum_sha256: part.checksum_sha256.clone(),
+        checksum_type: None,
+    }
+}
+
+fn whole_sum(
+    upload: &Upload,
+    parts: &[&Part],
+    input: &CompleteMultipartUploadInput,
+) -> S3Result<Checksum> {
+    let algorithm = upload.algorithm.unwrap_or(sums::DEFAULT);
+    let of = |part: &&Part| {
+        Some((
+            sums::sum(&part.sums, algorithm)?.clone(),
+            part.content.size(),
+        ))
+    };
+    let sums: Option<Vec<_>> = parts.iter().map(of).collect();
+    let whole = sums.and_then(|sums| sums::combine(algorithm, &upload.kind, &sums));
+    let whole = whole.ok_or_else(|| s3_error!(InternalError))?;
+    if let Some(kind) = &input.checksum_type
+        && kind != &upload.kind
+    {
+        let text = "The checksum type of the request differs from the upload's.";
+        return Err(invalid(text));
+    }
+    let claimed = claimed_whole(input);
+    for name in ALGORITHMS {
+        let claim = sums::sum(&claimed, name);
+        if claim.is_some_and(|claim| name != algorithm || *claim != whole) {
+            let text = format!("The {name} you specified did not match the calculated checksum.");
+            return Err(S3Error::with_message(S3ErrorCode::BadDigest, text));
+        }
+    }
+    let mut whole = sums::only(algorithm, whole);
+    whole.checksum_type = Some(upload.kind.clone());
+    Ok(whole)
+}
+
+fn claimed_whole(input: &CompleteMultipartUploadInput) -> Checksum {
+    Checksum {
+        checksum_crc32: input.checksum_crc32.clone(),
+        checksum_crc32c: input.checksum_crc32c.clone(),
+        checksum_crc64nvme: input.checksum_crc64nvme.clone(),
+        checksum_sha1: input.checksum_sha1.clone(),
+        checksum_sha256: input.checksum_sha256.clone(),
+        checksum_type: None,
+    }
+}
+
+fn complete_output(
+    object: &Object,
+    input: &CompleteMultipartUploadInput,
+) -> CompleteMultipartUploadOutput {
+    let sums = object.sums.clone();
+    CompleteMultipartUploadOutput {
+        bucket: Some(input.bucket.clone()),
+        key: Some(input.key.clone()),
+        location: Some(format!("/{}/{}", input.bucket, input.key)),
+        e_tag: Some(strong(&object.etag)),
+        checksum_crc32: sums.checksum_crc32,
+        checksum_crc32c: sums.checksum_crc32c,
+        checksum_crc64nvme: sums.checksum_crc64nvme,
+        checksum_sha1: sums.checksum_sha1,
+        checksum_sha256: sums.checksum_sha256,
+        checksum_type: sums.checksum_type,
+        server_side_encryption: Some(object.wishes.server_side_encryption()),
+        ssekms_key_id: object.wishes.kms_key_id.clone(),
+        ..CompleteMultipartUploadOutput::default()
+    }
+}
+
+/// Only the checksum of the part's own algorithm, as the service shows it.
+fn shown(part: &Part, algorithm: Option<&str>) -> Checksum {
+    let sum = algorithm.and_then(|name| Some((name, sums::sum(&part.sums, name)?.clone())));
+    sum.map(|(name, sum)| sums::only(name, sum))
+        .unwrap_or_default()
+}
+
+fn part_output(part: &Part, algorithm: Option<&str>, wishes: &Wishes) -> UploadPartOutput {
+    let sums = shown(part, algorithm);
+    UploadPartOutput {
+        e_tag: Some(strong(&part.etag())),
+        checksum_crc32: sums.checksum_crc32,
+        checksum_crc32c: sums.checksum_crc32c,
+        checksum_crc64nvme: sums.checksum_crc64nvme,
+        checksum_sha1: sums.checksum_sha1,
+        checksum_sha256: sums.checksum_sha256,
+        server_side_encryption: Some(wishes.server_side_encryption()),
+        ssekms_key_id: wishes.kms_key_id.clone(),
+        ..UploadPartOutput::default()
+    }
+}
+
+fn listed(number: i32, part: &Part, algorithm: Option<&str>) -> s3s::dto::Part {
+    let sums = shown(part, algorithm);
+    s3s::dto::Part {
+        part_number: Some(number),
+        e_tag: Some(strong(&part.etag())),
+        size: i64::try_from(part.content.size()).ok(),
+        last_modified: Some(part.modified.clone()),
+        checksum_crc32: sums.checksum_crc32,
+        checksum_crc32c: sums.checksum_crc32c,
+        checksum_crc64nvme: sums.checksum_crc64nvme,
+        checksum_sha1: sums.checksum_sha1,
+        checksum_sha256: sums.checksum_sha256,
+    }
+}
+
+fn listed_upload(id: &str, upload: &Upload) -> MultipartUpload {
+    MultipartUpload {
+        upload_id: Some(id.to_owned()),
+        key: Some(upload.key.clone()),
+        initiated: Some(upload.initiated.clone()),
+        checksum_algorithm: upload.algorithm.map(ChecksumAlgorithm::from_static),
+        checksum_type: upload.algorithm.map(|_| upload.kind.clone()),
+        ..MultipartUpload::default()
+    }
+}

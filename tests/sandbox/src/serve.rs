@@ -1,0 +1,154 @@
+//! Takes connections for a service and sends every request past the desk first. A new
+//! service implements [`Service`]; journal, faults and gates come with that.
+
+use std::future::{Future, pending};
+use std::sync::Arc;
+
+use anyhow::Context;
+use bytes::Bytes;
+use http::header::RETRY_AFTER;
+use http::request::Parts;
+use http::{Request, Response};
+use http_body_util::BodyExt;
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::TokioIo;
+use tokio::net::TcpListener;
+
+use crate::desk::{Desk, Detail};
+use crate::fault::{Action, Refusal};
+
+pub(crate) use s3s::Body;
+
+pub(crate) trait Service: Send + Sync + 'static {
+    /// The operation's name is in the body, which is then read before the desk.
+    const NAMED_IN_BODY: bool;
+
+    /// The operation (`ec2:ImportImage`) and what the journal should know of it.
+    fn describe(&self, head: &Parts, body: &Bytes) -> (String, Detail);
+
+    fn call(&self, request: Request<Body>) -> impl Future<Output = Response<Body>> + Send;
+
+    /// An error in the service's own words.
+    fn refuse(&self, refusal: &Refusal) -> Response<Body>;
+}
+
+/// The connection ends here without an answer.
+#[derive(Debug)]
+struct Cut;
+
+impl std::fmt::Display for Cut {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("the connection is cut")
+    }
+}
+
+impl std::error::Error for Cut {}
+
+/// Binds a loopback port, serves there until the runtime ends, and returns the endpoint.
+pub(crate) async fn open<S: Service>(service: Arc<S>, desk: Arc<Desk>) -> anyhow::Result<String> {
+    open_at(0, service, desk).await
+}
+
+pub(crate) async fn open_at<S: Service>(
+    port: u16,
+    service: Arc<S>,
+    desk: Arc<Desk>,
+) -> anyhow::Result<String> {
+    let listener = TcpListener::bind(("127.0.0.1", port))
+        .await
+        .with_context(|| format!("port {port} of the loopback interface is not free"))?;
+    let endpoint = format!("http://{}", listener.local_addr()?);
+    tokio::spawn(accept(listener, service, desk));
+    Ok(endpoint)
+}
+
+async fn accept<S: Service>(listener: TcpListener, service: Arc<S>, desk: Arc<Desk>) {
+    while let Ok((stream, _)) = listener.accept().await {
+        let (service, desk) = (Arc::clone(&service), Arc::clone(&desk));
+        let answer =
+            service_fn(move |request| answer(Arc::clone(&service), Arc::clone(&desk), request));
+        let connection = http1::Builder::new().serve_connection(TokioIo::new(stream), answer);
+        tokio::spawn(async move {
+            let _cut_or_closed = connection.await;
+        });
+    }
+}
+
+async fn answer<S: Service>(
+    service: Arc<S>,
+    desk: Arc<Desk>,
+    request: Request<Incoming>,
+) -> Result<Response<Body>, Cut> {
+    let (head, body) = request.into_parts();
+    let mut body = Body::from(body);
+    if S::NAMED_IN_BODY {
+        body = Body::from(body.collect().await.map_err(|_| Cut)?.to_bytes());
+    }
+    let (operation, detail) = service.describe(&head, &body.bytes().unwrap_or_default());
+    let (visit, actions) = desk.enter(operation, detail);
+    for action in &actions {
+        if let Some(refusal) = before(action, &mut body).await? {
+            let response = refused(&*service, refusal);
+            visit.answered(response.status().as_u16());
+            return Ok(response);
+        }
+    }
+    let response = service.call(Request::from_parts(head, body)).await;
+    for action in &actions {
+        after(action).await?;
+    }
+    visit.answered(response.status().as_u16());
+    Ok(response)
+}
+
+/// What a fault does before the work; a refusal takes the work's place.
+async fn before<'a>(action: &'a Action, body: &mut Body) -> Result<Option<&'a Refusal>, Cut> {
+    match action {
+        Action::Hold(gate) => gate.pass().await,
+        Action::Answer(refusal) => {
+            drain(body, u64::MAX).await;
+            return Ok(Some(refusal));
+        }
+        Action::CutAfter(bytes) => {
+            drain(body, *bytes).await;
+            return Err(Cut);
+        }
+        Action::Stall => {
+            drain(body, u64::MAX).await;
+            pending::<()>().await;
+        }
+        Action::CutAnswer | Action::HoldAnswer(_) => {}
+    }
+    Ok(None)
+}
+
+async fn after(action: &Action) -> Result<(), Cut> {
+    match action {
+        Action::CutAnswer => Err(Cut),
+        Action::HoldAnswer(gate) => {
+            gate.pass().await;
+            Ok(())
+        }
+        _ => Ok(()),
+    }
+}
+
+async fn drain(body: &mut Body, limit: u64) {
+    let mut taken = 0;
+    while taken < limit {
+        match body.frame().await {
+            Some(Ok(frame)) => taken += frame.data_ref().map_or(0, |data| data.len() as u64),
+            _ => return,
+        }
+    }
+}
+
+fn refused<S: Service>(service: &S, refusal: &Refusal) -> Response<Body> {
+    let mut response = service.refuse(refusal);
+    if let Some(seconds) = refusal.retry_after {
+        response.headers_mut().insert(RETRY_AFTER, seconds.into());
+    }
+    response
+}
