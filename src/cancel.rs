@@ -33,7 +33,10 @@ impl Cancel {
     /// One more signal has come. The exit code tells of the first.
     pub fn signal(&self, signal: Signal) {
         if !self.stop.is_cancelled() {
-            self.first.store(if signal == Signal::Interrupt { 2 } else { 15 }, Ordering::SeqCst);
+            self.first.store(
+                if signal == Signal::Interrupt { 2 } else { 15 },
+                Ordering::SeqCst,
+            );
             self.stop.cancel();
         } else if !self.undo.is_cancelled() {
             self.undo.cancel();
@@ -44,7 +47,11 @@ impl Cancel {
 
     /// How the run ends once it was stopped.
     pub fn kind(&self) -> Kind {
-        if self.first.load(Ordering::SeqCst) == 15 { Kind::Terminated } else { Kind::Interrupted }
+        if self.first.load(Ordering::SeqCst) == 15 {
+            Kind::Terminated
+        } else {
+            Kind::Interrupted
+        }
     }
 }
 
@@ -52,11 +59,16 @@ impl Cancel {
 pub fn listen(cancel: &Cancel) {
     use tokio::signal::unix::{SignalKind, signal};
 
-    let wanted = [(SignalKind::interrupt(), Signal::Interrupt), (SignalKind::terminate(), Signal::Terminate)];
+    let wanted = [
+        (SignalKind::interrupt(), Signal::Interrupt),
+        (SignalKind::terminate(), Signal::Terminate),
+    ];
     for (kind, meaning) in wanted {
         let cancel = cancel.clone();
         // Where signals can't be caught they keep their usual meaning.
-        let Ok(mut signals) = signal(kind) else { continue };
+        let Ok(mut signals) = signal(kind) else {
+            continue;
+        };
         tokio::spawn(async move {
             while signals.recv().await.is_some() {
                 cancel.signal(meaning);

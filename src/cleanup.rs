@@ -34,25 +34,51 @@ pub struct Cleanup {
 
 impl Cleanup {
     /// Notes a thing that a later run can go on from. `remove` is the command that removes it by hand.
-    pub fn reusable<F>(&mut self, what: impl Into<String>, remove: impl Into<String>, undo: impl FnOnce() -> F + Send + 'static) -> Entry
+    pub fn reusable<F>(
+        &mut self,
+        what: impl Into<String>,
+        remove: impl Into<String>,
+        undo: impl FnOnce() -> F + Send + 'static,
+    ) -> Entry
     where
         F: Future<Output = anyhow::Result<()>> + Send + 'static,
     {
-        self.push(what.into(), remove.into(), true, Box::new(|| Box::pin(undo())))
+        self.push(
+            what.into(),
+            remove.into(),
+            true,
+            Box::new(|| Box::pin(undo())),
+        )
     }
 
     /// Notes a thing that nothing can be made of.
-    pub fn useless<F>(&mut self, what: impl Into<String>, remove: impl Into<String>, undo: impl FnOnce() -> F + Send + 'static) -> Entry
+    pub fn useless<F>(
+        &mut self,
+        what: impl Into<String>,
+        remove: impl Into<String>,
+        undo: impl FnOnce() -> F + Send + 'static,
+    ) -> Entry
     where
         F: Future<Output = anyhow::Result<()>> + Send + 'static,
     {
-        self.push(what.into(), remove.into(), false, Box::new(|| Box::pin(undo())))
+        self.push(
+            what.into(),
+            remove.into(),
+            false,
+            Box::new(|| Box::pin(undo())),
+        )
     }
 
     fn push(&mut self, what: String, remove: String, reusable: bool, undo: Undo) -> Entry {
         let entry = Entry(self.next);
         self.next += 1;
-        self.made.push(Made { entry, what, remove, reusable, undo });
+        self.made.push(Made {
+            entry,
+            what,
+            remove,
+            reusable,
+            undo,
+        });
         entry
     }
 
@@ -93,7 +119,10 @@ impl Cleanup {
                 gone = (made.undo)() => gone,
             };
             if let Err(error) = gone {
-                stays.push(format!("{} (it could not be removed: {error:#})", stay(&made.what, &made.remove)));
+                stays.push(format!(
+                    "{} (it could not be removed: {error:#})",
+                    stay(&made.what, &made.remove)
+                ));
             }
         }
         stays
@@ -108,9 +137,15 @@ fn stay(what: &str, remove: &str) -> String {
 /// rest goes; all of it goes when the user says so. Returns a sentence for each thing that stays.
 pub async fn end(cleanup: Cleanup, keep: bool, session: &Session) -> Vec<String> {
     let cancel = &session.cancel;
-    if keep && cancel.stop.is_cancelled() && cleanup.keeps_something() && !cancel.undo.is_cancelled() {
+    if keep
+        && cancel.stop.is_cancelled()
+        && cleanup.keeps_something()
+        && !cancel.undo.is_cancelled()
+    {
         let seconds = SECOND_THOUGHTS.as_secs();
-        session.progress.note(&format!("Stopping; Ctrl-C once more within {seconds} s removes everything"));
+        session.progress.note(&format!(
+            "Stopping; Ctrl-C once more within {seconds} s removes everything"
+        ));
         let _ = tokio::time::timeout(SECOND_THOUGHTS, cancel.undo.cancelled()).await;
     }
     let all = !keep || cancel.undo.is_cancelled();

@@ -62,7 +62,13 @@ pub struct Error {
 impl Error {
     /// An error of this kind; `what` completes "error: " and says what could not be done.
     pub fn new(kind: Kind, what: impl Into<String>) -> Self {
-        Self { kind, what: what.into(), cause: None, left_behind: Vec::new(), hint: None }
+        Self {
+            kind,
+            what: what.into(),
+            cause: None,
+            left_behind: Vec::new(),
+            hint: None,
+        }
     }
 
     /// A step failed (exit 1).
@@ -148,5 +154,9 @@ impl std::error::Error for Error {}
 
 /// One indented paragraph; further lines stand under the first.
 fn paragraph(f: &mut fmt::Formatter<'_>, label: &str, text: &str) -> fmt::Result {
-    write!(f, "\n  {label}: {}", text.trim_end().replace('\n', "\n    "))
+    write!(
+        f,
+        "\n  {label}: {}",
+        text.trim_end().replace('\n', "\n    ")
+    )
 }

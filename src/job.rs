@@ -48,11 +48,16 @@ pub struct Opened {
 
 impl Opened {
     /// Opens the image. That none was named is a problem of the settings.
-    pub fn open<P: Provider>(path: Option<PathBuf>, said: Option<Format>, problems: &mut Problems<P>) -> Self {
+    pub fn open<P: Provider>(
+        path: Option<PathBuf>,
+        said: Option<Format>,
+        problems: &mut Problems<P>,
+    ) -> Self {
         let image = match path {
             Some(path) => Image::open(&path, said),
             None => {
-                problems.note("no image: give its path, IMGIMPORT_IMAGE or image in the settings file");
+                problems
+                    .note("no image: give its path, IMGIMPORT_IMAGE or image in the settings file");
                 Err(Error::usage("no image"))
             }
         };
@@ -62,14 +67,21 @@ impl Opened {
     /// The file's name without its ending, for templates.
     pub fn file_stem(&self) -> String {
         match self.image.as_ref().map(|image| &image.source) {
-            Ok(Source::File(path)) => path.file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default(),
+            Ok(Source::File(path)) => path
+                .file_stem()
+                .map(|stem| stem.to_string_lossy().into_owned())
+                .unwrap_or_default(),
             _ => "stdin".to_owned(),
         }
     }
 
     /// The format's name and the ending of the temporary object.
     pub fn extension(&self) -> &'static str {
-        self.image.as_ref().ok().and_then(|image| image.format).map_or("img", Format::extension)
+        self.image
+            .as_ref()
+            .ok()
+            .and_then(|image| image.format)
+            .map_or("img", Format::extension)
     }
 
     /// The image itself, once the settings are known to be right.
@@ -80,7 +92,13 @@ impl Opened {
 
 impl Job {
     /// Puts the common part together.
-    pub fn new<P: Provider>(image: Image, said: &Invocation<P>, skip_clean: bool, delete_source: bool, interval: Duration) -> Self {
+    pub fn new<P: Provider>(
+        image: Image,
+        said: &Invocation<P>,
+        skip_clean: bool,
+        delete_source: bool,
+        interval: Duration,
+    ) -> Self {
         Self {
             image,
             upload: said.upload.clone(),
@@ -109,7 +127,9 @@ impl Job {
         if let (true, Source::File(path)) = (self.delete_source, &self.image.source)
             && let Err(error) = std::fs::remove_file(path)
         {
-            session.progress.warn(&format!("{} could not be deleted: {error}", path.display()));
+            session
+                .progress
+                .warn(&format!("{} could not be deleted: {error}", path.display()));
         }
     }
 

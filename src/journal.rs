@@ -68,14 +68,23 @@ impl Journal {
     /// a directory that can't be used is a reason to warn, not to fail.
     pub fn open(directory: Option<&Path>, identity: &[&str]) -> Result<(Self, Option<String>)> {
         let Some(directory) = directory else {
-            return Ok((Self::forgetful(), Some("there is no home directory for the journal: this run can't be continued".into())));
+            return Ok((
+                Self::forgetful(),
+                Some(
+                    "there is no home directory for the journal: this run can't be continued"
+                        .into(),
+                ),
+            ));
         };
         let name = hex::encode(&Sha256::digest(identity.join("\0"))[..16]);
         match Place::take(directory, &name) {
             Ok(Some(place)) => Ok((Self::of(place.read(), Some(place)), None)),
             Ok(None) => Err(Error::failed("another run of this job is under way")
                 .hint("wait for it, or give this run another key or another name for the image")),
-            Err(error) => Ok((Self::forgetful(), Some(format!("this run can't be continued: {error:#}")))),
+            Err(error) => Ok((
+                Self::forgetful(),
+                Some(format!("this run can't be continued: {error:#}")),
+            )),
         }
     }
 
@@ -112,18 +121,35 @@ impl Place {
     /// Locks the entry; `None` when another process holds it.
     fn take(directory: &Path, name: &str) -> anyhow::Result<Option<Self>> {
         make_private(directory).with_context(|| format!("{}", directory.display()))?;
-        let (path, lock) = (directory.join(format!("{name}.json")), directory.join(format!("{name}.lock")));
-        let held = OpenOptions::new().create(true).truncate(false).write(true).open(&lock).with_context(|| format!("{}", lock.display()))?;
+        let (path, lock) = (
+            directory.join(format!("{name}.json")),
+            directory.join(format!("{name}.lock")),
+        );
+        let held = OpenOptions::new()
+            .create(true)
+            .truncate(false)
+            .write(true)
+            .open(&lock)
+            .with_context(|| format!("{}", lock.display()))?;
         match held.try_lock() {
-            Ok(()) => Ok(Some(Self { path, lock, _held: held })),
+            Ok(()) => Ok(Some(Self {
+                path,
+                lock,
+                _held: held,
+            })),
             Err(TryLockError::WouldBlock) => Ok(None),
-            Err(TryLockError::Error(error)) => Err(error).with_context(|| format!("{}", lock.display())),
+            Err(TryLockError::Error(error)) => {
+                Err(error).with_context(|| format!("{}", lock.display()))
+            }
         }
     }
 
     /// A torn or foreign file is an empty journal: the service knows better anyway.
     fn read(&self) -> Entry {
-        fs::read(&self.path).ok().and_then(|bytes| serde_json::from_slice(&bytes).ok()).unwrap_or_default()
+        fs::read(&self.path)
+            .ok()
+            .and_then(|bytes| serde_json::from_slice(&bytes).ok())
+            .unwrap_or_default()
     }
 
     /// Written beside and moved over, so that a power cut leaves the old or the new entry.
@@ -145,7 +171,10 @@ pub fn directory() -> Option<PathBuf> {
 #[cfg(unix)]
 fn make_private(directory: &Path) -> std::io::Result<()> {
     use std::os::unix::fs::DirBuilderExt;
-    fs::DirBuilder::new().recursive(true).mode(0o700).create(directory)
+    fs::DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(directory)
 }
 
 #[cfg(not(unix))]

@@ -41,8 +41,8 @@ use std::process::ExitCode;
 use std::time::Instant;
 
 use cancel::Cancel;
-use cli::{Cli, Command, General};
 use clap::Parser;
+use cli::{Cli, Command, General};
 use error::{Error, Result};
 use layers::{Environment, Invocation};
 use outcome::Outcome;
@@ -53,7 +53,10 @@ use settings::{File, Table};
 /// The program.
 pub fn main() -> ExitCode {
     let cli = Cli::parse();
-    match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+    match tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+    {
         Ok(runtime) => {
             let code = runtime.block_on(run(cli));
             // A read from a slow disk or pipe must not hold the exit up.
@@ -62,7 +65,11 @@ pub fn main() -> ExitCode {
         }
         Err(error) => {
             let error = Error::failed("the program can't start").because(error);
-            end(Err(error), outcome::Format::Text, &Progress::new(Mode::Plain, false))
+            end(
+                Err(error),
+                outcome::Format::Text,
+                &Progress::new(Mode::Plain, false),
+            )
         }
     }
 }
@@ -84,10 +91,17 @@ async fn go<P: Table>(
 ) -> ExitCode {
     let format = flags.output.format;
     let settings = File::find(general.config.as_deref(), &environment);
-    let settings = settings.and_then(|(file, warning)| Ok((flags.over(&environment, file.invocation())?, warning)));
+    let settings = settings
+        .and_then(|(file, warning)| Ok((flags.over(&environment, file.invocation())?, warning)));
     let (said, warning) = match settings {
         Ok(settings) => settings,
-        Err(error) => return end(Err(error), format.unwrap_or_default(), &Progress::new(Mode::Plain, general.quiet)),
+        Err(error) => {
+            return end(
+                Err(error),
+                format.unwrap_or_default(),
+                &Progress::new(Mode::Plain, general.quiet),
+            );
+        }
     };
     let format = said.output.format.unwrap_or_default();
     let progress = Progress::new(said.output.progress.unwrap_or(Mode::Auto), general.quiet);
@@ -99,7 +113,12 @@ async fn go<P: Table>(
         Ok(clock) => clock,
         Err(error) => return end(Err(error), format, &progress),
     };
-    let session = Session { cancel: Cancel::default(), progress, clock, began: Instant::now() };
+    let session = Session {
+        cancel: Cancel::default(),
+        progress,
+        clock,
+        began: Instant::now(),
+    };
     cancel::listen(&session.cancel);
     let result = tokio::select! {
         result = recipe(said, &environment, &session) => result,

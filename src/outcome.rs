@@ -83,14 +83,22 @@ impl Outcome {
     /// What goes to standard output.
     pub fn render(&self, format: Format) -> String {
         match format {
-            Format::Text => self.image_id.as_ref().or(self.task_id.as_ref()).cloned().unwrap_or_default(),
+            Format::Text => self
+                .image_id
+                .as_ref()
+                .or(self.task_id.as_ref())
+                .cloned()
+                .unwrap_or_default(),
             Format::Json => self.to_json().to_string(),
         }
     }
 
     fn to_json(&self) -> Value {
-        let images: Vec<_> =
-            self.images.iter().map(|(region, image)| json!({"region": region, "image_id": image})).collect();
+        let images: Vec<_> = self
+            .images
+            .iter()
+            .map(|(region, image)| json!({"region": region, "image_id": image}))
+            .collect();
         json!({
             "schema": 1,
             "provider": self.provider,

@@ -17,14 +17,18 @@ pub struct Problems<P: Provider> {
 
 impl<P: Provider> Default for Problems<P> {
     fn default() -> Self {
-        Self { found: Vec::new(), provider: PhantomData }
+        Self {
+            found: Vec::new(),
+            provider: PhantomData,
+        }
     }
 }
 
 impl<P: Provider> Problems<P> {
     /// A value that the job can't do without.
     pub fn missing(&mut self, what: &str, id: &str) {
-        self.found.push(format!("{what} is missing: give {}", names::<P>(id, "or")));
+        self.found
+            .push(format!("{what} is missing: give {}", names::<P>(id, "or")));
     }
 
     /// A value that can't be used.
@@ -61,8 +65,15 @@ impl<P: Provider> Problems<P> {
             [] => Ok(()),
             [only] => Err(Error::usage(only)),
             many => {
-                let list = many.iter().map(|problem| format!("- {problem}")).collect::<Vec<_>>();
-                Err(Error::usage(format!("{} settings are missing or wrong\n  {}", many.len(), list.join("\n  "))))
+                let list = many
+                    .iter()
+                    .map(|problem| format!("- {problem}"))
+                    .collect::<Vec<_>>();
+                Err(Error::usage(format!(
+                    "{} settings are missing or wrong\n  {}",
+                    many.len(),
+                    list.join("\n  ")
+                )))
             }
         }
     }
@@ -75,7 +86,10 @@ fn names<P: Provider>(id: &str, last: &str) -> String {
     match command.get_arguments().find(|option| option.get_id() == id) {
         Some(option) => {
             let flag = option.get_long().unwrap_or_default();
-            let variable = variables::<P>(option).into_iter().next().unwrap_or_default();
+            let variable = variables::<P>(option)
+                .into_iter()
+                .next()
+                .unwrap_or_default();
             format!("--{flag}, {variable} {last} {key}")
         }
         None => key,

@@ -30,6 +30,8 @@ impl fmt::Debug for Secret {
 impl<'de> Deserialize<'de> for Secret {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         // serde's own message would quote the value.
-        String::deserialize(deserializer).map(Self::new).map_err(|_| D::Error::custom("expected a text in quotes"))
+        String::deserialize(deserializer)
+            .map(Self::new)
+            .map_err(|_| D::Error::custom("expected a text in quotes"))
     }
 }

@@ -66,16 +66,26 @@ pub async fn send<S: Store>(run: &mut Run<'_>, store: &Arc<S>, target: &Target) 
     {
         return Ok(sent);
     }
-    run.session.progress.stage(&format!("Uploading to {}", target.url));
-    let shown = Arc::new(Shown(Mutex::new(Some(run.session.progress.upload(run.job.image.size)))));
+    run.session
+        .progress
+        .stage(&format!("Uploading to {}", target.url));
+    let shown = Arc::new(Shown(Mutex::new(Some(
+        run.session.progress.upload(run.job.image.size),
+    ))));
     let result = upload::run(prepare(run, store, &shown)?).await;
     let transfer = shown.take();
     match result {
         Ok(sent) => {
             transfer.into_iter().for_each(Transfer::finish);
-            run.journal.note(|entry| (entry.upload, entry.sent) = (None, true));
+            run.journal
+                .note(|entry| (entry.upload, entry.sent) = (None, true));
             let object = hold(run.cleanup, store, target);
-            Ok(Sent { uploaded_bytes: sent.uploaded_bytes, elapsed: sent.elapsed, sha256: sent.sha256, object })
+            Ok(Sent {
+                uploaded_bytes: sent.uploaded_bytes,
+                elapsed: sent.elapsed,
+                sha256: sent.sha256,
+                object,
+            })
         }
         Err(failure) => {
             drop(transfer);
@@ -88,7 +98,8 @@ fn prepare<S: Store>(run: &Run<'_>, store: &Arc<S>, shown: &Arc<Shown>) -> Resul
     let job = run.job;
     let source = open(&job.image)?;
     let mark = mark(&job.image);
-    run.journal.note(|entry| (entry.source, entry.sent) = (mark, false));
+    run.journal
+        .note(|entry| (entry.source, entry.sent) = (mark, false));
     let journal = run.journal.clone();
     Ok(Upload {
         store: Arc::clone(store),
@@ -105,9 +116,22 @@ fn prepare<S: Store>(run: &Run<'_>, store: &Arc<S>, shown: &Arc<Shown>) -> Resul
 }
 
 fn plan(job: &Job, limits: store::Limits) -> Result<Plan> {
-    let concurrency = job.upload.concurrency.map(|parts| usize::try_from(parts).unwrap_or(usize::MAX));
-    let plan = upload::plan(job.image.size, limits, job.upload.part_size.map(|size| size.0), concurrency)?;
-    Ok(Plan { limit_rate: job.upload.limit_rate.map(|rate| rate.0), grace: GRACE, sha256: job.sha256, ..plan })
+    let concurrency = job
+        .upload
+        .concurrency
+        .map(|parts| usize::try_from(parts).unwrap_or(usize::MAX));
+    let plan = upload::plan(
+        job.image.size,
+        limits,
+        job.upload.part_size.map(|size| size.0),
+        concurrency,
+    )?;
+    Ok(Plan {
+        limit_rate: job.upload.limit_rate.map(|rate| rate.0),
+        grace: GRACE,
+        sha256: job.sha256,
+        ..plan
+    })
 }
 
 fn open(image: &Image) -> Result<upload::Source> {
@@ -115,20 +139,30 @@ fn open(image: &Image) -> Result<upload::Source> {
         let head = std::io::Cursor::new(image.head.clone());
         return Ok(upload::Source::stream(head.chain(std::io::stdin()), None));
     };
-    let unreadable = |error| Error::failed(format!("{} can't be read", path.display())).because(error);
+    let unreadable =
+        |error| Error::failed(format!("{} can't be read", path.display())).because(error);
     let file = File::open(path).map_err(unreadable)?;
     if !image.is_still(&file.metadata().map_err(unreadable)?) {
-        return Err(Error::failed(format!("{} changed since it was looked at", path.display()))
-            .hint("run the command again once nobody writes to it"));
+        return Err(
+            Error::failed(format!("{} changed since it was looked at", path.display()))
+                .hint("run the command again once nobody writes to it"),
+        );
     }
     upload::Source::file(file).map_err(unreadable)
 }
 
 /// What tells a file from the same file after a change.
 fn mark(image: &Image) -> Option<String> {
-    let modified = image.modified?.duration_since(std::time::UNIX_EPOCH).ok()?.as_nanos();
+    let modified = image
+        .modified?
+        .duration_since(std::time::UNIX_EPOCH)
+        .ok()?
+        .as_nanos();
     let file = image.identity?;
-    Some(format!("{} bytes, modified {modified}, inode {} on {}", image.size?, file.inode, file.device))
+    Some(format!(
+        "{} bytes, modified {modified}, inode {} on {}",
+        image.size?, file.inode, file.device
+    ))
 }
 
 /// Whether the journal's entry is about the image as it is now.
@@ -143,27 +177,48 @@ async fn forget_if_changed<S: Store>(run: &Run<'_>, store: &S) {
     if entry.source.is_none() || is_same_source(run.journal, &run.job.image) {
         return;
     }
-    run.session.progress.note("The image has changed since the last run: it is sent anew");
+    run.session
+        .progress
+        .note("The image has changed since the last run: it is sent anew");
     if let Some(upload) = entry.upload {
         let _ = store.abort(&UploadId(upload)).await;
     }
-    run.journal.note(|entry| (entry.source, entry.upload, entry.sent) = (None, None, false));
+    run.journal
+        .note(|entry| (entry.source, entry.upload, entry.sent) = (None, None, false));
 }
 
 /// The object of an earlier run, if the service has it with the local bytes' digest.
-async fn already_there<S: Store>(run: &mut Run<'_>, store: &Arc<S>, target: &Target) -> Result<Option<Sent>> {
+async fn already_there<S: Store>(
+    run: &mut Run<'_>,
+    store: &Arc<S>,
+    target: &Target,
+) -> Result<Option<Sent>> {
     let began = Instant::now();
-    let head = store.head().await.map_err(|error| Error::failed(format!("{} can't be asked for", target.url)).because(error))?;
-    let Some(head) = head.filter(|head| Some(head.size) == run.job.image.size && head.digest.is_some()) else {
+    let head = store.head().await.map_err(|error| {
+        Error::failed(format!("{} can't be asked for", target.url)).because(error)
+    })?;
+    let Some(head) =
+        head.filter(|head| Some(head.size) == run.job.image.size && head.digest.is_some())
+    else {
         return Ok(None);
     };
-    let digest = run.session.unless_stopped(digest(&run.job.image, store.checksum())).await?;
+    let digest = run
+        .session
+        .unless_stopped(digest(&run.job.image, store.checksum()))
+        .await?;
     if head.digest != Some(digest) {
         return Ok(None);
     }
-    run.session.progress.stage(&format!("{} is there from an earlier run", target.url));
+    run.session
+        .progress
+        .stage(&format!("{} is there from an earlier run", target.url));
     let object = hold(run.cleanup, store, target);
-    Ok(Some(Sent { uploaded_bytes: 0, elapsed: began.elapsed(), sha256: None, object }))
+    Ok(Some(Sent {
+        uploaded_bytes: 0,
+        elapsed: began.elapsed(),
+        sha256: None,
+        object,
+    }))
 }
 
 /// The local bytes' own digest: the journal's word is not enough.
@@ -174,7 +229,8 @@ async fn digest(image: &Image, checksum: Checksum) -> Result<Digest> {
     };
     let name = path.display().to_string();
     let hashed = tokio::task::spawn_blocking(move || -> std::io::Result<Digest> {
-        let (mut file, mut hasher, mut buffer) = (File::open(path)?, Hasher::new(checksum), vec![0; READ]);
+        let (mut file, mut hasher, mut buffer) =
+            (File::open(path)?, Hasher::new(checksum), vec![0; READ]);
         loop {
             match file.read(&mut buffer)? {
                 0 => return Ok(hasher.finish()),
@@ -183,18 +239,28 @@ async fn digest(image: &Image, checksum: Checksum) -> Result<Digest> {
         }
     });
     let unreadable = || Error::failed(format!("{name} can't be read"));
-    hashed.await.map_err(|error| unreadable().because(error))?.map_err(|error| unreadable().because(error))
+    hashed
+        .await
+        .map_err(|error| unreadable().because(error))?
+        .map_err(|error| unreadable().because(error))
 }
 
 /// Puts the object on the undo list.
 pub fn hold<S: Store>(cleanup: &mut Cleanup, store: &Arc<S>, target: &Target) -> Entry {
     let store = Arc::clone(store);
-    cleanup.reusable(&target.url, &target.remove, async move || Ok(store.remove().await?))
+    cleanup.reusable(&target.url, &target.remove, async move || {
+        Ok(store.remove().await?)
+    })
 }
 
 /// Names what stays of an upload that did not end.
 fn failed<S: Store>(run: &mut Run<'_>, store: &Arc<S>, target: &Target, failure: Failure) -> Error {
-    let Failure { cause, upload, parts, bytes } = failure;
+    let Failure {
+        cause,
+        upload,
+        parts,
+        bytes,
+    } = failure;
     if let Some(upload) = upload {
         let what = format!("{parts} parts of {} ({})", target.url, units::bytes(bytes));
         let (store, id) = (Arc::clone(store), upload.clone());
@@ -217,7 +283,11 @@ struct Shown(Mutex<Option<Transfer>>);
 
 impl Shown {
     fn with(&self, show: impl FnOnce(&Transfer)) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).as_ref().map(show);
+        self.0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .as_ref()
+            .map(show);
     }
 
     fn take(&self) -> Option<Transfer> {
@@ -236,14 +306,24 @@ impl Observer for Shown {
 
     fn retrying(&self, part: u32, attempt: u32, pause: Duration, why: &store::Error) {
         let pause = units::seconds(pause);
-        self.with(|transfer| transfer.note(&format!("part {part}, try {attempt}: {why}; again in {pause}")));
+        self.with(|transfer| {
+            transfer.note(&format!(
+                "part {part}, try {attempt}: {why}; again in {pause}"
+            ))
+        });
     }
 
     fn narrowed(&self, parts: usize) {
-        self.with(|transfer| transfer.note(&format!("the service asks to slow down: {parts} parts at once for now")));
+        self.with(|transfer| {
+            transfer.note(&format!(
+                "the service asks to slow down: {parts} parts at once for now"
+            ))
+        });
     }
 
     fn forgotten(&self, _: &UploadId) {
-        self.with(|transfer| transfer.note("the parts of the earlier run are gone: all of it is sent"));
+        self.with(|transfer| {
+            transfer.note("the parts of the earlier run are gone: all of it is sent")
+        });
     }
 }

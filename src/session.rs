@@ -28,7 +28,11 @@ pub struct Session {
 impl Session {
     /// An error if the user has asked to stop; looked at between the steps.
     pub fn check(&self) -> Result<()> {
-        if self.cancel.stop.is_cancelled() { Err(self.stopped()) } else { Ok(()) }
+        if self.cancel.stop.is_cancelled() {
+            Err(self.stopped())
+        } else {
+            Ok(())
+        }
     }
 
     /// Runs something that changes nothing, and gives it up as soon as the user asks to stop.

@@ -40,7 +40,9 @@ impl File {
     /// The file that the flag, the variable or the directory names; with it, what the user
     /// should be warned of.
     pub fn find(said: Option<&Path>, environment: &Environment) -> Result<(Self, Option<String>)> {
-        let named = said.map(Path::to_owned).or_else(|| environment.get("IMGIMPORT_CONFIG").map(PathBuf::from));
+        let named = said
+            .map(Path::to_owned)
+            .or_else(|| environment.get("IMGIMPORT_CONFIG").map(PathBuf::from));
         match named {
             Some(path) => Self::read(&path),
             None if Path::new(DEFAULT).exists() => Self::read(Path::new(DEFAULT)),
@@ -49,11 +51,21 @@ impl File {
     }
 
     fn read(path: &Path) -> Result<(Self, Option<String>)> {
-        let failed = || Error::usage(format!("the settings file {} can't be used", path.display()));
+        let failed = || {
+            Error::usage(format!(
+                "the settings file {} can't be used",
+                path.display()
+            ))
+        };
         let text = std::fs::read_to_string(path).map_err(|error| failed().because(error))?;
-        let file: Self = toml::from_str(&text).map_err(|error| failed().because_of(explain(path, &text, &error)))?;
-        let warning = (file.holds_secret() && readable_by_others(path))
-            .then(|| format!("{} holds a secret and others can read it: chmod 600 {0}", path.display()));
+        let file: Self = toml::from_str(&text)
+            .map_err(|error| failed().because_of(explain(path, &text, &error)))?;
+        let warning = (file.holds_secret() && readable_by_others(path)).then(|| {
+            format!(
+                "{} holds a secret and others can read it: chmod 600 {0}",
+                path.display()
+            )
+        });
         Ok((file, warning))
     }
 
@@ -77,7 +89,8 @@ impl File {
 #[cfg(unix)]
 fn readable_by_others(path: &Path) -> bool {
     use std::os::unix::fs::PermissionsExt;
-    path.metadata().is_ok_and(|metadata| metadata.permissions().mode() & 0o077 != 0)
+    path.metadata()
+        .is_ok_and(|metadata| metadata.permissions().mode() & 0o077 != 0)
 }
 
 #[cfg(not(unix))]
@@ -88,10 +101,14 @@ fn readable_by_others(_: &Path) -> bool {
 /// The place, the line with a caret, and what to write instead.
 fn explain(path: &Path, text: &str, error: &toml::de::Error) -> String {
     let message = suggestion(error.message()).unwrap_or_else(|| error.message().to_owned());
-    let Some(span) = error.span() else { return message };
+    let Some(span) = error.span() else {
+        return message;
+    };
     let (number, column, line) = place(text, &span);
     let line = shown(line, column);
-    let width = span.len().clamp(1, line.chars().count().saturating_sub(column).max(1));
+    let width = span
+        .len()
+        .clamp(1, line.chars().count().saturating_sub(column).max(1));
     let gutter = " ".repeat(number.to_string().len());
     let (blank, caret) = (" ".repeat(column), "^".repeat(width));
     format!(
@@ -106,13 +123,19 @@ fn place<'a>(text: &'a str, span: &Range<usize>) -> (usize, usize, &'a str) {
     let before = text.get(..span.start).unwrap_or(text);
     let start = before.rfind('\n').map_or(0, |newline| newline + 1);
     let line = text[start..].lines().next().unwrap_or_default();
-    (before.matches('\n').count() + 1, before[start..].chars().count(), line)
+    (
+        before.matches('\n').count() + 1,
+        before[start..].chars().count(),
+        line,
+    )
 }
 
 /// The line as it may be shown: a value only where it can't be a secret, misspelt keys included.
 fn shown(line: &str, column: usize) -> String {
     const SECRETIVE: [&str; 5] = ["key", "secret", "token", "pass", "cred"];
-    let Some((key, _)) = line.split_once('=') else { return line.chars().take(column + 1).collect() };
+    let Some((key, _)) = line.split_once('=') else {
+        return line.chars().take(column + 1).collect();
+    };
     let value_is_wrong = column > key.chars().count();
     if value_is_wrong && !SECRETIVE.iter().any(|word| key.contains(word)) {
         return line.to_owned();
@@ -122,7 +145,9 @@ fn shown(line: &str, column: usize) -> String {
 
 /// serde lists every name that it knows; the nearest one helps more.
 fn suggestion(message: &str) -> Option<String> {
-    let (unknown, known) = message.strip_prefix("unknown field ")?.split_once(", expected ")?;
+    let (unknown, known) = message
+        .strip_prefix("unknown field ")?
+        .split_once(", expected ")?;
     let unknown = unknown.trim_matches('`');
     let nearest = known
         .split('`')
@@ -131,7 +156,12 @@ fn suggestion(message: &str) -> Option<String> {
         .map(|name| (strsim::jaro_winkler(unknown, name), name))
         .max_by(|a, b| a.0.total_cmp(&b.0))?;
     Some(match nearest {
-        (likeness, name) if likeness > 0.7 => format!("unknown key `{unknown}`; did you mean `{name}`?"),
-        _ => format!("unknown key `{unknown}`; known here are {}", known.trim_start_matches("one of ")),
+        (likeness, name) if likeness > 0.7 => {
+            format!("unknown key `{unknown}`; did you mean `{name}`?")
+        }
+        _ => format!(
+            "unknown key `{unknown}`; known here are {}",
+            known.trim_start_matches("one of ")
+        ),
     })
 }

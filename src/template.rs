@@ -100,7 +100,8 @@ impl Template {
         while let Some(start) = rest.find("{{") {
             pieces.push(Piece::Text(rest[..start].to_owned()));
             let hole = &rest[start..];
-            let (tokens, length) = tokens(hole).ok_or_else(|| open(text, text.len() - hole.len()))?;
+            let (tokens, length) =
+                tokens(hole).ok_or_else(|| open(text, text.len() - hole.len()))?;
             pieces.push(piece(&tokens, &hole[..length])?);
             rest = &hole[length..];
         }
@@ -129,9 +130,8 @@ impl Piece {
             Self::Timestamp => values.clock.as_second().to_string(),
             Self::Isotime(layout) => isotime(layout, values.clock)?,
             Self::Uuid => Uuid::new_v4().to_string(),
-            Self::Env(name) => {
-                (values.env)(name).ok_or_else(|| format!("{{{{env \"{name}\"}}}}: the variable {name} is not set"))?
-            }
+            Self::Env(name) => (values.env)(name)
+                .ok_or_else(|| format!("{{{{env \"{name}\"}}}}: the variable {name} is not set"))?,
             Self::FileStem => values.file_stem.to_owned(),
             Self::Format => values.format.to_owned(),
         })
@@ -194,7 +194,9 @@ fn quoted(rest: &str, tokens: &mut Vec<Token>) -> Option<usize> {
 
 /// Everything up to a space, a quote or the end of the hole; at least one character.
 fn word(rest: &str) -> &str {
-    let ends = |at: usize, c: char| c.is_whitespace() || c == '"' || c == '`' || rest[at..].starts_with("}}");
+    let ends = |at: usize, c: char| {
+        c.is_whitespace() || c == '"' || c == '`' || rest[at..].starts_with("}}")
+    };
     let end = rest.char_indices().skip(1).find(|&(at, c)| ends(at, c));
     &rest[..end.map_or(rest.len(), |(at, _)| at)]
 }
@@ -203,7 +205,12 @@ fn piece(tokens: &[Token], hole: &str) -> Result<Piece, String> {
     let (name, arguments) = match tokens {
         [] => return Err(format!("{hole} is empty: {}", all_known())),
         [Token::Quoted(text)] => return Ok(Piece::Text(text.clone())),
-        [Token::Quoted(_), ..] => return Err(format!("{hole} does not start with a function: {}", all_known())),
+        [Token::Quoted(_), ..] => {
+            return Err(format!(
+                "{hole} does not start with a function: {}",
+                all_known()
+            ));
+        }
         [Token::Word(name), arguments @ ..] => (name.as_str(), arguments),
     };
     match (name, arguments) {
@@ -242,25 +249,39 @@ fn instead(name: &str, hole: &str) -> String {
 }
 
 fn nearest(name: &str) -> Option<&'static str> {
-    let near = KNOWN.iter().map(|(known, written)| (strsim::jaro_winkler(name, known), written));
-    near.filter(|(likeness, _)| *likeness > 0.75).max_by(|a, b| a.0.total_cmp(&b.0)).map(|(_, written)| *written)
+    let near = KNOWN
+        .iter()
+        .map(|(known, written)| (strsim::jaro_winkler(name, known), written));
+    near.filter(|(likeness, _)| *likeness > 0.75)
+        .max_by(|a, b| a.0.total_cmp(&b.0))
+        .map(|(_, written)| *written)
 }
 
 fn all_known() -> String {
-    format!("write {}", KNOWN.map(|(name, _)| format!("{{{{{name}}}}}")).join(", "))
+    format!(
+        "write {}",
+        KNOWN.map(|(name, _)| format!("{{{{{name}}}}}")).join(", ")
+    )
 }
 
 /// A layout that says nothing of the time is a mistake, such as YYYY-MM-DD.
 fn checked(layout: &str) -> Result<(), String> {
     if isotime(layout, UNLIKE)? == layout {
-        return Err("this is no Go layout: write it like 2006-01-02 or, as strftime has it, %Y-%m-%d".to_owned());
+        return Err(
+            "this is no Go layout: write it like 2006-01-02 or, as strftime has it, %Y-%m-%d"
+                .to_owned(),
+        );
     }
     Ok(())
 }
 
 /// A layout with `%` is strftime's, any other one Go's.
 fn isotime(layout: &str, clock: Timestamp) -> Result<String, String> {
-    let format = if layout.contains('%') { layout.to_owned() } else { strftime(layout, clock) };
+    let format = if layout.contains('%') {
+        layout.to_owned()
+    } else {
+        strftime(layout, clock)
+    };
     strtime::format(format, &clock.to_zoned(TimeZone::UTC)).map_err(|error| error.to_string())
 }
 
@@ -283,7 +304,8 @@ fn strftime(layout: &str, clock: Timestamp) -> String {
 fn go_word(rest: &str) -> Option<(&'static str, &'static str)> {
     GO.into_iter().find(|(word, _)| {
         let lower = |tail: &str| tail.starts_with(|c: char| c.is_ascii_lowercase());
-        rest.strip_prefix(word).is_some_and(|tail| !(matches!(*word, "Jan" | "Mon") && lower(tail)))
+        rest.strip_prefix(word)
+            .is_some_and(|tail| !(matches!(*word, "Jan" | "Mon") && lower(tail)))
     })
 }
 
@@ -298,7 +320,11 @@ fn fraction(rest: &str, clock: Timestamp) -> Option<(String, usize)> {
     let digits = tail.len() - after.len();
     let nanos = format!("{:09}", clock.subsec_nanosecond().max(0));
     let said = format!("{}{}", &rest[..1], &nanos[..digits.min(9)]);
-    let said = if digit == '9' { said.trim_end_matches('0').trim_end_matches(['.', ',']) } else { &said };
+    let said = if digit == '9' {
+        said.trim_end_matches('0').trim_end_matches(['.', ','])
+    } else {
+        &said
+    };
     Some((said.to_owned(), digits + 1))
 }
 
@@ -312,10 +338,18 @@ pub fn clock() -> Result<Timestamp> {
 }
 
 fn epoch(said: &str) -> Result<Timestamp> {
-    let seconds = said.trim().parse().ok().filter(|seconds: &i64| *seconds >= 0);
+    let seconds = said
+        .trim()
+        .parse()
+        .ok()
+        .filter(|seconds: &i64| *seconds >= 0);
     seconds
         .and_then(|seconds| Timestamp::from_second(seconds).ok())
-        .ok_or_else(|| Error::usage(format!("SOURCE_DATE_EPOCH is not a number of seconds since 1970: {said:?}")))
+        .ok_or_else(|| {
+            Error::usage(format!(
+                "SOURCE_DATE_EPOCH is not a number of seconds since 1970: {said:?}"
+            ))
+        })
 }
 
 #[cfg(test)]
@@ -328,7 +362,12 @@ mod tests {
     fn render(text: &str) -> Result<String, String> {
         let env = |name: &str| (name == "BUILD").then(|| "417".to_owned());
         let clock = "2024-02-05T03:04:09.012Z".parse().unwrap();
-        Template::parse(text)?.render(&Values { clock, file_stem: "disk", format: "ova", env: &env })
+        Template::parse(text)?.render(&Values {
+            clock,
+            file_stem: "disk",
+            format: "ova",
+            env: &env,
+        })
     }
 
     #[test]
@@ -350,17 +389,36 @@ mod tests {
     fn layouts_are_gos_or_strftimes() {
         for (layout, said) in [
             ("2006-01-02T15:04:05Z07:00", "2024-02-05T03:04:09Z"),
-            ("Mon, 02 Jan 2006 15:04:05 MST", "Mon, 05 Feb 2024 03:04:09 UTC"),
-            ("Monday January 2 _2 06 3:4:5pm PM 03", "Monday February 5  5 24 3:4:9am AM 03"),
+            (
+                "Mon, 02 Jan 2006 15:04:05 MST",
+                "Mon, 05 Feb 2024 03:04:09 UTC",
+            ),
+            (
+                "Monday January 2 _2 06 3:4:5pm PM 03",
+                "Monday February 5  5 24 3:4:9am AM 03",
+            ),
             ("1/2 002 __2 _2006", "2/5 036  36 _2024"),
-            ("-0700 -07:00 -07 -070000 -07:00:00", "+0000 +00:00 +00 +000000 +00:00:00"),
+            (
+                "-0700 -07:00 -07 -070000 -07:00:00",
+                "+0000 +00:00 +00 +000000 +00:00:00",
+            ),
             ("Z0700 Z07:00 Z07 Z070000 Z07:00:00", "Z Z Z Z Z"),
-            ("05.000 05,999 05.999999999 05.9 02.01.2006", "09.012 09,012 09.012 09 05.02.2024"),
-            ("20060102 Janet Money Januarys", "20240205 Janet Money Februarys"),
+            (
+                "05.000 05,999 05.999999999 05.9 02.01.2006",
+                "09.012 09,012 09.012 09 05.02.2024",
+            ),
+            (
+                "20060102 Janet Money Januarys",
+                "20240205 Janet Money Februarys",
+            ),
             ("01", "02"),
             ("%Y%m%d-%H%M%S", "20240205-030409"),
         ] {
-            assert_eq!(render(&format!("{{{{isotime \"{layout}\"}}}}")).as_deref(), Ok(said), "{layout}");
+            assert_eq!(
+                render(&format!("{{{{isotime \"{layout}\"}}}}")).as_deref(),
+                Ok(said),
+                "{layout}"
+            );
         }
     }
 
@@ -374,14 +432,26 @@ mod tests {
     #[test]
     fn what_is_not_known_is_answered_with_what_is() {
         for (text, answer) in [
-            ("{{timestmp}}", "{{timestmp}} is not known: did you mean {{timestamp}}?"),
-            ("{{ filestem}}", "{{ filestem}} is not known: did you mean {{file_stem}}?"),
+            (
+                "{{timestmp}}",
+                "{{timestmp}} is not known: did you mean {{timestamp}}?",
+            ),
+            (
+                "{{ filestem}}",
+                "{{ filestem}} is not known: did you mean {{file_stem}}?",
+            ),
             (
                 "{{zzz}}",
                 "{{zzz}} is not known: write {{timestamp}}, {{isotime}}, {{uuid}}, {{env}}, {{file_stem}}, {{format}}",
             ),
-            ("{{env NAME}}", r#"{{env NAME}} is not understood: write {{env "NAME"}}"#),
-            ("{{timestamp 5}}", "{{timestamp 5}} is not understood: write {{timestamp}}"),
+            (
+                "{{env NAME}}",
+                r#"{{env NAME}} is not understood: write {{env "NAME"}}"#,
+            ),
+            (
+                "{{timestamp 5}}",
+                "{{timestamp 5}} is not understood: write {{timestamp}}",
+            ),
             (
                 "{{user `x`}}",
                 "{{user `x`}} is not known: Packer's variables are not here: put the value into the environment and write {{env \"NAME\"}}",
@@ -398,17 +468,35 @@ mod tests {
                 "{{isotime `YYYY-MM-DD`}}",
                 "{{isotime `YYYY-MM-DD`}}: this is no Go layout: write it like 2006-01-02 or, as strftime has it, %Y-%m-%d",
             ),
-            ("{{env `NONE`}}", "{{env \"NONE\"}}: the variable NONE is not set"),
+            (
+                "{{env `NONE`}}",
+                "{{env \"NONE\"}}: the variable NONE is not set",
+            ),
         ] {
             assert_eq!(render(text).unwrap_err(), answer);
         }
-        assert!(render("{{build `ID`}}").unwrap_err().contains("no Packer build"));
-        assert!(render("{{isotime `%!`}}").unwrap_err().starts_with("{{isotime `%!`}}: "));
+        assert!(
+            render("{{build `ID`}}")
+                .unwrap_err()
+                .contains("no Packer build")
+        );
+        assert!(
+            render("{{isotime `%!`}}")
+                .unwrap_err()
+                .starts_with("{{isotime `%!`}}: ")
+        );
     }
 
     #[test]
     fn a_hole_that_is_never_closed_is_found() {
-        for text in ["ä-{{", "ä-{{timestamp", "ä-{{timestamp}", "ä-{{env \"}}", "ä-{{env `}}", "ä-{{\"\\"] {
+        for text in [
+            "ä-{{",
+            "ä-{{timestamp",
+            "ä-{{timestamp}",
+            "ä-{{env \"}}",
+            "ä-{{env `}}",
+            "ä-{{\"\\",
+        ] {
             assert_eq!(
                 render(text).unwrap_err(),
                 "the {{ at character 3 is never closed by }}; write {{\"{{\"}} where the text itself has {{",
@@ -429,6 +517,8 @@ mod tests {
     }
 
     proptest! {
+        #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
         #[test]
         fn no_text_is_too_odd(text in any::<String>(), tail in "[{}\"`\\\\ a-zé%YJM.,09_12Z:-]{0,40}") {
             for text in [format!("{{{{isotime `{tail}`}}}}"), format!("{text}{{{{{tail}}}}}"), text, tail] {

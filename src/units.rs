@@ -51,13 +51,18 @@ impl FromStr for Duration {
     fn from_str(text: &str) -> Result<Self, String> {
         let text = text.trim();
         if !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit()) {
-            return Err(format!("{text:?} has no unit: write {text}s for seconds or {text}m for minutes"));
+            return Err(format!(
+                "{text:?} has no unit: write {text}s for seconds or {text}m for minutes"
+            ));
         }
-        let signed: SignedDuration =
-            text.parse().map_err(|_| format!("{text:?} is not a duration: write it like 300ms, 90s or 2h30m"))?;
+        let signed: SignedDuration = text.parse().map_err(|_| {
+            format!("{text:?} is not a duration: write it like 300ms, 90s or 2h30m")
+        })?;
         match Span::try_from(signed) {
             Ok(span) if !span.is_zero() => Ok(Self(span)),
-            _ => Err(format!("{text:?} is not longer than nothing: write it like 300ms, 90s or 2h30m")),
+            _ => Err(format!(
+                "{text:?} is not longer than nothing: write it like 300ms, 90s or 2h30m"
+            )),
         }
     }
 }
@@ -67,7 +72,9 @@ impl FromStr for Size {
 
     fn from_str(text: &str) -> Result<Self, String> {
         let text = text.trim();
-        count(text).map(Self).map_err(|why| why.explain(text, "a size", "5MiB or 1GB"))
+        count(text)
+            .map(Self)
+            .map_err(|why| why.explain(text, "a size", "5MiB or 1GB"))
     }
 }
 
@@ -78,12 +85,22 @@ impl FromStr for Rate {
         let text = text.trim();
         let amount = text.strip_suffix("/s").unwrap_or(text).trim_end();
         if !amount.is_empty() && amount.bytes().all(|byte| byte.is_ascii_digit()) {
-            return Err(format!("{text:?} has no unit: write {amount}MB/s or {amount}kB/s"));
+            return Err(format!(
+                "{text:?} has no unit: write {amount}MB/s or {amount}kB/s"
+            ));
         }
-        if ["Kb", "Mb", "Gb", "Tb"].iter().any(|bits| amount.ends_with(bits)) || amount.ends_with("bit") {
-            return Err(format!("{text:?} reads as bits: a rate is in bytes, like 20MB/s or 50MiB/s"));
+        if ["Kb", "Mb", "Gb", "Tb"]
+            .iter()
+            .any(|bits| amount.ends_with(bits))
+            || amount.ends_with("bit")
+        {
+            return Err(format!(
+                "{text:?} reads as bits: a rate is in bytes, like 20MB/s or 50MiB/s"
+            ));
         }
-        count(amount).map(Self).map_err(|why| why.explain(text, "a rate", "20MB/s or 50MiB/s"))
+        count(amount)
+            .map(Self)
+            .map_err(|why| why.explain(text, "a rate", "20MB/s or 50MiB/s"))
     }
 }
 
@@ -106,12 +123,16 @@ impl Why {
 
 /// Reads `1.5GiB` in whole numbers, so that no byte is lost to rounding.
 fn count(text: &str) -> Result<u64, Why> {
-    let end = text.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(text.len());
+    let end = text
+        .find(|c: char| !c.is_ascii_digit() && c != '.')
+        .unwrap_or(text.len());
     let (number, unit) = text.split_at(end);
     let unit = multiple(unit.trim_start()).ok_or(Why::Unreadable)?;
     let (whole, fraction) = number.split_once('.').unwrap_or((number, "0"));
-    let scale =
-        u32::try_from(fraction.len()).ok().and_then(|digits| 10_u128.checked_pow(digits)).ok_or(Why::Unreadable)?;
+    let scale = u32::try_from(fraction.len())
+        .ok()
+        .and_then(|digits| 10_u128.checked_pow(digits))
+        .ok_or(Why::Unreadable)?;
     let bytes = digits(whole)?.checked_mul(unit).ok_or(Why::TooLarge)?;
     let rest = digits(fraction)?.checked_mul(unit).ok_or(Why::TooLarge)? / scale;
     match u64::try_from(bytes.saturating_add(rest)) {
@@ -145,7 +166,11 @@ fn multiple(unit: &str) -> Option<u128> {
 
 /// The shortest way to write exactly this many bytes.
 fn exact(bytes: u64) -> String {
-    let divides = |base: u64| (1..=6).rev().find(|&power| bytes != 0 && bytes.is_multiple_of(base.pow(power)));
+    let divides = |base: u64| {
+        (1..=6)
+            .rev()
+            .find(|&power| bytes != 0 && bytes.is_multiple_of(base.pow(power)))
+    };
     match (divides(1024), divides(1000)) {
         (Some(two), ten) if ten.is_none_or(|ten| ten <= two) => {
             format!("{}{}", bytes / 1024_u64.pow(two), BINARY[two as usize])
@@ -157,7 +182,11 @@ fn exact(bytes: u64) -> String {
 
 impl fmt::Display for Duration {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&SpanPrinter::new().spacing(Spacing::None).unsigned_duration_to_string(&self.0))
+        f.write_str(
+            &SpanPrinter::new()
+                .spacing(Spacing::None)
+                .unsigned_duration_to_string(&self.0),
+        )
     }
 }
 
@@ -223,19 +252,36 @@ mod tests {
 
     #[test]
     fn durations_are_read() {
-        for (text, millis) in [("300ms", 300), ("90s", 90_000), ("2h30m", 9_000_000), (" 1.5h ", 5_400_000)] {
-            assert_eq!(text.parse(), Ok(Duration(Span::from_millis(millis))), "{text}");
+        for (text, millis) in [
+            ("300ms", 300),
+            ("90s", 90_000),
+            ("2h30m", 9_000_000),
+            (" 1.5h ", 5_400_000),
+        ] {
+            assert_eq!(
+                text.parse(),
+                Ok(Duration(Span::from_millis(millis))),
+                "{text}"
+            );
         }
     }
 
     #[test]
     fn a_duration_that_cannot_be_used_says_how_to_write_it() {
-        assert_eq!(why::<Duration>("90"), r#""90" has no unit: write 90s for seconds or 90m for minutes"#);
-        assert_eq!(why::<Duration>("soon"), r#""soon" is not a duration: write it like 300ms, 90s or 2h30m"#);
+        assert_eq!(
+            why::<Duration>("90"),
+            r#""90" has no unit: write 90s for seconds or 90m for minutes"#
+        );
+        assert_eq!(
+            why::<Duration>("soon"),
+            r#""soon" is not a duration: write it like 300ms, 90s or 2h30m"#
+        );
         for nothing in ["0s", "-5s", "5s ago"] {
             assert_eq!(
                 why::<Duration>(nothing),
-                format!("{nothing:?} is not longer than nothing: write it like 300ms, 90s or 2h30m")
+                format!(
+                    "{nothing:?} is not longer than nothing: write it like 300ms, 90s or 2h30m"
+                )
             );
         }
         assert!(why::<Duration>("").contains("is not a duration"));
@@ -263,46 +309,96 @@ mod tests {
 
     #[test]
     fn a_size_that_cannot_be_used_says_how_to_write_it() {
-        assert_eq!(why::<Size>("5 apples"), r#""5 apples" is not a size: write it like 5MiB or 1GB"#);
-        assert_eq!(why::<Size>("16EiB"), r#""16EiB" is too large for a size: write it like 5MiB or 1GB"#);
-        assert_eq!(why::<Size>("0MiB"), r#""0MiB" is less than one byte: write it like 5MiB or 1GB"#);
-        for text in ["", "MiB", "-5MiB", "1.MiB", ".5MiB", "1.2.3MiB", "5ib", "5i", "5bb", "٥MiB", "5MiB/s", "+5"] {
+        assert_eq!(
+            why::<Size>("5 apples"),
+            r#""5 apples" is not a size: write it like 5MiB or 1GB"#
+        );
+        assert_eq!(
+            why::<Size>("16EiB"),
+            r#""16EiB" is too large for a size: write it like 5MiB or 1GB"#
+        );
+        assert_eq!(
+            why::<Size>("0MiB"),
+            r#""0MiB" is less than one byte: write it like 5MiB or 1GB"#
+        );
+        for text in [
+            "", "MiB", "-5MiB", "1.MiB", ".5MiB", "1.2.3MiB", "5ib", "5i", "5bb", "٥MiB", "5MiB/s",
+            "+5",
+        ] {
             assert!(why::<Size>(text).contains("is not a size"), "{text}");
         }
     }
 
     #[test]
     fn rates_are_read() {
-        for (text, bytes) in
-            [("20MB/s", 20_000_000), ("50MiB/s", 50 << 20), ("1.5 MB/s", 1_500_000), ("20mb", 20_000_000)]
-        {
+        for (text, bytes) in [
+            ("20MB/s", 20_000_000),
+            ("50MiB/s", 50 << 20),
+            ("1.5 MB/s", 1_500_000),
+            ("20mb", 20_000_000),
+        ] {
             assert_eq!(text.parse(), Ok(Rate(bytes)), "{text}");
         }
     }
 
     #[test]
     fn a_rate_that_cannot_be_used_says_how_to_write_it() {
-        assert_eq!(why::<Rate>("20"), r#""20" has no unit: write 20MB/s or 20kB/s"#);
-        assert_eq!(why::<Rate>("20Mb/s"), r#""20Mb/s" reads as bits: a rate is in bytes, like 20MB/s or 50MiB/s"#);
-        assert_eq!(why::<Rate>("fast"), r#""fast" is not a rate: write it like 20MB/s or 50MiB/s"#);
-        assert_eq!(why::<Rate>("0MB/s"), r#""0MB/s" is less than one byte: write it like 20MB/s or 50MiB/s"#);
+        assert_eq!(
+            why::<Rate>("20"),
+            r#""20" has no unit: write 20MB/s or 20kB/s"#
+        );
+        assert_eq!(
+            why::<Rate>("20Mb/s"),
+            r#""20Mb/s" reads as bits: a rate is in bytes, like 20MB/s or 50MiB/s"#
+        );
+        assert_eq!(
+            why::<Rate>("fast"),
+            r#""fast" is not a rate: write it like 20MB/s or 50MiB/s"#
+        );
+        assert_eq!(
+            why::<Rate>("0MB/s"),
+            r#""0MB/s" is less than one byte: write it like 20MB/s or 50MiB/s"#
+        );
     }
 
     #[test]
     fn bytes_are_printed_for_people() {
         let printed = [0, 1023, 1024, 156_867_379, (1 << 20) - 1, u64::MAX].map(bytes);
-        assert_eq!(printed, ["0 B", "1023 B", "1.0 KiB", "149.6 MiB", "1.0 MiB", "16.0 EiB"]);
+        assert_eq!(
+            printed,
+            [
+                "0 B",
+                "1023 B",
+                "1.0 KiB",
+                "149.6 MiB",
+                "1.0 MiB",
+                "16.0 EiB"
+            ]
+        );
     }
 
     #[test]
     fn seconds_are_printed_for_people() {
-        let printed =
-            [3_210, 0, 59_949, 59_950, 250_000, 3_599_600, 3_720_000].map(|ms| seconds(Span::from_millis(ms)));
-        assert_eq!(printed, ["3.2 s", "0.0 s", "59.9 s", "1 min", "4 min 10 s", "1 h", "1 h 2 min"]);
+        let printed = [3_210, 0, 59_949, 59_950, 250_000, 3_599_600, 3_720_000]
+            .map(|ms| seconds(Span::from_millis(ms)));
+        assert_eq!(
+            printed,
+            [
+                "3.2 s",
+                "0.0 s",
+                "59.9 s",
+                "1 min",
+                "4 min 10 s",
+                "1 h",
+                "1 h 2 min"
+            ]
+        );
         assert_eq!(seconds(Span::MAX), "5124095576030431 h");
     }
 
     proptest! {
+        #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
         #[test]
         fn what_is_printed_can_be_read(n in 1_u64.., power in 0_u32..40) {
             let n = n >> power << (power / 2);

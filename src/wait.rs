@@ -67,7 +67,9 @@ pub async fn until<T>(
             Err(Trouble::Final(error)) => return Err(error),
             Err(Trouble::Passing(error)) => {
                 let since = *silent_since.get_or_insert_with(|| {
-                    session.progress.warn(&format!("the cloud did not answer, asking on ({error:#})"));
+                    session
+                        .progress
+                        .warn(&format!("the cloud did not answer, asking on ({error:#})"));
                     Instant::now()
                 });
                 if since.elapsed() > PATIENCE {
@@ -103,5 +105,8 @@ async fn passed(deadline: Option<Instant>) {
 }
 
 fn too_late() -> Error {
-    Error::new(Kind::Deadline, "the deadline passed while the cloud is still working")
+    Error::new(
+        Kind::Deadline,
+        "the deadline passed while the cloud is still working",
+    )
 }

@@ -43,15 +43,23 @@ pub async fn region(options: &Options) -> Option<String> {
     if let Some(profile) = &options.profile {
         chain = chain.profile_name(profile);
     }
-    chain.build().region().await.map(|region| region.to_string())
+    chain
+        .build()
+        .region()
+        .await
+        .map(|region| region.to_string())
 }
 
 impl Clients {
     /// Sets up the clients; asks nobody yet.
     pub async fn new(options: &Options, region: &str) -> Self {
         let base = base(options, region).await;
-        let base = credentials::provide(options, base, endpoint(options, &options.endpoint_url_sts)).await;
-        let ec2 = options.endpoint_url_ec2.clone().or_else(|| options.custom_endpoint_ec2.clone());
+        let base =
+            credentials::provide(options, base, endpoint(options, &options.endpoint_url_sts)).await;
+        let ec2 = options
+            .endpoint_url_ec2
+            .clone()
+            .or_else(|| options.custom_endpoint_ec2.clone());
         let s3_endpoint = endpoint(options, &options.endpoint_url_s3);
         Self {
             s3: {
@@ -63,17 +71,20 @@ impl Clients {
             },
             s3_endpoint,
             ec2: {
-                let mut config = aws_sdk_ec2::config::Builder::from(&base).interceptor(Requests::of("ec2"));
+                let mut config =
+                    aws_sdk_ec2::config::Builder::from(&base).interceptor(Requests::of("ec2"));
                 config.set_endpoint_url(endpoint(options, &ec2));
                 aws_sdk_ec2::Client::from_conf(config.build())
             },
             sts: {
-                let mut config = aws_sdk_sts::config::Builder::from(&base).interceptor(Requests::of("sts"));
+                let mut config =
+                    aws_sdk_sts::config::Builder::from(&base).interceptor(Requests::of("sts"));
                 config.set_endpoint_url(endpoint(options, &options.endpoint_url_sts));
                 aws_sdk_sts::Client::from_conf(config.build())
             },
             iam: {
-                let mut config = aws_sdk_iam::config::Builder::from(&base).interceptor(Requests::of("iam"));
+                let mut config =
+                    aws_sdk_iam::config::Builder::from(&base).interceptor(Requests::of("iam"));
                 config.set_endpoint_url(endpoint(options, &options.endpoint_url_iam));
                 aws_sdk_iam::Client::from_conf(config.build())
             },
@@ -87,7 +98,10 @@ fn endpoint(options: &Options, own: &Option<String>) -> Option<String> {
 }
 
 async fn base(options: &Options, region: &str) -> SdkConfig {
-    let timeouts = TimeoutConfig::builder().connect_timeout(CONNECT).read_timeout(ANSWER).build();
+    let timeouts = TimeoutConfig::builder()
+        .connect_timeout(CONNECT)
+        .read_timeout(ANSWER)
+        .build();
     let tries = options.max_retries.unwrap_or(TRIES).saturating_add(1);
     let mut loader = aws_config::defaults(BehaviorVersion::latest())
         .region(Region::new(region.to_owned()))

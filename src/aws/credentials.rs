@@ -29,8 +29,17 @@ pub async fn provide(options: &Options, base: SdkConfig, sts: Option<String>) ->
 /// The caller before any role is assumed.
 async fn own(options: &Options, base: &SdkConfig) -> SharedCredentialsProvider {
     if let (Some(access), Some(secret)) = (&options.access_key, &options.secret_key) {
-        let token = options.token.as_ref().map(|token| token.expose().to_owned());
-        return SharedCredentialsProvider::new(Credentials::new(access.expose(), secret.expose(), token, None, "settings"));
+        let token = options
+            .token
+            .as_ref()
+            .map(|token| token.expose().to_owned());
+        return SharedCredentialsProvider::new(Credentials::new(
+            access.expose(),
+            secret.expose(),
+            token,
+            None,
+            "settings",
+        ));
     }
     let context = ProviderConfig::default().with_region(base.region().cloned());
     let mut profile = ProfileFileCredentialsProvider::builder().configure(&context);
@@ -42,8 +51,18 @@ async fn own(options: &Options, base: &SdkConfig) -> SharedCredentialsProvider {
     }
     if options.skip_metadata_api_check == Some(true) || options.shared_credentials_file.is_some() {
         let chain = CredentialsProviderChain::first_try("Profile", profile.build())
-            .or_else("WebIdentityToken", WebIdentityTokenCredentialsProvider::builder().configure(&context).build())
-            .or_else("EcsContainer", EcsCredentialsProvider::builder().configure(&context).build());
+            .or_else(
+                "WebIdentityToken",
+                WebIdentityTokenCredentialsProvider::builder()
+                    .configure(&context)
+                    .build(),
+            )
+            .or_else(
+                "EcsContainer",
+                EcsCredentialsProvider::builder()
+                    .configure(&context)
+                    .build(),
+            );
         return SharedCredentialsProvider::new(chain);
     }
     let chain = DefaultCredentialsChain::builder().configure(context);
@@ -53,7 +72,12 @@ async fn own(options: &Options, base: &SdkConfig) -> SharedCredentialsProvider {
 /// The user's credentials file in place of the usual one, the usual configuration beside it.
 fn profile_files(options: &Options) -> Option<EnvConfigFiles> {
     let file = options.shared_credentials_file.as_ref()?;
-    Some(EnvConfigFiles::builder().with_file(EnvConfigFileKind::Credentials, file).include_default_config_file(true).build())
+    Some(
+        EnvConfigFiles::builder()
+            .with_file(EnvConfigFileKind::Credentials, file)
+            .include_default_config_file(true)
+            .build(),
+    )
 }
 
 /// The role of the flags laid over the table.
@@ -68,7 +92,12 @@ fn role(options: &Options) -> Option<AssumeRole> {
     role.role_arn.is_some().then_some(role)
 }
 
-async fn assume(role: AssumeRole, own: SharedCredentialsProvider, base: &SdkConfig, sts: Option<String>) -> SharedCredentialsProvider {
+async fn assume(
+    role: AssumeRole,
+    own: SharedCredentialsProvider,
+    base: &SdkConfig,
+    sts: Option<String>,
+) -> SharedCredentialsProvider {
     let config = match sts {
         Some(endpoint) => base.to_builder().endpoint_url(endpoint).build(),
         None => base.clone(),

@@ -39,13 +39,31 @@ where
             let answer = answer.err();
             let code = answer.code().map(str::to_owned);
             let message = answer.message().map(str::to_owned);
-            let message = message.or_else(|| code.clone()).unwrap_or_else(|| "AWS gave no reason".to_owned());
-            return Self { code, message, request, nature: Nature::Answer };
+            let message = message
+                .or_else(|| code.clone())
+                .unwrap_or_else(|| "AWS gave no reason".to_owned());
+            return Self {
+                code,
+                message,
+                request,
+                nature: Nature::Answer,
+            };
         }
         let text = DisplayErrorContext(&error).to_string();
-        let unsigned = text.contains("CredentialsNotLoaded") || text.contains("no providers in chain") || text.contains("ProviderError");
-        let nature = if unsigned { Nature::Unsigned } else { Nature::Network };
-        Self { code: None, message: innermost(&error), request, nature }
+        let unsigned = text.contains("CredentialsNotLoaded")
+            || text.contains("no providers in chain")
+            || text.contains("ProviderError");
+        let nature = if unsigned {
+            Nature::Unsigned
+        } else {
+            Nature::Network
+        };
+        Self {
+            code: None,
+            message: innermost(&error),
+            request,
+            nature,
+        }
     }
 }
 
@@ -75,13 +93,26 @@ impl Fault {
 
     /// Whether the next try may get through.
     pub fn is_passing(&self) -> bool {
-        const THROTTLED: [&str; 5] = ["RequestLimitExceeded", "Throttling", "ThrottlingException", "ServiceUnavailable", "InternalError"];
+        const THROTTLED: [&str; 5] = [
+            "RequestLimitExceeded",
+            "Throttling",
+            "ThrottlingException",
+            "ServiceUnavailable",
+            "InternalError",
+        ];
         self.nature == Nature::Network || THROTTLED.contains(&self.code())
     }
 
     /// The caller is known but may not do this.
     pub fn is_denied(&self) -> bool {
-        matches!(self.code(), "UnauthorizedOperation" | "AccessDenied" | "AccessDeniedException" | "Forbidden" | "403")
+        matches!(
+            self.code(),
+            "UnauthorizedOperation"
+                | "AccessDenied"
+                | "AccessDeniedException"
+                | "Forbidden"
+                | "403"
+        )
     }
 
     /// What could not be done, with AWS's words and the hint for this sort of trouble.

@@ -4,8 +4,9 @@
 use std::time::Duration;
 
 use aws_sdk_ec2::types::{
-    AttributeValue, CreateVolumePermission, CreateVolumePermissionModifications, Image, LaunchPermission,
-    LaunchPermissionModifications, PermissionGroup, ResourceType, SnapshotAttributeName, Tag,
+    AttributeValue, CreateVolumePermission, CreateVolumePermissionModifications, Image,
+    LaunchPermission, LaunchPermissionModifications, PermissionGroup, ResourceType,
+    SnapshotAttributeName, Tag,
 };
 use backon::{ExponentialBuilder, Retryable};
 
@@ -18,8 +19,17 @@ use crate::wait::{Poll, Trouble};
 
 /// Gives the image its name: EC2 can only copy it under another one. Tags travel with the
 /// call; the token makes a repeated request the same one.
-pub async fn copy(job: &Job, clients: &Clients, image: &str, name: &str, token: &str) -> Result<String> {
-    let specifications: Vec<_> = [ResourceType::Image, ResourceType::Snapshot].into_iter().filter_map(|kind| tags(job, kind)).collect();
+pub async fn copy(
+    job: &Job,
+    clients: &Clients,
+    image: &str,
+    name: &str,
+    token: &str,
+) -> Result<String> {
+    let specifications: Vec<_> = [ResourceType::Image, ResourceType::Snapshot]
+        .into_iter()
+        .filter_map(|kind| tags(job, kind))
+        .collect();
     let encryption = job.encryption.as_ref();
     let answer = clients
         .ec2
@@ -34,8 +44,16 @@ pub async fn copy(job: &Job, clients: &Clients, image: &str, name: &str, token: 
         .set_tag_specifications((!specifications.is_empty()).then_some(specifications))
         .send()
         .await;
-    let answer = answer.map_err(|error| Fault::from(error).fails(format!("{image} could not be named \"{name}\""), "ec2:CopyImage"))?;
-    answer.image_id.ok_or_else(|| Error::failed(format!("{image} could not be named \"{name}\"")).because_of("AWS gave no image id"))
+    let answer = answer.map_err(|error| {
+        Fault::from(error).fails(
+            format!("{image} could not be named \"{name}\""),
+            "ec2:CopyImage",
+        )
+    })?;
+    answer.image_id.ok_or_else(|| {
+        Error::failed(format!("{image} could not be named \"{name}\""))
+            .because_of("AWS gave no image id")
+    })
 }
 
 /// One question to an image in the making.
@@ -43,17 +61,29 @@ pub async fn poll(clients: &Clients, image: &str) -> Result<Poll<Image>, Trouble
     let failed = format!("the state of {image} could not be asked");
     let answer = match describe(clients, image).await {
         Ok(answer) => answer,
-        Err(fault) if fault.is_passing() => return Err(Trouble::Passing(fault.fails(failed, "ec2:DescribeImages"))),
+        Err(fault) if fault.is_passing() => {
+            return Err(Trouble::Passing(fault.fails(failed, "ec2:DescribeImages")));
+        }
         Err(fault) => return Err(Trouble::Final(fault.fails(failed, "ec2:DescribeImages"))),
     };
-    let pending = || Poll::NotYet { percent: None, message: "copying".to_owned() };
-    let Some(answer) = answer else { return Ok(pending()) };
+    let pending = || Poll::NotYet {
+        percent: None,
+        message: "copying".to_owned(),
+    };
+    let Some(answer) = answer else {
+        return Ok(pending());
+    };
     match answer.state().map(|state| state.as_str()) {
         Some("available") => Ok(Poll::Done(answer)),
         None | Some("pending" | "transient") => Ok(pending()),
         Some(state) => {
-            let reason = answer.state_reason().and_then(|reason| reason.message()).unwrap_or("AWS gave no reason");
-            Err(Trouble::Final(Error::failed(format!("{image} is {state}")).because_of(reason)))
+            let reason = answer
+                .state_reason()
+                .and_then(|reason| reason.message())
+                .unwrap_or("AWS gave no reason");
+            Err(Trouble::Final(
+                Error::failed(format!("{image} is {state}")).because_of(reason),
+            ))
         }
     }
 }
@@ -71,31 +101,66 @@ async fn describe(clients: &Clients, image: &str) -> Result<Option<Image>, Fault
 /// Whether EC2 knows the image.
 pub async fn exists(clients: &Clients, image: &str) -> Result<bool> {
     let found = describe(clients, image).await;
-    let found = found.map_err(|fault| fault.fails(format!("the state of {image} could not be asked"), "ec2:DescribeImages"))?;
-    Ok(found.is_some_and(|image| image.state().is_none_or(|state| state.as_str() != "deregistered")))
+    let found = found.map_err(|fault| {
+        fault.fails(
+            format!("the state of {image} could not be asked"),
+            "ec2:DescribeImages",
+        )
+    })?;
+    Ok(found.is_some_and(|image| {
+        image
+            .state()
+            .is_none_or(|state| state.as_str() != "deregistered")
+    }))
 }
 
 /// A new image is not known everywhere at once.
 fn is_unknown(fault: &Fault) -> bool {
-    matches!(fault.code(), "InvalidAMIID.NotFound" | "InvalidAMIID.Unavailable" | "InvalidSnapshot.NotFound")
+    matches!(
+        fault.code(),
+        "InvalidAMIID.NotFound" | "InvalidAMIID.Unavailable" | "InvalidSnapshot.NotFound"
+    )
 }
 
 /// The snapshots behind an image.
 pub fn snapshots(image: &Image) -> Vec<String> {
-    let disks = image.block_device_mappings().iter().filter_map(|disk| disk.ebs());
+    let disks = image
+        .block_device_mappings()
+        .iter()
+        .filter_map(|disk| disk.ebs());
     disks.filter_map(|disk| disk.snapshot_id.clone()).collect()
 }
 
 /// Removes an image and its snapshots; one that is gone already is fine.
 pub async fn deregister(clients: &Clients, image: &str) -> anyhow::Result<()> {
-    let snapshots = describe(clients, image).await?.as_ref().map(snapshots).unwrap_or_default();
-    match clients.ec2.deregister_image().image_id(image).send().await.map_err(Fault::from) {
+    let snapshots = describe(clients, image)
+        .await?
+        .as_ref()
+        .map(snapshots)
+        .unwrap_or_default();
+    match clients
+        .ec2
+        .deregister_image()
+        .image_id(image)
+        .send()
+        .await
+        .map_err(Fault::from)
+    {
         Err(fault) if !is_unknown(&fault) => return Err(fault.into()),
         _ => {}
     }
     for snapshot in snapshots {
-        match clients.ec2.delete_snapshot().snapshot_id(&snapshot).send().await.map_err(Fault::from) {
-            Err(fault) if !is_unknown(&fault) => return Err(anyhow::Error::from(fault).context(format!("{snapshot} stays"))),
+        match clients
+            .ec2
+            .delete_snapshot()
+            .snapshot_id(&snapshot)
+            .send()
+            .await
+            .map_err(Fault::from)
+        {
+            Err(fault) if !is_unknown(&fault) => {
+                return Err(anyhow::Error::from(fault).context(format!("{snapshot} stays")));
+            }
             _ => {}
         }
     }
@@ -104,7 +169,11 @@ pub async fn deregister(clients: &Clients, image: &str) -> anyhow::Result<()> {
 
 /// Tries for as long as a new image may take to be known, about a minute.
 fn patiently() -> ExponentialBuilder {
-    ExponentialBuilder::default().with_min_delay(Duration::from_secs(1)).with_max_delay(Duration::from_secs(10)).with_max_times(9).with_jitter()
+    ExponentialBuilder::default()
+        .with_min_delay(Duration::from_secs(1))
+        .with_max_delay(Duration::from_secs(10))
+        .with_max_times(9)
+        .with_jitter()
 }
 
 /// Tags the image and its snapshots.
@@ -112,10 +181,20 @@ pub async fn tag(job: &Job, clients: &Clients, image: &str, snapshots: &[String]
     if job.tags.is_empty() {
         return Ok(());
     }
-    let list: Vec<_> = job.tags.iter().map(|(key, value)| Tag::builder().key(key).value(value).build()).collect();
-    let ids: Vec<_> = std::iter::once(image.to_owned()).chain(snapshots.iter().cloned()).collect();
+    let list: Vec<_> = job
+        .tags
+        .iter()
+        .map(|(key, value)| Tag::builder().key(key).value(value).build())
+        .collect();
+    let ids: Vec<_> = std::iter::once(image.to_owned())
+        .chain(snapshots.iter().cloned())
+        .collect();
     let request = || async {
-        let call = clients.ec2.create_tags().set_resources(Some(ids.clone())).set_tags(Some(list.clone()));
+        let call = clients
+            .ec2
+            .create_tags()
+            .set_resources(Some(ids.clone()))
+            .set_tags(Some(list.clone()));
         call.send().await.map(drop).map_err(Fault::from)
     };
     let done = request.retry(patiently()).when(is_unknown).await;
@@ -131,27 +210,59 @@ pub async fn describe_as_asked(job: &Job, clients: &Clients, image: &str) -> Res
         changes.push(("description", change().description(value(text))));
     }
     if let Some(version) = &job.imds_support {
-        changes.push(("IMDS support", change().imds_support(value(&super::names::word(version)))));
+        changes.push((
+            "IMDS support",
+            change().imds_support(value(&super::names::word(version))),
+        ));
     }
     if let Some(permissions) = launch_permissions(&job.share) {
-        changes.push(("launch permissions", change().launch_permission(permissions)));
+        changes.push((
+            "launch permissions",
+            change().launch_permission(permissions),
+        ));
     }
     for (what, call) in changes {
         let request = || async { call.clone().send().await.map(drop).map_err(Fault::from) };
         let done = request.retry(patiently()).when(is_unknown).await;
-        done.map_err(|fault| fault.fails(format!("the {what} of {image} could not be set"), "ec2:ModifyImageAttribute"))?;
+        done.map_err(|fault| {
+            fault.fails(
+                format!("the {what} of {image} could not be set"),
+                "ec2:ModifyImageAttribute",
+            )
+        })?;
     }
     Ok(())
 }
 
 fn launch_permissions(share: &Share) -> Option<LaunchPermissionModifications> {
     let permission = LaunchPermission::builder;
-    let users = share.users.iter().map(|user| permission().user_id(user).build());
-    let groups = share.groups.iter().map(|group| permission().group(PermissionGroup::from(group.as_str())).build());
-    let organizations = share.org_arns.iter().map(|arn| permission().organization_arn(arn).build());
-    let units = share.ou_arns.iter().map(|arn| permission().organizational_unit_arn(arn).build());
-    let all: Vec<_> = users.chain(groups).chain(organizations).chain(units).collect();
-    (!all.is_empty()).then(|| LaunchPermissionModifications::builder().set_add(Some(all)).build())
+    let users = share
+        .users
+        .iter()
+        .map(|user| permission().user_id(user).build());
+    let groups = share.groups.iter().map(|group| {
+        permission()
+            .group(PermissionGroup::from(group.as_str()))
+            .build()
+    });
+    let organizations = share
+        .org_arns
+        .iter()
+        .map(|arn| permission().organization_arn(arn).build());
+    let units = share
+        .ou_arns
+        .iter()
+        .map(|arn| permission().organizational_unit_arn(arn).build());
+    let all: Vec<_> = users
+        .chain(groups)
+        .chain(organizations)
+        .chain(units)
+        .collect();
+    (!all.is_empty()).then(|| {
+        LaunchPermissionModifications::builder()
+            .set_add(Some(all))
+            .build()
+    })
 }
 
 /// Accounts that may launch the image may make volumes of its snapshots, too.
@@ -159,8 +270,15 @@ pub async fn share_snapshots(job: &Job, clients: &Clients, snapshots: &[String])
     if job.share.users.is_empty() {
         return Ok(());
     }
-    let add: Vec<_> = job.share.users.iter().map(|user| CreateVolumePermission::builder().user_id(user).build()).collect();
-    let permissions = CreateVolumePermissionModifications::builder().set_add(Some(add)).build();
+    let add: Vec<_> = job
+        .share
+        .users
+        .iter()
+        .map(|user| CreateVolumePermission::builder().user_id(user).build())
+        .collect();
+    let permissions = CreateVolumePermissionModifications::builder()
+        .set_add(Some(add))
+        .build();
     for snapshot in snapshots {
         let call = clients
             .ec2
@@ -170,7 +288,12 @@ pub async fn share_snapshots(job: &Job, clients: &Clients, snapshots: &[String])
             .create_volume_permission(permissions.clone());
         let request = || async { call.clone().send().await.map(drop).map_err(Fault::from) };
         let done = request.retry(patiently()).when(is_unknown).await;
-        done.map_err(|fault| fault.fails(format!("{snapshot} could not be shared"), "ec2:ModifySnapshotAttribute"))?;
+        done.map_err(|fault| {
+            fault.fails(
+                format!("{snapshot} could not be shared"),
+                "ec2:ModifySnapshotAttribute",
+            )
+        })?;
     }
     Ok(())
 }

@@ -4,7 +4,10 @@
 
 use std::time::Duration;
 
-use aws_sdk_ec2::types::{BootModeValues, ImageDiskContainer, ImportImageTask, ResourceType, Tag, TagSpecification, UserBucket};
+use aws_sdk_ec2::types::{
+    BootModeValues, ImageDiskContainer, ImportImageTask, ResourceType, Tag, TagSpecification,
+    UserBucket,
+};
 use backon::{ConstantBuilder, Retryable};
 
 use super::clients::Clients;
@@ -24,7 +27,13 @@ const LETTING_GO: Duration = Duration::from_secs(120);
 pub fn request(job: &Job) -> String {
     format!(
         "{:?} {:?} {:?} {:?} {:?} {} {:?}",
-        job.common.image.format, job.architecture, job.boot_mode, job.platform, job.license_type, job.role_name, job.encryption
+        job.common.image.format,
+        job.architecture,
+        job.boot_mode,
+        job.platform,
+        job.license_type,
+        job.role_name,
+        job.encryption
     )
 }
 
@@ -34,21 +43,40 @@ pub async fn start(job: &Job, clients: &Clients, token: &str) -> Result<String> 
     let attempts = usize::try_from(role::PROPAGATION.as_secs() / PAUSE.as_secs()).unwrap_or(1);
     let fresh = role::is_fresh(job, clients).await;
     let answer = (|| ask(job, clients, token))
-        .retry(ConstantBuilder::default().with_delay(PAUSE).with_max_times(attempts))
+        .retry(
+            ConstantBuilder::default()
+                .with_delay(PAUSE)
+                .with_max_times(attempts),
+        )
         .when(|fault| fresh && is_role_trouble(fault))
         .await;
     match answer {
         Ok(Some(task)) => Ok(task),
-        Ok(None) => Err(Error::failed("the import did not start").because_of("AWS gave no task id")),
+        Ok(None) => {
+            Err(Error::failed("the import did not start").because_of("AWS gave no task id"))
+        }
         Err(fault) if is_role_trouble(&fault) => Err(role::missing(job).because(fault)),
-        Err(fault) => Err(fault.fails("the import could not be started", "ec2:ImportImage and iam:PassRole on the service role")),
+        Err(fault) => Err(fault.fails(
+            "the import could not be started",
+            "ec2:ImportImage and iam:PassRole on the service role",
+        )),
     }
 }
 
 async fn ask(job: &Job, clients: &Clients, token: &str) -> Result<Option<String>, Fault> {
-    let format = job.common.image.format.map(|format| format.to_string().to_uppercase());
-    let bucket = UserBucket::builder().s3_bucket(&job.bucket).s3_key(&job.key).build();
-    let disk = ImageDiskContainer::builder().set_format(format).user_bucket(bucket).build();
+    let format = job
+        .common
+        .image
+        .format
+        .map(|format| format.to_string().to_uppercase());
+    let bucket = UserBucket::builder()
+        .s3_bucket(&job.bucket)
+        .s3_key(&job.key)
+        .build();
+    let disk = ImageDiskContainer::builder()
+        .set_format(format)
+        .user_bucket(bucket)
+        .build();
     let encryption = job.encryption.as_ref();
     let answer = clients
         .ec2
@@ -84,15 +112,31 @@ fn boot_mode(mode: BootMode) -> BootModeValues {
 
 /// The job's tags for one kind of thing, none if there are none.
 pub fn tags(job: &Job, kind: ResourceType) -> Option<TagSpecification> {
-    let tags = job.tags.iter().map(|(key, value)| Tag::builder().key(key).value(value).build());
+    let tags = job
+        .tags
+        .iter()
+        .map(|(key, value)| Tag::builder().key(key).value(value).build());
     let tags: Vec<_> = tags.collect();
-    (!tags.is_empty()).then(|| TagSpecification::builder().resource_type(kind).set_tags(Some(tags)).build())
+    (!tags.is_empty()).then(|| {
+        TagSpecification::builder()
+            .resource_type(kind)
+            .set_tags(Some(tags))
+            .build()
+    })
 }
 
 /// The task as AWS describes it; none if AWS knows no such task.
 pub async fn describe(clients: &Clients, task: &str) -> Result<Option<ImportImageTask>, Fault> {
-    match clients.ec2.describe_import_image_tasks().import_task_ids(task).send().await {
-        Ok(answer) => Ok(answer.import_image_tasks.and_then(|tasks| tasks.into_iter().next())),
+    match clients
+        .ec2
+        .describe_import_image_tasks()
+        .import_task_ids(task)
+        .send()
+        .await
+    {
+        Ok(answer) => Ok(answer
+            .import_image_tasks
+            .and_then(|tasks| tasks.into_iter().next())),
         Err(error) => match Fault::from(error) {
             fault if fault.code().starts_with("InvalidConversionTaskId") => Ok(None),
             fault => Err(fault),
@@ -103,7 +147,12 @@ pub async fn describe(clients: &Clients, task: &str) -> Result<Option<ImportImag
 /// Whether the task still works, or has brought an image.
 pub async fn is_alive(clients: &Clients, task: &str) -> Result<bool> {
     let state = describe(clients, task).await;
-    let state = state.map_err(|fault| fault.fails(format!("the state of {task} could not be asked"), "ec2:DescribeImportImageTasks"))?;
+    let state = state.map_err(|fault| {
+        fault.fails(
+            format!("the state of {task} could not be asked"),
+            "ec2:DescribeImportImageTasks",
+        )
+    })?;
     Ok(state.is_some_and(|state| !matches!(state.status(), Some("deleting" | "deleted"))))
 }
 
@@ -112,26 +161,47 @@ pub async fn poll(clients: &Clients, task: &str) -> Result<Poll<String>, Trouble
     let failed = "the import's state could not be asked";
     let answer = match describe(clients, task).await {
         Ok(answer) => answer,
-        Err(fault) if fault.is_passing() => return Err(Trouble::Passing(fault.fails(failed, "ec2:DescribeImportImageTasks"))),
-        Err(fault) => return Err(Trouble::Final(fault.fails(failed, "ec2:DescribeImportImageTasks"))),
+        Err(fault) if fault.is_passing() => {
+            return Err(Trouble::Passing(
+                fault.fails(failed, "ec2:DescribeImportImageTasks"),
+            ));
+        }
+        Err(fault) => {
+            return Err(Trouble::Final(
+                fault.fails(failed, "ec2:DescribeImportImageTasks"),
+            ));
+        }
     };
     // Right after the start the task may not be known everywhere.
-    let Some(answer) = answer else { return Ok(Poll::NotYet { percent: None, message: "pending".to_owned() }) };
+    let Some(answer) = answer else {
+        return Ok(Poll::NotYet {
+            percent: None,
+            message: "pending".to_owned(),
+        });
+    };
     match answer.status() {
         Some("completed") => answer.image_id.map(Poll::Done).ok_or_else(|| {
-            Trouble::Final(Error::failed(format!("the import {task} is complete but brought no image")))
+            Trouble::Final(Error::failed(format!(
+                "the import {task} is complete but brought no image"
+            )))
         }),
         Some("deleting" | "deleted") => Err(Trouble::Final(failure(task, answer.status_message()))),
         status => Ok(Poll::NotYet {
             percent: answer.progress().and_then(|percent| percent.parse().ok()),
-            message: answer.status_message().or(status).unwrap_or("pending").to_owned(),
+            message: answer
+                .status_message()
+                .or(status)
+                .unwrap_or("pending")
+                .to_owned(),
         }),
     }
 }
 
 /// What AWS gave as the reason, and what is known to help.
 fn failure(task: &str, reason: Option<&str>) -> Error {
-    let reason = reason.filter(|reason| !reason.is_empty()).unwrap_or("AWS gave no reason");
+    let reason = reason
+        .filter(|reason| !reason.is_empty())
+        .unwrap_or("AWS gave no reason");
     let error = Error::failed(format!("the import {task} failed")).because_of(reason);
     match HELP.iter().find(|(text, _)| reason.contains(text)) {
         Some((_, help)) => error.hint(*help),
@@ -141,35 +211,79 @@ fn failure(task: &str, reason: Option<&str>) -> Error {
 
 /// Known reasons ("Troubleshooting VM Import/Export") and what helps.
 const HELP: &[(&str, &str)] = &[
-    ("Unsupported VMDK", "make the VMDK stream-optimized: qemu-img convert -O vmdk -o subformat=streamOptimized"),
-    ("Unsupported OVA", "export the machine again as an OVA whose first member is the .ovf"),
-    ("403 Forbidden", "let the service role read the bucket, and use the object's KMS key if it has one"),
-    ("No valid partitions", "the disk has no partition table, or its root is encrypted"),
-    ("Unknown OS", "VM Import found no system that it knows: encrypted, LVM-striped and exotic roots are not supported"),
-    ("Unsupported kernel", "VM Import takes the default kernels of the distributions alone"),
-    ("Unable to determine kernel", "VM Import takes the default kernels of the distributions alone"),
+    (
+        "Unsupported VMDK",
+        "make the VMDK stream-optimized: qemu-img convert -O vmdk -o subformat=streamOptimized",
+    ),
+    (
+        "Unsupported OVA",
+        "export the machine again as an OVA whose first member is the .ovf",
+    ),
+    (
+        "403 Forbidden",
+        "let the service role read the bucket, and use the object's KMS key if it has one",
+    ),
+    (
+        "No valid partitions",
+        "the disk has no partition table, or its root is encrypted",
+    ),
+    (
+        "Unknown OS",
+        "VM Import found no system that it knows: encrypted, LVM-striped and exotic roots are not supported",
+    ),
+    (
+        "Unsupported kernel",
+        "VM Import takes the default kernels of the distributions alone",
+    ),
+    (
+        "Unable to determine kernel",
+        "VM Import takes the default kernels of the distributions alone",
+    ),
     ("fstab", "give every entry of /etc/fstab a UUID"),
     ("EFI partition", "say --boot-mode uefi"),
-    ("FirstBootFailure", "the system must boot with DHCP, and let in RDP or SSH"),
-    ("Footers not identical", "convert the VHD again; differencing disks are not supported"),
-    ("ServerError", "run the same command again: what was sent is still there"),
+    (
+        "FirstBootFailure",
+        "the system must boot with DHCP, and let in RDP or SSH",
+    ),
+    (
+        "Footers not identical",
+        "convert the VHD again; differencing disks are not supported",
+    ),
+    (
+        "ServerError",
+        "run the same command again: what was sent is still there",
+    ),
 ];
 
 /// Cancels the task and waits until it has let go of the object. A task that was
 /// quicker than the cancel has made an image, which goes too.
 pub async fn cancel(clients: &Clients, task: &str) -> anyhow::Result<()> {
-    let cancelled = clients.ec2.cancel_import_task().import_task_id(task).cancel_reason("cancelled by the user").send().await;
+    let cancelled = clients
+        .ec2
+        .cancel_import_task()
+        .import_task_id(task)
+        .cancel_reason("cancelled by the user")
+        .send()
+        .await;
     let cancelled = cancelled.map_err(Fault::from);
     let rounds = usize::try_from(LETTING_GO.as_secs()).unwrap_or(1);
     let end = (async || match describe(clients, task).await? {
-        Some(state) if !matches!(state.status(), Some("completed" | "deleted")) => Err(anyhow::anyhow!("it is still being cancelled")),
+        Some(state) if !matches!(state.status(), Some("completed" | "deleted")) => {
+            Err(anyhow::anyhow!("it is still being cancelled"))
+        }
         state => Ok(state),
     })
-    .retry(ConstantBuilder::default().with_delay(Duration::from_secs(1)).with_max_times(rounds))
+    .retry(
+        ConstantBuilder::default()
+            .with_delay(Duration::from_secs(1))
+            .with_max_times(rounds),
+    )
     .when(|_| cancelled.is_ok())
     .await?;
     match end.as_ref().and_then(|task| task.image_id()) {
         Some(image) => super::image::deregister(clients, image).await,
-        None => Ok(cancelled.map(drop).or_else(|fault| if end.is_none() { Ok(()) } else { Err(fault) })?),
+        None => Ok(cancelled
+            .map(drop)
+            .or_else(|fault| if end.is_none() { Ok(()) } else { Err(fault) })?),
     }
 }

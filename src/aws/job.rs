@@ -86,14 +86,24 @@ pub struct Encryption {
 
 impl Job {
     /// Decides everything that needs no network. One error lists all that is wrong.
-    pub fn resolve(said: Invocation<Options>, region: Option<String>, clock: Timestamp, environment: &Environment) -> Result<Self> {
+    pub fn resolve(
+        said: Invocation<Options>,
+        region: Option<String>,
+        clock: Timestamp,
+        environment: &Environment,
+    ) -> Result<Self> {
         let mut problems = Problems::default();
         let said = with_polling(said, &mut problems);
         let options = &said.provider;
         let opened = Opened::open(said.image.clone(), options.format, &mut problems);
         let lookup = |name: &str| environment.get(name);
         let stem = opened.file_stem();
-        let values = Values { clock, file_stem: &stem, format: opened.extension(), env: &lookup };
+        let values = Values {
+            clock,
+            file_stem: &stem,
+            format: opened.extension(),
+            env: &lookup,
+        };
 
         if region.is_none() {
             problems.missing("the region", "region");
@@ -110,7 +120,9 @@ impl Job {
 
         let image = opened.finish()?;
         rules::accepts(&image).map_err(|(reason, remedy)| {
-            Error::refused(format!("AWS can't import {}", image.label())).because_of(reason).hint(remedy)
+            Error::refused(format!("AWS can't import {}", image.label()))
+                .because_of(reason)
+                .hint(remedy)
         })?;
         let common = job::Job::new(
             image,
@@ -119,7 +131,12 @@ impl Job {
             !options.keep_input_artifact.unwrap_or(true),
             INTERVAL,
         );
-        Ok(Self::put_together(common, said.provider, region.unwrap_or_default(), texts))
+        Ok(Self::put_together(
+            common,
+            said.provider,
+            region.unwrap_or_default(),
+            texts,
+        ))
     }
 
     fn put_together(common: job::Job, options: Options, region: String, texts: Texts) -> Self {
@@ -139,8 +156,12 @@ impl Job {
                 org_arns: options.ami_org_arns.unwrap_or_default(),
                 ou_arns: options.ami_ou_arns.unwrap_or_default(),
             },
-            encryption: options.ami_encrypt.unwrap_or(false).then_some(Encryption { kms_key: options.ami_kms_key }),
-            s3_encryption: options.s3_encryption.map(|kind| (kind, options.s3_encryption_key)),
+            encryption: options.ami_encrypt.unwrap_or(false).then_some(Encryption {
+                kms_key: options.ami_kms_key,
+            }),
+            s3_encryption: options
+                .s3_encryption
+                .map(|kind| (kind, options.s3_encryption_key)),
             license_type: options.license_type,
             role_name: options.role_name.unwrap_or_else(|| ROLE.to_owned()),
             architecture: options.architecture.unwrap_or_default(),
@@ -153,7 +174,13 @@ impl Job {
 
     /// What is known of the result before anything was done.
     pub fn outcome(&self) -> Outcome {
-        Outcome { provider: "aws", name: self.name.clone(), region: self.region.clone(), source: self.common.source(None), ..Outcome::default() }
+        Outcome {
+            provider: "aws",
+            name: self.name.clone(),
+            region: self.region.clone(),
+            source: self.common.source(None),
+            ..Outcome::default()
+        }
     }
 
     /// `s3://bucket/key`.
@@ -172,14 +199,30 @@ struct Texts {
 }
 
 impl Texts {
-    fn render(options: &Options, extension: &str, values: &Values<'_>, problems: &mut Problems<Options>) -> Self {
-        let key_template =
-            options.s3_key_name.clone().unwrap_or_else(|| format!("imgimport-{{{{timestamp}}}}.{extension}"));
+    fn render(
+        options: &Options,
+        extension: &str,
+        values: &Values<'_>,
+        problems: &mut Problems<Options>,
+    ) -> Self {
+        let key_template = options
+            .s3_key_name
+            .clone()
+            .unwrap_or_else(|| format!("imgimport-{{{{timestamp}}}}.{extension}"));
         let key = problems.render("s3_key_name", &key_template, values);
-        let name = options.ami_name.as_ref().map(|name| problems.render("ami_name", name, values));
-        let description = options.ami_description.as_ref().map(|text| problems.render("ami_description", text, values));
+        let name = options
+            .ami_name
+            .as_ref()
+            .map(|name| problems.render("ami_name", name, values));
+        let description = options
+            .ami_description
+            .as_ref()
+            .map(|text| problems.render("ami_description", text, values));
         let tags = options.tags.iter().flatten().map(|(key, value)| {
-            (problems.render("tags", key, values), problems.render("tags", value, values))
+            (
+                problems.render("tags", key, values),
+                problems.render("tags", value, values),
+            )
         });
         let tags: Vec<_> = tags.collect();
         if let Err(why) = rules::key(&key) {
@@ -189,33 +232,71 @@ impl Texts {
             problems.wrong("ami_name", why);
         }
         let length = description.as_ref().map_or(0, |text| text.chars().count());
-        problems.expect(length <= DESCRIPTION, "ami_description", format!("the description has {length} characters, AWS takes {DESCRIPTION}"));
-        Self { key, key_template, name, description, tags }
+        problems.expect(
+            length <= DESCRIPTION,
+            "ami_description",
+            format!("the description has {length} characters, AWS takes {DESCRIPTION}"),
+        );
+        Self {
+            key,
+            key_template,
+            name,
+            description,
+            tags,
+        }
     }
 }
 
 /// Two halves of one key.
 fn credentials(options: &Options, problems: &mut Problems<Options>) {
     match (&options.access_key, &options.secret_key) {
-        (Some(_), None) => problems.note("the access key has no secret key: set AWS_SECRET_ACCESS_KEY or secret_key in [aws]"),
-        (None, Some(_)) => problems.note("the secret key has no access key: set AWS_ACCESS_KEY_ID or access_key in [aws]"),
+        (Some(_), None) => problems.note(
+            "the access key has no secret key: set AWS_SECRET_ACCESS_KEY or secret_key in [aws]",
+        ),
+        (None, Some(_)) => problems
+            .note("the secret key has no access key: set AWS_ACCESS_KEY_ID or access_key in [aws]"),
         _ => {}
     }
-    let role = options.assume_role_arn.is_some() || options.assume_role.as_ref().is_some_and(|role| role.role_arn.is_some());
-    problems.expect(role || options.external_id.is_none(), "external_id", "an external id says nothing without a role to assume");
-    problems.expect(role || options.session_name.is_none(), "session_name", "a session name says nothing without a role to assume");
-    problems.expect(role || options.assume_role.is_none(), "assume_role", "the table assume_role has no role_arn");
+    let role = options.assume_role_arn.is_some()
+        || options
+            .assume_role
+            .as_ref()
+            .is_some_and(|role| role.role_arn.is_some());
+    problems.expect(
+        role || options.external_id.is_none(),
+        "external_id",
+        "an external id says nothing without a role to assume",
+    );
+    problems.expect(
+        role || options.session_name.is_none(),
+        "session_name",
+        "a session name says nothing without a role to assume",
+    );
+    problems.expect(
+        role || options.assume_role.is_none(),
+        "assume_role",
+        "the table assume_role has no role_arn",
+    );
 }
 
 /// Packer's `aws_polling`, said in the words of `[wait]`.
-fn with_polling(mut said: Invocation<Options>, problems: &mut Problems<Options>) -> Invocation<Options> {
-    let Some(polling) = said.provider.aws_polling.take() else { return said };
-    let delay = polling.delay_seconds.map(|seconds| std::time::Duration::from_secs(seconds.into()));
+fn with_polling(
+    mut said: Invocation<Options>,
+    problems: &mut Problems<Options>,
+) -> Invocation<Options> {
+    let Some(polling) = said.provider.aws_polling.take() else {
+        return said;
+    };
+    let delay = polling
+        .delay_seconds
+        .map(|seconds| std::time::Duration::from_secs(seconds.into()));
     if delay.is_some_and(|delay| delay.is_zero()) {
         problems.wrong("aws_polling", "delay_seconds must be 1 or more");
     }
     said.wait.interval = said.wait.interval.or(delay.map(units::Duration));
-    let all = polling.max_attempts.map(|attempts| delay.unwrap_or(INTERVAL) * attempts);
+    let all = polling
+        .max_attempts
+        .map(|attempts| delay.unwrap_or(INTERVAL) * attempts);
     said.wait.timeout = said.wait.timeout.or(all.map(units::Duration));
     said
 }
@@ -223,16 +304,42 @@ fn with_polling(mut said: Invocation<Options>, problems: &mut Problems<Options>)
 /// Packer's options with no counterpart here, each with what to do instead.
 fn unsupported(options: &Options, problems: &mut Problems<Options>) {
     let keys = [
-        (&options.mfa_code, "mfa_code", "give the credentials of a session that has passed MFA, such as a profile's with mfa_serial cached by the AWS CLI"),
-        (&options.vault_aws_engine, "vault_aws_engine", "let Vault fill in AWS_ACCESS_KEY_ID and its companions, or use credential_process in a profile"),
-        (&options.insecure_skip_tls_verify, "insecure_skip_tls_verify", "name the endpoint's certificate authority in SSL_CERT_FILE"),
-        (&options.decode_authorization_messages, "decode_authorization_messages", "decode the message with: aws sts decode-authorization-message"),
+        (
+            &options.mfa_code,
+            "mfa_code",
+            "give the credentials of a session that has passed MFA, such as a profile's with mfa_serial cached by the AWS CLI",
+        ),
+        (
+            &options.vault_aws_engine,
+            "vault_aws_engine",
+            "let Vault fill in AWS_ACCESS_KEY_ID and its companions, or use credential_process in a profile",
+        ),
+        (
+            &options.insecure_skip_tls_verify,
+            "insecure_skip_tls_verify",
+            "name the endpoint's certificate authority in SSL_CERT_FILE",
+        ),
+        (
+            &options.decode_authorization_messages,
+            "decode_authorization_messages",
+            "decode the message with: aws sts decode-authorization-message",
+        ),
     ];
     for (value, key, instead) in keys {
-        if value.as_ref().is_some_and(|value| value.as_bool() != Some(false)) {
+        if value
+            .as_ref()
+            .is_some_and(|value| value.as_bool() != Some(false))
+        {
             problems.wrong(key, format!("Packer's {key} is not supported: {instead}"));
         }
     }
-    let transitive = options.assume_role.as_ref().is_some_and(|role| role.transitive_tag_keys.is_some());
-    problems.expect(!transitive, "assume_role", "transitive_tag_keys are not supported: nothing here assumes a second role");
+    let transitive = options
+        .assume_role
+        .as_ref()
+        .is_some_and(|role| role.transitive_tag_keys.is_some());
+    problems.expect(
+        !transitive,
+        "assume_role",
+        "transitive_tag_keys are not supported: nothing here assumes a second role",
+    );
 }

@@ -30,14 +30,27 @@ use clients::Clients;
 use job::Job;
 
 /// `imgimport aws`.
-pub async fn run(said: Invocation<Options>, environment: &Environment, session: &Session) -> Result<Outcome> {
+pub async fn run(
+    said: Invocation<Options>,
+    environment: &Environment,
+    session: &Session,
+) -> Result<Outcome> {
     let region = clients::region(&said.provider).await;
     let clients = Clients::new(&said.provider, region.as_deref().unwrap_or_default()).await;
     let mut job = Job::resolve(said, region, session.clock, environment)?;
     let journal = open_journal(&mut job, session)?;
     let outcome = job.outcome();
     let (cleanup, held) = (Cleanup::default(), Held::default());
-    let mut run = Run { job, clients, session, journal, cleanup, held, began: None, outcome };
+    let mut run = Run {
+        job,
+        clients,
+        session,
+        journal,
+        cleanup,
+        held,
+        began: None,
+        outcome,
+    };
     let result = run.steps().await;
     run.end(result).await
 }
@@ -48,8 +61,18 @@ fn open_journal(job: &mut Job, session: &Session) -> Result<Journal> {
     if !job.common.resumes() || job.common.dry_run {
         return Ok(Journal::forgetful());
     }
-    let (path, name) = (job.common.path(), job.name_template.clone().unwrap_or_default());
-    let words = ["aws", &job.region, &job.bucket, &job.key_template, &name, &path];
+    let (path, name) = (
+        job.common.path(),
+        job.name_template.clone().unwrap_or_default(),
+    );
+    let words = [
+        "aws",
+        &job.region,
+        &job.bucket,
+        &job.key_template,
+        &name,
+        &path,
+    ];
     let (journal, warning) = Journal::open(journal::directory().as_deref(), &words)?;
     if let Some(warning) = warning {
         session.progress.warn(&warning);
@@ -116,7 +139,14 @@ impl Run<'_> {
 
     /// The image, or what stays and how to go on.
     async fn end(self, result: Result<()>) -> Result<Outcome> {
-        let Self { job, session, journal, cleanup, mut outcome, .. } = self;
+        let Self {
+            job,
+            session,
+            journal,
+            cleanup,
+            mut outcome,
+            ..
+        } = self;
         let Err(error) = result else {
             // Under --no-wait a later run attaches to the task.
             if job.common.wait.wait && !job.common.dry_run {
@@ -133,6 +163,10 @@ impl Run<'_> {
             return Err(error);
         }
         let error = error.leaves(stays);
-        Err(if keep { error.hint("the same command goes on from there") } else { error })
+        Err(if keep {
+            error.hint("the same command goes on from there")
+        } else {
+            error
+        })
     }
 }

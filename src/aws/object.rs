@@ -17,17 +17,23 @@ fn target(job: &Job) -> Target {
         url: job.url(),
         remove: format!("aws s3 rm {}", job.url()),
         abort: Box::new(move |upload| {
-            format!("aws s3api abort-multipart-upload --bucket {bucket} --key {key} --upload-id {upload}")
+            format!(
+                "aws s3api abort-multipart-upload --bucket {bucket} --key {key} --upload-id {upload}"
+            )
         }),
     }
 }
 
 impl Run<'_> {
     fn store(&self) -> Arc<S3> {
-        let encryption = self.job.s3_encryption.as_ref().map(|(kind, key)| match kind {
-            S3Encryption::Aes256 => Encryption::Aes256,
-            S3Encryption::AwsKms => Encryption::Kms(key.clone()),
-        });
+        let encryption = self
+            .job
+            .s3_encryption
+            .as_ref()
+            .map(|(kind, key)| match kind {
+                S3Encryption::Aes256 => Encryption::Aes256,
+                S3Encryption::AwsKms => Encryption::Kms(key.clone()),
+            });
         let place = Place {
             bucket: self.job.bucket.clone(),
             key: self.job.key.clone(),
@@ -68,10 +74,14 @@ impl Run<'_> {
     /// The import has read the object. That it can't be deleted is no reason to lose the image.
     pub(super) async fn remove_object(&mut self) {
         if self.job.common.skip_clean {
-            self.session.progress.note(&format!("{} is kept", self.job.url()));
+            self.session
+                .progress
+                .note(&format!("{} is kept", self.job.url()));
         } else if let Err(error) = self.store().remove().await {
             let (url, remove) = (self.job.url(), target(&self.job).remove);
-            self.session.progress.warn(&format!("{url} could not be deleted: {error}; delete it with: {remove}"));
+            self.session.progress.warn(&format!(
+                "{url} could not be deleted: {error}; delete it with: {remove}"
+            ));
         } else {
             self.outcome.object = Some(self.object(true));
         }
@@ -81,6 +91,10 @@ impl Run<'_> {
     }
 
     fn object(&self, deleted: bool) -> outcome::Object {
-        outcome::Object { bucket: self.job.bucket.clone(), key: self.job.key.clone(), deleted }
+        outcome::Object {
+            bucket: self.job.bucket.clone(),
+            key: self.job.key.clone(),
+            deleted,
+        }
     }
 }

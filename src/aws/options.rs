@@ -6,7 +6,9 @@ use std::path::PathBuf;
 use merge::Merge;
 use serde::Deserialize;
 
-use super::names::{Architecture, BootMode, ImdsSupport, LicenseType, Method, Platform, S3Encryption};
+use super::names::{
+    Architecture, BootMode, ImdsSupport, LicenseType, Method, Platform, S3Encryption,
+};
 use crate::image::Format;
 use crate::layers::{Environment, Provider, lenient, negated, switch};
 use crate::secret::Secret;
@@ -22,12 +24,22 @@ pub struct Options {
     pub region: Option<String>,
 
     /// Bucket that holds the image while it is imported; it must exist
-    #[arg(id = "s3_bucket_name", long = "bucket", visible_alias = "s3-bucket-name", value_name = "BUCKET")]
+    #[arg(
+        id = "s3_bucket_name",
+        long = "bucket",
+        visible_alias = "s3-bucket-name",
+        value_name = "BUCKET"
+    )]
     #[serde(alias = "bucket")]
     pub s3_bucket_name: Option<String>,
 
     /// Name of the temporary object [default: imgimport-{{timestamp}}.<ext>]
-    #[arg(id = "s3_key_name", long = "key", visible_alias = "s3-key-name", value_name = "KEY")]
+    #[arg(
+        id = "s3_key_name",
+        long = "key",
+        visible_alias = "s3-key-name",
+        value_name = "KEY"
+    )]
     #[serde(alias = "key")]
     pub s3_key_name: Option<String>,
 
@@ -42,7 +54,7 @@ pub struct Options {
     pub skip_clean: Option<bool>,
 
     /// Delete the local image after a successful import
-    #[arg(id = "delete_source", long, num_args = 0..=1, default_missing_value = "true", require_equals = true, value_name = "BOOL", value_parser = negated)]
+    #[arg(id = "keep_input_artifact", long = "delete-source", num_args = 0..=1, default_missing_value = "true", require_equals = true, value_name = "BOOL", value_parser = negated)]
     #[serde(deserialize_with = "lenient::value")]
     pub keep_input_artifact: Option<bool>,
 
@@ -65,22 +77,22 @@ pub struct Options {
     pub tags: Option<Vec<(String, String)>>,
 
     /// Account that may launch the AMI (can be repeated)
-    #[arg(long, value_name = "ACCOUNT")]
+    #[arg(long, value_name = "ACCOUNT", value_delimiter = ',')]
     #[serde(deserialize_with = "lenient::list")]
     pub ami_users: Option<Vec<String>>,
 
     /// Group that may launch the AMI; AWS knows only `all` (can be repeated)
-    #[arg(long, value_name = "GROUP")]
+    #[arg(long, value_name = "GROUP", value_delimiter = ',')]
     #[serde(deserialize_with = "lenient::list")]
     pub ami_groups: Option<Vec<String>>,
 
     /// Organization that may launch the AMI (can be repeated)
-    #[arg(long, value_name = "ARN")]
+    #[arg(long, value_name = "ARN", value_delimiter = ',')]
     #[serde(deserialize_with = "lenient::list")]
     pub ami_org_arns: Option<Vec<String>>,
 
     /// Organizational unit that may launch the AMI (can be repeated)
-    #[arg(long, value_name = "ARN")]
+    #[arg(long, value_name = "ARN", value_delimiter = ',')]
     #[serde(deserialize_with = "lenient::list")]
     pub ami_ou_arns: Option<Vec<String>>,
 
@@ -290,7 +302,11 @@ impl Provider for Options {
     fn yield_to(&mut self, above: &Self) {
         if above.endpoint_url.is_some() {
             (self.endpoint_url_s3, self.endpoint_url_ec2) = (None, None);
-            (self.endpoint_url_sts, self.endpoint_url_iam, self.custom_endpoint_ec2) = (None, None, None);
+            (
+                self.endpoint_url_sts,
+                self.endpoint_url_iam,
+                self.custom_endpoint_ec2,
+            ) = (None, None, None);
         }
         if above.profile.is_some() || above.access_key.is_some() || above.secret_key.is_some() {
             (self.profile, self.access_key, self.secret_key, self.token) = (None, None, None, None);

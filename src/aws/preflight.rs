@@ -15,9 +15,15 @@ use crate::error::{Error, Result};
 pub async fn check(job: &Job, clients: &Clients, ours: Option<&str>) -> Result<()> {
     if job.check_caller {
         let answer = clients.sts.get_caller_identity().send().await;
-        answer.map_err(|error| Fault::from(error).fails("AWS does not accept the caller", "sts:GetCallerIdentity"))?;
+        answer.map_err(|error| {
+            Fault::from(error).fails("AWS does not accept the caller", "sts:GetCallerIdentity")
+        })?;
     }
-    let (bucket, name, role) = tokio::join!(bucket(job, clients), name(job, clients, ours), role::check(job, clients));
+    let (bucket, name, role) = tokio::join!(
+        bucket(job, clients),
+        name(job, clients, ours),
+        role::check(job, clients)
+    );
     bucket.and(name).and(role)
 }
 
@@ -27,13 +33,21 @@ async fn bucket(job: &Job, clients: &Clients) -> Result<()> {
     match clients.s3.head_bucket().bucket(&job.bucket).send().await {
         Ok(answer) => local(job, answer.bucket_region()),
         Err(error) => {
-            let status = error.raw_response().map_or(0, |answer| answer.status().as_u16());
-            let region = error.raw_response().and_then(|answer| answer.headers().get("x-amz-bucket-region")).map(str::to_owned);
+            let status = error
+                .raw_response()
+                .map_or(0, |answer| answer.status().as_u16());
+            let region = error
+                .raw_response()
+                .and_then(|answer| answer.headers().get("x-amz-bucket-region"))
+                .map(str::to_owned);
             local(job, region.as_deref())?;
             Err(match status {
                 404 => Error::failed(what())
                     .because_of("there is no such bucket")
-                    .hint(format!("create it: aws s3 mb s3://{} --region {}", job.bucket, job.region)),
+                    .hint(format!(
+                        "create it: aws s3 mb s3://{} --region {}",
+                        job.bucket, job.region
+                    )),
                 403 => denied(job, error),
                 _ => Fault::from(error).fails(what(), "s3:ListBucket"),
             })
@@ -47,7 +61,10 @@ where
     E: aws_sdk_s3::error::ProvideErrorMetadata + std::error::Error + Send + Sync + 'static,
 {
     use aws_sdk_s3::operation::RequestId;
-    let request = error.request_id().map(|id| format!(" (403, request {id})")).unwrap_or_default();
+    let request = error
+        .request_id()
+        .map(|id| format!(" (403, request {id})"))
+        .unwrap_or_default();
     Error::failed(format!("the bucket {} can't be used", job.bucket))
         .because_of(format!("S3 denies access to it{request}"))
         .hint("the bucket may be another account's; or allow the caller s3:ListBucket on it, the README has a policy to paste")
@@ -55,9 +72,18 @@ where
 
 fn local(job: &Job, region: Option<&str>) -> Result<()> {
     match region {
-        Some(region) if region != job.region => Err(Error::failed(format!("the bucket {} can't be used", job.bucket))
-            .because_of(format!("it lies in {region}, the import in {}; EC2 reads only from the region's own buckets", job.region))
-            .hint(format!("name a bucket in {}, or import into {region} with --region {region}", job.region))),
+        Some(region) if region != job.region => Err(Error::failed(format!(
+            "the bucket {} can't be used",
+            job.bucket
+        ))
+        .because_of(format!(
+            "it lies in {region}, the import in {}; EC2 reads only from the region's own buckets",
+            job.region
+        ))
+        .hint(format!(
+            "name a bucket in {}, or import into {region} with --region {region}",
+            job.region
+        ))),
         _ => Ok(()),
     }
 }
@@ -66,8 +92,17 @@ fn local(job: &Job, region: Option<&str>) -> Result<()> {
 async fn name(job: &Job, clients: &Clients, ours: Option<&str>) -> Result<()> {
     let Some(name) = &job.name else { return Ok(()) };
     let filter = Filter::builder().name("name").values(name).build();
-    let answer = clients.ec2.describe_images().owners("self").filters(filter).include_disabled(true).send().await;
-    let answer = answer.map_err(|error| Fault::from(error).fails("the AMI's name can't be looked up", "ec2:DescribeImages"))?;
+    let answer = clients
+        .ec2
+        .describe_images()
+        .owners("self")
+        .filters(filter)
+        .include_disabled(true)
+        .send()
+        .await;
+    let answer = answer.map_err(|error| {
+        Fault::from(error).fails("the AMI's name can't be looked up", "ec2:DescribeImages")
+    })?;
     match answer.images().iter().find(|image| image.name() == Some(name) && image.image_id() != ours) {
         Some(image) => Err(Error::failed(format!("the AMI's name \"{name}\" is taken"))
             .because_of(format!("{} in {} has it", image.image_id().unwrap_or("an image"), job.region))

@@ -2,7 +2,9 @@
 //! is shown (they hold signatures and tokens), no body of STS (its answers are
 //! credentials), none of S3 but the small documents.
 
-use aws_sdk_s3::config::interceptors::{AfterDeserializationInterceptorContextRef, BeforeTransmitInterceptorContextRef};
+use aws_sdk_s3::config::interceptors::{
+    AfterDeserializationInterceptorContextRef, BeforeTransmitInterceptorContextRef,
+};
 use aws_sdk_s3::config::{ConfigBag, Intercept, RuntimeComponents};
 use aws_sdk_s3::error::BoxError;
 
@@ -27,7 +29,12 @@ impl Intercept for Requests {
         "Requests"
     }
 
-    fn read_before_transmit(&self, context: &BeforeTransmitInterceptorContextRef<'_>, _: &RuntimeComponents, _: &mut ConfigBag) -> Result<(), BoxError> {
+    fn read_before_transmit(
+        &self,
+        context: &BeforeTransmitInterceptorContextRef<'_>,
+        _: &RuntimeComponents,
+        _: &mut ConfigBag,
+    ) -> Result<(), BoxError> {
         let request = context.request();
         let address = request.uri().split('?').next().unwrap_or_default();
         tracing::debug!("{}: {} {address}", self.service, request.method());
@@ -41,14 +48,30 @@ impl Intercept for Requests {
         Ok(())
     }
 
-    fn read_after_deserialization(&self, context: &AfterDeserializationInterceptorContextRef<'_>, _: &RuntimeComponents, _: &mut ConfigBag) -> Result<(), BoxError> {
+    fn read_after_deserialization(
+        &self,
+        context: &AfterDeserializationInterceptorContextRef<'_>,
+        _: &RuntimeComponents,
+        _: &mut ConfigBag,
+    ) -> Result<(), BoxError> {
         let answer = context.response();
-        let id = ["x-amzn-requestid", "x-amz-request-id"].iter().find_map(|name| answer.headers().get(*name));
-        tracing::debug!("{}: {} (request {})", self.service, answer.status().as_u16(), id.unwrap_or("unknown"));
+        let id = ["x-amzn-requestid", "x-amz-request-id"]
+            .iter()
+            .find_map(|name| answer.headers().get(*name));
+        tracing::debug!(
+            "{}: {} (request {})",
+            self.service,
+            answer.status().as_u16(),
+            id.unwrap_or("unknown")
+        );
         if self.service != "sts"
             && let Some(body) = answer.body().bytes().filter(|body| body.len() <= DOCUMENT)
         {
-            tracing::trace!("{}: received {}", self.service, String::from_utf8_lossy(body));
+            tracing::trace!(
+                "{}: received {}",
+                self.service,
+                String::from_utf8_lossy(body)
+            );
         }
         Ok(())
     }

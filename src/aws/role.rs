@@ -31,14 +31,28 @@ fn policy(job: &Job) -> String {
 
 /// Whether the role is so new that ImportImage may not know it yet.
 pub async fn is_fresh(job: &Job, clients: &Clients) -> bool {
-    let Ok(answer) = clients.iam.get_role().role_name(&job.role_name).send().await else { return false };
+    let Ok(answer) = clients
+        .iam
+        .get_role()
+        .role_name(&job.role_name)
+        .send()
+        .await
+    else {
+        return false;
+    };
     let created = answer.role.map_or(0, |role| role.create_date.secs());
     jiff::Timestamp::now().as_second() - created < FRESH
 }
 
 /// Looks at the role. Not being allowed to look is no fault: ImportImage will say.
 pub async fn check(job: &Job, clients: &Clients) -> Result<()> {
-    let role = match clients.iam.get_role().role_name(&job.role_name).send().await {
+    let role = match clients
+        .iam
+        .get_role()
+        .role_name(&job.role_name)
+        .send()
+        .await
+    {
         Ok(answer) => answer.role,
         Err(error) => match Fault::from(error) {
             fault if fault.code() == "NoSuchEntity" => return Err(missing(job)),
@@ -48,14 +62,21 @@ pub async fn check(job: &Job, clients: &Clients) -> Result<()> {
             }
         },
     };
-    let trust = role.and_then(|role| role.assume_role_policy_document).unwrap_or_default();
+    let trust = role
+        .and_then(|role| role.assume_role_policy_document)
+        .unwrap_or_default();
     let trust = percent_decode_str(&trust).decode_utf8_lossy().into_owned();
     if trusts_vm_import(&trust) {
         return Ok(());
     }
-    Err(Error::failed(format!("the service role {} can't be used", job.role_name))
-        .because_of("its trust policy does not let vmie.amazonaws.com assume it")
-        .hint(format!("aws iam update-assume-role-policy --role-name {} --policy-document '{TRUST}'", job.role_name)))
+    Err(
+        Error::failed(format!("the service role {} can't be used", job.role_name))
+            .because_of("its trust policy does not let vmie.amazonaws.com assume it")
+            .hint(format!(
+                "aws iam update-assume-role-policy --role-name {} --policy-document '{TRUST}'",
+                job.role_name
+            )),
+    )
 }
 
 /// What an administrator has to create.
@@ -79,19 +100,29 @@ fn partition(region: &str) -> &'static str {
 
 /// Whether a statement allows VM Import to assume the role. Conditions are AWS's to judge.
 fn trusts_vm_import(document: &str) -> bool {
-    let Ok(document) = serde_json::from_str::<Value>(document) else { return false };
+    let Ok(document) = serde_json::from_str::<Value>(document) else {
+        return false;
+    };
     many(&document["Statement"]).iter().any(|statement| {
         statement["Effect"] == "Allow"
-            && many(&statement["Action"]).iter().any(|action| *action == "sts:AssumeRole")
-            && many(&statement["Principal"]["Service"]).iter().any(|service| {
-                service.as_str().is_some_and(|service| service.starts_with("vmie.amazonaws.com"))
-            })
+            && many(&statement["Action"])
+                .iter()
+                .any(|action| *action == "sts:AssumeRole")
+            && many(&statement["Principal"]["Service"])
+                .iter()
+                .any(|service| {
+                    service
+                        .as_str()
+                        .is_some_and(|service| service.starts_with("vmie.amazonaws.com"))
+                })
     })
 }
 
 /// Policies write one thing or a list of them.
 fn many(value: &Value) -> Vec<&Value> {
-    value.as_array().map_or_else(|| vec![value], |list| list.iter().collect())
+    value
+        .as_array()
+        .map_or_else(|| vec![value], |list| list.iter().collect())
 }
 
 #[cfg(test)]
@@ -101,7 +132,9 @@ mod tests {
     #[test]
     fn the_trust_policy_of_the_guide_is_accepted_and_others_are_not() {
         assert!(trusts_vm_import(TRUST));
-        assert!(trusts_vm_import(&TRUST.replace(r#""sts:AssumeRole""#, r#"["sts:AssumeRole"]"#)));
+        assert!(trusts_vm_import(
+            &TRUST.replace(r#""sts:AssumeRole""#, r#"["sts:AssumeRole"]"#)
+        ));
         assert!(!trusts_vm_import(&TRUST.replace("vmie", "ec2")));
         assert!(!trusts_vm_import(&TRUST.replace("Allow", "Deny")));
         assert!(!trusts_vm_import("not a policy"));

@@ -19,8 +19,13 @@ const MOST_DISKS: usize = 21;
 pub fn ami_name(name: &str) -> Result<(), String> {
     let fits = |c: char| c.is_ascii_alphanumeric() || AMI_NAME_SIGNS.contains(c);
     match name.chars().find(|&c| !fits(c)) {
-        Some(sign) => Err(format!("an AMI's name takes no {sign:?}: letters, digits, spaces and ( ) [ ] . / - ' @ _ are allowed")),
-        None if !(3..=128).contains(&name.len()) => Err(format!("an AMI's name has 3 to 128 characters, this one {}", name.len())),
+        Some(sign) => Err(format!(
+            "an AMI's name takes no {sign:?}: letters, digits, spaces and ( ) [ ] . / - ' @ _ are allowed"
+        )),
+        None if !(3..=128).contains(&name.len()) => Err(format!(
+            "an AMI's name has 3 to 128 characters, this one {}",
+            name.len()
+        )),
         None => Ok(()),
     }
 }
@@ -28,14 +33,21 @@ pub fn ami_name(name: &str) -> Result<(), String> {
 /// A bucket's name, "Bucket naming rules" of the S3 user guide.
 pub fn bucket(name: &str) -> Result<(), String> {
     let fits = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '.' || c == '-';
-    let ends_well = |c: Option<char>| c.is_some_and(|c| c.is_ascii_lowercase() || c.is_ascii_digit());
+    let ends_well =
+        |c: Option<char>| c.is_some_and(|c| c.is_ascii_lowercase() || c.is_ascii_digit());
     let well = (3..=63).contains(&name.len())
         && name.chars().all(fits)
         && ends_well(name.chars().next())
         && ends_well(name.chars().next_back())
         && !name.contains("..")
         && name.parse::<std::net::Ipv4Addr>().is_err();
-    if well { Ok(()) } else { Err(format!("\"{name}\" can't be a bucket's name: 3 to 63 lower-case letters, digits, dots and hyphens")) }
+    if well {
+        Ok(())
+    } else {
+        Err(format!(
+            "\"{name}\" can't be a bucket's name: 3 to 63 lower-case letters, digits, dots and hyphens"
+        ))
+    }
 }
 
 /// An object's key: up to 1,024 bytes of UTF-8.
@@ -43,20 +55,28 @@ pub fn key(key: &str) -> Result<(), String> {
     match key.len() {
         0 => Err("the object's key is empty".to_owned()),
         1..=1024 => Ok(()),
-        length => Err(format!("the object's key has {length} bytes, S3 takes 1,024")),
+        length => Err(format!(
+            "the object's key has {length} bytes, S3 takes 1,024"
+        )),
     }
 }
 
 /// A tag: key to 127 characters and not AWS's own, value to 256.
 pub fn tag(key: &str, value: &str) -> Result<(), String> {
     if key.is_empty() || key.chars().count() > 127 {
-        return Err(format!("the tag \"{key}\" needs a key of 1 to 127 characters"));
+        return Err(format!(
+            "the tag \"{key}\" needs a key of 1 to 127 characters"
+        ));
     }
     if key.to_lowercase().starts_with("aws:") {
-        return Err(format!("the tag \"{key}\" can't begin with aws:, that prefix is AWS's own"));
+        return Err(format!(
+            "the tag \"{key}\" can't begin with aws:, that prefix is AWS's own"
+        ));
     }
     if value.chars().count() > 256 {
-        return Err(format!("the value of the tag \"{key}\" is longer than 256 characters"));
+        return Err(format!(
+            "the value of the tag \"{key}\" is longer than 256 characters"
+        ));
     }
     Ok(())
 }
@@ -64,36 +84,92 @@ pub fn tag(key: &str, value: &str) -> Result<(), String> {
 /// An account: 12 digits.
 pub fn account(id: &str) -> Result<(), String> {
     let well = id.len() == 12 && id.bytes().all(|b| b.is_ascii_digit());
-    if well { Ok(()) } else { Err(format!("\"{id}\" is not an account: an account has 12 digits")) }
+    if well {
+        Ok(())
+    } else {
+        Err(format!(
+            "\"{id}\" is not an account: an account has 12 digits"
+        ))
+    }
 }
 
 /// A role's name, IAM CreateRole.
 pub fn role_name(name: &str) -> Result<(), String> {
     let fits = |c: char| c.is_ascii_alphanumeric() || "_+=,.@-".contains(c);
     let well = (1..=64).contains(&name.len()) && name.chars().all(fits);
-    if well { Ok(()) } else { Err(format!("\"{name}\" can't be a role's name: give the name, not the ARN")) }
+    if well {
+        Ok(())
+    } else {
+        Err(format!(
+            "\"{name}\" can't be a role's name: give the name, not the ARN"
+        ))
+    }
 }
 
 /// The rules that look at one option alone.
 pub fn single(options: &Options, problems: &mut Problems<Options>) {
-    check(problems, "s3_bucket_name", options.s3_bucket_name.iter(), |name| bucket(name));
-    check(problems, "role_name", options.role_name.iter(), |name| role_name(name));
-    check(problems, "ami_users", options.ami_users.iter().flatten(), |id| account(id));
-    check(problems, "tags", options.tags.iter().flatten(), |(key, value)| tag(key, value));
-    check(problems, "ami_groups", options.ami_groups.iter().flatten(), |group| {
-        if group == "all" { Ok(()) } else { Err(format!("AWS knows no group \"{group}\", only all")) }
+    check(
+        problems,
+        "s3_bucket_name",
+        options.s3_bucket_name.iter(),
+        |name| bucket(name),
+    );
+    check(problems, "role_name", options.role_name.iter(), |name| {
+        role_name(name)
     });
-    for (id, arns) in [("ami_org_arns", &options.ami_org_arns), ("ami_ou_arns", &options.ami_ou_arns)] {
+    check(
+        problems,
+        "ami_users",
+        options.ami_users.iter().flatten(),
+        |id| account(id),
+    );
+    check(
+        problems,
+        "tags",
+        options.tags.iter().flatten(),
+        |(key, value)| tag(key, value),
+    );
+    check(
+        problems,
+        "ami_groups",
+        options.ami_groups.iter().flatten(),
+        |group| {
+            if group == "all" {
+                Ok(())
+            } else {
+                Err(format!("AWS knows no group \"{group}\", only all"))
+            }
+        },
+    );
+    for (id, arns) in [
+        ("ami_org_arns", &options.ami_org_arns),
+        ("ami_ou_arns", &options.ami_ou_arns),
+    ] {
         check(problems, id, arns.iter().flatten(), |arn| {
             let well = arn.starts_with("arn:aws") && arn.contains(":organizations::");
-            if well { Ok(()) } else { Err(format!("\"{arn}\" is not the ARN of an organization or a unit of one")) }
+            if well {
+                Ok(())
+            } else {
+                Err(format!(
+                    "\"{arn}\" is not the ARN of an organization or a unit of one"
+                ))
+            }
         });
     }
     let tags = options.tags.as_ref().map_or(0, Vec::len);
-    problems.expect(tags <= TAGS, "tags", format!("{tags} tags are too many, AWS takes {TAGS}"));
+    problems.expect(
+        tags <= TAGS,
+        "tags",
+        format!("{tags} tags are too many, AWS takes {TAGS}"),
+    );
 }
 
-fn check<P: Provider, T>(problems: &mut Problems<P>, id: &str, values: impl Iterator<Item = T>, rule: impl Fn(T) -> Result<(), String>) {
+fn check<P: Provider, T>(
+    problems: &mut Problems<P>,
+    id: &str,
+    values: impl Iterator<Item = T>,
+    rule: impl Fn(T) -> Result<(), String>,
+) {
     for why in values.filter_map(|value| rule(value).err()) {
         problems.wrong(id, why);
     }
@@ -102,21 +178,32 @@ fn check<P: Provider, T>(problems: &mut Problems<P>, id: &str, values: impl Iter
 /// The combinations that AWS refuses, some of them only after an hour.
 pub fn together(options: &Options, problems: &mut Problems<Options>) {
     let encrypt = options.ami_encrypt == Some(true);
-    let public = options.ami_groups.iter().flatten().any(|group| group == "all");
-    let shared = options.ami_users.is_some() || options.ami_org_arns.is_some() || options.ami_ou_arns.is_some();
+    let public = options
+        .ami_groups
+        .iter()
+        .flatten()
+        .any(|group| group == "all");
+    let shared = options.ami_users.is_some()
+        || options.ami_org_arns.is_some()
+        || options.ami_ou_arns.is_some();
     problems.expect(
         encrypt || options.ami_kms_key.is_none(),
         "ami_kms_key",
         "a KMS key for the AMI says nothing unless the AMI is encrypted: add --ami-encrypt",
     );
-    problems.expect(!(encrypt && public), "ami_groups", "an encrypted AMI can't be public");
+    problems.expect(
+        !(encrypt && public),
+        "ami_groups",
+        "an encrypted AMI can't be public",
+    );
     problems.expect(
         !(encrypt && shared && options.ami_kms_key.is_none()),
         "ami_kms_key",
         "an AMI encrypted with the account's own EBS key can't be shared: name a KMS key that the others may use",
     );
     problems.expect(
-        options.s3_encryption_key.is_none() || options.s3_encryption == Some(super::names::S3Encryption::AwsKms),
+        options.s3_encryption_key.is_none()
+            || options.s3_encryption == Some(super::names::S3Encryption::AwsKms),
         "s3_encryption_key",
         "a KMS key for the object needs --s3-encryption aws:kms",
     );
@@ -139,7 +226,8 @@ fn import_image(options: &Options, problems: &mut Problems<Options>) {
         "EC2's ImportImage takes no uefi-preferred: say uefi or legacy-bios",
     );
     problems.expect(
-        !(options.platform == Some(Platform::Linux) && options.license_type == Some(LicenseType::Aws)),
+        !(options.platform == Some(Platform::Linux)
+            && options.license_type == Some(LicenseType::Aws)),
         "license_type",
         "AWS sells no licence for Linux: leave the license type out, or say BYOL",
     );
@@ -149,31 +237,71 @@ fn import_image(options: &Options, problems: &mut Problems<Options>) {
 pub fn accepts(image: &Image) -> Result<(), (String, String)> {
     match &image.content {
         Content::Raw | Content::Vhd { .. } | Content::Vhdx { .. } | Content::Ova { .. } => {}
-        Content::Vmdk { kind: VmdkKind::StreamOptimized } => {}
+        Content::Vmdk {
+            kind: VmdkKind::StreamOptimized,
+        } => {}
         Content::Vmdk { .. } => {
             let reason = "AWS takes only stream-optimized VMDKs".to_owned();
-            return Err((reason, convert("vmdk -o subformat=streamOptimized", image, "vmdk")));
+            return Err((
+                reason,
+                convert("vmdk -o subformat=streamOptimized", image, "vmdk"),
+            ));
         }
-        _ => return Err(("AWS takes OVA, RAW, VHD, VHDX and stream-optimized VMDK".to_owned(), convert("raw", image, "raw"))),
+        _ => {
+            return Err((
+                "AWS takes OVA, RAW, VHD, VHDX and stream-optimized VMDK".to_owned(),
+                convert("raw", image, "raw"),
+            ));
+        }
     }
-    if image.disks.iter().filter_map(|disk| disk.content.as_ref()).any(|content| !inside(content)) {
+    if image
+        .disks
+        .iter()
+        .filter_map(|disk| disk.content.as_ref())
+        .any(|content| !inside(content))
+    {
         let reason = "AWS takes OVAs with stream-optimized VMDKs or VHDs only".to_owned();
-        return Err((reason, "export the machine again, with its disks stream-optimized".to_owned()));
+        return Err((
+            reason,
+            "export the machine again, with its disks stream-optimized".to_owned(),
+        ));
     }
-    if let Some(disk) = image.disks.iter().find(|disk| disk.virtual_size.is_some_and(|size| size > LARGEST_DISK)) {
+    if let Some(disk) = image
+        .disks
+        .iter()
+        .find(|disk| disk.virtual_size.is_some_and(|size| size > LARGEST_DISK))
+    {
         let size = disk.virtual_size.unwrap_or_default();
-        return Err((format!("AWS imports disks of up to 8 TiB, this one has {}", crate::units::bytes(size)), "use a smaller disk".to_owned()));
+        return Err((
+            format!(
+                "AWS imports disks of up to 8 TiB, this one has {}",
+                crate::units::bytes(size)
+            ),
+            "use a smaller disk".to_owned(),
+        ));
     }
     if image.disks.len() > MOST_DISKS {
-        return Err((format!("AWS imports up to {MOST_DISKS} disks, this image has {}", image.disks.len()), "leave disks out".to_owned()));
+        return Err((
+            format!(
+                "AWS imports up to {MOST_DISKS} disks, this image has {}",
+                image.disks.len()
+            ),
+            "leave disks out".to_owned(),
+        ));
     }
     Ok(())
 }
 
 /// Whether a disk of an image is one that ImportImage takes.
 fn inside(content: &Content) -> bool {
-    let stream = Content::Vmdk { kind: VmdkKind::StreamOptimized };
-    *content == stream || matches!(content, Content::Raw | Content::Vhd { .. } | Content::Vhdx { .. })
+    let stream = Content::Vmdk {
+        kind: VmdkKind::StreamOptimized,
+    };
+    *content == stream
+        || matches!(
+            content,
+            Content::Raw | Content::Vhd { .. } | Content::Vhdx { .. }
+        )
 }
 
 fn convert(format: &str, image: &Image, extension: &str) -> String {

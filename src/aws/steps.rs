@@ -16,30 +16,54 @@ impl Run<'_> {
     /// What can be known before a byte leaves.
     pub(super) async fn check(&mut self) -> Result<()> {
         let (job, progress) = (&self.job, &self.session.progress);
-        progress.stage(&format!("{}: {}", job.common.path(), job.common.image.describe()));
-        progress.stage(&format!("Checking the account, bucket {} and role {} in {}", job.bucket, job.role_name, job.region));
+        progress.stage(&format!(
+            "{}: {}",
+            job.common.path(),
+            job.common.image.describe()
+        ));
+        progress.stage(&format!(
+            "Checking the account, bucket {} and role {} in {}",
+            job.bucket, job.role_name, job.region
+        ));
         let ours = self.journal.entry().copy;
-        self.session.unless_stopped(preflight::check(job, &self.clients, ours.as_deref())).await
+        self.session
+            .unless_stopped(preflight::check(job, &self.clients, ours.as_deref()))
+            .await
     }
 
     /// `--dry-run`: what would happen.
     pub(super) fn plan(&self) {
         let (job, progress) = (&self.job, &self.session.progress);
-        let size = job.common.image.size.map_or_else(|| "standard input".to_owned(), crate::units::bytes);
+        let size = job
+            .common
+            .image
+            .size
+            .map_or_else(|| "standard input".to_owned(), crate::units::bytes);
         progress.stage(&format!("Would send {size} to {}", job.url()));
-        let name = job.name.as_ref().map_or_else(|| "an AMI named after its task".to_owned(), |name| format!("the AMI \"{name}\""));
+        let name = job.name.as_ref().map_or_else(
+            || "an AMI named after its task".to_owned(),
+            |name| format!("the AMI \"{name}\""),
+        );
         progress.stage(&format!("Would import it into {} as {name}", job.region));
     }
 
     /// The image of an earlier run, if that came so far.
     pub(super) async fn earlier_image(&mut self) -> Result<Option<String>> {
         let entry = self.journal.entry();
-        let Some(image) = entry.image.filter(|_| entry.request.as_ref() == Some(&import::request(&self.job))) else {
+        let Some(image) = entry
+            .image
+            .filter(|_| entry.request.as_ref() == Some(&import::request(&self.job)))
+        else {
             return Ok(None);
         };
-        let known = self.session.unless_stopped(image::exists(&self.clients, &image)).await?;
+        let known = self
+            .session
+            .unless_stopped(image::exists(&self.clients, &image))
+            .await?;
         if known {
-            self.session.progress.stage(&format!("An earlier run has imported {image}"));
+            self.session
+                .progress
+                .stage(&format!("An earlier run has imported {image}"));
             self.outcome.task_id = entry.task;
             return Ok(Some(image));
         }
@@ -50,15 +74,25 @@ impl Run<'_> {
     /// The task of an earlier run, if it is alive or done: attached to, never started twice.
     pub(super) async fn earlier_task(&mut self) -> Result<Option<String>> {
         let entry = self.journal.entry();
-        let same = entry.request.as_ref() == Some(&import::request(&self.job)) && sending::is_same_source(&self.journal, &self.job.common.image);
-        let Some(task) = entry.task.filter(|_| same) else { return Ok(None) };
-        if self.session.unless_stopped(import::is_alive(&self.clients, &task)).await? {
-            self.session.progress.stage(&format!("An earlier run has started {task}"));
+        let same = entry.request.as_ref() == Some(&import::request(&self.job))
+            && sending::is_same_source(&self.journal, &self.job.common.image);
+        let Some(task) = entry.task.filter(|_| same) else {
+            return Ok(None);
+        };
+        if self
+            .session
+            .unless_stopped(import::is_alive(&self.clients, &task))
+            .await?
+        {
+            self.session
+                .progress
+                .stage(&format!("An earlier run has started {task}"));
             self.hold_object();
             self.hold_task(&task);
             return Ok(Some(task));
         }
-        self.journal.note(|entry| (entry.task, entry.client_token) = (None, None));
+        self.journal
+            .note(|entry| (entry.task, entry.client_token) = (None, None));
         Ok(None)
     }
 
@@ -67,9 +101,19 @@ impl Run<'_> {
         self.session.check()?;
         let request = import::request(&self.job);
         let same = self.journal.entry().request.as_ref() == Some(&request);
-        let token = self.journal.entry().client_token.filter(|_| same).unwrap_or_else(|| Uuid::new_v4().to_string());
-        self.journal.note(|entry| (entry.request, entry.client_token) = (Some(request), Some(token.clone())));
-        let task = self.session.finish_soon(import::start(&self.job, &self.clients, &token)).await?;
+        let token = self
+            .journal
+            .entry()
+            .client_token
+            .filter(|_| same)
+            .unwrap_or_else(|| Uuid::new_v4().to_string());
+        self.journal.note(|entry| {
+            (entry.request, entry.client_token) = (Some(request), Some(token.clone()))
+        });
+        let task = self
+            .session
+            .finish_soon(import::start(&self.job, &self.clients, &token))
+            .await?;
         self.journal.note(|entry| entry.task = Some(task.clone()));
         self.hold_task(&task);
         self.session.progress.stage(&format!("Importing as {task}"));
@@ -80,7 +124,10 @@ impl Run<'_> {
         let (clients, id) = (self.clients.clone(), task.to_owned());
         let entry = self.cleanup.reusable(
             format!("the import task {task}, which goes on"),
-            format!("aws ec2 cancel-import-task --import-task-id {task} --region {}", self.job.region),
+            format!(
+                "aws ec2 cancel-import-task --import-task-id {task} --region {}",
+                self.job.region
+            ),
             async move || import::cancel(&clients, &id).await,
         );
         self.held.task = Some(entry);
@@ -91,14 +138,19 @@ impl Run<'_> {
     /// `--no-wait`: the task reads the object, so that stays.
     pub(super) fn leave_running(&mut self, task: &str) {
         let url = self.job.url();
-        self.session.progress.note(&format!("{url} is read by {task}; remove it afterwards with: aws s3 rm {url}"));
+        self.session.progress.note(&format!(
+            "{url} is read by {task}; remove it afterwards with: aws s3 rm {url}"
+        ));
         self.cleanup.release();
     }
 
     /// Waits until the task has made an image.
     pub(super) async fn wait(&mut self, task: &str) -> Result<String> {
         let remote = self.session.progress.import();
-        let result = wait::until(self.session, self.pace(), &remote, async || import::poll(&self.clients, task).await).await;
+        let result = wait::until(self.session, self.pace(), &remote, async || {
+            import::poll(&self.clients, task).await
+        })
+        .await;
         match result {
             Ok(image) => {
                 remote.finish(&format!("Imported as {image}"));
@@ -110,7 +162,8 @@ impl Run<'_> {
             Err(error) => {
                 if error.kind() == Kind::Failed && self.task_is_gone(task).await {
                     self.let_go_of_task();
-                    self.journal.note(|entry| (entry.task, entry.client_token) = (None, None));
+                    self.journal
+                        .note(|entry| (entry.task, entry.client_token) = (None, None));
                 }
                 Err(error)
             }
@@ -138,32 +191,47 @@ impl Run<'_> {
 
     /// The image under the name that was asked for; the first one goes once that is there.
     pub(super) async fn name(&mut self, first: String) -> Result<Image> {
-        let Some(name) = self.job.name.clone() else { return self.available(&first).await };
+        let Some(name) = self.job.name.clone() else {
+            return self.available(&first).await;
+        };
         let copy = match self.journal.entry().copy {
             Some(copy) => copy,
             None => {
                 self.session.check()?;
-                let token = self.journal.entry().copy_token.unwrap_or_else(|| Uuid::new_v4().to_string());
-                self.journal.note(|entry| entry.copy_token = Some(token.clone()));
-                let copy = self.session.finish_soon(image::copy(&self.job, &self.clients, &first, &name, &token)).await?;
+                let token = self
+                    .journal
+                    .entry()
+                    .copy_token
+                    .unwrap_or_else(|| Uuid::new_v4().to_string());
+                self.journal
+                    .note(|entry| entry.copy_token = Some(token.clone()));
+                let copy = self
+                    .session
+                    .finish_soon(image::copy(&self.job, &self.clients, &first, &name, &token))
+                    .await?;
                 self.journal.note(|entry| entry.copy = Some(copy.clone()));
                 copy
             }
         };
-        self.session.progress.stage(&format!("Naming it \"{name}\" as {copy}"));
+        self.session
+            .progress
+            .stage(&format!("Naming it \"{name}\" as {copy}"));
         let entry = self.hold_image(&copy);
         let image = match self.available(&copy).await {
             Ok(image) => image,
             Err(error) => {
                 if error.kind() == Kind::Failed {
                     self.cleanup.spoil(entry);
-                    self.journal.note(|entry| (entry.copy, entry.copy_token) = (None, None));
+                    self.journal
+                        .note(|entry| (entry.copy, entry.copy_token) = (None, None));
                 }
                 return Err(error);
             }
         };
         if let Err(error) = image::deregister(&self.clients, &first).await {
-            self.session.progress.warn(&format!("{first}, the image before it had its name, could not be removed: {error:#}"));
+            self.session.progress.warn(&format!(
+                "{first}, the image before it had its name, could not be removed: {error:#}"
+            ));
         }
         if let Some(first) = self.held.image.replace(entry) {
             self.cleanup.disarm(first);
@@ -173,7 +241,10 @@ impl Run<'_> {
 
     async fn available(&mut self, image: &str) -> Result<Image> {
         let remote = self.session.progress.import();
-        let image = wait::until(self.session, self.pace(), &remote, async || image::poll(&self.clients, image).await).await?;
+        let image = wait::until(self.session, self.pace(), &remote, async || {
+            image::poll(&self.clients, image).await
+        })
+        .await?;
         drop(remote);
         Ok(image)
     }
@@ -198,6 +269,9 @@ impl Run<'_> {
     fn pace(&mut self) -> Pace {
         let wait = self.job.common.wait;
         let began = *self.began.get_or_insert_with(Instant::now);
-        Pace { interval: wait.interval, deadline: wait.timeout.map(|timeout| (began + timeout).into()) }
+        Pace {
+            interval: wait.interval,
+            deadline: wait.timeout.map(|timeout| (began + timeout).into()),
+        }
     }
 }

@@ -19,12 +19,18 @@ impl Environment {
     /// Takes the variables in. What is not Unicode can't be a setting of ours.
     pub fn of(variables: impl IntoIterator<Item = (String, String)>) -> Self {
         let set = variables.into_iter().filter(|(_, value)| !value.is_empty());
-        Self(set.map(|(name, value)| (name, Secret::new(value))).collect())
+        Self(
+            set.map(|(name, value)| (name, Secret::new(value)))
+                .collect(),
+        )
     }
 
     /// The variables of this process.
     pub fn read() -> Self {
-        Self::of(std::env::vars_os().filter_map(|(k, v)| Some((k.into_string().ok()?, v.into_string().ok()?))))
+        Self::of(
+            std::env::vars_os()
+                .filter_map(|(k, v)| Some((k.into_string().ok()?, v.into_string().ok()?))),
+        )
     }
 
     /// One variable; an empty one counts as unset.
@@ -45,7 +51,10 @@ impl Environment {
     /// Reads every option's variables.
     pub(super) fn layer<P: Provider>(&self) -> Result<Invocation<P>> {
         let command = Invocation::<P>::augment_args(Command::new("imgimport"));
-        let mut layer = Invocation { provider: P::without_flags(self), ..Invocation::default() };
+        let mut layer = Invocation {
+            provider: P::without_flags(self),
+            ..Invocation::default()
+        };
         layer.image = self.get("IMGIMPORT_IMAGE").map(Into::into);
         for option in command.get_arguments() {
             for name in variables::<P>(option) {
@@ -71,15 +80,26 @@ pub fn variables<P: Provider>(option: &Arg) -> Vec<String> {
     names
 }
 
-fn parse<P: Provider>(command: &Command, option: &Arg, name: &str, value: &str) -> Result<Invocation<P>> {
+fn parse<P: Provider>(
+    command: &Command,
+    option: &Arg,
+    name: &str,
+    value: &str,
+) -> Result<Invocation<P>> {
     let long = option.get_long().unwrap_or_default();
-    let values = if matches!(option.get_action(), ArgAction::Append) { lenient::split(value) } else { vec![value.to_owned()] };
+    let values = if matches!(option.get_action(), ArgAction::Append) {
+        lenient::split(value)
+    } else {
+        vec![value.to_owned()]
+    };
     let arguments = values.iter().map(|value| argument(long, value)[1].clone());
     let parsed = command
         .clone()
         .try_get_matches_from(std::iter::once("imgimport".into()).chain(arguments))
         .and_then(|matches| Invocation::from_arg_matches(&matches));
-    parsed.map_err(|error| Error::usage(format!("the variable {name} is wrong")).because_of(reason(&error)))
+    parsed.map_err(|error| {
+        Error::usage(format!("the variable {name} is wrong")).because_of(reason(&error))
+    })
 }
 
 /// The first sentence of what the parser says, without its own "error:" and its usage lines.

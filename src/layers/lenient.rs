@@ -40,7 +40,10 @@ where
     D: Deserializer<'de>,
     T: FromStr<Err: Display>,
 {
-    Scalar::read(deserializer)?.parse().map(Some).map_err(D::Error::custom)
+    Scalar::read(deserializer)?
+        .parse()
+        .map(Some)
+        .map_err(D::Error::custom)
 }
 
 /// One of a row of names, in either case.
@@ -51,8 +54,14 @@ where
 {
     let text = Scalar::read(deserializer)?;
     T::from_str(&text, true).map(Some).map_err(|_| {
-        let names: Vec<_> = T::value_variants().iter().filter_map(T::to_possible_value).collect();
-        let names: Vec<_> = names.iter().map(|name| format!("`{}`", name.get_name())).collect();
+        let names: Vec<_> = T::value_variants()
+            .iter()
+            .filter_map(T::to_possible_value)
+            .collect();
+        let names: Vec<_> = names
+            .iter()
+            .map(|name| format!("`{}`", name.get_name()))
+            .collect();
         D::Error::custom(format!("`{text}` is not one of {}", names.join(", ")))
     })
 }
@@ -65,7 +74,8 @@ pub fn list<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Vec<Str
         Many(Vec<Scalar>),
         One(Scalar),
     }
-    let entries = Entries::deserialize(deserializer).map_err(|_| D::Error::custom("expected a list"))?;
+    let entries =
+        Entries::deserialize(deserializer).map_err(|_| D::Error::custom("expected a list"))?;
     Ok(Some(match entries {
         Entries::Many(entries) => entries.into_iter().map(Scalar::text).collect(),
         Entries::One(entry) => split(&entry.text()),
@@ -73,12 +83,23 @@ pub fn list<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Vec<Str
 }
 
 /// A table of texts, such as tags.
-pub fn pairs<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Vec<(String, String)>>, D::Error> {
+pub fn pairs<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Option<Vec<(String, String)>>, D::Error> {
     let table = BTreeMap::<String, Scalar>::deserialize(deserializer)?;
-    Ok(Some(table.into_iter().map(|(key, value)| (key, value.text())).collect()))
+    Ok(Some(
+        table
+            .into_iter()
+            .map(|(key, value)| (key, value.text()))
+            .collect(),
+    ))
 }
 
 /// `a, b` as a list: how a list looks in a variable.
 pub fn split(text: &str) -> Vec<String> {
-    text.split(',').map(str::trim).filter(|entry| !entry.is_empty()).map(str::to_owned).collect()
+    text.split(',')
+        .map(str::trim)
+        .filter(|entry| !entry.is_empty())
+        .map(str::to_owned)
+        .collect()
 }

@@ -60,17 +60,35 @@ impl Event<'_> {
 
     /// A line for people.
     pub(super) fn line(&self, colours: bool) -> String {
-        let paint =
-            |code: &str, text: &str| if colours { format!("\x1b[{code}m{text}\x1b[0m") } else { text.to_owned() };
+        let paint = |code: &str, text: &str| {
+            if colours {
+                format!("\x1b[{code}m{text}\x1b[0m")
+            } else {
+                text.to_owned()
+            }
+        };
         match *self {
             Self::Stage { message } => paint("1", &clean(message)),
             Self::Note { message } => format!("  {}", clean(message)),
             Self::Warning { message } => {
-                format!("{} {}", paint("33", "warning:"), clean(message).replace('\n', "\n  "))
+                format!(
+                    "{} {}",
+                    paint("33", "warning:"),
+                    clean(message).replace('\n', "\n  ")
+                )
             }
             Self::Log { message } => message.to_owned(),
-            Self::Upload { bytes, total, silent, .. } => uploading(bytes, total, silent),
-            Self::Uploaded { bytes, resumed, took } => uploaded(bytes, resumed, took),
+            Self::Upload {
+                bytes,
+                total,
+                silent,
+                ..
+            } => uploading(bytes, total, silent),
+            Self::Uploaded {
+                bytes,
+                resumed,
+                took,
+            } => uploaded(bytes, resumed, took),
             Self::Import { percent, message } => importing(percent, message),
             Self::Imported { message } => clean(message),
         }
@@ -79,9 +97,15 @@ impl Event<'_> {
 
 fn uploading(bytes: u64, total: Option<u64>, silent: Option<Duration>) -> String {
     let done = units::bytes(bytes);
-    let silent = silent.map(|silent| format!(", {}", silence(silent))).unwrap_or_default();
+    let silent = silent
+        .map(|silent| format!(", {}", silence(silent)))
+        .unwrap_or_default();
     match total {
-        Some(total) => format!("{:>4} % ({done} of {}){silent}", percent(bytes, total), units::bytes(total)),
+        Some(total) => format!(
+            "{:>4} % ({done} of {}){silent}",
+            percent(bytes, total),
+            units::bytes(total)
+        ),
         None => format!("  {done}{silent}"),
     }
 }
@@ -91,9 +115,16 @@ fn uploaded(bytes: u64, resumed: u64, took: Duration) -> String {
     if resumed > 0 && resumed >= bytes {
         return format!("Uploaded {all}, all of it in an earlier run");
     }
-    let speed = speed(bytes.saturating_sub(resumed), took).map(|speed| format!(" ({})", per_second(speed)));
-    let earlier = (resumed > 0).then(|| format!(", {} of it in an earlier run", units::bytes(resumed)));
-    format!("Uploaded {all} in {}{}{}", units::seconds(took), speed.unwrap_or_default(), earlier.unwrap_or_default())
+    let speed =
+        speed(bytes.saturating_sub(resumed), took).map(|speed| format!(" ({})", per_second(speed)));
+    let earlier =
+        (resumed > 0).then(|| format!(", {} of it in an earlier run", units::bytes(resumed)));
+    format!(
+        "Uploaded {all} in {}{}{}",
+        units::seconds(took),
+        speed.unwrap_or_default(),
+        earlier.unwrap_or_default()
+    )
 }
 
 fn importing(percent: Option<u8>, message: &str) -> String {
@@ -130,7 +161,9 @@ pub(super) fn speed(bytes: u64, took: Duration) -> Option<u64> {
 
 /// Rounded down: 100 % means all of it.
 pub(super) fn percent(bytes: u64, total: u64) -> u8 {
-    let percent = (u128::from(bytes) * 100).checked_div(u128::from(total)).unwrap_or(100);
+    let percent = (u128::from(bytes) * 100)
+        .checked_div(u128::from(total))
+        .unwrap_or(100);
     u8::try_from(percent.min(100)).unwrap_or(100)
 }
 
@@ -149,5 +182,7 @@ pub(super) fn one_line(text: &str) -> String {
 }
 
 fn in_seconds<S: serde::Serializer>(took: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.serialize_f64(Duration::from_millis(u64::try_from(took.as_millis()).unwrap_or(u64::MAX)).as_secs_f64())
+    serializer.serialize_f64(
+        Duration::from_millis(u64::try_from(took.as_millis()).unwrap_or(u64::MAX)).as_secs_f64(),
+    )
 }

@@ -12,7 +12,11 @@ impl Progress {
                 event["event"] = "error".into();
                 event.to_string()
             }
-            Face::Bars(bars) if bars.colours() => error.to_string().replacen("error:", "\x1b[1;31merror:\x1b[0m", 1),
+            Face::Bars(bars) if bars.colours() => {
+                error
+                    .to_string()
+                    .replacen("error:", "\x1b[1;31merror:\x1b[0m", 1)
+            }
             Face::Bars(_) | Face::Plain => error.to_string(),
         };
         self.0.write(&text);

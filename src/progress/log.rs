@@ -45,7 +45,9 @@ impl Drop for Line {
         let text = String::from_utf8_lossy(&self.1);
         let text = text.trim_end();
         if matches!(self.0.0.face, Face::Json) {
-            self.0.0.say(&Event::Log { message: text.trim_start() });
+            self.0.0.say(&Event::Log {
+                message: text.trim_start(),
+            });
         } else if !text.is_empty() {
             self.0.0.write(text);
         }

@@ -69,14 +69,26 @@ impl Progress {
     pub fn new(mode: Mode, quiet: bool) -> Self {
         let face = match mode {
             Mode::Json => Face::Json,
-            Mode::Auto | Mode::Bar if !quiet && can_draw() => Face::Bars(Bars::new(colours_wanted())),
+            Mode::Auto | Mode::Bar if !quiet && can_draw() => {
+                Face::Bars(Bars::new(colours_wanted()))
+            }
             _ => Face::Plain,
         };
-        Self::with(face, quiet || mode == Mode::None, Box::new(io::stderr()), Box::new(Instant::now))
+        Self::with(
+            face,
+            quiet || mode == Mode::None,
+            Box::new(io::stderr()),
+            Box::new(Instant::now),
+        )
     }
 
     fn with(face: Face, quiet: bool, out: Box<dyn Write + Send>, clock: Clock) -> Self {
-        Self(Arc::new(Shared { face, quiet, out: Mutex::new(out), clock }))
+        Self(Arc::new(Shared {
+            face,
+            quiet,
+            out: Mutex::new(out),
+            clock,
+        }))
     }
 
     /// A new chapter: "Uploading to s3://b/k".
@@ -134,8 +146,13 @@ impl Shared {
     }
 
     /// A line at the foot of the terminal, where there is one.
-    fn add_bar(&self, draw: impl Fn(usize) -> String + Clone + Send + Sync + 'static) -> Option<ProgressBar> {
-        let Face::Bars(bars) = &self.face else { return None };
+    fn add_bar(
+        &self,
+        draw: impl Fn(usize) -> String + Clone + Send + Sync + 'static,
+    ) -> Option<ProgressBar> {
+        let Face::Bars(bars) = &self.face else {
+            return None;
+        };
         let _still = guard(&self.out);
         Some(bars.add(draw))
     }
@@ -156,7 +173,11 @@ impl Shared {
                 tell();
             }
         };
-        let thread = self.repeats().then(|| thread::Builder::new().name("progress".to_owned()).spawn(heart));
+        let thread = self.repeats().then(|| {
+            thread::Builder::new()
+                .name("progress".to_owned())
+                .spawn(heart)
+        });
         thread.map(|_| stop)
     }
 
@@ -176,14 +197,18 @@ impl Shared {
     fn write(&self, text: &str) {
         let mut out = guard(&self.out);
         if !matches!(&self.face, Face::Bars(bars) if bars.above(text)) {
-            let _ = out.write_all(format!("{text}\n").as_bytes()).and_then(|()| out.flush());
+            let _ = out
+                .write_all(format!("{text}\n").as_bytes())
+                .and_then(|()| out.flush());
         }
     }
 }
 
 impl fmt::Debug for Progress {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Progress").field("quiet", &self.0.quiet).finish_non_exhaustive()
+        f.debug_struct("Progress")
+            .field("quiet", &self.0.quiet)
+            .finish_non_exhaustive()
     }
 }
 
@@ -194,7 +219,8 @@ fn guard<T: ?Sized>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 /// Bars need a terminal that moves its cursor; anywhere else they would be noise in a file.
 fn can_draw() -> bool {
-    io::stderr().is_terminal() && env::var_os("TERM").is_some_and(|term| !term.is_empty() && term != "dumb")
+    io::stderr().is_terminal()
+        && env::var_os("TERM").is_some_and(|term| !term.is_empty() && term != "dumb")
 }
 
 /// <https://no-color.org>: set and not empty.

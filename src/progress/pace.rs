@@ -21,15 +21,24 @@ pub(super) struct Pace {
 
 impl Pace {
     pub(super) fn new(now: Instant, step: Option<u8>) -> Self {
-        Self { step, words: String::new(), said: now }
+        Self {
+            step,
+            words: String::new(),
+            said: now,
+        }
     }
 
     /// Takes a state; true if it is worth a line.
     pub(super) fn due(&mut self, now: Instant, percent: Option<u8>, words: &str) -> bool {
         let step = percent.map(|percent| percent / 10);
-        let news = step != self.step || words != self.words || now.duration_since(self.said) >= SILENCE;
+        let news =
+            step != self.step || words != self.words || now.duration_since(self.said) >= SILENCE;
         if news {
-            *self = Self { step, words: words.to_owned(), said: now };
+            *self = Self {
+                step,
+                words: words.to_owned(),
+                said: now,
+            };
         }
         news
     }
@@ -46,7 +55,11 @@ impl Speed {
     /// This many bytes have been sent by now. The newest mark before the window stays, as its start.
     pub(super) fn mark(&mut self, now: Instant, sent: u64) {
         self.0.push_back((now, sent));
-        while self.0.get(1).is_some_and(|&(then, _)| now.duration_since(then) >= WINDOW) {
+        while self
+            .0
+            .get(1)
+            .is_some_and(|&(then, _)| now.duration_since(then) >= WINDOW)
+        {
             self.0.pop_front();
         }
     }
@@ -55,6 +68,7 @@ impl Speed {
     pub(super) fn at(&self, now: Instant) -> Option<u64> {
         let &(since, before) = self.0.front()?;
         let &(_, sent) = self.0.back()?;
-        event::speed(sent.saturating_sub(before), now.duration_since(since)).filter(|&speed| speed > 0)
+        event::speed(sent.saturating_sub(before), now.duration_since(since))
+            .filter(|&speed| speed > 0)
     }
 }

@@ -47,8 +47,17 @@ impl Run {
         let (written, millis) = (Arc::default(), Arc::new(AtomicU64::new(0)));
         let (start, passed) = (Instant::now(), Arc::clone(&millis));
         let clock = move || start + Duration::from_millis(passed.load(Ordering::SeqCst));
-        let progress = Progress::with(face, quiet, Box::new(Kept(Arc::clone(&written))), Box::new(clock));
-        Self { progress, written, millis }
+        let progress = Progress::with(
+            face,
+            quiet,
+            Box::new(Kept(Arc::clone(&written))),
+            Box::new(clock),
+        );
+        Self {
+            progress,
+            written,
+            millis,
+        }
     }
 
     fn plain() -> Self {
@@ -81,9 +90,12 @@ fn story(run: &Run) {
     transfer.finish();
     run.progress.stage("Importing");
     let remote = run.progress.import();
-    for (percent, message) in
-        [(None, "pending"), (Some(19), "converting"), (Some(19), "converting"), (Some(27), "converting")]
-    {
+    for (percent, message) in [
+        (None, "pending"),
+        (Some(19), "converting"),
+        (Some(19), "converting"),
+        (Some(27), "converting"),
+    ] {
         run.after(5000);
         remote.set(percent, message);
     }
@@ -143,7 +155,9 @@ fn many_small_parts_are_a_line_each_ten_percent() {
     let run = Run::plain();
     let transfer = run.progress.upload(Some(10_000));
     (0..3000).for_each(|_| transfer.acknowledged(1));
-    run.wrote("  10 % (1000 B of 9.8 KiB)\n  20 % (2.0 KiB of 9.8 KiB)\n  30 % (2.9 KiB of 9.8 KiB)\n");
+    run.wrote(
+        "  10 % (1000 B of 9.8 KiB)\n  20 % (2.0 KiB of 9.8 KiB)\n  30 % (2.9 KiB of 9.8 KiB)\n",
+    );
 }
 
 #[test]
@@ -176,7 +190,10 @@ fn an_upload_that_was_complete_says_so() {
 #[test]
 fn half_a_minute_of_silence_is_worth_a_line() {
     let run = Run::plain();
-    let (known, stream) = (run.progress.upload(Some(10 * MIB)), run.progress.upload(None));
+    let (known, stream) = (
+        run.progress.upload(Some(10 * MIB)),
+        run.progress.upload(None),
+    );
     for _ in 0..4 {
         run.after(20_000);
         known.beat();
@@ -220,7 +237,11 @@ fn quiet_leaves_warnings_and_the_log() {
         transfer.acknowledged(1);
         transfer.finish();
         run.progress.import().finish("Imported");
-        run.progress.log_writer().make_writer().write_all(b"DEBUG request\n").unwrap();
+        run.progress
+            .log_writer()
+            .make_writer()
+            .write_all(b"DEBUG request\n")
+            .unwrap();
         run.wrote(expected);
     }
 }

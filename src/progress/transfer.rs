@@ -55,7 +55,12 @@ impl Transfer {
         let bar = shared.add_bar(move |width| bar::upload(&guard(&drawn.1), drawn.0.now(), width));
         let told = (Arc::clone(shared), Arc::clone(&flow));
         let beat = shared.beat(move || guard(&told.1).tell(&told.0));
-        Self { shared: Arc::clone(shared), flow, bar, _beat: beat }
+        Self {
+            shared: Arc::clone(shared),
+            flow,
+            bar,
+            _beat: beat,
+        }
     }
 
     /// The service has acknowledged so many more bytes.
@@ -86,7 +91,11 @@ impl Transfer {
     pub fn finish(mut self) {
         self.shared.remove_bar(self.bar.take());
         let (bytes, resumed, took) = guard(&self.flow).end(self.shared.now());
-        self.shared.say(&Event::Uploaded { bytes, resumed, took });
+        self.shared.say(&Event::Uploaded {
+            bytes,
+            resumed,
+            took,
+        });
     }
 }
 
@@ -99,7 +108,16 @@ impl Drop for Transfer {
 impl Flow {
     pub(super) fn new(total: Option<u64>, now: Instant) -> Self {
         let pace = Pace::new(now, total.map(|_| 0));
-        Self { total, sent: 0, resumed: 0, started: now, speed: Speed::new(now), heard: now, pace, over: false }
+        Self {
+            total,
+            sent: 0,
+            resumed: 0,
+            started: now,
+            speed: Speed::new(now),
+            heard: now,
+            pace,
+            over: false,
+        }
     }
 
     pub(super) fn acknowledge(&mut self, bytes: u64, now: Instant) {
@@ -134,7 +152,12 @@ impl Flow {
         let now = shared.now();
         if shared.repeats() && !self.over && self.pace.due(now, self.percent(), "") {
             let (bytes, total, resumed) = (self.done(), self.total, self.resumed);
-            shared.say(&Event::Upload { bytes, total, resumed, silent: self.silent(now) });
+            shared.say(&Event::Upload {
+                bytes,
+                total,
+                resumed,
+                silent: self.silent(now),
+            });
         }
     }
 }
@@ -146,7 +169,12 @@ impl Remote {
         let bar = shared.add_bar(move |width| bar::import(&guard(&drawn.1), drawn.0.now(), width));
         let told = (Arc::clone(shared), Arc::clone(&work));
         let beat = shared.beat(move || guard(&told.1).tell(&told.0));
-        Self { shared: Arc::clone(shared), work, bar, _beat: beat }
+        Self {
+            shared: Arc::clone(shared),
+            work,
+            bar,
+            _beat: beat,
+        }
     }
 
     /// What the cloud says of its work.
@@ -173,12 +201,24 @@ impl Drop for Remote {
 
 impl Work {
     pub(super) fn new(now: Instant) -> Self {
-        Self { percent: None, message: String::new(), started: now, pace: Pace::new(now, None), over: false }
+        Self {
+            percent: None,
+            message: String::new(),
+            started: now,
+            pace: Pace::new(now, None),
+            over: false,
+        }
     }
 
     fn tell(&mut self, shared: &Shared) {
-        if shared.repeats() && !self.over && self.pace.due(shared.now(), self.percent, &self.message) {
-            shared.say(&Event::Import { percent: self.percent, message: &self.message });
+        if shared.repeats()
+            && !self.over
+            && self.pace.due(shared.now(), self.percent, &self.message)
+        {
+            shared.say(&Event::Import {
+                percent: self.percent,
+                message: &self.message,
+            });
         }
     }
 }

@@ -30,13 +30,19 @@ pub struct Body {
 impl Body {
     /// All of `bytes`, as `tap` allows it.
     pub fn new(bytes: Bytes, tap: Option<Arc<dyn Tap>>) -> Self {
-        Self { rest: bytes, tap, held: None }
+        Self {
+            rest: bytes,
+            tap,
+            held: None,
+        }
     }
 
     /// How many bytes may go now; waits for the tap.
     fn poll_share(&mut self, context: &mut Context<'_>) -> Poll<usize> {
         let want = self.rest.len().min(FRAME);
-        let Some(tap) = &self.tap else { return Poll::Ready(want) };
+        let Some(tap) = &self.tap else {
+            return Poll::Ready(want);
+        };
         if self.held.is_none() {
             let (share, from) = tap.draw(want);
             let share = share.clamp(1, want);
@@ -59,7 +65,10 @@ impl http_body::Body for Body {
     type Data = Bytes;
     type Error = Infallible;
 
-    fn poll_frame(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
         let body = self.get_mut();
         if body.rest.is_empty() {
             return Poll::Ready(None);

@@ -29,10 +29,12 @@ impl Checksum {
     /// own digests and lengths; `None` where that cannot be computed (MD5).
     pub fn combine(self, parts: impl IntoIterator<Item = (Digest, u64)>) -> Option<Digest> {
         let algorithm = self.crc()?;
-        parts.into_iter().try_fold(self.of(&[]), |whole, (part, len)| {
-            let crc = crc_fast::checksum_combine(algorithm, whole.crc()?, part.crc()?, len);
-            Some(self.digest(crc))
-        })
+        parts
+            .into_iter()
+            .try_fold(self.of(&[]), |whole, (part, len)| {
+                let crc = crc_fast::checksum_combine(algorithm, whole.crc()?, part.crc()?, len);
+                Some(self.digest(crc))
+            })
     }
 
     fn crc(self) -> Option<CrcAlgorithm> {
@@ -44,7 +46,11 @@ impl Checksum {
     }
 
     fn digest(self, crc: u64) -> Digest {
-        if self == Self::Crc64Ecma { Digest::Crc64Ecma(crc) } else { Digest::Crc64Nvme(crc) }
+        if self == Self::Crc64Ecma {
+            Digest::Crc64Ecma(crc)
+        } else {
+            Digest::Crc64Nvme(crc)
+        }
     }
 }
 
@@ -132,17 +138,25 @@ mod tests {
         assert_eq!(nvme, Digest::Crc64Nvme(0xAE8B_1486_0A79_9888));
         assert_eq!(nvme.base64(), "rosUhgp5mIg=");
         assert_eq!(Digest::from_crc64nvme("rosUhgp5mIg="), Some(nvme));
-        assert_eq!(Checksum::Crc64Ecma.of(b"123456789"), Digest::Crc64Ecma(11_051_210_869_376_104_954));
+        assert_eq!(
+            Checksum::Crc64Ecma.of(b"123456789"),
+            Digest::Crc64Ecma(11_051_210_869_376_104_954)
+        );
         let md5 = Checksum::Md5.of(b"123456789");
         assert_eq!(md5.base64(), "JfnnlDI7RTiF9RgfG2JNCw==");
-        assert_eq!(Digest::from_etag("\"25F9E794323B453885F5181F1B624D0B\""), Some(Checksum::Md5.of(b"123456789")));
+        assert_eq!(
+            Digest::from_etag("\"25F9E794323B453885F5181F1B624D0B\""),
+            Some(Checksum::Md5.of(b"123456789"))
+        );
     }
 
     #[test]
     fn the_whole_is_combined_from_its_parts() {
         let bytes: Vec<u8> = (0..100_000_u32).flat_map(u32::to_le_bytes).collect();
         for checksum in [Checksum::Crc64Nvme, Checksum::Crc64Ecma] {
-            let parts = bytes.chunks(70_001).map(|part| (checksum.of(part), part.len() as u64));
+            let parts = bytes
+                .chunks(70_001)
+                .map(|part| (checksum.of(part), part.len() as u64));
             assert_eq!(checksum.combine(parts), Some(checksum.of(&bytes)));
         }
         assert_eq!(Checksum::Md5.combine([(Checksum::Md5.of(b"a"), 1)]), None);
@@ -153,7 +167,11 @@ mod tests {
         for text in ["", "rosUhgp5mIg", "AAAA", "no base64!"] {
             assert_eq!(Digest::from_crc64nvme(text), None, "{text:?}");
         }
-        for text in ["", "d41d8cd98f00b204e9800998ecf8427e-3", "d41d8cd98f00b204e9800998ecf842"] {
+        for text in [
+            "",
+            "d41d8cd98f00b204e9800998ecf8427e-3",
+            "d41d8cd98f00b204e9800998ecf842",
+        ] {
             assert_eq!(Digest::from_etag(text), None, "{text:?}");
         }
     }

@@ -30,10 +30,14 @@ impl Class {
         match code.unwrap_or_default() {
             "NoSuchUpload" => Self::Gone,
             // OSS says InvalidDigest for a Content-MD5 that does not match.
-            "BadDigest" | "InvalidDigest" | "XAmzContentSHA256Mismatch" | "XAmzContentChecksumMismatch" => {
-                Self::Garbled
-            }
-            "ExpiredToken" | "ExpiredTokenException" | "TokenRefreshRequired" | "SecurityTokenExpired" => Self::Expired,
+            "BadDigest"
+            | "InvalidDigest"
+            | "XAmzContentSHA256Mismatch"
+            | "XAmzContentChecksumMismatch" => Self::Garbled,
+            "ExpiredToken"
+            | "ExpiredTokenException"
+            | "TokenRefreshRequired"
+            | "SecurityTokenExpired" => Self::Expired,
             "SlowDown"
             | "Throttling"
             | "ThrottlingException"
@@ -85,17 +89,35 @@ impl Error {
     /// The service answered, and not with success.
     pub fn answered(status: u16, code: Option<String>, message: impl Into<String>) -> Self {
         let class = Class::of(code.as_deref(), Some(status));
-        Self { code, message: message.into(), status: Some(status), request_id: None, class }
+        Self {
+            code,
+            message: message.into(),
+            status: Some(status),
+            request_id: None,
+            class,
+        }
     }
 
     /// No answer came: connection, timeout, stall.
     pub fn unanswered(message: impl Into<String>) -> Self {
-        Self { code: None, message: message.into(), status: None, request_id: None, class: Class::Transient }
+        Self {
+            code: None,
+            message: message.into(),
+            status: None,
+            request_id: None,
+            class: Class::Transient,
+        }
     }
 
     /// Something on this side, or an answer that makes no sense: never tried again.
     pub fn other(message: impl Into<String>) -> Self {
-        Self { code: None, message: message.into(), status: None, request_id: None, class: Class::Final }
+        Self {
+            code: None,
+            message: message.into(),
+            status: None,
+            request_id: None,
+            class: Class::Final,
+        }
     }
 
     /// Names the request, for the provider's support.
@@ -151,7 +173,10 @@ impl Error {
 /// "message (Code, request ID)"; an answer without a code shows its status.
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let code = self.code.clone().or(self.status.map(|status| format!("HTTP {status}")));
+        let code = self
+            .code
+            .clone()
+            .or(self.status.map(|status| format!("HTTP {status}")));
         let request = self.request_id.as_ref().map(|id| format!("request {id}"));
         let facts: Vec<_> = code.into_iter().chain(request).collect();
         match (self.message.is_empty(), facts.is_empty()) {
@@ -170,11 +195,21 @@ mod tests {
 
     #[test]
     fn prints_message_code_and_request() {
-        let error =
-            Error::answered(503, Some("SlowDown".into()), "Please reduce your request rate.").request(Some("7F3C"));
-        assert_eq!(error.to_string(), "Please reduce your request rate. (SlowDown, request 7F3C)");
+        let error = Error::answered(
+            503,
+            Some("SlowDown".into()),
+            "Please reduce your request rate.",
+        )
+        .request(Some("7F3C"));
+        assert_eq!(
+            error.to_string(),
+            "Please reduce your request rate. (SlowDown, request 7F3C)"
+        );
         assert_eq!(Error::answered(502, None, "").to_string(), "HTTP 502");
-        assert_eq!(Error::unanswered("connection reset").to_string(), "connection reset");
+        assert_eq!(
+            Error::unanswered("connection reset").to_string(),
+            "connection reset"
+        );
     }
 
     #[test]
@@ -185,7 +220,10 @@ mod tests {
         assert_eq!(class(400, "RequestTimeout"), Class::Transient);
         assert_eq!(class(400, "BadDigest"), Class::Garbled);
         assert_eq!(class(400, "ExpiredToken"), Class::Expired);
-        assert_eq!(class(503, "SlowDown"), Class::Throttled { retry_after: None });
+        assert_eq!(
+            class(503, "SlowDown"),
+            Class::Throttled { retry_after: None }
+        );
         assert_eq!(class(503, "Whatever"), Class::Transient);
         assert_eq!(class(501, "NotImplemented"), Class::Final);
     }
@@ -195,6 +233,9 @@ mod tests {
         let wait = Some(Duration::from_secs(3));
         let busy = Error::answered(503, None, "").retry_after(wait);
         assert_eq!(busy.class(), Class::Throttled { retry_after: wait });
-        assert_eq!(Error::answered(403, None, "").retry_after(wait).class(), Class::Final);
+        assert_eq!(
+            Error::answered(403, None, "").retry_after(wait).class(),
+            Class::Final
+        );
     }
 }

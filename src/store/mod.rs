@@ -40,14 +40,22 @@ pub trait Store: Send + Sync + 'static {
     fn put(&self, upload: &UploadId, part: Part) -> impl Future<Output = Result<SentPart>> + Send;
 
     /// All parts that the service has (every page, ascending); `None` when it knows no such upload.
-    fn list(&self, upload: &UploadId) -> impl Future<Output = Result<Option<Vec<ListedPart>>>> + Send;
+    fn list(
+        &self,
+        upload: &UploadId,
+    ) -> impl Future<Output = Result<Option<Vec<ListedPart>>>> + Send;
 
     /// Unfinished uploads of exactly this key, for a resume without a journal.
     fn open_uploads(&self) -> impl Future<Output = Result<Vec<UploadId>>> + Send;
 
     /// Makes the object of these parts (ascending, without gaps). A lost answer is
     /// resolved inside: `Ok` means that the object is there, of this size and digest.
-    fn finish(&self, upload: &UploadId, parts: &[SentPart], whole: &Whole) -> impl Future<Output = Result<()>> + Send;
+    fn finish(
+        &self,
+        upload: &UploadId,
+        parts: &[SentPart],
+        whole: &Whole,
+    ) -> impl Future<Output = Result<()>> + Send;
 
     /// Removes the parts; an upload that is gone already is a success.
     fn abort(&self, upload: &UploadId) -> impl Future<Output = Result<()>> + Send;

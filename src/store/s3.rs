@@ -9,32 +9,45 @@
 //! knows nothing of `--limit-rate`), and so are its retries, lest two loops multiply.
 
 mod answers;
+#[cfg(test)]
+mod tests;
 
 use std::net::IpAddr;
 use std::time::Duration;
 
 use aws_sdk_s3::Client;
 use aws_sdk_s3::config::{
-    RequestChecksumCalculation, ResponseChecksumValidation, StalledStreamProtectionConfig, retry::RetryConfig,
-    timeout::TimeoutConfig,
+    RequestChecksumCalculation, ResponseChecksumValidation, StalledStreamProtectionConfig,
+    retry::RetryConfig, timeout::TimeoutConfig,
 };
 use aws_sdk_s3::operation::create_multipart_upload::builders::CreateMultipartUploadFluentBuilder;
 use aws_sdk_s3::primitives::{ByteStream, SdkBody};
 use aws_sdk_s3::types::{
-    ChecksumAlgorithm, ChecksumMode, ChecksumType, CompletedMultipartUpload, CompletedPart, ObjectCannedAcl,
-    ServerSideEncryption,
+    ChecksumAlgorithm, ChecksumMode, ChecksumType, CompletedMultipartUpload, CompletedPart,
+    ObjectCannedAcl, ServerSideEncryption,
 };
 
-use super::{Checksum, Class, Digest, Error, Head, Limits, ListedPart, Part, Result, SentPart, Store, UploadId, Whole};
+use super::{
+    Checksum, Class, Digest, Error, Head, Limits, ListedPart, Part, Result, SentPart, Store,
+    UploadId, Whole,
+};
 use answers::{failure, is_the_object, listed};
 
 /// S3 user guide, "Amazon S3 multipart upload limits": 10,000 parts of 5 MiB to 5 GiB; 48.8 TiB.
-pub const AWS_LIMITS: Limits =
-    Limits { min_part: 5 << 20, max_part: 5 << 30, max_parts: 10_000, max_object: 10_000 * (5 << 30) };
+pub const AWS_LIMITS: Limits = Limits {
+    min_part: 5 << 20,
+    max_part: 5 << 30,
+    max_parts: 10_000,
+    max_object: 10_000 * (5 << 30),
+};
 
 /// Spaces limits (docs.digitalocean.com/products/spaces/details/limits): objects up to 5 TB.
-pub const SPACES_LIMITS: Limits =
-    Limits { min_part: 5 << 20, max_part: 5_000_000_000, max_parts: 10_000, max_object: 5_000_000_000_000 };
+pub const SPACES_LIMITS: Limits = Limits {
+    min_part: 5 << 20,
+    max_part: 5_000_000_000,
+    max_parts: 10_000,
+    max_object: 5_000_000_000_000,
+};
 
 /// A connection that is not there by then will not come.
 const CONNECT: Duration = Duration::from_secs(10);
@@ -85,7 +98,9 @@ pub struct Place {
 /// Whether payloads must be signed: over plain HTTP to another machine. TLS protects
 /// the bytes already, and on loopback nobody is in between.
 pub fn must_sign(endpoint: Option<&str>) -> bool {
-    let Some(uri) = endpoint.and_then(|url| url.parse::<http::Uri>().ok()) else { return false };
+    let Some(uri) = endpoint.and_then(|url| url.parse::<http::Uri>().ok()) else {
+        return false;
+    };
     let host = uri.host().unwrap_or_default().trim_matches(['[', ']']);
     let loopback = host == "localhost" || host.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback());
     uri.scheme_str() == Some("http") && !loopback
@@ -107,12 +122,18 @@ impl S3 {
             .request_checksum_calculation(RequestChecksumCalculation::WhenRequired)
             .response_checksum_validation(ResponseChecksumValidation::WhenRequired);
         let timeouts = TimeoutConfig::builder().connect_timeout(CONNECT);
-        let small = base.clone().timeout_config(timeouts.clone().operation_attempt_timeout(ATTEMPT).build());
+        let small = base
+            .clone()
+            .timeout_config(timeouts.clone().operation_attempt_timeout(ATTEMPT).build());
         let parts = base
             .timeout_config(timeouts.build())
             .retry_config(RetryConfig::disabled())
             .stalled_stream_protection(StalledStreamProtectionConfig::disabled());
-        Self { small: Client::from_conf(small.build()), parts: Client::from_conf(parts.build()), place }
+        Self {
+            small: Client::from_conf(small.build()),
+            parts: Client::from_conf(parts.build()),
+            place,
+        }
     }
 
     /// Where the object lies, for messages.
@@ -131,20 +152,24 @@ impl S3 {
             .set_expected_bucket_owner(place.owner.clone())
             .set_acl(place.public_read.then_some(ObjectCannedAcl::PublicRead));
         if place.flavour == Flavour::Aws {
-            call = call.checksum_algorithm(ChecksumAlgorithm::Crc64Nvme).checksum_type(ChecksumType::FullObject);
+            call = call
+                .checksum_algorithm(ChecksumAlgorithm::Crc64Nvme)
+                .checksum_type(ChecksumType::FullObject);
         }
         match &place.encryption {
             None => call,
             Some(Encryption::Aes256) => call.server_side_encryption(ServerSideEncryption::Aes256),
-            Some(Encryption::Kms(key)) => {
-                call.server_side_encryption(ServerSideEncryption::AwsKms).set_ssekms_key_id(key.clone())
-            }
+            Some(Encryption::Kms(key)) => call
+                .server_side_encryption(ServerSideEncryption::AwsKms)
+                .set_ssekms_key_id(key.clone()),
         }
     }
 
     async fn complete(&self, upload: &UploadId, parts: &[SentPart], whole: &Whole) -> Result<()> {
         let place = &self.place;
-        let parts = CompletedMultipartUpload::builder().set_parts(Some(parts.iter().map(completed).collect())).build();
+        let parts = CompletedMultipartUpload::builder()
+            .set_parts(Some(parts.iter().map(completed).collect()))
+            .build();
         let mut call = self
             .small
             .complete_multipart_upload()
@@ -163,24 +188,43 @@ impl S3 {
         let patient = aws_sdk_s3::config::Builder::new()
             .stalled_stream_protection(StalledStreamProtectionConfig::disabled())
             .timeout_config(
-                TimeoutConfig::builder().connect_timeout(CONNECT).operation_attempt_timeout(FINISH_ATTEMPT).build(),
+                TimeoutConfig::builder()
+                    .connect_timeout(CONNECT)
+                    .operation_attempt_timeout(FINISH_ATTEMPT)
+                    .build(),
             );
-        call.customize().config_override(patient).send().await.map(drop).map_err(failure)
+        call.customize()
+            .config_override(patient)
+            .send()
+            .await
+            .map(drop)
+            .map_err(failure)
     }
 }
 
 impl Store for S3 {
     fn checksum(&self) -> Checksum {
-        if self.place.flavour == Flavour::Aws { Checksum::Crc64Nvme } else { Checksum::Md5 }
+        if self.place.flavour == Flavour::Aws {
+            Checksum::Crc64Nvme
+        } else {
+            Checksum::Md5
+        }
     }
 
     fn limits(&self) -> Limits {
-        if self.place.flavour == Flavour::Aws { AWS_LIMITS } else { SPACES_LIMITS }
+        if self.place.flavour == Flavour::Aws {
+            AWS_LIMITS
+        } else {
+            SPACES_LIMITS
+        }
     }
 
     async fn begin(&self) -> Result<UploadId> {
         let answer = self.create().send().await.map_err(failure)?;
-        answer.upload_id.map(UploadId).ok_or_else(|| Error::other("the answer names no upload"))
+        answer
+            .upload_id
+            .map(UploadId)
+            .ok_or_else(|| Error::other("the answer names no upload"))
     }
 
     async fn put(&self, upload: &UploadId, part: Part) -> Result<SentPart> {
@@ -203,10 +247,22 @@ impl Store for S3 {
             call.body(ByteStream::from(part.bytes.clone())).send().await
         } else {
             let body = ByteStream::new(SdkBody::from_body_1_x(part.body()));
-            call.body(body).customize().disable_payload_signing().send().await
+            call.body(body)
+                .customize()
+                .disable_payload_signing()
+                .send()
+                .await
         };
-        let etag = sent.map_err(failure)?.e_tag.ok_or_else(|| Error::other("the answer carries no ETag"))?;
-        Ok(SentPart { number: part.number, size: part.bytes.len() as u64, etag, digest: part.digest })
+        let etag = sent
+            .map_err(failure)?
+            .e_tag
+            .ok_or_else(|| Error::other("the answer carries no ETag"))?;
+        Ok(SentPart {
+            number: part.number,
+            size: part.bytes.len() as u64,
+            etag,
+            digest: part.digest,
+        })
     }
 
     async fn list(&self, upload: &UploadId) -> Result<Option<Vec<ListedPart>>> {
@@ -222,7 +278,11 @@ impl Store for S3 {
         let mut parts = Vec::new();
         while let Some(page) = pages.next().await {
             match page.map_err(failure) {
-                Ok(page) => parts.extend(page.parts().iter().filter_map(|part| listed(part, self.checksum()))),
+                Ok(page) => parts.extend(
+                    page.parts()
+                        .iter()
+                        .filter_map(|part| listed(part, self.checksum())),
+                ),
                 Err(error) if error.class() == Class::Gone => return Ok(None),
                 Err(error) => return Err(error),
             }
@@ -246,18 +306,28 @@ impl Store for S3 {
                 .send()
                 .await
                 .map_err(failure)?;
-            uploads.extend(page.uploads().iter().filter(|one| one.key() == Some(self.place.key.as_str())).cloned());
+            uploads.extend(
+                page.uploads()
+                    .iter()
+                    .filter(|one| one.key() == Some(self.place.key.as_str()))
+                    .cloned(),
+            );
             (key_marker, id_marker) = (page.next_key_marker, page.next_upload_id_marker);
             if page.is_truncated != Some(true) || key_marker.is_none() {
                 break;
             }
         }
         uploads.sort_by_key(|one| std::cmp::Reverse(one.initiated));
-        Ok(uploads.into_iter().filter_map(|one| one.upload_id.map(UploadId)).collect())
+        Ok(uploads
+            .into_iter()
+            .filter_map(|one| one.upload_id.map(UploadId))
+            .collect())
     }
 
     async fn finish(&self, upload: &UploadId, parts: &[SentPart], whole: &Whole) -> Result<()> {
-        let Err(error) = self.complete(upload, parts, whole).await else { return Ok(()) };
+        let Err(error) = self.complete(upload, parts, whole).await else {
+            return Ok(());
+        };
         // An earlier try may have been done although its answer was lost.
         let unsure = matches!(error.class(), Class::Gone | Class::Transient);
         match self.head().await {
@@ -267,8 +337,14 @@ impl Store for S3 {
     }
 
     async fn abort(&self, upload: &UploadId) -> Result<()> {
-        let call = self.small.abort_multipart_upload().bucket(&self.place.bucket).key(&self.place.key);
-        let call = call.upload_id(&upload.0).set_expected_bucket_owner(self.place.owner.clone());
+        let call = self
+            .small
+            .abort_multipart_upload()
+            .bucket(&self.place.bucket)
+            .key(&self.place.key);
+        let call = call
+            .upload_id(&upload.0)
+            .set_expected_bucket_owner(self.place.owner.clone());
         match call.send().await.map_err(failure) {
             Err(error) if error.class() != Class::Gone => Err(error),
             _ => Ok(()),
@@ -276,12 +352,21 @@ impl Store for S3 {
     }
 
     async fn head(&self) -> Result<Option<Head>> {
-        let call = self.small.head_object().bucket(&self.place.bucket).key(&self.place.key);
+        let call = self
+            .small
+            .head_object()
+            .bucket(&self.place.bucket)
+            .key(&self.place.key);
         let mode = (self.place.flavour == Flavour::Aws).then_some(ChecksumMode::Enabled);
-        let call = call.set_checksum_mode(mode).set_expected_bucket_owner(self.place.owner.clone());
+        let call = call
+            .set_checksum_mode(mode)
+            .set_expected_bucket_owner(self.place.owner.clone());
         match call.send().await.map_err(failure) {
             Ok(head) => Ok(Some(Head {
-                size: head.content_length.and_then(|size| u64::try_from(size).ok()).unwrap_or_default(),
+                size: head
+                    .content_length
+                    .and_then(|size| u64::try_from(size).ok())
+                    .unwrap_or_default(),
                 digest: head.checksum_crc64_nvme().and_then(Digest::from_crc64nvme),
                 etag: head.e_tag().map(|etag| etag.trim_matches('"').to_owned()),
             })),
@@ -291,8 +376,17 @@ impl Store for S3 {
     }
 
     async fn remove(&self) -> Result<()> {
-        let call = self.small.delete_object().bucket(&self.place.bucket).key(&self.place.key);
-        match call.set_expected_bucket_owner(self.place.owner.clone()).send().await.map_err(failure) {
+        let call = self
+            .small
+            .delete_object()
+            .bucket(&self.place.bucket)
+            .key(&self.place.key);
+        match call
+            .set_expected_bucket_owner(self.place.owner.clone())
+            .send()
+            .await
+            .map_err(failure)
+        {
             Err(error) if error.code() != Some("NoSuchKey") => Err(error),
             _ => Ok(()),
         }

@@ -29,8 +29,18 @@ pub(super) struct Lease(Arc<Pool>);
 impl Pool {
     /// At most `most` parts in memory, of up to `size` bytes each.
     pub(super) fn new(size: usize, most: usize) -> Arc<Self> {
-        let state = State { idle: Vec::new(), leased: 0, made: 0, closed: false };
-        Arc::new(Self { size, most, state: Mutex::new(state), given_back: Condvar::new() })
+        let state = State {
+            idle: Vec::new(),
+            leased: 0,
+            made: 0,
+            closed: false,
+        };
+        Arc::new(Self {
+            size,
+            most,
+            state: Mutex::new(state),
+            given_back: Condvar::new(),
+        })
     }
 
     /// A buffer of the pool's size, with old bytes in it. Blocks until there is one;
@@ -38,7 +48,10 @@ impl Pool {
     pub(super) fn take(self: &Arc<Self>) -> Option<(Vec<u8>, Lease)> {
         let mut state = self.lock();
         while state.leased >= self.most && !state.closed {
-            state = self.given_back.wait(state).unwrap_or_else(PoisonError::into_inner);
+            state = self
+                .given_back
+                .wait(state)
+                .unwrap_or_else(PoisonError::into_inner);
         }
         if state.closed {
             return None;
@@ -78,7 +91,11 @@ impl Pool {
 impl Lease {
     /// The first `len` bytes of the buffer, to be shared; the last of the sharers gives it back.
     pub(super) fn share(&self, buffer: Vec<u8>, len: usize) -> Bytes {
-        Bytes::from_owner(Filled { buffer, len, pool: Arc::clone(&self.0) })
+        Bytes::from_owner(Filled {
+            buffer,
+            len,
+            pool: Arc::clone(&self.0),
+        })
     }
 }
 

@@ -158,18 +158,39 @@ impl Tally {
     /// The parts in order, and the digest of the whole.
     fn whole(&mut self, checksum: Checksum, size: u64) -> Whole {
         self.parts.sort_by_key(|part| part.number);
-        Whole { size, digest: checksum.combine(self.parts.iter().map(|part| (part.digest, part.size))) }
+        Whole {
+            size,
+            digest: checksum.combine(self.parts.iter().map(|part| (part.digest, part.size))),
+        }
     }
 }
 
 type Done = (u64, Option<Digest>, Option<String>, UploadId);
 
 async fn go<S: Store>(job: Upload<S>, tally: &mut Tally) -> Result<Done, Cause> {
-    let Upload { store, source, plan, resume, on_begin, observer, stop } = job;
+    let Upload {
+        store,
+        source,
+        plan,
+        resume,
+        on_begin,
+        observer,
+        stop,
+    } = job;
     let limits = store.limits();
     let (size, origin) = (source.size(), source.origin());
-    let (upload, listed) = open(&*store, resume, on_begin, &*observer, (&stop, plan.grace), tally).await?;
-    let plan = size.map_or(plan.clone(), |size| resume::continued(plan, &listed, size, limits));
+    let (upload, listed) = open(
+        &*store,
+        resume,
+        on_begin,
+        &*observer,
+        (&stop, plan.grace),
+        tally,
+    )
+    .await?;
+    let plan = size.map_or(plan.clone(), |size| {
+        resume::continued(plan, &listed, size, limits)
+    });
     let total = size.map(|size| count(size, plan.part_size));
 
     let buffers = plan.concurrency + 1;
@@ -177,7 +198,14 @@ async fn go<S: Store>(job: Upload<S>, tally: &mut Tally) -> Result<Done, Cause> 
     let buffer = plan.part_size.min(size.map_or(u64::MAX, |size| size + 1));
     let pool = Pool::new(usize::try_from(buffer).unwrap_or(usize::MAX), buffers);
     let (checksum, max_parts, sha256) = (store.checksum(), limits.max_parts, plan.sha256);
-    let reads = Reader { source, pool: Arc::clone(&pool), checksum, max_parts, sha256 }.start(buffers)?;
+    let reads = Reader {
+        source,
+        pool: Arc::clone(&pool),
+        checksum,
+        max_parts,
+        sha256,
+    }
+    .start(buffers)?;
     let _closed = CloseOnDrop(pool);
 
     let sender = Arc::new(Sender {
@@ -191,17 +219,23 @@ async fn go<S: Store>(job: Upload<S>, tally: &mut Tally) -> Result<Done, Cause> 
         stop: stop.clone(),
         plan,
     });
-    let (size, sha256) =
-        Flight { sender: Arc::clone(&sender), known: Known::new(listed), parts: JoinSet::new(), tally }
-            .fly(reads)
-            .await?;
+    let (size, sha256) = Flight {
+        sender: Arc::clone(&sender),
+        known: Known::new(listed),
+        parts: JoinSet::new(),
+        tally,
+    }
+    .fly(reads)
+    .await?;
 
     if let Some(origin) = origin {
         origin.unchanged()?;
     }
     let whole = tally.whole(checksum, size);
     let finishing = finish(&sender, &tally.parts, &whole);
-    within_grace(&stop, sender.plan.grace, finishing).await.ok_or(Cause::Stopped)??;
+    within_grace(&stop, sender.plan.grace, finishing)
+        .await
+        .ok_or(Cause::Stopped)??;
     Ok((size, whole.digest, sha256, upload))
 }
 
@@ -225,9 +259,13 @@ async fn open<S: Store>(
 ) -> Result<(UploadId, Vec<store::ListedPart>), Cause> {
     if let Some(upload) = resume {
         tally.upload = Some(upload.clone());
-        let listed = stop.run_until_cancelled(store.list(&upload)).await.ok_or(Cause::Stopped)?;
-        let listed =
-            listed.map_err(|error| Error::failed("the parts that are there cannot be listed").because(error))?;
+        let listed = stop
+            .run_until_cancelled(store.list(&upload))
+            .await
+            .ok_or(Cause::Stopped)?;
+        let listed = listed.map_err(|error| {
+            Error::failed("the parts that are there cannot be listed").because(error)
+        })?;
         if let Some(listed) = listed {
             return Ok((upload, listed));
         }
@@ -238,15 +276,22 @@ async fn open<S: Store>(
         return Err(Cause::Stopped);
     }
     // An upload whose beginning is not waited for would stay unnamed.
-    let begun = within_grace(stop, grace, store.begin()).await.ok_or(Cause::Stopped)?;
-    let upload = begun.map_err(|error| Error::failed("the upload could not be started").because(error))?;
+    let begun = within_grace(stop, grace, store.begin())
+        .await
+        .ok_or(Cause::Stopped)?;
+    let upload =
+        begun.map_err(|error| Error::failed("the upload could not be started").because(error))?;
     tally.upload = Some(upload.clone());
     on_begin(&upload)?;
     Ok((upload, Vec::new()))
 }
 
 /// The result, unless the stop came and the grace is over.
-async fn within_grace<T>(stop: &CancellationToken, grace: Duration, work: impl Future<Output = T>) -> Option<T> {
+async fn within_grace<T>(
+    stop: &CancellationToken,
+    grace: Duration,
+    work: impl Future<Output = T>,
+) -> Option<T> {
     let too_late = async {
         stop.cancelled().await;
         sleep(grace).await;
@@ -267,7 +312,10 @@ struct Flight<'a, S: Store> {
 
 impl<S: Store> Flight<'_, S> {
     /// Sends all that is read; the size of it at the end. Whatever comes, the set is empty then.
-    async fn fly(mut self, reads: mpsc::Receiver<Result<Read>>) -> Result<(u64, Option<String>), Cause> {
+    async fn fly(
+        mut self,
+        reads: mpsc::Receiver<Result<Read>>,
+    ) -> Result<(u64, Option<String>), Cause> {
         let end = self.send_all(reads).await;
         if matches!(end, Err(Cause::Stopped)) {
             self.land_in_time().await;
@@ -276,7 +324,10 @@ impl<S: Store> Flight<'_, S> {
         end
     }
 
-    async fn send_all(&mut self, mut reads: mpsc::Receiver<Result<Read>>) -> Result<(u64, Option<String>), Cause> {
+    async fn send_all(
+        &mut self,
+        mut reads: mpsc::Receiver<Result<Read>>,
+    ) -> Result<(u64, Option<String>), Cause> {
         let stop = self.sender.stop.clone();
         let most = self.sender.plan.concurrency;
         let mut end = None;
@@ -331,8 +382,14 @@ impl<S: Store> Flight<'_, S> {
 async fn finish<S: Store>(sender: &Sender<S>, parts: &[SentPart], whole: &Whole) -> Result<()> {
     let mut patience = Patience::new(sender.plan.retries);
     loop {
-        let Err(failure) = sender.store.finish(&sender.upload, parts, whole).await else { return Ok(()) };
-        let class = if failure.class() == Class::Garbled { Class::Final } else { failure.class() };
+        let Err(failure) = sender.store.finish(&sender.upload, parts, whole).await else {
+            return Ok(());
+        };
+        let class = if failure.class() == Class::Garbled {
+            Class::Final
+        } else {
+            failure.class()
+        };
         let Some(pause) = patience.after(class) else {
             let what = format!("the object could not be made of its {} parts", parts.len());
             return Err(Error::failed(what).because(failure));

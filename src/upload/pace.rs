@@ -28,12 +28,20 @@ pub(super) struct Rate {
 
 impl Rate {
     pub(super) fn new(bytes_per_second: u64) -> Self {
-        Self { bytes_per_second: bytes_per_second.max(1), free_from: Mutex::new(Instant::now()) }
+        Self {
+            bytes_per_second: bytes_per_second.max(1),
+            free_from: Mutex::new(Instant::now()),
+        }
     }
 
     /// Books a share of the line: how many of `bytes`, and from when on. What was not
     /// used in time is lost, so that a pause is not followed by a burst.
-    #[expect(clippy::cast_precision_loss, clippy::cast_sign_loss, clippy::cast_possible_truncation, reason = "a rate")]
+    #[expect(
+        clippy::cast_precision_loss,
+        clippy::cast_sign_loss,
+        clippy::cast_possible_truncation,
+        reason = "a rate"
+    )]
     fn book(&self, bytes: usize) -> (usize, Instant) {
         let rate = self.bytes_per_second as f64;
         let share = bytes.min((rate * SLICE) as usize).max(1);
@@ -53,7 +61,11 @@ pub(super) struct Watch {
 
 impl Watch {
     pub(super) fn new(rate: Option<Arc<Rate>>, stall: Duration) -> Self {
-        Self { rate, stall, deadline: Mutex::new(Instant::now() + stall) }
+        Self {
+            rate,
+            stall,
+            deadline: Mutex::new(Instant::now() + stall),
+        }
     }
 
     /// Ends when nothing has moved for too long.
@@ -104,15 +116,27 @@ pub(super) struct Slot {
 
 impl Window {
     pub(super) fn new(most: usize) -> Arc<Self> {
-        let state = Narrowed { most, size: most, owed: 0, passed: 0, cut: None };
-        Arc::new(Self { slots: Arc::new(Semaphore::new(most)), state: Mutex::new(state) })
+        let state = Narrowed {
+            most,
+            size: most,
+            owed: 0,
+            passed: 0,
+            cut: None,
+        };
+        Arc::new(Self {
+            slots: Arc::new(Semaphore::new(most)),
+            state: Mutex::new(state),
+        })
     }
 
     /// Waits for a slot.
     pub(super) async fn enter(self: &Arc<Self>) -> Slot {
         // The semaphore is never closed.
         let permit = Arc::clone(&self.slots).acquire_owned().await.ok();
-        Slot { permit, window: Arc::clone(self) }
+        Slot {
+            permit,
+            window: Arc::clone(self),
+        }
     }
 
     /// The service asked to slow down: half the window, once a burst. Returns the new size when it changed.
@@ -209,7 +233,11 @@ mod tests {
         assert_eq!(window.narrow(), None, "the same burst");
         assert_eq!(window.slots.available_permits(), 0);
         slots.truncate(4);
-        assert_eq!(window.slots.available_permits(), 0, "what came free was withdrawn");
+        assert_eq!(
+            window.slots.available_permits(),
+            0,
+            "what came free was withdrawn"
+        );
         tokio::time::advance(BURST).await;
         assert_eq!(window.narrow(), Some(2));
         slots.clear();

@@ -52,8 +52,14 @@ pub fn plan(
 ) -> Result<Plan> {
     let size_or_none = size.unwrap_or_default();
     if size_or_none > limits.max_object {
-        let what = format!("the image has {}, more than an object can hold", mib(size_or_none));
-        return Err(Error::refused(what).because_of(format!("the service takes up to {}", mib(limits.max_object))));
+        let what = format!(
+            "the image has {}, more than an object can hold",
+            mib(size_or_none)
+        );
+        return Err(Error::refused(what).because_of(format!(
+            "the service takes up to {}",
+            mib(limits.max_object)
+        )));
     }
     let part_size = match said_part_size {
         Some(said) => fitting(said, size_or_none, limits)?,
@@ -92,28 +98,43 @@ pub(super) fn in_flight(part_size: u64, memory: u64, most: usize) -> usize {
 }
 
 fn chosen(size: u64, limits: Limits) -> u64 {
-    let least = size.div_ceil(u64::from(limits.max_parts)).next_multiple_of(MIB);
+    let least = size
+        .div_ceil(u64::from(limits.max_parts))
+        .next_multiple_of(MIB);
     PART.max(least).max(limits.min_part).min(limits.max_part)
 }
 
 fn fitting(said: u64, size: u64, limits: Limits) -> Result<u64> {
     let what = || format!("the part size {} does not fit", mib(said));
     if said < limits.min_part || said > limits.max_part {
-        let allowed = format!("the service takes parts of {} to {}", mib(limits.min_part), mib(limits.max_part));
+        let allowed = format!(
+            "the service takes parts of {} to {}",
+            mib(limits.min_part),
+            mib(limits.max_part)
+        );
         return Err(Error::usage(what()).because_of(allowed));
     }
     let parts = count(size, said);
     if parts > u64::from(limits.max_parts) {
         let least = chosen(size, limits) / MIB;
         return Err(Error::usage(what())
-            .because_of(format!("the image would be {parts} parts; the service takes {}", limits.max_parts))
-            .hint(format!("give --part-size {least}MiB or more, or leave the choice to imgimport")));
+            .because_of(format!(
+                "the image would be {parts} parts; the service takes {}",
+                limits.max_parts
+            ))
+            .hint(format!(
+                "give --part-size {least}MiB or more, or leave the choice to imgimport"
+            )));
     }
     Ok(said)
 }
 
 fn mib(bytes: u64) -> String {
-    if bytes.is_multiple_of(MIB) { format!("{} MiB", bytes / MIB) } else { format!("{bytes} bytes") }
+    if bytes.is_multiple_of(MIB) {
+        format!("{} MiB", bytes / MIB)
+    } else {
+        format!("{bytes} bytes")
+    }
 }
 
 #[cfg(test)]
@@ -127,7 +148,9 @@ mod tests {
     const GIB: u64 = 1 << 30;
 
     fn part_size(size: u64) -> u64 {
-        plan(Some(size), AWS_LIMITS, None, None).expect("a plan").part_size
+        plan(Some(size), AWS_LIMITS, None, None)
+            .expect("a plan")
+            .part_size
     }
 
     #[test]
@@ -142,21 +165,41 @@ mod tests {
 
     #[test]
     fn one_byte_too_many_is_refused() {
-        let error = plan(Some(AWS_LIMITS.max_object + 1), AWS_LIMITS, None, None).expect_err("too large");
+        let error =
+            plan(Some(AWS_LIMITS.max_object + 1), AWS_LIMITS, None, None).expect_err("too large");
         assert_eq!(error.kind(), Kind::Refused);
     }
 
     #[test]
     fn a_stream_has_larger_parts() {
-        assert_eq!(plan(None, AWS_LIMITS, None, None).expect("a plan").part_size, 32 * MIB);
+        assert_eq!(
+            plan(None, AWS_LIMITS, None, None)
+                .expect("a plan")
+                .part_size,
+            32 * MIB
+        );
     }
 
     #[test]
     fn what_the_user_said_is_taken_or_refused() {
         let said = |part, n| plan(Some(100 * GIB), AWS_LIMITS, part, n);
-        assert_eq!(said(Some(64 * MIB), Some(3)).map(|p| (p.part_size, p.concurrency)).ok(), Some((64 * MIB, 3)));
-        for (part, n) in [(Some(5 * MIB - 1), None), (Some(5 * GIB + 1), None), (None, Some(0)), (None, Some(257))] {
-            assert_eq!(said(part, n).expect_err("no plan").kind(), Kind::Usage, "{part:?} {n:?}");
+        assert_eq!(
+            said(Some(64 * MIB), Some(3))
+                .map(|p| (p.part_size, p.concurrency))
+                .ok(),
+            Some((64 * MIB, 3))
+        );
+        for (part, n) in [
+            (Some(5 * MIB - 1), None),
+            (Some(5 * GIB + 1), None),
+            (None, Some(0)),
+            (None, Some(257)),
+        ] {
+            assert_eq!(
+                said(part, n).expect_err("no plan").kind(),
+                Kind::Usage,
+                "{part:?} {n:?}"
+            );
         }
         let error = said(Some(10 * MIB), None).expect_err("10,240 parts");
         assert_eq!(

@@ -59,13 +59,24 @@ impl Reader {
         let mut sha256 = self.sha256.then(Sha256::new);
         let mut offset = 0;
         for number in 1.. {
-            let Some((buffer, lease)) = self.pool.take() else { return Ok(()) };
+            let Some((buffer, lease)) = self.pool.take() else {
+                return Ok(());
+            };
             let full = buffer.len();
             let (buffer, len, digest) = self.fill(buffer, offset, sha256.as_mut())?;
             if len > 0 || number == 1 {
                 self.count(number)?;
                 let bytes = lease.share(buffer, len);
-                if tell.blocking_send(Ok(Read::Part(Chunk { number, offset, bytes, digest, _lease: lease }))).is_err() {
+                if tell
+                    .blocking_send(Ok(Read::Part(Chunk {
+                        number,
+                        offset,
+                        bytes,
+                        digest,
+                        _lease: lease,
+                    })))
+                    .is_err()
+                {
                     return Ok(());
                 }
             }
@@ -75,7 +86,10 @@ impl Reader {
             }
         }
         let sha256 = sha256.map(|hasher| hex::encode(hasher.finalize()));
-        drop(tell.blocking_send(Ok(Read::End { size: offset, sha256 })));
+        drop(tell.blocking_send(Ok(Read::End {
+            size: offset,
+            sha256,
+        })));
         Ok(())
     }
 
@@ -90,7 +104,9 @@ impl Reader {
         let mut len = 0;
         while len < buffer.len() {
             let end = buffer.len().min(len + BLOCK);
-            let read = self.source.read(offset + len as u64, &mut buffer[len..end])?;
+            let read = self
+                .source
+                .read(offset + len as u64, &mut buffer[len..end])?;
             if read == 0 {
                 break;
             }
@@ -108,7 +124,10 @@ impl Reader {
         if number <= self.max_parts {
             return Ok(());
         }
-        let what = format!("the stream is longer than {} parts, the most that the service takes", self.max_parts);
+        let what = format!(
+            "the stream is longer than {} parts, the most that the service takes",
+            self.max_parts
+        );
         Err(Error::failed(what).hint("give a larger --part-size"))
     }
 }

@@ -25,7 +25,12 @@ impl Known {
     pub(super) fn has(&self, chunk: &Chunk) -> Option<SentPart> {
         let part = self.0.get(&chunk.number)?;
         let equal = part.size == chunk.bytes.len() as u64 && part.digest == Some(chunk.digest);
-        equal.then(|| SentPart { number: part.number, size: part.size, etag: part.etag.clone(), digest: chunk.digest })
+        equal.then(|| SentPart {
+            number: part.number,
+            size: part.size,
+            etag: part.etag.clone(),
+            digest: chunk.digest,
+        })
     }
 }
 
@@ -33,12 +38,21 @@ impl Known {
 /// every part a different one. Only a size that several listed parts share tells it;
 /// in the memory that was planned.
 pub(super) fn continued(plan: Plan, listed: &[ListedPart], size: u64, limits: Limits) -> Plan {
-    let largest = listed.iter().map(|part| part.size).max().unwrap_or_default();
+    let largest = listed
+        .iter()
+        .map(|part| part.size)
+        .max()
+        .unwrap_or_default();
     let shared = listed.iter().filter(|part| part.size == largest).count() > 1;
-    let allowed = (limits.min_part..=limits.max_part.min(plan.part_size.saturating_mul(LARGER))).contains(&largest);
+    let allowed = (limits.min_part..=limits.max_part.min(plan.part_size.saturating_mul(LARGER)))
+        .contains(&largest);
     if !shared || !allowed || parts::count(size, largest) > u64::from(limits.max_parts) {
         return plan;
     }
     let memory = plan.part_size.saturating_mul(plan.concurrency as u64 + 1);
-    Plan { concurrency: parts::in_flight(largest, memory, plan.concurrency), part_size: largest, ..plan }
+    Plan {
+        concurrency: parts::in_flight(largest, memory, plan.concurrency),
+        part_size: largest,
+        ..plan
+    }
 }

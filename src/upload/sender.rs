@@ -31,8 +31,14 @@ pub(super) struct Patience {
 impl Patience {
     pub(super) fn new(retries: u32) -> Self {
         let times = usize::try_from(retries).unwrap_or(usize::MAX);
-        let pauses = ExponentialBuilder::new().with_min_delay(PAUSES.0).with_max_delay(PAUSES.1).with_max_times(times);
-        Self { pauses: pauses.build(), refreshed: false }
+        let pauses = ExponentialBuilder::new()
+            .with_min_delay(PAUSES.0)
+            .with_max_delay(PAUSES.1)
+            .with_max_times(times);
+        Self {
+            pauses: pauses.build(),
+            refreshed: false,
+        }
     }
 
     /// How long to wait after this failure; `None` when it is final or was enough.
@@ -42,7 +48,9 @@ impl Patience {
         self.refreshed |= class == Class::Expired;
         let pause = self.pauses.next().filter(|_| again)?.mul_f64(fraction());
         match class {
-            Class::Throttled { retry_after: Some(said) } => Some(said + pause),
+            Class::Throttled {
+                retry_after: Some(said),
+            } => Some(said + pause),
             _ => Some(pause),
         }
     }
@@ -77,8 +85,12 @@ impl<S: Store> Sender<S> {
                 Ok(sent) => return Ok(sent),
                 Err(failure) => failure,
             };
-            let pause = patience.after(failure.class()).filter(|_| !self.stop.is_cancelled());
-            let Some(pause) = pause else { return Err(self.given_up(&chunk, attempt, first, failure)) };
+            let pause = patience
+                .after(failure.class())
+                .filter(|_| !self.stop.is_cancelled());
+            let Some(pause) = pause else {
+                return Err(self.given_up(&chunk, attempt, first, failure));
+            };
             self.note(&chunk, attempt, pause, &failure);
             if failure.class() == Class::Garbled {
                 self.read_again(&mut chunk).await?;
@@ -97,7 +109,12 @@ impl<S: Store> Sender<S> {
         let _slot = self.window.enter().await;
         let watch = Arc::new(Watch::new(self.rate.clone(), self.plan.stall));
         let tap: Arc<dyn store::Tap> = Arc::<Watch>::clone(&watch);
-        let part = Part { number: chunk.number, bytes: chunk.bytes.clone(), digest: chunk.digest, tap: Some(tap) };
+        let part = Part {
+            number: chunk.number,
+            bytes: chunk.bytes.clone(),
+            digest: chunk.digest,
+            tap: Some(tap),
+        };
         let sent = tokio::select! {
             sent = self.store.put(&self.upload, part) => sent?,
             () = watch.stalled() => {
@@ -115,25 +132,45 @@ impl<S: Store> Sender<S> {
         {
             self.observer.narrowed(parts);
         }
-        self.observer.retrying(chunk.number, attempt, pause, failure);
+        self.observer
+            .retrying(chunk.number, attempt, pause, failure);
     }
 
     /// What arrived was not what was hashed: memory or wire. The file says which bytes are right.
     async fn read_again(&self, chunk: &mut Chunk) -> Result<()> {
-        let Some(origin) = self.origin.clone() else { return Ok(()) };
+        let Some(origin) = self.origin.clone() else {
+            return Ok(());
+        };
         let (offset, len, checksum) = (chunk.offset, chunk.bytes.len(), self.store.checksum());
-        let read = move || origin.again(offset, len).map(|bytes| (checksum.of(&bytes), bytes));
+        let read = move || {
+            origin
+                .again(offset, len)
+                .map(|bytes| (checksum.of(&bytes), bytes))
+        };
         let read = tokio::task::spawn_blocking(read).await;
-        let (digest, bytes) = read.map_err(|error| Error::failed("a part cannot be read again").because(error))??;
+        let (digest, bytes) =
+            read.map_err(|error| Error::failed("a part cannot be read again").because(error))??;
         if digest != chunk.digest {
-            return Err(changed(format!("part {} is another one than before", chunk.number)));
+            return Err(changed(format!(
+                "part {} is another one than before",
+                chunk.number
+            )));
         }
         chunk.bytes = Bytes::from(bytes);
         Ok(())
     }
 
-    fn given_up(&self, chunk: &Chunk, tries: u32, first: Option<store::Error>, last: store::Error) -> Error {
-        let of = self.total.map(|total| format!(" of {total}")).unwrap_or_default();
+    fn given_up(
+        &self,
+        chunk: &Chunk,
+        tries: u32,
+        first: Option<store::Error>,
+        last: store::Error,
+    ) -> Error {
+        let of = self
+            .total
+            .map(|total| format!(" of {total}"))
+            .unwrap_or_default();
         let what = format!("part {}{of} could not be sent", chunk.number);
         match first {
             Some(first) if first.to_string() != last.to_string() => {

@@ -15,7 +15,10 @@ pub struct Source(Kind);
 
 enum Kind {
     File(Origin),
-    Stream { reader: Box<dyn Read + Send>, size: Option<u64> },
+    Stream {
+        reader: Box<dyn Read + Send>,
+        size: Option<u64>,
+    },
 }
 
 impl Source {
@@ -28,12 +31,20 @@ impl Source {
     /// `size` bytes of the file from `start` on: a disk inside an archive, a block device.
     pub fn slice(file: File, start: u64, size: u64) -> io::Result<Self> {
         let before = Stamp::of(&file)?;
-        Ok(Self(Kind::File(Origin { file: Arc::new(file), start, size, before })))
+        Ok(Self(Kind::File(Origin {
+            file: Arc::new(file),
+            start,
+            size,
+            before,
+        })))
     }
 
     /// A stream, with its size where that is known. Read on a thread of its own.
     pub fn stream(reader: impl Read + Send + 'static, size: Option<u64>) -> Self {
-        Self(Kind::Stream { reader: Box::new(reader), size })
+        Self(Kind::Stream {
+            reader: Box::new(reader),
+            size,
+        })
     }
 
     /// Bytes, where that is known.
@@ -60,7 +71,9 @@ impl Source {
                 Kind::Stream { reader, size } => {
                     // One byte more than the size is asked for, so that a longer stream is seen.
                     let rest = size.map_or(u64::MAX, |size| size.saturating_sub(offset).max(1));
-                    let most = buffer.len().min(usize::try_from(rest).unwrap_or(usize::MAX));
+                    let most = buffer
+                        .len()
+                        .min(usize::try_from(rest).unwrap_or(usize::MAX));
                     reader.read(&mut buffer[..most])
                 }
             };
@@ -69,8 +82,9 @@ impl Source {
                 read => break read,
             }
         };
-        let read =
-            read.map_err(|error| Error::failed(format!("byte {offset} of the image cannot be read")).because(error))?;
+        let read = read.map_err(|error| {
+            Error::failed(format!("byte {offset} of the image cannot be read")).because(error)
+        })?;
         self.check(offset, read)?;
         Ok(read)
     }
@@ -78,8 +92,12 @@ impl Source {
     /// Too early an end, or none where there should be one.
     fn check(&self, offset: u64, read: usize) -> Result<()> {
         match self.size() {
-            Some(size) if read == 0 && offset < size => Err(changed(format!("it ended at byte {offset} of {size}"))),
-            Some(size) if read > 0 && offset >= size => Err(changed(format!("it goes on after its {size} bytes"))),
+            Some(size) if read == 0 && offset < size => {
+                Err(changed(format!("it ended at byte {offset} of {size}")))
+            }
+            Some(size) if read > 0 && offset >= size => {
+                Err(changed(format!("it goes on after its {size} bytes")))
+            }
             _ => Ok(()),
         }
     }
@@ -106,7 +124,10 @@ impl Origin {
         let mut bytes = vec![0; len];
         match self.file.read_exact_at(&mut bytes, self.start + offset) {
             Ok(()) => Ok(bytes),
-            Err(error) => Err(Error::failed(format!("byte {offset} of the image cannot be read again")).because(error)),
+            Err(error) => Err(Error::failed(format!(
+                "byte {offset} of the image cannot be read again"
+            ))
+            .because(error)),
         }
     }
 
@@ -115,7 +136,10 @@ impl Origin {
         let now = Stamp::of(&self.file)
             .map_err(|error| Error::failed("the image cannot be looked at again").because(error))?;
         if now.size != self.before.size {
-            return Err(changed(format!("it had {} bytes and has {}", self.before.size, now.size)));
+            return Err(changed(format!(
+                "it had {} bytes and has {}",
+                self.before.size, now.size
+            )));
         }
         if now.modified != self.before.modified {
             return Err(changed("somebody wrote to it".to_owned()));
@@ -133,7 +157,10 @@ struct Stamp {
 impl Stamp {
     fn of(file: &File) -> io::Result<Self> {
         let about = file.metadata()?;
-        Ok(Self { size: about.len(), modified: about.modified().ok() })
+        Ok(Self {
+            size: about.len(),
+            modified: about.modified().ok(),
+        })
     }
 }
 

@@ -14,7 +14,12 @@ use tokio::sync::{Notify, Semaphore};
 use super::*;
 use crate::store::{Error as StoreError, Head, Limits, ListedPart, Part};
 
-const LIMITS: Limits = Limits { min_part: 10, max_part: 1000, max_parts: 50, max_object: 50_000 };
+const LIMITS: Limits = Limits {
+    min_part: 10,
+    max_part: 1000,
+    max_parts: 50,
+    max_object: 50_000,
+};
 
 /// What a put of the fake store does beyond storing.
 enum Act {
@@ -47,19 +52,28 @@ struct State {
 
 impl Fake {
     fn gated() -> Self {
-        Self { gate: Some(Semaphore::new(0)), ..Self::default() }
+        Self {
+            gate: Some(Semaphore::new(0)),
+            ..Self::default()
+        }
     }
 
     fn failing(acts: impl IntoIterator<Item = (u32, Vec<Act>)>) -> Self {
         let fake = Self::default();
-        fake.state().acts = acts.into_iter().map(|(part, acts)| (part, acts.into())).collect();
+        fake.state().acts = acts
+            .into_iter()
+            .map(|(part, acts)| (part, acts.into()))
+            .collect();
         fake
     }
 
     /// With an unfinished upload "old" of these parts.
     fn with_upload(parts: impl IntoIterator<Item = (u32, &'static str)>) -> Self {
         let fake = Self::default();
-        let parts = parts.into_iter().map(|(number, text)| (number, Bytes::from(text))).collect();
+        let parts = parts
+            .into_iter()
+            .map(|(number, text)| (number, Bytes::from(text)))
+            .collect();
         fake.state().uploads.insert("old".into(), parts);
         fake
     }
@@ -69,7 +83,10 @@ impl Fake {
     }
 
     fn object(&self) -> Option<String> {
-        self.state().object.clone().map(|bytes| String::from_utf8(bytes).expect("text"))
+        self.state()
+            .object
+            .clone()
+            .map(|bytes| String::from_utf8(bytes).expect("text"))
     }
 
     fn puts_of(&self, part: u32) -> usize {
@@ -99,7 +116,12 @@ impl Fake {
 
     fn listed(&self, number: u32, bytes: &Bytes) -> ListedPart {
         let digest = Some(self.checksum().of(bytes));
-        ListedPart { number, size: bytes.len() as u64, etag: format!("etag {number}"), digest }
+        ListedPart {
+            number,
+            size: bytes.len() as u64,
+            etag: format!("etag {number}"),
+            digest,
+        }
     }
 }
 
@@ -115,7 +137,11 @@ impl Drop for Travelling<'_> {
 
 impl Store for Fake {
     fn checksum(&self) -> Checksum {
-        if self.md5 { Checksum::Md5 } else { Checksum::Crc64Nvme }
+        if self.md5 {
+            Checksum::Md5
+        } else {
+            Checksum::Crc64Nvme
+        }
     }
 
     fn limits(&self) -> Limits {
@@ -137,7 +163,10 @@ impl Store for Fake {
             state.peak = state.peak.max(state.travelling);
             state.puts.push(part.number);
             state.addresses.insert(part.bytes.as_ptr().addr());
-            state.acts.get_mut(&part.number).and_then(VecDeque::pop_front)
+            state
+                .acts
+                .get_mut(&part.number)
+                .and_then(VecDeque::pop_front)
         };
         let _travelling = Travelling(self);
         self.moved.notify_waiters();
@@ -151,7 +180,11 @@ impl Store for Fake {
         }
         let bytes = arrived(part.body()).await;
         assert_eq!(self.checksum().of(&bytes), part.digest);
-        self.state().uploads.get_mut(&upload.0).expect("an upload").insert(part.number, bytes.clone());
+        self.state()
+            .uploads
+            .get_mut(&upload.0)
+            .expect("an upload")
+            .insert(part.number, bytes.clone());
         Ok(SentPart {
             number: part.number,
             size: bytes.len() as u64,
@@ -162,25 +195,48 @@ impl Store for Fake {
 
     async fn list(&self, upload: &UploadId) -> store::Result<Option<Vec<ListedPart>>> {
         let state = self.state();
-        let listed =
-            |parts: &BTreeMap<u32, Bytes>| parts.iter().map(|(number, bytes)| self.listed(*number, bytes)).collect();
-        Ok(state.listing.clone().or_else(|| state.uploads.get(&upload.0).map(listed)))
+        let listed = |parts: &BTreeMap<u32, Bytes>| {
+            parts
+                .iter()
+                .map(|(number, bytes)| self.listed(*number, bytes))
+                .collect()
+        };
+        Ok(state
+            .listing
+            .clone()
+            .or_else(|| state.uploads.get(&upload.0).map(listed)))
     }
 
     async fn open_uploads(&self) -> store::Result<Vec<UploadId>> {
         Ok(self.state().uploads.keys().cloned().map(UploadId).collect())
     }
 
-    async fn finish(&self, upload: &UploadId, parts: &[SentPart], whole: &Whole) -> store::Result<()> {
+    async fn finish(
+        &self,
+        upload: &UploadId,
+        parts: &[SentPart],
+        whole: &Whole,
+    ) -> store::Result<()> {
         let mut state = self.state();
         if let Some(error) = state.finishing.pop_front() {
             return Err(error);
         }
         let stored = state.uploads.remove(&upload.0).expect("an upload");
-        assert!(parts.iter().map(|part| part.number).eq(1..=u32::try_from(parts.len()).expect("few")));
-        let object: Vec<u8> = parts.iter().flat_map(|part| stored[&part.number].to_vec()).collect();
+        assert!(
+            parts
+                .iter()
+                .map(|part| part.number)
+                .eq(1..=u32::try_from(parts.len()).expect("few"))
+        );
+        let object: Vec<u8> = parts
+            .iter()
+            .flat_map(|part| stored[&part.number].to_vec())
+            .collect();
         assert_eq!(object.len() as u64, whole.size);
-        assert_eq!(whole.digest, (!self.md5).then(|| self.checksum().of(&object)));
+        assert_eq!(
+            whole.digest,
+            (!self.md5).then(|| self.checksum().of(&object))
+        );
         state.object = Some(object);
         Ok(())
     }
@@ -245,11 +301,18 @@ impl Observer for Heard {
 
 /// 3 in flight of 10 bytes each.
 fn small_plan() -> Plan {
-    Plan { part_size: 10, concurrency: 3, retries: 3, ..plan(Some(0), LIMITS, None, None).expect("a plan") }
+    Plan {
+        part_size: 10,
+        concurrency: 3,
+        retries: 3,
+        ..plan(Some(0), LIMITS, None, None).expect("a plan")
+    }
 }
 
 fn text(len: usize) -> String {
-    (0..len).map(|at| char::from(b'a' + u8::try_from(at / 10 % 26).expect("small"))).collect()
+    (0..len)
+        .map(|at| char::from(b'a' + u8::try_from(at / 10 % 26).expect("small")))
+        .collect()
 }
 
 fn file(text: &str) -> File {
@@ -275,11 +338,17 @@ fn job(store: &Arc<Fake>, source: Source) -> Upload<Fake> {
 }
 
 fn refused() -> Act {
-    Act::Answer(StoreError::answered(403, Some("AccessDenied".into()), "Access Denied").request(Some("R1")))
+    Act::Answer(
+        StoreError::answered(403, Some("AccessDenied".into()), "Access Denied").request(Some("R1")),
+    )
 }
 
 fn busy() -> Act {
-    Act::Answer(StoreError::answered(500, Some("InternalError".into()), "Try again"))
+    Act::Answer(StoreError::answered(
+        500,
+        Some("InternalError".into()),
+        "Try again",
+    ))
 }
 
 fn words(failure: &Failure) -> String {
@@ -301,8 +370,14 @@ async fn arrives_whole_with_at_most_n_in_flight() {
     let sent = running.await.expect("no panic").expect("sent");
     assert_eq!(store.object(), Some(text(95)));
     assert_eq!(store.state().peak, 3);
-    assert_eq!((sent.size, sent.uploaded_bytes, sent.resumed_bytes), (95, 95, 0));
-    assert_eq!(sent.digest, Some(Checksum::Crc64Nvme.of(text(95).as_bytes())));
+    assert_eq!(
+        (sent.size, sent.uploaded_bytes, sent.resumed_bytes),
+        (95, 95, 0)
+    );
+    assert_eq!(
+        sent.digest,
+        Some(Checksum::Crc64Nvme.of(text(95).as_bytes()))
+    );
     assert_eq!((sent.upload.0.as_str(), sent.sha256), ("upload 1", None));
 }
 
@@ -311,11 +386,15 @@ async fn an_exact_multiple_and_nothing_at_all_have_no_empty_last_part() {
     for (len, parts) in [(30, vec![1, 2, 3]), (0, vec![1]), (1, vec![1])] {
         for known in [true, false] {
             let store = Arc::new(Fake::default());
-            let stream = Source::stream(std::io::Cursor::new(text(len)), known.then_some(len as u64));
+            let stream =
+                Source::stream(std::io::Cursor::new(text(len)), known.then_some(len as u64));
             for source in [source(&text(len)), stream] {
                 store.state().puts.clear();
                 run(job(&store, source)).await.expect("sent");
-                assert_eq!((store.puts(), store.object()), (parts.clone(), Some(text(len))));
+                assert_eq!(
+                    (store.puts(), store.object()),
+                    (parts.clone(), Some(text(len)))
+                );
             }
         }
     }
@@ -323,7 +402,10 @@ async fn an_exact_multiple_and_nothing_at_all_have_no_empty_last_part() {
 
 #[tokio::test]
 async fn md5_has_no_digest_of_the_whole() {
-    let store = Arc::new(Fake { md5: true, ..Fake::default() });
+    let store = Arc::new(Fake {
+        md5: true,
+        ..Fake::default()
+    });
     let sent = run(job(&store, source(&text(25)))).await.expect("sent");
     assert_eq!((sent.digest, store.object()), (None, Some(text(25))));
 }
@@ -334,7 +416,10 @@ async fn sha256_when_the_plan_asks_for_it() {
     let mut job = job(&store, source("hello, parts of ten bytes"));
     job.plan.sha256 = true;
     let sha256 = run(job).await.expect("sent").sha256.expect("asked for");
-    assert_eq!(sha256, "55b662da489ff505ee92e341a7ff192bf3c513b0bb54a79dddb7687dfd4de9df");
+    assert_eq!(
+        sha256,
+        "55b662da489ff505ee92e341a7ff192bf3c513b0bb54a79dddb7687dfd4de9df"
+    );
 }
 
 #[tokio::test]
@@ -343,49 +428,76 @@ async fn buffers_are_used_again() {
     run(job(&store, source(&text(500)))).await.expect("sent");
     let state = store.state();
     assert_eq!(state.puts.len(), 50);
-    assert!(state.addresses.len() <= 4, "{} buffers for 3 in flight", state.addresses.len());
+    assert!(
+        state.addresses.len() <= 4,
+        "{} buffers for 3 in flight",
+        state.addresses.len()
+    );
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_part_that_fails_twice_is_sent_a_third_time() {
     let store = Arc::new(Fake::failing([(2, vec![busy(), busy()])]));
     let heard = Arc::new(Heard::default());
-    let job = Upload { observer: Arc::<Heard>::clone(&heard), ..job(&store, source(&text(20))) };
+    let job = Upload {
+        observer: Arc::<Heard>::clone(&heard),
+        ..job(&store, source(&text(20)))
+    };
     run(job).await.expect("sent");
     assert_eq!((store.object(), store.puts_of(2)), (Some(text(20)), 3));
     let why = |attempt| format!("part 2 try {attempt}: Try again (InternalError)");
-    let tries: Vec<_> = heard.lines().into_iter().filter(|line| line.starts_with("part")).collect();
+    let tries: Vec<_> = heard
+        .lines()
+        .into_iter()
+        .filter(|line| line.starts_with("part"))
+        .collect();
     assert_eq!(tries, [why(1), why(2)]);
 }
 
 #[tokio::test(start_paused = true)]
 async fn the_first_of_the_failures_is_reported_when_the_tries_are_used_up() {
     let reset = || Act::Answer(StoreError::unanswered("connection refused"));
-    let store = Arc::new(Fake::failing([(2, vec![busy(), reset(), reset(), reset()])]));
-    let failure = run(job(&store, source(&text(40)))).await.expect_err("failed");
+    let store = Arc::new(Fake::failing([(
+        2,
+        vec![busy(), reset(), reset(), reset()],
+    )]));
+    let failure = run(job(&store, source(&text(40))))
+        .await
+        .expect_err("failed");
     assert_eq!(
         words(&failure),
         "error: part 2 of 4 could not be sent\n  \
          cause: Try again (InternalError)\n    and at last, in try 4: connection refused"
     );
-    assert_eq!((failure.upload, store.puts_of(2)), (Some(UploadId("upload 1".into())), 4));
+    assert_eq!(
+        (failure.upload, store.puts_of(2)),
+        (Some(UploadId("upload 1".into())), 4)
+    );
 }
 
 #[tokio::test]
 async fn a_refusal_is_not_tried_again_and_ends_the_rest() {
     let store = Arc::new(Fake::failing([(1, vec![Act::Hang]), (2, vec![refused()])]));
-    let failure = run(job(&store, source(&text(500)))).await.expect_err("refused");
+    let failure = run(job(&store, source(&text(500))))
+        .await
+        .expect_err("refused");
     assert_eq!(
         words(&failure),
         "error: part 2 of 50 could not be sent\n  cause: Access Denied (AccessDenied, request R1)"
     );
-    assert_eq!((store.puts_of(2), store.travelling(), store.object()), (1, 0, None));
+    assert_eq!(
+        (store.puts_of(2), store.travelling(), store.object()),
+        (1, 0, None)
+    );
     assert_eq!(u64::from(failure.parts) * 10, failure.bytes);
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_stop_lets_parts_land_in_the_grace_and_then_none() {
-    let store = Arc::new(Fake { gate: Some(Semaphore::new(0)), ..Fake::failing([(1, vec![Act::Hang])]) });
+    let store = Arc::new(Fake {
+        gate: Some(Semaphore::new(0)),
+        ..Fake::failing([(1, vec![Act::Hang])])
+    });
     let job = job(&store, source(&text(500)));
     let (stop, grace) = (job.stop.clone(), job.plan.grace);
     let running = tokio::spawn(run(job));
@@ -396,8 +508,14 @@ async fn a_stop_lets_parts_land_in_the_grace_and_then_none() {
     store.gate.as_ref().expect("gated").add_permits(100);
     let failure = running.await.expect("no panic").expect_err("stopped");
     assert_eq!(words(&failure), "stopped");
-    assert_eq!((failure.parts, failure.bytes, failure.upload), (2, 20, Some(UploadId("upload 1".into()))));
-    assert_eq!((stopped.elapsed(), store.puts(), store.travelling()), (grace, vec![1, 2, 3], 0));
+    assert_eq!(
+        (failure.parts, failure.bytes, failure.upload),
+        (2, 20, Some(UploadId("upload 1".into())))
+    );
+    assert_eq!(
+        (stopped.elapsed(), store.puts(), store.travelling()),
+        (grace, vec![1, 2, 3], 0)
+    );
 }
 
 #[tokio::test(start_paused = true)]
@@ -408,7 +526,10 @@ async fn a_stop_ends_the_wait_for_another_try() {
     let heard = Arc::new(StopAtRetry(job.stop.clone()));
     job.observer = heard;
     let failure = run(job).await.expect_err("stopped");
-    assert_eq!((words(&failure), store.puts_of(1) <= 2), ("stopped".to_owned(), true));
+    assert_eq!(
+        (words(&failure), store.puts_of(1) <= 2),
+        ("stopped".to_owned(), true)
+    );
 }
 
 struct StopAtRetry(CancellationToken);
@@ -423,20 +544,37 @@ impl Observer for StopAtRetry {
 async fn a_stalled_part_is_sent_again() {
     let store = Arc::new(Fake::failing([(1, vec![Act::Hang])]));
     let heard = Arc::new(Heard::default());
-    let job = Upload { observer: Arc::<Heard>::clone(&heard), ..job(&store, source(&text(5))) };
+    let job = Upload {
+        observer: Arc::<Heard>::clone(&heard),
+        ..job(&store, source(&text(5)))
+    };
     run(job).await.expect("sent");
-    assert_eq!(heard.lines(), ["part 1 try 1: no byte moved for 60 s", "sent 5"]);
+    assert_eq!(
+        heard.lines(),
+        ["part 1 try 1: no byte moved for 60 s", "sent 5"]
+    );
 }
 
 #[tokio::test(start_paused = true)]
 async fn throttling_waits_as_long_as_was_said_and_narrows_the_window() {
-    let slow = StoreError::answered(503, Some("SlowDown".into()), "").retry_after(Some(Duration::from_secs(7)));
+    let slow = StoreError::answered(503, Some("SlowDown".into()), "")
+        .retry_after(Some(Duration::from_secs(7)));
     let store = Arc::new(Fake::failing([(1, vec![Act::Answer(slow)])]));
     let heard = Arc::new(Heard::default());
-    let job = Upload { observer: Arc::<Heard>::clone(&heard), ..job(&store, source(&text(5))) };
+    let job = Upload {
+        observer: Arc::<Heard>::clone(&heard),
+        ..job(&store, source(&text(5)))
+    };
     let sent = run(job).await.expect("sent");
-    assert!(sent.elapsed >= Duration::from_secs(7) && sent.elapsed < Duration::from_secs(8), "{:?}", sent.elapsed);
-    assert_eq!(heard.lines(), ["window 1", "part 1 try 1: SlowDown", "sent 5"]);
+    assert!(
+        sent.elapsed >= Duration::from_secs(7) && sent.elapsed < Duration::from_secs(8),
+        "{:?}",
+        sent.elapsed
+    );
+    assert_eq!(
+        heard.lines(),
+        ["window 1", "part 1 try 1: SlowDown", "sent 5"]
+    );
 }
 
 #[tokio::test(start_paused = true)]
@@ -450,7 +588,10 @@ async fn the_rate_is_kept() {
         elapsed
     };
     assert_eq!(timed(None).await, Duration::ZERO);
-    assert!(timed(Some(40)).await >= Duration::from_secs(9), "400 bytes at 40 a second");
+    assert!(
+        timed(Some(40)).await >= Duration::from_secs(9),
+        "400 bytes at 40 a second"
+    );
 }
 
 #[tokio::test(start_paused = true)]
@@ -460,14 +601,24 @@ async fn garbled_bytes_are_read_again() {
     run(job(&store, source(&text(25)))).await.expect("sent");
     assert_eq!((store.object(), store.puts_of(2)), (Some(text(25)), 2));
 
-    let store = Arc::new(Fake { gate: Some(Semaphore::new(0)), ..Fake::failing([(2, vec![bad()])]) });
+    let store = Arc::new(Fake {
+        gate: Some(Semaphore::new(0)),
+        ..Fake::failing([(2, vec![bad()])])
+    });
     let file = file(&text(25));
-    let running = tokio::spawn(run(job(&store, Source::file(file.try_clone().expect("a handle")).expect("a source"))));
+    let running = tokio::spawn(run(job(
+        &store,
+        Source::file(file.try_clone().expect("a handle")).expect("a source"),
+    )));
     store.until(|state| state.travelling == 3).await;
     std::os::unix::fs::FileExt::write_all_at(&file, b"XX", 12).expect("written");
     store.gate.as_ref().expect("gated").add_permits(100);
     let failure = running.await.expect("no panic").expect_err("changed");
-    assert!(words(&failure).contains("cause: part 2 is another one than before"), "{}", words(&failure));
+    assert!(
+        words(&failure).contains("cause: part 2 is another one than before"),
+        "{}",
+        words(&failure)
+    );
 }
 
 #[tokio::test]
@@ -488,7 +639,10 @@ async fn a_file_that_grows_or_is_written_to_is_no_object() {
     type Change = fn(&mut File);
     let grow: Change = |file| file.write_all(b"more").expect("written");
     let touch: Change = |file| file.set_modified(std::time::UNIX_EPOCH).expect("set");
-    for (change, cause) in [(grow, "it had 25 bytes and has 29"), (touch, "somebody wrote to it")] {
+    for (change, cause) in [
+        (grow, "it had 25 bytes and has 29"),
+        (touch, "somebody wrote to it"),
+    ] {
         let store = Arc::new(Fake::gated());
         let mut file = file(&text(25));
         let source = Source::file(file.try_clone().expect("a handle")).expect("a source");
@@ -505,7 +659,12 @@ async fn a_file_that_grows_or_is_written_to_is_no_object() {
 #[tokio::test]
 async fn a_slice_is_uploaded_alone() {
     let store = Arc::new(Fake::default());
-    run(job(&store, Source::slice(file(&text(100)), 15, 40).expect("a source"))).await.expect("sent");
+    run(job(
+        &store,
+        Source::slice(file(&text(100)), 15, 40).expect("a source"),
+    ))
+    .await
+    .expect("sent");
     assert_eq!(store.object(), Some(text(100)[15..55].to_owned()));
 }
 
@@ -533,7 +692,10 @@ async fn a_pipe_that_never_ends_does_not_hold_up_a_stop() {
 
 #[tokio::test]
 async fn a_stream_of_another_length_than_said_is_no_object() {
-    for (said, cause) in [(30, "it ended at byte 25 of 30"), (20, "it goes on after its 20 bytes")] {
+    for (said, cause) in [
+        (30, "it ended at byte 25 of 30"),
+        (20, "it goes on after its 20 bytes"),
+    ] {
         let store = Arc::new(Fake::default());
         let stream = Source::stream(std::io::Cursor::new(text(25)).take(100), Some(said));
         let failure = run(job(&store, stream)).await.expect_err("wrong length");
@@ -545,43 +707,98 @@ async fn a_stream_of_another_length_than_said_is_no_object() {
 #[tokio::test]
 async fn a_stream_of_too_many_parts_is_no_object() {
     let store = Arc::new(Fake::default());
-    let failure = run(job(&store, Source::stream(std::io::Cursor::new(text(501)), None))).await.expect_err("too long");
-    assert!(words(&failure).contains("longer than 50 parts"), "{}", words(&failure));
+    let failure = run(job(
+        &store,
+        Source::stream(std::io::Cursor::new(text(501)), None),
+    ))
+    .await
+    .expect_err("too long");
+    assert!(
+        words(&failure).contains("longer than 50 parts"),
+        "{}",
+        words(&failure)
+    );
     assert_eq!(store.object(), None);
 }
 
 #[tokio::test]
 async fn resume_sends_what_is_missing_or_different() {
     // Of aaaaaaaaaa bbbbbbbbbb cccccccccc ddddd: 1 is equal, 2 differs, 3 is missing, 4 is equal, 5 is too many.
-    let store = Arc::new(Fake::with_upload([(1, "aaaaaaaaaa"), (2, "bbbbbXbbbb"), (4, "ddddd"), (5, "eeeeeeeeee")]));
+    let store = Arc::new(Fake::with_upload([
+        (1, "aaaaaaaaaa"),
+        (2, "bbbbbXbbbb"),
+        (4, "ddddd"),
+        (5, "eeeeeeeeee"),
+    ]));
     let heard = Arc::new(Heard::default());
     let on_begin: OnBegin = Box::new(|_| unreachable!("nothing is begun"));
     let resume = Some(UploadId("old".into()));
-    let job = Upload { observer: Arc::<Heard>::clone(&heard), resume, on_begin, ..job(&store, source(&text(35))) };
+    let job = Upload {
+        observer: Arc::<Heard>::clone(&heard),
+        resume,
+        on_begin,
+        ..job(&store, source(&text(35)))
+    };
     let sent = run(job).await.expect("sent");
     assert_eq!(store.object(), Some(text(35)));
-    assert_eq!((sent.uploaded_bytes, sent.resumed_bytes, sent.upload.0.as_str()), (20, 15, "old"));
+    assert_eq!(
+        (
+            sent.uploaded_bytes,
+            sent.resumed_bytes,
+            sent.upload.0.as_str()
+        ),
+        (20, 15, "old")
+    );
     assert_eq!(store.puts(), [2, 3]);
-    assert_eq!(heard.lines().iter().filter(|line| line.starts_with("there")).count(), 2);
+    assert_eq!(
+        heard
+            .lines()
+            .iter()
+            .filter(|line| line.starts_with("there"))
+            .count(),
+        2
+    );
 }
 
 #[tokio::test]
 async fn a_listing_that_lies_about_size_or_knows_no_digest_is_not_believed() {
     let store = Arc::new(Fake::with_upload([]));
     let bytes = |text: &'static str| Bytes::from(text);
-    let of_size = ListedPart { size: 9, ..store.listed(1, &bytes("aaaaaaaaaa")) };
-    let without = ListedPart { digest: None, ..store.listed(2, &bytes("bbbbbbbbbb")) };
-    let md5 = ListedPart { digest: Some(Checksum::Md5.of(b"cccccccccc")), ..store.listed(3, &bytes("cccccccccc")) };
+    let of_size = ListedPart {
+        size: 9,
+        ..store.listed(1, &bytes("aaaaaaaaaa"))
+    };
+    let without = ListedPart {
+        digest: None,
+        ..store.listed(2, &bytes("bbbbbbbbbb"))
+    };
+    let md5 = ListedPart {
+        digest: Some(Checksum::Md5.of(b"cccccccccc")),
+        ..store.listed(3, &bytes("cccccccccc"))
+    };
     store.state().listing = Some(vec![of_size, without, md5]);
-    let job = Upload { resume: Some(UploadId("old".into())), ..job(&store, source(&text(30))) };
+    let job = Upload {
+        resume: Some(UploadId("old".into())),
+        ..job(&store, source(&text(30)))
+    };
     let sent = run(job).await.expect("sent");
-    assert_eq!((sent.uploaded_bytes, sent.resumed_bytes, store.object()), (30, 0, Some(text(30))));
+    assert_eq!(
+        (sent.uploaded_bytes, sent.resumed_bytes, store.object()),
+        (30, 0, Some(text(30)))
+    );
 }
 
 #[tokio::test]
 async fn resume_takes_over_the_part_size_of_the_other_run() {
-    let store = Arc::new(Fake::with_upload([(1, "aaaaaaaaaabb"), (2, "bbbbbbbbcccc"), (3, "ccccccddd")]));
-    let job = Upload { resume: Some(UploadId("old".into())), ..job(&store, source(&text(33))) };
+    let store = Arc::new(Fake::with_upload([
+        (1, "aaaaaaaaaabb"),
+        (2, "bbbbbbbbcccc"),
+        (3, "ccccccddd"),
+    ]));
+    let job = Upload {
+        resume: Some(UploadId("old".into())),
+        ..job(&store, source(&text(33)))
+    };
     let sent = run(job).await.expect("sent");
     assert_eq!((sent.uploaded_bytes, sent.resumed_bytes), (0, 33));
 }
@@ -589,7 +806,12 @@ async fn resume_takes_over_the_part_size_of_the_other_run() {
 #[test]
 fn a_part_size_is_taken_over_only_when_it_is_sure_and_fits() {
     let listed = |sizes: &[u64]| -> Vec<ListedPart> {
-        let part = |(number, size): (u32, &u64)| ListedPart { number, size: *size, etag: String::new(), digest: None };
+        let part = |(number, size): (u32, &u64)| ListedPart {
+            number,
+            size: *size,
+            etag: String::new(),
+            digest: None,
+        };
         (1..).zip(sizes).map(part).collect()
     };
     let continued = |sizes: &[u64], size| {
@@ -598,9 +820,17 @@ fn a_part_size_is_taken_over_only_when_it_is_sure_and_fits() {
     };
     assert_eq!(continued(&[20, 20, 3], 100), (20, 2));
     assert_eq!(continued(&[40, 40], 100).0, 40);
-    assert_eq!(continued(&[50, 50], 100), (10, 3), "too large for the buffers");
+    assert_eq!(
+        continued(&[50, 50], 100),
+        (10, 3),
+        "too large for the buffers"
+    );
     assert_eq!(continued(&[9, 9], 100), (10, 3), "under the minimum");
-    assert_eq!(continued(&[20, 10], 100), (10, 3), "one alone may be the last");
+    assert_eq!(
+        continued(&[20, 10], 100),
+        (10, 3),
+        "one alone may be the last"
+    );
     assert_eq!(continued(&[11, 11], 551), (10, 3), "too many parts");
     assert_eq!(continued(&[], 100), (10, 3));
 }
@@ -610,7 +840,11 @@ async fn an_upload_that_is_gone_is_begun_anew() {
     let store = Arc::new(Fake::default());
     let heard = Arc::new(Heard::default());
     let resume = Some(UploadId("lost".into()));
-    let job = Upload { observer: Arc::<Heard>::clone(&heard), resume, ..job(&store, source(&text(5))) };
+    let job = Upload {
+        observer: Arc::<Heard>::clone(&heard),
+        resume,
+        ..job(&store, source(&text(5)))
+    };
     assert_eq!(run(job).await.expect("sent").upload.0, "upload 1");
     assert_eq!(heard.lines(), ["forgotten lost", "sent 5"]);
 }
@@ -620,12 +854,23 @@ async fn the_upload_is_written_down_before_the_first_part() {
     let store = Arc::new(Fake::default());
     let seen = Arc::clone(&store);
     let on_begin: OnBegin = Box::new(move |upload| {
-        assert_eq!((upload.0.as_str(), seen.state().puts.len()), ("upload 1", 0));
+        assert_eq!(
+            (upload.0.as_str(), seen.state().puts.len()),
+            ("upload 1", 0)
+        );
         Err(Error::failed("the journal cannot be written"))
     });
-    let failure = run(Upload { on_begin, ..job(&store, source(&text(25))) }).await.expect_err("no journal");
+    let failure = run(Upload {
+        on_begin,
+        ..job(&store, source(&text(25)))
+    })
+    .await
+    .expect_err("no journal");
     assert_eq!(words(&failure), "error: the journal cannot be written");
-    assert_eq!((failure.upload, store.state().puts.len()), (Some(UploadId("upload 1".into())), 0));
+    assert_eq!(
+        (failure.upload, store.state().puts.len()),
+        (Some(UploadId("upload 1".into())), 0)
+    );
 }
 
 #[tokio::test(start_paused = true)]
@@ -636,8 +881,20 @@ async fn finishing_is_tried_again_but_not_for_ever() {
     run(job(&store, source(&text(25)))).await.expect("sent");
     assert_eq!(store.object(), Some(text(25)));
 
-    store.state().finishing = [busy(), StoreError::answered(400, Some("BadDigest".into()), "")].into();
-    let failure = run(job(&store, source(&text(25)))).await.expect_err("wrong");
-    assert_eq!(words(&failure), "error: the object could not be made of its 3 parts\n  cause: BadDigest");
-    assert_eq!((failure.parts, failure.bytes, failure.upload), (3, 25, Some(UploadId("upload 2".into()))));
+    store.state().finishing = [
+        busy(),
+        StoreError::answered(400, Some("BadDigest".into()), ""),
+    ]
+    .into();
+    let failure = run(job(&store, source(&text(25))))
+        .await
+        .expect_err("wrong");
+    assert_eq!(
+        words(&failure),
+        "error: the object could not be made of its 3 parts\n  cause: BadDigest"
+    );
+    assert_eq!(
+        (failure.parts, failure.bytes, failure.upload),
+        (3, 25, Some(UploadId("upload 2".into())))
+    );
 }

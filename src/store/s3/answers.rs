@@ -17,10 +17,20 @@ where
 {
     if let Some(answer) = error.raw_response() {
         let header = |name| answer.headers().get(name).map(str::to_owned);
-        let message = error.message().map_or_else(|| chain_of_garbled(&error), str::to_owned);
-        return Error::answered(answer.status().as_u16(), error.code().map(str::to_owned), message)
-            .request(header("x-amz-request-id"))
-            .retry_after(header("retry-after").and_then(|text| text.trim().parse().ok()).map(Duration::from_secs));
+        let message = error
+            .message()
+            .map_or_else(|| chain_of_garbled(&error), str::to_owned);
+        return Error::answered(
+            answer.status().as_u16(),
+            error.code().map(str::to_owned),
+            message,
+        )
+        .request(header("x-amz-request-id"))
+        .retry_after(
+            header("retry-after")
+                .and_then(|text| text.trim().parse().ok())
+                .map(Duration::from_secs),
+        );
     }
     match &error {
         SdkError::ConstructionFailure(_) => Error::other(chain(&error)),
@@ -31,7 +41,11 @@ where
 
 /// An answer without a message of its own: nothing to say beyond its status, unless it could not be read.
 fn chain_of_garbled<E: std::error::Error + 'static>(error: &SdkError<E, HttpResponse>) -> String {
-    if matches!(error, SdkError::ResponseError(_)) { chain(error) } else { String::new() }
+    if matches!(error, SdkError::ResponseError(_)) {
+        chain(error)
+    } else {
+        String::new()
+    }
 }
 
 /// The causes, from the first that says more than "dispatch failure".
@@ -45,7 +59,11 @@ fn chain(error: &dyn std::error::Error) -> String {
         }
         next = cause.source();
     }
-    if causes.is_empty() { error.to_string() } else { causes.join(": ") }
+    if causes.is_empty() {
+        error.to_string()
+    } else {
+        causes.join(": ")
+    }
 }
 
 /// A part as ListParts shows it; a part without number or size is no part.
@@ -55,9 +73,16 @@ pub(super) fn listed(part: &aws_sdk_s3::types::Part, checksum: Checksum) -> Opti
         Checksum::Crc64Nvme => part.checksum_crc64_nvme().and_then(Digest::from_crc64nvme),
         _ => Digest::from_etag(&etag),
     };
-    let number = part.part_number.and_then(|number| u32::try_from(number).ok())?;
+    let number = part
+        .part_number
+        .and_then(|number| u32::try_from(number).ok())?;
     let size = part.size.and_then(|size| u64::try_from(size).ok())?;
-    Some(ListedPart { number, size, etag, digest })
+    Some(ListedPart {
+        number,
+        size,
+        etag,
+        digest,
+    })
 }
 
 /// Whether this is the object that these parts make: its size, and its checksum or
@@ -74,7 +99,9 @@ pub(super) fn is_the_object(head: &Head, parts: &[SentPart], whole: &Whole) -> b
 fn tag_of_parts(parts: &[SentPart]) -> Option<String> {
     let mut all = md5::Md5::new();
     for part in parts {
-        let Digest::Md5(md5) = part.digest else { return None };
+        let Digest::Md5(md5) = part.digest else {
+            return None;
+        };
         all.update(md5);
     }
     Some(format!("{}-{}", hex::encode(all.finalize()), parts.len()))

@@ -11,6 +11,12 @@ pub(crate) fn in_an_hour() -> String {
     written(OffsetDateTime::now_utc() + time::Duration::HOUR)
 }
 
+/// `20130524T000000Z`, as signatures have it.
+#[cfg(test)]
+pub(crate) fn compact() -> String {
+    now().replace(['-', ':'], "").replace(".000", "")
+}
+
 fn written(moment: OffsetDateTime) -> String {
     let format = format_description!("[year]-[month]-[day]T[hour]:[minute]:[second].000Z");
     moment

@@ -25,9 +25,9 @@ pub(crate) struct IamService {
 impl Service for IamService {
     const NAMED_IN_BODY: bool = true;
 
-    fn describe(&self, _head: &Parts, body: &Bytes) -> (String, Detail) {
+    fn describe(&self, head: &Parts, body: &Bytes) -> (String, Detail) {
         let query = Query::parse(body);
-        (format!("iam:{}", query.action()), query.detail())
+        (format!("iam:{}", query.action()), query.detail(head))
     }
 
     async fn call(&self, request: Request<Body>) -> Response<Body> {

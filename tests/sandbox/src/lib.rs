@@ -20,6 +20,8 @@ mod roles;
 mod s3;
 mod serve;
 mod sigv4;
+#[cfg(test)]
+mod stories;
 mod sts;
 mod xml;
 
@@ -200,6 +202,12 @@ impl Sandbox {
         self.until(operation, count, |_| true).await;
     }
 
+    /// Waits until `count` connections of the operation ended without an answer.
+    pub async fn cut(&self, operation: &str, count: usize) {
+        let is_cut = |entry: &Entry| entry.outcome == Outcome::Cut;
+        self.until(operation, count, is_cut).await;
+    }
+
     async fn until(&self, operation: &str, count: usize, counts: impl Fn(&Entry) -> bool) {
         let meant = |entry: &&Entry| entry.operation == operation && counts(entry);
         let enough = |journal: &[Entry]| journal.iter().filter(meant).count() >= count;
@@ -231,8 +239,10 @@ impl Sandbox {
 }
 
 impl Drop for Sandbox {
-    /// A runtime may not wait for its threads inside another one.
+    /// A runtime may not wait for its threads inside another one. They may thus outlive the
+    /// process's last moments, so the files are removed here.
     fn drop(&mut self) {
+        self.s3.remove_files();
         if let Some(runtime) = self.runtime.take() {
             runtime.shutdown_background();
         }

@@ -1,10 +1,11 @@
-//! Serves a sandbox until Ctrl-C and prints the environment to export, so that anyone
-//! can try a client without an account: `export $(cargo run -p imgimport-sandbox)`.
+//! Serves a sandbox until Ctrl-C and prints the environment to export in another shell, so
+//! that anyone can try a client without an account.
 
 use std::io::Write;
 use std::time::Duration;
 
 use imgimport_sandbox::{ImportScript, REGION, Sandbox};
+use tokio::signal::unix::{SignalKind, signal};
 
 const BUCKET: &str = "importbucket";
 
@@ -23,6 +24,10 @@ async fn main() -> anyhow::Result<()> {
         "# bucket {BUCKET} in {REGION}; Ctrl-C ends the sandbox"
     )?;
     out.flush()?;
-    tokio::signal::ctrl_c().await?;
+    let mut terminated = signal(SignalKind::terminate())?;
+    tokio::select! {
+        interrupted = tokio::signal::ctrl_c() => interrupted?,
+        _ = terminated.recv() => {}
+    }
     Ok(())
 }

@@ -5,12 +5,15 @@
 use std::collections::BTreeMap;
 
 use bytes::Bytes;
-use http::{HeaderValue, Response, StatusCode, header::CONTENT_TYPE};
+use http::header::{CONTENT_TYPE, USER_AGENT};
+use http::request::Parts;
+use http::{HeaderValue, Response, StatusCode};
 use percent_encoding::percent_decode;
 
 use crate::desk::Detail;
 use crate::fault::Refusal;
 use crate::serve::Body;
+use crate::sigv4;
 
 /// What a query service answers: a document, or an error.
 pub(crate) type Answer = Result<String, Refusal>;
@@ -45,10 +48,25 @@ impl Query {
         self.get("Action").unwrap_or("Unknown")
     }
 
-    pub(crate) fn detail(&self) -> Detail {
+    /// The parameters, the region signed for, and who sent them; no secrets.
+    pub(crate) fn detail(&self, head: &Parts) -> Detail {
         let mut detail = self.0.clone();
         detail.remove("WebIdentityToken");
+        let agent = head
+            .headers
+            .get(USER_AGENT)
+            .and_then(|agent| agent.to_str().ok());
+        for (name, value) in [
+            ("region", sigv4::claimed_region(head)),
+            ("user-agent", agent),
+        ] {
+            detail.extend(value.map(|value| (name.to_owned(), value.to_owned())));
+        }
         detail
+    }
+
+    pub(crate) fn parameters(&self) -> Detail {
+        self.0.clone()
     }
 
     /// A parameter that is present and not empty.

@@ -79,6 +79,12 @@ pub(crate) fn verify(
     Ok(Caller { key, region })
 }
 
+/// The region a request says it is signed for, checked or not.
+pub(crate) fn claimed_region(head: &Parts) -> Option<&str> {
+    let value = header(head, "authorization")?;
+    Some(Authorization::parse(value).ok()?.region)
+}
+
 fn header<'a>(head: &'a Parts, name: &str) -> Option<&'a str> {
     head.headers.get(name)?.to_str().ok()
 }
@@ -185,6 +191,29 @@ fn hmac(key: &[u8], text: &str) -> Vec<u8> {
     let mut mac = Hmac::<Sha256>::new_from_slice(key).expect("HMAC takes keys of any length");
     mac.update(text.as_bytes());
     mac.finalize().into_bytes().to_vec()
+}
+
+/// Signs as a client would, for the sandbox's own stories.
+#[cfg(test)]
+pub(crate) fn sign(head: &Parts, body: &[u8], moment: &str, key: &Key, scope: [&str; 2]) -> String {
+    let [region, service] = scope;
+    let mut authorization = Authorization {
+        access_key: &key.access_key,
+        day: &moment[..8],
+        region,
+        service,
+        signed_headers: head.headers.keys().map(http::HeaderName::as_str).collect(),
+        signature: "",
+    };
+    authorization.signed_headers.sort_unstable();
+    let signature = authorization.sign(head, body, moment, &key.secret_key);
+    format!(
+        "AWS4-HMAC-SHA256 Credential={}/{}/{region}/{service}/aws4_request, SignedHeaders={}, Signature={}",
+        key.access_key,
+        authorization.day,
+        authorization.signed_headers.join(";"),
+        signature.unwrap()
+    )
 }
 
 #[cfg(test)]

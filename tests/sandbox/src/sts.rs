@@ -27,9 +27,9 @@ pub(crate) struct StsService {
 impl Service for StsService {
     const NAMED_IN_BODY: bool = true;
 
-    fn describe(&self, _head: &Parts, body: &Bytes) -> (String, Detail) {
+    fn describe(&self, head: &Parts, body: &Bytes) -> (String, Detail) {
         let query = Query::parse(body);
-        (format!("sts:{}", query.action()), query.detail())
+        (format!("sts:{}", query.action()), query.detail(head))
     }
 
     async fn call(&self, request: Request<Body>) -> Response<Body> {

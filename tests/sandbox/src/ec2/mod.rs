@@ -166,9 +166,9 @@ struct Call<'a> {
 impl Service for Ec2Service {
     const NAMED_IN_BODY: bool = true;
 
-    fn describe(&self, _head: &Parts, body: &Bytes) -> (String, Detail) {
+    fn describe(&self, head: &Parts, body: &Bytes) -> (String, Detail) {
         let query = Query::parse(body);
-        (format!("ec2:{}", query.action()), query.detail())
+        (format!("ec2:{}", query.action()), query.detail(head))
     }
 
     async fn call(&self, request: Request<Body>) -> Response<Body> {

@@ -97,7 +97,7 @@ impl Task {
             key: said(|source| &source.key),
             format: said(|source| &source.format),
             tags: self.tags.clone(),
-            request: self.request.detail(),
+            request: self.request.parameters(),
         }
     }
 }

@@ -217,6 +217,10 @@ impl Buckets {
         }
     }
 
+    pub(crate) fn remove_files(&self) {
+        let _already_gone = std::fs::remove_dir_all(self.dir.path());
+    }
+
     pub(super) fn with<T>(
         &self,
         name: &str,

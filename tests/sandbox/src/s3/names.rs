@@ -6,6 +6,7 @@ use http::request::Parts;
 use percent_encoding::percent_decode_str;
 
 use crate::desk::Detail;
+use crate::sigv4;
 
 pub(super) fn operation(head: &Parts) -> &'static str {
     let (_, key) = address(head);
@@ -35,6 +36,8 @@ pub(super) fn detail(head: &Parts) -> Detail {
     let (bucket, key) = address(head);
     let mut detail = Detail::from([("bucket".to_owned(), bucket), ("key".to_owned(), key)]);
     detail.extend(query(head).filter(|(name, _)| !secret(name)));
+    let region = sigv4::claimed_region(head).map(str::to_owned);
+    detail.extend(region.map(|region| ("region".to_owned(), region)));
     for (name, value) in &head.headers {
         let telling = name.as_str().starts_with("x-amz-") || TELLING.contains(&name.as_str());
         if telling && !secret(name.as_str()) {
