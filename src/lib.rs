@@ -41,7 +41,7 @@ use std::process::ExitCode;
 use std::time::Instant;
 
 use cancel::Cancel;
-use clap::Parser;
+pub use cli::command;
 use cli::{Cli, Command, General};
 use error::{Error, Result};
 use layers::{Environment, Invocation};
@@ -52,7 +52,7 @@ use settings::{File, Table};
 
 /// The program.
 pub fn main() -> ExitCode {
-    let cli = Cli::parse();
+    let cli = Cli::read();
     match tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()

@@ -18,6 +18,7 @@ mod policy;
 mod query;
 mod roles;
 mod s3;
+pub mod sample;
 mod serve;
 mod sigv4;
 #[cfg(test)]
