@@ -78,8 +78,13 @@ fn with_layers<P: Provider>(option: Arg) -> Arg {
     if variables.is_empty() {
         return option;
     }
-    let help = option.get_help().map(ToString::to_string).unwrap_or_default();
-    let key = key::<P>(&option).map(|key| format!(" [key: {key}]")).unwrap_or_default();
+    let help = option
+        .get_help()
+        .map(ToString::to_string)
+        .unwrap_or_default();
+    let key = key::<P>(&option)
+        .map(|key| format!(" [key: {key}]"))
+        .unwrap_or_default();
     option.long_help(format!("{help}\n\n[env: {}]{key}", variables.join(", ")))
 }
 
@@ -89,7 +94,9 @@ fn key<P: Provider>(option: &Arg) -> Option<String> {
     match (option.get_help_heading(), id) {
         (None, _) | (_, "dry_run") => None,
         (_, "output") => Some("[output] format".to_owned()),
-        (Some(table @ ("Upload" | "Wait" | "Output")), _) => Some(format!("[{}] {id}", table.to_lowercase())),
+        (Some(table @ ("Upload" | "Wait" | "Output")), _) => {
+            Some(format!("[{}] {id}", table.to_lowercase()))
+        }
         _ => Some(format!("[{}] {id}", P::NAME)),
     }
 }

@@ -38,7 +38,7 @@ mod wait;
 
 use std::io::Write;
 use std::process::ExitCode;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use cancel::Cancel;
 pub use cli::command;
@@ -49,6 +49,9 @@ use outcome::Outcome;
 use progress::{Mode, Progress};
 use session::Session;
 use settings::{File, Table};
+
+/// How long a run that is told to leave at once may take to say what stays.
+const LAST_WORDS: Duration = Duration::from_millis(500);
 
 /// The program.
 pub fn main() -> ExitCode {
@@ -120,9 +123,15 @@ async fn go<P: Table>(
         began: Instant::now(),
     };
     cancel::listen(&session.cancel);
+    let work = recipe(said, &environment, &session);
+    let mut work = std::pin::pin!(work);
     let result = tokio::select! {
-        result = recipe(said, &environment, &session) => result,
-        () = session.cancel.leave.cancelled() => Err(session.stopped()),
+        result = &mut work => result,
+        // The undo list hears it, too, and names what stays.
+        () = session.cancel.leave.cancelled() => {
+            let named = tokio::time::timeout(LAST_WORDS, work).await;
+            named.unwrap_or_else(|_| Err(session.stopped()))
+        }
     };
     end(result, format, &session.progress)
 }

@@ -9,7 +9,9 @@ const COMMAND: &str = "aws --bucket importbucket --part-size 5MiB --concurrency 
 #[tokio::test]
 async fn the_first_ctrl_c_while_uploading_keeps_what_was_sent() {
     let stage = Stage::new().await;
-    let gate = stage.cloud.hold(Fault::on("s3:UploadPart").with("partNumber", "3").always());
+    let gate = stage
+        .cloud
+        .hold(Fault::on("s3:UploadPart").with("partNumber", "3").always());
     let disk = stage.disk(22);
     let running = stage.imgimport(COMMAND).start();
     gate.reached().await;
@@ -17,8 +19,18 @@ async fn the_first_ctrl_c_while_uploading_keeps_what_was_sent() {
     running.signal("INT");
     let run = running.ends().await;
     run.exits(130).prints("");
-    assert!(run.stderr.contains("parts of s3://importbucket/imgimport-1767225600.raw"), "{}", run.stderr);
-    assert!(run.stderr.contains("hint: the same command goes on from there"), "{}", run.stderr);
+    assert!(
+        run.stderr
+            .contains("parts of s3://importbucket/imgimport-1767225600.raw"),
+        "{}",
+        run.stderr
+    );
+    assert!(
+        run.stderr
+            .contains("hint: the same command goes on from there"),
+        "{}",
+        run.stderr
+    );
     assert_eq!(stage.cloud.s3().uploads().len(), 1, "the parts are kept");
 
     let before = stage.cloud.s3().uploads()[0].parts.len();
@@ -27,7 +39,11 @@ async fn the_first_ctrl_c_while_uploading_keeps_what_was_sent() {
     let sent = stage.cloud.requests("s3:UploadPart").len();
     let run = stage.imgimport(COMMAND).ends().await;
     run.exits(0);
-    assert_eq!(stage.cloud.requests("s3:UploadPart").len() - sent, 5 - before, "nothing travels twice");
+    assert_eq!(
+        stage.cloud.requests("s3:UploadPart").len() - sent,
+        5 - before,
+        "nothing travels twice"
+    );
     assert_eq!(stage.cloud.ec2().arrived(&run.raw), Some(disk));
     assert!(stage.cloud.s3().uploads().is_empty());
 }
@@ -35,7 +51,9 @@ async fn the_first_ctrl_c_while_uploading_keeps_what_was_sent() {
 #[tokio::test]
 async fn the_second_ctrl_c_removes_everything() {
     let stage = Stage::new().await;
-    let gate = stage.cloud.hold(Fault::on("s3:UploadPart").with("partNumber", "3").always());
+    let gate = stage
+        .cloud
+        .hold(Fault::on("s3:UploadPart").with("partNumber", "3").always());
     stage.disk(22);
     let mut running = stage.imgimport(&COMMAND.replace("-q ", "")).start();
     gate.reached().await;
@@ -53,12 +71,19 @@ async fn the_second_ctrl_c_removes_everything() {
 #[tokio::test]
 async fn without_resume_the_first_ctrl_c_removes_everything() {
     let stage = Stage::new().await;
-    let gate = stage.cloud.hold(Fault::on("s3:UploadPart").with("partNumber", "3").always());
+    let gate = stage
+        .cloud
+        .hold(Fault::on("s3:UploadPart").with("partNumber", "3").always());
     stage.disk(22);
     let running = stage.imgimport(&format!("{COMMAND} --no-resume")).start();
     gate.reached().await;
     running.signal("INT");
-    running.ends().await.exits(130).prints("").says("error: stopped");
+    running
+        .ends()
+        .await
+        .exits(130)
+        .prints("")
+        .says("error: stopped");
     assert!(stage.cloud.s3().uploads().is_empty());
 }
 
@@ -70,7 +95,12 @@ async fn sigterm_stops_like_ctrl_c_and_says_so_in_the_exit_code() {
     let running = stage.imgimport(COMMAND).start();
     gate.reached().await;
     running.signal("TERM");
-    running.ends().await.exits(143).prints("").says("error: stopped");
+    running
+        .ends()
+        .await
+        .exits(143)
+        .prints("")
+        .says("error: stopped");
 }
 
 #[tokio::test]
@@ -86,13 +116,19 @@ async fn ctrl_c_while_importing_leaves_the_task_and_the_next_run_attaches() {
     run.exits(130).prints("").says(
         "
         error: stopped
-          left behind: the import task import-ami-TASK, which goes on; remove it with: aws ec2 cancel-import-task --import-task-id import-ami-TASK --region eu-central-1
+          left behind: the import task import-ami-TASK; remove it with: aws ec2 cancel-import-task --import-task-id import-ami-TASK --region eu-central-1
           left behind: s3://importbucket/imgimport-1767225600.raw; remove it with: aws s3 rm s3://importbucket/imgimport-1767225600.raw
           hint: the same command goes on from there
         ",
     );
     gate.release();
-    stage.imgimport(COMMAND).ends().await.exits(0).prints("ami-ID").says("");
+    stage
+        .imgimport(COMMAND)
+        .ends()
+        .await
+        .exits(0)
+        .prints("ami-ID")
+        .says("");
     assert_eq!(stage.cloud.ec2().import_tasks().len(), 1);
     assert!(stage.cloud.s3().objects().is_empty());
 }
@@ -112,9 +148,18 @@ async fn ctrl_c_twice_while_importing_cancels_the_task_before_the_object_goes() 
     run.exits(130).prints("");
     assert_eq!(stage.cloud.ec2().import_tasks()[0].status, "deleted");
     assert!(stage.cloud.s3().objects().is_empty());
-    let order: Vec<_> = stage.cloud.journal().into_iter().map(|entry| entry.operation).collect();
-    let cancelled = order.iter().position(|operation| operation == "ec2:CancelImportTask");
-    let removed = order.iter().position(|operation| operation == "s3:DeleteObject");
+    let order: Vec<_> = stage
+        .cloud
+        .journal()
+        .into_iter()
+        .map(|entry| entry.operation)
+        .collect();
+    let cancelled = order
+        .iter()
+        .position(|operation| operation == "ec2:CancelImportTask");
+    let removed = order
+        .iter()
+        .position(|operation| operation == "s3:DeleteObject");
     assert!(cancelled < removed, "{order:?}");
 }
 
@@ -122,7 +167,10 @@ async fn ctrl_c_twice_while_importing_cancels_the_task_before_the_object_goes() 
 async fn ctrl_c_while_naming_leaves_the_image_and_the_next_run_names_it() {
     let stage = Stage::new().await;
     let gate = Gate::new();
-    stage.cloud.ec2().copy_script(CopyScript::default().hold(&gate));
+    stage
+        .cloud
+        .ec2()
+        .copy_script(CopyScript::default().hold(&gate));
     stage.disk(2);
     let command = "aws --bucket importbucket --ami-name web -q disk.raw";
     let running = stage.imgimport(command).start();
@@ -130,7 +178,13 @@ async fn ctrl_c_while_naming_leaves_the_image_and_the_next_run_names_it() {
     running.signal("INT");
     running.ends().await.exits(130).prints("");
     gate.release();
-    stage.imgimport(command).ends().await.exits(0).prints("ami-ID").says("");
+    stage
+        .imgimport(command)
+        .ends()
+        .await
+        .exits(0)
+        .prints("ami-ID")
+        .says("");
     let images = stage.cloud.ec2().images();
     assert_eq!(images.len(), 1, "{images:?}");
     assert_eq!(images[0].name, "web");
@@ -140,8 +194,13 @@ async fn ctrl_c_while_naming_leaves_the_image_and_the_next_run_names_it() {
 #[tokio::test]
 async fn one_more_signal_leaves_at_once_and_names_what_stays() {
     let stage = Stage::new().await;
-    let (import, cancel) = (Gate::new(), stage.cloud.hold(Fault::on("ec2:CancelImportTask").always()));
-    stage.cloud.import_script(ImportScript::quick().hold(&import));
+    let (import, cancel) = (
+        Gate::new(),
+        stage.cloud.hold(Fault::on("ec2:CancelImportTask").always()),
+    );
+    stage
+        .cloud
+        .import_script(ImportScript::quick().hold(&import));
     stage.disk(2);
     let mut running = stage.imgimport(&COMMAND.replace("-q ", "")).start();
     import.reached().await;
@@ -152,14 +211,25 @@ async fn one_more_signal_leaves_at_once_and_names_what_stays() {
     running.signal("INT");
     let run = running.ends().await;
     run.exits(130).prints("");
-    assert!(run.stderr.contains("left behind: the import task import-ami-TASK"), "{}", run.stderr);
-    assert!(run.stderr.contains("left behind: s3://importbucket/"), "{}", run.stderr);
+    assert!(
+        run.stderr
+            .contains("left behind: the import task import-ami-TASK"),
+        "{}",
+        run.stderr
+    );
+    assert!(
+        run.stderr.contains("left behind: s3://importbucket/"),
+        "{}",
+        run.stderr
+    );
 }
 
 #[tokio::test]
 async fn killed_in_the_middle_and_run_again_nothing_acknowledged_travels_twice() {
     let stage = Stage::new().await;
-    let gate = stage.cloud.hold(Fault::on("s3:UploadPart").with("partNumber", "4").always());
+    let gate = stage
+        .cloud
+        .hold(Fault::on("s3:UploadPart").with("partNumber", "4").always());
     let disk = stage.disk(22);
     let command = "aws --bucket importbucket --part-size 5MiB --concurrency 1 -q disk.raw";
     let running = stage.imgimport(command).start();
@@ -183,12 +253,18 @@ async fn a_second_run_of_the_same_job_says_so_and_stops() {
     stage.disk(2);
     let running = stage.imgimport(COMMAND).start();
     gate.reached().await;
-    stage.imgimport(COMMAND).ends().await.exits(1).prints("").says(
-        "
+    stage
+        .imgimport(COMMAND)
+        .ends()
+        .await
+        .exits(1)
+        .prints("")
+        .says(
+            "
         error: another run of this job is under way
           hint: wait for it, or give this run another key or another name for the image
         ",
-    );
+        );
     gate.release();
     running.ends().await.exits(0);
 }
@@ -196,7 +272,9 @@ async fn a_second_run_of_the_same_job_says_so_and_stops() {
 #[tokio::test]
 async fn a_source_that_changed_is_sent_anew_and_its_old_parts_go() {
     let stage = Stage::new().await;
-    let gate = stage.cloud.hold(Fault::on("s3:UploadPart").with("partNumber", "3").always());
+    let gate = stage
+        .cloud
+        .hold(Fault::on("s3:UploadPart").with("partNumber", "3").always());
     stage.disk(22);
     let running = stage.imgimport(COMMAND).start();
     gate.reached().await;
@@ -209,5 +287,8 @@ async fn a_source_that_changed_is_sent_anew_and_its_old_parts_go() {
     let run = stage.imgimport(COMMAND).ends().await;
     run.exits(0);
     assert_eq!(stage.cloud.ec2().arrived(&run.raw), Some(disk));
-    assert_eq!(stage.cloud.requests("s3:AbortMultipartUpload")[0].get("uploadId"), old);
+    assert_eq!(
+        stage.cloud.requests("s3:AbortMultipartUpload")[0].get("uploadId"),
+        old
+    );
 }

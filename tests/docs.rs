@@ -18,8 +18,15 @@ fn the_manual_is_that_of_this_command_line() {
 #[test]
 fn the_completions_are_those_of_this_command_line() {
     let fresh = tempfile::tempdir().unwrap();
-    for shell in [Shell::Bash, Shell::Zsh, Shell::Fish, Shell::PowerShell, Shell::Elvish] {
-        clap_complete::generate_to(shell, &mut imgimport::command(), "imgimport", fresh.path()).unwrap();
+    for shell in [
+        Shell::Bash,
+        Shell::Zsh,
+        Shell::Fish,
+        Shell::PowerShell,
+        Shell::Elvish,
+    ] {
+        clap_complete::generate_to(shell, &mut imgimport::command(), "imgimport", fresh.path())
+            .unwrap();
     }
     compare(fresh.path(), "completions");
 }
@@ -37,14 +44,21 @@ fn help_fits_a_terminal_and_names_all_three_layers() {
     let help = aws.render_long_help().to_string();
     assert!(help.contains("[env: IMGIMPORT_AWS_BUCKET"), "{help}");
     assert!(help.contains("[key: [aws] s3_bucket_name]"), "{help}");
-    let wide: Vec<_> = help.lines().filter(|line| line.chars().count() > 100).collect();
+    let wide: Vec<_> = help
+        .lines()
+        .filter(|line| line.chars().count() > 100)
+        .collect();
     assert!(wide.is_empty(), "{wide:#?}");
 }
 
 #[test]
 fn the_readme_shows_settings_that_are_accepted() {
     let readme = fs::read_to_string(home("README.md")).unwrap();
-    let examples: Vec<_> = readme.split("```toml\n").skip(1).filter_map(|rest| rest.split("```").next()).collect();
+    let examples: Vec<_> = readme
+        .split("```toml\n")
+        .skip(1)
+        .filter_map(|rest| rest.split("```").next())
+        .collect();
     assert!(!examples.is_empty());
     for example in examples {
         let table: toml::Table = toml::from_str(example).unwrap();
@@ -70,11 +84,25 @@ fn compare(fresh: &Path, name: &str) {
         }
         return;
     }
-    let differing: Vec<_> = fresh.keys().chain(kept.keys()).filter(|file| fresh.get(*file) != kept.get(*file)).collect();
-    assert!(differing.is_empty(), "{name}/ is not up to date: {differing:?}; BLESS=1 cargo test docs writes it");
+    let differing: Vec<_> = fresh
+        .keys()
+        .chain(kept.keys())
+        .filter(|file| fresh.get(*file) != kept.get(*file))
+        .collect();
+    assert!(
+        differing.is_empty(),
+        "{name}/ is not up to date: {differing:?}; BLESS=1 cargo test docs writes it"
+    );
 }
 
 fn files(dir: &Path) -> BTreeMap<String, String> {
     let entries = fs::read_dir(dir).into_iter().flatten().map(Result::unwrap);
-    entries.map(|entry| (entry.file_name().into_string().unwrap(), fs::read_to_string(entry.path()).unwrap())).collect()
+    entries
+        .map(|entry| {
+            (
+                entry.file_name().into_string().unwrap(),
+                fs::read_to_string(entry.path()).unwrap(),
+            )
+        })
+        .collect()
 }

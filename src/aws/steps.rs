@@ -123,7 +123,7 @@ impl Run<'_> {
     fn hold_task(&mut self, task: &str) {
         let (clients, id) = (self.clients.clone(), task.to_owned());
         let entry = self.cleanup.reusable(
-            format!("the import task {task}, which goes on"),
+            format!("the import task {task}"),
             format!(
                 "aws ec2 cancel-import-task --import-task-id {task} --region {}",
                 self.job.region

@@ -55,8 +55,12 @@ impl Stage {
 
     /// The journal's files.
     pub fn journal(&self) -> Vec<PathBuf> {
-        let entries = fs::read_dir(self.path("state/imgimport")).into_iter().flatten();
-        let mut paths: Vec<_> = entries.filter_map(|entry| Some(entry.ok()?.path())).collect();
+        let entries = fs::read_dir(self.path("state/imgimport"))
+            .into_iter()
+            .flatten();
+        let mut paths: Vec<_> = entries
+            .filter_map(|entry| Some(entry.ok()?.path()))
+            .collect();
         paths.sort();
         paths
     }
@@ -83,7 +87,10 @@ impl Stage {
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .kill_on_drop(true);
-        Run { command, stage: self }
+        Run {
+            command,
+            stage: self,
+        }
     }
 }
 
@@ -105,13 +112,17 @@ impl<'a> Run<'a> {
     }
 
     pub fn stdin(mut self, path: &Path) -> Self {
-        self.command.stdin(fs::File::open(path).expect("a file to read from"));
+        self.command
+            .stdin(fs::File::open(path).expect("a file to read from"));
         self
     }
 
     pub fn start(mut self) -> Running<'a> {
         let child = self.command.spawn().expect("the program starts");
-        Running { child, stage: self.stage }
+        Running {
+            child,
+            stage: self.stage,
+        }
     }
 
     pub async fn ends(self) -> Ended {
@@ -128,7 +139,9 @@ pub struct Running<'a> {
 impl Running<'_> {
     pub fn signal(&self, name: &str) {
         let id = self.child.id().expect("it runs").to_string();
-        let sent = std::process::Command::new("kill").args([&format!("-{name}"), &id]).status();
+        let sent = std::process::Command::new("kill")
+            .args([&format!("-{name}"), &id])
+            .status();
         assert!(sent.expect("kill").success());
     }
 
@@ -144,19 +157,27 @@ impl Running<'_> {
         let hear = async {
             let mut buffer = [0; 4096];
             while !heard.contains(text) {
-                let read = pipe.read(&mut buffer).await.expect("standard error can be read");
+                let read = pipe
+                    .read(&mut buffer)
+                    .await
+                    .expect("standard error can be read");
                 assert!(read > 0, "it ended without saying {text:?}:\n{heard}");
                 heard.push_str(&String::from_utf8_lossy(&buffer[..read]));
             }
         };
-        tokio::time::timeout(PATIENCE, hear).await.expect("it says so in time");
+        tokio::time::timeout(PATIENCE, hear)
+            .await
+            .expect("it says so in time");
         heard
     }
 
     pub async fn ends(self) -> Ended {
         let stage = self.stage;
         let output = tokio::time::timeout(PATIENCE, self.child.wait_with_output());
-        let output = output.await.expect("it ends in time").expect("it can be waited for");
+        let output = output
+            .await
+            .expect("it ends in time")
+            .expect("it can be waited for");
         let text = |bytes: &[u8]| stage.tidy(&String::from_utf8_lossy(bytes));
         Ended {
             code: output.status.code(),
@@ -180,7 +201,13 @@ pub struct Ended {
 impl Ended {
     #[track_caller]
     pub fn exits(&self, code: i32) -> &Self {
-        assert_eq!(self.code, Some(code), "stdout:\n{}\nstderr:\n{}", self.stdout, self.stderr);
+        assert_eq!(
+            self.code,
+            Some(code),
+            "stdout:\n{}\nstderr:\n{}",
+            self.stdout,
+            self.stderr
+        );
         self
     }
 
@@ -202,8 +229,14 @@ impl Ended {
 fn compare(what: &str, got: &str, expected: &str) {
     let lines: Vec<_> = expected.trim_matches('\n').lines().collect();
     let indent = lines.iter().filter(|line| !line.trim().is_empty());
-    let indent = indent.map(|line| line.len() - line.trim_start().len()).min().unwrap_or(0);
-    let expected: Vec<_> = lines.iter().map(|line| line.get(indent..).unwrap_or("").trim_end()).collect();
+    let indent = indent
+        .map(|line| line.len() - line.trim_start().len())
+        .min()
+        .unwrap_or(0);
+    let expected: Vec<_> = lines
+        .iter()
+        .map(|line| line.get(indent..).unwrap_or("").trim_end())
+        .collect();
     let expected = expected.join("\n");
     assert!(
         got.trim_end() == expected.trim_end(),
@@ -215,16 +248,21 @@ fn compare(what: &str, got: &str, expected: &str) {
 static VARIABLE: LazyLock<Vec<(Regex, &str)>> = LazyLock::new(|| {
     let patterns = [
         (r"import-ami-[0-9a-f]{17}", "import-ami-TASK"),
-        (r"\bami-[0-9a-f]{17}", "ami-ID"),
+        (r"(?-u:\b)ami-[0-9a-f]{17}", "ami-ID"),
         (r"snap-[0-9a-f]{17}", "snap-ID"),
-        (r"request [0-9A-Za-z-]+", "request ID"),
-        (r"127\.0\.0\.1:\d+", "HOST"),
-        (r"\bin (\d+\.\d s|\d+ min[^()\n]*)( \([^)]*/s\))?", "in TIME"),
-        (r"again in \d+\.\d s", "again in TIME"),
-        (r"--upload-id \S+", "--upload-id UPLOAD"),
+        (r"request [0-9A-Fa-f-]{12,}", "request ID"),
+        (r"127\.0\.0\.1:[0-9]+", "HOST"),
+        (
+            r"(?-u:\b)in ([0-9]+\.[0-9] s|[0-9]+ min[^()\n]*)( \([^)]*/s\))?",
+            "in TIME",
+        ),
+        (r"again in [0-9]+\.[0-9] s", "again in TIME"),
+        (r"--upload-id [^ \n]+", "--upload-id UPLOAD"),
         (r#""(upload|import|total)":[0-9.]+"#, "\"$1\":SECONDS"),
     ];
-    patterns.map(|(pattern, name)| (Regex::new(pattern).expect("a pattern"), name)).to_vec()
+    patterns
+        .map(|(pattern, name)| (Regex::new(pattern).expect("a pattern"), name))
+        .to_vec()
 });
 
 impl Stage {

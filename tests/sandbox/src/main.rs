@@ -28,7 +28,10 @@ fn main() -> ExitCode {
         return imgimport::main();
     }
     let arguments: Vec<_> = env::args_os().skip(1).collect();
-    match tokio::runtime::Runtime::new().map_err(Into::into).and_then(|runtime| runtime.block_on(run(arguments))) {
+    match tokio::runtime::Runtime::new()
+        .map_err(Into::into)
+        .and_then(|runtime| runtime.block_on(run(arguments)))
+    {
         Ok(code) => code,
         Err(error) => {
             let _ = writeln!(std::io::stderr(), "error: the sandbox failed: {error:#}");
@@ -43,7 +46,11 @@ async fn run(arguments: Vec<OsString>) -> anyhow::Result<ExitCode> {
     cloud.s3().create_bucket(&bucket, REGION);
     cloud.iam().put_import_role("vmimport", &bucket);
     cloud.import_script(ImportScript::default().pace(PACE));
-    if arguments.is_empty() { serve(&cloud).await } else { import(&cloud, &arguments).await }
+    if arguments.is_empty() {
+        serve(&cloud).await
+    } else {
+        import(&cloud, &arguments).await
+    }
 }
 
 async fn serve(cloud: &Sandbox) -> anyhow::Result<ExitCode> {
@@ -51,7 +58,10 @@ async fn serve(cloud: &Sandbox) -> anyhow::Result<ExitCode> {
     for (name, value) in cloud.environment() {
         writeln!(out, "export {name}={value}")?;
     }
-    writeln!(out, "# bucket {BUCKET} in {REGION}; Ctrl-C ends the sandbox")?;
+    writeln!(
+        out,
+        "# bucket {BUCKET} in {REGION}; Ctrl-C ends the sandbox"
+    )?;
     out.flush()?;
     tokio::signal::ctrl_c().await?;
     Ok(ExitCode::SUCCESS)
@@ -100,11 +110,20 @@ fn value(arguments: &[OsString], flags: &[&str]) -> Option<String> {
 
 /// An image that is named and not there is made: the last argument with the ending of one.
 fn make_sample(arguments: &[OsString]) -> anyhow::Result<()> {
-    let Some(path) = arguments.last().map(Path::new) else { return Ok(()) };
-    let ending = path.extension().and_then(|ending| ending.to_str()).unwrap_or_default();
+    let Some(path) = arguments.last().map(Path::new) else {
+        return Ok(());
+    };
+    let ending = path
+        .extension()
+        .and_then(|ending| ending.to_str())
+        .unwrap_or_default();
     if path.exists() || !["raw", "img", "ova", "vmdk", "vhd"].contains(&ending) {
         return Ok(());
     }
-    writeln!(std::io::stderr(), "{} does not exist: making a sample", path.display())?;
+    writeln!(
+        std::io::stderr(),
+        "{} does not exist: making a sample",
+        path.display()
+    )?;
     sample::write(path, SAMPLE).with_context(|| format!("writing {}", path.display()))
 }

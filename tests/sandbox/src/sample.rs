@@ -24,6 +24,7 @@ pub fn write(path: &Path, size: usize) -> std::io::Result<()> {
         Some("ova") => ova("disk", &disk),
         Some("vmdk") => vmdk(&disk),
         Some("vhd") => vhd(&disk),
+        Some("qcow2") => qcow2(size as u64),
         _ => disk,
     };
     fs::write(path, bytes)
@@ -42,7 +43,9 @@ pub fn raw(size: usize) -> Vec<u8> {
     };
     let mut disk: Vec<u8> = (0..size / 8).flat_map(|_| noise()).collect();
     let sectors = u32::try_from(size / SECTOR).unwrap_or(u32::MAX);
-    let mut entry = [0x80, 0, 2, 0, 0x83, 0xFE, 0xFF, 0xFF, 0, 0, 0, 0, 0, 0, 0, 0];
+    let mut entry = [
+        0x80, 0, 2, 0, 0x83, 0xFE, 0xFF, 0xFF, 0, 0, 0, 0, 0, 0, 0, 0,
+    ];
     entry[8..12].copy_from_slice(&2048_u32.to_le_bytes());
     entry[12..16].copy_from_slice(&(sectors - 2048).to_le_bytes());
     disk[440..SECTOR].fill(0);
@@ -70,6 +73,30 @@ pub fn vhd(disk: &[u8]) -> Vec<u8> {
     [disk, &footer].concat()
 }
 
+/// An empty qcow2 of so many bytes: header, reference counts, an L1 table without entries.
+pub fn qcow2(size: u64) -> Vec<u8> {
+    const CLUSTER: usize = 64 << 10;
+    let mut image = vec![0; 4 * CLUSTER];
+    image[..4].copy_from_slice(b"QFI\xfb");
+    let words: [(usize, u32); 4] = [(4, 2), (20, 16), (36, 1), (56, 1)];
+    for (at, word) in words {
+        image[at..at + 4].copy_from_slice(&word.to_be_bytes());
+    }
+    let places = [
+        (24, size),
+        (40, 3 * CLUSTER as u64),
+        (48, CLUSTER as u64),
+        (CLUSTER, 2 * CLUSTER as u64),
+    ];
+    for (at, place) in places {
+        image[at..at + 8].copy_from_slice(&place.to_be_bytes());
+    }
+    for cluster in 0..4 {
+        image[2 * CLUSTER + 2 * cluster + 1] = 1;
+    }
+    image
+}
+
 /// The disk as a stream-optimized VMDK with its grain directory at the end.
 pub fn vmdk(disk: &[u8]) -> Vec<u8> {
     let mut out = vec![0; OVERHEAD * SECTOR];
@@ -87,7 +114,10 @@ pub fn vmdk(disk: &[u8]) -> Vec<u8> {
         }
         tables.push(entries);
     }
-    let directory: Vec<u32> = tables.iter().map(|table| put_table(&mut out, 1, table)).collect();
+    let directory: Vec<u32> = tables
+        .iter()
+        .map(|table| put_table(&mut out, 1, table))
+        .collect();
     let directory = put_table(&mut out, 2, &directory);
     put_marker(&mut out, 1, 3);
     out.extend(header(disk.len() / SECTOR, directory.into()));
@@ -109,7 +139,11 @@ fn put_grain(out: &mut Vec<u8>, lba: usize, grain: &[u8]) {
     packed.write_all(grain).expect("writing to memory");
     let packed = packed.finish().expect("writing to memory");
     out.extend((lba as u64).to_le_bytes());
-    out.extend(u32::try_from(packed.len()).unwrap_or(u32::MAX).to_le_bytes());
+    out.extend(
+        u32::try_from(packed.len())
+            .unwrap_or(u32::MAX)
+            .to_le_bytes(),
+    );
     out.extend(packed);
     pad(out);
 }
@@ -167,8 +201,11 @@ pub fn ova(name: &str, disk: &[u8]) -> Vec<u8> {
         hex::encode(Sha256::digest(&vmdk))
     );
     let mut archive = tar::Builder::new(Vec::new());
-    let members =
-        [("ovf", ovf.as_bytes()), ("mf", manifest.as_bytes()), ("vmdk", vmdk.as_slice())];
+    let members = [
+        ("ovf", ovf.as_bytes()),
+        ("mf", manifest.as_bytes()),
+        ("vmdk", vmdk.as_slice()),
+    ];
     for (ending, bytes) in members {
         let mut header = tar::Header::new_ustar();
         header.set_size(bytes.len() as u64);
