@@ -133,6 +133,10 @@ fn place<'a>(text: &'a str, span: &Range<usize>) -> (usize, usize, &'a str) {
 /// The line as it may be shown: a value only where it can't be a secret, misspelt keys included.
 fn shown(line: &str, column: usize) -> String {
     const SECRETIVE: [&str; 5] = ["key", "secret", "token", "pass", "cred"];
+    let is_table = line.starts_with('[') && !line.contains(['"', '\'', '=', ',']);
+    if is_table {
+        return line.to_owned();
+    }
     let Some((key, _)) = line.split_once('=') else {
         return line.chars().take(column + 1).collect();
     };

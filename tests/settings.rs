@@ -201,8 +201,8 @@ async fn an_unknown_table_is_an_error_too() {
               cause: unknown key `uplaod`; did you mean `upload`?
                  --> imgimport.toml:1:2
                   |
-                1 | [u
-                  |  ^
+                1 | [uplaod]
+                  |  ^^^^^^
             ",
         );
 }
