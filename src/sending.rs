@@ -72,6 +72,7 @@ pub async fn send<S: Store>(run: &mut Run<'_>, store: &Arc<S>, target: &Target) 
     let shown = Arc::new(Shown(Mutex::new(Some(
         run.session.progress.upload(run.job.image.size),
     ))));
+    let earlier = run.journal.entry().upload;
     let result = upload::run(prepare(run, store, &shown)?).await;
     let transfer = shown.take();
     match result {
@@ -89,7 +90,7 @@ pub async fn send<S: Store>(run: &mut Run<'_>, store: &Arc<S>, target: &Target) 
         }
         Err(failure) => {
             drop(transfer);
-            Err(failed(run, store, target, failure))
+            Err(failed(run, store, target, failure, earlier))
         }
     }
 }
@@ -253,8 +254,27 @@ pub fn hold<S: Store>(cleanup: &mut Cleanup, store: &Arc<S>, target: &Target) ->
     })
 }
 
+/// Puts the parts of an unfinished upload on the undo list.
+pub fn hold_parts<S: Store>(
+    cleanup: &mut Cleanup,
+    store: &Arc<S>,
+    target: &Target,
+    upload: &UploadId,
+    what: String,
+) -> Entry {
+    let (store, id) = (Arc::clone(store), upload.clone());
+    let remove = (target.abort)(upload);
+    cleanup.reusable(what, remove, async move || Ok(store.abort(&id).await?))
+}
+
 /// Names what stays of an upload that did not end.
-fn failed<S: Store>(run: &mut Run<'_>, store: &Arc<S>, target: &Target, failure: Failure) -> Error {
+fn failed<S: Store>(
+    run: &mut Run<'_>,
+    store: &Arc<S>,
+    target: &Target,
+    failure: Failure,
+    earlier: Option<String>,
+) -> Error {
     let Failure {
         cause,
         upload,
@@ -263,12 +283,10 @@ fn failed<S: Store>(run: &mut Run<'_>, store: &Arc<S>, target: &Target, failure:
     } = failure;
     if let Some(upload) = upload {
         let what = format!("{parts} parts of {} ({})", target.url, units::bytes(bytes));
-        let (store, id) = (Arc::clone(store), upload.clone());
-        let undo = async move || Ok(store.abort(&id).await?);
-        if run.job.resumes() && parts > 0 {
-            run.cleanup.reusable(what, (target.abort)(&upload), undo);
-        } else {
-            run.cleanup.useless(what, (target.abort)(&upload), undo);
+        let entry = hold_parts(run.cleanup, store, target, &upload, what);
+        // Of a continued upload not all parts have been met again yet.
+        if !run.job.resumes() || (parts == 0 && earlier != Some(upload.0)) {
+            run.cleanup.spoil(entry);
             run.journal.note(|entry| entry.upload = None);
         }
     }

@@ -292,3 +292,60 @@ async fn a_source_that_changed_is_sent_anew_and_its_old_parts_go() {
         old
     );
 }
+
+#[tokio::test]
+async fn a_run_that_cannot_even_begin_still_names_what_an_earlier_one_left() {
+    let stage = Stage::new().await;
+    let gate = stage
+        .cloud
+        .hold(Fault::on("s3:UploadPart").with("partNumber", "3").always());
+    stage.disk(22);
+    let running = stage.imgimport(COMMAND).start();
+    gate.reached().await;
+    stage.cloud.succeeded("s3:UploadPart", 2).await;
+    running.kill().await;
+    gate.release();
+    stage.cloud.clear_faults();
+
+    stage
+        .cloud
+        .fault(Fault::on("sts:GetCallerIdentity").answer(403, "AccessDenied", "not today"));
+    stage.imgimport(COMMAND).ends().await.exits(1).says(
+        "
+        error: AWS does not accept the caller
+          cause: not today (AccessDenied, request ID)
+          left behind: the parts of s3://importbucket/imgimport-1767225600.raw that an earlier run has sent; remove it with: aws s3api abort-multipart-upload --bucket importbucket --key imgimport-1767225600.raw --upload-id UPLOAD
+          hint: allow the caller sts:GetCallerIdentity; the README has a policy to paste
+        ",
+    );
+    let sent = stage.cloud.requests("s3:UploadPart").len();
+    stage.imgimport(COMMAND).ends().await.exits(0);
+    assert!(stage.cloud.requests("s3:UploadPart").len() - sent <= 3);
+}
+
+#[tokio::test]
+async fn another_import_is_not_robbed_of_the_object_that_it_reads() {
+    let stage = Stage::new().await;
+    let gate = Gate::new();
+    stage.cloud.import_script(ImportScript::quick().hold(&gate));
+    stage.disk(2);
+    stage
+        .imgimport("aws --bucket importbucket --key k --no-wait -q disk.raw")
+        .ends()
+        .await
+        .exits(0);
+    let run = stage
+        .imgimport("aws --bucket importbucket --key k --boot-mode uefi -q disk.raw")
+        .ends()
+        .await;
+    run.exits(1).says(
+        "
+        error: s3://importbucket/k is still read by an earlier import, import-ami-TASK
+          cause: that import was of another image, or was asked for differently
+          left behind: the import task import-ami-TASK; remove it with: aws ec2 cancel-import-task --import-task-id import-ami-TASK --region eu-central-1
+          left behind: s3://importbucket/k; remove it with: aws s3 rm s3://importbucket/k
+          hint: wait for it, cancel it with: aws ec2 cancel-import-task --import-task-id import-ami-TASK --region eu-central-1; or give this one another --key
+        ",
+    );
+    assert_eq!(stage.cloud.s3().objects().len(), 1);
+}

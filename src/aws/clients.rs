@@ -16,8 +16,8 @@ use crate::endpoint::is_loopback;
 const CONNECT: Duration = Duration::from_secs(10);
 /// EC2's slowest answers, such as ImportImage, take some seconds.
 const ANSWER: Duration = Duration::from_secs(60);
-/// Packer's `max_retries`.
-const TRIES: u32 = 10;
+/// Tries after the first; with the SDK's pauses a dead network is told of within half a minute.
+const RETRIES: u32 = 4;
 
 /// Everything that speaks to AWS.
 #[derive(Clone)]
@@ -102,7 +102,7 @@ async fn base(options: &Options, region: &str) -> SdkConfig {
         .connect_timeout(CONNECT)
         .read_timeout(ANSWER)
         .build();
-    let tries = options.max_retries.unwrap_or(TRIES).saturating_add(1);
+    let tries = options.max_retries.unwrap_or(RETRIES).saturating_add(1);
     let mut loader = aws_config::defaults(BehaviorVersion::latest())
         .region(Region::new(region.to_owned()))
         .retry_config(RetryConfig::standard().with_max_attempts(tries))

@@ -3,6 +3,7 @@
 
 mod clients;
 mod credentials;
+mod earlier;
 mod fault;
 mod image;
 mod import;
@@ -99,14 +100,19 @@ struct Run<'a> {
 /// What is on the undo list now.
 #[derive(Default)]
 struct Held {
+    parts: Option<Entry>,
     object: Option<Entry>,
     task: Option<Entry>,
+    /// The image as it was imported.
     image: Option<Entry>,
+    /// The image under its name.
+    copy: Option<Entry>,
 }
 
 impl Run<'_> {
     /// The guide, step by step. What an earlier run has done is not done again.
     async fn steps(&mut self) -> Result<()> {
+        self.hold_earlier();
         self.check().await?;
         if self.job.common.dry_run {
             self.plan();
