@@ -4,7 +4,7 @@
 use std::io::Write;
 use std::time::Duration;
 
-use imgimport_sandbox::{ImportScript, REGION, Sandbox};
+use imgimport_sandbox::{ImportScript, REGION, Sandbox, alibaba};
 use tokio::signal::unix::{SignalKind, signal};
 
 const BUCKET: &str = "importbucket";
@@ -15,8 +15,12 @@ async fn main() -> anyhow::Result<()> {
     cloud.s3().create_bucket(BUCKET, REGION);
     cloud.iam().put_import_role("vmimport", BUCKET);
     cloud.import_script(ImportScript::default().pace(Duration::from_millis(700)));
+    cloud
+        .ecs()
+        .import_script(alibaba::ImportScript::default().pace(Duration::from_millis(700)));
     let mut out = std::io::stdout();
-    for (name, value) in cloud.environment() {
+    let variables = [cloud.environment(), cloud.alibaba_environment()].concat();
+    for (name, value) in variables {
         writeln!(out, "export {name}={value}")?;
     }
     writeln!(

@@ -81,28 +81,23 @@ fn check_body(head: &Parts, body: &[u8]) -> Result<(), Refusal> {
 
 fn check_token(head: &Parts, key: &Key) -> Result<(), Refusal> {
     match (&key.security_token, header(head, "x-acs-security-token")) {
-        (None, None) => Ok(()),
         (Some(_), None) => {
             let text = "SecurityToken is mandatory for this action.";
             Err(refusal(400, "MissingSecurityToken", text))
         }
-        (Some(token), Some(sent)) if token != sent => mismatched(),
-        (None, Some(_)) => mismatched(),
+        (None, Some(_)) => Err(mismatched()),
+        (Some(token), Some(sent)) if token != sent => Err(mismatched()),
         (Some(_), Some(_)) if key.expired => {
             let text = "Specified SecurityToken is expired.";
             Err(refusal(400, "InvalidSecurityToken.Expired", text))
         }
-        (Some(_), Some(_)) => Ok(()),
+        (None, None) | (Some(_), Some(_)) => Ok(()),
     }
 }
 
-fn mismatched() -> Result<(), Refusal> {
+fn mismatched() -> Refusal {
     let text = "Specified SecurityToken mismatch with the AccessKey.";
-    Err(refusal(
-        400,
-        "InvalidSecurityToken.MismatchWithAccessKey",
-        text,
-    ))
+    refusal(400, "InvalidSecurityToken.MismatchWithAccessKey", text)
 }
 
 impl<'a> Authorization<'a> {

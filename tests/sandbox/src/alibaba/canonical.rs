@@ -48,14 +48,16 @@ pub(super) fn header<'a>(head: &'a Parts, name: &str) -> Option<&'a str> {
 /// `name:value` and a newline for each, values trimmed.
 pub(super) fn header_lines<'a>(head: &Parts, names: impl Iterator<Item = &'a str>) -> String {
     let value = |name: &str| {
-        let value = head.headers.get(name).map(|value| value.as_bytes());
+        let value = head.headers.get(name).map(http::HeaderValue::as_bytes);
         String::from_utf8_lossy(value.unwrap_or_default())
             .trim()
             .to_owned()
     };
-    names
-        .map(|name| format!("{name}:{}\n", value(name)))
-        .collect()
+    let mut lines = String::new();
+    for name in names {
+        lines.extend([name, ":", &value(name), "\n"]);
+    }
+    lines
 }
 
 pub(super) fn sha256(bytes: impl AsRef<[u8]>) -> String {

@@ -74,7 +74,6 @@ fn mismatch(claim: &Claim, canonical: &str, text: &str) -> Failure {
 
 fn check_token(claim: &Claim, key: &Key) -> Result<(), Failure> {
     match (&key.security_token, &claim.token) {
-        (None, None) => Ok(()),
         // A temporary key is not in OSS's records without its token, nor a lasting one with any.
         (Some(_), None) => Err(unknown_key()),
         (None, Some(_)) => Err(unknown_key().ec("0002-00000002")),
@@ -86,7 +85,7 @@ fn check_token(claim: &Claim, key: &Key) -> Result<(), Failure> {
             let text = "The security token you provided has expired.";
             Err(Failure::new(403, "SecurityTokenExpired", text))
         }
-        (Some(_), Some(_)) => Ok(()),
+        (None, None) | (Some(_), Some(_)) => Ok(()),
     }
 }
 
@@ -123,7 +122,7 @@ impl Claim {
         let field = |name: &str| fields.get(name).map(|value| (*value).to_owned());
         Self::new(
             field("Credential"),
-            &field("AdditionalHeaders"),
+            field("AdditionalHeaders").as_ref(),
             Self {
                 date: header(head, "x-oss-date").unwrap_or_default().to_owned(),
                 token: header(head, "x-oss-security-token").map(str::to_owned),
@@ -147,7 +146,7 @@ impl Claim {
         let text = "x-oss-expires must be between 1 and 604800.";
         Self::new(
             field("x-oss-credential"),
-            &field("x-oss-additional-headers"),
+            field("x-oss-additional-headers").as_ref(),
             Self {
                 date: field("x-oss-date").unwrap_or_default(),
                 token: field("x-oss-security-token"),
@@ -173,7 +172,7 @@ impl Claim {
 
     fn new(
         credential: Option<String>,
-        additional: &Option<String>,
+        additional: Option<&String>,
         rest: Self,
     ) -> Result<Self, Failure> {
         let credential = credential.unwrap_or_default();

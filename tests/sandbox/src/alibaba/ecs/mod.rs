@@ -163,7 +163,7 @@ impl Product for EcsProduct {
     }
 
     fn perform(&self, call: &Call<'_>) -> Answer {
-        let region = self.region(call)?;
+        let region = region_of(call)?;
         match call.action {
             "ImportImage" => self.import_image(call, &region),
             "DescribeImages" => self.describe_images(call, &region),
@@ -184,14 +184,12 @@ impl Product for EcsProduct {
     }
 }
 
-impl EcsProduct {
-    /// Two actions need no region.
-    fn region(&self, call: &Call<'_>) -> Result<String, Refusal> {
-        if ["DeleteSnapshot", "DescribeRegions"].contains(&call.action) {
-            return Ok(String::new());
-        }
-        known_region(call.need("RegionId")?).map(str::to_owned)
+/// Two actions need no region.
+fn region_of(call: &Call<'_>) -> Result<String, Refusal> {
+    if ["DeleteSnapshot", "DescribeRegions"].contains(&call.action) {
+        return Ok(String::new());
     }
+    known_region(call.need("RegionId")?).map(str::to_owned)
 }
 
 fn known_region(region: &str) -> Result<&str, Refusal> {

@@ -265,7 +265,9 @@ impl Oss {
                 Failure::new(409, "BucketAlreadyExists", text).with("BucketName", ask.bucket)
             );
         }
-        bucket.acl = ask.header("x-oss-acl").unwrap_or("private").to_owned();
+        ask.header("x-oss-acl")
+            .unwrap_or("private")
+            .clone_into(&mut bucket.acl);
         let mut response = answers::empty(200);
         answers::set(&mut response, "location", &format!("/{}", ask.bucket));
         Ok(response)
@@ -303,7 +305,7 @@ impl Oss {
             xml.maybe("NextMarker", last.map(|(name, _)| name));
             write_owner(xml);
             xml.list("Buckets", "Bucket", found, |xml, (name, bucket)| {
-                bucket.write(xml, name)
+                bucket.write(xml, name);
             });
         })
     }
