@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use clap::{Arg, ArgAction, CommandFactory, FromArgMatches, Parser, Subcommand};
 
+use crate::alicloud;
 use crate::aws;
 use crate::layers::{Invocation, Provider, variables};
 
@@ -31,6 +32,8 @@ pub struct Cli {
 pub enum Command {
     /// Import into Amazon Web Services: S3, EC2 import, AMI
     Aws(Box<Invocation<aws::Options>>),
+    /// Import into Alibaba Cloud: OSS, ECS import, ECS image
+    Alicloud(Box<Invocation<alicloud::Options>>),
 }
 
 /// What every sub-command has.

@@ -1,6 +1,7 @@
 //! The journal of unfinished jobs: what a later run of the same command needs to go on,
 //! and nothing secret. It is a hint; whatever it says is asked of the service again.
 
+use std::collections::BTreeMap;
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -33,6 +34,8 @@ pub struct Entry {
     pub task: Option<String>,
     /// The imported image, before it has its name.
     pub image: Option<String>,
+    /// Copies in other regions, by region.
+    pub copies: BTreeMap<String, String>,
     /// Makes a repeated copy the same copy.
     pub copy_token: Option<String>,
     /// The image under its own name.

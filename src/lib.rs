@@ -9,16 +9,18 @@
 //! ```
 //!
 //! Rooms, lowest floor first; imports point downwards alone:
-//! `error secret cancel units progress` · `image template outcome session` ·
+//! `error secret cancel units progress` · `image template outcome session retry http` ·
 //! `layers problems job journal wait cleanup` · `store` · `upload` · `sending` · the clouds, which
 //! never know each other · `settings cli` · this file.
 
+mod alicloud;
 mod aws;
 mod cancel;
 mod cleanup;
 mod cli;
 mod endpoint;
 mod error;
+mod http;
 mod image;
 mod job;
 mod journal;
@@ -26,6 +28,7 @@ mod layers;
 mod outcome;
 mod problems;
 mod progress;
+mod retry;
 mod secret;
 mod sending;
 mod session;
@@ -82,6 +85,7 @@ async fn run(cli: Cli) -> ExitCode {
     let environment = Environment::read();
     match cli.command {
         Command::Aws(flags) => go(*flags, cli.general, environment, aws::run).await,
+        Command::Alicloud(flags) => go(*flags, cli.general, environment, alicloud::run).await,
     }
 }
 

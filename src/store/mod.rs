@@ -6,6 +6,7 @@
 mod body;
 mod digest;
 mod error;
+pub mod oss;
 pub mod s3;
 
 use std::fmt;

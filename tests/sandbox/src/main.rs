@@ -10,8 +10,9 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use anyhow::Context;
-use imgimport_sandbox::{ImportScript, REGION, Sandbox, sample};
+use imgimport_sandbox::{ImportScript, REGION, Sandbox, alibaba, sample};
 use tokio::process::Command;
+use tokio::signal::unix::{SignalKind, signal};
 
 /// Set for the second process, which is imgimport itself: built from the same
 /// dependencies, so that nobody compiles them twice.
@@ -46,6 +47,9 @@ async fn run(arguments: Vec<OsString>) -> anyhow::Result<ExitCode> {
     cloud.s3().create_bucket(&bucket, REGION);
     cloud.iam().put_import_role("vmimport", &bucket);
     cloud.import_script(ImportScript::default().pace(PACE));
+    cloud
+        .ecs()
+        .import_script(alibaba::ImportScript::default().pace(PACE));
     if arguments.is_empty() {
         serve(&cloud).await
     } else {
@@ -55,7 +59,7 @@ async fn run(arguments: Vec<OsString>) -> anyhow::Result<ExitCode> {
 
 async fn serve(cloud: &Sandbox) -> anyhow::Result<ExitCode> {
     let mut out = std::io::stdout();
-    for (name, value) in cloud.environment() {
+    for (name, value) in environment(cloud) {
         writeln!(out, "export {name}={value}")?;
     }
     writeln!(
@@ -63,15 +67,37 @@ async fn serve(cloud: &Sandbox) -> anyhow::Result<ExitCode> {
         "# bucket {BUCKET} in {REGION}; Ctrl-C ends the sandbox"
     )?;
     out.flush()?;
-    tokio::signal::ctrl_c().await?;
+    let mut terminated = signal(SignalKind::terminate())?;
+    tokio::select! {
+        pressed = tokio::signal::ctrl_c() => pressed?,
+        _ = terminated.recv() => {}
+    }
     Ok(ExitCode::SUCCESS)
+}
+
+/// What a client needs to find all the clouds.
+fn environment(cloud: &Sandbox) -> Vec<(String, String)> {
+    [cloud.environment(), cloud.alibaba_environment()].concat()
+}
+
+/// Whether a variable of the user's could lead imgimport to a real cloud.
+fn leads_away(name: &str) -> bool {
+    const FAMILIES: [&str; 6] = [
+        "AWS_",
+        "ALICLOUD_",
+        "ALIBABA",
+        "DIGITALOCEAN_",
+        "SPACES_",
+        "SECURITY_TOKEN",
+    ];
+    FAMILIES.iter().any(|family| name.starts_with(family))
 }
 
 async fn import(cloud: &Sandbox, arguments: &[OsString]) -> anyhow::Result<ExitCode> {
     make_sample(arguments)?;
     let state = tempfile::tempdir()?;
     let mut client = Command::new(env::current_exe()?);
-    for (name, _) in env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("AWS_")) {
+    for (name, _) in env::vars_os().filter(|(name, _)| leads_away(&name.to_string_lossy())) {
         client.env_remove(name);
     }
     if env::var_os("IMGIMPORT_POLL_INTERVAL").is_none() {
@@ -82,7 +108,7 @@ async fn import(cloud: &Sandbox, arguments: &[OsString]) -> anyhow::Result<ExitC
         .env(CLIENT, "1")
         .env("AWS_EC2_METADATA_DISABLED", "true")
         .env("XDG_STATE_HOME", state.path())
-        .envs(cloud.environment());
+        .envs(environment(cloud));
     let mut running = client.spawn().context("starting imgimport")?;
     let ended = loop {
         tokio::select! {

@@ -11,9 +11,9 @@ use crate::{Fault, Gate, ImportScript, Key, Outcome, REGION, Sandbox, clock, sig
 const BUCKET: &str = "importbucket";
 
 /// Status and text; status 0 when the connection ended without an answer.
-type Answer = (u16, String);
+pub(crate) type Answer = (u16, String);
 
-async fn send(endpoint: &str, head: &Parts, body: &[u8]) -> Answer {
+pub(crate) async fn send(endpoint: &str, head: &Parts, body: &[u8]) -> Answer {
     let address = endpoint.trim_start_matches("http://");
     let mut stream = TcpStream::connect(address).await.unwrap();
     let mut lines = vec![format!("{} {} HTTP/1.1", head.method, head.uri)];
@@ -103,7 +103,7 @@ async fn start() -> Sandbox {
 const IMPORT: &str = "Action=ImportImage&DiskContainer.1.Format=RAW\
     &DiskContainer.1.UserBucket.S3Bucket=importbucket&DiskContainer.1.UserBucket.S3Key=disk.raw";
 
-fn inside<'a>(document: &'a str, element: &str) -> &'a str {
+pub(crate) fn inside<'a>(document: &'a str, element: &str) -> &'a str {
     let (_, rest) = document
         .split_once(&format!("<{element}>"))
         .unwrap_or_default();

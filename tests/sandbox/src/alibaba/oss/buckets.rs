@@ -1,0 +1,442 @@
+//! What the buckets hold, the doors tests use to look into them, and the bucket calls.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard};
+
+use http::Response;
+use http_body_util::BodyExt;
+use tempfile::TempDir;
+use time::OffsetDateTime;
+
+use super::{Answer, Ask, Failure, answers};
+use crate::alibaba::keys::ACCOUNT;
+use crate::alibaba::moment;
+use crate::content::Content;
+use crate::serve::Body;
+use crate::xml::Xml;
+
+/// Buckets an account may have in a region.
+const MAX_BUCKETS: usize = 100;
+
+pub(super) struct Bucket {
+    region: String,
+    is_foreign: bool,
+    is_encrypted: bool,
+    acl: String,
+    created: OffsetDateTime,
+    pub(super) objects: BTreeMap<String, Object>,
+    pub(super) uploads: BTreeMap<String, Upload>,
+}
+
+#[derive(Clone)]
+pub(super) struct Object {
+    pub(super) content: Content,
+    pub(super) etag: String,
+    pub(super) crc64: u64,
+    pub(super) modified: OffsetDateTime,
+    /// `Normal`, `Multipart`
+    pub(super) kind: &'static str,
+    pub(super) wishes: Wishes,
+}
+
+/// What a client asks for when it creates an object.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Wishes {
+    pub(super) content_type: Option<String>,
+    pub(super) acl: Option<String>,
+    pub(super) storage_class: Option<String>,
+    pub(super) encryption: Option<String>,
+    /// `x-oss-meta-*`, in lower case
+    pub(super) metadata: BTreeMap<String, String>,
+    pub(super) forbid_overwrite: bool,
+}
+
+pub(super) struct Upload {
+    pub(super) key: String,
+    pub(super) initiated: OffsetDateTime,
+    pub(super) wishes: Wishes,
+    pub(super) parts: BTreeMap<u32, Part>,
+}
+
+#[derive(Clone)]
+pub(super) struct Part {
+    pub(super) content: Content,
+    pub(super) etag: String,
+    pub(super) crc64: u64,
+    pub(super) modified: OffsetDateTime,
+}
+
+/// An object as tests see it.
+#[derive(Clone, Debug)]
+pub struct ObjectView {
+    pub bucket: String,
+    pub key: String,
+    pub size: u64,
+    pub etag: String,
+    pub crc64: u64,
+    pub content_type: Option<String>,
+    pub acl: Option<String>,
+    pub encryption: Option<String>,
+}
+
+/// An unfinished multipart upload as tests see it.
+#[derive(Clone, Debug)]
+pub struct UploadView {
+    pub bucket: String,
+    pub key: String,
+    pub upload_id: String,
+    pub parts: Vec<PartView>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PartView {
+    pub number: u32,
+    pub size: u64,
+    pub etag: String,
+    pub crc64: u64,
+}
+
+/// The buckets of OSS.
+#[derive(Clone)]
+pub struct Oss {
+    state: Arc<Mutex<BTreeMap<String, Bucket>>>,
+    pub(super) dir: Arc<TempDir>,
+}
+
+impl Oss {
+    pub(crate) fn new() -> std::io::Result<Self> {
+        let dir = tempfile::Builder::new()
+            .prefix("imgimport-sandbox-")
+            .tempdir()?;
+        Ok(Self {
+            state: Arc::default(),
+            dir: Arc::new(dir),
+        })
+    }
+
+    /// A private bucket of the caller's account.
+    pub fn create_bucket(&self, name: &str, region: &str) {
+        self.all()
+            .entry(name.to_owned())
+            .or_insert_with(|| Bucket::new(region));
+    }
+
+    /// A bucket of somebody else: every request is denied.
+    pub fn create_foreign_bucket(&self, name: &str, region: &str) {
+        let bucket = Bucket {
+            is_foreign: true,
+            ..Bucket::new(region)
+        };
+        self.all().insert(name.to_owned(), bucket);
+    }
+
+    /// Server-side encryption by default, which imports do not take.
+    pub fn encrypt_bucket(&self, name: &str) {
+        if let Some(bucket) = self.all().get_mut(name) {
+            bucket.is_encrypted = true;
+        }
+    }
+
+    /// The names of all buckets.
+    pub fn buckets(&self) -> Vec<String> {
+        self.all().keys().cloned().collect()
+    }
+
+    /// `private`, `public-read`
+    pub fn acl(&self, bucket: &str) -> Option<String> {
+        Some(self.all().get(bucket)?.acl.clone())
+    }
+
+    pub fn region_of(&self, bucket: &str) -> Option<String> {
+        Some(self.all().get(bucket)?.region.clone())
+    }
+
+    /// All objects of all buckets, by bucket and key.
+    pub fn objects(&self) -> Vec<ObjectView> {
+        let all = self.all();
+        let of = |(name, bucket): (&String, &Bucket)| -> Vec<_> {
+            let objects = bucket.objects.iter();
+            objects
+                .map(|(key, object)| object.view(name, key))
+                .collect()
+        };
+        all.iter().flat_map(of).collect()
+    }
+
+    /// An object's bytes; none when it does not exist.
+    pub fn object(&self, bucket: &str, key: &str) -> Option<Vec<u8>> {
+        let content = self.content(bucket, key)?;
+        Some(content.bytes().expect("the sandbox can read its own files"))
+    }
+
+    pub fn content(&self, bucket: &str, key: &str) -> Option<Content> {
+        Some(self.all().get(bucket)?.objects.get(key)?.content.clone())
+    }
+
+    /// Puts an object there without a request.
+    pub fn put(&self, bucket: &str, key: &str, bytes: &[u8]) -> anyhow::Result<()> {
+        let object = self.object_of(bytes)?;
+        let mut all = self.all();
+        let bucket = all
+            .get_mut(bucket)
+            .ok_or_else(|| anyhow::anyhow!("no bucket {bucket}"))?;
+        bucket.objects.insert(key.to_owned(), object);
+        Ok(())
+    }
+
+    /// Removes an object without a request, as a lifecycle rule would.
+    pub fn remove(&self, bucket: &str, key: &str) {
+        if let Some(bucket) = self.all().get_mut(bucket) {
+            bucket.objects.remove(key);
+        }
+    }
+
+    /// Unfinished multipart uploads with the parts they hold.
+    pub fn uploads(&self) -> Vec<UploadView> {
+        let all = self.all();
+        let of = |(name, bucket): (&String, &Bucket)| -> Vec<_> {
+            let uploads = bucket.uploads.iter();
+            uploads.map(|(id, upload)| upload.view(name, id)).collect()
+        };
+        all.iter().flat_map(of).collect()
+    }
+
+    /// Ends every unfinished upload, as a lifecycle rule does.
+    pub fn expire_uploads(&self) {
+        for bucket in self.all().values_mut() {
+            bucket.uploads.clear();
+        }
+    }
+
+    pub(crate) fn is_encrypted(&self, bucket: &str) -> bool {
+        self.all()
+            .get(bucket)
+            .is_some_and(|bucket| bucket.is_encrypted)
+    }
+
+    pub(crate) fn remove_files(&self) {
+        let _already_gone = std::fs::remove_dir_all(self.dir.path());
+    }
+
+    pub(super) fn with<T>(
+        &self,
+        name: &str,
+        work: impl FnOnce(&mut Bucket) -> Result<T, Failure>,
+    ) -> Result<T, Failure> {
+        work(self.all().get_mut(name).ok_or_else(|| no_bucket(name))?)
+    }
+
+    pub(super) fn check_access(&self, name: &str, region: &str) -> Result<(), Failure> {
+        self.with(name, |bucket| {
+            if bucket.is_foreign {
+                let text = "You have no right to access this object because of bucket acl.";
+                return Err(Failure::new(403, "AccessDenied", text));
+            }
+            if bucket.region != region {
+                let text = "The bucket you are attempting to access must be addressed using the specified endpoint. Please send all future requests to this endpoint.";
+                let endpoint = format!("oss-{}.aliyuncs.com", bucket.region);
+                return Err(Failure::new(403, "AccessDenied", text)
+                    .ec("0003-00001403")
+                    .with("Endpoint", &endpoint)
+                    .with("Bucket", name));
+            }
+            Ok(())
+        })
+    }
+
+    pub(super) async fn put_bucket(&self, ask: &Ask<'_>, body: Body) -> Answer {
+        let _configuration = body.collect().await;
+        if !is_bucket_name(ask.bucket) {
+            let text = "The specified bucket is not valid.";
+            return Err(Failure::new(400, "InvalidBucketName", text).with("BucketName", ask.bucket));
+        }
+        let mut all = self.all();
+        let here = |bucket: &&Bucket| bucket.region == ask.region && !bucket.is_foreign;
+        if all.values().filter(here).count() >= MAX_BUCKETS {
+            let text = "You have attempted to create more buckets than allowed.";
+            return Err(Failure::new(400, "TooManyBuckets", text));
+        }
+        let bucket = all
+            .entry(ask.bucket.to_owned())
+            .or_insert_with(|| Bucket::new(&ask.region));
+        if bucket.is_foreign || bucket.region != ask.region {
+            let text = "The requested bucket name is not available. The bucket namespace is shared by all users of the system. Please select a different name and try again.";
+            return Err(
+                Failure::new(409, "BucketAlreadyExists", text).with("BucketName", ask.bucket)
+            );
+        }
+        ask.header("x-oss-acl")
+            .unwrap_or("private")
+            .clone_into(&mut bucket.acl);
+        let mut response = answers::empty(200);
+        answers::set(&mut response, "location", &format!("/{}", ask.bucket));
+        Ok(response)
+    }
+
+    pub(super) fn delete_bucket(&self, ask: &Ask<'_>) -> Answer {
+        self.with(ask.bucket, |bucket| {
+            if bucket.objects.is_empty() && bucket.uploads.is_empty() {
+                return Ok(());
+            }
+            let text = "The bucket has objects. Please delete them first.";
+            Err(Failure::new(409, "BucketNotEmpty", text).with("BucketName", ask.bucket))
+        })?;
+        self.all().remove(ask.bucket);
+        Ok(answers::empty(204))
+    }
+
+    pub(super) fn list_buckets(&self, ask: &Ask<'_>) -> Response<Body> {
+        let prefix = ask.parameter("prefix").unwrap_or_default();
+        let marker = ask.parameter("marker").unwrap_or_default();
+        let limit: usize = ask.number("max-keys", 100).unwrap_or(100).min(1000);
+        let all = self.all();
+        let meant = |(name, bucket): &(&String, &Bucket)| {
+            name.starts_with(prefix) && name.as_str() > marker && !bucket.is_foreign
+        };
+        let mut found: Vec<_> = all.iter().filter(meant).collect();
+        let is_truncated = found.len() > limit;
+        found.truncate(limit);
+        answers::document("ListAllMyBucketsResult", |xml| {
+            xml.text("Prefix", prefix)
+                .text("Marker", marker)
+                .text("MaxKeys", limit);
+            xml.text("IsTruncated", is_truncated);
+            let last = found.last().filter(|_| is_truncated);
+            xml.maybe("NextMarker", last.map(|(name, _)| name));
+            write_owner(xml);
+            xml.list("Buckets", "Bucket", found, |xml, (name, bucket)| {
+                bucket.write(xml, name);
+            });
+        })
+    }
+
+    pub(super) fn bucket_info(&self, ask: &Ask<'_>) -> Answer {
+        self.with(ask.bucket, |bucket| {
+            Ok(answers::document("BucketInfo", |xml| {
+                xml.element("Bucket", |xml| {
+                    bucket.write(xml, ask.bucket);
+                    write_owner(xml);
+                    xml.element("AccessControlList", |xml| {
+                        xml.text("Grant", &bucket.acl);
+                    });
+                    xml.text("DataRedundancyType", "LRS");
+                    xml.element("ServerSideEncryptionRule", |xml| {
+                        let algorithm = if bucket.is_encrypted {
+                            "AES256"
+                        } else {
+                            "None"
+                        };
+                        xml.text("SSEAlgorithm", algorithm);
+                    });
+                });
+            }))
+        })
+    }
+
+    pub(super) fn bucket_location(&self, ask: &Ask<'_>) -> Answer {
+        self.with(ask.bucket, |bucket| {
+            let text = format!(
+                "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<LocationConstraint>oss-{}</LocationConstraint>",
+                bucket.region
+            );
+            let mut response = Response::new(Body::from(text));
+            answers::set(&mut response, "content-type", "application/xml");
+            Ok(response)
+        })
+    }
+
+    pub(super) fn bucket_acl(&self, ask: &Ask<'_>) -> Answer {
+        self.with(ask.bucket, |bucket| {
+            Ok(answers::document("AccessControlPolicy", |xml| {
+                write_owner(xml);
+                xml.element("AccessControlList", |xml| {
+                    xml.text("Grant", &bucket.acl);
+                });
+            }))
+        })
+    }
+
+    fn all(&self) -> MutexGuard<'_, BTreeMap<String, Bucket>> {
+        self.state
+            .lock()
+            .expect("nothing panics with the buckets in hand")
+    }
+}
+
+fn no_bucket(name: &str) -> Failure {
+    let text = "The specified bucket does not exist.";
+    Failure::new(404, "NoSuchBucket", text).with("BucketName", name)
+}
+
+fn is_bucket_name(name: &str) -> bool {
+    let inner = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
+    (3..=63).contains(&name.len())
+        && name.bytes().all(inner)
+        && !name.starts_with('-')
+        && !name.ends_with('-')
+}
+
+fn write_owner(xml: &mut Xml) {
+    xml.element("Owner", |xml| {
+        xml.text("ID", ACCOUNT).text("DisplayName", ACCOUNT);
+    });
+}
+
+impl Bucket {
+    fn new(region: &str) -> Self {
+        Self {
+            region: region.to_owned(),
+            is_foreign: false,
+            is_encrypted: false,
+            acl: "private".to_owned(),
+            created: moment::now(),
+            objects: BTreeMap::new(),
+            uploads: BTreeMap::new(),
+        }
+    }
+
+    fn write(&self, xml: &mut Xml, name: &str) {
+        let region = &self.region;
+        xml.text("Name", name).text("Region", region);
+        xml.text("Location", format!("oss-{region}"));
+        xml.text("CreationDate", moment::extended(self.created));
+        xml.text("ExtranetEndpoint", format!("oss-{region}.aliyuncs.com"));
+        xml.text(
+            "IntranetEndpoint",
+            format!("oss-{region}-internal.aliyuncs.com"),
+        );
+        xml.text("StorageClass", "Standard");
+    }
+}
+
+impl Object {
+    fn view(&self, bucket: &str, key: &str) -> ObjectView {
+        ObjectView {
+            bucket: bucket.to_owned(),
+            key: key.to_owned(),
+            size: self.content.size(),
+            etag: self.etag.clone(),
+            crc64: self.crc64,
+            content_type: self.wishes.content_type.clone(),
+            acl: self.wishes.acl.clone(),
+            encryption: self.wishes.encryption.clone(),
+        }
+    }
+}
+
+impl Upload {
+    fn view(&self, bucket: &str, upload_id: &str) -> UploadView {
+        let part = |(number, part): (&u32, &Part)| PartView {
+            number: *number,
+            size: part.content.size(),
+            etag: part.etag.clone(),
+            crc64: part.crc64,
+        };
+        UploadView {
+            bucket: bucket.to_owned(),
+            key: self.key.clone(),
+            upload_id: upload_id.to_owned(),
+            parts: self.parts.iter().map(part).collect(),
+        }
+    }
+}
