@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use clap::{ArgAction, Parser, Subcommand};
 
 use crate::aws;
+use crate::digitalocean;
 use crate::layers::Invocation;
 
 /// Take a disk image from a local file to a machine image in the cloud
@@ -31,6 +32,9 @@ pub struct Cli {
 pub enum Command {
     /// Import into Amazon Web Services: S3, EC2 import, AMI
     Aws(Box<Invocation<aws::Options>>),
+
+    /// Import into DigitalOcean: Spaces, custom image
+    Digitalocean(Box<Invocation<digitalocean::Options>>),
 }
 
 /// What every sub-command has.

@@ -9,7 +9,7 @@
 //! ```
 //!
 //! Rooms, lowest floor first; imports point downwards alone:
-//! `error secret cancel units progress` · `image template outcome session` ·
+//! `error secret cancel units progress` · `compress http image template outcome session` ·
 //! `layers problems job journal wait cleanup` · `store` · `upload` · `sending` · the clouds, which
 //! never know each other · `settings cli` · this file.
 
@@ -17,8 +17,11 @@ mod aws;
 mod cancel;
 mod cleanup;
 mod cli;
+mod compress;
+mod digitalocean;
 mod endpoint;
 mod error;
+mod http;
 mod image;
 mod job;
 mod journal;
@@ -79,6 +82,9 @@ async fn run(cli: Cli) -> ExitCode {
     let environment = Environment::read();
     match cli.command {
         Command::Aws(flags) => go(*flags, cli.general, environment, aws::run).await,
+        Command::Digitalocean(flags) => {
+            go(*flags, cli.general, environment, digitalocean::run).await
+        }
     }
 }
 

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use serde::Deserialize;
 
 use crate::aws;
+use crate::digitalocean;
 use crate::error::{Error, Result};
 use crate::layers::{Environment, Invocation, Output, Provider, Upload, Wait};
 
@@ -22,6 +23,7 @@ pub struct File {
     wait: Wait,
     output: Output,
     aws: aws::Options,
+    digitalocean: digitalocean::Options,
 }
 
 /// A provider that has a table in the file.
@@ -33,6 +35,12 @@ pub trait Table: Provider {
 impl Table for aws::Options {
     fn table(file: &mut File) -> Self {
         std::mem::take(&mut file.aws)
+    }
+}
+
+impl Table for digitalocean::Options {
+    fn table(file: &mut File) -> Self {
+        std::mem::take(&mut file.digitalocean)
     }
 }
 
@@ -70,7 +78,7 @@ impl File {
     }
 
     fn holds_secret(&self) -> bool {
-        self.aws.holds_secret()
+        self.aws.holds_secret() || self.digitalocean.holds_secret()
     }
 
     /// What the file says to one sub-command.
