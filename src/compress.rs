@@ -72,7 +72,11 @@ impl Gzip {
         Self::with_threads(plain, sha256, threads)
     }
 
-    fn with_threads(plain: impl Read + Send + 'static, sha256: bool, threads: usize) -> io::Result<Self> {
+    fn with_threads(
+        plain: impl Read + Send + 'static,
+        sha256: bool,
+        threads: usize,
+    ) -> io::Result<Self> {
         let (work, worked) = channel::<Work>();
         let worked = Arc::new(Mutex::new(worked));
         for _ in 0..threads {
@@ -214,7 +218,9 @@ fn fill(plain: &mut impl Read, buffer: &mut [u8]) -> io::Result<usize> {
 /// Whether all of it is zero; pages are compared with one that stays in the cache.
 fn is_zero(bytes: &[u8]) -> bool {
     const PAGE: [u8; 4096] = [0; 4096];
-    bytes.chunks(PAGE.len()).all(|page| page == &PAGE[..page.len()])
+    bytes
+        .chunks(PAGE.len())
+        .all(|page| page == &PAGE[..page.len()])
 }
 
 /// A disk is mostly empty: this block is made once.
@@ -260,7 +266,10 @@ fn block(deflate: &mut Compress, plain: &[u8]) -> Block {
 }
 
 fn spawn(name: &str, work: impl FnOnce() + Send + 'static) -> io::Result<()> {
-    thread::Builder::new().name(name.to_owned()).spawn(work).map(drop)
+    thread::Builder::new()
+        .name(name.to_owned())
+        .spawn(work)
+        .map(drop)
 }
 
 #[cfg(test)]
@@ -273,7 +282,10 @@ mod tests {
     fn gzipped(plain: &[u8], threads: usize) -> Vec<u8> {
         let mut bytes = Vec::new();
         let plain = io::Cursor::new(plain.to_vec());
-        Gzip::with_threads(plain, false, threads).unwrap().read_to_end(&mut bytes).unwrap();
+        Gzip::with_threads(plain, false, threads)
+            .unwrap()
+            .read_to_end(&mut bytes)
+            .unwrap();
         bytes
     }
 
@@ -281,7 +293,9 @@ mod tests {
     fn noise(len: usize) -> Vec<u8> {
         let mut state = 1_u64;
         let step = |_| {
-            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+            state = state
+                .wrapping_mul(6_364_136_223_846_793_005)
+                .wrapping_add(1);
             (state >> 56) as u8
         };
         (0..len).map(step).collect()
@@ -296,7 +310,13 @@ mod tests {
 
     #[test]
     fn it_unpacks_to_what_it_was() {
-        for plain in [Vec::new(), b"x".to_vec(), vec![0; BLOCK], noise(BLOCK + 1), disk()] {
+        for plain in [
+            Vec::new(),
+            b"x".to_vec(),
+            vec![0; BLOCK],
+            noise(BLOCK + 1),
+            disk(),
+        ] {
             let (packed, mut back) = (gzipped(&plain, 2), Vec::new());
             // One member: this decoder stops after the first.
             GzDecoder::new(&packed[..]).read_to_end(&mut back).unwrap();

@@ -17,8 +17,9 @@ const CONNECT: Duration = Duration::from_secs(10);
 /// For a whole request: answers are small, and the slowest take some seconds.
 const ANSWER: Duration = Duration::from_secs(60);
 
-/// What comes before the signature in an address: `X-Amz-Signature=`, `x-oss-signature=`, `Signature=`.
-const SIGNATURE: &str = "ignature=";
+/// What comes before the signature in an address (`X-Amz-Signature=`, `x-oss-signature=`), and
+/// before who signed.
+const SIGNED: [&str; 2] = ["ignature=", "redential="];
 
 /// An answer of any status.
 #[derive(Debug)]
@@ -60,7 +61,11 @@ pub fn client(loopback: bool) -> Result<reqwest::Client> {
         .connect_timeout(CONNECT)
         .timeout(ANSWER)
         .redirect(reqwest::redirect::Policy::none());
-    let builder = if loopback { builder.no_proxy() } else { builder };
+    let builder = if loopback {
+        builder.no_proxy()
+    } else {
+        builder
+    };
     builder
         .build()
         .map_err(|error| Error::failed("no HTTPS client can be made").because(error))
@@ -78,7 +83,11 @@ pub async fn send(client: &reqwest::Client, request: reqwest::Request) -> Result
     let body = answer.bytes().await.map_err(lost)?;
     tracing::debug!("{what}: {status}");
     tracing::trace!("received {}", unsigned(&String::from_utf8_lossy(&body)));
-    Ok(Answer { status, headers, body })
+    Ok(Answer {
+        status,
+        headers,
+        body,
+    })
 }
 
 /// The innermost cause says it; the outer ones repeat the address.
@@ -101,12 +110,14 @@ fn lost(error: reqwest::Error) -> Lost {
 /// The text without signatures.
 pub fn unsigned(text: &str) -> String {
     let mut text = text.to_owned();
-    let mut from = 0;
-    while let Some(at) = text[from..].find(SIGNATURE) {
-        from += at + SIGNATURE.len();
-        let ends = |c: char| !(c.is_ascii_alphanumeric() || "%+/=_-".contains(c));
-        let len = text[from..].find(ends).unwrap_or(text.len() - from);
-        text.replace_range(from..from + len, "…");
+    for name in SIGNED {
+        let mut from = 0;
+        while let Some(at) = text[from..].find(name) {
+            from += at + name.len();
+            let ends = |c: char| !(c.is_ascii_alphanumeric() || "%+/=_-".contains(c));
+            let len = text[from..].find(ends).unwrap_or(text.len() - from);
+            text.replace_range(from..from + len, "…");
+        }
     }
     text
 }
@@ -117,10 +128,10 @@ mod tests {
 
     #[test]
     fn no_signature_is_shown() {
-        let url = r#"{"url":"https://s/k?X-Amz-Date=1&X-Amz-Signature=0aF9&x=1"}"#;
+        let url = r#"{"url":"https://s/k?X-Amz-Credential=K%2F1&X-Amz-Signature=0aF9&x=1"}"#;
         assert_eq!(
             unsigned(url),
-            r#"{"url":"https://s/k?X-Amz-Date=1&X-Amz-Signature=…&x=1"}"#
+            r#"{"url":"https://s/k?X-Amz-Credential=…&X-Amz-Signature=…&x=1"}"#
         );
         assert_eq!(unsigned("nothing to hide"), "nothing to hide");
     }

@@ -109,9 +109,15 @@ pub struct Action {
 
 impl Api {
     /// Speaks to `base` with this token; asks nothing yet.
-    pub fn new(base: &str, token: &Secret, patience: Patience, progress: &Progress) -> Result<Self> {
+    pub fn new(
+        base: &str,
+        token: &Secret,
+        patience: Patience,
+        progress: &Progress,
+    ) -> Result<Self> {
         let value = HeaderValue::try_from(format!("Bearer {}", token.expose()));
-        let mut token = value.map_err(|_| Error::usage("the API token has signs that no token has"))?;
+        let mut token =
+            value.map_err(|_| Error::usage("the API token has signs that no token has"))?;
         token.set_sensitive(true);
         Ok(Self(Arc::new(Inner {
             client: http::client(is_loopback(base))?,
@@ -140,7 +146,8 @@ impl Api {
     /// `POST /v2/images`, which makes an image each time.
     pub async fn create_image(&self, body: &Value) -> Result<Image, Fault> {
         let post = (Method::POST, "/v2/images");
-        self.ask(post, Some(body), Again::IfNothingWasDone, "image").await
+        self.ask(post, Some(body), Again::IfNothingWasDone, "image")
+            .await
     }
 
     /// One image.
@@ -151,7 +158,10 @@ impl Api {
     /// Removes an image everywhere; one that is gone already is a success.
     pub async fn delete_image(&self, id: u64) -> Result<(), Fault> {
         let path = format!("/v2/images/{id}");
-        match self.answer((Method::DELETE, &path), None, Again::Whenever).await {
+        match self
+            .answer((Method::DELETE, &path), None, Again::Whenever)
+            .await
+        {
             Err(fault) if fault.status() != Some(404) => Err(fault),
             _ => Ok(()),
         }
@@ -162,16 +172,19 @@ impl Api {
         let path = format!("/v2/images/{image}/actions");
         let body = json!({"type": "transfer", "region": region});
         let post = (Method::POST, path.as_str());
-        self.ask(post, Some(&body), Again::IfNothingWasDone, "action").await
+        self.ask(post, Some(&body), Again::IfNothingWasDone, "action")
+            .await
     }
 
     /// How the work goes.
     pub async fn action(&self, image: u64, action: u64) -> Result<Action, Fault> {
-        self.get(&format!("/v2/images/{image}/actions/{action}"), "action").await
+        self.get(&format!("/v2/images/{image}/actions/{action}"), "action")
+            .await
     }
 
     async fn get<T: DeserializeOwned>(&self, path: &str, key: &str) -> Result<T, Fault> {
-        self.ask((Method::GET, path), None, Again::Whenever, key).await
+        self.ask((Method::GET, path), None, Again::Whenever, key)
+            .await
     }
 
     /// Every page; `path` ends where a query goes on.
@@ -179,7 +192,9 @@ impl Api {
         let mut all = Vec::new();
         for page in 1.. {
             let path = format!("{path}page={page}&per_page={PAGE}");
-            let body = self.answer((Method::GET, &path), None, Again::Whenever).await?;
+            let body = self
+                .answer((Method::GET, &path), None, Again::Whenever)
+                .await?;
             let more = body["links"]["pages"]["next"].is_string();
             let found: Vec<T> = read(body, key)?;
             let nothing = found.is_empty();
@@ -225,7 +240,9 @@ impl Api {
             let pause = fault.wait().unwrap_or_else(|| patience.pause(tried));
             if pause >= NOTED {
                 let pause = units::seconds(pause);
-                self.0.progress.note(&format!("DigitalOcean: {fault}; again in {pause}"));
+                self.0
+                    .progress
+                    .note(&format!("DigitalOcean: {fault}; again in {pause}"));
             }
             sleep(pause).await;
             tried += 1;

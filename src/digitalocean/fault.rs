@@ -184,7 +184,10 @@ mod tests {
             let now = UNIX_EPOCH + Duration::from_secs(1000);
             super::wait(&answer(status, headers, ""), now).map(|wait| wait.as_secs())
         };
-        assert_eq!(wait(429, &[("retry-after", "7"), ("ratelimit-reset", "1009")]), Some(7));
+        assert_eq!(
+            wait(429, &[("retry-after", "7"), ("ratelimit-reset", "1009")]),
+            Some(7)
+        );
         let exhausted = [("ratelimit-remaining", "0"), ("ratelimit-reset", "1009")];
         assert_eq!(wait(429, &exhausted), Some(9));
         assert_eq!(wait(500, &exhausted), None);

@@ -46,7 +46,9 @@ fn body(job: &Job, url: &str) -> Value {
 pub async fn namesakes(job: &Job, api: &Api) -> Result<Vec<u64>, Fault> {
     let images = api.own_images().await?;
     let alive = |image: &Image| !is(image, "deleted");
-    let same = images.into_iter().filter(|image| image.name.as_ref() == Some(&job.name));
+    let same = images
+        .into_iter()
+        .filter(|image| image.name.as_ref() == Some(&job.name));
     Ok(same.filter(alive).map(|image| image.id).collect())
 }
 
@@ -74,7 +76,9 @@ fn refused(job: &Job, fault: Fault) -> Error {
     let unreachable = fault.to_string().to_lowercase().contains("url");
     let error = fault.fails("the import could not be started", CREATE);
     if unreachable && job.access == ObjectAccess::Presigned {
-        return error.hint("DigitalOcean may not take signed addresses: leave --object-access presigned out");
+        return error.hint(
+            "DigitalOcean may not take signed addresses: leave --object-access presigned out",
+        );
     }
     error
 }
@@ -95,14 +99,20 @@ pub async fn poll(api: &Api, id: u64) -> Result<Poll<Image>, Trouble> {
     let image = match api.image(id).await {
         Ok(image) => image,
         Err(fault) if fault.is_passing() => {
-            return Err(Trouble::Passing(fault.fails("the import's state could not be asked", READ)));
+            return Err(Trouble::Passing(
+                fault.fails("the import's state could not be asked", READ),
+            ));
         }
         Err(fault) if fault.status() == Some(404) => {
             let error = Error::failed(failed()).because(fault);
-            return Err(Trouble::Final(error.hint("somebody may have deleted the image")));
+            return Err(Trouble::Final(
+                error.hint("somebody may have deleted the image"),
+            ));
         }
         Err(fault) => {
-            return Err(Trouble::Final(fault.fails("the import's state could not be asked", READ)));
+            return Err(Trouble::Final(
+                fault.fails("the import's state could not be asked", READ),
+            ));
         }
     };
     if let Some(reason) = reason(&image) {
@@ -116,17 +126,27 @@ pub async fn poll(api: &Api, id: u64) -> Result<Poll<Image>, Trouble> {
         return Ok(Poll::Done(image));
     }
     let message = image.status.unwrap_or_default().to_lowercase();
-    Ok(Poll::NotYet { percent: None, message })
+    Ok(Poll::NotYet {
+        percent: None,
+        message,
+    })
 }
 
 /// `NEW` is seen in capitals, so none is trusted to stay as it is.
 fn is(image: &Image, status: &str) -> bool {
-    image.status.as_ref().is_some_and(|said| said.eq_ignore_ascii_case(status))
+    image
+        .status
+        .as_ref()
+        .is_some_and(|said| said.eq_ignore_ascii_case(status))
 }
 
 /// The description's own example of no error is one blank.
 fn reason(image: &Image) -> Option<&str> {
-    image.error_message.as_deref().map(str::trim).filter(|text| !text.is_empty())
+    image
+        .error_message
+        .as_deref()
+        .map(str::trim)
+        .filter(|text| !text.is_empty())
 }
 
 fn explained(error: Error, reason: &str) -> Error {
@@ -140,6 +160,9 @@ fn explained(error: Error, reason: &str) -> Error {
 
 /// Known reasons (`apis.md` C2) and what helps.
 const HELP: [(&str, &str); 2] = [
-    ("decompress", "say --compression none, or unpack the file and compress it again with gzip"),
+    (
+        "decompress",
+        "say --compression none, or unpack the file and compress it again with gzip",
+    ),
     ("format", "convert it: qemu-img convert -O qcow2"),
 ];

@@ -90,17 +90,29 @@ impl Job {
         let options = &said.provider;
         let opened = Opened::open(said.image.clone(), options.format, &mut problems);
         let compression = options.compression.unwrap_or_default();
-        let gzip = opened.image().is_some_and(|image| rules::is_gzipped(image, compression));
+        let gzip = opened
+            .image()
+            .is_some_and(|image| rules::is_gzipped(image, compression));
         let ending = opened.image().map(|image| rules::ending(image, gzip));
         let lookup = |name: &str| environment.get(name);
         let stem = opened.file_stem();
-        let values = Values { clock, file_stem: &stem, format: opened.extension(), env: &lookup };
+        let values = Values {
+            clock,
+            file_stem: &stem,
+            format: opened.extension(),
+            env: &lookup,
+        };
 
         required(options, &mut problems);
         rules::single(options, &mut problems);
         let account = Account::find(options, environment, &mut problems);
         let space = space(options, &mut problems);
-        let texts = Texts::render(options, ending.as_deref().unwrap_or("img"), &values, &mut problems);
+        let texts = Texts::render(
+            options,
+            ending.as_deref().unwrap_or("img"),
+            &values,
+            &mut problems,
+        );
         problems.finish()?;
 
         let image = opened.finish()?;
@@ -113,10 +125,18 @@ impl Job {
         let (distribution, known) =
             rules::distribution(options.image_distribution.as_deref().unwrap_or("Unknown"));
         if !known {
-            warnings.push(format!("DigitalOcean may not know the distribution \"{distribution}\", and call it Unknown"));
+            warnings.push(format!(
+                "DigitalOcean may not know the distribution \"{distribution}\", and call it Unknown"
+            ));
         }
         let (skip_clean, keep) = (options.skip_clean, options.keep_input_artifact);
-        let mut common = job::Job::new(image, &said, skip_clean.unwrap_or(false), !keep.unwrap_or(true), INTERVAL);
+        let mut common = job::Job::new(
+            image,
+            &said,
+            skip_clean.unwrap_or(false),
+            !keep.unwrap_or(true),
+            INTERVAL,
+        );
         common.gzip = gzip;
         let options = said.provider;
         Ok(Self {
@@ -196,7 +216,11 @@ struct Account {
 
 impl Account {
     /// The settings' token, else doctl's; with doctl's token goes its address.
-    fn find(options: &Options, environment: &Environment, problems: &mut Problems<Options>) -> Self {
+    fn find(
+        options: &Options,
+        environment: &Environment,
+        problems: &mut Problems<Options>,
+    ) -> Self {
         let mut api_url = options.api_url.clone();
         let mut token = options.api_token.clone();
         if token.is_none() {
@@ -215,12 +239,19 @@ impl Account {
         if let Err(why) = address(&api_url) {
             problems.wrong("api_url", why);
         }
-        Self { token: token.unwrap_or_else(|| Secret::new("")), api_url }
+        Self {
+            token: token.unwrap_or_else(|| Secret::new("")),
+            api_url,
+        }
     }
 }
 
 fn space(options: &Options, problems: &mut Problems<Options>) -> Space {
-    let region = options.spaces_region.clone().unwrap_or_default().to_lowercase();
+    let region = options
+        .spaces_region
+        .clone()
+        .unwrap_or_default()
+        .to_lowercase();
     let endpoint = options.spaces_endpoint.as_deref().unwrap_or(SPACES);
     let endpoint = endpoint.replace("{{.Region}}", &region);
     if !region.is_empty()
@@ -289,26 +320,45 @@ impl Texts {
     ) -> Self {
         let default = "imgimport-{{timestamp}}-";
         let (key_template, key) = match &options.space_object_name {
-            Some(said) => (said.clone(), problems.render("space_object_name", said, values)),
+            Some(said) => (
+                said.clone(),
+                problems.render("space_object_name", said, values),
+            ),
             None => {
                 let start = problems.render("space_object_name", default, values);
-                (format!("{default}.{ending}"), format!("{start}{}.{ending}", unguessable()))
+                (
+                    format!("{default}.{ending}"),
+                    format!("{start}{}.{ending}", unguessable()),
+                )
             }
         };
         let name = options.image_name.as_deref().unwrap_or("name");
         let name = problems.render("image_name", name, values);
-        problems.expect(!name.trim().is_empty(), "image_name", "the image's name is empty");
+        problems.expect(
+            !name.trim().is_empty(),
+            "image_name",
+            "the image's name is empty",
+        );
         let description = options.image_description.as_ref();
-        let description = description.map(|text| problems.render("image_description", text, values));
+        let description =
+            description.map(|text| problems.render("image_description", text, values));
         let tags = options.image_tags.iter().flatten();
-        let tags: Vec<_> = tags.map(|tag| problems.render("image_tags", tag, values)).collect();
+        let tags: Vec<_> = tags
+            .map(|tag| problems.render("image_tags", tag, values))
+            .collect();
         for why in tags.iter().filter_map(|tag| rules::tag(tag).err()) {
             problems.wrong("image_tags", why);
         }
         if let Err(why) = rules::key(&key) {
             problems.wrong("space_object_name", why);
         }
-        Self { key, key_template, name, description, tags }
+        Self {
+            key,
+            key_template,
+            name,
+            description,
+            tags,
+        }
     }
 }
 

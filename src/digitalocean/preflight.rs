@@ -12,9 +12,18 @@ use crate::store::s3::S3;
 const TRANSFER: &str = "image_transfer";
 
 /// Asks all of it at once; the first in order of sense is the one reported.
-pub async fn check(job: &Job, api: &Api, spaces: &aws_sdk_s3::Client, store: &S3, progress: &Progress) -> Result<()> {
-    let (account, regions, space) =
-        tokio::join!(account(api), regions(job, api, progress), space(job, spaces, store));
+pub async fn check(
+    job: &Job,
+    api: &Api,
+    spaces: &aws_sdk_s3::Client,
+    store: &S3,
+    progress: &Progress,
+) -> Result<()> {
+    let (account, regions, space) = tokio::join!(
+        account(api),
+        regions(job, api, progress),
+        space(job, spaces, store)
+    );
     account.and(regions).and(space)
 }
 
@@ -22,7 +31,8 @@ pub async fn check(job: &Job, api: &Api, spaces: &aws_sdk_s3::Client, store: &S3
 async fn account(api: &Api) -> Result<()> {
     match api.account().await {
         Ok(account) if account.status.eq_ignore_ascii_case("locked") => {
-            Err(Error::failed("the DigitalOcean account is locked").because_of(account.status_message))
+            Err(Error::failed("the DigitalOcean account is locked")
+                .because_of(account.status_message))
         }
         Ok(_) => Ok(()),
         Err(fault) if fault.status() == Some(403) => Ok(()),
@@ -45,9 +55,13 @@ async fn regions(job: &Job, api: &Api, progress: &Progress) -> Result<()> {
             return Err(unknown(region, &known));
         };
         if number > 0 && !found.features.iter().any(|feature| feature == TRANSFER) {
-            return Err(Error::failed(format!("no image can be transferred to {region}"))
-                .because_of(format!("DigitalOcean lists no {TRANSFER} among its features"))
-                .hint(format!("leave --image-region {region} out")));
+            return Err(
+                Error::failed(format!("no image can be transferred to {region}"))
+                    .because_of(format!(
+                        "DigitalOcean lists no {TRANSFER} among its features"
+                    ))
+                    .hint(format!("leave --image-region {region} out")),
+            );
         }
     }
     Ok(())
@@ -83,8 +97,12 @@ async fn space(job: &Job, spaces: &aws_sdk_s3::Client, store: &S3) -> Result<()>
         Some("InvalidAccessKeyId" | "SignatureDoesNotMatch") => {
             "check the Spaces key: SPACES_ACCESS_KEY_ID and SPACES_SECRET_ACCESS_KEY, which are not the API token"
         }
-        Some("AccessDenied") => "the Space may be another account's; or give the Spaces key read and write access to it",
-        Some("PermanentRedirect" | "NoSuchBucket") => "name the Space's own region with --spaces-region",
+        Some("AccessDenied") => {
+            "the Space may be another account's; or give the Spaces key read and write access to it"
+        }
+        Some("PermanentRedirect" | "NoSuchBucket") => {
+            "name the Space's own region with --spaces-region"
+        }
         Some("RequestTimeTooSkewed") => "set this machine's clock",
         _ => "check the network, the region's name and --spaces-endpoint",
     };

@@ -102,13 +102,18 @@ pub fn key(key: &str) -> Result<(), String> {
         0 => Err("the object's key is empty".to_owned()),
         1..=1024 if key.starts_with('/') => Err("the object's key begins with /".to_owned()),
         1..=1024 => Ok(()),
-        length => Err(format!("the object's key has {length} bytes, Spaces takes 1,024")),
+        length => Err(format!(
+            "the object's key has {length} bytes, Spaces takes 1,024"
+        )),
     }
 }
 
 /// The distribution as DigitalOcean writes it, and whether it knows it.
 pub fn distribution(said: &str) -> (String, bool) {
-    match DISTRIBUTIONS.iter().find(|known| known.eq_ignore_ascii_case(said)) {
+    match DISTRIBUTIONS
+        .iter()
+        .find(|known| known.eq_ignore_ascii_case(said))
+    {
         Some(known) => ((*known).to_owned(), true),
         None => (said.to_owned(), false),
     }
@@ -126,11 +131,18 @@ pub fn is_gzipped(image: &Image, compression: Compression) -> bool {
 /// The ending of what is sent: DigitalOcean looks at it (`apis.md` C2).
 pub fn ending(image: &Image, gzipped: bool) -> String {
     let plain = match &image.content {
-        Content::Gzip => format!("{}.gz", inside(image).map_or("img", |inner| word(&inner.content))),
+        Content::Gzip => format!(
+            "{}.gz",
+            inside(image).map_or("img", |inner| word(&inner.content))
+        ),
         Content::Bzip2 => format!("{}.bz2", named_inside(image)),
         content => word(content).to_owned(),
     };
-    if gzipped { format!("{plain}.gz") } else { plain }
+    if gzipped {
+        format!("{plain}.gz")
+    } else {
+        plain
+    }
 }
 
 fn word(content: &Content) -> &'static str {
@@ -149,7 +161,9 @@ fn inside(image: &Image) -> Option<Image> {
     };
     let mut head = Vec::new();
     // A pipe's head ends within the stream, which is no error here.
-    let _cut = MultiGzDecoder::new(compressed).take(HEAD as u64).read_to_end(&mut head);
+    let _cut = MultiGzDecoder::new(compressed)
+        .take(HEAD as u64)
+        .read_to_end(&mut head);
     Image::from_head(&head, None).ok()
 }
 
@@ -161,13 +175,16 @@ fn named_inside(image: &Image) -> String {
     let inner = path.file_stem().map(Path::new).and_then(Path::extension);
     let inner = inner.map(|inner| inner.to_string_lossy().to_lowercase());
     let known = ["raw", "img", "qcow2", "vhdx", "vdi", "vmdk"];
-    inner.filter(|inner| known.contains(&inner.as_str())).unwrap_or_else(|| "img".to_owned())
+    inner
+        .filter(|inner| known.contains(&inner.as_str()))
+        .unwrap_or_else(|| "img".to_owned())
 }
 
 /// A disk without partitions does not start.
 pub fn warning(image: &Image) -> Option<String> {
     (image.content == Content::Raw && image.boot.table == Table::None).then(|| {
-        "the disk has no partition table: DigitalOcean wants a system with an MBR or a GPT".to_owned()
+        "the disk has no partition table: DigitalOcean wants a system with an MBR or a GPT"
+            .to_owned()
     })
 }
 
@@ -187,7 +204,10 @@ pub fn accepts(image: &Image) -> Result<(), (String, String)> {
     let size = image.virtual_size.or(image.size).unwrap_or_default();
     if size >= TOO_LARGE {
         return Err((
-            format!("DigitalOcean takes images of less than 100 GB, this one has {}", units::bytes(size)),
+            format!(
+                "DigitalOcean takes images of less than 100 GB, this one has {}",
+                units::bytes(size)
+            ),
             "use a smaller disk".to_owned(),
         ));
     }
@@ -219,12 +239,18 @@ fn convert(from: &str, image: &Image) -> String {
         Source::File(path) => quoted(&path.with_extension("qcow2")),
         Source::Stdin => "disk.qcow2".to_owned(),
     };
-    format!("convert it: qemu-img convert {from}-O qcow2 {} {target}", name(image))
+    format!(
+        "convert it: qemu-img convert {from}-O qcow2 {} {target}",
+        name(image)
+    )
 }
 
 /// The disk of an archive, taken out and converted.
 fn from_ova(image: &Image) -> String {
-    let disk = image.disks.first().map_or("disk1.vmdk", |disk| disk.name.as_str());
+    let disk = image
+        .disks
+        .first()
+        .map_or("disk1.vmdk", |disk| disk.name.as_str());
     let (disk, archive) = (Path::new(disk), name(image));
     format!(
         "take its disk out and convert it: tar -xf {archive} {0} && qemu-img convert -O qcow2 {0} {1}",
@@ -279,9 +305,15 @@ mod tests {
     #[test]
     fn what_is_not_taken_is_told_how_to_become_so() {
         let (reason, remedy) = accepts(&image(b"\xfd7zXZ\0")).unwrap_err();
-        assert_eq!((reason.as_str(), remedy.as_str()), (TAKES, "unpack it: xz -dk IMAGE"));
+        assert_eq!(
+            (reason.as_str(), remedy.as_str()),
+            (TAKES, "unpack it: xz -dk IMAGE")
+        );
         let (reason, _) = accepts(&image(&gzip(b"\xfd7zXZ\0"))).unwrap_err();
-        assert!(reason.ends_with("in the gzip file is an xz file"), "{reason}");
+        assert!(
+            reason.ends_with("in the gzip file is an xz file"),
+            "{reason}"
+        );
         assert!(accepts(&image(b"BZh9")).is_ok());
     }
 
@@ -291,7 +323,10 @@ mod tests {
         assert!(slug("atl1").is_ok() && slug("nyc 3").is_err());
         assert!(tag("env:prod_1-a").is_ok() && tag("a b").is_err() && tag("").is_err());
         assert!(key("a/b").is_ok() && key("").is_err() && key("/a").is_err());
-        assert_eq!(distribution("rocky linux"), ("Rocky Linux".to_owned(), true));
+        assert_eq!(
+            distribution("rocky linux"),
+            ("Rocky Linux".to_owned(), true)
+        );
         assert_eq!(distribution("Alpine"), ("Alpine".to_owned(), false));
     }
 }

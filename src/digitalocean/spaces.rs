@@ -29,7 +29,12 @@ const SIGNED_FOR: Duration = Duration::from_hours(24);
 const MOMENT: Duration = Duration::from_secs(5);
 
 /// What stands in a path as it is (RFC 3986, 2.3).
-const PLAIN: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~').remove(b'/');
+const PLAIN: &AsciiSet = &NON_ALPHANUMERIC
+    .remove(b'-')
+    .remove(b'_')
+    .remove(b'.')
+    .remove(b'~')
+    .remove(b'/');
 
 /// The S3 client of the Space.
 pub fn client(space: &Space) -> Client {
@@ -62,7 +67,11 @@ pub fn address(space: &Space, key: &str) -> String {
 }
 
 fn target(job: &Job) -> Target {
-    let (space, key, endpoint) = (job.space.name.clone(), shell(&job.key), job.space.endpoint.clone());
+    let (space, key, endpoint) = (
+        job.space.name.clone(),
+        shell(&job.key),
+        job.space.endpoint.clone(),
+    );
     Target {
         url: job.url(),
         remove: format!("aws s3 rm {} --endpoint-url {endpoint}", shell(&job.url())),
@@ -98,7 +107,11 @@ impl Run<'_> {
         match self.job.access {
             ObjectAccess::PublicRead => Ok(address(&self.job.space, &self.job.key)),
             ObjectAccess::Presigned => self.store().presigned(SIGNED_FOR).await.map_err(|error| {
-                Error::failed(format!("no signed address of {} can be made", self.job.url())).because(error)
+                Error::failed(format!(
+                    "no signed address of {} can be made",
+                    self.job.url()
+                ))
+                .because(error)
             }),
         }
     }
@@ -151,7 +164,9 @@ impl Run<'_> {
                 ObjectAccess::PublicRead => ", for everybody who knows its address",
                 ObjectAccess::Presigned => "",
             };
-            self.session.progress.note(&format!("{url} is kept{public}"));
+            self.session
+                .progress
+                .note(&format!("{url} is kept{public}"));
         } else if let Err(error) = self.store().remove().await {
             self.session.progress.warn(&format!(
                 "{url} could not be deleted: {error}; delete it with: {remove}"

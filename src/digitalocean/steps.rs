@@ -14,11 +14,22 @@ impl Run<'_> {
     /// What can be known before a byte leaves.
     pub(super) async fn check(&mut self) -> Result<()> {
         let (job, progress) = (&self.job, &self.session.progress);
-        progress.stage(&format!("{}: {}", job.common.path(), job.common.image.describe()));
+        progress.stage(&format!(
+            "{}: {}",
+            job.common.path(),
+            job.common.image.describe()
+        ));
         for warning in &job.warnings {
             progress.warn(warning);
         }
-        let (space, word) = (&job.space, if job.regions.len() > 1 { "regions" } else { "region" });
+        let (space, word) = (
+            &job.space,
+            if job.regions.len() > 1 {
+                "regions"
+            } else {
+                "region"
+            },
+        );
         let regions = job.regions.join(", ");
         progress.stage(&format!(
             "Checking the account, Space {} in {} and {word} {regions}",
@@ -37,7 +48,9 @@ impl Run<'_> {
         let gzipped = if job.common.gzip { ", gzipped," } else { "" };
         progress.stage(&format!("Would send {size}{gzipped} to {}", job.url()));
         let (name, region) = (&job.name, job.region());
-        progress.stage(&format!("Would import it into {region} as the image \"{name}\""));
+        progress.stage(&format!(
+            "Would import it into {region} as the image \"{name}\""
+        ));
         if let [_, others @ ..] = job.regions.as_slice()
             && !others.is_empty()
         {
@@ -58,20 +71,29 @@ impl Run<'_> {
             (Some(task), _) => task.parse().ok(),
             (None, Some(before)) => {
                 let before = ids(&before);
-                session.unless_stopped(image::newcomer(&self.job, &api, &before)).await?
+                session
+                    .unless_stopped(image::newcomer(&self.job, &api, &before))
+                    .await?
             }
             (None, None) => None,
         };
         let Some(id) = id else { return Ok(None) };
-        if session.unless_stopped(image::find(&api, id)).await?.is_some() {
-            session.progress.stage(&format!("An earlier run has started {id}"));
+        if session
+            .unless_stopped(image::find(&api, id))
+            .await?
+            .is_some()
+        {
+            session
+                .progress
+                .stage(&format!("An earlier run has started {id}"));
             if entry.sent {
                 self.hold_object();
             }
             self.hold_import(id);
             return Ok(Some(id));
         }
-        self.journal.note(|entry| (entry.task, entry.client_token) = (None, None));
+        self.journal
+            .note(|entry| (entry.task, entry.client_token) = (None, None));
         Ok(None)
     }
 
@@ -81,7 +103,9 @@ impl Run<'_> {
         let (job, api) = (&self.job, &self.api);
         let before = self.session.unless_stopped(async {
             let before = image::namesakes(job, api).await;
-            before.map_err(|fault| fault.fails("the account's images could not be listed", "image:read"))
+            before.map_err(|fault| {
+                fault.fails("the account's images could not be listed", "image:read")
+            })
         });
         let before = before.await?;
         let known: Vec<_> = before.iter().map(u64::to_string).collect();
@@ -89,8 +113,14 @@ impl Run<'_> {
         self.journal.note(|entry| {
             (entry.request, entry.client_token) = (Some(request), Some(known.join(" ")));
         });
-        let started = self.session.finish_soon(image::start(job, api, &url, &before)).await;
-        if started.as_ref().is_err_and(|error| error.kind() == Kind::Failed) {
+        let started = self
+            .session
+            .finish_soon(image::start(job, api, &url, &before))
+            .await;
+        if started
+            .as_ref()
+            .is_err_and(|error| error.kind() == Kind::Failed)
+        {
             self.journal.note(|entry| entry.client_token = None);
         }
         let id = started?;
@@ -129,11 +159,15 @@ impl Run<'_> {
     pub(super) async fn wait(&mut self, id: u64) -> Result<Image> {
         let remote = self.session.progress.import();
         let (pace, api) = (self.pace(), &self.api);
-        let result = wait::until(self.session, pace, &remote, async || image::poll(api, id).await);
+        let result = wait::until(self.session, pace, &remote, async || {
+            image::poll(api, id).await
+        });
         let image = match result.await {
             Ok(image) => image,
             Err(error) => {
-                if error.kind() == Kind::Failed && matches!(image::find(&self.api, id).await, Ok(None)) {
+                if error.kind() == Kind::Failed
+                    && matches!(image::find(&self.api, id).await, Ok(None))
+                {
                     self.let_go_of_import();
                     self.forget_import();
                 }
@@ -156,12 +190,18 @@ impl Run<'_> {
 
     /// Nothing of the import is left to attach to.
     pub(super) fn forget_import(&self) {
-        self.journal.note(|entry| (entry.task, entry.client_token, entry.sent) = (None, None, false));
+        self.journal
+            .note(|entry| (entry.task, entry.client_token, entry.sent) = (None, None, false));
     }
 
     /// The image, with the regions that have it by now.
     pub(super) fn hold_image(&mut self, id: u64) {
-        let regions: Vec<_> = self.outcome.images.iter().map(|(region, _)| region.as_str()).collect();
+        let regions: Vec<_> = self
+            .outcome
+            .images
+            .iter()
+            .map(|(region, _)| region.as_str())
+            .collect();
         let api = self.api.clone();
         let entry = self.cleanup.reusable(
             format!("the image {id} in {}", regions.join(", ")),

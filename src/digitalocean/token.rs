@@ -27,7 +27,8 @@ pub fn doctl(environment: &Environment) -> Result<Option<Doctl>, String> {
     let unusable = |why: String| format!("doctl's file {} can't be used: {why}", path.display());
     let text = std::fs::read_to_string(&path).map_err(|error| unusable(error.to_string()))?;
     // The parser's message names the place and quotes nothing.
-    let documents = YamlLoader::load_from_str(&text).map_err(|error| unusable(error.to_string()))?;
+    let documents =
+        YamlLoader::load_from_str(&text).map_err(|error| unusable(error.to_string()))?;
     let file = documents.first().unwrap_or(&Yaml::Null);
     Ok(Some(read(file, environment.get("DIGITALOCEAN_CONTEXT"))))
 }
@@ -49,7 +50,12 @@ fn place(environment: &Environment) -> Option<PathBuf> {
 
 /// The context of the variable, else of the file, else `default`, which has a key of its own.
 fn read(file: &Yaml, said: Option<String>) -> Doctl {
-    let text = |value: &Yaml| value.as_str().filter(|text| !text.is_empty()).map(str::to_owned);
+    let text = |value: &Yaml| {
+        value
+            .as_str()
+            .filter(|text| !text.is_empty())
+            .map(str::to_owned)
+    };
     let context = said.or_else(|| text(&file["context"]));
     let context = context.unwrap_or_else(|| DEFAULT.to_owned()).to_lowercase();
     let token = if context == DEFAULT {

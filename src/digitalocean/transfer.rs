@@ -23,14 +23,22 @@ impl Run<'_> {
                     return Err(error);
                 }
                 let progress = &self.session.progress;
-                progress.warn(&format!("{} did not come to {region}: {}", image.id, error.sentence()));
+                progress.warn(&format!(
+                    "{} did not come to {region}: {}",
+                    image.id,
+                    error.sentence()
+                ));
                 failed.push((region, error));
                 continue;
             }
             self.outcome.images.push((region, image.id.to_string()));
             self.hold_image(image.id);
         }
-        if failed.is_empty() { Ok(()) } else { Err(missed(image.id, failed)) }
+        if failed.is_empty() {
+            Ok(())
+        } else {
+            Err(missed(image.id, failed))
+        }
     }
 
     async fn transfer_to(&mut self, image: u64, region: &str) -> Result<()> {
@@ -38,7 +46,10 @@ impl Run<'_> {
         let action = match self.earlier_action(region) {
             Some(action) => action,
             None => {
-                let started = self.session.finish_soon(start(&self.api, image, region)).await?;
+                let started = self
+                    .session
+                    .finish_soon(start(&self.api, image, region))
+                    .await?;
                 let note = format!("{region} {started}");
                 self.journal.note(|entry| entry.copy = Some(note));
                 started
@@ -50,7 +61,11 @@ impl Run<'_> {
             poll(api, image, action, region).await
         });
         let done = done.await;
-        if done.as_ref().is_ok() || done.as_ref().is_err_and(|error| error.kind() == Kind::Failed) {
+        if done.as_ref().is_ok()
+            || done
+                .as_ref()
+                .is_err_and(|error| error.kind() == Kind::Failed)
+        {
             self.journal.note(|entry| entry.copy = None);
         }
         done?;
@@ -68,7 +83,12 @@ impl Run<'_> {
 
 async fn start(api: &Api, image: u64, region: &str) -> Result<u64> {
     let started = api.transfer(image, region).await;
-    let started = started.map_err(|fault| fault.fails(format!("the transfer to {region} could not be started"), UPDATE))?;
+    let started = started.map_err(|fault| {
+        fault.fails(
+            format!("the transfer to {region} could not be started"),
+            UPDATE,
+        )
+    })?;
     Ok(started.id)
 }
 
@@ -79,7 +99,11 @@ async fn poll(api: &Api, image: u64, id: u64, region: &str) -> Result<Poll<Actio
         Err(fault) => {
             let passing = fault.is_passing();
             let error = fault.fails("the transfer's state could not be asked", "image:read");
-            return Err(if passing { Trouble::Passing(error) } else { Trouble::Final(error) });
+            return Err(if passing {
+                Trouble::Passing(error)
+            } else {
+                Trouble::Final(error)
+            });
         }
     };
     match action.status.to_lowercase().as_str() {
@@ -98,7 +122,10 @@ async fn poll(api: &Api, image: u64, id: u64, region: &str) -> Result<Poll<Actio
 /// One error for all regions that failed.
 fn missed(image: u64, failed: Failed) -> Error {
     let regions: Vec<_> = failed.iter().map(|(region, _)| region.as_str()).collect();
-    let what = format!("the image {image} could not be transferred to {}", regions.join(" and "));
+    let what = format!(
+        "the image {image} could not be transferred to {}",
+        regions.join(" and ")
+    );
     let causes: Vec<_> = failed.iter().map(|(_, error)| error.sentence()).collect();
     Error::failed(what).because_of(causes.join("\n"))
 }

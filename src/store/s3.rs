@@ -144,8 +144,13 @@ impl S3 {
 
     /// An address from which anybody can get the object for this long.
     pub async fn presigned(&self, life: Duration) -> Result<String> {
-        let life = PresigningConfig::expires_in(life).map_err(|error| Error::other(error.to_string()))?;
-        let call = self.small.get_object().bucket(&self.place.bucket).key(&self.place.key);
+        let life =
+            PresigningConfig::expires_in(life).map_err(|error| Error::other(error.to_string()))?;
+        let call = self
+            .small
+            .get_object()
+            .bucket(&self.place.bucket)
+            .key(&self.place.key);
         let request = call.presigned(life).await.map_err(failure)?;
         Ok(request.uri().to_owned())
     }
