@@ -7,6 +7,7 @@ use clap::{Arg, ArgAction, CommandFactory, FromArgMatches, Parser, Subcommand};
 
 use crate::alicloud;
 use crate::aws;
+use crate::digitalocean;
 use crate::layers::{Invocation, Provider, variables};
 
 /// Take a disk image from a local file to a machine image in the cloud
@@ -32,8 +33,12 @@ pub struct Cli {
 pub enum Command {
     /// Import into Amazon Web Services: S3, EC2 import, AMI
     Aws(Box<Invocation<aws::Options>>),
+
     /// Import into Alibaba Cloud: OSS, ECS import, ECS image
     Alicloud(Box<Invocation<alicloud::Options>>),
+
+    /// Import into DigitalOcean: Spaces, custom image
+    Digitalocean(Box<Invocation<digitalocean::Options>>),
 }
 
 /// What every sub-command has.
@@ -72,7 +77,14 @@ impl Cli {
 
 /// The command line with each option's variables and key in its help.
 pub fn command() -> clap::Command {
-    Cli::command().mut_subcommand("aws", |aws| aws.mut_args(with_layers::<aws::Options>))
+    Cli::command()
+        .mut_subcommand("aws", |aws| aws.mut_args(with_layers::<aws::Options>))
+        .mut_subcommand("alicloud", |alicloud| {
+            alicloud.mut_args(with_layers::<alicloud::Options>)
+        })
+        .mut_subcommand("digitalocean", |digitalocean| {
+            digitalocean.mut_args(with_layers::<digitalocean::Options>)
+        })
 }
 
 /// Adds what the other two layers call the option.

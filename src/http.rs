@@ -40,6 +40,10 @@ pub struct Http {
     near: Client,
 }
 
+/// What comes before the signature in an address (`X-Amz-Signature=`, `x-oss-signature=`), and
+/// before who signed.
+const SIGNED: [&str; 2] = ["ignature=", "redential="];
+
 /// What is asked.
 pub struct Call {
     /// The service's name in the log.
@@ -80,9 +84,14 @@ pub struct Answer {
     headers: HeaderMap,
 }
 
-/// No answer came, and why.
+/// No answer came.
 #[derive(Clone, Debug)]
-pub struct Silence(String);
+pub struct Silence {
+    /// Why, in the innermost causes' words.
+    pub why: String,
+    /// The request may have arrived, and done what it asks.
+    pub arrived: bool,
+}
 
 impl Http {
     /// Sets up the connections; asks nobody yet.
@@ -144,11 +153,26 @@ fn note(service: &str, way: &str, body: &Bytes, secret: bool) {
     let text = String::from_utf8_lossy(body);
     let shown = !secret && !text.is_empty() && !text.contains("SignatureDoesNotMatch");
     if shown && body.len() <= DOCUMENT {
-        tracing::trace!("{service}: {way} {text}");
+        tracing::trace!("{service}: {way} {}", unsigned(&text));
     }
 }
 
 impl Answer {
+    /// An answer as a test wants it.
+    #[cfg(test)]
+    pub fn of(status: u16, headers: &[(&'static str, &str)], body: &'static str) -> Self {
+        let mut map = HeaderMap::new();
+        for (name, value) in headers {
+            map.insert(*name, value.parse().expect("a header"));
+        }
+        let body = Bytes::from_static(body.as_bytes());
+        Self {
+            status,
+            body,
+            headers: map,
+        }
+    }
+
     /// Whether it was done.
     pub fn is_success(&self) -> bool {
         (200..300).contains(&self.status)
@@ -178,8 +202,10 @@ impl Answer {
 impl From<reqwest::Error> for Silence {
     /// The causes, without the address: its query is long and says nothing.
     fn from(error: reqwest::Error) -> Self {
+        let arrived = !error.is_connect();
         if error.is_timeout() {
-            return Self("no answer in time".to_owned());
+            let why = "no answer in time".to_owned();
+            return Self { why, arrived };
         }
         let error = error.without_url();
         let mut words = vec![error.to_string()];
@@ -190,17 +216,33 @@ impl From<reqwest::Error> for Silence {
         }
         words.dedup();
         let from = words.len().saturating_sub(2);
-        Self(words[from..].join(": "))
+        let why = words[from..].join(": ");
+        Self { why, arrived }
     }
 }
 
 impl fmt::Display for Silence {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
+        f.write_str(&self.why)
     }
 }
 
 impl std::error::Error for Silence {}
+
+/// The text without signatures.
+pub fn unsigned(text: &str) -> String {
+    let mut text = text.to_owned();
+    for name in SIGNED {
+        let mut from = 0;
+        while let Some(at) = text[from..].find(name) {
+            from += at + name.len();
+            let ends = |c: char| !(c.is_ascii_alphanumeric() || "%+/=_-".contains(c));
+            let len = text[from..].find(ends).unwrap_or(text.len() - from);
+            text.replace_range(from..from + len, "…");
+        }
+    }
+    text
+}
 
 /// RFC 3986 encoding, as signatures want it: a space is %20, `*` %2A, `/` %2F, `~` itself.
 pub fn encode(text: &str) -> String {
@@ -212,15 +254,7 @@ mod tests {
     use super::*;
 
     fn answer(headers: &[(&'static str, &str)]) -> Answer {
-        let mut map = HeaderMap::new();
-        for (name, value) in headers {
-            map.insert(*name, value.parse().expect("a header"));
-        }
-        Answer {
-            status: 429,
-            body: Bytes::new(),
-            headers: map,
-        }
+        Answer::of(429, headers, "")
     }
 
     #[test]
@@ -240,5 +274,15 @@ mod tests {
     fn escapes_what_signatures_want_escaped() {
         assert_eq!(encode("my image*~(1)"), "my%20image%2A~%281%29");
         assert_eq!(encode("v/中+"), "v%2F%E4%B8%AD%2B");
+    }
+
+    #[test]
+    fn no_signature_is_shown() {
+        let url = r#"{"url":"https://s/k?X-Amz-Credential=K%2F1&X-Amz-Signature=0aF9&x=1"}"#;
+        assert_eq!(
+            unsigned(url),
+            r#"{"url":"https://s/k?X-Amz-Credential=…&X-Amz-Signature=…&x=1"}"#
+        );
+        assert_eq!(unsigned("nothing to hide"), "nothing to hide");
     }
 }

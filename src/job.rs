@@ -24,6 +24,8 @@ pub struct Job {
     pub skip_clean: bool,
     /// Delete the local image in the end.
     pub delete_source: bool,
+    /// The image is gzipped while it is sent.
+    pub gzip: bool,
     /// Check and print the plan, change nothing.
     pub dry_run: bool,
     /// Whether the result names the image's SHA-256.
@@ -84,6 +86,11 @@ impl Opened {
             .map_or("img", Format::extension)
     }
 
+    /// The image, if it could be opened.
+    pub fn image(&self) -> Option<&Image> {
+        self.image.as_ref().ok()
+    }
+
     /// The image itself, once the settings are known to be right.
     pub fn finish(self) -> Result<Image> {
         self.image
@@ -109,6 +116,7 @@ impl Job {
             },
             skip_clean,
             delete_source,
+            gzip: false,
             dry_run: said.dry_run.unwrap_or(false),
             sha256: said.output.format == Some(outcome::Format::Json),
         }

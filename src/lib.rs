@@ -9,7 +9,8 @@
 //! ```
 //!
 //! Rooms, lowest floor first; imports point downwards alone:
-//! `error secret cancel units progress` · `image template outcome session retry http` ·
+//! `error secret cancel units progress endpoint` · `compress http image template outcome retry
+//! session` ·
 //! `layers problems job journal wait cleanup` · `store` · `upload` · `sending` · the clouds, which
 //! never know each other · `settings cli` · this file.
 
@@ -18,6 +19,8 @@ mod aws;
 mod cancel;
 mod cleanup;
 mod cli;
+mod compress;
+mod digitalocean;
 mod endpoint;
 mod error;
 mod http;
@@ -86,6 +89,9 @@ async fn run(cli: Cli) -> ExitCode {
     match cli.command {
         Command::Aws(flags) => go(*flags, cli.general, environment, aws::run).await,
         Command::Alicloud(flags) => go(*flags, cli.general, environment, alicloud::run).await,
+        Command::Digitalocean(flags) => {
+            go(*flags, cli.general, environment, digitalocean::run).await
+        }
     }
 }
 

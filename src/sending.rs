@@ -3,10 +3,12 @@
 
 use std::fs::File;
 use std::io::Read;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::path::Path;
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
 use crate::cleanup::{Cleanup, Entry};
+use crate::compress::{self, Gzip, Plain};
 use crate::error::{Error, Result};
 use crate::image::{Image, Source};
 use crate::job::Job;
@@ -69,22 +71,29 @@ pub async fn send<S: Store>(run: &mut Run<'_>, store: &Arc<S>, target: &Target) 
     run.session
         .progress
         .stage(&format!("Uploading to {}", target.url));
-    let shown = Arc::new(Shown(Mutex::new(Some(
-        run.session.progress.upload(run.job.image.size),
-    ))));
+    // What a gzipped image comes to shows at the end.
+    let total = run.job.image.size.filter(|_| !run.job.gzip);
+    let shown = Arc::new(Shown(Mutex::new(Some(run.session.progress.upload(total)))));
+    let (upload, plain) = prepare(run, store, &shown)?;
     let earlier = run.journal.entry().upload;
-    let result = upload::run(prepare(run, store, &shown)?).await;
+    let result = upload::run(upload).await;
     let transfer = shown.take();
     match result {
         Ok(sent) => {
             transfer.into_iter().for_each(Transfer::finish);
             run.journal
                 .note(|entry| (entry.upload, entry.sent) = (None, true));
+            let plain = plain.and_then(|plain| plain.get().cloned());
+            if let Some(plain) = &plain {
+                let (size, sent) = (units::bytes(plain.size), units::bytes(sent.size));
+                let progress = &run.session.progress;
+                progress.note(&format!("The image's {size} were sent as {sent}"));
+            }
             let object = hold(run.cleanup, store, target);
             Ok(Sent {
                 uploaded_bytes: sent.uploaded_bytes,
                 elapsed: sent.elapsed,
-                sha256: sent.sha256,
+                sha256: plain.map_or(sent.sha256, |plain| plain.sha256),
                 object,
             })
         }
@@ -95,14 +104,23 @@ pub async fn send<S: Store>(run: &mut Run<'_>, store: &Arc<S>, target: &Target) 
     }
 }
 
-fn prepare<S: Store>(run: &Run<'_>, store: &Arc<S>, shown: &Arc<Shown>) -> Result<Upload<S>> {
+fn prepare<S: Store>(
+    run: &Run<'_>,
+    store: &Arc<S>,
+    shown: &Arc<Shown>,
+) -> Result<(Upload<S>, Option<Arc<OnceLock<Plain>>>)> {
     let job = run.job;
-    let source = open(&job.image)?;
+    let (source, plain) = if job.gzip {
+        let (source, plain) = open_gzipped(&job.image, job.sha256)?;
+        (source, Some(plain))
+    } else {
+        (open(&job.image)?, None)
+    };
     let mark = mark(&job.image);
     run.journal
         .note(|entry| (entry.source, entry.sent) = (mark, false));
     let journal = run.journal.clone();
-    Ok(Upload {
+    let upload = Upload {
         store: Arc::clone(store),
         source,
         plan: plan(job, store.limits())?,
@@ -113,7 +131,8 @@ fn prepare<S: Store>(run: &Run<'_>, store: &Arc<S>, shown: &Arc<Shown>) -> Resul
         }),
         observer: Arc::clone(shown) as Arc<dyn Observer>,
         stop: run.session.cancel.stop.clone(),
-    })
+    };
+    Ok((upload, plain))
 }
 
 fn plan(job: &Job, limits: store::Limits) -> Result<Plan> {
@@ -121,8 +140,12 @@ fn plan(job: &Job, limits: store::Limits) -> Result<Plan> {
         .upload
         .concurrency
         .map(|parts| usize::try_from(parts).unwrap_or(usize::MAX));
+    let size = match job.image.size {
+        Some(size) if job.gzip => Some(compress::bound(size)),
+        size => size,
+    };
     let plan = upload::plan(
-        job.image.size,
+        size,
         limits,
         job.upload.part_size.map(|size| size.0),
         concurrency,
@@ -130,26 +153,54 @@ fn plan(job: &Job, limits: store::Limits) -> Result<Plan> {
     Ok(Plan {
         limit_rate: job.upload.limit_rate.map(|rate| rate.0),
         grace: GRACE,
-        sha256: job.sha256,
+        // Of a gzipped image the digest is that of the file, not of what travels.
+        sha256: job.sha256 && !job.gzip,
         ..plan
     })
 }
 
 fn open(image: &Image) -> Result<upload::Source> {
     let Source::File(path) = &image.source else {
-        let head = std::io::Cursor::new(image.head.clone());
-        return Ok(upload::Source::stream(head.chain(std::io::stdin()), None));
+        return Ok(upload::Source::stream(pipe(image), None));
     };
-    let unreadable =
-        |error| Error::failed(format!("{} can't be read", path.display())).because(error);
-    let file = File::open(path).map_err(unreadable)?;
-    if !image.is_still(&file.metadata().map_err(unreadable)?) {
-        return Err(
-            Error::failed(format!("{} changed since it was looked at", path.display()))
-                .hint("run the command again once nobody writes to it"),
-        );
+    upload::Source::file(still(image, path)?).map_err(|error| unreadable(path, error))
+}
+
+/// The same, gzipped on the way.
+fn open_gzipped(image: &Image, sha256: bool) -> Result<(upload::Source, Arc<OnceLock<Plain>>)> {
+    let broken = |error| Error::failed("the image can't be compressed").because(error);
+    let Source::File(path) = &image.source else {
+        let gzip = Gzip::new(pipe(image), sha256).map_err(broken)?;
+        let plain = gzip.plain();
+        return Ok((upload::Source::stream(gzip, None), plain));
+    };
+    let file = still(image, path)?;
+    let reader = file.try_clone().map_err(|error| unreadable(path, error))?;
+    let gzip = Gzip::new(reader, sha256).map_err(broken)?;
+    let plain = gzip.plain();
+    let source = upload::Source::made_of(file, gzip).map_err(|error| unreadable(path, error))?;
+    Ok((source, plain))
+}
+
+fn pipe(image: &Image) -> impl Read + Send + 'static {
+    std::io::Cursor::new(image.head.clone()).chain(std::io::stdin())
+}
+
+/// The file, if it is as it was when it was looked at.
+fn still(image: &Image, path: &Path) -> Result<File> {
+    let file = File::open(path).map_err(|error| unreadable(path, error))?;
+    let about = file.metadata().map_err(|error| unreadable(path, error))?;
+    if image.is_still(&about) {
+        return Ok(file);
     }
-    upload::Source::file(file).map_err(unreadable)
+    Err(
+        Error::failed(format!("{} changed since it was looked at", path.display()))
+            .hint("run the command again once nobody writes to it"),
+    )
+}
+
+fn unreadable(path: &Path, error: std::io::Error) -> Error {
+    Error::failed(format!("{} can't be read", path.display())).because(error)
 }
 
 /// What tells a file from the same file after a change.

@@ -8,6 +8,7 @@ use serde::Deserialize;
 
 use crate::alicloud;
 use crate::aws;
+use crate::digitalocean;
 use crate::error::{Error, Result};
 use crate::layers::{Environment, Invocation, Output, Provider, Upload, Wait};
 
@@ -24,6 +25,7 @@ pub struct File {
     output: Output,
     aws: aws::Options,
     alicloud: alicloud::Options,
+    digitalocean: digitalocean::Options,
 }
 
 /// A provider that has a table in the file.
@@ -41,6 +43,12 @@ impl Table for aws::Options {
 impl Table for alicloud::Options {
     fn table(file: &mut File) -> Self {
         std::mem::take(&mut file.alicloud)
+    }
+}
+
+impl Table for digitalocean::Options {
+    fn table(file: &mut File) -> Self {
+        std::mem::take(&mut file.digitalocean)
     }
 }
 
@@ -78,7 +86,13 @@ impl File {
     }
 
     fn holds_secret(&self) -> bool {
-        self.aws.holds_secret() || self.alicloud.holds_secret()
+        let Self {
+            aws,
+            alicloud,
+            digitalocean,
+            ..
+        } = self;
+        aws.holds_secret() || alicloud.holds_secret() || digitalocean.holds_secret()
     }
 
     /// What the file says to one sub-command.

@@ -30,6 +30,7 @@ use serde::{Deserialize, Serialize};
 use crate::error::{Error, Result};
 
 pub use content::{Content, Format, VhdKind, VmdkKind};
+pub use refusal::quoted;
 pub use table::{Boot, Firmware, Table};
 
 use probe::Found;

@@ -123,7 +123,7 @@ fn convert(path: &Path) -> String {
 }
 
 /// The path as a shell takes it.
-fn quoted(path: &Path) -> String {
+pub fn quoted(path: &Path) -> String {
     let text = path.display().to_string();
     let plain = |c: char| c.is_alphanumeric() || "/._-+=:,@%".contains(c);
     if text.chars().all(plain) && !text.starts_with('-') {

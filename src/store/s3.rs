@@ -22,6 +22,7 @@ use aws_sdk_s3::config::{
     retry::RetryConfig, timeout::TimeoutConfig,
 };
 use aws_sdk_s3::operation::create_multipart_upload::builders::CreateMultipartUploadFluentBuilder;
+use aws_sdk_s3::presigning::PresigningConfig;
 use aws_sdk_s3::primitives::{ByteStream, SdkBody};
 use aws_sdk_s3::types::{
     ChecksumAlgorithm, ChecksumMode, ChecksumType, CompletedMultipartUpload, CompletedPart,
@@ -140,6 +141,19 @@ impl S3 {
     /// Where the object lies, for messages.
     pub fn place(&self) -> &Place {
         &self.place
+    }
+
+    /// An address from which anybody can get the object for this long.
+    pub async fn presigned(&self, life: Duration) -> Result<String> {
+        let life =
+            PresigningConfig::expires_in(life).map_err(|error| Error::other(error.to_string()))?;
+        let call = self
+            .small
+            .get_object()
+            .bucket(&self.place.bucket)
+            .key(&self.place.key);
+        let request = call.presigned(life).await.map_err(failure)?;
+        Ok(request.uri().to_owned())
     }
 
     fn create(&self) -> CreateMultipartUploadFluentBuilder {

@@ -178,7 +178,7 @@ async fn go<S: Store>(job: Upload<S>, tally: &mut Tally) -> Result<Done, Cause> 
         stop,
     } = job;
     let limits = store.limits();
-    let (size, origin) = (source.size(), source.origin());
+    let (size, origin, watched) = (source.size(), source.origin(), source.watched());
     let (upload, listed) = open(
         &*store,
         resume,
@@ -212,7 +212,7 @@ async fn go<S: Store>(job: Upload<S>, tally: &mut Tally) -> Result<Done, Cause> 
         store: Arc::clone(&store),
         upload: upload.clone(),
         total,
-        origin: origin.clone(),
+        origin,
         rate: plan.limit_rate.map(|rate| Arc::new(Rate::new(rate))),
         window: Window::new(plan.concurrency),
         observer,
@@ -228,7 +228,7 @@ async fn go<S: Store>(job: Upload<S>, tally: &mut Tally) -> Result<Done, Cause> 
     .fly(reads)
     .await?;
 
-    if let Some(origin) = origin {
+    if let Some(origin) = watched {
         origin.unchanged()?;
     }
     let whole = tally.whole(checksum, size);

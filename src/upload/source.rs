@@ -18,6 +18,7 @@ enum Kind {
     Stream {
         reader: Box<dyn Read + Send>,
         size: Option<u64>,
+        made_of: Option<Origin>,
     },
 }
 
@@ -44,7 +45,21 @@ impl Source {
         Self(Kind::Stream {
             reader: Box::new(reader),
             size,
+            made_of: None,
         })
+    }
+
+    /// A stream that is made of a file while it is read, of a size that shows at the end.
+    /// Given once more, the same file must make the same stream.
+    pub fn made_of(file: File, reader: impl Read + Send + 'static) -> io::Result<Self> {
+        let Self(Kind::File(origin)) = Self::file(file)? else {
+            return Ok(Self::stream(reader, None));
+        };
+        Ok(Self(Kind::Stream {
+            reader: Box::new(reader),
+            size: None,
+            made_of: Some(origin),
+        }))
     }
 
     /// Bytes, where that is known.
@@ -63,12 +78,20 @@ impl Source {
         }
     }
 
+    /// The file that must be the same at the end.
+    pub(super) fn watched(&self) -> Option<Origin> {
+        match &self.0 {
+            Kind::File(origin) => Some(origin.clone()),
+            Kind::Stream { made_of, .. } => made_of.clone(),
+        }
+    }
+
     /// The next bytes, the first of them at `offset`; 0 at the end.
     pub(super) fn read(&mut self, offset: u64, buffer: &mut [u8]) -> Result<usize> {
         let read = loop {
             let read = match &mut self.0 {
                 Kind::File(origin) => origin.read_at(offset, buffer),
-                Kind::Stream { reader, size } => {
+                Kind::Stream { reader, size, .. } => {
                     // One byte more than the size is asked for, so that a longer stream is seen.
                     let rest = size.map_or(u64::MAX, |size| size.saturating_sub(offset).max(1));
                     let most = buffer

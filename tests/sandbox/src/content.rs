@@ -37,6 +37,19 @@ impl Content {
         Ok(bytes)
     }
 
+    /// Writes all of it to a file, with holes for zeros.
+    pub fn save(&self, path: &Path) -> io::Result<()> {
+        let (file, mut at) = (File::create(path)?, 0);
+        for chunk in self.reader().chunks(self.size) {
+            let chunk = chunk?;
+            if chunk.iter().any(|byte| *byte != 0) {
+                file.write_all_at(&chunk, at)?;
+            }
+            at += chunk.len() as u64;
+        }
+        file.set_len(self.size)
+    }
+
     pub(crate) fn reader(&self) -> Reader {
         Reader {
             content: self.clone(),

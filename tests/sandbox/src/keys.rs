@@ -48,6 +48,11 @@ impl Keyring {
         ))
     }
 
+    /// A key of Spaces, which is no key of AWS.
+    pub(crate) fn issue_spaces(&self) -> Key {
+        self.add(Key::random("DO00", "spaces".to_owned()))
+    }
+
     /// Temporary keys of an assumed role; they work only together with their token.
     pub(crate) fn issue_session(&self, role: &str, role_id: &str, session: &str) -> Key {
         let arn = format!("arn:aws:sts::{ACCOUNT}:assumed-role/{role}/{session}");

@@ -10,6 +10,7 @@ pub mod alibaba;
 mod clock;
 mod content;
 mod desk;
+mod digitalocean;
 mod ec2;
 mod fault;
 mod gate;
@@ -33,6 +34,7 @@ use tokio::runtime::{Builder, Runtime};
 
 pub use content::Content;
 pub use desk::{Detail, Entry, Outcome};
+pub use digitalocean::{CustomImageScript, CustomImageView, DigitalOcean, TransferScript};
 pub use ec2::{CopyScript, Ec2, ImageView, ImportScript, Permission, SnapshotView, TaskView};
 pub use fault::{Fault, When};
 pub use gate::Gate;
@@ -42,6 +44,7 @@ pub use s3::{Buckets, ObjectView, PartView, UploadView};
 
 use alibaba::Alibaba;
 use desk::Desk;
+use digitalocean::DigitalOceanService;
 use ec2::Ec2Service;
 use iam::IamService;
 use keys::Keyring;
@@ -51,14 +54,20 @@ use sts::StsService;
 /// The region that [`Sandbox::environment`] names.
 pub const REGION: &str = "eu-central-1";
 
+/// The region of the Spaces that [`Sandbox::digitalocean_environment`] is about.
+pub const SPACES_REGION: &str = "nyc3";
+
 /// A running sandbox; its services end when it is dropped.
 pub struct Sandbox {
     desk: Arc<Desk>,
     s3: Buckets,
     ec2: Ec2,
     iam: Iam,
+    spaces: Buckets,
+    digitalocean: DigitalOcean,
     keys: Keyring,
     key: Key,
+    spaces_key: Key,
     endpoints: Endpoints,
     alibaba: Alibaba,
     /// Its own threads, so that a test may block its own
@@ -71,6 +80,8 @@ struct Endpoints {
     ec2: String,
     iam: String,
     sts: String,
+    spaces: String,
+    digitalocean: String,
 }
 
 impl Sandbox {
@@ -97,13 +108,22 @@ impl Sandbox {
             iam: iam.clone(),
             keys: keys.clone(),
         };
+        let (spaces, digitalocean, spaces_keys) =
+            (Buckets::new()?, DigitalOcean::new(), Keyring::default());
+        let space_storage = Storage::new("spaces", &spaces, &spaces_keys);
+        let custom_images = DigitalOceanService {
+            account: digitalocean.clone(),
+            dir: spaces.directory().to_owned(),
+        };
         let at = Arc::clone(&desk);
         let opening = runtime.spawn(async move {
             anyhow::Ok(Endpoints {
                 s3: serve::open(Arc::new(storage), Arc::clone(&at)).await?,
                 ec2: serve::open(Arc::new(compute), Arc::clone(&at)).await?,
                 iam: serve::open(Arc::new(roles), Arc::clone(&at)).await?,
-                sts: serve::open(Arc::new(tokens), at).await?,
+                sts: serve::open(Arc::new(tokens), Arc::clone(&at)).await?,
+                spaces: serve::open(Arc::new(space_storage), Arc::clone(&at)).await?,
+                digitalocean: serve::open(Arc::new(custom_images), at).await?,
             })
         });
         let endpoints = opening.await??;
@@ -114,7 +134,10 @@ impl Sandbox {
             s3,
             ec2,
             iam,
+            spaces,
+            digitalocean,
             key: keys.issue_user("sandbox"),
+            spaces_key: spaces_keys.issue_spaces(),
             keys,
             endpoints,
             runtime: Some(runtime),
@@ -151,6 +174,42 @@ impl Sandbox {
         variables
             .map(|(name, value)| (name.to_owned(), value.to_owned()))
             .to_vec()
+    }
+
+    pub fn spaces_endpoint(&self) -> &str {
+        &self.endpoints.spaces
+    }
+
+    pub fn digitalocean_endpoint(&self) -> &str {
+        &self.endpoints.digitalocean
+    }
+
+    /// What a client of DigitalOcean needs in its environment.
+    pub fn digitalocean_environment(&self) -> Vec<(String, String)> {
+        let token = self.digitalocean.token();
+        let variables = [
+            ("DIGITALOCEAN_API_URL", self.digitalocean_endpoint()),
+            ("DIGITALOCEAN_TOKEN", &token),
+            ("SPACES_ENDPOINT_URL", self.spaces_endpoint()),
+            ("SPACES_ACCESS_KEY_ID", &self.spaces_key.access_key),
+            ("SPACES_SECRET_ACCESS_KEY", &self.spaces_key.secret_key),
+        ];
+        variables
+            .map(|(name, value)| (name.to_owned(), value.to_owned()))
+            .to_vec()
+    }
+
+    pub fn spaces(&self) -> &Buckets {
+        &self.spaces
+    }
+
+    pub fn digitalocean(&self) -> &DigitalOcean {
+        &self.digitalocean
+    }
+
+    /// The key of the Spaces; none of AWS's opens them.
+    pub fn spaces_key(&self) -> &Key {
+        &self.spaces_key
     }
 
     pub fn s3(&self) -> &Buckets {
@@ -250,6 +309,7 @@ impl Drop for Sandbox {
     fn drop(&mut self) {
         self.s3.remove_files();
         self.alibaba.remove_files();
+        self.spaces.remove_files();
         if let Some(runtime) = self.runtime.take() {
             runtime.shutdown_background();
         }

@@ -10,7 +10,9 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use anyhow::Context;
-use imgimport_sandbox::{ImportScript, REGION, Sandbox, alibaba, sample};
+use imgimport_sandbox::{
+    CustomImageScript, ImportScript, REGION, SPACES_REGION, Sandbox, alibaba, sample,
+};
 use tokio::process::Command;
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -43,9 +45,13 @@ fn main() -> ExitCode {
 
 async fn run(arguments: Vec<OsString>) -> anyhow::Result<ExitCode> {
     let cloud = Sandbox::start().await?;
-    let bucket = value(&arguments, &["--bucket", "--s3-bucket-name"]).unwrap_or(BUCKET.into());
+    let names = ["--bucket", "--s3-bucket-name", "--space", "--space-name"];
+    let bucket = value(&arguments, &names).unwrap_or(BUCKET.into());
     cloud.s3().create_bucket(&bucket, REGION);
     cloud.iam().put_import_role("vmimport", &bucket);
+    cloud
+        .spaces()
+        .create_bucket_with_acls(&bucket, SPACES_REGION);
     cloud.import_script(ImportScript::default().pace(PACE));
     cloud
         .ecs()
@@ -64,7 +70,7 @@ async fn serve(cloud: &Sandbox) -> anyhow::Result<ExitCode> {
     }
     writeln!(
         out,
-        "# bucket {BUCKET} in {REGION}; Ctrl-C ends the sandbox"
+        "# bucket {BUCKET} in {REGION}, Space {BUCKET} in {SPACES_REGION}; Ctrl-C ends the sandbox"
     )?;
     out.flush()?;
     let mut terminated = signal(SignalKind::terminate())?;
@@ -77,7 +83,12 @@ async fn serve(cloud: &Sandbox) -> anyhow::Result<ExitCode> {
 
 /// What a client needs to find all the clouds.
 fn environment(cloud: &Sandbox) -> Vec<(String, String)> {
-    [cloud.environment(), cloud.alibaba_environment()].concat()
+    [
+        cloud.environment(),
+        cloud.alibaba_environment(),
+        cloud.digitalocean_environment(),
+    ]
+    .concat()
 }
 
 /// Whether a variable of the user's could lead imgimport to a real cloud.

@@ -217,6 +217,11 @@ impl Buckets {
         }
     }
 
+    /// Where the bytes lie.
+    pub(crate) fn directory(&self) -> &std::path::Path {
+        self.dir.path()
+    }
+
     pub(crate) fn remove_files(&self) {
         let _already_gone = std::fs::remove_dir_all(self.dir.path());
     }

@@ -1,0 +1,366 @@
+//! A stream that is gzipped while it is read, by all processors at once. The same bytes
+//! come out in every run, whatever the number of threads, so that an upload that was
+//! interrupted finds its parts again. One gzip member in all (RFC 1952) of blocks that
+//! each end on a byte: every unpacker reads it, also those that stop after a member.
+
+use std::io::{self, Read};
+use std::num::NonZero;
+use std::sync::mpsc::{Receiver, Sender, SyncSender, channel, sync_channel};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::thread;
+
+use bytes::Bytes;
+use crc_fast::CrcAlgorithm::Crc32IsoHdlc;
+use flate2::{Compress, Compression, FlushCompress};
+use sha2::{Digest, Sha256};
+
+/// Compressed on its own: the window is 32 KiB, so cutting here costs some per mille.
+const BLOCK: usize = 1 << 20;
+
+/// On a Debian disk a third faster than 6, for two per cent more bytes.
+const LEVEL: u32 = 5;
+
+/// Magic, deflate, no name, no time, nothing said on the level, unknown system.
+const HEAD: [u8; 10] = [0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 0xff];
+
+/// An empty last block of fixed Huffman codes (RFC 1951, 3.2.3).
+const LAST: [u8; 2] = [3, 0];
+
+/// What deflate adds to a block that can't be made smaller, rounded up: five bytes for each
+/// stored 64 KiB, and the flush.
+const ADDED_TO_BLOCK: u64 = 256;
+
+/// The most bytes that `size` bytes can become.
+pub fn bound(size: u64) -> u64 {
+    size + size.div_ceil(BLOCK as u64) * ADDED_TO_BLOCK + 32
+}
+
+/// What was read, known once all of it was.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Plain {
+    /// Bytes before compression.
+    pub size: u64,
+    /// In hex, where it was asked for.
+    pub sha256: Option<String>,
+}
+
+/// The compressed bytes, to be read.
+pub struct Gzip {
+    blocks: Receiver<io::Result<Receiver<Block>>>,
+    now: Bytes,
+    crc: u64,
+    size: u64,
+    ended: bool,
+    plain: Arc<OnceLock<Plain>>,
+}
+
+/// A compressed piece and what it was made of.
+#[derive(Clone)]
+struct Block {
+    bytes: Bytes,
+    crc: u64,
+    size: u64,
+}
+
+/// A piece to be compressed, and where it is waited for.
+type Work = (Vec<u8>, SyncSender<Block>);
+
+impl Gzip {
+    /// Reads `plain` on a thread of its own. Memory holds two blocks for each processor.
+    pub fn new(plain: impl Read + Send + 'static, sha256: bool) -> io::Result<Self> {
+        let threads = thread::available_parallelism().map_or(1, NonZero::get);
+        Self::with_threads(plain, sha256, threads)
+    }
+
+    fn with_threads(
+        plain: impl Read + Send + 'static,
+        sha256: bool,
+        threads: usize,
+    ) -> io::Result<Self> {
+        let (work, worked) = channel::<Work>();
+        let worked = Arc::new(Mutex::new(worked));
+        for _ in 0..threads {
+            let worked = Arc::clone(&worked);
+            spawn("gzip", move || compress_all(&worked))?;
+        }
+        let (tell, blocks) = sync_channel(2 * threads);
+        let known = Arc::<OnceLock<Plain>>::default();
+        let reader = Reader {
+            plain,
+            hash: sha256.then(Sha256::new),
+            work,
+            tell,
+        };
+        let learnt = Arc::clone(&known);
+        spawn("image", move || reader.run(&learnt))?;
+        Ok(Self {
+            blocks,
+            now: Bytes::from_static(&HEAD),
+            crc: crc_fast::checksum(Crc32IsoHdlc, &[]),
+            size: 0,
+            ended: false,
+            plain: known,
+        })
+    }
+
+    /// What was read, to be asked at the end.
+    pub fn plain(&self) -> Arc<OnceLock<Plain>> {
+        Arc::clone(&self.plain)
+    }
+
+    /// The next piece of the stream; none after its end.
+    fn next(&mut self) -> io::Result<Option<Bytes>> {
+        if self.ended {
+            return Ok(None);
+        }
+        if let Ok(block) = self.blocks.recv() {
+            let broken = |_| io::Error::other("the compression broke off");
+            let block = block?.recv().map_err(broken)?;
+            self.crc = crc_fast::checksum_combine(Crc32IsoHdlc, self.crc, block.crc, block.size);
+            self.size += block.size;
+            return Ok(Some(block.bytes));
+        }
+        // The channel closes at the end, and when the reader is gone for another reason.
+        if self.plain.get().is_none_or(|plain| plain.size != self.size) {
+            return Err(io::Error::other("the compression broke off"));
+        }
+        self.ended = true;
+        Ok(Some(trailer(self.crc, self.size)))
+    }
+}
+
+impl Read for Gzip {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        while self.now.is_empty() {
+            match self.next()? {
+                Some(bytes) => self.now = bytes,
+                None => return Ok(0),
+            }
+        }
+        let piece = self.now.split_to(buffer.len().min(self.now.len()));
+        buffer[..piece.len()].copy_from_slice(&piece);
+        Ok(piece.len())
+    }
+}
+
+/// The end of the member: checksum, and the size modulo 2^32.
+#[expect(clippy::cast_possible_truncation, reason = "as RFC 1952 has it")]
+fn trailer(crc: u64, size: u64) -> Bytes {
+    let (crc, size) = ((crc as u32).to_le_bytes(), (size as u32).to_le_bytes());
+    [&LAST[..], &crc, &size].concat().into()
+}
+
+/// The reading side.
+struct Reader<R> {
+    plain: R,
+    hash: Option<Sha256>,
+    work: Sender<Work>,
+    tell: SyncSender<io::Result<Receiver<Block>>>,
+}
+
+impl<R: Read> Reader<R> {
+    fn run(mut self, known: &OnceLock<Plain>) {
+        match self.read_all() {
+            Ok(Some(size)) => {
+                let sha256 = self.hash.map(|hash| hex::encode(hash.finalize()));
+                let _first = known.set(Plain { size, sha256 });
+            }
+            Ok(None) => {}
+            // Nobody listens any more when this fails.
+            Err(error) => drop(self.tell.send(Err(error))),
+        }
+    }
+
+    /// All bytes; none when nobody wants more.
+    fn read_all(&mut self) -> io::Result<Option<u64>> {
+        let zeros = zeros();
+        let (mut size, mut buffer) = (0, vec![0; BLOCK]);
+        loop {
+            let len = fill(&mut self.plain, &mut buffer)?;
+            if len == 0 {
+                return Ok(Some(size));
+            }
+            size += len as u64;
+            if let Some(hash) = &mut self.hash {
+                hash.update(&buffer[..len]);
+            }
+            let (done, block) = sync_channel(1);
+            if len == BLOCK && is_zero(&buffer) {
+                drop(done.send(zeros.clone()));
+            } else {
+                buffer.truncate(len);
+                let full = std::mem::replace(&mut buffer, vec![0; BLOCK]);
+                if self.work.send((full, done)).is_err() {
+                    return Err(io::Error::other("the compression broke off"));
+                }
+            }
+            if self.tell.send(Ok(block)).is_err() {
+                return Ok(None);
+            }
+        }
+    }
+}
+
+/// As many bytes as there are, up to the buffer's length.
+fn fill(plain: &mut impl Read, buffer: &mut [u8]) -> io::Result<usize> {
+    let mut len = 0;
+    while len < buffer.len() {
+        match plain.read(&mut buffer[len..]) {
+            Ok(0) => break,
+            Ok(read) => len += read,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(len)
+}
+
+/// Whether all of it is zero; pages are compared with one that stays in the cache.
+fn is_zero(bytes: &[u8]) -> bool {
+    const PAGE: [u8; 4096] = [0; 4096];
+    bytes
+        .chunks(PAGE.len())
+        .all(|page| page == &PAGE[..page.len()])
+}
+
+/// A disk is mostly empty: this block is made once.
+fn zeros() -> Block {
+    block(&mut deflate(), &vec![0; BLOCK])
+}
+
+fn deflate() -> Compress {
+    Compress::new(Compression::new(LEVEL), false)
+}
+
+/// A worker: until there is no more work.
+fn compress_all(work: &Mutex<Receiver<Work>>) {
+    let mut deflate = deflate();
+    loop {
+        let next = work.lock().unwrap_or_else(PoisonError::into_inner).recv();
+        let Ok((plain, done)) = next else { return };
+        // Nobody waits for it when the upload has ended.
+        drop(done.send(block(&mut deflate, &plain)));
+    }
+}
+
+/// Deflates a block on its own, up to a byte's end.
+fn block(deflate: &mut Compress, plain: &[u8]) -> Block {
+    deflate.reset();
+    let mut bytes = Vec::with_capacity(BLOCK / 2);
+    loop {
+        let at = usize::try_from(deflate.total_in()).unwrap_or(plain.len());
+        // Memory is there and the calls are in order, the only reasons to fail.
+        let _status = deflate.compress_vec(&plain[at..], &mut bytes, FlushCompress::Sync);
+        // Room that is left says that all is out (zlib.h, deflate).
+        if bytes.len() < bytes.capacity() {
+            break;
+        }
+        bytes.reserve(BLOCK / 4);
+    }
+    bytes.shrink_to_fit();
+    Block {
+        bytes: bytes.into(),
+        crc: crc_fast::checksum(Crc32IsoHdlc, plain),
+        size: plain.len() as u64,
+    }
+}
+
+fn spawn(name: &str, work: impl FnOnce() + Send + 'static) -> io::Result<()> {
+    thread::Builder::new()
+        .name(name.to_owned())
+        .spawn(work)
+        .map(drop)
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use flate2::read::GzDecoder;
+
+    use super::*;
+
+    fn gzipped(plain: &[u8], threads: usize) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        let plain = io::Cursor::new(plain.to_vec());
+        Gzip::with_threads(plain, false, threads)
+            .unwrap()
+            .read_to_end(&mut bytes)
+            .unwrap();
+        bytes
+    }
+
+    /// Noise that no compressor likes.
+    fn noise(len: usize) -> Vec<u8> {
+        let mut state = 1_u64;
+        let step = |_| {
+            state = state
+                .wrapping_mul(6_364_136_223_846_793_005)
+                .wrapping_add(1);
+            (state >> 56) as u8
+        };
+        (0..len).map(step).collect()
+    }
+
+    fn disk() -> Vec<u8> {
+        let mut disk = noise(2 * BLOCK + 5);
+        disk.extend(vec![0; 5 * BLOCK]);
+        disk.extend(b"the end".repeat(1000));
+        disk
+    }
+
+    #[test]
+    fn it_unpacks_to_what_it_was() {
+        for plain in [
+            Vec::new(),
+            b"x".to_vec(),
+            vec![0; BLOCK],
+            noise(BLOCK + 1),
+            disk(),
+        ] {
+            let (packed, mut back) = (gzipped(&plain, 2), Vec::new());
+            // One member: this decoder stops after the first.
+            GzDecoder::new(&packed[..]).read_to_end(&mut back).unwrap();
+            assert!(back == plain, "{} bytes", plain.len());
+            assert!(packed.len() as u64 <= bound(plain.len() as u64));
+        }
+    }
+
+    #[test]
+    fn threads_do_not_change_a_byte() {
+        assert!(gzipped(&disk(), 1) == gzipped(&disk(), 7));
+    }
+
+    #[test]
+    fn empty_blocks_cost_a_thousandth() {
+        assert!(gzipped(&vec![0; 64 * BLOCK], 2).len() < 70_000);
+    }
+
+    #[test]
+    fn it_tells_what_was_read() {
+        let mut gzip = Gzip::new(io::Cursor::new(b"abc"), true).unwrap();
+        let plain = gzip.plain();
+        io::copy(&mut gzip, &mut io::sink()).unwrap();
+        let plain = plain.get().unwrap();
+        assert_eq!(plain.size, 3);
+        assert!(plain.sha256.as_ref().unwrap().starts_with("ba7816bf"));
+    }
+
+    #[test]
+    fn an_unreadable_byte_ends_it() {
+        struct Bad;
+        impl Read for Bad {
+            fn read(&mut self, _: &mut [u8]) -> io::Result<usize> {
+                Err(io::Error::other("bad sector"))
+            }
+        }
+        let plain = io::Cursor::new(noise(3 * BLOCK)).chain(Bad);
+        let mut gzip = Gzip::new(plain, false).unwrap();
+        let error = io::copy(&mut gzip, &mut io::sink()).unwrap_err();
+        assert_eq!(error.to_string(), "bad sector");
+    }
+
+    #[test]
+    fn who_stops_reading_stops_it() {
+        drop(Gzip::new(io::repeat(7), false).unwrap());
+    }
+}

@@ -1,0 +1,291 @@
+//! The API, version 2: the requests of an import, what is tried again, what is read of
+//! the answers. <https://docs.digitalocean.com/reference/api/digitalocean/>
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use serde_json::{Value, json};
+use tokio::time::sleep;
+
+use super::fault::Fault;
+use crate::error::{Error, Result};
+use crate::http::{ANSWER, Call, Http, Method, Payload};
+use crate::progress::Progress;
+use crate::secret::Secret;
+use crate::units;
+
+/// "Pagination" of the API reference: the most for a page.
+const PAGE: u32 = 200;
+
+/// A shorter pause is not worth a word.
+const NOTED: Duration = Duration::from_secs(2);
+
+/// How often, and after which pauses, a request is tried again.
+#[derive(Clone, Copy, Debug)]
+pub struct Patience {
+    /// Tries after the first.
+    pub tries: u32,
+    /// The first pause.
+    pub least: Duration,
+    /// The longest pause that is chosen here.
+    pub most: Duration,
+}
+
+/// The API of one account. Clones share the connections.
+#[derive(Clone)]
+pub struct Api(Arc<Inner>);
+
+struct Inner {
+    http: Http,
+    base: String,
+    token: Secret,
+    patience: Patience,
+    progress: Progress,
+}
+
+/// Which failures are worth another try.
+#[derive(Clone, Copy)]
+enum Again {
+    /// All that may pass: the request can be repeated.
+    Whenever,
+    /// Only where nothing was done: a second one would make a second thing.
+    IfNothingWasDone,
+}
+
+/// Who asks.
+#[derive(Debug, Deserialize)]
+pub struct Account {
+    /// `active`, `warning`, `locked`.
+    #[serde(default)]
+    pub status: String,
+    /// Why, if it is not active.
+    #[serde(default)]
+    pub status_message: String,
+}
+
+/// A place where images can be.
+#[derive(Debug, Deserialize)]
+pub struct Region {
+    /// Its name in requests.
+    pub slug: String,
+    /// `image_transfer` and others.
+    #[serde(default)]
+    pub features: Vec<String>,
+}
+
+/// An image, as far as an import looks at it.
+#[derive(Clone, Debug, Deserialize)]
+pub struct Image {
+    /// The id, the same in all regions.
+    pub id: u64,
+    /// Not unique.
+    #[serde(default)]
+    pub name: Option<String>,
+    /// `NEW`, `pending`, `available`, `deleted`, `retired`, in any case.
+    #[serde(default)]
+    pub status: Option<String>,
+    /// Why the import failed; blank otherwise.
+    #[serde(default)]
+    pub error_message: Option<String>,
+    /// Where it is.
+    #[serde(default)]
+    pub regions: Vec<String>,
+}
+
+/// Work on an image.
+#[derive(Clone, Debug, Deserialize)]
+pub struct Action {
+    /// The id.
+    pub id: u64,
+    /// `in-progress`, `completed`, `errored`.
+    #[serde(default)]
+    pub status: String,
+}
+
+impl Api {
+    /// Speaks to `base` with this token; asks nothing yet.
+    pub fn new(
+        base: &str,
+        token: &Secret,
+        patience: Patience,
+        progress: &Progress,
+    ) -> Result<Self> {
+        if !token.expose().bytes().all(|sign| sign.is_ascii_graphic()) {
+            return Err(Error::usage("the API token has signs that no token has"));
+        }
+        Ok(Self(Arc::new(Inner {
+            http: Http::new()?,
+            base: base.trim_end_matches('/').to_owned(),
+            token: token.clone(),
+            patience,
+            progress: progress.clone(),
+        })))
+    }
+
+    /// `GET /v2/account`.
+    pub async fn account(&self) -> Result<Account, Fault> {
+        self.get("/v2/account", "account").await
+    }
+
+    /// `GET /v2/regions`, all pages.
+    pub async fn regions(&self) -> Result<Vec<Region>, Fault> {
+        self.list("/v2/regions?", "regions").await
+    }
+
+    /// The account's own images, all pages.
+    pub async fn own_images(&self) -> Result<Vec<Image>, Fault> {
+        self.list("/v2/images?private=true&", "images").await
+    }
+
+    /// `POST /v2/images`, which makes an image each time.
+    pub async fn create_image(&self, body: &Value) -> Result<Image, Fault> {
+        let post = (Method::POST, "/v2/images");
+        self.ask(post, Some(body), Again::IfNothingWasDone, "image")
+            .await
+    }
+
+    /// One image.
+    pub async fn image(&self, id: u64) -> Result<Image, Fault> {
+        self.get(&format!("/v2/images/{id}"), "image").await
+    }
+
+    /// Removes an image everywhere; one that is gone already is a success.
+    pub async fn delete_image(&self, id: u64) -> Result<(), Fault> {
+        let path = format!("/v2/images/{id}");
+        match self
+            .answer((Method::DELETE, &path), None, Again::Whenever)
+            .await
+        {
+            Err(fault) if fault.status() != Some(404) => Err(fault),
+            _ => Ok(()),
+        }
+    }
+
+    /// Starts the transfer of an image to another region.
+    pub async fn transfer(&self, image: u64, region: &str) -> Result<Action, Fault> {
+        let path = format!("/v2/images/{image}/actions");
+        let body = json!({"type": "transfer", "region": region});
+        let post = (Method::POST, path.as_str());
+        self.ask(post, Some(&body), Again::IfNothingWasDone, "action")
+            .await
+    }
+
+    /// How the work goes.
+    pub async fn action(&self, image: u64, action: u64) -> Result<Action, Fault> {
+        self.get(&format!("/v2/images/{image}/actions/{action}"), "action")
+            .await
+    }
+
+    async fn get<T: DeserializeOwned>(&self, path: &str, key: &str) -> Result<T, Fault> {
+        self.ask((Method::GET, path), None, Again::Whenever, key)
+            .await
+    }
+
+    /// Every page; `path` ends where a query goes on.
+    async fn list<T: DeserializeOwned>(&self, path: &str, key: &str) -> Result<Vec<T>, Fault> {
+        let mut all = Vec::new();
+        for page in 1.. {
+            let path = format!("{path}page={page}&per_page={PAGE}");
+            let body = self
+                .answer((Method::GET, &path), None, Again::Whenever)
+                .await?;
+            let more = body["links"]["pages"]["next"].is_string();
+            let found: Vec<T> = read(body, key)?;
+            let nothing = found.is_empty();
+            all.extend(found);
+            if nothing || !more {
+                break;
+            }
+        }
+        Ok(all)
+    }
+
+    async fn ask<T: DeserializeOwned>(
+        &self,
+        what: (Method, &str),
+        body: Option<&Value>,
+        again: Again,
+        key: &str,
+    ) -> Result<T, Fault> {
+        read(self.answer(what, body, again).await?, key)
+    }
+
+    /// One request, as often as patience allows.
+    async fn answer(
+        &self,
+        (method, path): (Method, &str),
+        body: Option<&Value>,
+        again: Again,
+    ) -> Result<Value, Fault> {
+        let patience = self.0.patience;
+        let mut tried = 0;
+        loop {
+            let fault = match self.once(method.clone(), path, body).await {
+                Ok(answer) => return Ok(answer),
+                Err(fault) => fault,
+            };
+            let repeatable = match again {
+                Again::Whenever => true,
+                Again::IfNothingWasDone => fault.did_nothing(),
+            };
+            if tried >= patience.tries || !fault.is_passing() || !repeatable {
+                return Err(fault);
+            }
+            let pause = fault.wait().unwrap_or_else(|| patience.pause(tried));
+            if pause >= NOTED {
+                let pause = units::seconds(pause);
+                self.0
+                    .progress
+                    .note(&format!("DigitalOcean: {fault}; again in {pause}"));
+            }
+            sleep(pause).await;
+            tried += 1;
+        }
+    }
+
+    async fn once(&self, method: Method, path: &str, body: Option<&Value>) -> Result<Value, Fault> {
+        let authorization = format!("Bearer {}", self.0.token.expose());
+        let mut headers = vec![("authorization".to_owned(), authorization)];
+        let body = body.map_or(Payload::Empty, |body| {
+            headers.push(("content-type".to_owned(), "application/json".to_owned()));
+            Payload::Document(body.to_string().into())
+        });
+        let call = Call {
+            service: "digitalocean",
+            method,
+            url: format!("{}{path}", self.0.base),
+            headers,
+            body,
+            timeout: Some(ANSWER),
+            secret: false,
+            direct: false,
+        };
+        let answer = self.0.http.send(call).await?;
+        match answer.status {
+            204 => Ok(Value::Null),
+            200..=299 => serde_json::from_slice(&answer.body)
+                .map_err(|error| Fault::garbled(answer.status, &error)),
+            _ => Err(Fault::answered(&answer)),
+        }
+    }
+}
+
+/// What is in the answer under this key; the description shows an action without one.
+fn read<T: DeserializeOwned>(mut answer: Value, key: &str) -> Result<T, Fault> {
+    let inner = match answer.get_mut(key) {
+        Some(inner) => inner.take(),
+        None => answer,
+    };
+    serde_json::from_value(inner).map_err(|error| Fault::garbled(200, &error))
+}
+
+impl Patience {
+    /// Twice as long each time, up to half of it at random, so that many runs don't come back in step.
+    fn pause(&self, tried: u32) -> Duration {
+        let whole = self.least.saturating_mul(1 << tried.min(16)).min(self.most);
+        let chance = f64::from(uuid::Uuid::new_v4().as_bytes()[0]) / 255.0;
+        whole.mul_f64(0.5 + chance / 2.0)
+    }
+}

@@ -1,0 +1,395 @@
+//! An import to DigitalOcean with everything decided: made once from what the user said,
+//! then never changed.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+use sha2::{Digest, Sha256};
+use uuid::Uuid;
+
+use super::api::Patience;
+use super::options::{ObjectAccess, Options};
+use super::{rules, token};
+use crate::endpoint::{is_loopback, is_url};
+use crate::error::{Error, Result};
+use crate::job::{self, Opened};
+use crate::layers::{Environment, Invocation};
+use crate::outcome::Outcome;
+use crate::problems::Problems;
+use crate::secret::Secret;
+use crate::template::Values;
+
+/// godo's pace; the account has 250 requests a minute.
+const INTERVAL: Duration = Duration::from_secs(5);
+/// The API.
+const API: &str = "https://api.digitalocean.com";
+/// Spaces; the word in braces is Terraform's.
+const SPACES: &str = "https://{{.Region}}.digitaloceanspaces.com";
+/// Packer's `http_retry_max` and its pauses, in seconds.
+const RETRIES: (u32, f64, f64) = (5, 1.0, 30.0);
+
+/// What `imgimport digitalocean` will do.
+#[derive(Debug)]
+pub struct Job {
+    /// What every import has.
+    pub common: job::Job,
+    /// Who asks.
+    pub token: Secret,
+    /// The API's address.
+    pub api_url: String,
+    /// How busy answers are met.
+    pub patience: Patience,
+    /// Where the temporary object lies.
+    pub space: Space,
+    /// How DigitalOcean may read it.
+    pub access: ObjectAccess,
+    /// Name of the temporary object.
+    pub key: String,
+    /// The same before its template was filled in: what identifies the job.
+    pub key_template: String,
+    /// Regions of the image, that of the import first.
+    pub regions: Vec<String>,
+    /// The image's name.
+    pub name: String,
+    /// As above, before its template was filled in.
+    pub name_template: String,
+    /// The image's description.
+    pub description: Option<String>,
+    /// The distribution in it.
+    pub distribution: String,
+    /// Tags on the image.
+    pub tags: Vec<String>,
+    /// What the user should be warned of.
+    pub warnings: Vec<String>,
+}
+
+/// Where the temporary object lies, and with which keys.
+#[derive(Clone, Debug)]
+pub struct Space {
+    /// Its name.
+    pub name: String,
+    /// Its region.
+    pub region: String,
+    /// The address of all Spaces of the region.
+    pub endpoint: String,
+    /// Half a key.
+    pub access_key: Secret,
+    /// The other half.
+    pub secret_key: Secret,
+}
+
+impl Job {
+    /// Decides everything that needs no network. One error lists all that is wrong.
+    pub fn resolve(
+        mut said: Invocation<Options>,
+        clock: Timestamp,
+        environment: &Environment,
+    ) -> Result<Self> {
+        let mut problems = Problems::default();
+        said.wait.timeout = said.wait.timeout.or(said.provider.timeout);
+        let options = &said.provider;
+        let opened = Opened::open(said.image.clone(), options.format, &mut problems);
+        let compression = options.compression.unwrap_or_default();
+        let gzip = opened
+            .image()
+            .is_some_and(|image| rules::is_gzipped(image, compression));
+        let ending = opened.image().map(|image| rules::ending(image, gzip));
+        let lookup = |name: &str| environment.get(name);
+        let stem = opened.file_stem();
+        let values = Values {
+            clock,
+            file_stem: &stem,
+            format: opened.extension(),
+            env: &lookup,
+        };
+
+        required(options, &mut problems);
+        rules::single(options, &mut problems);
+        let account = Account::find(options, environment, &mut problems);
+        let space = space(options, &mut problems);
+        let texts = Texts::render(
+            options,
+            ending.as_deref().unwrap_or("img"),
+            &values,
+            &mut problems,
+        );
+        problems.finish()?;
+
+        let image = opened.finish()?;
+        rules::accepts(&image).map_err(|(reason, remedy)| {
+            Error::refused(format!("DigitalOcean can't import {}", image.label()))
+                .because_of(reason)
+                .hint(remedy)
+        })?;
+        let mut warnings: Vec<_> = rules::warning(&image).into_iter().collect();
+        let (distribution, known) =
+            rules::distribution(options.image_distribution.as_deref().unwrap_or("Unknown"));
+        if !known {
+            warnings.push(format!(
+                "DigitalOcean may not know the distribution \"{distribution}\", and call it Unknown"
+            ));
+        }
+        let (skip_clean, keep) = (options.skip_clean, options.keep_input_artifact);
+        let mut common = job::Job::new(
+            image,
+            &said,
+            skip_clean.unwrap_or(false),
+            !keep.unwrap_or(true),
+            INTERVAL,
+        );
+        common.gzip = gzip;
+        let options = said.provider;
+        Ok(Self {
+            common,
+            token: account.token,
+            api_url: account.api_url,
+            patience: patience(&options),
+            space,
+            access: options.object_access.unwrap_or_default(),
+            key: texts.key,
+            key_template: texts.key_template,
+            regions: regions(options.image_regions.unwrap_or_default()),
+            name: texts.name,
+            name_template: options.image_name.unwrap_or_default(),
+            description: texts.description,
+            distribution,
+            tags: texts.tags,
+            warnings,
+        })
+    }
+
+    /// The region that is imported to.
+    pub fn region(&self) -> &str {
+        self.regions.first().map_or("", String::as_str)
+    }
+
+    /// What is known of the result before anything was done.
+    pub fn outcome(&self) -> Outcome {
+        Outcome {
+            provider: "digitalocean",
+            name: Some(self.name.clone()),
+            region: self.region().to_owned(),
+            source: self.common.source(None),
+            ..Outcome::default()
+        }
+    }
+
+    /// `s3://space/key`.
+    pub fn url(&self) -> String {
+        format!("s3://{}/{}", self.space.name, self.key)
+    }
+}
+
+/// What nothing can be done without.
+fn required(options: &Options, problems: &mut Problems<Options>) {
+    if options.spaces_region.is_none() {
+        problems.missing("the region of the Space", "spaces_region");
+    }
+    if options.space_name.is_none() {
+        problems.missing("the Space", "space_name");
+    }
+    if options.image_name.is_none() {
+        problems.missing("the image's name", "image_name");
+    }
+    if options.image_regions.as_ref().is_none_or(Vec::is_empty) {
+        problems.missing("the image's region", "image_regions");
+    }
+    match (&options.spaces_key, &options.spaces_secret) {
+        (Some(_), Some(_)) => {}
+        (None, None) => problems.note(
+            "the Spaces key is missing: set SPACES_ACCESS_KEY_ID and SPACES_SECRET_ACCESS_KEY, or spaces_key and spaces_secret in [digitalocean]",
+        ),
+        (Some(_), None) => problems.note(
+            "the Spaces key has no secret: set SPACES_SECRET_ACCESS_KEY or spaces_secret in [digitalocean]",
+        ),
+        (None, Some(_)) => problems.note(
+            "the Spaces secret has no key: set SPACES_ACCESS_KEY_ID or spaces_key in [digitalocean]",
+        ),
+    }
+}
+
+/// Who asks, and where.
+struct Account {
+    token: Secret,
+    api_url: String,
+}
+
+impl Account {
+    /// The settings' token, else doctl's; with doctl's token goes its address.
+    fn find(
+        options: &Options,
+        environment: &Environment,
+        problems: &mut Problems<Options>,
+    ) -> Self {
+        let mut api_url = options.api_url.clone();
+        let mut token = options.api_token.clone();
+        if token.is_none() {
+            match token::doctl(environment) {
+                Ok(Some(doctl)) if doctl.token.is_some() => {
+                    token = doctl.token;
+                    api_url = api_url.or(doctl.api_url);
+                }
+                Ok(_) => problems.note(
+                    "the API token is missing: set DIGITALOCEAN_TOKEN, api_token in [digitalocean], or log in with doctl auth init",
+                ),
+                Err(why) => problems.note(why),
+            }
+        }
+        let api_url = api_url.unwrap_or_else(|| API.to_owned());
+        if let Err(why) = address(&api_url) {
+            problems.wrong("api_url", why);
+        }
+        Self {
+            token: token.unwrap_or_else(|| Secret::new("")),
+            api_url,
+        }
+    }
+}
+
+fn space(options: &Options, problems: &mut Problems<Options>) -> Space {
+    let region = options
+        .spaces_region
+        .clone()
+        .unwrap_or_default()
+        .to_lowercase();
+    let endpoint = options.spaces_endpoint.as_deref().unwrap_or(SPACES);
+    let endpoint = endpoint.replace("{{.Region}}", &region);
+    if !region.is_empty()
+        && let Err(why) = address(&endpoint)
+    {
+        problems.wrong("spaces_endpoint", why);
+    }
+    let secret = |said: &Option<Secret>| said.clone().unwrap_or_else(|| Secret::new(""));
+    Space {
+        name: options.space_name.clone().unwrap_or_default(),
+        region,
+        endpoint: endpoint.trim_end_matches('/').to_owned(),
+        access_key: secret(&options.spaces_key),
+        secret_key: secret(&options.spaces_secret),
+    }
+}
+
+/// Tokens and public images travel over TLS, except on this machine.
+fn address(url: &str) -> Result<(), String> {
+    if !is_url(url) {
+        return Err(format!("\"{url}\" is not an address such as https://host"));
+    }
+    if url.starts_with("http:") && !is_loopback(url) {
+        return Err(format!("\"{url}\" is not encrypted: write https://"));
+    }
+    Ok(())
+}
+
+fn patience(options: &Options) -> Patience {
+    let (tries, least, most) = RETRIES;
+    let least = options.http_retry_wait_min.unwrap_or(least);
+    Patience {
+        tries: options.http_retry_max.unwrap_or(tries),
+        least: Duration::from_secs_f64(least),
+        most: Duration::from_secs_f64(options.http_retry_wait_max.unwrap_or(most).max(least)),
+    }
+}
+
+/// In lower case, each once, in the order given.
+fn regions(said: Vec<String>) -> Vec<String> {
+    let mut regions: Vec<String> = Vec::new();
+    for region in said {
+        let region = region.to_lowercase();
+        if !regions.contains(&region) {
+            regions.push(region);
+        }
+    }
+    regions
+}
+
+/// Everything that may be a template, filled in and checked.
+struct Texts {
+    key: String,
+    key_template: String,
+    name: String,
+    description: Option<String>,
+    tags: Vec<String>,
+}
+
+impl Texts {
+    fn render(
+        options: &Options,
+        ending: &str,
+        values: &Values<'_>,
+        problems: &mut Problems<Options>,
+    ) -> Self {
+        let default = "imgimport-{{timestamp}}-";
+        let (key_template, key) = match &options.space_object_name {
+            Some(said) => (
+                said.clone(),
+                problems.render("space_object_name", said, values),
+            ),
+            None => {
+                let start = problems.render("space_object_name", default, values);
+                (
+                    format!("{default}.{ending}"),
+                    format!("{start}{}.{ending}", unguessable()),
+                )
+            }
+        };
+        let name = options.image_name.as_deref().unwrap_or("name");
+        let name = problems.render("image_name", name, values);
+        problems.expect(
+            !name.trim().is_empty(),
+            "image_name",
+            "the image's name is empty",
+        );
+        let description = options.image_description.as_ref();
+        let description =
+            description.map(|text| problems.render("image_description", text, values));
+        let tags = options.image_tags.iter().flatten();
+        let tags: Vec<_> = tags
+            .map(|tag| problems.render("image_tags", tag, values))
+            .collect();
+        for why in tags.iter().filter_map(|tag| rules::tag(tag).err()) {
+            problems.wrong("image_tags", why);
+        }
+        if let Err(why) = rules::key(&key) {
+            problems.wrong("space_object_name", why);
+        }
+        Self {
+            key,
+            key_template,
+            name,
+            description,
+            tags,
+        }
+    }
+}
+
+/// 128 random bits: the object is public while it is imported, so its name is its lock.
+fn unguessable() -> String {
+    // One UUID has 122.
+    let random = [Uuid::new_v4().into_bytes(), Uuid::new_v4().into_bytes()].concat();
+    hex::encode(&Sha256::digest(random)[..16])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn regions_are_kept_in_order_and_once() {
+        let said = ["NYC3", "ams3", "nyc3"].map(str::to_owned).to_vec();
+        assert_eq!(regions(said), ["nyc3", "ams3"]);
+    }
+
+    #[test]
+    fn an_address_is_encrypted_or_on_this_machine() {
+        assert!(address("https://api.example.com").is_ok());
+        assert!(address("http://127.0.0.1:4010").is_ok());
+        assert!(address("http://api.example.com").is_err());
+        assert!(address("api.example.com").is_err());
+    }
+
+    #[test]
+    fn no_two_names_are_the_same() {
+        assert_eq!(unguessable().len(), 32);
+        assert_ne!(unguessable(), unguessable());
+    }
+}

@@ -1,0 +1,181 @@
+//! The road to a custom image: object in a Space, readable for DigitalOcean, import by
+//! its address, transfer to further regions. Reads from top to bottom like DigitalOcean's
+//! own guide ("How to Upload Custom Images").
+
+mod api;
+mod fault;
+mod image;
+mod job;
+mod options;
+mod preflight;
+mod rules;
+mod spaces;
+mod steps;
+mod token;
+mod transfer;
+
+use std::time::Instant;
+
+pub use options::Options;
+
+use crate::cleanup::{self, Cleanup, Entry};
+use crate::error::{Kind, Result};
+use crate::journal::{self, Journal};
+use crate::layers::{Environment, Invocation};
+use crate::outcome::Outcome;
+use crate::session::Session;
+use api::Api;
+use job::Job;
+
+/// `imgimport digitalocean`.
+pub async fn run(
+    said: Invocation<Options>,
+    environment: &Environment,
+    session: &Session,
+) -> Result<Outcome> {
+    let mut job = Job::resolve(said, session.clock, environment)?;
+    let api = Api::new(&job.api_url, &job.token, job.patience, &session.progress)?;
+    let journal = open_journal(&mut job, session)?;
+    let outcome = job.outcome();
+    let (cleanup, held) = (Cleanup::default(), Held::default());
+    let mut run = Run {
+        spaces: spaces::client(&job.space),
+        job,
+        api,
+        session,
+        journal,
+        cleanup,
+        held,
+        began: None,
+        outcome,
+    };
+    let result = run.steps().await;
+    run.end(result).await
+}
+
+/// The journal of this job: the same image to the same key under the same name. The key
+/// that an unfinished run chose is kept.
+fn open_journal(job: &mut Job, session: &Session) -> Result<Journal> {
+    if !job.common.resumes() || job.common.dry_run {
+        return Ok(Journal::forgetful());
+    }
+    let (path, space) = (job.common.path(), &job.space);
+    let words = [
+        "digitalocean",
+        &space.region,
+        &space.name,
+        &job.key_template,
+        &job.name_template,
+        job.region(),
+        &path,
+    ];
+    let (journal, warning) = Journal::open(journal::directory().as_deref(), &words)?;
+    if let Some(warning) = warning {
+        session.progress.warn(&warning);
+    }
+    let key = journal.entry().key.unwrap_or_else(|| job.key.clone());
+    journal.note(|entry| entry.key = Some(key.clone()));
+    job.key = key;
+    Ok(journal)
+}
+
+/// One import under way. Each step is a method in `steps`, `spaces` and `transfer`.
+struct Run<'a> {
+    job: Job,
+    api: Api,
+    spaces: aws_sdk_s3::Client,
+    session: &'a Session,
+    journal: Journal,
+    cleanup: Cleanup,
+    held: Held,
+    /// When the cloud's work began; the deadline counts from here.
+    began: Option<Instant>,
+    outcome: Outcome,
+}
+
+/// What is on the undo list now.
+#[derive(Default)]
+struct Held {
+    object: Option<Entry>,
+    import: Option<Entry>,
+    image: Option<Entry>,
+}
+
+impl Run<'_> {
+    /// The guide, step by step. What an earlier run has done is not done again.
+    async fn steps(&mut self) -> Result<()> {
+        self.check().await?;
+        if self.job.common.dry_run {
+            self.plan();
+            return Ok(());
+        }
+        let id = match self.earlier_image().await? {
+            Some(id) => id,
+            None => {
+                self.send().await?;
+                self.start().await?
+            }
+        };
+        if !self.job.common.wait.wait {
+            self.leave_running(id);
+            return Ok(());
+        }
+        let image = self.wait(id).await?;
+        self.remove_object().await;
+        self.transfer(&image).await?;
+        self.finish(image);
+        self.job.common.remove_source(self.session);
+        Ok(())
+    }
+
+    /// An object that anybody can read does not outlive the run, and no import outlives
+    /// its object: only a run that stops waiting leaves both.
+    fn nothing_public_stays(&mut self, kind: Kind) {
+        if kind == Kind::Deadline {
+            return;
+        }
+        let open = [self.held.object, self.held.import];
+        if open.iter().any(Option::is_some) {
+            self.forget_import();
+        }
+        for entry in open.into_iter().flatten() {
+            self.cleanup.spoil(entry);
+        }
+    }
+
+    /// The image, or what stays and how to go on.
+    async fn end(mut self, result: Result<()>) -> Result<Outcome> {
+        if let Err(error) = &result {
+            self.nothing_public_stays(error.kind());
+        }
+        let Self {
+            job,
+            session,
+            journal,
+            cleanup,
+            mut outcome,
+            ..
+        } = self;
+        let Err(error) = result else {
+            // Under --no-wait a later run attaches to the import.
+            if job.common.wait.wait && !job.common.dry_run {
+                journal.close();
+            }
+            outcome.seconds.total = session.began.elapsed();
+            return Ok(outcome);
+        };
+        // An import that goes on needs its object, whatever else is wanted.
+        let keep = job.common.resumes() || error.kind() == Kind::Deadline;
+        let stays = cleanup::end(cleanup, keep, session).await;
+        if stays.is_empty() {
+            journal.close();
+            return Err(error);
+        }
+        let error = error.leaves(stays);
+        Err(if keep {
+            error.hint("the same command goes on from there")
+        } else {
+            error
+        })
+    }
+}

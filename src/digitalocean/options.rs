@@ -1,0 +1,205 @@
+//! What a user can say about an import to DigitalOcean. Names of the keys are those of
+//! Packer's digitalocean-import, names of the flags are the short ones; nothing is judged
+//! here.
+
+use merge::Merge;
+use serde::Deserialize;
+
+use crate::image::Format;
+use crate::layers::{Environment, Provider, lenient, negated, switch};
+use crate::secret::Secret;
+use crate::units;
+
+/// The table `[digitalocean]`, the flags and the variables of `imgimport digitalocean`.
+#[derive(Clone, Debug, Default, clap::Args, Deserialize, Merge)]
+#[serde(default, deny_unknown_fields)]
+#[merge(strategy = merge::option::overwrite_none)]
+#[command(next_help_heading = "DigitalOcean")]
+pub struct Options {
+    /// Region of the Space
+    #[arg(long, value_name = "REGION")]
+    pub spaces_region: Option<String>,
+
+    /// Space that holds the image while it is imported; it must exist
+    #[arg(
+        id = "space_name",
+        long = "space",
+        visible_aliases = ["space-name", "bucket"],
+        value_name = "SPACE"
+    )]
+    #[serde(alias = "space", alias = "bucket")]
+    pub space_name: Option<String>,
+
+    /// Name of the temporary object [default: imgimport-{{timestamp}}-<32 random digits>.<ext>]
+    #[arg(
+        id = "space_object_name",
+        long = "key",
+        visible_alias = "space-object-name",
+        value_name = "KEY"
+    )]
+    #[serde(alias = "key")]
+    pub space_object_name: Option<String>,
+
+    /// Name of the image
+    #[arg(long, value_name = "NAME")]
+    pub image_name: Option<String>,
+
+    /// Description of the image
+    #[arg(long, value_name = "TEXT")]
+    pub image_description: Option<String>,
+
+    /// Distribution in the image, such as Debian or Ubuntu [default: Unknown]
+    #[arg(
+        id = "image_distribution",
+        long = "distribution",
+        visible_alias = "image-distribution",
+        value_name = "NAME"
+    )]
+    #[serde(alias = "distribution")]
+    pub image_distribution: Option<String>,
+
+    /// Region of the image: the first is imported to, the others by transfer (can be repeated)
+    #[arg(id = "image_regions", long = "image-region", visible_alias = "image-regions", value_name = "REGION", value_delimiter = ',', action = clap::ArgAction::Append)]
+    #[serde(alias = "image_region", deserialize_with = "lenient::list")]
+    pub image_regions: Option<Vec<String>>,
+
+    /// Tag on the image (can be repeated)
+    #[arg(id = "image_tags", long = "tag", visible_alias = "image-tags", value_name = "TAG", value_delimiter = ',', action = clap::ArgAction::Append)]
+    #[serde(alias = "tag", alias = "tags", deserialize_with = "lenient::list")]
+    pub image_tags: Option<Vec<String>>,
+
+    /// Format of the image [default: detected]
+    #[arg(long, value_name = "FMT", ignore_case = true)]
+    #[serde(deserialize_with = "lenient::choice")]
+    pub format: Option<Format>,
+
+    /// Compression on the way; DigitalOcean unpacks it [default: auto]
+    #[arg(long, value_name = "HOW", ignore_case = true)]
+    #[serde(deserialize_with = "lenient::choice")]
+    pub compression: Option<Compression>,
+
+    /// How DigitalOcean may read the temporary object [default: public-read]
+    #[arg(long, value_name = "HOW", ignore_case = true)]
+    #[serde(deserialize_with = "lenient::choice")]
+    pub object_access: Option<ObjectAccess>,
+
+    /// Keep the temporary object, which can be read by everybody who knows its address
+    #[arg(long, num_args = 0..=1, default_missing_value = "true", require_equals = true, value_name = "BOOL", value_parser = switch)]
+    #[serde(deserialize_with = "lenient::value")]
+    pub skip_clean: Option<bool>,
+
+    /// Delete the local image after a successful import
+    #[arg(id = "keep_input_artifact", long = "delete-source", num_args = 0..=1, default_missing_value = "true", require_equals = true, value_name = "BOOL", value_parser = negated)]
+    #[serde(deserialize_with = "lenient::value")]
+    pub keep_input_artifact: Option<bool>,
+
+    /// API token; from `DIGITALOCEAN_TOKEN`, doctl's or the settings file, never a flag.
+    #[arg(skip)]
+    pub api_token: Option<Secret>,
+
+    /// Spaces access key; from `SPACES_ACCESS_KEY_ID` or the file, never a flag.
+    #[arg(skip)]
+    pub spaces_key: Option<Secret>,
+
+    /// Spaces secret key; from `SPACES_SECRET_ACCESS_KEY` or the file, never a flag.
+    #[arg(skip)]
+    pub spaces_secret: Option<Secret>,
+
+    /// Packer's deadline; `--timeout` and `[wait] timeout` win over it.
+    #[arg(skip)]
+    #[serde(deserialize_with = "lenient::value")]
+    pub timeout: Option<units::Duration>,
+
+    /// Address of the API [default: https://api.digitalocean.com]
+    #[arg(long, value_name = "URL", help_heading = "DigitalOcean API")]
+    pub api_url: Option<String>,
+
+    /// Address of Spaces [default: https://{{.Region}}.digitaloceanspaces.com]
+    #[arg(long, value_name = "URL", help_heading = "DigitalOcean API")]
+    pub spaces_endpoint: Option<String>,
+
+    /// Tries of a request after its first, when DigitalOcean is busy [default: 5]
+    #[arg(long, value_name = "N", help_heading = "DigitalOcean API")]
+    #[serde(deserialize_with = "lenient::value")]
+    pub http_retry_max: Option<u32>,
+
+    /// Shortest pause before another try, in seconds [default: 1]
+    #[arg(long, value_name = "SECONDS", help_heading = "DigitalOcean API")]
+    #[serde(deserialize_with = "lenient::value")]
+    pub http_retry_wait_min: Option<f64>,
+
+    /// Longest pause that is chosen, in seconds; what DigitalOcean asks for is obeyed [default: 30]
+    #[arg(long, value_name = "SECONDS", help_heading = "DigitalOcean API")]
+    #[serde(deserialize_with = "lenient::value")]
+    pub http_retry_wait_max: Option<f64>,
+}
+
+/// Compression on the way.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq, clap::ValueEnum)]
+pub enum Compression {
+    /// A raw disk is gzipped while it is sent, anything else goes as it is
+    #[default]
+    Auto,
+    /// Whatever is not compressed as a file is gzipped while it is sent
+    Gzip,
+    /// The file goes as it is
+    None,
+}
+
+/// How DigitalOcean may read the temporary object.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq, clap::ValueEnum)]
+pub enum ObjectAccess {
+    /// By an address that nobody can guess, until the import is done
+    #[default]
+    PublicRead,
+    /// By a signed address; experimental, DigitalOcean may refuse it
+    Presigned,
+}
+
+impl Provider for Options {
+    const NAME: &'static str = "digitalocean";
+
+    const VARIABLES: &'static [(&'static str, &'static [&'static str])] = &[
+        ("api_url", &["DIGITALOCEAN_API_URL"]),
+        ("spaces_endpoint", &["SPACES_ENDPOINT_URL"]),
+        ("http_retry_max", &["DIGITALOCEAN_HTTP_RETRY_MAX"]),
+        ("http_retry_wait_min", &["DIGITALOCEAN_HTTP_RETRY_WAIT_MIN"]),
+        ("http_retry_wait_max", &["DIGITALOCEAN_HTTP_RETRY_WAIT_MAX"]),
+    ];
+
+    fn without_flags(environment: &Environment) -> Self {
+        Self {
+            api_token: environment.secret(&[
+                "IMGIMPORT_DIGITALOCEAN_API_TOKEN",
+                "DIGITALOCEAN_TOKEN",
+                "DIGITALOCEAN_ACCESS_TOKEN",
+                "DIGITALOCEAN_API_TOKEN",
+            ]),
+            spaces_key: environment.secret(&[
+                "IMGIMPORT_DIGITALOCEAN_SPACES_KEY",
+                "DIGITALOCEAN_SPACES_ACCESS_KEY",
+                "SPACES_ACCESS_KEY_ID",
+            ]),
+            spaces_secret: environment.secret(&[
+                "IMGIMPORT_DIGITALOCEAN_SPACES_SECRET",
+                "DIGITALOCEAN_SPACES_SECRET_KEY",
+                "SPACES_SECRET_ACCESS_KEY",
+            ]),
+            ..Self::default()
+        }
+    }
+
+    /// The halves of a key come from one layer, never from two.
+    fn yield_to(&mut self, above: &Self) {
+        if above.spaces_key.is_some() || above.spaces_secret.is_some() {
+            (self.spaces_key, self.spaces_secret) = (None, None);
+        }
+    }
+}
+
+impl Options {
+    /// Whether a file with these settings must be kept from other readers.
+    pub fn holds_secret(&self) -> bool {
+        self.api_token.is_some() || self.spaces_secret.is_some()
+    }
+}

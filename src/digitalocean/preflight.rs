@@ -1,0 +1,110 @@
+//! What can be known before a byte leaves: whether the token is good, the regions are
+//! there and take images, and the Space is there and ours.
+
+use super::api::{Api, Region};
+use super::job::Job;
+use crate::error::{Error, Result};
+use crate::progress::Progress;
+use crate::store::Store;
+use crate::store::s3::S3;
+
+/// What a region needs for images from other regions (API reference, regions).
+const TRANSFER: &str = "image_transfer";
+
+/// Asks all of it at once; the first in order of sense is the one reported.
+pub async fn check(
+    job: &Job,
+    api: &Api,
+    spaces: &aws_sdk_s3::Client,
+    store: &S3,
+    progress: &Progress,
+) -> Result<()> {
+    let (account, regions, space) = tokio::join!(
+        account(api),
+        regions(job, api, progress),
+        space(job, spaces, store)
+    );
+    account.and(regions).and(space)
+}
+
+/// A token with chosen scopes may lack this one; what it needs is seen later.
+async fn account(api: &Api) -> Result<()> {
+    match api.account().await {
+        Ok(account) if account.status.eq_ignore_ascii_case("locked") => {
+            Err(Error::failed("the DigitalOcean account is locked")
+                .because_of(account.status_message))
+        }
+        Ok(_) => Ok(()),
+        Err(fault) if fault.status() == Some(403) => Ok(()),
+        Err(fault) => Err(fault.fails("DigitalOcean does not accept the caller", "account:read")),
+    }
+}
+
+/// Every region is asked for, none is known here: new ones appear.
+async fn regions(job: &Job, api: &Api, progress: &Progress) -> Result<()> {
+    let known = match api.regions().await {
+        Ok(known) => known,
+        Err(fault) if fault.status() == Some(403) => {
+            progress.warn("the token may not list regions (regions:read): they are not checked");
+            return Ok(());
+        }
+        Err(fault) => return Err(fault.fails("the regions could not be asked for", "regions:read")),
+    };
+    for (number, region) in job.regions.iter().enumerate() {
+        let Some(found) = known.iter().find(|known| known.slug == *region) else {
+            return Err(unknown(region, &known));
+        };
+        if number > 0 && !found.features.iter().any(|feature| feature == TRANSFER) {
+            return Err(
+                Error::failed(format!("no image can be transferred to {region}"))
+                    .because_of(format!(
+                        "DigitalOcean lists no {TRANSFER} among its features"
+                    ))
+                    .hint(format!("leave --image-region {region} out")),
+            );
+        }
+    }
+    Ok(())
+}
+
+fn unknown(region: &str, known: &[Region]) -> Error {
+    let slugs: Vec<_> = known.iter().map(|known| known.slug.as_str()).collect();
+    Error::failed(format!("DigitalOcean has no region {region}"))
+        .hint(format!("choose one of {}", slugs.join(", ")))
+}
+
+/// HeadBucket. Its refusals have no body, so a small list is asked for, which says why.
+async fn space(job: &Job, spaces: &aws_sdk_s3::Client, store: &S3) -> Result<()> {
+    let (name, region) = (&job.space.name, &job.space.region);
+    let what = || format!("the Space {name} can't be used");
+    let Err(error) = spaces.head_bucket().bucket(name).send().await else {
+        return Ok(());
+    };
+    let status = error.raw_response().map(|answer| answer.status().as_u16());
+    if status == Some(404) {
+        return Err(Error::failed(what())
+            .because_of(format!("there is no such Space in {region}"))
+            .hint(format!(
+                "create it in the control panel, or name its own region with --spaces-region; aws s3 mb s3://{name} --endpoint-url {} creates it too",
+                job.space.endpoint
+            )));
+    }
+    let why = match store.open_uploads().await {
+        Err(why) => why,
+        Ok(_) => return Ok(()),
+    };
+    let hint = match why.code() {
+        Some("InvalidAccessKeyId" | "SignatureDoesNotMatch") => {
+            "check the Spaces key: SPACES_ACCESS_KEY_ID and SPACES_SECRET_ACCESS_KEY, which are not the API token"
+        }
+        Some("AccessDenied") => {
+            "the Space may be another account's; or give the Spaces key read and write access to it"
+        }
+        Some("PermanentRedirect" | "NoSuchBucket") => {
+            "name the Space's own region with --spaces-region"
+        }
+        Some("RequestTimeTooSkewed") => "set this machine's clock",
+        _ => "check the network, the region's name and --spaces-endpoint",
+    };
+    Err(Error::failed(what()).because(why).hint(hint))
+}

@@ -1,0 +1,236 @@
+//! The steps of the recipe: each does one thing, notes it in the journal before the next
+//! is taken, and puts what it makes on the undo list.
+
+use std::time::Instant;
+
+use super::api::Image;
+use super::options::ObjectAccess;
+use super::{Run, image, preflight};
+use crate::error::{Kind, Result};
+use crate::sending;
+use crate::wait::{self, Pace};
+
+impl Run<'_> {
+    /// What can be known before a byte leaves.
+    pub(super) async fn check(&mut self) -> Result<()> {
+        let (job, progress) = (&self.job, &self.session.progress);
+        progress.stage(&format!(
+            "{}: {}",
+            job.common.path(),
+            job.common.image.describe()
+        ));
+        for warning in &job.warnings {
+            progress.warn(warning);
+        }
+        let (space, word) = (
+            &job.space,
+            if job.regions.len() > 1 {
+                "regions"
+            } else {
+                "region"
+            },
+        );
+        let regions = job.regions.join(", ");
+        progress.stage(&format!(
+            "Checking the account, Space {} in {} and {word} {regions}",
+            space.name, space.region
+        ));
+        let store = self.store();
+        let checks = preflight::check(job, &self.api, &self.spaces, &store, progress);
+        self.session.unless_stopped(checks).await
+    }
+
+    /// `--dry-run`: what would happen.
+    pub(super) fn plan(&self) {
+        let (job, progress) = (&self.job, &self.session.progress);
+        let size = job.common.image.size;
+        let size = size.map_or_else(|| "standard input".to_owned(), crate::units::bytes);
+        let gzipped = if job.common.gzip { ", gzipped," } else { "" };
+        progress.stage(&format!("Would send {size}{gzipped} to {}", job.url()));
+        let (name, region) = (&job.name, job.region());
+        progress.stage(&format!(
+            "Would import it into {region} as the image \"{name}\""
+        ));
+        if let [_, others @ ..] = job.regions.as_slice()
+            && !others.is_empty()
+        {
+            progress.stage(&format!("Would transfer it to {}", others.join(", ")));
+        }
+    }
+
+    /// The image of an earlier run, if it is on its way or done: attached to, never started twice.
+    pub(super) async fn earlier_image(&mut self) -> Result<Option<u64>> {
+        let entry = self.journal.entry();
+        let same = entry.request.as_ref() == Some(&image::request(&self.job))
+            && sending::is_same_source(&self.journal, &self.job.common.image);
+        if !same {
+            return Ok(None);
+        }
+        let (api, session) = (self.api.clone(), self.session);
+        let id = match (entry.task, entry.client_token) {
+            (Some(task), _) => task.parse().ok(),
+            (None, Some(before)) => {
+                let before = ids(&before);
+                session
+                    .unless_stopped(image::newcomer(&self.job, &api, &before))
+                    .await?
+            }
+            (None, None) => None,
+        };
+        let Some(id) = id else { return Ok(None) };
+        if session
+            .unless_stopped(image::find(&api, id))
+            .await?
+            .is_some()
+        {
+            session
+                .progress
+                .stage(&format!("An earlier run has started {id}"));
+            if entry.sent {
+                self.hold_object();
+            }
+            self.hold_import(id);
+            return Ok(Some(id));
+        }
+        self.journal
+            .note(|entry| (entry.task, entry.client_token) = (None, None));
+        Ok(None)
+    }
+
+    /// `POST /v2/images`. The journal knows the image's namesakes before DigitalOcean is asked.
+    pub(super) async fn start(&mut self) -> Result<u64> {
+        self.session.check()?;
+        let (job, api) = (&self.job, &self.api);
+        let before = self.session.unless_stopped(async {
+            let before = image::namesakes(job, api).await;
+            before.map_err(|fault| {
+                fault.fails("the account's images could not be listed", "image:read")
+            })
+        });
+        let before = before.await?;
+        let known: Vec<_> = before.iter().map(u64::to_string).collect();
+        let (request, url) = (image::request(job), self.source_url().await?);
+        self.journal.note(|entry| {
+            (entry.request, entry.client_token) = (Some(request), Some(known.join(" ")));
+        });
+        let started = self
+            .session
+            .finish_soon(image::start(job, api, &url, &before))
+            .await;
+        if started
+            .as_ref()
+            .is_err_and(|error| error.kind() == Kind::Failed)
+        {
+            self.journal.note(|entry| entry.client_token = None);
+        }
+        let id = started?;
+        self.journal.note(|entry| entry.task = Some(id.to_string()));
+        self.hold_import(id);
+        self.session.progress.stage(&format!("Importing as {id}"));
+        Ok(id)
+    }
+
+    fn hold_import(&mut self, id: u64) {
+        let api = self.api.clone();
+        let entry = self.cleanup.reusable(
+            format!("the import {id}, which goes on"),
+            format!("doctl compute image delete {id} --force"),
+            async move || Ok(api.delete_image(id).await?),
+        );
+        self.held.import = Some(entry);
+        self.outcome.task_id = Some(id.to_string());
+        self.began = Some(Instant::now());
+    }
+
+    /// `--no-wait`: the import reads the object, so that stays.
+    pub(super) fn leave_running(&mut self, id: u64) {
+        let (url, remove) = (self.job.url(), self.removal());
+        let public = match self.job.access {
+            ObjectAccess::PublicRead => " and public",
+            ObjectAccess::Presigned => "",
+        };
+        self.session.progress.note(&format!(
+            "{url} is read by {id}{public}; the same command waits for the image and removes it, or remove it afterwards with: {remove}"
+        ));
+        self.cleanup.release();
+    }
+
+    /// Waits until the import has made an image.
+    pub(super) async fn wait(&mut self, id: u64) -> Result<Image> {
+        let remote = self.session.progress.import();
+        let (pace, api) = (self.pace(), &self.api);
+        let result = wait::until(self.session, pace, &remote, async || {
+            image::poll(api, id).await
+        });
+        let image = match result.await {
+            Ok(image) => image,
+            Err(error) => {
+                if error.kind() == Kind::Failed
+                    && matches!(image::find(&self.api, id).await, Ok(None))
+                {
+                    self.let_go_of_import();
+                    self.forget_import();
+                }
+                return Err(error);
+            }
+        };
+        remote.finish(&format!("Imported as {id}"));
+        self.let_go_of_import();
+        self.outcome.image_id = Some(id.to_string());
+        self.outcome.images = vec![(self.job.region().to_owned(), id.to_string())];
+        self.hold_image(id);
+        Ok(image)
+    }
+
+    fn let_go_of_import(&mut self) {
+        if let Some(entry) = self.held.import.take() {
+            self.cleanup.disarm(entry);
+        }
+    }
+
+    /// Nothing of the import is left to attach to.
+    pub(super) fn forget_import(&self) {
+        self.journal
+            .note(|entry| (entry.task, entry.client_token, entry.sent) = (None, None, false));
+    }
+
+    /// The image, with the regions that have it by now.
+    pub(super) fn hold_image(&mut self, id: u64) {
+        let regions: Vec<_> = self
+            .outcome
+            .images
+            .iter()
+            .map(|(region, _)| region.as_str())
+            .collect();
+        let api = self.api.clone();
+        let entry = self.cleanup.reusable(
+            format!("the image {id} in {}", regions.join(", ")),
+            format!("doctl compute image delete {id} --force"),
+            async move || Ok(api.delete_image(id).await?),
+        );
+        if let Some(before) = self.held.image.replace(entry) {
+            self.cleanup.disarm(before);
+        }
+    }
+
+    /// The image is the user's.
+    pub(super) fn finish(&mut self, image: Image) {
+        self.outcome.name = image.name.or_else(|| Some(self.job.name.clone()));
+        self.outcome.seconds.import = self.began.map(|began| began.elapsed());
+        self.cleanup.release();
+    }
+
+    pub(super) fn pace(&mut self) -> Pace {
+        let wait = self.job.common.wait;
+        let began = *self.began.get_or_insert_with(Instant::now);
+        Pace {
+            interval: wait.interval,
+            deadline: wait.timeout.map(|timeout| (began + timeout).into()),
+        }
+    }
+}
+
+/// The ids as the journal has them.
+fn ids(text: &str) -> Vec<u64> {
+    text.split(' ').filter_map(|id| id.parse().ok()).collect()
+}
