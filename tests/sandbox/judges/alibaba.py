@@ -282,6 +282,13 @@ def sessions(cloud, variables):
     assert guest.oss.is_bucket_exist(BUCKET)
     guest.ram.get_role(ram_models.GetRoleRequest(role_name="Guest"))
     guest.ecs.describe_regions(ecs_models.DescribeRegionsRequest())
+    trust = TRUST.replace('"Service": ["ecs.aliyuncs.com"]', '"Federated": ["*"]')
+    cloud.ram.create_role(ram_models.CreateRoleRequest(role_name="Ci", assume_role_policy_document=trust))
+    token = cloud.sts.assume_role_with_oidc(sts_models.AssumeRoleWithOIDCRequest(
+        role_arn=f"acs:ram::{account}:role/ci", oidcprovider_arn="any", oidctoken="a token",
+        role_session_name="judge")).body.credentials
+    ci = Cloud(variables, token.access_key_secret, token.access_key_id, token.security_token)
+    assert "ci" in ci.sts.get_caller_identity().body.arn.lower()
     wrong = Cloud(variables, keys.access_key_secret, keys.access_key_id, "another token")
     refused(lambda: wrong.oss.put_object(oss.PutObjectRequest(bucket=BUCKET, key="k", body=b"")),
             "InvalidSecurityToken")
