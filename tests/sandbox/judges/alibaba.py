@@ -15,10 +15,12 @@ The argument is the sandbox's program (with its arguments), which is started and
 import hashlib
 import json
 import os
+import signal
 import socket
 import subprocess
 import sys
 import tempfile
+import urllib.request
 
 import alibabacloud_oss_v2 as oss
 from alibabacloud_ecs20140526 import models as ecs_models
@@ -134,7 +136,6 @@ def manage(cloud):
     client.abort_multipart_upload(oss.AbortMultipartUploadRequest(
         bucket=BUCKET, key="k", upload_id=begun.upload_id))
     url = client.presign(oss.GetObjectRequest(bucket=BUCKET, key="managed.raw")).url
-    import urllib.request
     assert urllib.request.urlopen(url).read() == whole
     client.delete_object(oss.DeleteObjectRequest(bucket=BUCKET, key="managed.raw"))
     assert not client.is_object_exist(BUCKET, "managed.raw")
@@ -321,11 +322,13 @@ def judge(variables):
 
 
 def main():
-    process, variables = started(sys.argv[1:] or ["cargo", "run", "-q", "-p", "imgimport-sandbox"])
+    if not sys.argv[1:]:
+        sys.exit(__doc__)
+    process, variables = started(sys.argv[1:])
     try:
         judge(variables)
     finally:
-        process.terminate()
+        process.send_signal(signal.SIGINT)
         process.wait()
     print("Alibaba's SDKs can upload, create the role and import; a wrong secret is refused.")
 
