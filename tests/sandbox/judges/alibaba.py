@@ -15,10 +15,12 @@ The argument is the sandbox's program (with its arguments), which is started and
 import hashlib
 import json
 import os
+import signal
 import socket
 import subprocess
 import sys
 import tempfile
+import urllib.request
 
 import alibabacloud_oss_v2 as oss
 from alibabacloud_ecs20140526 import models as ecs_models
@@ -134,7 +136,6 @@ def manage(cloud):
     client.abort_multipart_upload(oss.AbortMultipartUploadRequest(
         bucket=BUCKET, key="k", upload_id=begun.upload_id))
     url = client.presign(oss.GetObjectRequest(bucket=BUCKET, key="managed.raw")).url
-    import urllib.request
     assert urllib.request.urlopen(url).read() == whole
     client.delete_object(oss.DeleteObjectRequest(bucket=BUCKET, key="managed.raw"))
     assert not client.is_object_exist(BUCKET, "managed.raw")
@@ -282,6 +283,13 @@ def sessions(cloud, variables):
     assert guest.oss.is_bucket_exist(BUCKET)
     guest.ram.get_role(ram_models.GetRoleRequest(role_name="Guest"))
     guest.ecs.describe_regions(ecs_models.DescribeRegionsRequest())
+    trust = TRUST.replace('"Service": ["ecs.aliyuncs.com"]', '"Federated": ["*"]')
+    cloud.ram.create_role(ram_models.CreateRoleRequest(role_name="Ci", assume_role_policy_document=trust))
+    token = cloud.sts.assume_role_with_oidc(sts_models.AssumeRoleWithOIDCRequest(
+        role_arn=f"acs:ram::{account}:role/ci", oidcprovider_arn="any", oidctoken="a token",
+        role_session_name="judge")).body.credentials
+    ci = Cloud(variables, token.access_key_secret, token.access_key_id, token.security_token)
+    assert "ci" in ci.sts.get_caller_identity().body.arn.lower()
     wrong = Cloud(variables, keys.access_key_secret, keys.access_key_id, "another token")
     refused(lambda: wrong.oss.put_object(oss.PutObjectRequest(bucket=BUCKET, key="k", body=b"")),
             "InvalidSecurityToken")
@@ -314,11 +322,13 @@ def judge(variables):
 
 
 def main():
-    process, variables = started(sys.argv[1:] or ["cargo", "run", "-q", "-p", "imgimport-sandbox"])
+    if not sys.argv[1:]:
+        sys.exit(__doc__)
+    process, variables = started(sys.argv[1:])
     try:
         judge(variables)
     finally:
-        process.terminate()
+        process.send_signal(signal.SIGINT)
         process.wait()
     print("Alibaba's SDKs can upload, create the role and import; a wrong secret is refused.")
 

@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use super::check::{self, refused};
 use super::import::{check_name, dry_run};
 use super::model::{Copy, Image, Made, Mapping, Region, Status};
+use super::snapshots::take_snapshots;
 use super::{EcsProduct, State, known_region, known_token, merged, no_image, page, remember_token};
 use crate::alibaba::rpc::{Answer, Call};
 use crate::fault::Refusal;
@@ -138,36 +139,36 @@ fn poll_copies(state: &mut State, region: &str, id: &str) {
     let Some(source) = asked.and_then(|image| Some(image.copy.as_ref()?.region.clone())) else {
         return;
     };
-    let images = state
-        .regions
-        .values_mut()
-        .flat_map(|region| region.images.values_mut());
-    let running = images.filter(|image| image.is_being_made());
-    let running = running.filter_map(|image| {
-        let number = image
-            .copy
-            .as_ref()
-            .filter(|copy| copy.region == source)?
-            .number;
-        Some((number, image))
+    let waiting = |image: &&mut Image| {
+        let from = image.copy.as_ref().map(|copy| &copy.region);
+        image.is_being_made() && from == Some(&source)
+    };
+    let number = |image: &Image| image.copy.as_ref().map(|copy| copy.number);
+    let first = state.regions.values_mut().filter_map(|region| {
+        let images = region.images.values_mut().filter(waiting);
+        let id = images.min_by_key(|image| number(image))?.id.clone();
+        Some((number(&region.images[&id]), id, region))
     });
-    if let Some((_, first)) = running.min_by_key(|(number, _)| *number) {
-        first.poll_copy();
+    if let Some((_, id, region)) = first.min_by_key(|(number, ..)| *number) {
+        let copied = region.images.get_mut(&id).map(Image::poll_copy);
+        if copied == Some(Status::Available) {
+            take_snapshots(region, &id);
+        }
     }
 }
 
 impl Image {
-    fn poll_copy(&mut self) {
-        let Some(copy) = &mut self.copy else {
-            return;
-        };
-        let is_done = copy.script.poll();
-        self.progress = if is_done { 100 } else { copy.script.progress() };
-        self.status = match (is_done, copy.script.fails) {
-            (false, _) => Status::Creating,
-            (true, false) => Status::Available,
-            (true, true) => Status::CreateFailed,
-        };
+    fn poll_copy(&mut self) -> Status {
+        if let Some(copy) = &mut self.copy {
+            let is_done = copy.script.poll();
+            self.progress = if is_done { 100 } else { copy.script.progress() };
+            self.status = match (is_done, copy.script.fails) {
+                (false, _) => Status::Creating,
+                (true, false) => Status::Available,
+                (true, true) => Status::CreateFailed,
+            };
+        }
+        self.status
     }
 
     fn json(&self) -> Value {

@@ -3,8 +3,9 @@
 use serde_json::{Value, json};
 
 use super::check::refused;
-use super::model::Snapshot;
+use super::model::{Region, Snapshot, Tags, new_id};
 use super::{EcsProduct, merged, page};
+use crate::alibaba::moment;
 use crate::alibaba::rpc::{Answer, Call};
 use crate::fault::Refusal;
 
@@ -52,6 +53,24 @@ impl EcsProduct {
         }
         region.snapshots.remove(id);
         Ok(json!({}))
+    }
+}
+
+/// A finished image has a snapshot of each of its disks.
+pub(super) fn take_snapshots(region: &mut Region, image: &str) {
+    let Some(image) = region.images.get_mut(image) else {
+        return;
+    };
+    for mapping in &mut image.mappings {
+        let snapshot = Snapshot {
+            id: new_id("s"),
+            name: format!("Created_from_{}", image.id),
+            size: mapping.size,
+            created: moment::extended(moment::now()),
+            tags: Tags::new(),
+        };
+        mapping.snapshot = Some(snapshot.id.clone());
+        region.snapshots.insert(snapshot.id.clone(), snapshot);
     }
 }
 

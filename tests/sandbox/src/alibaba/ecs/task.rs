@@ -6,7 +6,8 @@ use std::time::Instant;
 use serde_json::{Value, json};
 
 use super::disks::Reason;
-use super::model::{Phase, Region, Snapshot, Status, Tags, Task, new_id};
+use super::model::{Phase, Region, Status, Task};
+use super::snapshots::take_snapshots;
 use super::{EcsProduct, merged, page};
 use crate::alibaba::moment;
 use crate::alibaba::rpc::{Answer, Call};
@@ -143,17 +144,8 @@ fn settle(region: &mut Region, id: &str) {
         .iter()
         .map(|source| source.content.clone())
         .collect();
-    for mapping in &mut image.mappings {
-        let snapshot = Snapshot {
-            id: new_id("s"),
-            name: format!("Created_from_{}", image.id),
-            size: mapping.size,
-            created: moment::extended(moment::now()),
-            tags: Tags::new(),
-        };
-        mapping.snapshot = Some(snapshot.id.clone());
-        region.snapshots.insert(snapshot.id.clone(), snapshot);
-    }
+    let id = image.id.clone();
+    take_snapshots(region, &id);
 }
 
 impl Task {

@@ -3,6 +3,7 @@
 
 mod answers;
 mod buckets;
+mod calls;
 mod multipart;
 mod objects;
 mod place;
@@ -11,6 +12,7 @@ mod receive;
 use bytes::Bytes;
 use http::request::Parts;
 use http::{Method, Request, Response};
+use http_body_util::BodyExt;
 
 pub use self::buckets::{ObjectView, Oss, PartView, UploadView};
 
@@ -114,8 +116,12 @@ impl Service for Storage {
     }
 
     async fn call(&self, request: Request<Body>) -> Response<Body> {
-        let (head, body) = request.into_parts();
-        let answer = self.perform(&head, body).await;
+        let (head, mut body) = request.into_parts();
+        let answer = self.perform(&head, &mut body).await;
+        if answer.is_err() {
+            // A client still sending would never read the refusal.
+            while let Some(Ok(_)) = body.frame().await {}
+        }
         let is_head = head.method == Method::HEAD;
         answers::identified(answer.unwrap_or_else(|failure| answers::error(&failure, is_head)))
     }
@@ -132,7 +138,7 @@ impl Service for Storage {
 }
 
 impl Storage {
-    async fn perform(&self, head: &Parts, body: Body) -> Answer {
+    async fn perform(&self, head: &Parts, body: &mut Body) -> Answer {
         let place = Place::of(head);
         let Caller { region } = oss4::verify(head, &place.resource(), &self.keys)?;
         let operation = operation(head, &place).ok_or_else(|| {

@@ -47,7 +47,7 @@ impl Oss {
         })
     }
 
-    pub(super) async fn upload_part(&self, ask: &Ask<'_>, body: Body) -> Answer {
+    pub(super) async fn upload_part(&self, ask: &Ask<'_>, body: &mut Body) -> Answer {
         let number = ask.number("partNumber", 0)?;
         if !(1..=MAX_PARTS).contains(&number) {
             let text = "Part number must be an integer between 1 and 10000, inclusive.";
@@ -142,7 +142,7 @@ impl Oss {
         })
     }
 
-    pub(super) async fn complete(&self, ask: &Ask<'_>, body: Body) -> Answer {
+    pub(super) async fn complete(&self, ask: &Ask<'_>, body: &mut Body) -> Answer {
         let body = body
             .collect()
             .await

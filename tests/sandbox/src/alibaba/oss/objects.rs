@@ -18,7 +18,7 @@ use crate::serve::Body;
 const MAX_PUT: u64 = 5 << 30;
 
 impl Oss {
-    pub(super) async fn put_object(&self, ask: &Ask<'_>, body: Body) -> Answer {
+    pub(super) async fn put_object(&self, ask: &Ask<'_>, body: &mut Body) -> Answer {
         let wishes = Wishes::of(ask);
         self.with(ask.bucket, |bucket| bucket.check_new(ask.key, &wishes))?;
         let length = ask

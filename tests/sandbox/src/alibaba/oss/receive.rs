@@ -61,7 +61,11 @@ impl Intake {
 
 impl Oss {
     /// Reads the body to its end; nothing is kept unless all of it is as claimed.
-    pub(super) async fn receive(&self, ask: &Ask<'_>, mut body: Body) -> Result<Received, Failure> {
+    pub(super) async fn receive(
+        &self,
+        ask: &Ask<'_>,
+        body: &mut Body,
+    ) -> Result<Received, Failure> {
         let length = ask
             .header("content-length")
             .and_then(|length| length.parse::<u64>().ok());
