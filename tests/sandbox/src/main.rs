@@ -56,6 +56,9 @@ async fn run(arguments: Vec<OsString>) -> anyhow::Result<ExitCode> {
     cloud
         .ecs()
         .import_script(alibaba::ImportScript::default().pace(PACE));
+    cloud
+        .digitalocean()
+        .import_script(CustomImageScript::default().pace(PACE));
     if arguments.is_empty() {
         serve(&cloud).await
     } else {
