@@ -42,6 +42,21 @@ pub struct Entry {
     pub copy: Option<String>,
 }
 
+impl Entry {
+    /// Whether an earlier run has left nothing to go on from.
+    pub fn is_empty(&self) -> bool {
+        let Self {
+            upload,
+            sent,
+            task,
+            image,
+            copy,
+            ..
+        } = self;
+        !sent && [upload, task, image, copy].into_iter().all(Option::is_none)
+    }
+}
+
 /// One job's entry, held by this run alone. Clones are the same entry.
 #[derive(Clone)]
 pub struct Journal(Arc<Mutex<Held>>);

@@ -11,7 +11,7 @@
 //! Rooms, lowest floor first; imports point downwards alone:
 //! `error secret cancel units progress endpoint` · `compress http image template outcome retry
 //! session` ·
-//! `layers problems job journal wait cleanup` · `store` · `upload` · `sending` · the clouds, which
+//! `layers problems job journal wait cleanup frame` · `store` · `upload` · `sending` · the clouds, which
 //! never know each other · `settings cli` · this file.
 
 mod alicloud;
@@ -23,6 +23,7 @@ mod compress;
 mod digitalocean;
 mod endpoint;
 mod error;
+mod frame;
 mod http;
 mod image;
 mod job;

@@ -25,6 +25,9 @@ const GRACE: Duration = Duration::from_secs(2);
 /// Read and hashed at a time.
 const READ: usize = 1 << 20;
 
+/// What a gzipped image was before, known once all of it was read.
+type Packed = Arc<OnceLock<Plain>>;
+
 /// The object as the user knows it, and how to remove it and its parts by hand.
 pub struct Target {
     /// `s3://bucket/key`.
@@ -108,7 +111,7 @@ fn prepare<S: Store>(
     run: &Run<'_>,
     store: &Arc<S>,
     shown: &Arc<Shown>,
-) -> Result<(Upload<S>, Option<Arc<OnceLock<Plain>>>)> {
+) -> Result<(Upload<S>, Option<Packed>)> {
     let job = run.job;
     let (source, plain) = if job.gzip {
         let (source, plain) = open_gzipped(&job.image, job.sha256)?;
@@ -378,7 +381,7 @@ impl Observer for Shown {
         self.with(|transfer| {
             transfer.note(&format!(
                 "part {part}, try {attempt}: {why}; again in {pause}"
-            ))
+            ));
         });
     }
 
@@ -386,13 +389,13 @@ impl Observer for Shown {
         self.with(|transfer| {
             transfer.note(&format!(
                 "the service asks to slow down: {parts} parts at once for now"
-            ))
+            ));
         });
     }
 
     fn forgotten(&self, _: &UploadId) {
         self.with(|transfer| {
-            transfer.note("the parts of the earlier run are gone: all of it is sent")
+            transfer.note("the parts of the earlier run are gone: all of it is sent");
         });
     }
 }

@@ -14,10 +14,9 @@ impl Run<'_> {
         }
         if entry.image.is_some() {
             entry.image.iter().for_each(|image| self.hold_image(image));
-            entry
-                .copy
-                .iter()
-                .for_each(|copy| drop(self.hold_copy(copy)));
+            for copy in &entry.copy {
+                self.hold_copy(copy);
+            }
             return;
         }
         if entry.sent {

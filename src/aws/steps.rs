@@ -58,7 +58,7 @@ impl Run<'_> {
             .filter(|_| same)
             .unwrap_or_else(|| Uuid::new_v4().to_string());
         self.journal.note(|entry| {
-            (entry.request, entry.client_token) = (Some(request), Some(token.clone()))
+            (entry.request, entry.client_token) = (Some(request), Some(token.clone()));
         });
         let task = self
             .session

@@ -174,7 +174,7 @@ fn header(capacity: usize, directory: u64) -> Vec<u8> {
     header[20..28].copy_from_slice(&((GRAIN / SECTOR) as u64).to_le_bytes());
     header[28] = 1;
     header[36] = 20;
-    header[44..48].copy_from_slice(&(TABLE as u32).to_le_bytes());
+    header[44..48].copy_from_slice(&512_u32.to_le_bytes());
     header[56..64].copy_from_slice(&directory.to_le_bytes());
     header[64..72].copy_from_slice(&(OVERHEAD as u64).to_le_bytes());
     header[73..77].copy_from_slice(b"\n \r\n");
