@@ -149,6 +149,7 @@ async fn go<P: Table>(
 
 /// Prints the result on standard output, the error on standard error.
 fn end(result: Result<Outcome>, format: outcome::Format, progress: &Progress) -> ExitCode {
+    progress.close();
     let (text, code) = match result {
         Ok(outcome) => (outcome.render(format), 0),
         Err(error) => {

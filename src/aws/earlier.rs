@@ -14,7 +14,7 @@ impl Run<'_> {
         }
         if entry.image.is_some() {
             entry.image.iter().for_each(|image| self.hold_image(image));
-            for copy in &entry.copy {
+            if let Some(copy) = &entry.copy {
                 self.hold_copy(copy);
             }
             return;
