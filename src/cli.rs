@@ -3,11 +3,12 @@
 
 use std::path::PathBuf;
 
-use clap::{ArgAction, Parser, Subcommand};
+use clap::{Arg, ArgAction, CommandFactory, FromArgMatches, Parser, Subcommand};
 
+use crate::alicloud;
 use crate::aws;
 use crate::digitalocean;
-use crate::layers::Invocation;
+use crate::layers::{Invocation, Provider, variables};
 
 /// Take a disk image from a local file to a machine image in the cloud
 ///
@@ -32,6 +33,9 @@ pub struct Cli {
 pub enum Command {
     /// Import into Amazon Web Services: S3, EC2 import, AMI
     Aws(Box<Invocation<aws::Options>>),
+
+    /// Import into Alibaba Cloud: OSS, ECS import, ECS image
+    Alicloud(Box<Invocation<alicloud::Options>>),
 
     /// Import into DigitalOcean: Spaces, custom image
     Digitalocean(Box<Invocation<digitalocean::Options>>),
@@ -63,3 +67,51 @@ Exit codes:
     4  the deadline passed while the cloud is still working
   130  stopped by Ctrl-C
   143  stopped by SIGTERM";
+
+impl Cli {
+    /// Reads the command line; help and wrong usage end the program here.
+    pub fn read() -> Self {
+        Self::from_arg_matches(&command().get_matches()).unwrap_or_else(|error| error.exit())
+    }
+}
+
+/// The command line with each option's variables and key in its help.
+pub fn command() -> clap::Command {
+    Cli::command()
+        .mut_subcommand("aws", |aws| aws.mut_args(with_layers::<aws::Options>))
+        .mut_subcommand("alicloud", |alicloud| {
+            alicloud.mut_args(with_layers::<alicloud::Options>)
+        })
+        .mut_subcommand("digitalocean", |digitalocean| {
+            digitalocean.mut_args(with_layers::<digitalocean::Options>)
+        })
+}
+
+/// Adds what the other two layers call the option.
+fn with_layers<P: Provider>(option: Arg) -> Arg {
+    let variables = variables::<P>(&option);
+    if variables.is_empty() {
+        return option;
+    }
+    let help = option
+        .get_help()
+        .map(ToString::to_string)
+        .unwrap_or_default();
+    let key = key::<P>(&option)
+        .map(|key| format!(" [key: {key}]"))
+        .unwrap_or_default();
+    option.long_help(format!("{help}\n\n[env: {}]{key}", variables.join(", ")))
+}
+
+/// The option in the settings file, `[table] key`.
+fn key<P: Provider>(option: &Arg) -> Option<String> {
+    let id = option.get_id().as_str();
+    match (option.get_help_heading(), id) {
+        (None, _) | (_, "dry_run") => None,
+        (_, "output") => Some("[output] format".to_owned()),
+        (Some(table @ ("Upload" | "Wait" | "Output")), _) => {
+            Some(format!("[{}] {id}", table.to_lowercase()))
+        }
+        _ => Some(format!("[{}] {id}", P::NAME)),
+    }
+}

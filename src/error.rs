@@ -113,6 +113,14 @@ impl Error {
         self
     }
 
+    /// One line: what could not be done, and why.
+    pub fn brief(&self) -> String {
+        match &self.cause {
+            Some(cause) => format!("{}: {cause:#}", self.what),
+            None => self.what.clone(),
+        }
+    }
+
     /// What sort of end this is.
     pub fn kind(&self) -> Kind {
         self.kind

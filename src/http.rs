@@ -1,111 +1,233 @@
-//! Requests to the clouds without an SDK: one client, time limits, a log that shows no
-//! header (they hold tokens) and no signature. What an answer means is the clouds'
-//! business.
+//! One HTTP client for the clouds that have no SDK here: timeouts, proxy, user agent and
+//! the log. `-v` shows each request's method and address without its query, status and
+//! request id; `-vv` bodies too, but never a header, for those hold signatures and tokens,
+//! and no body that is marked secret. Signing and retries belong to the services' rooms.
 
-use std::error::Error as _;
 use std::fmt;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::HeaderMap;
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use reqwest::header::{HeaderMap, RETRY_AFTER};
+use reqwest::redirect::Policy;
+use reqwest::{Client, ClientBuilder};
 
+pub use reqwest::Method;
+
+use crate::endpoint::is_loopback;
 use crate::error::{Error, Result};
 
 /// Nothing answers a SYN for this long but a host that is gone.
 const CONNECT: Duration = Duration::from_secs(10);
+/// The slowest answers of small calls take some seconds.
+pub const ANSWER: Duration = Duration::from_mins(1);
+/// Bodies up to this size are documents, not parts of an image.
+const DOCUMENT: usize = 64 << 10;
+/// RFC 3986, 2.3: what needs no escape.
+const RESERVED: AsciiSet = NON_ALPHANUMERIC
+    .remove(b'-')
+    .remove(b'_')
+    .remove(b'.')
+    .remove(b'~');
+/// The headers in which the services name a request.
+const REQUEST_IDS: [&str; 3] = ["x-acs-request-id", "x-oss-request-id", "x-request-id"];
 
-/// For a whole request: answers are small, and the slowest take some seconds.
-const ANSWER: Duration = Duration::from_secs(60);
+/// The connections. Clones share them.
+#[derive(Clone)]
+pub struct Http {
+    outside: Client,
+    /// For loopback and metadata services, which no proxy can reach.
+    near: Client,
+}
 
 /// What comes before the signature in an address (`X-Amz-Signature=`, `x-oss-signature=`), and
 /// before who signed.
 const SIGNED: [&str; 2] = ["ignature=", "redential="];
 
-/// An answer of any status.
-#[derive(Debug)]
-pub struct Answer {
-    /// The status.
-    pub status: u16,
-    /// The headers.
-    pub headers: HeaderMap,
-    /// The whole body.
-    pub body: Bytes,
+/// What is asked.
+pub struct Call {
+    /// The service's name in the log.
+    pub service: &'static str,
+    /// The verb.
+    pub method: Method,
+    /// Address with query, all of it encoded.
+    pub url: String,
+    /// Header lines.
+    pub headers: Vec<(String, String)>,
+    /// What is sent.
+    pub body: Payload,
+    /// For the whole answer; `None` where somebody else watches the bytes.
+    pub timeout: Option<Duration>,
+    /// Whether the bodies hold credentials.
+    pub secret: bool,
+    /// Past any proxy.
+    pub direct: bool,
 }
 
-impl Answer {
-    /// A header as text.
-    pub fn header(&self, name: &str) -> Option<&str> {
-        self.headers.get(name)?.to_str().ok()
-    }
+/// A request's body.
+pub enum Payload {
+    /// None.
+    Empty,
+    /// A small one.
+    Document(Bytes),
+    /// A part of an image.
+    Part(reqwest::Body),
+}
+
+/// What came back, whatever its status.
+#[derive(Debug)]
+pub struct Answer {
+    /// HTTP status.
+    pub status: u16,
+    /// All of the body.
+    pub body: Bytes,
+    headers: HeaderMap,
 }
 
 /// No answer came.
-#[derive(Debug)]
-pub struct Lost {
-    /// Why, down to the innermost cause.
+#[derive(Clone, Debug)]
+pub struct Silence {
+    /// Why, in the innermost causes' words.
     pub why: String,
-    /// The request may have arrived.
+    /// The request may have arrived, and done what it asks.
     pub arrived: bool,
 }
 
-impl fmt::Display for Lost {
+impl Http {
+    /// Sets up the connections; asks nobody yet.
+    pub fn new() -> Result<Self> {
+        let build = |builder: ClientBuilder| {
+            let client = builder
+                .connect_timeout(CONNECT)
+                .redirect(Policy::none()) // a signature holds for one address
+                .http1_only() // dropping a request must close its connection
+                .user_agent(concat!("imgimport/", env!("CARGO_PKG_VERSION")));
+            let failed = |error| Error::failed("no HTTPS connection can be set up").because(error);
+            client.build().map_err(failed)
+        };
+        Ok(Self {
+            outside: build(Client::builder())?,
+            near: build(Client::builder().no_proxy())?,
+        })
+    }
+
+    /// Asks once.
+    pub async fn send(&self, call: Call) -> Result<Answer, Silence> {
+        let service = call.service;
+        let address = call.url.split('?').next().unwrap_or_default();
+        tracing::debug!("{service}: {} {address}", call.method);
+        let near = call.direct || is_loopback(&call.url);
+        let client = if near { &self.near } else { &self.outside };
+        let mut request = client.request(call.method, &call.url);
+        for (name, value) in &call.headers {
+            request = request.header(name, value);
+        }
+        request = match call.body {
+            Payload::Empty => request,
+            Payload::Document(bytes) => {
+                note(service, "sent", &bytes, call.secret);
+                request.body(bytes)
+            }
+            Payload::Part(body) => request.body(body),
+        };
+        if let Some(timeout) = call.timeout {
+            request = request.timeout(timeout);
+        }
+        let answer = request.send().await?;
+        let (status, headers) = (answer.status().as_u16(), answer.headers().clone());
+        let body = answer.bytes().await?;
+        let answer = Answer {
+            status,
+            body,
+            headers,
+        };
+        let id = answer.request_id().unwrap_or("unknown");
+        tracing::debug!("{service}: {status} (request {id})");
+        note(service, "received", &answer.body, call.secret);
+        Ok(answer)
+    }
+}
+
+/// A body on `-vv`. The answer to a wrong signature repeats the request, its token included.
+fn note(service: &str, way: &str, body: &Bytes, secret: bool) {
+    let text = String::from_utf8_lossy(body);
+    let shown = !secret && !text.is_empty() && !text.contains("SignatureDoesNotMatch");
+    if shown && body.len() <= DOCUMENT {
+        tracing::trace!("{service}: {way} {}", unsigned(&text));
+    }
+}
+
+impl Answer {
+    /// An answer as a test wants it.
+    #[cfg(test)]
+    pub fn of(status: u16, headers: &[(&'static str, &str)], body: &'static str) -> Self {
+        let mut map = HeaderMap::new();
+        for (name, value) in headers {
+            map.insert(*name, value.parse().expect("a header"));
+        }
+        let body = Bytes::from_static(body.as_bytes());
+        Self {
+            status,
+            body,
+            headers: map,
+        }
+    }
+
+    /// Whether it was done.
+    pub fn is_success(&self) -> bool {
+        (200..300).contains(&self.status)
+    }
+
+    /// A header that is text.
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.headers.get(name)?.to_str().ok()
+    }
+
+    /// The service's name for the request.
+    pub fn request_id(&self) -> Option<&str> {
+        REQUEST_IDS.iter().find_map(|name| self.header(name))
+    }
+
+    /// When to come back: seconds, or a date (RFC 9110, 10.2.3).
+    pub fn retry_after(&self) -> Option<Duration> {
+        let text = self.header(RETRY_AFTER.as_str())?.trim();
+        if let Ok(seconds) = text.parse() {
+            return Some(Duration::from_secs(seconds));
+        }
+        let date = jiff::fmt::rfc2822::parse(text).ok()?.timestamp();
+        date.duration_since(jiff::Timestamp::now()).try_into().ok()
+    }
+}
+
+impl From<reqwest::Error> for Silence {
+    /// The causes, without the address: its query is long and says nothing.
+    fn from(error: reqwest::Error) -> Self {
+        let arrived = !error.is_connect();
+        if error.is_timeout() {
+            let why = "no answer in time".to_owned();
+            return Self { why, arrived };
+        }
+        let error = error.without_url();
+        let mut words = vec![error.to_string()];
+        let mut source = std::error::Error::source(&error);
+        while let Some(inner) = source {
+            words.push(inner.to_string());
+            source = inner.source();
+        }
+        words.dedup();
+        let from = words.len().saturating_sub(2);
+        let why = words[from..].join(": ");
+        Self { why, arrived }
+    }
+}
+
+impl fmt::Display for Silence {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.why)
     }
 }
 
-/// The client; on loopback nobody is in between, so no proxy either.
-pub fn client(loopback: bool) -> Result<reqwest::Client> {
-    let builder = reqwest::Client::builder()
-        .user_agent(concat!("imgimport/", env!("CARGO_PKG_VERSION")))
-        .connect_timeout(CONNECT)
-        .timeout(ANSWER)
-        .redirect(reqwest::redirect::Policy::none());
-    let builder = if loopback {
-        builder.no_proxy()
-    } else {
-        builder
-    };
-    builder
-        .build()
-        .map_err(|error| Error::failed("no HTTPS client can be made").because(error))
-}
-
-/// Sends one request, once.
-pub async fn send(client: &reqwest::Client, request: reqwest::Request) -> Result<Answer, Lost> {
-    let what = format!("{} {}", request.method(), request.url().path());
-    tracing::debug!("{what}");
-    if let Some(body) = request.body().and_then(reqwest::Body::as_bytes) {
-        tracing::trace!("sent {}", unsigned(&String::from_utf8_lossy(body)));
-    }
-    let answer = client.execute(request).await.map_err(lost)?;
-    let (status, headers) = (answer.status().as_u16(), answer.headers().clone());
-    let body = answer.bytes().await.map_err(lost)?;
-    tracing::debug!("{what}: {status}");
-    tracing::trace!("received {}", unsigned(&String::from_utf8_lossy(&body)));
-    Ok(Answer {
-        status,
-        headers,
-        body,
-    })
-}
-
-/// The innermost cause says it; the outer ones repeat the address.
-fn lost(error: reqwest::Error) -> Lost {
-    let arrived = !error.is_connect();
-    let mut causes = Vec::new();
-    let mut next = error.source();
-    while let Some(cause) = next {
-        causes.push(cause.to_string());
-        next = cause.source();
-    }
-    let why = match (error.is_timeout(), causes.pop()) {
-        (true, _) => "no answer in time".to_owned(),
-        (false, Some(cause)) => cause,
-        (false, None) => error.without_url().to_string(),
-    };
-    Lost { why, arrived }
-}
+impl std::error::Error for Silence {}
 
 /// The text without signatures.
 pub fn unsigned(text: &str) -> String {
@@ -122,9 +244,37 @@ pub fn unsigned(text: &str) -> String {
     text
 }
 
+/// RFC 3986 encoding, as signatures want it: a space is %20, `*` %2A, `/` %2F, `~` itself.
+pub fn encode(text: &str) -> String {
+    utf8_percent_encode(text, &RESERVED).to_string()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn answer(headers: &[(&'static str, &str)]) -> Answer {
+        Answer::of(429, headers, "")
+    }
+
+    #[test]
+    fn the_time_to_come_back_is_seconds_or_a_date() {
+        let after = |text| answer(&[("retry-after", text)]).retry_after();
+        assert_eq!(after("7"), Some(Duration::from_secs(7)));
+        assert!(
+            after("Tue, 01 Jan 2999 00:00:00 GMT")
+                .is_some_and(|wait| wait > Duration::from_hours(1))
+        );
+        assert_eq!(after("Fri, 01 Jan 1999 00:00:00 GMT"), None);
+        assert_eq!(after("soon"), None);
+        assert_eq!(answer(&[]).retry_after(), None);
+    }
+
+    #[test]
+    fn escapes_what_signatures_want_escaped() {
+        assert_eq!(encode("my image*~(1)"), "my%20image%2A~%281%29");
+        assert_eq!(encode("v/中+"), "v%2F%E4%B8%AD%2B");
+    }
 
     #[test]
     fn no_signature_is_shown() {

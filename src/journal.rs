@@ -1,6 +1,7 @@
 //! The journal of unfinished jobs: what a later run of the same command needs to go on,
 //! and nothing secret. It is a hint; whatever it says is asked of the service again.
 
+use std::collections::BTreeMap;
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -33,10 +34,27 @@ pub struct Entry {
     pub task: Option<String>,
     /// The imported image, before it has its name.
     pub image: Option<String>,
+    /// Copies in other regions, by region.
+    pub copies: BTreeMap<String, String>,
     /// Makes a repeated copy the same copy.
     pub copy_token: Option<String>,
     /// The image under its own name.
     pub copy: Option<String>,
+}
+
+impl Entry {
+    /// Whether an earlier run has left nothing to go on from.
+    pub fn is_empty(&self) -> bool {
+        let Self {
+            upload,
+            sent,
+            task,
+            image,
+            copy,
+            ..
+        } = self;
+        !sent && [upload, task, image, copy].into_iter().all(Option::is_none)
+    }
 }
 
 /// One job's entry, held by this run alone. Clones are the same entry.

@@ -9,10 +9,12 @@
 //! ```
 //!
 //! Rooms, lowest floor first; imports point downwards alone:
-//! `error secret cancel units progress` · `compress http image template outcome session` ·
-//! `layers problems job journal wait cleanup` · `store` · `upload` · `sending` · the clouds, which
+//! `error secret cancel units progress endpoint` · `compress http image template outcome retry
+//! session` ·
+//! `layers problems job journal wait cleanup frame` · `store` · `upload` · `sending` · the clouds, which
 //! never know each other · `settings cli` · this file.
 
+mod alicloud;
 mod aws;
 mod cancel;
 mod cleanup;
@@ -21,6 +23,7 @@ mod compress;
 mod digitalocean;
 mod endpoint;
 mod error;
+mod frame;
 mod http;
 mod image;
 mod job;
@@ -29,6 +32,7 @@ mod layers;
 mod outcome;
 mod problems;
 mod progress;
+mod retry;
 mod secret;
 mod sending;
 mod session;
@@ -41,10 +45,10 @@ mod wait;
 
 use std::io::Write;
 use std::process::ExitCode;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use cancel::Cancel;
-use clap::Parser;
+pub use cli::command;
 use cli::{Cli, Command, General};
 use error::{Error, Result};
 use layers::{Environment, Invocation};
@@ -53,9 +57,12 @@ use progress::{Mode, Progress};
 use session::Session;
 use settings::{File, Table};
 
+/// How long a run that is told to leave at once may take to say what stays.
+const LAST_WORDS: Duration = Duration::from_millis(500);
+
 /// The program.
 pub fn main() -> ExitCode {
-    let cli = Cli::parse();
+    let cli = Cli::read();
     match tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
@@ -82,6 +89,7 @@ async fn run(cli: Cli) -> ExitCode {
     let environment = Environment::read();
     match cli.command {
         Command::Aws(flags) => go(*flags, cli.general, environment, aws::run).await,
+        Command::Alicloud(flags) => go(*flags, cli.general, environment, alicloud::run).await,
         Command::Digitalocean(flags) => {
             go(*flags, cli.general, environment, digitalocean::run).await
         }
@@ -126,9 +134,15 @@ async fn go<P: Table>(
         began: Instant::now(),
     };
     cancel::listen(&session.cancel);
+    let work = recipe(said, &environment, &session);
+    let mut work = std::pin::pin!(work);
     let result = tokio::select! {
-        result = recipe(said, &environment, &session) => result,
-        () = session.cancel.leave.cancelled() => Err(session.stopped()),
+        result = &mut work => result,
+        // The undo list hears it, too, and names what stays.
+        () = session.cancel.leave.cancelled() => {
+            let named = tokio::time::timeout(LAST_WORDS, work).await;
+            named.unwrap_or_else(|_| Err(session.stopped()))
+        }
     };
     end(result, format, &session.progress)
 }

@@ -86,10 +86,10 @@ fn names<P: Provider>(id: &str, last: &str) -> String {
     match command.get_arguments().find(|option| option.get_id() == id) {
         Some(option) => {
             let flag = option.get_long().unwrap_or_default();
-            let variable = variables::<P>(option)
-                .into_iter()
-                .next()
-                .unwrap_or_default();
+            let own = P::VARIABLES.iter().find(|(own, _)| *own == id);
+            let own = own.and_then(|(_, names)| names.first().map(|&name| name.to_owned()));
+            let variable = own.or_else(|| variables::<P>(option).into_iter().next());
+            let variable = variable.unwrap_or_default();
             format!("--{flag}, {variable} {last} {key}")
         }
         None => key,

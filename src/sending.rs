@@ -25,6 +25,9 @@ const GRACE: Duration = Duration::from_secs(2);
 /// Read and hashed at a time.
 const READ: usize = 1 << 20;
 
+/// What a gzipped image was before, known once all of it was read.
+type Packed = Arc<OnceLock<Plain>>;
+
 /// The object as the user knows it, and how to remove it and its parts by hand.
 pub struct Target {
     /// `s3://bucket/key`.
@@ -75,6 +78,7 @@ pub async fn send<S: Store>(run: &mut Run<'_>, store: &Arc<S>, target: &Target) 
     let total = run.job.image.size.filter(|_| !run.job.gzip);
     let shown = Arc::new(Shown(Mutex::new(Some(run.session.progress.upload(total)))));
     let (upload, plain) = prepare(run, store, &shown)?;
+    let earlier = run.journal.entry().upload;
     let result = upload::run(upload).await;
     let transfer = shown.take();
     match result {
@@ -98,7 +102,7 @@ pub async fn send<S: Store>(run: &mut Run<'_>, store: &Arc<S>, target: &Target) 
         }
         Err(failure) => {
             drop(transfer);
-            Err(failed(run, store, target, failure))
+            Err(failed(run, store, target, failure, earlier))
         }
     }
 }
@@ -107,7 +111,7 @@ fn prepare<S: Store>(
     run: &Run<'_>,
     store: &Arc<S>,
     shown: &Arc<Shown>,
-) -> Result<(Upload<S>, Option<Arc<OnceLock<Plain>>>)> {
+) -> Result<(Upload<S>, Option<Packed>)> {
     let job = run.job;
     let (source, plain) = if job.gzip {
         let (source, plain) = open_gzipped(&job.image, job.sha256)?;
@@ -304,8 +308,27 @@ pub fn hold<S: Store>(cleanup: &mut Cleanup, store: &Arc<S>, target: &Target) ->
     })
 }
 
+/// Puts the parts of an unfinished upload on the undo list.
+pub fn hold_parts<S: Store>(
+    cleanup: &mut Cleanup,
+    store: &Arc<S>,
+    target: &Target,
+    upload: &UploadId,
+    what: String,
+) -> Entry {
+    let (store, id) = (Arc::clone(store), upload.clone());
+    let remove = (target.abort)(upload);
+    cleanup.reusable(what, remove, async move || Ok(store.abort(&id).await?))
+}
+
 /// Names what stays of an upload that did not end.
-fn failed<S: Store>(run: &mut Run<'_>, store: &Arc<S>, target: &Target, failure: Failure) -> Error {
+fn failed<S: Store>(
+    run: &mut Run<'_>,
+    store: &Arc<S>,
+    target: &Target,
+    failure: Failure,
+    earlier: Option<String>,
+) -> Error {
     let Failure {
         cause,
         upload,
@@ -314,12 +337,10 @@ fn failed<S: Store>(run: &mut Run<'_>, store: &Arc<S>, target: &Target, failure:
     } = failure;
     if let Some(upload) = upload {
         let what = format!("{parts} parts of {} ({})", target.url, units::bytes(bytes));
-        let (store, id) = (Arc::clone(store), upload.clone());
-        let undo = async move || Ok(store.abort(&id).await?);
-        if run.job.resumes() && parts > 0 {
-            run.cleanup.reusable(what, (target.abort)(&upload), undo);
-        } else {
-            run.cleanup.useless(what, (target.abort)(&upload), undo);
+        let entry = hold_parts(run.cleanup, store, target, &upload, what);
+        // Of a continued upload not all parts have been met again yet.
+        if !run.job.resumes() || (parts == 0 && earlier != Some(upload.0)) {
+            run.cleanup.spoil(entry);
             run.journal.note(|entry| entry.upload = None);
         }
     }
@@ -360,7 +381,7 @@ impl Observer for Shown {
         self.with(|transfer| {
             transfer.note(&format!(
                 "part {part}, try {attempt}: {why}; again in {pause}"
-            ))
+            ));
         });
     }
 
@@ -368,13 +389,13 @@ impl Observer for Shown {
         self.with(|transfer| {
             transfer.note(&format!(
                 "the service asks to slow down: {parts} parts at once for now"
-            ))
+            ));
         });
     }
 
     fn forgotten(&self, _: &UploadId) {
         self.with(|transfer| {
-            transfer.note("the parts of the earlier run are gone: all of it is sent")
+            transfer.note("the parts of the earlier run are gone: all of it is sent");
         });
     }
 }

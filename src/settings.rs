@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
+use crate::alicloud;
 use crate::aws;
 use crate::digitalocean;
 use crate::error::{Error, Result};
@@ -23,6 +24,7 @@ pub struct File {
     wait: Wait,
     output: Output,
     aws: aws::Options,
+    alicloud: alicloud::Options,
     digitalocean: digitalocean::Options,
 }
 
@@ -35,6 +37,12 @@ pub trait Table: Provider {
 impl Table for aws::Options {
     fn table(file: &mut File) -> Self {
         std::mem::take(&mut file.aws)
+    }
+}
+
+impl Table for alicloud::Options {
+    fn table(file: &mut File) -> Self {
+        std::mem::take(&mut file.alicloud)
     }
 }
 
@@ -78,7 +86,13 @@ impl File {
     }
 
     fn holds_secret(&self) -> bool {
-        self.aws.holds_secret() || self.digitalocean.holds_secret()
+        let Self {
+            aws,
+            alicloud,
+            digitalocean,
+            ..
+        } = self;
+        aws.holds_secret() || alicloud.holds_secret() || digitalocean.holds_secret()
     }
 
     /// What the file says to one sub-command.
@@ -141,6 +155,10 @@ fn place<'a>(text: &'a str, span: &Range<usize>) -> (usize, usize, &'a str) {
 /// The line as it may be shown: a value only where it can't be a secret, misspelt keys included.
 fn shown(line: &str, column: usize) -> String {
     const SECRETIVE: [&str; 5] = ["key", "secret", "token", "pass", "cred"];
+    let is_table = line.starts_with('[') && !line.contains(['"', '\'', '=', ',']);
+    if is_table {
+        return line.to_owned();
+    }
     let Some((key, _)) = line.split_once('=') else {
         return line.chars().take(column + 1).collect();
     };

@@ -69,7 +69,7 @@ pub async fn until<T>(
                 let since = *silent_since.get_or_insert_with(|| {
                     session
                         .progress
-                        .warn(&format!("the cloud did not answer, asking on ({error:#})"));
+                        .warn(&format!("{}; asking on", error.brief()));
                     Instant::now()
                 });
                 if since.elapsed() > PATIENCE {

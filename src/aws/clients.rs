@@ -16,8 +16,8 @@ use crate::endpoint::is_loopback;
 const CONNECT: Duration = Duration::from_secs(10);
 /// EC2's slowest answers, such as ImportImage, take some seconds.
 const ANSWER: Duration = Duration::from_secs(60);
-/// Packer's `max_retries`.
-const TRIES: u32 = 10;
+/// Tries after the first; with the SDK's pauses a dead network is told of within half a minute.
+const RETRIES: u32 = 4;
 
 /// Everything that speaks to AWS.
 #[derive(Clone)]
@@ -54,13 +54,17 @@ impl Clients {
     /// Sets up the clients; asks nobody yet.
     pub async fn new(options: &Options, region: &str) -> Self {
         let base = base(options, region).await;
-        let base =
-            credentials::provide(options, base, endpoint(options, &options.endpoint_url_sts)).await;
+        let base = credentials::provide(
+            options,
+            base,
+            endpoint(options, options.endpoint_url_sts.as_ref()),
+        )
+        .await;
         let ec2 = options
             .endpoint_url_ec2
             .clone()
             .or_else(|| options.custom_endpoint_ec2.clone());
-        let s3_endpoint = endpoint(options, &options.endpoint_url_s3);
+        let s3_endpoint = endpoint(options, options.endpoint_url_s3.as_ref());
         Self {
             s3: {
                 let mut config = aws_sdk_s3::config::Builder::from(&base)
@@ -73,19 +77,19 @@ impl Clients {
             ec2: {
                 let mut config =
                     aws_sdk_ec2::config::Builder::from(&base).interceptor(Requests::of("ec2"));
-                config.set_endpoint_url(endpoint(options, &ec2));
+                config.set_endpoint_url(endpoint(options, ec2.as_ref()));
                 aws_sdk_ec2::Client::from_conf(config.build())
             },
             sts: {
                 let mut config =
                     aws_sdk_sts::config::Builder::from(&base).interceptor(Requests::of("sts"));
-                config.set_endpoint_url(endpoint(options, &options.endpoint_url_sts));
+                config.set_endpoint_url(endpoint(options, options.endpoint_url_sts.as_ref()));
                 aws_sdk_sts::Client::from_conf(config.build())
             },
             iam: {
                 let mut config =
                     aws_sdk_iam::config::Builder::from(&base).interceptor(Requests::of("iam"));
-                config.set_endpoint_url(endpoint(options, &options.endpoint_url_iam));
+                config.set_endpoint_url(endpoint(options, options.endpoint_url_iam.as_ref()));
                 aws_sdk_iam::Client::from_conf(config.build())
             },
         }
@@ -93,8 +97,8 @@ impl Clients {
 }
 
 /// The service's own endpoint, or the one for all; none is AWS's.
-fn endpoint(options: &Options, own: &Option<String>) -> Option<String> {
-    own.clone().or_else(|| options.endpoint_url.clone())
+fn endpoint(options: &Options, own: Option<&String>) -> Option<String> {
+    own.cloned().or_else(|| options.endpoint_url.clone())
 }
 
 async fn base(options: &Options, region: &str) -> SdkConfig {
@@ -102,7 +106,7 @@ async fn base(options: &Options, region: &str) -> SdkConfig {
         .connect_timeout(CONNECT)
         .read_timeout(ANSWER)
         .build();
-    let tries = options.max_retries.unwrap_or(TRIES).saturating_add(1);
+    let tries = options.max_retries.unwrap_or(RETRIES).saturating_add(1);
     let mut loader = aws_config::defaults(BehaviorVersion::latest())
         .region(Region::new(region.to_owned()))
         .retry_config(RetryConfig::standard().with_max_attempts(tries))

@@ -104,10 +104,12 @@ async fn assume(
     };
     let mut provider = AssumeRoleProvider::builder(role.role_arn.unwrap_or_default())
         .session_name(role.session_name.unwrap_or_else(|| "imgimport".to_owned()))
-        .tags(role.tags.unwrap_or_default())
         .configure(&config);
     if let Some(id) = role.external_id {
         provider = provider.external_id(id);
+    }
+    if let Some(tags) = role.tags {
+        provider = provider.tags(tags);
     }
     if let Some(policy) = role.policy {
         provider = provider.policy(policy);

@@ -4,6 +4,7 @@ use std::fmt;
 
 use aws_sdk_ec2::error::{DisplayErrorContext, ProvideErrorMetadata, SdkError};
 use aws_sdk_ec2::operation::RequestId;
+use aws_sdk_sts::operation::assume_role::AssumeRoleError;
 
 use crate::error::Error;
 
@@ -49,22 +50,59 @@ where
                 nature: Nature::Answer,
             };
         }
+        if let Some(fault) = while_assuming(&error) {
+            return fault;
+        }
         let text = DisplayErrorContext(&error).to_string();
-        let unsigned = text.contains("CredentialsNotLoaded")
-            || text.contains("no providers in chain")
-            || text.contains("ProviderError");
+        let unsigned = text.contains("CredentialsNotLoaded") || text.contains("ProviderError");
         let nature = if unsigned {
             Nature::Unsigned
         } else {
             Nature::Network
         };
+        let message = if text.contains("no credentials found in chain") {
+            NOBODY.to_owned()
+        } else {
+            innermost(&error)
+        };
         Self {
             code: None,
-            message: innermost(&error),
+            message,
             request,
             nature,
         }
     }
+}
+
+/// The SDK's own sentence lists every place where it looked, a line each.
+const NOBODY: &str = "no credentials were found";
+
+/// The role could not be assumed: STS's answer lies deep in the other request's error.
+fn while_assuming(error: &(dyn std::error::Error + 'static)) -> Option<Fault> {
+    let mut next = error.source();
+    while let Some(error) = next {
+        if let Some(SdkError::ServiceError(answer)) =
+            error.downcast_ref::<SdkError<AssumeRoleError>>()
+        {
+            let request = answer.err().request_id().map(str::to_owned);
+            let (code, message) = (
+                answer.err().code().map(str::to_owned),
+                answer.err().message(),
+            );
+            let message = format!(
+                "the role was not assumed: {}",
+                message.unwrap_or("AWS gave no reason")
+            );
+            return Some(Fault {
+                code,
+                message,
+                request,
+                nature: Nature::Answer,
+            });
+        }
+        next = error.source();
+    }
+    None
 }
 
 /// The SDK wraps what happened several times; the last sentences say it.

@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use aws_sdk_ec2::types::{
-    AttributeValue, CreateVolumePermission, CreateVolumePermissionModifications, Image,
+    AttributeValue, CreateVolumePermission, CreateVolumePermissionModifications, Image, ImageState,
     LaunchPermission, LaunchPermissionModifications, PermissionGroup, ResourceType,
     SnapshotAttributeName, Tag,
 };
@@ -73,7 +73,7 @@ pub async fn poll(clients: &Clients, image: &str) -> Result<Poll<Image>, Trouble
     let Some(answer) = answer else {
         return Ok(pending());
     };
-    match answer.state().map(|state| state.as_str()) {
+    match answer.state().map(ImageState::as_str) {
         Some("available") => Ok(Poll::Done(answer)),
         None | Some("pending" | "transient") => Ok(pending()),
         Some(state) => {

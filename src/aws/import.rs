@@ -144,16 +144,28 @@ pub async fn describe(clients: &Clients, task: &str) -> Result<Option<ImportImag
     }
 }
 
-/// Whether the task still works, or has brought an image.
-pub async fn is_alive(clients: &Clients, task: &str) -> Result<bool> {
-    let state = describe(clients, task).await;
-    let state = state.map_err(|fault| {
-        fault.fails(
-            format!("the state of {task} could not be asked"),
-            "ec2:DescribeImportImageTasks",
-        )
-    })?;
-    Ok(state.is_some_and(|state| !matches!(state.status(), Some("deleting" | "deleted"))))
+/// How far a task is.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum State {
+    /// It reads the object.
+    Running,
+    /// It has brought an image.
+    Done,
+    /// It failed, was cancelled, or is not known any more.
+    Gone,
+}
+
+/// How far the task is.
+pub async fn state(clients: &Clients, task: &str) -> Result<State> {
+    let what = || format!("the state of {task} could not be asked");
+    let answer = describe(clients, task).await;
+    let answer = answer.map_err(|fault| fault.fails(what(), "ec2:DescribeImportImageTasks"))?;
+    Ok(match answer.as_ref().and_then(|task| task.status()) {
+        Some("completed") => State::Done,
+        Some("deleting" | "deleted") => State::Gone,
+        _ if answer.is_none() => State::Gone,
+        _ => State::Running,
+    })
 }
 
 /// One question to the task.

@@ -3,6 +3,7 @@
 
 mod clients;
 mod credentials;
+mod earlier;
 mod fault;
 mod image;
 mod import;
@@ -20,9 +21,10 @@ use std::time::Instant;
 
 pub use options::Options;
 
-use crate::cleanup::{self, Cleanup, Entry};
-use crate::error::{Kind, Result};
-use crate::journal::{self, Journal};
+use crate::cleanup::{Cleanup, Entry};
+use crate::error::Result;
+use crate::frame;
+use crate::journal::Journal;
 use crate::layers::{Environment, Invocation};
 use crate::outcome::Outcome;
 use crate::session::Session;
@@ -52,35 +54,28 @@ pub async fn run(
         outcome,
     };
     let result = run.steps().await;
-    run.end(result).await
+    let Run {
+        job,
+        journal,
+        cleanup,
+        outcome,
+        ..
+    } = run;
+    frame::end(&job.common, session, &journal, cleanup, outcome, result).await
 }
 
-/// The journal of this job: the same image to the same key under the same name. The key
-/// that an unfinished run chose is kept.
+/// The same image to the same key under the same name is the same job.
 fn open_journal(job: &mut Job, session: &Session) -> Result<Journal> {
-    if !job.common.resumes() || job.common.dry_run {
-        return Ok(Journal::forgetful());
-    }
-    let (path, name) = (
-        job.common.path(),
-        job.name_template.clone().unwrap_or_default(),
-    );
+    let (path, name) = (job.common.path(), job.name_template.as_deref());
     let words = [
         "aws",
         &job.region,
         &job.bucket,
         &job.key_template,
-        &name,
+        name.unwrap_or_default(),
         &path,
     ];
-    let (journal, warning) = Journal::open(journal::directory().as_deref(), &words)?;
-    if let Some(warning) = warning {
-        session.progress.warn(&warning);
-    }
-    let key = journal.entry().key.unwrap_or_else(|| job.key.clone());
-    journal.note(|entry| entry.key = Some(key.clone()));
-    job.key = key;
-    Ok(journal)
+    frame::open_journal(&job.common, &mut job.key, &words, session)
 }
 
 /// One import under way. Each step is a method in `steps`.
@@ -99,14 +94,19 @@ struct Run<'a> {
 /// What is on the undo list now.
 #[derive(Default)]
 struct Held {
+    parts: Option<Entry>,
     object: Option<Entry>,
     task: Option<Entry>,
+    /// The image as it was imported.
     image: Option<Entry>,
+    /// The image under its name.
+    copy: Option<Entry>,
 }
 
 impl Run<'_> {
     /// The guide, step by step. What an earlier run has done is not done again.
     async fn steps(&mut self) -> Result<()> {
+        self.hold_earlier();
         self.check().await?;
         if self.job.common.dry_run {
             self.plan();
@@ -135,38 +135,5 @@ impl Run<'_> {
         self.describe(&image).await?;
         self.job.common.remove_source(self.session);
         Ok(())
-    }
-
-    /// The image, or what stays and how to go on.
-    async fn end(self, result: Result<()>) -> Result<Outcome> {
-        let Self {
-            job,
-            session,
-            journal,
-            cleanup,
-            mut outcome,
-            ..
-        } = self;
-        let Err(error) = result else {
-            // Under --no-wait a later run attaches to the task.
-            if job.common.wait.wait && !job.common.dry_run {
-                journal.close();
-            }
-            outcome.seconds.total = session.began.elapsed();
-            return Ok(outcome);
-        };
-        // A task that goes on needs its object, whatever else is wanted.
-        let keep = job.common.resumes() || error.kind() == Kind::Deadline;
-        let stays = cleanup::end(cleanup, keep, session).await;
-        if stays.is_empty() {
-            journal.close();
-            return Err(error);
-        }
-        let error = error.leaves(stays);
-        Err(if keep {
-            error.hint("the same command goes on from there")
-        } else {
-            error
-        })
     }
 }

@@ -8,8 +8,8 @@ use super::names::S3Encryption;
 use crate::error::Result;
 use crate::outcome;
 use crate::sending::{self, Target};
-use crate::store::Store;
 use crate::store::s3::{Encryption, Flavour, Place, S3, must_sign};
+use crate::store::{Store, UploadId};
 
 fn target(job: &Job) -> Target {
     let (bucket, key) = (job.bucket.clone(), job.key.clone());
@@ -46,9 +46,30 @@ impl Run<'_> {
         Arc::new(S3::new(&self.clients.s3, place))
     }
 
+    /// The parts of an earlier run.
+    pub(super) fn hold_parts(&mut self, upload: &str) {
+        let (store, target) = (self.store(), target(&self.job));
+        let what = format!("the parts of {} that an earlier run has sent", target.url);
+        let upload = UploadId(upload.to_owned());
+        self.held.parts = Some(sending::hold_parts(
+            &mut self.cleanup,
+            &store,
+            &target,
+            &upload,
+            what,
+        ));
+    }
+
     /// The image becomes an object; an earlier run's parts are not sent again.
     pub(super) async fn send(&mut self) -> Result<()> {
         let (store, target) = (self.store(), target(&self.job));
+        // Whatever becomes of them now, sending says it.
+        for held in [self.held.parts.take(), self.held.object.take()]
+            .into_iter()
+            .flatten()
+        {
+            self.cleanup.disarm(held);
+        }
         let mut run = sending::Run {
             job: &self.job.common,
             session: self.session,
@@ -84,6 +105,7 @@ impl Run<'_> {
             ));
         } else {
             self.outcome.object = Some(self.object(true));
+            self.journal.note(|entry| entry.sent = false);
         }
         if let Some(entry) = self.held.object.take() {
             self.cleanup.disarm(entry);

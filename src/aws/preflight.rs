@@ -48,7 +48,7 @@ async fn bucket(job: &Job, clients: &Clients) -> Result<()> {
                         "create it: aws s3 mb s3://{} --region {}",
                         job.bucket, job.region
                     )),
-                403 => denied(job, error),
+                403 => denied(job, &error),
                 _ => Fault::from(error).fails(what(), "s3:ListBucket"),
             })
         }
@@ -56,7 +56,7 @@ async fn bucket(job: &Job, clients: &Clients) -> Result<()> {
 }
 
 /// A HEAD has no body, so S3 can't say whether keys or permissions are wrong.
-fn denied<E>(job: &Job, error: SdkError<E>) -> Error
+fn denied<E>(job: &Job, error: &SdkError<E>) -> Error
 where
     E: aws_sdk_s3::error::ProvideErrorMetadata + std::error::Error + Send + Sync + 'static,
 {

@@ -236,8 +236,11 @@ fn import_image(options: &Options, problems: &mut Problems<Options>) {
 /// Whether ImportImage takes such an image; the reason and the remedy when it does not.
 pub fn accepts(image: &Image) -> Result<(), (String, String)> {
     match &image.content {
-        Content::Raw | Content::Vhd { .. } | Content::Vhdx { .. } | Content::Ova { .. } => {}
-        Content::Vmdk {
+        Content::Raw
+        | Content::Vhd { .. }
+        | Content::Vhdx { .. }
+        | Content::Ova { .. }
+        | Content::Vmdk {
             kind: VmdkKind::StreamOptimized,
         } => {}
         Content::Vmdk { .. } => {
@@ -305,6 +308,9 @@ fn inside(content: &Content) -> bool {
 }
 
 fn convert(format: &str, image: &Image, extension: &str) -> String {
+    if image.content.is_compressed_file() {
+        return "unpack it first".to_owned();
+    }
     let name = match &image.source {
         Source::File(path) => path.display().to_string(),
         Source::Stdin => "disk.img".to_owned(),

@@ -9,7 +9,6 @@ use uuid::Uuid;
 use super::{Run, image, import, preflight};
 use crate::cleanup::Entry;
 use crate::error::{Kind, Result};
-use crate::sending;
 use crate::wait::{self, Pace};
 
 impl Run<'_> {
@@ -47,55 +46,6 @@ impl Run<'_> {
         progress.stage(&format!("Would import it into {} as {name}", job.region));
     }
 
-    /// The image of an earlier run, if that came so far.
-    pub(super) async fn earlier_image(&mut self) -> Result<Option<String>> {
-        let entry = self.journal.entry();
-        let Some(image) = entry
-            .image
-            .filter(|_| entry.request.as_ref() == Some(&import::request(&self.job)))
-        else {
-            return Ok(None);
-        };
-        let known = self
-            .session
-            .unless_stopped(image::exists(&self.clients, &image))
-            .await?;
-        if known {
-            self.session
-                .progress
-                .stage(&format!("An earlier run has imported {image}"));
-            self.outcome.task_id = entry.task;
-            return Ok(Some(image));
-        }
-        self.journal.note(|entry| entry.image = None);
-        Ok(None)
-    }
-
-    /// The task of an earlier run, if it is alive or done: attached to, never started twice.
-    pub(super) async fn earlier_task(&mut self) -> Result<Option<String>> {
-        let entry = self.journal.entry();
-        let same = entry.request.as_ref() == Some(&import::request(&self.job))
-            && sending::is_same_source(&self.journal, &self.job.common.image);
-        let Some(task) = entry.task.filter(|_| same) else {
-            return Ok(None);
-        };
-        if self
-            .session
-            .unless_stopped(import::is_alive(&self.clients, &task))
-            .await?
-        {
-            self.session
-                .progress
-                .stage(&format!("An earlier run has started {task}"));
-            self.hold_object();
-            self.hold_task(&task);
-            return Ok(Some(task));
-        }
-        self.journal
-            .note(|entry| (entry.task, entry.client_token) = (None, None));
-        Ok(None)
-    }
-
     /// ImportImage. The journal knows the token before AWS does.
     pub(super) async fn start(&mut self) -> Result<String> {
         self.session.check()?;
@@ -108,7 +58,7 @@ impl Run<'_> {
             .filter(|_| same)
             .unwrap_or_else(|| Uuid::new_v4().to_string());
         self.journal.note(|entry| {
-            (entry.request, entry.client_token) = (Some(request), Some(token.clone()))
+            (entry.request, entry.client_token) = (Some(request), Some(token.clone()));
         });
         let task = self
             .session
@@ -120,17 +70,19 @@ impl Run<'_> {
         Ok(task)
     }
 
-    fn hold_task(&mut self, task: &str) {
+    pub(super) fn hold_task(&mut self, task: &str) {
         let (clients, id) = (self.clients.clone(), task.to_owned());
         let entry = self.cleanup.reusable(
-            format!("the import task {task}, which goes on"),
+            format!("the import task {task}"),
             format!(
                 "aws ec2 cancel-import-task --import-task-id {task} --region {}",
                 self.job.region
             ),
             async move || import::cancel(&clients, &id).await,
         );
-        self.held.task = Some(entry);
+        if let Some(earlier) = self.held.task.replace(entry) {
+            self.cleanup.disarm(earlier);
+        }
         self.outcome.task_id = Some(task.to_owned());
         self.began = Some(Instant::now());
     }
@@ -156,7 +108,7 @@ impl Run<'_> {
                 remote.finish(&format!("Imported as {image}"));
                 self.journal.note(|entry| entry.image = Some(image.clone()));
                 self.let_go_of_task();
-                self.held.image = Some(self.hold_image(&image));
+                self.hold_image(&image);
                 Ok(image)
             }
             Err(error) => {
@@ -170,21 +122,40 @@ impl Run<'_> {
         }
     }
 
-    fn let_go_of_task(&mut self) {
+    pub(super) fn let_go_of_task(&mut self) {
         if let Some(entry) = self.held.task.take() {
             self.cleanup.disarm(entry);
         }
     }
 
     async fn task_is_gone(&self, task: &str) -> bool {
-        matches!(import::is_alive(&self.clients, task).await, Ok(false))
+        matches!(
+            import::state(&self.clients, task).await,
+            Ok(import::State::Gone)
+        )
     }
 
-    fn hold_image(&mut self, image: &str) -> Entry {
+    pub(super) fn hold_image(&mut self, image: &str) {
+        let entry = self.keep_in_mind(image);
+        if let Some(earlier) = self.held.image.replace(entry) {
+            self.cleanup.disarm(earlier);
+        }
+    }
+
+    pub(super) fn hold_copy(&mut self, image: &str) -> Entry {
+        let entry = self.keep_in_mind(image);
+        if let Some(earlier) = self.held.copy.replace(entry) {
+            self.cleanup.disarm(earlier);
+        }
+        entry
+    }
+
+    fn keep_in_mind(&mut self, image: &str) -> Entry {
         let (clients, id) = (self.clients.clone(), image.to_owned());
+        let region = &self.job.region;
         self.cleanup.reusable(
             format!("the image {image}"),
-            format!("aws ec2 deregister-image --image-id {image} --delete-associated-snapshots --region {}", self.job.region),
+            format!("aws ec2 deregister-image --image-id {image} --delete-associated-snapshots --region {region}"),
             async move || image::deregister(&clients, &id).await,
         )
     }
@@ -216,7 +187,7 @@ impl Run<'_> {
         self.session
             .progress
             .stage(&format!("Naming it \"{name}\" as {copy}"));
-        let entry = self.hold_image(&copy);
+        let entry = self.hold_copy(&copy);
         let image = match self.available(&copy).await {
             Ok(image) => image,
             Err(error) => {
@@ -233,7 +204,7 @@ impl Run<'_> {
                 "{first}, the image before it had its name, could not be removed: {error:#}"
             ));
         }
-        if let Some(first) = self.held.image.replace(entry) {
+        if let Some(first) = self.held.image.take() {
             self.cleanup.disarm(first);
         }
         Ok(image)

@@ -4,17 +4,14 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use ::http::header::{AUTHORIZATION, HeaderValue};
-use reqwest::Method;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use tokio::time::sleep;
 
 use super::fault::Fault;
-use crate::endpoint::is_loopback;
 use crate::error::{Error, Result};
-use crate::http;
+use crate::http::{ANSWER, Call, Http, Method, Payload};
 use crate::progress::Progress;
 use crate::secret::Secret;
 use crate::units;
@@ -41,9 +38,9 @@ pub struct Patience {
 pub struct Api(Arc<Inner>);
 
 struct Inner {
-    client: reqwest::Client,
+    http: Http,
     base: String,
-    token: HeaderValue,
+    token: Secret,
     patience: Patience,
     progress: Progress,
 }
@@ -115,14 +112,13 @@ impl Api {
         patience: Patience,
         progress: &Progress,
     ) -> Result<Self> {
-        let value = HeaderValue::try_from(format!("Bearer {}", token.expose()));
-        let mut token =
-            value.map_err(|_| Error::usage("the API token has signs that no token has"))?;
-        token.set_sensitive(true);
+        if !token.expose().bytes().all(|sign| sign.is_ascii_graphic()) {
+            return Err(Error::usage("the API token has signs that no token has"));
+        }
         Ok(Self(Arc::new(Inner {
-            client: http::client(is_loopback(base))?,
+            http: Http::new()?,
             base: base.trim_end_matches('/').to_owned(),
-            token,
+            token: token.clone(),
             patience,
             progress: progress.clone(),
         })))
@@ -250,18 +246,23 @@ impl Api {
     }
 
     async fn once(&self, method: Method, path: &str, body: Option<&Value>) -> Result<Value, Fault> {
-        let url = format!("{}{path}", self.0.base);
-        let mut request = self.0.client.request(method, url);
-        request = request.header(AUTHORIZATION, self.0.token.clone());
-        if let Some(body) = body {
-            request = request.json(body);
-        }
-        let lost = |error: reqwest::Error| http::Lost {
-            why: error.without_url().to_string(),
-            arrived: false,
+        let authorization = format!("Bearer {}", self.0.token.expose());
+        let mut headers = vec![("authorization".to_owned(), authorization)];
+        let body = body.map_or(Payload::Empty, |body| {
+            headers.push(("content-type".to_owned(), "application/json".to_owned()));
+            Payload::Document(body.to_string().into())
+        });
+        let call = Call {
+            service: "digitalocean",
+            method,
+            url: format!("{}{path}", self.0.base),
+            headers,
+            body,
+            timeout: Some(ANSWER),
+            secret: false,
+            direct: false,
         };
-        let request = request.build().map_err(lost)?;
-        let answer = http::send(&self.0.client, request).await?;
+        let answer = self.0.http.send(call).await?;
         match answer.status {
             204 => Ok(Value::Null),
             200..=299 => serde_json::from_slice(&answer.body)

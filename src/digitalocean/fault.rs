@@ -7,7 +7,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use serde::Deserialize;
 
 use crate::error::Error;
-use crate::http::{Answer, Lost, unsigned};
+use crate::http::{Answer, Silence, unsigned};
 
 /// The rate limits' longest window ("Rate limit" of the API reference: an hour).
 const WINDOW: Duration = Duration::from_hours(1);
@@ -31,8 +31,8 @@ struct Body {
     request_id: Option<String>,
 }
 
-impl From<Lost> for Fault {
-    fn from(lost: Lost) -> Self {
+impl From<Silence> for Fault {
+    fn from(lost: Silence) -> Self {
         Self {
             status: None,
             id: None,
@@ -155,15 +155,7 @@ mod tests {
     use super::*;
 
     fn answer(status: u16, headers: &[(&'static str, &str)], body: &'static str) -> Answer {
-        let mut map = http::HeaderMap::new();
-        for (name, value) in headers {
-            map.insert(*name, value.parse().unwrap());
-        }
-        Answer {
-            status,
-            headers: map,
-            body: body.into(),
-        }
+        Answer::of(status, headers, body)
     }
 
     #[test]

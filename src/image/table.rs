@@ -57,7 +57,7 @@ pub struct Boot {
 impl Boot {
     /// The firmware to start it with, if there is only one: what the OVF asks for,
     /// or the only one that the disk is prepared for.
-    pub fn only(&self) -> Option<Firmware> {
+    pub fn only(self) -> Option<Firmware> {
         match (self.firmware, self.efi, self.bios) {
             (Some(asked), _, _) => Some(asked),
             (None, Some(true), Some(false)) => Some(Firmware::Efi),

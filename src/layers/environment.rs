@@ -38,11 +38,6 @@ impl Environment {
         self.0.get(name).map(|value| value.expose().to_owned())
     }
 
-    /// The first of these that is set.
-    pub fn first(&self, names: &[&str]) -> Option<String> {
-        names.iter().find_map(|name| self.get(name))
-    }
-
     /// The first of these that is set, kept secret.
     pub fn secret(&self, names: &[&str]) -> Option<Secret> {
         names.iter().find_map(|name| self.0.get(*name)).cloned()

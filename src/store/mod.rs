@@ -6,6 +6,7 @@
 mod body;
 mod digest;
 mod error;
+pub mod oss;
 pub mod s3;
 
 use std::fmt;
@@ -34,9 +35,9 @@ pub trait Store: Send + Sync + 'static {
     /// Starts a multipart upload. Small: retried by the store itself.
     fn begin(&self) -> impl Future<Output = Result<UploadId>> + Send;
 
-    /// Sends one part, once: the engine tries again. Dropping the future must close
-    /// the connection, so that a stalled one is given up. Sending a number again
-    /// replaces the part.
+    /// Sends one part, once: the engine tries again, and watches for stalls through
+    /// [`Part::body`]. Dropping the future must give the connection up, so that the next
+    /// try has another. Sending a number again replaces the part.
     fn put(&self, upload: &UploadId, part: Part) -> impl Future<Output = Result<SentPart>> + Send;
 
     /// All parts that the service has (every page, ascending); `None` when it knows no such upload.

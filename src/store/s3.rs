@@ -4,9 +4,10 @@
 //!
 //! Timeouts. A part has a connect timeout and no other from here: how long it may
 //! take follows from its size and the line, and the engine drops the call when no
-//! byte has moved for a while, which closes the connection. The SDK's own
-//! stalled-stream protection is off for parts (it watches the body's frames too, but
-//! knows nothing of `--limit-rate`), and so are its retries, lest two loops multiply.
+//! byte has moved for a while. hyper then closes the connection once the few frames
+//! that it had buffered are written, or TCP gives up. The SDK's own stalled-stream
+//! protection is off for parts (it watches the body's frames too, but knows nothing
+//! of `--limit-rate`), and so are its retries, lest two loops multiply.
 
 mod answers;
 #[cfg(test)]

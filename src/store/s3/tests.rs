@@ -449,3 +449,55 @@ async fn a_lost_answer_is_resolved_by_what_lies_there() {
         assert_eq!(finished.is_ok(), done, "{answer}");
     }
 }
+
+/// Tells when the last holder of the bytes lets go.
+struct Held(Vec<u8>, Option<tokio::sync::oneshot::Sender<()>>);
+
+impl AsRef<[u8]> for Held {
+    fn as_ref(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        let _ = self.1.take().map(|tell| tell.send(()));
+    }
+}
+
+#[tokio::test]
+async fn a_part_that_is_given_up_does_not_go_on_when_the_line_moves_again() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let url = format!("http://{}", listener.local_addr().expect("bound"));
+    let store = Service {
+        url,
+        requests: Arc::default(),
+    }
+    .store(Flavour::Aws);
+    let (tell, let_go) = tokio::sync::oneshot::channel();
+    // More than the socket's buffers take, so that the connection is stuck in the middle.
+    let bytes = Bytes::from_owner(Held(vec![0; 32 << 20], Some(tell)));
+    let part = Part {
+        number: 1,
+        digest: Checksum::Crc64Nvme.of(b""),
+        bytes,
+        tap: None,
+    };
+    let upload = id();
+    let mut connection = tokio::select! {
+        sent = store.put(&upload, part) => panic!("sent: {sent:?}"),
+        connection = async {
+            let (mut connection, _) = listener.accept().await.expect("a client");
+            connection.read_exact(&mut vec![0; 100_000]).await.expect("the beginning");
+            connection
+        } => connection,
+    };
+    let mut rest = Vec::new();
+    drop(connection.read_to_end(&mut rest).await);
+    assert!(
+        rest.len() < 24 << 20,
+        "{} bytes came although nobody wanted them sent",
+        rest.len()
+    );
+    let_go.await.expect("told");
+}

@@ -6,6 +6,7 @@
 
 #![cfg_attr(test, allow(clippy::unwrap_used))] // a test may panic
 
+pub mod alibaba;
 mod clock;
 mod content;
 mod desk;
@@ -19,6 +20,7 @@ mod policy;
 mod query;
 mod roles;
 mod s3;
+pub mod sample;
 mod serve;
 mod sigv4;
 #[cfg(test)]
@@ -40,6 +42,7 @@ pub use keys::{ACCOUNT, Key};
 pub use roles::{Iam, RoleView};
 pub use s3::{Buckets, ObjectView, PartView, UploadView};
 
+use alibaba::Alibaba;
 use desk::Desk;
 use digitalocean::DigitalOceanService;
 use ec2::Ec2Service;
@@ -66,6 +69,7 @@ pub struct Sandbox {
     key: Key,
     spaces_key: Key,
     endpoints: Endpoints,
+    alibaba: Alibaba,
     /// Its own threads, so that a test may block its own
     runtime: Option<Runtime>,
 }
@@ -123,7 +127,9 @@ impl Sandbox {
             })
         });
         let endpoints = opening.await??;
+        let alibaba = runtime.spawn(Alibaba::open(Arc::clone(&desk))).await??;
         Ok(Self {
+            alibaba,
             desk,
             s3,
             ec2,
@@ -302,6 +308,7 @@ impl Drop for Sandbox {
     /// process's last moments, so the files are removed here.
     fn drop(&mut self) {
         self.s3.remove_files();
+        self.alibaba.remove_files();
         self.spaces.remove_files();
         if let Some(runtime) = self.runtime.take() {
             runtime.shutdown_background();

@@ -11,9 +11,9 @@ use crate::{Fault, Gate, ImportScript, Key, Outcome, REGION, Sandbox, clock, sig
 const BUCKET: &str = "importbucket";
 
 /// Status and text; status 0 when the connection ended without an answer.
-type Answer = (u16, String);
+pub(crate) type Answer = (u16, String);
 
-async fn send(endpoint: &str, head: &Parts, body: &[u8]) -> Answer {
+pub(crate) async fn send(endpoint: &str, head: &Parts, body: &[u8]) -> Answer {
     let address = endpoint.trim_start_matches("http://");
     let mut stream = TcpStream::connect(address).await.unwrap();
     let mut lines = vec![format!("{} {} HTTP/1.1", head.method, head.uri)];
@@ -31,10 +31,20 @@ async fn send(endpoint: &str, head: &Parts, body: &[u8]) -> Answer {
     (status.unwrap_or(0), answer)
 }
 
-async fn signed(endpoint: &str, service: &str, key: &Key, line: &str, body: &[u8]) -> Answer {
+async fn signed(
+    endpoint: &str,
+    service: &str,
+    key: &Key,
+    line: &str,
+    extra: &[(&str, &str)],
+    body: &[u8],
+) -> Answer {
     let (method, path) = line.split_once(' ').unwrap();
     let moment = clock::compact();
-    let request = Request::builder().method(method).uri(path);
+    let mut request = Request::builder().method(method).uri(path);
+    for (name, value) in extra {
+        request = request.header(*name, *value);
+    }
     let request = request.header("host", endpoint.trim_start_matches("http://"));
     let request = request.header("x-amz-content-sha256", hex::encode(Sha256::digest(body)));
     let request = request.header("x-amz-date", &moment);
@@ -45,7 +55,11 @@ async fn signed(endpoint: &str, service: &str, key: &Key, line: &str, body: &[u8
 }
 
 async fn s3(cloud: &Sandbox, line: &str, body: &[u8]) -> Answer {
-    signed(cloud.s3_endpoint(), "s3", cloud.key(), line, body).await
+    s3_with(cloud, line, &[], body).await
+}
+
+async fn s3_with(cloud: &Sandbox, line: &str, extra: &[(&str, &str)], body: &[u8]) -> Answer {
+    signed(cloud.s3_endpoint(), "s3", cloud.key(), line, extra, body).await
 }
 
 async fn ec2(cloud: &Sandbox, form: &str) -> Answer {
@@ -54,6 +68,7 @@ async fn ec2(cloud: &Sandbox, form: &str) -> Answer {
         "ec2",
         cloud.key(),
         "POST /",
+        &[],
         form.as_bytes(),
     )
     .await
@@ -65,9 +80,16 @@ async fn iam(cloud: &Sandbox, form: &str) -> Answer {
         "iam",
         cloud.key(),
         "POST /",
+        &[],
         form.as_bytes(),
     )
     .await
+}
+
+async fn anonymous(cloud: &Sandbox, path: &str) -> Answer {
+    let host = cloud.s3_endpoint().trim_start_matches("http://");
+    let request = Request::get(path).header("host", host).body(()).unwrap();
+    send(cloud.s3_endpoint(), &request.into_parts().0, b"").await
 }
 
 async fn start() -> Sandbox {
@@ -81,7 +103,7 @@ async fn start() -> Sandbox {
 const IMPORT: &str = "Action=ImportImage&DiskContainer.1.Format=RAW\
     &DiskContainer.1.UserBucket.S3Bucket=importbucket&DiskContainer.1.UserBucket.S3Key=disk.raw";
 
-fn inside<'a>(document: &'a str, element: &str) -> &'a str {
+pub(crate) fn inside<'a>(document: &'a str, element: &str) -> &'a str {
     let (_, rest) = document
         .split_once(&format!("<{element}>"))
         .unwrap_or_default();
@@ -268,4 +290,71 @@ async fn a_bucket_elsewhere_names_its_region() {
     let (status, text) = s3(&cloud, "GET /elsewhere/k", b"").await;
     assert_eq!((status, inside(&text, "Code")), (301, "PermanentRedirect"));
     assert!(text.contains("x-amz-bucket-region: us-west-2"));
+}
+
+#[tokio::test]
+async fn parts_wait_until_they_are_completed() {
+    let cloud = start().await;
+    let (_, begun) = s3(&cloud, "POST /importbucket/k?uploads", b"").await;
+    let id = inside(&begun, "UploadId");
+    let parts = [vec![1; 5 << 20], b"the end".to_vec()];
+    for (number, part) in (1..).zip(&parts) {
+        let line = format!("PUT /importbucket/k?partNumber={number}&uploadId={id}");
+        assert_eq!(s3(&cloud, &line, part).await.0, 200);
+    }
+    let upload = cloud.s3().uploads().remove(0);
+    assert_eq!((upload.upload_id.as_str(), upload.parts.len()), (id, 2));
+    let listed = upload.parts.iter().map(|part| {
+        let (number, etag) = (part.number, &part.etag);
+        format!("<Part><PartNumber>{number}</PartNumber><ETag>{etag}</ETag></Part>")
+    });
+    let listed: String = listed.collect();
+    let form = format!("<CompleteMultipartUpload>{listed}</CompleteMultipartUpload>");
+    let line = format!("POST /importbucket/k?uploadId={id}");
+    let short = s3_with(
+        &cloud,
+        &line,
+        &[("x-amz-mp-object-size", "7")],
+        form.as_bytes(),
+    )
+    .await;
+    assert_eq!((short.0, inside(&short.1, "Code")), (400, "InvalidRequest"));
+    assert_eq!(s3(&cloud, &line, form.as_bytes()).await.0, 200);
+    assert_eq!(cloud.s3().object(BUCKET, "k").unwrap(), parts.concat());
+    let again = s3(&cloud, &line, form.as_bytes()).await;
+    assert_eq!((again.0, inside(&again.1, "Code")), (404, "NoSuchUpload"));
+}
+
+#[tokio::test]
+async fn a_part_other_than_its_checksum_is_refused() {
+    let cloud = start().await;
+    let put = async |name, value| {
+        let extra = [(name, value)];
+        let (status, text) = s3_with(&cloud, "PUT /importbucket/k", &extra, b"123456789").await;
+        (status, inside(&text, "Code").to_owned())
+    };
+    let wrong = (400, "BadDigest".to_owned());
+    assert_eq!(put("x-amz-checksum-crc64nvme", "AAAAAAAAAAA=").await, wrong);
+    assert_eq!(put("content-md5", "AAAAAAAAAAAAAAAAAAAAAA==").await, wrong);
+    assert_eq!(put("x-amz-checksum-crc64nvme", "rosUhgp5mIg=").await.0, 200);
+}
+
+#[tokio::test]
+async fn strangers_read_what_is_public() {
+    let cloud = start().await;
+    cloud.s3().create_bucket_with_acls("space", REGION);
+    s3(&cloud, "PUT /space/k", b"for all").await;
+    assert_eq!(anonymous(&cloud, "/space/k").await.0, 403);
+    let public = [("x-amz-acl", "public-read")];
+    assert_eq!(
+        s3_with(&cloud, "PUT /space/k?acl", &public, b"").await.0,
+        200
+    );
+    let (status, text) = anonymous(&cloud, "/space/k").await;
+    assert!(status == 200 && text.ends_with("for all"), "{text}");
+    let (status, text) = s3_with(&cloud, "PUT /importbucket/k", &public, b"").await;
+    assert_eq!(
+        (status, inside(&text, "Code")),
+        (400, "AccessControlListNotSupported")
+    );
 }

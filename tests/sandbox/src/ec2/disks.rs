@@ -57,24 +57,26 @@ enum Kind {
     Vhdx,
     Vmdk,
     Tar,
+    /// A VMDK that is not one sparse file
+    OldVmdk,
     Other,
 }
 
 fn kind(view: &View<'_>) -> Kind {
-    let other: [&[u8]; 8] = [
+    let other: [&[u8]; 6] = [
         b"QFI\xfb",
         b"\x1f\x8b",
         b"BZh",
         b"\xfd7zXZ\0",
         b"\x28\xb5\x2f\xfd",
         b"PK\x03\x04",
-        b"COWD",
-        b"# Disk DescriptorFile",
     ];
     if other.iter().any(|magic| view.begins(magic)) || view.has(64, &[0x7f, 0x10, 0xda, 0xbe]) {
         return Kind::Other;
     }
+    let old_vmdk = view.begins(b"COWD") || view.begins(b"# Disk DescriptorFile");
     let known = [
+        (Kind::OldVmdk, old_vmdk),
         (Kind::Vhdx, view.begins(b"vhdxfile")),
         (Kind::Vmdk, view.begins(b"KDMV")),
         (Kind::Tar, view.has(257, b"ustar")),
@@ -107,7 +109,7 @@ pub(super) fn inspect(content: &Content, format: &str) -> Verdict<Vec<Disk>> {
         ("OVA", Kind::Tar) => ova(&view),
         ("OVA", _) => Err(invalid("Unsupported OVA format")),
         ("VMDK", Kind::Vmdk) => Ok(vec![vmdk(&view)?]),
-        ("VMDK", Kind::Other) => Err(invalid("Unsupported VMDK File Format")),
+        ("VMDK", Kind::OldVmdk) => Err(invalid("Unsupported VMDK File Format")),
         ("VHD", Kind::Vhd) => Ok(vec![vhd(&view)?]),
         ("VHDX", Kind::Vhdx) => Ok(vec![plain("VHDX", &view)]),
         ("RAW", Kind::Raw) => Ok(vec![plain("RAW", &view)]),

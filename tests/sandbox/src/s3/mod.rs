@@ -2,6 +2,7 @@
 //! XML; this room keeps buckets, objects and multipart uploads and refuses what S3 refuses.
 
 mod access;
+mod assemble;
 mod buckets;
 mod multipart;
 mod names;

@@ -1,0 +1,213 @@
+# Print an optspec for argparse to handle cmd's options that are independent of any subcommand.
+function __fish_imgimport_global_optspecs
+    string join \n config= q/quiet v/verbose h/help V/version
+end
+
+function __fish_imgimport_needs_command
+    # Figure out if the current invocation already has a command.
+    set -l cmd (commandline -opc)
+    set -e cmd[1]
+    argparse -s (__fish_imgimport_global_optspecs) -- $cmd 2>/dev/null
+    or return
+    if set -q argv[1]
+        # Also print the command, so this can be used to figure out what it is.
+        echo $argv[1]
+        return 1
+    end
+    return 0
+end
+
+function __fish_imgimport_using_subcommand
+    set -l cmd (__fish_imgimport_needs_command)
+    test -z "$cmd"
+    and return 1
+    contains -- $cmd[1] $argv
+end
+
+complete -c imgimport -n "__fish_imgimport_needs_command" -l config -d 'Settings file [default: imgimport.toml in the current directory, if it exists]' -r -F
+complete -c imgimport -n "__fish_imgimport_needs_command" -s q -l quiet -d 'Say less: warnings and errors alone'
+complete -c imgimport -n "__fish_imgimport_needs_command" -s v -l verbose -d 'Say more: steps and requests; twice: bodies, without secrets'
+complete -c imgimport -n "__fish_imgimport_needs_command" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c imgimport -n "__fish_imgimport_needs_command" -s V -l version -d 'Print version'
+complete -c imgimport -n "__fish_imgimport_needs_command" -f -a "aws" -d 'Import into Amazon Web Services: S3, EC2 import, AMI'
+complete -c imgimport -n "__fish_imgimport_needs_command" -f -a "alicloud" -d 'Import into Alibaba Cloud: OSS, ECS import, ECS image'
+complete -c imgimport -n "__fish_imgimport_needs_command" -f -a "digitalocean" -d 'Import into DigitalOcean: Spaces, custom image'
+complete -c imgimport -n "__fish_imgimport_using_subcommand aws" -l region -d 'Region of the import; the bucket must lie there' -r
+complete -c imgimport -n "__fish_imgimport_using_subcommand aws" -l bucket -l s3-bucket-name -d 'Bucket that holds the image while it is imported; it must exist' -r
+complete -c imgimport -n "__fish_imgimport_using_subcommand aws" -l key -l s3-key-name -d 'Name of the temporary object [default: imgimport-{{timestamp}}.<ext>]' -r
+complete -c imgimport -n "__fish_imgimport_using_subcommand aws" -l format -d 'Format of the image [default: detected]' -r -f -a "raw\t'The bytes of the disk as the guest sees them'
+vhd\t'Microsoft Virtual PC, Azure'
+ova\t'Archive of a virtual machine: OVF and disks'
+vmdk\t'VMware'
+vhdx\t'Microsoft Hyper-V'
+qcow2\t'QEMU'"
+complete -c imgimport -n "__fish_imgimport_using_subcommand aws" -l skip-clean -d 'Keep the temporary object' -r
+complete -c imgimport -n "__fish_imgimport_using_subcommand aws" -l delete-source -d 'Delete the local image after a successful import' -r
+complete -c imgimport -n "__fish_imgimport_using_subcommand aws" -l method -d 'How the image becomes an AMI' -r -f -a "auto\t'The best way for the image'
+import-image\t'EC2 ImportImage, which makes drivers and network fit for EC2'"
+complete -c imgimport -n "__fish_imgimport_using_subcommand aws" -l ami-name -d 'Name of the AMI [default: the import task\'s id]' -r
+complete -c imgimport -n "__fish_imgimport_using_subcommand aws" -l ami-description -d 'Description of the AMI' -r
+complete -c imgimport -n "__fish_imgimport_using_subcommand aws" -l tag -d 'Tag on the AMI and its snapshots (can be repeated)' -r
+complete -c imgimport -n "__fish_imgimport_using_subcommand aws" -l ami-users -d 'Account that may launch the AMI (can be repeated)' -r
+complete -c imgimport -n "__fish_imgimport_using_subcommand aws" -l ami-groups -d 'Group that may launch the AMI; AWS knows only `all` (can be repeated)' -r
+complete -c imgimport -n "__fish_imgimport_using_subcommand aws" -l ami-org-arns -d 'Organization that may launch the AMI (can be repeated)' -r
+complete -c imgimport -n "__fish_imgimport_using_subcommand aws" -l ami-ou-arns -d 'Organizational unit that may launch the AMI (can be repeated)' -r
+complete -c imgimport -n "__fish_imgimport_using_subcommand aws" -l ami-encrypt -d 'Encrypt the AMI\'s snapshots' -r
+complete -c imgimport -n "__fish_imgimport_using_subcommand aws" -l ami-kms-key -d 'KMS key for the AMI\'s snapshots [default: the account\'s EBS key]' -r
+complete -c imgimport -n "__fish_imgimport_using_subcommand aws" -l s3-encryption -d 'Encryption of the temporary object' -r -f -a "AES256\t'With a key of S3\'s'
+aws:kms\t'With a key of the Key Management Service'"
+complete -c imgimport -n "__fish_imgimport_using_subcommand aws" -l s3-encryption-key -d 'KMS key for the temporary object, with --s3-encryption aws:kms' -r
+complete -c imgimport -n "__fish_imgimport_using_subcommand aws" -l license-type -d 'Whose licence the system runs under' -r -f -a "AWS\t'Amazon\'s; the instance\'s price covers it'
+BYOL\t'The user\'s own'"
+complete -c imgimport -n "__fish_imgimport_using_subcommand aws" -l role-name -d 'Service role of the import [default: vmimport]' -r
+complete -c imgimport -n "__fish_imgimport_using_subcommand aws" -l architecture -d 'Processor architecture of the system [default: x86_64]' -r -f -a "i386\t'32-bit x86'
+x86_64\t'64-bit x86'
+arm64\t'64-bit ARM'"
+complete -c imgimport -n "__fish_imgimport_using_subcommand aws" -l boot-mode -d 'How the system boots [default: AWS looks]' -r -f -a "legacy-bios\t'From the master boot record'
+uefi\t'From the EFI system partition'
+uefi-preferred\t'Whichever the instance type has'"
+complete -c imgimport -n "__fish_imgimport_using_subcommand aws" -l platform -d 'Family of the operating system [default: AWS looks]' -r -f -a "linux\t'Linux'
+windows\t'Microsoft Windows'"
+complete -c imgimport -n "__fish_imgimport_using_subcommand aws" -l imds-support -d 'v2.0 makes every instance of the AMI require IMDSv2' -r -f -a "v2.0\t'IMDSv2 alone'"
+complete -c imgimport -n "__fish_imgimport_using_subcommand aws" -l profile -d 'Profile of the AWS configuration files' -r
+complete -c imgimport -n "__fish_imgimport_using_subcommand aws" -l shared-credentials-file -d 'Credentials file to read instead of ~/.aws/credentials' -r -F
+complete -c imgimport -n "__fish_imgimport_using_subcommand aws" -l assume-role-arn -d 'Role to assume for the whole run' -r
+complete -c imgimport -n "__fish_imgimport_using_subcommand aws" -l external-id -d 'External id that the role\'s trust policy asks for' -r
+complete -c imgimport -n "__fish_imgimport_using_subcommand aws" -l session-name -d 'Name of the assumed role\'s session [default: imgimport]' -r
+complete -c imgimport -n "__fish_imgimport_using_subcommand aws" -l endpoint-url -d 'Endpoint for every service, such as a gateway\'s' -r
+complete -c imgimport -n "__fish_imgimport_using_subcommand aws" -l max-retries -d 'How often a request that AWS could not answer is sent again [default: 4]' -r
+complete -c imgimport -n "__fish_imgimport_using_subcommand aws" -l concurrency -d 'Parts sent at the same time [default: chosen]' -r
+complete -c imgimport -n "__fish_imgimport_using_subcommand aws" -l part-size -d 'Size of a part, such as 16MiB [default: chosen from the image\'s size]' -r
+complete -c imgimport -n "__fish_imgimport_using_subcommand aws" -l limit-rate -d 'Most bytes to send in a second, such as 20MB/s' -r
+complete -c imgimport -n "__fish_imgimport_using_subcommand aws" -l no-resume -d 'Leave nothing behind on any exit, and use nothing of an earlier run' -r
+complete -c imgimport -n "__fish_imgimport_using_subcommand aws" -l timeout -d 'Deadline for everything after the upload, such as 90m or 2h' -r
+complete -c imgimport -n "__fish_imgimport_using_subcommand aws" -l poll-interval -d 'Pause between two questions to the cloud, such as 15s' -r
+complete -c imgimport -n "__fish_imgimport_using_subcommand aws" -l no-wait -d 'Start the import, print its task id and leave' -r
+complete -c imgimport -n "__fish_imgimport_using_subcommand aws" -l output -d 'Result on standard output' -r -f -a "text\t'The id of the image and a newline'
+json\t'One object with everything'"
+complete -c imgimport -n "__fish_imgimport_using_subcommand aws" -l progress -d 'Progress on standard error' -r -f -a "auto\t'Bars on a terminal, lines elsewhere'
+bar\t'Bars; lines where there is no terminal to draw them on'
+plain\t'A line at each stage and about every 10 % or 30 s'
+json\t'The same pace, one JSON object a line'
+none\t'Warnings alone'"
+complete -c imgimport -n "__fish_imgimport_using_subcommand aws" -l dry-run -d 'Check everything that changes nothing, print the plan, upload nothing' -r
+complete -c imgimport -n "__fish_imgimport_using_subcommand aws" -l config -d 'Settings file [default: imgimport.toml in the current directory, if it exists]' -r -F
+complete -c imgimport -n "__fish_imgimport_using_subcommand aws" -s q -l quiet -d 'Say less: warnings and errors alone'
+complete -c imgimport -n "__fish_imgimport_using_subcommand aws" -s v -l verbose -d 'Say more: steps and requests; twice: bodies, without secrets'
+complete -c imgimport -n "__fish_imgimport_using_subcommand aws" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c imgimport -n "__fish_imgimport_using_subcommand aws" -s V -l version -d 'Print version'
+complete -c imgimport -n "__fish_imgimport_using_subcommand alicloud" -l region -d 'Region of the import, such as cn-beijing; the bucket must lie there' -r
+complete -c imgimport -n "__fish_imgimport_using_subcommand alicloud" -l bucket -l oss-bucket-name -d 'Bucket that holds the image while it is imported; made (private) if it does not exist' -r
+complete -c imgimport -n "__fish_imgimport_using_subcommand alicloud" -l key -l oss-key-name -d 'Name of the temporary object [default: imgimport-{{timestamp}}.<ext>]' -r
+complete -c imgimport -n "__fish_imgimport_using_subcommand alicloud" -l format -d 'Format of the image [default: detected]' -r -f -a "raw\t'The bytes of the disk as the guest sees them'
+vhd\t'Microsoft Virtual PC, Azure'
+ova\t'Archive of a virtual machine: OVF and disks'
+vmdk\t'VMware'
+vhdx\t'Microsoft Hyper-V'
+qcow2\t'QEMU'"
+complete -c imgimport -n "__fish_imgimport_using_subcommand alicloud" -l skip-clean -d 'Keep the temporary object' -r
+complete -c imgimport -n "__fish_imgimport_using_subcommand alicloud" -l delete-source -d 'Delete the local image after a successful import' -r
+complete -c imgimport -n "__fish_imgimport_using_subcommand alicloud" -l image-name -d 'Name of the image [default: imgimport-{{timestamp}}]' -r
+complete -c imgimport -n "__fish_imgimport_using_subcommand alicloud" -l image-description -d 'Description of the image' -r
+complete -c imgimport -n "__fish_imgimport_using_subcommand alicloud" -l os-type -l image-os-type -d 'Family of the operating system [default: linux]' -r -f -a "linux\t'Linux and everything that is not Windows'
+windows\t'Microsoft Windows'"
+complete -c imgimport -n "__fish_imgimport_using_subcommand alicloud" -l platform -l image-platform -d 'Distribution or release, such as Ubuntu or "Windows Server 2022" [default: Others Linux]' -r
+complete -c imgimport -n "__fish_imgimport_using_subcommand alicloud" -l architecture -l image-architecture -d 'Processor architecture of the system [default: x86_64]' -r -f -a "i386\t'32-bit x86'
+x86_64\t'64-bit x86'
+arm64\t'64-bit ARM'"
+complete -c imgimport -n "__fish_imgimport_using_subcommand alicloud" -l system-size -l image-system-size -d 'Size of the system disk in GiB [default: what the image needs]' -r
+complete -c imgimport -n "__fish_imgimport_using_subcommand alicloud" -l force-delete -l image-force-delete -d 'Replace an image of that name, once the new one is available' -r
+complete -c imgimport -n "__fish_imgimport_using_subcommand alicloud" -l force-delete-snapshots -d 'Delete the replaced image\'s snapshots, too' -r
+complete -c imgimport -n "__fish_imgimport_using_subcommand alicloud" -l boot-mode -d 'How the system boots [default: BIOS, UEFI where the disk has nothing else]' -r -f -a "BIOS\t'From the master boot record'
+UEFI\t'From the EFI system partition'"
+complete -c imgimport -n "__fish_imgimport_using_subcommand alicloud" -l license-type -d 'Whose licence the system runs under' -r -f -a "Auto\t'Alibaba Cloud looks'
+Aliyun\t'Alibaba Cloud\'s; the instance\'s price covers it'
+BYOL\t'The user\'s own'"
+complete -c imgimport -n "__fish_imgimport_using_subcommand alicloud" -l role-name -d 'RAM role of the import [default: AliyunECSImageImportDefaultRole]' -r
+complete -c imgimport -n "__fish_imgimport_using_subcommand alicloud" -l resource-group-id -d 'Resource group of the image [default: the account\'s default group]' -r
+complete -c imgimport -n "__fish_imgimport_using_subcommand alicloud" -l image-family -d 'Image family, whose newest image can be asked for by the family\'s name' -r
+complete -c imgimport -n "__fish_imgimport_using_subcommand alicloud" -l detection-strategy -d 'Let Alibaba Cloud examine the imported image' -r -f -a "Standard\t'Image check; never holds the import up'"
+complete -c imgimport -n "__fish_imgimport_using_subcommand alicloud" -l tag -d 'Tag on the image, its copies and their snapshots (can be repeated)' -r
+complete -c imgimport -n "__fish_imgimport_using_subcommand alicloud" -l share-account -l image-share-account -d 'Account that may use the image and its copies (can be repeated)' -r
+complete -c imgimport -n "__fish_imgimport_using_subcommand alicloud" -l copy-to -l image-copy-regions -d 'Region to copy the image to (can be repeated)' -r
+complete -c imgimport -n "__fish_imgimport_using_subcommand alicloud" -l copy-name -l image-copy-names -d 'Name of the copy, one for each region [default: the image\'s name] (can be repeated)' -r
+complete -c imgimport -n "__fish_imgimport_using_subcommand alicloud" -l encrypt-copies -l image-encrypted -d 'Encrypt the copies' -r
+complete -c imgimport -n "__fish_imgimport_using_subcommand alicloud" -l kms-key-id -d 'KMS key for the encrypted copies [default: ECS\'s service key]' -r
+complete -c imgimport -n "__fish_imgimport_using_subcommand alicloud" -l kms-key-copy-id -d 'KMS key, one for each region of a copy (can be repeated)' -r
+complete -c imgimport -n "__fish_imgimport_using_subcommand alicloud" -l profile -d 'Profile of the aliyun CLI\'s configuration' -r
+complete -c imgimport -n "__fish_imgimport_using_subcommand alicloud" -l shared-credentials-file -d 'Configuration to read instead of ~/.aliyun/config.json' -r -F
+complete -c imgimport -n "__fish_imgimport_using_subcommand alicloud" -l ram-role-name -d 'RAM role of the ECS instance that this runs on' -r
+complete -c imgimport -n "__fish_imgimport_using_subcommand alicloud" -l ram-role-arn -d 'Role to assume for the whole run' -r
+complete -c imgimport -n "__fish_imgimport_using_subcommand alicloud" -l ram-session-name -d 'Name of the assumed role\'s session [default: imgimport]' -r
+complete -c imgimport -n "__fish_imgimport_using_subcommand alicloud" -l ecs-endpoint -d 'Endpoint of ECS, a full URL' -r
+complete -c imgimport -n "__fish_imgimport_using_subcommand alicloud" -l oss-endpoint -d 'Endpoint of OSS, a full URL: internal, accelerated or a custom domain' -r
+complete -c imgimport -n "__fish_imgimport_using_subcommand alicloud" -l ram-endpoint -d 'Endpoint of RAM, a full URL' -r
+complete -c imgimport -n "__fish_imgimport_using_subcommand alicloud" -l sts-endpoint -d 'Endpoint of STS, a full URL' -r
+complete -c imgimport -n "__fish_imgimport_using_subcommand alicloud" -l oss-path-style -d 'Put the bucket into the path instead of the host\'s name' -r
+complete -c imgimport -n "__fish_imgimport_using_subcommand alicloud" -l oss-cname -d 'The OSS endpoint is a domain bound to the bucket' -r
+complete -c imgimport -n "__fish_imgimport_using_subcommand alicloud" -l concurrency -d 'Parts sent at the same time [default: chosen]' -r
+complete -c imgimport -n "__fish_imgimport_using_subcommand alicloud" -l part-size -d 'Size of a part, such as 16MiB [default: chosen from the image\'s size]' -r
+complete -c imgimport -n "__fish_imgimport_using_subcommand alicloud" -l limit-rate -d 'Most bytes to send in a second, such as 20MB/s' -r
+complete -c imgimport -n "__fish_imgimport_using_subcommand alicloud" -l no-resume -d 'Leave nothing behind on any exit, and use nothing of an earlier run' -r
+complete -c imgimport -n "__fish_imgimport_using_subcommand alicloud" -l timeout -d 'Deadline for everything after the upload, such as 90m or 2h' -r
+complete -c imgimport -n "__fish_imgimport_using_subcommand alicloud" -l poll-interval -d 'Pause between two questions to the cloud, such as 15s' -r
+complete -c imgimport -n "__fish_imgimport_using_subcommand alicloud" -l no-wait -d 'Start the import, print its task id and leave' -r
+complete -c imgimport -n "__fish_imgimport_using_subcommand alicloud" -l output -d 'Result on standard output' -r -f -a "text\t'The id of the image and a newline'
+json\t'One object with everything'"
+complete -c imgimport -n "__fish_imgimport_using_subcommand alicloud" -l progress -d 'Progress on standard error' -r -f -a "auto\t'Bars on a terminal, lines elsewhere'
+bar\t'Bars; lines where there is no terminal to draw them on'
+plain\t'A line at each stage and about every 10 % or 30 s'
+json\t'The same pace, one JSON object a line'
+none\t'Warnings alone'"
+complete -c imgimport -n "__fish_imgimport_using_subcommand alicloud" -l dry-run -d 'Check everything that changes nothing, print the plan, upload nothing' -r
+complete -c imgimport -n "__fish_imgimport_using_subcommand alicloud" -l config -d 'Settings file [default: imgimport.toml in the current directory, if it exists]' -r -F
+complete -c imgimport -n "__fish_imgimport_using_subcommand alicloud" -s q -l quiet -d 'Say less: warnings and errors alone'
+complete -c imgimport -n "__fish_imgimport_using_subcommand alicloud" -s v -l verbose -d 'Say more: steps and requests; twice: bodies, without secrets'
+complete -c imgimport -n "__fish_imgimport_using_subcommand alicloud" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c imgimport -n "__fish_imgimport_using_subcommand alicloud" -s V -l version -d 'Print version'
+complete -c imgimport -n "__fish_imgimport_using_subcommand digitalocean" -l spaces-region -d 'Region of the Space' -r
+complete -c imgimport -n "__fish_imgimport_using_subcommand digitalocean" -l space -l space-name -l bucket -d 'Space that holds the image while it is imported; it must exist' -r
+complete -c imgimport -n "__fish_imgimport_using_subcommand digitalocean" -l key -l space-object-name -d 'Name of the temporary object [default: imgimport-{{timestamp}}-<32 random digits>.<ext>]' -r
+complete -c imgimport -n "__fish_imgimport_using_subcommand digitalocean" -l image-name -d 'Name of the image' -r
+complete -c imgimport -n "__fish_imgimport_using_subcommand digitalocean" -l image-description -d 'Description of the image' -r
+complete -c imgimport -n "__fish_imgimport_using_subcommand digitalocean" -l distribution -l image-distribution -d 'Distribution in the image, such as Debian or Ubuntu [default: Unknown]' -r
+complete -c imgimport -n "__fish_imgimport_using_subcommand digitalocean" -l image-region -l image-regions -d 'Region of the image: the first is imported to, the others by transfer (can be repeated)' -r
+complete -c imgimport -n "__fish_imgimport_using_subcommand digitalocean" -l tag -l image-tags -d 'Tag on the image (can be repeated)' -r
+complete -c imgimport -n "__fish_imgimport_using_subcommand digitalocean" -l format -d 'Format of the image [default: detected]' -r -f -a "raw\t'The bytes of the disk as the guest sees them'
+vhd\t'Microsoft Virtual PC, Azure'
+ova\t'Archive of a virtual machine: OVF and disks'
+vmdk\t'VMware'
+vhdx\t'Microsoft Hyper-V'
+qcow2\t'QEMU'"
+complete -c imgimport -n "__fish_imgimport_using_subcommand digitalocean" -l compression -d 'Compression on the way; DigitalOcean unpacks it [default: auto]' -r -f -a "auto\t'A raw disk is gzipped while it is sent, anything else goes as it is'
+gzip\t'Whatever is not compressed as a file is gzipped while it is sent'
+none\t'The file goes as it is'"
+complete -c imgimport -n "__fish_imgimport_using_subcommand digitalocean" -l object-access -d 'How DigitalOcean may read the temporary object [default: public-read]' -r -f -a "public-read\t'By an address that nobody can guess, until the import is done'
+presigned\t'By a signed address; experimental, DigitalOcean may refuse it'"
+complete -c imgimport -n "__fish_imgimport_using_subcommand digitalocean" -l skip-clean -d 'Keep the temporary object, which can be read by everybody who knows its address' -r
+complete -c imgimport -n "__fish_imgimport_using_subcommand digitalocean" -l delete-source -d 'Delete the local image after a successful import' -r
+complete -c imgimport -n "__fish_imgimport_using_subcommand digitalocean" -l api-url -d 'Address of the API [default: https://api.digitalocean.com]' -r
+complete -c imgimport -n "__fish_imgimport_using_subcommand digitalocean" -l spaces-endpoint -d 'Address of Spaces [default: https://{{.Region}}.digitaloceanspaces.com]' -r
+complete -c imgimport -n "__fish_imgimport_using_subcommand digitalocean" -l http-retry-max -d 'Tries of a request after its first, when DigitalOcean is busy [default: 5]' -r
+complete -c imgimport -n "__fish_imgimport_using_subcommand digitalocean" -l http-retry-wait-min -d 'Shortest pause before another try, in seconds [default: 1]' -r
+complete -c imgimport -n "__fish_imgimport_using_subcommand digitalocean" -l http-retry-wait-max -d 'Longest pause that is chosen, in seconds; what DigitalOcean asks for is obeyed [default: 30]' -r
+complete -c imgimport -n "__fish_imgimport_using_subcommand digitalocean" -l concurrency -d 'Parts sent at the same time [default: chosen]' -r
+complete -c imgimport -n "__fish_imgimport_using_subcommand digitalocean" -l part-size -d 'Size of a part, such as 16MiB [default: chosen from the image\'s size]' -r
+complete -c imgimport -n "__fish_imgimport_using_subcommand digitalocean" -l limit-rate -d 'Most bytes to send in a second, such as 20MB/s' -r
+complete -c imgimport -n "__fish_imgimport_using_subcommand digitalocean" -l no-resume -d 'Leave nothing behind on any exit, and use nothing of an earlier run' -r
+complete -c imgimport -n "__fish_imgimport_using_subcommand digitalocean" -l timeout -d 'Deadline for everything after the upload, such as 90m or 2h' -r
+complete -c imgimport -n "__fish_imgimport_using_subcommand digitalocean" -l poll-interval -d 'Pause between two questions to the cloud, such as 15s' -r
+complete -c imgimport -n "__fish_imgimport_using_subcommand digitalocean" -l no-wait -d 'Start the import, print its task id and leave' -r
+complete -c imgimport -n "__fish_imgimport_using_subcommand digitalocean" -l output -d 'Result on standard output' -r -f -a "text\t'The id of the image and a newline'
+json\t'One object with everything'"
+complete -c imgimport -n "__fish_imgimport_using_subcommand digitalocean" -l progress -d 'Progress on standard error' -r -f -a "auto\t'Bars on a terminal, lines elsewhere'
+bar\t'Bars; lines where there is no terminal to draw them on'
+plain\t'A line at each stage and about every 10 % or 30 s'
+json\t'The same pace, one JSON object a line'
+none\t'Warnings alone'"
+complete -c imgimport -n "__fish_imgimport_using_subcommand digitalocean" -l dry-run -d 'Check everything that changes nothing, print the plan, upload nothing' -r
+complete -c imgimport -n "__fish_imgimport_using_subcommand digitalocean" -l config -d 'Settings file [default: imgimport.toml in the current directory, if it exists]' -r -F
+complete -c imgimport -n "__fish_imgimport_using_subcommand digitalocean" -s q -l quiet -d 'Say less: warnings and errors alone'
+complete -c imgimport -n "__fish_imgimport_using_subcommand digitalocean" -s v -l verbose -d 'Say more: steps and requests; twice: bodies, without secrets'
+complete -c imgimport -n "__fish_imgimport_using_subcommand digitalocean" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c imgimport -n "__fish_imgimport_using_subcommand digitalocean" -s V -l version -d 'Print version'

@@ -1,0 +1,158 @@
+//! ECS, RAM and STS: one POST for each call, signed with ACS3-HMAC-SHA256, answered in
+//! JSON. What may pass is tried again, each time with a fresh nonce. What the answers
+//! mean is for the recipe's rooms.
+
+use serde_json::Value;
+
+use super::fault::Fault;
+use super::sign::{Key, Pairs, Rpc, acs3};
+use super::wallet::Wallet;
+use crate::http::{ANSWER, Call, Http, Method, Payload, encode};
+use crate::retry::Pauses;
+
+/// A product of Alibaba Cloud's OpenAPI.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Product {
+    name: &'static str,
+    version: &'static str,
+}
+
+/// Elastic Compute Service.
+pub const ECS: Product = Product {
+    name: "ecs",
+    version: "2014-05-26",
+};
+/// Resource Access Management.
+pub const RAM: Product = Product {
+    name: "ram",
+    version: "2015-05-01",
+};
+/// Security Token Service; its answers are keys, so no log shows them.
+pub const STS: Product = Product {
+    name: "sts",
+    version: "2015-04-01",
+};
+
+/// Whose key signs.
+#[derive(Clone, Copy)]
+pub enum Signed<'a> {
+    /// The caller's, renewed when it is over.
+    By(&'a Wallet),
+    /// This one.
+    With(&'a Key),
+}
+
+/// One action.
+pub struct Action<'a> {
+    /// Which product.
+    pub product: Product,
+    /// A full URL.
+    pub endpoint: &'a str,
+    /// Such as `ImportImage`.
+    pub name: &'a str,
+    /// Its parameters; lists and structures are spelt out, as in `Tag.1.Key`.
+    pub parameters: &'a [(String, String)],
+}
+
+impl Action<'_> {
+    /// Asks until there is an answer that will not change.
+    pub async fn ask(&self, http: &Http, signed: Signed<'_>) -> Result<Value, Fault> {
+        let (mut pauses, mut renewed) = (Pauses::default(), false);
+        loop {
+            let fault = match self.once(http, signed).await {
+                Ok(answer) => return Ok(answer),
+                Err(fault) => fault,
+            };
+            match signed {
+                Signed::By(wallet) if fault.is_expired() && !renewed => {
+                    renewed = true;
+                    wallet.expired();
+                }
+                _ if fault.is_passing() => {}
+                _ => return Err(fault),
+            }
+            let Some(pause) = pauses.next(fault.retry_after()) else {
+                return Err(fault);
+            };
+            tracing::debug!("{}: {fault}; again in {pause:?}", self.product.name);
+            tokio::time::sleep(pause).await;
+        }
+    }
+
+    async fn once(&self, http: &Http, signed: Signed<'_>) -> Result<Value, Fault> {
+        let key = match signed {
+            Signed::By(wallet) => wallet.key().await?,
+            Signed::With(key) => key.clone(),
+        };
+        let host = self.endpoint.split("://").last().unwrap_or_default();
+        let mut headers = acs3(
+            &key,
+            &Rpc {
+                host: host.trim_end_matches('/'),
+                action: self.name,
+                version: self.product.version,
+                query: self.parameters,
+                nonce: &uuid::Uuid::new_v4().simple().to_string(),
+                time: jiff::Timestamp::now(),
+            },
+        );
+        headers.push(("accept".to_owned(), "application/json".to_owned()));
+        tracing::debug!("{}: {}", self.product.name, self.name);
+        let call = Call {
+            service: self.product.name,
+            method: Method::POST,
+            url: self.url(),
+            headers,
+            body: Payload::Empty,
+            timeout: Some(ANSWER),
+            secret: self.product == STS,
+            direct: false,
+        };
+        let answer = http.send(call).await?;
+        if !answer.is_success() {
+            return Err(Fault::answered(&answer));
+        }
+        serde_json::from_slice(&answer.body).map_err(|error| {
+            Fault::unreadable(
+                format!("the answer to {} can't be read: {error}", self.name),
+                answer.request_id(),
+            )
+        })
+    }
+
+    fn url(&self) -> String {
+        let words = self
+            .parameters
+            .iter()
+            .map(|(name, value)| format!("{}={}", encode(name), encode(value)));
+        let query = words.collect::<Vec<_>>().join("&");
+        format!("{}/?{query}", self.endpoint.trim_end_matches('/'))
+    }
+}
+
+/// `pairs([("RegionId", region)])`: parameters as they are most easily written.
+pub fn pairs<const N: usize>(list: [(&str, &str); N]) -> Pairs {
+    list.into_iter()
+        .map(|(name, value)| (name.to_owned(), value.to_owned()))
+        .collect()
+}
+
+/// `Tag.1.Key`, `Tag.1.Value`, …
+pub fn tags(tags: &[(String, String)]) -> Pairs {
+    let numbered = (1..).zip(tags);
+    let both = numbered.flat_map(|(n, (key, value))| {
+        [
+            (format!("Tag.{n}.Key"), key.clone()),
+            (format!("Tag.{n}.Value"), value.clone()),
+        ]
+    });
+    both.collect()
+}
+
+/// `Name.1`, `Name.2`, …
+pub fn list<'a>(name: &str, values: impl IntoIterator<Item = &'a String>) -> Pairs {
+    let numbered = (1..).zip(values);
+    numbered
+        .map(|(n, value)| (format!("{name}.{n}"), value.clone()))
+        .collect()
+}

@@ -1,0 +1,218 @@
+//! Everything that speaks to Alibaba Cloud: one key for ECS, OSS, RAM and STS alike, the
+//! endpoints that the user named.
+
+use std::pin::Pin;
+use std::sync::Arc;
+
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+
+use super::api::{Action, ECS, Product, RAM, Signed};
+use super::credentials::Caller;
+use super::fault::Fault;
+use super::options::Options;
+use super::sign::{self, Pairs, oss4};
+use super::wallet::{Services, Wallet};
+use crate::endpoint::is_loopback;
+use crate::error::Result;
+use crate::http::Http;
+use crate::layers::Environment;
+use crate::store::oss::{Addressing, Oss, Place, Signer, Unsigned};
+use crate::store::{self, Class};
+
+/// Where every ECS instance finds its metadata.
+const METADATA: &str = "http://100.100.100.200";
+
+/// The services. Clones share connections and key.
+#[derive(Clone)]
+pub struct Clients {
+    http: Http,
+    wallet: Wallet,
+    endpoints: Arc<Endpoints>,
+}
+
+#[derive(Debug)]
+struct Endpoints {
+    region: String,
+    /// The user's; otherwise each region has its own.
+    ecs: Option<String>,
+    ram: String,
+    sts: String,
+    oss: String,
+    addressing: Addressing,
+}
+
+impl Clients {
+    /// Sets up the clients; asks nobody yet. The caller's profile may name the region.
+    pub fn new(options: &Options, environment: &Environment) -> Result<(Self, Option<String>)> {
+        let http = Http::new()?;
+        let caller = Caller::find(options, environment)?;
+        let region = options.region.clone().or(caller.region);
+        // Packer tolerates the name of OSS's endpoint as a region.
+        let region = region.map(|name| name.strip_prefix("oss-").unwrap_or(&name).to_owned());
+        let endpoints = Endpoints::new(
+            options,
+            region.as_deref().unwrap_or_default(),
+            caller.sts.as_deref(),
+        );
+        let services = Services {
+            sts: endpoints.sts.clone(),
+            metadata: environment
+                .get("ALIBABA_CLOUD_ECS_METADATA_ENDPOINT")
+                .unwrap_or_else(|| METADATA.to_owned()),
+            metadata_v1: environment
+                .get("ALIBABA_CLOUD_IMDSV1_DISABLED")
+                .is_none_or(|value| value != "1" && !value.eq_ignore_ascii_case("true")),
+        };
+        let wallet = Wallet::new(caller.source, http.clone(), services);
+        let endpoints = Arc::new(endpoints);
+        let clients = Self {
+            http,
+            wallet,
+            endpoints,
+        };
+        Ok((clients, region))
+    }
+
+    /// An action of ECS in the import's region.
+    pub async fn ecs<T: DeserializeOwned>(
+        &self,
+        action: &str,
+        parameters: Pairs,
+    ) -> Result<T, Fault> {
+        self.ecs_in(&self.endpoints.region, action, parameters)
+            .await
+    }
+
+    /// An action of ECS in any region.
+    pub async fn ecs_in<T: DeserializeOwned>(
+        &self,
+        region: &str,
+        action: &str,
+        mut parameters: Pairs,
+    ) -> Result<T, Fault> {
+        parameters.push(("RegionId".to_owned(), region.to_owned()));
+        let own = || format!("https://ecs.{region}.aliyuncs.com");
+        let endpoint = self.endpoints.ecs.clone().unwrap_or_else(own);
+        let answer = self.call(ECS, &endpoint, action, &parameters).await?;
+        read(action, answer)
+    }
+
+    /// An action of RAM, which knows no regions.
+    pub async fn ram<T: DeserializeOwned>(
+        &self,
+        action: &str,
+        parameters: Pairs,
+    ) -> Result<T, Fault> {
+        let answer = self
+            .call(RAM, &self.endpoints.ram, action, &parameters)
+            .await?;
+        read(action, answer)
+    }
+
+    async fn call(
+        &self,
+        product: Product,
+        endpoint: &str,
+        name: &str,
+        parameters: &Pairs,
+    ) -> Result<Value, Fault> {
+        let action = Action {
+            product,
+            endpoint,
+            name,
+            parameters,
+        };
+        action.ask(&self.http, Signed::By(&self.wallet)).await
+    }
+
+    /// An object in OSS, or its bucket.
+    pub fn oss(&self, bucket: &str, key: &str) -> Oss {
+        let place = Place {
+            endpoint: self.endpoints.oss.clone(),
+            addressing: self.endpoints.addressing,
+            bucket: bucket.to_owned(),
+            key: key.to_owned(),
+        };
+        let signer = OssSigner {
+            wallet: self.wallet.clone(),
+            region: self.endpoints.region.clone(),
+        };
+        Oss::new(self.http.clone(), Arc::new(signer), place)
+    }
+}
+
+impl Endpoints {
+    fn new(options: &Options, region: &str, profile_sts: Option<&str>) -> Self {
+        let oss = options.oss_endpoint.clone();
+        let near = oss.as_deref().is_some_and(is_loopback);
+        let addressing = match options.oss_cname {
+            Some(true) => Addressing::Custom,
+            _ if options.oss_path_style.unwrap_or(near) => Addressing::Path,
+            _ => Addressing::Virtual,
+        };
+        let sts = profile_sts.map(|host| format!("https://{host}"));
+        Self {
+            region: region.to_owned(),
+            ecs: options.ecs_endpoint.clone(),
+            ram: options
+                .ram_endpoint
+                .clone()
+                .unwrap_or_else(|| "https://ram.aliyuncs.com".to_owned()),
+            sts: options
+                .sts_endpoint
+                .clone()
+                .or(sts)
+                .unwrap_or_else(|| format!("https://sts.{region}.aliyuncs.com")),
+            oss: oss.unwrap_or_else(|| format!("https://oss-{region}.aliyuncs.com")),
+            addressing,
+        }
+    }
+}
+
+fn read<T: DeserializeOwned>(action: &str, answer: Value) -> Result<T, Fault> {
+    let request = answer["RequestId"].as_str().map(str::to_owned);
+    serde_json::from_value(answer).map_err(|error| {
+        Fault::unreadable(
+            format!("the answer to {action} can't be read: {error}"),
+            request.as_deref(),
+        )
+    })
+}
+
+/// OSS4-HMAC-SHA256 with the caller's key.
+struct OssSigner {
+    wallet: Wallet,
+    region: String,
+}
+
+impl Signer for OssSigner {
+    fn sign<'a>(
+        &'a self,
+        request: &'a Unsigned<'a>,
+    ) -> Pin<Box<dyn Future<Output = store::Result<Pairs>> + Send + 'a>> {
+        Box::pin(async move {
+            let key = self.wallet.key().await.map_err(|fault| {
+                let error = store::Error::other(fault.to_string());
+                if fault.is_passing() {
+                    error.class_is(Class::Transient)
+                } else {
+                    error
+                }
+            })?;
+            let request = sign::Oss {
+                region: &self.region,
+                method: request.method,
+                path: request.path,
+                query: request.query,
+                headers: request.headers,
+                time: jiff::Timestamp::now(),
+            };
+            Ok(oss4(&key, &request))
+        })
+    }
+
+    fn expired(&self) {
+        self.wallet.expired();
+    }
+}

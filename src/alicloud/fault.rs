@@ -1,0 +1,267 @@
+//! Alibaba Cloud's refusals in its own words, with the request's id, and the hint that
+//! helps.
+
+use std::fmt;
+use std::time::Duration;
+
+use serde::Deserialize;
+
+use crate::error::Error;
+use crate::http::{Answer, Silence};
+
+/// Why a request brought nothing.
+#[derive(Clone, Debug)]
+pub struct Fault {
+    code: Option<String>,
+    message: String,
+    request: Option<String>,
+    status: u16,
+    retry_after: Option<Duration>,
+    nature: Nature,
+}
+
+/// What sort of trouble it is.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Nature {
+    /// Alibaba Cloud answered with an error.
+    Answer,
+    /// The request did not get through, or no answer came back.
+    Network,
+    /// There was no key to sign with.
+    Unsigned,
+}
+
+/// The body of a refusal.
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+struct Refusal {
+    code: Option<String>,
+    message: Option<String>,
+    request_id: Option<String>,
+}
+
+impl Fault {
+    /// The service refused.
+    pub fn answered(answer: &Answer) -> Self {
+        let refusal: Refusal = serde_json::from_slice(&answer.body).unwrap_or_default();
+        let said = refusal.message.as_deref().map(without_signature);
+        Self {
+            message: said.unwrap_or_else(|| format!("HTTP status {}", answer.status)),
+            code: refusal.code,
+            request: refusal
+                .request_id
+                .or_else(|| answer.request_id().map(str::to_owned)),
+            status: answer.status,
+            retry_after: answer.retry_after(),
+            nature: Nature::Answer,
+        }
+    }
+
+    /// An answer that makes no sense.
+    pub fn unreadable(message: impl Into<String>, request: Option<&str>) -> Self {
+        Self {
+            request: request.map(str::to_owned),
+            ..Self::new(message, Nature::Answer)
+        }
+    }
+
+    /// No key, and why.
+    pub fn unsigned(message: impl Into<String>) -> Self {
+        Self::new(message, Nature::Unsigned)
+    }
+
+    fn new(message: impl Into<String>, nature: Nature) -> Self {
+        Self {
+            code: None,
+            message: message.into(),
+            request: None,
+            status: 0,
+            retry_after: None,
+            nature,
+        }
+    }
+
+    /// Alibaba Cloud's code, such as `InvalidImageName.Duplicated`.
+    pub fn code(&self) -> &str {
+        self.code.as_deref().unwrap_or_default()
+    }
+
+    /// When the service wants to be asked again.
+    pub fn retry_after(&self) -> Option<Duration> {
+        self.retry_after
+    }
+
+    /// Whether the next try may get through.
+    pub fn is_passing(&self) -> bool {
+        const PASSING: [&str; 4] = [
+            "ServiceUnavailable",
+            "InternalError",
+            "SignatureNonceUsed",
+            "LastTokenProcessing",
+        ];
+        self.nature == Nature::Network
+            || self.status == 429
+            || self.status >= 500
+            || self.code().starts_with("Throttling")
+            || PASSING.contains(&self.code())
+    }
+
+    /// The temporary key is over.
+    pub fn is_expired(&self) -> bool {
+        matches!(
+            self.code(),
+            "InvalidSecurityToken.Expired" | "SecurityTokenExpired" | "InvalidAccessKeyId.Inactive"
+        )
+    }
+
+    /// The caller is known but may not do this.
+    pub fn is_denied(&self) -> bool {
+        self.code().starts_with("Forbidden")
+            || matches!(self.code(), "NoPermission" | "AccessDenied")
+    }
+
+    /// What could not be done, with Alibaba Cloud's words and the hint for this sort of
+    /// trouble. `action` is the permission that the request needs.
+    pub fn fails(self, what: impl Into<String>, action: &str) -> Error {
+        let hint = self.hint(action);
+        let error = Error::failed(what).because(self);
+        match hint {
+            Some(hint) => error.hint(hint),
+            None => error,
+        }
+    }
+
+    fn hint(&self, action: &str) -> Option<String> {
+        let code = self.code();
+        if self.is_denied() {
+            return Some(format!(
+                "allow the caller {action}; the README has a policy to paste"
+            ));
+        }
+        if self.is_expired() {
+            return Some("get a new temporary key; this one is over".to_owned());
+        }
+        if self.nature == Nature::Unsigned {
+            return Some(
+                "set ALICLOUD_ACCESS_KEY and ALICLOUD_SECRET_KEY, or name a profile with --profile"
+                    .to_owned(),
+            );
+        }
+        if self.nature == Nature::Network {
+            return Some("check the network, the region's name and the endpoint".to_owned());
+        }
+        if code.starts_with("InvalidAccessKeyId")
+            || matches!(code, "SignatureDoesNotMatch" | "IncompleteSignature")
+        {
+            return Some("check the access key and the secret key: ALICLOUD_ACCESS_KEY, ALICLOUD_SECRET_KEY, or the profile".to_owned());
+        }
+        let known = HELP.iter().find(|(start, _)| code.starts_with(start));
+        known.map(|(_, help)| (*help).to_owned())
+    }
+}
+
+/// Codes ("ImportImage", "Public error codes") and what helps.
+const HELP: &[(&str, &str)] = &[
+    ("InvalidTimeStamp", "set this machine's clock"),
+    (
+        "InvalidSecurityToken",
+        "the security token belongs to another key: give all three of one set",
+    ),
+    ("InvalidRegionId", "check the region's name"),
+    (
+        "InvalidOSSBucket.NotMatched",
+        "the bucket must lie in the import's region",
+    ),
+    (
+        "InvalidOSSBucket.EncryptUnsupported",
+        "the import takes no bucket with encryption of its own: name another --bucket",
+    ),
+    (
+        "InvalidOSSObject.NeedRestore",
+        "the bucket's storage class must be Standard",
+    ),
+    (
+        "InvalidOSSBucket.FlowLimit",
+        "wait until the bucket's traffic is below its limit",
+    ),
+    (
+        "UnsupportedSuffix.OSSObject",
+        "give the object a --key that ends in the format's own suffix",
+    ),
+    (
+        "InvalidImageName.Duplicated",
+        "choose another --image-name, or say --force-delete",
+    ),
+    (
+        "InvalidVHDImage.IncorrectSize",
+        "convert the image: qemu-img convert -O raw",
+    ),
+    (
+        "ImageIsImporting",
+        "an import of that object is under way: wait for it",
+    ),
+    (
+        "QuotaExceed.Image",
+        "delete images, or ask for a higher quota",
+    ),
+    ("Account.Arrearage", "the account has unpaid bills"),
+    (
+        "UserNotInTheWhiteList",
+        "this format is a preview that Alibaba Cloud opens on request: convert the image to raw or qcow2",
+    ),
+    (
+        "InvalidImageFormat",
+        "convert the image: qemu-img convert -O raw",
+    ),
+    ("InvalidResourceGroup", "check --resource-group-id"),
+];
+
+/// The message of a wrong signature repeats the request, the token in it included.
+fn without_signature(message: &str) -> String {
+    let end = [
+        "server string to sign",
+        "server StringToSign",
+        "server source string",
+        "\n",
+    ]
+    .iter()
+    .filter_map(|mark| message.find(mark))
+    .min();
+    let message = &message[..end.unwrap_or(message.len())];
+    message.trim_end_matches([' ', ':', ',', '.']).to_owned()
+}
+
+impl From<Silence> for Fault {
+    fn from(silence: Silence) -> Self {
+        Self::new(silence.to_string(), Nature::Network)
+    }
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)?;
+        match (&self.code, &self.request) {
+            (Some(code), Some(request)) => write!(f, " ({code}, request {request})"),
+            (Some(code), None) => write!(f, " ({code})"),
+            (None, Some(request)) => write!(f, " (request {request})"),
+            (None, None) => Ok(()),
+        }
+    }
+}
+
+impl std::error::Error for Fault {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_wrong_signature_does_not_repeat_the_request() {
+        let message = "Specified signature is not matched with our calculation. server string to sign is:POST\nx-acs-security-token:secret";
+        assert_eq!(
+            without_signature(message),
+            "Specified signature is not matched with our calculation"
+        );
+        assert_eq!(without_signature("The name is taken."), "The name is taken");
+    }
+}

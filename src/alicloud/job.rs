@@ -1,0 +1,375 @@
+//! An import to Alibaba Cloud with everything decided: made once from what the user
+//! said, then never changed.
+
+use jiff::Timestamp;
+
+use super::names::{Architecture, BootMode, Detection, LicenseType, OsType};
+use super::options::Options;
+use super::{role, rules};
+use crate::error::{Error, Result};
+use crate::image::Format;
+use crate::job::{self, Opened};
+use crate::layers::{Environment, Invocation};
+use crate::outcome::Outcome;
+use crate::problems::Problems;
+use crate::template::Values;
+
+/// ECS's guide asks every 5 to 15 seconds.
+const INTERVAL: std::time::Duration = std::time::Duration::from_secs(10);
+/// ImportImage's own default.
+const PLATFORM: &str = "Others Linux";
+const WINDOWS: &str = "Other Windows";
+
+/// What `imgimport alicloud` will do.
+#[derive(Debug)]
+pub struct Job {
+    /// What every import has.
+    pub common: job::Job,
+    /// Region of the import.
+    pub region: String,
+    /// Bucket of the temporary object.
+    pub bucket: String,
+    /// Name of the temporary object.
+    pub key: String,
+    /// The same before its template was filled in: what identifies the job.
+    pub key_template: String,
+    /// The image's name.
+    pub name: String,
+    /// As above, before its template was filled in.
+    pub name_template: String,
+    /// The image's description.
+    pub description: Option<String>,
+    /// The system's family.
+    pub os_type: OsType,
+    /// The system's name in ImportImage's spelling.
+    pub platform: String,
+    /// The processor.
+    pub architecture: Architecture,
+    /// How the system starts.
+    pub boot_mode: BootMode,
+    /// GiB of the system disk; none where the image does not tell, and ECS looks.
+    pub system_size: Option<u64>,
+    /// Whose licence.
+    pub license_type: Option<LicenseType>,
+    /// Whether ECS examines the image.
+    pub detection: Option<Detection>,
+    /// The import's role.
+    pub role_name: String,
+    /// The image's resource group.
+    pub resource_group: Option<String>,
+    /// The image's family.
+    pub family: Option<String>,
+    /// Tags on the image, its copies and snapshots.
+    pub tags: Vec<(String, String)>,
+    /// Who may use the image and its copies.
+    pub accounts: Vec<String>,
+    /// Copies in other regions.
+    pub copies: Vec<Copied>,
+    /// Whether an image of that name is replaced, and its snapshots with it.
+    pub replace: Replace,
+    /// What the user should know of the image.
+    pub warning: Option<String>,
+}
+
+/// A copy in another region.
+#[derive(Clone, Debug)]
+pub struct Copied {
+    /// Where.
+    pub region: String,
+    /// Its name there.
+    pub name: String,
+    /// Encrypted, with this KMS key or ECS's own.
+    pub encryption: Option<Option<String>>,
+}
+
+/// What happens to an image that has the name already.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum Replace {
+    /// It stays, and this import does not begin.
+    #[default]
+    Never,
+    /// It goes once the new one is available.
+    Image,
+    /// Its snapshots go, too.
+    WithSnapshots,
+}
+
+impl Job {
+    /// Decides everything that needs no network. One error lists all that is wrong.
+    pub fn resolve(
+        said: Invocation<Options>,
+        region: Option<String>,
+        clock: Timestamp,
+        environment: &Environment,
+    ) -> Result<Self> {
+        let mut problems = Problems::default();
+        let options = &said.provider;
+        let opened = Opened::open(said.image.clone(), options.format, &mut problems);
+        let lookup = |name: &str| environment.get(name);
+        let stem = opened.file_stem();
+        let values = Values {
+            clock,
+            file_stem: &stem,
+            format: opened.extension(),
+            env: &lookup,
+        };
+        if region.as_deref().is_none_or(str::is_empty) {
+            problems.missing("the region", "region");
+        }
+        if options.oss_bucket_name.is_none() {
+            problems.missing("the bucket", "oss_bucket_name");
+        }
+        credentials(options, &mut problems);
+        unsupported(options, &mut problems);
+        rules::single(options, &mut problems);
+        rules::together(options, region.as_deref(), &mut problems);
+        let texts = Texts::render(options, opened.extension(), &values, &mut problems);
+        problems.finish()?;
+
+        let image = opened.finish()?;
+        let warning = rules::accepts(&image).map_err(|(reason, remedy)| {
+            Error::refused(format!("Alibaba Cloud can't import {}", image.label()))
+                .because_of(reason)
+                .hint(remedy)
+        })?;
+        let mut problems = Problems::<Options>::default();
+        let size = rules::system_size(options.image_system_size, &image);
+        let system_size = size.unwrap_or_else(|why| {
+            problems.wrong("image_system_size", why);
+            None
+        });
+        if let Err(why) = rules::key(&texts.key, image.format.map_or("raw", Format::extension)) {
+            problems.wrong("oss_key_name", why);
+        }
+        problems.finish()?;
+        let common = job::Job::new(
+            image,
+            &said,
+            options.skip_clean.unwrap_or(false),
+            !options.keep_input_artifact.unwrap_or(true),
+            INTERVAL,
+        );
+        let mut job = Self::put_together(common, said.provider, texts);
+        (job.region, job.system_size, job.warning) =
+            (region.unwrap_or_default(), system_size, warning);
+        Ok(job)
+    }
+
+    fn put_together(common: job::Job, options: Options, texts: Texts) -> Self {
+        let architecture = options.image_architecture.unwrap_or_default();
+        let named = options
+            .image_platform
+            .as_deref()
+            .and_then(|name| rules::platform(name).ok());
+        let os_type = options.image_os_type.unwrap_or_else(|| {
+            if named.is_some_and(|name| name.contains("Windows")) {
+                OsType::Windows
+            } else {
+                OsType::Linux
+            }
+        });
+        let platform = named.unwrap_or(if os_type == OsType::Windows {
+            WINDOWS
+        } else {
+            PLATFORM
+        });
+        Self {
+            boot_mode: rules::boot_mode(options.boot_mode, architecture, &common.image),
+            common,
+            region: String::new(),
+            copies: copies(&options, &texts.name),
+            replace: replace(&options),
+            bucket: options.oss_bucket_name.unwrap_or_default(),
+            key: texts.key,
+            key_template: texts.key_template,
+            name: texts.name,
+            name_template: texts.name_template,
+            description: texts.description,
+            os_type,
+            platform: platform.to_owned(),
+            architecture,
+            system_size: None,
+            license_type: options.license_type,
+            detection: options.detection_strategy,
+            role_name: options
+                .role_name
+                .unwrap_or_else(|| role::DEFAULT.to_owned()),
+            resource_group: options.resource_group_id,
+            family: options.target_image_family,
+            tags: texts.tags,
+            accounts: options.image_share_account.unwrap_or_default(),
+            warning: None,
+        }
+    }
+
+    /// What is known of the result before anything was done.
+    pub fn outcome(&self) -> Outcome {
+        Outcome {
+            provider: "alicloud",
+            name: Some(self.name.clone()),
+            region: self.region.clone(),
+            source: self.common.source(None),
+            ..Outcome::default()
+        }
+    }
+
+    /// `oss://bucket/key`.
+    pub fn url(&self) -> String {
+        format!("oss://{}/{}", self.bucket, self.key)
+    }
+}
+
+fn copies(options: &Options, name: &str) -> Vec<Copied> {
+    let encrypted = options.image_encrypted == Some(true);
+    let nth =
+        |list: &Option<Vec<String>>, n: usize| list.as_ref().and_then(|all| all.get(n).cloned());
+    let regions = options.image_copy_regions.iter().flatten().enumerate();
+    let copy = |(n, region): (usize, &String)| {
+        let key = nth(&options.kms_key_copy_ids, n).or_else(|| options.kms_key_id.clone());
+        Copied {
+            region: region.clone(),
+            name: nth(&options.image_copy_names, n).unwrap_or_else(|| name.to_owned()),
+            encryption: encrypted.then_some(key),
+        }
+    };
+    regions.map(copy).collect()
+}
+
+fn replace(options: &Options) -> Replace {
+    match (
+        options.image_force_delete,
+        options.image_force_delete_snapshots,
+    ) {
+        (Some(true), Some(true)) => Replace::WithSnapshots,
+        (Some(true), _) => Replace::Image,
+        _ => Replace::Never,
+    }
+}
+
+/// Everything that may be a template, filled in and checked.
+struct Texts {
+    key: String,
+    key_template: String,
+    name: String,
+    name_template: String,
+    description: Option<String>,
+    tags: Vec<(String, String)>,
+}
+
+impl Texts {
+    fn render(
+        options: &Options,
+        extension: &str,
+        values: &Values<'_>,
+        problems: &mut Problems<Options>,
+    ) -> Self {
+        let key_template = options
+            .oss_key_name
+            .clone()
+            .unwrap_or_else(|| format!("imgimport-{{{{timestamp}}}}.{extension}"));
+        let name_template = options
+            .image_name
+            .clone()
+            .unwrap_or_else(|| "imgimport-{{timestamp}}".to_owned());
+        let key = problems.render("oss_key_name", &key_template, values);
+        let name = problems.render("image_name", &name_template, values);
+        let description = options
+            .image_description
+            .as_ref()
+            .filter(|text| !text.is_empty())
+            .map(|text| problems.render("image_description", text, values));
+        let mut tags = Vec::new();
+        for (name, value) in options.tags.iter().flatten() {
+            tags.push((
+                problems.render("tags", name, values),
+                problems.render("tags", value, values),
+            ));
+        }
+        if let Err(why) = rules::image_name(&name) {
+            problems.wrong("image_name", why);
+        }
+        if let Some(Err(why)) = description.as_deref().map(rules::description) {
+            problems.wrong("image_description", why);
+        }
+        Self {
+            key,
+            key_template,
+            name,
+            name_template,
+            description,
+            tags,
+        }
+    }
+}
+
+/// Two halves of one key, and what says nothing without another.
+fn credentials(options: &Options, problems: &mut Problems<Options>) {
+    match (&options.access_key, &options.secret_key) {
+        (Some(_), None) => problems.note(
+            "the access key has no secret key: set ALICLOUD_SECRET_KEY or secret_key in [alicloud]",
+        ),
+        (None, Some(_)) => problems.note(
+            "the secret key has no access key: set ALICLOUD_ACCESS_KEY or access_key in [alicloud]",
+        ),
+        _ => {}
+    }
+    problems.expect(
+        options.ram_role_arn.is_some() || options.ram_session_name.is_none(),
+        "ram_session_name",
+        "a session name says nothing without a role to assume",
+    );
+}
+
+/// Packer's options with no counterpart here, each with what to do instead.
+fn unsupported(options: &Options, problems: &mut Problems<Options>) {
+    let keys = [
+        (
+            &options.image_version,
+            "image_version",
+            "put the version into the image's name, or into a tag",
+        ),
+        (
+            &options.image_unshare_account,
+            "image_unshare_account",
+            "a new image is shared with nobody but image_share_account",
+        ),
+        (
+            &options.image_force_delete_instances,
+            "image_force_delete_instances",
+            "no instance is ever deleted here",
+        ),
+        (
+            &options.image_ignore_data_disks,
+            "image_ignore_data_disks",
+            "an import has the system disk alone",
+        ),
+        (
+            &options.system_disk_mapping,
+            "system_disk_mapping",
+            "say the disk's size with image_system_size",
+        ),
+        (
+            &options.image_disk_mappings,
+            "image_disk_mappings",
+            "an import has the system disk alone",
+        ),
+        (
+            &options.wait_copying_image_ready_timeout,
+            "wait_copying_image_ready_timeout",
+            "set timeout in [wait]",
+        ),
+        (
+            &options.wait_snapshot_ready_timeout,
+            "wait_snapshot_ready_timeout",
+            "set timeout in [wait]",
+        ),
+    ];
+    for (value, key, instead) in keys {
+        if value
+            .as_ref()
+            .is_some_and(|value| value.as_bool() != Some(false))
+        {
+            problems.wrong(key, format!("Packer's {key} is not supported: {instead}"));
+        }
+    }
+}

@@ -1,0 +1,71 @@
+//! Alibaba Cloud's own words for what an image can be, as flags, keys and requests spell
+//! them.
+
+use clap::ValueEnum;
+
+/// The processor that the system is built for.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq, ValueEnum)]
+pub enum Architecture {
+    /// 32-bit x86
+    #[value(name = "i386")]
+    I386,
+    /// 64-bit x86
+    #[default]
+    #[value(name = "x86_64")]
+    X86_64,
+    /// 64-bit ARM
+    #[value(name = "arm64")]
+    Arm64,
+}
+
+/// The family of the operating system.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq, ValueEnum)]
+pub enum OsType {
+    /// Linux and everything that is not Windows
+    #[default]
+    Linux,
+    /// Microsoft Windows
+    Windows,
+}
+
+/// How the system starts.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq, ValueEnum)]
+pub enum BootMode {
+    /// From the master boot record
+    #[default]
+    #[value(name = "BIOS")]
+    Bios,
+    /// From the EFI system partition
+    #[value(name = "UEFI")]
+    Uefi,
+}
+
+/// Whose licence the system runs under.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]
+pub enum LicenseType {
+    /// Alibaba Cloud looks
+    #[value(name = "Auto")]
+    Auto,
+    /// Alibaba Cloud's; the instance's price covers it
+    #[value(name = "Aliyun")]
+    Aliyun,
+    /// The user's own
+    #[value(name = "BYOL")]
+    Byol,
+}
+
+/// Whether Alibaba Cloud examines the imported image.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]
+pub enum Detection {
+    /// Image check; never holds the import up
+    #[value(name = "Standard")]
+    Standard,
+}
+
+/// The flag's own word, which is the request's too.
+pub fn word(value: &impl ValueEnum) -> String {
+    value
+        .to_possible_value()
+        .map(|value| value.get_name().to_owned())
+        .unwrap_or_default()
+}

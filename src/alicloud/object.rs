@@ -1,0 +1,163 @@
+//! The temporary object in OSS and its bucket: made, sent, found again, removed.
+
+use std::sync::Arc;
+
+use super::Run;
+use super::job::Job;
+use crate::error::{Error, Result};
+use crate::outcome;
+use crate::sending::{self, Target};
+use crate::store::Store;
+use crate::store::oss::Oss;
+
+fn target(job: &Job) -> Target {
+    let url = job.url();
+    Target {
+        url: url.clone(),
+        remove: format!("aliyun oss rm '{url}' --region {}", job.region),
+        abort: {
+            let region = job.region.clone();
+            Box::new(move |upload| {
+                format!("aliyun oss rm '{url}' -m --upload-id {upload} --region {region}")
+            })
+        },
+    }
+}
+
+/// OSS's codes and what helps.
+const ADVICE: &[(&str, &str)] = &[
+    (
+        "InvalidAccessKeyId",
+        "check the access key and the secret key: ALICLOUD_ACCESS_KEY, ALICLOUD_SECRET_KEY, or the profile",
+    ),
+    (
+        "SignatureDoesNotMatch",
+        "check the access key and the secret key: ALICLOUD_ACCESS_KEY, ALICLOUD_SECRET_KEY, or the profile",
+    ),
+    (
+        "SecurityTokenExpired",
+        "get a new temporary key; this one is over",
+    ),
+    (
+        "InvalidSecurityToken",
+        "the security token belongs to another key: give all three of one set",
+    ),
+    ("RequestTimeTooSkewed", "set this machine's clock"),
+    (
+        "BucketAlreadyExists",
+        "another account has a bucket of that name: choose another --bucket",
+    ),
+    ("TooManyBuckets", "delete buckets, or name one that exists"),
+    (
+        "UserDisable",
+        "the account has unpaid bills, or OSS is not enabled for it",
+    ),
+];
+
+/// What helps against a refusal, by OSS's own code in it.
+pub(super) fn advice(job: &Job, refusal: &str) -> Option<String> {
+    if refusal.contains("PublicEndpointForbidden") {
+        return Some(format!(
+            "this account's buckets in mainland China take no data over the public endpoint: say --oss-endpoint \
+             https://oss-{}-internal.aliyuncs.com on an ECS instance of the region, --oss-endpoint \
+             https://oss-accelerate.aliyuncs.com where the bucket has transfer acceleration, or --oss-cname with \
+             --oss-endpoint https://<a domain bound to the bucket>",
+            job.region
+        ));
+    }
+    let known = ADVICE.iter().find(|(code, _)| refusal.contains(code));
+    known.map(|(_, help)| (*help).to_owned())
+}
+
+fn advised(job: &Job, error: Error) -> Error {
+    match advice(job, &error.to_string()) {
+        Some(hint) => error.hint(hint),
+        None => error,
+    }
+}
+
+impl Run<'_> {
+    fn store(&self) -> Arc<Oss> {
+        Arc::new(self.clients.oss(&self.job.bucket, &self.job.key))
+    }
+
+    /// A private bucket for the object. It stays: the next import needs it, too.
+    pub(super) async fn make_bucket(&mut self) -> Result<()> {
+        let (store, bucket) = (self.store(), self.job.bucket.clone());
+        let made = async {
+            store.create_bucket().await.map_err(|error| {
+                let what = format!("the bucket {bucket} could not be created");
+                advised(&self.job, Error::failed(what).because(error))
+                    .hint("allow the caller oss:PutBucket, or name a bucket that exists")
+            })
+        };
+        self.session.finish_soon(made).await?;
+        self.session.progress.stage(&format!(
+            "Created the bucket {bucket} in {}",
+            self.job.region
+        ));
+        self.cleanup.reusable(
+            format!("the bucket {bucket}"),
+            format!(
+                "aliyun oss rm oss://{bucket} -b --region {}",
+                self.job.region
+            ),
+            async move || Ok(store.remove_bucket().await?),
+        );
+        Ok(())
+    }
+
+    /// The image becomes an object; an earlier run's parts are not sent again.
+    pub(super) async fn send(&mut self) -> Result<()> {
+        let (store, target) = (self.store(), target(&self.job));
+        let mut run = sending::Run {
+            job: &self.job.common,
+            session: self.session,
+            journal: &self.journal,
+            cleanup: &mut self.cleanup,
+        };
+        let sent = sending::send(&mut run, &store, &target).await;
+        let sent = sent.map_err(|error| advised(&self.job, error))?;
+        self.held.object = Some(sent.object);
+        self.outcome.object = Some(self.object(false));
+        self.outcome.uploaded_bytes = Some(sent.uploaded_bytes);
+        self.outcome.source.sha256 = sent.sha256;
+        self.outcome.seconds.upload = Some(sent.elapsed);
+        Ok(())
+    }
+
+    /// The object of an earlier run, which a task is reading.
+    pub(super) fn hold_object(&mut self) {
+        let (store, target) = (self.store(), target(&self.job));
+        self.held.object = Some(sending::hold(&mut self.cleanup, &store, &target));
+        self.outcome.object = Some(self.object(false));
+    }
+
+    /// The import has read the object. That it can't be deleted is no reason to lose the image.
+    pub(super) async fn remove_object(&mut self) {
+        self.outcome.object = Some(self.object(false));
+        if self.job.common.skip_clean {
+            self.session
+                .progress
+                .note(&format!("{} is kept", self.job.url()));
+        } else if let Err(error) = self.store().remove().await {
+            let (url, remove) = (self.job.url(), target(&self.job).remove);
+            self.session.progress.warn(&format!(
+                "{url} could not be deleted: {error}; delete it with: {remove}"
+            ));
+        } else {
+            self.outcome.object = Some(self.object(true));
+        }
+        if let Some(entry) = self.held.object.take() {
+            self.cleanup.disarm(entry);
+        }
+    }
+
+    fn object(&self, deleted: bool) -> outcome::Object {
+        outcome::Object {
+            bucket: self.job.bucket.clone(),
+            key: self.job.key.clone(),
+            deleted,
+        }
+    }
+}

@@ -1,0 +1,95 @@
+//! The aliyun CLI's configuration, `~/.aliyun/config.json`: finds a profile in it. What a
+//! profile's mode means for credentials is said in `credentials`.
+
+use std::path::{Path, PathBuf};
+
+use serde::Deserialize;
+
+use super::options::Options;
+use crate::error::{Error, Result};
+use crate::layers::Environment;
+use crate::secret::Secret;
+
+/// The configuration.
+#[derive(Deserialize)]
+#[serde(default)]
+#[derive(Default)]
+pub struct File {
+    current: String,
+    profiles: Vec<Profile>,
+}
+
+/// A profile, as far as it says who asks and where.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct Profile {
+    pub name: String,
+    pub mode: String,
+    pub access_key_id: String,
+    pub access_key_secret: Option<Secret>,
+    pub sts_token: Option<Secret>,
+    pub ram_role_name: String,
+    pub ram_role_arn: String,
+    pub ram_session_name: String,
+    pub expired_seconds: u32,
+    pub source_profile: String,
+    pub external_id: String,
+    pub policy: String,
+    pub oidc_provider_arn: String,
+    pub oidc_token_file: String,
+    pub process_command: String,
+    pub credentials_uri: String,
+    pub region_id: String,
+    pub sts_region: String,
+    pub sts_endpoint: String,
+}
+
+impl File {
+    /// The file that the options name, or the usual one. That there is none is no fault
+    /// unless it was named.
+    pub fn find(options: &Options, environment: &Environment) -> Result<Self> {
+        let usual = || {
+            let home = environment.get("HOME")?;
+            Some(PathBuf::from(home).join(".aliyun/config.json"))
+        };
+        let Some(path) = options.shared_credentials_file.clone().or_else(usual) else {
+            return Ok(Self::default());
+        };
+        if options.shared_credentials_file.is_none() && !path.exists() {
+            return Ok(Self::default());
+        }
+        Self::read(&path)
+    }
+
+    fn read(path: &Path) -> Result<Self> {
+        let failed = || Error::usage(format!("the profiles in {} can't be read", path.display()));
+        let bytes = std::fs::read(path).map_err(|error| failed().because(error))?;
+        // serde_json's message names a place, never a value that may be secret.
+        serde_json::from_slice(&bytes).map_err(|error| {
+            failed().because_of(format!(
+                "it is not the aliyun CLI's JSON: line {}, column {}",
+                error.line(),
+                error.column()
+            ))
+        })
+    }
+
+    /// A profile by its name.
+    pub fn named(&self, name: &str) -> Option<&Profile> {
+        self.profiles.iter().find(|profile| profile.name == name)
+    }
+
+    /// The profile that the CLI would use.
+    pub fn current(&self) -> Option<&Profile> {
+        match self.current.as_str() {
+            "" => self.named("default"),
+            name => self.named(name),
+        }
+    }
+
+    /// All names, for a message.
+    pub fn names(&self) -> String {
+        let names: Vec<_> = self.profiles.iter().map(|one| one.name.as_str()).collect();
+        names.join(", ")
+    }
+}

@@ -1,0 +1,235 @@
+//! The RAM role that lets ECS read the bucket: looked at, made, repaired. Where the
+//! caller may not, what an administrator has to do is said instead.
+
+use std::time::Duration;
+
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use super::api::pairs;
+use super::clients::Clients;
+use super::fault::Fault;
+use super::job::Job;
+use crate::error::{Error, Result};
+
+/// The name that ImportImage looks for when no other is given.
+pub const DEFAULT: &str = "AliyunECSImageImportDefaultRole";
+/// Alibaba Cloud's own policy for it: reads objects of every bucket.
+const POLICY: &str = "AliyunECSImageImportRolePolicy";
+/// RAM tells the other services of a new role within a minute or so.
+pub const PROPAGATION: Duration = Duration::from_mins(2);
+/// The trust policy of ECS's guide, "Import custom images".
+const TRUST: &str = r#"{"Statement":[{"Action":"sts:AssumeRole","Effect":"Allow","Principal":{"Service":["ecs.aliyuncs.com"]}}],"Version":"1"}"#;
+
+/// What the role lacks.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub enum State {
+    /// Nothing, or this caller may not look: ImportImage will say.
+    #[default]
+    Good,
+    /// There is none.
+    Missing,
+    /// It is there and can't be used as it is.
+    Wrong {
+        /// The trust policy that it needs instead.
+        trust: Option<String>,
+        /// It has no policy that lets it read.
+        policy: bool,
+    },
+}
+
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+struct Got {
+    role: Role,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+struct Role {
+    assume_role_policy_document: String,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+struct Listed {
+    policies: Policies,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+struct Policies {
+    policy: Vec<Policy>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+struct Policy {
+    policy_name: String,
+    policy_type: String,
+}
+
+/// Looks at the role.
+pub async fn look(job: &Job, clients: &Clients) -> State {
+    let name = pairs([("RoleName", &job.role_name)]);
+    let role: Got = match clients.ram("GetRole", name.clone()).await {
+        Ok(role) => role,
+        Err(fault) if fault.code().starts_with("EntityNotExist") => return State::Missing,
+        Err(fault) => return unseen_by_caller(job, &fault),
+    };
+    let trust = with_trust(&role.role.assume_role_policy_document);
+    let policies: Result<Listed, Fault> = clients.ram("ListPoliciesForRole", name).await;
+    let policy = match policies {
+        Ok(listed) => !listed.policies.policy.iter().any(lets_read),
+        Err(fault) => unseen_by_caller(job, &fault) != State::Good,
+    };
+    match (&trust, policy) {
+        (None, false) => State::Good,
+        _ => State::Wrong { trust, policy },
+    }
+}
+
+/// Alibaba Cloud's own policy, or one that somebody has written for the purpose.
+fn lets_read(policy: &Policy) -> bool {
+    policy.policy_name == POLICY || policy.policy_type == "Custom"
+}
+
+fn unseen_by_caller(job: &Job, fault: &Fault) -> State {
+    tracing::debug!("the role {} can't be looked at: {fault}", job.role_name);
+    State::Good
+}
+
+/// Makes or repairs the role; what was done, in a sentence.
+pub async fn prepare(job: &Job, clients: &Clients) -> Result<Option<String>> {
+    let (name, state) = (&job.role_name, look(job, clients).await);
+    let done = match &state {
+        State::Good => return Ok(None),
+        State::Missing => create(job, clients)
+            .await
+            .map(|()| format!("Created the role {name}")),
+        State::Wrong { trust, policy } => repair(job, clients, trust.as_deref(), *policy)
+            .await
+            .map(|()| format!("Repaired the role {name}")),
+    };
+    done.map(Some).map_err(|fault| {
+        let what = match state {
+            State::Missing => format!("the role {name} does not exist and could not be created"),
+            _ => format!("the role {name} can't be used and could not be repaired"),
+        };
+        Error::failed(what).because(fault).hint(administrator(job))
+    })
+}
+
+async fn create(job: &Job, clients: &Clients) -> Result<(), Fault> {
+    let parameters = pairs([
+        ("RoleName", &job.role_name),
+        ("AssumeRolePolicyDocument", TRUST),
+        ("Description", "Lets ECS import images from OSS"),
+    ]);
+    done_already(clients.ram("CreateRole", parameters).await)?;
+    attach(job, clients).await
+}
+
+async fn repair(
+    job: &Job,
+    clients: &Clients,
+    trust: Option<&str>,
+    policy: bool,
+) -> Result<(), Fault> {
+    if let Some(trust) = trust {
+        let parameters = pairs([
+            ("RoleName", job.role_name.as_str()),
+            ("NewAssumeRolePolicyDocument", trust),
+        ]);
+        let _: Value = clients.ram("UpdateRole", parameters).await?;
+    }
+    if policy {
+        attach(job, clients).await?;
+    }
+    Ok(())
+}
+
+async fn attach(job: &Job, clients: &Clients) -> Result<(), Fault> {
+    let parameters = pairs([
+        ("PolicyType", "System"),
+        ("PolicyName", POLICY),
+        ("RoleName", &job.role_name),
+    ]);
+    done_already(clients.ram("AttachPolicyToRole", parameters).await)
+}
+
+/// Somebody was quicker, or an answer was lost.
+fn done_already(answer: Result<Value, Fault>) -> Result<(), Fault> {
+    match answer {
+        Err(fault) if !fault.code().starts_with("EntityAlreadyExist") => Err(fault),
+        _ => Ok(()),
+    }
+}
+
+/// ECS still does not see the role.
+pub fn unseen(job: &Job) -> Error {
+    let (name, seconds) = (&job.role_name, PROPAGATION.as_secs());
+    Error::failed(format!(
+        "ECS does not see the role {name} after {seconds} s"
+    ))
+    .hint(administrator(job))
+}
+
+/// What somebody with more rights has to do.
+fn administrator(job: &Job) -> String {
+    let name = &job.role_name;
+    format!(
+        "let an administrator of the account run:\n\
+         aliyun ram CreateRole --RoleName {name} --AssumeRolePolicyDocument '{TRUST}'\n\
+         aliyun ram AttachPolicyToRole --PolicyType System --PolicyName {POLICY} --RoleName {name}\n\
+         or, where the role exists:\n\
+         aliyun ram UpdateRole --RoleName {name} --NewAssumeRolePolicyDocument '{TRUST}'"
+    )
+}
+
+/// The trust policy with ECS in it; none when ECS is trusted already. Others stay.
+fn with_trust(document: &str) -> Option<String> {
+    let Ok(mut document) = serde_json::from_str::<Value>(document) else {
+        return Some(TRUST.to_owned());
+    };
+    let trusted = many(&document["Statement"]).iter().any(|statement| {
+        statement["Effect"] == "Allow"
+            && many(&statement["Action"]).contains(&&json!("sts:AssumeRole"))
+            && many(&statement["Principal"]["Service"]).contains(&&json!("ecs.aliyuncs.com"))
+    });
+    if trusted {
+        return None;
+    }
+    let own: Value = serde_json::from_str(TRUST).unwrap_or_default();
+    let Some(statements) = document["Statement"].as_array_mut() else {
+        return Some(TRUST.to_owned());
+    };
+    statements.push(own["Statement"][0].clone());
+    Some(document.to_string())
+}
+
+/// Policies write one thing or a list of them.
+fn many(value: &Value) -> Vec<&Value> {
+    value
+        .as_array()
+        .map_or_else(|| vec![value], |list| list.iter().collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ecs_is_added_to_those_who_are_trusted() {
+        assert_eq!(with_trust(TRUST), None);
+        assert_eq!(
+            with_trust(&TRUST.replace(r#"["ecs.aliyuncs.com"]"#, r#""ecs.aliyuncs.com""#)),
+            None
+        );
+        assert_eq!(with_trust("no policy").as_deref(), Some(TRUST));
+        let other = TRUST.replace("ecs.", "fc.");
+        let both = with_trust(&other).expect("a change");
+        assert!(both.contains("fc.aliyuncs.com") && with_trust(&both).is_none());
+        assert!(with_trust(&TRUST.replace("Allow", "Deny")).is_some());
+    }
+}

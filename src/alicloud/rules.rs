@@ -1,0 +1,525 @@
+//! What Alibaba Cloud takes, checked before a byte is sent. Each rule says why. The
+//! numbers are those of ECS "ImportImage", "CopyImage" and "TagResources", OSS "Limits".
+
+use super::names::{Architecture, BootMode, OsType};
+use super::options::Options;
+use crate::endpoint::{is_loopback, is_url};
+use crate::image::{Content, Firmware, Image, Source};
+use crate::problems::Problems;
+use crate::units;
+
+/// GiB of a disk.
+const DISK: std::ops::RangeInclusive<u64> = 1..=2048;
+/// Tags of one resource.
+const TAGS: usize = 20;
+const GIB: u64 = 1 << 30;
+
+/// What ImportImage calls the systems that it knows.
+const LINUX: [&str; 20] = [
+    "Aliyun",
+    "Anolis",
+    "CentOS",
+    "Ubuntu",
+    "CoreOS",
+    "SUSE",
+    "Debian",
+    "OpenSUSE",
+    "FreeBSD",
+    "RedHat",
+    "Kylin",
+    "UOS",
+    "Fedora",
+    "Fedora CoreOS",
+    "CentOS Stream",
+    "AlmaLinux",
+    "Rocky Linux",
+    "Gentoo",
+    "Customized Linux",
+    "Others Linux",
+];
+const WINDOWS: [&str; 7] = [
+    "Windows Server 2022",
+    "Windows Server 2019",
+    "Windows Server 2016",
+    "Windows Server 2012",
+    "Windows Server 2008",
+    "Windows Server 2003",
+    "Other Windows",
+];
+
+/// An image's name: 2 to 128 letters, Chinese ones included, digits and a few signs.
+pub fn image_name(name: &str) -> Result<(), String> {
+    let letter = |c: char| c.is_ascii_alphabetic() || is_chinese(c);
+    let fits = |c: char| letter(c) || c.is_ascii_digit() || ".:_-".contains(c);
+    let length = name.chars().count();
+    if !(2..=128).contains(&length) {
+        return Err(format!(
+            "an image's name has 2 to 128 characters, this one {length}"
+        ));
+    }
+    if !name.starts_with(letter) {
+        return Err("an image's name begins with a letter".to_owned());
+    }
+    if let Some(sign) = name.chars().find(|&c| !fits(c)) {
+        return Err(format!(
+            "an image's name takes no {sign:?}: letters, digits and . : _ - are allowed"
+        ));
+    }
+    own_words("an image's name", name)
+}
+
+/// CJK ideographs, as far as names are written in them.
+fn is_chinese(c: char) -> bool {
+    matches!(c, '\u{3400}'..='\u{4dbf}' | '\u{4e00}'..='\u{9fff}')
+}
+
+/// Prefixes that Alibaba Cloud keeps to itself.
+fn own_words(what: &str, text: &str) -> Result<(), String> {
+    let lower = text.to_lowercase();
+    match ["aliyun", "acs:"]
+        .iter()
+        .find(|start| lower.starts_with(**start))
+    {
+        Some(start) => Err(format!(
+            "{what} can't begin with {start}, that is Alibaba Cloud's own"
+        )),
+        None => no_address(what, text),
+    }
+}
+
+fn no_address(what: &str, text: &str) -> Result<(), String> {
+    let lower = text.to_lowercase();
+    if lower.contains("http://") || lower.contains("https://") {
+        return Err(format!("{what} can't hold http:// or https://"));
+    }
+    Ok(())
+}
+
+/// A description: 2 to 256 characters, no address at its head.
+pub fn description(text: &str) -> Result<(), String> {
+    let length = text.chars().count();
+    if !(2..=256).contains(&length) {
+        return Err(format!(
+            "a description has 2 to 256 characters, this one {length}"
+        ));
+    }
+    if text.starts_with("http://") || text.starts_with("https://") {
+        return Err("a description can't begin with http:// or https://".to_owned());
+    }
+    Ok(())
+}
+
+/// A bucket's name, OSS "Bucket naming conventions".
+pub fn bucket(name: &str) -> Result<(), String> {
+    let edge = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit();
+    let well = (3..=63).contains(&name.len())
+        && name.chars().all(|c| edge(c) || c == '-')
+        && name.starts_with(edge)
+        && name.ends_with(edge);
+    if well {
+        return Ok(());
+    }
+    Err(format!(
+        "\"{name}\" can't be a bucket's name: 3 to 63 lower-case letters, digits and hyphens"
+    ))
+}
+
+/// An object's key; ImportImage looks at its suffix (`UnsupportedSuffix.OSSObject`).
+pub fn key(key: &str, extension: &str) -> Result<(), String> {
+    if !(1..=1023).contains(&key.len()) {
+        return Err(format!(
+            "the object's key has {} bytes, OSS takes 1 to 1,023",
+            key.len()
+        ));
+    }
+    if key.starts_with(['/', '\\']) {
+        return Err("the object's key can't begin with / or \\".to_owned());
+    }
+    if key.split('/').any(|word| word == "." || word == "..") {
+        return Err("the object's key can't hold . or .. as a directory".to_owned());
+    }
+    let suffix = format!(".{extension}");
+    if !key.to_lowercase().ends_with(&suffix) {
+        return Err(format!(
+            "the object's key must end in {suffix}, ImportImage looks at that"
+        ));
+    }
+    Ok(())
+}
+
+/// A tag: key to 128 characters and not Alibaba Cloud's own, value to 128.
+pub fn tag(key: &str, value: &str) -> Result<(), String> {
+    let what = format!("the tag \"{key}\"");
+    if key.is_empty() || key.chars().count() > 128 {
+        return Err(format!("{what} needs a key of 1 to 128 characters"));
+    }
+    if value.chars().count() > 128 {
+        return Err(format!("the value of {what} is longer than 128 characters"));
+    }
+    own_words(&what, key)?;
+    no_address(&format!("the value of {what}"), value)
+}
+
+/// ImportImage's spelling of a system's name.
+pub fn platform(name: &str) -> Result<&'static str, String> {
+    let mut all = LINUX.into_iter().chain(WINDOWS);
+    if let Some(known) = all.clone().find(|one| one.eq_ignore_ascii_case(name)) {
+        return Ok(known);
+    }
+    let likeness = |one: &str| strsim::jaro_winkler(&one.to_lowercase(), &name.to_lowercase());
+    let nearest = all
+        .clone()
+        .max_by(|a, b| likeness(a).total_cmp(&likeness(b)));
+    Err(match nearest.filter(|one| likeness(one) > 0.8) {
+        Some(one) => format!("Alibaba Cloud knows no platform \"{name}\"; did you mean \"{one}\"?"),
+        None => {
+            let names = all.by_ref().collect::<Vec<_>>().join(", ");
+            format!("Alibaba Cloud knows no platform \"{name}\", only {names}")
+        }
+    })
+}
+
+/// The rules that look at one option alone.
+pub fn single(options: &Options, problems: &mut Problems<Options>) {
+    let mut note = |id: &str, result: Result<(), String>| {
+        if let Err(why) = result {
+            problems.wrong(id, why);
+        }
+    };
+    if let Some(name) = &options.oss_bucket_name {
+        note("oss_bucket_name", bucket(name));
+    }
+    if let Some(name) = &options.image_platform {
+        note("image_platform", platform(name).map(drop));
+    }
+    for (name, value) in options.tags.iter().flatten() {
+        note("tags", tag(name, value));
+    }
+    for account in options.image_share_account.iter().flatten() {
+        let well = !account.is_empty() && account.bytes().all(|b| b.is_ascii_digit());
+        let why = || format!("\"{account}\" is not an account: its id is a number");
+        note("image_share_account", well.then_some(()).ok_or_else(why));
+    }
+    for name in options.image_copy_names.iter().flatten() {
+        note("image_copy_names", image_name(name));
+    }
+    for (id, url) in [
+        ("ecs_endpoint", &options.ecs_endpoint),
+        ("oss_endpoint", &options.oss_endpoint),
+        ("ram_endpoint", &options.ram_endpoint),
+        ("sts_endpoint", &options.sts_endpoint),
+    ] {
+        if let Some(url) = url {
+            note(id, endpoint(url));
+        }
+    }
+    let tags = options.tags.as_ref().map_or(0, Vec::len);
+    let too_many = format!("{tags} tags are too many, Alibaba Cloud takes {TAGS}");
+    problems.expect(tags <= TAGS, "tags", too_many);
+}
+
+/// A full URL; without TLS only to this machine, for keys and images travel there.
+fn endpoint(url: &str) -> Result<(), String> {
+    if !is_url(url) {
+        return Err(format!("\"{url}\" is no endpoint: write https://host"));
+    }
+    if url.starts_with("http://") && !is_loopback(url) {
+        return Err(format!("\"{url}\" is not encrypted: write https://"));
+    }
+    Ok(())
+}
+
+/// The combinations that Alibaba Cloud refuses, some of them only after the upload.
+pub fn together(options: &Options, region: Option<&str>, problems: &mut Problems<Options>) {
+    copies(options, region, problems);
+    let architecture = options.image_architecture.unwrap_or_default();
+    problems.expect(
+        architecture != Architecture::Arm64 || options.boot_mode != Some(BootMode::Bios),
+        "boot_mode",
+        "an arm64 system boots with UEFI",
+    );
+    let windows = options.image_os_type.map(|os| os == OsType::Windows);
+    let named = options
+        .image_platform
+        .as_deref()
+        .and_then(|name| platform(name).ok());
+    if let (Some(windows), Some(name)) = (windows, named) {
+        problems.expect(
+            windows == WINDOWS.contains(&name),
+            "image_os_type",
+            format!("the platform \"{name}\" is of another family than the OS type"),
+        );
+    }
+    problems.expect(
+        options.image_force_delete == Some(true)
+            || options.image_force_delete_snapshots != Some(true),
+        "image_force_delete_snapshots",
+        "snapshots of a replaced image are deleted only with --force-delete",
+    );
+    problems.expect(
+        options.oss_cname != Some(true) || options.oss_endpoint.is_some(),
+        "oss_cname",
+        "a domain bound to the bucket must be named: add --oss-endpoint",
+    );
+    problems.expect(
+        !(options.oss_cname == Some(true) && options.oss_path_style == Some(true)),
+        "oss_path_style",
+        "a domain bound to the bucket has no bucket in its path",
+    );
+    let near = options.oss_endpoint.as_deref().is_some_and(is_loopback);
+    problems.expect(
+        options.oss_path_style != Some(true) || near,
+        "oss_path_style",
+        "OSS takes no bucket in the path (SecondLevelDomainForbidden), only a loopback endpoint does",
+    );
+}
+
+fn copies(options: &Options, region: Option<&str>, problems: &mut Problems<Options>) {
+    let regions = options.image_copy_regions.as_deref().unwrap_or_default();
+    let mut seen = std::collections::BTreeSet::new();
+    for one in regions {
+        problems.expect(
+            Some(one.as_str()) != region,
+            "image_copy_regions",
+            format!("{one} is the import's own region"),
+        );
+        problems.expect(
+            seen.insert(one),
+            "image_copy_regions",
+            format!("{one} is named twice"),
+        );
+    }
+    for (id, list) in [
+        ("image_copy_names", &options.image_copy_names),
+        ("kms_key_copy_ids", &options.kms_key_copy_ids),
+    ] {
+        let count = list.as_ref().map_or(regions.len(), Vec::len);
+        let why = format!(
+            "{count} of {} regions are given: one for each, or none",
+            regions.len()
+        );
+        problems.expect(count == regions.len(), id, why);
+    }
+    let encrypt = options.image_encrypted == Some(true);
+    problems.expect(
+        !encrypt || !regions.is_empty(),
+        "image_encrypted",
+        "ImportImage can't encrypt, CopyImage can: name a region with --copy-to",
+    );
+    let keys = options.kms_key_id.is_some() || options.kms_key_copy_ids.is_some();
+    problems.expect(
+        encrypt || !keys,
+        "kms_key_id",
+        "a KMS key says nothing unless the copies are encrypted: add --encrypt-copies",
+    );
+    problems.expect(
+        options.kms_key_id.is_none() || options.kms_key_copy_ids.is_none(),
+        "kms_key_id",
+        "give one KMS key for all copies, or one for each, not both",
+    );
+    problems.expect(
+        !encrypt || keys || options.image_share_account.is_none(),
+        "kms_key_id",
+        "copies encrypted with ECS's service key can't be shared: name a KMS key",
+    );
+}
+
+/// The system disk's size in GiB: what was said, or what the image needs; `None` leaves it to ECS.
+pub fn system_size(said: Option<u32>, image: &Image) -> Result<Option<u64>, String> {
+    let needed = image.virtual_size.map(|bytes| bytes.div_ceil(GIB).max(1));
+    let Some(said) = said.map(u64::from) else {
+        return Ok(needed);
+    };
+    if !DISK.contains(&said) {
+        return Err(format!("a system disk has 1 to 2048 GiB, not {said}"));
+    }
+    match (needed, image.virtual_size) {
+        (Some(needed), Some(bytes)) if said < needed => Err(format!(
+            "a system disk of {said} GiB is smaller than the image's disk of {}: say {needed} or more",
+            units::bytes(bytes)
+        )),
+        _ => Ok(Some(said)),
+    }
+}
+
+/// How the system starts: as was said; otherwise as it can.
+pub fn boot_mode(said: Option<BootMode>, architecture: Architecture, image: &Image) -> BootMode {
+    said.unwrap_or(match (architecture, image.boot.only()) {
+        (Architecture::Arm64, _) | (_, Some(Firmware::Efi)) => BootMode::Uefi,
+        _ => BootMode::Bios,
+    })
+}
+
+/// Whether ImportImage takes such an image: a warning, or the reason and the remedy.
+pub fn accepts(image: &Image) -> Result<Option<String>, (String, String)> {
+    let to_raw = || convert("raw", image, "raw");
+    let warning = match image.content {
+        Content::Raw => None,
+        Content::Vhd { table_size, .. } => {
+            if table_size.is_some_and(|size| Some(size) != image.virtual_size) {
+                let reason = "its block table covers more than its disk, which Alibaba Cloud refuses (InvalidVHDImage.IncorrectSize)";
+                return Err((reason.to_owned(), to_raw()));
+            }
+            None
+        }
+        Content::Qcow2 { extended_l2, zstd, .. } if extended_l2 || zstd => {
+            let what = if zstd { "zstd compression" } else { "extended L2 entries" };
+            let reason = format!("Alibaba Cloud takes no qcow2 with {what}");
+            return Err((reason, convert("qcow2 -c", image, "qcow2")));
+        }
+        Content::Qcow2 { .. } => None,
+        Content::Vmdk { .. } => Some(
+            "VMDK is a preview that Alibaba Cloud opens on request; raw and qcow2 are taken from everybody".to_owned(),
+        ),
+        _ => {
+            let reason = "Alibaba Cloud takes RAW, VHD, QCOW2 and VMDK".to_owned();
+            return Err((reason, remedy(image)));
+        }
+    };
+    let largest = *DISK.end() * GIB;
+    match image.virtual_size {
+        Some(bytes) if bytes > largest => Err((
+            format!(
+                "Alibaba Cloud imports disks of up to 2 TiB, this one has {}",
+                units::bytes(bytes)
+            ),
+            "use a smaller disk".to_owned(),
+        )),
+        _ => Ok(warning),
+    }
+}
+
+/// What makes something of it that can be imported.
+fn remedy(image: &Image) -> String {
+    match image.content {
+        Content::Ova { .. } => {
+            let name = file(image);
+            let disk = image
+                .disks
+                .first()
+                .map_or("disk.vmdk", |disk| disk.name.as_str());
+            format!(
+                "unpack it: tar -xf {name}, then convert its disk: qemu-img convert -O qcow2 {disk} disk.qcow2"
+            )
+        }
+        Content::Iso => "install the system on a disk, and import that".to_owned(),
+        Content::Zip => "unpack it, and import the disk in it".to_owned(),
+        ref content if content.is_compressed_file() => {
+            "decompress it, and import the disk in it".to_owned()
+        }
+        _ => convert("qcow2", image, "qcow2"),
+    }
+}
+
+fn convert(format: &str, image: &Image, extension: &str) -> String {
+    format!(
+        "convert it: qemu-img convert -O {format} {} disk.{extension}",
+        file(image)
+    )
+}
+
+fn file(image: &Image) -> String {
+    match &image.source {
+        Source::File(path) => path.display().to_string(),
+        Source::Stdin => "disk.img".to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::image::VhdKind;
+
+    #[test]
+    fn names_of_images() {
+        for name in ["packer_import", "ab", "镜像-1", "A:b.c_d-9", "m镜"] {
+            assert_eq!(image_name(name), Ok(()), "{name}");
+        }
+        let long = "a".repeat(129);
+        for name in [
+            "a", "1a", "_a", "a b", "Aliyun-x", "acs:x", "a/b", "", &long, "é1",
+        ] {
+            assert!(image_name(name).is_err(), "{name}");
+        }
+        assert!(image_name(&"镜".repeat(128)).is_ok());
+    }
+
+    #[test]
+    fn keys_end_in_the_formats_suffix() {
+        assert_eq!(key("dir/a b+镜.raw", "raw"), Ok(()));
+        assert_eq!(key("DISK.RAW", "raw"), Ok(()));
+        for wrong in ["a.img", "/a.raw", "", "a/../b.raw"] {
+            assert!(key(wrong, "raw").is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn platforms_are_known_in_either_case() {
+        assert_eq!(platform("centos"), Ok("CentOS"));
+        assert_eq!(platform("Windows Server 2022"), Ok("Windows Server 2022"));
+        assert!(platform("Ubunto").is_err_and(|why| why.contains("did you mean \"Ubuntu\"")));
+    }
+
+    #[test]
+    fn endpoints_without_tls_are_for_this_machine() {
+        assert_eq!(endpoint("http://127.0.0.1:80"), Ok(()));
+        assert_eq!(
+            endpoint("https://oss-cn-beijing-internal.aliyuncs.com"),
+            Ok(())
+        );
+        for wrong in [
+            "http://oss.example",
+            "oss-cn-beijing.aliyuncs.com",
+            "ftp://x",
+        ] {
+            assert!(endpoint(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    fn image(content: Content, size: u64) -> Image {
+        let mut image = Image::from_head(&[0; 4096], None).expect("a raw disk");
+        image.format = content.format();
+        (image.content, image.virtual_size) = (content, Some(size));
+        image
+    }
+
+    #[test]
+    fn a_disk_is_never_smaller_than_its_image() {
+        let disk = image(Content::Raw, GIB + 1);
+        assert_eq!(system_size(None, &disk), Ok(Some(2)));
+        assert_eq!(system_size(Some(40), &disk), Ok(Some(40)));
+        assert!(system_size(Some(1), &disk).is_err());
+        assert!(system_size(Some(2049), &disk).is_err());
+        assert!(system_size(Some(0), &disk).is_err());
+    }
+
+    #[test]
+    fn what_the_import_takes() {
+        let dynamic = |table| Content::Vhd {
+            kind: VhdKind::Dynamic,
+            table_size: Some(table),
+        };
+        let qcow2 = |zstd, extended_l2| Content::Qcow2 {
+            version: 3,
+            zstd,
+            extended_l2,
+            snapshots: 0,
+        };
+        assert_eq!(accepts(&image(Content::Raw, GIB)), Ok(None));
+        assert_eq!(accepts(&image(dynamic(GIB), GIB)), Ok(None));
+        assert_eq!(accepts(&image(qcow2(false, false), GIB)), Ok(None));
+        for refused in [
+            dynamic(2 * GIB),
+            qcow2(true, false),
+            qcow2(false, true),
+            Content::Vdi,
+            Content::Gzip,
+        ] {
+            assert!(
+                accepts(&image(refused.clone(), GIB)).is_err(),
+                "{refused:?}"
+            );
+        }
+        assert!(accepts(&image(Content::Raw, 2049 * GIB)).is_err());
+    }
+}

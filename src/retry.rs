@@ -1,0 +1,57 @@
+//! The pauses between two tries of a small request: exponential, each with full jitter,
+//! so that many runs that were refused together don't come back together. What is worth
+//! another try is for the services' own rooms to say.
+
+use std::hash::{BuildHasher, RandomState};
+use std::time::Duration;
+
+use backon::{BackoffBuilder, ExponentialBackoff, ExponentialBuilder};
+
+/// `apis.md` A10: base 0.2 s, cap 20 s (AWS's and OSS's own SDKs).
+const PAUSES: (Duration, Duration) = (Duration::from_millis(200), Duration::from_secs(20));
+
+/// Tries after the first. With full jitter they last a minute on average, which is
+/// Alibaba's throttling window.
+const TRIES: usize = 12;
+
+/// How long to wait before the next try, until it is enough.
+pub struct Pauses(ExponentialBackoff);
+
+impl Default for Pauses {
+    fn default() -> Self {
+        let pauses = ExponentialBuilder::new()
+            .with_min_delay(PAUSES.0)
+            .with_max_delay(PAUSES.1)
+            .with_max_times(TRIES);
+        Self(pauses.build())
+    }
+}
+
+impl Pauses {
+    /// The next pause, at least as long as the service asked for; `None` when it is enough.
+    pub fn next(&mut self, asked: Option<Duration>) -> Option<Duration> {
+        let pause = self.0.next()?.mul_f64(fraction());
+        Some(asked.unwrap_or_default() + pause)
+    }
+}
+
+/// 0 to 1 at random; the standard library's hasher keys are random numbers.
+fn fraction() -> f64 {
+    let [a, b, c, d, ..] = RandomState::new().hash_one(0).to_le_bytes();
+    f64::from(u32::from_le_bytes([a, b, c, d])) / f64::from(u32::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pauses_end_and_are_never_shorter_than_asked() {
+        let mut pauses = Pauses::default();
+        let asked = Duration::from_secs(7);
+        assert!(pauses.next(Some(asked)).is_some_and(|pause| pause >= asked));
+        let rest: Vec<_> = std::iter::from_fn(|| pauses.next(None)).collect();
+        assert_eq!(rest.len(), TRIES - 1);
+        assert!(rest.iter().all(|pause| *pause <= PAUSES.1));
+    }
+}

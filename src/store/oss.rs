@@ -1,0 +1,437 @@
+//! Alibaba Cloud's OSS in its own words: addresses, requests, the CRC that every answer
+//! is compared with. What answers mean is read in `answers`, the bucket itself is looked
+//! after in `bucket`. Keys, their renewal and the signature are the [`Signer`]'s.
+
+mod answers;
+mod bucket;
+
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::{
+    Checksum, Class, Digest, Error, Head, Limits, ListedPart, Part, Result, SentPart, Store,
+    UploadId, Whole,
+};
+use crate::http::{ANSWER, Answer, Call, Http, Method, Payload, encode};
+use crate::retry::Pauses;
+use answers::{Begun, Parts, Uploads, crc, failure, read};
+pub use bucket::Bucket;
+
+/// OSS "Limits": 10,000 parts of 100 KB to 5 GB; 48.8 TB.
+pub const LIMITS: Limits = Limits {
+    min_part: 100 << 10,
+    max_part: 5 << 30,
+    max_parts: 10_000,
+    max_object: 10_000 * (5 << 30),
+};
+
+/// Completing thousands of parts takes OSS a while.
+const FINISH: Duration = Duration::from_mins(15);
+
+/// Names and values, of a query or of headers.
+pub type Pairs = Vec<(String, String)>;
+
+/// A request before it is signed.
+pub struct Unsigned<'a> {
+    /// The verb.
+    pub method: &'a str,
+    /// `/bucket/key`, whatever the address: what the signature is about.
+    pub path: &'a str,
+    /// All parameters.
+    pub query: &'a [(String, String)],
+    /// What is sent; names in lower case.
+    pub headers: &'a [(String, String)],
+}
+
+/// Knows the caller's key.
+pub trait Signer: Send + Sync + 'static {
+    /// The headers that make it a signed request.
+    fn sign<'a>(
+        &'a self,
+        request: &'a Unsigned<'a>,
+    ) -> Pin<Box<dyn Future<Output = Result<Pairs>> + Send + 'a>>;
+
+    /// The service calls the key expired: the next signature needs another one.
+    fn expired(&self);
+}
+
+/// How a bucket is found behind an endpoint.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Addressing {
+    /// `https://bucket.endpoint/key`.
+    Virtual,
+    /// `http://endpoint/bucket/key`, for this machine alone: OSS itself refuses it.
+    Path,
+    /// `https://domain/key`: the domain is bound to the bucket.
+    Custom,
+}
+
+/// Which object.
+#[derive(Clone, Debug)]
+pub struct Place {
+    /// Such as `https://oss-cn-hangzhou.aliyuncs.com`.
+    pub endpoint: String,
+    /// How the bucket is found there.
+    pub addressing: Addressing,
+    /// The bucket.
+    pub bucket: String,
+    /// The object's key.
+    pub key: String,
+}
+
+impl Place {
+    /// The address of the bucket, or of a key in it.
+    fn url(&self, key: &str) -> String {
+        let endpoint = self.endpoint.trim_end_matches('/');
+        let key = key.split('/').map(encode).collect::<Vec<_>>().join("/");
+        match (self.addressing, endpoint.split_once("://")) {
+            (Addressing::Path, _) => format!("{endpoint}/{}/{key}", self.bucket),
+            (Addressing::Virtual, Some((scheme, host))) => {
+                format!("{scheme}://{}.{host}/{key}", self.bucket)
+            }
+            _ => format!("{endpoint}/{key}"),
+        }
+    }
+}
+
+/// An object in OSS.
+#[derive(Clone)]
+pub struct Oss {
+    http: Http,
+    signer: Arc<dyn Signer>,
+    place: Place,
+}
+
+/// One request about the bucket or the object.
+struct Ask<'a> {
+    method: Method,
+    key: &'a str,
+    query: &'a [(&'a str, &'a str)],
+    headers: &'a [(&'a str, &'a str)],
+    body: &'a str,
+    timeout: Duration,
+}
+
+impl<'a> Ask<'a> {
+    fn about(method: Method, key: &'a str, query: &'a [(&'a str, &'a str)]) -> Self {
+        Self {
+            method,
+            key,
+            query,
+            headers: &[],
+            body: "",
+            timeout: ANSWER,
+        }
+    }
+}
+
+fn owned(pairs: &[(&str, &str)]) -> Pairs {
+    let own = |(name, value): &(&str, &str)| ((*name).to_owned(), (*value).to_owned());
+    pairs.iter().map(own).collect()
+}
+
+impl Oss {
+    /// The object `place`.
+    pub fn new(http: Http, signer: Arc<dyn Signer>, place: Place) -> Self {
+        Self {
+            http,
+            signer,
+            place,
+        }
+    }
+
+    /// Signs and sends, once.
+    async fn send(
+        &self,
+        ask: &Ask<'_>,
+        body: Payload,
+        timeout: Option<Duration>,
+    ) -> Result<Answer> {
+        let (query, mut headers) = (owned(ask.query), owned(ask.headers));
+        let path = format!("/{}/{}", self.place.bucket, ask.key);
+        let signature = self
+            .signer
+            .sign(&Unsigned {
+                method: ask.method.as_str(),
+                path: &path,
+                query: &query,
+                headers: &headers,
+            })
+            .await?;
+        headers.extend(signature);
+        let call = Call {
+            service: "oss",
+            method: ask.method.clone(),
+            url: with_query(self.place.url(ask.key), &query),
+            headers,
+            body,
+            timeout,
+            secret: false,
+            direct: false,
+        };
+        let answer = self.http.send(call).await;
+        let answer = answer.map_err(|silence| Error::unanswered(silence.to_string()))?;
+        if answer.is_success() {
+            return Ok(answer);
+        }
+        let error = failure(&answer);
+        if error.class() == Class::Expired {
+            self.signer.expired();
+        }
+        Err(error)
+    }
+
+    /// A small request, tried again while that may help.
+    async fn ask(&self, ask: Ask<'_>) -> Result<Answer> {
+        let mut pauses = Pauses::default();
+        let mut renewed = false;
+        loop {
+            let body = match ask.body {
+                "" => Payload::Empty,
+                text => Payload::Document(text.to_owned().into()),
+            };
+            let error = match self.send(&ask, body, Some(ask.timeout)).await {
+                Ok(answer) => return Ok(answer),
+                Err(error) => error,
+            };
+            let again = error.class().is_worth_a_retry() && error.class() != Class::Garbled;
+            if !again || (error.class() == Class::Expired && renewed) {
+                return Err(error);
+            }
+            renewed |= error.class() == Class::Expired;
+            let asked = match error.class() {
+                Class::Throttled { retry_after } => retry_after,
+                _ => None,
+            };
+            let Some(pause) = pauses.next(asked) else {
+                return Err(error);
+            };
+            tracing::debug!("oss: {error}; again in {pause:?}");
+            tokio::time::sleep(pause).await;
+        }
+    }
+
+    async fn complete(&self, upload: &UploadId, parts: &[SentPart], whole: &Whole) -> Result<()> {
+        let list: String = parts
+            .iter()
+            .map(|part| {
+                let (number, etag) = (part.number, part.etag.replace('"', "&quot;"));
+                format!("<Part><PartNumber>{number}</PartNumber><ETag>{etag}</ETag></Part>")
+            })
+            .collect();
+        let query = [("uploadId", upload.0.as_str())];
+        let answer = self
+            .ask(Ask {
+                headers: &[("content-type", "application/xml")],
+                body: &format!("<CompleteMultipartUpload>{list}</CompleteMultipartUpload>"),
+                timeout: FINISH,
+                ..Ask::about(Method::POST, &self.place.key, &query)
+            })
+            .await?;
+        let (there, here) = (crc(&answer), whole.digest);
+        if there.is_none() || here.is_none() || there == here {
+            return Ok(());
+        }
+        // An object of other bytes than the image's is nothing to import.
+        let gone = if self.remove().await.is_ok() {
+            "; it was deleted"
+        } else {
+            ""
+        };
+        Err(Error::other(format!(
+            "the object that OSS made has another CRC-64 than the image{gone}"
+        ))
+        .request(answer.request_id()))
+    }
+
+    async fn page<T: serde::de::DeserializeOwned>(
+        &self,
+        key: &str,
+        query: &[(&str, &str)],
+    ) -> Result<T> {
+        read(&self.ask(Ask::about(Method::GET, key, query)).await?)
+    }
+}
+
+fn with_query(url: String, query: &[(String, String)]) -> String {
+    let words: Vec<_> = query
+        .iter()
+        .map(|(name, value)| match value.as_str() {
+            "" => encode(name),
+            value => format!("{}={}", encode(name), encode(value)),
+        })
+        .collect();
+    if words.is_empty() {
+        url
+    } else {
+        format!("{url}?{}", words.join("&"))
+    }
+}
+
+impl Store for Oss {
+    fn checksum(&self) -> Checksum {
+        Checksum::Crc64Ecma
+    }
+
+    fn limits(&self) -> Limits {
+        LIMITS
+    }
+
+    async fn begin(&self) -> Result<UploadId> {
+        let answer = self
+            .ask(Ask {
+                headers: &[("content-type", "application/octet-stream")],
+                ..Ask::about(Method::POST, &self.place.key, &[("uploads", "")])
+            })
+            .await?;
+        read::<Begun>(&answer).map(|begun| UploadId(begun.upload_id))
+    }
+
+    async fn put(&self, upload: &UploadId, part: Part) -> Result<SentPart> {
+        let number = part.number.to_string();
+        let query = [
+            ("partNumber", number.as_str()),
+            ("uploadId", upload.0.as_str()),
+        ];
+        let ask = Ask::about(Method::PUT, &self.place.key, &query);
+        // The engine watches the bytes: how long they may take follows from the line.
+        let body = Payload::Part(reqwest::Body::wrap(part.body()));
+        let answer = self.send(&ask, body, None).await?;
+        if crc(&answer).is_some_and(|there| there != part.digest) {
+            let what = "the bytes that arrived have another CRC-64 than those that were sent";
+            return Err(Error::other(what)
+                .request(answer.request_id())
+                .class_is(Class::Garbled));
+        }
+        let etag = answer
+            .header("etag")
+            .ok_or_else(|| Error::other("the answer carries no ETag"))?;
+        Ok(SentPart {
+            number: part.number,
+            size: part.bytes.len() as u64,
+            etag: etag.to_owned(),
+            digest: part.digest,
+        })
+    }
+
+    async fn list(&self, upload: &UploadId) -> Result<Option<Vec<ListedPart>>> {
+        let (mut parts, mut marker) = (Vec::new(), "0".to_owned());
+        loop {
+            let query = [
+                ("max-parts", "1000"),
+                ("part-number-marker", marker.as_str()),
+                ("uploadId", upload.0.as_str()),
+            ];
+            let page: Parts = match self.page(&self.place.key, &query).await {
+                Ok(page) => page,
+                Err(error) if error.class() == Class::Gone => return Ok(None),
+                Err(error) => return Err(error),
+            };
+            parts.extend(page.parts.into_iter().map(ListedPart::from));
+            match page.next {
+                Some(next) if page.truncated && next != marker => marker = next,
+                _ => break,
+            }
+        }
+        parts.sort_by_key(|part| part.number);
+        Ok(Some(parts))
+    }
+
+    /// Newest first.
+    async fn open_uploads(&self) -> Result<Vec<UploadId>> {
+        let (mut uploads, mut markers) = (Vec::new(), (String::new(), String::new()));
+        loop {
+            let mut query = vec![("uploads", ""), ("prefix", self.place.key.as_str())];
+            if !markers.0.is_empty() {
+                query.push(("key-marker", &markers.0));
+                query.push(("upload-id-marker", &markers.1));
+            }
+            let page: Uploads = self.page("", &query).await?;
+            let own = page.uploads.into_iter();
+            uploads.extend(own.filter(|upload| upload.key == self.place.key));
+            let next = (page.next_key, page.next_upload);
+            if !page.truncated || next == markers {
+                break;
+            }
+            markers = next;
+        }
+        uploads.sort_by(|a, b| b.initiated.cmp(&a.initiated));
+        Ok(uploads
+            .into_iter()
+            .map(|upload| UploadId(upload.upload_id))
+            .collect())
+    }
+
+    async fn finish(&self, upload: &UploadId, parts: &[SentPart], whole: &Whole) -> Result<()> {
+        let Err(error) = self.complete(upload, parts, whole).await else {
+            return Ok(());
+        };
+        // An earlier try may have been done although its answer was lost.
+        let unsure = matches!(error.class(), Class::Gone | Class::Transient);
+        match self.head().await {
+            Ok(Some(head))
+                if unsure
+                    && head.size == whole.size
+                    && head.digest.is_some()
+                    && head.digest == whole.digest =>
+            {
+                Ok(())
+            }
+            _ => Err(error),
+        }
+    }
+
+    async fn abort(&self, upload: &UploadId) -> Result<()> {
+        let query = [("uploadId", upload.0.as_str())];
+        match self
+            .ask(Ask::about(Method::DELETE, &self.place.key, &query))
+            .await
+        {
+            Err(error) if error.class() != Class::Gone => Err(error),
+            _ => Ok(()),
+        }
+    }
+
+    async fn head(&self) -> Result<Option<Head>> {
+        match self
+            .ask(Ask::about(Method::HEAD, &self.place.key, &[]))
+            .await
+        {
+            Ok(answer) => Ok(Some(Head {
+                size: answer
+                    .header("content-length")
+                    .and_then(|length| length.parse().ok())
+                    .unwrap_or_default(),
+                digest: crc(&answer),
+                etag: answer
+                    .header("etag")
+                    .map(|etag| etag.trim_matches('"').to_owned()),
+            })),
+            Err(error) if error.status() == Some(404) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    async fn remove(&self) -> Result<()> {
+        match self
+            .ask(Ask::about(Method::DELETE, &self.place.key, &[]))
+            .await
+        {
+            Err(error) if error.status() != Some(404) => Err(error),
+            _ => Ok(()),
+        }
+    }
+}
+
+/// The digest of an answer: decimal, of the part or of the whole.
+impl From<answers::ListedPart> for ListedPart {
+    fn from(part: answers::ListedPart) -> Self {
+        Self {
+            number: part.number,
+            size: part.size,
+            etag: part.etag,
+            digest: part.crc.map(Digest::Crc64Ecma),
+        }
+    }
+}

@@ -1,0 +1,125 @@
+//! Reading what OSS answers: its documents, its error body with the EC code, the CRC-64
+//! that tells what has arrived.
+
+use std::time::Duration;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+
+use super::super::{Digest, Error, Result};
+use crate::http::Answer;
+
+/// InitiateMultipartUpload.
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub(super) struct Begun {
+    pub(super) upload_id: String,
+}
+
+/// ListParts.
+#[derive(Deserialize)]
+pub(super) struct Parts {
+    #[serde(rename = "Part", default)]
+    pub(super) parts: Vec<ListedPart>,
+    #[serde(rename = "IsTruncated", default)]
+    pub(super) truncated: bool,
+    #[serde(rename = "NextPartNumberMarker")]
+    pub(super) next: Option<String>,
+}
+
+/// A part of ListParts.
+#[derive(Deserialize)]
+pub(super) struct ListedPart {
+    #[serde(rename = "PartNumber")]
+    pub(super) number: u32,
+    #[serde(rename = "Size")]
+    pub(super) size: u64,
+    #[serde(rename = "ETag")]
+    pub(super) etag: String,
+    #[serde(rename = "HashCrc64ecma")]
+    pub(super) crc: Option<u64>,
+}
+
+/// ListMultipartUploads.
+#[derive(Deserialize)]
+pub(super) struct Uploads {
+    #[serde(rename = "Upload", default)]
+    pub(super) uploads: Vec<ListedUpload>,
+    #[serde(rename = "IsTruncated", default)]
+    pub(super) truncated: bool,
+    #[serde(rename = "NextKeyMarker", default)]
+    pub(super) next_key: String,
+    #[serde(rename = "NextUploadIdMarker", default)]
+    pub(super) next_upload: String,
+}
+
+/// An unfinished upload.
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub(super) struct ListedUpload {
+    pub(super) key: String,
+    pub(super) upload_id: String,
+    #[serde(default)]
+    pub(super) initiated: String,
+}
+
+/// The body of a refusal.
+#[derive(Default, Deserialize)]
+#[serde(default, rename_all = "PascalCase")]
+struct Refusal {
+    code: Option<String>,
+    message: Option<String>,
+    request_id: Option<String>,
+    #[serde(rename = "EC")]
+    ec: Option<String>,
+    /// The bucket's own endpoint, when another one was asked.
+    endpoint: Option<String>,
+}
+
+/// A document.
+pub(super) fn read<T: DeserializeOwned>(answer: &Answer) -> Result<T> {
+    let text = String::from_utf8_lossy(&answer.body);
+    quick_xml::de::from_str(&text).map_err(|error| {
+        Error::other(format!("OSS's answer can't be read: {error}")).request(answer.request_id())
+    })
+}
+
+/// The CRC-64 of the part or of the whole object, in decimal.
+pub(super) fn crc(answer: &Answer) -> Option<Digest> {
+    let crc = answer.header("x-oss-hash-crc64ecma")?.parse().ok()?;
+    Some(Digest::Crc64Ecma(crc))
+}
+
+/// The refusal in OSS's words. The answer to a HEAD has no body; OSS puts it in a header.
+pub(super) fn failure(answer: &Answer) -> Error {
+    let hidden = answer
+        .header("x-oss-err")
+        .and_then(|text| STANDARD.decode(text).ok());
+    let body = hidden.unwrap_or_else(|| answer.body.to_vec());
+    let refusal: Refusal =
+        quick_xml::de::from_str(&String::from_utf8_lossy(&body)).unwrap_or_default();
+    let mut message = refusal.message.unwrap_or_default();
+    if let Some(endpoint) = refusal.endpoint {
+        message = format!("{message} [{endpoint}]");
+    }
+    if let Some(ec) = refusal.ec.as_deref().or(answer.header("x-oss-ec")) {
+        message = format!("{} [EC {ec}]", message.trim_end_matches('.'));
+    }
+    let request = refusal
+        .request_id
+        .or_else(|| answer.request_id().map(str::to_owned));
+    Error::answered(answer.status, refusal.code, message)
+        .request(request)
+        .retry_after(wait(answer))
+}
+
+/// When OSS wants to be asked again; its own header counts milliseconds.
+fn wait(answer: &Answer) -> Option<Duration> {
+    let own = answer
+        .header("x-oss-qos-delay-time")
+        .and_then(|text| text.parse().ok());
+    own.map(Duration::from_millis)
+        .or_else(|| answer.retry_after())
+}

@@ -1,0 +1,102 @@
+//! The bucket that holds the object: looked up, made, removed. Whose it must be and
+//! where it must lie is for the recipe to judge.
+
+use serde::Deserialize;
+
+use super::answers::read;
+use super::{Ask, Oss, Result};
+use crate::http::Method;
+
+/// What OSS tells of a bucket.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct Bucket {
+    /// Its region, such as `cn-hangzhou`.
+    pub region: String,
+    /// The encryption of new objects, such as `AES256`, where there is one.
+    pub encryption: Option<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Info {
+    bucket: Described,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Described {
+    location: String,
+    server_side_encryption_rule: Option<Rule>,
+}
+
+#[derive(Deserialize)]
+struct Rule {
+    #[serde(rename = "SSEAlgorithm")]
+    algorithm: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct Location(#[serde(rename = "$text", default)] String);
+
+/// `oss-cn-hangzhou` as the other services write it.
+fn region(location: &str) -> String {
+    location.strip_prefix("oss-").unwrap_or(location).to_owned()
+}
+
+impl Oss {
+    /// GetBucketInfo; where only that is refused, GetBucketLocation. `None`: there is no such bucket.
+    pub async fn bucket(&self) -> Result<Option<Bucket>> {
+        let ask = Ask::about(Method::GET, "", &[("bucketInfo", "")]);
+        let error = match self.ask(ask).await {
+            Ok(answer) => return read(&answer).map(|info: Info| Some(described(info))),
+            Err(error) => error,
+        };
+        match error.code() {
+            Some("NoSuchBucket") => Ok(None),
+            Some("AccessDenied") => match self.location().await {
+                Ok(region) => Ok(Some(Bucket {
+                    region,
+                    encryption: None,
+                })),
+                Err(_) => Err(error),
+            },
+            _ => Err(error),
+        }
+    }
+
+    async fn location(&self) -> Result<String> {
+        let ask = Ask::about(Method::GET, "", &[("location", "")]);
+        let location: Location = read(&self.ask(ask).await?)?;
+        Ok(region(&location.0))
+    }
+
+    /// A private bucket in the endpoint's region.
+    pub async fn create_bucket(&self) -> Result<()> {
+        let ask = Ask {
+            headers: &[
+                ("content-type", "application/xml"),
+                ("x-oss-acl", "private"),
+            ],
+            body: "<CreateBucketConfiguration><StorageClass>Standard</StorageClass></CreateBucketConfiguration>",
+            ..Ask::about(Method::PUT, "", &[])
+        };
+        self.ask(ask).await.map(drop)
+    }
+
+    /// Removes the empty bucket; one that is gone already is a success.
+    pub async fn remove_bucket(&self) -> Result<()> {
+        match self.ask(Ask::about(Method::DELETE, "", &[])).await {
+            Err(error) if error.code() != Some("NoSuchBucket") => Err(error),
+            _ => Ok(()),
+        }
+    }
+}
+
+fn described(info: Info) -> Bucket {
+    let rule = info.bucket.server_side_encryption_rule;
+    let encryption = rule.and_then(|rule| rule.algorithm);
+    Bucket {
+        region: region(&info.bucket.location),
+        encryption: encryption.filter(|name| !name.is_empty() && name != "None"),
+    }
+}

@@ -1,0 +1,382 @@
+//! Imports to AWS as people ask for them.
+
+use imgimport_sandbox::{CopyScript, Fault, Gate, ImportScript, Permission, sample};
+
+use crate::support::{BUCKET, Stage};
+
+#[tokio::test]
+async fn a_raw_disk_becomes_an_ami_and_its_id_is_all_that_standard_output_says() {
+    let stage = Stage::new().await;
+    let disk = stage.disk(2);
+    let run = stage
+        .imgimport("aws --bucket importbucket disk.raw")
+        .ends()
+        .await;
+    run.exits(0).prints("ami-ID").says(
+        "
+        disk.raw: raw disk, 2.0 MiB disk
+        Checking the account, bucket importbucket and role vmimport in eu-central-1
+        Uploading to s3://importbucket/imgimport-1767225600.raw
+         100 % (2.0 MiB of 2.0 MiB)
+        Uploaded 2.0 MiB in TIME
+        Importing as import-ami-TASK
+           2 % pending
+        Imported as ami-ID
+        ",
+    );
+    assert_eq!(stage.cloud.ec2().arrived(&run.raw), Some(disk));
+    assert!(
+        stage.cloud.s3().objects().is_empty(),
+        "the temporary object is deleted"
+    );
+    assert!(
+        stage.journal().is_empty(),
+        "no journal is left of a finished job"
+    );
+}
+
+#[tokio::test]
+async fn an_ova_becomes_an_ami_under_the_name_that_was_asked_for() {
+    let stage = Stage::new().await;
+    let ova = sample::ova("disk", &sample::raw(2 << 20));
+    stage.file("disk.ova", &ova);
+    let run = stage.imgimport("aws --bucket importbucket --ami-name web-1 --tag team=a disk.ova");
+    let run = run.ends().await;
+    run.exits(0).prints("ami-ID").says(
+        "
+        disk.ova: OVA with one stream-optimized VMDK, 2.0 MiB disk
+        Checking the account, bucket importbucket and role vmimport in eu-central-1
+        Uploading to s3://importbucket/imgimport-1767225600.ova
+         100 % (2.2 MiB of 2.2 MiB)
+        Uploaded 2.2 MiB in TIME
+        Importing as import-ami-TASK
+           2 % pending
+        Imported as ami-ID
+        Naming it \"web-1\" as ami-ID
+          copying
+        ",
+    );
+    let images = stage.cloud.ec2().images();
+    assert_eq!(
+        images.len(),
+        1,
+        "the image before it had its name is gone: {images:?}"
+    );
+    assert_eq!(
+        (images[0].id.as_str(), images[0].name.as_str()),
+        (run.raw.as_str(), "web-1")
+    );
+    assert_eq!(images[0].tags["team"], "a");
+    let snapshots = stage.cloud.ec2().snapshots();
+    assert_eq!(
+        snapshots.len(),
+        1,
+        "its snapshots are gone, too: {snapshots:?}"
+    );
+    assert_eq!(snapshots[0].tags["team"], "a");
+}
+
+#[tokio::test]
+async fn everything_that_was_asked_for_reaches_the_image() {
+    let stage = Stage::new().await;
+    stage.file("disk.vhd", sample::vhd(&sample::raw(2 << 20)));
+    let run = stage.program([
+        "aws",
+        "--bucket=importbucket",
+        "--key=in/{{file_stem}}.{{format}}",
+        "--ami-description=built {{isotime \"2006-01-02\"}}",
+        "--ami-users=111122223333,444455556666",
+        "--ami-org-arns=arn:aws:organizations::111122223333:organization/o-a1b2c3d4e5",
+        "--tag=built={{timestamp}}",
+        "--boot-mode=uefi",
+        "--platform=linux",
+        "--license-type=BYOL",
+        "--imds-support=v2.0",
+        "--s3-encryption=AES256",
+        "--skip-clean",
+        "disk.vhd",
+    ]);
+    let run = run.ends().await;
+    run.exits(0).prints("ami-ID");
+    let task = &stage.cloud.ec2().import_tasks()[0];
+    assert_eq!(
+        (task.format.as_str(), task.key.as_str()),
+        ("VHD", "in/disk.vhd")
+    );
+    let asked = [
+        "BootMode",
+        "Platform",
+        "LicenseType",
+        "RoleName",
+        "Architecture",
+    ];
+    let asked = asked.map(|name| task.request[name].as_str());
+    assert_eq!(asked, ["uefi", "Linux", "BYOL", "vmimport", "x86_64"]);
+    assert_eq!(task.tags["built"], "1767225600");
+    let image = &stage.cloud.ec2().images()[0];
+    assert_eq!(image.description.as_deref(), Some("built 2026-01-01"));
+    assert_eq!(image.imds_support.as_deref(), Some("v2.0"));
+    assert_eq!(image.tags["built"], "1767225600");
+    assert_eq!(
+        image.launch_permissions.len(),
+        3,
+        "{:?}",
+        image.launch_permissions
+    );
+    let snapshot = &stage.cloud.ec2().snapshots()[0];
+    let shared = |id: &str| Permission {
+        kind: "userId",
+        value: id.to_owned(),
+    };
+    assert_eq!(
+        snapshot.permissions,
+        [shared("111122223333"), shared("444455556666")]
+    );
+    let object = &stage.cloud.s3().objects()[0];
+    assert_eq!(
+        (object.key.as_str(), object.encryption.as_deref()),
+        ("in/disk.vhd", Some("AES256"))
+    );
+}
+
+#[tokio::test]
+async fn an_encrypted_image_is_imported_and_named_with_its_key() {
+    let stage = Stage::new().await;
+    stage.disk(2);
+    let run = stage.imgimport(
+        "aws --bucket importbucket --ami-name sealed --ami-encrypt --ami-kms-key alias/images disk.raw",
+    );
+    run.ends().await.exits(0);
+    let task = &stage.cloud.ec2().import_tasks()[0];
+    assert_eq!(
+        (
+            task.request["Encrypted"].as_str(),
+            task.request["KmsKeyId"].as_str()
+        ),
+        ("true", "alias/images")
+    );
+    let snapshots = stage.cloud.ec2().snapshots();
+    assert!(
+        snapshots.iter().all(|snapshot| snapshot.encrypted),
+        "{snapshots:?}"
+    );
+}
+
+#[tokio::test]
+async fn the_result_as_json_has_every_key_even_those_that_do_not_apply() {
+    let stage = Stage::new().await;
+    stage.disk(2);
+    let run = stage
+        .imgimport("aws --bucket importbucket -q --output json disk.raw")
+        .ends()
+        .await;
+    run.exits(0).says("").prints(
+        r#"{"image_id":"ami-ID","images":[{"image_id":"ami-ID","region":"eu-central-1"}],"name":"import-ami-TASK","object":{"bucket":"importbucket","deleted":true,"key":"imgimport-1767225600.raw"},"provider":"aws","region":"eu-central-1","schema":1,"seconds":{"import":SECONDS,"total":SECONDS,"upload":SECONDS},"snapshot_ids":["snap-ID"],"source":{"format":"raw","path":"disk.raw","sha256":"0e86efe4adc30c55f679c86075133de0ef765cd6624324c049e234a6d9f006a8","size":2097152,"virtual_size":2097152},"task_id":"import-ami-TASK","uploaded_bytes":2097152}"#,
+    );
+}
+
+#[tokio::test]
+async fn nobody_waits_and_the_next_run_attaches_to_the_task() {
+    let stage = Stage::new().await;
+    let gate = Gate::new();
+    stage.cloud.import_script(ImportScript::quick().hold(&gate));
+    stage.disk(2);
+    let run = stage
+        .imgimport("aws --bucket importbucket --no-wait disk.raw")
+        .ends()
+        .await;
+    run.exits(0).prints("import-ami-TASK").says(
+        "
+        disk.raw: raw disk, 2.0 MiB disk
+        Checking the account, bucket importbucket and role vmimport in eu-central-1
+        Uploading to s3://importbucket/imgimport-1767225600.raw
+         100 % (2.0 MiB of 2.0 MiB)
+        Uploaded 2.0 MiB in TIME
+        Importing as import-ami-TASK
+          s3://importbucket/imgimport-1767225600.raw is read by import-ami-TASK; remove it afterwards with: aws s3 rm s3://importbucket/imgimport-1767225600.raw
+        ",
+    );
+    assert_eq!(stage.cloud.s3().objects().len(), 1, "the task reads it");
+
+    gate.release();
+    let run = stage
+        .imgimport("aws --bucket importbucket disk.raw")
+        .ends()
+        .await;
+    run.exits(0).prints("ami-ID").says(
+        "
+        disk.raw: raw disk, 2.0 MiB disk
+        Checking the account, bucket importbucket and role vmimport in eu-central-1
+        An earlier run has started import-ami-TASK
+        Imported as ami-ID
+        ",
+    );
+    assert_eq!(
+        stage.cloud.ec2().import_tasks().len(),
+        1,
+        "one import was started"
+    );
+    assert_eq!(
+        stage.cloud.requests("s3:UploadPart").len(),
+        1,
+        "nothing travelled twice"
+    );
+    assert!(stage.cloud.s3().objects().is_empty());
+}
+
+#[tokio::test]
+async fn a_dry_run_asks_everything_and_changes_nothing() {
+    let stage = Stage::new().await;
+    stage.disk(2);
+    let run = stage.imgimport("aws --bucket importbucket --ami-name web --dry-run disk.raw");
+    run.ends().await.exits(0).prints("").says(
+        "
+        disk.raw: raw disk, 2.0 MiB disk
+        Checking the account, bucket importbucket and role vmimport in eu-central-1
+        Would send 2.0 MiB to s3://importbucket/imgimport-1767225600.raw
+        Would import it into eu-central-1 as the AMI \"web\"
+        ",
+    );
+    let mut asked: Vec<_> = stage
+        .cloud
+        .journal()
+        .into_iter()
+        .map(|entry| entry.operation)
+        .collect();
+    asked.sort();
+    assert_eq!(
+        asked,
+        [
+            "ec2:DescribeImages",
+            "iam:GetRole",
+            "s3:HeadBucket",
+            "sts:GetCallerIdentity"
+        ]
+    );
+}
+
+#[tokio::test]
+async fn a_lost_answer_never_starts_a_second_import() {
+    let stage = Stage::new().await;
+    stage.disk(2);
+    stage.cloud.fault(Fault::on("ec2:ImportImage").cut_answer());
+    stage
+        .imgimport("aws --bucket importbucket disk.raw")
+        .ends()
+        .await
+        .exits(0)
+        .prints("ami-ID");
+    assert_eq!(stage.cloud.requests("ec2:ImportImage").len(), 2);
+    assert_eq!(stage.cloud.ec2().import_tasks().len(), 1);
+}
+
+#[tokio::test]
+async fn a_task_that_says_nothing_is_waited_for() {
+    let stage = Stage::new().await;
+    stage
+        .cloud
+        .import_script(ImportScript::quick().silent().silent());
+    stage.disk(2);
+    stage
+        .imgimport("aws --bucket importbucket disk.raw")
+        .ends()
+        .await
+        .exits(0)
+        .prints("ami-ID");
+}
+
+#[tokio::test]
+async fn a_name_that_cannot_be_given_leaves_the_imported_image_for_the_next_run() {
+    let stage = Stage::new().await;
+    stage
+        .cloud
+        .ec2()
+        .copy_script(CopyScript::default().fail("the key is not accessible"));
+    stage.disk(2);
+    let run = stage
+        .imgimport("aws --bucket importbucket --ami-name web -q disk.raw")
+        .ends()
+        .await;
+    run.exits(1).prints("").says(
+        "
+        error: ami-ID is failed
+          cause: the key is not accessible
+          left behind: the image ami-ID; remove it with: aws ec2 deregister-image --image-id ami-ID --delete-associated-snapshots --region eu-central-1
+          hint: the same command goes on from there
+        ",
+    );
+    let images = stage.cloud.ec2().images();
+    assert_eq!(
+        images.len(),
+        1,
+        "the copy that failed is removed: {images:?}"
+    );
+    assert!(
+        stage.cloud.s3().objects().is_empty(),
+        "nobody needs the object any more"
+    );
+
+    stage.cloud.ec2().copy_script(CopyScript::default());
+    let run = stage
+        .imgimport("aws --bucket importbucket --ami-name web -q disk.raw")
+        .ends()
+        .await;
+    run.exits(0).prints("ami-ID").says("");
+    assert_eq!(
+        stage.cloud.ec2().import_tasks().len(),
+        1,
+        "the image was imported once"
+    );
+    assert_eq!(stage.cloud.ec2().images().len(), 1);
+}
+
+#[tokio::test]
+async fn a_source_is_deleted_only_when_asked_and_only_after_success() {
+    let stage = Stage::new().await;
+    stage.disk(2);
+    stage
+        .cloud
+        .fault(Fault::on("ec2:ImportImage").answer(400, "InvalidParameter", "no"));
+    let command = "aws --bucket importbucket --delete-source -q disk.raw";
+    stage.imgimport(command).ends().await.exits(1);
+    assert!(stage.path("disk.raw").exists());
+    stage.imgimport(command).ends().await.exits(0);
+    assert!(!stage.path("disk.raw").exists());
+}
+
+#[tokio::test]
+async fn standard_input_is_sent_as_it_comes() {
+    let stage = Stage::new().await;
+    let disk = stage.disk(12);
+    let run = stage
+        .imgimport("aws --bucket importbucket -q -")
+        .stdin(&stage.path("disk.raw"));
+    let run = run.ends().await;
+    run.exits(0).prints("ami-ID").says("");
+    assert_eq!(stage.cloud.ec2().arrived(&run.raw), Some(disk));
+}
+
+#[tokio::test]
+async fn a_role_is_assumed_with_its_external_id() {
+    let stage = Stage::new().await;
+    stage.disk(2);
+    let trust = r#"{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":{"AWS":"*"},"Action":"sts:AssumeRole","Condition":{"StringEquals":{"sts:ExternalId":"abc"}}}]}"#;
+    stage.cloud.iam().put_role(
+        "builder",
+        trust,
+        r#"{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"*","Resource":"*"}]}"#,
+    );
+    let run = stage.program([
+        "aws",
+        &format!("--bucket={BUCKET}"),
+        "--assume-role-arn=arn:aws:iam::123456789012:role/builder",
+        "--external-id=abc",
+        "-q",
+        "disk.raw",
+    ]);
+    run.ends().await.exits(0).prints("ami-ID").says("");
+    assert_eq!(
+        stage.cloud.requests("sts:AssumeRole")[0].get("ExternalId"),
+        "abc"
+    );
+}

@@ -1,0 +1,108 @@
+//! The manual and the completions are what the command line makes of them. When they
+//! differ: `BLESS=1 cargo test docs` writes them anew.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use clap_complete::Shell;
+
+#[test]
+fn the_manual_is_that_of_this_command_line() {
+    let fresh = tempfile::tempdir().unwrap();
+    let command = imgimport::command().version(env!("CARGO_PKG_VERSION"));
+    clap_mangen::generate_to(command, fresh.path()).unwrap();
+    compare(fresh.path(), "man");
+}
+
+#[test]
+fn the_completions_are_those_of_this_command_line() {
+    let fresh = tempfile::tempdir().unwrap();
+    for shell in [
+        Shell::Bash,
+        Shell::Zsh,
+        Shell::Fish,
+        Shell::PowerShell,
+        Shell::Elvish,
+    ] {
+        clap_complete::generate_to(shell, &mut imgimport::command(), "imgimport", fresh.path())
+            .unwrap();
+    }
+    compare(fresh.path(), "completions");
+}
+
+#[test]
+fn the_command_line_is_sound() {
+    imgimport::command().debug_assert();
+}
+
+#[test]
+fn help_fits_a_terminal_and_names_all_three_layers() {
+    let mut command = imgimport::command();
+    command.build();
+    let aws = command.find_subcommand_mut("aws").unwrap();
+    let help = aws.render_long_help().to_string();
+    assert!(help.contains("[env: IMGIMPORT_AWS_BUCKET"), "{help}");
+    assert!(help.contains("[key: [aws] s3_bucket_name]"), "{help}");
+    let wide: Vec<_> = help
+        .lines()
+        .filter(|line| line.chars().count() > 100)
+        .collect();
+    assert!(wide.is_empty(), "{wide:#?}");
+}
+
+#[test]
+fn the_readme_shows_settings_that_are_accepted() {
+    let readme = fs::read_to_string(home("README.md")).unwrap();
+    let examples: Vec<_> = readme
+        .split("```toml\n")
+        .skip(1)
+        .filter_map(|rest| rest.split("```").next())
+        .collect();
+    assert!(!examples.is_empty());
+    for example in examples {
+        let table: toml::Table = toml::from_str(example).unwrap();
+        assert!(!table.is_empty());
+    }
+}
+
+fn home(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join(name)
+}
+
+/// Every file, and no file that nothing generates any more.
+#[track_caller]
+fn compare(fresh: &Path, name: &str) {
+    let (fresh, kept) = (files(fresh), files(&home(name)));
+    if std::env::var_os("BLESS").is_some() {
+        fs::create_dir_all(home(name)).unwrap();
+        for stale in kept.keys().filter(|file| !fresh.contains_key(*file)) {
+            fs::remove_file(home(name).join(stale)).unwrap();
+        }
+        for (file, text) in &fresh {
+            fs::write(home(name).join(file), text).unwrap();
+        }
+        return;
+    }
+    let differing: Vec<_> = fresh
+        .keys()
+        .chain(kept.keys())
+        .filter(|file| fresh.get(*file) != kept.get(*file))
+        .collect();
+    assert!(
+        differing.is_empty(),
+        "{name}/ is not up to date: {differing:?}; BLESS=1 cargo test docs writes it"
+    );
+}
+
+fn files(dir: &Path) -> BTreeMap<String, String> {
+    let entries = fs::read_dir(dir).into_iter().flatten().map(Result::unwrap);
+    entries
+        .map(|entry| {
+            (
+                entry.file_name().into_string().unwrap(),
+                fs::read_to_string(entry.path()).unwrap(),
+            )
+        })
+        .collect()
+}

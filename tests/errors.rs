@@ -1,0 +1,397 @@
+//! What goes wrong, and what a person is told.
+
+use imgimport_sandbox::{Fault, ImportScript};
+
+use crate::support::Stage;
+
+#[tokio::test]
+async fn a_bucket_that_is_missing_is_said_before_the_upload() {
+    let stage = Stage::new().await;
+    stage.disk(2);
+    stage
+        .imgimport("aws --bucket nobucket -q disk.raw")
+        .ends()
+        .await
+        .exits(1)
+        .prints("")
+        .says(
+            "
+        error: the bucket nobucket can't be used
+          cause: there is no such bucket
+          hint: create it: aws s3 mb s3://nobucket --region eu-central-1
+        ",
+        );
+}
+
+#[tokio::test]
+async fn a_bucket_in_another_region_is_said_before_the_upload() {
+    let stage = Stage::new().await;
+    stage.cloud.s3().create_bucket("far-away", "us-west-2");
+    stage.disk(2);
+    stage.imgimport("aws --bucket far-away -q disk.raw").ends().await.exits(1).prints("").says(
+        "
+        error: the bucket far-away can't be used
+          cause: it lies in us-west-2, the import in eu-central-1; EC2 reads only from the region's own buckets
+          hint: name a bucket in eu-central-1, or import into us-west-2 with --region us-west-2
+        ",
+    );
+}
+
+#[tokio::test]
+async fn a_name_that_is_taken_is_said_before_the_upload() {
+    let stage = Stage::new().await;
+    stage.cloud.ec2().register_image("eu-central-1", "web");
+    stage.disk(2);
+    let run = stage
+        .imgimport("aws --bucket importbucket --ami-name web -q disk.raw")
+        .ends()
+        .await;
+    run.exits(1).prints("").says(
+        "
+        error: the AMI's name \"web\" is taken
+          cause: ami-ID in eu-central-1 has it
+          hint: choose another --ami-name, such as one with {{timestamp}}, or deregister that image
+        ",
+    );
+    assert!(stage.cloud.requests("s3:CreateMultipartUpload").is_empty());
+}
+
+#[tokio::test]
+async fn a_wrong_secret_is_said_in_awss_words() {
+    let stage = Stage::new().await;
+    stage.disk(2);
+    let run = stage.imgimport("aws --bucket importbucket -q disk.raw");
+    let run = run
+        .env("AWS_SECRET_ACCESS_KEY", "wJalrXUtnFEMIwrong")
+        .ends()
+        .await;
+    run.exits(1).prints("").says(
+        "
+        error: AWS does not accept the caller
+          cause: The request signature we calculated does not match the signature you provided. Check your AWS Secret Access Key and signing method. Consult the service documentation for details (SignatureDoesNotMatch, request ID)
+          hint: check the access key and the secret key: AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, or the profile
+        ",
+    );
+}
+
+#[tokio::test]
+async fn nobody_to_ask_for_is_said_with_the_variables() {
+    let stage = Stage::new().await;
+    stage.disk(2);
+    let run = stage.imgimport("aws --bucket importbucket -q disk.raw");
+    let run = run
+        .without("AWS_ACCESS_KEY_ID")
+        .without("AWS_SECRET_ACCESS_KEY")
+        .ends()
+        .await;
+    run.exits(1).prints("").says(
+        "
+        error: AWS does not accept the caller
+          cause: no credentials were found
+          hint: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or name a profile with --profile
+        ",
+    );
+}
+
+#[tokio::test]
+async fn a_role_that_is_missing_is_said_with_what_to_create() {
+    let stage = Stage::new().await;
+    stage.cloud.iam().remove_role("vmimport");
+    stage.disk(2);
+    let run = stage
+        .imgimport("aws --bucket importbucket -q disk.raw")
+        .ends()
+        .await;
+    run.exits(1).prints("");
+    assert!(
+        run.stderr
+            .starts_with("error: the service role vmimport does not exist\n  hint: create it:\n")
+    );
+    assert!(
+        run.stderr
+            .contains("aws iam create-role --role-name vmimport --assume-role-policy-document '{")
+    );
+    assert!(
+        run.stderr.contains("arn:aws:s3:::importbucket/*"),
+        "{}",
+        run.stderr
+    );
+    assert!(stage.cloud.requests("s3:CreateMultipartUpload").is_empty());
+}
+
+#[tokio::test]
+async fn a_role_that_nobody_trusts_is_said_before_the_upload() {
+    let stage = Stage::new().await;
+    stage
+        .cloud
+        .iam()
+        .put_role("vmimport", r#"{"Statement":[]}"#, r#"{"Statement":[]}"#);
+    stage.disk(2);
+    let run = stage
+        .imgimport("aws --bucket importbucket -q disk.raw")
+        .ends()
+        .await;
+    run.exits(1);
+    assert!(run.stderr.starts_with(
+        "error: the service role vmimport can't be used\n  cause: its trust policy does not let vmie.amazonaws.com assume it\n"
+    ));
+}
+
+#[tokio::test]
+async fn a_caller_who_may_not_look_at_roles_imports_all_the_same() {
+    let stage = Stage::new().await;
+    stage.cloud.fault(
+        Fault::on("iam:GetRole")
+            .always()
+            .answer(403, "AccessDenied", "not you"),
+    );
+    stage.disk(2);
+    let run = stage
+        .imgimport("aws --bucket importbucket -q disk.raw")
+        .ends()
+        .await;
+    run.exits(0).prints("ami-ID").says("");
+}
+
+#[tokio::test]
+async fn an_import_that_fails_is_told_in_awss_words_and_what_was_sent_stays() {
+    let stage = Stage::new().await;
+    let reason = "ClientError: Disk validation failed [No valid partitions. Not a valid volume.]";
+    stage
+        .cloud
+        .import_script(ImportScript::quick().fail(reason));
+    stage.disk(2);
+    let run = stage
+        .imgimport("aws --bucket importbucket -q disk.raw")
+        .ends()
+        .await;
+    run.exits(1).prints("").says(
+        "
+        error: the import import-ami-TASK failed
+          cause: ClientError: Disk validation failed [No valid partitions. Not a valid volume.]
+          left behind: s3://importbucket/imgimport-1767225600.raw; remove it with: aws s3 rm s3://importbucket/imgimport-1767225600.raw
+          hint: the disk has no partition table, or its root is encrypted
+        ",
+    );
+    stage.cloud.import_script(ImportScript::quick());
+    let run = stage
+        .imgimport("aws --bucket importbucket disk.raw")
+        .ends()
+        .await;
+    run.exits(0).says(
+        "
+        disk.raw: raw disk, 2.0 MiB disk
+        Checking the account, bucket importbucket and role vmimport in eu-central-1
+        s3://importbucket/imgimport-1767225600.raw is there from an earlier run
+        Importing as import-ami-TASK
+           2 % pending
+        Imported as ami-ID
+        ",
+    );
+    assert_eq!(
+        stage.cloud.requests("s3:UploadPart").len(),
+        1,
+        "nothing travelled twice"
+    );
+}
+
+#[tokio::test]
+async fn a_failure_as_json_says_the_same_on_standard_output() {
+    let stage = Stage::new().await;
+    stage
+        .cloud
+        .import_script(ImportScript::quick().fail("ServerError: an internal error"));
+    stage.disk(2);
+    let run = stage.imgimport("aws --bucket importbucket --output json --no-resume -q disk.raw");
+    run.ends().await.exits(1).prints(
+        r#"{"error":{"cause":"ServerError: an internal error","hint":"run the same command again: what was sent is still there","kind":"failed","left_behind":[],"message":"the import import-ami-TASK failed"},"schema":1}"#,
+    );
+    assert!(
+        stage.cloud.s3().objects().is_empty(),
+        "--no-resume leaves nothing"
+    );
+}
+
+#[tokio::test]
+async fn a_deadline_that_passes_leaves_the_task_and_its_object_alone() {
+    let stage = Stage::new().await;
+    let gate = imgimport_sandbox::Gate::new();
+    stage.cloud.import_script(ImportScript::quick().hold(&gate));
+    stage.disk(2);
+    let run = stage
+        .imgimport("aws --bucket importbucket --timeout 300ms -q disk.raw")
+        .ends()
+        .await;
+    run.exits(4).prints("").says(
+        "
+        error: the deadline passed while the cloud is still working
+          left behind: the import task import-ami-TASK; remove it with: aws ec2 cancel-import-task --import-task-id import-ami-TASK --region eu-central-1
+          left behind: s3://importbucket/imgimport-1767225600.raw; remove it with: aws s3 rm s3://importbucket/imgimport-1767225600.raw
+          hint: the same command goes on from there
+        ",
+    );
+    assert_eq!(stage.cloud.ec2().import_tasks()[0].status, "active");
+    assert_eq!(stage.cloud.s3().objects().len(), 1);
+}
+
+#[tokio::test]
+async fn an_object_that_cannot_be_deleted_is_a_warning_since_the_image_exists() {
+    let stage = Stage::new().await;
+    stage
+        .cloud
+        .fault(
+            Fault::on("s3:DeleteObject")
+                .always()
+                .answer(403, "AccessDenied", "Access Denied"),
+        );
+    stage.disk(2);
+    let run = stage
+        .imgimport("aws --bucket importbucket -q disk.raw")
+        .ends()
+        .await;
+    run.exits(0).prints("ami-ID").says(
+        "
+        warning: s3://importbucket/imgimport-1767225600.raw could not be deleted: Access Denied (AccessDenied, request ID); delete it with: aws s3 rm s3://importbucket/imgimport-1767225600.raw
+        ",
+    );
+}
+
+#[tokio::test]
+async fn a_part_that_fails_twice_is_sent_a_third_time() {
+    let stage = Stage::new().await;
+    stage
+        .cloud
+        .fault(Fault::on("s3:UploadPart").times(2).answer(
+            503,
+            "SlowDown",
+            "Please reduce your request rate.",
+        ));
+    let disk = stage.disk(2);
+    let run = stage
+        .imgimport("aws --bucket importbucket -q disk.raw")
+        .ends()
+        .await;
+    run.exits(0);
+    assert_eq!(stage.cloud.requests("s3:UploadPart").len(), 3);
+    assert_eq!(stage.cloud.ec2().arrived(&run.raw), Some(disk));
+}
+
+#[tokio::test]
+async fn a_connection_cut_in_the_middle_of_a_part_is_no_end() {
+    let stage = Stage::new().await;
+    stage.cloud.fault(
+        Fault::on("s3:UploadPart")
+            .with("partNumber", "2")
+            .cut_after(100_000),
+    );
+    let disk = stage.disk(12);
+    let run = stage
+        .imgimport("aws --bucket importbucket --part-size 5MiB -q disk.raw")
+        .ends()
+        .await;
+    run.exits(0);
+    assert_eq!(
+        stage.cloud.requests("s3:UploadPart").len(),
+        4,
+        "three parts, one of them twice"
+    );
+    assert_eq!(stage.cloud.ec2().arrived(&run.raw), Some(disk));
+}
+
+#[tokio::test]
+async fn a_refused_part_ends_the_upload_at_once() {
+    let stage = Stage::new().await;
+    stage
+        .cloud
+        .fault(
+            Fault::on("s3:UploadPart")
+                .always()
+                .answer(403, "AccessDenied", "Access Denied"),
+        );
+    stage.disk(2);
+    let run = stage
+        .imgimport("aws --bucket importbucket -q disk.raw")
+        .ends()
+        .await;
+    run.exits(1).prints("");
+    assert_eq!(
+        stage.cloud.requests("s3:UploadPart").len(),
+        1,
+        "403 is never tried again"
+    );
+    assert!(
+        stage.cloud.s3().uploads().is_empty(),
+        "an upload without parts is of no use"
+    );
+}
+
+#[tokio::test]
+async fn a_complete_that_answers_200_with_an_error_inside_is_not_believed() {
+    let stage = Stage::new().await;
+    let fault = Fault::on("s3:CompleteMultipartUpload");
+    stage.cloud.fault(fault.error_inside_200(
+        "InternalError",
+        "We encountered an internal error. Please try again.",
+    ));
+    let disk = stage.disk(2);
+    let run = stage
+        .imgimport("aws --bucket importbucket -q disk.raw")
+        .ends()
+        .await;
+    run.exits(0);
+    assert_eq!(stage.cloud.requests("s3:CompleteMultipartUpload").len(), 2);
+    assert_eq!(stage.cloud.ec2().arrived(&run.raw), Some(disk));
+}
+
+#[tokio::test]
+async fn a_network_that_is_not_there_is_said_with_what_to_check() {
+    let stage = Stage::new().await;
+    stage.disk(2);
+    let run = stage.imgimport("aws --bucket importbucket --max-retries 0 -q disk.raw");
+    let run = run
+        .env("AWS_ENDPOINT_URL_STS", "http://127.0.0.1:9")
+        .ends()
+        .await;
+    run.exits(1).prints("");
+    assert!(
+        run.stderr
+            .starts_with("error: AWS does not accept the caller\n  cause: "),
+        "{}",
+        run.stderr
+    );
+    assert!(
+        run.stderr
+            .ends_with("hint: check the network, the region's name and the endpoint\n"),
+        "{}",
+        run.stderr
+    );
+}
+
+#[tokio::test]
+async fn no_secret_is_ever_printed() {
+    let stage = Stage::new().await;
+    stage.disk(2);
+    let secret = stage.cloud.key().secret_key.clone();
+    for command in [
+        "aws --bucket importbucket -vv disk.raw",
+        "aws --bucket nobucket -vv disk.raw",
+    ] {
+        let run = stage
+            .imgimport(command)
+            .env("AWS_SESSION_TOKEN", "TokenThatIsSecret")
+            .ends()
+            .await;
+        for word in [
+            secret.as_str(),
+            "TokenThatIsSecret",
+            "Signature=",
+            "authorization",
+        ] {
+            assert!(
+                !run.stderr.contains(word) && !run.stdout.contains(word),
+                "{word} in:\n{}",
+                run.stderr
+            );
+        }
+    }
+}

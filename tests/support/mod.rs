@@ -1,0 +1,280 @@
+//! The stage for the stories: a sandbox with a bucket and a role, a home of its own, the
+//! real program. What it prints is compared whole, standard output and standard error.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use std::sync::LazyLock;
+use std::time::Duration;
+
+use imgimport_sandbox::{ImportScript, REGION, Sandbox, sample};
+use regex::{Captures, Regex};
+use tempfile::TempDir;
+use tokio::io::AsyncReadExt;
+use tokio::process::{Child, Command};
+
+/// Longer than any story takes; a program that hangs fails its story, not the suite.
+const PATIENCE: Duration = Duration::from_secs(120);
+
+pub const BUCKET: &str = "importbucket";
+
+/// A cloud, a home and the program.
+pub struct Stage {
+    pub cloud: Sandbox,
+    dir: TempDir,
+}
+
+impl Stage {
+    /// A bucket, a role, imports that go through in two polls.
+    pub async fn new() -> Self {
+        let cloud = Sandbox::start().await.expect("the sandbox starts");
+        cloud.s3().create_bucket(BUCKET, REGION);
+        cloud.iam().put_import_role("vmimport", BUCKET);
+        cloud.import_script(ImportScript::quick());
+        let dir = TempDir::new().expect("a directory");
+        Self { cloud, dir }
+    }
+
+    /// A file in the current directory of the program.
+    pub fn file(&self, name: &str, bytes: impl AsRef<[u8]>) -> PathBuf {
+        let path = self.path(name);
+        fs::write(&path, bytes).expect("a file");
+        path
+    }
+
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.dir.path().join(name)
+    }
+
+    /// A raw disk of so many megabytes, `disk.raw`.
+    pub fn disk(&self, megabytes: usize) -> Vec<u8> {
+        let disk = sample::raw(megabytes << 20);
+        self.file("disk.raw", &disk);
+        disk
+    }
+
+    /// The journal's files.
+    pub fn journal(&self) -> Vec<PathBuf> {
+        let entries = fs::read_dir(self.path("state/imgimport"))
+            .into_iter()
+            .flatten();
+        let mut paths: Vec<_> = entries
+            .filter_map(|entry| Some(entry.ok()?.path()))
+            .collect();
+        paths.sort();
+        paths
+    }
+
+    /// `imgimport ARGS`, in the sandbox's environment and no other.
+    pub fn imgimport(&self, args: &str) -> Run<'_> {
+        self.program(args.split_whitespace())
+    }
+
+    pub fn program<'a>(&self, args: impl IntoIterator<Item = &'a str>) -> Run<'_> {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_imgimport"));
+        command
+            .args(args)
+            .env_clear()
+            .envs(self.cloud.environment())
+            .env("HOME", self.dir.path())
+            .env("XDG_STATE_HOME", self.path("state"))
+            .env("COLUMNS", "100")
+            .env("SOURCE_DATE_EPOCH", "1767225600")
+            .env("AWS_EC2_METADATA_DISABLED", "true")
+            .env("IMGIMPORT_POLL_INTERVAL", "10ms")
+            .current_dir(self.dir.path())
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .kill_on_drop(true);
+        Run {
+            command,
+            stage: self,
+        }
+    }
+}
+
+/// A command line, not run yet.
+pub struct Run<'a> {
+    command: Command,
+    stage: &'a Stage,
+}
+
+impl<'a> Run<'a> {
+    pub fn env(mut self, name: &str, value: &str) -> Self {
+        self.command.env(name, value);
+        self
+    }
+
+    pub fn without(mut self, name: &str) -> Self {
+        self.command.env_remove(name);
+        self
+    }
+
+    pub fn stdin(mut self, path: &Path) -> Self {
+        self.command
+            .stdin(fs::File::open(path).expect("a file to read from"));
+        self
+    }
+
+    pub fn start(mut self) -> Running<'a> {
+        let child = self.command.spawn().expect("the program starts");
+        Running {
+            child,
+            stage: self.stage,
+        }
+    }
+
+    pub async fn ends(self) -> Ended {
+        self.start().ends().await
+    }
+}
+
+/// The program at work.
+pub struct Running<'a> {
+    child: Child,
+    stage: &'a Stage,
+}
+
+impl Running<'_> {
+    pub fn signal(&self, name: &str) {
+        let id = self.child.id().expect("it runs").to_string();
+        let sent = std::process::Command::new("kill")
+            .args([&format!("-{name}"), &id])
+            .status();
+        assert!(sent.expect("kill").success());
+    }
+
+    /// As a power cut ends it.
+    pub async fn kill(mut self) {
+        self.child.kill().await.expect("it can be killed");
+    }
+
+    /// Waits until standard error says this; what came so far is lost to `ends`.
+    pub async fn says(&mut self, text: &str) -> String {
+        let pipe = self.child.stderr.as_mut().expect("standard error");
+        let mut heard = String::new();
+        let hear = async {
+            let mut buffer = [0; 4096];
+            while !heard.contains(text) {
+                let read = pipe
+                    .read(&mut buffer)
+                    .await
+                    .expect("standard error can be read");
+                assert!(read > 0, "it ended without saying {text:?}:\n{heard}");
+                heard.push_str(&String::from_utf8_lossy(&buffer[..read]));
+            }
+        };
+        tokio::time::timeout(PATIENCE, hear)
+            .await
+            .expect("it says so in time");
+        heard
+    }
+
+    pub async fn ends(self) -> Ended {
+        let stage = self.stage;
+        let output = tokio::time::timeout(PATIENCE, self.child.wait_with_output());
+        let output = output
+            .await
+            .expect("it ends in time")
+            .expect("it can be waited for");
+        let text = |bytes: &[u8]| stage.tidy(&String::from_utf8_lossy(bytes));
+        Ended {
+            code: output.status.code(),
+            stdout: text(&output.stdout),
+            stderr: text(&output.stderr),
+            raw: String::from_utf8_lossy(&output.stdout).trim().to_owned(),
+        }
+    }
+}
+
+/// How it ended; what differs from run to run has a name in capitals.
+#[derive(Debug)]
+pub struct Ended {
+    pub code: Option<i32>,
+    pub stdout: String,
+    pub stderr: String,
+    /// Standard output as it was.
+    pub raw: String,
+}
+
+impl Ended {
+    #[track_caller]
+    pub fn exits(&self, code: i32) -> &Self {
+        assert_eq!(
+            self.code,
+            Some(code),
+            "stdout:\n{}\nstderr:\n{}",
+            self.stdout,
+            self.stderr
+        );
+        self
+    }
+
+    #[track_caller]
+    pub fn prints(&self, expected: &str) -> &Self {
+        compare("standard output", &self.stdout, expected);
+        self
+    }
+
+    #[track_caller]
+    pub fn says(&self, expected: &str) -> &Self {
+        compare("standard error", &self.stderr, expected);
+        self
+    }
+}
+
+/// Indentation common to all lines of `expected` is the story's, not the program's.
+#[track_caller]
+fn compare(what: &str, got: &str, expected: &str) {
+    let lines: Vec<_> = expected.trim_matches('\n').lines().collect();
+    let indent = lines.iter().filter(|line| !line.trim().is_empty());
+    let indent = indent
+        .map(|line| line.len() - line.trim_start().len())
+        .min()
+        .unwrap_or(0);
+    let expected: Vec<_> = lines
+        .iter()
+        .map(|line| line.get(indent..).unwrap_or("").trim_end())
+        .collect();
+    let expected = expected.join("\n");
+    assert!(
+        got.trim_end() == expected.trim_end(),
+        "{what} differs\n--- expected\n{expected}\n--- got\n{got}---"
+    );
+}
+
+/// What differs from run to run, and what it is called.
+static VARIABLE: LazyLock<Vec<(Regex, &str)>> = LazyLock::new(|| {
+    let patterns = [
+        (r"import-ami-[0-9a-f]{17}", "import-ami-TASK"),
+        (r"(?-u:\b)ami-[0-9a-f]{17}", "ami-ID"),
+        (r"snap-[0-9a-f]{17}", "snap-ID"),
+        (r"request [0-9A-Fa-f-]{12,}", "request ID"),
+        (r"127\.0\.0\.1:[0-9]+", "HOST"),
+        (
+            r"(?-u:\b)in ([0-9]+\.[0-9] s|[0-9]+ min[^()\n]*)( \([^)]*/s\))?",
+            "in TIME",
+        ),
+        (r"again in [0-9]+\.[0-9] s", "again in TIME"),
+        (r"--upload-id [^ \n]+", "--upload-id UPLOAD"),
+        (r#""(upload|import|total)":[0-9.]+"#, "\"$1\":SECONDS"),
+    ];
+    patterns
+        .map(|(pattern, name)| (Regex::new(pattern).expect("a pattern"), name))
+        .to_vec()
+});
+
+impl Stage {
+    fn tidy(&self, text: &str) -> String {
+        let text = text.replace(&self.dir.path().display().to_string(), "$DIR");
+        VARIABLE.iter().fold(text, |text, (pattern, name)| {
+            let replaced = pattern.replace_all(&text, |found: &Captures<'_>| {
+                let mut out = String::new();
+                found.expand(name, &mut out);
+                out
+            });
+            replaced.into_owned()
+        })
+    }
+}
