@@ -5,6 +5,7 @@
 
 mod aws;
 mod cancel;
+mod digitalocean;
 mod docs;
 mod errors;
 mod images;

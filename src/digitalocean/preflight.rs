@@ -85,7 +85,7 @@ async fn space(job: &Job, spaces: &aws_sdk_s3::Client, store: &S3) -> Result<()>
         return Err(Error::failed(what())
             .because_of(format!("there is no such Space in {region}"))
             .hint(format!(
-                "create it in the control panel, or name its own region with --spaces-region; aws s3 mb s3://{name} --endpoint-url {} creates it too",
+                "create it: aws s3 mb s3://{name} --endpoint-url {}; or name its own region with --spaces-region",
                 job.space.endpoint
             )));
     }

@@ -602,7 +602,8 @@ async fn the_rate_is_kept() {
     );
 }
 
-#[tokio::test(start_paused = true)]
+// A paused clock sleeps for ever when a thread of the runtime ends at the wrong moment.
+#[tokio::test]
 async fn garbled_bytes_are_read_again() {
     let store = Arc::new(Fake::failing([(2, vec![garbled()])]));
     run(job(&store, source(&text(25)))).await.expect("sent");

@@ -1,0 +1,674 @@
+//! DigitalOcean: a disk becomes a custom image, in one region or several; and whatever
+//! happens, nothing public stays.
+
+use std::io::Write;
+
+use flate2::Compression;
+use flate2::write::GzEncoder;
+use imgimport_sandbox::{CustomImageScript, Fault, Gate, SPACES_REGION, TransferScript};
+
+use crate::support::{Run, Stage};
+
+const SPACE: &str = "import-bucket";
+
+/// What every story gives.
+const NAMES: &str =
+    "digitalocean --space import-bucket --spaces-region nyc3 --image-name web --image-region nyc3";
+
+async fn stage() -> Stage {
+    let stage = Stage::new().await;
+    let cloud = &stage.cloud;
+    cloud.spaces().create_bucket_with_acls(SPACE, SPACES_REGION);
+    cloud
+        .digitalocean()
+        .import_script(CustomImageScript::quick());
+    stage
+}
+
+/// In the environment of the sandbox's DigitalOcean.
+fn imgimport<'a>(stage: &'a Stage, args: &str) -> Run<'a> {
+    environment(stage, stage.imgimport(args))
+}
+
+fn environment<'a>(stage: &Stage, run: Run<'a>) -> Run<'a> {
+    let variables = stage.cloud.digitalocean_environment();
+    variables
+        .iter()
+        .fold(run, |run, (name, value)| run.env(name, value))
+}
+
+fn arrived(stage: &Stage, id: &str) -> Vec<u8> {
+    let content = stage.cloud.digitalocean().arrived(id.parse().unwrap());
+    content.unwrap().bytes().unwrap()
+}
+
+/// Nothing is in the Space, and nothing unfinished.
+fn nothing_public(stage: &Stage) {
+    assert!(stage.cloud.spaces().objects().is_empty(), "no object stays");
+}
+
+fn nothing_stays(stage: &Stage) {
+    nothing_public(stage);
+    assert!(stage.cloud.spaces().uploads().is_empty(), "no parts stay");
+    assert!(
+        stage.cloud.digitalocean().images().is_empty(),
+        "no image stays"
+    );
+    assert!(stage.journal().is_empty(), "no journal stays");
+}
+
+/// Twelve megabytes that do not compress, then a lot of nothing.
+fn mostly_empty(stage: &Stage) -> Vec<u8> {
+    let mut disk = stage.disk(12);
+    disk.resize(64 << 20, 0);
+    stage.file("disk.raw", &disk);
+    disk
+}
+
+#[tokio::test]
+async fn a_raw_disk_becomes_an_image_in_two_regions() {
+    let stage = stage().await;
+    let disk = mostly_empty(&stage);
+    let args =
+        format!("{NAMES} --image-region nyc2 --tag custom --tag packer --key disk.raw.gz disk.raw");
+    let run = imgimport(&stage, &args).ends().await;
+    run.exits(0).prints("157000001").says(
+        "
+        disk.raw: raw disk, 64.0 MiB disk
+        Checking the account, Space import-bucket in nyc3 and regions nyc3, nyc2
+        Uploading to s3://import-bucket/disk.raw.gz
+        Uploaded 12.1 MiB in TIME
+          The image's 64.0 MiB were sent as 12.1 MiB
+        Importing as 157000001
+          new
+        Imported as 157000001
+          transfer to nyc2: in-progress
+        Transferred 157000001 to nyc2
+        ",
+    );
+    let images = stage.cloud.digitalocean().images();
+    assert_eq!(images[0].name, "web");
+    assert_eq!(images[0].regions, ["nyc3", "nyc2"]);
+    assert_eq!(images[0].tags, ["custom", "packer"]);
+    assert!(arrived(&stage, &run.raw) == disk);
+    nothing_public(&stage);
+    let asked: Vec<_> = stage
+        .cloud
+        .journal()
+        .into_iter()
+        .map(|entry| entry.operation)
+        .collect();
+    let head = asked.iter().position(|name| name == "spaces:HeadObject");
+    assert!(head < asked.iter().position(|name| name == "spaces:GetObject"));
+}
+
+#[tokio::test]
+async fn packers_block_says_the_same() {
+    let stage = stage().await;
+    let disk = stage.disk(2);
+    let key = stage.cloud.spaces_key();
+    let settings = format!(
+        "image = \"disk.raw\"\n\n[digitalocean]\n\
+         api_token = \"{}\"\nspaces_key = \"{}\"\nspaces_secret = \"{}\"\n\
+         spaces_region = \"nyc3\"\nspace_name = \"import-bucket\"\n\
+         image_name = \"ubuntu-18.10-minimal-amd64\"\n\
+         image_description = \"Packer import {{{{timestamp}}}}\"\n\
+         image_regions = [\"nyc3\", \"nyc2\"]\nimage_tags = [\"custom\", \"packer\"]\n\
+         image_distribution = \"Ubuntu\"\nspace_object_name = \"disk-{{{{timestamp}}}}.raw.gz\"\n\
+         timeout = \"20m\"\nskip_clean = \"false\"\nkeep_input_artifact = true\n\
+         http_retry_max = 5\nhttp_retry_wait_min = 1.0\nhttp_retry_wait_max = \"30\"\n",
+        stage.cloud.digitalocean().token(),
+        key.access_key,
+        key.secret_key,
+    );
+    let path = stage.file("imgimport.toml", settings);
+    std::fs::set_permissions(path, std::os::unix::fs::PermissionsExt::from_mode(0o600)).unwrap();
+    let run = imgimport(&stage, "digitalocean -q")
+        .without("DIGITALOCEAN_TOKEN")
+        .without("SPACES_ACCESS_KEY_ID")
+        .without("SPACES_SECRET_ACCESS_KEY");
+    let run = run.ends().await;
+    run.exits(0).says("");
+    let image = &stage.cloud.digitalocean().images()[0];
+    assert_eq!(image.description, "Packer import 1767225600");
+    assert_eq!(image.distribution, "Ubuntu");
+    assert_eq!(image.regions, ["nyc3", "nyc2"]);
+    assert!(image.url.ends_with("/disk-1767225600.raw.gz"));
+    assert!(arrived(&stage, &run.raw) == disk);
+}
+
+#[tokio::test]
+async fn names_with_spaces_and_quotes_arrive_as_they_are() {
+    let stage = stage().await;
+    let disk = stage.disk(2);
+    let words = [
+        "digitalocean",
+        "-q",
+        "--space",
+        SPACE,
+        "--spaces-region",
+        "nyc3",
+        "--image-name",
+        "it's \"web\" ü",
+        "--image-region",
+        "nyc3",
+        "--key",
+        "my dir/it's \"web\" ü+1.raw.gz",
+        "disk.raw",
+    ];
+    let run = environment(&stage, stage.program(words)).ends().await;
+    run.exits(0).says("");
+    assert_eq!(
+        stage.cloud.digitalocean().images()[0].name,
+        "it's \"web\" ü"
+    );
+    assert!(arrived(&stage, &run.raw) == disk);
+    nothing_public(&stage);
+}
+
+#[tokio::test]
+async fn the_objects_name_cannot_be_guessed_and_has_the_true_ending() {
+    let stage = stage().await;
+    stage.disk(2);
+    let endings = [("auto", "raw.gz"), ("none", "raw")];
+    for (number, (how, ending)) in endings.into_iter().enumerate() {
+        let args = format!("{NAMES} -q --compression {how} disk.raw");
+        imgimport(&stage, &args).ends().await.exits(0);
+        let image = &stage.cloud.digitalocean().images()[number];
+        let (_, name) = image.url.rsplit_once('/').unwrap();
+        let random = name.strip_prefix("imgimport-1767225600-").unwrap();
+        let (random, rest) = random.split_once('.').unwrap();
+        assert!(
+            random.len() == 32 && random.bytes().all(|digit| digit.is_ascii_hexdigit()),
+            "{name}"
+        );
+        assert_eq!(rest, ending);
+    }
+}
+
+#[tokio::test]
+async fn json_names_all_regions_and_the_files_digest() {
+    let stage = stage().await;
+    let disk = stage.disk(2);
+    let args = format!("{NAMES} -q --image-region ams3 --image-region nyc2 --output json disk.raw");
+    let run = imgimport(&stage, &args).ends().await;
+    run.exits(0).says("");
+    let out: serde_json::Value = serde_json::from_str(&run.raw).unwrap();
+    let regions: Vec<_> = out["images"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|image| &image["region"])
+        .collect();
+    assert_eq!(regions, ["nyc3", "ams3", "nyc2"]);
+    assert_eq!(out["image_id"], "157000001");
+    assert_eq!(out["object"]["deleted"], true);
+    use sha2::Digest;
+    assert_eq!(
+        out["source"]["sha256"],
+        hex::encode(sha2::Sha256::digest(&disk))
+    );
+}
+
+#[tokio::test]
+async fn a_gzipped_disk_goes_as_it_is() {
+    let stage = stage().await;
+    let disk = stage.disk(2);
+    let mut packed = GzEncoder::new(Vec::new(), Compression::fast());
+    packed.write_all(&disk).unwrap();
+    stage.file("disk.raw.gz", packed.finish().unwrap());
+    let run = imgimport(&stage, &format!("{NAMES} -q disk.raw.gz"))
+        .ends()
+        .await;
+    run.exits(0).says("");
+    assert!(
+        stage.cloud.digitalocean().images()[0]
+            .url
+            .ends_with(".raw.gz")
+    );
+    assert!(arrived(&stage, &run.raw) == disk);
+}
+
+#[tokio::test]
+async fn standard_input_is_gzipped_too() {
+    let stage = stage().await;
+    let disk = stage.disk(2);
+    let run = imgimport(&stage, &format!("{NAMES} -q -")).stdin(&stage.path("disk.raw"));
+    let run = run.ends().await;
+    run.exits(0).says("");
+    assert!(arrived(&stage, &run.raw) == disk);
+    nothing_public(&stage);
+}
+
+#[tokio::test]
+async fn a_vhd_is_refused_at_once() {
+    let stage = stage().await;
+    stage.file("disk.vhd", imgimport_sandbox::sample::vhd(&stage.disk(2)));
+    let run = imgimport(&stage, &format!("{NAMES} disk.vhd")).ends().await;
+    run.exits(3).prints("").says(
+        "
+        error: DigitalOcean can't import a fixed VHD
+          cause: DigitalOcean takes RAW, qcow2, VHDX, VDI and VMDK, as they are or compressed with gzip or bzip2
+          hint: convert it: qemu-img convert -f vpc -O qcow2 disk.vhd disk.qcow2
+        ",
+    );
+    assert!(stage.cloud.journal().is_empty(), "nobody was asked");
+}
+
+#[tokio::test]
+async fn the_clouds_own_reason_is_told_and_nothing_stays() {
+    let stage = stage().await;
+    stage.disk(2);
+    let reason = "We had a problem decompressing your file.";
+    stage
+        .cloud
+        .digitalocean()
+        .import_script(CustomImageScript::quick().fail(reason));
+    let run = imgimport(&stage, &format!("{NAMES} --key k.raw.gz disk.raw"))
+        .ends()
+        .await;
+    run.exits(1).prints("").says(
+        "
+        disk.raw: raw disk, 2.0 MiB disk
+        Checking the account, Space import-bucket in nyc3 and region nyc3
+        Uploading to s3://import-bucket/k.raw.gz
+        Uploaded 2.0 MiB in TIME
+          The image's 2.0 MiB were sent as 2.0 MiB
+        Importing as 157000001
+          new
+          Removing s3://import-bucket/k.raw.gz
+        error: the import 157000001 failed
+          cause: We had a problem decompressing your file
+          hint: say --compression none, or unpack the file and compress it again with gzip
+        ",
+    );
+    nothing_public(&stage);
+    assert!(stage.journal().is_empty());
+}
+
+#[tokio::test]
+async fn a_failing_region_loses_neither_the_others_nor_the_cleanup() {
+    let stage = stage().await;
+    stage.disk(2);
+    let cloud = stage.cloud.digitalocean();
+    cloud.transfer_script(TransferScript::default().fail("nyc2"));
+    let args = format!("{NAMES} -q --image-region nyc2 --image-region ams3 disk.raw");
+    let run = imgimport(&stage, &args).ends().await;
+    run.exits(1).prints("").says(
+        "
+        warning: 157000001 did not come to nyc2: the transfer to nyc2 failed: DigitalOcean's action 157000002 ended as errored
+        error: the image 157000001 could not be transferred to nyc2
+          cause: the transfer to nyc2 failed: DigitalOcean's action 157000002 ended as errored
+          left behind: the image 157000001 in nyc3, ams3; remove it with: doctl compute image delete 157000001 --force
+          hint: the same command goes on from there
+        ",
+    );
+    nothing_public(&stage);
+
+    cloud.transfer_script(TransferScript::default());
+    let run = imgimport(&stage, &args).ends().await;
+    run.exits(0).prints("157000001");
+    assert_eq!(cloud.images()[0].regions, ["nyc3", "ams3", "nyc2"]);
+    assert_eq!(stage.cloud.requests("do:CreateImage").len(), 1);
+    assert_eq!(stage.cloud.requests("do:TransferImage").len(), 3);
+}
+
+#[tokio::test]
+async fn who_is_too_fast_waits_as_told() {
+    let stage = stage().await;
+    stage.disk(2);
+    let busy = |operation| {
+        let fault =
+            Fault::on(operation).answer(429, "too_many_requests", "API rate limit exceeded.");
+        stage.cloud.fault(fault.retry_after(2));
+    };
+    busy("do:CreateImage");
+    let run = imgimport(&stage, &format!("{NAMES} --key k.raw.gz disk.raw"))
+        .ends()
+        .await;
+    run.exits(0);
+    let told =
+        "DigitalOcean: API rate limit exceeded (too_many_requests, request ID); again in 2.0 s";
+    assert!(
+        run.stderr.replace("in TIME", "in 2.0 s").contains(told),
+        "{}",
+        run.stderr
+    );
+    assert_eq!(stage.cloud.digitalocean().images().len(), 1);
+}
+
+#[tokio::test]
+async fn a_lost_answer_never_makes_a_second_image() {
+    let stage = stage().await;
+    stage.disk(2);
+    stage.cloud.fault(Fault::on("do:CreateImage").cut_answer());
+    imgimport(&stage, &format!("{NAMES} -q disk.raw"))
+        .ends()
+        .await
+        .exits(0)
+        .prints("157000001");
+    assert_eq!(stage.cloud.digitalocean().images().len(), 1);
+    assert_eq!(stage.cloud.requests("do:CreateImage").len(), 1);
+}
+
+#[tokio::test]
+async fn a_token_of_doctl_is_enough() {
+    let stage = stage().await;
+    stage.disk(2);
+    let token = stage.cloud.digitalocean().token();
+    let file = format!("access-token: wrong\nauth-contexts:\n  work: {token}\ncontext: work\n");
+    std::fs::create_dir_all(stage.path(".config/doctl")).unwrap();
+    stage.file(".config/doctl/config.yaml", file);
+    let run = imgimport(&stage, &format!("{NAMES} -q disk.raw")).without("DIGITALOCEAN_TOKEN");
+    run.ends().await.exits(0).says("");
+    let run = imgimport(&stage, &format!("{NAMES} -q disk.raw")).without("DIGITALOCEAN_TOKEN");
+    let run = run.env("DIGITALOCEAN_CONTEXT", "default").ends().await;
+    run.exits(1).says(
+        "
+        error: DigitalOcean does not accept the caller
+          cause: Unable to authenticate you (unauthorized, request ID)
+          hint: check the token: DIGITALOCEAN_TOKEN, api_token in [digitalocean], or doctl auth init
+        ",
+    );
+}
+
+#[tokio::test]
+async fn wrong_keys_and_a_missing_space_are_found_before_the_upload() {
+    let stage = stage().await;
+    stage.disk(2);
+    let run = imgimport(&stage, &format!("{NAMES} -q disk.raw"));
+    let run = run.env("SPACES_SECRET_ACCESS_KEY", "wrong").ends().await;
+    run.exits(1).says(
+        "
+        error: the Space import-bucket can't be used
+          cause: SignatureDoesNotMatch, request ID
+          hint: check the Spaces key: SPACES_ACCESS_KEY_ID and SPACES_SECRET_ACCESS_KEY, which are not the API token
+        ",
+    );
+    let args = NAMES.replace(SPACE, "elsewhere");
+    let run = imgimport(&stage, &format!("{args} -q disk.raw"))
+        .ends()
+        .await;
+    run.exits(1).says(
+        "
+        error: the Space elsewhere can't be used
+          cause: there is no such Space in nyc3
+          hint: create it: aws s3 mb s3://elsewhere --endpoint-url http://HOST; or name its own region with --spaces-region
+        ",
+    );
+    assert!(
+        stage
+            .cloud
+            .requests("spaces:CreateMultipartUpload")
+            .is_empty()
+    );
+}
+
+#[tokio::test]
+async fn regions_are_asked_for_never_known() {
+    let stage = stage().await;
+    stage.disk(2);
+    stage.cloud.digitalocean().add_region("atl1");
+    let args = format!("{NAMES} -q --image-region atl1 disk.raw");
+    imgimport(&stage, &args).ends().await.exits(0);
+    let run = imgimport(&stage, &args.replace("atl1", "sfo1"))
+        .ends()
+        .await;
+    run.exits(1).says(
+        "
+        error: no image can be transferred to sfo1
+          cause: DigitalOcean lists no image_transfer among its features
+          hint: leave --image-region sfo1 out
+        ",
+    );
+}
+
+#[tokio::test]
+async fn ctrl_c_while_uploading_keeps_parts_and_no_object() {
+    let stage = stage().await;
+    let disk = stage.disk(22);
+    let args = format!("{NAMES} -q --part-size 5MiB --concurrency 2 disk.raw");
+    let when = Fault::on("spaces:UploadPart")
+        .with("partNumber", "3")
+        .always();
+    let gate = stage.cloud.hold(when);
+    let running = imgimport(&stage, &args).start();
+    gate.reached().await;
+    stage.cloud.succeeded("spaces:UploadPart", 2).await;
+    running.signal("INT");
+    let run = running.ends().await;
+    run.exits(130).prints("");
+    assert!(
+        run.stderr.contains("parts of s3://import-bucket/"),
+        "{}",
+        run.stderr
+    );
+    nothing_public(&stage);
+    let before = stage.cloud.spaces().uploads()[0].parts.len();
+
+    gate.release();
+    stage.cloud.clear_faults();
+    let sent = stage.cloud.requests("spaces:UploadPart").len();
+    let run = imgimport(&stage, &args).ends().await;
+    run.exits(0);
+    let sent = stage.cloud.requests("spaces:UploadPart").len() - sent;
+    assert_eq!(
+        sent,
+        5 - before,
+        "the same bytes come out: nothing travels twice"
+    );
+    assert!(arrived(&stage, &run.raw) == disk);
+    nothing_public(&stage);
+}
+
+#[tokio::test]
+async fn ctrl_c_while_importing_removes_everything() {
+    let stage = stage().await;
+    stage.disk(2);
+    let gate = Gate::new();
+    stage
+        .cloud
+        .digitalocean()
+        .import_script(CustomImageScript::quick().hold(&gate));
+    let args = format!("{NAMES} --key k.raw.gz disk.raw");
+    let mut running = imgimport(&stage, &args).start();
+    running.says("pending").await;
+    running.signal("INT");
+    let run = running.ends().await;
+    run.exits(130).prints("").says(
+        "
+          Removing the import 157000001, which goes on
+          Removing s3://import-bucket/k.raw.gz
+        error: stopped
+        ",
+    );
+    nothing_stays(&stage);
+}
+
+#[tokio::test]
+async fn ctrl_c_while_the_image_is_asked_for_removes_the_object() {
+    let stage = stage().await;
+    stage.disk(2);
+    let gate = stage.cloud.hold(Fault::on("do:CreateImage").always());
+    let running = imgimport(&stage, &format!("{NAMES} -q disk.raw")).start();
+    gate.reached().await;
+    running.signal("INT");
+    running.ends().await.exits(130).prints("");
+    nothing_public(&stage);
+    assert!(stage.journal().is_empty());
+}
+
+#[tokio::test]
+async fn ctrl_c_while_transferring_keeps_the_image() {
+    let stage = stage().await;
+    stage.disk(2);
+    let gate = Gate::new();
+    let cloud = stage.cloud.digitalocean();
+    cloud.transfer_script(TransferScript::default().hold(&gate));
+    let args = format!("{NAMES} -q --image-region ams3 disk.raw");
+    let running = imgimport(&stage, &args).start();
+    gate.reached().await;
+    running.signal("INT");
+    let run = running.ends().await;
+    run.exits(130).prints("");
+    assert!(
+        run.stderr
+            .contains("left behind: the image 157000001 in nyc3;"),
+        "{}",
+        run.stderr
+    );
+    nothing_public(&stage);
+
+    gate.release();
+    imgimport(&stage, &args)
+        .ends()
+        .await
+        .exits(0)
+        .prints("157000001");
+    assert_eq!(cloud.images()[0].regions, ["nyc3", "ams3"]);
+    assert_eq!(
+        stage.cloud.requests("do:TransferImage").len(),
+        1,
+        "it is attached to"
+    );
+}
+
+#[tokio::test]
+async fn the_deadline_leaves_the_import_its_object() {
+    let stage = stage().await;
+    let disk = stage.disk(2);
+    let gate = Gate::new();
+    stage
+        .cloud
+        .digitalocean()
+        .import_script(CustomImageScript::quick().hold(&gate));
+    let args = format!("{NAMES} -q --key k.raw.gz disk.raw");
+    let run = imgimport(&stage, &format!("{args} --timeout 300ms"))
+        .ends()
+        .await;
+    run.exits(4).prints("").says(
+        "
+        error: the deadline passed while the cloud is still working
+          left behind: the import 157000001, which goes on; remove it with: doctl compute image delete 157000001 --force
+          left behind: s3://import-bucket/k.raw.gz; remove it with: aws s3 rm s3://import-bucket/k.raw.gz --endpoint-url http://HOST
+          hint: the same command goes on from there
+        ",
+    );
+    assert_eq!(stage.cloud.spaces().objects().len(), 1);
+
+    gate.release();
+    let run = imgimport(&stage, &args).ends().await;
+    run.exits(0).prints("157000001");
+    assert!(arrived(&stage, &run.raw) == disk);
+    assert_eq!(
+        stage.cloud.requests("spaces:CreateMultipartUpload").len(),
+        1
+    );
+    nothing_public(&stage);
+}
+
+#[tokio::test]
+async fn no_wait_prints_the_import_and_a_later_run_finishes_it() {
+    let stage = stage().await;
+    stage.disk(2);
+    let args = format!("{NAMES} -q disk.raw");
+    let run = imgimport(&stage, &format!("{args} --no-wait")).ends().await;
+    run.exits(0).prints("157000001");
+    assert_eq!(stage.cloud.spaces().objects().len(), 1);
+    let run = imgimport(&stage, &args).ends().await;
+    run.exits(0).prints("157000001");
+    assert_eq!(stage.cloud.requests("do:CreateImage").len(), 1);
+    nothing_public(&stage);
+}
+
+#[tokio::test]
+async fn killed_while_importing_is_attached_to() {
+    let stage = stage().await;
+    stage.disk(2);
+    let gate = Gate::new();
+    stage
+        .cloud
+        .digitalocean()
+        .import_script(CustomImageScript::quick().hold(&gate));
+    let args = format!("{NAMES} -q disk.raw");
+    let running = imgimport(&stage, &args).start();
+    gate.reached().await;
+    running.kill().await;
+    gate.release();
+    imgimport(&stage, &args)
+        .ends()
+        .await
+        .exits(0)
+        .prints("157000001");
+    assert_eq!(stage.cloud.requests("do:CreateImage").len(), 1);
+    nothing_public(&stage);
+}
+
+#[tokio::test]
+async fn a_signed_address_is_tried_when_asked_for() {
+    let stage = stage().await;
+    let disk = stage.disk(2);
+    let args = format!("{NAMES} -q --object-access presigned disk.raw");
+    let run = imgimport(&stage, &args).ends().await;
+    run.exits(1).says(
+        "
+        error: the import could not be started
+          cause: Your source URL is unreachable (bad_request, request ID)
+          hint: DigitalOcean may not take signed addresses: leave --object-access presigned out
+        ",
+    );
+    nothing_stays(&stage);
+    stage.cloud.digitalocean().take_signed_addresses();
+    let run = imgimport(&stage, &args).ends().await;
+    run.exits(0).says("");
+    assert!(arrived(&stage, &run.raw) == disk);
+    nothing_public(&stage);
+}
+
+#[tokio::test]
+async fn no_secret_is_told_however_much_is_said() {
+    let stage = stage().await;
+    stage.disk(2);
+    stage.cloud.digitalocean().take_signed_addresses();
+    let run = imgimport(
+        &stage,
+        &format!("{NAMES} -vv --object-access presigned disk.raw"),
+    );
+    let run = run.ends().await;
+    run.exits(0);
+    let secrets = [
+        stage.cloud.digitalocean().token(),
+        stage.cloud.spaces_key().secret_key.clone(),
+    ];
+    for secret in secrets {
+        assert!(!run.stderr.contains(&secret), "{}", run.stderr);
+    }
+    assert!(run.stderr.contains("X-Amz-Signature=…"), "{}", run.stderr);
+}
+
+/// `IMGIMPORT_REAL_IMAGE=/path/to/disk.qcow2 cargo test -- --ignored a_real_image`
+#[tokio::test]
+#[ignore = "needs an image and qemu-img"]
+async fn a_real_image_arrives_with_an_equal_disk() {
+    let image = std::env::var("IMGIMPORT_REAL_IMAGE").unwrap();
+    let stage = stage().await;
+    let args = format!("{NAMES} --output json {image}");
+    let run = imgimport(&stage, &args).ends().await;
+    run.exits(0);
+    eprintln!("{}\n{}", run.raw, run.stderr);
+    let out: serde_json::Value = serde_json::from_str(&run.raw).unwrap();
+    let id = out["image_id"].as_str().unwrap().parse().unwrap();
+    let arrived = stage.path("arrived");
+    stage
+        .cloud
+        .digitalocean()
+        .arrived(id)
+        .unwrap()
+        .save(&arrived)
+        .unwrap();
+    let compared = std::process::Command::new("qemu-img")
+        .args(["compare", &image, arrived.to_str().unwrap()])
+        .status();
+    assert!(compared.unwrap().success());
+    nothing_public(&stage);
+}
