@@ -3,6 +3,7 @@
 
 #![allow(clippy::unwrap_used)] // a story may fail where it stands
 
+mod alicloud;
 mod aws;
 mod cancel;
 mod digitalocean;
