@@ -39,11 +39,8 @@ async fn the_first_ctrl_c_while_uploading_keeps_what_was_sent() {
     let sent = stage.cloud.requests("s3:UploadPart").len();
     let run = stage.imgimport(COMMAND).ends().await;
     run.exits(0);
-    assert_eq!(
-        stage.cloud.requests("s3:UploadPart").len() - sent,
-        5 - before,
-        "nothing travels twice"
-    );
+    let again = stage.cloud.requests("s3:UploadPart").len() - sent;
+    assert!(again <= 5 - before, "nothing travels twice: {again}");
     assert_eq!(stage.cloud.ec2().arrived(&run.raw), Some(disk));
     assert!(stage.cloud.s3().uploads().is_empty());
 }

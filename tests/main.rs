@@ -12,3 +12,4 @@ mod errors;
 mod images;
 mod settings;
 mod support;
+mod upload;

@@ -102,17 +102,17 @@ struct Tagged<'a> {
     etag: &'a str,
 }
 
+impl<'a> Tagged<'a> {
+    fn of(part: &'a SentPart) -> Self {
+        let (part_number, etag) = (part.number, part.etag.as_str());
+        Self { part_number, etag }
+    }
+}
+
 /// The document that names the parts.
 pub(super) fn complete(parts: &[SentPart]) -> Result<String> {
-    let tagged = |part| {
-        let SentPart { number, etag, .. } = part;
-        Tagged {
-            part_number: *number,
-            etag,
-        }
-    };
     let document = Complete {
-        parts: parts.iter().map(tagged).collect(),
+        parts: parts.iter().map(Tagged::of).collect(),
     };
     quick_xml::se::to_string(&document)
         .map_err(|error| Error::other(format!("the parts can't be named: {error}")))
