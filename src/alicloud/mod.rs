@@ -6,6 +6,7 @@ mod clients;
 mod copies;
 mod credentials;
 mod fault;
+mod fitness;
 mod image;
 mod import;
 mod job;
