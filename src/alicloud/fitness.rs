@@ -39,7 +39,6 @@ pub fn boot_mode(said: Option<BootMode>, architecture: Architecture, image: &Ima
 pub fn accepts(image: &Image) -> Result<Option<String>, (String, String)> {
     let to_raw = || convert("raw", image, "raw");
     let warning = match image.content {
-        Content::Raw => None,
         Content::Vhd { table_size, .. } => {
             if table_size.is_some_and(|size| Some(size) != image.virtual_size) {
                 let reason = "its block table covers more than its disk, which Alibaba Cloud refuses (InvalidVHDImage.IncorrectSize)";
@@ -52,7 +51,7 @@ pub fn accepts(image: &Image) -> Result<Option<String>, (String, String)> {
             let reason = format!("Alibaba Cloud takes no qcow2 with {what}");
             return Err((reason, convert("qcow2 -c", image, "qcow2")));
         }
-        Content::Qcow2 { .. } => None,
+        Content::Raw | Content::Qcow2 { .. } => None,
         Content::Vmdk { .. } => Some(
             "VMDK is a preview that Alibaba Cloud opens on request; raw and qcow2 are taken from everybody".to_owned(),
         ),

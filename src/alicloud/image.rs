@@ -18,6 +18,7 @@ const PAGE: &str = "100";
 const ACCOUNTS: usize = 10;
 
 /// An image as DescribeImages shows it.
+#[expect(clippy::struct_field_names, reason = "ECS's own names")]
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]
 pub struct Image {
@@ -295,9 +296,10 @@ pub async fn copy(
     if let Some(group) = &job.resource_group {
         parameters.extend(pairs([("ResourceGroupId", group)]));
     }
-    if let Some(key) = &copy.encryption {
+    if let Some(encryption) = &copy.encryption {
+        let key = encryption.kms_key.iter();
         parameters.extend(pairs([("Encrypted", "true")]));
-        parameters.extend(key.iter().map(|key| ("KMSKeyId".to_owned(), key.clone())));
+        parameters.extend(key.map(|key| ("KMSKeyId".to_owned(), key.clone())));
     }
     parameters.extend(tags(&job.tags));
     let made: Result<Made, Fault> = clients.ecs("CopyImage", parameters).await;

@@ -33,6 +33,7 @@ pub struct Started {
 }
 
 /// DescribeTaskAttribute's answer.
+#[expect(clippy::struct_field_names, reason = "ECS's own names")]
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]
 struct Task {

@@ -78,8 +78,15 @@ pub struct Copied {
     pub region: String,
     /// Its name there.
     pub name: String,
-    /// Encrypted, with this KMS key or ECS's own.
-    pub encryption: Option<Option<String>>,
+    /// Encrypted, if it is.
+    pub encryption: Option<Encryption>,
+}
+
+/// A copy's disks are encrypted.
+#[derive(Clone, Debug)]
+pub struct Encryption {
+    /// None is ECS's service key.
+    pub kms_key: Option<String>,
 }
 
 /// What happens to an image that has the name already.
@@ -229,7 +236,7 @@ fn copies(options: &Options, name: &str) -> Vec<Copied> {
         Copied {
             region: region.clone(),
             name: nth(&options.image_copy_names, n).unwrap_or_else(|| name.to_owned()),
-            encryption: encrypted.then_some(key),
+            encryption: encrypted.then_some(Encryption { kms_key: key }),
         }
     };
     regions.map(copy).collect()

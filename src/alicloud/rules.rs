@@ -165,13 +165,14 @@ pub fn platform(name: &str) -> Result<&'static str, String> {
     let nearest = all
         .clone()
         .max_by(|a, b| likeness(a).total_cmp(&likeness(b)));
-    Err(match nearest.filter(|one| likeness(one) > 0.8) {
-        Some(one) => format!("Alibaba Cloud knows no platform \"{name}\"; did you mean \"{one}\"?"),
-        None => {
+    Err(
+        if let Some(one) = nearest.filter(|one| likeness(one) > 0.8) {
+            format!("Alibaba Cloud knows no platform \"{name}\"; did you mean \"{one}\"?")
+        } else {
             let names = all.by_ref().collect::<Vec<_>>().join(", ");
             format!("Alibaba Cloud knows no platform \"{name}\", only {names}")
-        }
-    })
+        },
+    )
 }
 
 /// The rules that look at one option alone.

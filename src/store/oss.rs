@@ -176,13 +176,10 @@ impl Oss {
     }
 
     async fn complete(&self, upload: &UploadId, parts: &[SentPart], whole: &Whole) -> Result<()> {
-        let list: String = parts
-            .iter()
-            .map(|part| {
-                let (number, etag) = (part.number, part.etag.replace('"', "&quot;"));
-                format!("<Part><PartNumber>{number}</PartNumber><ETag>{etag}</ETag></Part>")
-            })
-            .collect();
+        let list = parts.iter().fold(String::new(), |list, part| {
+            let (number, etag) = (part.number, part.etag.replace('"', "&quot;"));
+            list + &format!("<Part><PartNumber>{number}</PartNumber><ETag>{etag}</ETag></Part>")
+        });
         let query = [("uploadId", upload.0.as_str())];
         let answer = self
             .ask(Ask {

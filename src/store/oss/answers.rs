@@ -19,6 +19,7 @@ pub(super) struct Begun {
 }
 
 /// ListParts.
+#[expect(clippy::struct_field_names, reason = "OSS's own names")]
 #[derive(Deserialize)]
 pub(super) struct Parts {
     #[serde(rename = "Part", default)]
@@ -43,6 +44,7 @@ pub(super) struct ListedPart {
 }
 
 /// ListMultipartUploads.
+#[expect(clippy::struct_field_names, reason = "OSS's own names")]
 #[derive(Deserialize)]
 pub(super) struct Uploads {
     #[serde(rename = "Upload", default)]
