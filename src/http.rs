@@ -160,12 +160,12 @@ fn note(service: &str, way: &str, body: &Bytes, secret: bool) {
 impl Answer {
     /// An answer as a test wants it.
     #[cfg(test)]
-    pub fn of(status: u16, headers: &[(&'static str, &str)], body: &'static str) -> Self {
+    pub fn of(status: u16, headers: &[(&'static str, &str)], body: &str) -> Self {
         let mut map = HeaderMap::new();
         for (name, value) in headers {
             map.insert(*name, value.parse().expect("a header"));
         }
-        let body = Bytes::from_static(body.as_bytes());
+        let body = Bytes::copy_from_slice(body.as_bytes());
         Self {
             status,
             body,
@@ -253,13 +253,9 @@ pub fn encode(text: &str) -> String {
 mod tests {
     use super::*;
 
-    fn answer(headers: &[(&'static str, &str)]) -> Answer {
-        Answer::of(429, headers, "")
-    }
-
     #[test]
     fn the_time_to_come_back_is_seconds_or_a_date() {
-        let after = |text| answer(&[("retry-after", text)]).retry_after();
+        let after = |text| Answer::of(429, &[("retry-after", text)], "").retry_after();
         assert_eq!(after("7"), Some(Duration::from_secs(7)));
         assert!(
             after("Tue, 01 Jan 2999 00:00:00 GMT")
@@ -267,7 +263,7 @@ mod tests {
         );
         assert_eq!(after("Fri, 01 Jan 1999 00:00:00 GMT"), None);
         assert_eq!(after("soon"), None);
-        assert_eq!(answer(&[]).retry_after(), None);
+        assert_eq!(Answer::of(429, &[], "").retry_after(), None);
     }
 
     #[test]

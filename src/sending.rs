@@ -238,8 +238,11 @@ async fn forget_if_changed<S: Store>(run: &Run<'_>, store: &S) {
     if let Some(upload) = entry.upload {
         let _ = store.abort(&UploadId(upload)).await;
     }
-    run.journal
-        .note(|entry| (entry.source, entry.upload, entry.sent) = (None, None, false));
+    run.journal.note(|entry| {
+        (entry.source, entry.upload, entry.sent) = (None, None, false);
+        // Another image is another question.
+        entry.client_token = None;
+    });
 }
 
 /// The object of an earlier run, if the service has it with the local bytes' digest.

@@ -32,6 +32,13 @@ async fn empty_account() -> Stage {
     stage
 }
 
+/// The sample has one entry in its table of tables, which is good for 512 MiB.
+fn qcow2_of_3_gib() -> Vec<u8> {
+    let mut image = sample::qcow2(3 << 30);
+    image[36..40].copy_from_slice(&6_u32.to_be_bytes());
+    image
+}
+
 /// Everything that was asked, in order.
 fn operations(stage: &Stage) -> Vec<String> {
     let entries = stage.cloud.journal().into_iter();
@@ -217,7 +224,7 @@ async fn the_result_as_json_has_every_key_even_those_that_do_not_apply() {
 #[tokio::test]
 async fn a_qcow2_goes_as_it_is_and_its_disk_gets_the_size_that_it_needs() {
     let (stage, _) = stage().await;
-    let qcow2 = sample::qcow2(3 << 30);
+    let qcow2 = qcow2_of_3_gib();
     stage.file("disk.img", &qcow2);
     let run = stage.alicloud("alicloud --bucket packer -q disk.img");
     let run = run.ends().await;
@@ -250,7 +257,6 @@ async fn a_key_with_spaces_a_plus_and_chinese_letters_and_a_chinese_name_arrive(
         "--image-name=镜像-1.2",
         "--image-description=描述 + more",
         "--tag=用途=网站 前端",
-        "--part-size=1MiB",
         "disk.raw",
     ]);
     let run = run.on_alibaba().ends().await;
@@ -301,7 +307,9 @@ async fn copies_arrive_in_two_regions_with_tags_and_shares() {
         Importing as t-ID
         Imported as m-ID
         Copying it to cn-hangzhou as m-ID
+           0 % Creating
         Copying it to cn-shanghai as m-ID
+           0 % Creating
         ",
     );
     let images = stage.cloud.ecs().images();
@@ -361,6 +369,7 @@ async fn a_replaced_image_goes_only_after_the_new_one_is_available() {
          100 % (2.0 MiB of 2.0 MiB)
         Uploaded 2.0 MiB in TIME
         Importing as t-ID
+           0 % Processing
         Imported as m-ID
         Naming m-ID \"web\"
         ",
@@ -576,8 +585,8 @@ async fn a_bucket_in_another_region_is_said_before_the_upload() {
     stage.alicloud(&command).ends().await.exits(1).prints("").says(
         "
         error: the bucket far-away can't be used
-          cause: it lies in us-west-1, the import in cn-beijing; ECS reads only from the region's own buckets
-          hint: name a bucket in cn-beijing, or import into us-west-1 with --region us-west-1
+          cause: The bucket you are attempting to access must be addressed using the specified endpoint. Please send all future requests to this endpoint. [oss-us-west-1.aliyuncs.com] [EC 0003-00001403] (AccessDenied, request ID)
+          hint: the bucket lies in another region: name one in cn-beijing, or import into the bucket's region with --region
         ",
     );
 }
@@ -590,7 +599,7 @@ async fn a_bucket_of_another_account_is_said_before_the_upload() {
     stage.alicloud(&command).ends().await.exits(1).prints("").says(
         "
         error: the bucket theirs can't be used
-          cause: You have no right to access this object because of bucket acl (AccessDenied, request ID, EC 0003-00000001)
+          cause: You have no right to access this object because of bucket acl [EC 0003-00000001] (AccessDenied, request ID)
           hint: the bucket may be another account's; or allow the caller oss:GetBucketInfo on it, the README has a policy to paste
         ",
     );
@@ -674,12 +683,12 @@ async fn a_role_that_may_not_be_created_is_said_with_what_an_administrator_has_t
     stage.alicloud(COMMAND).ends().await.exits(1).prints("").says(
         r#"
         error: the role AliyunECSImageImportDefaultRole does not exist and could not be created
-          cause: You are not authorized to do this action. You should be authorized by RAM. (NoPermission, request ID)
+          cause: You are not authorized to do this action. Resource: acs:ram:*:1234567890123456:role/AliyunECSImageImportDefaultRole Action: ram:CreateRole (NoPermission, request ID)
           hint: let an administrator of the account run:
-                aliyun ram CreateRole --RoleName AliyunECSImageImportDefaultRole --AssumeRolePolicyDocument '{"Statement":[{"Action":"sts:AssumeRole","Effect":"Allow","Principal":{"Service":["ecs.aliyuncs.com"]}}],"Version":"1"}'
-                aliyun ram AttachPolicyToRole --PolicyType System --PolicyName AliyunECSImageImportRolePolicy --RoleName AliyunECSImageImportDefaultRole
-                or, where the role exists:
-                aliyun ram UpdateRole --RoleName AliyunECSImageImportDefaultRole --NewAssumeRolePolicyDocument '{"Statement":[{"Action":"sts:AssumeRole","Effect":"Allow","Principal":{"Service":["ecs.aliyuncs.com"]}}],"Version":"1"}'
+            aliyun ram CreateRole --RoleName AliyunECSImageImportDefaultRole --AssumeRolePolicyDocument '{"Statement":[{"Action":"sts:AssumeRole","Effect":"Allow","Principal":{"Service":["ecs.aliyuncs.com"]}}],"Version":"1"}'
+            aliyun ram AttachPolicyToRole --PolicyType System --PolicyName AliyunECSImageImportRolePolicy --RoleName AliyunECSImageImportDefaultRole
+            or, where the role exists:
+            aliyun ram UpdateRole --RoleName AliyunECSImageImportDefaultRole --NewAssumeRolePolicyDocument '{"Statement":[{"Action":"sts:AssumeRole","Effect":"Allow","Principal":{"Service":["ecs.aliyuncs.com"]}}],"Version":"1"}'
         "#,
     );
     assert!(
@@ -820,7 +829,7 @@ async fn an_object_that_cannot_be_deleted_is_a_warning_since_the_image_exists() 
         .fault(fault.answer(403, "AccessDenied", "not you"));
     stage.alicloud(COMMAND).ends().await.exits(0).prints("m-ID").says(
         "
-        warning: oss://packer/imgimport-1767225600.raw could not be deleted: not you (AccessDenied, request ID, EC 0003-00000001); delete it with: aliyun oss rm 'oss://packer/imgimport-1767225600.raw' --region cn-beijing
+        warning: oss://packer/imgimport-1767225600.raw could not be deleted: not you [EC 0003-00000001] (AccessDenied, request ID); delete it with: aliyun oss rm 'oss://packer/imgimport-1767225600.raw' --region cn-beijing
         ",
     );
 }
@@ -860,8 +869,8 @@ async fn a_public_endpoint_that_is_forbidden_comes_with_the_ways_around_it() {
         .fault(fault.answer(400, "PublicEndpointForbidden", words));
     stage.alicloud(COMMAND).ends().await.exits(1).prints("").says(
         "
-        error: oss://packer/imgimport-1767225600.raw could not be sent
-          cause: Using the public endpoint is forbidden (PublicEndpointForbidden, request ID, EC 0048-00000401)
+        error: the upload could not be started
+          cause: Using the public endpoint is forbidden [EC 0048-00000401] (PublicEndpointForbidden, request ID)
           hint: this account's buckets in mainland China take no data over the public endpoint: say --oss-endpoint https://oss-cn-beijing-internal.aliyuncs.com on an ECS instance of the region, --oss-endpoint https://oss-accelerate.aliyuncs.com where the bucket has transfer acceleration, or --oss-cname with --oss-endpoint https://<a domain bound to the bucket>
         ",
     );
@@ -962,7 +971,7 @@ async fn the_first_ctrl_c_while_uploading_keeps_what_was_sent() {
     let run = running.ends().await;
     run.exits(130).prints("");
     for words in [
-        "left behind: 4 parts of oss://packer/imgimport-1767225600.raw",
+        "left behind: 2 parts of oss://packer/imgimport-1767225600.raw",
         "remove it with: aliyun oss rm 'oss://packer/imgimport-1767225600.raw' -m --upload-id UPLOAD --region cn-beijing",
         "hint: the same command goes on from there",
     ] {
@@ -1119,9 +1128,9 @@ async fn formats_that_alibaba_does_not_take_are_refused_with_the_command_that_co
     let run = stage.alicloud("alicloud --bucket packer -q disk.ova");
     run.ends().await.exits(3).prints("").says(
         "
-        error: Alibaba Cloud can't import an OVA with one stream-optimized VMDK
+        error: Alibaba Cloud can't import an OVA
           cause: Alibaba Cloud takes RAW, VHD, QCOW2 and VMDK
-          hint: unpack it: tar -xf disk.ova, then convert its disk: qemu-img convert -O qcow2 disk-disk1.vmdk disk.qcow2
+          hint: unpack it: tar -xf disk.ova, then convert its disk: qemu-img convert -O qcow2 disk.vmdk disk.qcow2
         ",
     );
     assert!(stage.cloud.journal().is_empty(), "nobody was asked");
@@ -1130,7 +1139,7 @@ async fn formats_that_alibaba_does_not_take_are_refused_with_the_command_that_co
 #[tokio::test]
 async fn a_system_disk_smaller_than_the_image_is_refused() {
     let (stage, _) = stage().await;
-    stage.file("disk.qcow2", sample::qcow2(3 << 30));
+    stage.file("disk.qcow2", qcow2_of_3_gib());
     let run = stage.alicloud("alicloud --bucket packer --system-size 2 -q disk.qcow2");
     run.ends().await.exits(2).prints("").says(
         "error: a system disk of 2 GiB is smaller than the image's disk of 3.0 GiB: say 3 or more (--system-size, IMGIMPORT_ALICLOUD_SYSTEM_SIZE or image_system_size in [alicloud])",
@@ -1153,7 +1162,7 @@ async fn all_that_is_missing_or_wrong_is_said_at_once() {
         "--share-account=me",
         "--tag=acs:x=y",
         "--key={{stamp}}",
-        "--copy-name=b",
+        "--copy-to=cn-hangzhou,cn-hangzhou",
         "--kms-key-id=k",
         "--force-delete-snapshots",
         "--ecs-endpoint=http://example.com",
@@ -1162,7 +1171,27 @@ async fn all_that_is_missing_or_wrong_is_said_at_once() {
         .on_alibaba()
         .without("ALICLOUD_REGION")
         .without("ALICLOUD_SECRET_KEY");
-    run.ends().await.exits(2).prints("").says("");
+    run.ends().await.exits(2).prints("").says(
+        r#"
+        error: 16 settings are missing or wrong
+          - no image: give its path, IMGIMPORT_IMAGE or image in the settings file
+          - the region is missing: give --region, ALICLOUD_REGION or region in [alicloud]
+          - the bucket is missing: give --bucket, IMGIMPORT_ALICLOUD_BUCKET or oss_bucket_name in [alicloud]
+          - the access key has no secret key: set ALICLOUD_SECRET_KEY or secret_key in [alicloud]
+          - Packer's image_version is not supported: put the version into the image's name, or into a tag (image_version in [alicloud])
+          - Alibaba Cloud knows no platform "Ubunt"; did you mean "Ubuntu"? (--platform, IMGIMPORT_ALICLOUD_PLATFORM or image_platform in [alicloud])
+          - the tag "acs:x" can't begin with acs:, that is Alibaba Cloud's own (--tag, IMGIMPORT_ALICLOUD_TAG or tags in [alicloud])
+          - "me" is not an account: its id is a number (--share-account, IMGIMPORT_ALICLOUD_SHARE_ACCOUNT or image_share_account in [alicloud])
+          - "http://example.com" is not encrypted: write https:// (--ecs-endpoint, ALICLOUD_ECS_ENDPOINT or ecs_endpoint in [alicloud])
+          - cn-hangzhou is named twice (--copy-to, IMGIMPORT_ALICLOUD_COPY_TO or image_copy_regions in [alicloud])
+          - a KMS key says nothing unless the copies are encrypted: add --encrypt-copies (--kms-key-id, IMGIMPORT_ALICLOUD_KMS_KEY_ID or kms_key_id in [alicloud])
+          - an arm64 system boots with UEFI (--boot-mode, IMGIMPORT_ALICLOUD_BOOT_MODE or boot_mode in [alicloud])
+          - snapshots of a replaced image are deleted only with --force-delete (--force-delete-snapshots, IMGIMPORT_ALICLOUD_FORCE_DELETE_SNAPSHOTS or image_force_delete_snapshots in [alicloud])
+          - {{stamp}} is not known: write {{timestamp}}, {{isotime}}, {{uuid}}, {{env}}, {{file_stem}}, {{format}} (--key, IMGIMPORT_ALICLOUD_KEY or oss_key_name in [alicloud])
+          - an image's name has 2 to 128 characters, this one 1 (--image-name, IMGIMPORT_ALICLOUD_IMAGE_NAME or image_name in [alicloud])
+          - a description has 2 to 256 characters, this one 1 (--image-description, IMGIMPORT_ALICLOUD_IMAGE_DESCRIPTION or image_description in [alicloud])
+        "#,
+    );
     assert!(stage.cloud.journal().is_empty(), "nobody was asked");
 }
 
@@ -1212,4 +1241,342 @@ async fn no_secret_is_ever_printed_or_left_in_the_journal() {
         let text = fs::read_to_string(path).unwrap();
         assert!(!words.iter().any(|word| text.contains(word)), "{text}");
     }
+}
+
+#[tokio::test]
+async fn a_replaced_image_takes_its_snapshots_with_it_when_asked() {
+    let (stage, _) = stage().await;
+    stage.alicloud(COMMAND).ends().await.exits(0);
+    let old = stage.cloud.ecs().images()[0].clone();
+    let run = stage.alicloud(&format!(
+        "{COMMAND} --force-delete --force-delete-snapshots"
+    ));
+    let run = run.ends().await;
+    run.exits(0).prints("m-ID").says("");
+    assert_eq!(names(&stage), ["web"]);
+    let snapshots = stage.cloud.ecs().snapshots();
+    assert_eq!(snapshots.len(), 1);
+    assert_ne!(snapshots[0].id, old.snapshots[0]);
+}
+
+#[tokio::test]
+async fn an_old_image_that_cannot_be_deleted_leaves_the_new_one_for_the_next_run() {
+    let (stage, _) = stage().await;
+    let old = stage.cloud.ecs().register_image(REGION, "web");
+    let command = format!("{COMMAND} --force-delete");
+    let fault = Fault::on("ecs:DeleteImage");
+    stage
+        .cloud
+        .fault(fault.answer(403, "Forbidden.RAM", "not you"));
+    stage.alicloud(&command).ends().await.exits(1).prints("").says(
+        "
+        error: m-ID, which has the name \"web\", could not be deleted
+          cause: not you (Forbidden.RAM, request ID)
+          left behind: the image m-ID; remove it with: aliyun ecs DeleteImage --ImageId m-ID --RegionId cn-beijing
+          hint: allow the caller ecs:DeleteImage and ecs:DeleteSnapshot; the README has a policy to paste
+          hint: the same command goes on from there
+        ",
+    );
+    assert_eq!(stage.cloud.ecs().images().len(), 2, "neither is lost");
+    let run = stage.alicloud(&command).ends().await;
+    run.exits(0).prints("m-ID").says("");
+    assert_eq!(names(&stage), ["web"]);
+    assert_ne!(stage.cloud.ecs().images()[0].id, old);
+    assert_eq!(stage.cloud.ecs().tasks().len(), 1);
+}
+
+#[tokio::test]
+async fn ctrl_c_while_replacing_keeps_both_and_the_next_run_goes_on() {
+    let (stage, _) = stage().await;
+    let old = stage.cloud.ecs().register_image(REGION, "web");
+    let gate = Gate::new();
+    let script = ImportScript::quick().hold(&gate);
+    stage.cloud.ecs().import_script(script);
+    let command = format!("{COMMAND} --force-delete");
+    let running = stage.alicloud(&command).start();
+    gate.reached().await;
+    running.signal("INT");
+    running.ends().await.exits(130).prints("");
+    assert!(stage.cloud.ecs().image(&old).is_some());
+    gate.release();
+    let run = stage.alicloud(&command).ends().await;
+    run.exits(0).prints("m-ID").says("");
+    assert_eq!(names(&stage), ["web"]);
+    assert_eq!(stage.cloud.ecs().images()[0].id, run.raw);
+    assert_eq!(stage.cloud.ecs().tasks().len(), 1);
+}
+
+#[tokio::test]
+async fn a_copy_replaces_the_image_of_its_name_too() {
+    let (stage, disk) = stage().await;
+    let old = stage.cloud.ecs().register_image("cn-hangzhou", "web");
+    let run = stage.alicloud(&format!("{COMMAND} --copy-to cn-hangzhou --force-delete"));
+    run.ends().await.exits(0).prints("m-ID").says("");
+    assert!(stage.cloud.ecs().image(&old).is_none());
+    let images = stage.cloud.ecs().images();
+    assert_eq!(names(&stage), ["web", "web"]);
+    assert_eq!(stage.cloud.ecs().arrived(&images[1].id), Some(disk));
+}
+
+#[tokio::test]
+async fn an_import_that_is_refused_keeps_the_object_for_the_next_run() {
+    let (stage, _) = stage().await;
+    let words = "The maximum number of images is exceeded.";
+    let fault = Fault::on("ecs:ImportImage");
+    stage
+        .cloud
+        .fault(fault.answer(400, "QuotaExceed.Image", words));
+    stage.alicloud(COMMAND).ends().await.exits(1).prints("").says(
+        "
+        error: the import could not be started
+          cause: The maximum number of images is exceeded (QuotaExceed.Image, request ID)
+          left behind: oss://packer/imgimport-1767225600.raw; remove it with: aliyun oss rm 'oss://packer/imgimport-1767225600.raw' --region cn-beijing
+          hint: delete images, or ask for a higher quota
+          hint: the same command goes on from there
+        ",
+    );
+    stage.alicloud(COMMAND).ends().await.exits(0).prints("m-ID");
+    assert_eq!(stage.cloud.requests("oss:UploadPart").len(), 1);
+}
+
+#[tokio::test]
+async fn a_role_that_is_lost_after_the_check_is_made_while_the_object_waits() {
+    let (stage, _) = stage().await;
+    let gate = stage.cloud.hold(Fault::on("oss:UploadPart"));
+    let running = stage.alicloud(COMMAND).start();
+    gate.reached().await;
+    stage.cloud.ram().remove_role(ROLE);
+    gate.release();
+    running.ends().await.exits(0).prints("m-ID").says("");
+    assert!(stage.cloud.ram().role(ROLE).is_some());
+    assert_eq!(stage.cloud.requests("oss:UploadPart").len(), 1);
+}
+
+#[tokio::test]
+async fn a_refused_part_ends_the_upload_at_once() {
+    let (stage, _) = stage().await;
+    let fault = Fault::on("oss:UploadPart").always();
+    stage
+        .cloud
+        .fault(fault.answer(403, "AccessDenied", "not you"));
+    stage.alicloud(COMMAND).ends().await.exits(1).prints("");
+    let parts = stage.cloud.requests("oss:UploadPart").len();
+    assert_eq!(parts, 1, "403 is never tried again");
+    assert!(
+        stage.cloud.oss().uploads().is_empty(),
+        "an upload without parts is of no use"
+    );
+}
+
+#[tokio::test]
+async fn a_poll_that_fails_is_no_end_of_the_import() {
+    let (stage, _) = stage().await;
+    let gate = Gate::new();
+    let script = ImportScript::quick().hold(&gate);
+    stage.cloud.ecs().import_script(script);
+    let running = stage.alicloud(COMMAND).start();
+    gate.reached().await;
+    for operation in ["ecs:DescribeTaskAttribute", "ecs:DescribeImages"] {
+        let fault = Fault::on(operation).times(2);
+        stage
+            .cloud
+            .fault(fault.answer(503, "ServiceUnavailable", "later"));
+    }
+    gate.release();
+    running.ends().await.exits(0).prints("m-ID").says("");
+}
+
+#[tokio::test]
+async fn a_disk_of_another_kind_than_its_object_says_fails_with_alibabas_reason() {
+    let (stage, _) = stage().await;
+    let gate = Gate::new();
+    let script = ImportScript::quick().hold(&gate);
+    stage.cloud.ecs().import_script(script);
+    let running = stage.alicloud(COMMAND).start();
+    gate.reached().await;
+    stage
+        .cloud
+        .oss()
+        .remove("packer", "imgimport-1767225600.raw");
+    gate.release();
+    let run = running.ends().await;
+    run.exits(1).prints("");
+    let reason = "cause: The OSS object imgimport-1767225600.raw does not exist any more (InvalidOSSObject.NotFound)";
+    assert!(run.stderr.contains(reason), "{}", run.stderr);
+}
+
+#[tokio::test]
+async fn one_more_signal_leaves_at_once_and_names_what_stays() {
+    let (stage, _) = stage().await;
+    let import = Gate::new();
+    let cancel = stage.cloud.hold(Fault::on("ecs:CancelTask").always());
+    let script = ImportScript::quick().hold(&import);
+    stage.cloud.ecs().import_script(script);
+    let mut running = stage.alicloud(&COMMAND.replace("-q ", "")).start();
+    import.reached().await;
+    running.signal("INT");
+    running.says("Ctrl-C once more").await;
+    running.signal("INT");
+    cancel.reached().await;
+    running.signal("INT");
+    let run = running.ends().await;
+    run.exits(130).prints("");
+    for words in [
+        "left behind: the import task t-ID",
+        "left behind: oss://packer/",
+    ] {
+        assert!(run.stderr.contains(words), "{}", run.stderr);
+    }
+}
+
+#[tokio::test]
+async fn killed_in_the_middle_and_run_again_nothing_acknowledged_travels_twice() {
+    let (stage, _) = stage().await;
+    let hold = Fault::on("oss:UploadPart").with("partNumber", "4").always();
+    let gate = stage.cloud.hold(hold);
+    let disk = stage.disk(22);
+    let command = PARTS.replace("--concurrency 2", "--concurrency 1");
+    let running = stage.alicloud(&command).start();
+    gate.reached().await;
+    running.kill().await;
+    gate.release();
+    stage.cloud.clear_faults();
+    let kept = stage.cloud.oss().uploads()[0].parts.len();
+    assert!(kept >= 3, "{kept}");
+    let sent = stage.cloud.requests("oss:UploadPart").len();
+    let run = stage.alicloud(&command).ends().await;
+    run.exits(0);
+    assert!(stage.cloud.requests("oss:UploadPart").len() - sent <= 2);
+    assert_eq!(stage.cloud.ecs().arrived(&run.raw), Some(disk));
+}
+
+#[tokio::test]
+async fn an_unfinished_upload_that_a_lifecycle_rule_ended_is_begun_anew() {
+    let (stage, _) = stage().await;
+    let hold = Fault::on("oss:UploadPart").with("partNumber", "3").always();
+    let gate = stage.cloud.hold(hold);
+    let disk = stage.disk(22);
+    let running = stage.alicloud(PARTS).start();
+    gate.reached().await;
+    running.kill().await;
+    gate.release();
+    stage.cloud.clear_faults();
+    stage.cloud.oss().expire_uploads();
+    let run = stage.alicloud(PARTS).ends().await;
+    run.exits(0).prints("m-ID");
+    assert_eq!(stage.cloud.ecs().arrived(&run.raw), Some(disk));
+}
+
+#[tokio::test]
+async fn a_task_that_was_cancelled_by_somebody_ends_the_wait_and_is_begun_anew() {
+    let (stage, disk) = stage().await;
+    let gate = Gate::new();
+    let script = ImportScript::quick().hold(&gate);
+    stage.cloud.ecs().import_script(script);
+    let run = stage.alicloud(&format!("{COMMAND} --no-wait")).ends().await;
+    run.exits(0).prints("t-ID");
+    stage
+        .cloud
+        .ecs()
+        .import_script(ImportScript::quick().fail("no root"));
+    gate.release();
+    stage
+        .cloud
+        .oss()
+        .remove("packer", "imgimport-1767225600.raw");
+    let run = stage.alicloud(COMMAND).ends().await;
+    run.exits(1).prints("");
+    stage.cloud.ecs().import_script(ImportScript::quick());
+    let run = stage.alicloud(COMMAND).ends().await;
+    run.exits(0).prints("m-ID").says("");
+    assert_eq!(stage.cloud.ecs().arrived(&run.raw), Some(disk));
+    assert_eq!(names(&stage), ["web"]);
+}
+
+#[tokio::test]
+async fn another_import_is_not_robbed_of_the_object_that_it_reads() {
+    let (stage, _) = stage().await;
+    let gate = Gate::new();
+    let script = ImportScript::quick().hold(&gate);
+    stage.cloud.ecs().import_script(script);
+    let command = "alicloud --bucket packer --key k.raw --image-name web -q disk.raw";
+    let run = stage.alicloud(&format!("{command} --no-wait")).ends().await;
+    run.exits(0).prints("t-ID");
+    stage.disk(3);
+    let run = stage.alicloud(command).ends().await;
+    run.exits(1).prints("");
+    assert_eq!(
+        stage.cloud.requests("oss:UploadPart").len(),
+        1,
+        "{}",
+        run.stderr
+    );
+    assert!(stage.cloud.requests("oss:DeleteObject").is_empty());
+}
+
+#[tokio::test]
+async fn a_web_identity_is_exchanged_for_keys() {
+    let (stage, _) = stage().await;
+    stage.cloud.ram().put_assumable_role("ci");
+    let token = stage.file("token", "header.claims.signature\n");
+    let account = imgimport_sandbox::alibaba::ACCOUNT;
+    let run = stage
+        .alicloud(&format!("{COMMAND} -vv"))
+        .without("ALICLOUD_ACCESS_KEY")
+        .without("ALICLOUD_SECRET_KEY")
+        .env(
+            "ALIBABA_CLOUD_ROLE_ARN",
+            &format!("acs:ram::{account}:role/ci"),
+        )
+        .env(
+            "ALIBABA_CLOUD_OIDC_PROVIDER_ARN",
+            &format!("acs:ram::{account}:oidc-provider/ci"),
+        )
+        .env(
+            "ALIBABA_CLOUD_OIDC_TOKEN_FILE",
+            &token.display().to_string(),
+        );
+    let run = run.ends().await;
+    run.exits(0).prints("m-ID");
+    assert!(!run.stderr.contains("header.claims"), "{}", run.stderr);
+    assert_eq!(stage.cloud.requests("sts:AssumeRoleWithOIDC").len(), 1);
+}
+
+#[tokio::test]
+async fn the_variables_of_alibabas_own_tools_do_as_well() {
+    let (stage, _) = stage().await;
+    let key = stage.cloud.alibaba_key();
+    let run = stage
+        .alicloud(COMMAND)
+        .without("ALICLOUD_ACCESS_KEY")
+        .without("ALICLOUD_SECRET_KEY")
+        .without("ALICLOUD_REGION")
+        .env("ALIBABA_CLOUD_ACCESS_KEY_ID", &key.access_key)
+        .env("ALIBABA_CLOUD_ACCESS_KEY_SECRET", &key.secret_key)
+        .env("ALIBABA_CLOUD_REGION_ID", REGION);
+    run.ends().await.exits(0).prints("m-ID").says("");
+}
+
+#[tokio::test]
+async fn a_source_is_deleted_only_when_asked_and_only_after_success() {
+    let (stage, _) = stage().await;
+    let fault = Fault::on("ecs:ImportImage");
+    stage
+        .cloud
+        .fault(fault.answer(400, "InvalidParameter", "no"));
+    let command = format!("{COMMAND} --delete-source");
+    stage.alicloud(&command).ends().await.exits(1);
+    assert!(stage.path("disk.raw").exists());
+    stage.alicloud(&command).ends().await.exits(0);
+    assert!(!stage.path("disk.raw").exists());
+}
+
+#[tokio::test]
+async fn a_key_without_the_formats_suffix_is_refused_before_the_upload() {
+    let (stage, _) = stage().await;
+    let run = stage.alicloud("alicloud --bucket packer --key disk.img -q disk.raw");
+    run.ends().await.exits(2).prints("").says(
+        "error: the object's key must end in .raw, ImportImage looks at that (--key, IMGIMPORT_ALICLOUD_KEY or oss_key_name in [alicloud])",
+    );
+    assert!(stage.cloud.journal().is_empty(), "nobody was asked");
 }

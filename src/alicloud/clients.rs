@@ -92,9 +92,19 @@ impl Clients {
         mut parameters: Pairs,
     ) -> Result<T, Fault> {
         parameters.push(("RegionId".to_owned(), region.to_owned()));
+        self.ecs_at(region, action, &parameters).await
+    }
+
+    /// An action whose region is its endpoint's, and that knows no RegionId.
+    pub async fn ecs_at<T: DeserializeOwned>(
+        &self,
+        region: &str,
+        action: &str,
+        parameters: &Pairs,
+    ) -> Result<T, Fault> {
         let own = || format!("https://ecs.{region}.aliyuncs.com");
         let endpoint = self.endpoints.ecs.clone().unwrap_or_else(own);
-        let answer = self.call(ECS, &endpoint, action, &parameters).await?;
+        let answer = self.call(ECS, &endpoint, action, parameters).await?;
         read(action, answer)
     }
 

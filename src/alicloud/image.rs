@@ -18,6 +18,7 @@ const PAGE: &str = "100";
 const ACCOUNTS: usize = 10;
 
 /// An image as DescribeImages shows it.
+#[expect(clippy::struct_field_names, reason = "ECS's own names")]
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]
 pub struct Image {
@@ -149,10 +150,11 @@ pub async fn poll(clients: &Clients, region: &str, image: &str) -> Result<Poll<I
             message: "Waiting".to_owned(),
         }),
         Some(image) if image.status == "Available" => Ok(Poll::Done(image)),
-        Some(image) if image.has_failed() => Err(Trouble::Final(Error::failed(format!(
-            "{} is {}",
-            image.image_id, image.status
-        )))),
+        Some(image) if image.has_failed() => {
+            let what = format!("the image {} in {region} failed", image.image_id);
+            let status = format!("it is {}; Alibaba Cloud gives no reason", image.status);
+            Err(Trouble::Final(Error::failed(what).because_of(status)))
+        }
         Some(image) => Ok(Poll::NotYet {
             percent: image.percent(),
             message: image.status,
@@ -177,13 +179,7 @@ pub async fn rename(
     let old = named(clients, region, name).await;
     let old = old.map_err(|fault| fault.fails(what(), "ecs:DescribeImages"))?;
     for old in old.iter().filter(|old| old.image_id != *id) {
-        remove_old(clients, region, old, replace)
-            .await
-            .map_err(|fault| {
-                let old = &old.image_id;
-                let what = format!("{old}, which has the name \"{name}\", could not be deleted");
-                fault.fails(what, "ecs:DeleteImage and ecs:DeleteSnapshot")
-            })?;
+        remove_old(clients, region, old, replace).await?;
     }
     let parameters = pairs([("ImageId", id), ("ImageName", name)]);
     let done: Result<Value, Fault> = clients
@@ -193,17 +189,22 @@ pub async fn rename(
         .map_err(|fault| fault.fails(what(), "ecs:ModifyImageAttribute"))
 }
 
-async fn remove_old(
-    clients: &Clients,
-    region: &str,
-    old: &Image,
-    replace: Replace,
-) -> Result<(), Fault> {
-    delete(clients, region, &old.image_id).await?;
-    if replace == Replace::WithSnapshots {
-        for snapshot in old.snapshots() {
-            delete_snapshot(clients, region, &snapshot).await?;
-        }
+async fn remove_old(clients: &Clients, region: &str, old: &Image, replace: Replace) -> Result<()> {
+    let id = &old.image_id;
+    let gone = delete(clients, region, id).await;
+    gone.map_err(|fault| {
+        let what = format!("{id}, which has the name, could not be deleted");
+        fault.fails(what, "ecs:DeleteImage")
+    })?;
+    if replace != Replace::WithSnapshots {
+        return Ok(());
+    }
+    for snapshot in old.snapshots() {
+        let gone = delete_snapshot(clients, region, &snapshot).await;
+        gone.map_err(|fault| {
+            let what = format!("{snapshot} of the replaced {id} could not be deleted");
+            fault.fails(what, "ecs:DeleteSnapshot")
+        })?;
     }
     Ok(())
 }
@@ -295,10 +296,10 @@ pub async fn copy(
     if let Some(group) = &job.resource_group {
         parameters.extend(pairs([("ResourceGroupId", group)]));
     }
-    if copy.encrypted {
-        let key = copy.kms_key.iter().cloned();
+    if let Some(encryption) = &copy.encryption {
+        let key = encryption.kms_key.iter();
         parameters.extend(pairs([("Encrypted", "true")]));
-        parameters.extend(key.map(|key| ("KMSKeyId".to_owned(), key)));
+        parameters.extend(key.map(|key| ("KMSKeyId".to_owned(), key.clone())));
     }
     parameters.extend(tags(&job.tags));
     let made: Result<Made, Fault> = clients.ecs("CopyImage", parameters).await;
@@ -344,7 +345,7 @@ pub async fn delete_all(clients: &Clients, region: &str, image: &str) -> anyhow:
 /// Removes a snapshot; one that is gone already is fine.
 pub async fn delete_snapshot(clients: &Clients, region: &str, snapshot: &str) -> Result<(), Fault> {
     let parameters = pairs([("SnapshotId", snapshot)]);
-    let gone: Result<Value, Fault> = clients.ecs_in(region, "DeleteSnapshot", parameters).await;
+    let gone: Result<Value, Fault> = clients.ecs_at(region, "DeleteSnapshot", &parameters).await;
     match gone {
         Err(fault) if !fault.code().ends_with("NotFound") => Err(fault),
         _ => Ok(()),

@@ -33,6 +33,7 @@ pub struct Started {
 }
 
 /// DescribeTaskAttribute's answer.
+#[expect(clippy::struct_field_names, reason = "ECS's own names")]
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]
 struct Task {
@@ -245,12 +246,12 @@ pub async fn poll(
         return Ok(Poll::Done(image));
     }
     if state.has_failed() || image.has_failed() {
-        return Err(Trouble::Final(failure(
-            task,
-            id,
-            &image.status,
-            state.reason(),
-        )));
+        // The image may have failed since the task was asked; the task knows why.
+        let reason = match state.reason() {
+            Some(reason) => Some(reason),
+            None => reason(clients, task).await,
+        };
+        return Err(Trouble::Final(failure(task, id, &image.status, reason)));
     }
     let status = if state.is_over() {
         &image.status
@@ -265,6 +266,11 @@ pub async fn poll(
             status.clone()
         },
     })
+}
+
+async fn reason(clients: &Clients, task: &str) -> Option<String> {
+    let state = describe(clients, task).await.ok()?;
+    state.and_then(|state| state.reason())
 }
 
 /// What ECS gave as the reason, and what is known to help.

@@ -5,7 +5,7 @@ use jiff::Timestamp;
 
 use super::names::{Architecture, BootMode, Detection, LicenseType, OsType};
 use super::options::Options;
-use super::{role, rules};
+use super::{fitness, role, rules};
 use crate::error::{Error, Result};
 use crate::image::Format;
 use crate::job::{self, Opened};
@@ -78,9 +78,14 @@ pub struct Copied {
     pub region: String,
     /// Its name there.
     pub name: String,
-    /// Whether it is encrypted there.
-    pub encrypted: bool,
-    /// With this KMS key; none is ECS's own.
+    /// Encrypted, if it is.
+    pub encryption: Option<Encryption>,
+}
+
+/// A copy's disks are encrypted.
+#[derive(Clone, Debug)]
+pub struct Encryption {
+    /// None is ECS's service key.
     pub kms_key: Option<String>,
 }
 
@@ -129,13 +134,13 @@ impl Job {
         problems.finish()?;
 
         let image = opened.finish()?;
-        let warning = rules::accepts(&image).map_err(|(reason, remedy)| {
+        let warning = fitness::accepts(&image).map_err(|(reason, remedy)| {
             Error::refused(format!("Alibaba Cloud can't import {}", image.label()))
                 .because_of(reason)
                 .hint(remedy)
         })?;
         let mut problems = Problems::<Options>::default();
-        let size = rules::system_size(options.image_system_size, &image);
+        let size = fitness::system_size(options.image_system_size, &image);
         let system_size = size.unwrap_or_else(|why| {
             problems.wrong("image_system_size", why);
             None
@@ -176,7 +181,7 @@ impl Job {
             PLATFORM
         });
         Self {
-            boot_mode: rules::boot_mode(options.boot_mode, architecture, &common.image),
+            boot_mode: fitness::boot_mode(options.boot_mode, architecture, &common.image),
             common,
             region: String::new(),
             copies: copies(&options, &texts.name),
@@ -231,8 +236,7 @@ fn copies(options: &Options, name: &str) -> Vec<Copied> {
         Copied {
             region: region.clone(),
             name: nth(&options.image_copy_names, n).unwrap_or_else(|| name.to_owned()),
-            encrypted,
-            kms_key: key,
+            encryption: encrypted.then_some(Encryption { kms_key: key }),
         }
     };
     regions.map(copy).collect()

@@ -6,6 +6,7 @@ mod clients;
 mod copies;
 mod credentials;
 mod fault;
+mod fitness;
 mod image;
 mod import;
 mod job;
@@ -32,6 +33,7 @@ use crate::layers::{Environment, Invocation};
 use crate::outcome::Outcome;
 use crate::session::Session;
 use clients::Clients;
+use image::Image;
 use job::Job;
 use preflight::Findings;
 
@@ -104,23 +106,8 @@ impl Run<'_> {
             self.plan();
             return Ok(());
         }
-        let image = match self.earlier_image().await? {
-            Some(image) => image,
-            None => {
-                let task = match self.earlier_task().await? {
-                    Some(task) => task,
-                    None => {
-                        self.prepare().await?;
-                        self.send().await?;
-                        self.start().await?
-                    }
-                };
-                if !self.job.common.wait.wait {
-                    self.leave_running(&task);
-                    return Ok(());
-                }
-                self.wait(&task).await?
-            }
+        let Some(image) = self.image().await? else {
+            return Ok(()); // --no-wait
         };
         self.remove_object().await;
         self.describe(&image).await?;
@@ -128,5 +115,24 @@ impl Run<'_> {
         self.cleanup.release();
         self.job.common.remove_source(self.session);
         Ok(())
+    }
+
+    /// The imported image: an earlier run's, or that of a task; none when nobody waits for it.
+    async fn image(&mut self) -> Result<Option<Image>> {
+        if let Some(image) = self.earlier_image().await? {
+            return Ok(Some(image));
+        }
+        let task = if let Some(task) = self.earlier_task().await? {
+            task
+        } else {
+            self.prepare().await?;
+            self.send().await?;
+            self.start().await?
+        };
+        if self.job.common.wait.wait {
+            return self.wait(&task).await.map(Some);
+        }
+        self.leave_running(&task);
+        Ok(None)
     }
 }

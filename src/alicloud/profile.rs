@@ -11,15 +11,15 @@ use crate::layers::Environment;
 use crate::secret::Secret;
 
 /// The configuration.
-#[derive(Deserialize)]
+#[derive(Default, Deserialize)]
 #[serde(default)]
-#[derive(Default)]
 pub struct File {
     current: String,
     profiles: Vec<Profile>,
 }
 
 /// A profile, as far as it says who asks and where.
+#[expect(clippy::struct_field_names, reason = "the CLI's own names")]
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default)]
 pub struct Profile {

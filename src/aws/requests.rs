@@ -11,6 +11,9 @@ use aws_sdk_s3::error::BoxError;
 /// Bodies up to this size are documents, not parts of an image.
 const DOCUMENT: usize = 64 << 10;
 
+/// The answer to a wrong signature repeats the request, its session token included.
+const REPEATS: &str = "SignatureDoesNotMatch";
+
 /// Watches the requests of one service.
 #[derive(Clone, Copy, Debug)]
 pub struct Requests {
@@ -66,6 +69,7 @@ impl Intercept for Requests {
         );
         if self.service != "sts"
             && let Some(body) = answer.body().bytes().filter(|body| body.len() <= DOCUMENT)
+            && !String::from_utf8_lossy(body).contains(REPEATS)
         {
             tracing::trace!(
                 "{}: received {}",

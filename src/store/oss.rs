@@ -4,6 +4,7 @@
 
 mod answers;
 mod bucket;
+mod place;
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -13,10 +14,11 @@ use super::{
     Checksum, Class, Digest, Error, Head, Limits, ListedPart, Part, Result, SentPart, Store,
     UploadId, Whole,
 };
-use crate::http::{ANSWER, Answer, Call, Http, Method, Payload, encode};
+use crate::http::{ANSWER, Answer, Call, Http, Method, Payload};
 use crate::retry::Pauses;
 use answers::{Begun, Parts, Uploads, crc, failure, read};
 pub use bucket::Bucket;
+pub use place::{Addressing, Place};
 
 /// OSS "Limits": 10,000 parts of 100 KB to 5 GB; 48.8 TB.
 pub const LIMITS: Limits = Limits {
@@ -54,45 +56,6 @@ pub trait Signer: Send + Sync + 'static {
 
     /// The service calls the key expired: the next signature needs another one.
     fn expired(&self);
-}
-
-/// How a bucket is found behind an endpoint.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum Addressing {
-    /// `https://bucket.endpoint/key`.
-    Virtual,
-    /// `http://endpoint/bucket/key`, for this machine alone: OSS itself refuses it.
-    Path,
-    /// `https://domain/key`: the domain is bound to the bucket.
-    Custom,
-}
-
-/// Which object.
-#[derive(Clone, Debug)]
-pub struct Place {
-    /// Such as `https://oss-cn-hangzhou.aliyuncs.com`.
-    pub endpoint: String,
-    /// How the bucket is found there.
-    pub addressing: Addressing,
-    /// The bucket.
-    pub bucket: String,
-    /// The object's key.
-    pub key: String,
-}
-
-impl Place {
-    /// The address of the bucket, or of a key in it.
-    fn url(&self, key: &str) -> String {
-        let endpoint = self.endpoint.trim_end_matches('/');
-        let key = key.split('/').map(encode).collect::<Vec<_>>().join("/");
-        match (self.addressing, endpoint.split_once("://")) {
-            (Addressing::Path, _) => format!("{endpoint}/{}/{key}", self.bucket),
-            (Addressing::Virtual, Some((scheme, host))) => {
-                format!("{scheme}://{}.{host}/{key}", self.bucket)
-            }
-            _ => format!("{endpoint}/{key}"),
-        }
-    }
 }
 
 /// An object in OSS.
@@ -163,7 +126,7 @@ impl Oss {
         let call = Call {
             service: "oss",
             method: ask.method.clone(),
-            url: with_query(self.place.url(ask.key), &query),
+            url: self.place.url(ask.key, &query),
             headers,
             body,
             timeout,
@@ -245,21 +208,6 @@ impl Oss {
         query: &[(&str, &str)],
     ) -> Result<T> {
         read(&self.ask(Ask::about(Method::GET, key, query)).await?)
-    }
-}
-
-fn with_query(url: String, query: &[(String, String)]) -> String {
-    let words: Vec<_> = query
-        .iter()
-        .map(|(name, value)| match value.as_str() {
-            "" => encode(name),
-            value => format!("{}={}", encode(name), encode(value)),
-        })
-        .collect();
-    if words.is_empty() {
-        url
-    } else {
-        format!("{url}?{}", words.join("&"))
     }
 }
 

@@ -19,6 +19,7 @@ pub(super) struct Begun {
 }
 
 /// ListParts.
+#[expect(clippy::struct_field_names, reason = "OSS's own names")]
 #[derive(Deserialize)]
 pub(super) struct Parts {
     #[serde(rename = "Part", default)]
@@ -43,6 +44,7 @@ pub(super) struct ListedPart {
 }
 
 /// ListMultipartUploads.
+#[expect(clippy::struct_field_names, reason = "OSS's own names")]
 #[derive(Deserialize)]
 pub(super) struct Uploads {
     #[serde(rename = "Upload", default)]
@@ -154,4 +156,57 @@ fn wait(answer: &Answer) -> Option<Duration> {
         .and_then(|text| text.parse().ok());
     own.map(Duration::from_millis)
         .or_else(|| answer.retry_after())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::Class;
+
+    const REFUSAL: &str = "<Error><Code>PublicEndpointForbidden</Code><Message>No.</Message>\
+        <RequestId>65D</RequestId><HostId>h</HostId><EC>0048-00000401</EC></Error>";
+
+    fn document<T: DeserializeOwned>(text: &str) -> T {
+        read(&Answer::of(200, &[], text)).expect("a document")
+    }
+
+    #[test]
+    fn a_refusal_has_code_request_and_ec() {
+        let error = failure(&Answer::of(400, &[], REFUSAL));
+        assert_eq!(
+            error.to_string(),
+            "No [EC 0048-00000401] (PublicEndpointForbidden, request 65D)"
+        );
+        assert_eq!(error.class(), Class::Final);
+    }
+
+    #[test]
+    fn the_refusal_of_a_head_is_in_a_header() {
+        let hidden = STANDARD.encode(REFUSAL);
+        let error = failure(&Answer::of(404, &[("x-oss-err", &hidden)], ""));
+        assert_eq!(error.code(), Some("PublicEndpointForbidden"));
+    }
+
+    #[test]
+    fn a_busy_service_says_when_to_come_back() {
+        let error = failure(&Answer::of(503, &[("x-oss-qos-delay-time", "250")], ""));
+        let retry_after = Some(Duration::from_millis(250));
+        assert_eq!(error.class(), Class::Throttled { retry_after });
+    }
+
+    #[test]
+    fn parts_have_their_crc_in_decimal() {
+        let page: Parts = document(
+            "<ListPartsResult><IsTruncated>true</IsTruncated><NextPartNumberMarker>2</NextPartNumberMarker>\
+             <Part><PartNumber>1</PartNumber><LastModified>x</LastModified><ETag>\"A\"</ETag>\
+             <HashCrc64ecma>11051210869376104954</HashCrc64ecma><Size>9</Size></Part>\
+             <Part><PartNumber>2</PartNumber><ETag>\"B\"</ETag><Size>1</Size></Part></ListPartsResult>",
+        );
+        assert!(page.truncated && page.next.as_deref() == Some("2"));
+        let crcs: Vec<_> = page.parts.iter().map(|part| part.crc).collect();
+        assert_eq!(crcs, [Some(11_051_210_869_376_104_954), None]);
+        let none: Parts =
+            document("<ListPartsResult><IsTruncated>false</IsTruncated></ListPartsResult>");
+        assert!(none.parts.is_empty());
+    }
 }
