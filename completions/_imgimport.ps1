@@ -68,7 +68,7 @@ Register-ArgumentCompleter -Native -CommandName 'imgimport' -ScriptBlock {
             [CompletionResult]::new('--external-id', '--external-id', [CompletionResultType]::ParameterName, 'External id that the role''s trust policy asks for')
             [CompletionResult]::new('--session-name', '--session-name', [CompletionResultType]::ParameterName, 'Name of the assumed role''s session [default: imgimport]')
             [CompletionResult]::new('--endpoint-url', '--endpoint-url', [CompletionResultType]::ParameterName, 'Endpoint for every service, such as a gateway''s')
-            [CompletionResult]::new('--max-retries', '--max-retries', [CompletionResultType]::ParameterName, 'How often a request that AWS could not answer is sent again [default: 4]')
+            [CompletionResult]::new('--max-retries', '--max-retries', [CompletionResultType]::ParameterName, 'How often a request that AWS could not answer is sent again [default: 3]')
             [CompletionResult]::new('--concurrency', '--concurrency', [CompletionResultType]::ParameterName, 'Parts sent at the same time [default: chosen]')
             [CompletionResult]::new('--part-size', '--part-size', [CompletionResultType]::ParameterName, 'Size of a part, such as 16MiB [default: chosen from the image''s size]')
             [CompletionResult]::new('--limit-rate', '--limit-rate', [CompletionResultType]::ParameterName, 'Most bytes to send in a second, such as 20MB/s')

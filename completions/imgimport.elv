@@ -64,7 +64,7 @@ set edit:completion:arg-completer[imgimport] = {|@words|
             cand --external-id 'External id that the role''s trust policy asks for'
             cand --session-name 'Name of the assumed role''s session [default: imgimport]'
             cand --endpoint-url 'Endpoint for every service, such as a gateway''s'
-            cand --max-retries 'How often a request that AWS could not answer is sent again [default: 4]'
+            cand --max-retries 'How often a request that AWS could not answer is sent again [default: 3]'
             cand --concurrency 'Parts sent at the same time [default: chosen]'
             cand --part-size 'Size of a part, such as 16MiB [default: chosen from the image''s size]'
             cand --limit-rate 'Most bytes to send in a second, such as 20MB/s'

@@ -75,7 +75,7 @@ complete -c imgimport -n "__fish_imgimport_using_subcommand aws" -l assume-role-
 complete -c imgimport -n "__fish_imgimport_using_subcommand aws" -l external-id -d 'External id that the role\'s trust policy asks for' -r
 complete -c imgimport -n "__fish_imgimport_using_subcommand aws" -l session-name -d 'Name of the assumed role\'s session [default: imgimport]' -r
 complete -c imgimport -n "__fish_imgimport_using_subcommand aws" -l endpoint-url -d 'Endpoint for every service, such as a gateway\'s' -r
-complete -c imgimport -n "__fish_imgimport_using_subcommand aws" -l max-retries -d 'How often a request that AWS could not answer is sent again [default: 4]' -r
+complete -c imgimport -n "__fish_imgimport_using_subcommand aws" -l max-retries -d 'How often a request that AWS could not answer is sent again [default: 3]' -r
 complete -c imgimport -n "__fish_imgimport_using_subcommand aws" -l concurrency -d 'Parts sent at the same time [default: chosen]' -r
 complete -c imgimport -n "__fish_imgimport_using_subcommand aws" -l part-size -d 'Size of a part, such as 16MiB [default: chosen from the image\'s size]' -r
 complete -c imgimport -n "__fish_imgimport_using_subcommand aws" -l limit-rate -d 'Most bytes to send in a second, such as 20MB/s' -r

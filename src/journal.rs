@@ -119,13 +119,8 @@ impl Journal {
             return true;
         };
         // One at a time: between the look and the note nobody else may look.
-        let names = place.path.with_file_name("names.lock");
-        let names = OpenOptions::new()
-            .create(true)
-            .truncate(false)
-            .write(true)
-            .open(names);
-        let _alone = names.ok().filter(|names| names.lock().is_ok());
+        let directory = place.path.parent().and_then(|path| File::open(path).ok());
+        let _alone = directory.filter(|directory| directory.lock().is_ok());
         if place.is_used(object) {
             return false;
         }
