@@ -1,5 +1,6 @@
 //! The frame around every recipe: the journal that it opens, and how it ends.
 
+use jiff::Timestamp;
 use uuid::Uuid;
 
 use crate::cleanup::{self, Cleanup};
@@ -33,7 +34,19 @@ pub fn open_journal(
         Some(chosen) => *key = chosen,
         None => claim(&journal, key, words)?,
     }
+    let now = session.clock.as_second();
+    journal.note(|entry| _ = entry.clock.get_or_insert(now));
     Ok(journal)
+}
+
+/// The clock of the run that began the job, where it is not this run's: names, tags and
+/// descriptions with the time in them must be what the cloud was told then.
+pub fn first_clock(journal: &Journal, session: &Session) -> Option<Timestamp> {
+    let seconds = journal.entry().clock?;
+    let another = seconds != session.clock.as_second();
+    another
+        .then(|| Timestamp::from_second(seconds).ok())
+        .flatten()
 }
 
 /// Two images must not meet under one name: an import would read the other's bytes.

@@ -22,6 +22,8 @@ pub struct Entry {
     pub source: Option<String>,
     /// The temporary object's name, its template filled in.
     pub key: Option<String>,
+    /// The first run's clock, in seconds of Unix: names with the time in them stay the same.
+    pub clock: Option<i64>,
     /// Where it lies: cloud, region, bucket and name.
     pub object: Option<String>,
     /// The multipart upload under way.
@@ -200,7 +202,7 @@ impl Place {
             .any(|path| {
                 let entry = read(&path);
                 entry.object.as_deref() == Some(object)
-                    && (is_locked(&path) || (entry.task.is_some() && entry.image.is_none()))
+                    && (is_locked(&path) || (entry.task.is_some() && entry.sent))
             })
     }
 

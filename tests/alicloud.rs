@@ -487,6 +487,21 @@ async fn killed_before_the_answer_came_the_next_run_starts_no_second_import() {
 }
 
 #[tokio::test]
+async fn killed_before_the_answer_came_a_generated_name_is_asked_for_again_as_it_was() {
+    let (stage, _) = stage().await;
+    let gate = stage.cloud.hold_answer(Fault::on("ecs:ImportImage"));
+    let command = "alicloud --bucket packer --tag built={{timestamp}} -q disk.raw";
+    let running = stage.alicloud(command).start();
+    gate.reached().await;
+    running.kill().await;
+    gate.release();
+    let later = stage.alicloud(command);
+    let later = later.env("SOURCE_DATE_EPOCH", "1767225601").ends().await;
+    later.exits(0).prints("m-ID").says("");
+    assert_eq!(stage.cloud.ecs().tasks().len(), 1);
+}
+
+#[tokio::test]
 async fn throttled_by_ecs_and_oss_it_gets_through_and_never_repeats_a_nonce() {
     let (stage, disk) = stage().await;
     let ecs = |operation: &str| {

@@ -142,6 +142,13 @@ fn not_started(fault: Fault) -> Error {
 }
 
 async fn ask(job: &Job, clients: &Clients, name: &str, token: &str) -> Result<Started, Fault> {
+    clients
+        .ecs("ImportImage", parameters(job, name, token))
+        .await
+}
+
+/// What this import is asked for; asked again with the same token it is the same task.
+pub fn parameters(job: &Job, name: &str, token: &str) -> Vec<(String, String)> {
     let format = job
         .common
         .image
@@ -179,7 +186,18 @@ async fn ask(job: &Job, clients: &Clients, name: &str, token: &str) -> Result<St
         .filter_map(|(name, value)| Some((name.to_owned(), value?)));
     parameters.extend(given);
     parameters.extend(tags(&job.tags));
-    clients.ecs("ImportImage", parameters).await
+    parameters
+}
+
+/// Cancels an import whose answer nobody heard: asked for once more, it says its name.
+pub async fn cancel_unheard(
+    clients: &Clients,
+    region: &str,
+    again: Vec<(String, String)>,
+) -> anyhow::Result<()> {
+    let started: Result<Started, Fault> = clients.ecs("ImportImage", again).await;
+    let Started { task_id, image_id } = started?;
+    cancel(clients, region, &task_id, &image_id).await
 }
 
 /// ECS spells it `Acount` in its code and `Account` in its guide.

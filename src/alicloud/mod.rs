@@ -5,6 +5,7 @@ mod api;
 mod clients;
 mod copies;
 mod credentials;
+mod earlier;
 mod fault;
 mod fitness;
 mod image;
@@ -44,8 +45,15 @@ pub async fn run(
     session: &Session,
 ) -> Result<Outcome> {
     let (clients, region) = Clients::new(&said.provider, environment)?;
-    let mut job = Job::resolve(said, region, session.clock, environment)?;
+    let resolve = |clock| Job::resolve(said.clone(), region.clone(), clock, environment);
+    let mut job = resolve(session.clock)?;
     let journal = open_journal(&mut job, session)?;
+    if let Some(clock) = frame::first_clock(&journal, session) {
+        job = Job {
+            key: job.key,
+            ..resolve(clock)?
+        };
+    }
     let outcome = job.outcome();
     let mut run = Run {
         job,
@@ -94,6 +102,7 @@ struct Run<'a> {
 /// What is on the undo list now.
 #[derive(Default)]
 struct Held {
+    parts: Option<Entry>,
     object: Option<Entry>,
     task: Option<Entry>,
 }
@@ -101,6 +110,7 @@ struct Held {
 impl Run<'_> {
     /// The guide, step by step. What an earlier run has done is not done again.
     async fn steps(&mut self) -> Result<()> {
+        self.hold_earlier();
         self.check().await?;
         if self.job.common.dry_run {
             self.plan();

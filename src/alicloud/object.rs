@@ -7,8 +7,8 @@ use super::job::Job;
 use crate::error::{Error, Result};
 use crate::outcome;
 use crate::sending::{self, Target};
-use crate::store::Store;
 use crate::store::oss::Oss;
+use crate::store::{Store, UploadId};
 
 fn target(job: &Job) -> Target {
     let url = job.url();
@@ -107,9 +107,25 @@ impl Run<'_> {
         Ok(())
     }
 
+    /// The parts of an earlier run.
+    pub(super) fn hold_parts(&mut self, upload: &str) {
+        let (store, target) = (self.store(), target(&self.job));
+        let what = format!("the parts of {} that an earlier run has sent", target.url);
+        let upload = UploadId(upload.to_owned());
+        let held = sending::hold_parts(&mut self.cleanup, &store, &target, &upload, what);
+        self.held.parts = Some(held);
+    }
+
     /// The image becomes an object; an earlier run's parts are not sent again.
     pub(super) async fn send(&mut self) -> Result<()> {
         let (store, target) = (self.store(), target(&self.job));
+        // Whatever becomes of them now, sending says it.
+        for held in [self.held.parts.take(), self.held.object.take()]
+            .into_iter()
+            .flatten()
+        {
+            self.cleanup.disarm(held);
+        }
         let mut run = sending::Run {
             job: &self.job.common,
             session: self.session,
@@ -147,6 +163,7 @@ impl Run<'_> {
             ));
         } else {
             self.outcome.object = Some(self.object(true));
+            self.journal.note(|entry| entry.sent = false);
         }
         if let Some(entry) = self.held.object.take() {
             self.cleanup.disarm(entry);

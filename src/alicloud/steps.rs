@@ -11,7 +11,6 @@ use super::{Run, image, import, preflight, role};
 use crate::cleanup::Entry;
 use crate::error::{Kind, Result};
 use crate::journal;
-use crate::sending;
 use crate::wait::{self, Pace};
 
 impl Run<'_> {
@@ -40,12 +39,6 @@ impl Run<'_> {
             .unless_stopped(preflight::check(job, &self.clients, &entry))
             .await?;
         Ok(())
-    }
-
-    /// Whether the journal is about the import that is asked for now.
-    fn is_same_import(&self) -> bool {
-        self.journal.entry().request.as_ref() == Some(&import::request(&self.job))
-            && sending::is_same_source(&self.journal, &self.job.common.image)
     }
 
     /// `--dry-run`: what would happen.
@@ -89,60 +82,6 @@ impl Run<'_> {
         }
     }
 
-    /// The image of an earlier run, if that came so far.
-    pub(super) async fn earlier_image(&mut self) -> Result<Option<Image>> {
-        let entry = self.journal.entry();
-        if !self.is_same_import() {
-            self.forget_import();
-            return Ok(None);
-        }
-        let Some(id) = entry.image else {
-            return Ok(None);
-        };
-        let found = async {
-            let found = image::find(&self.clients, &self.job.region, &id).await;
-            found.map_err(|fault| {
-                let what = format!("the state of {id} could not be asked");
-                fault.fails(what, "ecs:DescribeImages")
-            })
-        };
-        let found = self.session.unless_stopped(found).await?;
-        let done = found.filter(|image| image.status == "Available");
-        if done.is_some() {
-            let progress = &self.session.progress;
-            progress.stage(&format!("An earlier run has imported {id}"));
-            self.outcome.task_id = entry.task;
-            self.hold_image(&id);
-        }
-        Ok(done)
-    }
-
-    /// The task of an earlier run, if it is alive: attached to, never started twice.
-    pub(super) async fn earlier_task(&mut self) -> Result<Option<Started>> {
-        let entry = self.journal.entry();
-        let (Some(task_id), Some(image_id)) = (entry.task, entry.image) else {
-            return Ok(None);
-        };
-        let alive = import::alive(&self.job, &self.clients, &task_id, &image_id);
-        if self.session.unless_stopped(alive).await?.is_some() {
-            self.session
-                .progress
-                .stage(&format!("An earlier run has started {task_id}"));
-            let task = Started { task_id, image_id };
-            self.hold_object();
-            self.hold_task(&task);
-            return Ok(Some(task));
-        }
-        self.forget_import();
-        Ok(None)
-    }
-
-    /// The next import is another one, with another token.
-    fn forget_import(&self) {
-        self.journal
-            .note(|entry| (entry.task, entry.image, entry.client_token) = (None, None, None));
-    }
-
     /// Bucket and role, where they are missing.
     pub(super) async fn prepare(&mut self) -> Result<()> {
         if self.findings.no_bucket {
@@ -173,10 +112,19 @@ impl Run<'_> {
             (entry.request, entry.client_token) = (Some(request), Some(token.clone()));
         });
         let name = self.name_in(&self.job.region, &self.job.name, &token);
-        let task = self
-            .session
-            .finish_soon(import::start(&self.job, &self.clients, &name, &token))
-            .await?;
+        let unheard = self.hold_unheard(&name, &token);
+        let start = import::start(&self.job, &self.clients, &name, &token);
+        let task = match self.session.finish_soon(start).await {
+            Ok(task) => task,
+            Err(error) => {
+                // Refused is not started; unheard may be.
+                if error.kind() == Kind::Failed {
+                    self.cleanup.disarm(unheard);
+                }
+                return Err(error);
+            }
+        };
+        self.cleanup.disarm(unheard);
         self.journal.note(|entry| {
             (entry.task, entry.image) = (Some(task.task_id.clone()), Some(task.image_id.clone()));
         });
@@ -185,6 +133,16 @@ impl Run<'_> {
             .progress
             .stage(&format!("Importing as {}", task.task_id));
         Ok(task)
+    }
+
+    fn hold_unheard(&mut self, name: &str, token: &str) -> Entry {
+        let (clients, region) = (self.clients.clone(), self.job.region.clone());
+        let again = import::parameters(&self.job, name, token);
+        self.cleanup.reusable(
+            "an import task that may have started unheard",
+            format!("aliyun ecs DescribeTasks --TaskAction ImportImage --RegionId {region}, and CancelTask"),
+            async move || import::cancel_unheard(&clients, &region, again).await,
+        )
     }
 
     /// The name to begin with: while another image has the wanted one, one of our own.
@@ -196,15 +154,17 @@ impl Run<'_> {
         }
     }
 
-    fn hold_task(&mut self, task: &Started) {
+    pub(super) fn hold_task(&mut self, task: &Started) {
         let (clients, region) = (self.clients.clone(), self.job.region.clone());
         let (id, image) = (task.task_id.clone(), task.image_id.clone());
         let entry = self.cleanup.reusable(
-            format!("the import task {id}, which goes on"),
+            format!("the import task {id}"),
             format!("aliyun ecs CancelTask --TaskId {id} --RegionId {region}"),
             async move || import::cancel(&clients, &region, &id, &image).await,
         );
-        self.held.task = Some(entry);
+        if let Some(earlier) = self.held.task.replace(entry) {
+            self.cleanup.disarm(earlier);
+        }
         self.outcome.task_id = Some(task.task_id.clone());
         self.began = Some(Instant::now());
     }
@@ -244,7 +204,7 @@ impl Run<'_> {
         }
     }
 
-    fn let_go_of_task(&mut self) {
+    pub(super) fn let_go_of_task(&mut self) {
         if let Some(entry) = self.held.task.take() {
             self.cleanup.disarm(entry);
         }
@@ -255,7 +215,7 @@ impl Run<'_> {
         matches!(alive, Ok(None))
     }
 
-    fn hold_image(&mut self, image: &str) -> Entry {
+    pub(super) fn hold_image(&mut self, image: &str) -> Entry {
         let (clients, id, region) = (
             self.clients.clone(),
             image.to_owned(),
@@ -269,7 +229,7 @@ impl Run<'_> {
     }
 
     /// What a failed import leaves: an image that is none, but has the name.
-    fn hold_ruin(&mut self, image: &str) {
+    pub(super) fn hold_ruin(&mut self, image: &str) {
         let (clients, id, region) = (
             self.clients.clone(),
             image.to_owned(),

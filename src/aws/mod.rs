@@ -39,8 +39,15 @@ pub async fn run(
 ) -> Result<Outcome> {
     let region = clients::region(&said.provider).await;
     let clients = Clients::new(&said.provider, region.as_deref().unwrap_or_default()).await;
-    let mut job = Job::resolve(said, region, session.clock, environment)?;
+    let resolve = |clock| Job::resolve(said.clone(), region.clone(), clock, environment);
+    let mut job = resolve(session.clock)?;
     let journal = open_journal(&mut job, session)?;
+    if let Some(clock) = frame::first_clock(&journal, session) {
+        job = Job {
+            key: job.key,
+            ..resolve(clock)?
+        };
+    }
     let outcome = job.outcome();
     let (cleanup, held) = (Cleanup::default(), Held::default());
     let mut run = Run {

@@ -34,9 +34,16 @@ pub async fn run(
     environment: &Environment,
     session: &Session,
 ) -> Result<Outcome> {
-    let mut job = Job::resolve(said, session.clock, environment)?;
+    let resolve = |clock| Job::resolve(said.clone(), clock, environment);
+    let mut job = resolve(session.clock)?;
     let api = Api::new(&job.api_url, &job.token, job.patience, &session.progress)?;
     let journal = open_journal(&mut job, session)?;
+    if let Some(clock) = frame::first_clock(&journal, session) {
+        job = Job {
+            key: job.key,
+            ..resolve(clock)?
+        };
+    }
     let outcome = job.outcome();
     let (cleanup, held) = (Cleanup::default(), Held::default());
     let mut run = Run {

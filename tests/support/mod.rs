@@ -61,8 +61,6 @@ impl Stage {
         let mut paths: Vec<_> = entries
             .filter_map(|entry| Some(entry.ok()?.path()))
             .collect();
-        // Held for a moment while a name is chosen, by all jobs together.
-        paths.retain(|path| !path.ends_with("names.lock"));
         paths.sort();
         paths
     }
