@@ -439,7 +439,7 @@ async fn nobody_waits_and_the_next_run_attaches_to_the_task() {
          100 % (2.0 MiB of 2.0 MiB)
         Uploaded 2.0 MiB in TIME
         Importing as t-ID
-          oss://packer/imgimport-1767225600.raw is read by t-ID; remove it afterwards with: aliyun oss rm 'oss://packer/imgimport-1767225600.raw' --region cn-beijing
+          oss://packer/imgimport-1767225600.raw is read by t-ID; remove it afterwards with: aliyun oss rm oss://packer/imgimport-1767225600.raw --region cn-beijing
         ",
     );
     assert_eq!(stage.cloud.oss().objects().len(), 1, "the task reads it");
@@ -759,7 +759,7 @@ async fn an_import_that_fails_is_told_in_alibabas_words_and_what_was_sent_stays(
         "
         error: the import t-ID failed
           cause: The system disk has no root (ImportImageFailed)
-          left behind: oss://packer/imgimport-1767225600.raw; remove it with: aliyun oss rm 'oss://packer/imgimport-1767225600.raw' --region cn-beijing
+          left behind: oss://packer/imgimport-1767225600.raw; remove it with: aliyun oss rm oss://packer/imgimport-1767225600.raw --region cn-beijing
           hint: the same command goes on from there
         ",
     );
@@ -826,8 +826,8 @@ async fn a_deadline_that_passes_leaves_the_task_and_its_object_alone() {
     run.ends().await.exits(4).prints("").says(
         "
         error: the deadline passed while the cloud is still working
-          left behind: the import task t-ID, which goes on; remove it with: aliyun ecs CancelTask --TaskId t-ID --RegionId cn-beijing
-          left behind: oss://packer/imgimport-1767225600.raw; remove it with: aliyun oss rm 'oss://packer/imgimport-1767225600.raw' --region cn-beijing
+          left behind: the import task t-ID; remove it with: aliyun ecs CancelTask --TaskId t-ID --RegionId cn-beijing
+          left behind: oss://packer/imgimport-1767225600.raw; remove it with: aliyun oss rm oss://packer/imgimport-1767225600.raw --region cn-beijing
           hint: the same command goes on from there
         ",
     );
@@ -844,7 +844,7 @@ async fn an_object_that_cannot_be_deleted_is_a_warning_since_the_image_exists() 
         .fault(fault.answer(403, "AccessDenied", "not you"));
     stage.alicloud(COMMAND).ends().await.exits(0).prints("m-ID").says(
         "
-        warning: oss://packer/imgimport-1767225600.raw could not be deleted: not you [EC 0003-00000001] (AccessDenied, request ID); delete it with: aliyun oss rm 'oss://packer/imgimport-1767225600.raw' --region cn-beijing
+        warning: oss://packer/imgimport-1767225600.raw could not be deleted: not you [EC 0003-00000001] (AccessDenied, request ID); delete it with: aliyun oss rm oss://packer/imgimport-1767225600.raw --region cn-beijing
         ",
     );
 }
@@ -987,7 +987,7 @@ async fn the_first_ctrl_c_while_uploading_keeps_what_was_sent() {
     run.exits(130).prints("");
     for words in [
         " parts of oss://packer/imgimport-1767225600.raw",
-        "remove it with: aliyun oss rm 'oss://packer/imgimport-1767225600.raw' -m --upload-id UPLOAD --region cn-beijing",
+        "remove it with: aliyun oss rm oss://packer/imgimport-1767225600.raw -m --upload-id UPLOAD --region cn-beijing",
         "hint: the same command goes on from there",
     ] {
         assert!(run.stderr.contains(words), "{}", run.stderr);
@@ -1053,8 +1053,8 @@ async fn ctrl_c_while_importing_leaves_the_task_and_the_next_run_attaches() {
     running.ends().await.exits(130).prints("").says(
         "
         error: stopped
-          left behind: the import task t-ID, which goes on; remove it with: aliyun ecs CancelTask --TaskId t-ID --RegionId cn-beijing
-          left behind: oss://packer/imgimport-1767225600.raw; remove it with: aliyun oss rm 'oss://packer/imgimport-1767225600.raw' --region cn-beijing
+          left behind: the import task t-ID; remove it with: aliyun ecs CancelTask --TaskId t-ID --RegionId cn-beijing
+          left behind: oss://packer/imgimport-1767225600.raw; remove it with: aliyun oss rm oss://packer/imgimport-1767225600.raw --region cn-beijing
           hint: the same command goes on from there
         ",
     );
@@ -1345,7 +1345,7 @@ async fn an_import_that_is_refused_keeps_the_object_for_the_next_run() {
         "
         error: the import could not be started
           cause: The maximum number of images is exceeded (QuotaExceed.Image, request ID)
-          left behind: oss://packer/imgimport-1767225600.raw; remove it with: aliyun oss rm 'oss://packer/imgimport-1767225600.raw' --region cn-beijing
+          left behind: oss://packer/imgimport-1767225600.raw; remove it with: aliyun oss rm oss://packer/imgimport-1767225600.raw --region cn-beijing
           hint: delete images, or ask for a higher quota
         ",
     );
@@ -1634,7 +1634,7 @@ async fn a_run_that_cannot_even_begin_still_names_what_an_earlier_one_left() {
         "
         error: the image's name can't be looked up in cn-beijing
           cause: not today (Forbidden.RAM, request ID)
-          left behind: the parts of oss://packer/imgimport-1767225600.raw that an earlier run has sent; remove it with: aliyun oss rm 'oss://packer/imgimport-1767225600.raw' -m --upload-id UPLOAD --region cn-beijing
+          left behind: the parts of oss://packer/imgimport-1767225600.raw that an earlier run has sent; remove it with: aliyun oss rm oss://packer/imgimport-1767225600.raw -m --upload-id UPLOAD --region cn-beijing
           hint: allow the caller ecs:DescribeImages; the README has a policy to paste
         ",
     );

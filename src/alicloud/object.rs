@@ -7,18 +7,19 @@ use super::job::Job;
 use crate::error::{Error, Result};
 use crate::outcome;
 use crate::sending::{self, Target};
+use crate::shell::quote;
 use crate::store::oss::Oss;
 use crate::store::{Store, UploadId};
 
 fn target(job: &Job) -> Target {
-    let url = job.url();
+    let (url, quoted) = (job.url(), quote(&job.url()));
     Target {
-        url: url.clone(),
-        remove: format!("aliyun oss rm '{url}' --region {}", job.region),
+        url,
+        remove: format!("aliyun oss rm {quoted} --region {}", job.region),
         abort: {
             let region = job.region.clone();
             Box::new(move |upload| {
-                format!("aliyun oss rm '{url}' -m --upload-id {upload} --region {region}")
+                format!("aliyun oss rm {quoted} -m --upload-id {upload} --region {region}")
             })
         },
     }

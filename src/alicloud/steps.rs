@@ -11,6 +11,7 @@ use super::{Run, image, import, preflight, role};
 use crate::cleanup::Entry;
 use crate::error::{Kind, Result};
 use crate::journal;
+use crate::shell::quote;
 use crate::wait::{self, Pace};
 
 impl Run<'_> {
@@ -172,9 +173,9 @@ impl Run<'_> {
     /// `--no-wait`: the task reads the object, so that stays.
     pub(super) fn leave_running(&mut self, task: &Started) {
         let (url, region) = (self.job.url(), &self.job.region);
+        let (task, quoted) = (&task.task_id, quote(&url));
         self.session.progress.note(&format!(
-            "{url} is read by {}; remove it afterwards with: aliyun oss rm '{url}' --region {region}",
-            task.task_id
+            "{url} is read by {task}; remove it afterwards with: aliyun oss rm {quoted} --region {region}"
         ));
         self.cleanup.release();
     }
