@@ -89,9 +89,8 @@ async fn space(job: &Job, spaces: &aws_sdk_s3::Client, store: &S3) -> Result<()>
                 job.space.endpoint
             )));
     }
-    let why = match store.open_uploads().await {
-        Err(why) => why,
-        Ok(_) => return Ok(()),
+    let Err(why) = store.open_uploads().await else {
+        return Ok(());
     };
     let hint = match why.code() {
         Some("InvalidAccessKeyId" | "SignatureDoesNotMatch") => {

@@ -15,7 +15,7 @@ impl Run<'_> {
     /// Transfers the image to every region that has none of it.
     pub(super) async fn transfer(&mut self, image: &Image) -> Result<()> {
         let mut failed = Failed::new();
-        for region in self.job.regions[1..].to_vec() {
+        for region in self.job.regions.iter().skip(1).cloned().collect::<Vec<_>>() {
             if !image.regions.contains(&region)
                 && let Err(error) = self.transfer_to(image.id, &region).await
             {
@@ -37,7 +37,7 @@ impl Run<'_> {
         if failed.is_empty() {
             Ok(())
         } else {
-            Err(missed(image.id, failed))
+            Err(missed(image.id, &failed))
         }
     }
 
@@ -120,7 +120,7 @@ async fn poll(api: &Api, image: u64, id: u64, region: &str) -> Result<Poll<Actio
 }
 
 /// One error for all regions that failed.
-fn missed(image: u64, failed: Failed) -> Error {
+fn missed(image: u64, failed: &Failed) -> Error {
     let regions: Vec<_> = failed.iter().map(|(region, _)| region.as_str()).collect();
     let what = format!(
         "the image {image} could not be transferred to {}",
