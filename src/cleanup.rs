@@ -107,8 +107,10 @@ impl Cleanup {
     /// Removes what no later run can use, or all of it; returns a sentence for each thing that stays.
     async fn settle(mut self, all: bool, cancel: &Cancel, progress: &Progress) -> Vec<String> {
         let mut stays = Vec::new();
+        // A thing that could not be removed may need those made before it: a task its object.
+        let mut needed = false;
         while let Some(made) = self.made.pop() {
-            if cancel.leave.is_cancelled() || (made.reusable && !all) {
+            if needed || cancel.leave.is_cancelled() || (made.reusable && !all) {
                 stays.push(stay(&made.what, &made.remove));
                 continue;
             }
@@ -119,10 +121,9 @@ impl Cleanup {
                 gone = (made.undo)() => gone,
             };
             if let Err(error) = gone {
-                stays.push(format!(
-                    "{} (it could not be removed: {error:#})",
-                    stay(&made.what, &made.remove)
-                ));
+                needed = true;
+                let stay = stay(&made.what, &made.remove);
+                stays.push(format!("{stay} (it could not be removed: {error:#})"));
             }
         }
         stays

@@ -126,14 +126,6 @@ impl Error {
         self.kind
     }
 
-    /// What could not be done and why, in one line, for a list of several.
-    pub fn sentence(&self) -> String {
-        match &self.cause {
-            Some(cause) => format!("{}: {cause:#}", self.what),
-            None => self.what.clone(),
-        }
-    }
-
     /// The object that `--output json` prints on standard output.
     pub fn to_json(&self) -> Value {
         json!({

@@ -1,32 +1,59 @@
 //! The frame around every recipe: the journal that it opens, and how it ends.
 
+use uuid::Uuid;
+
 use crate::cleanup::{self, Cleanup};
-use crate::error::{Kind, Result};
-use crate::job::Job;
+use crate::error::{Error, Kind, Result};
+use crate::job::{GENERATED, Job};
 use crate::journal::{self, Journal};
 use crate::outcome::Outcome;
 use crate::session::Session;
 
-/// Opens the journal of the job that these words identify. The object's name that an
-/// unfinished run chose is kept.
+/// Opens the journal of the job that these words identify: the cloud, the region and the
+/// bucket, then the rest. The object's name that an unfinished run chose is kept; one that
+/// another run uses is not taken from it.
 pub fn open_journal(
     job: &Job,
     key: &mut String,
     words: &[&str],
     session: &Session,
 ) -> Result<Journal> {
-    if !job.resumes() || job.dry_run {
+    if job.dry_run {
         return Ok(Journal::forgetful());
     }
-    let (journal, warning) = Journal::open(journal::directory().as_deref(), words)?;
-    if let Some(warning) = warning {
+    // A run that is not to be continued has an entry while it lasts, for others to see.
+    let own = Uuid::new_v4().to_string();
+    let unique = if job.resumes() { "" } else { &own };
+    let identity = [words, &[unique]].concat();
+    let (journal, warning) = Journal::open(journal::directory().as_deref(), &identity)?;
+    if let Some(warning) = warning.filter(|_| job.resumes()) {
         session.progress.warn(&warning);
     }
-    if let Some(chosen) = journal.entry().key {
-        *key = chosen;
+    match journal.entry().key {
+        Some(chosen) => *key = chosen,
+        None => claim(&journal, key, words)?,
     }
-    journal.note(|entry| entry.key = Some(key.clone()));
     Ok(journal)
+}
+
+/// Two images must not meet under one name: an import would read the other's bytes.
+fn claim(journal: &Journal, key: &mut String, words: &[&str]) -> Result<()> {
+    let (place, template) = (words[..3].join(" "), words[3]);
+    if journal.claim(&format!("{place} {key}"), key) {
+        return Ok(());
+    }
+    if !template.starts_with(GENERATED) {
+        return Err(
+            Error::failed(format!("the object {key} is in use by another run"))
+                .because_of("its import has not ended, as far as the journal knows")
+                .hint("finish that run with its own command, or give this one another --key"),
+        );
+    }
+    let (stem, ending) = key.rsplit_once('.').unwrap_or((key.as_str(), ""));
+    let mark = &Uuid::new_v4().simple().to_string()[..8];
+    *key = format!("{stem}-{mark}.{ending}");
+    journal.claim(&format!("{place} {key}"), key);
+    Ok(())
 }
 
 /// The image, or the error with what stays and how to go on.
@@ -40,7 +67,7 @@ pub async fn end(
 ) -> Result<Outcome> {
     let Err(error) = result else {
         // Under --no-wait a later run attaches to the task.
-        if job.wait.wait && !job.dry_run {
+        if (job.wait.wait || !job.resumes()) && !job.dry_run {
             journal.close();
         }
         outcome.seconds.total = session.began.elapsed();
@@ -50,14 +77,14 @@ pub async fn end(
     let keep = job.resumes() || error.kind() == Kind::Deadline;
     let stays = cleanup::end(cleanup, keep, session).await;
     let undone = !keep || session.cancel.undo.is_cancelled();
-    if stays.is_empty() && (undone || journal.entry().is_empty()) {
+    if !job.resumes() || stays.is_empty() && (undone || journal.entry().is_empty()) {
         journal.close();
     }
     if stays.is_empty() {
         return Err(error);
     }
     let error = error.leaves(stays);
-    Err(if keep {
+    Err(if job.resumes() {
         error.hint("the same command goes on from there")
     } else {
         error

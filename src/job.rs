@@ -11,6 +11,9 @@ use crate::outcome;
 use crate::problems::Problems;
 use crate::session::Session;
 
+/// How the name of an object begins that the user did not choose.
+pub const GENERATED: &str = "imgimport-{{timestamp}}";
+
 /// The common part of a job.
 #[derive(Debug)]
 pub struct Job {
@@ -51,13 +54,14 @@ pub struct Opened {
 impl Opened {
     /// Opens the image. That none was named is a problem of the settings.
     pub fn open<P: Provider>(
-        path: Option<PathBuf>,
-        said: Option<Format>,
+        said: &Invocation<P>,
+        format: Option<Format>,
         problems: &mut Problems<P>,
     ) -> Self {
-        let image = match path {
-            Some(path) => Image::open(&path, said),
-            None => {
+        let image = match (&said.head, &said.image) {
+            (Some(head), _) => Image::from_head(head, format),
+            (None, Some(path)) => Image::open(path, format),
+            (None, None) => {
                 problems
                     .note("no image: give its path, IMGIMPORT_IMAGE or image in the settings file");
                 Err(Error::usage("no image"))

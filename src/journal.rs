@@ -22,6 +22,8 @@ pub struct Entry {
     pub source: Option<String>,
     /// The temporary object's name, its template filled in.
     pub key: Option<String>,
+    /// Where it lies: cloud, region, bucket and name.
+    pub object: Option<String>,
     /// The multipart upload under way.
     pub upload: Option<String>,
     /// The object is complete.
@@ -110,6 +112,30 @@ impl Journal {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Takes the name for this job, unless a run that works or an import that reads it has it.
+    pub fn claim(&self, object: &str, key: &str) -> bool {
+        let mut held = self.held();
+        let Some(place) = &held.place else {
+            return true;
+        };
+        // One at a time: between the look and the note nobody else may look.
+        let names = place.path.with_file_name("names.lock");
+        let names = OpenOptions::new()
+            .create(true)
+            .truncate(false)
+            .write(true)
+            .open(names);
+        let _alone = names.ok().filter(|names| names.lock().is_ok());
+        if place.is_used(object) {
+            return false;
+        }
+        (held.entry.key, held.entry.object) = (Some(key.to_owned()), Some(object.to_owned()));
+        if let Some(place) = &held.place {
+            let _ = place.write(&held.entry);
+        }
+        true
+    }
+
     /// What is known.
     pub fn entry(&self) -> Entry {
         self.held().entry.clone()
@@ -162,12 +188,30 @@ impl Place {
         }
     }
 
+    /// Whether another job has the object: it runs now, or its import goes on.
+    fn is_used(&self, object: &str) -> bool {
+        let entries = self
+            .path
+            .parent()
+            .and_then(|directory| fs::read_dir(directory).ok());
+        let paths = entries
+            .into_iter()
+            .flatten()
+            .filter_map(|entry| Some(entry.ok()?.path()));
+        paths
+            .filter(|path| {
+                *path != self.path && path.extension().is_some_and(|ending| ending == "json")
+            })
+            .any(|path| {
+                let entry = read(&path);
+                entry.object.as_deref() == Some(object)
+                    && (is_locked(&path) || (entry.task.is_some() && entry.image.is_none()))
+            })
+    }
+
     /// A torn or foreign file is an empty journal: the service knows better anyway.
     fn read(&self) -> Entry {
-        fs::read(&self.path)
-            .ok()
-            .and_then(|bytes| serde_json::from_slice(&bytes).ok())
-            .unwrap_or_default()
+        read(&self.path)
     }
 
     /// Written beside and moved over, so that a power cut leaves the old or the new entry.
@@ -178,6 +222,19 @@ impl Place {
         file.sync_all()?;
         Ok(fs::rename(&draft, &self.path)?)
     }
+}
+
+fn read(path: &Path) -> Entry {
+    fs::read(path)
+        .ok()
+        .and_then(|bytes| serde_json::from_slice(&bytes).ok())
+        .unwrap_or_default()
+}
+
+/// Whether a process holds the entry.
+fn is_locked(entry: &Path) -> bool {
+    let lock = File::open(entry.with_extension("lock"));
+    lock.is_ok_and(|lock| matches!(lock.try_lock(), Err(TryLockError::WouldBlock)))
 }
 
 /// `$XDG_STATE_HOME/imgimport`, or `~/.local/state/imgimport`.

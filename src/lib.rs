@@ -37,13 +37,15 @@ mod secret;
 mod sending;
 mod session;
 mod settings;
+mod shell;
 mod store;
 mod template;
 mod units;
 mod upload;
 mod wait;
 
-use std::io::Write;
+use std::io::{IsTerminal, Write};
+use std::path::Path;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
@@ -134,6 +136,10 @@ async fn go<P: Table>(
         began: Instant::now(),
     };
     cancel::listen(&session.cancel);
+    let said = match read_head(said, &session).await {
+        Ok(said) => said,
+        Err(error) => return end(Err(error), format, &session.progress),
+    };
     let work = recipe(said, &environment, &session);
     let mut work = std::pin::pin!(work);
     let result = tokio::select! {
@@ -145,6 +151,23 @@ async fn go<P: Table>(
         }
     };
     end(result, format, &session.progress)
+}
+
+/// Standard input is looked at here: a pipe may let us wait, and Ctrl-C must be heard.
+async fn read_head<P: Table>(mut said: Invocation<P>, session: &Session) -> Result<Invocation<P>> {
+    if said.image.as_deref() != Some(Path::new("-")) {
+        return Ok(said);
+    }
+    if std::io::stdin().is_terminal() {
+        return Err(Error::usage("standard input is a terminal, not an image"));
+    }
+    let reading = tokio::task::spawn_blocking(image::read_head);
+    let head = async {
+        let read = reading.await.map_err(std::io::Error::other).flatten();
+        read.map_err(|error| Error::failed("standard input can't be read").because(error))
+    };
+    said.head = Some(session.unless_stopped(head).await?);
+    Ok(said)
 }
 
 /// Prints the result on standard output, the error on standard error.
@@ -159,10 +182,21 @@ fn end(result: Result<Outcome>, format: outcome::Format, progress: &Progress) ->
         }
     };
     if !text.is_empty() {
-        // Nobody reads on: the exit code still tells how it went.
-        let _ = writeln!(std::io::stdout(), "{text}");
+        tell(&text, progress);
     }
     ExitCode::from(code)
+}
+
+/// The result must not get lost; that nobody reads on is the reader's own wish.
+fn tell(text: &str, progress: &Progress) {
+    let mut out = std::io::stdout();
+    if let Err(error) = writeln!(out, "{text}").and_then(|()| out.flush())
+        && error.kind() != std::io::ErrorKind::BrokenPipe
+    {
+        progress.warn(&format!(
+            "standard output can't be written ({error}); the result is: {text}"
+        ));
+    }
 }
 
 /// `-v` shows our own steps and requests. What the libraries log may hold signatures.

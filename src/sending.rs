@@ -102,7 +102,7 @@ pub async fn send<S: Store>(run: &mut Run<'_>, store: &Arc<S>, target: &Target) 
         }
         Err(failure) => {
             drop(transfer);
-            Err(failed(run, store, target, failure, earlier))
+            Err(failed(run, store, target, failure, earlier.as_deref()))
         }
     }
 }
@@ -327,7 +327,7 @@ fn failed<S: Store>(
     store: &Arc<S>,
     target: &Target,
     failure: Failure,
-    earlier: Option<String>,
+    earlier: Option<&str>,
 ) -> Error {
     let Failure {
         cause,
@@ -339,7 +339,7 @@ fn failed<S: Store>(
         let what = format!("{parts} parts of {} ({})", target.url, units::bytes(bytes));
         let entry = hold_parts(run.cleanup, store, target, &upload, what);
         // Of a continued upload not all parts have been met again yet.
-        if !run.job.resumes() || (parts == 0 && earlier != Some(upload.0)) {
+        if !run.job.resumes() || (parts == 0 && earlier != Some(upload.0.as_str())) {
             run.cleanup.spoil(entry);
             run.journal.note(|entry| entry.upload = None);
         }

@@ -12,6 +12,9 @@ use crate::progress::Progress;
 /// How long a request under way may delay the stop.
 const MOMENT: Duration = Duration::from_secs(3);
 
+/// A person wonders after this long without a word.
+const SLOW: Duration = Duration::from_secs(8);
+
 /// Handed to every recipe.
 #[derive(Clone)]
 pub struct Session {
@@ -37,10 +40,16 @@ impl Session {
 
     /// Runs something that changes nothing, and gives it up as soon as the user asks to stop.
     pub async fn unless_stopped<T>(&self, question: impl Future<Output = Result<T>>) -> Result<T> {
+        let slow = async {
+            tokio::time::sleep(SLOW).await;
+            self.progress.note("no answer yet, still trying");
+            std::future::pending().await
+        };
         tokio::select! {
             biased;
             () = self.cancel.stop.cancelled() => Err(self.stopped()),
             answer = question => answer,
+            never = slow => never,
         }
     }
 
@@ -52,8 +61,11 @@ impl Session {
             biased;
             answer = &mut request => answer,
             () = self.cancel.stop.cancelled() => {
-                let answer = tokio::time::timeout(MOMENT, request).await;
-                answer.unwrap_or_else(|_| Err(self.stopped()))
+                tokio::select! {
+                    answer = request => answer,
+                    () = tokio::time::sleep(MOMENT) => Err(self.stopped()),
+                    () = self.cancel.leave.cancelled() => Err(self.stopped()),
+                }
             }
         }
     }

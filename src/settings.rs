@@ -100,6 +100,7 @@ impl File {
         Invocation {
             provider: P::table(&mut self),
             image: self.image,
+            head: None,
             upload: self.upload,
             wait: self.wait,
             output: self.output,

@@ -39,11 +39,8 @@ async fn the_first_ctrl_c_while_uploading_keeps_what_was_sent() {
     let sent = stage.cloud.requests("s3:UploadPart").len();
     let run = stage.imgimport(COMMAND).ends().await;
     run.exits(0);
-    assert_eq!(
-        stage.cloud.requests("s3:UploadPart").len() - sent,
-        5 - before,
-        "nothing travels twice"
-    );
+    let again = stage.cloud.requests("s3:UploadPart").len() - sent;
+    assert!(again <= 5 - before, "nothing travels twice: {again}");
     assert_eq!(stage.cloud.ec2().arrived(&run.raw), Some(disk));
     assert!(stage.cloud.s3().uploads().is_empty());
 }
@@ -348,4 +345,104 @@ async fn another_import_is_not_robbed_of_the_object_that_it_reads() {
         ",
     );
     assert_eq!(stage.cloud.s3().objects().len(), 1);
+}
+
+#[tokio::test]
+async fn two_images_in_the_same_second_do_not_meet_under_one_name() {
+    let stage = Stage::new().await;
+    let gate = Gate::new();
+    stage.cloud.import_script(ImportScript::quick().hold(&gate));
+    let (one, two) = (stage.disk(2), imgimport_sandbox::sample::raw(3 << 20));
+    stage.file("other.raw", &two);
+    stage
+        .imgimport("aws --bucket importbucket --no-wait -q disk.raw")
+        .ends()
+        .await
+        .exits(0);
+    stage
+        .imgimport("aws --bucket importbucket --no-wait -q other.raw")
+        .ends()
+        .await
+        .exits(0);
+    gate.release();
+    for (name, bytes) in [("disk.raw", one), ("other.raw", two)] {
+        let run = stage
+            .imgimport(&format!("aws --bucket importbucket -q {name}"))
+            .ends()
+            .await;
+        run.exits(0);
+        assert_eq!(stage.cloud.ec2().arrived(&run.raw), Some(bytes));
+    }
+}
+
+#[tokio::test]
+async fn an_object_that_another_import_reads_is_not_taken() {
+    let stage = Stage::new().await;
+    let gate = Gate::new();
+    stage.cloud.import_script(ImportScript::quick().hold(&gate));
+    stage.disk(2);
+    stage.file("other.raw", imgimport_sandbox::sample::raw(3 << 20));
+    stage
+        .imgimport("aws --bucket importbucket --key k --no-wait -q disk.raw")
+        .ends()
+        .await
+        .exits(0);
+    stage
+        .imgimport("aws --bucket importbucket --key k -q other.raw")
+        .ends()
+        .await
+        .exits(1)
+        .says(
+            "
+        error: the object k is in use by another run
+          cause: its import has not ended, as far as the journal knows
+          hint: finish that run with its own command, or give this one another --key
+        ",
+        );
+}
+
+#[tokio::test]
+async fn an_import_whose_answer_nobody_heard_is_cancelled_before_its_object_goes() {
+    let stage = Stage::new().await;
+    let gate = Gate::new();
+    stage.cloud.import_script(ImportScript::quick().hold(&gate));
+    let answer = stage.cloud.hold_answer(Fault::on("ec2:ImportImage"));
+    stage.disk(2);
+    let running = stage.imgimport(&format!("{COMMAND} --no-resume")).start();
+    answer.reached().await;
+    running.signal("INT");
+    running
+        .ends()
+        .await
+        .exits(130)
+        .prints("")
+        .says("error: stopped");
+    assert_eq!(stage.cloud.ec2().import_tasks()[0].status, "deleted");
+    assert!(stage.cloud.s3().objects().is_empty());
+}
+
+#[tokio::test]
+async fn ctrl_c_is_heard_while_standard_input_says_nothing() {
+    let stage = Stage::new().await;
+    let fifo = stage.path("pipe");
+    assert!(
+        std::process::Command::new("mkfifo")
+            .arg(&fifo)
+            .status()
+            .unwrap()
+            .success()
+    );
+    let open = std::fs::OpenOptions::new()
+        .read(true)
+        .write(true)
+        .open(&fifo)
+        .unwrap();
+    let running = stage
+        .imgimport("aws --bucket importbucket -v -")
+        .stdin(&fifo)
+        .start();
+    running.started().await;
+    running.signal("INT");
+    running.ends().await.exits(130).prints("");
+    drop(open);
 }

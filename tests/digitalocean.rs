@@ -6,6 +6,7 @@ use std::io::Write;
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use imgimport_sandbox::{CustomImageScript, Fault, Gate, SPACES_REGION, TransferScript};
+use sha2::{Digest, Sha256};
 
 use crate::support::{Run, Stage};
 
@@ -203,11 +204,7 @@ async fn json_names_all_regions_and_the_files_digest() {
     assert_eq!(regions, ["nyc3", "ams3", "nyc2"]);
     assert_eq!(out["image_id"], "157000001");
     assert_eq!(out["object"]["deleted"], true);
-    use sha2::Digest;
-    assert_eq!(
-        out["source"]["sha256"],
-        hex::encode(sha2::Sha256::digest(&disk))
-    );
+    assert_eq!(out["source"]["sha256"], hex::encode(Sha256::digest(&disk)));
 }
 
 #[tokio::test]
@@ -655,7 +652,6 @@ async fn a_real_image_arrives_with_an_equal_disk() {
     let args = format!("{NAMES} --output json {image}");
     let run = imgimport(&stage, &args).ends().await;
     run.exits(0);
-    eprintln!("{}\n{}", run.raw, run.stderr);
     let out: serde_json::Value = serde_json::from_str(&run.raw).unwrap();
     let id = out["image_id"].as_str().unwrap().parse().unwrap();
     let arrived = stage.path("arrived");

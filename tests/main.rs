@@ -3,6 +3,7 @@
 
 #![allow(clippy::unwrap_used)] // a story may fail where it stands
 
+mod alicloud;
 mod aws;
 mod cancel;
 mod digitalocean;
@@ -11,3 +12,4 @@ mod errors;
 mod images;
 mod settings;
 mod support;
+mod upload;

@@ -295,9 +295,10 @@ pub async fn copy(
     if let Some(group) = &job.resource_group {
         parameters.extend(pairs([("ResourceGroupId", group)]));
     }
-    if let Some(key) = &copy.encryption {
+    if copy.encrypted {
+        let key = copy.kms_key.iter().cloned();
         parameters.extend(pairs([("Encrypted", "true")]));
-        parameters.extend(key.iter().map(|key| ("KMSKeyId".to_owned(), key.clone())));
+        parameters.extend(key.map(|key| ("KMSKeyId".to_owned(), key)));
     }
     parameters.extend(tags(&job.tags));
     let made: Result<Made, Fault> = clients.ecs("CopyImage", parameters).await;

@@ -78,8 +78,10 @@ pub struct Copied {
     pub region: String,
     /// Its name there.
     pub name: String,
-    /// Encrypted, with this KMS key or ECS's own.
-    pub encryption: Option<Option<String>>,
+    /// Whether it is encrypted there.
+    pub encrypted: bool,
+    /// With this KMS key; none is ECS's own.
+    pub kms_key: Option<String>,
 }
 
 /// What happens to an image that has the name already.
@@ -104,7 +106,7 @@ impl Job {
     ) -> Result<Self> {
         let mut problems = Problems::default();
         let options = &said.provider;
-        let opened = Opened::open(said.image.clone(), options.format, &mut problems);
+        let opened = Opened::open(&said, options.format, &mut problems);
         let lookup = |name: &str| environment.get(name);
         let stem = opened.file_stem();
         let values = Values {
@@ -229,7 +231,8 @@ fn copies(options: &Options, name: &str) -> Vec<Copied> {
         Copied {
             region: region.clone(),
             name: nth(&options.image_copy_names, n).unwrap_or_else(|| name.to_owned()),
-            encryption: encrypted.then_some(key),
+            encrypted,
+            kms_key: key,
         }
     };
     regions.map(copy).collect()

@@ -24,9 +24,10 @@ use std::time::Instant;
 
 pub use options::Options;
 
-use crate::cleanup::{self, Cleanup, Entry};
-use crate::error::{Kind, Result};
-use crate::journal::{self, Journal};
+use crate::cleanup::{Cleanup, Entry};
+use crate::error::Result;
+use crate::frame;
+use crate::journal::Journal;
 use crate::layers::{Environment, Invocation};
 use crate::outcome::Outcome;
 use crate::session::Session;
@@ -56,32 +57,22 @@ pub async fn run(
         outcome,
     };
     let result = run.steps().await;
-    run.end(result).await
+    let Run {
+        job,
+        journal,
+        cleanup,
+        outcome,
+        ..
+    } = run;
+    frame::end(&job.common, session, &journal, cleanup, outcome, result).await
 }
 
-/// The journal of this job: the same image to the same key under the same name. The key
-/// that an unfinished run chose is kept.
+/// The same image to the same key under the same name is the same job.
 fn open_journal(job: &mut Job, session: &Session) -> Result<Journal> {
-    if !job.common.resumes() || job.common.dry_run {
-        return Ok(Journal::forgetful());
-    }
     let path = job.common.path();
-    let words = [
-        "alicloud",
-        &job.region,
-        &job.bucket,
-        &job.key_template,
-        &job.name_template,
-        &path,
-    ];
-    let (journal, warning) = Journal::open(journal::directory().as_deref(), &words)?;
-    if let Some(warning) = warning {
-        session.progress.warn(&warning);
-    }
-    let key = journal.entry().key.unwrap_or_else(|| job.key.clone());
-    journal.note(|entry| entry.key = Some(key.clone()));
-    job.key = key;
-    Ok(journal)
+    let (key, name) = (&job.key_template, &job.name_template);
+    let words = ["alicloud", &job.region, &job.bucket, key, name, &path];
+    frame::open_journal(&job.common, &mut job.key, &words, session)
 }
 
 /// One import under way. Each step is a method in `steps`, `object` or `copies`.
@@ -137,38 +128,5 @@ impl Run<'_> {
         self.cleanup.release();
         self.job.common.remove_source(self.session);
         Ok(())
-    }
-
-    /// The image, or what stays and how to go on.
-    async fn end(self, result: Result<()>) -> Result<Outcome> {
-        let Self {
-            job,
-            session,
-            journal,
-            cleanup,
-            mut outcome,
-            ..
-        } = self;
-        let Err(error) = result else {
-            // Under --no-wait a later run attaches to the task.
-            if job.common.wait.wait && !job.common.dry_run {
-                journal.close();
-            }
-            outcome.seconds.total = session.began.elapsed();
-            return Ok(outcome);
-        };
-        // A task that goes on needs its object, whatever else is wanted.
-        let keep = job.common.resumes() || error.kind() == Kind::Deadline;
-        let stays = cleanup::end(cleanup, keep, session).await;
-        if stays.is_empty() {
-            journal.close();
-            return Err(error);
-        }
-        let error = error.leaves(stays);
-        Err(if keep {
-            error.hint("the same command goes on from there")
-        } else {
-            error
-        })
     }
 }

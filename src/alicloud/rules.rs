@@ -354,20 +354,16 @@ pub fn boot_mode(said: Option<BootMode>, architecture: Architecture, image: &Ima
 pub fn accepts(image: &Image) -> Result<Option<String>, (String, String)> {
     let to_raw = || convert("raw", image, "raw");
     let warning = match image.content {
-        Content::Raw => None,
-        Content::Vhd { table_size, .. } => {
-            if table_size.is_some_and(|size| Some(size) != image.virtual_size) {
-                let reason = "its block table covers more than its disk, which Alibaba Cloud refuses (InvalidVHDImage.IncorrectSize)";
-                return Err((reason.to_owned(), to_raw()));
-            }
-            None
+        Content::Vhd { table_size: Some(size), .. } if Some(size) != image.virtual_size => {
+            let reason = "its block table covers more than its disk, which Alibaba Cloud refuses (InvalidVHDImage.IncorrectSize)";
+            return Err((reason.to_owned(), to_raw()));
         }
         Content::Qcow2 { extended_l2, zstd, .. } if extended_l2 || zstd => {
             let what = if zstd { "zstd compression" } else { "extended L2 entries" };
             let reason = format!("Alibaba Cloud takes no qcow2 with {what}");
             return Err((reason, convert("qcow2 -c", image, "qcow2")));
         }
-        Content::Qcow2 { .. } => None,
+        Content::Raw | Content::Vhd { .. } | Content::Qcow2 { .. } => None,
         Content::Vmdk { .. } => Some(
             "VMDK is a preview that Alibaba Cloud opens on request; raw and qcow2 are taken from everybody".to_owned(),
         ),

@@ -15,9 +15,9 @@ use crate::endpoint::is_loopback;
 /// Nothing answers a SYN for this long but a host that is gone.
 const CONNECT: Duration = Duration::from_secs(10);
 /// EC2's slowest answers, such as ImportImage, take some seconds.
-const ANSWER: Duration = Duration::from_secs(60);
+const ANSWER: Duration = Duration::from_secs(30);
 /// Tries after the first; with the SDK's pauses a dead network is told of within half a minute.
-const RETRIES: u32 = 4;
+const RETRIES: u32 = 3;
 
 /// Everything that speaks to AWS.
 #[derive(Clone)]

@@ -12,15 +12,15 @@ impl Run<'_> {
         if let Some(upload) = &entry.upload {
             self.hold_parts(upload);
         }
+        if entry.sent {
+            self.hold_object();
+        }
         if entry.image.is_some() {
             entry.image.iter().for_each(|image| self.hold_image(image));
             if let Some(copy) = &entry.copy {
                 self.hold_copy(copy);
             }
             return;
-        }
-        if entry.sent {
-            self.hold_object();
         }
         entry.task.iter().for_each(|task| self.hold_task(task));
     }
@@ -48,18 +48,18 @@ impl Run<'_> {
             self.outcome.task_id = self.journal.entry().task;
             return Ok(Some(image));
         }
-        self.forget_images().await;
+        self.forget_images();
         Ok(None)
     }
 
-    /// Half-made images of what is not wanted any more go.
-    async fn forget_images(&mut self) {
+    /// Images of what is not wanted any more are not taken away: somebody may use them.
+    fn forget_images(&mut self) {
         let entry = self.journal.entry();
         for image in entry.image.iter().chain(&entry.copy) {
-            if let Err(error) = image::deregister(&self.clients, image).await {
-                let text = format!("{image}, of an earlier run, could not be removed: {error:#}");
-                self.session.progress.warn(&text);
-            }
+            let text = format!(
+                "{image}, which an earlier run has imported, stays: this run was asked for another one"
+            );
+            self.session.progress.warn(&text);
         }
         for held in [self.held.image.take(), self.held.copy.take()]
             .into_iter()

@@ -40,9 +40,8 @@ where
             let answer = answer.err();
             let code = answer.code().map(str::to_owned);
             let message = answer.message().map(str::to_owned);
-            let message = message
-                .or_else(|| code.clone())
-                .unwrap_or_else(|| "AWS gave no reason".to_owned());
+            let message = message.or_else(|| code.clone());
+            let message = message.unwrap_or_else(|| "AWS gave no reason".to_owned());
             return Self {
                 code,
                 message,

@@ -1,7 +1,7 @@
 //! The AMI once it exists: its name, its tags, who may launch it. EC2 has one call for
 //! each, and they find a new image only after a moment.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use aws_sdk_ec2::types::{
     AttributeValue, CreateVolumePermission, CreateVolumePermissionModifications, Image, ImageState,
@@ -16,6 +16,9 @@ use super::import::tags;
 use super::job::{Job, Share};
 use crate::error::{Error, Result};
 use crate::wait::{Poll, Trouble};
+
+/// By then every part of EC2 knows a new image.
+const KNOWN: Duration = Duration::from_secs(120);
 
 /// Gives the image its name: EC2 can only copy it under another one. Tags travel with the
 /// call; the token makes a repeated request the same one.
@@ -56,8 +59,8 @@ pub async fn copy(
     })
 }
 
-/// One question to an image in the making.
-pub async fn poll(clients: &Clients, image: &str) -> Result<Poll<Image>, Trouble> {
+/// One question to an image in the making, which began then.
+pub async fn poll(clients: &Clients, image: &str, began: Instant) -> Result<Poll<Image>, Trouble> {
     let failed = format!("the state of {image} could not be asked");
     let answer = match describe(clients, image).await {
         Ok(answer) => answer,
@@ -71,7 +74,11 @@ pub async fn poll(clients: &Clients, image: &str) -> Result<Poll<Image>, Trouble
         message: "copying".to_owned(),
     };
     let Some(answer) = answer else {
-        return Ok(pending());
+        if began.elapsed() < KNOWN {
+            return Ok(pending());
+        }
+        let gone = Error::failed(format!("{image} is gone"));
+        return Err(Trouble::Final(gone.because_of("EC2 knows no such image")));
     };
     match answer.state().map(ImageState::as_str) {
         Some("available") => Ok(Poll::Done(answer)),
@@ -172,7 +179,7 @@ fn patiently() -> ExponentialBuilder {
     ExponentialBuilder::default()
         .with_min_delay(Duration::from_secs(1))
         .with_max_delay(Duration::from_secs(10))
-        .with_max_times(9)
+        .with_max_times(6)
         .with_jitter()
 }
 

@@ -4,6 +4,7 @@
 
 use std::time::Duration;
 
+use aws_sdk_ec2::operation::import_image::builders::ImportImageFluentBuilder;
 use aws_sdk_ec2::types::{
     BootModeValues, ImageDiskContainer, ImportImageTask, ResourceType, Tag, TagSpecification,
     UserBucket,
@@ -64,6 +65,14 @@ pub async fn start(job: &Job, clients: &Clients, token: &str) -> Result<String> 
 }
 
 async fn ask(job: &Job, clients: &Clients, token: &str) -> Result<Option<String>, Fault> {
+    Ok(request_for(job, clients, token)
+        .send()
+        .await?
+        .import_task_id)
+}
+
+/// The request of this import; sent again with the same token it names the same task.
+pub fn request_for(job: &Job, clients: &Clients, token: &str) -> ImportImageFluentBuilder {
     let format = job
         .common
         .image
@@ -78,7 +87,7 @@ async fn ask(job: &Job, clients: &Clients, token: &str) -> Result<Option<String>
         .user_bucket(bucket)
         .build();
     let encryption = job.encryption.as_ref();
-    let answer = clients
+    clients
         .ec2
         .import_image()
         .client_token(token)
@@ -92,9 +101,18 @@ async fn ask(job: &Job, clients: &Clients, token: &str) -> Result<Option<String>
         .set_encrypted(encryption.map(|_| true))
         .set_kms_key_id(encryption.and_then(|encryption| encryption.kms_key.clone()))
         .set_tag_specifications(tags(job, ResourceType::ImportImageTask).map(|tags| vec![tags]))
-        .send()
-        .await?;
-    Ok(answer.import_task_id)
+}
+
+/// Cancels an import whose answer nobody heard: asked for once more, it says its name.
+pub async fn cancel_unheard(
+    clients: &Clients,
+    again: ImportImageFluentBuilder,
+) -> anyhow::Result<()> {
+    let answer = again.send().await.map_err(Fault::from)?;
+    match answer.import_task_id {
+        Some(task) => cancel(clients, &task).await,
+        None => Err(anyhow::anyhow!("AWS gave no task id")),
+    }
 }
 
 /// AWS says so when the role is missing, wrong, or so new that it is not known yet.

@@ -95,7 +95,7 @@ impl Job {
         let mut problems = Problems::default();
         let said = with_polling(said, &mut problems);
         let options = &said.provider;
-        let opened = Opened::open(said.image.clone(), options.format, &mut problems);
+        let opened = Opened::open(&said, options.format, &mut problems);
         let lookup = |name: &str| environment.get(name);
         let stem = opened.file_stem();
         let values = Values {

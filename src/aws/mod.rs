@@ -113,7 +113,12 @@ impl Run<'_> {
             return Ok(());
         }
         let image = match self.earlier_image().await? {
-            Some(image) => image,
+            Some(image) => {
+                if self.journal.entry().sent {
+                    self.remove_object().await;
+                }
+                image
+            }
             None => {
                 let task = match self.earlier_task().await? {
                     Some(task) => task,

@@ -8,14 +8,15 @@ use super::names::S3Encryption;
 use crate::error::Result;
 use crate::outcome;
 use crate::sending::{self, Target};
+use crate::shell::quote;
 use crate::store::s3::{Encryption, Flavour, Place, S3, must_sign};
 use crate::store::{Store, UploadId};
 
 fn target(job: &Job) -> Target {
-    let (bucket, key) = (job.bucket.clone(), job.key.clone());
+    let (bucket, key) = (job.bucket.clone(), quote(&job.key));
     Target {
         url: job.url(),
-        remove: format!("aws s3 rm {}", job.url()),
+        remove: format!("aws s3 rm {}", quote(&job.url())),
         abort: Box::new(move |upload| {
             format!(
                 "aws s3api abort-multipart-upload --bucket {bucket} --key {key} --upload-id {upload}"

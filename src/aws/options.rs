@@ -204,7 +204,7 @@ pub struct Options {
     #[serde(skip)]
     pub endpoint_url_iam: Option<String>,
 
-    /// How often a request that AWS could not answer is sent again [default: 4]
+    /// How often a request that AWS could not answer is sent again [default: 3]
     #[arg(long, value_name = "N", help_heading = "AWS account")]
     #[serde(deserialize_with = "lenient::value")]
     pub max_retries: Option<u32>,

@@ -5,6 +5,7 @@ use super::options::Options;
 use crate::image::{Content, Image, Source, VmdkKind};
 use crate::layers::Provider;
 use crate::problems::Problems;
+use crate::shell::quote;
 
 /// EC2 RegisterImage and CopyImage, "Name".
 const AMI_NAME_SIGNS: &str = "()[] ./-'@_";
@@ -312,7 +313,7 @@ fn convert(format: &str, image: &Image, extension: &str) -> String {
         return "unpack it first".to_owned();
     }
     let name = match &image.source {
-        Source::File(path) => path.display().to_string(),
+        Source::File(path) => quote(&path.display().to_string()),
         Source::Stdin => "disk.img".to_owned(),
     };
     format!("convert it: qemu-img convert -O {format} {name} disk.{extension}")

@@ -60,14 +60,38 @@ impl Run<'_> {
         self.journal.note(|entry| {
             (entry.request, entry.client_token) = (Some(request), Some(token.clone()));
         });
-        let task = self
+        let unheard = self.hold_unheard(&token);
+        let started = self
             .session
-            .finish_soon(import::start(&self.job, &self.clients, &token))
-            .await?;
+            .finish_soon(import::start(&self.job, &self.clients, &token));
+        let task = match started.await {
+            Ok(task) => task,
+            Err(error) => {
+                // Refused is not started; unheard may be.
+                if error.kind() == Kind::Failed {
+                    self.cleanup.disarm(unheard);
+                }
+                return Err(error);
+            }
+        };
+        self.cleanup.disarm(unheard);
         self.journal.note(|entry| entry.task = Some(task.clone()));
         self.hold_task(&task);
         self.session.progress.stage(&format!("Importing as {task}"));
         Ok(task)
+    }
+
+    fn hold_unheard(&mut self, token: &str) -> Entry {
+        let clients = self.clients.clone();
+        let again = import::request_for(&self.job, &clients, token);
+        let region = &self.job.region;
+        self.cleanup.reusable(
+            "an import task that may have started unheard",
+            format!(
+                "aws ec2 describe-import-image-tasks --region {region}, and cancel-import-task"
+            ),
+            async move || import::cancel_unheard(&clients, again).await,
+        )
     }
 
     pub(super) fn hold_task(&mut self, task: &str) {
@@ -212,8 +236,9 @@ impl Run<'_> {
 
     async fn available(&mut self, image: &str) -> Result<Image> {
         let remote = self.session.progress.import();
+        let began = Instant::now();
         let image = wait::until(self.session, self.pace(), &remote, async || {
-            image::poll(&self.clients, image).await
+            image::poll(&self.clients, image, began).await
         })
         .await?;
         drop(remote);
@@ -225,9 +250,12 @@ impl Run<'_> {
         let id = image.image_id().unwrap_or_default().to_owned();
         let snapshots = image::snapshots(image);
         let (job, clients) = (&self.job, &self.clients);
-        image::tag(job, clients, &id, &snapshots).await?;
-        image::describe_as_asked(job, clients, &id).await?;
-        image::share_snapshots(job, clients, &snapshots).await?;
+        let changes = async {
+            image::tag(job, clients, &id, &snapshots).await?;
+            image::describe_as_asked(job, clients, &id).await?;
+            image::share_snapshots(job, clients, &snapshots).await
+        };
+        self.session.unless_stopped(changes).await?;
         self.outcome.name = image.name().map(str::to_owned);
         self.outcome.images = vec![(job.region.clone(), id.clone())];
         self.outcome.snapshot_ids = Some(snapshots);

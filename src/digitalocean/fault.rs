@@ -172,18 +172,18 @@ mod tests {
 
     #[test]
     fn it_waits_as_it_is_told() {
-        let said = |status, headers: &[(&'static str, &str)]| {
+        let seconds = |status, headers: &[(&'static str, &str)]| {
             let now = UNIX_EPOCH + Duration::from_secs(1000);
             wait(&answer(status, headers, ""), now).map(|wait| wait.as_secs())
         };
         assert_eq!(
-            said(429, &[("retry-after", "7"), ("ratelimit-reset", "1009")]),
+            seconds(429, &[("retry-after", "7"), ("ratelimit-reset", "1009")]),
             Some(7)
         );
         let exhausted = [("ratelimit-remaining", "0"), ("ratelimit-reset", "1009")];
-        assert_eq!(said(429, &exhausted), Some(9));
-        assert_eq!(said(500, &exhausted), None);
-        assert_eq!(said(429, &[("ratelimit-reset", "1009")]), None);
-        assert_eq!(said(429, &[("retry-after", "999999")]), Some(3600));
+        assert_eq!(seconds(429, &exhausted), Some(9));
+        assert_eq!(seconds(500, &exhausted), None);
+        assert_eq!(seconds(429, &[("ratelimit-reset", "1009")]), None);
+        assert_eq!(seconds(429, &[("retry-after", "999999")]), Some(3600));
     }
 }

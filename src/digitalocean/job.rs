@@ -88,7 +88,7 @@ impl Job {
         let mut problems = Problems::default();
         said.wait.timeout = said.wait.timeout.or(said.provider.timeout);
         let options = &said.provider;
-        let opened = Opened::open(said.image.clone(), options.format, &mut problems);
+        let opened = Opened::open(&said, options.format, &mut problems);
         let compression = options.compression.unwrap_or_default();
         let gzip = opened
             .image()

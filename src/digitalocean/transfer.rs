@@ -9,12 +9,12 @@ use crate::wait::{self, Poll, Trouble};
 const UPDATE: &str = "image:update";
 
 /// The transfers that failed, and why.
-type Failed = Vec<(String, Error)>;
+type Failed = [(String, Error)];
 
 impl Run<'_> {
     /// Transfers the image to every region that has none of it.
     pub(super) async fn transfer(&mut self, image: &Image) -> Result<()> {
-        let mut failed = Failed::new();
+        let mut failed = Vec::new();
         for region in self.job.regions.iter().skip(1).cloned().collect::<Vec<_>>() {
             if !image.regions.contains(&region)
                 && let Err(error) = self.transfer_to(image.id, &region).await
@@ -26,7 +26,7 @@ impl Run<'_> {
                 progress.warn(&format!(
                     "{} did not come to {region}: {}",
                     image.id,
-                    error.sentence()
+                    error.brief()
                 ));
                 failed.push((region, error));
                 continue;
@@ -126,6 +126,6 @@ fn missed(image: u64, failed: &Failed) -> Error {
         "the image {image} could not be transferred to {}",
         regions.join(" and ")
     );
-    let causes: Vec<_> = failed.iter().map(|(_, error)| error.sentence()).collect();
+    let causes: Vec<_> = failed.iter().map(|(_, error)| error.brief()).collect();
     Error::failed(what).because_of(causes.join("\n"))
 }

@@ -39,6 +39,10 @@ pub struct Invocation<P: Provider> {
     #[arg(value_name = "IMAGE", value_hint = clap::ValueHint::FilePath)]
     pub image: Option<PathBuf>,
 
+    /// The first bytes of standard input, once they are read.
+    #[arg(skip)]
+    pub head: Option<Vec<u8>>,
+
     /// The provider's own options.
     #[command(flatten)]
     pub provider: P,

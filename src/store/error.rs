@@ -159,11 +159,6 @@ impl Error {
         self.status
     }
 
-    /// The service's name for the request.
-    pub fn request_id(&self) -> Option<&str> {
-        self.request_id.as_deref()
-    }
-
     /// What sort of failure this is.
     pub fn class(&self) -> Class {
         self.class

@@ -213,18 +213,12 @@ impl Oss {
     }
 
     async fn complete(&self, upload: &UploadId, parts: &[SentPart], whole: &Whole) -> Result<()> {
-        let list: String = parts
-            .iter()
-            .map(|part| {
-                let (number, etag) = (part.number, part.etag.replace('"', "&quot;"));
-                format!("<Part><PartNumber>{number}</PartNumber><ETag>{etag}</ETag></Part>")
-            })
-            .collect();
+        let list = answers::complete(parts)?;
         let query = [("uploadId", upload.0.as_str())];
         let answer = self
             .ask(Ask {
                 headers: &[("content-type", "application/xml")],
-                body: &format!("<CompleteMultipartUpload>{list}</CompleteMultipartUpload>"),
+                body: &list,
                 timeout: FINISH,
                 ..Ask::about(Method::POST, &self.place.key, &query)
             })

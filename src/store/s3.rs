@@ -138,11 +138,6 @@ impl S3 {
         }
     }
 
-    /// Where the object lies, for messages.
-    pub fn place(&self) -> &Place {
-        &self.place
-    }
-
     /// An address from which anybody can get the object for this long.
     pub async fn presigned(&self, life: Duration) -> Result<String> {
         let life =

@@ -70,6 +70,11 @@ impl Stage {
         self.program(args.split_whitespace())
     }
 
+    /// `imgimport ARGS`, in Alibaba Cloud's environment.
+    pub fn alicloud(&self, args: &str) -> Run<'_> {
+        self.imgimport(args).on_alibaba()
+    }
+
     pub fn program<'a>(&self, args: impl IntoIterator<Item = &'a str>) -> Run<'_> {
         let mut command = Command::new(env!("CARGO_BIN_EXE_imgimport"));
         command
@@ -103,6 +108,14 @@ pub struct Run<'a> {
 impl<'a> Run<'a> {
     pub fn env(mut self, name: &str, value: &str) -> Self {
         self.command.env(name, value);
+        self
+    }
+
+    /// With the sandbox's key for Alibaba Cloud, and no metadata service behind it.
+    pub fn on_alibaba(mut self) -> Self {
+        self.command
+            .envs(self.stage.cloud.alibaba_environment())
+            .env("ALIBABA_CLOUD_ECS_METADATA_DISABLED", "true");
         self
     }
 
@@ -143,6 +156,20 @@ impl Running<'_> {
             .args([&format!("-{name}"), &id])
             .status();
         assert!(sent.expect("kill").success());
+    }
+
+    /// Waits until the program listens for signals.
+    pub async fn started(&self) {
+        let id = self.child.id().expect("it runs");
+        let caught = || {
+            let status = fs::read_to_string(format!("/proc/{id}/status")).unwrap_or_default();
+            let line = status.lines().find_map(|line| line.strip_prefix("SigCgt:"));
+            let mask = line.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok());
+            mask.is_some_and(|mask| mask & 0b10 != 0)
+        };
+        while !caught() {
+            tokio::task::yield_now().await;
+        }
     }
 
     /// As a power cut ends it.
@@ -250,6 +277,11 @@ static VARIABLE: LazyLock<Vec<(Regex, &str)>> = LazyLock::new(|| {
         (r"import-ami-[0-9a-f]{17}", "import-ami-TASK"),
         (r"(?-u:\b)ami-[0-9a-f]{17}", "ami-ID"),
         (r"snap-[0-9a-f]{17}", "snap-ID"),
+        (
+            r"(?-u:\b)imgimport-[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}",
+            "imgimport-TOKEN",
+        ),
+        (r"(?-u:\b)([mst])-bp1[0-9a-f]{17}", "$1-ID"),
         (r"request [0-9A-Fa-f-]{12,}", "request ID"),
         (r"127\.0\.0\.1:[0-9]+", "HOST"),
         (

@@ -5,10 +5,10 @@ use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use serde::Deserialize;
 use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
 
-use super::super::{Digest, Error, Result};
+use super::super::{Digest, Error, Result, SentPart};
 use crate::http::Answer;
 
 /// InitiateMultipartUpload.
@@ -84,6 +84,38 @@ pub(super) fn read<T: DeserializeOwned>(answer: &Answer) -> Result<T> {
     quick_xml::de::from_str(&text).map_err(|error| {
         Error::other(format!("OSS's answer can't be read: {error}")).request(answer.request_id())
     })
+}
+
+/// What CompleteMultipartUpload sends.
+#[derive(Serialize)]
+#[serde(rename = "CompleteMultipartUpload")]
+struct Complete<'a> {
+    #[serde(rename = "Part")]
+    parts: Vec<Tagged<'a>>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "PascalCase")]
+struct Tagged<'a> {
+    part_number: u32,
+    #[serde(rename = "ETag")]
+    etag: &'a str,
+}
+
+impl<'a> Tagged<'a> {
+    fn of(part: &'a SentPart) -> Self {
+        let (part_number, etag) = (part.number, part.etag.as_str());
+        Self { part_number, etag }
+    }
+}
+
+/// The document that names the parts.
+pub(super) fn complete(parts: &[SentPart]) -> Result<String> {
+    let document = Complete {
+        parts: parts.iter().map(Tagged::of).collect(),
+    };
+    quick_xml::se::to_string(&document)
+        .map_err(|error| Error::other(format!("the parts can't be named: {error}")))
 }
 
 /// The CRC-64 of the part or of the whole object, in decimal.

@@ -1,0 +1,1215 @@
+//! Imports to Alibaba Cloud: as people ask for them, what goes wrong, and who stops them.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+
+use imgimport_sandbox::alibaba::{CopyScript, ImportScript, Key, REGION};
+use imgimport_sandbox::{Fault, Gate, sample};
+
+use crate::support::{Run, Stage};
+
+const ROLE: &str = "AliyunECSImageImportDefaultRole";
+const COMMAND: &str = "alicloud --bucket packer --image-name web -q disk.raw";
+/// Five parts of a disk of 22 MiB.
+const PARTS: &str =
+    "alicloud --bucket packer --image-name web --part-size 5MiB --concurrency 2 -q disk.raw";
+
+/// A bucket, a role, imports that go through in two polls, a disk of 2 MiB.
+async fn stage() -> (Stage, Vec<u8>) {
+    let stage = empty_account().await;
+    stage.cloud.oss().create_bucket("packer", REGION);
+    stage.cloud.ram().put_import_role();
+    let disk = stage.disk(2);
+    (stage, disk)
+}
+
+/// An account in which nobody has imported anything: no bucket, no role.
+async fn empty_account() -> Stage {
+    let stage = Stage::new().await;
+    stage.cloud.ecs().import_script(ImportScript::quick());
+    stage.cloud.ecs().copy_script(CopyScript::creating(1));
+    stage.cloud.ram().set_delay(0);
+    stage
+}
+
+/// Everything that was asked, in order.
+fn operations(stage: &Stage) -> Vec<String> {
+    let entries = stage.cloud.journal().into_iter();
+    entries.map(|entry| entry.operation).collect()
+}
+
+fn names(stage: &Stage) -> Vec<String> {
+    let images = stage.cloud.ecs().images().into_iter();
+    images.map(|image| image.name).collect()
+}
+
+fn with_key<'a>(run: Run<'a>, key: &Key) -> Run<'a> {
+    run.env("ALICLOUD_ACCESS_KEY", &key.access_key)
+        .env("ALICLOUD_SECRET_KEY", &key.secret_key)
+        .env(
+            "SECURITY_TOKEN",
+            key.security_token.as_deref().unwrap_or_default(),
+        )
+}
+
+#[tokio::test]
+async fn a_raw_disk_becomes_an_image_and_its_id_is_all_that_standard_output_says() {
+    let (stage, disk) = stage().await;
+    let run = stage
+        .alicloud("alicloud --bucket packer --region cn-beijing --image-name web disk.raw")
+        .ends()
+        .await;
+    run.exits(0).prints("m-ID").says(
+        "
+        disk.raw: raw disk, 2.0 MiB disk
+        Checking the name, bucket packer and role AliyunECSImageImportDefaultRole in cn-beijing
+        Uploading to oss://packer/imgimport-1767225600.raw
+         100 % (2.0 MiB of 2.0 MiB)
+        Uploaded 2.0 MiB in TIME
+        Importing as t-ID
+        Imported as m-ID
+        ",
+    );
+    assert_eq!(stage.cloud.ecs().arrived(&run.raw), Some(disk));
+    assert!(
+        stage.cloud.oss().objects().is_empty(),
+        "the temporary object is deleted"
+    );
+    assert!(
+        stage.journal().is_empty(),
+        "no journal is left of a finished job"
+    );
+}
+
+#[tokio::test]
+async fn a_block_of_packers_is_carried_over_and_makes_bucket_and_role_on_the_way() {
+    let stage = empty_account().await;
+    let disk = stage.disk(2);
+    let key = stage.cloud.alibaba_key();
+    let settings = format!(
+        r#"
+        image = "disk.raw"
+
+        [alicloud]
+        access_key = "{}"
+        secret_key = "{}"
+        region = "cn-beijing"
+        image_name = "packer_import"
+        image_os_type = "linux"
+        image_platform = "CentOS"
+        image_architecture = "x86_64"
+        image_system_size = "40"
+        oss_bucket_name = "packer"
+        format = "raw"
+        skip_region_validation = true
+
+        [alicloud.tags]
+        built = "{{{{timestamp}}}}"
+        "#,
+        key.access_key, key.secret_key
+    );
+    let file = stage.file("packer.toml", settings);
+    fs::set_permissions(&file, fs::Permissions::from_mode(0o600)).unwrap();
+    let run = stage
+        .alicloud("alicloud --config packer.toml")
+        .without("ALICLOUD_ACCESS_KEY")
+        .without("ALICLOUD_SECRET_KEY")
+        .without("ALICLOUD_REGION")
+        .ends()
+        .await;
+    run.exits(0).prints("m-ID").says(
+        "
+        disk.raw: raw disk, 2.0 MiB disk
+        Checking the name, bucket packer and role AliyunECSImageImportDefaultRole in cn-beijing
+        Created the bucket packer in cn-beijing
+        Created the role AliyunECSImageImportDefaultRole
+        Uploading to oss://packer/imgimport-1767225600.raw
+         100 % (2.0 MiB of 2.0 MiB)
+        Uploaded 2.0 MiB in TIME
+        Importing as t-ID
+        Imported as m-ID
+        ",
+    );
+    let image = stage.cloud.ecs().image(&run.raw).unwrap();
+    assert_eq!((image.name.as_str(), image.size), ("packer_import", 40));
+    let facts = ["OSType", "Platform", "Architecture", "BootMode"];
+    let facts = facts.map(|name| image.get(name));
+    assert_eq!(facts, ["linux", "CentOS", "x86_64", "BIOS"]);
+    assert_eq!(image.tags["built"], "1767225600");
+    assert_eq!(stage.cloud.ecs().arrived(&run.raw), Some(disk));
+    assert_eq!(stage.cloud.oss().acl("packer").as_deref(), Some("private"));
+    assert_eq!(
+        stage.cloud.oss().region_of("packer").as_deref(),
+        Some(REGION)
+    );
+    let role = stage.cloud.ram().role(ROLE).unwrap();
+    assert_eq!(role.policies, ["System:AliyunECSImageImportRolePolicy"]);
+}
+
+#[tokio::test]
+async fn everything_that_was_asked_for_reaches_the_image() {
+    let (stage, _) = stage().await;
+    stage.file("disk.vhd", sample::vhd(&sample::raw(2 << 20)));
+    stage.cloud.ram().put_role(
+        "importer",
+        &stage.cloud.ram().role(ROLE).unwrap().trust,
+        &["System:AliyunECSImageImportRolePolicy"],
+    );
+    let run = stage.program([
+        "alicloud",
+        "--oss-bucket-name=packer",
+        "--oss-key-name=in/{{file_stem}}.{{format}}",
+        "--image-name=web-{{timestamp}}",
+        "--image-description=built {{isotime \"2006-01-02\"}}",
+        "--image-os-type=windows",
+        "--image-platform=windows server 2022",
+        "--image-architecture=x86_64",
+        "--image-system-size=50",
+        "--boot-mode=uefi",
+        "--license-type=byol",
+        "--detection-strategy=standard",
+        "--role-name=importer",
+        "--resource-group-id=rg-1",
+        "--image-family=web",
+        "--tag=built={{timestamp}}",
+        "--skip-clean",
+        "-q",
+        "disk.vhd",
+    ]);
+    let run = run.on_alibaba().ends().await;
+    run.exits(0).prints("m-ID").says("");
+    let asked = &stage.cloud.requests("ecs:ImportImage")[0];
+    let format = asked.get("DiskDeviceMapping.1.Format");
+    assert_eq!((format, asked.get("RoleName")), ("VHD", "importer"));
+    let image = stage.cloud.ecs().image(&run.raw).unwrap();
+    assert_eq!((image.name.as_str(), image.size), ("web-1767225600", 50));
+    for (fact, value) in [
+        ("Description", "built 2026-01-01"),
+        ("OSType", "windows"),
+        ("Platform", "Windows Server 2022"),
+        ("Architecture", "x86_64"),
+        ("BootMode", "UEFI"),
+        ("LicenseType", "BYOL"),
+        ("DetectionStrategy", "Standard"),
+        ("ResourceGroupId", "rg-1"),
+        ("ImageFamily", "web"),
+    ] {
+        assert_eq!(image.get(fact), value, "{fact}");
+    }
+    assert_eq!(image.tags["built"], "1767225600");
+    assert_eq!(stage.cloud.ecs().snapshots()[0].tags["built"], "1767225600");
+    let objects = stage.cloud.oss().objects();
+    assert_eq!(objects[0].key, "in/disk.vhd", "--skip-clean keeps it");
+}
+
+#[tokio::test]
+async fn the_result_as_json_has_every_key_even_those_that_do_not_apply() {
+    let (stage, _) = stage().await;
+    let run = stage
+        .alicloud(&format!("{COMMAND} --output json"))
+        .ends()
+        .await;
+    run.exits(0).says("").prints(
+        r#"{"image_id":"m-ID","images":[{"image_id":"m-ID","region":"cn-beijing"}],"name":"web","object":{"bucket":"packer","deleted":true,"key":"imgimport-1767225600.raw"},"provider":"alicloud","region":"cn-beijing","schema":1,"seconds":{"import":SECONDS,"total":SECONDS,"upload":SECONDS},"snapshot_ids":["s-ID"],"source":{"format":"raw","path":"disk.raw","sha256":"0e86efe4adc30c55f679c86075133de0ef765cd6624324c049e234a6d9f006a8","size":2097152,"virtual_size":2097152},"task_id":"t-ID","uploaded_bytes":2097152}"#,
+    );
+}
+
+#[tokio::test]
+async fn a_qcow2_goes_as_it_is_and_its_disk_gets_the_size_that_it_needs() {
+    let (stage, _) = stage().await;
+    let qcow2 = sample::qcow2(3 << 30);
+    stage.file("disk.img", &qcow2);
+    let run = stage.alicloud("alicloud --bucket packer -q disk.img");
+    let run = run.ends().await;
+    run.exits(0).prints("m-ID").says("");
+    let asked = &stage.cloud.requests("ecs:ImportImage")[0];
+    let said = ["Format", "DiskImageSize", "OSSObject"];
+    let said = said.map(|name| asked.get(&format!("DiskDeviceMapping.1.{name}")));
+    assert_eq!(said, ["QCOW2", "3", "imgimport-1767225600.qcow2"]);
+    assert_eq!(names(&stage), ["imgimport-1767225600"]);
+    assert_eq!(stage.cloud.ecs().arrived(&run.raw), Some(qcow2));
+}
+
+#[tokio::test]
+async fn standard_input_is_sent_as_it_comes() {
+    let (stage, _) = stage().await;
+    let disk = stage.disk(12);
+    let run = stage.alicloud("alicloud --bucket packer -q -");
+    let run = run.stdin(&stage.path("disk.raw")).ends().await;
+    run.exits(0).prints("m-ID").says("");
+    assert_eq!(stage.cloud.ecs().arrived(&run.raw), Some(disk));
+}
+
+#[tokio::test]
+async fn a_key_with_spaces_a_plus_and_chinese_letters_and_a_chinese_name_arrive() {
+    let (stage, disk) = stage().await;
+    let run = stage.program([
+        "alicloud",
+        "--bucket=packer",
+        "--key=镜像 1/a+b & 50%~(x)'!*.raw",
+        "--image-name=镜像-1.2",
+        "--image-description=描述 + more",
+        "--tag=用途=网站 前端",
+        "--part-size=1MiB",
+        "disk.raw",
+    ]);
+    let run = run.on_alibaba().ends().await;
+    run.exits(0).prints("m-ID").says(
+        "
+        disk.raw: raw disk, 2.0 MiB disk
+        Checking the name, bucket packer and role AliyunECSImageImportDefaultRole in cn-beijing
+        Uploading to oss://packer/镜像 1/a+b & 50%~(x)'!*.raw
+         100 % (2.0 MiB of 2.0 MiB)
+        Uploaded 2.0 MiB in TIME
+        Importing as t-ID
+        Imported as m-ID
+        ",
+    );
+    let image = stage.cloud.ecs().image(&run.raw).unwrap();
+    let said = (image.name.as_str(), image.get("Description"));
+    assert_eq!(said, ("镜像-1.2", "描述 + more"));
+    assert_eq!(image.tags["用途"], "网站 前端");
+    assert_eq!(stage.cloud.ecs().arrived(&run.raw), Some(disk));
+    assert!(stage.cloud.oss().objects().is_empty());
+}
+
+#[tokio::test]
+async fn more_than_ten_accounts_may_all_use_the_image() {
+    let (stage, _) = stage().await;
+    let accounts: Vec<_> = (1..=12).map(|n| format!("{n:016}")).collect();
+    let run = stage.alicloud(&format!("{COMMAND} --share-account {}", accounts.join(",")));
+    let run = run.ends().await;
+    run.exits(0).prints("m-ID").says("");
+    assert_eq!(stage.cloud.ecs().image(&run.raw).unwrap().shares, accounts);
+}
+
+#[tokio::test]
+async fn copies_arrive_in_two_regions_with_tags_and_shares() {
+    let (stage, disk) = stage().await;
+    let run = stage.alicloud(
+        "alicloud --bucket packer --image-name web --copy-to cn-hangzhou --copy-to cn-shanghai \
+         --copy-name web-south,web-east --tag team=a --share-account 1111222233334444 disk.raw",
+    );
+    let run = run.ends().await;
+    run.exits(0).prints("m-ID").says(
+        "
+        disk.raw: raw disk, 2.0 MiB disk
+        Checking the name, bucket packer and role AliyunECSImageImportDefaultRole in cn-beijing
+        Uploading to oss://packer/imgimport-1767225600.raw
+         100 % (2.0 MiB of 2.0 MiB)
+        Uploaded 2.0 MiB in TIME
+        Importing as t-ID
+        Imported as m-ID
+        Copying it to cn-hangzhou as m-ID
+        Copying it to cn-shanghai as m-ID
+        ",
+    );
+    let images = stage.cloud.ecs().images();
+    let named: Vec<_> = images
+        .iter()
+        .map(|one| (one.region.as_str(), one.name.as_str()))
+        .collect();
+    assert_eq!(
+        named,
+        [
+            (REGION, "web"),
+            ("cn-hangzhou", "web-south"),
+            ("cn-shanghai", "web-east")
+        ]
+    );
+    for image in &images {
+        assert_eq!(image.tags["team"], "a", "{image:?}");
+        assert_eq!(image.shares, ["1111222233334444"], "{image:?}");
+        assert_eq!(stage.cloud.ecs().arrived(&image.id).as_ref(), Some(&disk));
+    }
+    let snapshots = stage.cloud.ecs().snapshots();
+    assert_eq!(snapshots.len(), 3);
+    assert!(snapshots.iter().all(|one| one.tags["team"] == "a"));
+}
+
+#[tokio::test]
+async fn copies_are_encrypted_with_their_key() {
+    let (stage, _) = stage().await;
+    let command = format!("{COMMAND} --copy-to cn-hangzhou --encrypt-copies --kms-key-id k-1");
+    let run = stage.alicloud(&command).ends().await;
+    run.exits(0).prints("m-ID").says("");
+    let images = stage.cloud.ecs().images();
+    assert!(!images[0].encrypted && images[1].encrypted, "{images:?}");
+    assert_eq!(images[1].get("KMSKeyId"), "k-1");
+}
+
+#[tokio::test]
+async fn a_replaced_image_goes_only_after_the_new_one_is_available() {
+    let (stage, disk) = stage().await;
+    let old = stage.cloud.ecs().register_image(REGION, "web");
+    let gate = Gate::new();
+    let script = ImportScript::quick().hold(&gate);
+    stage.cloud.ecs().import_script(script);
+    let running = stage
+        .alicloud("alicloud --bucket packer --image-name web --force-delete disk.raw")
+        .start();
+    gate.reached_by(2).await;
+    assert!(stage.cloud.ecs().image(&old).is_some(), "the old one stays");
+    assert!(stage.cloud.requests("ecs:DeleteImage").is_empty());
+    gate.release();
+    let run = running.ends().await;
+    run.exits(0).prints("m-ID").says(
+        "
+        disk.raw: raw disk, 2.0 MiB disk
+        Checking the name, bucket packer and role AliyunECSImageImportDefaultRole in cn-beijing
+        Uploading to oss://packer/imgimport-1767225600.raw
+         100 % (2.0 MiB of 2.0 MiB)
+        Uploaded 2.0 MiB in TIME
+        Importing as t-ID
+        Imported as m-ID
+        Naming m-ID \"web\"
+        ",
+    );
+    assert_eq!(names(&stage), ["web"]);
+    assert_eq!(stage.cloud.ecs().arrived(&run.raw), Some(disk));
+}
+
+#[tokio::test]
+async fn a_failed_import_keeps_the_image_that_it_would_replace() {
+    let (stage, _) = stage().await;
+    let old = stage.cloud.ecs().register_image(REGION, "web");
+    let script = ImportScript::quick().fail("The system disk has no root.");
+    stage.cloud.ecs().import_script(script);
+    let run = stage.alicloud(&format!("{COMMAND} --force-delete"));
+    run.ends().await.exits(1).prints("");
+    let images = stage.cloud.ecs().images();
+    assert_eq!(images.len(), 1, "the ruin is removed: {images:?}");
+    assert_eq!(images[0].id, old);
+}
+
+#[tokio::test]
+async fn a_dry_run_asks_everything_and_changes_nothing() {
+    let stage = empty_account().await;
+    stage.disk(2);
+    let run = stage.alicloud(
+        "alicloud --bucket packer --image-name web --copy-to cn-hangzhou --dry-run disk.raw",
+    );
+    run.ends().await.exits(0).prints("").says(
+        "
+        disk.raw: raw disk, 2.0 MiB disk
+        Checking the name, bucket packer and role AliyunECSImageImportDefaultRole in cn-beijing
+        Would create the bucket packer in cn-beijing
+        Would create the role AliyunECSImageImportDefaultRole
+        Would send 2.0 MiB to oss://packer/imgimport-1767225600.raw
+        Would import it into cn-beijing as the image \"web\"
+        Would copy it to cn-hangzhou as \"web\"
+        ",
+    );
+    let mut asked = operations(&stage);
+    asked.sort();
+    assert_eq!(
+        asked,
+        [
+            "ecs:DescribeImages",
+            "ecs:DescribeImages",
+            "oss:GetBucketInfo",
+            "ram:GetRole"
+        ]
+    );
+    assert!(stage.journal().is_empty());
+}
+
+#[tokio::test]
+async fn nobody_waits_and_the_next_run_attaches_to_the_task() {
+    let (stage, _) = stage().await;
+    let gate = Gate::new();
+    let script = ImportScript::quick().hold(&gate);
+    stage.cloud.ecs().import_script(script);
+    let command = "alicloud --bucket packer --image-name web disk.raw";
+    let run = stage.alicloud(&format!("{command} --no-wait")).ends().await;
+    run.exits(0).prints("t-ID").says(
+        "
+        disk.raw: raw disk, 2.0 MiB disk
+        Checking the name, bucket packer and role AliyunECSImageImportDefaultRole in cn-beijing
+        Uploading to oss://packer/imgimport-1767225600.raw
+         100 % (2.0 MiB of 2.0 MiB)
+        Uploaded 2.0 MiB in TIME
+        Importing as t-ID
+          oss://packer/imgimport-1767225600.raw is read by t-ID; remove it afterwards with: aliyun oss rm 'oss://packer/imgimport-1767225600.raw' --region cn-beijing
+        ",
+    );
+    assert_eq!(stage.cloud.oss().objects().len(), 1, "the task reads it");
+
+    gate.release();
+    let run = stage.alicloud(command).ends().await;
+    run.exits(0).prints("m-ID").says(
+        "
+        disk.raw: raw disk, 2.0 MiB disk
+        Checking the name, bucket packer and role AliyunECSImageImportDefaultRole in cn-beijing
+        An earlier run has started t-ID
+        Imported as m-ID
+        ",
+    );
+    assert_eq!(stage.cloud.ecs().tasks().len(), 1, "one import was started");
+    let parts = stage.cloud.requests("oss:UploadPart").len();
+    assert_eq!(parts, 1, "nothing travelled twice");
+    assert!(stage.cloud.oss().objects().is_empty());
+    assert!(stage.journal().is_empty());
+}
+
+#[tokio::test]
+async fn a_lost_answer_never_starts_a_second_import() {
+    let (stage, _) = stage().await;
+    let fault = Fault::on("ecs:ImportImage").cut_answer();
+    stage.cloud.fault(fault);
+    let run = stage.alicloud(COMMAND).ends().await;
+    run.exits(0).prints("m-ID").says("");
+    assert_eq!(stage.cloud.requests("ecs:ImportImage").len(), 2);
+    assert_eq!(stage.cloud.ecs().tasks().len(), 1);
+}
+
+#[tokio::test]
+async fn killed_before_the_answer_came_the_next_run_starts_no_second_import() {
+    let (stage, _) = stage().await;
+    let gate = stage.cloud.hold_answer(Fault::on("ecs:ImportImage"));
+    let running = stage.alicloud(COMMAND).start();
+    gate.reached().await;
+    running.kill().await;
+    gate.release();
+    let run = stage.alicloud(COMMAND).ends().await;
+    run.exits(0).prints("m-ID").says("");
+    assert_eq!(stage.cloud.ecs().tasks().len(), 1);
+    assert_eq!(stage.cloud.requests("oss:UploadPart").len(), 1);
+}
+
+#[tokio::test]
+async fn throttled_by_ecs_and_oss_it_gets_through_and_never_repeats_a_nonce() {
+    let (stage, disk) = stage().await;
+    let ecs = |operation: &str| {
+        let words = "Request was denied due to user flow control.";
+        Fault::on(operation).answer(400, "Throttling.User", words)
+    };
+    for operation in [
+        "ecs:DescribeImages",
+        "ecs:ImportImage",
+        "ecs:DescribeTaskAttribute",
+    ] {
+        stage.cloud.fault(ecs(operation));
+    }
+    for operation in [
+        "oss:InitiateMultipartUpload",
+        "oss:UploadPart",
+        "oss:CompleteMultipartUpload",
+    ] {
+        let fault = Fault::on(operation);
+        stage
+            .cloud
+            .fault(fault.answer(503, "QpsLimitExceeded", "Please slow down."));
+    }
+    let run = stage.alicloud(COMMAND).ends().await;
+    run.exits(0).prints("m-ID").says("");
+    assert_eq!(stage.cloud.ecs().arrived(&run.raw), Some(disk));
+    assert_eq!(stage.cloud.ecs().tasks().len(), 1);
+    let journal = stage.cloud.journal().into_iter();
+    let mut nonces: Vec<_> = journal
+        .filter_map(|entry| entry.detail.get("x-acs-signature-nonce").cloned())
+        .collect();
+    let all = nonces.len();
+    nonces.sort();
+    nonces.dedup();
+    assert_eq!(nonces.len(), all);
+}
+
+#[tokio::test]
+async fn a_name_that_is_taken_is_said_before_the_upload() {
+    let (stage, _) = stage().await;
+    stage.cloud.ecs().register_image(REGION, "web");
+    stage
+        .alicloud(COMMAND)
+        .ends()
+        .await
+        .exits(1)
+        .prints("")
+        .says(
+            "
+        error: the image's name \"web\" is taken
+          cause: m-ID in cn-beijing has it (Available)
+          hint: choose another --image-name, such as one with {{timestamp}}, or say --force-delete
+        ",
+        );
+    assert!(
+        stage
+            .cloud
+            .requests("oss:InitiateMultipartUpload")
+            .is_empty()
+    );
+}
+
+#[tokio::test]
+async fn a_name_that_only_holds_the_wanted_one_is_not_in_the_way() {
+    let (stage, _) = stage().await;
+    stage.cloud.ecs().register_image(REGION, "web-2");
+    stage.alicloud(COMMAND).ends().await.exits(0).prints("m-ID");
+    assert_eq!(stage.cloud.ecs().images().len(), 2);
+}
+
+#[tokio::test]
+async fn a_name_that_is_taken_where_a_copy_goes_is_said_before_the_upload() {
+    let (stage, _) = stage().await;
+    stage.cloud.ecs().register_image("cn-hangzhou", "web");
+    let run = stage.alicloud(&format!("{COMMAND} --copy-to cn-hangzhou"));
+    let run = run.ends().await;
+    run.exits(1).prints("");
+    assert!(
+        run.stderr.contains("cause: m-ID in cn-hangzhou has it"),
+        "{}",
+        run.stderr
+    );
+    assert!(
+        stage
+            .cloud
+            .requests("oss:InitiateMultipartUpload")
+            .is_empty()
+    );
+}
+
+#[tokio::test]
+async fn a_bucket_in_another_region_is_said_before_the_upload() {
+    let (stage, _) = stage().await;
+    stage.cloud.oss().create_bucket("far-away", "us-west-1");
+    let command = COMMAND.replace("packer", "far-away");
+    stage.alicloud(&command).ends().await.exits(1).prints("").says(
+        "
+        error: the bucket far-away can't be used
+          cause: it lies in us-west-1, the import in cn-beijing; ECS reads only from the region's own buckets
+          hint: name a bucket in cn-beijing, or import into us-west-1 with --region us-west-1
+        ",
+    );
+}
+
+#[tokio::test]
+async fn a_bucket_of_another_account_is_said_before_the_upload() {
+    let (stage, _) = stage().await;
+    stage.cloud.oss().create_foreign_bucket("theirs", REGION);
+    let command = COMMAND.replace("packer", "theirs");
+    stage.alicloud(&command).ends().await.exits(1).prints("").says(
+        "
+        error: the bucket theirs can't be used
+          cause: You have no right to access this object because of bucket acl (AccessDenied, request ID, EC 0003-00000001)
+          hint: the bucket may be another account's; or allow the caller oss:GetBucketInfo on it, the README has a policy to paste
+        ",
+    );
+}
+
+#[tokio::test]
+async fn a_bucket_that_encrypts_is_said_before_the_upload() {
+    let (stage, _) = stage().await;
+    stage.cloud.oss().encrypt_bucket("packer");
+    stage.alicloud(COMMAND).ends().await.exits(1).prints("").says(
+        "
+        error: the bucket packer can't be used
+          cause: it encrypts its objects (AES256), which ImportImage does not take (InvalidOSSBucket.EncryptUnsupported)
+          hint: name another --bucket; one that does not exist is made
+        ",
+    );
+}
+
+#[tokio::test]
+async fn a_wrong_secret_is_said_in_alibabas_words() {
+    let (stage, _) = stage().await;
+    let run = stage.alicloud(COMMAND).env("ALICLOUD_SECRET_KEY", "wrong");
+    run.ends().await.exits(1).prints("").says(
+        "
+        error: the image's name can't be looked up in cn-beijing
+          cause: Specified signature is not matched with our calculation (SignatureDoesNotMatch, request ID)
+          hint: check the access key and the secret key: ALICLOUD_ACCESS_KEY, ALICLOUD_SECRET_KEY, or the profile
+        ",
+    );
+}
+
+#[tokio::test]
+async fn nobody_to_ask_for_is_said_with_the_variables() {
+    let (stage, _) = stage().await;
+    let run = stage.alicloud(COMMAND);
+    let run = run
+        .without("ALICLOUD_ACCESS_KEY")
+        .without("ALICLOUD_SECRET_KEY")
+        .ends()
+        .await;
+    run.exits(1).prints("").says(
+        "
+        error: the image's name can't be looked up in cn-beijing
+          cause: there are no credentials
+          hint: set ALICLOUD_ACCESS_KEY and ALICLOUD_SECRET_KEY, or name a profile with --profile
+        ",
+    );
+    assert!(stage.cloud.journal().is_empty(), "nobody was asked");
+}
+
+#[tokio::test]
+async fn a_role_that_is_missing_is_created_and_waited_for() {
+    let (stage, _) = stage().await;
+    stage.cloud.ram().remove_role(ROLE);
+    stage.cloud.ram().set_delay(1);
+    let run = stage
+        .alicloud("alicloud --bucket packer --image-name web disk.raw")
+        .ends()
+        .await;
+    run.exits(0).prints("m-ID").says(
+        "
+        disk.raw: raw disk, 2.0 MiB disk
+        Checking the name, bucket packer and role AliyunECSImageImportDefaultRole in cn-beijing
+        Created the role AliyunECSImageImportDefaultRole
+        Uploading to oss://packer/imgimport-1767225600.raw
+         100 % (2.0 MiB of 2.0 MiB)
+        Uploaded 2.0 MiB in TIME
+        Importing as t-ID
+        Imported as m-ID
+        ",
+    );
+    assert_eq!(stage.cloud.requests("ecs:ImportImage").len(), 2);
+    assert_eq!(stage.cloud.requests("oss:UploadPart").len(), 1);
+}
+
+#[tokio::test]
+async fn a_role_that_may_not_be_created_is_said_with_what_an_administrator_has_to_do() {
+    let (stage, _) = stage().await;
+    stage.cloud.ram().remove_role(ROLE);
+    stage.cloud.ram().forbid("ram:CreateRole");
+    stage.alicloud(COMMAND).ends().await.exits(1).prints("").says(
+        r#"
+        error: the role AliyunECSImageImportDefaultRole does not exist and could not be created
+          cause: You are not authorized to do this action. You should be authorized by RAM. (NoPermission, request ID)
+          hint: let an administrator of the account run:
+                aliyun ram CreateRole --RoleName AliyunECSImageImportDefaultRole --AssumeRolePolicyDocument '{"Statement":[{"Action":"sts:AssumeRole","Effect":"Allow","Principal":{"Service":["ecs.aliyuncs.com"]}}],"Version":"1"}'
+                aliyun ram AttachPolicyToRole --PolicyType System --PolicyName AliyunECSImageImportRolePolicy --RoleName AliyunECSImageImportDefaultRole
+                or, where the role exists:
+                aliyun ram UpdateRole --RoleName AliyunECSImageImportDefaultRole --NewAssumeRolePolicyDocument '{"Statement":[{"Action":"sts:AssumeRole","Effect":"Allow","Principal":{"Service":["ecs.aliyuncs.com"]}}],"Version":"1"}'
+        "#,
+    );
+    assert!(
+        stage
+            .cloud
+            .requests("oss:InitiateMultipartUpload")
+            .is_empty()
+    );
+}
+
+#[tokio::test]
+async fn a_role_with_the_wrong_trust_is_repaired_and_keeps_those_whom_it_trusted() {
+    let (stage, _) = stage().await;
+    let trust = stage.cloud.ram().role(ROLE).unwrap().trust;
+    let trust = trust.replace("ecs.aliyuncs.com", "fc.aliyuncs.com");
+    stage.cloud.ram().put_role(ROLE, &trust, &[]);
+    let run = stage
+        .alicloud("alicloud --bucket packer --image-name web disk.raw")
+        .ends()
+        .await;
+    run.exits(0).prints("m-ID").says(
+        "
+        disk.raw: raw disk, 2.0 MiB disk
+        Checking the name, bucket packer and role AliyunECSImageImportDefaultRole in cn-beijing
+        Repaired the role AliyunECSImageImportDefaultRole
+        Uploading to oss://packer/imgimport-1767225600.raw
+         100 % (2.0 MiB of 2.0 MiB)
+        Uploaded 2.0 MiB in TIME
+        Importing as t-ID
+        Imported as m-ID
+        ",
+    );
+    let role = stage.cloud.ram().role(ROLE).unwrap();
+    let trusts = |service: &str| role.trust.contains(service);
+    assert!(trusts("ecs.aliyuncs.com") && trusts("fc.aliyuncs.com"));
+    assert_eq!(role.policies, ["System:AliyunECSImageImportRolePolicy"]);
+}
+
+#[tokio::test]
+async fn a_caller_who_may_not_look_at_roles_imports_all_the_same() {
+    let (stage, _) = stage().await;
+    stage.cloud.ram().forbid("ram:*");
+    let run = stage.alicloud(COMMAND).ends().await;
+    run.exits(0).prints("m-ID").says("");
+}
+
+#[tokio::test]
+async fn an_import_that_fails_is_told_in_alibabas_words_and_what_was_sent_stays() {
+    let (stage, _) = stage().await;
+    let script = ImportScript::quick().fail("The system disk has no root.");
+    stage.cloud.ecs().import_script(script);
+    stage.alicloud(COMMAND).ends().await.exits(1).prints("").says(
+        "
+        error: the import t-ID failed
+          cause: The system disk has no root (ImportImageFailed)
+          left behind: oss://packer/imgimport-1767225600.raw; remove it with: aliyun oss rm 'oss://packer/imgimport-1767225600.raw' --region cn-beijing
+          hint: the same command goes on from there
+        ",
+    );
+    assert!(names(&stage).is_empty(), "the failed image is removed");
+    stage.cloud.ecs().import_script(ImportScript::quick());
+    let run = stage.alicloud(&COMMAND.replace("-q ", "")).ends().await;
+    run.exits(0).says(
+        "
+        disk.raw: raw disk, 2.0 MiB disk
+        Checking the name, bucket packer and role AliyunECSImageImportDefaultRole in cn-beijing
+        oss://packer/imgimport-1767225600.raw is there from an earlier run
+        Importing as t-ID
+        Imported as m-ID
+        ",
+    );
+    let parts = stage.cloud.requests("oss:UploadPart").len();
+    assert_eq!(parts, 1, "nothing travelled twice");
+}
+
+#[tokio::test]
+async fn a_failed_image_ends_the_wait_although_nobody_may_look_at_the_task() {
+    let (stage, _) = stage().await;
+    let script = ImportScript::quick().fail("The system disk has no root.");
+    stage.cloud.ecs().import_script(script);
+    let fault = Fault::on("ecs:DescribeTaskAttribute").always();
+    stage
+        .cloud
+        .fault(fault.answer(403, "Forbidden.RAM", "not you"));
+    let run = stage
+        .alicloud(&format!("{COMMAND} --no-resume"))
+        .ends()
+        .await;
+    run.exits(1).prints("");
+    assert!(
+        run.stderr.contains("CreateFailed"),
+        "it is said what is known: {}",
+        run.stderr
+    );
+}
+
+#[tokio::test]
+async fn a_failure_as_json_says_the_same_on_standard_output() {
+    let (stage, _) = stage().await;
+    let script = ImportScript::quick().fail("The system disk has no root.");
+    stage.cloud.ecs().import_script(script);
+    let run = stage.alicloud(&format!("{COMMAND} --output json --no-resume"));
+    run.ends().await.exits(1).prints(
+        r#"{"error":{"cause":"The system disk has no root (ImportImageFailed)","hint":null,"kind":"failed","left_behind":[],"message":"the import t-ID failed"},"schema":1}"#,
+    );
+    assert!(
+        stage.cloud.oss().objects().is_empty(),
+        "--no-resume leaves nothing"
+    );
+    assert!(names(&stage).is_empty());
+}
+
+#[tokio::test]
+async fn a_deadline_that_passes_leaves_the_task_and_its_object_alone() {
+    let (stage, _) = stage().await;
+    let gate = Gate::new();
+    let script = ImportScript::quick().hold(&gate);
+    stage.cloud.ecs().import_script(script);
+    let run = stage.alicloud(&format!("{COMMAND} --timeout 300ms"));
+    run.ends().await.exits(4).prints("").says(
+        "
+        error: the deadline passed while the cloud is still working
+          left behind: the import task t-ID, which goes on; remove it with: aliyun ecs CancelTask --TaskId t-ID --RegionId cn-beijing
+          left behind: oss://packer/imgimport-1767225600.raw; remove it with: aliyun oss rm 'oss://packer/imgimport-1767225600.raw' --region cn-beijing
+          hint: the same command goes on from there
+        ",
+    );
+    assert_eq!(stage.cloud.ecs().tasks()[0].status, "Processing");
+    assert_eq!(stage.cloud.oss().objects().len(), 1);
+}
+
+#[tokio::test]
+async fn an_object_that_cannot_be_deleted_is_a_warning_since_the_image_exists() {
+    let (stage, _) = stage().await;
+    let fault = Fault::on("oss:DeleteObject").always();
+    stage
+        .cloud
+        .fault(fault.answer(403, "AccessDenied", "not you"));
+    stage.alicloud(COMMAND).ends().await.exits(0).prints("m-ID").says(
+        "
+        warning: oss://packer/imgimport-1767225600.raw could not be deleted: not you (AccessDenied, request ID, EC 0003-00000001); delete it with: aliyun oss rm 'oss://packer/imgimport-1767225600.raw' --region cn-beijing
+        ",
+    );
+}
+
+#[tokio::test]
+async fn a_part_that_fails_twice_is_sent_a_third_time() {
+    let (stage, disk) = stage().await;
+    let fault = Fault::on("oss:UploadPart").times(2);
+    let words = "We encountered an internal error. Please try again.";
+    stage.cloud.fault(fault.answer(500, "InternalError", words));
+    let run = stage.alicloud(COMMAND).ends().await;
+    run.exits(0).prints("m-ID").says("");
+    assert_eq!(stage.cloud.requests("oss:UploadPart").len(), 3);
+    assert_eq!(stage.cloud.ecs().arrived(&run.raw), Some(disk));
+}
+
+#[tokio::test]
+async fn a_connection_cut_in_the_middle_of_a_part_is_no_end() {
+    let (stage, _) = stage().await;
+    let fault = Fault::on("oss:UploadPart").with("partNumber", "2");
+    stage.cloud.fault(fault.cut_after(100_000));
+    let disk = stage.disk(12);
+    let run = stage.alicloud(PARTS).ends().await;
+    run.exits(0);
+    let parts = stage.cloud.requests("oss:UploadPart").len();
+    assert_eq!(parts, 4, "three parts, one of them twice");
+    assert_eq!(stage.cloud.ecs().arrived(&run.raw), Some(disk));
+}
+
+#[tokio::test]
+async fn a_public_endpoint_that_is_forbidden_comes_with_the_ways_around_it() {
+    let (stage, _) = stage().await;
+    let fault = Fault::on("oss:InitiateMultipartUpload").always();
+    let words = "Using the public endpoint is forbidden.";
+    stage
+        .cloud
+        .fault(fault.answer(400, "PublicEndpointForbidden", words));
+    stage.alicloud(COMMAND).ends().await.exits(1).prints("").says(
+        "
+        error: oss://packer/imgimport-1767225600.raw could not be sent
+          cause: Using the public endpoint is forbidden (PublicEndpointForbidden, request ID, EC 0048-00000401)
+          hint: this account's buckets in mainland China take no data over the public endpoint: say --oss-endpoint https://oss-cn-beijing-internal.aliyuncs.com on an ECS instance of the region, --oss-endpoint https://oss-accelerate.aliyuncs.com where the bucket has transfer acceleration, or --oss-cname with --oss-endpoint https://<a domain bound to the bucket>
+        ",
+    );
+}
+
+#[tokio::test]
+async fn a_security_token_reaches_every_service() {
+    let (stage, _) = stage().await;
+    stage.cloud.ram().remove_role(ROLE);
+    let session = stage.cloud.alibaba_session();
+    let run = with_key(stage.alicloud(&format!("{COMMAND} --tag team=a")), &session);
+    run.ends().await.exits(0).prints("m-ID").says("");
+    for service in ["oss:", "ecs:", "ram:"] {
+        let mut journal = stage.cloud.journal();
+        journal.retain(|entry| entry.operation.starts_with(service));
+        assert!(!journal.is_empty(), "{service}");
+        for entry in journal {
+            assert_eq!(entry.get("access-key"), session.access_key, "{entry:?}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_security_token_that_is_over_is_said_with_what_to_do() {
+    let (stage, _) = stage().await;
+    let session = stage.cloud.alibaba_session();
+    stage.cloud.expire_alibaba_sessions();
+    let run = with_key(stage.alicloud(COMMAND), &session);
+    run.ends().await.exits(1).prints("").says(
+        "
+        error: the image's name can't be looked up in cn-beijing
+          cause: Specified SecurityToken is expired (InvalidSecurityToken.Expired, request ID)
+          hint: get a new temporary key; this one is over
+        ",
+    );
+}
+
+#[tokio::test]
+async fn keys_of_the_ecs_instance_that_expire_in_the_middle_are_renewed() {
+    let (stage, _) = stage().await;
+    let disk = stage.disk(22);
+    let hold = Fault::on("oss:UploadPart").with("partNumber", "3");
+    let gate = stage.cloud.hold(hold);
+    let running = stage
+        .alicloud(PARTS)
+        .without("ALICLOUD_ACCESS_KEY")
+        .without("ALICLOUD_SECRET_KEY")
+        .without("ALIBABA_CLOUD_ECS_METADATA_DISABLED")
+        .env(
+            "ALIBABA_CLOUD_ECS_METADATA_ENDPOINT",
+            stage.cloud.alibaba_metadata_endpoint(),
+        )
+        .start();
+    gate.reached().await;
+    stage.cloud.expire_alibaba_sessions();
+    gate.release();
+    let run = running.ends().await;
+    run.exits(0).prints("m-ID").says("");
+    assert_eq!(stage.cloud.ecs().arrived(&run.raw), Some(disk));
+}
+
+#[tokio::test]
+async fn a_role_of_a_profile_is_assumed() {
+    let (stage, _) = stage().await;
+    stage.cloud.ram().put_assumable_role("builder");
+    let key = stage.cloud.alibaba_key();
+    fs::create_dir_all(stage.path(".aliyun")).unwrap();
+    let account = imgimport_sandbox::alibaba::ACCOUNT;
+    let config = format!(
+        r#"{{"current": "other", "profiles": [{{"name": "build", "mode": "RamRoleArn", "access_key_id": "{}",
+        "access_key_secret": "{}", "ram_role_arn": "acs:ram::{account}:role/builder",
+        "ram_session_name": "ci", "region_id": "cn-beijing"}}]}}"#,
+        key.access_key, key.secret_key
+    );
+    stage.file(".aliyun/config.json", config);
+    let run = stage.alicloud(&format!("{COMMAND} --profile build"));
+    let run = run
+        .without("ALICLOUD_ACCESS_KEY")
+        .without("ALICLOUD_SECRET_KEY")
+        .without("ALICLOUD_REGION");
+    run.ends().await.exits(0).prints("m-ID").says("");
+    assert_eq!(
+        stage.cloud.requests("sts:AssumeRole")[0].get("RoleSessionName"),
+        "ci"
+    );
+}
+
+#[tokio::test]
+async fn the_first_ctrl_c_while_uploading_keeps_what_was_sent() {
+    let (stage, _) = stage().await;
+    let hold = Fault::on("oss:UploadPart").with("partNumber", "3").always();
+    let gate = stage.cloud.hold(hold);
+    let disk = stage.disk(22);
+    let running = stage.alicloud(PARTS).start();
+    gate.reached().await;
+    stage.cloud.succeeded("oss:UploadPart", 2).await;
+    running.signal("INT");
+    let run = running.ends().await;
+    run.exits(130).prints("");
+    for words in [
+        "left behind: 4 parts of oss://packer/imgimport-1767225600.raw",
+        "remove it with: aliyun oss rm 'oss://packer/imgimport-1767225600.raw' -m --upload-id UPLOAD --region cn-beijing",
+        "hint: the same command goes on from there",
+    ] {
+        assert!(run.stderr.contains(words), "{}", run.stderr);
+    }
+    let kept = stage.cloud.oss().uploads()[0].parts.len();
+    gate.release();
+    stage.cloud.clear_faults();
+    let sent = stage.cloud.requests("oss:UploadPart").len();
+    let run = stage.alicloud(PARTS).ends().await;
+    run.exits(0);
+    let again = stage.cloud.requests("oss:UploadPart").len() - sent;
+    assert_eq!(again, 5 - kept, "nothing travels twice");
+    assert_eq!(stage.cloud.ecs().arrived(&run.raw), Some(disk));
+    assert!(stage.cloud.oss().uploads().is_empty());
+}
+
+#[tokio::test]
+async fn the_second_ctrl_c_removes_everything_but_the_role() {
+    let stage = empty_account().await;
+    let hold = Fault::on("oss:UploadPart").with("partNumber", "3").always();
+    let gate = stage.cloud.hold(hold);
+    stage.disk(22);
+    let mut running = stage.alicloud(&PARTS.replace("-q ", "")).start();
+    gate.reached().await;
+    stage.cloud.succeeded("oss:UploadPart", 2).await;
+    running.signal("INT");
+    running.says("Ctrl-C once more").await;
+    running.signal("INT");
+    let run = running.ends().await;
+    run.exits(130).prints("");
+    assert!(!run.stderr.contains("left behind"), "{}", run.stderr);
+    assert!(stage.cloud.oss().uploads().is_empty(), "the parts are gone");
+    assert!(
+        stage.cloud.oss().buckets().is_empty(),
+        "the bucket was made for them"
+    );
+    assert!(stage.journal().is_empty(), "and so is the journal");
+}
+
+#[tokio::test]
+async fn without_resume_the_first_ctrl_c_removes_everything() {
+    let (stage, _) = stage().await;
+    let hold = Fault::on("oss:UploadPart").with("partNumber", "3").always();
+    let gate = stage.cloud.hold(hold);
+    stage.disk(22);
+    let running = stage.alicloud(&format!("{PARTS} --no-resume")).start();
+    gate.reached().await;
+    running.signal("INT");
+    let run = running.ends().await;
+    run.exits(130).prints("").says("error: stopped");
+    assert!(stage.cloud.oss().uploads().is_empty());
+}
+
+#[tokio::test]
+async fn ctrl_c_while_importing_leaves_the_task_and_the_next_run_attaches() {
+    let (stage, _) = stage().await;
+    let gate = Gate::new();
+    let script = ImportScript::quick().hold(&gate);
+    stage.cloud.ecs().import_script(script);
+    let running = stage.alicloud(COMMAND).start();
+    gate.reached().await;
+    running.signal("INT");
+    running.ends().await.exits(130).prints("").says(
+        "
+        error: stopped
+          left behind: the import task t-ID, which goes on; remove it with: aliyun ecs CancelTask --TaskId t-ID --RegionId cn-beijing
+          left behind: oss://packer/imgimport-1767225600.raw; remove it with: aliyun oss rm 'oss://packer/imgimport-1767225600.raw' --region cn-beijing
+          hint: the same command goes on from there
+        ",
+    );
+    gate.release();
+    let run = stage.alicloud(COMMAND).ends().await;
+    run.exits(0).prints("m-ID").says("");
+    assert_eq!(stage.cloud.ecs().tasks().len(), 1);
+    assert!(stage.cloud.oss().objects().is_empty());
+}
+
+#[tokio::test]
+async fn ctrl_c_twice_while_importing_cancels_the_task_before_the_object_goes() {
+    let (stage, _) = stage().await;
+    let gate = Gate::new();
+    let script = ImportScript::quick().hold(&gate);
+    stage.cloud.ecs().import_script(script);
+    let mut running = stage.alicloud(&COMMAND.replace("-q ", "")).start();
+    gate.reached().await;
+    running.signal("INT");
+    running.says("Ctrl-C once more").await;
+    running.signal("INT");
+    let run = running.ends().await;
+    run.exits(130).prints("");
+    assert!(!run.stderr.contains("left behind"), "{}", run.stderr);
+    assert_eq!(stage.cloud.ecs().tasks()[0].status, "Cancelled");
+    assert!(names(&stage).is_empty(), "the half-made image is gone");
+    assert!(stage.cloud.oss().objects().is_empty());
+    let order = operations(&stage);
+    let first = |wanted: &str| order.iter().position(|one| one == wanted);
+    let (cancelled, removed) = (first("ecs:CancelTask"), first("oss:DeleteObject"));
+    assert!(cancelled.is_some() && cancelled < removed, "{order:?}");
+    assert!(stage.journal().is_empty());
+}
+
+#[tokio::test]
+async fn ctrl_c_while_copying_leaves_the_copy_and_the_next_run_goes_on_with_it() {
+    let (stage, _) = stage().await;
+    let gate = Gate::new();
+    let script = CopyScript::creating(1).hold(&gate);
+    stage.cloud.ecs().copy_script(script);
+    let command = format!("{COMMAND} --copy-to cn-hangzhou");
+    let running = stage.alicloud(&command).start();
+    gate.reached().await;
+    running.signal("INT");
+    running.ends().await.exits(130).prints("").says(
+        "
+        error: stopped
+          left behind: the copy m-ID in cn-hangzhou; remove it with: aliyun ecs DeleteImage --ImageId m-ID --RegionId cn-hangzhou
+          left behind: the image m-ID; remove it with: aliyun ecs DeleteImage --ImageId m-ID --RegionId cn-beijing
+          hint: the same command goes on from there
+        ",
+    );
+    gate.release();
+    let run = stage.alicloud(&command).ends().await;
+    run.exits(0).prints("m-ID").says("");
+    assert_eq!(stage.cloud.ecs().tasks().len(), 1);
+    assert_eq!(stage.cloud.requests("ecs:CopyImage").len(), 1);
+    assert_eq!(names(&stage), ["web", "web"]);
+}
+
+#[tokio::test]
+async fn a_copy_that_fails_is_removed_and_the_next_run_makes_it_anew() {
+    let (stage, _) = stage().await;
+    let script = CopyScript::creating(1).fail();
+    stage.cloud.ecs().copy_script(script);
+    let command = format!("{COMMAND} --copy-to cn-hangzhou");
+    stage.alicloud(&command).ends().await.exits(1).prints("").says(
+        "
+        error: m-ID is CreateFailed
+          left behind: the image m-ID; remove it with: aliyun ecs DeleteImage --ImageId m-ID --RegionId cn-beijing
+          hint: the same command goes on from there
+        ",
+    );
+    assert_eq!(names(&stage), ["web"], "the failed copy is gone");
+    stage.cloud.ecs().copy_script(CopyScript::creating(1));
+    let run = stage.alicloud(&command).ends().await;
+    run.exits(0).prints("m-ID").says("");
+    assert_eq!(stage.cloud.ecs().tasks().len(), 1);
+    assert_eq!(names(&stage), ["web", "web"]);
+}
+
+#[tokio::test]
+async fn formats_that_alibaba_does_not_take_are_refused_with_the_command_that_converts() {
+    let (stage, _) = stage().await;
+    stage.file("disk.ova", sample::ova("disk", &sample::raw(2 << 20)));
+    let run = stage.alicloud("alicloud --bucket packer -q disk.ova");
+    run.ends().await.exits(3).prints("").says(
+        "
+        error: Alibaba Cloud can't import an OVA with one stream-optimized VMDK
+          cause: Alibaba Cloud takes RAW, VHD, QCOW2 and VMDK
+          hint: unpack it: tar -xf disk.ova, then convert its disk: qemu-img convert -O qcow2 disk-disk1.vmdk disk.qcow2
+        ",
+    );
+    assert!(stage.cloud.journal().is_empty(), "nobody was asked");
+}
+
+#[tokio::test]
+async fn a_system_disk_smaller_than_the_image_is_refused() {
+    let (stage, _) = stage().await;
+    stage.file("disk.qcow2", sample::qcow2(3 << 30));
+    let run = stage.alicloud("alicloud --bucket packer --system-size 2 -q disk.qcow2");
+    run.ends().await.exits(2).prints("").says(
+        "error: a system disk of 2 GiB is smaller than the image's disk of 3.0 GiB: say 3 or more (--system-size, IMGIMPORT_ALICLOUD_SYSTEM_SIZE or image_system_size in [alicloud])",
+    );
+    assert!(stage.cloud.journal().is_empty(), "nobody was asked");
+}
+
+#[tokio::test]
+async fn all_that_is_missing_or_wrong_is_said_at_once() {
+    let stage = empty_account().await;
+    stage.file("imgimport.toml", "[alicloud]\nimage_version = \"1\"\n");
+    let run = stage.program([
+        "alicloud",
+        "--image-name=1",
+        "--image-description=x",
+        "--platform=Ubunt",
+        "--os-type=windows",
+        "--architecture=arm64",
+        "--boot-mode=bios",
+        "--share-account=me",
+        "--tag=acs:x=y",
+        "--key={{stamp}}",
+        "--copy-name=b",
+        "--kms-key-id=k",
+        "--force-delete-snapshots",
+        "--ecs-endpoint=http://example.com",
+    ]);
+    let run = run
+        .on_alibaba()
+        .without("ALICLOUD_REGION")
+        .without("ALICLOUD_SECRET_KEY");
+    run.ends().await.exits(2).prints("").says("");
+    assert!(stage.cloud.journal().is_empty(), "nobody was asked");
+}
+
+#[tokio::test]
+async fn no_secret_is_ever_printed_or_left_in_the_journal() {
+    let (stage, _) = stage().await;
+    let session = stage.cloud.alibaba_session();
+    let token = session.security_token.clone().unwrap();
+    let encoded = token.replace('+', "%2B").replace('/', "%2F");
+    let secret = session.secret_key.clone();
+    let words = [
+        secret.as_str(),
+        token.as_str(),
+        encoded.trim_end_matches('='),
+        "Signature=",
+        "authorization",
+    ];
+    for (command, secret) in [
+        (
+            "alicloud --bucket packer -vv --no-wait disk.raw",
+            secret.as_str(),
+        ),
+        (
+            "alicloud --bucket other -vv --copy-to cn-hangzhou --image-name two disk.raw",
+            secret.as_str(),
+        ),
+        (
+            "alicloud --bucket packer -vv --image-name three disk.raw",
+            "WrongSecret",
+        ),
+    ] {
+        let run = with_key(stage.alicloud(command), &session);
+        let run = run.env("ALICLOUD_SECRET_KEY", secret).ends().await;
+        for word in words {
+            assert!(
+                !run.stderr.contains(word) && !run.stdout.contains(word),
+                "{word} in:\n{}",
+                run.stderr
+            );
+        }
+        assert!(!run.stderr.contains("WrongSecret"), "{}", run.stderr);
+        assert!(run.stderr.contains("ecs: DescribeImages"), "{}", run.stderr);
+    }
+    let journal = stage.journal();
+    assert!(!journal.is_empty(), "--no-wait leaves one");
+    for path in journal {
+        let text = fs::read_to_string(path).unwrap();
+        assert!(!words.iter().any(|word| text.contains(word)), "{text}");
+    }
+}
