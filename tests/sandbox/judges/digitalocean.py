@@ -30,7 +30,7 @@ from openapi_core.testing import MockRequest, MockResponse
 
 SERVER = "https://api.digitalocean.com"
 # The description lists the regions of its day; the service answers with newer ones too.
-ARGS = ["digitalocean", "--space", "import-bucket", "--spaces-region", "nyc3", "--image-name", "judged",
+ARGS = ["digitalocean", "--space", "importbucket", "--spaces-region", "nyc3", "--image-name", "judged",
         "--image-region", "nyc3", "--poll-interval", "200ms", "-q"]
 
 
