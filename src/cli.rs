@@ -8,7 +8,7 @@ use clap::{Arg, ArgAction, CommandFactory, FromArgMatches, Parser, Subcommand};
 use crate::alicloud;
 use crate::aws;
 use crate::digitalocean;
-use crate::layers::{Invocation, Provider, variables};
+use crate::layers::{Environment, Invocation, Provider, switch, variables};
 
 /// Take a disk image from a local file to a machine image in the cloud
 ///
@@ -56,6 +56,18 @@ pub struct General {
     /// Say more: steps and requests; twice: bodies, without secrets
     #[arg(short, long, global = true, action = ArgAction::Count)]
     pub verbose: u8,
+}
+
+impl General {
+    /// What the variables say where the flags are silent.
+    pub fn lay_over(&mut self, environment: &Environment) {
+        let number = |name| environment.get(name)?.parse().ok();
+        if self.verbose == 0 && !self.quiet {
+            self.verbose = number("IMGIMPORT_VERBOSE").unwrap_or(0);
+            let quiet = environment.get("IMGIMPORT_QUIET");
+            self.quiet = self.verbose == 0 && quiet.is_some_and(|text| switch(&text) == Ok(true));
+        }
+    }
 }
 
 const EXIT_CODES: &str = "\

@@ -89,6 +89,8 @@ pub fn main() -> ExitCode {
 /// Does what the command line says; prints the result and how it ended.
 async fn run(cli: Cli) -> ExitCode {
     let environment = Environment::read();
+    let mut cli = cli;
+    cli.general.lay_over(&environment);
     match cli.command {
         Command::Aws(flags) => go(*flags, cli.general, environment, aws::run).await,
         Command::Alicloud(flags) => go(*flags, cli.general, environment, alicloud::run).await,

@@ -43,6 +43,8 @@ pub struct Target {
 pub struct Sent {
     /// Bytes that travelled in this run.
     pub uploaded_bytes: u64,
+    /// Bytes of the object.
+    pub size: u64,
     /// How long it took.
     pub elapsed: Duration,
     /// SHA-256 of the image, where it was asked for.
@@ -95,6 +97,7 @@ pub async fn send<S: Store>(run: &mut Run<'_>, store: &Arc<S>, target: &Target) 
             let object = hold(run.cleanup, store, target);
             Ok(Sent {
                 uploaded_bytes: sent.uploaded_bytes,
+                size: sent.size,
                 elapsed: sent.elapsed,
                 sha256: plain.map_or(sent.sha256, |plain| plain.sha256),
                 object,
@@ -138,7 +141,8 @@ fn prepare<S: Store>(
     Ok((upload, plain))
 }
 
-fn plan(job: &Job, limits: store::Limits) -> Result<Plan> {
+/// How the image will be sent; asked early, so that a part size that can't be is said at once.
+pub fn plan(job: &Job, limits: store::Limits) -> Result<Plan> {
     let concurrency = job
         .upload
         .concurrency
@@ -273,6 +277,7 @@ async fn already_there<S: Store>(
     let object = hold(run.cleanup, store, target);
     Ok(Some(Sent {
         uploaded_bytes: 0,
+        size: head.size,
         elapsed: began.elapsed(),
         sha256: None,
         object,

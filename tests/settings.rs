@@ -294,3 +294,26 @@ async fn a_profile_is_found_in_the_files_of_the_aws_cli() {
         .prints("ami-ID")
         .says("");
 }
+
+#[tokio::test]
+async fn a_part_size_that_cannot_be_is_said_before_anybody_is_asked() {
+    let stage = Stage::new().await;
+    stage.disk(2);
+    let run = stage.imgimport("aws --bucket importbucket --part-size 1MiB -q disk.raw");
+    let run = run.ends().await;
+    run.exits(2).prints("");
+    assert!(stage.cloud.journal().is_empty(), "{}", run.stderr);
+}
+
+#[tokio::test]
+async fn quiet_has_a_variable_too() {
+    let stage = Stage::new().await;
+    stage.disk(2);
+    let run = stage.imgimport("aws --bucket importbucket disk.raw");
+    run.env("IMGIMPORT_QUIET", "1")
+        .ends()
+        .await
+        .exits(0)
+        .prints("ami-ID")
+        .says("");
+}

@@ -12,6 +12,8 @@ use crate::job::{self, Opened};
 use crate::layers::{Environment, Invocation};
 use crate::outcome::Outcome;
 use crate::problems::Problems;
+use crate::sending;
+use crate::store::oss;
 use crate::template::Values;
 
 /// ECS's guide asks every 5 to 15 seconds.
@@ -156,6 +158,7 @@ impl Job {
             !options.keep_input_artifact.unwrap_or(true),
             INTERVAL,
         );
+        sending::plan(&common, oss::LIMITS)?;
         let mut job = Self::put_together(common, said.provider, texts);
         (job.region, job.system_size, job.warning) =
             (region.unwrap_or_default(), system_size, warning);

@@ -138,6 +138,7 @@ impl Run<'_> {
         self.held.object = Some(sent.object);
         self.outcome.object = Some(self.object(false));
         self.outcome.uploaded_bytes = Some(sent.uploaded_bytes);
+        self.outcome.source.size.get_or_insert(sent.size);
         self.outcome.source.sha256 = sent.sha256;
         self.outcome.seconds.upload = Some(sent.elapsed);
         Ok(())

@@ -11,6 +11,8 @@ use crate::job::{self, Opened};
 use crate::layers::{Environment, Invocation};
 use crate::outcome::Outcome;
 use crate::problems::Problems;
+use crate::sending;
+use crate::store::s3::AWS_LIMITS;
 use crate::template::Values;
 use crate::units;
 
@@ -131,6 +133,7 @@ impl Job {
             !options.keep_input_artifact.unwrap_or(true),
             INTERVAL,
         );
+        sending::plan(&common, AWS_LIMITS)?;
         Ok(Self::put_together(
             common,
             said.provider,

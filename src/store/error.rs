@@ -16,7 +16,8 @@ pub enum Class {
         /// From `Retry-After`.
         retry_after: Option<Duration>,
     },
-    /// The credentials have expired: the store fetches new ones with the next request.
+    /// Credentials or signature have expired: the store fetches new credentials, and signs
+    /// anew, with the next request. Worth one more try.
     Expired,
     /// The service knows no such upload.
     Gone,
@@ -37,7 +38,9 @@ impl Class {
             "ExpiredToken"
             | "ExpiredTokenException"
             | "TokenRefreshRequired"
-            | "SecurityTokenExpired" => Self::Expired,
+            | "SecurityTokenExpired"
+            // A request that was signed before the machine slept; the next is signed anew.
+            | "RequestTimeTooSkewed" => Self::Expired,
             "SlowDown"
             | "Throttling"
             | "ThrottlingException"
@@ -215,6 +218,7 @@ mod tests {
         assert_eq!(class(400, "RequestTimeout"), Class::Transient);
         assert_eq!(class(400, "BadDigest"), Class::Garbled);
         assert_eq!(class(400, "ExpiredToken"), Class::Expired);
+        assert_eq!(class(403, "RequestTimeTooSkewed"), Class::Expired);
         assert_eq!(
             class(503, "SlowDown"),
             Class::Throttled { retry_after: None }

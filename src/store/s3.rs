@@ -14,13 +14,16 @@ mod answers;
 mod tests;
 
 use std::net::IpAddr;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use aws_sdk_s3::Client;
+use aws_sdk_s3::config::http::HttpResponse;
 use aws_sdk_s3::config::{
-    RequestChecksumCalculation, ResponseChecksumValidation, StalledStreamProtectionConfig,
-    retry::RetryConfig, timeout::TimeoutConfig,
+    IdentityCache, RequestChecksumCalculation, ResponseChecksumValidation,
+    StalledStreamProtectionConfig, retry::RetryConfig, timeout::TimeoutConfig,
 };
+use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_s3::operation::create_multipart_upload::builders::CreateMultipartUploadFluentBuilder;
 use aws_sdk_s3::presigning::PresigningConfig;
 use aws_sdk_s3::primitives::{ByteStream, SdkBody};
@@ -110,9 +113,33 @@ pub fn must_sign(endpoint: Option<&str>) -> bool {
 
 /// An object in S3 or Spaces.
 pub struct S3 {
+    clients: Mutex<Clients>,
+    place: Place,
+}
+
+/// Cheap to clone: clones share credentials and connections.
+#[derive(Clone)]
+struct Clients {
     small: Client,
     parts: Client,
-    place: Place,
+    /// How often the credentials were asked for anew.
+    renewals: u32,
+}
+
+impl Clients {
+    /// The same, with credentials yet to be fetched.
+    fn renewed(&self) -> Self {
+        let cache = IdentityCache::lazy().build();
+        let fresh = |client: &Client| {
+            let config = client.config().to_builder();
+            Client::from_conf(config.identity_cache(cache.clone()).build())
+        };
+        Self {
+            small: fresh(&self.small),
+            parts: fresh(&self.parts),
+            renewals: self.renewals + 1,
+        }
+    }
 }
 
 impl S3 {
@@ -131,11 +158,37 @@ impl S3 {
             .timeout_config(timeouts.build())
             .retry_config(RetryConfig::disabled())
             .stalled_stream_protection(StalledStreamProtectionConfig::disabled());
-        Self {
+        let clients = Clients {
             small: Client::from_conf(small.build()),
             parts: Client::from_conf(parts.build()),
+            renewals: 0,
+        };
+        Self {
+            clients: Mutex::new(clients),
             place,
         }
+    }
+
+    fn clients(&self) -> Clients {
+        self.held().clone()
+    }
+
+    fn held(&self) -> MutexGuard<'_, Clients> {
+        self.clients.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The service's words. Credentials that it calls expired are not used again: the
+    /// SDK would keep them until the end that they were said to have.
+    fn failed<E>(&self, used: &Clients, error: SdkError<E, HttpResponse>) -> Error
+    where
+        E: ProvideErrorMetadata + std::error::Error + Send + Sync + 'static,
+    {
+        let error = failure(error);
+        let mut held = self.held();
+        if error.class() == Class::Expired && held.renewals == used.renewals {
+            *held = held.renewed();
+        }
+        error
     }
 
     /// An address from which anybody can get the object for this long.
@@ -143,6 +196,7 @@ impl S3 {
         let life =
             PresigningConfig::expires_in(life).map_err(|error| Error::other(error.to_string()))?;
         let call = self
+            .clients()
             .small
             .get_object()
             .bucket(&self.place.bucket)
@@ -154,6 +208,7 @@ impl S3 {
     fn create(&self) -> CreateMultipartUploadFluentBuilder {
         let place = &self.place;
         let mut call = self
+            .clients()
             .small
             .create_multipart_upload()
             .bucket(&place.bucket)
@@ -180,7 +235,8 @@ impl S3 {
         let parts = CompletedMultipartUpload::builder()
             .set_parts(Some(parts.iter().map(completed).collect()))
             .build();
-        let mut call = self
+        let clients = self.clients();
+        let mut call = clients
             .small
             .complete_multipart_upload()
             .bucket(&place.bucket)
@@ -208,7 +264,7 @@ impl S3 {
             .send()
             .await
             .map(drop)
-            .map_err(failure)
+            .map_err(|error| self.failed(&clients, error))
     }
 }
 
@@ -238,7 +294,8 @@ impl Store for S3 {
     }
 
     async fn put(&self, upload: &UploadId, part: Part) -> Result<SentPart> {
-        let mut call = self
+        let clients = self.clients();
+        let mut call = clients
             .parts
             .upload_part()
             .bucket(&self.place.bucket)
@@ -264,7 +321,7 @@ impl Store for S3 {
                 .await
         };
         let etag = sent
-            .map_err(failure)?
+            .map_err(|error| self.failed(&clients, error))?
             .e_tag
             .ok_or_else(|| Error::other("the answer carries no ETag"))?;
         Ok(SentPart {
@@ -277,6 +334,7 @@ impl Store for S3 {
 
     async fn list(&self, upload: &UploadId) -> Result<Option<Vec<ListedPart>>> {
         let mut pages = self
+            .clients()
             .small
             .list_parts()
             .bucket(&self.place.bucket)
@@ -306,6 +364,7 @@ impl Store for S3 {
         let (mut uploads, mut key_marker, mut id_marker) = (Vec::new(), None, None);
         loop {
             let page = self
+                .clients()
                 .small
                 .list_multipart_uploads()
                 .bucket(&self.place.bucket)
@@ -348,6 +407,7 @@ impl Store for S3 {
 
     async fn abort(&self, upload: &UploadId) -> Result<()> {
         let call = self
+            .clients()
             .small
             .abort_multipart_upload()
             .bucket(&self.place.bucket)
@@ -363,6 +423,7 @@ impl Store for S3 {
 
     async fn head(&self) -> Result<Option<Head>> {
         let call = self
+            .clients()
             .small
             .head_object()
             .bucket(&self.place.bucket)
@@ -387,6 +448,7 @@ impl Store for S3 {
 
     async fn remove(&self) -> Result<()> {
         let call = self
+            .clients()
             .small
             .delete_object()
             .bucket(&self.place.bucket)

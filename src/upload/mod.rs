@@ -29,8 +29,9 @@ use buffers::Pool;
 use pace::{Rate, Window};
 pub use parts::{Plan, count, plan};
 use reader::{Chunk, Read, Reader};
-use resume::Known;
+use resume::{Known, Made};
 use sender::{Patience, Sender};
+use source::Origin;
 pub use source::Source;
 
 /// Hears what happens, on whatever thread it happens; must return at once.
@@ -179,15 +180,19 @@ async fn go<S: Store>(job: Upload<S>, tally: &mut Tally) -> Result<Done, Cause> 
     } = job;
     let limits = store.limits();
     let (size, origin, watched) = (source.size(), source.origin(), source.watched());
-    let (upload, listed) = open(
-        &*store,
-        resume,
-        on_begin,
-        &*observer,
-        (&stop, plan.grace),
-        tally,
-    )
-    .await?;
+    let opening = Opening {
+        store: &*store,
+        origin: origin.clone(),
+        plan: &plan,
+        observer: &*observer,
+        stop: &stop,
+    };
+    let (upload, listed) = match opening.open(resume, on_begin, tally).await? {
+        Opened::Upload(upload, listed) => (upload, listed),
+        Opened::Object(upload, made) => {
+            return Ok((made.size, Some(made.digest), made.sha256, upload));
+        }
+    };
     let plan = size.map_or(plan.clone(), |size| {
         resume::continued(plan, &listed, size, limits)
     });
@@ -248,42 +253,70 @@ impl Drop for CloseOnDrop {
     }
 }
 
-/// The upload to be continued with what the service has of it, or a new one.
-async fn open<S: Store>(
-    store: &S,
-    resume: Option<UploadId>,
-    on_begin: OnBegin,
-    observer: &dyn Observer,
-    (stop, grace): (&CancellationToken, Duration),
-    tally: &mut Tally,
-) -> Result<(UploadId, Vec<store::ListedPart>), Cause> {
-    if let Some(upload) = resume {
-        tally.upload = Some(upload.clone());
-        let listed = stop
-            .run_until_cancelled(store.list(&upload))
+/// What there is at the start.
+enum Opened {
+    /// Parts are missing.
+    Upload(UploadId, Vec<store::ListedPart>),
+    /// Nothing is.
+    Object(UploadId, Made),
+}
+
+/// The start of an upload.
+struct Opening<'a, S> {
+    store: &'a S,
+    origin: Option<Origin>,
+    plan: &'a Plan,
+    observer: &'a dyn Observer,
+    stop: &'a CancellationToken,
+}
+
+impl<S: Store> Opening<'_, S> {
+    /// The upload to be continued with what the service has of it, the object that it
+    /// has become, or a new one.
+    async fn open(
+        self,
+        resume: Option<UploadId>,
+        on_begin: OnBegin,
+        tally: &mut Tally,
+    ) -> Result<Opened, Cause> {
+        if let Some(upload) = resume {
+            tally.upload = Some(upload.clone());
+            if let Some(listed) = self.unless_stopped(self.list(&upload)).await? {
+                return Ok(Opened::Upload(upload, listed));
+            }
+            tally.upload = None;
+            let made = resume::made(self.store, self.origin.clone(), self.plan.sha256, self.stop);
+            if let Some(made) = self.unless_stopped(made).await? {
+                tally.resumed = made.size;
+                self.observer.resumed(made.size);
+                return Ok(Opened::Object(upload, made));
+            }
+            self.observer.forgotten(&upload);
+        }
+        if self.stop.is_cancelled() {
+            return Err(Cause::Stopped);
+        }
+        // An upload whose beginning is not waited for would stay unnamed.
+        let begun = within_grace(self.stop, self.plan.grace, self.store.begin())
             .await
             .ok_or(Cause::Stopped)?;
-        let listed = listed.map_err(|error| {
+        let upload = begun
+            .map_err(|error| Error::failed("the upload could not be started").because(error))?;
+        tally.upload = Some(upload.clone());
+        on_begin(&upload)?;
+        Ok(Opened::Upload(upload, Vec::new()))
+    }
+
+    async fn list(&self, upload: &UploadId) -> Result<Option<Vec<store::ListedPart>>> {
+        self.store.list(upload).await.map_err(|error| {
             Error::failed("the parts that are there cannot be listed").because(error)
-        })?;
-        if let Some(listed) = listed {
-            return Ok((upload, listed));
-        }
-        tally.upload = None;
-        observer.forgotten(&upload);
+        })
     }
-    if stop.is_cancelled() {
-        return Err(Cause::Stopped);
+
+    async fn unless_stopped<T>(&self, work: impl Future<Output = Result<T>>) -> Result<T, Cause> {
+        let done = self.stop.run_until_cancelled(work).await;
+        Ok(done.ok_or(Cause::Stopped)??)
     }
-    // An upload whose beginning is not waited for would stay unnamed.
-    let begun = within_grace(stop, grace, store.begin())
-        .await
-        .ok_or(Cause::Stopped)?;
-    let upload =
-        begun.map_err(|error| Error::failed("the upload could not be started").because(error))?;
-    tally.upload = Some(upload.clone());
-    on_begin(&upload)?;
-    Ok((upload, Vec::new()))
 }
 
 /// The result, unless the stop came and the grace is over.

@@ -4,9 +4,18 @@
 
 use std::collections::HashMap;
 
+use sha2::{Digest as _, Sha256};
+use tokio::task::spawn_blocking;
+use tokio_util::sync::CancellationToken;
+
 use super::parts::{self, Plan};
 use super::reader::Chunk;
-use crate::store::{Limits, ListedPart, SentPart};
+use super::source::Origin;
+use crate::error::{Error, Result};
+use crate::store::{Checksum, Digest, Hasher, Head, Limits, ListedPart, SentPart, Store};
+
+/// Read and hashed at a time.
+const BLOCK: usize = 1 << 20;
 
 /// Parts this many times larger than planned are still taken over: the buffers have
 /// to hold them.
@@ -55,4 +64,68 @@ pub(super) fn continued(plan: Plan, listed: &[ListedPart], size: u64, limits: Li
         part_size: largest,
         ..plan
     }
+}
+
+/// The local bytes of an object that was made already.
+pub(super) struct Made {
+    pub(super) size: u64,
+    pub(super) digest: Digest,
+    pub(super) sha256: Option<String>,
+}
+
+/// An upload that the service does not know any more may have come to its end: the
+/// answer found nobody, or was not written down. Then the object is there, with the
+/// local bytes' digest. Who may not look at it sends all again.
+pub(super) async fn made<S: Store>(
+    store: &S,
+    origin: Option<Origin>,
+    sha256: bool,
+    stop: &CancellationToken,
+) -> Result<Option<Made>> {
+    let Some(origin) = origin else {
+        return Ok(None);
+    };
+    let size = origin.size();
+    let there = match store.head().await {
+        Ok(Some(Head {
+            size: there,
+            digest: Some(digest),
+            ..
+        })) if there == size => digest,
+        _ => return Ok(None),
+    };
+    let (checksum, stop) = (store.checksum(), stop.clone());
+    let hashed = spawn_blocking(move || hashed(&origin, checksum, sha256, &stop)).await;
+    let made =
+        hashed.map_err(|error| Error::failed("the image cannot be read").because(error))??;
+    Ok(made.filter(|made| made.digest == there))
+}
+
+/// Reads all of the file; `None` when it is to stop.
+fn hashed(
+    origin: &Origin,
+    checksum: Checksum,
+    sha256: bool,
+    stop: &CancellationToken,
+) -> Result<Option<Made>> {
+    let (mut digest, mut sha256) = (Hasher::new(checksum), sha256.then(Sha256::new));
+    let (mut offset, size) = (0, origin.size());
+    let mut buffer = vec![0; BLOCK];
+    while offset < size {
+        if stop.is_cancelled() {
+            return Ok(None);
+        }
+        let read = origin.read(offset, &mut buffer)?;
+        digest.update(&buffer[..read]);
+        if let Some(sha256) = &mut sha256 {
+            sha256.update(&buffer[..read]);
+        }
+        offset += read as u64;
+    }
+    origin.unchanged()?;
+    Ok(Some(Made {
+        size,
+        digest: digest.finish(),
+        sha256: sha256.map(|hasher| hex::encode(hasher.finalize())),
+    }))
 }

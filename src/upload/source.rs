@@ -142,6 +142,29 @@ impl Origin {
         self.file.read_at(&mut buffer[..most], self.start + offset)
     }
 
+    /// Bytes.
+    pub(super) fn size(&self) -> u64 {
+        self.size
+    }
+
+    /// Some of the bytes from `offset` on; there must be some.
+    pub(super) fn read(&self, offset: u64, buffer: &mut [u8]) -> Result<usize> {
+        loop {
+            match self.read_at(offset, buffer) {
+                Ok(0) => {
+                    let size = self.size;
+                    return Err(changed(format!("it ended at byte {offset} of {size}")));
+                }
+                Ok(read) => return Ok(read),
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => {
+                    let what = format!("byte {offset} of the image cannot be read");
+                    return Err(Error::failed(what).because(error));
+                }
+            }
+        }
+    }
+
     /// The same bytes once more.
     pub(super) fn again(&self, offset: u64, len: usize) -> Result<Vec<u8>> {
         let mut bytes = vec![0; len];

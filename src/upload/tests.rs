@@ -246,7 +246,12 @@ impl Store for Fake {
     }
 
     async fn head(&self) -> store::Result<Option<Head>> {
-        Ok(None)
+        let object = self.state().object.clone();
+        Ok(object.map(|bytes| Head {
+            size: bytes.len() as u64,
+            digest: (!self.md5).then(|| self.checksum().of(&bytes)),
+            etag: None,
+        }))
     }
 
     async fn remove(&self) -> store::Result<()> {
@@ -858,6 +863,49 @@ async fn an_upload_that_is_gone_is_begun_anew() {
     };
     assert_eq!(run(job).await.expect("sent").upload.0, "upload 1");
     assert_eq!(heard.lines(), ["forgotten lost", "sent 5"]);
+}
+
+#[tokio::test]
+async fn an_upload_that_has_become_the_object_is_done() {
+    let store = Arc::new(Fake::default());
+    store.state().object = Some(text(25).into_bytes());
+    let heard = Arc::new(Heard::default());
+    let mut job = Upload {
+        observer: Arc::<Heard>::clone(&heard),
+        resume: Some(UploadId("ended".into())),
+        ..job(&store, source(&text(25)))
+    };
+    job.plan.sha256 = true;
+    let sent = run(job).await.expect("sent");
+    assert_eq!(
+        (sent.size, sent.uploaded_bytes, sent.resumed_bytes),
+        (25, 0, 25)
+    );
+    assert_eq!(
+        sent.digest,
+        Some(Checksum::Crc64Nvme.of(text(25).as_bytes()))
+    );
+    assert_eq!(sent.sha256.map(|hex| hex.len()), Some(64));
+    assert_eq!(heard.lines(), ["there 25"]);
+    assert_eq!((store.puts(), store.state().begun), (vec![], 0));
+}
+
+#[tokio::test]
+async fn an_object_of_other_bytes_or_without_a_digest_is_not_the_upload_s() {
+    let other = text(25).replace('a', "A").into_bytes();
+    for (object, md5) in [(other, false), (text(25).into_bytes(), true)] {
+        let store = Arc::new(Fake {
+            md5,
+            ..Fake::default()
+        });
+        store.state().object = Some(object);
+        let job = Upload {
+            resume: Some(UploadId("lost".into())),
+            ..job(&store, source(&text(25)))
+        };
+        assert_eq!(run(job).await.expect("sent").uploaded_bytes, 25);
+        assert_eq!(store.object(), Some(text(25)));
+    }
 }
 
 #[tokio::test]
