@@ -80,6 +80,38 @@ static int discard(struct peer *p, long long length) {
   return 1;
 }
 
+/* The next line, without its end; what follows stays in the buffer. */
+static int line(struct peer *p, char *to, size_t size) {
+  char *end;
+  while (!(end = memmem(p->head, p->filled, "\r\n", 2))) {
+    if (p->filled == HEAD) return 0;
+    ssize_t n = take(p, p->head + p->filled, HEAD - p->filled);
+    if (n <= 0) return 0;
+    p->filled += (size_t)n;
+  }
+  size_t length = (size_t)(end - p->head), used = length + 2;
+  if (length >= size) return 0;
+  memcpy(to, p->head, length), to[length] = 0;
+  memmove(p->head, p->head + used, p->filled - used);
+  p->filled -= used;
+  return 1;
+}
+
+/* A body in chunks, and its trailers; its bytes, or -1. */
+static long long discard_chunks(struct peer *p) {
+  char text[1024];
+  for (long long all = 0;;) {
+    if (!line(p, text, sizeof text)) return -1;
+    long long size = strtoll(text, 0, 16);
+    if (size <= 0) {
+      while (line(p, text, sizeof text)) if (!*text) return all;
+      return -1;
+    }
+    if (!discard(p, size + 2)) return -1;
+    all += size;
+  }
+}
+
 /* The value of a header, or "". */
 static const char *header(const char *head, const char *name, char *value, size_t size) {
   size_t len = strlen(name);
@@ -161,14 +193,14 @@ static int one_request(struct peer *p) {
   memmove(p->head, p->head + used, p->filled - used);
   p->filled -= used;
   if (sscanf(head, "%7s %4095s", verb, target) != 2) return 0;
-  if (*header(head, "transfer-encoding", value, sizeof value)) {
-    answer(p, "411 Length Required", "Connection: close\r\n", "");
-    return 0;
-  }
   long long length = atoll(header(head, "content-length", value, sizeof value));
   header(head, "expect", value, sizeof value);
   if (*value && !give(p, "HTTP/1.1 100 Continue\r\n\r\n", 25)) return 0;
-  if (!discard(p, length)) return 0;
+  if (*header(head, "transfer-encoding", value, sizeof value)) {
+    if ((length = discard_chunks(p)) < 0) return 0;
+  } else if (!discard(p, length)) {
+    return 0;
+  }
   if (!strcmp(verb, "PUT")) atomic_fetch_add(&bytes, length);
   return serve(p, verb, target, head);
 }
