@@ -6,6 +6,7 @@ use std::io::Write;
 use std::os::unix::fs::FileExt;
 use std::time::Duration;
 
+use imgimport_sandbox::alibaba::REGION;
 use imgimport_sandbox::{Fault, Gate, ImportScript};
 use serde_json::{Value, json};
 
@@ -14,6 +15,19 @@ use crate::support::{BUCKET, Ended, Run, Stage};
 /// A disk of 22 MiB is five parts, one on its way at a time.
 const COMMAND: &str =
     "aws --bucket importbucket --key k --part-size 5MiB --concurrency 1 -q disk.raw";
+
+const ON_OSS: &str = "alicloud --bucket packer --key k.raw --image-name web --part-size 100KiB --concurrency 1 -q disk.raw";
+
+/// A bucket in OSS, a role, imports that go through in two polls.
+async fn oss() -> Stage {
+    let stage = Stage::new().await;
+    stage.cloud.oss().create_bucket("packer", REGION);
+    stage.cloud.ram().put_import_role();
+    stage.cloud.ram().set_delay(0);
+    let quick = imgimport_sandbox::alibaba::ImportScript::quick();
+    stage.cloud.ecs().import_script(quick);
+    stage
+}
 
 /// Numbers of the parts that came since the first `skip` of them.
 fn parts(stage: &Stage, operation: &str, skip: usize) -> Vec<u32> {
@@ -73,6 +87,56 @@ async fn what_was_acknowledged_before_a_kill_does_not_travel_again() {
     arrived_whole(&stage, &run, disk);
     assert_eq!(parts(&stage, "s3:UploadPart", 4), [4, 5]);
     assert!(stage.cloud.s3().uploads().is_empty());
+}
+
+#[tokio::test]
+async fn of_more_than_a_thousand_parts_in_oss_those_that_are_there_do_not_travel_again() {
+    let stage = oss().await;
+    let disk = stage.disk(110);
+    killed_at(&stage, stage.alicloud(ON_OSS), "oss:UploadPart", 1050).await;
+    let sent = stage.cloud.requests("oss:UploadPart").len();
+    assert_eq!(sent, 1050);
+    let run = stage.alicloud(ON_OSS).ends().await;
+    run.exits(0);
+    assert_eq!(
+        parts(&stage, "oss:UploadPart", sent),
+        (1050..=1127).collect::<Vec<_>>()
+    );
+    assert_eq!(stage.cloud.requests("oss:ListParts").len(), 2, "two pages");
+    assert_eq!(stage.cloud.ecs().arrived(&run.raw), Some(disk));
+    assert!(stage.cloud.oss().uploads().is_empty());
+}
+
+#[tokio::test]
+async fn a_kill_after_the_object_was_made_does_not_send_it_again() {
+    let stage = Stage::new().await;
+    let disk = stage.disk(22);
+    let gate = stage
+        .cloud
+        .hold_answer(Fault::on("s3:CompleteMultipartUpload"));
+    let running = stage.imgimport(COMMAND).start();
+    reached(&gate).await;
+    running.kill().await;
+    assert_eq!(stage.cloud.s3().objects().len(), 1);
+    let run = stage.imgimport(COMMAND).ends().await;
+    arrived_whole(&stage, &run, disk);
+    assert_eq!(parts(&stage, "s3:UploadPart", 5), [0_u32; 0]);
+}
+
+#[tokio::test]
+async fn a_kill_after_the_object_was_made_in_oss_does_not_send_it_again() {
+    let stage = oss().await;
+    let disk = stage.disk(2);
+    let gate = stage
+        .cloud
+        .hold_answer(Fault::on("oss:CompleteMultipartUpload"));
+    let running = stage.alicloud(ON_OSS).start();
+    reached(&gate).await;
+    running.kill().await;
+    let run = stage.alicloud(ON_OSS).ends().await;
+    run.exits(0);
+    assert_eq!(stage.cloud.ecs().arrived(&run.raw), Some(disk));
+    assert_eq!(parts(&stage, "oss:UploadPart", 21), [0_u32; 0]);
 }
 
 #[tokio::test]
@@ -136,6 +200,7 @@ async fn a_journal_that_calls_an_object_sent_which_is_not_there_is_not_believed(
     journal(&stage, |entry| {
         (entry["sent"], entry["upload"]) = (json!(true), Value::Null);
     });
+    stage.cloud.s3().expire_uploads();
     let run = stage.imgimport(COMMAND).ends().await;
     arrived_whole(&stage, &run, disk);
     assert_eq!(parts(&stage, "s3:UploadPart", 3), [1, 2, 3, 4, 5]);
@@ -245,6 +310,38 @@ async fn a_storm_of_slow_down_narrows_the_window_and_passes() {
 }
 
 #[tokio::test]
+async fn credentials_that_expire_on_the_way_are_renewed() {
+    let stage = Stage::new().await;
+    let disk = stage.disk(22);
+    stage.cloud.iam().put_role(
+        "builder",
+        r#"{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":{"AWS":"*"},"Action":"sts:AssumeRole"}]}"#,
+        r#"{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"*","Resource":"*"}]}"#,
+    );
+    let command = format!("{COMMAND} --assume-role-arn arn:aws:iam::123456789012:role/builder");
+    let gate = stage
+        .cloud
+        .hold(Fault::on("s3:UploadPart").with("partNumber", "3"));
+    let running = stage.imgimport(&command).start();
+    reached(&gate).await;
+    let roles = stage.cloud.requests("sts:AssumeRole").len();
+    stage.cloud.expire_sessions();
+    gate.release();
+    // The upload is all of it: EC2's client still has the credentials of the beginning.
+    let ended = running.ends().await;
+    let sent = stage.cloud.requests("s3:UploadPart");
+    let refused = sent.iter().filter(|part| !part.succeeded()).count();
+    assert!(refused > 0 && sent.len() - refused == 5, "{}", ended.stderr);
+    assert_eq!(stage.cloud.requests("sts:AssumeRole").len(), roles + 1);
+    let run = match ended.code {
+        Some(0) => ended,
+        _ => stage.imgimport(&command).ends().await,
+    };
+    arrived_whole(&stage, &run, disk);
+    assert_eq!(stage.cloud.requests("s3:UploadPart").len(), sent.len());
+}
+
+#[tokio::test]
 async fn a_refused_part_ends_the_upload_at_once() {
     let stage = Stage::new().await;
     stage.disk(22);
@@ -283,6 +380,72 @@ async fn a_connection_that_ends_in_the_middle_of_a_part_is_replaced() {
     let run = stage.imgimport(COMMAND).ends().await;
     arrived_whole(&stage, &run, disk);
     assert_eq!(parts(&stage, "s3:UploadPart", 0), [1, 2, 2, 2, 3, 4, 4, 5]);
+}
+
+#[tokio::test]
+async fn a_rate_is_kept() {
+    let stage = Stage::new().await;
+    let disk = stage.disk(22);
+    let command = "aws --bucket importbucket --limit-rate 20MiB/s --output json -q disk.raw";
+    let run = stage.imgimport(command).ends().await;
+    run.exits(0);
+    let result: Value = serde_json::from_str(&run.raw).unwrap();
+    assert_eq!(result["uploaded_bytes"], disk.len());
+    let seconds = result["seconds"]["upload"].as_f64().unwrap();
+    assert!(seconds > 1.0, "{seconds}");
+}
+
+#[tokio::test]
+async fn without_resume_nothing_is_left_whatever_the_end() {
+    let ends = [
+        ("s3:UploadPart", 3),
+        ("s3:CompleteMultipartUpload", 1),
+        ("ec2:ImportImage", 1),
+    ];
+    for (operation, nth) in ends {
+        let stage = Stage::new().await;
+        stage.disk(22);
+        let refusal = Fault::on(operation).nth(nth).always();
+        stage
+            .cloud
+            .fault(refusal.answer(403, "AccessDenied", "Access Denied"));
+        let run = stage.imgimport(&format!("{COMMAND} --no-resume")).ends();
+        let run = run.await;
+        run.exits(1).prints("");
+        assert!(!run.stderr.contains("left behind"), "{}", run.stderr);
+        nothing_is_left(&stage);
+    }
+    let stage = Stage::new().await;
+    stage.disk(22);
+    let fails = ImportScript::quick().fail("ClientError: Unknown OS");
+    stage.cloud.import_script(fails);
+    let run = stage.imgimport(&format!("{COMMAND} --no-resume")).ends();
+    run.await.exits(1).prints("");
+    nothing_is_left(&stage);
+    for signal in ["INT", "TERM"] {
+        for operation in ["s3:UploadPart", "s3:CompleteMultipartUpload"] {
+            let stage = Stage::new().await;
+            stage.disk(22);
+            let gate = stage.cloud.hold(Fault::on(operation));
+            let running = stage.imgimport(&format!("{COMMAND} --no-resume")).start();
+            reached(&gate).await;
+            running.signal(signal);
+            running.ends().await.prints("").says("error: stopped");
+            nothing_is_left(&stage);
+        }
+    }
+}
+
+#[track_caller]
+fn nothing_is_left(stage: &Stage) {
+    assert!(stage.cloud.s3().uploads().is_empty());
+    assert!(stage.cloud.s3().objects().is_empty());
+    assert!(stage.journal().is_empty());
+    let tasks = stage.cloud.ec2().import_tasks();
+    assert!(
+        tasks.iter().all(|task| task.status == "deleted"),
+        "{tasks:?}"
+    );
 }
 
 #[tokio::test]

@@ -4,6 +4,7 @@
 //! What a single cloud does not take is for that cloud's recipe to refuse.
 
 mod archive;
+mod blocks;
 mod content;
 mod manifest;
 mod ova;
@@ -29,6 +30,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
 
+pub use blocks::Blocks;
 pub use content::{Content, Format, VhdKind, VmdkKind};
 pub use refusal::quoted;
 pub use table::{Boot, Firmware, Table};
