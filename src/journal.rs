@@ -14,6 +14,10 @@ use sha2::{Digest, Sha256};
 
 use crate::error::{Error, Result};
 
+mod shelf;
+
+pub use shelf::{Place as Whereabouts, Shelved, shelf};
+
 /// What is known of an unfinished job.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize, Serialize)]
 #[serde(default)]
@@ -44,6 +48,14 @@ pub struct Entry {
     pub copy_token: Option<String>,
     /// The image under its own name.
     pub copy: Option<String>,
+    /// The local image, and its bytes.
+    pub path: Option<String>,
+    /// As above.
+    pub size: Option<u64>,
+    /// Bytes that the service had acknowledged when the last run ended.
+    pub acknowledged: Option<u64>,
+    /// How the cloud is reached and who asks, without secrets: for whoever has only the journal.
+    pub account: BTreeMap<String, String>,
 }
 
 impl Entry {
@@ -219,6 +231,14 @@ impl Place {
         file.sync_all()?;
         Ok(fs::rename(&draft, &self.path)?)
     }
+}
+
+/// What may be kept of how a cloud is reached: an address with a password in it may not.
+pub fn account<const N: usize>(said: [(&str, Option<String>); N]) -> BTreeMap<String, String> {
+    let said = said
+        .into_iter()
+        .filter_map(|(name, value)| Some((name.to_owned(), value?)));
+    said.filter(|(_, value)| !value.contains('@')).collect()
 }
 
 fn read(path: &Path) -> Entry {

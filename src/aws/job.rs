@@ -5,6 +5,7 @@ use jiff::Timestamp;
 
 use super::names::{Architecture, BootMode, ImdsSupport, LicenseType, Platform, S3Encryption};
 use super::options::Options;
+use super::refused::refused;
 use super::rules;
 use crate::error::{Error, Result};
 use crate::job::{self, Opened};
@@ -114,7 +115,9 @@ impl Job {
             problems.missing("the bucket", "s3_bucket_name");
         }
         credentials(options, &mut problems);
-        unsupported(options, &mut problems);
+        for (key, why) in refused(options) {
+            problems.wrong(key, why);
+        }
         rules::single(options, &mut problems);
         rules::together(options, &mut problems);
         let texts = Texts::render(options, opened.extension(), &values, &mut problems);
@@ -302,47 +305,4 @@ fn with_polling(
         .map(|attempts| delay.unwrap_or(INTERVAL) * attempts);
     said.wait.timeout = said.wait.timeout.or(all.map(units::Duration));
     said
-}
-
-/// Packer's options with no counterpart here, each with what to do instead.
-fn unsupported(options: &Options, problems: &mut Problems<Options>) {
-    let keys = [
-        (
-            &options.mfa_code,
-            "mfa_code",
-            "give the credentials of a session that has passed MFA, such as a profile's with mfa_serial cached by the AWS CLI",
-        ),
-        (
-            &options.vault_aws_engine,
-            "vault_aws_engine",
-            "let Vault fill in AWS_ACCESS_KEY_ID and its companions, or use credential_process in a profile",
-        ),
-        (
-            &options.insecure_skip_tls_verify,
-            "insecure_skip_tls_verify",
-            "name the endpoint's certificate authority in SSL_CERT_FILE",
-        ),
-        (
-            &options.decode_authorization_messages,
-            "decode_authorization_messages",
-            "decode the message with: aws sts decode-authorization-message",
-        ),
-    ];
-    for (value, key, instead) in keys {
-        if value
-            .as_ref()
-            .is_some_and(|value| value.as_bool() != Some(false))
-        {
-            problems.wrong(key, format!("Packer's {key} is not supported: {instead}"));
-        }
-    }
-    let transitive = options
-        .assume_role
-        .as_ref()
-        .is_some_and(|role| role.transitive_tag_keys.is_some());
-    problems.expect(
-        !transitive,
-        "assume_role",
-        "transitive_tag_keys are not supported: nothing here assumes a second role",
-    );
 }

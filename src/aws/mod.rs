@@ -8,10 +8,12 @@ mod fault;
 mod image;
 mod import;
 mod job;
+pub mod leftovers;
 mod names;
 mod object;
 mod options;
 mod preflight;
+mod refused;
 mod requests;
 mod role;
 mod rules;
@@ -20,6 +22,7 @@ mod steps;
 use std::time::Instant;
 
 pub use options::Options;
+pub use refused::refused;
 
 use crate::cleanup::{Cleanup, Entry};
 use crate::error::Result;
@@ -42,6 +45,8 @@ pub async fn run(
     let resolve = |clock| Job::resolve(said.clone(), region.clone(), clock, environment);
     let mut job = resolve(session.clock)?;
     let journal = open_journal(&mut job, session)?;
+    let account = leftovers::account(&said.provider);
+    journal.note(|entry| entry.account = account);
     if let Some(clock) = frame::first_clock(&journal, session) {
         job = Job {
             key: job.key,

@@ -70,6 +70,7 @@ impl Run<'_> {
                 // Refused is not started; unheard may be.
                 if error.kind() == Kind::Failed {
                     self.cleanup.disarm(unheard);
+                    self.journal.note(|entry| entry.client_token = None);
                 }
                 return Err(error);
             }

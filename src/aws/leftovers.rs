@@ -1,0 +1,118 @@
+//! What an entry of the journal names in AWS, put on the undo list by whoever has nothing
+//! but the entry.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use super::clients::Clients;
+use super::options::Options;
+use super::{image, import};
+use crate::cleanup::Cleanup;
+use crate::journal::{Entry, Whereabouts};
+use crate::store::s3::{Flavour, Place, S3, must_sign};
+use crate::store::{Store, UploadId};
+
+/// How AWS is reached, for the journal: nothing secret.
+pub fn account(options: &Options) -> BTreeMap<String, String> {
+    let role = options.assume_role.clone().unwrap_or_default();
+    let file = options.shared_credentials_file.as_deref();
+    let file = file.and_then(|file| std::path::absolute(file).ok());
+    let said = [
+        ("profile", options.profile.clone()),
+        (
+            "shared_credentials_file",
+            file.map(|file| file.display().to_string()),
+        ),
+        (
+            "assume_role_arn",
+            options.assume_role_arn.clone().or(role.role_arn),
+        ),
+        (
+            "external_id",
+            options.external_id.clone().or(role.external_id),
+        ),
+        (
+            "session_name",
+            options.session_name.clone().or(role.session_name),
+        ),
+        ("endpoint_url", options.endpoint_url.clone()),
+        ("endpoint_url_s3", options.endpoint_url_s3.clone()),
+        (
+            "endpoint_url_ec2",
+            options
+                .endpoint_url_ec2
+                .clone()
+                .or(options.custom_endpoint_ec2.clone()),
+        ),
+        ("endpoint_url_sts", options.endpoint_url_sts.clone()),
+    ];
+    crate::journal::account(said)
+}
+
+/// The options that the entry stands for.
+pub fn options(place: &Whereabouts, account: &BTreeMap<String, String>) -> Options {
+    let said = |name: &str| account.get(name).cloned();
+    Options {
+        region: Some(place.region.clone()),
+        profile: said("profile"),
+        shared_credentials_file: said("shared_credentials_file").map(Into::into),
+        assume_role_arn: said("assume_role_arn"),
+        external_id: said("external_id"),
+        session_name: said("session_name"),
+        endpoint_url: said("endpoint_url"),
+        endpoint_url_s3: said("endpoint_url_s3"),
+        endpoint_url_ec2: said("endpoint_url_ec2"),
+        endpoint_url_sts: said("endpoint_url_sts"),
+        ..Options::default()
+    }
+}
+
+/// Puts all of it on the list, in the order in which it was made.
+pub async fn hold(
+    entry: &Entry,
+    place: &Whereabouts,
+    options: &Options,
+    remove: &str,
+    cleanup: &mut Cleanup,
+) {
+    let clients = Clients::new(options, &place.region).await;
+    let store = Arc::new(S3::new(
+        &clients.s3,
+        Place {
+            bucket: place.bucket.clone(),
+            key: place.key.clone(),
+            flavour: Flavour::Aws,
+            encryption: None,
+            public_read: false,
+            owner: None,
+            sign_payload: must_sign(clients.s3_endpoint.as_deref()),
+        },
+    ));
+    let url = format!("s3://{}/{}", place.bucket, place.key);
+    if let Some(upload) = entry.upload.clone().map(UploadId) {
+        let store = Arc::clone(&store);
+        cleanup.useless(format!("the parts of {url}"), remove, async move || {
+            Ok(store.abort(&upload).await?)
+        });
+    }
+    if entry.sent {
+        cleanup.useless(url.clone(), remove, async move || {
+            Ok(store.remove().await?)
+        });
+    }
+    let images = [entry.image.clone(), entry.copy.clone()];
+    if let (None, Some(task)) = (&entry.image, entry.task.clone()) {
+        let clients = clients.clone();
+        let what = format!("the import task {task}");
+        cleanup.useless(what, remove, async move || {
+            import::cancel(&clients, &task).await
+        });
+    }
+    for image in images.into_iter().flatten() {
+        let clients = clients.clone();
+        let what = format!("the image {image}");
+        cleanup.useless(what, remove, async move || {
+            image::deregister(&clients, &image).await
+        });
+    }
+}
