@@ -90,6 +90,18 @@ async fn what_was_acknowledged_before_a_kill_does_not_travel_again() {
 }
 
 #[tokio::test]
+async fn the_parts_of_every_page_of_the_list_do_not_travel_again() {
+    let stage = Stage::new().await;
+    let disk = stage.disk(22);
+    killed_at(&stage, stage.imgimport(COMMAND), "s3:UploadPart", 5).await;
+    stage.cloud.s3().list_in_pages_of(2);
+    let run = stage.imgimport(COMMAND).ends().await;
+    arrived_whole(&stage, &run, disk);
+    assert_eq!(parts(&stage, "s3:UploadPart", 5), [5]);
+    assert_eq!(stage.cloud.requests("s3:ListParts").len(), 2);
+}
+
+#[tokio::test]
 async fn another_machine_goes_on_with_the_parts_of_the_same_key() {
     let stage = Stage::new().await;
     let disk = stage.disk(22);
