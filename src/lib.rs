@@ -133,6 +133,7 @@ async fn many(said: cli::Run, general: General, environment: Environment) -> Exi
         progress: progress.clone(),
         clock,
         format: output.format.unwrap_or_default(),
+        done: batch::Done::open(journal::directory().as_deref(), &said.file),
     };
     cancel::listen(&batch.cancel);
     let code = batch

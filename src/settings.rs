@@ -176,7 +176,7 @@ fn shown(line: &str, column: usize) -> String {
         return line.chars().take(column + 1).collect();
     };
     let value_is_wrong = column > key.chars().count();
-    if value_is_wrong && !SECRETIVE.iter().any(|word| key.contains(word)) {
+    if value_is_wrong && !SECRETIVE.iter().any(|word| line.contains(word)) {
         return line.to_owned();
     }
     format!("{key}= …")

@@ -12,6 +12,7 @@ mod errors;
 mod images;
 mod jobs;
 mod packer;
+mod recipes;
 mod run;
 mod settings;
 mod support;

@@ -338,7 +338,8 @@ async fn what_is_wrong_with_the_jobs_is_said_at_once_before_any_begins() {
               cause: unknown key `buckt`; did you mean `bucket`?
                  --> jobs.toml:2:9
                   |
-                2 | aws = …
+                2 | aws = { buckt = \"b\" }
+                  |         ^^^^^
             ",
         ),
     ] {
@@ -370,4 +371,64 @@ async fn an_entry_wins_over_the_environment_and_that_over_what_all_have_in_commo
         .exits(0)
         .prints("aws-1\tami-ID");
     assert_eq!(stage.cloud.ec2().import_tasks()[0].key, "variable");
+}
+
+#[tokio::test]
+async fn a_file_that_is_run_again_imports_only_what_has_no_image_yet() {
+    let stage = Stage::new().await;
+    two_disks(&stage);
+    stage.file(
+        "jobs.toml",
+        r#"
+        aws = { bucket = "importbucket" }
+        job = [
+          { name = "one", provider = "aws", image = "disk.raw" },
+          { name = "two", provider = "aws", image = "missing.raw" },
+        ]
+        "#,
+    );
+    let first = run(&stage, "jobs.toml -q").ends().await;
+    first.exits(2).prints("one\tami-ID");
+    std::fs::rename(stage.path("other.raw"), stage.path("missing.raw")).unwrap();
+    let second = run(&stage, "jobs.toml --parallel 1").ends().await;
+    second.exits(0).prints("one\tami-ID\ntwo\tami-ID");
+    assert!(
+        second.raw.starts_with(&first.raw),
+        "the same image is named again"
+    );
+    assert!(
+        second
+            .stderr
+            .starts_with("one: An earlier run of this file has imported it\ntwo: "),
+        "{}",
+        second.stderr
+    );
+    assert_eq!(stage.cloud.requests("ec2:ImportImage").len(), 2);
+    assert!(stage.journal().is_empty(), "all of it is done");
+    run(&stage, "jobs.toml -q").ends().await.exits(0);
+    assert_eq!(
+        stage.cloud.requests("ec2:ImportImage").len(),
+        4,
+        "another run is another import"
+    );
+}
+
+#[tokio::test]
+async fn an_image_that_changed_is_imported_again() {
+    let stage = Stage::new().await;
+    two_disks(&stage);
+    stage.file(
+        "jobs.toml",
+        r#"
+        aws = { bucket = "importbucket" }
+        job = [
+          { name = "one", provider = "aws", image = "disk.raw" },
+          { name = "two", provider = "aws", image = "missing.raw" },
+        ]
+        "#,
+    );
+    run(&stage, "jobs.toml -q").ends().await.exits(2);
+    stage.file("disk.raw", sample::raw(4 << 20));
+    run(&stage, "jobs.toml -q").ends().await.exits(2);
+    assert_eq!(stage.cloud.requests("ec2:ImportImage").len(), 2);
 }

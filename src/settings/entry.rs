@@ -44,6 +44,29 @@ pub struct Job {
     pub name: String,
     /// The cloud with its settings.
     pub cloud: Cloud,
+    /// All that was asked for, in words without secrets: other words are another job.
+    pub words: String,
+}
+
+impl Job {
+    /// The local image.
+    pub fn image(&self) -> Option<PathBuf> {
+        match &self.cloud {
+            Cloud::Aws(said) => said.image.clone(),
+            Cloud::Alicloud(said) => said.image.clone(),
+            Cloud::Digitalocean(said) => said.image.clone(),
+        }
+    }
+
+    /// Whether it only says what it would do.
+    pub fn is_rehearsal(&self) -> bool {
+        let dry_run = match &self.cloud {
+            Cloud::Aws(said) => said.dry_run,
+            Cloud::Alicloud(said) => said.dry_run,
+            Cloud::Digitalocean(said) => said.dry_run,
+        };
+        dry_run == Some(true)
+    }
 }
 
 /// The cloud that a job is for.
@@ -179,7 +202,14 @@ impl File {
                 dry_run,
             )?),
         };
-        Ok(Job { name, cloud })
+        let words = match &cloud {
+            Cloud::Aws(said) => format!("aws {:?} {:?}", said.image, said.provider),
+            Cloud::Alicloud(said) => format!("alicloud {:?} {:?}", said.image, said.provider),
+            Cloud::Digitalocean(said) => {
+                format!("digitalocean {:?} {:?}", said.image, said.provider)
+            }
+        };
+        Ok(Job { name, cloud, words })
     }
 
     fn laid<P: Table>(

@@ -1,12 +1,15 @@
 //! `imgimport run`: the jobs of a file, some at a time, each with its own progress and its
 //! own end. They share the user's wish to stop, and nothing else.
 
+mod done;
+
 use std::num::NonZeroUsize;
 use std::time::Instant;
 
 use futures_util::StreamExt;
 use futures_util::stream;
 use jiff::Timestamp;
+use serde_json::Value;
 
 use crate::cancel::Cancel;
 use crate::error::{Error, Kind, Result};
@@ -17,6 +20,7 @@ use crate::progress::Progress;
 use crate::session::Session;
 use crate::settings::{Cloud, Job};
 use crate::{alicloud, aws, digitalocean};
+pub use done::Done;
 
 /// Jobs at the same time, where nobody says how many: an upload fills a line on its own,
 /// while the cloud's work on another image costs nothing here.
@@ -34,30 +38,55 @@ pub struct Batch<'a> {
     pub clock: Timestamp,
     /// How a result is printed.
     pub format: Format,
+    /// What earlier runs of the file have done.
+    pub done: Done,
 }
 
 impl Batch<'_> {
     /// Runs the jobs; `tell` prints a line on standard output. Returns the exit code.
     pub async fn run(&self, jobs: Vec<Job>, parallel: NonZeroUsize, tell: impl Fn(&str)) -> u8 {
         let running = stream::iter(jobs).map(|job| async {
-            let progress = self.progress.named(&job.name);
-            let name = job.name.clone();
-            let result = self.one(job, &progress).await;
-            let kind = result.as_ref().err().map(Error::kind);
-            if let Err(error) = &result {
-                progress.error(error);
-            }
-            if let Some(line) = line(&name, result, self.format) {
-                tell(&line);
-            }
-            kind
+            let kind = self.one(job, &tell).await;
+            kind.err()
         });
         let ends: Vec<_> = running.buffer_unordered(parallel.get()).collect().await;
+        if ends.iter().all(Option::is_none) {
+            self.done.close();
+        }
         worst(&ends)
     }
 
+    /// One job with what is said of it.
+    async fn one(&self, job: Job, tell: &impl Fn(&str)) -> Result<(), Kind> {
+        let progress = self.progress.named(&job.name);
+        let (name, words, image) = (job.name.clone(), job.words.clone(), job.image());
+        if let Some(result) = self.done.result(&name, &words, image.as_deref()) {
+            progress.stage("An earlier run of this file has imported it");
+            tell(&line(&name, result, self.format));
+            return Ok(());
+        }
+        let keeps = !job.is_rehearsal();
+        match self.import(job, &progress).await {
+            Ok(outcome) => {
+                let result = outcome.to_json();
+                if keeps && outcome.image_id.is_some() {
+                    self.done.note(&name, &words, image.as_deref(), &result);
+                }
+                tell(&line(&name, result, self.format));
+                Ok(())
+            }
+            Err(error) => {
+                progress.error(&error);
+                if self.format == Format::Json {
+                    tell(&line(&name, error.to_json(), self.format));
+                }
+                Err(error.kind())
+            }
+        }
+    }
+
     /// The frame of a single command around one job.
-    async fn one(&self, job: Job, progress: &Progress) -> Result<Outcome> {
+    async fn import(&self, job: Job, progress: &Progress) -> Result<Outcome> {
         let session = Session {
             cancel: self.cancel.clone(),
             progress: progress.clone(),
@@ -84,17 +113,14 @@ impl Batch<'_> {
     }
 }
 
-/// `NAME<TAB>ID`, or the object of a single command with the job's name in it. A job that
-/// failed has no id: in text its error on standard error is all.
-fn line(name: &str, result: Result<Outcome>, format: Format) -> Option<String> {
-    let mut object = match (format, result) {
-        (Format::Text, Ok(outcome)) => return Some(format!("{name}\t{}", outcome.render(format))),
-        (Format::Text, Err(_)) => return None,
-        (Format::Json, Ok(outcome)) => outcome.to_json(),
-        (Format::Json, Err(error)) => error.to_json(),
-    };
-    object["job"] = name.into();
-    Some(object.to_string())
+/// `NAME<TAB>ID`, or the object of a single command with the job's name in it.
+fn line(name: &str, mut result: Value, format: Format) -> String {
+    if format == Format::Text {
+        let id = result["image_id"].as_str().or(result["task_id"].as_str());
+        return format!("{name}\t{}", id.unwrap_or_default());
+    }
+    result["job"] = name.into();
+    result.to_string()
 }
 
 /// What the user must look at first decides: stopped, then a failed step, wrong settings, a
