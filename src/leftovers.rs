@@ -51,11 +51,16 @@ fn things(entry: &Entry) -> Vec<(String, Option<&'static str>)> {
         (Some(task), _) if place.cloud == "digitalocean" => {
             things.push((format!("import {task}"), Some(image_costs)));
         }
-        (Some(task), None) => things.push((format!("import task {task}"), None)),
+        (Some(task), None) if entry.snapshot.is_none() => {
+            things.push((format!("import task {task}"), None));
+        }
         (None, None) if entry.client_token.is_some() => {
             things.push(("an import that may have started unheard".to_owned(), None));
         }
         _ => {}
+    }
+    if let Some(snapshot) = &entry.snapshot {
+        things.push((format!("snapshot {snapshot}"), Some(STORAGE)));
     }
     for image in entry
         .image
@@ -169,6 +174,7 @@ fn object(shelved: &Shelved, now: Timestamp) -> Value {
         "upload_id": entry.upload,
         "acknowledged_bytes": entry.acknowledged,
         "task_id": entry.task,
+        "snapshot_id": entry.snapshot,
         "image_ids": images,
         "age_seconds": age(entry, now).map(|age| age.as_secs()),
         "left": costs,

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use super::clients::Clients;
 use super::options::Options;
-use super::{image, import};
+use super::{image, task};
 use crate::cleanup::Cleanup;
 use crate::journal::{Entry, Whereabouts};
 use crate::store::s3::{Flavour, Place, S3, must_sign};
@@ -100,14 +100,23 @@ pub async fn hold(
             Ok(store.remove().await?)
         });
     }
-    let images = [entry.image.clone(), entry.copy.clone()];
-    if let (None, Some(task)) = (&entry.image, entry.task.clone()) {
+    let made = entry.image.is_some() || entry.snapshot.is_some();
+    if let Some(task) = entry.task.clone().filter(|_| !made) {
         let clients = clients.clone();
         let what = format!("the import task {task}");
         cleanup.useless(what, remove, async move || {
-            import::cancel(&clients, &task).await
+            task::cancel(&clients, &task).await
         });
     }
+    if let Some(snapshot) = entry.snapshot.clone() {
+        let clients = clients.clone();
+        cleanup.useless(
+            format!("the snapshot {snapshot}"),
+            remove,
+            async move || image::delete_snapshot(&clients, &snapshot).await,
+        );
+    }
+    let images = [entry.image.clone(), entry.copy.clone()];
     for image in images.into_iter().flatten() {
         let clients = clients.clone();
         let what = format!("the image {image}");
