@@ -222,7 +222,7 @@ line, with what to do instead. Secrets are never printed: a comment names the va
 const FROM_PACKER_CODES: &str = "\
 Examples:
   imgimport from-packer disk.pkr.hcl > imgimport.toml
-  packer hcl2_upgrade -output-file=- old.json | imgimport from-packer -
+  imgimport from-packer - < disk.json
 
 Exit codes:
   0  the settings are printed, whatever had to be left out

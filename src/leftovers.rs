@@ -54,7 +54,7 @@ fn things(entry: &Entry) -> Vec<(String, Option<&'static str>)> {
         (Some(task), None) if entry.snapshot.is_none() => {
             things.push((format!("import task {task}"), None));
         }
-        (None, None) if entry.client_token.is_some() => {
+        _ if entry.is_unheard() => {
             things.push(("an import that may have started unheard".to_owned(), None));
         }
         _ => {}
@@ -284,14 +284,6 @@ async fn clean(
             .hint("stop that process first; a second Ctrl-C there removes everything"));
     };
     let entry = journal.entry();
-    let unheard = entry.client_token.is_some() && entry.task.is_none() && entry.image.is_none();
-    if unheard {
-        return Err(Error::failed(format!("the job {id} is left alone"))
-            .because_of("its import may have started unheard, and would read what is removed here")
-            .hint(
-                "run its command again, which finds out; Ctrl-C twice there removes everything",
-            ));
-    }
     let mut cleanup = Cleanup::default();
     let remove = format!("imgimport jobs --clean {id}");
     if let Some(place) = entry.place() {
@@ -329,12 +321,12 @@ impl Wallet<'_> {
         match place.cloud.as_str() {
             "aws" => {
                 let options = self.options(aws::leftovers::options(place, account))?;
-                aws::leftovers::hold(entry, place, &options, remove, cleanup).await;
-                Ok(())
+                aws::leftovers::hold(entry, place, &options, remove, cleanup).await
             }
             "alicloud" => {
                 let options = self.options(alicloud::leftovers::options(place, account))?;
                 alicloud::leftovers::hold(entry, place, &options, self.environment, remove, cleanup)
+                    .await
             }
             "digitalocean" => {
                 let options = self.options(digitalocean::leftovers::options(place, account))?;

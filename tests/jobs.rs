@@ -366,3 +366,33 @@ async fn torn_and_foreign_files_in_the_journal_do_no_harm() {
     );
     assert!(stage.path("state/imgimport/notes.txt").exists());
 }
+
+#[tokio::test]
+async fn an_import_that_nobody_heard_of_is_found_by_its_object() {
+    let stage = Stage::new().await;
+    let gate = Gate::new();
+    stage.cloud.import_script(ImportScript::quick().hold(&gate));
+    let answer = stage.cloud.hold_answer(Fault::on("ec2:ImportImage"));
+    stage.disk(2);
+    let running = stage
+        .imgimport("aws --bucket importbucket -q disk.raw")
+        .start();
+    answer.reached().await;
+    running.kill().await;
+    answer.release();
+    let listed = jobs(&stage, "").ends().await;
+    assert!(
+        listed
+            .stdout
+            .contains("\n  an import that may have started unheard\n"),
+        "{}",
+        listed.stdout
+    );
+    let cleaned = jobs(&stage, "--clean").ends().await;
+    cleaned.exits(0);
+    assert_eq!(
+        cleaned.stderr.trim_end(),
+        "  Removing the import task import-ami-TASK\n  Removing s3://importbucket/imgimport-1767225600.raw"
+    );
+    assert!(stage.cloud.s3().objects().is_empty());
+}

@@ -432,3 +432,34 @@ async fn an_image_that_changed_is_imported_again() {
     run(&stage, "jobs.toml -q").ends().await.exits(2);
     assert_eq!(stage.cloud.requests("ec2:ImportImage").len(), 2);
 }
+
+#[tokio::test]
+async fn without_a_journal_two_jobs_do_not_meet_under_one_name_either() {
+    let stage = Stage::new().await;
+    let gate = Gate::new();
+    stage.cloud.import_script(ImportScript::quick().hold(&gate));
+    let (one, two) = two_disks(&stage);
+    stage.file(
+        "jobs.toml",
+        r#"
+        aws = { bucket = "importbucket" }
+        job = [
+          { name = "one", provider = "aws", image = "disk.raw" },
+          { name = "two", provider = "aws", image = "other.raw" },
+        ]
+        "#,
+    );
+    stage.file("file", "no directory");
+    let state = stage.path("file/state");
+    let running = run(&stage, "jobs.toml -q --output json")
+        .env("XDG_STATE_HOME", state.to_str().unwrap())
+        .start();
+    stage.cloud.succeeded("ec2:ImportImage", 2).await;
+    gate.release();
+    let run = running.ends().await;
+    run.exits(0);
+    for (result, bytes) in results(&run.raw).iter().zip([one, two]) {
+        let id = result["image_id"].as_str().unwrap();
+        assert_eq!(stage.cloud.ec2().arrived(id), Some(bytes));
+    }
+}

@@ -8,7 +8,7 @@ use super::clients::Clients;
 use super::options::Options;
 use super::{image, import};
 use crate::cleanup::Cleanup;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::journal::{Entry, Whereabouts};
 use crate::layers::Environment;
 use crate::store::{Store, UploadId};
@@ -57,7 +57,7 @@ pub fn options(place: &Whereabouts, account: &BTreeMap<String, String>) -> Optio
 }
 
 /// Puts all of it on the list, in the order in which it was made.
-pub fn hold(
+pub async fn hold(
     entry: &Entry,
     place: &Whereabouts,
     options: &Options,
@@ -68,6 +68,23 @@ pub fn hold(
     let (clients, _) = Clients::new(options, environment)?;
     let store = Arc::new(clients.oss(&place.bucket, &place.key));
     let url = format!("oss://{}/{}", place.bucket, place.key);
+    if entry.is_unheard() {
+        let found = image::made_of(&clients, &place.region, &place.bucket, &place.key).await;
+        let found = found.map_err(|fault| {
+            fault.fails(
+                format!("who reads {url} could not be asked"),
+                "ecs:DescribeImages",
+            )
+        })?;
+        if let Some(image) = found.first() {
+            let what = format!(
+                "{url} is left alone: {} is being made of it",
+                image.image_id
+            );
+            return Err(Error::failed(what)
+                .hint("run the command of that import again, which goes on with it"));
+        }
+    }
     if let Some(upload) = entry.upload.clone().map(UploadId) {
         let store = Arc::clone(&store);
         cleanup.useless(format!("the parts of {url}"), remove, async move || {

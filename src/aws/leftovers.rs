@@ -4,10 +4,14 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use aws_sdk_ec2::types::UserBucketDetails;
+
 use super::clients::Clients;
+use super::fault::Fault;
 use super::options::Options;
 use super::{image, task};
 use crate::cleanup::Cleanup;
+use crate::error::Result;
 use crate::journal::{Entry, Whereabouts};
 use crate::store::s3::{Flavour, Place, S3, must_sign};
 use crate::store::{Store, UploadId};
@@ -74,7 +78,7 @@ pub async fn hold(
     options: &Options,
     remove: &str,
     cleanup: &mut Cleanup,
-) {
+) -> Result<()> {
     let clients = Clients::new(options, &place.region).await;
     let store = Arc::new(S3::new(
         &clients.s3,
@@ -100,8 +104,19 @@ pub async fn hold(
             Ok(store.remove().await?)
         });
     }
+    let mut tasks: Vec<_> = entry.task.iter().cloned().collect();
+    if entry.is_unheard() {
+        let found = reading(&clients, place).await;
+        tasks = found.map_err(|fault| {
+            let what = format!("who reads {url} could not be asked");
+            fault.fails(
+                what,
+                "ec2:DescribeImportImageTasks and ec2:DescribeImportSnapshotTasks",
+            )
+        })?;
+    }
     let made = entry.image.is_some() || entry.snapshot.is_some();
-    if let Some(task) = entry.task.clone().filter(|_| !made) {
+    for task in tasks.into_iter().filter(|_| !made) {
         let clients = clients.clone();
         let what = format!("the import task {task}");
         cleanup.useless(what, remove, async move || {
@@ -124,4 +139,38 @@ pub async fn hold(
             image::deregister(&clients, &image).await
         });
     }
+    Ok(())
+}
+
+/// The tasks that read this object now.
+async fn reading(clients: &Clients, place: &Whereabouts) -> Result<Vec<String>, Fault> {
+    let is_this = |bucket: Option<&UserBucketDetails>| {
+        bucket.is_some_and(|bucket| {
+            bucket.s3_bucket() == Some(&place.bucket) && bucket.s3_key() == Some(&place.key)
+        })
+    };
+    let works =
+        |status: Option<&str>| !matches!(status, Some("completed" | "deleting" | "deleted"));
+    let mut found = Vec::new();
+    let call = clients.ec2.describe_import_image_tasks().into_paginator();
+    let mut tasks = call.items().send();
+    while let Some(task) = tasks.next().await {
+        let task = task?;
+        let mut disks = task.snapshot_details().iter();
+        if works(task.status()) && disks.any(|disk| is_this(disk.user_bucket())) {
+            found.extend(task.import_task_id);
+        }
+    }
+    let call = clients
+        .ec2
+        .describe_import_snapshot_tasks()
+        .into_paginator();
+    let mut tasks = call.items().send();
+    while let Some(task) = tasks.next().await {
+        let task = task?;
+        let detail = task.snapshot_task_detail();
+        let this = detail.is_some_and(|disk| works(disk.status()) && is_this(disk.user_bucket()));
+        found.extend(task.import_task_id.filter(|_| this));
+    }
+    Ok(found)
 }

@@ -96,7 +96,6 @@ impl Run<'_> {
                 // Refused is not started; unheard may be.
                 if error.kind() == Kind::Failed {
                     self.cleanup.disarm(unheard);
-                    self.journal.note(|entry| entry.client_token = None);
                 }
                 return Err(error);
             }

@@ -9,7 +9,7 @@ use super::job::{Account, patience, space};
 use super::options::Options;
 use super::spaces;
 use crate::cleanup::Cleanup;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::journal::{Entry, Whereabouts};
 use crate::layers::Environment;
 use crate::problems::Problems;
@@ -69,6 +69,12 @@ pub fn hold(
         },
     ));
     let url = format!("s3://{}/{}", place.bucket, place.key);
+    if entry.is_unheard() {
+        let why = "its import may have started unheard, and would read what is removed here";
+        return Err(Error::failed(format!("{url} is left alone"))
+            .because_of(why)
+            .hint("run the command of that import again, which finds out"));
+    }
     if let Some(upload) = entry.upload.clone().map(UploadId) {
         let store = Arc::clone(&store);
         cleanup.useless(format!("the parts of {url}"), remove, async move || {
