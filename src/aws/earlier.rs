@@ -20,6 +20,9 @@ impl Run<'_> {
             if let Some(copy) = &entry.copy {
                 self.hold_copy(copy);
             }
+            for (region, copy) in &entry.copies {
+                self.hold_copy_in(region, copy);
+            }
             return;
         }
         entry.task.iter().for_each(|task| self.hold_task(task));
@@ -34,13 +37,18 @@ impl Run<'_> {
 
     /// The image of an earlier run, if that came so far.
     pub(super) async fn earlier_image(&mut self) -> Result<Option<String>> {
-        let Some(image) = self.journal.entry().image else {
+        let entry = self.journal.entry();
+        let Some(image) = entry.image else {
             return Ok(None);
         };
-        let exists = self
-            .session
-            .unless_stopped(image::exists(&self.clients, &image))
-            .await?;
+        let mut exists = self.exists(&image).await?;
+        if let (false, Some(copy)) = (exists, &entry.copy) {
+            // The first image goes once the one with the name is there.
+            exists = self.exists(copy).await?;
+            if let (true, Some(first)) = (exists, self.held.image) {
+                self.cleanup.disarm(first);
+            }
+        }
         if exists && self.is_the_same() {
             self.session
                 .progress
@@ -52,23 +60,29 @@ impl Run<'_> {
         Ok(None)
     }
 
+    async fn exists(&self, image: &str) -> Result<bool> {
+        let exists = image::exists(&self.clients, image);
+        self.session.unless_stopped(exists).await
+    }
+
     /// Images of what is not wanted any more are not taken away: somebody may use them.
     fn forget_images(&mut self) {
         let entry = self.journal.entry();
-        for image in entry.image.iter().chain(&entry.copy) {
+        let images = entry.image.iter().chain(&entry.copy);
+        for image in images.chain(entry.copies.values()) {
             let text = format!(
                 "{image}, which an earlier run has imported, stays: this run was asked for another one"
             );
             self.session.progress.warn(&text);
         }
-        for held in [self.held.image.take(), self.held.copy.take()]
-            .into_iter()
-            .flatten()
-        {
+        let ours = [self.held.image.take(), self.held.copy.take()];
+        let copies = std::mem::take(&mut self.held.copies);
+        for held in ours.into_iter().flatten().chain(copies.into_values()) {
             self.cleanup.disarm(held);
         }
         self.journal.note(|entry| {
             (entry.image, entry.copy, entry.copy_token) = (None, None, None);
+            (entry.copies, entry.copy_requests) = Default::default();
             (entry.task, entry.client_token) = (None, None);
         });
     }

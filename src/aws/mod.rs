@@ -1,22 +1,29 @@
-//! The road to an AMI: object in S3, EC2 ImportImage, name, tags, permissions. Reads
-//! from top to bottom like Amazon's own guide ("Import your VM as an image").
+//! The road to an AMI: object in S3, EC2 ImportImage, name, tags, permissions, copies.
+//! Reads from top to bottom like Amazon's own guide ("Import your VM as an image").
 
 mod clients;
+mod copies;
 mod credentials;
 mod earlier;
 mod fault;
 mod image;
 mod import;
 mod job;
+mod lifecycle;
 mod names;
 mod object;
 mod options;
 mod preflight;
+mod publish;
+mod reach;
+mod regions;
 mod requests;
 mod role;
 mod rules;
+mod share;
 mod steps;
 
+use std::collections::BTreeMap;
 use std::time::Instant;
 
 pub use options::Options;
@@ -108,6 +115,8 @@ struct Held {
     image: Option<Entry>,
     /// The image under its name.
     copy: Option<Entry>,
+    /// Its copies, by region.
+    copies: BTreeMap<String, Entry>,
 }
 
 impl Run<'_> {
@@ -145,6 +154,9 @@ impl Run<'_> {
         };
         let image = self.name(image).await?;
         self.describe(&image).await?;
+        self.copy(&image).await?;
+        self.publish().await?;
+        self.hand_over();
         self.job.common.remove_source(self.session);
         Ok(())
     }
