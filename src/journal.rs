@@ -46,6 +46,8 @@ pub struct Entry {
     pub image: Option<String>,
     /// Copies in other regions, by region.
     pub copies: BTreeMap<String, String>,
+    /// What was asked of the copy in a region.
+    pub copy_requests: BTreeMap<String, CopyRequest>,
     /// Makes a repeated copy the same copy.
     pub copy_token: Option<String>,
     /// The image under its own name.
@@ -58,6 +60,16 @@ pub struct Entry {
     pub acknowledged: Option<u64>,
     /// How the cloud is reached and who asks, without secrets: for whoever has only the journal.
     pub account: BTreeMap<String, String>,
+}
+
+/// A copy as it was asked for; another question needs another copy.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize, Serialize)]
+#[serde(default)]
+pub struct CopyRequest {
+    /// The question's words.
+    pub request: String,
+    /// Makes a repeated question the same question.
+    pub client_token: String,
 }
 
 impl Entry {

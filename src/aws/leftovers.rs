@@ -139,6 +139,13 @@ pub async fn hold(
             image::deregister(&clients, &image).await
         });
     }
+    for (region, copy) in entry.copies.clone() {
+        let clients = clients.in_region(&region);
+        let what = format!("the copy {copy} in {region}");
+        cleanup.useless(what, remove, async move || {
+            image::deregister(&clients, &copy).await
+        });
+    }
     Ok(())
 }
 
