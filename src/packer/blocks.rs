@@ -140,9 +140,6 @@ fn likeliest(files: &[String]) -> String {
 
 /// The number of the line that this byte is on.
 pub(super) fn line(text: &str, at: usize) -> usize {
-    text.as_bytes()[..at.min(text.len())]
-        .iter()
-        .filter(|&&byte| byte == b'\n')
-        .count()
-        + 1
+    let before = text.get(..at).unwrap_or(text);
+    before.matches('\n').count() + 1
 }

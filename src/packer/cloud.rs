@@ -56,6 +56,11 @@ pub(super) fn is_secret(key: &str) -> bool {
     SECRETS.iter().any(|(secret, ..)| *secret == key)
 }
 
+/// Whether the key may hold `{{…}}` here.
+pub(super) fn renders(key: &str) -> bool {
+    TEMPLATES.contains(&key)
+}
+
 impl Cloud {
     /// The table of the settings file.
     pub(super) fn table(self) -> &'static str {
@@ -76,11 +81,6 @@ impl Cloud {
             Self::Digitalocean => digitalocean,
         };
         Some(*name).filter(|name| !name.is_empty())
-    }
-
-    /// Whether the key may hold `{{…}}` here.
-    pub(super) fn renders(self, key: &str) -> bool {
-        TEMPLATES.contains(&key)
     }
 
     /// Whether the import takes the key with this value; why not, and what to do instead.

@@ -2,145 +2,154 @@
 //! `timestamp()` says `{{isotime}}`; what is done to it is done to its layout.
 
 use ::hcl::Value;
-use ::hcl::eval::{Context, FuncArgs, FuncDef, ParamType};
+use ::hcl::eval::{Context, Func, FuncArgs, FuncDef, ParamType};
 use regex::Regex;
 
 use super::moving::{isotime, through};
 
+/// A function with the number of its arguments, all of them texts.
+type Fixed = (&'static str, Func, usize);
+
 /// Declares all of them.
 pub(super) fn declare(context: &mut Context<'_>) {
-    use ParamType::{Any, String as Text};
-    let fixed: [(&str, ::hcl::eval::Func, usize); 17] = [
-        ("timestamp", |_| Ok("{{isotime}}".into()), 0),
-        ("uuidv4", |_| Ok("{{uuid}}".into()), 0),
-        ("uuidv1", |_| Ok("{{uuid}}".into()), 0),
-        (
-            "env",
-            |said| Ok(format!("{{{{env \"{}\"}}}}", word(&said, 0)).into()),
-            1,
-        ),
-        (
-            "legacy_strftime",
-            |said| Ok(isotime(word(&said, 0)).into()),
-            1,
-        ),
-        (
-            "formatdate",
-            |said| formatdate(word(&said, 0), word(&said, 1)),
-            2,
-        ),
-        ("lower", |said| moved(&said, 0, &str::to_lowercase), 1),
-        ("upper", |said| moved(&said, 0, &str::to_uppercase), 1),
-        (
-            "trimspace",
-            |said| moved(&said, 0, &|text| text.trim().to_owned()),
-            1,
-        ),
-        (
-            "trimprefix",
-            |said| {
-                let end = word(&said, 1);
-                moved(&said, 0, &|text| {
-                    text.strip_prefix(end).unwrap_or(text).to_owned()
-                })
-            },
-            2,
-        ),
-        (
-            "trimsuffix",
-            |said| {
-                let end = word(&said, 1);
-                moved(&said, 0, &|text| {
-                    text.strip_suffix(end).unwrap_or(text).to_owned()
-                })
-            },
-            2,
-        ),
-        (
-            "trim",
-            |said| {
-                let signs: Vec<char> = word(&said, 1).chars().collect();
-                moved(&said, 0, &|text| {
-                    text.trim_matches(signs.as_slice()).to_owned()
-                })
-            },
-            2,
-        ),
-        ("replace", |said| replace(&said), 3),
-        (
-            "regex_replace",
-            |said| regex_replace(&said, word(&said, 1)),
-            3,
-        ),
-        (
-            "clean_resource_name",
-            |said| moved(&said, 0, &super::holes::clean),
-            1,
-        ),
-        (
-            "basename",
-            |said| {
-                moved(&said, 0, &|text| {
-                    text.rsplit('/').next().unwrap_or_default().to_owned()
-                })
-            },
-            1,
-        ),
-        (
-            "split",
-            |said| {
-                let parts = word(&said, 1).split(word(&said, 0));
-                Ok(parts.map(Value::from).collect())
-            },
-            2,
-        ),
-    ];
-    for (name, function, arguments) in fixed {
-        let texts = std::iter::repeat_n(Text, arguments);
+    for (name, function, arguments) in TIMES.into_iter().chain(TEXTS) {
+        let texts = std::iter::repeat_n(ParamType::String, arguments);
         context.declare_func(name, FuncDef::new(function, texts));
     }
-    let open: [(&str, ::hcl::eval::Func); 9] = [
-        ("legacy_isotime", |said| {
-            let plain = || "{{isotime}}".to_owned();
-            Ok(said
-                .first()
-                .and_then(Value::as_str)
-                .map_or_else(plain, isotime)
-                .into())
-        }),
-        ("format", format),
-        ("join", join),
-        ("concat", |said| {
-            Ok(said
-                .iter()
-                .filter_map(Value::as_array)
-                .flatten()
-                .cloned()
-                .collect())
-        }),
-        ("merge", |said| {
-            let objects = said.iter().filter_map(Value::as_object).flatten();
-            Ok(objects
-                .map(|(key, value)| (key.clone(), value.clone()))
-                .collect())
-        }),
-        ("coalesce", |said| {
-            let said = said
-                .iter()
-                .find(|value| !value.is_null() && value.as_str() != Some(""));
-            said.cloned()
-                .ok_or_else(|| "all of its arguments are empty".to_owned())
-        }),
-        ("tostring", |said| {
-            Ok(said.first().map(text).unwrap_or_default().into())
-        }),
-        ("tolist", first),
-        ("toset", first),
-    ];
-    for (name, function) in open {
-        context.declare_func(name, FuncDef::builder().variadic_param(Any).build(function));
+    for (name, function) in LISTS {
+        let any = FuncDef::builder().variadic_param(ParamType::Any);
+        context.declare_func(name, any.build(function));
     }
 }
+
+/// What differs from run to run.
+const TIMES: [Fixed; 6] = [
+    ("timestamp", |_| Ok("{{isotime}}".into()), 0),
+    ("uuidv4", |_| Ok("{{uuid}}".into()), 0),
+    ("uuidv1", |_| Ok("{{uuid}}".into()), 0),
+    (
+        "env",
+        |said| Ok(format!("{{{{env \"{}\"}}}}", word(&said, 0)).into()),
+        1,
+    ),
+    (
+        "legacy_strftime",
+        |said| Ok(isotime(word(&said, 0)).into()),
+        1,
+    ),
+    (
+        "formatdate",
+        |said| formatdate(word(&said, 0), word(&said, 1)),
+        2,
+    ),
+];
+
+/// What is done to a text.
+const TEXTS: [Fixed; 11] = [
+    ("lower", |said| moved(&said, &str::to_lowercase), 1),
+    ("upper", |said| moved(&said, &str::to_uppercase), 1),
+    (
+        "trimspace",
+        |said| moved(&said, &|text| text.trim().to_owned()),
+        1,
+    ),
+    (
+        "trimprefix",
+        |said| {
+            moved(&said, &|text| {
+                text.strip_prefix(word(&said, 1)).unwrap_or(text).to_owned()
+            })
+        },
+        2,
+    ),
+    (
+        "trimsuffix",
+        |said| {
+            moved(&said, &|text| {
+                text.strip_suffix(word(&said, 1)).unwrap_or(text).to_owned()
+            })
+        },
+        2,
+    ),
+    (
+        "trim",
+        |said| {
+            moved(&said, &|text| {
+                text.trim_matches(|sign| word(&said, 1).contains(sign))
+                    .to_owned()
+            })
+        },
+        2,
+    ),
+    ("replace", |said| replace(&said), 3),
+    (
+        "regex_replace",
+        |said| regex_replace(&said, word(&said, 1)),
+        3,
+    ),
+    (
+        "clean_resource_name",
+        |said| moved(&said, &super::holes::clean),
+        1,
+    ),
+    (
+        "basename",
+        |said| {
+            moved(&said, &|text| {
+                text.rsplit('/').next().unwrap_or_default().to_owned()
+            })
+        },
+        1,
+    ),
+    (
+        "split",
+        |said| {
+            let parts = word(&said, 1).split(word(&said, 0));
+            Ok(parts.map(Value::from).collect())
+        },
+        2,
+    ),
+];
+
+/// What takes any number of values.
+const LISTS: [(&str, Func); 9] = [
+    ("legacy_isotime", |said| {
+        let plain = || "{{isotime}}".to_owned();
+        Ok(said
+            .first()
+            .and_then(Value::as_str)
+            .map_or_else(plain, isotime)
+            .into())
+    }),
+    ("format", format),
+    ("join", |said| join(&said)),
+    ("concat", |said| {
+        Ok(said
+            .iter()
+            .filter_map(Value::as_array)
+            .flatten()
+            .cloned()
+            .collect())
+    }),
+    ("merge", |said| {
+        let objects = said.iter().filter_map(Value::as_object).flatten();
+        Ok(objects
+            .map(|(key, value)| (key.clone(), value.clone()))
+            .collect())
+    }),
+    ("coalesce", |said| {
+        let said = said
+            .iter()
+            .find(|value| !value.is_null() && value.as_str() != Some(""));
+        said.cloned()
+            .ok_or_else(|| "all of its arguments are empty".to_owned())
+    }),
+    ("tostring", |said| {
+        Ok(said.first().map(text).unwrap_or_default().into())
+    }),
+    ("tolist", first),
+    ("toset", first),
+];
 
 fn first(said: FuncArgs) -> Result<Value, String> {
     said.into_values()
@@ -160,8 +169,9 @@ fn text(value: &Value) -> String {
         .map_or_else(|| value.to_string(), str::to_owned)
 }
 
-fn moved(said: &FuncArgs, at: usize, function: &dyn Fn(&str) -> String) -> Result<Value, String> {
-    through(word(said, at), function)
+/// The function done to the first argument.
+fn moved(said: &FuncArgs, function: &dyn Fn(&str) -> String) -> Result<Value, String> {
+    through(word(said, 0), function)
         .map(Value::from)
         .ok_or_else(|| "what it is given is not known before the import runs".to_owned())
 }
@@ -170,13 +180,13 @@ fn replace(said: &FuncArgs) -> Result<Value, String> {
     let old = word(said, 1);
     match old.strip_prefix('/').and_then(|old| old.strip_suffix('/')) {
         Some(pattern) if !pattern.is_empty() => regex_replace(said, pattern),
-        _ => moved(said, 0, &|text| text.replace(old, word(said, 2))),
+        _ => moved(said, &|text| text.replace(old, word(said, 2))),
     }
 }
 
 fn regex_replace(said: &FuncArgs, pattern: &str) -> Result<Value, String> {
     let pattern = Regex::new(pattern).map_err(|_| "its pattern is not understood".to_owned())?;
-    moved(said, 0, &|text| {
+    moved(said, &|text| {
         pattern.replace_all(text, word(said, 2)).into_owned()
     })
 }
@@ -202,7 +212,7 @@ fn format(said: FuncArgs) -> Result<Value, String> {
     Ok(out.into())
 }
 
-fn join(said: FuncArgs) -> Result<Value, String> {
+fn join(said: &FuncArgs) -> Result<Value, String> {
     let (between, lists) = said
         .split_first()
         .ok_or_else(|| "it has no argument".to_owned())?;

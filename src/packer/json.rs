@@ -96,8 +96,11 @@ pub(super) fn read(text: &str) -> Result<Vec<Block>, Broken> {
         let used = document.secret_variables(list, 0);
         document.secrets.extend(used);
     }
-    let blocks = lists.into_iter().map(|list| document.post_processors(list));
-    Ok(blocks.collect::<Result<Vec<_>, _>>()?.concat_all())
+    let mut blocks = Vec::new();
+    for list in lists {
+        blocks.extend(document.post_processors(list)?);
+    }
+    Ok(blocks)
 }
 
 /// What is wrong with the text, without the place and without the text itself.
@@ -108,16 +111,6 @@ fn plain(error: &serde_json::Error) -> String {
     let said = error.to_string();
     let said = said.split(" at line ").next().unwrap_or_default();
     format!("{said} (column {})", error.column())
-}
-
-trait ConcatAll {
-    fn concat_all(self) -> Vec<Block>;
-}
-
-impl ConcatAll for Vec<Vec<Block>> {
-    fn concat_all(self) -> Vec<Block> {
-        self.into_iter().flatten().collect()
-    }
 }
 
 impl Document<'_> {
@@ -174,11 +167,10 @@ impl Document<'_> {
     }
 
     fn link(&self, value: &RawValue) -> Result<Link, Broken> {
-        let line = self.line(value);
         let mut link = Link {
             kind: text(value).unwrap_or_default(),
             name: None,
-            line,
+            line: self.line(value),
             entries: Vec::new(),
             files: Vec::new(),
         };
@@ -196,7 +188,7 @@ impl Document<'_> {
         }
         for (key, value) in &members {
             if !matches!(key.as_str(), "type" | "name") {
-                self.entries(&[key.clone()], value, &mut link.entries);
+                self.entries(std::slice::from_ref(key), value, &mut link.entries);
             }
         }
         Ok(link)

@@ -10,6 +10,7 @@ mod hcl;
 mod holes;
 mod json;
 mod moving;
+mod scope;
 #[cfg(test)]
 mod tests;
 mod toml;

@@ -7,6 +7,7 @@ use ::toml::Value;
 
 use super::Translation;
 use super::blocks::{Block, Entry, Remark, Said};
+use super::cloud::renders;
 
 /// The settings file with the notes. One block of a cloud is that cloud's table; several
 /// need a job each.
@@ -118,7 +119,9 @@ impl Writer<'_> {
                 let path: Vec<_> = table.iter().chain(&path).map(|name| key(name)).collect();
                 self.line(&format!("\n[{}]", path.join(".")));
             }
-            lines.iter().for_each(|line| self.line(line));
+            for line in lines {
+                self.line(&line);
+            }
         }
     }
 
@@ -159,7 +162,7 @@ impl Writer<'_> {
                 None => Written::Nothing,
             };
         }
-        if has_hole(&value) && !cloud.renders(&top) {
+        if has_hole(&value) && !renders(&top) {
             let variable = cloud.variable(&top);
             let instead =
                 variable.map_or_else(|| "write it".to_owned(), |name| format!("set {name}"));
