@@ -105,12 +105,20 @@ async fn run(cli: Cli) -> ExitCode {
 
 /// `imgimport run`: the frame of a single command around all jobs of a file.
 async fn many(said: cli::Run, general: General, environment: Environment) -> ExitCode {
-    let read = File::read(&said.file).and_then(|(file, warning)| {
-        let output = cli::output(&said.output, &environment, file.output())?;
-        let jobs = file.jobs(&environment, &output, said.dry_run)?;
-        let parallel = said.parallel(&environment, file.parallel())?;
-        Ok((jobs, output, parallel, template::clock()?, warning))
-    });
+    let twice =
+        || Error::usage("run reads the file that it is given, and no other: leave --config out");
+    let file = general
+        .config
+        .as_ref()
+        .map_or(Ok(&said.file), |_| Err(twice()));
+    let read = file
+        .and_then(|file| File::read(file))
+        .and_then(|(file, warning)| {
+            let output = cli::output(&said.output, &environment, file.output())?;
+            let jobs = file.jobs(&environment, &output, said.dry_run)?;
+            let parallel = said.parallel(&environment, file.parallel())?;
+            Ok((jobs, output, parallel, template::clock()?, warning))
+        });
     let (jobs, output, parallel, clock, warning) = match read {
         Ok(read) => read,
         Err(error) => {
@@ -290,8 +298,11 @@ fn end(result: Result<Outcome>, format: outcome::Format, progress: &Progress) ->
 
 /// The result must not get lost; that nobody reads on is the reader's own wish.
 fn tell(text: &str, progress: &Progress) {
-    let mut out = std::io::stdout();
-    if let Err(error) = writeln!(out, "{text}").and_then(|()| out.flush())
+    let written = progress.aside(|| {
+        let mut out = std::io::stdout();
+        writeln!(out, "{text}").and_then(|()| out.flush())
+    });
+    if let Err(error) = written
         && error.kind() != std::io::ErrorKind::BrokenPipe
     {
         progress.warn(&format!(

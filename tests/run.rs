@@ -463,3 +463,14 @@ async fn without_a_journal_two_jobs_do_not_meet_under_one_name_either() {
         assert_eq!(stage.cloud.ec2().arrived(id), Some(bytes));
     }
 }
+
+#[tokio::test]
+async fn a_second_settings_file_is_not_passed_over_in_silence() {
+    let stage = Stage::new().await;
+    run(&stage, "jobs.toml --config other.toml")
+        .ends()
+        .await
+        .exits(2)
+        .prints("")
+        .says("error: run reads the file that it is given, and no other: leave --config out");
+}

@@ -130,6 +130,17 @@ impl Progress {
         Remote::new(&self.0)
     }
 
+    /// Writes to another stream that may be the same terminal, while bars are shown.
+    pub fn aside<T>(&self, write: impl FnOnce() -> T) -> T {
+        match &*self.0.face {
+            Face::Bars(bars) => {
+                let _still = guard(&self.0.out);
+                bars.aside(write)
+            }
+            Face::Plain | Face::Json => write(),
+        }
+    }
+
     /// Takes the bars away before `main` prints the end, however the run came to it.
     pub fn close(&self) {
         if let Face::Bars(bars) = &*self.0.face {
