@@ -7,7 +7,7 @@ use aws_sdk_s3::error::SdkError;
 use super::clients::Clients;
 use super::fault::Fault;
 use super::job::Job;
-use super::{regions, role};
+use super::{publish, regions, role};
 use crate::error::{Error, Result};
 use crate::journal;
 
@@ -48,14 +48,16 @@ pub async fn check(job: &Job, clients: &Clients, ours: &Ours) -> Result<()> {
         })?;
     }
     regions::exist(job, clients).await?;
-    let (bucket, name, role, elsewhere, public) = tokio::join!(
+    let (bucket, name, role, elsewhere, public, parameter) = tokio::join!(
         bucket(job, clients),
         name(job, &job.region, clients, ours),
         role::check(job, clients),
         names_elsewhere(job, clients, ours),
         regions::let_in_the_public(job, clients),
+        publish::check(job, clients),
     );
-    bucket.and(name).and(role).and(elsewhere).and(public)
+    let here = bucket.and(name).and(role);
+    here.and(elsewhere).and(public).and(parameter)
 }
 
 /// The copies have the name of the AMI.
