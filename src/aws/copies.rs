@@ -146,7 +146,7 @@ impl Copies<'_> {
         let image = self.available(copy, &clients, &id).await?;
         let snapshots = image::snapshots(&image);
         let finish = async {
-            image::describe_as_asked(self.job, &clients, &id).await?;
+            image::describe_as_asked(self.job, &clients, &id, false).await?;
             share::share(self.job, &clients, &id, &snapshots).await?;
             lifecycle::deprecate(&clients, &id, self.job.deprecate_at).await
         };
@@ -223,7 +223,7 @@ impl Copies<'_> {
     async fn available(&self, copy: &Copied, clients: &Clients, id: &str) -> Result<Image> {
         let began = Instant::now();
         let made = wait::until(self.session, self.pace, self.remote, async || {
-            Ok(match image::poll(clients, id, began).await? {
+            Ok(match image::poll(clients, id, "copying", began).await? {
                 Poll::NotYet { .. } => self.not_yet(),
                 done @ Poll::Done(_) => done,
             })

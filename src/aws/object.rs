@@ -15,6 +15,7 @@ use crate::store::{Store, UploadId};
 fn target(job: &Job) -> Target {
     let (bucket, key) = (job.bucket.clone(), quote(&job.key));
     Target {
+        is_steady: sending::is_steady(&job.key_template),
         url: job.url(),
         remove: format!("aws s3 rm {}", quote(&job.url())),
         abort: Box::new(move |upload| {
@@ -92,6 +93,13 @@ impl Run<'_> {
         let (store, target) = (self.store(), target(&self.job));
         self.held.object = Some(sending::hold(&mut self.cleanup, &store, &target));
         self.outcome.object = Some(self.object(false));
+    }
+
+    /// The object of a run that came as far as the import's end.
+    pub(super) async fn remove_earlier_object(&mut self) {
+        if self.journal.entry().sent {
+            self.remove_object().await;
+        }
     }
 
     /// The import has read the object. That it can't be deleted is no reason to lose the image.

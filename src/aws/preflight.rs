@@ -6,15 +6,19 @@ use aws_sdk_s3::error::SdkError;
 
 use super::clients::Clients;
 use super::fault::Fault;
+use super::image::snapshots;
 use super::job::Job;
-use super::{publish, regions, role};
+use super::role::{self, Finding};
+use super::{publish, regions};
 use crate::error::{Error, Result};
 use crate::journal;
 
 /// What an unfinished run has made, which may have the name already.
 pub struct Ours {
     images: Vec<String>,
-    /// Where an image was asked for, and the answer was not heard.
+    /// From which an image was registered, if its id went unheard.
+    snapshot: Option<String>,
+    /// Where a copy was asked for, and the answer was not heard.
     unheard: Vec<String>,
 }
 
@@ -29,18 +33,22 @@ impl Ours {
         let first = first.then(|| region.to_owned());
         Self {
             images: images.collect(),
+            snapshot: entry.snapshot.clone(),
             unheard: unheard.cloned().chain(first).collect(),
         }
     }
 
     fn may_be(&self, image: &Image, region: &str) -> bool {
-        let known = self.images.iter().any(|id| image.image_id() == Some(id));
-        known || self.unheard.iter().any(|one| one == region)
+        let made_of = |snapshot: &String| snapshots(image).contains(snapshot);
+        self.images.iter().any(|id| image.image_id() == Some(id))
+            || self.snapshot.as_ref().is_some_and(made_of)
+            || self.unheard.iter().any(|one| one == region)
     }
 }
 
-/// Asks all of it at once; the first in order of sense is the one reported.
-pub async fn check(job: &Job, clients: &Clients, ours: &Ours) -> Result<()> {
+/// Asks all of it at once; the first in order of sense is the one reported. What the
+/// service role looks like is for the caller to judge.
+pub async fn check(job: &Job, clients: &Clients, ours: &Ours) -> Result<Finding> {
     if job.check_caller {
         let answer = clients.sts.get_caller_identity().send().await;
         answer.map_err(|error| {
@@ -51,13 +59,13 @@ pub async fn check(job: &Job, clients: &Clients, ours: &Ours) -> Result<()> {
     let (bucket, name, role, elsewhere, public, parameter) = tokio::join!(
         bucket(job, clients),
         name(job, &job.region, clients, ours),
-        role::check(job, clients),
+        role::look(job, clients),
         names_elsewhere(job, clients, ours),
         regions::let_in_the_public(job, clients),
         publish::check(job, clients),
     );
-    let here = bucket.and(name).and(role);
-    here.and(elsewhere).and(public).and(parameter)
+    let all = bucket.and(name).and(elsewhere).and(public).and(parameter);
+    all.map(|()| role)
 }
 
 /// The copies have the name of the AMI.
@@ -131,9 +139,13 @@ fn local(job: &Job, region: Option<&str>) -> Result<()> {
     }
 }
 
-/// CopyImage accepts a name that is taken only to refuse it after the import.
+/// CopyImage accepts a name that is taken only to refuse it after the import, and
+/// RegisterImage is asked after it.
 async fn name(job: &Job, region: &str, clients: &Clients, ours: &Ours) -> Result<()> {
-    let Some(name) = &job.name else { return Ok(()) };
+    let own = job.road.registers().then(|| job.image_name());
+    let Some(name) = &job.name.clone().or(own) else {
+        return Ok(());
+    };
     let filter = Filter::builder().name("name").values(name).build();
     let answer = clients
         .ec2
