@@ -869,3 +869,35 @@ async fn nobody_waits_and_the_next_run_makes_the_copies() {
         .says("");
     assert_eq!(regions(&stage), ["eu-central-1", "eu-west-1", "us-east-1"]);
 }
+
+#[tokio::test]
+async fn an_ami_that_was_registered_from_a_snapshot_is_copied_like_any_other() {
+    let stage = Stage::new().await;
+    stage.disk(2);
+    let failing = CopyScript::default().fail("no");
+    stage.cloud.ec2().copy_script_in("us-east-1", failing);
+    let command = format!("{COMMAND} --method import-snapshot --deprecate-at 2030-01-01T00:00:00Z");
+    let run = stage.imgimport(&command).ends().await;
+    run.exits(1).prints("").says(
+        "
+        error: ami-ID could not be copied to us-east-1
+          cause: us-east-1: ami-ID is failed: no
+          left behind: the copy ami-ID in eu-west-1; remove it with: aws ec2 deregister-image --image-id ami-ID --delete-associated-snapshots --region eu-west-1
+          left behind: the image ami-ID; remove it with: aws ec2 deregister-image --image-id ami-ID --region eu-central-1
+          left behind: the snapshot snap-ID; remove it with: aws ec2 delete-snapshot --snapshot-id snap-ID --region eu-central-1
+          hint: the same command goes on from there
+        ",
+    );
+    stage
+        .cloud
+        .ec2()
+        .copy_script_in("us-east-1", CopyScript::default());
+    stage.imgimport(&command).ends().await.exits(0).says("");
+    assert_eq!(regions(&stage), ["eu-central-1", "eu-west-1", "us-east-1"]);
+    for image in images(&stage).values() {
+        assert_eq!(image.name, "web");
+        assert_eq!(image.deprecated.as_deref(), Some("2030-01-01T00:00:00Z"));
+    }
+    assert_eq!(stage.cloud.requests("ec2:ImportSnapshot").len(), 1);
+    assert_eq!(stage.cloud.requests("ec2:RegisterImage").len(), 1);
+}
