@@ -104,6 +104,14 @@ impl Ec2 {
         id
     }
 
+    /// Somebody takes an image away.
+    pub fn forget_image(&self, region: &str, id: &str) {
+        let mut state = self.state();
+        if let Some(region) = state.regions.get_mut(region) {
+            region.images.remove(id);
+        }
+    }
+
     /// The object's bytes from which an image, or a copy of it, was imported.
     pub fn arrived(&self, image_id: &str) -> Option<Vec<u8>> {
         let content = self.arrived_content(image_id)?;
