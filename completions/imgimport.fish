@@ -61,6 +61,7 @@ complete -c imgimport -n "__fish_imgimport_using_subcommand aws" -l s3-encryptio
 complete -c imgimport -n "__fish_imgimport_using_subcommand aws" -l license-type -d 'Whose licence the system runs under' -r -f -a "AWS\t'Amazon\'s; the instance\'s price covers it'
 BYOL\t'The user\'s own'"
 complete -c imgimport -n "__fish_imgimport_using_subcommand aws" -l role-name -d 'Service role of the import [default: vmimport]' -r
+complete -c imgimport -n "__fish_imgimport_using_subcommand aws" -l create-role -d 'Create or repair the service role where it is missing or wrong' -r
 complete -c imgimport -n "__fish_imgimport_using_subcommand aws" -l architecture -d 'Processor architecture of the system [default: x86_64]' -r -f -a "i386\t'32-bit x86'
 x86_64\t'64-bit x86'
 arm64\t'64-bit ARM'"

@@ -6,6 +6,7 @@ mod disks;
 mod images;
 mod import;
 mod model;
+mod register;
 mod script;
 mod snapshots;
 mod task;
@@ -14,6 +15,7 @@ mod wire;
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::Duration;
 
 use bytes::Bytes;
 use http::request::Parts;
@@ -47,7 +49,8 @@ pub struct Ec2 {
 #[derive(Default)]
 struct State {
     regions: BTreeMap<String, Region>,
-    script: ImportScript,
+    script: Option<ImportScript>,
+    pace: Option<Duration>,
     copies: CopyScript,
     encryption_by_default: bool,
     block_public_access: bool,
@@ -111,8 +114,23 @@ impl Ec2 {
         regions.find_map(|region| region.images.get(image_id)?.content.clone())
     }
 
+    /// The task is done, whatever its script says.
+    pub fn finish(&self, task: &str) {
+        let mut state = self.state();
+        for region in state.regions.values_mut() {
+            if region.tasks.contains_key(task) {
+                task::finish(region, task);
+            }
+        }
+    }
+
     pub fn import_script(&self, script: ImportScript) {
-        self.state().script = script;
+        self.state().script = Some(script);
+    }
+
+    /// A phase of an import takes at least this long, for people who watch.
+    pub fn set_import_pace(&self, pace: Duration) {
+        self.state().pace = Some(pace);
     }
 
     pub fn copy_script(&self, script: CopyScript) {
@@ -128,8 +146,12 @@ impl Ec2 {
         self.state().block_public_access = on;
     }
 
-    fn script(&self) -> ImportScript {
-        self.state().script.clone()
+    /// The script that was set, or the way of this kind of import.
+    fn script(&self, usual: fn() -> ImportScript) -> ImportScript {
+        let state = self.state();
+        let mut script = state.script.clone().unwrap_or_else(usual);
+        script.pace = script.pace.or(state.pace);
+        script
     }
 
     fn views<T>(&self, of: impl Fn(&str, &Region) -> Vec<T>) -> Vec<T> {
