@@ -3,6 +3,7 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use futures_util::future::join_all;
 use imgimport_sandbox::{CopyScript, Fault, Gate, ImportScript, sample};
 
 use crate::support::{Ended, Stage};
@@ -180,7 +181,7 @@ async fn what_import_image_does_not_take_goes_the_other_road_and_says_so() {
             None,
         ),
     ];
-    for (wish, why, boot) in wishes {
+    join_all(wishes.map(async |(wish, why, boot)| {
         let stage = Stage::new().await;
         stage.disk(2);
         stage.file("vars", &data);
@@ -189,8 +190,8 @@ async fn what_import_image_does_not_take_goes_the_other_road_and_says_so() {
         run.exits(0).prints("ami-ID").says(&format!(
             "
             disk.raw: raw disk, 2.0 MiB disk
-            Taking the road import-snapshot: {why}
             Checking the account, bucket importbucket and role vmimport in eu-central-1
+            Taking the road import-snapshot: {why}
             Uploading to s3://importbucket/imgimport-1767225600.raw
              100 % (2.0 MiB of 2.0 MiB)
             Uploaded 2.0 MiB in TIME
@@ -205,7 +206,8 @@ async fn what_import_image_does_not_take_goes_the_other_road_and_says_so() {
         assert_eq!(image.boot_mode.as_deref(), boot, "{wish}");
         let arm = wish.contains("arm64");
         assert_eq!(image.architecture, if arm { "arm64" } else { "x86_64" });
-    }
+    }))
+    .await;
 }
 
 #[tokio::test]
@@ -321,8 +323,8 @@ async fn nobody_waits_and_the_next_run_registers_the_image() {
     run.ends().await.exits(0).prints("import-snap-TASK").says(
         "
         disk.raw: raw disk, 2.0 MiB disk
-        Taking the road import-snapshot: ImportImage takes no arm64
         Checking the account, bucket importbucket and role vmimport in eu-central-1
+        Taking the road import-snapshot: ImportImage takes no arm64
         Uploading to s3://importbucket/imgimport-1767225600.raw
          100 % (2.0 MiB of 2.0 MiB)
         Uploaded 2.0 MiB in TIME
@@ -335,8 +337,8 @@ async fn nobody_waits_and_the_next_run_registers_the_image() {
     run.exits(0).prints("ami-ID").says(
         "
         disk.raw: raw disk, 2.0 MiB disk
-        Taking the road import-snapshot: ImportImage takes no arm64
         Checking the account, bucket importbucket and role vmimport in eu-central-1
+        Taking the road import-snapshot: ImportImage takes no arm64
         An earlier run has started import-snap-TASK
         Imported as snap-ID
         Registering snap-ID as \"imgimport-1767225600\"
@@ -358,8 +360,8 @@ async fn a_dry_run_of_this_road_says_the_name_that_the_image_would_have() {
     run.ends().await.exits(0).prints("").says(
         "
         disk.raw: raw disk, 2.0 MiB disk
-        Taking the road import-snapshot: ImportImage takes no arm64
         Checking the account, bucket importbucket and role vmimport in eu-central-1
+        Taking the road import-snapshot: ImportImage takes no arm64
         Would send 2.0 MiB to s3://importbucket/in/web.raw
         Would import it into eu-central-1 as the AMI \"web-1767225600\", registered from its snapshot
         ",
@@ -408,7 +410,7 @@ async fn throttling_passes() {
         "ec2:DescribeImages",
         "ec2:CreateTags",
     ];
-    for operation in operations {
+    join_all(operations.map(async |operation| {
         let stage = Stage::new().await;
         stage.disk(2);
         let busy = Fault::on(operation).times(2);
@@ -418,7 +420,8 @@ async fn throttling_passes() {
         let run = stage.imgimport(COMMAND).ends().await;
         run.exits(0).prints("ami-ID").says("");
         nothing_but_the_image(&stage, &run);
-    }
+    }))
+    .await;
 }
 
 #[tokio::test]
@@ -609,7 +612,7 @@ const STEPS: [(&str, usize); 7] = [
 
 #[tokio::test]
 async fn killed_at_any_step_and_run_again_there_is_one_image() {
-    for (operation, number) in STEPS {
+    join_all(STEPS.map(async |(operation, number)| {
         let stage = Stage::new().await;
         let gate = stage.cloud.hold_answer(Fault::on(operation).nth(number));
         stage.disk(12);
@@ -627,12 +630,13 @@ async fn killed_at_any_step_and_run_again_there_is_one_image() {
             "{operation}"
         );
         nothing_but_the_image(&stage, &run);
-    }
+    }))
+    .await;
 }
 
 #[tokio::test]
 async fn stopped_at_any_step_everything_that_stays_is_named_and_the_next_run_goes_on() {
-    for (operation, number) in &STEPS[1..] {
+    join_all(STEPS[1..].iter().map(async |(operation, number)| {
         let stage = Stage::new().await;
         let gate = stage.cloud.hold_answer(Fault::on(operation).nth(*number));
         stage.disk(2);
@@ -671,12 +675,13 @@ async fn stopped_at_any_step_everything_that_stays_is_named_and_the_next_run_goe
         run.exits(0).prints("ami-ID").says("");
         assert_eq!(stage.cloud.ec2().import_tasks().len(), 1, "{operation}");
         nothing_but_the_image(&stage, &run);
-    }
+    }))
+    .await;
 }
 
 #[tokio::test]
 async fn without_resume_a_stop_at_any_step_leaves_nothing() {
-    for (operation, number) in &STEPS[1..] {
+    join_all(STEPS[1..].iter().map(async |(operation, number)| {
         let stage = Stage::new().await;
         let gate = stage.cloud.hold_answer(Fault::on(operation).nth(*number));
         stage.disk(2);
@@ -690,7 +695,8 @@ async fn without_resume_a_stop_at_any_step_leaves_nothing() {
             .prints("")
             .says("error: stopped");
         nothing_at_all(&stage);
-    }
+    }))
+    .await;
 }
 
 #[tokio::test]

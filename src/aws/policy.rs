@@ -93,9 +93,10 @@ pub fn trusts_vm_import(document: &str) -> bool {
             && many(&statement["Action"])
                 .iter()
                 .any(|action| globs(action, "sts:AssumeRole"))
-            && many(&statement["Principal"]["Service"])
-                .iter()
-                .any(|service| service.starts_with("vmie.amazonaws.com"))
+            && (statement["Principal"] == "*"
+                || many(&statement["Principal"]["Service"])
+                    .iter()
+                    .any(|service| service.starts_with("vmie.amazonaws.com")))
             && external_id(&statement["Condition"]).is_none_or(|id| id == "vmimport")
     })
 }

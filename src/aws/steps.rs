@@ -22,13 +22,13 @@ impl Run<'_> {
             job.common.path(),
             job.common.image.describe()
         ));
-        if let Some(why) = &job.why {
-            progress.stage(&format!("Taking the road {}: {why}", job.road.word()));
-        }
         progress.stage(&format!(
             "Checking the account, bucket {} and role {} in {}",
             job.bucket, job.role_name, job.region
         ));
+        if let Some(why) = &job.why {
+            progress.stage(&format!("Taking the road {}: {why}", job.road.word()));
+        }
         let entry = self.journal.entry();
         let ours = Ours {
             image: if job.road.registers() {
