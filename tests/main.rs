@@ -11,6 +11,8 @@ mod digitalocean;
 mod docs;
 mod errors;
 mod images;
+mod register;
+mod role;
 mod settings;
 mod support;
 mod upload;
