@@ -7,11 +7,8 @@ mod images;
 mod import;
 mod lifecycle;
 mod model;
-<<<<<<< HEAD
 mod regions;
-=======
 mod register;
->>>>>>> register
 mod script;
 mod snapshots;
 mod task;
