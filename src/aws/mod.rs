@@ -4,6 +4,7 @@
 mod clients;
 mod credentials;
 mod earlier;
+mod ebs;
 mod fault;
 mod image;
 mod import;

@@ -244,6 +244,10 @@ fn registered(query: &Query, region: &Region) -> Result<Image, Refusal> {
             .snapshots
             .get(id)
             .ok_or_else(|| super::snapshots::no_snapshot(id))?;
+        if snapshot.status() != "completed" {
+            let text = format!("Snapshot {id} is in invalid state - {}", snapshot.status());
+            return Err(Refusal::new(400, "IncorrectState", text));
+        }
         image.content = image.content.or_else(|| snapshot.content.clone());
         image
             .mappings

@@ -11,6 +11,7 @@ mod snapshots;
 mod task;
 mod view;
 mod wire;
+mod writing;
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -23,6 +24,7 @@ use http_body_util::BodyExt;
 pub use self::model::Permission;
 pub use self::script::{CopyScript, ImportScript};
 pub use self::view::{ImageView, SnapshotView, TaskView};
+pub(crate) use self::writing::{Asked, BLOCK};
 
 use self::model::{Image, Region, Snapshot};
 use crate::content::Content;
