@@ -88,9 +88,13 @@ fn local(job: &Job, region: Option<&str>) -> Result<()> {
     }
 }
 
-/// CopyImage accepts a name that is taken only to refuse it after the import.
+/// CopyImage accepts a name that is taken only to refuse it after the import, and
+/// RegisterImage is asked after it.
 async fn name(job: &Job, clients: &Clients, ours: Option<&str>) -> Result<()> {
-    let Some(name) = &job.name else { return Ok(()) };
+    let own = job.road.registers().then(|| job.image_name());
+    let Some(name) = &job.name.clone().or(own) else {
+        return Ok(());
+    };
     let filter = Filter::builder().name("name").values(name).build();
     let answer = clients
         .ec2
