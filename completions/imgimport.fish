@@ -87,6 +87,7 @@ complete -c imgimport -n "__fish_imgimport_using_subcommand aws" -l max-retries 
 complete -c imgimport -n "__fish_imgimport_using_subcommand aws" -l concurrency -d 'Parts sent at the same time [default: chosen]' -r
 complete -c imgimport -n "__fish_imgimport_using_subcommand aws" -l part-size -d 'Size of a part, such as 16MiB [default: chosen from the image\'s size]' -r
 complete -c imgimport -n "__fish_imgimport_using_subcommand aws" -l limit-rate -d 'Most bytes to send in a second, such as 20MB/s' -r
+complete -c imgimport -n "__fish_imgimport_using_subcommand aws" -l stall-timeout -d 'Silence after which a part is sent again on a fresh connection [default: 60s]' -r
 complete -c imgimport -n "__fish_imgimport_using_subcommand aws" -l no-resume -d 'Leave nothing behind on any exit, and use nothing of an earlier run' -r
 complete -c imgimport -n "__fish_imgimport_using_subcommand aws" -l timeout -d 'Deadline for everything after the upload, such as 90m or 2h' -r
 complete -c imgimport -n "__fish_imgimport_using_subcommand aws" -l poll-interval -d 'Pause between two questions to the cloud, such as 15s' -r
@@ -156,6 +157,7 @@ complete -c imgimport -n "__fish_imgimport_using_subcommand alicloud" -l oss-cna
 complete -c imgimport -n "__fish_imgimport_using_subcommand alicloud" -l concurrency -d 'Parts sent at the same time [default: chosen]' -r
 complete -c imgimport -n "__fish_imgimport_using_subcommand alicloud" -l part-size -d 'Size of a part, such as 16MiB [default: chosen from the image\'s size]' -r
 complete -c imgimport -n "__fish_imgimport_using_subcommand alicloud" -l limit-rate -d 'Most bytes to send in a second, such as 20MB/s' -r
+complete -c imgimport -n "__fish_imgimport_using_subcommand alicloud" -l stall-timeout -d 'Silence after which a part is sent again on a fresh connection [default: 60s]' -r
 complete -c imgimport -n "__fish_imgimport_using_subcommand alicloud" -l no-resume -d 'Leave nothing behind on any exit, and use nothing of an earlier run' -r
 complete -c imgimport -n "__fish_imgimport_using_subcommand alicloud" -l timeout -d 'Deadline for everything after the upload, such as 90m or 2h' -r
 complete -c imgimport -n "__fish_imgimport_using_subcommand alicloud" -l poll-interval -d 'Pause between two questions to the cloud, such as 15s' -r
@@ -202,6 +204,7 @@ complete -c imgimport -n "__fish_imgimport_using_subcommand digitalocean" -l htt
 complete -c imgimport -n "__fish_imgimport_using_subcommand digitalocean" -l concurrency -d 'Parts sent at the same time [default: chosen]' -r
 complete -c imgimport -n "__fish_imgimport_using_subcommand digitalocean" -l part-size -d 'Size of a part, such as 16MiB [default: chosen from the image\'s size]' -r
 complete -c imgimport -n "__fish_imgimport_using_subcommand digitalocean" -l limit-rate -d 'Most bytes to send in a second, such as 20MB/s' -r
+complete -c imgimport -n "__fish_imgimport_using_subcommand digitalocean" -l stall-timeout -d 'Silence after which a part is sent again on a fresh connection [default: 60s]' -r
 complete -c imgimport -n "__fish_imgimport_using_subcommand digitalocean" -l no-resume -d 'Leave nothing behind on any exit, and use nothing of an earlier run' -r
 complete -c imgimport -n "__fish_imgimport_using_subcommand digitalocean" -l timeout -d 'Deadline for everything after the upload, such as 90m or 2h' -r
 complete -c imgimport -n "__fish_imgimport_using_subcommand digitalocean" -l poll-interval -d 'Pause between two questions to the cloud, such as 15s' -r
