@@ -36,6 +36,10 @@ pub struct Entry {
     pub client_token: Option<String>,
     /// The import task.
     pub task: Option<String>,
+    /// The snapshot that blocks are being written to.
+    pub filling: Option<String>,
+    /// It has all of them, and may have been told so.
+    pub sealed: bool,
     /// The finished snapshot that an image is registered from.
     pub snapshot: Option<String>,
     /// The imported image, before it has its name.
@@ -55,12 +59,13 @@ impl Entry {
             upload,
             sent,
             task,
+            filling,
             snapshot,
             image,
             copy,
             ..
         } = self;
-        let things = [upload, task, snapshot, image, copy];
+        let things = [upload, task, filling, snapshot, image, copy];
         !sent && things.into_iter().all(Option::is_none)
     }
 }
@@ -72,6 +77,8 @@ pub struct Journal(Arc<Mutex<Held>>);
 struct Held {
     entry: Entry,
     place: Option<Place>,
+    /// Endings of the files beside it.
+    beside: Vec<&'static str>,
 }
 
 struct Place {
@@ -82,7 +89,12 @@ struct Place {
 
 impl Journal {
     fn of(entry: Entry, place: Option<Place>) -> Self {
-        Self(Arc::new(Mutex::new(Held { entry, place })))
+        let beside = Vec::new();
+        Self(Arc::new(Mutex::new(Held {
+            entry,
+            place,
+            beside,
+        })))
     }
 
     /// A journal that remembers nothing, for `--no-resume` and standard input.
@@ -137,6 +149,14 @@ impl Journal {
         true
     }
 
+    /// A file beside the entry for what does not fit into it; it goes with the entry.
+    pub fn beside(&self, ending: &'static str) -> Option<PathBuf> {
+        let mut held = self.held();
+        held.beside.push(ending);
+        let place = held.place.as_ref()?;
+        Some(place.path.with_extension(ending))
+    }
+
     /// What is known.
     pub fn entry(&self) -> Entry {
         self.held().entry.clone()
@@ -155,8 +175,12 @@ impl Journal {
 
     /// The job is done, or nothing of it stays: the entry goes.
     pub fn close(&self) {
-        if let Some(place) = self.held().place.take() {
+        let mut held = self.held();
+        if let Some(place) = held.place.take() {
             let _ = fs::remove_file(&place.path);
+            for ending in held.beside.drain(..) {
+                let _ = fs::remove_file(place.path.with_extension(ending));
+            }
             let _ = fs::remove_file(&place.lock);
         }
     }

@@ -8,6 +8,7 @@ mod aws;
 mod cancel;
 mod digitalocean;
 mod docs;
+mod ebs;
 mod errors;
 mod images;
 mod settings;

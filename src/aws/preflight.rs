@@ -7,6 +7,7 @@ use aws_sdk_s3::error::SdkError;
 use super::clients::Clients;
 use super::fault::Fault;
 use super::job::Job;
+use super::road::Road;
 use super::role;
 use crate::error::{Error, Result};
 
@@ -18,6 +19,9 @@ pub async fn check(job: &Job, clients: &Clients, ours: Option<&str>) -> Result<(
         answer.map_err(|error| {
             Fault::from(error).fails("AWS does not accept the caller", "sts:GetCallerIdentity")
         })?;
+    }
+    if job.road == Road::EbsDirect {
+        return name(job, clients, ours).await;
     }
     let (bucket, name, role) = tokio::join!(
         bucket(job, clients),

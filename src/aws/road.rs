@@ -59,6 +59,7 @@ pub fn choose(options: &Options, problems: &mut Problems<Options>) -> Choice {
     let (road, why) = match options.method.unwrap_or_default() {
         Method::ImportImage => (Road::ImportImage, None),
         Method::ImportSnapshot => (Road::ImportSnapshot, None),
+        Method::EbsDirect => (Road::EbsDirect, None),
         Method::Auto => wanted(options, &registered),
     };
     let named = options.method.unwrap_or_default() != Method::Auto;

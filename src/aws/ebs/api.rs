@@ -174,7 +174,7 @@ impl Direct {
             .map_err(|error| self.failed(&clients, block_refused(error)))
     }
 
-    /// CompleteSnapshot.
+    /// CompleteSnapshot, once: of a lost answer the caller must know.
     pub async fn complete(&self, snapshot: &str, blocks: usize, sum: &str) -> Result<(), Trouble> {
         let clients = self.clients();
         let call = clients
@@ -185,7 +185,10 @@ impl Direct {
             .checksum(sum)
             .checksum_algorithm(ChecksumAlgorithm::ChecksumAlgorithmSha256)
             .checksum_aggregation_method(ChecksumAggregationMethod::ChecksumAggregationLinear);
-        call.send()
+        let once = aws_sdk_ebs::config::Builder::new().retry_config(RetryConfig::disabled());
+        call.customize()
+            .config_override(once)
+            .send()
             .await
             .map(drop)
             .map_err(|error| self.failed(&clients, judged(error)))
@@ -221,7 +224,10 @@ fn block_refused(error: SdkError<PutSnapshotBlockError>) -> Trouble {
     let trouble = judged(error);
     let of_checksum = || trouble.fault.message().to_lowercase().contains("checksum");
     let class = match reason {
-        Some(ValidationExceptionReason::WriteRequestTimeout) => Class::Gone,
+        Some(
+            ValidationExceptionReason::WriteRequestTimeout
+            | ValidationExceptionReason::InvalidSnapshotId,
+        ) => Class::Gone,
         Some(ValidationExceptionReason::InvalidBlock) => Class::Garbled,
         Some(_) if of_checksum() => Class::Garbled,
         // Two tries of one block met; the later one settles it.

@@ -17,7 +17,7 @@ use tokio::task::{JoinError, JoinSet};
 use tokio::time::{Instant, sleep, timeout_at};
 use tokio_util::sync::CancellationToken;
 
-pub use api::{Direct, Started, Trouble, Wish};
+pub use api::{Direct, Trouble, Wish};
 pub use blocks::Disk;
 pub use log::{Found, Log};
 
@@ -110,8 +110,6 @@ pub struct Upload {
 pub struct Sent {
     /// Bytes that travelled in this run.
     pub uploaded_bytes: u64,
-    /// Blocks that were there from an earlier run.
-    pub resumed: u64,
     /// Blocks of the snapshot.
     pub blocks: usize,
     /// The checksum of all of them.
@@ -155,7 +153,6 @@ pub async fn send(upload: Upload) -> Result<Sent, Failure> {
         log: upload.log,
         sums: Sums::new(),
         uploaded: 0,
-        resumed: 0,
     };
     let buffers = upload.plan.concurrency + 1;
     let pool = Pool::new(upload.block_size, buffers);
@@ -185,7 +182,6 @@ pub async fn send(upload: Upload) -> Result<Sent, Failure> {
     match flown {
         Ok(()) => Ok(Sent {
             uploaded_bytes: tally.uploaded,
-            resumed: tally.resumed,
             blocks: tally.sums.len(),
             sum: sums::linear(&tally.sums),
             elapsed: began.elapsed(),
@@ -202,7 +198,6 @@ struct Tally {
     log: Log,
     sums: Sums,
     uploaded: u64,
-    resumed: u64,
 }
 
 /// The blocks on their way.
@@ -246,7 +241,6 @@ impl Flight<'_> {
 
     fn begin(&mut self, block: Block) {
         if self.tally.log.has(block.index, &block.sum) {
-            self.tally.resumed += 1;
             self.tally.sums.insert(block.index, block.sum);
             self.sender.observer.resumed(self.block_size);
         } else {

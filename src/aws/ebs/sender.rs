@@ -74,14 +74,33 @@ impl Sender {
             {
                 self.observer.narrowed(blocks);
             }
-            let why = why.map_or_else(|silence| silence, |trouble| trouble.fault.to_string());
-            self.observer.retrying(block.index, attempt, pause, &why);
+            self.tell(block.index, attempt, pause, class, why);
             if class == Class::Garbled {
                 self.read_again(&mut block).await?;
             }
             tokio::select! {
                 () = self.stop.cancelled() => {}
                 () = sleep(pause) => {}
+            }
+        }
+    }
+
+    /// A busy or new snapshot refuses many blocks at once: one word for all of them is enough.
+    fn tell(
+        &self,
+        index: u32,
+        attempt: u32,
+        pause: Duration,
+        class: Class,
+        why: Result<Trouble, String>,
+    ) {
+        match why {
+            Ok(trouble) if matches!(class, Class::Throttled { .. } | Class::Gone) => {
+                tracing::debug!("block {index}, try {attempt}: {}", trouble.fault);
+            }
+            why => {
+                let why = why.map_or_else(|silence| silence, |trouble| trouble.fault.to_string());
+                self.observer.retrying(index, attempt, pause, &why);
             }
         }
     }

@@ -265,6 +265,17 @@ impl Ec2 {
         Some(bytes)
     }
 
+    /// Lets a block that was written become another one.
+    pub fn rot(&self, id: &str, index: u32) {
+        let mut state = self.state();
+        let mut regions = state.regions.values_mut();
+        let snapshot = regions.find_map(|region| region.snapshots.get_mut(id));
+        let writing = snapshot.and_then(|snapshot| snapshot.writing.as_mut());
+        if let Some(sum) = writing.and_then(|writing| writing.sums.get_mut(&index)) {
+            sum[0] ^= 1;
+        }
+    }
+
     /// Lets every snapshot that is being written run into its time-out.
     pub fn time_out_snapshots(&self) {
         let mut state = self.state();
