@@ -14,6 +14,9 @@ use sha2::{Digest, Sha256};
 
 use crate::error::{Error, Result};
 
+/// The ending of the list of blocks.
+const BLOCKS: &str = "blocks";
+
 /// What is known of an unfinished job.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize, Serialize)]
 #[serde(default)]
@@ -77,8 +80,6 @@ pub struct Journal(Arc<Mutex<Held>>);
 struct Held {
     entry: Entry,
     place: Option<Place>,
-    /// Endings of the files beside it.
-    beside: Vec<&'static str>,
 }
 
 struct Place {
@@ -89,12 +90,7 @@ struct Place {
 
 impl Journal {
     fn of(entry: Entry, place: Option<Place>) -> Self {
-        let beside = Vec::new();
-        Self(Arc::new(Mutex::new(Held {
-            entry,
-            place,
-            beside,
-        })))
+        Self(Arc::new(Mutex::new(Held { entry, place })))
     }
 
     /// A journal that remembers nothing, for `--no-resume` and standard input.
@@ -149,12 +145,11 @@ impl Journal {
         true
     }
 
-    /// A file beside the entry for what does not fit into it; it goes with the entry.
-    pub fn beside(&self, ending: &'static str) -> Option<PathBuf> {
-        let mut held = self.held();
-        held.beside.push(ending);
-        let place = held.place.as_ref()?;
-        Some(place.path.with_extension(ending))
+    /// Where the list of a snapshot's blocks lies, which would be too long for the entry;
+    /// it goes with the entry.
+    pub fn blocks(&self) -> Option<PathBuf> {
+        let held = self.held();
+        Some(held.place.as_ref()?.path.with_extension(BLOCKS))
     }
 
     /// What is known.
@@ -175,12 +170,9 @@ impl Journal {
 
     /// The job is done, or nothing of it stays: the entry goes.
     pub fn close(&self) {
-        let mut held = self.held();
-        if let Some(place) = held.place.take() {
+        if let Some(place) = self.held().place.take() {
             let _ = fs::remove_file(&place.path);
-            for ending in held.beside.drain(..) {
-                let _ = fs::remove_file(place.path.with_extension(ending));
-            }
+            let _ = fs::remove_file(place.path.with_extension(BLOCKS));
             let _ = fs::remove_file(&place.lock);
         }
     }

@@ -89,6 +89,9 @@ async fn a_disk_becomes_an_ami_without_a_bucket_and_without_a_role() {
         disk.raw: raw disk, 2.0 MiB disk
         Checking the account in eu-central-1
         Writing to snap-ID
+          25 % (512.0 KiB of 2.0 MiB)
+          50 % (1.0 MiB of 2.0 MiB)
+          75 % (1.5 MiB of 2.0 MiB)
          100 % (2.0 MiB of 2.0 MiB)
         Uploaded 2.0 MiB in TIME
          100 % pending
@@ -596,15 +599,47 @@ async fn without_waiting_the_snapshot_is_named_and_a_later_run_registers_it() {
         disk.raw: raw disk, 2.0 MiB disk
         Checking the account in eu-central-1
         Writing to snap-ID
+          25 % (512.0 KiB of 2.0 MiB)
+          50 % (1.0 MiB of 2.0 MiB)
+          75 % (1.5 MiB of 2.0 MiB)
          100 % (2.0 MiB of 2.0 MiB)
         Uploaded 2.0 MiB in TIME
-        snap-ID is being completed; the same command without --no-wait registers the image
+          snap-ID is being completed; the same command without --no-wait registers the image
         ",
     );
     assert_eq!(snapshot(&stage), run.raw);
     let run = stage.imgimport(&format!("{COMMAND} -q")).ends().await;
     arrived_whole(&stage, &run, &disk);
     assert_eq!(sent(&stage, 4), [0; 0]);
+}
+
+#[tokio::test]
+async fn whatever_can_be_decoded_takes_this_road() {
+    let disk = sample::raw(3 << 20);
+    let images = [
+        ("disk.vmdk", sample::vmdk(&disk)),
+        ("disk.vhd", sample::vhd(&disk)),
+        ("disk.ova", sample::ova("disk", &disk)),
+    ];
+    for (name, image) in images {
+        let stage = Stage::new().await;
+        stage.file(name, image);
+        let run = stage.imgimport(&COMMAND.replace("disk.raw", name));
+        let run = run.ends().await;
+        arrived_whole(&stage, &run, &disk);
+        assert_eq!(sent(&stage, 0), [0, 1, 2, 3, 4, 5], "{name}");
+    }
+}
+
+#[tokio::test]
+async fn a_qcow2_that_holds_nothing_is_a_snapshot_without_blocks() {
+    let stage = Stage::new().await;
+    stage.file("disk.qcow2", sample::qcow2(300 << 20));
+    let run = stage.imgimport(&COMMAND.replace("disk.raw", "disk.qcow2"));
+    let run = run.ends().await;
+    arrived_whole(&stage, &run, &[0; 4096]);
+    assert_eq!(sent(&stage, 0), [0; 0]);
+    assert_eq!(stage.cloud.ec2().snapshots()[0].volume_size, 1);
 }
 
 #[tokio::test]

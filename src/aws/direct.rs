@@ -88,7 +88,7 @@ impl Run<'_> {
         let waited = wait::until(self.session, pace, &remote, async || {
             volume::poll(&self.clients, &snapshot).await
         });
-        match waited.await {
+        match waited.await? {
             Ok(()) => {
                 remote.finish(&format!("Imported as {snapshot}"));
                 self.hold_snapshot(&snapshot);
@@ -98,8 +98,7 @@ impl Run<'_> {
                 });
                 Ok(Some(snapshot))
             }
-            Err(error) if error.kind() == Kind::Failed => Err(self.not_completed(error, earlier)),
-            Err(error) => Err(error.into()),
+            Err(error) => Err(self.not_completed(error, earlier)),
         }
     }
 
@@ -141,7 +140,7 @@ impl Run<'_> {
         }
         let question = volume::state(&self.clients, snapshot);
         let state = self.session.unless_stopped(question).await?;
-        let found = self.journal.beside(LOG).and_then(|path| Log::read(&path));
+        let found = self.journal.blocks().and_then(|path| Log::read(&path));
         let found = found.filter(|found| found.snapshot == snapshot);
         let sealed = self.journal.entry().sealed;
         match (state, found) {
@@ -209,7 +208,7 @@ impl Run<'_> {
             }
         };
         let (snapshot, block_size) = (started.snapshot, started.block_size);
-        let log = Log::begin(self.journal.beside(LOG), &snapshot, block_size);
+        let log = Log::begin(self.journal.blocks(), &snapshot, block_size);
         self.journal.note(|entry| {
             (entry.filling, entry.sealed) = (Some(snapshot.clone()), false);
         });
@@ -273,7 +272,7 @@ impl Run<'_> {
 
     /// The snapshot that an earlier run has begun to fill.
     pub(super) fn hold_earlier_filling(&mut self, snapshot: &str) {
-        let log = self.journal.beside(LOG).and_then(|path| Log::read(&path));
+        let log = self.journal.blocks().and_then(|path| Log::read(&path));
         self.hold_filling(snapshot, log.map_or(0, |found| found.log.blocks()));
     }
 
@@ -427,9 +426,6 @@ impl Run<'_> {
         trouble.fault.fails(what, action)
     }
 }
-
-/// The ending of the list of blocks, beside the journal.
-const LOG: &str = "blocks";
 
 /// How the blocks are to go.
 pub fn plan(job: &crate::job::Job) -> Result<Plan> {

@@ -46,8 +46,8 @@ pub async fn state(clients: &Clients, snapshot: &str) -> Result<State> {
     })
 }
 
-/// One question to a snapshot that is being completed.
-pub async fn poll(clients: &Clients, snapshot: &str) -> Result<Poll<()>, Trouble> {
+/// One question to a snapshot that is being completed. That it has failed is an answer, too.
+pub async fn poll(clients: &Clients, snapshot: &str) -> Result<Poll<Result<()>>, Trouble> {
     let failed = || format!("the state of {snapshot} could not be asked");
     let found = match describe(clients, snapshot).await {
         Ok(found) => found,
@@ -58,25 +58,24 @@ pub async fn poll(clients: &Clients, snapshot: &str) -> Result<Poll<()>, Trouble
     };
     let Some(found) = found else {
         let gone = Error::failed(format!("{snapshot} is gone"));
-        return Err(Trouble::Final(
-            gone.because_of("EC2 knows no such snapshot"),
-        ));
+        let gone = gone.because_of("EC2 knows no such snapshot");
+        return Ok(Poll::Done(Err(gone)));
     };
-    match found.state.as_ref().map(|state| state.as_str()) {
-        Some("completed") => Ok(Poll::Done(())),
-        None | Some("pending") => Ok(Poll::NotYet {
+    Ok(match found.state.as_ref().map(|state| state.as_str()) {
+        Some("completed") => Poll::Done(Ok(())),
+        None | Some("pending") => Poll::NotYet {
             percent: found
                 .progress
                 .and_then(|text| text.trim_end_matches('%').parse().ok()),
             message: "pending".to_owned(),
-        }),
+        },
         Some(_) => {
             let reason = found.state_message.filter(|text| !text.is_empty());
             let reason = reason.unwrap_or_else(|| "AWS gave no reason".to_owned());
             let failed = Error::failed(format!("{snapshot} could not be completed"));
-            Err(Trouble::Final(failed.because_of(reason)))
+            Poll::Done(Err(failed.because_of(reason)))
         }
-    }
+    })
 }
 
 /// Whether the account encrypts all that is new; none where it may not be asked.

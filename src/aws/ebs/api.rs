@@ -28,6 +28,8 @@ use crate::store::{self, Body, Class, Tap};
 /// A connection that is not there by then will not come.
 const CONNECT: Duration = Duration::from_secs(10);
 
+const UNKNOWN: &str = "ResourceNotFoundException";
+
 /// The snapshot that is asked for.
 #[derive(Clone, Debug)]
 pub struct Wish {
@@ -55,6 +57,13 @@ pub struct Started {
 pub struct Trouble {
     pub fault: Fault,
     pub class: Class,
+}
+
+impl Trouble {
+    /// The service knows no such snapshot, or not everywhere yet.
+    pub fn is_unknown(&self) -> bool {
+        self.fault.code() == UNKNOWN
+    }
 }
 
 /// The service. Clones share credentials and connections.
@@ -206,7 +215,7 @@ where
     let fault = Fault::from(error);
     let code = (!fault.code().is_empty()).then(|| fault.code().to_owned());
     let class = match (fault.code(), status) {
-        ("ResourceNotFoundException", _) => Class::Gone,
+        (UNKNOWN, _) => Class::Gone,
         ("ConcurrentLimitExceededException", _) => Class::Throttled { retry_after: None },
         (_, Some(status)) if !garbage => store::Error::answered(status, code, "").class(),
         _ if garbage || fault.is_passing() => Class::Transient,

@@ -60,7 +60,7 @@ impl Sender {
                 }
                 Once::Refused(trouble) => (trouble.class, Ok(trouble)),
             };
-            let pause = if class == Class::Gone && self.is_young() {
+            let pause = if self.is_unknown_yet(&why) {
                 Some(UNKNOWN.0 * attempt.min(UNKNOWN.1))
             } else {
                 patience.after(class)
@@ -106,8 +106,9 @@ impl Sender {
     }
 
     /// A snapshot that was started a moment ago is not gone, it is not known yet.
-    fn is_young(&self) -> bool {
-        self.started.is_some_and(|began| began.elapsed() < KNOWN)
+    fn is_unknown_yet(&self, why: &Result<Trouble, String>) -> bool {
+        let unknown = matches!(why, Ok(trouble) if trouble.is_unknown());
+        unknown && self.started.is_some_and(|began| began.elapsed() < KNOWN)
     }
 
     /// One try, given up when it stalls.
