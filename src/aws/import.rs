@@ -9,7 +9,7 @@ use aws_sdk_ec2::types::{
     BootModeValues, ImageDiskContainer, ResourceType, SnapshotDiskContainer, Tag, TagSpecification,
     UserBucket,
 };
-use backon::{ConstantBuilder, Retryable};
+use backon::{ExponentialBuilder, Retryable};
 
 use super::clients::Clients;
 use super::fault::Fault;
@@ -18,9 +18,7 @@ use super::names::{BootMode, word};
 use super::road::Road;
 use super::{register, role, task};
 use crate::error::{Error, Result};
-
-/// Between two tries while a new role becomes known.
-const PAUSE: Duration = Duration::from_secs(5);
+use crate::progress::Progress;
 
 /// Everything that the road's requests say of the image and nothing can change later.
 /// Two jobs with the same words can go on from the same task.
@@ -48,33 +46,40 @@ pub fn request(job: &Job) -> String {
 }
 
 /// Starts the import. The token makes a repeated request the same one, so that a lost
-/// answer never starts a second import. A role made a moment ago is waited for.
-pub async fn start(job: &Job, clients: &Clients, token: &str) -> Result<String> {
-    let attempts = usize::try_from(role::PROPAGATION.as_secs() / PAUSE.as_secs()).unwrap_or(1);
-    let fresh = role::is_fresh(job, clients).await;
-    let answer = (|| ask(job, clients, token))
-        .retry(
-            ConstantBuilder::default()
-                .with_delay(PAUSE)
-                .with_max_times(attempts),
-        )
-        .when(|fault| fresh && is_role_trouble(fault))
+/// answer never starts a second import. A role made or changed a moment ago is waited for.
+pub async fn start(
+    job: &Job,
+    clients: &Clients,
+    progress: &Progress,
+    token: &str,
+) -> Result<String> {
+    let patient = job.create_role || role::is_fresh(job, clients).await;
+    let pauses = ExponentialBuilder::default()
+        .with_min_delay(Duration::from_secs(1))
+        .with_max_delay(role::PAUSE)
+        .with_max_times(role::TRIES);
+    let mut silent = true;
+    let answer = (|| Request::of(job, clients, token).send())
+        .retry(pauses)
+        .when(|fault| patient && is_role_trouble(fault))
+        .notify(|_, _| {
+            if std::mem::take(&mut silent) {
+                let role = &job.role_name;
+                progress.note(&format!("VM Import does not know the service role {role} yet, trying again for up to 2 min"));
+            }
+        })
         .await;
     match answer {
         Ok(Some(task)) => Ok(task),
         Ok(None) => {
             Err(Error::failed("the import did not start").because_of("AWS gave no task id"))
         }
-        Err(fault) if is_role_trouble(&fault) => Err(role::missing(job).because(fault)),
+        Err(fault) if is_role_trouble(&fault) => Err(role::refused(job, fault)),
         Err(fault) => Err(fault.fails(
             "the import could not be started",
             &format!("{} and iam:PassRole on the service role", call(job)),
         )),
     }
-}
-
-async fn ask(job: &Job, clients: &Clients, token: &str) -> Result<Option<String>, Fault> {
-    Request::of(job, clients, token).send().await
 }
 
 /// The call that starts the road's import.
@@ -114,9 +119,12 @@ impl Request {
 
     /// Cancels an import whose answer nobody heard: asked for once more, it says its name.
     pub async fn cancel_unheard(self, clients: &Clients) -> anyhow::Result<()> {
-        match self.send().await? {
-            Some(task) => task::cancel(clients, &task).await,
-            None => Err(anyhow::anyhow!("AWS gave no task id")),
+        match self.send().await {
+            Ok(Some(task)) => task::cancel(clients, &task).await,
+            Ok(None) => Err(anyhow::anyhow!("AWS gave no task id")),
+            // It never began, then.
+            Err(fault) if is_role_trouble(&fault) => Ok(()),
+            Err(fault) => Err(fault.into()),
         }
     }
 }

@@ -65,6 +65,8 @@ pub struct Job {
     pub license_type: Option<LicenseType>,
     /// The service role.
     pub role_name: String,
+    /// Create or repair it.
+    pub create_role: bool,
     /// The processor.
     pub architecture: Architecture,
     /// How the system starts.
@@ -223,6 +225,7 @@ impl Job {
                 .map(|kind| (kind, options.s3_encryption_key)),
             license_type: options.license_type,
             role_name: options.role_name.unwrap_or_else(|| ROLE.to_owned()),
+            create_role: options.create_role.unwrap_or(false),
             architecture: options.architecture.unwrap_or_default(),
             boot_mode: options.boot_mode,
             platform: options.platform,

@@ -124,6 +124,11 @@ pub struct Options {
     #[arg(long, value_name = "ROLE")]
     pub role_name: Option<String>,
 
+    /// Create or repair the service role where it is missing or wrong
+    #[arg(long, num_args = 0..=1, default_missing_value = "true", require_equals = true, value_name = "BOOL", value_parser = switch)]
+    #[serde(deserialize_with = "lenient::value")]
+    pub create_role: Option<bool>,
+
     /// Processor architecture of the system [default: x86_64]
     #[arg(long, value_name = "ARCH", ignore_case = true)]
     #[serde(deserialize_with = "lenient::choice")]

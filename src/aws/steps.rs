@@ -6,6 +6,7 @@ use std::time::Instant;
 use aws_sdk_ec2::types::Image;
 use uuid::Uuid;
 
+use super::preflight::Ours;
 use super::road::Road;
 use super::{Run, image, import, preflight, task};
 use crate::cleanup::Entry;
@@ -32,14 +33,19 @@ impl Run<'_> {
             progress.stage(&format!("Taking the road {}: {why}", job.road.word()));
         }
         let entry = self.journal.entry();
-        let ours = if job.road.registers() {
-            entry.image
-        } else {
-            entry.copy
+        let ours = Ours {
+            image: if job.road.registers() {
+                entry.image
+            } else {
+                entry.copy
+            },
+            snapshot: entry.snapshot,
         };
-        self.session
-            .unless_stopped(preflight::check(job, &self.clients, ours.as_deref()))
-            .await
+        let finding = self
+            .session
+            .unless_stopped(preflight::check(job, &self.clients, &ours))
+            .await?;
+        self.settle_role(finding).await
     }
 
     /// `--dry-run`: what would happen.
@@ -84,9 +90,12 @@ impl Run<'_> {
             (entry.request, entry.client_token) = (Some(request), Some(token.clone()));
         });
         let unheard = self.hold_unheard(&token);
-        let started = self
-            .session
-            .finish_soon(import::start(&self.job, &self.clients, &token));
+        let started = self.session.finish_soon(import::start(
+            &self.job,
+            &self.clients,
+            &self.session.progress,
+            &token,
+        ));
         let task = match started.await {
             Ok(task) => task,
             Err(error) => {
