@@ -58,6 +58,7 @@ Register-ArgumentCompleter -Native -CommandName 'imgimport' -ScriptBlock {
             [CompletionResult]::new('--s3-encryption-key', '--s3-encryption-key', [CompletionResultType]::ParameterName, 'KMS key for the temporary object, with --s3-encryption aws:kms')
             [CompletionResult]::new('--license-type', '--license-type', [CompletionResultType]::ParameterName, 'Whose licence the system runs under')
             [CompletionResult]::new('--role-name', '--role-name', [CompletionResultType]::ParameterName, 'Service role of the import [default: vmimport]')
+            [CompletionResult]::new('--create-role', '--create-role', [CompletionResultType]::ParameterName, 'Create or repair the service role where it is missing or wrong')
             [CompletionResult]::new('--architecture', '--architecture', [CompletionResultType]::ParameterName, 'Processor architecture of the system [default: x86_64]')
             [CompletionResult]::new('--boot-mode', '--boot-mode', [CompletionResultType]::ParameterName, 'How the system boots [default: AWS looks]')
             [CompletionResult]::new('--platform', '--platform', [CompletionResultType]::ParameterName, 'Family of the operating system [default: AWS looks]')

@@ -54,6 +54,7 @@ set edit:completion:arg-completer[imgimport] = {|@words|
             cand --s3-encryption-key 'KMS key for the temporary object, with --s3-encryption aws:kms'
             cand --license-type 'Whose licence the system runs under'
             cand --role-name 'Service role of the import [default: vmimport]'
+            cand --create-role 'Create or repair the service role where it is missing or wrong'
             cand --architecture 'Processor architecture of the system [default: x86_64]'
             cand --boot-mode 'How the system boots [default: AWS looks]'
             cand --platform 'Family of the operating system [default: AWS looks]'

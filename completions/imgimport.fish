@@ -45,7 +45,8 @@ complete -c imgimport -n "__fish_imgimport_using_subcommand aws" -l skip-clean -
 complete -c imgimport -n "__fish_imgimport_using_subcommand aws" -l delete-source -d 'Delete the local image after a successful import' -r
 complete -c imgimport -n "__fish_imgimport_using_subcommand aws" -l method -d 'How the image becomes an AMI' -r -f -a "auto\t'The best way for the image'
 import-image\t'EC2 ImportImage, which makes drivers and network fit for EC2'
-import-snapshot\t'EC2 ImportSnapshot and RegisterImage, which leave the system as it is'"
+import-snapshot\t'EC2 ImportSnapshot and RegisterImage, which leave the system as it is'
+ebs-direct\t'A snapshot written block by block and RegisterImage: no bucket, no service role'"
 complete -c imgimport -n "__fish_imgimport_using_subcommand aws" -l ami-name -d 'Name of the AMI [default: the import task\'s id, or one with the time in it]' -r
 complete -c imgimport -n "__fish_imgimport_using_subcommand aws" -l ami-description -d 'Description of the AMI' -r
 complete -c imgimport -n "__fish_imgimport_using_subcommand aws" -l tag -d 'Tag on the AMI and its snapshots (can be repeated)' -r
@@ -61,6 +62,7 @@ complete -c imgimport -n "__fish_imgimport_using_subcommand aws" -l s3-encryptio
 complete -c imgimport -n "__fish_imgimport_using_subcommand aws" -l license-type -d 'Whose licence the system runs under' -r -f -a "AWS\t'Amazon\'s; the instance\'s price covers it'
 BYOL\t'The user\'s own'"
 complete -c imgimport -n "__fish_imgimport_using_subcommand aws" -l role-name -d 'Service role of the import [default: vmimport]' -r
+complete -c imgimport -n "__fish_imgimport_using_subcommand aws" -l create-role -d 'Create or repair the service role where it is missing or wrong' -r
 complete -c imgimport -n "__fish_imgimport_using_subcommand aws" -l architecture -d 'Processor architecture of the system [default: x86_64]' -r -f -a "i386\t'32-bit x86'
 x86_64\t'64-bit x86'
 arm64\t'64-bit ARM'"

@@ -24,6 +24,9 @@ use crate::{upload, wait};
 /// given up by the service after an hour, should this machine not come to delete it.
 const TIMEOUT: (i32, i32) = (24 * 60, 60);
 
+/// "Permissions to use the EBS direct APIs with encryption" of the EBS user guide.
+const KEY: &str = "; an encrypted one needs its KMS key, too: kms:CreateGrant, kms:Decrypt, kms:DescribeKey, kms:GenerateDataKeyWithoutPlaintext, kms:ReEncrypt*";
+
 /// A snapshot to be filled.
 struct Target {
     snapshot: String,
@@ -34,6 +37,8 @@ struct Target {
     started: Option<Instant>,
     /// An earlier run may have completed it.
     sealed: bool,
+    /// Nothing is left to do.
+    completed: bool,
 }
 
 /// Why a snapshot did not come to its end.
@@ -77,7 +82,9 @@ impl Run<'_> {
     async fn complete_snapshot(&mut self, target: Target) -> Result<Option<String>, Loss> {
         let snapshot = target.snapshot.clone();
         let earlier = target.log.blocks();
-        self.fill(target).await?;
+        if !target.completed {
+            self.fill(target).await?;
+        }
         self.outcome.snapshot_ids = Some(vec![snapshot.clone()]);
         if !self.job.common.wait.wait {
             self.leave_completing(&snapshot);
@@ -142,27 +149,28 @@ impl Run<'_> {
         let state = self.session.unless_stopped(question).await?;
         let found = self.journal.blocks().and_then(|path| Log::read(&path));
         let found = found.filter(|found| found.snapshot == snapshot);
-        let sealed = self.journal.entry().sealed;
-        match (state, found) {
-            (State::Pending { encrypted } | State::Completed { encrypted }, Some(found)) => {
-                progress.stage(&format!("An earlier run has started {snapshot}"));
-                let Found {
-                    block_size, log, ..
-                } = found;
-                Ok(Some(Target {
-                    snapshot: snapshot.to_owned(),
-                    block_size,
-                    encrypted,
-                    log,
-                    started: None,
-                    sealed,
-                }))
-            }
-            _ => {
-                progress.note("The snapshot of the earlier run is gone: all of it is sent");
-                Ok(None)
-            }
-        }
+        let (encrypted, completed) = match state {
+            State::Pending { encrypted } => (encrypted, false),
+            State::Completed { encrypted } => (encrypted, true),
+            State::Gone => (true, false),
+        };
+        let Some(found) = found.filter(|_| state != State::Gone) else {
+            progress.note("The snapshot of the earlier run is gone: all of it is sent");
+            return Ok(None);
+        };
+        progress.stage(&format!("An earlier run has started {snapshot}"));
+        let Found {
+            block_size, log, ..
+        } = found;
+        Ok(Some(Target {
+            snapshot: snapshot.to_owned(),
+            block_size,
+            encrypted,
+            log,
+            started: None,
+            sealed: self.journal.entry().sealed,
+            completed,
+        }))
     }
 
     /// StartSnapshot. The journal knows the token before AWS does.
@@ -221,6 +229,7 @@ impl Run<'_> {
             log,
             started: Some(Instant::now()),
             sealed: false,
+            completed: false,
         })
     }
 
@@ -417,10 +426,11 @@ impl Run<'_> {
 
     /// A refusal, with the smallest policy that would have helped.
     fn refused(&self, what: &str, trouble: Trouble, action: &str) -> Error {
-        let policy = policy(&self.job.region);
         if trouble.fault.is_denied() {
+            let policy = policy(&self.job.region);
+            let key = self.job.encryption.as_ref().map_or("", |_| KEY);
             return Error::failed(what).because(trouble.fault).hint(format!(
-                "allow the caller {action}; the policy for the blocks of a snapshot is: {policy}"
+                "allow the caller {action}; the policy for the blocks of a snapshot is: {policy}{key}"
             ));
         }
         trouble.fault.fails(what, action)
