@@ -338,16 +338,7 @@ impl Run<'_> {
         self.began = Some(std::time::Instant::now());
         match self.session.finish_soon(seal).await? {
             Sealing::Taken => Ok(()),
-            // Whether an earlier try was taken, the snapshot's state will tell.
-            Sealing::Unclear(trouble) | Sealing::Refused(trouble) if sealed => {
-                tracing::debug!("CompleteSnapshot once more: {}", trouble.fault);
-                Ok(())
-            }
-            Sealing::Unclear(trouble) => {
-                tracing::debug!("CompleteSnapshot once more: {}", trouble.fault);
-                Ok(())
-            }
-            Sealing::Refused(trouble) => {
+            Sealing::Refused(trouble) if !sealed => {
                 let denied = trouble.fault.is_denied();
                 let what = format!("{snapshot} could not be completed");
                 let error = self.refused(&what, trouble, "ebs:CompleteSnapshot");
@@ -356,6 +347,11 @@ impl Run<'_> {
                     return Err(error.into());
                 }
                 Err(self.not_completed(error, earlier))
+            }
+            // Whether an earlier try was taken, the snapshot's state will tell.
+            Sealing::Unclear(trouble) | Sealing::Refused(trouble) => {
+                tracing::debug!("CompleteSnapshot once more: {}", trouble.fault);
+                Ok(())
             }
         }
     }
