@@ -338,7 +338,7 @@ impl Run<'_> {
         self.began = Some(std::time::Instant::now());
         match self.session.finish_soon(seal).await? {
             Sealing::Taken => Ok(()),
-            Sealing::Refused(trouble) if !sealed => {
+            Sealing::Refused(trouble) if !sealed || trouble.fault.is_denied() => {
                 let denied = trouble.fault.is_denied();
                 let what = format!("{snapshot} could not be completed");
                 let error = self.refused(&what, trouble, "ebs:CompleteSnapshot");

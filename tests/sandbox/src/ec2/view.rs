@@ -19,6 +19,8 @@ pub struct ImageView {
     pub imds_support: Option<String>,
     pub tags: BTreeMap<String, String>,
     pub launch_permissions: Vec<Permission>,
+    /// `deprecationTime`
+    pub deprecated: Option<String>,
     pub snapshot_ids: Vec<String>,
     /// The image it was copied from
     pub source: Option<String>,
@@ -66,6 +68,7 @@ impl Image {
             imds_support: self.imds_support.clone(),
             tags: self.tags.clone(),
             launch_permissions: self.launch_permissions.clone(),
+            deprecated: self.deprecated.clone(),
             snapshot_ids: self.mappings.iter().map(|(_, id)| id.clone()).collect(),
             source: self.source.clone(),
         }
