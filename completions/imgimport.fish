@@ -45,7 +45,8 @@ complete -c imgimport -n "__fish_imgimport_using_subcommand aws" -l skip-clean -
 complete -c imgimport -n "__fish_imgimport_using_subcommand aws" -l delete-source -d 'Delete the local image after a successful import' -r
 complete -c imgimport -n "__fish_imgimport_using_subcommand aws" -l method -d 'How the image becomes an AMI' -r -f -a "auto\t'The best way for the image'
 import-image\t'EC2 ImportImage, which makes drivers and network fit for EC2'
-import-snapshot\t'EC2 ImportSnapshot and RegisterImage, which leave the system as it is'"
+import-snapshot\t'EC2 ImportSnapshot and RegisterImage, which leave the system as it is'
+ebs-direct\t'A snapshot written block by block and RegisterImage: no bucket, no service role'"
 complete -c imgimport -n "__fish_imgimport_using_subcommand aws" -l ami-name -d 'Name of the AMI [default: the import task\'s id, or one with the time in it]' -r
 complete -c imgimport -n "__fish_imgimport_using_subcommand aws" -l ami-description -d 'Description of the AMI' -r
 complete -c imgimport -n "__fish_imgimport_using_subcommand aws" -l tag -d 'Tag on the AMI and its snapshots (can be repeated)' -r

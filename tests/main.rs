@@ -9,6 +9,7 @@ mod cancel;
 mod copies;
 mod digitalocean;
 mod docs;
+mod ebs;
 mod errors;
 mod images;
 mod register;

@@ -5,7 +5,7 @@
 use super::content::Content;
 use super::refusal::{Remedy, Sight, Trouble};
 use super::table::{self, Boot};
-use super::window::{Structure, Window, size};
+use super::window::{Structure, Window};
 use super::{Disk, ova, qcow2, raw, vdi, vhd, vhdx, vmdk};
 
 /// Bytes of the guest's disk that show its partitions: MBR, GPT header and 128
@@ -109,17 +109,6 @@ impl Start {
             Self::Blank => Some(vec![0; 512]),
             Self::At(at) => Some(window.up_to(at, GUEST_HEAD.min(block))?),
         })
-    }
-}
-
-/// Inflates the first bytes of a compressed cluster or grain. A damaged one shows
-/// nothing: the import would say so, a look is no proof of content.
-pub(super) fn inflate(mut decoder: flate2::Decompress, input: &[u8], expect: u64) -> Vec<u8> {
-    let mut output = Vec::with_capacity(size(expect.min(GUEST_HEAD)));
-    let finish = flate2::FlushDecompress::Sync;
-    match decoder.decompress_vec(input, &mut output, finish) {
-        Ok(_) => output,
-        Err(_) => Vec::new(),
     }
 }
 

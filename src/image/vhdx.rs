@@ -276,7 +276,9 @@ const fn guid(a: u32, b: u16, c: u16, rest: u64) -> Guid {
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
-    use crate::image::stage::{because, bend, bend_and_seal, copy_again, open, refusal, with};
+    use crate::image::stage::{
+        because, bend_and_seal, copy_again, disk, open, refusal, unreadable, with,
+    };
 
     const M: usize = 1 << 20;
 
@@ -351,6 +353,22 @@ mod tests {
         assert_eq!(image.boot.bios, Some(false));
         let fixed = with(&vhdx(), &[(M + (1 << 16) + 4, &[1])]);
         assert_eq!(open(&fixed).unwrap().label(), "a fixed VHDX");
+    }
+
+    #[test]
+    fn the_disk_inside_is_read_where_its_blocks_lie() {
+        let place = |state: u64| (3 * MIB + state).to_le_bytes();
+        let vhdx = with(&vhdx(), &[(3 * M, &[1; M]), (2 * M + 16, &place(6))]);
+        let both = with(&vec![0; 3 * M], &[(0, &[1; M]), (2 * M, &[1; M])]);
+        assert_eq!(disk(&vhdx), (both, vec![0..MIB, 2 * MIB..3 * MIB]));
+        for nowhere in [0, 1, 2, 3, 5] {
+            let none = with(&vhdx, &[(2 * M, &place(nowhere))]);
+            assert_eq!(disk(&none).1, [2 * MIB..3 * MIB]);
+        }
+        assert_eq!(
+            unreadable(&with(&vhdx, &[(2 * M, &place(7))])),
+            "the container is damaged: a block lies in a parent it does not have"
+        );
     }
 
     #[test]

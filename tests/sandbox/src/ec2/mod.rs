@@ -14,6 +14,7 @@ mod snapshots;
 mod task;
 mod view;
 mod wire;
+mod writing;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -27,6 +28,7 @@ use http_body_util::BodyExt;
 pub use self::model::Permission;
 pub use self::script::{CopyScript, ImportScript};
 pub use self::view::{ImageView, SnapshotView, TaskView};
+pub(crate) use self::writing::{Asked, BLOCK};
 
 use self::model::{Image, Region, Snapshot};
 use crate::content::Content;
