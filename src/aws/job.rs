@@ -121,10 +121,11 @@ impl Job {
         problems.finish()?;
 
         let image = opened.finish()?;
-        rules::accepts(&image).map_err(|(reason, remedy)| {
-            Error::refused(format!("AWS can't import {}", image.label()))
+        rules::accepts(&image).or_else(|(reason, remedy)| {
+            let error = Error::refused(format!("AWS can't import {}", image.label()))
                 .because_of(reason)
-                .hint(remedy)
+                .hint(remedy);
+            said.refused(error)
         })?;
         let common = job::Job::new(
             image,

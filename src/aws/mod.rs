@@ -1,6 +1,7 @@
 //! The road to an AMI: object in S3, EC2 ImportImage, name, tags, permissions. Reads
 //! from top to bottom like Amazon's own guide ("Import your VM as an image").
 
+mod adopt;
 mod clients;
 mod credentials;
 mod earlier;
@@ -20,6 +21,7 @@ mod steps;
 use std::time::Instant;
 
 pub use options::Options;
+pub use rules::accepts;
 
 use crate::cleanup::{Cleanup, Entry};
 use crate::error::Result;

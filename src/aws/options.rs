@@ -9,6 +9,7 @@ use serde::Deserialize;
 use super::names::{
     Architecture, BootMode, ImdsSupport, LicenseType, Method, Platform, S3Encryption,
 };
+use crate::guest::Guest;
 use crate::image::Format;
 use crate::layers::{Environment, Provider, lenient, negated, switch};
 use crate::secret::Secret;
@@ -311,6 +312,10 @@ impl Provider for Options {
         if above.profile.is_some() || above.access_key.is_some() || above.secret_key.is_some() {
             (self.profile, self.access_key, self.secret_key, self.token) = (None, None, None, None);
         }
+    }
+
+    fn adopt(&mut self, guest: &Guest) -> Vec<String> {
+        super::adopt::adopt(self, guest)
     }
 }
 

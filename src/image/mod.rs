@@ -9,6 +9,7 @@ mod content;
 mod manifest;
 mod ova;
 mod ovf;
+mod partitions;
 mod probe;
 mod qcow2;
 mod raw;
@@ -32,6 +33,7 @@ use crate::error::{Error, Result};
 
 pub use blocks::Blocks;
 pub use content::{Content, Format, VhdKind, VmdkKind};
+pub use partitions::{Partition, Role};
 pub use refusal::quoted;
 pub use table::{Boot, Firmware, Table};
 
