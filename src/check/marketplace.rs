@@ -143,8 +143,12 @@ fn logs(logs: &Look<Vec<Left>>) -> Vec<Finding> {
 /// which is not what it means.
 fn is_archive(path: &str) -> bool {
     let name = path.rsplit('/').next().unwrap_or_default();
-    let digits = |text: &str, count| text.len() == count && text.bytes().all(|b| b.is_ascii_digit());
-    let ends = |mark, count| name.rsplit_once(mark).is_some_and(|(_, end)| digits(end, count));
+    let digits =
+        |text: &str, count| text.len() == count && text.bytes().all(|b| b.is_ascii_digit());
+    let ends = |mark, count| {
+        name.rsplit_once(mark)
+            .is_some_and(|(_, end)| digits(end, count))
+    };
     !name.starts_with('.') && (ends('-', 8) || ends('.', 1))
 }
 

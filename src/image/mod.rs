@@ -5,7 +5,9 @@
 
 mod archive;
 mod blocks;
+mod cache;
 mod content;
+mod layout;
 mod manifest;
 mod ova;
 mod ovf;
@@ -15,6 +17,7 @@ mod qcow2;
 mod raw;
 mod refusal;
 mod table;
+mod unpack;
 mod vdi;
 mod vhd;
 mod vhdx;
