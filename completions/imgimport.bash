@@ -348,7 +348,7 @@ _imgimport() {
             return 0
             ;;
         imgimport__subcmd__aws)
-            opts="-q -v -h -V --region --s3-bucket-name --bucket --s3-key-name --key --format --skip-clean --delete-source --method --ami-name --ami-description --tag --ami-users --ami-groups --ami-org-arns --ami-ou-arns --ami-encrypt --ami-kms-key --s3-encryption --s3-encryption-key --license-type --role-name --architecture --boot-mode --platform --imds-support --profile --shared-credentials-file --assume-role-arn --external-id --session-name --endpoint-url --max-retries --concurrency --part-size --limit-rate --stall-timeout --no-resume --timeout --poll-interval --no-wait --output --progress --dry-run --skip-checks --config --quiet --verbose --help --version"
+            opts="-q -v -h -V --region --s3-bucket-name --bucket --s3-key-name --key --format --skip-clean --delete-source --method --ami-name --ami-description --tag --ami-users --ami-groups --ami-org-arns --ami-ou-arns --ami-encrypt --ami-kms-key --s3-encryption --s3-encryption-key --license-type --role-name --create-role --architecture --boot-mode --platform --imds-support --tpm-support --uefi-data --volume-type --volume-size --root-device-name --profile --shared-credentials-file --assume-role-arn --external-id --session-name --endpoint-url --max-retries --concurrency --part-size --limit-rate --stall-timeout --no-resume --timeout --poll-interval --no-wait --output --progress --dry-run --skip-checks --config --quiet --verbose --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -387,7 +387,7 @@ _imgimport() {
                     return 0
                     ;;
                 --method)
-                    COMPREPLY=($(compgen -W "auto import-image" -- "${cur}"))
+                    COMPREPLY=($(compgen -W "auto import-image import-snapshot" -- "${cur}"))
                     return 0
                     ;;
                 --ami-name)
@@ -442,6 +442,10 @@ _imgimport() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
+                --create-role)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 --architecture)
                     COMPREPLY=($(compgen -W "i386 x86_64 arm64" -- "${cur}"))
                     return 0
@@ -456,6 +460,26 @@ _imgimport() {
                     ;;
                 --imds-support)
                     COMPREPLY=($(compgen -W "v2.0" -- "${cur}"))
+                    return 0
+                    ;;
+                --tpm-support)
+                    COMPREPLY=($(compgen -W "v2.0" -- "${cur}"))
+                    return 0
+                    ;;
+                --uefi-data)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --volume-type)
+                    COMPREPLY=($(compgen -W "gp3 gp2 standard" -- "${cur}"))
+                    return 0
+                    ;;
+                --volume-size)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --root-device-name)
+                    COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
                 --profile)

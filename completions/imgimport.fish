@@ -45,8 +45,9 @@ qcow2\t'QEMU'"
 complete -c imgimport -n "__fish_imgimport_using_subcommand aws" -l skip-clean -d 'Keep the temporary object' -r
 complete -c imgimport -n "__fish_imgimport_using_subcommand aws" -l delete-source -d 'Delete the local image after a successful import' -r
 complete -c imgimport -n "__fish_imgimport_using_subcommand aws" -l method -d 'How the image becomes an AMI' -r -f -a "auto\t'The best way for the image'
-import-image\t'EC2 ImportImage, which makes drivers and network fit for EC2'"
-complete -c imgimport -n "__fish_imgimport_using_subcommand aws" -l ami-name -d 'Name of the AMI [default: the import task\'s id]' -r
+import-image\t'EC2 ImportImage, which makes drivers and network fit for EC2'
+import-snapshot\t'EC2 ImportSnapshot and RegisterImage, which leave the system as it is'"
+complete -c imgimport -n "__fish_imgimport_using_subcommand aws" -l ami-name -d 'Name of the AMI [default: the import task\'s id, or one with the time in it]' -r
 complete -c imgimport -n "__fish_imgimport_using_subcommand aws" -l ami-description -d 'Description of the AMI' -r
 complete -c imgimport -n "__fish_imgimport_using_subcommand aws" -l tag -d 'Tag on the AMI and its snapshots (can be repeated)' -r
 complete -c imgimport -n "__fish_imgimport_using_subcommand aws" -l ami-users -d 'Account that may launch the AMI (can be repeated)' -r
@@ -61,6 +62,7 @@ complete -c imgimport -n "__fish_imgimport_using_subcommand aws" -l s3-encryptio
 complete -c imgimport -n "__fish_imgimport_using_subcommand aws" -l license-type -d 'Whose licence the system runs under' -r -f -a "AWS\t'Amazon\'s; the instance\'s price covers it'
 BYOL\t'The user\'s own'"
 complete -c imgimport -n "__fish_imgimport_using_subcommand aws" -l role-name -d 'Service role of the import [default: vmimport]' -r
+complete -c imgimport -n "__fish_imgimport_using_subcommand aws" -l create-role -d 'Create or repair the service role where it is missing or wrong' -r
 complete -c imgimport -n "__fish_imgimport_using_subcommand aws" -l architecture -d 'Processor architecture of the system [default: x86_64]' -r -f -a "i386\t'32-bit x86'
 x86_64\t'64-bit x86'
 arm64\t'64-bit ARM'"
@@ -70,6 +72,13 @@ uefi-preferred\t'Whichever the instance type has'"
 complete -c imgimport -n "__fish_imgimport_using_subcommand aws" -l platform -d 'Family of the operating system [default: AWS looks]' -r -f -a "linux\t'Linux'
 windows\t'Microsoft Windows'"
 complete -c imgimport -n "__fish_imgimport_using_subcommand aws" -l imds-support -d 'v2.0 makes every instance of the AMI require IMDSv2' -r -f -a "v2.0\t'IMDSv2 alone'"
+complete -c imgimport -n "__fish_imgimport_using_subcommand aws" -l tpm-support -d 'Trusted Platform Module of the AMI\'s instances' -r -f -a "v2.0\t'NitroTPM'"
+complete -c imgimport -n "__fish_imgimport_using_subcommand aws" -l uefi-data -d 'File with the UEFI variables, as `aws ec2 get-instance-uefi-data` prints them' -r -F
+complete -c imgimport -n "__fish_imgimport_using_subcommand aws" -l volume-type -d 'Kind of the root volume [default: gp3, where AWS does not choose]' -r -f -a "gp3\t'General purpose SSD'
+gp2\t'General purpose SSD of the generation before'
+standard\t'Magnetic disk'"
+complete -c imgimport -n "__fish_imgimport_using_subcommand aws" -l volume-size -d 'Size of the root volume in GiB [default: what the image needs]' -r
+complete -c imgimport -n "__fish_imgimport_using_subcommand aws" -l root-device-name -d 'Name of the root device [default: /dev/sda1]' -r
 complete -c imgimport -n "__fish_imgimport_using_subcommand aws" -l profile -d 'Profile of the AWS configuration files' -r
 complete -c imgimport -n "__fish_imgimport_using_subcommand aws" -l shared-credentials-file -d 'Credentials file to read instead of ~/.aws/credentials' -r -F
 complete -c imgimport -n "__fish_imgimport_using_subcommand aws" -l assume-role-arn -d 'Role to assume for the whole run' -r

@@ -36,6 +36,8 @@ pub struct Entry {
     pub client_token: Option<String>,
     /// The import task.
     pub task: Option<String>,
+    /// The finished snapshot that an image is registered from.
+    pub snapshot: Option<String>,
     /// The imported image, before it has its name.
     pub image: Option<String>,
     /// Copies in other regions, by region.
@@ -53,11 +55,13 @@ impl Entry {
             upload,
             sent,
             task,
+            snapshot,
             image,
             copy,
             ..
         } = self;
-        !sent && [upload, task, image, copy].into_iter().all(Option::is_none)
+        let things = [upload, task, snapshot, image, copy];
+        !sent && things.into_iter().all(Option::is_none)
     }
 }
 

@@ -7,19 +7,15 @@ use crate::guest::{self, Family, Guest};
 /// Only what is certain: a wrong boot mode makes an AMI that does not start.
 pub fn adopt(options: &mut Options, guest: &Guest) -> Vec<String> {
     let mut taken = vec![];
-    let platform = guest.family.map(|family| match family {
-        Family::Linux => Platform::Linux,
-        Family::Windows => Platform::Windows,
-    });
-    if let (None, Some(platform)) = (options.platform, platform) {
-        options.platform = Some(platform);
-        taken.push(format!("platform {}", platform.wire()));
+    // AWS sees Windows itself; to say it would close the road through RegisterImage.
+    if let (None, Some(Family::Linux)) = (options.platform, guest.family) {
+        options.platform = Some(Platform::Linux);
+        taken.push(format!("platform {}", Platform::Linux.wire()));
     }
     let architecture = guest.architecture.and_then(|known| match known {
         guest::Architecture::X86_64 => Some(Architecture::X86_64),
         guest::Architecture::Arm64 => Some(Architecture::Arm64),
-        guest::Architecture::I386 => Some(Architecture::I386),
-        guest::Architecture::Other => None,
+        guest::Architecture::I386 | guest::Architecture::Other => None,
     });
     if let (None, Some(architecture)) = (options.architecture, architecture) {
         options.architecture = Some(architecture);

@@ -60,7 +60,12 @@ pub async fn copy(
 }
 
 /// One question to an image in the making, which began then.
-pub async fn poll(clients: &Clients, image: &str, began: Instant) -> Result<Poll<Image>, Trouble> {
+pub async fn poll(
+    clients: &Clients,
+    image: &str,
+    doing: &str,
+    began: Instant,
+) -> Result<Poll<Image>, Trouble> {
     let failed = format!("the state of {image} could not be asked");
     let answer = match describe(clients, image).await {
         Ok(answer) => answer,
@@ -71,7 +76,7 @@ pub async fn poll(clients: &Clients, image: &str, began: Instant) -> Result<Poll
     };
     let pending = || Poll::NotYet {
         percent: None,
-        message: "copying".to_owned(),
+        message: doing.to_owned(),
     };
     let Some(answer) = answer else {
         if began.elapsed() < KNOWN {
@@ -121,8 +126,21 @@ pub async fn exists(clients: &Clients, image: &str) -> Result<bool> {
     }))
 }
 
+/// Whether EC2 knows the snapshot.
+pub async fn snapshot_exists(clients: &Clients, snapshot: &str) -> Result<bool> {
+    let call = clients.ec2.describe_snapshots().snapshot_ids(snapshot);
+    match call.send().await.map_err(Fault::from) {
+        Ok(answer) => Ok(!answer.snapshots().is_empty()),
+        Err(fault) if is_unknown(&fault) => Ok(false),
+        Err(fault) => Err(fault.fails(
+            format!("the state of {snapshot} could not be asked"),
+            "ec2:DescribeSnapshots",
+        )),
+    }
+}
+
 /// A new image is not known everywhere at once.
-fn is_unknown(fault: &Fault) -> bool {
+pub fn is_unknown(fault: &Fault) -> bool {
     matches!(
         fault.code(),
         "InvalidAMIID.NotFound" | "InvalidAMIID.Unavailable" | "InvalidSnapshot.NotFound"
@@ -145,37 +163,35 @@ pub async fn deregister(clients: &Clients, image: &str) -> anyhow::Result<()> {
         .as_ref()
         .map(snapshots)
         .unwrap_or_default();
-    match clients
-        .ec2
-        .deregister_image()
-        .image_id(image)
-        .send()
-        .await
-        .map_err(Fault::from)
-    {
-        Err(fault) if !is_unknown(&fault) => return Err(fault.into()),
-        _ => {}
-    }
+    deregister_alone(clients, image).await?;
     for snapshot in snapshots {
-        match clients
-            .ec2
-            .delete_snapshot()
-            .snapshot_id(&snapshot)
-            .send()
-            .await
-            .map_err(Fault::from)
-        {
-            Err(fault) if !is_unknown(&fault) => {
-                return Err(anyhow::Error::from(fault).context(format!("{snapshot} stays")));
-            }
-            _ => {}
-        }
+        delete_snapshot(clients, &snapshot).await?;
     }
     Ok(())
 }
 
+/// Removes an image, not its snapshots; one that is gone already is fine.
+pub async fn deregister_alone(clients: &Clients, image: &str) -> anyhow::Result<()> {
+    let call = clients.ec2.deregister_image().image_id(image);
+    match call.send().await.map_err(Fault::from) {
+        Err(fault) if !is_unknown(&fault) => Err(fault.into()),
+        _ => Ok(()),
+    }
+}
+
+/// Removes a snapshot; one that is gone already is fine.
+pub async fn delete_snapshot(clients: &Clients, snapshot: &str) -> anyhow::Result<()> {
+    let call = clients.ec2.delete_snapshot().snapshot_id(snapshot);
+    match call.send().await.map_err(Fault::from) {
+        Err(fault) if !is_unknown(&fault) => {
+            Err(anyhow::Error::from(fault).context(format!("{snapshot} stays")))
+        }
+        _ => Ok(()),
+    }
+}
+
 /// Tries for as long as a new image may take to be known, about a minute.
-fn patiently() -> ExponentialBuilder {
+pub fn patiently() -> ExponentialBuilder {
     ExponentialBuilder::default()
         .with_min_delay(Duration::from_secs(1))
         .with_max_delay(Duration::from_secs(10))
@@ -184,8 +200,8 @@ fn patiently() -> ExponentialBuilder {
 }
 
 /// Tags the image and its snapshots.
-pub async fn tag(job: &Job, clients: &Clients, image: &str, snapshots: &[String]) -> Result<()> {
-    if job.tags.is_empty() {
+pub async fn tag(job: &Job, clients: &Clients, ids: &[String]) -> Result<()> {
+    if job.tags.is_empty() || ids.is_empty() {
         return Ok(());
     }
     let list: Vec<_> = job
@@ -193,30 +209,33 @@ pub async fn tag(job: &Job, clients: &Clients, image: &str, snapshots: &[String]
         .iter()
         .map(|(key, value)| Tag::builder().key(key).value(value).build())
         .collect();
-    let ids: Vec<_> = std::iter::once(image.to_owned())
-        .chain(snapshots.iter().cloned())
-        .collect();
     let request = || async {
         let call = clients
             .ec2
             .create_tags()
-            .set_resources(Some(ids.clone()))
+            .set_resources(Some(ids.to_vec()))
             .set_tags(Some(list.clone()));
         call.send().await.map(drop).map_err(Fault::from)
     };
     let done = request.retry(patiently()).when(is_unknown).await;
-    done.map_err(|fault| fault.fails(format!("{image} could not be tagged"), "ec2:CreateTags"))
+    done.map_err(|fault| fault.fails(format!("{} could not be tagged", ids[0]), "ec2:CreateTags"))
 }
 
-/// Description, metadata service and launch permissions: one call for each, as EC2 wants it.
-pub async fn describe_as_asked(job: &Job, clients: &Clients, image: &str) -> Result<()> {
+/// Description, metadata service and launch permissions: one call for each, as EC2 wants
+/// it. The first two may have been `carried` by RegisterImage.
+pub async fn describe_as_asked(
+    job: &Job,
+    clients: &Clients,
+    image: &str,
+    carried: bool,
+) -> Result<()> {
     let value = |text: &str| AttributeValue::builder().value(text).build();
     let change = || clients.ec2.modify_image_attribute().image_id(image);
     let mut changes = Vec::new();
-    if let Some(text) = &job.description {
+    if let Some(text) = job.description.as_ref().filter(|_| !carried) {
         changes.push(("description", change().description(value(text))));
     }
-    if let Some(version) = &job.imds_support {
+    if let Some(version) = job.imds_support.as_ref().filter(|_| !carried) {
         changes.push((
             "IMDS support",
             change().imds_support(value(&super::names::word(version))),

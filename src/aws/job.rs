@@ -3,9 +3,13 @@
 
 use jiff::Timestamp;
 
-use super::names::{Architecture, BootMode, ImdsSupport, LicenseType, Platform, S3Encryption};
+use super::names::{
+    Architecture, BootMode, ImdsSupport, LicenseType, Platform, S3Encryption, TpmSupport,
+    VolumeType,
+};
 use super::options::Options;
-use super::rules;
+use super::road::{self, Road};
+use super::{rules, uefi};
 use crate::error::{Error, Result};
 use crate::job::{self, Opened};
 use crate::layers::{Environment, Invocation};
@@ -22,12 +26,18 @@ const ROLE: &str = "vmimport";
 const INTERVAL: std::time::Duration = std::time::Duration::from_secs(15);
 /// EC2 "Description" of an image.
 const DESCRIPTION: usize = 255;
+/// What ImportImage calls it, too.
+const ROOT_DEVICE: &str = "/dev/sda1";
 
 /// What `imgimport aws` will do.
 #[derive(Debug)]
 pub struct Job {
     /// What every import has.
     pub common: job::Job,
+    /// The calls that make the AMI.
+    pub road: Road,
+    /// Why these, when nobody said which.
+    pub why: Option<String>,
     /// Region of the import.
     pub region: String,
     /// Bucket of the temporary object.
@@ -36,7 +46,7 @@ pub struct Job {
     pub key: String,
     /// The same before its template was filled in: what identifies the job.
     pub key_template: String,
-    /// The AMI's name; none leaves the task's id.
+    /// The AMI's name; none leaves the task's id, or one of ours.
     pub name: Option<String>,
     /// As above, before its template was filled in.
     pub name_template: Option<String>,
@@ -54,6 +64,8 @@ pub struct Job {
     pub license_type: Option<LicenseType>,
     /// The service role.
     pub role_name: String,
+    /// Create or repair it.
+    pub create_role: bool,
     /// The processor.
     pub architecture: Architecture,
     /// How the system starts.
@@ -62,8 +74,27 @@ pub struct Job {
     pub platform: Option<Platform>,
     /// The metadata service.
     pub imds_support: Option<ImdsSupport>,
+    /// What only RegisterImage carries.
+    pub register: Register,
     /// Whether STS is asked who the caller is.
     pub check_caller: bool,
+    /// Read once a run.
+    pub clock: Timestamp,
+}
+
+/// What only RegisterImage carries.
+#[derive(Clone, Debug)]
+pub struct Register {
+    /// The Trusted Platform Module.
+    pub tpm_support: Option<TpmSupport>,
+    /// The UEFI variables, in base64.
+    pub uefi_data: Option<String>,
+    /// Kind of the root volume.
+    pub volume_type: VolumeType,
+    /// Size of the root volume in GiB; none is the snapshot's.
+    pub volume_size: Option<i32>,
+    /// Name of the root device.
+    pub root_device: String,
 }
 
 /// Who may launch the AMI.
@@ -110,7 +141,8 @@ impl Job {
         if region.is_none() {
             problems.missing("the region", "region");
         }
-        if options.s3_bucket_name.is_none() {
+        let choice = road::choose(options, &mut problems);
+        if choice.road == Road::EbsDirect {
             problems.missing("the bucket", "s3_bucket_name");
         }
         credentials(options, &mut problems);
@@ -118,10 +150,11 @@ impl Job {
         rules::single(options, &mut problems);
         rules::together(options, &mut problems);
         let texts = Texts::render(options, opened.extension(), &values, &mut problems);
+        let register = Register::resolve(options, &mut problems);
         problems.finish()?;
 
         let image = opened.finish()?;
-        rules::accepts(&image).or_else(|(reason, remedy)| {
+        rules::accepts(&image, choice.road).or_else(|(reason, remedy)| {
             let error = Error::refused(format!("AWS can't import {}", image.label()))
                 .because_of(reason)
                 .hint(remedy);
@@ -135,17 +168,24 @@ impl Job {
             INTERVAL,
         );
         sending::plan(&common, AWS_LIMITS)?;
-        Ok(Self::put_together(
-            common,
-            said.provider,
-            region.unwrap_or_default(),
-            texts,
-        ))
+        rules::volume(&register, common.image.virtual_size)?;
+        let region = region.unwrap_or_default();
+        let job = Self::put_together(common, choice, region, said.provider, texts, register);
+        Ok(Self { clock, ..job })
     }
 
-    fn put_together(common: job::Job, options: Options, region: String, texts: Texts) -> Self {
+    fn put_together(
+        common: job::Job,
+        choice: road::Choice,
+        region: String,
+        options: Options,
+        texts: Texts,
+        register: Register,
+    ) -> Self {
         Self {
             common,
+            road: choice.road,
+            why: choice.why,
             region,
             bucket: options.s3_bucket_name.unwrap_or_default(),
             key: texts.key,
@@ -168,12 +208,29 @@ impl Job {
                 .map(|kind| (kind, options.s3_encryption_key)),
             license_type: options.license_type,
             role_name: options.role_name.unwrap_or_else(|| ROLE.to_owned()),
+            create_role: options.create_role.unwrap_or(false),
             architecture: options.architecture.unwrap_or_default(),
             boot_mode: options.boot_mode,
             platform: options.platform,
             imds_support: options.imds_support,
+            register,
             check_caller: !options.skip_credential_validation.unwrap_or(false),
+            clock: Timestamp::UNIX_EPOCH,
         }
+    }
+
+    /// The AMI's name where it can't be left to AWS: the key's, which no other run has at
+    /// this time, or the key's and the time when the user chose a key.
+    pub fn image_name(&self) -> String {
+        if let Some(name) = &self.name {
+            return name.clone();
+        }
+        let file = self.key.rsplit('/').next().unwrap_or_default();
+        let stem = file.split_once('.').map_or(file, |(stem, _)| stem);
+        if self.key_template.starts_with(job::GENERATED) {
+            return rules::as_ami_name(stem);
+        }
+        rules::as_ami_name(&format!("{stem}-{}", self.clock.as_second()))
     }
 
     /// What is known of the result before anything was done.
@@ -190,6 +247,23 @@ impl Job {
     /// `s3://bucket/key`.
     pub fn url(&self) -> String {
         format!("s3://{}/{}", self.bucket, self.key)
+    }
+}
+
+impl Register {
+    fn resolve(options: &Options, problems: &mut Problems<Options>) -> Self {
+        let uefi_data = options.uefi_data.as_deref().map(uefi::read);
+        if let Some(Err(why)) = &uefi_data {
+            problems.wrong("uefi_data", why);
+        }
+        let device = options.root_device_name.clone();
+        Self {
+            tpm_support: options.tpm_support,
+            uefi_data: uefi_data.and_then(Result::ok),
+            volume_type: options.volume_type.unwrap_or_default(),
+            volume_size: options.volume_size.and_then(|size| size.try_into().ok()),
+            root_device: device.unwrap_or_else(|| ROOT_DEVICE.to_owned()),
+        }
     }
 }
 

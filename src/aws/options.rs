@@ -7,11 +7,14 @@ use merge::Merge;
 use serde::Deserialize;
 
 use super::names::{
-    Architecture, BootMode, ImdsSupport, LicenseType, Method, Platform, S3Encryption,
+    Architecture, BootMode, ImdsSupport, LicenseType, Method, Platform, S3Encryption, TpmSupport,
+    VolumeType,
 };
+use super::road::{self, Road};
 use crate::guest::Guest;
 use crate::image::Format;
 use crate::layers::{Environment, Provider, lenient, negated, switch};
+use crate::problems::Problems;
 use crate::secret::Secret;
 
 /// The table `[aws]`, the flags and the variables of `imgimport aws`.
@@ -64,7 +67,7 @@ pub struct Options {
     #[serde(deserialize_with = "lenient::choice")]
     pub method: Option<Method>,
 
-    /// Name of the AMI [default: the import task's id]
+    /// Name of the AMI [default: the import task's id, or one with the time in it]
     #[arg(long, value_name = "NAME")]
     pub ami_name: Option<String>,
 
@@ -124,6 +127,11 @@ pub struct Options {
     #[arg(long, value_name = "ROLE")]
     pub role_name: Option<String>,
 
+    /// Create or repair the service role where it is missing or wrong
+    #[arg(long, num_args = 0..=1, default_missing_value = "true", require_equals = true, value_name = "BOOL", value_parser = switch)]
+    #[serde(deserialize_with = "lenient::value")]
+    pub create_role: Option<bool>,
+
     /// Processor architecture of the system [default: x86_64]
     #[arg(long, value_name = "ARCH", ignore_case = true)]
     #[serde(deserialize_with = "lenient::choice")]
@@ -143,6 +151,29 @@ pub struct Options {
     #[arg(long, value_name = "VERSION", ignore_case = true)]
     #[serde(deserialize_with = "lenient::choice")]
     pub imds_support: Option<ImdsSupport>,
+
+    /// Trusted Platform Module of the AMI's instances
+    #[arg(long, value_name = "VERSION", ignore_case = true)]
+    #[serde(deserialize_with = "lenient::choice")]
+    pub tpm_support: Option<TpmSupport>,
+
+    /// File with the UEFI variables, as `aws ec2 get-instance-uefi-data` prints them
+    #[arg(long, value_name = "FILE")]
+    pub uefi_data: Option<PathBuf>,
+
+    /// Kind of the root volume [default: gp3, where AWS does not choose]
+    #[arg(long, value_name = "TYPE", ignore_case = true)]
+    #[serde(deserialize_with = "lenient::choice")]
+    pub volume_type: Option<VolumeType>,
+
+    /// Size of the root volume in GiB [default: what the image needs]
+    #[arg(long, value_name = "GIB")]
+    #[serde(deserialize_with = "lenient::value")]
+    pub volume_size: Option<u32>,
+
+    /// Name of the root device [default: /dev/sda1]
+    #[arg(long, value_name = "DEVICE")]
+    pub root_device_name: Option<String>,
 
     /// Profile of the AWS configuration files
     #[arg(long, value_name = "NAME", help_heading = "AWS account")]
@@ -316,6 +347,11 @@ impl Provider for Options {
 
     fn adopt(&mut self, guest: &Guest) -> Vec<String> {
         super::adopt::adopt(self, guest)
+    }
+
+    fn is_examined(&self) -> bool {
+        let mut problems = Problems::<Self>::default();
+        road::choose(self, &mut problems).road == Road::ImportImage
     }
 }
 

@@ -1,18 +1,28 @@
 //! What can be known before a byte leaves: who asks, whether the bucket is there and in
 //! the right region, whether the name is free and the service role looks right.
 
-use aws_sdk_ec2::types::Filter;
+use aws_sdk_ec2::types::{Filter, Image};
 use aws_sdk_s3::error::SdkError;
 
 use super::clients::Clients;
 use super::fault::Fault;
+use super::image::snapshots;
 use super::job::Job;
-use super::role;
+use super::role::{self, Finding};
 use crate::error::{Error, Result};
 
-/// Asks all of it at once; the first in order of sense is the one reported. `ours` is
-/// the image of an unfinished run that may have the name already.
-pub async fn check(job: &Job, clients: &Clients, ours: Option<&str>) -> Result<()> {
+/// The images that an unfinished run may have left under the name.
+#[derive(Debug, Default)]
+pub struct Ours {
+    /// The image itself.
+    pub image: Option<String>,
+    /// The snapshot from which it was registered, if its id went unheard.
+    pub snapshot: Option<String>,
+}
+
+/// Asks all of it at once; the first in order of sense is the one reported. What the
+/// service role looks like is for the caller to judge.
+pub async fn check(job: &Job, clients: &Clients, ours: &Ours) -> Result<Finding> {
     if job.check_caller {
         let answer = clients.sts.get_caller_identity().send().await;
         answer.map_err(|error| {
@@ -22,9 +32,9 @@ pub async fn check(job: &Job, clients: &Clients, ours: Option<&str>) -> Result<(
     let (bucket, name, role) = tokio::join!(
         bucket(job, clients),
         name(job, clients, ours),
-        role::check(job, clients)
+        role::look(job, clients)
     );
-    bucket.and(name).and(role)
+    bucket.and(name).map(|()| role)
 }
 
 /// HeadBucket; its answer names the bucket's region even when it refuses.
@@ -88,9 +98,13 @@ fn local(job: &Job, region: Option<&str>) -> Result<()> {
     }
 }
 
-/// CopyImage accepts a name that is taken only to refuse it after the import.
-async fn name(job: &Job, clients: &Clients, ours: Option<&str>) -> Result<()> {
-    let Some(name) = &job.name else { return Ok(()) };
+/// CopyImage accepts a name that is taken only to refuse it after the import, and
+/// RegisterImage is asked after it.
+async fn name(job: &Job, clients: &Clients, ours: &Ours) -> Result<()> {
+    let own = job.road.registers().then(|| job.image_name());
+    let Some(name) = &job.name.clone().or(own) else {
+        return Ok(());
+    };
     let filter = Filter::builder().name("name").values(name).build();
     let answer = clients
         .ec2
@@ -103,7 +117,18 @@ async fn name(job: &Job, clients: &Clients, ours: Option<&str>) -> Result<()> {
     let answer = answer.map_err(|error| {
         Fault::from(error).fails("the AMI's name can't be looked up", "ec2:DescribeImages")
     })?;
-    match answer.images().iter().find(|image| image.name() == Some(name) && image.image_id() != ours) {
+    let is_ours = |image: &Image| {
+        let id = ours.image.is_some() && image.image_id() == ours.image.as_deref();
+        id || ours
+            .snapshot
+            .as_ref()
+            .is_some_and(|snapshot| snapshots(image).contains(snapshot))
+    };
+    let taken = answer
+        .images()
+        .iter()
+        .find(|image| image.name() == Some(name) && !is_ours(image));
+    match taken {
         Some(image) => Err(Error::failed(format!("the AMI's name \"{name}\" is taken"))
             .because_of(format!("{} in {} has it", image.image_id().unwrap_or("an image"), job.region))
             .hint("choose another --ami-name, such as one with {{timestamp}}, or deregister that image")),

@@ -3,7 +3,7 @@
 use super::finding::{Finding, Rule};
 use super::linux;
 use crate::aws;
-use crate::guest::{Architecture, Family, Filling, Guest};
+use crate::guest::{Architecture, Family, Filling, Guest, System, Volume};
 use crate::image::Image;
 
 const REQUIREMENTS: &str =
@@ -63,32 +63,31 @@ pub fn form(image: &Image) -> Vec<Finding> {
     }]
 }
 
-pub fn inside(guest: &Guest) -> Vec<Finding> {
+/// `examined` by ImportImage; RegisterImage takes the disk as it is, and so does
+/// the import of an arm64 system, which ImportImage does not take.
+pub fn inside(guest: &Guest, examined: bool) -> Vec<Finding> {
+    let examined = examined && guest.architecture != Some(Architecture::Arm64);
     let mut found = vec![];
-    if guest
-        .volumes
-        .iter()
-        .any(|volume| volume.content == Some(Filling::Luks))
-    {
-        found.push(Rule("encryption", LIMITS).refused(
-            "a partition is encrypted (LUKS), AWS imports no encrypted volumes",
-            "install the system without encryption, and let AWS encrypt: --ami-encrypt",
+    if examined {
+        found.extend(encryption(guest));
+        found.extend(linux::file_system(
+            guest,
+            &KNOWN,
+            Rule("file system", REQUIREMENTS),
         ));
     }
-    found.extend(linux::file_system(
-        guest,
-        &KNOWN,
-        Rule("file system", REQUIREMENTS),
-    ));
     if guest.family.is_none() {
         return found;
     }
-    found.push(architecture(guest));
+    found.push(architecture(guest, examined));
     found.push(boot(guest));
     let Some(system) = &guest.system else {
         return found;
     };
-    found.extend(kernel(guest));
+    if examined {
+        found.extend(kernel(guest));
+        found.extend(free(system));
+    }
     found.extend(linux::drivers(
         guest,
         &["nvme"],
@@ -99,30 +98,40 @@ pub fn inside(guest: &Guest) -> Vec<Finding> {
     found.push(linux::network(system, Rule("network", LIMITS)));
     found.push(linux::ssh(system, Rule("ssh", REQUIREMENTS)));
     found.push(linux::cloud_init(system, "Ec2", Rule("cloud-init", KEYS)));
-    if let Some(free) = system.free {
-        let (rule, shown) = (Rule("free space", REQUIREMENTS), crate::units::bytes(free));
-        found.push(if free < FREE {
-            rule.warning(
-                format!("{shown} are free on the root file system, the import writes to it"),
-                "leave 250 MiB free",
-            )
-        } else {
-            rule.ok(format!("{shown} free"))
-        });
-    }
     found
 }
 
-fn architecture(guest: &Guest) -> Finding {
+fn encryption(guest: &Guest) -> Option<Finding> {
+    let encrypted = |volume: &Volume| volume.content == Some(Filling::Luks);
+    guest.volumes.iter().any(encrypted).then(|| {
+        Rule("encryption", LIMITS).refused(
+            "a partition is encrypted (LUKS), ImportImage takes no encrypted volumes",
+            "import it with --method import-snapshot; or install the system without encryption, and let AWS encrypt: --ami-encrypt",
+        )
+    })
+}
+
+fn free(system: &System) -> Option<Finding> {
+    let free = system.free?;
+    let (rule, shown) = (Rule("free space", REQUIREMENTS), crate::units::bytes(free));
+    Some(if free < FREE {
+        let text = format!("{shown} are free on the root file system, the import writes to it");
+        rule.warning(text, "leave 250 MiB free")
+    } else {
+        rule.ok(format!("{shown} free"))
+    })
+}
+
+fn architecture(guest: &Guest, examined: bool) -> Finding {
     let rule = Rule("processor", LIMITS);
     match guest.architecture {
-        Some(Architecture::X86_64) => rule.ok("x86_64"),
-        Some(Architecture::Arm64) => rule.warning(
-            "ImportImage takes no arm64 systems",
-            "import it with --method import-snapshot, which changes nothing in it",
-        ),
-        Some(other) => rule.refused(
+        Some(known @ (Architecture::X86_64 | Architecture::Arm64)) => rule.ok(known.name()),
+        Some(other) if examined => rule.refused(
             format!("EC2 imports no systems for {}", other.name()),
+            "install a 64-bit system",
+        ),
+        Some(other) => rule.warning(
+            format!("it is built for {}", other.name()),
             "install a 64-bit system",
         ),
         None => rule.unseen("its processor could not be seen"),

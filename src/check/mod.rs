@@ -66,10 +66,10 @@ impl Cloud {
         }
     }
 
-    /// What it makes of the system in it.
-    fn inside(self, guest: &Guest) -> Vec<Finding> {
+    /// What it makes of the system in it; `examined` where the import looks inside, too.
+    fn inside(self, guest: &Guest, examined: bool) -> Vec<Finding> {
         match self {
-            Self::Aws => aws::inside(guest),
+            Self::Aws => aws::inside(guest, examined),
             Self::Alicloud => alicloud::inside(guest),
             Self::Digitalocean => digitalocean::inside(guest),
         }
@@ -80,6 +80,8 @@ impl Cloud {
 pub struct Report {
     image: Image,
     guest: Guest,
+    /// Bytes that may be other than zero.
+    allocated: Option<u64>,
     clouds: Vec<Verdict>,
     marketplace: Option<Verdict>,
 }
@@ -110,7 +112,7 @@ impl Report {
             Verdict::new(
                 cloud.name(),
                 cloud.title(),
-                [cloud.form(&image), cloud.inside(&guest)].concat(),
+                [cloud.form(&image), cloud.inside(&guest, true)].concat(),
             )
         };
         let clouds = asked.into_iter().map(verdict).collect();
@@ -122,6 +124,7 @@ impl Report {
             Verdict::new("marketplace", "DigitalOcean Marketplace", findings)
         });
         Ok(Self {
+            allocated: Guest::allocated(&image),
             image,
             guest,
             clouds,
@@ -164,6 +167,7 @@ impl Report {
                 "content": self.image.content.name(),
                 "size": self.image.size,
                 "virtual_size": self.image.virtual_size,
+                "allocated": self.allocated,
             },
             "system": self.guest.to_json(),
             "clouds": self.clouds,
@@ -196,7 +200,8 @@ pub async fn before<P: Provider>(said: &mut Invocation<P>, session: &Session) ->
         return Ok(());
     };
     let skip = said.skip_checks.unwrap_or(false);
-    judge(cloud, &image, &guest, skip, session)?;
+    let examined = said.provider.is_examined();
+    judge(cloud, &image, &guest, (skip, examined), session)?;
     let taken = if guest.family.is_some() {
         said.provider.adopt(&guest)
     } else {
@@ -213,12 +218,18 @@ pub async fn before<P: Provider>(said: &mut Invocation<P>, session: &Session) ->
 }
 
 /// Refusals of the format are the recipe's own, and come after its other questions.
-fn judge(cloud: Cloud, image: &Image, guest: &Guest, skip: bool, session: &Session) -> Result<()> {
+fn judge(
+    cloud: Cloud,
+    image: &Image,
+    guest: &Guest,
+    (skip, examined): (bool, bool),
+    session: &Session,
+) -> Result<()> {
     let form = if skip { cloud.form(image) } else { vec![] };
     let form = form
         .into_iter()
         .filter(|finding| finding.level == Level::Refused);
-    for finding in form.chain(cloud.inside(guest)) {
+    for finding in form.chain(cloud.inside(guest, examined)) {
         let text = page::plain(&finding.text);
         let help = |text: String| match &finding.remedy {
             Some(remedy) => format!("{text}; {}", page::plain(remedy)),

@@ -89,7 +89,13 @@ impl Page {
         let name = self.paint(&Style::new().bold(), &name);
         let what = report.image.describe();
         self.text.push_str(&format!("{name}: {what}\n\n"));
-        for (label, text) in facts(&report.guest) {
+        let data = report.allocated.map(|bytes| {
+            (
+                "Data",
+                format!("{}, the rest is zeros", units::bytes(bytes)),
+            )
+        });
+        for (label, text) in data.into_iter().chain(facts(&report.guest)) {
             let label = format!("  {label:LABELS$}");
             let start = self.paint(&Style::new().dim(), &label);
             self.line(&start, LABELS + 2, &text);

@@ -98,7 +98,7 @@ impl Guest {
             Err(error) => return Self::outside(image, error.brief()),
         };
         let (table, bios) = (image.boot.table, image.boot.bios);
-        guarded(move || look(blocks, table, bios))
+        guarded(move || look(blocks, table, bios)).unwrap_or_else(Self::trouble)
     }
 
     /// What the first bytes alone show.
@@ -109,6 +109,12 @@ impl Guest {
             uefi: image.boot.efi,
             ..Self::trouble(why)
         }
+    }
+
+    /// Bytes of the first disk that may be other than zero.
+    pub fn allocated(image: &Image) -> Option<u64> {
+        let blocks = Blocks::open(image).ok()?;
+        guarded(move || blocks.allocated().ok()).ok().flatten()
     }
 
     fn trouble(what: impl Into<String>) -> Self {
@@ -149,7 +155,9 @@ impl Guest {
 
 /// Bytes from outside go through readers that others wrote: one that panics, or never
 /// comes back, makes a look that showed nothing.
-fn guarded(look: impl FnOnce() -> Guest + Send + 'static) -> Guest {
+fn guarded<T: Send + 'static>(
+    look: impl FnOnce() -> T + Send + 'static,
+) -> Result<T, &'static str> {
     silence();
     let (tell, told) = mpsc::channel();
     let watched = move || {
@@ -160,12 +168,11 @@ fn guarded(look: impl FnOnce() -> Guest + Send + 'static) -> Guest {
         .name(THREAD.to_owned())
         .stack_size(STACK);
     if thread.spawn(watched).is_err() {
-        return Guest::trouble("there is no thread to look into the disk with");
+        return Err("there is no thread to look into the disk with");
     }
     match told.recv_timeout(PATIENCE) {
-        Ok(Some(guest)) => guest,
-        Ok(None) => Guest::trouble("its file systems are damaged"),
-        Err(_) => Guest::trouble("looking into the disk takes too long"),
+        Ok(seen) => seen.ok_or("its file systems are damaged"),
+        Err(_) => Err("looking into the disk takes too long"),
     }
 }
 

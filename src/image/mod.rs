@@ -312,6 +312,9 @@ fn binary_size(bytes: u64) -> String {
 
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
+mod compared;
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
 mod stage;
 
 #[cfg(test)]

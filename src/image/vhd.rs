@@ -504,13 +504,13 @@ pub(super) mod tests {
     fn no_vhd_makes_it_panic() {
         bend(&dynamic_vhd(), 1600);
         bend(&fixed_vhd(&[0; 512]), 1024);
-        bend_and_seal(&dynamic_vhd(), 1600, |vhd| {
+        bend_and_seal(&dynamic_vhd(), &[0..100, 512..600, 1536..1544], |vhd| {
             let footer = sealed(&vhd[..512], 64);
             let header = sealed(&vhd[512..1536], 36);
-            with(
-                vhd,
-                &[(0, &footer), (512, &header), (vhd.len() - 512, &footer)],
-            )
+            let end = vhd.len() - 512;
+            vhd[..512].copy_from_slice(&footer);
+            vhd[512..1536].copy_from_slice(&header);
+            vhd[end..].copy_from_slice(&footer);
         });
     }
 }

@@ -36,6 +36,11 @@ pub trait Provider: clap::Args + Merge + Default {
     fn adopt(&mut self, _guest: &Guest) -> Vec<String> {
         vec![]
     }
+
+    /// Whether the cloud looks into the system, too, and refuses some.
+    fn is_examined(&self) -> bool {
+        true
+    }
 }
 
 /// Everything a sub-command takes, from whichever layer.

@@ -294,7 +294,7 @@ static VARIABLE: LazyLock<Vec<(Regex, &str)>> = LazyLock::new(|| {
         ),
         (r"again in [0-9]+\.[0-9] s", "again in TIME"),
         // What mkfs.ext4 leaves free differs between its versions.
-        (r"(Free        )[0-9.]+ [MK]iB", "${1}FREE"),
+        (r"(Free|Data)        [0-9.]+ [MK]iB", "$1        FREE"),
         (r"[0-9.]+ [MK]iB are free", "FREE are free"),
         (r"--upload-id [^ \n]+", "--upload-id UPLOAD"),
         (r#""(upload|import|total)":[0-9.]+"#, "\"$1\":SECONDS"),

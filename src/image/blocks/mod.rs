@@ -186,7 +186,7 @@ impl Blocks {
 }
 
 /// What the first disk is, and where it lies in the file.
-fn first_disk(image: &Image) -> Sight<(&Content, u64, u64)> {
+pub(super) fn first_disk(image: &Image) -> Sight<(&Content, u64, u64)> {
     let Content::Ova { .. } = image.content else {
         return Ok((&image.content, 0, u64::MAX));
     };
