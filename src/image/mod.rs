@@ -16,6 +16,7 @@ mod probe;
 mod qcow2;
 mod raw;
 mod refusal;
+mod stranger;
 mod table;
 mod unpack;
 mod vdi;
