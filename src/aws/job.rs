@@ -195,10 +195,11 @@ impl Job {
             let hint = "convert it to raw with qemu-img, or name a --bucket";
             Blocks::open(&image).map_err(|error| error.hint(hint))?;
         }
-        rules::accepts(&image, choice.road).map_err(|(reason, remedy)| {
-            Error::refused(format!("AWS can't import {}", image.label()))
+        rules::accepts(&image, choice.road).or_else(|(reason, remedy)| {
+            let error = Error::refused(format!("AWS can't import {}", image.label()))
                 .because_of(reason)
-                .hint(remedy)
+                .hint(remedy);
+            said.refused(error)
         })?;
         let common = job::Job::new(
             image,
