@@ -59,7 +59,7 @@ fn things(entry: &Entry) -> Vec<(String, Option<&'static str>)> {
         }
         _ => {}
     }
-    if let Some(snapshot) = &entry.snapshot {
+    for snapshot in entry.filling.iter().chain(&entry.snapshot) {
         things.push((format!("snapshot {snapshot}"), Some(STORAGE)));
     }
     for image in entry
@@ -174,7 +174,7 @@ fn object(shelved: &Shelved, now: Timestamp) -> Value {
         "upload_id": entry.upload,
         "acknowledged_bytes": entry.acknowledged,
         "task_id": entry.task,
-        "snapshot_id": entry.snapshot,
+        "snapshot_id": entry.snapshot.as_ref().or(entry.filling.as_ref()),
         "image_ids": images,
         "age_seconds": age(entry, now).map(|age| age.as_secs()),
         "left": costs,

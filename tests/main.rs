@@ -6,14 +6,19 @@
 mod alicloud;
 mod aws;
 mod cancel;
+mod check;
 mod copies;
 mod digitalocean;
 mod docs;
+mod ebs;
 mod errors;
 mod images;
 mod jobs;
 mod packer;
 mod recipes;
+
+mod register;
+mod role;
 mod run;
 mod settings;
 mod support;

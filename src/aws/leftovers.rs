@@ -123,7 +123,7 @@ pub async fn hold(
             task::cancel(&clients, &task).await
         });
     }
-    if let Some(snapshot) = entry.snapshot.clone() {
+    for snapshot in entry.filling.iter().chain(&entry.snapshot).cloned() {
         let clients = clients.clone();
         cleanup.useless(
             format!("the snapshot {snapshot}"),

@@ -19,7 +19,7 @@ use crate::outcome::{Format, Outcome};
 use crate::progress::Progress;
 use crate::session::Session;
 use crate::settings::{Cloud, Job};
-use crate::{alicloud, aws, digitalocean};
+use crate::{alicloud, aws, check, digitalocean};
 pub use done::Done;
 
 /// Jobs at the same time, where nobody says how many: an upload fills a line on its own,
@@ -97,15 +97,18 @@ impl Batch<'_> {
             return Err(Error::new(self.cancel.kind(), "stopped before it began"));
         }
         match job.cloud {
-            Cloud::Aws(said) => {
+            Cloud::Aws(mut said) => {
+                check::before(&mut said, &session).await?;
                 let work = aws::run(*said, self.environment, &session);
                 frame::until_left(work, &session).await
             }
-            Cloud::Alicloud(said) => {
+            Cloud::Alicloud(mut said) => {
+                check::before(&mut said, &session).await?;
                 let work = alicloud::run(*said, self.environment, &session);
                 frame::until_left(work, &session).await
             }
-            Cloud::Digitalocean(said) => {
+            Cloud::Digitalocean(mut said) => {
+                check::before(&mut said, &session).await?;
                 let work = digitalocean::run(*said, self.environment, &session);
                 frame::until_left(work, &session).await
             }

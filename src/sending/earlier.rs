@@ -17,7 +17,7 @@ const READ: usize = 1 << 20;
 
 /// What tells a file from the same file after a change. Its device says nothing: a volume
 /// gets another number each time it is mounted.
-pub(super) fn mark(image: &Image) -> Option<String> {
+pub fn mark(image: &Image) -> Option<String> {
     let modified = image
         .modified?
         .duration_since(std::time::UNIX_EPOCH)

@@ -22,6 +22,8 @@ pub(super) struct Entry {
     #[serde(deserialize_with = "lenient::choice")]
     provider: Option<Name>,
     image: Option<PathBuf>,
+    #[serde(deserialize_with = "lenient::value")]
+    skip_checks: Option<bool>,
     upload: Upload,
     wait: Wait,
     aws: Option<Box<aws::Options>>,
@@ -228,6 +230,7 @@ impl File {
             wait: entry.wait.clone(),
             output: output.clone(),
             dry_run,
+            skip_checks: entry.skip_checks,
         };
         let said = said
             .over(environment, self.clone().invocation())
