@@ -16,7 +16,6 @@ mod images;
 mod jobs;
 mod packer;
 mod recipes;
-
 mod register;
 mod role;
 mod run;

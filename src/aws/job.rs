@@ -8,7 +8,6 @@ use super::names::{
     VolumeType,
 };
 use super::options::Options;
-use super::reach;
 use super::refused::refused;
 use super::road::{self, Road};
 use super::{direct, lifecycle, reach, rules, uefi};

@@ -123,7 +123,8 @@ pub async fn hold(
             task::cancel(&clients, &task).await
         });
     }
-    for snapshot in entry.filling.iter().chain(&entry.snapshot).cloned() {
+    let snapshots = [entry.filling.clone(), entry.snapshot.clone()];
+    for snapshot in snapshots.into_iter().flatten() {
         let clients = clients.clone();
         cleanup.useless(
             format!("the snapshot {snapshot}"),

@@ -124,7 +124,7 @@ fn prepare<S: Store>(
     } else {
         (open(&job.image)?, None)
     };
-    let mark = earlier::mark(&job.image);
+    let mark = mark(&job.image);
     run.journal
         .note(|entry| (entry.source, entry.sent) = (mark, false));
     let journal = run.journal.clone();
