@@ -165,8 +165,8 @@ async fn gitlab() {
         "[[job]]\nname = \"web\"\nimage = \"disk.raw\"\naws = { bucket = \"importbucket\" }\n",
     );
     let place = stage.path(".state");
-    let state = job["variables"]["XDG_STATE_HOME"].as_str().unwrap();
-    assert_eq!(state.replace("$CI_PROJECT_DIR", ""), "/.state");
+    let journal = job["variables"]["XDG_STATE_HOME"].as_str().unwrap();
+    assert_eq!(journal.replace("$CI_PROJECT_DIR", ""), "/.state");
     let script = words(&job["script"]).join("\n");
     let run = stage
         .shell(&script)

@@ -450,9 +450,9 @@ async fn without_a_journal_two_jobs_do_not_meet_under_one_name_either() {
         "#,
     );
     stage.file("file", "no directory");
-    let state = stage.path("file/state");
+    let nowhere = stage.path("file/state");
     let running = run(&stage, "jobs.toml -q --output json")
-        .env("XDG_STATE_HOME", state.to_str().unwrap())
+        .env("XDG_STATE_HOME", nowhere.to_str().unwrap())
         .start();
     stage.cloud.succeeded("ec2:ImportImage", 2).await;
     gate.release();
