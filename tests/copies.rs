@@ -924,3 +924,22 @@ async fn an_ami_that_was_registered_from_a_snapshot_is_copied_like_any_other() {
     assert_eq!(stage.cloud.requests("ec2:ImportSnapshot").len(), 1);
     assert_eq!(stage.cloud.requests("ec2:RegisterImage").len(), 1);
 }
+
+#[tokio::test]
+async fn an_ami_that_was_written_without_a_bucket_is_copied_and_published_like_any_other() {
+    let stage = Stage::new().await;
+    stage.disk(2);
+    let run = stage.imgimport(
+        "aws --method ebs-direct -q --ami-name web --tag team=a --copy-to eu-west-1 --ssm-parameter /web disk.raw",
+    );
+    run.ends().await.exits(0).prints("ami-ID").says("");
+    for (region, image) in images(&stage) {
+        assert_eq!(
+            (image.name.as_str(), image.tags["team"].as_str()),
+            ("web", "a")
+        );
+        let parameter = stage.cloud.ssm().get(&region, "/web").unwrap();
+        assert_eq!(parameter.value, image.id);
+    }
+    assert_eq!(regions(&stage), ["eu-central-1", "eu-west-1"]);
+}

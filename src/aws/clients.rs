@@ -1,5 +1,5 @@
-//! The clients of S3, EC2, STS, IAM and Systems Manager: one set of credentials, the endpoints that the
-//! user named, patience for bad networks.
+//! The clients of S3, EC2, EBS, STS, IAM and Systems Manager: one set of credentials, the
+//! endpoints that the user named, patience for bad networks.
 
 use std::time::Duration;
 
@@ -28,6 +28,8 @@ pub struct Clients {
     pub s3_endpoint: Option<String>,
     /// Images.
     pub ec2: aws_sdk_ec2::Client,
+    /// Snapshots, block by block.
+    pub ebs: aws_sdk_ebs::Client,
     /// Who am I.
     pub sts: aws_sdk_sts::Client,
     /// The service role.
@@ -87,6 +89,12 @@ impl Clients {
                     aws_sdk_ec2::config::Builder::from(&base).interceptor(Requests::of("ec2"));
                 config.set_endpoint_url(ec2_endpoint.clone());
                 aws_sdk_ec2::Client::from_conf(config.build())
+            },
+            ebs: {
+                let mut config =
+                    aws_sdk_ebs::config::Builder::from(&base).interceptor(Requests::of("ebs"));
+                config.set_endpoint_url(endpoint(options, options.endpoint_url_ebs.as_ref()));
+                aws_sdk_ebs::Client::from_conf(config.build())
             },
             sts: {
                 let mut config =

@@ -15,6 +15,9 @@ impl Run<'_> {
         if entry.sent {
             self.hold_object();
         }
+        if let Some(snapshot) = &entry.filling {
+            self.hold_earlier_filling(snapshot);
+        }
         if let Some(snapshot) = &entry.snapshot {
             self.hold_snapshot(snapshot);
             if let Some(image) = &entry.image {
@@ -34,7 +37,7 @@ impl Run<'_> {
     }
 
     /// Whether the journal speaks of this image and of this import.
-    fn is_the_same(&self) -> bool {
+    pub(super) fn is_the_same(&self) -> bool {
         let asked = self.journal.entry().request;
         asked.as_ref() == Some(&import::request(&self.job))
             && sending::is_same_source(&self.journal, &self.job.common.image)

@@ -8,6 +8,7 @@ use super::clients::Clients;
 use super::fault::Fault;
 use super::image::snapshots;
 use super::job::Job;
+use super::road::Road;
 use super::role::{self, Finding};
 use super::{publish, regions};
 use crate::error::{Error, Result};
@@ -59,7 +60,7 @@ pub async fn check(job: &Job, clients: &Clients, ours: &Ours) -> Result<Finding>
     let (bucket, name, role, elsewhere, public, parameter) = tokio::join!(
         bucket(job, clients),
         name(job, &job.region, clients, ours),
-        role::look(job, clients),
+        role(job, clients),
         names_elsewhere(job, clients, ours),
         regions::let_in_the_public(job, clients),
         publish::check(job, clients),
@@ -78,8 +79,19 @@ async fn names_elsewhere(job: &Job, clients: &Clients, ours: &Ours) -> Result<()
     Ok(())
 }
 
+/// What is written block by block needs no service role.
+async fn role(job: &Job, clients: &Clients) -> Finding {
+    match job.road {
+        Road::EbsDirect => Finding::Right,
+        _ => role::look(job, clients).await,
+    }
+}
+
 /// HeadBucket; its answer names the bucket's region even when it refuses.
 async fn bucket(job: &Job, clients: &Clients) -> Result<()> {
+    if job.road == Road::EbsDirect {
+        return Ok(());
+    }
     let what = || format!("the bucket {} can't be used", job.bucket);
     match clients.s3.head_bucket().bucket(&job.bucket).send().await {
         Ok(answer) => local(job, answer.bucket_region()),

@@ -23,10 +23,13 @@ impl Run<'_> {
             job.common.path(),
             job.common.image.describe()
         ));
-        progress.stage(&format!(
-            "Checking the account, bucket {} and role {} in {}",
-            job.bucket, job.role_name, job.region
-        ));
+        progress.stage(&match job.road {
+            Road::EbsDirect => format!("Checking the account in {}", job.region),
+            _ => format!(
+                "Checking the account, bucket {} and role {} in {}",
+                job.bucket, job.role_name, job.region
+            ),
+        });
         if let Some(why) = &job.why {
             progress.stage(&format!("Taking the road {}: {why}", job.road.word()));
         }
@@ -46,7 +49,10 @@ impl Run<'_> {
             .image
             .size
             .map_or_else(|| "standard input".to_owned(), crate::units::bytes);
-        progress.stage(&format!("Would send {size} to {}", job.url()));
+        progress.stage(&match job.road {
+            Road::EbsDirect => format!("Would send the data of {size} into a snapshot"),
+            _ => format!("Would send {size} to {}", job.url()),
+        });
         let own = job.road.registers().then(|| job.image_name());
         let name = job.name.clone().or(own).map_or_else(
             || "an AMI named after its task".to_owned(),

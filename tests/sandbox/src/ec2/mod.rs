@@ -8,14 +8,17 @@ mod import;
 mod lifecycle;
 mod model;
 mod regions;
+mod register;
 mod script;
 mod snapshots;
 mod task;
 mod view;
 mod wire;
+mod writing;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::Duration;
 
 use bytes::Bytes;
 use http::request::Parts;
@@ -25,6 +28,7 @@ use http_body_util::BodyExt;
 pub use self::model::Permission;
 pub use self::script::{CopyScript, ImportScript};
 pub use self::view::{ImageView, SnapshotView, TaskView};
+pub(crate) use self::writing::{Asked, BLOCK};
 
 use self::model::{Image, Region, Snapshot};
 use crate::content::Content;
@@ -49,7 +53,8 @@ pub struct Ec2 {
 #[derive(Default)]
 struct State {
     regions: BTreeMap<String, Region>,
-    script: ImportScript,
+    script: Option<ImportScript>,
+    pace: Option<Duration>,
     copies: CopyScript,
     /// Regions whose copies go another way
     copies_in: BTreeMap<String, CopyScript>,
@@ -124,8 +129,23 @@ impl Ec2 {
         regions.find_map(|region| region.images.get(image_id)?.content.clone())
     }
 
+    /// The task is done, whatever its script says.
+    pub fn finish(&self, task: &str) {
+        let mut state = self.state();
+        for region in state.regions.values_mut() {
+            if region.tasks.contains_key(task) {
+                task::finish(region, task);
+            }
+        }
+    }
+
     pub fn import_script(&self, script: ImportScript) {
-        self.state().script = script;
+        self.state().script = Some(script);
+    }
+
+    /// A phase of an import takes at least this long, for people who watch.
+    pub fn set_import_pace(&self, pace: Duration) {
+        self.state().pace = Some(pace);
     }
 
     pub fn copy_script(&self, script: CopyScript) {
@@ -151,8 +171,12 @@ impl Ec2 {
         }
     }
 
-    fn script(&self) -> ImportScript {
-        self.state().script.clone()
+    /// The script that was set, or the way of this kind of import.
+    fn script(&self, usual: fn() -> ImportScript) -> ImportScript {
+        let state = self.state();
+        let mut script = state.script.clone().unwrap_or_else(usual);
+        script.pace = script.pace.or(state.pace);
+        script
     }
 
     fn views<T>(&self, of: impl Fn(&str, &Region) -> Vec<T>) -> Vec<T> {
