@@ -249,6 +249,8 @@ async fn a_dry_run_asks_everything_and_changes_nothing() {
         [
             "ec2:DescribeImages",
             "iam:GetRole",
+            "iam:GetRolePolicy",
+            "iam:ListRolePolicies",
             "s3:HeadBucket",
             "sts:GetCallerIdentity"
         ]

@@ -105,7 +105,7 @@ async fn a_role_that_is_missing_is_said_with_what_to_create() {
     run.exits(1).prints("");
     assert!(
         run.stderr
-            .starts_with("error: the service role vmimport does not exist\n  hint: create it:\n")
+            .starts_with("error: the service role vmimport does not exist\n  hint: create it with --create-role, or with:\n")
     );
     assert!(
         run.stderr
@@ -133,7 +133,7 @@ async fn a_role_that_nobody_trusts_is_said_before_the_upload() {
         .await;
     run.exits(1);
     assert!(run.stderr.starts_with(
-        "error: the service role vmimport can't be used\n  cause: its trust policy does not let vmie.amazonaws.com assume it\n"
+        "error: the service role vmimport can't be used\n  cause: its trust policy does not let vmie.amazonaws.com assume it; its policies do not allow s3:GetBucketLocation, "
     ));
 }
 

@@ -3,15 +3,13 @@
 
 use jiff::Timestamp;
 
-use super::lifecycle;
 use super::names::{
     Architecture, BootMode, ImdsSupport, LicenseType, Platform, S3Encryption, TpmSupport,
     VolumeType,
 };
 use super::options::Options;
-use super::reach;
 use super::road::{self, Road};
-use super::{direct, rules, uefi};
+use super::{direct, lifecycle, reach, rules, uefi};
 use crate::error::{Error, Result};
 use crate::image::{Blocks, Source};
 use crate::job::{self, Opened};
@@ -197,10 +195,11 @@ impl Job {
             let hint = "convert it to raw with qemu-img, or name a --bucket";
             Blocks::open(&image).map_err(|error| error.hint(hint))?;
         }
-        rules::accepts(&image, choice.road).map_err(|(reason, remedy)| {
-            Error::refused(format!("AWS can't import {}", image.label()))
+        rules::accepts(&image, choice.road).or_else(|(reason, remedy)| {
+            let error = Error::refused(format!("AWS can't import {}", image.label()))
                 .because_of(reason)
-                .hint(remedy)
+                .hint(remedy);
+            said.refused(error)
         })?;
         let common = job::Job::new(
             image,
@@ -305,6 +304,20 @@ impl Job {
     }
 }
 
+/// Each region's copy, encrypted where it is asked for or where the AMI itself is.
+fn copies(options: &Options) -> Vec<Copied> {
+    let encrypted = options.ami_encrypt.unwrap_or(false);
+    let regions = options.copy_to_regions.iter().flatten();
+    let copy = |region: &String| {
+        let kms_key = reach::copy_key(options, region).map(str::to_owned);
+        Copied {
+            region: region.clone(),
+            encryption: (encrypted || kms_key.is_some()).then_some(Encryption { kms_key }),
+        }
+    };
+    regions.map(copy).collect()
+}
+
 impl Register {
     fn resolve(options: &Options, problems: &mut Problems<Options>) -> Self {
         let uefi_data = options.uefi_data.as_deref().map(uefi::read);
@@ -320,20 +333,6 @@ impl Register {
             root_device: device.unwrap_or_else(|| ROOT_DEVICE.to_owned()),
         }
     }
-}
-
-/// Each region's copy, encrypted where it is asked for or where the AMI itself is.
-fn copies(options: &Options) -> Vec<Copied> {
-    let encrypted = options.ami_encrypt.unwrap_or(false);
-    let regions = options.copy_to_regions.iter().flatten();
-    let copy = |region: &String| {
-        let kms_key = reach::copy_key(options, region).map(str::to_owned);
-        Copied {
-            region: region.clone(),
-            encryption: (encrypted || kms_key.is_some()).then_some(Encryption { kms_key }),
-        }
-    };
-    regions.map(copy).collect()
 }
 
 /// Everything that may be a template, filled in and checked.

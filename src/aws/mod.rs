@@ -3,6 +3,7 @@
 //! bottom like Amazon's own guides ("Import your VM as an image", "Import a disk as a
 //! snapshot", "Write snapshots with the EBS direct APIs").
 
+mod adopt;
 mod clients;
 mod copies;
 mod credentials;
@@ -51,6 +52,12 @@ use crate::session::Session;
 use clients::Clients;
 use job::Job;
 use road::Road;
+
+/// Whether ImportImage takes such an image, the road that is taken unless another is asked
+/// for; the reason and the remedy when it does not.
+pub fn accepts(image: &crate::image::Image) -> Result<(), (String, String)> {
+    rules::accepts(image, Road::ImportImage)
+}
 
 /// `imgimport aws`.
 pub async fn run(

@@ -11,8 +11,11 @@ use super::names::{
     Architecture, BootMode, ImdsSupport, LicenseType, Method, Platform, S3Encryption, TpmSupport,
     VolumeType,
 };
+use super::road::{self, Road};
+use crate::guest::Guest;
 use crate::image::Format;
 use crate::layers::{Environment, Provider, lenient, negated, switch};
+use crate::problems::Problems;
 use crate::secret::Secret;
 
 /// The table `[aws]`, the flags and the variables of `imgimport aws`.
@@ -387,6 +390,15 @@ impl Provider for Options {
         if above.profile.is_some() || above.access_key.is_some() || above.secret_key.is_some() {
             (self.profile, self.access_key, self.secret_key, self.token) = (None, None, None, None);
         }
+    }
+
+    fn adopt(&mut self, guest: &Guest) -> Vec<String> {
+        super::adopt::adopt(self, guest)
+    }
+
+    fn is_examined(&self) -> bool {
+        let mut problems = Problems::<Self>::default();
+        road::choose(self, &mut problems).road == Road::ImportImage
     }
 }
 

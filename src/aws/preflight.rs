@@ -8,18 +8,18 @@ use super::clients::Clients;
 use super::fault::Fault;
 use super::image::snapshots;
 use super::job::Job;
-use super::regions;
 use super::road::Road;
 use super::role::{self, Finding};
+use super::{publish, regions};
 use crate::error::{Error, Result};
 use crate::journal;
 
 /// What an unfinished run has made, which may have the name already.
 pub struct Ours {
     images: Vec<String>,
-    /// From which an image was registered, whose id may have gone unheard.
+    /// From which an image was registered, if its id went unheard.
     snapshot: Option<String>,
-    /// Where an image was asked for, and the answer was not heard.
+    /// Where a copy was asked for, and the answer was not heard.
     unheard: Vec<String>,
 }
 
@@ -40,10 +40,9 @@ impl Ours {
     }
 
     fn may_be(&self, image: &Image, region: &str) -> bool {
-        let known = self.images.iter().any(|id| image.image_id() == Some(id));
-        let snapshot = self.snapshot.as_ref();
-        known
-            || snapshot.is_some_and(|snapshot| snapshots(image).contains(snapshot))
+        let made_of = |snapshot: &String| snapshots(image).contains(snapshot);
+        self.images.iter().any(|id| image.image_id() == Some(id))
+            || self.snapshot.as_ref().is_some_and(made_of)
             || self.unheard.iter().any(|one| one == region)
     }
 }
@@ -58,14 +57,16 @@ pub async fn check(job: &Job, clients: &Clients, ours: &Ours) -> Result<Finding>
         })?;
     }
     regions::exist(job, clients).await?;
-    let (bucket, name, role, elsewhere, public) = tokio::join!(
+    let (bucket, name, role, elsewhere, public, parameter) = tokio::join!(
         bucket(job, clients),
         name(job, &job.region, clients, ours),
         role(job, clients),
         names_elsewhere(job, clients, ours),
         regions::let_in_the_public(job, clients),
+        publish::check(job, clients),
     );
-    bucket.and(name).and(elsewhere).and(public).map(|()| role)
+    let all = bucket.and(name).and(elsewhere).and(public).and(parameter);
+    all.map(|()| role)
 }
 
 /// The copies have the name of the AMI.

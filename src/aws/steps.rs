@@ -148,6 +148,11 @@ impl Run<'_> {
         } else {
             format!("{url} is read by {task}; remove it afterwards with: aws s3 rm {url}")
         });
+        if !self.job.copies.is_empty() || self.job.ssm_parameter.is_some() {
+            let text =
+                "the same command, without --no-wait, goes on with the copies and the parameter";
+            self.session.progress.note(text);
+        }
         self.cleanup.release();
     }
 

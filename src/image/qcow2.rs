@@ -91,7 +91,8 @@ fn stands_alone(fields: Fields) -> Sight<()> {
     if features & DIRTY != 0 {
         return refused("the qcow2 was not closed properly", repair());
     }
-    if features & !KNOWN != 0 {
+    let packing = fields.u8(104);
+    if features & !KNOWN != 0 || (features & COMPRESSION_TYPE != 0 && packing > 1) {
         let cause = "the qcow2 uses features that are newer than any importer";
         return refused(cause, Remedy::Convert);
     }
@@ -418,6 +419,10 @@ mod tests {
         );
         assert_eq!(
             refused(&[(72, &[1])]),
+            convert("the qcow2 uses features that are newer than any importer")
+        );
+        assert_eq!(
+            refused(&[(79, &[8]), (104, &[2])]),
             convert("the qcow2 uses features that are newer than any importer")
         );
         assert_eq!(

@@ -17,7 +17,8 @@ const SPARSE: &[u8] = b"KDMV";
 const ESX_SPARSE: &[u8] = b"COWD";
 /// libvmdk: the constant header of a space-efficient sparse disk.
 const SE_SPARSE: [u8; 8] = 0xcafe_babe_u64.to_le_bytes();
-const DESCRIPTOR: &[u8] = b"# Disk DescriptorFile";
+/// Some writers leave a space before "File".
+const DESCRIPTOR: &[u8] = b"# Disk Descriptor";
 
 const SECTOR: u64 = 512;
 /// "Hosted Sparse Extent Header".
@@ -51,19 +52,24 @@ pub(super) fn look(window: &Window) -> Sight<Found> {
     if head.starts_with(SPARSE) {
         return sparse(window);
     }
-    let what = if head.starts_with(ESX_SPARSE) {
-        "a sparse disk of ESX"
+    let (what, remedy) = if head.starts_with(ESX_SPARSE) {
+        ("a sparse disk of ESX".into(), Remedy::Convert)
     } else if head.starts_with(&SE_SPARSE) {
-        "a space-efficient sparse disk of ESX"
+        let what = "a space-efficient sparse disk of ESX";
+        (what.into(), by_descriptor())
     } else {
         let start = window.up_to(0, TAIL)?;
-        Descriptor::parse(&start).alone()?;
-        "only a descriptor, the disk itself lies in other files beside it"
+        let descriptor = Descriptor::parse(&start);
+        descriptor.alone()?;
+        (descriptor.only(), Remedy::Convert)
     };
-    Err(Trouble::unfit(
-        format!("the VMDK is {what}"),
-        Remedy::Convert,
-    ))
+    Err(Trouble::unfit(format!("the VMDK is {what}"), remedy))
+}
+
+fn by_descriptor() -> Remedy {
+    Remedy::say(
+        "convert the whole disk first, by its descriptor file: qemu-img convert -O raw DESCRIPTOR.vmdk disk.raw",
+    )
 }
 
 fn sparse(window: &Window) -> Sight<Found> {
@@ -207,9 +213,7 @@ impl Header {
             Some("monolithicSparse") if !self.is_stream() => Ok(VmdkKind::MonolithicSparse),
             None => Err(Trouble::unfit(
                 "the VMDK is one piece of a split disk, which its descriptor file puts together",
-                Remedy::say(
-                    "convert the whole disk first, by its descriptor file: qemu-img convert -O raw DESCRIPTOR.vmdk disk.raw",
-                ),
+                by_descriptor(),
             )),
             Some(other) => Err(Trouble::unfit(
                 format!("the VMDK is of the type {other:?}, which no cloud takes"),
@@ -342,6 +346,22 @@ impl Descriptor {
             }
         }
         descriptor
+    }
+
+    /// What a descriptor in a file of its own is: "only a descriptor, ...".
+    fn only(&self) -> String {
+        let kind = self.create_type.as_deref().unwrap_or_default();
+        let how = match kind {
+            "monolithicFlat" | "vmfs" | "fullDevice" | "partitionedDevice" => "flat",
+            "twoGbMaxExtentSparse" | "twoGbMaxExtentFlat" => "split",
+            _ if kind.to_ascii_lowercase().contains("sparse") => "sparse",
+            _ => "",
+        };
+        let of = match how {
+            "" => String::new(),
+            how => format!(" of a {how} disk ({kind})"),
+        };
+        format!("only the descriptor{of}, the disk itself lies in other files beside it")
     }
 
     fn alone(&self) -> Sight<()> {
@@ -525,17 +545,35 @@ pub(super) mod tests {
 
     #[test]
     fn what_no_cloud_takes_is_refused() {
-        assert_eq!(
-            refusal(&descriptor("monolithicFlat", "ffffffff")),
-            convert("the VMDK is only a descriptor, the disk itself lies in other files beside it")
-        );
+        let only = |what: &str| {
+            convert(&format!(
+                "the VMDK is only the descriptor{what}, the disk itself lies in other files beside it"
+            ))
+        };
+        for (kind, what) in [
+            ("monolithicFlat", " of a flat disk (monolithicFlat)"),
+            ("vmfs", " of a flat disk (vmfs)"),
+            (
+                "twoGbMaxExtentSparse",
+                " of a split disk (twoGbMaxExtentSparse)",
+            ),
+            ("seSparse", " of a sparse disk (seSparse)"),
+            ("custom", ""),
+        ] {
+            assert_eq!(refusal(&descriptor(kind, "ffffffff")), only(what));
+        }
+        let spaced = [b"# Disk Descriptor File\n", &[0; 512][..]].concat();
+        assert_eq!(refusal(&spaced), only(""));
         assert_eq!(
             refusal(&with(&[0; 512], &[(0, ESX_SPARSE)])),
             convert("the VMDK is a sparse disk of ESX")
         );
         assert_eq!(
             refusal(&with(&[0; 512], &[(0, &SE_SPARSE)])),
-            convert("the VMDK is a space-efficient sparse disk of ESX")
+            because(
+                "the VMDK is a space-efficient sparse disk of ESX",
+                "convert the whole disk first, by its descriptor file: qemu-img convert -O raw DESCRIPTOR.vmdk disk.raw"
+            )
         );
         assert_eq!(
             refusal(&qemu(3, "vmfsSparse", "ffffffff")),

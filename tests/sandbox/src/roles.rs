@@ -10,6 +10,8 @@ use crate::keys::ACCOUNT;
 use crate::policy;
 use crate::xml::Xml;
 
+pub(crate) const ADMINISTRATOR: &str = "arn:aws:iam::aws:policy/AdministratorAccess";
+
 #[derive(Clone, Debug)]
 pub(crate) struct Role {
     pub(crate) name: String,
@@ -56,10 +58,11 @@ impl Iam {
         }
     }
 
-    /// Puts a role there with one inline policy, seen at once.
+    /// Puts a role there with one inline policy, as if it had been there for long.
     pub fn put_role(&self, name: &str, trust: &str, policy: &str) {
         let mut role = Role::new(name, trust);
         role.policies.insert(name.to_owned(), policy.to_owned());
+        "2024-01-01T00:00:00Z".clone_into(&mut role.created);
         self.state().roles.insert(name.to_owned(), role);
     }
 
@@ -87,6 +90,13 @@ impl Iam {
                 policy::allows(std::iter::once(policy), action, resource)
             }
             _ => true,
+        }
+    }
+
+    /// Attaches the managed policy `AdministratorAccess` to the role.
+    pub fn attach_administrator(&self, name: &str) {
+        if let Some(role) = self.state().roles.get_mut(name) {
+            role.attached.push(ADMINISTRATOR.to_owned());
         }
     }
 
@@ -180,8 +190,9 @@ impl Role {
     }
 
     fn is_admin(&self) -> bool {
-        let arn = "arn:aws:iam::aws:policy/AdministratorAccess";
-        self.attached.iter().any(|attached| attached == arn)
+        self.attached
+            .iter()
+            .any(|attached| attached == ADMINISTRATOR)
     }
 
     fn may(&self, action: &str, resource: &str) -> bool {

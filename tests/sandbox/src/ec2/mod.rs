@@ -8,6 +8,7 @@ mod import;
 mod lifecycle;
 mod model;
 mod regions;
+mod register;
 mod script;
 mod snapshots;
 mod task;
@@ -17,6 +18,7 @@ mod writing;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::Duration;
 
 use bytes::Bytes;
 use http::request::Parts;
@@ -51,7 +53,8 @@ pub struct Ec2 {
 #[derive(Default)]
 struct State {
     regions: BTreeMap<String, Region>,
-    script: ImportScript,
+    script: Option<ImportScript>,
+    pace: Option<Duration>,
     copies: CopyScript,
     /// Regions whose copies go another way
     copies_in: BTreeMap<String, CopyScript>,
@@ -106,6 +109,14 @@ impl Ec2 {
         id
     }
 
+    /// Somebody takes an image away.
+    pub fn forget_image(&self, region: &str, id: &str) {
+        let mut state = self.state();
+        if let Some(region) = state.regions.get_mut(region) {
+            region.images.remove(id);
+        }
+    }
+
     /// The object's bytes from which an image, or a copy of it, was imported.
     pub fn arrived(&self, image_id: &str) -> Option<Vec<u8>> {
         let content = self.arrived_content(image_id)?;
@@ -118,8 +129,23 @@ impl Ec2 {
         regions.find_map(|region| region.images.get(image_id)?.content.clone())
     }
 
+    /// The task is done, whatever its script says.
+    pub fn finish(&self, task: &str) {
+        let mut state = self.state();
+        for region in state.regions.values_mut() {
+            if region.tasks.contains_key(task) {
+                task::finish(region, task);
+            }
+        }
+    }
+
     pub fn import_script(&self, script: ImportScript) {
-        self.state().script = script;
+        self.state().script = Some(script);
+    }
+
+    /// A phase of an import takes at least this long, for people who watch.
+    pub fn set_import_pace(&self, pace: Duration) {
+        self.state().pace = Some(pace);
     }
 
     pub fn copy_script(&self, script: CopyScript) {
@@ -145,8 +171,12 @@ impl Ec2 {
         }
     }
 
-    fn script(&self) -> ImportScript {
-        self.state().script.clone()
+    /// The script that was set, or the way of this kind of import.
+    fn script(&self, usual: fn() -> ImportScript) -> ImportScript {
+        let state = self.state();
+        let mut script = state.script.clone().unwrap_or_else(usual);
+        script.pace = script.pace.or(state.pace);
+        script
     }
 
     fn views<T>(&self, of: impl Fn(&str, &Region) -> Vec<T>) -> Vec<T> {

@@ -46,6 +46,9 @@ pub(super) struct Image {
     pub(super) root_device: String,
     /// Device name and snapshot
     pub(super) mappings: Vec<(String, String)>,
+    /// Kind of the root volume, and its size in GiB where that is not the snapshot's
+    pub(super) volume: (String, Option<u64>),
+    pub(super) uefi_data: Option<String>,
     pub(super) source: Option<String>,
     pub(super) tags: Tags,
     pub(super) launch_permissions: Vec<Permission>,
@@ -71,6 +74,8 @@ impl Image {
             tpm_support: None,
             root_device: "/dev/sda1".to_owned(),
             mappings: Vec::new(),
+            volume: ("gp2".to_owned(), None),
+            uefi_data: None,
             source: None,
             tags: Tags::new(),
             launch_permissions: Vec::new(),
