@@ -642,6 +642,66 @@ async fn the_systems_own_tools_see_the_same() {
     assert_eq!(report["system"]["linux"]["free"], free * 1024);
 }
 
+/// A disk with nothing known in its partition but this mark.
+fn marked(stage: &Stage, at: usize, mark: &[u8]) {
+    let mut disk = sample::raw(4 << 20);
+    let place = (1 << 20) + at;
+    disk[place..place + mark.len()].copy_from_slice(mark);
+    stage.file("disk.raw", disk);
+}
+
+#[tokio::test]
+async fn a_file_system_that_cannot_be_read_is_named() {
+    for (name, at, mark) in [
+        ("xfs", 0, &b"XFSB"[..]),
+        ("btrfs", 65600, b"_BHRfS_M"),
+        ("lvm", 512, b"LABELONE"),
+        ("luks", 0, b"LUKS\xba\xbe"),
+    ] {
+        let stage = Stage::new().await;
+        marked(&stage, at, mark);
+        let (report, _) = look(&stage, "disk.raw").await;
+        assert_eq!(report["system"]["partitions"][0]["content"], name);
+        assert_eq!(report["system"]["linux"], Value::Null);
+    }
+}
+
+#[tokio::test]
+async fn an_encrypted_disk_is_refused_where_the_import_looks_inside() {
+    let stage = Stage::new().await;
+    marked(&stage, 0, b"LUKS\xba\xbe");
+    stage.imgimport("aws --bucket importbucket disk.raw").ends().await.exits(3).prints("").says(
+        "
+        error: AWS can't import a raw disk
+          cause: a partition is encrypted (LUKS), ImportImage takes no encrypted volumes
+          hint: import it with --method import-snapshot; or install the system without encryption, and let AWS encrypt: --ami-encrypt
+        ",
+    );
+    let run = stage.imgimport("aws --bucket importbucket --method import-snapshot -q disk.raw");
+    run.ends().await.exits(0).says("");
+}
+
+#[tokio::test]
+async fn a_system_with_its_kernels_on_another_partition() {
+    let Some(system) = System::debian() else {
+        return;
+    };
+    let system = system
+        .with_boot_partition()
+        .with("boot/initrd.img-6.1.0-50-cloud-amd64", "");
+    let stage = Stage::new().await;
+    system.write(&stage.path("disk.raw"));
+    let (report, _) = look(&stage, "disk.raw").await;
+    let parts = report["system"]["partitions"].as_array().unwrap();
+    let mounted: Vec<_> = parts.iter().map(|part| part["mounted"].as_str()).collect();
+    assert_eq!(mounted, [Some("/"), Some("/boot")]);
+    let drivers = &report["system"]["linux"]["kernels"][0]["drivers"];
+    assert_eq!(
+        drivers["ena"], "module",
+        "the initramfs was read, and is empty"
+    );
+}
+
 #[tokio::test]
 async fn no_cloud_takes_it_or_one_does() {
     let stage = Stage::new().await;
