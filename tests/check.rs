@@ -274,6 +274,7 @@ async fn entry_7_logs_that_were_not_emptied() {
         .with("var/log/dpkg.log", &line)
         .with("var/log/alternatives.log", &line[..50])
         .with("var/log/lfd.log", known)
+        .with("var/log/apt.log/term", &line)
         .with("var/log/cpanel-install.log", &line);
     marketplace(system, 0, &["warning logs: /var/log/dpkg.log has 51 B"]).await;
 }
@@ -395,9 +396,10 @@ async fn what_the_clean_up_would_have_removed() {
         .with("var/lib/cloud/instances/i-1/x", "")
         .with("etc/machine-id", "0123456789abcdef0123456789abcdef\n")
         .with("tmp/x", "")
+        .with("tmp/.X11-unix/x", "")
         .with("var/lib/systemd/random-seed", "seed");
     let expected = [
-        "warning host keys: /etc/ssh/ssh_host_rsa_key and 1 more would be every machine's own",
+        "warning host keys: /etc/ssh/ssh_host_rsa_key and 1 more would be every machine's",
         "warning instances: /var/lib/cloud/instances/i-1 is cloud-init's memory of another machine",
         "warning machine id: /etc/machine-id would be every machine's",
         "warning temporary: /tmp/x was left behind",
