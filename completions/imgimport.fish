@@ -46,7 +46,8 @@ complete -c imgimport -n "__fish_imgimport_using_subcommand aws" -l skip-clean -
 complete -c imgimport -n "__fish_imgimport_using_subcommand aws" -l delete-source -d 'Delete the local image after a successful import' -r
 complete -c imgimport -n "__fish_imgimport_using_subcommand aws" -l method -d 'How the image becomes an AMI' -r -f -a "auto\t'The best way for the image'
 import-image\t'EC2 ImportImage, which makes drivers and network fit for EC2'
-import-snapshot\t'EC2 ImportSnapshot and RegisterImage, which leave the system as it is'"
+import-snapshot\t'EC2 ImportSnapshot and RegisterImage, which leave the system as it is'
+ebs-direct\t'A snapshot written block by block and RegisterImage: no bucket, no service role'"
 complete -c imgimport -n "__fish_imgimport_using_subcommand aws" -l ami-name -d 'Name of the AMI [default: the import task\'s id, or one with the time in it]' -r
 complete -c imgimport -n "__fish_imgimport_using_subcommand aws" -l ami-description -d 'Description of the AMI' -r
 complete -c imgimport -n "__fish_imgimport_using_subcommand aws" -l tag -d 'Tag on the AMI and its snapshots (can be repeated)' -r
@@ -54,6 +55,12 @@ complete -c imgimport -n "__fish_imgimport_using_subcommand aws" -l ami-users -d
 complete -c imgimport -n "__fish_imgimport_using_subcommand aws" -l ami-groups -d 'Group that may launch the AMI; AWS knows only `all` (can be repeated)' -r
 complete -c imgimport -n "__fish_imgimport_using_subcommand aws" -l ami-org-arns -d 'Organization that may launch the AMI (can be repeated)' -r
 complete -c imgimport -n "__fish_imgimport_using_subcommand aws" -l ami-ou-arns -d 'Organizational unit that may launch the AMI (can be repeated)' -r
+complete -c imgimport -n "__fish_imgimport_using_subcommand aws" -l public -d 'Let everybody launch the AMI, as `--ami-groups all` does' -r
+complete -c imgimport -n "__fish_imgimport_using_subcommand aws" -l share-snapshots -d 'Let the accounts make volumes of the AMI\'s snapshots, too [default: true]' -r
+complete -c imgimport -n "__fish_imgimport_using_subcommand aws" -l deprecate-at -d 'When the AMI is deprecated: a moment such as 2030-01-01T00:00:00Z, or a time from now such as 90d or 2y' -r
+complete -c imgimport -n "__fish_imgimport_using_subcommand aws" -l copy-to -d 'Region to copy the AMI to (can be repeated)' -r
+complete -c imgimport -n "__fish_imgimport_using_subcommand aws" -l copy-kms-key -d 'KMS key of a region, for the copy there (can be repeated) [default: the region\'s EBS key]' -r
+complete -c imgimport -n "__fish_imgimport_using_subcommand aws" -l ssm-parameter -d 'Parameter of Systems Manager that is to hold the AMI\'s id, in each region the id there' -r
 complete -c imgimport -n "__fish_imgimport_using_subcommand aws" -l ami-encrypt -d 'Encrypt the AMI\'s snapshots' -r
 complete -c imgimport -n "__fish_imgimport_using_subcommand aws" -l ami-kms-key -d 'KMS key for the AMI\'s snapshots [default: the account\'s EBS key]' -r
 complete -c imgimport -n "__fish_imgimport_using_subcommand aws" -l s3-encryption -d 'Encryption of the temporary object' -r -f -a "AES256\t'With a key of S3\'s'

@@ -1,31 +1,42 @@
 //! The roads to an AMI: object in S3, EC2 ImportImage or ImportSnapshot and RegisterImage,
-//! name, tags, permissions. Reads from top to bottom like Amazon's own guides ("Import your
-//! VM as an image", "Import a disk as a snapshot").
+//! or a snapshot written block by block; name, tags, permissions, copies. Reads from top to
+//! bottom like Amazon's own guides ("Import your VM as an image", "Import a disk as a
+//! snapshot", "Write snapshots with the EBS direct APIs").
 
 mod adopt;
 mod clients;
+mod copies;
 mod credentials;
+mod direct;
 mod earlier;
+mod ebs;
 mod fault;
 mod image;
 mod import;
 mod job;
+mod lifecycle;
 mod mend;
 mod names;
 mod object;
 mod options;
 mod policy;
 mod preflight;
+mod publish;
+mod reach;
+mod regions;
 mod register;
 mod requests;
 mod road;
 mod role;
 mod rules;
+mod share;
 mod snapshot;
 mod steps;
 mod task;
 mod uefi;
+mod volume;
 
+use std::collections::BTreeMap;
 use std::time::Instant;
 
 use aws_sdk_ec2::types::Image;
@@ -92,10 +103,15 @@ pub async fn run(
 /// The same image to the same key under the same name is the same job.
 fn open_journal(job: &mut Job, session: &Session) -> Result<Journal> {
     let (path, name) = (job.common.path(), job.name_template.as_deref());
+    // No bucket has such a name.
+    let place = match job.road {
+        Road::EbsDirect => "/ebs-direct",
+        _ => &job.bucket,
+    };
     let words = [
         "aws",
         &job.region,
-        &job.bucket,
+        place,
         &job.key_template,
         name.unwrap_or_default(),
         &path,
@@ -130,6 +146,8 @@ struct Held {
     image: Option<Entry>,
     /// The image under its name.
     copy: Option<Entry>,
+    /// Its copies, by region.
+    copies: BTreeMap<String, Entry>,
 }
 
 impl Run<'_> {
@@ -143,12 +161,16 @@ impl Run<'_> {
         }
         let image = match self.job.road {
             Road::ImportImage => self.by_import_image().await?,
-            Road::ImportSnapshot | Road::EbsDirect => self.by_import_snapshot().await?,
+            Road::ImportSnapshot => self.by_import_snapshot().await?,
+            Road::EbsDirect => self.by_ebs_direct().await?,
         };
         let Some(image) = image else {
             return Ok(());
         };
         self.describe(&image).await?;
+        self.copy(&image).await?;
+        self.publish().await?;
+        self.hand_over();
         self.job.common.remove_source(self.session);
         Ok(())
     }
@@ -176,6 +198,18 @@ impl Run<'_> {
                 snapshot
             }
             None => match self.import().await? {
+                Some(snapshot) => snapshot,
+                None => return Ok(None),
+            },
+        };
+        self.register(&snapshot).await.map(Some)
+    }
+
+    /// The snapshot is written from here, and RegisterImage makes the image with its name.
+    async fn by_ebs_direct(&mut self) -> Result<Option<Image>> {
+        let snapshot = match self.earlier_snapshot().await? {
+            Some(snapshot) => snapshot,
+            None => match self.write_snapshot().await? {
                 Some(snapshot) => snapshot,
                 None => return Ok(None),
             },

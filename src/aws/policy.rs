@@ -93,9 +93,10 @@ pub fn trusts_vm_import(document: &str) -> bool {
             && many(&statement["Action"])
                 .iter()
                 .any(|action| globs(action, "sts:AssumeRole"))
-            && many(&statement["Principal"]["Service"])
-                .iter()
-                .any(|service| service.starts_with("vmie.amazonaws.com"))
+            && (statement["Principal"] == "*"
+                || many(&statement["Principal"]["Service"])
+                    .iter()
+                    .any(|service| service.starts_with("vmie.amazonaws.com")))
             && external_id(&statement["Condition"]).is_none_or(|id| id == "vmimport")
     })
 }
@@ -267,4 +268,80 @@ fn globs(pattern: &str, text: &str) -> bool {
         }
     }
     pattern[at..].iter().all(|&sign| sign == '*')
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn the_trust_policy_of_the_guide_is_accepted_and_others_are_not() {
+        assert!(trusts_vm_import(TRUST));
+        let listed = TRUST.replace(r#""sts:AssumeRole""#, r#"["sts:AssumeRole"]"#);
+        assert!(trusts_vm_import(&listed));
+        assert!(trusts_vm_import(&TRUST.replace("Externalid", "ExternalId")));
+        let china = TRUST.replace("amazonaws.com", "amazonaws.com.cn");
+        assert!(trusts_vm_import(&china));
+        assert!(!trusts_vm_import(&TRUST.replace("vmie", "ec2")));
+        assert!(!trusts_vm_import(&TRUST.replace("Allow", "Deny")));
+        assert!(!trusts_vm_import(
+            &TRUST.replace(r#":"vmimport"}"#, r#":"mine"}"#)
+        ));
+        assert!(!trusts_vm_import("not a policy"));
+    }
+
+    #[test]
+    fn a_trust_policy_keeps_the_statements_that_it_had() {
+        let others = r#"{"Version":"2012-10-17","Id":"ours","Statement":{"Effect":"Allow","Principal":{"AWS":"arn:aws:iam::123456789012:root"},"Action":"sts:AssumeRole"}}"#;
+        let both: Value = serde_json::from_str(&trusting(others)).unwrap();
+        assert_eq!(both["Id"], "ours");
+        assert_eq!(both["Statement"].as_array().unwrap().len(), 2);
+        assert!(both.to_string().contains("123456789012:root"));
+        assert!(trusts_vm_import(&both.to_string()));
+        assert_eq!(trusting("not a policy"), TRUST);
+    }
+
+    #[test]
+    fn an_alias_is_known_from_a_key() {
+        assert_eq!(alias("alias/images"), Some("alias/images"));
+        let arn = "arn:aws:kms:eu-central-1:123456789012:alias/team/images";
+        assert_eq!(alias(arn), Some("alias/team/images"));
+        let key = "arn:aws:kms:eu-central-1:123456789012:key/1234abcd-12ab-34cd-56ef-1234567890ab";
+        assert_eq!(alias(key), None);
+        assert_eq!(alias("1234abcd-12ab-34cd-56ef-1234567890ab"), None);
+    }
+
+    /// The same by trying everything.
+    fn slowly(pattern: &[char], text: &[char]) -> bool {
+        match pattern.split_first() {
+            None => text.is_empty(),
+            Some(('*', rest)) => (0..=text.len()).any(|from| slowly(rest, &text[from..])),
+            Some((sign, rest)) => text
+                .split_first()
+                .is_some_and(|(first, text)| (*sign == '?' || sign == first) && slowly(rest, text)),
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn wildcards_mean_what_iam_says(pattern in "[ab*?]{0,8}", text in "[ab]{0,8}") {
+            let signs = |text: &str| text.chars().collect::<Vec<_>>();
+            prop_assert_eq!(globs(&pattern, &text), slowly(&signs(&pattern), &signs(&text)));
+        }
+
+        #[test]
+        fn no_document_is_too_strange(text in r#"[\[\]{}":,*a-zA-Z]{0,64}"#, value in "[^\\x00]{0,20}") {
+            let shapes = [
+                text,
+                serde_json::json!({"Statement": value}).to_string(),
+                serde_json::json!({"Statement": [{"Effect": "Allow", "Action": {"a": value}, "Principal": [value]}]}).to_string(),
+            ];
+            for document in shapes {
+                let added = trusting(&document);
+                prop_assert!(trusts_vm_import(&added), "{}", added);
+            }
+        }
+    }
 }

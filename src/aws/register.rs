@@ -9,6 +9,7 @@ use aws_sdk_ec2::types::{
     ImdsSupportValues, ResourceType, TpmSupportValues, VolumeType,
 };
 use backon::{ExponentialBuilder, Retryable};
+use sha2::{Digest, Sha256};
 
 use super::clients::Clients;
 use super::fault::Fault;
@@ -32,13 +33,24 @@ pub fn request(job: &Job) -> String {
         wish.volume_type,
         wish.volume_size,
         wish.root_device,
-        wish.uefi_data,
+        wish.uefi_data
+            .as_ref()
+            .map(|data| hex::encode(Sha256::digest(data))),
     )
 }
 
-/// Registers the image and returns its id. A request that got through unheard is known
-/// by the image that has the name and the snapshot.
-pub async fn register(job: &Job, clients: &Clients, snapshot: &str) -> Result<String> {
+/// A registered image.
+#[derive(Clone, Debug)]
+pub struct Registered {
+    /// Its id.
+    pub image: String,
+    /// Whether this very request has made it, with all that it carries.
+    pub now: bool,
+}
+
+/// Registers the image. A request that got through unheard is known by the image that has
+/// the name and the snapshot.
+pub async fn register(job: &Job, clients: &Clients, snapshot: &str) -> Result<Registered> {
     let name = job.image_name();
     let what = || format!("{snapshot} could not be registered as \"{name}\"");
     let request = || async {
@@ -46,11 +58,11 @@ pub async fn register(job: &Job, clients: &Clients, snapshot: &str) -> Result<St
         answer.map(|answer| answer.image_id).map_err(Fault::from)
     };
     match request.retry(patiently()).when(is_unknown).await {
-        Ok(Some(image)) => Ok(image),
+        Ok(Some(image)) => Ok(Registered { image, now: true }),
         Ok(None) => Err(Error::failed(what()).because_of("AWS gave no image id")),
         Err(fault) if fault.code() == "InvalidAMIName.Duplicate" => {
             match find_patiently(clients, &name, snapshot).await {
-                Some(image) => Ok(image),
+                Some(image) => Ok(Registered { image, now: false }),
                 None => Err(fault.fails(what(), "ec2:RegisterImage").hint(
                     "deregister that image and run the same command again, or choose another --ami-name",
                 )),

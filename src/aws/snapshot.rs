@@ -55,8 +55,8 @@ impl Run<'_> {
         let started =
             self.session
                 .finish_soon(register::register(&self.job, &self.clients, snapshot));
-        let image = match started.await {
-            Ok(image) => image,
+        let registered = match started.await {
+            Ok(registered) => registered,
             Err(error) => {
                 // Refused is not registered; unheard may be.
                 if error.kind() == Kind::Failed {
@@ -66,8 +66,9 @@ impl Run<'_> {
             }
         };
         self.cleanup.disarm(unheard);
+        self.registered = registered.now;
+        let image = registered.image;
         self.journal.note(|entry| entry.image = Some(image.clone()));
-        self.registered = true;
         Ok(image)
     }
 

@@ -279,6 +279,7 @@ fn compare(what: &str, got: &str, expected: &str) {
 static VARIABLE: LazyLock<Vec<(Regex, &str)>> = LazyLock::new(|| {
     let patterns = [
         (r"import-ami-[0-9a-f]{17}", "import-ami-TASK"),
+        (r"import-snap-[0-9a-f]{17}", "import-snap-TASK"),
         (r"(?-u:\b)ami-[0-9a-f]{17}", "ami-ID"),
         (r"snap-[0-9a-f]{17}", "snap-ID"),
         (
