@@ -85,7 +85,7 @@ pub(super) fn unreadable(bytes: &[u8]) -> String {
     error.to_string()
 }
 
-fn blocks(bytes: &[u8]) -> Blocks {
+pub(super) fn blocks(bytes: &[u8]) -> Blocks {
     let image = open(bytes).unwrap();
     let (content, start, len) = first_disk(&image).unwrap();
     let shown = Shown {
@@ -124,6 +124,7 @@ fn read_all_over(bytes: &Arc<Shown>) {
         return;
     };
     let _ = blocks.allocated();
+    let _ = blocks.partitions();
     let size = blocks.size();
     let mut buffer = [0; 700];
     for at in [0, 300, size / 2, size.saturating_sub(700)] {
