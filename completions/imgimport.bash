@@ -61,7 +61,7 @@ _imgimport() {
             return 0
             ;;
         imgimport__subcmd__alicloud)
-            opts="-q -v -h -V --region --oss-bucket-name --bucket --oss-key-name --key --format --skip-clean --delete-source --image-name --image-description --image-os-type --os-type --image-platform --platform --image-architecture --architecture --image-system-size --system-size --image-force-delete --force-delete --force-delete-snapshots --boot-mode --license-type --role-name --resource-group-id --image-family --detection-strategy --tag --image-share-account --share-account --image-copy-regions --copy-to --image-copy-names --copy-name --image-encrypted --encrypt-copies --kms-key-id --kms-key-copy-id --profile --shared-credentials-file --ram-role-name --ram-role-arn --ram-session-name --ecs-endpoint --oss-endpoint --ram-endpoint --sts-endpoint --oss-path-style --oss-cname --concurrency --part-size --limit-rate --no-resume --timeout --poll-interval --no-wait --output --progress --dry-run --config --quiet --verbose --help --version"
+            opts="-q -v -h -V --region --oss-bucket-name --bucket --oss-key-name --key --format --skip-clean --delete-source --image-name --image-description --image-os-type --os-type --image-platform --platform --image-architecture --architecture --image-system-size --system-size --image-force-delete --force-delete --force-delete-snapshots --boot-mode --license-type --role-name --resource-group-id --image-family --detection-strategy --tag --image-share-account --share-account --image-copy-regions --copy-to --image-copy-names --copy-name --image-encrypted --encrypt-copies --kms-key-id --kms-key-copy-id --profile --shared-credentials-file --ram-role-name --ram-role-arn --ram-session-name --ecs-endpoint --oss-endpoint --ram-endpoint --sts-endpoint --oss-path-style --oss-cname --concurrency --part-size --limit-rate --stall-timeout --no-resume --timeout --poll-interval --no-wait --output --progress --dry-run --config --quiet --verbose --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -286,6 +286,10 @@ _imgimport() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
+                --stall-timeout)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 --no-resume)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
@@ -337,7 +341,7 @@ _imgimport() {
             return 0
             ;;
         imgimport__subcmd__aws)
-            opts="-q -v -h -V --region --s3-bucket-name --bucket --s3-key-name --key --format --skip-clean --delete-source --method --ami-name --ami-description --tag --ami-users --ami-groups --ami-org-arns --ami-ou-arns --ami-encrypt --ami-kms-key --s3-encryption --s3-encryption-key --license-type --role-name --create-role --architecture --boot-mode --platform --imds-support --tpm-support --uefi-data --volume-type --volume-size --root-device-name --profile --shared-credentials-file --assume-role-arn --external-id --session-name --endpoint-url --max-retries --concurrency --part-size --limit-rate --no-resume --timeout --poll-interval --no-wait --output --progress --dry-run --config --quiet --verbose --help --version"
+            opts="-q -v -h -V --region --s3-bucket-name --bucket --s3-key-name --key --format --skip-clean --delete-source --method --ami-name --ami-description --tag --ami-users --ami-groups --ami-org-arns --ami-ou-arns --public --share-snapshots --deprecate-at --copy-to --copy-kms-key --ssm-parameter --ami-encrypt --ami-kms-key --s3-encryption --s3-encryption-key --license-type --role-name --create-role --architecture --boot-mode --platform --imds-support --tpm-support --uefi-data --volume-type --volume-size --root-device-name --profile --shared-credentials-file --assume-role-arn --external-id --session-name --endpoint-url --max-retries --concurrency --part-size --limit-rate --stall-timeout --no-resume --timeout --poll-interval --no-wait --output --progress --dry-run --config --quiet --verbose --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -404,6 +408,30 @@ _imgimport() {
                     return 0
                     ;;
                 --ami-ou-arns)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --public)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --share-snapshots)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --deprecate-at)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --copy-to)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --copy-kms-key)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --ssm-parameter)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -511,6 +539,10 @@ _imgimport() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
+                --stall-timeout)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 --no-resume)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
@@ -562,7 +594,7 @@ _imgimport() {
             return 0
             ;;
         imgimport__subcmd__digitalocean)
-            opts="-q -v -h -V --spaces-region --space-name --bucket --space --space-object-name --key --image-name --image-description --image-distribution --distribution --image-regions --image-region --image-tags --tag --format --compression --object-access --skip-clean --delete-source --api-url --spaces-endpoint --http-retry-max --http-retry-wait-min --http-retry-wait-max --concurrency --part-size --limit-rate --no-resume --timeout --poll-interval --no-wait --output --progress --dry-run --config --quiet --verbose --help --version"
+            opts="-q -v -h -V --spaces-region --space-name --bucket --space --space-object-name --key --image-name --image-description --image-distribution --distribution --image-regions --image-region --image-tags --tag --format --compression --object-access --skip-clean --delete-source --api-url --spaces-endpoint --http-retry-max --http-retry-wait-min --http-retry-wait-max --concurrency --part-size --limit-rate --stall-timeout --no-resume --timeout --poll-interval --no-wait --output --progress --dry-run --config --quiet --verbose --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -673,6 +705,10 @@ _imgimport() {
                     return 0
                     ;;
                 --limit-rate)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --stall-timeout)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;

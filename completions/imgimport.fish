@@ -53,6 +53,12 @@ complete -c imgimport -n "__fish_imgimport_using_subcommand aws" -l ami-users -d
 complete -c imgimport -n "__fish_imgimport_using_subcommand aws" -l ami-groups -d 'Group that may launch the AMI; AWS knows only `all` (can be repeated)' -r
 complete -c imgimport -n "__fish_imgimport_using_subcommand aws" -l ami-org-arns -d 'Organization that may launch the AMI (can be repeated)' -r
 complete -c imgimport -n "__fish_imgimport_using_subcommand aws" -l ami-ou-arns -d 'Organizational unit that may launch the AMI (can be repeated)' -r
+complete -c imgimport -n "__fish_imgimport_using_subcommand aws" -l public -d 'Let everybody launch the AMI, as `--ami-groups all` does' -r
+complete -c imgimport -n "__fish_imgimport_using_subcommand aws" -l share-snapshots -d 'Let the accounts make volumes of the AMI\'s snapshots, too [default: true]' -r
+complete -c imgimport -n "__fish_imgimport_using_subcommand aws" -l deprecate-at -d 'When the AMI is deprecated: a moment such as 2030-01-01T00:00:00Z, or a time from now such as 90d or 2y' -r
+complete -c imgimport -n "__fish_imgimport_using_subcommand aws" -l copy-to -d 'Region to copy the AMI to (can be repeated)' -r
+complete -c imgimport -n "__fish_imgimport_using_subcommand aws" -l copy-kms-key -d 'KMS key of a region, for the copy there (can be repeated) [default: the region\'s EBS key]' -r
+complete -c imgimport -n "__fish_imgimport_using_subcommand aws" -l ssm-parameter -d 'Parameter of Systems Manager that is to hold the AMI\'s id, in each region the id there' -r
 complete -c imgimport -n "__fish_imgimport_using_subcommand aws" -l ami-encrypt -d 'Encrypt the AMI\'s snapshots' -r
 complete -c imgimport -n "__fish_imgimport_using_subcommand aws" -l ami-kms-key -d 'KMS key for the AMI\'s snapshots [default: the account\'s EBS key]' -r
 complete -c imgimport -n "__fish_imgimport_using_subcommand aws" -l s3-encryption -d 'Encryption of the temporary object' -r -f -a "AES256\t'With a key of S3\'s'
@@ -88,6 +94,7 @@ complete -c imgimport -n "__fish_imgimport_using_subcommand aws" -l max-retries 
 complete -c imgimport -n "__fish_imgimport_using_subcommand aws" -l concurrency -d 'Parts sent at the same time [default: chosen]' -r
 complete -c imgimport -n "__fish_imgimport_using_subcommand aws" -l part-size -d 'Size of a part, such as 16MiB [default: chosen from the image\'s size]' -r
 complete -c imgimport -n "__fish_imgimport_using_subcommand aws" -l limit-rate -d 'Most bytes to send in a second, such as 20MB/s' -r
+complete -c imgimport -n "__fish_imgimport_using_subcommand aws" -l stall-timeout -d 'Silence after which a part is sent again on a fresh connection [default: 60s]' -r
 complete -c imgimport -n "__fish_imgimport_using_subcommand aws" -l no-resume -d 'Leave nothing behind on any exit, and use nothing of an earlier run' -r
 complete -c imgimport -n "__fish_imgimport_using_subcommand aws" -l timeout -d 'Deadline for everything after the upload, such as 90m or 2h' -r
 complete -c imgimport -n "__fish_imgimport_using_subcommand aws" -l poll-interval -d 'Pause between two questions to the cloud, such as 15s' -r
@@ -157,6 +164,7 @@ complete -c imgimport -n "__fish_imgimport_using_subcommand alicloud" -l oss-cna
 complete -c imgimport -n "__fish_imgimport_using_subcommand alicloud" -l concurrency -d 'Parts sent at the same time [default: chosen]' -r
 complete -c imgimport -n "__fish_imgimport_using_subcommand alicloud" -l part-size -d 'Size of a part, such as 16MiB [default: chosen from the image\'s size]' -r
 complete -c imgimport -n "__fish_imgimport_using_subcommand alicloud" -l limit-rate -d 'Most bytes to send in a second, such as 20MB/s' -r
+complete -c imgimport -n "__fish_imgimport_using_subcommand alicloud" -l stall-timeout -d 'Silence after which a part is sent again on a fresh connection [default: 60s]' -r
 complete -c imgimport -n "__fish_imgimport_using_subcommand alicloud" -l no-resume -d 'Leave nothing behind on any exit, and use nothing of an earlier run' -r
 complete -c imgimport -n "__fish_imgimport_using_subcommand alicloud" -l timeout -d 'Deadline for everything after the upload, such as 90m or 2h' -r
 complete -c imgimport -n "__fish_imgimport_using_subcommand alicloud" -l poll-interval -d 'Pause between two questions to the cloud, such as 15s' -r
@@ -203,6 +211,7 @@ complete -c imgimport -n "__fish_imgimport_using_subcommand digitalocean" -l htt
 complete -c imgimport -n "__fish_imgimport_using_subcommand digitalocean" -l concurrency -d 'Parts sent at the same time [default: chosen]' -r
 complete -c imgimport -n "__fish_imgimport_using_subcommand digitalocean" -l part-size -d 'Size of a part, such as 16MiB [default: chosen from the image\'s size]' -r
 complete -c imgimport -n "__fish_imgimport_using_subcommand digitalocean" -l limit-rate -d 'Most bytes to send in a second, such as 20MB/s' -r
+complete -c imgimport -n "__fish_imgimport_using_subcommand digitalocean" -l stall-timeout -d 'Silence after which a part is sent again on a fresh connection [default: 60s]' -r
 complete -c imgimport -n "__fish_imgimport_using_subcommand digitalocean" -l no-resume -d 'Leave nothing behind on any exit, and use nothing of an earlier run' -r
 complete -c imgimport -n "__fish_imgimport_using_subcommand digitalocean" -l timeout -d 'Deadline for everything after the upload, such as 90m or 2h' -r
 complete -c imgimport -n "__fish_imgimport_using_subcommand digitalocean" -l poll-interval -d 'Pause between two questions to the cloud, such as 15s' -r

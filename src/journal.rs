@@ -42,10 +42,22 @@ pub struct Entry {
     pub image: Option<String>,
     /// Copies in other regions, by region.
     pub copies: BTreeMap<String, String>,
+    /// What was asked of the copy in a region.
+    pub copy_requests: BTreeMap<String, CopyRequest>,
     /// Makes a repeated copy the same copy.
     pub copy_token: Option<String>,
     /// The image under its own name.
     pub copy: Option<String>,
+}
+
+/// A copy as it was asked for; another question needs another copy.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize, Serialize)]
+#[serde(default)]
+pub struct CopyRequest {
+    /// The question's words.
+    pub request: String,
+    /// Makes a repeated question the same question.
+    pub client_token: String,
 }
 
 impl Entry {

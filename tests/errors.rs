@@ -395,3 +395,35 @@ async fn no_secret_is_ever_printed() {
         }
     }
 }
+
+#[tokio::test]
+async fn a_role_that_may_not_be_assumed_is_said_with_the_right_permission() {
+    let stage = Stage::new().await;
+    stage.disk(2);
+    let run = stage.imgimport(
+        "aws --bucket importbucket --assume-role-arn arn:aws:iam::123456789012:role/nobodys -q disk.raw",
+    );
+    run.ends().await.exits(1).prints("").says(
+        "
+        error: AWS does not accept the caller
+          cause: the role was not assumed: User: arn:aws:iam::123456789012:user/sandbox is not authorized to perform: sts:AssumeRole on resource: arn:aws:iam::123456789012:role/nobodys (AccessDenied, request ID)
+          hint: allow the caller sts:AssumeRole on the role, in the role's trust policy too
+        ",
+    );
+}
+
+#[tokio::test]
+async fn an_answer_without_a_word_is_told_by_its_status() {
+    let stage = Stage::new().await;
+    stage.disk(2);
+    stage
+        .cloud
+        .fault(Fault::on("sts:GetCallerIdentity").answer_bare(407));
+    let run = stage.imgimport("aws --bucket importbucket -q disk.raw");
+    run.ends().await.exits(1).prints("").says(
+        "
+        error: AWS does not accept the caller
+          cause: AWS answered with HTTP status 407 and gave no reason
+        ",
+    );
+}

@@ -6,6 +6,7 @@
 mod alicloud;
 mod aws;
 mod cancel;
+mod copies;
 mod digitalocean;
 mod docs;
 mod errors;

@@ -90,6 +90,73 @@ async fn what_was_acknowledged_before_a_kill_does_not_travel_again() {
 }
 
 #[tokio::test]
+async fn the_parts_of_every_page_of_the_list_do_not_travel_again() {
+    let stage = Stage::new().await;
+    let disk = stage.disk(22);
+    killed_at(&stage, stage.imgimport(COMMAND), "s3:UploadPart", 5).await;
+    stage.cloud.s3().list_in_pages_of(2);
+    let run = stage.imgimport(COMMAND).ends().await;
+    arrived_whole(&stage, &run, disk);
+    assert_eq!(parts(&stage, "s3:UploadPart", 5), [5]);
+    assert_eq!(stage.cloud.requests("s3:ListParts").len(), 2);
+}
+
+#[tokio::test]
+async fn another_machine_goes_on_with_the_parts_of_the_same_key() {
+    let stage = Stage::new().await;
+    let disk = stage.disk(22);
+    killed_at(&stage, stage.imgimport(COMMAND), "s3:UploadPart", 4).await;
+    let elsewhere = stage.path("elsewhere").display().to_string();
+    let run = stage
+        .imgimport(&COMMAND.replace(" -q", ""))
+        .env("XDG_STATE_HOME", &elsewhere);
+    let run = run.ends().await;
+    run.exits(0).prints("ami-ID");
+    assert!(
+        run.stderr
+            .contains("an unfinished upload of this key is there: it is gone on with"),
+        "{}",
+        run.stderr
+    );
+    assert_eq!(stage.cloud.ec2().arrived(&run.raw), Some(disk));
+    assert_eq!(parts(&stage, "s3:UploadPart", 4), [4, 5]);
+    assert!(stage.cloud.s3().uploads().is_empty());
+}
+
+#[tokio::test]
+async fn another_machine_finds_the_finished_object_of_the_same_key() {
+    let stage = Stage::new().await;
+    let disk = stage.disk(12);
+    let gate = stage.cloud.hold(Fault::on("ec2:ImportImage"));
+    let running = stage.imgimport(COMMAND).start();
+    reached(&gate).await;
+    running.kill().await;
+    stage.cloud.clear_faults();
+    let elsewhere = stage.path("elsewhere").display().to_string();
+    let run = stage.imgimport(COMMAND);
+    let run = run.env("XDG_STATE_HOME", &elsewhere).ends().await;
+    run.exits(0).prints("ami-ID");
+    assert_eq!(stage.cloud.ec2().arrived(&run.raw), Some(disk));
+    assert_eq!(parts(&stage, "s3:UploadPart", 3), [0_u32; 0]);
+}
+
+#[tokio::test]
+async fn what_another_machine_began_of_another_image_is_not_believed() {
+    let stage = Stage::new().await;
+    stage.disk(22);
+    killed_at(&stage, stage.imgimport(COMMAND), "s3:UploadPart", 4).await;
+    let mut disk = stage.disk(22);
+    disk[(5 << 20) + 7] ^= 1;
+    stage.file("disk.raw", &disk);
+    let elsewhere = stage.path("elsewhere").display().to_string();
+    let run = stage.imgimport(COMMAND);
+    let run = run.env("XDG_STATE_HOME", &elsewhere).ends().await;
+    run.exits(0).prints("ami-ID");
+    assert_eq!(stage.cloud.ec2().arrived(&run.raw), Some(disk));
+    assert_eq!(parts(&stage, "s3:UploadPart", 4), [2, 4, 5]);
+}
+
+#[tokio::test]
 async fn of_more_than_a_thousand_parts_in_oss_those_that_are_there_do_not_travel_again() {
     let stage = oss().await;
     let disk = stage.disk(110);
@@ -383,16 +450,24 @@ async fn a_connection_that_ends_in_the_middle_of_a_part_is_replaced() {
 }
 
 #[tokio::test]
-async fn a_rate_is_kept() {
+async fn a_part_of_which_no_byte_moves_is_sent_again_and_that_is_said() {
     let stage = Stage::new().await;
-    let disk = stage.disk(22);
-    let command = "aws --bucket importbucket --limit-rate 20MiB/s --output json -q disk.raw";
-    let run = stage.imgimport(command).ends().await;
-    run.exits(0);
-    let result: Value = serde_json::from_str(&run.raw).unwrap();
-    assert_eq!(result["uploaded_bytes"], disk.len());
-    let seconds = result["seconds"]["upload"].as_f64().unwrap();
-    assert!(seconds > 1.0, "{seconds}");
+    let disk = stage.disk(12);
+    let gate = stage
+        .cloud
+        .hold(Fault::on("s3:UploadPart").with("partNumber", "2"));
+    let command = COMMAND.replace(" -q", " --stall-timeout 500ms");
+    let run = stage.imgimport(&command).ends().await;
+    gate.release();
+    run.exits(0).prints("ami-ID");
+    assert!(
+        run.stderr
+            .contains("  part 2, try 1: no byte moved for 0.5 s; again in "),
+        "{}",
+        run.stderr
+    );
+    assert_eq!(stage.cloud.ec2().arrived(&run.raw), Some(disk));
+    assert_eq!(parts(&stage, "s3:UploadPart", 0), [1, 2, 2, 3]);
 }
 
 #[tokio::test]

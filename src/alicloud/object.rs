@@ -14,6 +14,7 @@ use crate::store::{Store, UploadId};
 fn target(job: &Job) -> Target {
     let (url, quoted) = (job.url(), quote(&job.url()));
     Target {
+        is_steady: sending::is_steady(&job.key_template),
         url,
         remove: format!("aliyun oss rm {quoted} --region {}", job.region),
         abort: {

@@ -27,6 +27,9 @@ impl Run<'_> {
             if let Some(copy) = &entry.copy {
                 self.hold_copy(copy);
             }
+            for (region, copy) in &entry.copies {
+                self.hold_copy_in(region, copy);
+            }
             return;
         }
         entry.task.iter().for_each(|task| self.hold_task(task));
@@ -49,10 +52,14 @@ impl Run<'_> {
             }
             return Ok(None);
         };
-        let exists = self
-            .session
-            .unless_stopped(image::exists(&self.clients, &image))
-            .await?;
+        let mut exists = self.exists(&image).await?;
+        if let (false, Some(copy)) = (exists, &entry.copy) {
+            // The first image goes once the one with the name is there.
+            exists = self.exists(copy).await?;
+            if let (true, Some(first)) = (exists, self.held.image) {
+                self.cleanup.disarm(first);
+            }
+        }
         if exists && self.is_the_same() {
             self.session
                 .progress
@@ -107,20 +114,30 @@ impl Run<'_> {
         self.journal.note(|entry| entry.image = None);
     }
 
+    async fn exists(&self, image: &str) -> Result<bool> {
+        let exists = image::exists(&self.clients, image);
+        self.session.unless_stopped(exists).await
+    }
+
     /// Images of what is not wanted any more are not taken away: somebody may use them.
     fn forget_images(&mut self) {
         let entry = self.journal.entry();
-        for thing in [entry.snapshot, entry.image, entry.copy].iter().flatten() {
-            self.says_it_stays(thing);
+        let images = [entry.snapshot, entry.image, entry.copy]
+            .into_iter()
+            .flatten();
+        for thing in images.chain(entry.copies.into_values()) {
+            self.says_it_stays(&thing);
         }
         let held = &mut self.held;
-        let held = [held.snapshot.take(), held.image.take(), held.copy.take()];
-        for held in held.into_iter().flatten() {
+        let ours = [held.snapshot.take(), held.image.take(), held.copy.take()];
+        let copies = std::mem::take(&mut held.copies);
+        for held in ours.into_iter().flatten().chain(copies.into_values()) {
             self.cleanup.disarm(held);
         }
         self.journal.note(|entry| {
             (entry.snapshot, entry.image) = (None, None);
             (entry.copy, entry.copy_token) = (None, None);
+            (entry.copies, entry.copy_requests) = Default::default();
             (entry.task, entry.client_token) = (None, None);
         });
     }

@@ -1,27 +1,23 @@
-//! The AMI once it exists: its name, its tags, who may launch it. EC2 has one call for
-//! each, and they find a new image only after a moment.
+//! The AMI once it exists: its name, its tags, its attributes. EC2 has one call for each,
+//! and they find a new image only after a moment.
 
 use std::time::{Duration, Instant};
 
-use aws_sdk_ec2::types::{
-    AttributeValue, CreateVolumePermission, CreateVolumePermissionModifications, Image, ImageState,
-    LaunchPermission, LaunchPermissionModifications, PermissionGroup, ResourceType,
-    SnapshotAttributeName, Tag,
-};
+use aws_sdk_ec2::operation::copy_image::builders::CopyImageFluentBuilder;
+use aws_sdk_ec2::types::{AttributeValue, Image, ImageState, ResourceType, Tag};
 use backon::{ExponentialBuilder, Retryable};
 
 use super::clients::Clients;
 use super::fault::Fault;
 use super::import::tags;
-use super::job::{Job, Share};
+use super::job::{Encryption, Job};
 use crate::error::{Error, Result};
 use crate::wait::{Poll, Trouble};
 
 /// By then every part of EC2 knows a new image.
 const KNOWN: Duration = Duration::from_secs(120);
 
-/// Gives the image its name: EC2 can only copy it under another one. Tags travel with the
-/// call; the token makes a repeated request the same one.
+/// Gives the image its name: EC2 can only copy it under another one.
 pub async fn copy(
     job: &Job,
     clients: &Clients,
@@ -29,24 +25,8 @@ pub async fn copy(
     name: &str,
     token: &str,
 ) -> Result<String> {
-    let specifications: Vec<_> = [ResourceType::Image, ResourceType::Snapshot]
-        .into_iter()
-        .filter_map(|kind| tags(job, kind))
-        .collect();
-    let encryption = job.encryption.as_ref();
-    let answer = clients
-        .ec2
-        .copy_image()
-        .name(name)
-        .source_image_id(image)
-        .source_region(&job.region)
-        .client_token(token)
-        .set_description(job.description.clone())
-        .set_encrypted(encryption.map(|_| true))
-        .set_kms_key_id(encryption.and_then(|encryption| encryption.kms_key.clone()))
-        .set_tag_specifications((!specifications.is_empty()).then_some(specifications))
-        .send()
-        .await;
+    let request = copy_request(job, clients, image, name, token, job.encryption.as_ref());
+    let answer = request.send().await;
     let answer = answer.map_err(|error| {
         Fault::from(error).fails(
             format!("{image} could not be named \"{name}\""),
@@ -57,6 +37,33 @@ pub async fn copy(
         Error::failed(format!("{image} could not be named \"{name}\""))
             .because_of("AWS gave no image id")
     })
+}
+
+/// CopyImage, to the region of the clients. Tags travel with the call; the token makes a
+/// repeated request the same one.
+pub fn copy_request(
+    job: &Job,
+    clients: &Clients,
+    image: &str,
+    name: &str,
+    token: &str,
+    encryption: Option<&Encryption>,
+) -> CopyImageFluentBuilder {
+    let specifications: Vec<_> = [ResourceType::Image, ResourceType::Snapshot]
+        .into_iter()
+        .filter_map(|kind| tags(job, kind))
+        .collect();
+    clients
+        .ec2
+        .copy_image()
+        .name(name)
+        .source_image_id(image)
+        .source_region(&job.region)
+        .client_token(token)
+        .set_description(job.description.clone())
+        .set_encrypted(encryption.map(|_| true))
+        .set_kms_key_id(encryption.and_then(|encryption| encryption.kms_key.clone()))
+        .set_tag_specifications((!specifications.is_empty()).then_some(specifications))
 }
 
 /// One question to an image in the making, which began then.
@@ -139,6 +146,18 @@ pub async fn snapshot_exists(clients: &Clients, snapshot: &str) -> Result<bool> 
     }
 }
 
+/// Whether nothing can become of the image any more. Not being told is no reason to think so.
+pub async fn is_lost(clients: &Clients, image: &str) -> bool {
+    match describe(clients, image).await {
+        Ok(Some(image)) => matches!(
+            image.state().map(ImageState::as_str),
+            Some("failed" | "invalid" | "error" | "deregistered")
+        ),
+        Ok(None) => true,
+        Err(_) => false,
+    }
+}
+
 /// A new image is not known everywhere at once.
 pub fn is_unknown(fault: &Fault) -> bool {
     matches!(
@@ -163,7 +182,8 @@ pub async fn deregister(clients: &Clients, image: &str) -> anyhow::Result<()> {
         .as_ref()
         .map(snapshots)
         .unwrap_or_default();
-    deregister_alone(clients, image).await?;
+    deregister_with(clients, image, true).await?;
+    // Those that AWS left.
     for snapshot in snapshots {
         delete_snapshot(clients, &snapshot).await?;
     }
@@ -172,7 +192,12 @@ pub async fn deregister(clients: &Clients, image: &str) -> anyhow::Result<()> {
 
 /// Removes an image, not its snapshots; one that is gone already is fine.
 pub async fn deregister_alone(clients: &Clients, image: &str) -> anyhow::Result<()> {
+    deregister_with(clients, image, false).await
+}
+
+async fn deregister_with(clients: &Clients, image: &str, snapshots: bool) -> anyhow::Result<()> {
     let call = clients.ec2.deregister_image().image_id(image);
+    let call = call.set_delete_associated_snapshots(snapshots.then_some(true));
     match call.send().await.map_err(Fault::from) {
         Err(fault) if !is_unknown(&fault) => Err(fault.into()),
         _ => Ok(()),
@@ -241,12 +266,6 @@ pub async fn describe_as_asked(
             change().imds_support(value(&super::names::word(version))),
         ));
     }
-    if let Some(permissions) = launch_permissions(&job.share) {
-        changes.push((
-            "launch permissions",
-            change().launch_permission(permissions),
-        ));
-    }
     for (what, call) in changes {
         let request = || async { call.clone().send().await.map(drop).map_err(Fault::from) };
         let done = request.retry(patiently()).when(is_unknown).await;
@@ -254,70 +273,6 @@ pub async fn describe_as_asked(
             fault.fails(
                 format!("the {what} of {image} could not be set"),
                 "ec2:ModifyImageAttribute",
-            )
-        })?;
-    }
-    Ok(())
-}
-
-fn launch_permissions(share: &Share) -> Option<LaunchPermissionModifications> {
-    let permission = LaunchPermission::builder;
-    let users = share
-        .users
-        .iter()
-        .map(|user| permission().user_id(user).build());
-    let groups = share.groups.iter().map(|group| {
-        permission()
-            .group(PermissionGroup::from(group.as_str()))
-            .build()
-    });
-    let organizations = share
-        .org_arns
-        .iter()
-        .map(|arn| permission().organization_arn(arn).build());
-    let units = share
-        .ou_arns
-        .iter()
-        .map(|arn| permission().organizational_unit_arn(arn).build());
-    let all: Vec<_> = users
-        .chain(groups)
-        .chain(organizations)
-        .chain(units)
-        .collect();
-    (!all.is_empty()).then(|| {
-        LaunchPermissionModifications::builder()
-            .set_add(Some(all))
-            .build()
-    })
-}
-
-/// Accounts that may launch the image may make volumes of its snapshots, too.
-pub async fn share_snapshots(job: &Job, clients: &Clients, snapshots: &[String]) -> Result<()> {
-    if job.share.users.is_empty() {
-        return Ok(());
-    }
-    let add: Vec<_> = job
-        .share
-        .users
-        .iter()
-        .map(|user| CreateVolumePermission::builder().user_id(user).build())
-        .collect();
-    let permissions = CreateVolumePermissionModifications::builder()
-        .set_add(Some(add))
-        .build();
-    for snapshot in snapshots {
-        let call = clients
-            .ec2
-            .modify_snapshot_attribute()
-            .snapshot_id(snapshot)
-            .attribute(SnapshotAttributeName::CreateVolumePermission)
-            .create_volume_permission(permissions.clone());
-        let request = || async { call.clone().send().await.map(drop).map_err(Fault::from) };
-        let done = request.retry(patiently()).when(is_unknown).await;
-        done.map_err(|fault| {
-            fault.fails(
-                format!("{snapshot} could not be shared"),
-                "ec2:ModifySnapshotAttribute",
             )
         })?;
     }

@@ -3,11 +3,13 @@
 
 use jiff::Timestamp;
 
+use super::lifecycle;
 use super::names::{
     Architecture, BootMode, ImdsSupport, LicenseType, Platform, S3Encryption, TpmSupport,
     VolumeType,
 };
 use super::options::Options;
+use super::reach;
 use super::road::{self, Road};
 use super::{rules, uefi};
 use crate::error::{Error, Result};
@@ -58,6 +60,12 @@ pub struct Job {
     pub share: Share,
     /// Encryption of the AMI.
     pub encryption: Option<Encryption>,
+    /// The other regions that get it.
+    pub copies: Vec<Copied>,
+    /// When the AMI is deprecated.
+    pub deprecate_at: Option<Timestamp>,
+    /// The parameter of Systems Manager that is to hold the AMI's id.
+    pub ssm_parameter: Option<String>,
     /// Encryption of the temporary object, with the key of KMS.
     pub s3_encryption: Option<(S3Encryption, Option<String>)>,
     /// Whose licence.
@@ -97,6 +105,15 @@ pub struct Register {
     pub root_device: String,
 }
 
+/// A copy in another region.
+#[derive(Clone, Debug)]
+pub struct Copied {
+    /// The region.
+    pub region: String,
+    /// Encryption of the copy.
+    pub encryption: Option<Encryption>,
+}
+
 /// Who may launch the AMI.
 #[derive(Clone, Debug, Default)]
 pub struct Share {
@@ -108,6 +125,15 @@ pub struct Share {
     pub org_arns: Vec<String>,
     /// Organizational units.
     pub ou_arns: Vec<String>,
+    /// Whether the accounts may make volumes of the snapshots, too.
+    pub snapshots: bool,
+}
+
+impl Share {
+    /// Whether everybody may launch it.
+    pub fn is_public(&self) -> bool {
+        self.groups.iter().any(|group| group == "all")
+    }
 }
 
 /// The AMI's snapshots are encrypted.
@@ -128,6 +154,7 @@ impl Job {
         let mut problems = Problems::default();
         let said = with_polling(said, &mut problems);
         let options = &said.provider;
+        let now = Timestamp::now();
         let opened = Opened::open(&said, options.format, &mut problems);
         let lookup = |name: &str| environment.get(name);
         let stem = opened.file_stem();
@@ -149,6 +176,8 @@ impl Job {
         unsupported(options, &mut problems);
         rules::single(options, &mut problems);
         rules::together(options, &mut problems);
+        reach::copies(options, region.as_deref(), &mut problems);
+        let deprecate_at = lifecycle::deprecation(options, now, &mut problems);
         let texts = Texts::render(options, opened.extension(), &values, &mut problems);
         let register = Register::resolve(options, &mut problems);
         problems.finish()?;
@@ -170,7 +199,11 @@ impl Job {
         rules::volume(&register, common.image.virtual_size)?;
         let region = region.unwrap_or_default();
         let job = Self::put_together(common, choice, region, said.provider, texts, register);
-        Ok(Self { clock, ..job })
+        Ok(Self {
+            clock,
+            deprecate_at,
+            ..job
+        })
     }
 
     fn put_together(
@@ -181,7 +214,11 @@ impl Job {
         texts: Texts,
         register: Register,
     ) -> Self {
+        let groups = reach::groups(&options);
         Self {
+            copies: copies(&options),
+            deprecate_at: None,
+            ssm_parameter: texts.ssm_parameter,
             common,
             road: choice.road,
             why: choice.why,
@@ -194,8 +231,9 @@ impl Job {
             description: texts.description,
             tags: texts.tags,
             share: Share {
+                groups,
+                snapshots: options.share_snapshots.unwrap_or(true),
                 users: options.ami_users.unwrap_or_default(),
-                groups: options.ami_groups.unwrap_or_default(),
                 org_arns: options.ami_org_arns.unwrap_or_default(),
                 ou_arns: options.ami_ou_arns.unwrap_or_default(),
             },
@@ -266,6 +304,20 @@ impl Register {
     }
 }
 
+/// Each region's copy, encrypted where it is asked for or where the AMI itself is.
+fn copies(options: &Options) -> Vec<Copied> {
+    let encrypted = options.ami_encrypt.unwrap_or(false);
+    let regions = options.copy_to_regions.iter().flatten();
+    let copy = |region: &String| {
+        let kms_key = reach::copy_key(options, region).map(str::to_owned);
+        Copied {
+            region: region.clone(),
+            encryption: (encrypted || kms_key.is_some()).then_some(Encryption { kms_key }),
+        }
+    };
+    regions.map(copy).collect()
+}
+
 /// Everything that may be a template, filled in and checked.
 struct Texts {
     key: String,
@@ -273,6 +325,7 @@ struct Texts {
     name: Option<String>,
     description: Option<String>,
     tags: Vec<(String, String)>,
+    ssm_parameter: Option<String>,
 }
 
 impl Texts {
@@ -308,6 +361,13 @@ impl Texts {
         if let Some(Err(why)) = name.as_deref().map(rules::ami_name) {
             problems.wrong("ami_name", why);
         }
+        let ssm_parameter = options
+            .ssm_parameter
+            .as_ref()
+            .map(|name| problems.render("ssm_parameter", name, values));
+        if let Some(Err(why)) = ssm_parameter.as_deref().map(reach::parameter_name) {
+            problems.wrong("ssm_parameter", why);
+        }
         let length = description.as_ref().map_or(0, |text| text.chars().count());
         problems.expect(
             length <= DESCRIPTION,
@@ -320,6 +380,7 @@ impl Texts {
             name,
             description,
             tags,
+            ssm_parameter,
         }
     }
 }

@@ -1,30 +1,37 @@
 //! The roads to an AMI: object in S3, EC2 ImportImage or ImportSnapshot and RegisterImage,
-//! name, tags, permissions. Reads from top to bottom like Amazon's own guides ("Import your
-//! VM as an image", "Import a disk as a snapshot").
+//! name, tags, permissions, copies. Reads from top to bottom like Amazon's own guides
+//! ("Import your VM as an image", "Import a disk as a snapshot").
 
 mod clients;
+mod copies;
 mod credentials;
 mod earlier;
 mod fault;
 mod image;
 mod import;
 mod job;
+mod lifecycle;
 mod mend;
 mod names;
 mod object;
 mod options;
 mod policy;
 mod preflight;
+mod publish;
+mod reach;
+mod regions;
 mod register;
 mod requests;
 mod road;
 mod role;
 mod rules;
+mod share;
 mod snapshot;
 mod steps;
 mod task;
 mod uefi;
 
+use std::collections::BTreeMap;
 use std::time::Instant;
 
 use aws_sdk_ec2::types::Image;
@@ -123,6 +130,8 @@ struct Held {
     image: Option<Entry>,
     /// The image under its name.
     copy: Option<Entry>,
+    /// Its copies, by region.
+    copies: BTreeMap<String, Entry>,
 }
 
 impl Run<'_> {
@@ -142,6 +151,9 @@ impl Run<'_> {
             return Ok(());
         };
         self.describe(&image).await?;
+        self.copy(&image).await?;
+        self.publish().await?;
+        self.hand_over();
         self.job.common.remove_source(self.session);
         Ok(())
     }

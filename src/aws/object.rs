@@ -15,6 +15,7 @@ use crate::store::{Store, UploadId};
 fn target(job: &Job) -> Target {
     let (bucket, key) = (job.bucket.clone(), quote(&job.key));
     Target {
+        is_steady: sending::is_steady(&job.key_template),
         url: job.url(),
         remove: format!("aws s3 rm {}", quote(&job.url())),
         abort: Box::new(move |upload| {

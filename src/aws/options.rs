@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use merge::Merge;
 use serde::Deserialize;
 
+use super::lifecycle::DeprecateAt;
 use super::names::{
     Architecture, BootMode, ImdsSupport, LicenseType, Method, Platform, S3Encryption, TpmSupport,
     VolumeType,
@@ -96,6 +97,40 @@ pub struct Options {
     #[arg(long, value_name = "ARN", value_delimiter = ',')]
     #[serde(deserialize_with = "lenient::list")]
     pub ami_ou_arns: Option<Vec<String>>,
+
+    /// Let everybody launch the AMI, as `--ami-groups all` does
+    #[arg(long, num_args = 0..=1, default_missing_value = "true", require_equals = true, value_name = "BOOL", value_parser = switch)]
+    #[serde(deserialize_with = "lenient::value")]
+    pub public: Option<bool>,
+
+    /// Let the accounts make volumes of the AMI's snapshots, too [default: true]
+    #[arg(long, num_args = 0..=1, default_missing_value = "true", require_equals = true, value_name = "BOOL", value_parser = switch)]
+    #[serde(deserialize_with = "lenient::value")]
+    pub share_snapshots: Option<bool>,
+
+    /// When the AMI is deprecated: a moment such as 2030-01-01T00:00:00Z, or a time from now such as 90d or 2y
+    #[arg(long, value_name = "TIME")]
+    #[serde(deserialize_with = "lenient::value")]
+    pub deprecate_at: Option<DeprecateAt>,
+
+    /// Region to copy the AMI to (can be repeated)
+    #[arg(
+        id = "copy_to_regions",
+        long = "copy-to",
+        value_name = "REGION",
+        value_delimiter = ','
+    )]
+    #[serde(alias = "copy_to", deserialize_with = "lenient::list")]
+    pub copy_to_regions: Option<Vec<String>>,
+
+    /// KMS key of a region, for the copy there (can be repeated) [default: the region's EBS key]
+    #[arg(id = "copy_kms_keys", long = "copy-kms-key", value_name = "REGION=KEY", value_parser = regional_key, action = clap::ArgAction::Append)]
+    #[serde(alias = "copy_kms_key", deserialize_with = "lenient::pairs")]
+    pub copy_kms_keys: Option<Vec<(String, String)>>,
+
+    /// Parameter of Systems Manager that is to hold the AMI's id, in each region the id there
+    #[arg(long, value_name = "NAME")]
+    pub ssm_parameter: Option<String>,
 
     /// Encrypt the AMI's snapshots
     #[arg(long, num_args = 0..=1, default_missing_value = "true", require_equals = true, value_name = "BOOL", value_parser = switch)]
@@ -224,6 +259,10 @@ pub struct Options {
     #[arg(skip)]
     #[serde(skip)]
     pub endpoint_url_ec2: Option<String>,
+    /// `AWS_ENDPOINT_URL_SSM`.
+    #[arg(skip)]
+    #[serde(skip)]
+    pub endpoint_url_ssm: Option<String>,
     /// `AWS_ENDPOINT_URL_STS`.
     #[arg(skip)]
     #[serde(skip)]
@@ -320,6 +359,7 @@ impl Provider for Options {
             token: environment.secret(&["IMGIMPORT_AWS_TOKEN", "AWS_SESSION_TOKEN"]),
             endpoint_url_s3: environment.get("AWS_ENDPOINT_URL_S3"),
             endpoint_url_ec2: environment.get("AWS_ENDPOINT_URL_EC2"),
+            endpoint_url_ssm: environment.get("AWS_ENDPOINT_URL_SSM"),
             endpoint_url_sts: environment.get("AWS_ENDPOINT_URL_STS"),
             endpoint_url_iam: environment.get("AWS_ENDPOINT_URL_IAM"),
             ..Self::default()
@@ -331,6 +371,7 @@ impl Provider for Options {
     fn yield_to(&mut self, above: &Self) {
         if above.endpoint_url.is_some() {
             (self.endpoint_url_s3, self.endpoint_url_ec2) = (None, None);
+            self.endpoint_url_ssm = None;
             (
                 self.endpoint_url_sts,
                 self.endpoint_url_iam,
@@ -354,4 +395,12 @@ impl Options {
 fn tag(text: &str) -> Result<(String, String), String> {
     let (key, value) = text.split_once('=').ok_or("write a tag as KEY=VALUE")?;
     Ok((key.to_owned(), value.to_owned()))
+}
+
+/// `REGION=KEY` as the flag and the variable write it.
+fn regional_key(text: &str) -> Result<(String, String), String> {
+    let (region, key) = text
+        .split_once('=')
+        .ok_or("write a region's key as REGION=KEY")?;
+    Ok((region.to_owned(), key.to_owned()))
 }

@@ -8,16 +8,43 @@ use super::clients::Clients;
 use super::fault::Fault;
 use super::image::snapshots;
 use super::job::Job;
+use super::regions;
 use super::role::{self, Finding};
 use crate::error::{Error, Result};
+use crate::journal;
 
-/// The images that an unfinished run may have left under the name.
-#[derive(Debug, Default)]
+/// What an unfinished run has made, which may have the name already.
 pub struct Ours {
-    /// The image itself.
-    pub image: Option<String>,
-    /// The snapshot from which it was registered, if its id went unheard.
-    pub snapshot: Option<String>,
+    images: Vec<String>,
+    /// From which an image was registered, whose id may have gone unheard.
+    snapshot: Option<String>,
+    /// Where an image was asked for, and the answer was not heard.
+    unheard: Vec<String>,
+}
+
+impl Ours {
+    /// Those that the journal knows.
+    pub fn of(entry: &journal::Entry, region: &str) -> Self {
+        let images = entry.image.iter().chain(&entry.copy);
+        let images = images.chain(entry.copies.values()).cloned();
+        let asked = entry.copy_requests.keys();
+        let unheard = asked.filter(|region| !entry.copies.contains_key(*region));
+        let first = entry.copy_token.is_some() && entry.copy.is_none();
+        let first = first.then(|| region.to_owned());
+        Self {
+            images: images.collect(),
+            snapshot: entry.snapshot.clone(),
+            unheard: unheard.cloned().chain(first).collect(),
+        }
+    }
+
+    fn may_be(&self, image: &Image, region: &str) -> bool {
+        let known = self.images.iter().any(|id| image.image_id() == Some(id));
+        let snapshot = self.snapshot.as_ref();
+        known
+            || snapshot.is_some_and(|snapshot| snapshots(image).contains(snapshot))
+            || self.unheard.iter().any(|one| one == region)
+    }
 }
 
 /// Asks all of it at once; the first in order of sense is the one reported. What the
@@ -29,12 +56,25 @@ pub async fn check(job: &Job, clients: &Clients, ours: &Ours) -> Result<Finding>
             Fault::from(error).fails("AWS does not accept the caller", "sts:GetCallerIdentity")
         })?;
     }
-    let (bucket, name, role) = tokio::join!(
+    regions::exist(job, clients).await?;
+    let (bucket, name, role, elsewhere, public) = tokio::join!(
         bucket(job, clients),
-        name(job, clients, ours),
-        role::look(job, clients)
+        name(job, &job.region, clients, ours),
+        role::look(job, clients),
+        names_elsewhere(job, clients, ours),
+        regions::let_in_the_public(job, clients),
     );
-    bucket.and(name).map(|()| role)
+    bucket.and(name).and(elsewhere).and(public).map(|()| role)
+}
+
+/// The copies have the name of the AMI.
+async fn names_elsewhere(job: &Job, clients: &Clients, ours: &Ours) -> Result<()> {
+    let questions = job.copies.iter().map(async |copy| {
+        let clients = clients.in_region(&copy.region);
+        name(job, &copy.region, &clients, ours).await
+    });
+    futures_util::future::try_join_all(questions).await?;
+    Ok(())
 }
 
 /// HeadBucket; its answer names the bucket's region even when it refuses.
@@ -100,7 +140,7 @@ fn local(job: &Job, region: Option<&str>) -> Result<()> {
 
 /// CopyImage accepts a name that is taken only to refuse it after the import, and
 /// RegisterImage is asked after it.
-async fn name(job: &Job, clients: &Clients, ours: &Ours) -> Result<()> {
+async fn name(job: &Job, region: &str, clients: &Clients, ours: &Ours) -> Result<()> {
     let own = job.road.registers().then(|| job.image_name());
     let Some(name) = &job.name.clone().or(own) else {
         return Ok(());
@@ -117,20 +157,10 @@ async fn name(job: &Job, clients: &Clients, ours: &Ours) -> Result<()> {
     let answer = answer.map_err(|error| {
         Fault::from(error).fails("the AMI's name can't be looked up", "ec2:DescribeImages")
     })?;
-    let is_ours = |image: &Image| {
-        let id = ours.image.is_some() && image.image_id() == ours.image.as_deref();
-        id || ours
-            .snapshot
-            .as_ref()
-            .is_some_and(|snapshot| snapshots(image).contains(snapshot))
-    };
-    let taken = answer
-        .images()
-        .iter()
-        .find(|image| image.name() == Some(name) && !is_ours(image));
-    match taken {
+    let taken = |image: &&Image| image.name() == Some(name) && !ours.may_be(image, region);
+    match answer.images().iter().find(taken) {
         Some(image) => Err(Error::failed(format!("the AMI's name \"{name}\" is taken"))
-            .because_of(format!("{} in {} has it", image.image_id().unwrap_or("an image"), job.region))
+            .because_of(format!("{} in {region} has it", image.image_id().unwrap_or("an image")))
             .hint("choose another --ami-name, such as one with {{timestamp}}, or deregister that image")),
         None => Ok(()),
     }

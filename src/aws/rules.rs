@@ -199,11 +199,7 @@ fn check<P: Provider, T>(
 /// The combinations that AWS refuses, some of them only after an hour.
 pub fn together(options: &Options, problems: &mut Problems<Options>) {
     let encrypt = options.ami_encrypt == Some(true);
-    let public = options
-        .ami_groups
-        .iter()
-        .flatten()
-        .any(|group| group == "all");
+    let public = super::reach::is_public(options);
     let shared = options.ami_users.is_some()
         || options.ami_org_arns.is_some()
         || options.ami_ou_arns.is_some();

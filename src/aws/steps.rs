@@ -8,7 +8,7 @@ use uuid::Uuid;
 
 use super::preflight::Ours;
 use super::road::Road;
-use super::{Run, image, import, preflight, task};
+use super::{Run, image, import, lifecycle, preflight, share, task};
 use crate::cleanup::Entry;
 use crate::error::{Kind, Result};
 use crate::wait::{self, Pace};
@@ -29,15 +29,7 @@ impl Run<'_> {
         if let Some(why) = &job.why {
             progress.stage(&format!("Taking the road {}: {why}", job.road.word()));
         }
-        let entry = self.journal.entry();
-        let ours = Ours {
-            image: if job.road.registers() {
-                entry.image
-            } else {
-                entry.copy
-            },
-            snapshot: entry.snapshot,
-        };
+        let ours = Ours::of(&self.journal.entry(), &job.region);
         let finding = self
             .session
             .unless_stopped(preflight::check(job, &self.clients, &ours))
@@ -67,6 +59,13 @@ impl Run<'_> {
             "Would import it into {} as {name}{road}",
             job.region
         ));
+        let regions: Vec<_> = job.copies.iter().map(|copy| copy.region.as_str()).collect();
+        if !regions.is_empty() {
+            progress.stage(&format!("Would copy it to {}", listed(&regions)));
+        }
+        if let Some(parameter) = &job.ssm_parameter {
+            progress.stage(&format!("Would publish its id as {parameter}"));
+        }
     }
 
     /// ImportImage or ImportSnapshot. The journal knows the token before AWS does.
@@ -283,7 +282,7 @@ impl Run<'_> {
         Ok(image)
     }
 
-    /// Tags, description, permissions; then the image is the user's.
+    /// Tags, description, permissions.
     pub(super) async fn describe(&mut self, image: &Image) -> Result<()> {
         let id = image.image_id().unwrap_or_default().to_owned();
         let snapshots = image::snapshots(image);
@@ -293,24 +292,37 @@ impl Run<'_> {
             let both = [vec![id.clone()], snapshots.clone()].concat();
             image::tag(job, clients, if carried { &snapshots } else { &both }).await?;
             image::describe_as_asked(job, clients, &id, carried).await?;
-            image::share_snapshots(job, clients, &snapshots).await
+            share::share(job, clients, &id, &snapshots).await?;
+            lifecycle::deprecate(clients, &id, job.deprecate_at).await
         };
         self.session.unless_stopped(changes).await?;
         self.outcome.name = image.name().map(str::to_owned);
         self.outcome.images = vec![(job.region.clone(), id.clone())];
         self.outcome.snapshot_ids = Some(snapshots);
         self.outcome.image_id = Some(id);
-        self.outcome.seconds.import = self.began.map(|began| began.elapsed());
-        self.cleanup.release();
         Ok(())
     }
 
-    fn pace(&mut self) -> Pace {
+    /// All of it is the user's now.
+    pub(super) fn hand_over(&mut self) {
+        self.outcome.seconds.import = self.began.map(|began| began.elapsed());
+        self.cleanup.release();
+    }
+
+    pub(super) fn pace(&mut self) -> Pace {
         let wait = self.job.common.wait;
         let began = *self.began.get_or_insert_with(Instant::now);
         Pace {
             interval: wait.interval,
             deadline: wait.timeout.map(|timeout| (began + timeout).into()),
         }
+    }
+}
+
+/// "a", "a and b", "a, b and c".
+pub(super) fn listed(words: &[&str]) -> String {
+    match words {
+        [most @ .., last] if !most.is_empty() => format!("{} and {last}", most.join(", ")),
+        _ => words.concat(),
     }
 }

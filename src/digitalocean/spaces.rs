@@ -73,6 +73,7 @@ fn target(job: &Job) -> Target {
         job.space.endpoint.clone(),
     );
     Target {
+        is_steady: sending::is_steady(&job.key_template),
         url: job.url(),
         remove: format!("aws s3 rm {} --endpoint-url {endpoint}", shell(&job.url())),
         abort: Box::new(move |upload| {

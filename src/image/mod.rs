@@ -5,7 +5,9 @@
 
 mod archive;
 mod blocks;
+mod cache;
 mod content;
+mod layout;
 mod manifest;
 mod ova;
 mod ovf;
@@ -14,6 +16,7 @@ mod qcow2;
 mod raw;
 mod refusal;
 mod table;
+mod unpack;
 mod vdi;
 mod vhd;
 mod vhdx;
@@ -305,6 +308,9 @@ fn binary_size(bytes: u64) -> String {
     }
 }
 
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod compared;
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod stage;

@@ -2,12 +2,16 @@
 //! stands alone and is whole; snapshots and compression are facts for the recipes.
 //! Integers are big-endian.
 
+mod blocks;
+
 use flate2::Decompress;
 
 use super::content::Content;
 use super::probe::{Found, GUEST_HEAD, at_most, inflate};
 use super::refusal::{Remedy, Sight, Trouble};
 use super::window::{Fields, Structure, TABLE_BUDGET, Window};
+
+pub(super) use blocks::layout;
 
 /// "Header": version 3 has 104 bytes, the compression type follows.
 const HEADER: u64 = 112;
@@ -26,6 +30,7 @@ const EXTENDED_L2: u64 = 16;
 const KNOWN: u64 = 31;
 
 /// The header's fields that matter here.
+#[derive(Debug)]
 struct Header {
     version: u32,
     cluster_bits: u32,
@@ -40,11 +45,7 @@ struct Header {
 }
 
 pub(super) fn look(window: &Window) -> Sight<Found> {
-    window.holds(Structure("qcow2", "its header"), 72)?;
-    let bytes = window.up_to(0, HEADER)?;
-    let fields = Fields(&bytes);
-    stands_alone(fields)?;
-    let header = Header::read(fields)?;
+    let header = Header::find(window)?;
     let table = header.tables(window)?;
     let head = header.first_bytes(window, table)?;
     let content = Content::Qcow2 {
@@ -99,6 +100,13 @@ fn stands_alone(fields: Fields) -> Sight<()> {
 }
 
 impl Header {
+    fn find(window: &Window) -> Sight<Self> {
+        window.holds(Structure("qcow2", "its header"), 72)?;
+        let bytes = window.up_to(0, HEADER)?;
+        stands_alone(Fields(&bytes))?;
+        Self::read(Fields(&bytes))
+    }
+
     fn read(fields: Fields) -> Sight<Self> {
         let cluster_bits = fields.be32(20);
         if !(9..=21).contains(&cluster_bits) {

@@ -1,14 +1,19 @@
 //! VDI, VirtualBox's own format, after QEMU's block/vdi.c and VirtualBox's
 //! VDICore.h. Integers are little-endian.
 
+mod blocks;
+
 use super::content::Content;
 use super::probe::{Found, Start, at_most, is_zero};
 use super::refusal::{Remedy, Sight, Trouble};
 use super::window::{Fields, Structure, Window};
 
+pub(super) use blocks::layout;
+
 /// VDI_IMAGE_SIGNATURE, behind 64 bytes of text.
 const SIGNATURE: u32 = 0xbeda_107f;
 const HEADER: u64 = 512;
+const SECTOR: u64 = 512;
 /// QEMU vdi.c, VDI_BLOCKS_IN_IMAGE_MAX: the table fits into 2 GiB there; 64 TiB in
 /// blocks of 1 MiB are enough here.
 const MAX_BLOCKS: u64 = 64 << 20;
@@ -37,7 +42,11 @@ pub(super) fn look(window: &Window) -> Sight<Found> {
     let map = Map::read(fields)?;
     let first = map.check(window)?;
     let head = first.head(window, map.block)?;
-    Found::disk(Content::Vdi, fields.le64(368), head.as_deref())
+    Found::disk(Content::Vdi, disk_size(fields), head.as_deref())
+}
+
+fn disk_size(fields: Fields) -> u64 {
+    fields.le64(368)
 }
 
 /// Types 3 (undo) and 4 (differencing) and those linked to another image.
@@ -52,6 +61,7 @@ fn whole(fields: Fields) -> Sight<()> {
     ))
 }
 
+#[derive(Debug)]
 struct Map {
     at: u64,
     data: u64,
@@ -60,6 +70,8 @@ struct Map {
     /// Bytes of a block in the file: the data and what the creator put before it.
     stride: u64,
     extra: u64,
+    /// Type 2: every block was allocated when it was made.
+    fixed: bool,
 }
 
 impl Map {
@@ -73,7 +85,11 @@ impl Map {
             MAX_BLOCKS,
         )?;
         let extra = u64::from(fields.le32(380));
-        if blocks.saturating_mul(block) < fields.le64(368) {
+        if block < SECTOR {
+            let how = format_args!("it claims blocks of {block} bytes");
+            return Err(Trouble::damaged("VDI", how));
+        }
+        if blocks.saturating_mul(block) < disk_size(fields) {
             return Err(Trouble::damaged(
                 "VDI",
                 format_args!("{blocks} blocks of {block} bytes do not make its disk"),
@@ -86,6 +102,7 @@ impl Map {
             block,
             stride: block + extra,
             extra,
+            fixed: fields.le32(76) == 2,
         })
     }
 

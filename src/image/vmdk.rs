@@ -3,12 +3,16 @@
 //! directory at the end and qemu-img's with it at the start. Integers are
 //! little-endian, places are counted in sectors of 512 bytes.
 
+mod blocks;
+
 use flate2::Decompress;
 
 use super::content::{Content, VmdkKind};
 use super::probe::{Found, at_most, inflate, is_zero};
 use super::refusal::{Remedy, Sight, Trouble};
 use super::window::{Fields, Structure, TABLE_BUDGET, Window};
+
+pub(super) use blocks::layout;
 
 const SPARSE: &[u8] = b"KDMV";
 const ESX_SPARSE: &[u8] = b"COWD";
@@ -69,18 +73,13 @@ fn sparse(window: &Window) -> Sight<Found> {
     let kind = header.kind(&descriptor)?;
     let content = Content::Vmdk { kind };
     let virtual_size = header.capacity.saturating_mul(SECTOR);
-    if header.is_stream() && header.directory == DIRECTORY_AT_END {
-        if window.len().is_none() {
-            return Ok(Found {
-                virtual_size: Some(virtual_size),
-                ..Found::opaque(content)
-            });
-        }
-        let footer = footer(window)?;
-        let head = footer.check(window)?;
-        return Found::disk(content, virtual_size, head.as_deref());
+    if header.ends_the_file() && window.len().is_none() {
+        return Ok(Found {
+            virtual_size: Some(virtual_size),
+            ..Found::opaque(content)
+        });
     }
-    let head = header.check(window)?;
+    let head = header.located(window)?.check(window)?;
     Found::disk(content, virtual_size, head.as_deref())
 }
 
@@ -109,6 +108,7 @@ fn footer(window: &Window) -> Sight<Header> {
     }
 }
 
+#[derive(Debug)]
 struct Header {
     flags: u32,
     /// In sectors, as all that follow but the table's entries.
@@ -175,6 +175,25 @@ impl Header {
 
     fn is_stream(&self) -> bool {
         self.flags & COMPRESSED_WITH_MARKERS == COMPRESSED_WITH_MARKERS && self.compression == 1
+    }
+
+    /// Whether a second header at the end knows where the grain directory lies.
+    fn ends_the_file(&self) -> bool {
+        self.is_stream() && self.directory == DIRECTORY_AT_END
+    }
+
+    /// The header that knows where the grain directory lies.
+    fn located(self, window: &Window) -> Sight<Self> {
+        if !self.ends_the_file() {
+            return Ok(self);
+        }
+        let footer = footer(window)?;
+        let shape = |header: &Self| (header.capacity, header.grain, header.is_stream());
+        if shape(&footer) == shape(&self) {
+            return Ok(footer);
+        }
+        let how = "the header at its start is not the one at its end";
+        Err(Trouble::damaged("VMDK", how))
     }
 
     fn kind(&self, descriptor: &Descriptor) -> Sight<VmdkKind> {

@@ -84,6 +84,11 @@ pub struct Upload {
     #[serde(deserialize_with = "lenient::value")]
     pub limit_rate: Option<Rate>,
 
+    /// Silence after which a part is sent again on a fresh connection [default: 60s]
+    #[arg(long, value_name = "DUR")]
+    #[serde(deserialize_with = "lenient::value")]
+    pub stall_timeout: Option<Duration>,
+
     /// Leave nothing behind on any exit, and use nothing of an earlier run
     #[arg(long = "no-resume", num_args = 0..=1, default_missing_value = "true", require_equals = true, value_name = "BOOL", value_parser = negated)]
     #[serde(deserialize_with = "lenient::value")]

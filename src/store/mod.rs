@@ -89,6 +89,8 @@ pub struct Limits {
     pub max_parts: u32,
     /// Largest object, in bytes.
     pub max_object: u64,
+    /// Parts of one object at once that are still worth trying.
+    pub at_once: usize,
 }
 
 /// A part to be sent. Cheap to clone: the bytes are shared.

@@ -26,6 +26,7 @@ pub const LIMITS: Limits = Limits {
     max_part: 5 << 30,
     max_parts: 10_000,
     max_object: 10_000 * (5 << 30),
+    at_once: 32,
 };
 
 /// Completing thousands of parts takes OSS a while.

@@ -44,14 +44,17 @@ pub const AWS_LIMITS: Limits = Limits {
     max_part: 5 << 30,
     max_parts: 10_000,
     max_object: 10_000 * (5 << 30),
+    at_once: 32,
 };
 
-/// Spaces limits (docs.digitalocean.com/products/spaces/details/limits): objects up to 5 TB.
+/// Spaces limits (docs.digitalocean.com/products/spaces/details/limits): objects up to 5 TB,
+/// ten requests at once for one object.
 pub const SPACES_LIMITS: Limits = Limits {
     min_part: 5 << 20,
     max_part: 5_000_000_000,
     max_parts: 10_000,
     max_object: 5_000_000_000_000,
+    at_once: 10,
 };
 
 /// A connection that is not there by then will not come.

@@ -9,12 +9,12 @@ use bytes::Bytes;
 /// The buffers of one upload.
 pub(super) struct Pool {
     size: usize,
-    most: usize,
     state: Mutex<State>,
     given_back: Condvar,
 }
 
 struct State {
+    most: usize,
     idle: Vec<Vec<u8>>,
     leased: usize,
     made: usize,
@@ -30,6 +30,7 @@ impl Pool {
     /// At most `most` parts in memory, of up to `size` bytes each.
     pub(super) fn new(size: usize, most: usize) -> Arc<Self> {
         let state = State {
+            most,
             idle: Vec::new(),
             leased: 0,
             made: 0,
@@ -37,7 +38,6 @@ impl Pool {
         };
         Arc::new(Self {
             size,
-            most,
             state: Mutex::new(state),
             given_back: Condvar::new(),
         })
@@ -47,7 +47,7 @@ impl Pool {
     /// `None` when nobody wants more parts.
     pub(super) fn take(self: &Arc<Self>) -> Option<(Vec<u8>, Lease)> {
         let mut state = self.lock();
-        while state.leased >= self.most && !state.closed {
+        while state.leased >= state.most && !state.closed {
             state = self
                 .given_back
                 .wait(state)
@@ -64,6 +64,12 @@ impl Pool {
         Some((buffer, Lease(Arc::clone(self))))
     }
 
+    /// From now on as many parts may be in memory.
+    pub(super) fn allow(&self, most: usize) {
+        self.lock().most = most;
+        self.given_back.notify_one();
+    }
+
     /// Nobody wants more parts: wakes the reader.
     pub(super) fn close(&self) {
         self.lock().closed = true;
@@ -78,7 +84,7 @@ impl Pool {
 
     fn give_back(&self, buffer: Vec<u8>) {
         let mut state = self.lock();
-        if state.idle.len() < self.most && !state.closed {
+        if state.idle.len() < state.most && !state.closed {
             state.idle.push(buffer);
         }
     }
@@ -150,6 +156,18 @@ mod tests {
         drop(lease);
         let _next = pool.take().expect("open");
         assert_eq!((pool.made(), stuck.len()), (2, 16));
+    }
+
+    #[test]
+    fn more_may_be_allowed_while_the_reader_waits() {
+        let pool = Pool::new(16, 1);
+        let (_buffer, _lease) = pool.take().expect("open");
+        let waiting = std::thread::spawn({
+            let pool = Arc::clone(&pool);
+            move || pool.take().is_some()
+        });
+        pool.allow(2);
+        assert!(waiting.join().expect("no panic"));
     }
 
     #[test]

@@ -13,9 +13,10 @@ mod sender;
 mod source;
 #[cfg(test)]
 mod tests;
+mod width;
 
 use std::future::Future;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use tokio::sync::mpsc;
@@ -33,6 +34,7 @@ use resume::{Known, Made};
 use sender::{Patience, Sender};
 use source::Origin;
 pub use source::Source;
+use width::Width;
 
 /// Hears what happens, on whatever thread it happens; must return at once.
 pub trait Observer: Send + Sync + 'static {
@@ -198,6 +200,8 @@ async fn go<S: Store>(job: Upload<S>, tally: &mut Tally) -> Result<Done, Cause> 
     });
     let total = size.map(|size| count(size, plan.part_size));
 
+    let plan = within_rate(plan);
+    let most = plan.widest.unwrap_or(plan.concurrency);
     let buffers = plan.concurrency + 1;
     // A small image needs no large buffers; one byte more, so that its end is seen.
     let buffer = plan.part_size.min(size.map_or(u64::MAX, |size| size + 1));
@@ -210,8 +214,8 @@ async fn go<S: Store>(job: Upload<S>, tally: &mut Tally) -> Result<Done, Cause> 
         max_parts,
         sha256,
     }
-    .start(buffers)?;
-    let _closed = CloseOnDrop(pool);
+    .start(most + 1)?;
+    let _closed = CloseOnDrop(Arc::clone(&pool));
 
     let sender = Arc::new(Sender {
         store: Arc::clone(&store),
@@ -220,6 +224,10 @@ async fn go<S: Store>(job: Upload<S>, tally: &mut Tally) -> Result<Done, Cause> 
         origin,
         rate: plan.limit_rate.map(|rate| Arc::new(Rate::new(rate))),
         window: Window::new(plan.concurrency),
+        width: plan
+            .widest
+            .map(|most| Mutex::new(Width::new(plan.part_size, plan.concurrency, most))),
+        pool,
         observer,
         stop: stop.clone(),
         plan,
@@ -242,6 +250,16 @@ async fn go<S: Store>(job: Upload<S>, tally: &mut Tally) -> Result<Done, Cause> 
         .await
         .ok_or(Cause::Stopped)??;
     Ok((size, whole.digest, sha256, upload))
+}
+
+/// Under `--limit-rate` it is known beforehand how many parts at once are bearable.
+fn within_rate(mut plan: Plan) -> Plan {
+    if let (Some(rate), Some(_)) = (plan.limit_rate, plan.widest) {
+        #[expect(clippy::cast_precision_loss, reason = "a rate")]
+        let rate = rate as f64;
+        plan.concurrency = width::at_rate(rate, plan.part_size, plan.concurrency);
+    }
+    plan
 }
 
 /// Wakes the reader when the upload ends, however it ends.
@@ -362,7 +380,8 @@ impl<S: Store> Flight<'_, S> {
         mut reads: mpsc::Receiver<Result<Read>>,
     ) -> Result<(u64, Option<String>), Cause> {
         let stop = self.sender.stop.clone();
-        let most = self.sender.plan.concurrency;
+        let plan = &self.sender.plan;
+        let most = plan.widest.unwrap_or(plan.concurrency);
         let mut end = None;
         while end.is_none() || !self.parts.is_empty() {
             tokio::select! {

@@ -153,11 +153,30 @@ impl Window {
         Some(size)
     }
 
+    /// From now on this many parts at once, and fewer only after a hint to slow down.
+    pub(super) fn resize(&self, most: usize) {
+        let mut state = locked(&self.state);
+        let throttled = state.size < state.most;
+        state.most = most;
+        if most < state.size {
+            state.owed += state.size - most;
+            state.owed -= self.slots.forget_permits(state.owed);
+        } else if throttled {
+            return;
+        } else {
+            let more = most - state.size;
+            let kept = more.min(state.owed);
+            state.owed -= kept;
+            self.slots.add_permits(more - kept);
+        }
+        (state.size, state.passed) = (most, 0);
+    }
+
     /// A part passed: after as many as the window is wide, it grows by one.
     pub(super) fn passed(&self) {
         let mut state = locked(&self.state);
         state.passed += 1;
-        if state.size == state.most || state.passed < state.size {
+        if state.size >= state.most || state.passed < state.size {
             return;
         }
         (state.size, state.passed) = (state.size + 1, 0);
@@ -220,6 +239,29 @@ mod tests {
         }
         watch.stalled().await;
         assert_eq!(start.elapsed(), Duration::from_secs(9 + 2));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_window_takes_another_size_under_way() {
+        let window = Window::new(4);
+        let mut slots = Vec::new();
+        for _ in 0..3 {
+            slots.push(window.enter().await);
+        }
+        window.resize(2);
+        assert_eq!(window.slots.available_permits(), 0);
+        window.resize(3);
+        slots.clear();
+        assert_eq!(window.slots.available_permits(), 3);
+        window.resize(6);
+        assert_eq!(window.slots.available_permits(), 6);
+        window.narrow();
+        window.resize(8);
+        assert_eq!(window.slots.available_permits(), 3, "throttled still");
+        for _ in 0..200 {
+            window.passed();
+        }
+        assert_eq!(window.slots.available_permits(), 8);
     }
 
     #[tokio::test(start_paused = true)]

@@ -15,7 +15,7 @@ const PART: u64 = 8 * MIB;
 /// The part of a stream, whose end nobody knows: 10,000 of these are 312 GiB.
 const STREAM_PART: u64 = 32 * MIB;
 
-/// Parts in flight. Spaces takes 10 at once for one object (`apis.md` C3).
+/// Parts in flight, before anything was measured.
 const CONCURRENCY: usize = 8;
 
 /// Part buffers together, unless the user says otherwise: larger parts, fewer in flight.
@@ -29,8 +29,11 @@ const MAX_CONCURRENCY: usize = 256;
 pub struct Plan {
     /// Bytes of each part but the last.
     pub part_size: u64,
-    /// Parts in flight. Memory is `(concurrency + 1) * part_size`.
+    /// Parts in flight at first. Memory is `(parts in flight + 1) * part_size`.
     pub concurrency: usize,
+    /// Parts in flight at most, where measurement shows that more is faster; `None`: the
+    /// user said how many.
+    pub widest: Option<usize>,
     /// Bytes a second, over all parts together.
     pub limit_rate: Option<u64>,
     /// Tries of a part after its first; with the pauses of `sender`, ten are about a minute.
@@ -74,9 +77,13 @@ pub fn plan(
         }
         None => in_flight(part_size, MEMORY, CONCURRENCY),
     };
+    let widest = said_concurrency
+        .is_none()
+        .then(|| in_flight(part_size, MEMORY, limits.at_once));
     Ok(Plan {
         part_size,
         concurrency,
+        widest,
         limit_rate: None,
         retries: 10,
         stall: Duration::from_mins(1),

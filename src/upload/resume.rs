@@ -61,6 +61,9 @@ pub(super) fn continued(plan: Plan, listed: &[ListedPart], size: u64, limits: Li
     let memory = plan.part_size.saturating_mul(plan.concurrency as u64 + 1);
     Plan {
         concurrency: parts::in_flight(largest, memory, plan.concurrency),
+        widest: plan
+            .widest
+            .map(|most| parts::in_flight(largest, memory, most)),
         part_size: largest,
         ..plan
     }

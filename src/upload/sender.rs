@@ -2,7 +2,7 @@
 //! after what pause, and when it is enough.
 
 use std::hash::{BuildHasher, RandomState};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use backon::{BackoffBuilder, ExponentialBackoff, ExponentialBuilder};
@@ -11,12 +11,15 @@ use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
 use super::Observer;
+use super::buffers::Pool;
 use super::pace::{Rate, Watch, Window};
 use super::parts::Plan;
 use super::reader::Chunk;
 use super::source::{Origin, changed};
+use super::width::Width;
 use crate::error::{Error, Result};
 use crate::store::{self, Class, Part, SentPart, Store, UploadId};
+use crate::units;
 
 /// Pauses before full jitter (`apis.md` A10: cap 20 s).
 const PAUSES: (Duration, Duration) = (Duration::from_millis(200), Duration::from_secs(20));
@@ -71,6 +74,9 @@ pub(super) struct Sender<S> {
     pub(super) origin: Option<Origin>,
     pub(super) rate: Option<Arc<Rate>>,
     pub(super) window: Arc<Window>,
+    /// Learns the window's size; `None` when the user said it.
+    pub(super) width: Option<Mutex<Width>>,
+    pub(super) pool: Arc<Pool>,
     pub(super) observer: Arc<dyn Observer>,
     pub(super) stop: CancellationToken,
 }
@@ -118,12 +124,26 @@ impl<S: Store> Sender<S> {
         let sent = tokio::select! {
             sent = self.store.put(&self.upload, part) => sent?,
             () = watch.stalled() => {
-                let silence = format!("no byte moved for {} s", self.plan.stall.as_secs());
+                let silence = format!("no byte moved for {}", units::seconds(self.plan.stall));
                 return Err(store::Error::unanswered(silence));
             }
         };
-        self.window.passed();
+        self.passed(sent.size);
         Ok(sent)
+    }
+
+    fn passed(&self, bytes: u64) {
+        self.window.passed();
+        let width = self.width.as_ref().map(|width| width.lock());
+        let Some(mut width) = width.map(|width| width.unwrap_or_else(PoisonError::into_inner))
+        else {
+            return;
+        };
+        if let Some(parts) = width.passed(bytes) {
+            tracing::debug!("{parts} parts at once from now on");
+            self.window.resize(parts);
+            self.pool.allow(self.plan.concurrency.max(parts) + 1);
+        }
     }
 
     fn note(&self, chunk: &Chunk, attempt: u32, pause: Duration, failure: &store::Error) {

@@ -19,6 +19,7 @@ const LIMITS: Limits = Limits {
     max_part: 1000,
     max_parts: 50,
     max_object: 50_000,
+    at_once: 4,
 };
 
 /// What a put of the fake store does beyond storing.
@@ -309,6 +310,7 @@ fn small_plan() -> Plan {
     Plan {
         part_size: 10,
         concurrency: 3,
+        widest: None,
         retries: 3,
         ..plan(Some(0), LIMITS, None, None).expect("a plan")
     }
@@ -564,7 +566,7 @@ async fn a_stalled_part_is_sent_again() {
     run(job).await.expect("sent");
     assert_eq!(
         heard.lines(),
-        ["part 1 try 1: no byte moved for 60 s", "sent 5"]
+        ["part 1 try 1: no byte moved for 1 min", "sent 5"]
     );
 }
 

@@ -23,6 +23,7 @@ mod s3;
 pub mod sample;
 mod serve;
 mod sigv4;
+mod ssm;
 #[cfg(test)]
 mod stories;
 mod sts;
@@ -41,6 +42,7 @@ pub use gate::Gate;
 pub use keys::{ACCOUNT, Key};
 pub use roles::{Iam, RoleView};
 pub use s3::{Buckets, ObjectView, PartView, UploadView};
+pub use ssm::{ParameterView, Parameters};
 
 use alibaba::Alibaba;
 use desk::Desk;
@@ -49,6 +51,7 @@ use ec2::Ec2Service;
 use iam::IamService;
 use keys::Keyring;
 use s3::Storage;
+use ssm::SsmService;
 use sts::StsService;
 
 /// The region that [`Sandbox::environment`] names.
@@ -63,6 +66,7 @@ pub struct Sandbox {
     s3: Buckets,
     ec2: Ec2,
     iam: Iam,
+    ssm: Parameters,
     spaces: Buckets,
     digitalocean: DigitalOcean,
     keys: Keyring,
@@ -79,6 +83,7 @@ struct Endpoints {
     s3: String,
     ec2: String,
     iam: String,
+    ssm: String,
     sts: String,
     spaces: String,
     digitalocean: String,
@@ -104,6 +109,13 @@ impl Sandbox {
             iam: iam.clone(),
             keys: keys.clone(),
         };
+        let ssm = Parameters::default();
+        let parameters = SsmService {
+            parameters: ssm.clone(),
+            ec2: ec2.clone(),
+            iam: iam.clone(),
+            keys: keys.clone(),
+        };
         let tokens = StsService {
             iam: iam.clone(),
             keys: keys.clone(),
@@ -121,6 +133,7 @@ impl Sandbox {
                 s3: serve::open(Arc::new(storage), Arc::clone(&at)).await?,
                 ec2: serve::open(Arc::new(compute), Arc::clone(&at)).await?,
                 iam: serve::open(Arc::new(roles), Arc::clone(&at)).await?,
+                ssm: serve::open(Arc::new(parameters), Arc::clone(&at)).await?,
                 sts: serve::open(Arc::new(tokens), Arc::clone(&at)).await?,
                 spaces: serve::open(Arc::new(space_storage), Arc::clone(&at)).await?,
                 digitalocean: serve::open(Arc::new(custom_images), at).await?,
@@ -134,6 +147,7 @@ impl Sandbox {
             s3,
             ec2,
             iam,
+            ssm,
             spaces,
             digitalocean,
             key: keys.issue_user("sandbox"),
@@ -156,6 +170,10 @@ impl Sandbox {
         &self.endpoints.iam
     }
 
+    pub fn ssm_endpoint(&self) -> &str {
+        &self.endpoints.ssm
+    }
+
     pub fn sts_endpoint(&self) -> &str {
         &self.endpoints.sts
     }
@@ -166,6 +184,7 @@ impl Sandbox {
             ("AWS_ENDPOINT_URL_S3", self.s3_endpoint()),
             ("AWS_ENDPOINT_URL_EC2", self.ec2_endpoint()),
             ("AWS_ENDPOINT_URL_IAM", self.iam_endpoint()),
+            ("AWS_ENDPOINT_URL_SSM", self.ssm_endpoint()),
             ("AWS_ENDPOINT_URL_STS", self.sts_endpoint()),
             ("AWS_ACCESS_KEY_ID", &self.key.access_key),
             ("AWS_SECRET_ACCESS_KEY", &self.key.secret_key),
@@ -222,6 +241,11 @@ impl Sandbox {
 
     pub fn iam(&self) -> &Iam {
         &self.iam
+    }
+
+    /// Systems Manager's parameters.
+    pub fn ssm(&self) -> &Parameters {
+        &self.ssm
     }
 
     /// The key of [`Sandbox::environment`].

@@ -34,6 +34,8 @@ pub struct Iam {
 pub(crate) struct State {
     pub(crate) roles: BTreeMap<String, Role>,
     pub(crate) delay: usize,
+    /// What the users may do; without one, everything
+    pub(crate) user_policy: Option<String>,
 }
 
 /// A role as tests see it.
@@ -49,6 +51,7 @@ impl Iam {
         let state = State {
             roles: BTreeMap::new(),
             delay: 2,
+            user_policy: None,
         };
         Self {
             state: Arc::new(Mutex::new(state)),
@@ -78,6 +81,22 @@ impl Iam {
     pub fn attach_administrator(&self, name: &str) {
         if let Some(role) = self.state().roles.get_mut(name) {
             role.attached.push(ADMINISTRATOR.to_owned());
+        }
+    }
+
+    /// What the users of the account may do from now on with images and parameters.
+    pub fn put_user_policy(&self, policy: &str) {
+        self.state().user_policy = Some(policy.to_owned());
+    }
+
+    /// Whether this caller may do that; assumed roles may do everything.
+    pub(crate) fn user_may(&self, who: &str, action: &str, resource: &str) -> bool {
+        let state = self.state();
+        match &state.user_policy {
+            Some(policy) if who.contains(":user/") => {
+                policy::allows(std::iter::once(policy), action, resource)
+            }
+            _ => true,
         }
     }
 

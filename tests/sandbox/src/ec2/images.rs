@@ -2,6 +2,7 @@
 
 use super::import::{check_encryption, known_token, remember_token};
 use super::model::{Image, Kms, Region, Snapshot, tags_for, write_tags};
+use super::script::CopyScript;
 use super::{Call, document};
 use crate::fault::Refusal;
 use crate::keys::ACCOUNT;
@@ -79,7 +80,10 @@ impl Call<'_> {
         }
         let (mut image, mut snapshots) =
             self.region_named(from, |region| copy_of(region, source, query))?;
-        image.pending = Some(self.world.ec2.state().copies.clone());
+        image.pending = Some(self.copy_script());
+        if let (Some(pending), Some(reason)) = (&mut image.pending, self.foreign_key()) {
+            *pending = pending.clone().fail(&reason);
+        }
         image
             .tags
             .extend(tags_for(query, &["image", "snapshot"], "image")?);
@@ -92,6 +96,10 @@ impl Call<'_> {
             );
             snapshot.tags.clone_from(&tags);
             snapshot.kms.encrypted |= by_default;
+            if from != self.region && !query.flag("Encrypted") {
+                // The copy of an encrypted snapshot has the default key of its region.
+                snapshot.kms.key_id = None;
+            }
         }
         self.region(|region| {
             let answer = image_id_document("CopyImage", &image.id);
@@ -102,6 +110,19 @@ impl Call<'_> {
             region.images.insert(image.id.clone(), image);
             Ok(answer)
         })
+    }
+
+    fn copy_script(&self) -> CopyScript {
+        let state = self.world.ec2.state();
+        let script = state.copies_in.get(self.region).unwrap_or(&state.copies);
+        script.clone()
+    }
+
+    /// A key of another region is noticed only when the copy is made.
+    fn foreign_key(&self) -> Option<String> {
+        let key = self.query.get("KmsKeyId")?;
+        let home = key.strip_prefix("arn:aws:kms:")?.split(':').next()?;
+        (home != self.region).then(|| format!("Given key ID is not accessible: {key}"))
     }
 
     pub(super) fn register_image(&self) -> Answer {
@@ -292,6 +313,7 @@ impl Image {
             .text("hypervisor", "xen");
         xml.text("enaSupport", self.ena_support);
         xml.maybe("sourceImageId", self.source.as_ref());
+        xml.maybe("deprecationTime", self.deprecated.as_ref());
         if let Some(reason) = &self.failure {
             xml.element("stateReason", |xml| {
                 xml.text("code", "Client.InternalError")

@@ -5,7 +5,9 @@ mod attributes;
 mod disks;
 mod images;
 mod import;
+mod lifecycle;
 mod model;
+mod regions;
 mod register;
 mod script;
 mod snapshots;
@@ -13,7 +15,7 @@ mod task;
 mod view;
 mod wire;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
@@ -52,8 +54,11 @@ struct State {
     script: Option<ImportScript>,
     pace: Option<Duration>,
     copies: CopyScript,
+    /// Regions whose copies go another way
+    copies_in: BTreeMap<String, CopyScript>,
     encryption_by_default: bool,
-    block_public_access: bool,
+    /// Regions with "Block public access for AMIs"
+    blocked: BTreeSet<String>,
 }
 
 impl Ec2 {
@@ -137,13 +142,23 @@ impl Ec2 {
         self.state().copies = script;
     }
 
+    /// How the copies into one region go.
+    pub fn copy_script_in(&self, region: &str, script: CopyScript) {
+        self.state().copies_in.insert(region.to_owned(), script);
+    }
+
     pub fn set_encryption_by_default(&self, on: bool) {
         self.state().encryption_by_default = on;
     }
 
     /// "Block public access for AMIs": sharing with everybody is then refused.
-    pub fn set_block_public_access(&self, on: bool) {
-        self.state().block_public_access = on;
+    pub fn set_block_public_access(&self, region: &str, on: bool) {
+        let blocked = &mut self.state().blocked;
+        if on {
+            blocked.insert(region.to_owned());
+        } else {
+            blocked.remove(region);
+        }
     }
 
     /// The script that was set, or the way of this kind of import.
@@ -244,12 +259,25 @@ impl Ec2Service {
             sigv4::verify(head, body, "ec2", &self.keys).map_err(|forgery| forged(&forgery))?;
         let query = Query::parse(body);
         query.check_names(wire::known(query.action())?)?;
+        regions::check_enabled(&caller.region)?;
+        self.authorize(&caller.key.arn, query.action())?;
         let call = Call {
             world: self,
             region: &caller.region,
             query: &query,
         };
         call.perform()
+    }
+
+    fn authorize(&self, who: &str, action: &str) -> Result<(), Refusal> {
+        if self.iam.user_may(who, &format!("ec2:{action}"), "*") {
+            return Ok(());
+        }
+        let text = format!(
+            "You are not authorized to perform this operation. User: {who} is not authorized to \
+             perform: ec2:{action} because no identity-based policy allows the ec2:{action} action"
+        );
+        Err(Refusal::new(403, "UnauthorizedOperation", text))
     }
 }
 
@@ -276,6 +304,8 @@ impl Call<'_> {
             "DescribeSnapshotAttribute" => self.describe_snapshot_attribute(),
             "DescribeRegions" => self.describe_regions(),
             "GetEbsEncryptionByDefault" => Ok(self.encryption_by_default()),
+            "GetImageBlockPublicAccessState" => Ok(self.block_public_access_state()),
+            "EnableImageDeprecation" => self.enable_image_deprecation(),
             _ => self.describe_import_tasks(action),
         }
     }
@@ -300,39 +330,6 @@ impl Call<'_> {
                 .entry(name.to_owned())
                 .or_default(),
         )
-    }
-
-    fn describe_regions(&self) -> Answer {
-        let names = [
-            "ap-southeast-1",
-            "eu-central-1",
-            "eu-west-1",
-            "us-east-1",
-            "us-east-2",
-            "us-west-2",
-        ];
-        let asked = self.query.list("RegionName");
-        if let Some(unknown) = asked.iter().find(|name| !names.contains(&name.as_str())) {
-            let text = format!("Invalid region name(s): [{unknown}]");
-            return Err(Refusal::new(400, "InvalidParameterValue", text));
-        }
-        let meant = names
-            .iter()
-            .filter(|name| asked.is_empty() || asked.iter().any(|a| a == *name));
-        Ok(document("DescribeRegions", |xml| {
-            xml.items("regionInfo", meant, |xml, name| {
-                xml.text("regionName", name);
-                xml.text("regionEndpoint", format!("ec2.{name}.amazonaws.com"));
-                xml.text("optInStatus", "opt-in-not-required");
-            });
-        }))
-    }
-
-    fn encryption_by_default(&self) -> String {
-        let on = self.world.ec2.state().encryption_by_default;
-        document("GetEbsEncryptionByDefault", |xml| {
-            xml.text("ebsEncryptionByDefault", on);
-        })
     }
 }
 

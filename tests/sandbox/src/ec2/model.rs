@@ -51,6 +51,7 @@ pub(super) struct Image {
     pub(super) source: Option<String>,
     pub(super) tags: Tags,
     pub(super) launch_permissions: Vec<Permission>,
+    pub(super) deprecated: Option<String>,
     pub(super) content: Option<Content>,
 }
 
@@ -77,6 +78,7 @@ impl Image {
             source: None,
             tags: Tags::new(),
             launch_permissions: Vec::new(),
+            deprecated: None,
             content: None,
         }
     }

@@ -26,6 +26,8 @@ pub struct ImageView {
     pub volume: (String, Option<u64>),
     pub tags: BTreeMap<String, String>,
     pub launch_permissions: Vec<Permission>,
+    /// `deprecationTime`
+    pub deprecated: Option<String>,
     pub snapshot_ids: Vec<String>,
     /// The image it was copied from
     pub source: Option<String>,
@@ -77,6 +79,7 @@ impl Image {
             volume: self.volume.clone(),
             tags: self.tags.clone(),
             launch_permissions: self.launch_permissions.clone(),
+            deprecated: self.deprecated.clone(),
             snapshot_ids: self.mappings.iter().map(|(_, id)| id.clone()).collect(),
             source: self.source.clone(),
         }

@@ -1,12 +1,14 @@
 //! What the buckets hold, and the doors tests use to look into them.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::atomic::{AtomicI32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use s3s::dto::{Checksum, ChecksumType, ETag, Metadata, Timestamp};
 use s3s::{S3Result, s3_error};
 use tempfile::TempDir;
 
+use super::multipart::PAGE;
 use crate::content::{Content, Draft};
 use crate::keys::ACCOUNT;
 
@@ -99,6 +101,8 @@ pub struct PartView {
 pub struct Buckets {
     state: Arc<Mutex<BTreeMap<String, Bucket>>>,
     pub(super) dir: Arc<TempDir>,
+    /// Parts in one page of a listing.
+    pub(super) page: Arc<AtomicI32>,
 }
 
 impl Buckets {
@@ -109,6 +113,7 @@ impl Buckets {
         Ok(Self {
             state: Arc::default(),
             dir: Arc::new(dir),
+            page: Arc::new(AtomicI32::new(PAGE)),
         })
     }
 
@@ -208,6 +213,11 @@ impl Buckets {
             views.collect()
         };
         all.iter().flat_map(of).collect()
+    }
+
+    /// From now on a page of a listing has this many parts instead of a thousand.
+    pub fn list_in_pages_of(&self, parts: i32) {
+        self.page.store(parts, Ordering::Relaxed);
     }
 
     /// Ends every unfinished upload, as the rule `AbortIncompleteMultipartUpload` does.

@@ -1,5 +1,7 @@
 //! Multipart uploads: begun, filled with parts, listed, completed or aborted.
 
+use std::sync::atomic::Ordering;
+
 use s3s::dto::{
     Checksum, ChecksumAlgorithm, ChecksumType, CompleteMultipartUploadInput,
     CompleteMultipartUploadOutput, CreateMultipartUploadInput, CreateMultipartUploadOutput,
@@ -14,7 +16,7 @@ use super::objects::{must_be_new, wishes};
 use super::sums::{self, ALGORITHMS, Claims};
 
 const MAX_PARTS: i32 = 10_000;
-const PAGE: i32 = 1000;
+pub(super) const PAGE: i32 = 1000;
 
 impl Buckets {
     pub(super) fn create_multipart_upload(
@@ -83,7 +85,8 @@ impl Buckets {
 
     pub(super) fn list_parts(&self, input: ListPartsInput) -> S3Result<ListPartsOutput> {
         let marker = input.part_number_marker.unwrap_or(0);
-        let page = input.max_parts.unwrap_or(PAGE).clamp(0, PAGE);
+        let most = self.page.load(Ordering::Relaxed);
+        let page = input.max_parts.unwrap_or(most).clamp(0, most);
         self.with(&input.bucket.clone(), |bucket| {
             let upload = upload(bucket, &input.key, &input.upload_id)?;
             let mut parts: Vec<_> = upload.parts.range(marker + 1..).collect();

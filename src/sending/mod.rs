@@ -1,11 +1,13 @@
 //! From the job to the object: goes on with what an earlier run has sent, wires the
 //! upload to progress, journal and undo list. The same for every cloud.
 
+mod earlier;
+
 use std::fs::File;
 use std::io::Read;
 use std::path::Path;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use crate::cleanup::{Cleanup, Entry};
 use crate::compress::{self, Gzip, Plain};
@@ -15,15 +17,14 @@ use crate::job::Job;
 use crate::journal::Journal;
 use crate::progress::Transfer;
 use crate::session::Session;
-use crate::store::{self, Checksum, Digest, Hasher, Store, UploadId};
+use crate::store::{self, Store, UploadId};
 use crate::units;
 use crate::upload::{self, Cause, Failure, Observer, Plan, Upload};
 
+pub use earlier::{is_same_source, is_steady};
+
 /// After a stop, parts in flight may land for this long.
 const GRACE: Duration = Duration::from_secs(2);
-
-/// Read and hashed at a time.
-const READ: usize = 1 << 20;
 
 /// What a gzipped image was before, known once all of it was read.
 type Packed = Arc<OnceLock<Plain>>;
@@ -34,6 +35,8 @@ pub struct Target {
     pub url: String,
     /// Removes the object.
     pub remove: String,
+    /// Another run, on another machine, would give the object the same name.
+    pub is_steady: bool,
     /// Removes the parts of an unfinished upload, given its id.
     pub abort: Box<dyn Fn(&UploadId) -> String + Send + Sync>,
 }
@@ -67,15 +70,14 @@ pub struct Run<'a> {
 
 /// Sends the image, or what is still missing of it.
 pub async fn send<S: Store>(run: &mut Run<'_>, store: &Arc<S>, target: &Target) -> Result<Sent> {
-    forget_if_changed(run, &**store).await;
-    if run.journal.entry().sent
-        && let Some(sent) = already_there(run, store, target).await?
-    {
+    earlier::forget_if_changed(run, &**store).await;
+    if let Some(sent) = earlier::object(run, store, target).await? {
         return Ok(sent);
     }
     run.session
         .progress
         .stage(&format!("Uploading to {}", target.url));
+    earlier::adopt(run, &**store, target).await;
     // What a gzipped image comes to shows at the end.
     let total = run.job.image.size.filter(|_| !run.job.gzip);
     let shown = Arc::new(Shown(Mutex::new(Some(run.session.progress.upload(total)))));
@@ -122,7 +124,7 @@ fn prepare<S: Store>(
     } else {
         (open(&job.image)?, None)
     };
-    let mark = mark(&job.image);
+    let mark = earlier::mark(&job.image);
     run.journal
         .note(|entry| (entry.source, entry.sent) = (mark, false));
     let journal = run.journal.clone();
@@ -159,6 +161,7 @@ pub fn plan(job: &Job, limits: store::Limits) -> Result<Plan> {
     )?;
     Ok(Plan {
         limit_rate: job.upload.limit_rate.map(|rate| rate.0),
+        stall: job.upload.stall_timeout.map_or(plan.stall, Into::into),
         grace: GRACE,
         // Of a gzipped image the digest is that of the file, not of what travels.
         sha256: job.sha256 && !job.gzip,
@@ -208,104 +211,6 @@ fn still(image: &Image, path: &Path) -> Result<File> {
 
 fn unreadable(path: &Path, error: std::io::Error) -> Error {
     Error::failed(format!("{} can't be read", path.display())).because(error)
-}
-
-/// What tells a file from the same file after a change.
-fn mark(image: &Image) -> Option<String> {
-    let modified = image
-        .modified?
-        .duration_since(std::time::UNIX_EPOCH)
-        .ok()?
-        .as_nanos();
-    let file = image.identity?;
-    Some(format!(
-        "{} bytes, modified {modified}, inode {} on {}",
-        image.size?, file.inode, file.device
-    ))
-}
-
-/// Whether the journal's entry is about the image as it is now.
-pub fn is_same_source(journal: &Journal, image: &Image) -> bool {
-    let noted = journal.entry().source;
-    noted.is_some() && noted == mark(image)
-}
-
-/// Parts and object of an image that has changed since are of no use: they go.
-async fn forget_if_changed<S: Store>(run: &Run<'_>, store: &S) {
-    let entry = run.journal.entry();
-    if entry.source.is_none() || is_same_source(run.journal, &run.job.image) {
-        return;
-    }
-    run.session
-        .progress
-        .note("The image has changed since the last run: it is sent anew");
-    if let Some(upload) = entry.upload {
-        let _ = store.abort(&UploadId(upload)).await;
-    }
-    run.journal.note(|entry| {
-        (entry.source, entry.upload, entry.sent) = (None, None, false);
-        // Another image is another question.
-        entry.client_token = None;
-    });
-}
-
-/// The object of an earlier run, if the service has it with the local bytes' digest.
-async fn already_there<S: Store>(
-    run: &mut Run<'_>,
-    store: &Arc<S>,
-    target: &Target,
-) -> Result<Option<Sent>> {
-    let began = Instant::now();
-    let head = store.head().await.map_err(|error| {
-        Error::failed(format!("{} can't be asked for", target.url)).because(error)
-    })?;
-    let Some(head) =
-        head.filter(|head| Some(head.size) == run.job.image.size && head.digest.is_some())
-    else {
-        return Ok(None);
-    };
-    let digest = run
-        .session
-        .unless_stopped(digest(&run.job.image, store.checksum()))
-        .await?;
-    if head.digest != Some(digest) {
-        return Ok(None);
-    }
-    run.session
-        .progress
-        .stage(&format!("{} is there from an earlier run", target.url));
-    let object = hold(run.cleanup, store, target);
-    Ok(Some(Sent {
-        uploaded_bytes: 0,
-        size: head.size,
-        elapsed: began.elapsed(),
-        sha256: None,
-        object,
-    }))
-}
-
-/// The local bytes' own digest: the journal's word is not enough.
-async fn digest(image: &Image, checksum: Checksum) -> Result<Digest> {
-    let path = match &image.source {
-        Source::File(path) => path.clone(),
-        Source::Stdin => return Err(Error::failed("standard input can't be read twice")),
-    };
-    let name = path.display().to_string();
-    let hashed = tokio::task::spawn_blocking(move || -> std::io::Result<Digest> {
-        let (mut file, mut hasher, mut buffer) =
-            (File::open(path)?, Hasher::new(checksum), vec![0; READ]);
-        loop {
-            match file.read(&mut buffer)? {
-                0 => return Ok(hasher.finish()),
-                bytes => hasher.update(&buffer[..bytes]),
-            }
-        }
-    });
-    let unreadable = || Error::failed(format!("{name} can't be read"));
-    hashed
-        .await
-        .map_err(|error| unreadable().because(error))?
-        .map_err(|error| unreadable().because(error))
 }
 
 /// Puts the object on the undo list.

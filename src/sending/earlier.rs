@@ -1,0 +1,162 @@
+//! What an earlier run left of the object: parts, or all of it. The journal is a hint;
+//! what counts is what the service has, compared with the local bytes.
+
+use std::fs::File;
+use std::io::Read;
+use std::sync::Arc;
+use std::time::Instant;
+
+use super::{Run, Sent, Target, hold};
+use crate::error::{Error, Result};
+use crate::image::{Image, Source};
+use crate::journal::Journal;
+use crate::store::{Checksum, Digest, Hasher, Store, UploadId};
+
+/// Read and hashed at a time.
+const READ: usize = 1 << 20;
+
+/// What tells a file from the same file after a change.
+pub(super) fn mark(image: &Image) -> Option<String> {
+    let modified = image
+        .modified?
+        .duration_since(std::time::UNIX_EPOCH)
+        .ok()?
+        .as_nanos();
+    let file = image.identity?;
+    Some(format!(
+        "{} bytes, modified {modified}, inode {} on {}",
+        image.size?, file.inode, file.device
+    ))
+}
+
+/// Whether the journal's entry is about the image as it is now.
+pub fn is_same_source(journal: &Journal, image: &Image) -> bool {
+    let noted = journal.entry().source;
+    noted.is_some() && noted == mark(image)
+}
+
+/// Parts and object of an image that has changed since are of no use: they go.
+pub(super) async fn forget_if_changed<S: Store>(run: &Run<'_>, store: &S) {
+    let entry = run.journal.entry();
+    if entry.source.is_none() || is_same_source(run.journal, &run.job.image) {
+        return;
+    }
+    run.session
+        .progress
+        .note("The image has changed since the last run: it is sent anew");
+    if let Some(upload) = entry.upload {
+        let _ = store.abort(&UploadId(upload)).await;
+    }
+    run.journal.note(|entry| {
+        (entry.source, entry.upload, entry.sent) = (None, None, false);
+        // Another image is another question.
+        entry.client_token = None;
+    });
+}
+
+/// Without a journal of its own this run goes on with what another machine has begun:
+/// what is there counts only as far as the local bytes are the same.
+pub(super) async fn adopt<S: Store>(run: &Run<'_>, store: &S, target: &Target) {
+    let known = run.journal.entry().upload.is_some();
+    if known || !target.is_steady || !run.job.resumes() {
+        return;
+    }
+    // Who may not list uploads begins one.
+    let uploads = run
+        .session
+        .unless_stopped(async { Ok(store.open_uploads().await.unwrap_or_default()) });
+    if let Some(newest) = uploads.await.ok().and_then(|all| all.into_iter().next()) {
+        run.session
+            .progress
+            .note("an unfinished upload of this key is there: it is gone on with");
+        run.journal.note(|entry| entry.upload = Some(newest.0));
+    }
+}
+
+/// Whether a key's template gives the same name in every run.
+pub fn is_steady(template: &str) -> bool {
+    !["timestamp", "isotime", "uuid"]
+        .iter()
+        .any(|changing| template.contains(changing))
+}
+
+/// The object of an earlier run. The journal may not know of it: the run was another
+/// machine's, or its last answer was not written down.
+pub(super) async fn object<S: Store>(
+    run: &mut Run<'_>,
+    store: &Arc<S>,
+    target: &Target,
+) -> Result<Option<Sent>> {
+    let entry = run.journal.entry();
+    let nothing_known = entry.upload.is_none() && run.job.image.size.is_some();
+    if entry.sent {
+        already_there(run, store, target).await
+    } else if nothing_known && target.is_steady && run.job.resumes() {
+        // Who may not look sends it.
+        Ok(already_there(run, store, target).await.unwrap_or(None))
+    } else {
+        Ok(None)
+    }
+}
+
+/// The object of an earlier run, if the service has it with the local bytes' digest.
+async fn already_there<S: Store>(
+    run: &mut Run<'_>,
+    store: &Arc<S>,
+    target: &Target,
+) -> Result<Option<Sent>> {
+    let began = Instant::now();
+    let head = store.head().await.map_err(|error| {
+        Error::failed(format!("{} can't be asked for", target.url)).because(error)
+    })?;
+    let Some(head) =
+        head.filter(|head| Some(head.size) == run.job.image.size && head.digest.is_some())
+    else {
+        return Ok(None);
+    };
+    let digest = run
+        .session
+        .unless_stopped(digest(&run.job.image, store.checksum()))
+        .await?;
+    if head.digest != Some(digest) {
+        return Ok(None);
+    }
+    run.session
+        .progress
+        .stage(&format!("{} is there from an earlier run", target.url));
+    let source = mark(&run.job.image);
+    run.journal
+        .note(|entry| (entry.source, entry.sent) = (source, true));
+    let object = hold(run.cleanup, store, target);
+    Ok(Some(Sent {
+        uploaded_bytes: 0,
+        size: head.size,
+        elapsed: began.elapsed(),
+        sha256: None,
+        object,
+    }))
+}
+
+/// The local bytes' own digest: the journal's word is not enough.
+async fn digest(image: &Image, checksum: Checksum) -> Result<Digest> {
+    let path = match &image.source {
+        Source::File(path) => path.clone(),
+        Source::Stdin => return Err(Error::failed("standard input can't be read twice")),
+    };
+    let name = path.display().to_string();
+    let hashed = tokio::task::spawn_blocking(move || -> std::io::Result<Digest> {
+        let (mut file, mut hasher, mut buffer) =
+            (File::open(path)?, Hasher::new(checksum), vec![0; READ]);
+        loop {
+            match file.read(&mut buffer)? {
+                0 => return Ok(hasher.finish()),
+                bytes => hasher.update(&buffer[..bytes]),
+            }
+        }
+    });
+    let unreadable = || Error::failed(format!("{name} can't be read"));
+    hashed
+        .await
+        .map_err(|error| unreadable().because(error))?
+        .map_err(|error| unreadable().because(error))
+}
