@@ -167,7 +167,10 @@ impl Call<'_> {
                 let tasks = tasks.filter(|task| {
                     states.is_empty() || states.iter().any(|s| s == task.phase.status())
                 });
-                xml.items(set, tasks, |xml, task| task.write(xml));
+                xml.items(set, tasks, |xml, task| {
+                    task.write(xml);
+                    xml.maybe("bootMode", task.request.get("BootMode"));
+                });
             });
             for id in ids {
                 self.advance(region, id);

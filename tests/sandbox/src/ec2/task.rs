@@ -158,7 +158,6 @@ impl Task {
             return write_tags(xml, &self.tags);
         }
         for (name, parameter) in [
-            ("bootMode", "BootMode"),
             ("encrypted", "Encrypted"),
             ("kmsKeyId", "KmsKeyId"),
             ("licenseType", "LicenseType"),
