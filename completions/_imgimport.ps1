@@ -33,6 +33,7 @@ Register-ArgumentCompleter -Native -CommandName 'imgimport' -ScriptBlock {
             [CompletionResult]::new('aws', 'aws', [CompletionResultType]::ParameterValue, 'Import into Amazon Web Services: S3, EC2 import, AMI')
             [CompletionResult]::new('alicloud', 'alicloud', [CompletionResultType]::ParameterValue, 'Import into Alibaba Cloud: OSS, ECS import, ECS image')
             [CompletionResult]::new('digitalocean', 'digitalocean', [CompletionResultType]::ParameterValue, 'Import into DigitalOcean: Spaces, custom image')
+            [CompletionResult]::new('check', 'check', [CompletionResultType]::ParameterValue, 'Look into an image and say what each cloud would make of it; asks nobody')
             break
         }
         'imgimport;aws' {
@@ -92,6 +93,7 @@ Register-ArgumentCompleter -Native -CommandName 'imgimport' -ScriptBlock {
             [CompletionResult]::new('--output', '--output', [CompletionResultType]::ParameterName, 'Result on standard output')
             [CompletionResult]::new('--progress', '--progress', [CompletionResultType]::ParameterName, 'Progress on standard error')
             [CompletionResult]::new('--dry-run', '--dry-run', [CompletionResultType]::ParameterName, 'Check everything that changes nothing, print the plan, upload nothing')
+            [CompletionResult]::new('--skip-checks', '--skip-checks', [CompletionResultType]::ParameterName, 'Import the image whatever the look into it says')
             [CompletionResult]::new('--config', '--config', [CompletionResultType]::ParameterName, 'Settings file [default: imgimport.toml in the current directory, if it exists]')
             [CompletionResult]::new('-q', '-q', [CompletionResultType]::ParameterName, 'Say less: warnings and errors alone')
             [CompletionResult]::new('--quiet', '--quiet', [CompletionResultType]::ParameterName, 'Say less: warnings and errors alone')
@@ -164,6 +166,7 @@ Register-ArgumentCompleter -Native -CommandName 'imgimport' -ScriptBlock {
             [CompletionResult]::new('--output', '--output', [CompletionResultType]::ParameterName, 'Result on standard output')
             [CompletionResult]::new('--progress', '--progress', [CompletionResultType]::ParameterName, 'Progress on standard error')
             [CompletionResult]::new('--dry-run', '--dry-run', [CompletionResultType]::ParameterName, 'Check everything that changes nothing, print the plan, upload nothing')
+            [CompletionResult]::new('--skip-checks', '--skip-checks', [CompletionResultType]::ParameterName, 'Import the image whatever the look into it says')
             [CompletionResult]::new('--config', '--config', [CompletionResultType]::ParameterName, 'Settings file [default: imgimport.toml in the current directory, if it exists]')
             [CompletionResult]::new('-q', '-q', [CompletionResultType]::ParameterName, 'Say less: warnings and errors alone')
             [CompletionResult]::new('--quiet', '--quiet', [CompletionResultType]::ParameterName, 'Say less: warnings and errors alone')
@@ -211,6 +214,23 @@ Register-ArgumentCompleter -Native -CommandName 'imgimport' -ScriptBlock {
             [CompletionResult]::new('--output', '--output', [CompletionResultType]::ParameterName, 'Result on standard output')
             [CompletionResult]::new('--progress', '--progress', [CompletionResultType]::ParameterName, 'Progress on standard error')
             [CompletionResult]::new('--dry-run', '--dry-run', [CompletionResultType]::ParameterName, 'Check everything that changes nothing, print the plan, upload nothing')
+            [CompletionResult]::new('--skip-checks', '--skip-checks', [CompletionResultType]::ParameterName, 'Import the image whatever the look into it says')
+            [CompletionResult]::new('--config', '--config', [CompletionResultType]::ParameterName, 'Settings file [default: imgimport.toml in the current directory, if it exists]')
+            [CompletionResult]::new('-q', '-q', [CompletionResultType]::ParameterName, 'Say less: warnings and errors alone')
+            [CompletionResult]::new('--quiet', '--quiet', [CompletionResultType]::ParameterName, 'Say less: warnings and errors alone')
+            [CompletionResult]::new('-v', '-v', [CompletionResultType]::ParameterName, 'Say more: steps and requests; twice: bodies, without secrets')
+            [CompletionResult]::new('--verbose', '--verbose', [CompletionResultType]::ParameterName, 'Say more: steps and requests; twice: bodies, without secrets')
+            [CompletionResult]::new('-h', '-h', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
+            [CompletionResult]::new('--help', '--help', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
+            [CompletionResult]::new('-V', '-V ', [CompletionResultType]::ParameterName, 'Print version')
+            [CompletionResult]::new('--version', '--version', [CompletionResultType]::ParameterName, 'Print version')
+            break
+        }
+        'imgimport;check' {
+            [CompletionResult]::new('--for', '--for', [CompletionResultType]::ParameterName, 'Cloud to ask for (can be repeated) [default: all of them]')
+            [CompletionResult]::new('--marketplace', '--marketplace', [CompletionResultType]::ParameterName, 'Say what DigitalOcean''s Marketplace image check would say, too')
+            [CompletionResult]::new('--format', '--format', [CompletionResultType]::ParameterName, 'Format of the image [default: detected]')
+            [CompletionResult]::new('--output', '--output', [CompletionResultType]::ParameterName, 'What goes to standard output: text, a page to read, or json, one object')
             [CompletionResult]::new('--config', '--config', [CompletionResultType]::ParameterName, 'Settings file [default: imgimport.toml in the current directory, if it exists]')
             [CompletionResult]::new('-q', '-q', [CompletionResultType]::ParameterName, 'Say less: warnings and errors alone')
             [CompletionResult]::new('--quiet', '--quiet', [CompletionResultType]::ParameterName, 'Say less: warnings and errors alone')

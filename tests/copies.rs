@@ -629,12 +629,12 @@ async fn a_parameter_that_cannot_be_written_leaves_the_images_and_is_written_by_
     let run = stage.imgimport(&command).ends().await;
     run.exits(1).prints("").says(
         "
-        error: the parameter /web in us-east-1 could not be written
+        error: the parameter /web in us-east-1 can't be written
           cause: User: arn:aws:iam::123456789012:user/sandbox is not authorized to perform: ssm:PutParameter (AccessDeniedException, request ID)
           left behind: the parameter /web in eu-west-1; remove it with: aws ssm delete-parameter --name /web --region eu-west-1
           left behind: the parameter /web in eu-central-1; remove it with: aws ssm delete-parameter --name /web --region eu-central-1
-          left behind: the copy ami-ID in us-east-1; remove it with: aws ec2 deregister-image --image-id ami-ID --delete-associated-snapshots --region us-east-1
           left behind: the copy ami-ID in eu-west-1; remove it with: aws ec2 deregister-image --image-id ami-ID --delete-associated-snapshots --region eu-west-1
+          left behind: the copy ami-ID in us-east-1; remove it with: aws ec2 deregister-image --image-id ami-ID --delete-associated-snapshots --region us-east-1
           left behind: the image ami-ID; remove it with: aws ec2 deregister-image --image-id ami-ID --delete-associated-snapshots --region eu-central-1
           hint: allow the caller ssm:PutParameter, and ec2:DescribeImages; the README has a policy to paste
         ",
@@ -666,7 +666,7 @@ async fn without_resume_a_parameter_gets_back_what_it_held() {
     let run = stage.imgimport(&format!("{COMMAND} --no-resume --ssm-parameter /web"));
     run.ends().await.exits(1).prints("").says(
         "
-        error: the parameter /web in us-east-1 could not be written
+        error: the parameter /web in us-east-1 can't be written
           cause: too many (ParameterLimitExceeded, request ID)
         ",
     );
@@ -813,4 +813,91 @@ async fn every_wish_is_a_variable_and_a_key_of_the_file_too() {
         .filter(|one| !one.launch_permissions.is_empty())
         .collect();
     assert_eq!((images.len(), public.len()), (2, 1));
+}
+
+#[tokio::test]
+async fn a_parameter_that_is_a_secret_is_said_before_the_upload_and_stays_one() {
+    let stage = Stage::new().await;
+    stage.disk(2);
+    stage.cloud.ssm().set_secret("us-east-1", "/web");
+    let run = stage
+        .imgimport(&format!(
+            "{} --ssm-parameter /web",
+            COMMAND.replace("-q", "-vv")
+        ))
+        .ends()
+        .await;
+    run.exits(1).prints("");
+    let end = "error: the parameter /web in us-east-1 can't be written\n  cause: it is a SecureString already, and an AMI's id is a plain String\n  hint: name another --ssm-parameter, or delete that one\n";
+    assert!(run.stderr.ends_with(end), "{}", run.stderr);
+    assert!(!run.stderr.contains("AQICAHhsecret"), "{}", run.stderr);
+    assert!(stage.cloud.requests("s3:CreateMultipartUpload").is_empty());
+}
+
+#[tokio::test]
+async fn an_id_that_systems_manager_drops_without_a_word_is_noticed() {
+    let stage = Stage::new().await;
+    stage.disk(2);
+    let command = "aws --bucket importbucket -q --ssm-parameter /web disk.raw";
+    let gate = stage.cloud.hold_answer(Fault::on("ssm:PutParameter"));
+    let running = stage.imgimport(command).start();
+    gate.reached().await;
+    let image = stage.cloud.ec2().images()[0].id.clone();
+    stage.cloud.ec2().forget_image("eu-central-1", &image);
+    gate.release();
+    let run = running.ends().await;
+    run.exits(1).prints("");
+    let cause = "cause: Systems Manager took ami-ID, but after its own check the parameter does not hold it";
+    assert!(run.stderr.contains(cause), "{}", run.stderr);
+}
+
+#[tokio::test]
+async fn nobody_waits_and_the_next_run_makes_the_copies() {
+    let stage = Stage::new().await;
+    stage.disk(2);
+    let run = stage.imgimport(&format!("{} --no-wait", COMMAND.replace("-q ", "")));
+    let run = run.ends().await;
+    run.exits(0).prints("import-ami-TASK");
+    let note = "  the same command, without --no-wait, goes on with the copies and the parameter\n";
+    assert!(run.stderr.ends_with(note), "{}", run.stderr);
+    stage
+        .imgimport(COMMAND)
+        .ends()
+        .await
+        .exits(0)
+        .prints("ami-ID")
+        .says("");
+    assert_eq!(regions(&stage), ["eu-central-1", "eu-west-1", "us-east-1"]);
+}
+
+#[tokio::test]
+async fn an_ami_that_was_registered_from_a_snapshot_is_copied_like_any_other() {
+    let stage = Stage::new().await;
+    stage.disk(2);
+    let failing = CopyScript::default().fail("no");
+    stage.cloud.ec2().copy_script_in("us-east-1", failing);
+    let command = format!("{COMMAND} --method import-snapshot --deprecate-at 2030-01-01T00:00:00Z");
+    let run = stage.imgimport(&command).ends().await;
+    run.exits(1).prints("").says(
+        "
+        error: ami-ID could not be copied to us-east-1
+          cause: us-east-1: ami-ID is failed: no
+          left behind: the copy ami-ID in eu-west-1; remove it with: aws ec2 deregister-image --image-id ami-ID --delete-associated-snapshots --region eu-west-1
+          left behind: the image ami-ID; remove it with: aws ec2 deregister-image --image-id ami-ID --region eu-central-1
+          left behind: the snapshot snap-ID; remove it with: aws ec2 delete-snapshot --snapshot-id snap-ID --region eu-central-1
+          hint: the same command goes on from there
+        ",
+    );
+    stage
+        .cloud
+        .ec2()
+        .copy_script_in("us-east-1", CopyScript::default());
+    stage.imgimport(&command).ends().await.exits(0).says("");
+    assert_eq!(regions(&stage), ["eu-central-1", "eu-west-1", "us-east-1"]);
+    for image in images(&stage).values() {
+        assert_eq!(image.name, "web");
+        assert_eq!(image.deprecated.as_deref(), Some("2030-01-01T00:00:00Z"));
+    }
+    assert_eq!(stage.cloud.requests("ec2:ImportSnapshot").len(), 1);
+    assert_eq!(stage.cloud.requests("ec2:RegisterImage").len(), 1);
 }

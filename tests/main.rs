@@ -6,9 +6,11 @@
 mod alicloud;
 mod aws;
 mod cancel;
+mod check;
 mod copies;
 mod digitalocean;
 mod docs;
+mod ebs;
 mod errors;
 mod images;
 mod register;

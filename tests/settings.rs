@@ -132,6 +132,7 @@ async fn all_that_is_missing_or_wrong_is_said_at_once() {
     let stage = Stage::new().await;
     let run = stage.program([
         "aws",
+        "--method=import-image",
         "--ami-name=a",
         "--ami-users=12",
         "--tag=aws:x=y",

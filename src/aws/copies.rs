@@ -7,12 +7,14 @@ use std::time::Instant;
 
 use aws_sdk_ec2::operation::copy_image::builders::CopyImageFluentBuilder;
 use aws_sdk_ec2::types::Image;
+use backon::Retryable;
 use futures_util::StreamExt;
 use futures_util::stream;
 use uuid::Uuid;
 
 use super::clients::Clients;
 use super::fault::Fault;
+use super::image::{is_unknown, patiently};
 use super::job::{Copied, Job};
 use super::steps::listed;
 use super::{Run, image, lifecycle, share};
@@ -57,6 +59,8 @@ impl Run<'_> {
         };
         let made = stream::iter(&self.job.copies).map(|copy| copies.make(copy));
         let made: Vec<_> = made.buffered(AT_ONCE).collect().await;
+        drop(copies);
+        self.hold_in_order();
         let (mut failed, mut ended) = (Vec::new(), Ok(()));
         for (copy, made) in self.job.copies.iter().zip(made) {
             match made {
@@ -81,6 +85,24 @@ impl Run<'_> {
             ));
             self.undo().let_go(&region);
             forget(&self.journal, &region);
+        }
+    }
+
+    /// The answers came as they liked; what stays is named in the order of the wishes.
+    fn hold_in_order(&mut self) {
+        let made = self.journal.entry().copies;
+        let regions: Vec<_> = self
+            .job
+            .copies
+            .iter()
+            .rev()
+            .map(|copy| &copy.region)
+            .cloned()
+            .collect();
+        for region in regions {
+            if let Some(copy) = made.get(&region) {
+                self.hold_copy_in(&region, copy);
+            }
         }
     }
 
@@ -233,8 +255,9 @@ impl Copies<'_> {
 
 async fn ask(call: CopyImageFluentBuilder, source: &str) -> Result<String> {
     let failed = || format!("the copy of {source} could not be started");
-    let answer = call.send().await;
-    let answer = answer.map_err(|error| Fault::from(error).fails(failed(), "ec2:CopyImage"))?;
+    let request = || async { call.clone().send().await.map_err(Fault::from) };
+    let answer = request.retry(patiently()).when(is_unknown).await;
+    let answer = answer.map_err(|fault| fault.fails(failed(), "ec2:CopyImage"))?;
     let id = answer.image_id;
     id.ok_or_else(|| Error::failed(failed()).because_of("AWS gave no image id"))
 }

@@ -15,28 +15,29 @@ impl Run<'_> {
         if entry.sent {
             self.hold_object();
         }
+        if let Some(snapshot) = &entry.filling {
+            self.hold_earlier_filling(snapshot);
+        }
         if let Some(snapshot) = &entry.snapshot {
             self.hold_snapshot(snapshot);
             if let Some(image) = &entry.image {
                 self.hold_registered(image);
             }
-            return;
-        }
-        if entry.image.is_some() {
-            entry.image.iter().for_each(|image| self.hold_image(image));
+        } else if let Some(image) = &entry.image {
+            self.hold_image(image);
             if let Some(copy) = &entry.copy {
                 self.hold_copy(copy);
             }
-            for (region, copy) in &entry.copies {
-                self.hold_copy_in(region, copy);
-            }
-            return;
+        } else {
+            entry.task.iter().for_each(|task| self.hold_task(task));
         }
-        entry.task.iter().for_each(|task| self.hold_task(task));
+        for (region, copy) in &entry.copies {
+            self.hold_copy_in(region, copy);
+        }
     }
 
     /// Whether the journal speaks of this image and of this import.
-    fn is_the_same(&self) -> bool {
+    pub(super) fn is_the_same(&self) -> bool {
         let asked = self.journal.entry().request;
         asked.as_ref() == Some(&import::request(&self.job))
             && sending::is_same_source(&self.journal, &self.job.common.image)
@@ -69,6 +70,11 @@ impl Run<'_> {
         }
         self.forget_images();
         Ok(None)
+    }
+
+    async fn exists(&self, image: &str) -> Result<bool> {
+        let exists = image::exists(&self.clients, image);
+        self.session.unless_stopped(exists).await
     }
 
     /// The snapshot of an earlier run, if that came so far; its image, too, if it is there.
@@ -114,24 +120,17 @@ impl Run<'_> {
         self.journal.note(|entry| entry.image = None);
     }
 
-    async fn exists(&self, image: &str) -> Result<bool> {
-        let exists = image::exists(&self.clients, image);
-        self.session.unless_stopped(exists).await
-    }
-
     /// Images of what is not wanted any more are not taken away: somebody may use them.
     fn forget_images(&mut self) {
         let entry = self.journal.entry();
-        let images = [entry.snapshot, entry.image, entry.copy]
-            .into_iter()
-            .flatten();
-        for thing in images.chain(entry.copies.into_values()) {
-            self.says_it_stays(&thing);
+        let things = [entry.snapshot, entry.image, entry.copy];
+        for thing in things.iter().flatten().chain(entry.copies.values()) {
+            self.says_it_stays(thing);
         }
         let held = &mut self.held;
-        let ours = [held.snapshot.take(), held.image.take(), held.copy.take()];
         let copies = std::mem::take(&mut held.copies);
-        for held in ours.into_iter().flatten().chain(copies.into_values()) {
+        let held = [held.snapshot.take(), held.image.take(), held.copy.take()];
+        for held in held.into_iter().flatten().chain(copies.into_values()) {
             self.cleanup.disarm(held);
         }
         self.journal.note(|entry| {

@@ -4,6 +4,7 @@
 use std::time::{Duration, Instant};
 
 use aws_sdk_ec2::operation::copy_image::builders::CopyImageFluentBuilder;
+use aws_sdk_ec2::operation::deregister_image::builders::DeregisterImageFluentBuilder;
 use aws_sdk_ec2::types::{AttributeValue, Image, ImageState, ResourceType, Tag};
 use backon::{ExponentialBuilder, Retryable};
 
@@ -133,6 +134,18 @@ pub async fn exists(clients: &Clients, image: &str) -> Result<bool> {
     }))
 }
 
+/// Whether nothing can become of the image any more. Not being told is no reason to think so.
+pub async fn is_lost(clients: &Clients, image: &str) -> bool {
+    match describe(clients, image).await {
+        Ok(Some(image)) => matches!(
+            image.state().map(ImageState::as_str),
+            Some("failed" | "invalid" | "error" | "deregistered")
+        ),
+        Ok(None) => true,
+        Err(_) => false,
+    }
+}
+
 /// Whether EC2 knows the snapshot.
 pub async fn snapshot_exists(clients: &Clients, snapshot: &str) -> Result<bool> {
     let call = clients.ec2.describe_snapshots().snapshot_ids(snapshot);
@@ -143,18 +156,6 @@ pub async fn snapshot_exists(clients: &Clients, snapshot: &str) -> Result<bool> 
             format!("the state of {snapshot} could not be asked"),
             "ec2:DescribeSnapshots",
         )),
-    }
-}
-
-/// Whether nothing can become of the image any more. Not being told is no reason to think so.
-pub async fn is_lost(clients: &Clients, image: &str) -> bool {
-    match describe(clients, image).await {
-        Ok(Some(image)) => matches!(
-            image.state().map(ImageState::as_str),
-            Some("failed" | "invalid" | "error" | "deregistered")
-        ),
-        Ok(None) => true,
-        Err(_) => false,
     }
 }
 
@@ -182,8 +183,9 @@ pub async fn deregister(clients: &Clients, image: &str) -> anyhow::Result<()> {
         .as_ref()
         .map(snapshots)
         .unwrap_or_default();
-    deregister_with(clients, image, true).await?;
-    // Those that AWS left.
+    // A pending image does not say which snapshots it will have; EC2 knows.
+    let call = clients.ec2.deregister_image().image_id(image);
+    gone(call.delete_associated_snapshots(true)).await?;
     for snapshot in snapshots {
         delete_snapshot(clients, &snapshot).await?;
     }
@@ -192,12 +194,10 @@ pub async fn deregister(clients: &Clients, image: &str) -> anyhow::Result<()> {
 
 /// Removes an image, not its snapshots; one that is gone already is fine.
 pub async fn deregister_alone(clients: &Clients, image: &str) -> anyhow::Result<()> {
-    deregister_with(clients, image, false).await
+    gone(clients.ec2.deregister_image().image_id(image)).await
 }
 
-async fn deregister_with(clients: &Clients, image: &str, snapshots: bool) -> anyhow::Result<()> {
-    let call = clients.ec2.deregister_image().image_id(image);
-    let call = call.set_delete_associated_snapshots(snapshots.then_some(true));
+async fn gone(call: DeregisterImageFluentBuilder) -> anyhow::Result<()> {
     match call.send().await.map_err(Fault::from) {
         Err(fault) if !is_unknown(&fault) => Err(fault.into()),
         _ => Ok(()),
@@ -246,8 +246,8 @@ pub async fn tag(job: &Job, clients: &Clients, ids: &[String]) -> Result<()> {
     done.map_err(|fault| fault.fails(format!("{} could not be tagged", ids[0]), "ec2:CreateTags"))
 }
 
-/// Description, metadata service and launch permissions: one call for each, as EC2 wants
-/// it. The first two may have been `carried` by RegisterImage.
+/// Description and metadata service: one call for each, as EC2 wants it. They may have
+/// been `carried` by RegisterImage.
 pub async fn describe_as_asked(
     job: &Job,
     clients: &Clients,

@@ -3,16 +3,15 @@
 
 use jiff::Timestamp;
 
-use super::lifecycle;
 use super::names::{
     Architecture, BootMode, ImdsSupport, LicenseType, Platform, S3Encryption, TpmSupport,
     VolumeType,
 };
 use super::options::Options;
-use super::reach;
 use super::road::{self, Road};
-use super::{rules, uefi};
+use super::{direct, lifecycle, reach, rules, uefi};
 use crate::error::{Error, Result};
+use crate::image::{Blocks, Source};
 use crate::job::{self, Opened};
 use crate::layers::{Environment, Invocation};
 use crate::outcome::Outcome;
@@ -169,8 +168,16 @@ impl Job {
             problems.missing("the region", "region");
         }
         let choice = road::choose(options, &mut problems);
-        if choice.road == Road::EbsDirect {
+        let piped = opened
+            .image()
+            .is_some_and(|image| image.source == Source::Stdin);
+        // What comes through a pipe can't be cut into blocks.
+        let needs_bucket = choice.road != Road::EbsDirect || (piped && choice.why.is_some());
+        if needs_bucket && options.s3_bucket_name.is_none() {
             problems.missing("the bucket", "s3_bucket_name");
+        }
+        if choice.road == Road::EbsDirect {
+            rules::block_key(options, &mut problems);
         }
         credentials(options, &mut problems);
         unsupported(options, &mut problems);
@@ -183,10 +190,16 @@ impl Job {
         problems.finish()?;
 
         let image = opened.finish()?;
-        rules::accepts(&image, choice.road).map_err(|(reason, remedy)| {
-            Error::refused(format!("AWS can't import {}", image.label()))
+        if choice.road == Road::EbsDirect {
+            // Says why, where its disk can't be read.
+            let hint = "convert it to raw with qemu-img, or name a --bucket";
+            Blocks::open(&image).map_err(|error| error.hint(hint))?;
+        }
+        rules::accepts(&image, choice.road).or_else(|(reason, remedy)| {
+            let error = Error::refused(format!("AWS can't import {}", image.label()))
                 .because_of(reason)
-                .hint(remedy)
+                .hint(remedy);
+            said.refused(error)
         })?;
         let common = job::Job::new(
             image,
@@ -195,7 +208,11 @@ impl Job {
             !options.keep_input_artifact.unwrap_or(true),
             INTERVAL,
         );
-        sending::plan(&common, AWS_LIMITS)?;
+        if choice.road == Road::EbsDirect {
+            direct::plan(&common)?;
+        } else {
+            sending::plan(&common, AWS_LIMITS)?;
+        }
         rules::volume(&register, common.image.virtual_size)?;
         let region = region.unwrap_or_default();
         let job = Self::put_together(common, choice, region, said.provider, texts, register);
@@ -287,6 +304,20 @@ impl Job {
     }
 }
 
+/// Each region's copy, encrypted where it is asked for or where the AMI itself is.
+fn copies(options: &Options) -> Vec<Copied> {
+    let encrypted = options.ami_encrypt.unwrap_or(false);
+    let regions = options.copy_to_regions.iter().flatten();
+    let copy = |region: &String| {
+        let kms_key = reach::copy_key(options, region).map(str::to_owned);
+        Copied {
+            region: region.clone(),
+            encryption: (encrypted || kms_key.is_some()).then_some(Encryption { kms_key }),
+        }
+    };
+    regions.map(copy).collect()
+}
+
 impl Register {
     fn resolve(options: &Options, problems: &mut Problems<Options>) -> Self {
         let uefi_data = options.uefi_data.as_deref().map(uefi::read);
@@ -302,20 +333,6 @@ impl Register {
             root_device: device.unwrap_or_else(|| ROOT_DEVICE.to_owned()),
         }
     }
-}
-
-/// Each region's copy, encrypted where it is asked for or where the AMI itself is.
-fn copies(options: &Options) -> Vec<Copied> {
-    let encrypted = options.ami_encrypt.unwrap_or(false);
-    let regions = options.copy_to_regions.iter().flatten();
-    let copy = |region: &String| {
-        let kms_key = reach::copy_key(options, region).map(str::to_owned);
-        Copied {
-            region: region.clone(),
-            encryption: (encrypted || kms_key.is_some()).then_some(Encryption { kms_key }),
-        }
-    };
-    regions.map(copy).collect()
 }
 
 /// Everything that may be a template, filled in and checked.

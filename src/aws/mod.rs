@@ -1,11 +1,15 @@
 //! The roads to an AMI: object in S3, EC2 ImportImage or ImportSnapshot and RegisterImage,
-//! name, tags, permissions, copies. Reads from top to bottom like Amazon's own guides
-//! ("Import your VM as an image", "Import a disk as a snapshot").
+//! or a snapshot written block by block; name, tags, permissions, copies. Reads from top to
+//! bottom like Amazon's own guides ("Import your VM as an image", "Import a disk as a
+//! snapshot", "Write snapshots with the EBS direct APIs").
 
+mod adopt;
 mod clients;
 mod copies;
 mod credentials;
+mod direct;
 mod earlier;
+mod ebs;
 mod fault;
 mod image;
 mod import;
@@ -30,6 +34,7 @@ mod snapshot;
 mod steps;
 mod task;
 mod uefi;
+mod volume;
 
 use std::collections::BTreeMap;
 use std::time::Instant;
@@ -47,6 +52,12 @@ use crate::session::Session;
 use clients::Clients;
 use job::Job;
 use road::Road;
+
+/// Whether ImportImage takes such an image, the road that is taken unless another is asked
+/// for; the reason and the remedy when it does not.
+pub fn accepts(image: &crate::image::Image) -> Result<(), (String, String)> {
+    rules::accepts(image, Road::ImportImage)
+}
 
 /// `imgimport aws`.
 pub async fn run(
@@ -92,10 +103,15 @@ pub async fn run(
 /// The same image to the same key under the same name is the same job.
 fn open_journal(job: &mut Job, session: &Session) -> Result<Journal> {
     let (path, name) = (job.common.path(), job.name_template.as_deref());
+    // No bucket has such a name.
+    let place = match job.road {
+        Road::EbsDirect => "/ebs-direct",
+        _ => &job.bucket,
+    };
     let words = [
         "aws",
         &job.region,
-        &job.bucket,
+        place,
         &job.key_template,
         name.unwrap_or_default(),
         &path,
@@ -145,7 +161,8 @@ impl Run<'_> {
         }
         let image = match self.job.road {
             Road::ImportImage => self.by_import_image().await?,
-            Road::ImportSnapshot | Road::EbsDirect => self.by_import_snapshot().await?,
+            Road::ImportSnapshot => self.by_import_snapshot().await?,
+            Road::EbsDirect => self.by_ebs_direct().await?,
         };
         let Some(image) = image else {
             return Ok(());
@@ -181,6 +198,18 @@ impl Run<'_> {
                 snapshot
             }
             None => match self.import().await? {
+                Some(snapshot) => snapshot,
+                None => return Ok(None),
+            },
+        };
+        self.register(&snapshot).await.map(Some)
+    }
+
+    /// The snapshot is written from here, and RegisterImage makes the image with its name.
+    async fn by_ebs_direct(&mut self) -> Result<Option<Image>> {
+        let snapshot = match self.earlier_snapshot().await? {
+            Some(snapshot) => snapshot,
+            None => match self.write_snapshot().await? {
                 Some(snapshot) => snapshot,
                 None => return Ok(None),
             },

@@ -13,6 +13,8 @@ pub enum Method {
     ImportImage,
     /// EC2 ImportSnapshot and RegisterImage, which leave the system as it is
     ImportSnapshot,
+    /// A snapshot written block by block and RegisterImage: no bucket, no service role
+    EbsDirect,
 }
 
 /// The processor that the system is built for.

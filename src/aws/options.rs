@@ -11,8 +11,11 @@ use super::names::{
     Architecture, BootMode, ImdsSupport, LicenseType, Method, Platform, S3Encryption, TpmSupport,
     VolumeType,
 };
+use super::road::{self, Road};
+use crate::guest::Guest;
 use crate::image::Format;
 use crate::layers::{Environment, Provider, lenient, negated, switch};
+use crate::problems::Problems;
 use crate::secret::Secret;
 
 /// The table `[aws]`, the flags and the variables of `imgimport aws`.
@@ -259,6 +262,10 @@ pub struct Options {
     #[arg(skip)]
     #[serde(skip)]
     pub endpoint_url_ec2: Option<String>,
+    /// `AWS_ENDPOINT_URL_EBS`.
+    #[arg(skip)]
+    #[serde(skip)]
+    pub endpoint_url_ebs: Option<String>,
     /// `AWS_ENDPOINT_URL_SSM`.
     #[arg(skip)]
     #[serde(skip)]
@@ -359,6 +366,7 @@ impl Provider for Options {
             token: environment.secret(&["IMGIMPORT_AWS_TOKEN", "AWS_SESSION_TOKEN"]),
             endpoint_url_s3: environment.get("AWS_ENDPOINT_URL_S3"),
             endpoint_url_ec2: environment.get("AWS_ENDPOINT_URL_EC2"),
+            endpoint_url_ebs: environment.get("AWS_ENDPOINT_URL_EBS"),
             endpoint_url_ssm: environment.get("AWS_ENDPOINT_URL_SSM"),
             endpoint_url_sts: environment.get("AWS_ENDPOINT_URL_STS"),
             endpoint_url_iam: environment.get("AWS_ENDPOINT_URL_IAM"),
@@ -373,14 +381,24 @@ impl Provider for Options {
             (self.endpoint_url_s3, self.endpoint_url_ec2) = (None, None);
             self.endpoint_url_ssm = None;
             (
+                self.endpoint_url_ebs,
                 self.endpoint_url_sts,
                 self.endpoint_url_iam,
                 self.custom_endpoint_ec2,
-            ) = (None, None, None);
+            ) = (None, None, None, None);
         }
         if above.profile.is_some() || above.access_key.is_some() || above.secret_key.is_some() {
             (self.profile, self.access_key, self.secret_key, self.token) = (None, None, None, None);
         }
+    }
+
+    fn adopt(&mut self, guest: &Guest) -> Vec<String> {
+        super::adopt::adopt(self, guest)
+    }
+
+    fn is_examined(&self) -> bool {
+        let mut problems = Problems::<Self>::default();
+        road::choose(self, &mut problems).road == Road::ImportImage
     }
 }
 

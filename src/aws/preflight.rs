@@ -8,17 +8,18 @@ use super::clients::Clients;
 use super::fault::Fault;
 use super::image::snapshots;
 use super::job::Job;
-use super::regions;
+use super::road::Road;
 use super::role::{self, Finding};
+use super::{publish, regions};
 use crate::error::{Error, Result};
 use crate::journal;
 
 /// What an unfinished run has made, which may have the name already.
 pub struct Ours {
     images: Vec<String>,
-    /// From which an image was registered, whose id may have gone unheard.
+    /// From which an image was registered, if its id went unheard.
     snapshot: Option<String>,
-    /// Where an image was asked for, and the answer was not heard.
+    /// Where a copy was asked for, and the answer was not heard.
     unheard: Vec<String>,
 }
 
@@ -39,10 +40,9 @@ impl Ours {
     }
 
     fn may_be(&self, image: &Image, region: &str) -> bool {
-        let known = self.images.iter().any(|id| image.image_id() == Some(id));
-        let snapshot = self.snapshot.as_ref();
-        known
-            || snapshot.is_some_and(|snapshot| snapshots(image).contains(snapshot))
+        let made_of = |snapshot: &String| snapshots(image).contains(snapshot);
+        self.images.iter().any(|id| image.image_id() == Some(id))
+            || self.snapshot.as_ref().is_some_and(made_of)
             || self.unheard.iter().any(|one| one == region)
     }
 }
@@ -57,14 +57,16 @@ pub async fn check(job: &Job, clients: &Clients, ours: &Ours) -> Result<Finding>
         })?;
     }
     regions::exist(job, clients).await?;
-    let (bucket, name, role, elsewhere, public) = tokio::join!(
+    let (bucket, name, role, elsewhere, public, parameter) = tokio::join!(
         bucket(job, clients),
         name(job, &job.region, clients, ours),
-        role::look(job, clients),
+        role(job, clients),
         names_elsewhere(job, clients, ours),
         regions::let_in_the_public(job, clients),
+        publish::check(job, clients),
     );
-    bucket.and(name).and(elsewhere).and(public).map(|()| role)
+    let all = bucket.and(name).and(elsewhere).and(public).and(parameter);
+    all.map(|()| role)
 }
 
 /// The copies have the name of the AMI.
@@ -77,8 +79,19 @@ async fn names_elsewhere(job: &Job, clients: &Clients, ours: &Ours) -> Result<()
     Ok(())
 }
 
+/// What is written block by block needs no service role.
+async fn role(job: &Job, clients: &Clients) -> Finding {
+    match job.road {
+        Road::EbsDirect => Finding::Right,
+        _ => role::look(job, clients).await,
+    }
+}
+
 /// HeadBucket; its answer names the bucket's region even when it refuses.
 async fn bucket(job: &Job, clients: &Clients) -> Result<()> {
+    if job.road == Road::EbsDirect {
+        return Ok(());
+    }
     let what = || format!("the bucket {} can't be used", job.bucket);
     match clients.s3.head_bucket().bucket(&job.bucket).send().await {
         Ok(answer) => local(job, answer.bucket_region()),

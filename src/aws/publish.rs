@@ -5,17 +5,22 @@
 use std::time::Duration;
 
 use aws_sdk_ssm::types::{Parameter, ParameterType};
-use backon::{ExponentialBuilder, Retryable};
+use backon::{ConstantBuilder, Retryable};
+use futures_util::future::try_join_all;
 
 use super::Run;
 use super::clients::Clients;
 use super::fault::Fault;
+use super::job::Job;
 use super::steps::listed;
 use crate::error::{Error, Kind, Result};
 use crate::shell::quote;
 
 /// The type of a parameter that holds an AMI's id; Systems Manager looks whether there is one.
 const AMI: &str = "aws:ec2:image";
+/// Systems Manager has looked at an AMI within seconds.
+const SOON: Duration = Duration::from_secs(2);
+const LOOKS: usize = 15;
 const PUT: &str = "ssm:PutParameter, and ec2:DescribeImages";
 
 impl Run<'_> {
@@ -37,11 +42,8 @@ impl Run<'_> {
     async fn publish_in(&mut self, region: &str, name: &str, image: &str) -> Result<()> {
         self.session.check()?;
         let clients = self.clients.in_region(region);
-        let failed = || format!("the parameter {name} in {region} could not be written");
-        let before = async {
-            let held = Held::now(&clients, name).await;
-            held.map_err(|fault| fault.fails(failed(), "ssm:GetParameter"))
-        };
+        let failed = || unwritten(region, name);
+        let before = before(&clients, region, name);
         let before = self.session.unless_stopped(before).await?;
         if before.is(image) {
             return Ok(());
@@ -61,7 +63,8 @@ impl Run<'_> {
             self.cleanup.disarm(entry);
         }
         done?;
-        let seen = seen(&clients, name, image, &before);
+        let interval = self.job.common.wait.interval;
+        let seen = seen(&clients, name, image, &before, interval);
         match self.session.unless_stopped(async { Ok(seen.await) }).await? {
             true => Ok(()),
             false => Err(Error::failed(failed())
@@ -73,6 +76,37 @@ impl Run<'_> {
     }
 }
 
+/// Whether the parameters can hold the id, where the caller may look; asked before the upload.
+pub async fn check(job: &Job, clients: &Clients) -> Result<()> {
+    let Some(name) = &job.ssm_parameter else {
+        return Ok(());
+    };
+    let regions = std::iter::once(&job.region).chain(job.copies.iter().map(|copy| &copy.region));
+    let questions = regions.map(async |region| {
+        let there = clients.in_region(region);
+        before(&there, region, name).await
+    });
+    try_join_all(questions).await.map(drop)
+}
+
+/// What the parameter holds before it is written.
+async fn before(clients: &Clients, region: &str, name: &str) -> Result<Held> {
+    let held = Held::now(clients, name).await;
+    let held = held.map_err(|fault| fault.fails(unwritten(region, name), "ssm:GetParameter"))?;
+    match held {
+        Held::Other(kind) => Err(Error::failed(unwritten(region, name))
+            .because_of(format!(
+                "it is a {kind} already, and an AMI's id is a plain String"
+            ))
+            .hint("name another --ssm-parameter, or delete that one")),
+        held => Ok(held),
+    }
+}
+
+fn unwritten(region: &str, name: &str) -> String {
+    format!("the parameter {name} in {region} can't be written")
+}
+
 /// What a parameter holds.
 #[derive(Clone)]
 enum Held {
@@ -80,6 +114,8 @@ enum Held {
     Nothing,
     /// A value, and its data type.
     Value(String, String),
+    /// A list or a secret.
+    Other(String),
     /// The caller may not look.
     Secret,
 }
@@ -99,6 +135,12 @@ impl Held {
     }
 
     fn of(parameter: Parameter) -> Self {
+        if let Some(kind) = parameter
+            .r#type
+            .filter(|kind| *kind != ParameterType::String)
+        {
+            return Self::Other(kind.as_str().to_owned());
+        }
         let kind = parameter.data_type.unwrap_or_else(|| "text".to_owned());
         Self::Value(parameter.value.unwrap_or_default(), kind)
     }
@@ -107,9 +149,12 @@ impl Held {
         matches!(self, Self::Value(value, kind) if value == image && kind == AMI)
     }
 
-    /// How to undo it by hand.
+    /// How to undo it by hand. Whatever is no AMI's id is not for everybody's eyes.
     fn command(&self, region: &str, name: &str) -> String {
         match self {
+            Self::Value(value, _) if !value.starts_with("ami-") => format!(
+                "aws ssm get-parameter-history --name {name} --region {region}, and put-parameter"
+            ),
             Self::Value(value, kind) => format!(
                 "aws ssm put-parameter --name {name} --value {} --type String --data-type {kind} --overwrite --region {region}",
                 quote(value)
@@ -128,7 +173,9 @@ impl Held {
                     _ => Ok(()),
                 }
             }
-            Self::Secret => Err(anyhow::anyhow!("what it held before is not known")),
+            Self::Other(_) | Self::Secret => {
+                Err(anyhow::anyhow!("what it held before is not known"))
+            }
         }
     }
 }
@@ -148,14 +195,19 @@ async fn put(clients: &Clients, name: &str, value: &str, kind: &str) -> Result<(
 /// PutParameter answers before it has looked at the AMI, and drops a value that it does
 /// not like without a word ("Native parameter support for Amazon Machine Image IDs" of
 /// the Systems Manager guide).
-async fn seen(clients: &Clients, name: &str, image: &str, before: &Held) -> bool {
+async fn seen(
+    clients: &Clients,
+    name: &str,
+    image: &str,
+    before: &Held,
+    interval: Duration,
+) -> bool {
     if matches!(before, Held::Secret) {
         return true;
     }
-    let patiently = ExponentialBuilder::default()
-        .with_min_delay(Duration::from_millis(100))
-        .with_max_delay(Duration::from_secs(5))
-        .with_max_times(12);
+    let patiently = ConstantBuilder::default()
+        .with_delay(interval.min(SOON))
+        .with_max_times(LOOKS);
     let look = || async {
         match Held::now(clients, name).await {
             Ok(held) if held.is(image) => Ok(()),

@@ -59,13 +59,15 @@ pub fn choose(options: &Options, problems: &mut Problems<Options>) -> Choice {
     let (road, why) = match options.method.unwrap_or_default() {
         Method::ImportImage => (Road::ImportImage, None),
         Method::ImportSnapshot => (Road::ImportSnapshot, None),
+        Method::EbsDirect => (Road::EbsDirect, None),
         Method::Auto => wanted(options, &registered),
     };
     let named = options.method.unwrap_or_default() != Method::Auto;
     let (strange, remedy) = match road {
         Road::ImportImage => (&registered, "say --method import-snapshot"),
         Road::ImportSnapshot | Road::EbsDirect if named => (&imported, "say --method import-image"),
-        Road::ImportSnapshot | Road::EbsDirect => (&imported, "leave one of the two out"),
+        Road::ImportSnapshot => (&imported, "leave one of the two out"),
+        Road::EbsDirect => (&imported, "name a --bucket"),
     };
     for (option, what) in strange {
         let call = if road.registers() {

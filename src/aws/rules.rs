@@ -319,6 +319,9 @@ pub fn volume(register: &Register, image: Option<u64>) -> Ended<()> {
 
 /// Whether the road takes such an image; the reason and the remedy when it does not.
 pub fn accepts(image: &Image, road: Road) -> Result<(), (String, String)> {
+    if road == Road::EbsDirect {
+        return accepts_blocks(image);
+    }
     match &image.content {
         Content::Ova { .. } if road == Road::ImportSnapshot => return Err(unpack(image)),
         Content::Raw
@@ -378,6 +381,37 @@ pub fn accepts(image: &Image, road: Road) -> Result<(), (String, String)> {
         ));
     }
     Ok(())
+}
+
+/// Whatever can be decoded is written block by block: one disk, no larger than a volume.
+fn accepts_blocks(image: &Image) -> Result<(), (String, String)> {
+    if image.disks.len() > 1 {
+        let disks = image.disks.len();
+        return Err((
+            format!("a snapshot is made of one disk, this image has {disks}"),
+            "say --method import-image and name a --bucket".to_owned(),
+        ));
+    }
+    let size = image.virtual_size.unwrap_or_default();
+    if size.div_ceil(1 << 30) > LARGEST_VOLUME.into() {
+        let size = crate::units::bytes(size);
+        return Err((
+            format!("a volume has up to 64 TiB, this disk {size}"),
+            "use a smaller disk".to_owned(),
+        ));
+    }
+    Ok(())
+}
+
+/// StartSnapshot takes neither a key's id nor an alias.
+pub fn block_key(options: &Options, problems: &mut Problems<Options>) {
+    let is_key =
+        |key: &String| key.starts_with("arn:aws") && key.contains(":kms:") && key.contains(":key/");
+    problems.expect(
+        options.ami_kms_key.as_ref().is_none_or(is_key),
+        "ami_kms_key",
+        "a snapshot that is written block by block takes the ARN of a key: arn:aws:kms:REGION:ACCOUNT:key/ID",
+    );
 }
 
 /// A snapshot is made of one disk.

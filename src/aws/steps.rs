@@ -22,10 +22,13 @@ impl Run<'_> {
             job.common.path(),
             job.common.image.describe()
         ));
-        progress.stage(&format!(
-            "Checking the account, bucket {} and role {} in {}",
-            job.bucket, job.role_name, job.region
-        ));
+        progress.stage(&match job.road {
+            Road::EbsDirect => format!("Checking the account in {}", job.region),
+            _ => format!(
+                "Checking the account, bucket {} and role {} in {}",
+                job.bucket, job.role_name, job.region
+            ),
+        });
         if let Some(why) = &job.why {
             progress.stage(&format!("Taking the road {}: {why}", job.road.word()));
         }
@@ -45,7 +48,10 @@ impl Run<'_> {
             .image
             .size
             .map_or_else(|| "standard input".to_owned(), crate::units::bytes);
-        progress.stage(&format!("Would send {size} to {}", job.url()));
+        progress.stage(&match job.road {
+            Road::EbsDirect => format!("Would send the data of {size} into a snapshot"),
+            _ => format!("Would send {size} to {}", job.url()),
+        });
         let own = job.road.registers().then(|| job.image_name());
         let name = job.name.clone().or(own).map_or_else(
             || "an AMI named after its task".to_owned(),
@@ -142,6 +148,11 @@ impl Run<'_> {
         } else {
             format!("{url} is read by {task}; remove it afterwards with: aws s3 rm {url}")
         });
+        if !self.job.copies.is_empty() || self.job.ssm_parameter.is_some() {
+            let text =
+                "the same command, without --no-wait, goes on with the copies and the parameter";
+            self.session.progress.note(text);
+        }
         self.cleanup.release();
     }
 

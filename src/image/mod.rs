@@ -11,10 +11,12 @@ mod layout;
 mod manifest;
 mod ova;
 mod ovf;
+mod partitions;
 mod probe;
 mod qcow2;
 mod raw;
 mod refusal;
+mod stranger;
 mod table;
 mod unpack;
 mod vdi;
@@ -35,6 +37,7 @@ use crate::error::{Error, Result};
 
 pub use blocks::Blocks;
 pub use content::{Content, Format, VhdKind, VmdkKind};
+pub use partitions::{Partition, Role};
 pub use refusal::quoted;
 pub use table::{Boot, Firmware, Table};
 

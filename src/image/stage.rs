@@ -9,7 +9,7 @@ use std::sync::Arc;
 use proptest::prelude::*;
 
 use super::blocks::first_disk;
-use super::window::{ReadAt, Window};
+use super::window::{ReadAt, Window, size};
 use super::{Blocks, Format, HEAD, Image, Result, Source, agrees, layout, probe};
 
 /// Looks at these bytes as a file.
@@ -64,6 +64,39 @@ fn seen(bytes: &[u8], said: Option<Format>) -> Result<Image> {
         .map_err(|trouble| trouble.at(path))?;
     let size = Some(bytes.len() as u64);
     Ok(Image::found(found, Source::File(path.into()), size))
+}
+
+/// The disk inside these bytes, and the ranges of it that may hold data.
+pub(super) fn disk(bytes: &[u8]) -> (Vec<u8>, Vec<Range<u64>>) {
+    let blocks = blocks(bytes);
+    let mut disk = vec![0xcc; size(blocks.size())];
+    blocks.read_at(&mut disk, 0).unwrap();
+    let next = |last: &Option<Range<u64>>| {
+        let from = last.as_ref().map_or(0, |last| last.end);
+        Some(blocks.data(from).unwrap())
+    };
+    let ranges = std::iter::successors(next(&None), next);
+    (disk, ranges.map_while(|range| range).collect())
+}
+
+/// What reading the first byte of the disk inside ends in.
+pub(super) fn unreadable(bytes: &[u8]) -> String {
+    let error = blocks(bytes).read_at(&mut [0], 0).unwrap_err();
+    error.to_string()
+}
+
+fn blocks(bytes: &[u8]) -> Blocks {
+    let image = open(bytes).unwrap();
+    let (content, start, len) = first_disk(&image).unwrap();
+    let shown = Shown {
+        bytes: bytes.to_vec(),
+        len: bytes.len(),
+    };
+    let len = len.min(bytes.len() as u64 - start);
+    let file = layout::Source::new(Box::new(Arc::new(shown)), start, len);
+    Blocks::of(content, file)
+        .map_err(|trouble| trouble.at(Path::new("disk.img")))
+        .unwrap()
 }
 
 /// Cases of every format: bytes of a sound image changed, its end cut off.

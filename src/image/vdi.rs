@@ -136,7 +136,7 @@ impl Map {
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
-    use crate::image::stage::{because, bend, convert, copy_again, open, refusal, with};
+    use crate::image::stage::{because, bend, convert, copy_again, disk, open, refusal, with};
 
     const MIB: u32 = 1 << 20;
 
@@ -172,6 +172,22 @@ mod tests {
     }
 
     #[test]
+    fn the_disk_inside_is_read_where_its_blocks_lie() {
+        const M: usize = MIB as usize;
+        // each block with 512 bytes of its creator's in front, the second one first
+        let blocks = [vec![9; 512], vec![1; M], vec![9; 512], vec![2; M]].concat();
+        let head = with(
+            &vdi()[..1024],
+            &[(381, &[2]), (512, &[1, 0, 0, 0, 0, 0, 0, 0])],
+        );
+        let vdi = [head, blocks].concat();
+        let bytes = [vec![2; M], vec![1; M]].concat();
+        assert_eq!(disk(&vdi), (bytes, vec![0..2 << 20]));
+        let none = with(&vdi, &[(512, &[0xfe, 0xff, 0xff, 0xff])]);
+        assert_eq!(disk(&none).1, [1 << 20..2 << 20]);
+    }
+
+    #[test]
     fn another_version_is_refused() {
         assert_eq!(
             refused(&[(70, &[7])]),
@@ -202,6 +218,10 @@ mod tests {
             copy_again(
                 "the VDI is damaged: its block table would have 4294967295 entries, at most 67108864 are possible"
             )
+        );
+        assert_eq!(
+            refused(&[(376, &[0; 4])]),
+            copy_again("the VDI is damaged: it claims blocks of 0 bytes")
         );
         assert_eq!(
             refused(&[(384, &[1])]),

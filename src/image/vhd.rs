@@ -263,7 +263,9 @@ pub(super) mod tests {
 
     use super::*;
     use crate::image::manifest::hex;
-    use crate::image::stage::{because, bend, bend_and_seal, copy_again, open, refusal, with};
+    use crate::image::stage::{
+        because, bend, bend_and_seal, copy_again, disk, open, refusal, with,
+    };
 
     /// A footer as qemu-img writes it with `force_size`, for a disk of this type.
     fn footer(size: u64, geometry: [u8; 4], kind: u8) -> Vec<u8> {
@@ -369,6 +371,14 @@ pub(super) mod tests {
         };
         assert_eq!((image.content, image.virtual_size), (content, Some(8192)));
         assert_eq!(image.boot.bios, Some(false));
+    }
+
+    #[test]
+    fn the_disk_inside_is_read_where_its_blocks_lie() {
+        let bytes = with(&[0; 8192], &[(512, &[0xff; 4096 - 512])]);
+        assert_eq!(disk(&dynamic_vhd()), (bytes, vec![0..4096]));
+        let fixed = with(&[0; 4096], &[(4095, &[1])]);
+        assert_eq!(disk(&fixed_vhd(&fixed)), (fixed, vec![0..4096]));
     }
 
     #[test]

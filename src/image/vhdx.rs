@@ -8,7 +8,7 @@ mod blocks;
 use super::content::{Content, VhdKind};
 use super::probe::{Found, Start, at_most, is_zero};
 use super::refusal::{Remedy, Sight, Trouble};
-use super::window::{Fields, Structure, Window};
+use super::window::{Fields, Structure, Window, size};
 
 pub(super) use blocks::layout;
 
@@ -115,6 +115,18 @@ impl Regions {
                 "the checksums of both its region tables are wrong",
             ));
         };
+        for entry in rows(table, 16, table.le32(8).into()) {
+            let known = [BAT, METADATA]
+                .iter()
+                .any(|known| entry.0.starts_with(known));
+            // 2.2.3.2: "Required", who does not know such a region must not load the file
+            if !known && entry.le32(28) & 1 != 0 {
+                return Err(Trouble::unfit(
+                    "the VHDX needs features that are newer than any importer",
+                    Remedy::Convert,
+                ));
+            }
+        }
         let entry = |wanted: Guid, name: &str| {
             let entry = entries(table, 16, table.le32(8).into(), wanted);
             let region = |entry: Fields| Region {
@@ -132,13 +144,15 @@ impl Regions {
     }
 }
 
-/// The entry of 32 bytes that begins with this GUID.
+/// The entries of 32 bytes of a table.
+fn rows(table: Fields<'_>, from: usize, count: u64) -> impl Iterator<Item = Fields<'_>> {
+    let rest = table.bytes(from, size(count.min(MAX_ENTRIES)) * 32);
+    rest.chunks_exact(32).map(Fields)
+}
+
+/// The entry that begins with this GUID.
 fn entries(table: Fields<'_>, from: usize, count: u64, wanted: Guid) -> Option<Fields<'_>> {
-    let count = usize::try_from(count.min(MAX_ENTRIES)).ok()?;
-    let rest = table.bytes(from, count * 32);
-    rest.chunks_exact(32)
-        .find(|entry| entry.starts_with(&wanted))
-        .map(Fields)
+    rows(table, from, count).find(|entry| entry.0.starts_with(&wanted))
 }
 
 #[derive(Debug)]
@@ -276,7 +290,9 @@ const fn guid(a: u32, b: u16, c: u16, rest: u64) -> Guid {
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
-    use crate::image::stage::{because, bend, bend_and_seal, copy_again, open, refusal, with};
+    use crate::image::stage::{
+        because, bend_and_seal, convert, copy_again, disk, open, refusal, unreadable, with,
+    };
 
     const M: usize = 1 << 20;
 
@@ -354,6 +370,22 @@ mod tests {
     }
 
     #[test]
+    fn the_disk_inside_is_read_where_its_blocks_lie() {
+        let place = |state: u64| (3 * MIB + state).to_le_bytes();
+        let vhdx = with(&vhdx(), &[(3 * M, &[1; M]), (2 * M + 16, &place(6))]);
+        let both = with(&vec![0; 3 * M], &[(0, &[1; M]), (2 * M, &[1; M])]);
+        assert_eq!(disk(&vhdx), (both, vec![0..MIB, 2 * MIB..3 * MIB]));
+        for nowhere in [0, 1, 2, 3, 5] {
+            let none = with(&vhdx, &[(2 * M, &place(nowhere))]);
+            assert_eq!(disk(&none).1, [2 * MIB..3 * MIB]);
+        }
+        assert_eq!(
+            unreadable(&with(&vhdx, &[(2 * M, &place(7))])),
+            "the container is damaged: a block lies in a parent it does not have"
+        );
+    }
+
+    #[test]
     fn a_pipe_shows_no_more_than_the_name() {
         let image = crate::image::Image::from_head(&vhdx()[..64 << 10], None).unwrap();
         assert_eq!(image.describe(), "VHDX");
@@ -389,6 +421,17 @@ mod tests {
                 "the VHDX is a differencing disk, it holds only what changed since its parent",
                 "merge it into its parent first, in Hyper-V Manager or with Merge-VHD"
             )
+        );
+    }
+
+    #[test]
+    fn a_region_that_must_be_known_and_is_not_is_refused() {
+        let mut table = regions(BAT, METADATA, 4096);
+        let third = [&[9; 16][..], &[0; 12], &[1, 0, 0, 0]].concat();
+        table = seal(&with(&table, &[(4, &[0; 4]), (8, &[3]), (80, &third)]));
+        assert_eq!(
+            refused(&[(192 << 10, &table)]),
+            convert("the VHDX needs features that are newer than any importer")
         );
     }
 

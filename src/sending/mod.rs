@@ -21,7 +21,7 @@ use crate::store::{self, Store, UploadId};
 use crate::units;
 use crate::upload::{self, Cause, Failure, Observer, Plan, Upload};
 
-pub use earlier::{is_same_source, is_steady};
+pub use earlier::{is_same_source, is_steady, mark};
 
 /// After a stop, parts in flight may land for this long.
 const GRACE: Duration = Duration::from_secs(2);

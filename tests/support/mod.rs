@@ -1,6 +1,8 @@
 //! The stage for the stories: a sandbox with a bucket and a role, a home of its own, the
 //! real program. What it prints is compared whole, standard output and standard error.
 
+mod system;
+
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
@@ -15,6 +17,8 @@ use tokio::process::{Child, Command};
 
 /// Longer than any story takes; a program that hangs fails its story, not the suite.
 const PATIENCE: Duration = Duration::from_secs(120);
+
+pub use system::{System, tool};
 
 pub const BUCKET: &str = "importbucket";
 
@@ -290,6 +294,9 @@ static VARIABLE: LazyLock<Vec<(Regex, &str)>> = LazyLock::new(|| {
             "in TIME",
         ),
         (r"again in [0-9]+\.[0-9] s", "again in TIME"),
+        // What mkfs.ext4 leaves free differs between its versions.
+        (r"(Free|Data)        [0-9.]+ [MK]iB", "$1        FREE"),
+        (r"[0-9.]+ [MK]iB are free", "FREE are free"),
         (r"--upload-id [^ \n]+", "--upload-id UPLOAD"),
         (r#""(upload|import|total)":[0-9.]+"#, "\"$1\":SECONDS"),
     ];

@@ -5,7 +5,6 @@ use std::io;
 use super::{COMPRESSED, EXTENDED_L2, Header, OFFSET};
 use crate::image::layout::{Extent, Layout, Packed, Place, Source, Table};
 use crate::image::refusal::{Remedy, Sight, Trouble};
-use crate::image::unpack::Codec;
 use crate::image::window::Window;
 
 /// Bit 0 of an L2 entry: reads as zeros, whatever was allocated.
@@ -64,11 +63,7 @@ impl Header {
         let (at, sectors) = self.compressed(entry);
         let len = (sectors + 1) * 512 - (at & 511);
         Packed {
-            codec: if self.zstd {
-                Codec::Zstd
-            } else {
-                Codec::Deflate
-            },
+            codec: self.codec(),
             at,
             len: Some(len.min(file.len().saturating_sub(at))),
             start,

@@ -1,19 +1,19 @@
 #!/usr/bin/env python3
-"""Judges both sides of EC2 and IAM by the service models of botocore.
+"""Judges both sides of the APIs of EC2, IAM and Systems Manager by botocore's models.
 
 imgimport talks to the sandbox through a relay, which holds each request and each answer
-against Amazon's own description: names on the wire, required parameters, types, the words
-that a parameter can be, the elements of an answer. Not part of CI. To run:
+against the model: no parameter that the service does not know, none missing, every type,
+no element of an answer that a client would not expect. Not part of CI. To run:
 
     python3 -m venv judge && judge/bin/pip install botocore
     cargo build && cargo build -p imgimport-sandbox
-    judge/bin/python tests/sandbox/judges/aws.py \\
-        target/debug/imgimport-sandbox target/debug/imgimport
+    judge/bin/python tests/sandbox/judges/aws.py target/debug/imgimport-sandbox target/debug/imgimport
 """
 
 import base64
+import json
 import os
-import re
+import signal
 import subprocess
 import sys
 import tempfile
@@ -25,11 +25,17 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import parse_qsl
 
 import botocore.session
+from botocore.validate import ParamValidator
 
-VERSIONS = {"ec2": "2016-11-15", "iam": "2010-05-08"}
-# What the query protocols add to every answer.
-WRAPPING = {"requestId", "ResponseMetadata"}
-FORMS = {"integer": r"-?\d+", "long": r"-?\d+", "boolean": "true|false", "double": r"-?[\d.]+", "timestamp": r"\d{4}-\d\d-\d\dT.*"}
+MODELS = {name: botocore.session.get_session().get_service_model(name) for name in ("ec2", "iam", "ssm")}
+WISHES = ["--ami-description", "judged", "--tag", "team=a", "--ami-users", "111122223333", "--imds-support", "v2.0",
+          "--boot-mode", "uefi", "--platform", "linux", "--deprecate-at", "1y", "--ssm-parameter", "/judged"]
+REGISTERED = ["--boot-mode", "uefi", "--tpm-support", "v2.0", "--uefi-data", "vars", "--imds-support", "v2.0",
+              "--volume-type", "gp2", "--volume-size", "9", "--root-device-name", "/dev/xvda", "--tag", "team=a",
+              "--ami-description", "judged", "--ami-users", "111122223333"]
+ROLE = ["--role-name", "judged", "--create-role", "--ami-encrypt", "--ami-kms-key", "alias/here"]
+COPIES = ["--copy-to", "eu-west-1", "--copy-to", "us-east-1", "--copy-kms-key", "us-east-1=alias/there"]
+COMMAND = ["aws", "--bucket", "importbucket", "--poll-interval", "100ms"]
 
 
 def started(command):
@@ -44,128 +50,135 @@ def started(command):
     return process, variables
 
 
+def wire(service, shape, member):
+    """The name of a member in a request: EC2 and IAM write it differently."""
+    names = shape.serialization
+    if service == "iam":
+        return names.get("name", member)
+    name = names.get("name", member)
+    return names.get("queryName", name[0].upper() + name[1:])
+
+
+def scalar(shape, text):
+    kinds = {"boolean": lambda: {"true": True, "false": False}[text], "integer": lambda: int(text),
+             "long": lambda: int(text), "float": lambda: float(text), "double": lambda: float(text),
+             "blob": lambda: text.encode()}
+    return kinds.get(shape.type_name, lambda: text)()
+
+
+def read(service, shape, fields, prefix, used):
+    """The value of a shape among the flat fields of a form."""
+    if shape.type_name == "structure":
+        found = {name: read(service, member, fields, prefix + [wire(service, member, name)], used)
+                 for name, member in shape.members.items()}
+        return {name: value for name, value in found.items() if value is not None} or None
+    if shape.type_name == "list":
+        found, prefix = [], prefix + (["member"] if service == "iam" else [])
+        while (value := read(service, shape.member, fields, prefix + [str(len(found) + 1)], used)) is not None:
+            found.append(value)
+        return found or None
+    name = ".".join(prefix)
+    used.add(name)
+    return scalar(shape, fields[name]) if name in fields else None
+
+
+def values(shape, value, faults):
+    """Holds every word against the words that the service knows."""
+    if shape.type_name == "structure":
+        for name, inner in (value or {}).items():
+            if name in shape.members:
+                values(shape.members[name], inner, faults)
+    elif shape.type_name == "list":
+        for inner in value or []:
+            values(shape.member, inner, faults)
+    elif getattr(shape, "enum", None) and value not in shape.enum:
+        faults.append(f"{shape.name} has no {value!r}")
+
+
+def elements(shape, element, faults, place):
+    """Holds the elements of an answer against its shape; some answers have none."""
+    if shape is None:
+        known = {"requestId", "return", "ResponseMetadata"}
+        faults += [f"no client expects {child.tag}" for child in element if child.tag.split("}")[-1] not in known]
+    elif shape.type_name == "structure":
+        known = {member.serialization.get("name", name): member for name, member in shape.members.items()}
+        for child in element:
+            name = child.tag.split("}")[-1]
+            if name in known:
+                elements(known[name], child, faults, f"{place}/{name}")
+            elif f"{place}/{name}".count("/") > 1 or name != "requestId":
+                faults.append(f"no client expects {place}/{name}")
+    elif shape.type_name == "list":
+        for child in element:
+            elements(shape.member, child, faults, f"{place}/item")
+
+
 class Judge:
     """Counts what was held against the models, and what did not stand."""
 
     def __init__(self):
-        session = botocore.session.get_session()
-        self.models = {name: session.get_service_model(name) for name in VERSIONS}
         self.seen, self.faults, self.lock = {}, [], threading.Lock()
 
-    def weigh(self, service, body, status, answer):
-        asked = dict(parse_qsl(body.decode(), keep_blank_values=True))
-        action = asked.pop("Action", "none")
-        name = f"{service}:{action} {status}"
-        with self.lock:
-            self.seen[name] = self.seen.get(name, 0) + 1
-            operation = self.models[service].operation_model(action)
-            if asked.pop("Version", None) != VERSIONS[service]:
-                self.faults.append(f"{name}: another version of the API")
-            self.request(name, service, operation, asked)
+    def weigh(self, service, headers, body, status, answer):
+        faults = []
+        if service != "ssm":
+            fields = dict(parse_qsl(body.decode(), keep_blank_values=True))
+            operation = fields.pop("Action")
+            fields.pop("Version")
+            model, used = MODELS[service].operation_model(operation), set()
+            request = read(service, model.input_shape, fields, [], used) or {}
+            faults += [f"unknown parameter {name}" for name in fields.keys() - used]
             if status == 200:
-                self.answer(name, service, operation, ElementTree.fromstring(answer))
-
-    def request(self, name, service, operation, asked):
-        leaves, shape = {}, operation.input_shape
-        collect(service, shape, "", leaves)
-        for wire, value in asked.items():
-            leaf = next((leaf for pattern, leaf in leaves.items() if re.fullmatch(pattern, wire)), None)
-            if leaf is None:
-                self.faults.append(f"{name}: no parameter {wire}")
-            elif not re.fullmatch(FORMS.get(leaf.type_name, r"(?s).*"), value):
-                self.faults.append(f"{name}: {wire} is no {leaf.type_name}: {value}")
-            elif getattr(leaf, "enum", None) and value not in leaf.enum:
-                self.faults.append(f"{name}: {wire} can't be {value}")
-        for member in shape.required_members:
-            wire = wire_name(service, member, shape.members[member])
-            if not any(key == wire or key.startswith(wire + ".") for key in asked):
-                self.faults.append(f"{name}: {wire} is missing")
-
-    def answer(self, name, service, operation, root):
-        shape = operation.output_shape
-        wrapper = shape and shape.serialization.get("resultWrapper")
-        for node in root:
-            tag = local(node)
-            if tag == wrapper:
-                self.element(name, node, shape)
-            elif tag not in WRAPPING and not (service == "ec2" and tag == "return"):
-                self.members(name, node, shape)
-
-    def members(self, name, node, shape):
-        """One element below a structure."""
-        known = {} if shape is None else {
-            member.serialization.get("name", key): member for key, member in shape.members.items()}
-        if local(node) not in known:
-            self.faults.append(f"{name}: no element {local(node)} in the answer")
+                root = ElementTree.fromstring(answer)
+                if service == "iam" and model.output_shape:
+                    (root,) = [child for child in root if child.tag.endswith(f"}}{operation}Result")]
+                elements(model.output_shape, root, faults, "")
         else:
-            self.element(name, node, known[local(node)])
+            operation = headers["x-amz-target"].removeprefix("AmazonSSM.")
+            model, request = MODELS["ssm"].operation_model(operation), json.loads(body)
+            told = json.loads(answer)
+            if status == 200:
+                faults += self.checked(told, model.output_shape)
+            elif told["__type"] not in [shape.name for shape in model.error_shapes]:
+                faults.append(f"{operation} has no error {told['__type']}")
+        faults += self.checked(request, model.input_shape)
+        values(model.input_shape, request, faults)
+        with self.lock:
+            key = (f"{service}:{operation}", status)
+            self.seen[key] = self.seen.get(key, 0) + 1
+            self.faults += [f"{operation}: {fault}" for fault in faults]
 
-    def element(self, name, node, shape):
-        if shape.type_name == "structure":
-            for child in node:
-                self.members(name, child, shape)
-        elif shape.type_name == "list":
-            for child in node:
-                if local(child) != shape.member.serialization.get("name", "member"):
-                    self.faults.append(f"{name}: no element {local(child)} in the list {local(node)}")
-                else:
-                    self.element(name, child, shape.member)
-        elif not re.fullmatch(FORMS.get(shape.type_name, r"(?s).*"), node.text or ""):
-            self.faults.append(f"{name}: {local(node)} is no {shape.type_name}: {node.text}")
-
-
-def local(node):
-    return node.tag.rpartition("}")[2]
-
-
-def wire_name(service, key, shape):
-    """The two query protocols write names differently (botocore's serializers)."""
-    given = shape.serialization
-    if service == "ec2":
-        name = given.get("queryName") or given.get("name", key)
-        return name if "queryName" in given else name[0].upper() + name[1:]
-    return given.get("name", key)
+    @staticmethod
+    def checked(value, shape):
+        report = ParamValidator().validate(value, shape)
+        return [report.generate_report()] if report.has_errors() else []
 
 
-def collect(service, shape, prefix, leaves):
-    """Every name that a request can have, as a pattern, with its shape."""
-    for key, member in shape.members.items():
-        below(service, member, prefix + re.escape(wire_name(service, key, member)), leaves)
-
-
-def below(service, shape, name, leaves):
-    if shape.type_name == "structure":
-        collect(service, shape, name + r"\.", leaves)
-    elif shape.type_name == "list":
-        flat = service == "ec2" or shape.serialization.get("flattened")
-        below(service, shape.member, name + (r"\.\d+" if flat else r"\.member\.\d+"), leaves)
-    else:
-        leaves[name] = shape
-
-
-def relay(judge, service, target):
-    """A server that passes everything on to `target` and lets the judge see it."""
+def relay(service, target, judge):
+    """Passes requests on as they are, their signed host included."""
 
     class Relay(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
 
         def do_POST(self):
             body = self.rfile.read(int(self.headers.get("content-length", 0)))
-            # The signature is over the relay's name, so that goes on.
-            request = urllib.request.Request(target + self.path, data=body, headers=dict(self.headers))
+            request = urllib.request.Request(target + self.path, body, dict(self.headers), method="POST")
             try:
-                answer = urllib.request.urlopen(request)
+                with urllib.request.urlopen(request) as response:
+                    status, headers, answer = response.status, response.headers, response.read()
             except urllib.error.HTTPError as error:
-                answer = error
-            bytes_ = answer.read()
-            judge.weigh(service, body, answer.status, bytes_)
-            self.send_response(answer.status)
+                status, headers, answer = error.code, error.headers, error.read()
+            try:
+                judge.weigh(service, self.headers, body, status, answer)
+            except Exception as error:
+                judge.faults.append(f"{service} {body[:60]}: {error!r}")
+            self.send_response(status)
             for name in ("content-type", "x-amzn-requestid"):
-                if name in answer.headers:
-                    self.send_header(name, answer.headers[name])
-            self.send_header("content-length", str(len(bytes_)))
+                if headers[name]:
+                    self.send_header(name, headers[name])
+            self.send_header("content-length", str(len(answer)))
             self.end_headers()
-            self.wfile.write(bytes_)
+            self.wfile.write(answer)
 
         def log_message(self, *_):
             pass
@@ -175,57 +188,51 @@ def relay(judge, service, target):
     return f"http://127.0.0.1:{server.server_port}"
 
 
-def disk(path):
-    """Two megabytes with a partition table."""
-    image = bytearray(2 << 20)
-    image[446:462] = bytes([0x80, 0, 2, 0, 0x83, 0xFE, 0xFF, 0xFF, 0, 8, 0, 0, 0, 8, 0, 0])
-    image[510:512] = b"\x55\xaa"
-    with open(path, "wb") as file:
-        file.write(image)
-
-
-def stories(imgimport, variables, directory):
-    """What the judge gets to see."""
-    disk(os.path.join(directory, "disk.raw"))
-    with open(os.path.join(directory, "vars"), "wb") as file:
-        file.write(base64.b64encode(b"AMZNUEFI and so on"))
-    env = variables | {"HOME": directory, "PATH": os.environ["PATH"], "AWS_EC2_METADATA_DISABLED": "true"}
-    env |= {"IMGIMPORT_POLL_INTERVAL": "200ms"}
-
-    def run(*more, code=0):
-        command = [imgimport, "aws", "--bucket", "importbucket", "-q", *more, "disk.raw"]
-        ended = subprocess.run(command, env=env, cwd=directory, capture_output=True, text=True)
-        if ended.returncode != code:
-            sys.exit(f"{more}: exit {ended.returncode}, not {code}\n{ended.stdout}{ended.stderr}")
-
-    shared = ["--tag", "team=a", "--ami-description", "some \"text\"", "--ami-users", "111122223333"]
-    run("--ami-name", "web", "--boot-mode", "uefi", "--platform", "linux", "--license-type", "BYOL",
-        "--imds-support", "v2.0", *shared)
-    run("--ami-name", "arm", "--architecture", "arm64", "--role-name", "imagesrole", "--create-role",
-        "--ami-encrypt", "--ami-kms-key", "alias/images", *shared)
-    run("--ami-name", "tpm", "--boot-mode", "uefi", "--tpm-support", "v2.0", "--uefi-data", "vars",
-        "--imds-support", "v2.0", "--volume-type", "gp2", "--volume-size", "9", "--root-device-name", "/dev/xvda", *shared)
-    run("--ami-name", "tpm", "--method", "import-snapshot", code=1)
-    run("--method", "import-snapshot", "--no-wait", "--no-resume", "--key", "k")
+def imported(program, arguments, environment, until=None):
+    """One run of the program; stopped when it says a word, if one is given."""
+    command = [program, *COMMAND, *arguments, "disk.raw"]
+    running = subprocess.Popen(command, env=environment, cwd=environment["HOME"], stderr=subprocess.PIPE,
+                               stdout=subprocess.DEVNULL, text=True)
+    said = []
+    for line in running.stderr:
+        said.append(line)
+        if until and until in line:
+            running.send_signal(signal.SIGINT)
+            until = None
+    code = running.wait()
+    print(f"{' '.join(arguments)}: exit {code}")
+    if code not in (0, 130):
+        print("".join(said))
+    return code
 
 
 def main():
-    sandbox, imgimport = sys.argv[1:]
-    judge = Judge()
+    sandbox, program = (os.path.abspath(path) for path in sys.argv[1:3])
     process, variables = started([sandbox])
-    try:
-        for service in VERSIONS:
+    judge = Judge()
+    with tempfile.TemporaryDirectory() as home:
+        with open(os.path.join(home, "disk.raw"), "wb") as disk:
+            disk.write(bytes(510) + b"\x55\xaa" + bytes(2 << 20))
+        with open(os.path.join(home, "vars"), "wb") as data:
+            data.write(base64.b64encode(b"AMZNUEFI and so on"))
+        environment = {**variables, "HOME": home, "AWS_EC2_METADATA_DISABLED": "true"}
+        for service in MODELS:
             name = f"AWS_ENDPOINT_URL_{service.upper()}"
-            variables[name] = relay(judge, service, variables[name])
-        with tempfile.TemporaryDirectory() as directory:
-            stories(os.path.abspath(imgimport), variables, directory)
-    finally:
-        process.terminate()
-    for name, count in sorted(judge.seen.items()):
-        print(f"{count:4} {name}")
-    print(*judge.faults, sep="\n")
-    print(f"{sum(judge.seen.values())} judged, {len(judge.faults)} faults")
-    sys.exit(bool(judge.faults))
+            environment[name] = relay(service, variables[name], judge)
+        codes = [
+            imported(program, ["--ami-name", "judged-1", *WISHES, *COPIES], environment),
+            imported(program, ["--ami-name", "judged-2", "--public", "--copy-to", "us-west-2"], environment),
+            imported(program, ["--ami-name", "judged-3", "--no-resume", *WISHES, *COPIES], environment, "Copying it to"),
+            imported(program, ["--ami-name", "judged-4", *REGISTERED, "--copy-to", "eu-west-1"], environment),
+            imported(program, ["--ami-name", "judged-5", "--architecture", "arm64", *ROLE], environment),
+            imported(program, ["--method", "import-snapshot", "--no-wait"], environment),
+        ]
+    process.terminate()
+    for (operation, status), count in sorted(judge.seen.items()):
+        print(f"{count:5} {operation} {status}")
+    print(*judge.faults, f"{len(judge.faults)} faults", sep="\n")
+    return 1 if judge.faults or codes != [0, 0, 130, 0, 0, 0] else 0
 
 
-main()
+if __name__ == "__main__":
+    sys.exit(main())

@@ -11,6 +11,7 @@ mod clock;
 mod content;
 mod desk;
 mod digitalocean;
+mod ebs;
 mod ec2;
 mod fault;
 mod gate;
@@ -47,6 +48,7 @@ pub use ssm::{ParameterView, Parameters};
 use alibaba::Alibaba;
 use desk::Desk;
 use digitalocean::DigitalOceanService;
+use ebs::EbsService;
 use ec2::Ec2Service;
 use iam::IamService;
 use keys::Keyring;
@@ -82,6 +84,7 @@ pub struct Sandbox {
 struct Endpoints {
     s3: String,
     ec2: String,
+    ebs: String,
     iam: String,
     ssm: String,
     sts: String,
@@ -104,6 +107,11 @@ impl Sandbox {
             iam: iam.clone(),
             buckets: s3.clone(),
             keys: keys.clone(),
+        };
+        let block_storage = EbsService {
+            ec2: ec2.clone(),
+            keys: keys.clone(),
+            dir: s3.directory().to_owned(),
         };
         let roles = IamService {
             iam: iam.clone(),
@@ -132,6 +140,7 @@ impl Sandbox {
             anyhow::Ok(Endpoints {
                 s3: serve::open(Arc::new(storage), Arc::clone(&at)).await?,
                 ec2: serve::open(Arc::new(compute), Arc::clone(&at)).await?,
+                ebs: serve::open(Arc::new(block_storage), Arc::clone(&at)).await?,
                 iam: serve::open(Arc::new(roles), Arc::clone(&at)).await?,
                 ssm: serve::open(Arc::new(parameters), Arc::clone(&at)).await?,
                 sts: serve::open(Arc::new(tokens), Arc::clone(&at)).await?,
@@ -166,6 +175,10 @@ impl Sandbox {
         &self.endpoints.ec2
     }
 
+    pub fn ebs_endpoint(&self) -> &str {
+        &self.endpoints.ebs
+    }
+
     pub fn iam_endpoint(&self) -> &str {
         &self.endpoints.iam
     }
@@ -183,6 +196,7 @@ impl Sandbox {
         let variables = [
             ("AWS_ENDPOINT_URL_S3", self.s3_endpoint()),
             ("AWS_ENDPOINT_URL_EC2", self.ec2_endpoint()),
+            ("AWS_ENDPOINT_URL_EBS", self.ebs_endpoint()),
             ("AWS_ENDPOINT_URL_IAM", self.iam_endpoint()),
             ("AWS_ENDPOINT_URL_SSM", self.ssm_endpoint()),
             ("AWS_ENDPOINT_URL_STS", self.sts_endpoint()),

@@ -77,13 +77,6 @@ impl Iam {
         self.put_role(name, trust, &policy.to_string());
     }
 
-    /// Attaches the managed policy `AdministratorAccess` to the role.
-    pub fn attach_administrator(&self, name: &str) {
-        if let Some(role) = self.state().roles.get_mut(name) {
-            role.attached.push(ADMINISTRATOR.to_owned());
-        }
-    }
-
     /// What the users of the account may do from now on with images and parameters.
     pub fn put_user_policy(&self, policy: &str) {
         self.state().user_policy = Some(policy.to_owned());
@@ -97,6 +90,13 @@ impl Iam {
                 policy::allows(std::iter::once(policy), action, resource)
             }
             _ => true,
+        }
+    }
+
+    /// Attaches the managed policy `AdministratorAccess` to the role.
+    pub fn attach_administrator(&self, name: &str) {
+        if let Some(role) = self.state().roles.get_mut(name) {
+            role.attached.push(ADMINISTRATOR.to_owned());
         }
     }
 

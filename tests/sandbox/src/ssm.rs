@@ -36,6 +36,8 @@ pub struct ParameterView {
     pub value: String,
     pub data_type: String,
     pub version: u64,
+    /// `String`, `SecureString`
+    pub kind: String,
 }
 
 #[derive(Default)]
@@ -53,12 +55,22 @@ impl Parameters {
         parameter.now.clone()
     }
 
-    /// A parameter that somebody wrote before.
+    /// An AMI's id that somebody wrote before.
     pub fn set(&self, region: &str, name: &str, value: &str) {
+        self.put(region, name, "String", value, AMI);
+    }
+
+    /// A secret that somebody wrote before, as it is answered without decryption.
+    pub fn set_secret(&self, region: &str, name: &str) {
+        self.put(region, name, "SecureString", "AQICAHhsecret", "text");
+    }
+
+    fn put(&self, region: &str, name: &str, kind: &str, value: &str, data_type: &str) {
         let view = ParameterView {
             value: value.to_owned(),
-            data_type: AMI.to_owned(),
+            data_type: data_type.to_owned(),
             version: 1,
+            kind: kind.to_owned(),
         };
         let place = (region.to_owned(), name.to_owned());
         self.state().entry(place).or_default().now = Some(view);
@@ -242,6 +254,14 @@ impl SsmService {
             let text = "The parameter already exists. To overwrite this value, set the overwrite option in the request to true.";
             return Err(Refusal::new(400, "ParameterAlreadyExists", text));
         }
+        if parameter
+            .now
+            .as_ref()
+            .is_some_and(|now| now.kind != "String")
+        {
+            let text = "The parameter type can't be changed. Delete the parameter first.";
+            return Err(Refusal::new(400, "HierarchyTypeMismatchException", text));
+        }
         if request["Type"] != "String" {
             return Err(invalid("AMI parameters are of the type String."));
         }
@@ -250,6 +270,7 @@ impl SsmService {
             value: value.to_owned(),
             data_type: kind.unwrap_or("text").to_owned(),
             version,
+            kind: "String".to_owned(),
         };
         if view.data_type == AMI {
             parameter.next = Some(view);
@@ -274,7 +295,7 @@ impl SsmService {
         Ok(json!({"Parameter": {
             "ARN": format!("arn:aws:ssm:{region}:{ACCOUNT}:parameter/{}", name.trim_start_matches('/')),
             "DataType": now.data_type, "LastModifiedDate": 1_767_225_600.123, "Name": name,
-            "Type": "String", "Value": now.value, "Version": now.version,
+            "Type": now.kind, "Value": now.value, "Version": now.version,
         }}))
     }
 

@@ -168,8 +168,8 @@ impl Call<'_> {
                     states.is_empty() || states.iter().any(|s| s == task.phase.status())
                 });
                 xml.items(set, tasks, |xml, task| {
-                    task.write(xml);
                     xml.maybe("bootMode", task.request.get("BootMode"));
+                    task.write(xml);
                 });
             });
             for id in ids {

@@ -14,6 +14,7 @@ mod snapshots;
 mod task;
 mod view;
 mod wire;
+mod writing;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -27,6 +28,7 @@ use http_body_util::BodyExt;
 pub use self::model::Permission;
 pub use self::script::{CopyScript, ImportScript};
 pub use self::view::{ImageView, SnapshotView, TaskView};
+pub(crate) use self::writing::{Asked, BLOCK};
 
 use self::model::{Image, Region, Snapshot};
 use crate::content::Content;
@@ -105,6 +107,14 @@ impl Ec2 {
         region.snapshots.insert(snapshot.id.clone(), snapshot);
         region.images.insert(id.clone(), image);
         id
+    }
+
+    /// Somebody takes an image away.
+    pub fn forget_image(&self, region: &str, id: &str) {
+        let mut state = self.state();
+        if let Some(region) = state.regions.get_mut(region) {
+            region.images.remove(id);
+        }
     }
 
     /// The object's bytes from which an image, or a copy of it, was imported.

@@ -5,6 +5,7 @@ use std::time::Instant;
 
 use super::disks::Disk;
 use super::script::{CopyScript, ImportScript};
+use super::writing::Writing;
 use crate::clock;
 use crate::content::Content;
 use crate::fault::Refusal;
@@ -122,6 +123,8 @@ pub(super) struct Snapshot {
     pub(super) kms: Kms,
     pub(super) permissions: Vec<Permission>,
     pub(super) content: Option<Content>,
+    /// Only of one that is written block by block
+    pub(super) writing: Option<Writing>,
 }
 
 impl Snapshot {
@@ -135,6 +138,7 @@ impl Snapshot {
             kms: Kms::default(),
             permissions: Vec::new(),
             content,
+            writing: None,
         }
     }
 }

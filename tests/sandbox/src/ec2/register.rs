@@ -64,6 +64,10 @@ fn map(image: &mut Image, mapping: &Query, region: &Region) -> Result<(), Refusa
         .snapshots
         .get(id)
         .ok_or_else(|| super::snapshots::no_snapshot(id))?;
+    if snapshot.status() != "completed" {
+        let text = format!("Snapshot {id} is in invalid state - {}", snapshot.status());
+        return Err(Refusal::new(400, "IncorrectState", text));
+    }
     let size = mapping.get("Ebs.VolumeSize").map(str::parse::<u64>);
     let size = size.transpose().ok().flatten();
     if size.is_some_and(|size| size < snapshot.volume_size) {

@@ -37,6 +37,8 @@ pub struct ImageView {
 pub struct SnapshotView {
     pub region: String,
     pub id: String,
+    /// `pending`, `completed`, `error`
+    pub status: &'static str,
     pub description: String,
     /// GiB
     pub volume_size: u64,
@@ -91,6 +93,7 @@ impl Snapshot {
         SnapshotView {
             region: region.to_owned(),
             id: self.id.clone(),
+            status: self.status(),
             description: self.description.clone(),
             volume_size: self.volume_size,
             encrypted: self.kms.encrypted,
