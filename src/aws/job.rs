@@ -220,8 +220,8 @@ impl Job {
         let region = region.unwrap_or_default();
         let job = Self::put_together(common, choice, region, said.provider, texts, register);
         Ok(Self {
-            clock,
             deprecate_at,
+            clock,
             ..job
         })
     }

@@ -112,13 +112,13 @@ fn external_id(condition: &Value) -> Option<&str> {
 
 /// The trust policy with VM Import's statement beside those that are there.
 pub fn trusting(document: &str) -> String {
-    let Ok(mut trust) = serde_json::from_str::<Value>(document) else {
+    let Ok(Value::Object(mut trust)) = serde_json::from_str(document) else {
         return TRUST.to_owned();
     };
     let mut all = statements(document);
     all.extend(statements(TRUST));
-    trust["Statement"] = Value::Array(all);
-    trust.to_string()
+    trust.insert("Statement".to_owned(), Value::Array(all));
+    Value::Object(trust).to_string()
 }
 
 /// Something that the role must be allowed.
@@ -300,7 +300,9 @@ mod tests {
         assert_eq!(both["Statement"].as_array().unwrap().len(), 2);
         assert!(both.to_string().contains("123456789012:root"));
         assert!(trusts_vm_import(&both.to_string()));
-        assert_eq!(trusting("not a policy"), TRUST);
+        for nothing in ["not a policy", r#""a text""#, "[]", "7", "null"] {
+            assert_eq!(trusting(nothing), TRUST);
+        }
     }
 
     #[test]

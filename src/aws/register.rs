@@ -123,8 +123,8 @@ pub async fn find(clients: &Clients, name: &str, snapshot: &str) -> Result<Optio
         .include_disabled(true)
         .send()
         .await?;
-    let images = answer.images.unwrap_or_default().into_iter();
-    Ok(images.filter_map(|image| image.image_id).next())
+    let mut images = answer.images.unwrap_or_default().into_iter();
+    Ok(images.find_map(|image| image.image_id))
 }
 
 /// A new image is found only after a moment.
