@@ -16,12 +16,13 @@ use super::{Blocks, Image, Table};
 const MIB: u64 = 1 << 20;
 
 /// Format, subformat or other options, and flags of `qemu-img convert`.
-const VARIANTS: [(&str, &str, &str); 19] = [
+const VARIANTS: [(&str, &str, &str); 20] = [
     ("vpc", "subformat=fixed", ""),
     ("vpc", "subformat=fixed,force_size=on", ""),
     ("vpc", "subformat=dynamic", ""),
     ("vpc", "subformat=dynamic,force_size=on", ""),
     ("vhdx", "subformat=fixed", ""),
+    ("vhdx", "subformat=fixed,block_state_zero=off", ""),
     ("vhdx", "subformat=dynamic", ""),
     ("vhdx", "subformat=dynamic,block_size=1048576", ""),
     ("vmdk", "subformat=streamOptimized", ""),

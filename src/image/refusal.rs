@@ -68,9 +68,14 @@ impl Trouble {
 
     /// The user's error for the file at `path`.
     pub(super) fn at(self, path: &Path) -> Error {
+        self.keeps_from_being("imported", path)
+    }
+
+    /// The same where something else than an import is meant.
+    pub(super) fn keeps_from_being(self, done: &str, path: &Path) -> Error {
         let name = shown(path);
         match self {
-            Self::Unfit { cause, remedy } => Error::refused(format!("{name} cannot be imported"))
+            Self::Unfit { cause, remedy } => Error::refused(format!("{name} cannot be {done}"))
                 .because_of(cause)
                 .hint(remedy.sentence(path)),
             Self::Unread(error) => Error::failed(format!("{name} cannot be read")).because(error),

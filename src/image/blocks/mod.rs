@@ -48,7 +48,7 @@ impl Blocks {
             }),
             Err(error) => Err(error.into()),
         };
-        opened.map_err(|trouble| trouble.at(path))
+        opened.map_err(|trouble| trouble.keeps_from_being("looked into", path))
     }
 
     /// Decodes a container.
@@ -203,7 +203,7 @@ pub(super) fn first_disk(image: &Image) -> Sight<(&Content, u64, u64)> {
 }
 
 fn opaque(content: &Content) -> Trouble {
-    let cause = format!("{} shows no disk that can be looked into", content.label());
+    let cause = format!("the disk inside {} can't be read in place", content.label());
     let remedy = if content.is_compressed_file() || *content == Content::Zip {
         "unpack it first"
     } else {
