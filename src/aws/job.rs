@@ -10,7 +10,7 @@ use super::names::{
 use super::options::Options;
 use super::refused::refused;
 use super::road::{self, Road};
-use super::{direct, lifecycle, reach, rules, uefi};
+use super::{direct, reach, rules, uefi};
 use crate::error::{Error, Result};
 use crate::image::{Blocks, Source};
 use crate::job::{self, Opened};
@@ -187,7 +187,7 @@ impl Job {
         rules::single(options, &mut problems);
         rules::together(options, &mut problems);
         reach::copies(options, region.as_deref(), &mut problems);
-        let deprecate_at = lifecycle::deprecation(options, now, &mut problems);
+        let deprecate_at = reach::deprecation(options, now, &mut problems);
         let texts = Texts::render(options, opened.extension(), &values, &mut problems);
         let register = Register::resolve(options, &mut problems);
         problems.finish()?;
