@@ -707,48 +707,48 @@ async fn a_system_with_its_kernels_on_another_partition() {
 #[tokio::test]
 async fn no_cloud_takes_it_or_one_does() {
     let stage = Stage::new().await;
-    stage.file("disk.qcow2", sample::qcow2(2 << 20));
-    stage
-        .imgimport("check --for aws disk.qcow2")
-        .ends()
-        .await
-        .exits(3);
-    stage.imgimport("check disk.qcow2").ends().await.exits(0);
-    stage
-        .imgimport("check --for aws,digitalocean disk.qcow2")
-        .ends()
-        .await
-        .exits(0);
-    stage
-        .imgimport("check disk.qcow2")
-        .env("IMGIMPORT_CHECK_FOR", "AWS")
-        .ends()
-        .await
-        .exits(3);
+    stage.file("disk.ova", sample::ova("disk", &sample::raw(2 << 20)));
+    let check = |args: &str| stage.imgimport(&format!("check {args} disk.ova")).ends();
+    check("--for alicloud").await.exits(3);
+    check("").await.exits(0);
+    check("--for alicloud,digitalocean").await.exits(3);
+    check("--for alicloud --for aws").await.exits(0);
+    let run = stage
+        .imgimport("check disk.ova")
+        .env("IMGIMPORT_CHECK_FOR", "AliCloud");
+    run.ends().await.exits(3);
+    let run = stage
+        .imgimport("check disk.ova")
+        .env("IMGIMPORT_CHECK_FOR", "ibm");
+    run.ends().await.exits(2).says(
+        "
+        error: the variable IMGIMPORT_CHECK_FOR is wrong
+          cause: \"ibm\" is not one of aws, alicloud, digitalocean
+        ",
+    );
+    check("--for ibm").await.exits(2);
     stage.file(
         "imgimport.toml",
-        "image = \"disk.qcow2\"\n[output]\nformat = \"json\"\n",
+        "image = \"disk.ova\"\n[output]\nformat = \"json\"\n",
     );
-    let run = stage.imgimport("check --for aws").ends().await;
+    let run = stage.imgimport("check --for alicloud").ends().await;
     assert!(
         run.exits(3).stdout.starts_with("{\"clouds\":"),
         "{}",
         run.stdout
     );
-    let run = stage.imgimport("check --for ibm disk.qcow2").ends().await;
-    run.exits(2);
-    stage
-        .imgimport("check disk.qcow2")
-        .env("IMGIMPORT_CHECK_FOR", "ibm")
-        .ends()
-        .await
-        .exits(2)
-        .says(
-            "
-        error: the variable IMGIMPORT_CHECK_FOR is wrong
-          cause: \"ibm\" is not one of aws, alicloud, digitalocean
-        ",
-        );
+}
+
+#[tokio::test]
+async fn a_format_that_aws_takes_block_by_block_alone() {
+    let stage = Stage::new().await;
+    stage.file("disk.qcow2", sample::qcow2(2 << 20));
+    let (report, run) = look(&stage, "--for aws disk.qcow2").await;
+    run.exits(0);
+    let reason = "warning format and size: ImportImage does not take it: AWS takes OVA, RAW, VHD, VHDX and stream-optimized VMDK";
+    assert_eq!(ill(&report["clouds"][0]["findings"]), [reason]);
+    stage.file("disk.xz", b"\xfd7zXZ\0");
+    stage.imgimport("check disk.xz").ends().await.exits(3);
 }
 
 #[tokio::test]

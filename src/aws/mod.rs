@@ -62,6 +62,11 @@ pub fn accepts(image: &crate::image::Image) -> Result<(), (String, String)> {
     rules::accepts(image, Road::ImportImage)
 }
 
+/// Whether its disk can be written into a snapshot block by block.
+pub fn takes_blocks(image: &crate::image::Image) -> bool {
+    rules::accepts(image, Road::EbsDirect).is_ok() && crate::image::Blocks::open(image).is_ok()
+}
+
 /// `imgimport aws`.
 pub async fn run(
     said: Invocation<Options>,

@@ -63,6 +63,10 @@ pub fn form(image: &Image) -> Vec<Finding> {
     let rule = Rule("format and size", REQUIREMENTS);
     vec![match aws::accepts(image) {
         Ok(()) => rule.ok(image.label()),
+        Err((reason, remedy)) if aws::takes_blocks(image) => rule.warning(
+            format!("ImportImage does not take it: {reason}"),
+            format!("import it with --method ebs-direct, or {remedy}"),
+        ),
         Err((reason, remedy)) => rule.refused(reason, remedy),
     }]
 }

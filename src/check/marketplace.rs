@@ -122,7 +122,7 @@ fn logs(logs: &Look<Vec<Left>>) -> Vec<Finding> {
     });
     let full = logs
         .iter()
-        .filter(|log| log.path.ends_with(".log") && log.size > LITTLE);
+        .filter(|log| matches!(log.path.rsplit_once('.'), Some((_, "log"))) && log.size > LITTLE);
     let full = full.filter(|log| log.path != "/var/log/cpanel-install.log");
     let full = full.map(|log| {
         let size = crate::units::bytes(log.size);

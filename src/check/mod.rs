@@ -3,6 +3,7 @@
 
 mod alicloud;
 mod aws;
+mod before;
 mod digitalocean;
 mod finding;
 mod linux;
@@ -18,10 +19,9 @@ use serde_json::{Value, json};
 use crate::error::{Error, Kind, Result};
 use crate::guest::Guest;
 use crate::image::{Image, Source};
-use crate::layers::{Invocation, Provider};
 use crate::outcome::Format;
-use crate::session::Session;
 
+pub use before::before;
 pub use options::{Options, variables};
 
 use finding::{Finding, Level, Verdict};
@@ -64,6 +64,16 @@ impl Cloud {
             Self::Alicloud => alicloud::form(image),
             Self::Digitalocean => digitalocean::form(image),
         }
+    }
+
+    /// Why its import would not take the file.
+    fn refuses(self, image: &Image) -> Option<String> {
+        let taken = match self {
+            Self::Aws => crate::aws::accepts(image),
+            Self::Alicloud => crate::alicloud::accepts(image).map(drop),
+            Self::Digitalocean => crate::digitalocean::accepts(image),
+        };
+        taken.err().map(|(reason, _)| reason)
     }
 
     /// What it makes of the system in it; `examined` where the import looks inside, too.
@@ -178,80 +188,4 @@ impl Report {
             })),
         })
     }
-}
-
-/// The look before an import: stops what the cloud refuses, shows what may not work, and
-/// fills in what the image says and the user did not.
-pub async fn before<P: Provider>(said: &mut Invocation<P>, session: &Session) -> Result<()> {
-    let cloud = Cloud::ALL.into_iter().find(|cloud| cloud.name() == P::NAME);
-    let (Some(cloud), Some(path), None) = (cloud, said.image.clone(), &said.head) else {
-        return Ok(());
-    };
-    // What can't be opened is the recipe's to complain of, after the settings.
-    let looking = tokio::task::spawn_blocking(move || {
-        let image = Image::open(&path, None).ok()?;
-        let guest = Guest::look(&image);
-        Some((image, guest))
-    });
-    let looked = session
-        .unless_stopped(async { Ok(looking.await.ok().flatten()) })
-        .await?;
-    let Some((image, guest)) = looked else {
-        return Ok(());
-    };
-    let skip = said.skip_checks.unwrap_or(false);
-    let examined = said.provider.is_examined();
-    judge(cloud, &image, &guest, (skip, examined), session)?;
-    let taken = if guest.family.is_some() {
-        said.provider.adopt(&guest)
-    } else {
-        vec![]
-    };
-    if !taken.is_empty() {
-        let name = page::plain(&guest.name().unwrap_or_default());
-        session.progress.stage(&format!(
-            "Taken from the image ({name}): {}",
-            taken.join(", ")
-        ));
-    }
-    Ok(())
-}
-
-/// Refusals of the format are the recipe's own, and come after its other questions.
-fn judge(
-    cloud: Cloud,
-    image: &Image,
-    guest: &Guest,
-    (skip, examined): (bool, bool),
-    session: &Session,
-) -> Result<()> {
-    let form = if skip { cloud.form(image) } else { vec![] };
-    let form = form
-        .into_iter()
-        .filter(|finding| finding.level == Level::Refused);
-    for finding in form.chain(cloud.inside(guest, examined)) {
-        let text = page::plain(&finding.text);
-        let help = |text: String| match &finding.remedy {
-            Some(remedy) => format!("{text}; {}", page::plain(remedy)),
-            None => text,
-        };
-        match finding.level {
-            Level::Refused if skip => {
-                let title = cloud.title();
-                session.progress.warn(&format!("{title} refuses this image, and it goes there all the same (--skip-checks): {text}"));
-            }
-            Level::Refused => {
-                let error =
-                    Error::refused(format!("{} can't import {}", cloud.title(), image.label()))
-                        .because_of(text);
-                return Err(match finding.remedy {
-                    Some(remedy) => error.hint(page::plain(&remedy)),
-                    None => error,
-                });
-            }
-            Level::Warning => session.progress.warn(&help(text)),
-            Level::Ok | Level::Unseen => {}
-        }
-    }
-    Ok(())
 }

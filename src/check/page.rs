@@ -71,6 +71,10 @@ impl Page {
             .to_string()
     }
 
+    fn put(&mut self, text: impl AsRef<str>) {
+        self.text.push_str(text.as_ref());
+    }
+
     /// A paragraph behind something that has been measured.
     fn line(&mut self, start: &str, columns: usize, text: &str) {
         let mut lines =
@@ -79,8 +83,7 @@ impl Page {
         self.text.push_str(format!("{start}{first}").trim_end());
         self.text.push('\n');
         for more in lines {
-            self.text
-                .push_str(&format!("{}{more}\n", " ".repeat(columns)));
+            self.put(format!("{}{more}\n", " ".repeat(columns)));
         }
     }
 
@@ -88,7 +91,7 @@ impl Page {
         let name = plain(&report.path().display().to_string());
         let name = self.paint(&Style::new().bold(), &name);
         let what = report.image.describe();
-        self.text.push_str(&format!("{name}: {what}\n\n"));
+        self.put(format!("{name}: {what}\n\n"));
         let data = report.allocated.map(|bytes| {
             (
                 "Data",
@@ -123,7 +126,7 @@ impl Page {
         };
         let title = self.paint(&Style::new().bold(), verdict.title);
         let word = self.paint(&style, &word);
-        self.text.push_str(&format!("\n{title}: {word}\n"));
+        self.put(format!("\n{title}: {word}\n"));
         for level in [Level::Refused, Level::Warning] {
             for finding in verdict.of(level) {
                 self.finding(finding);
@@ -179,10 +182,10 @@ impl Page {
     }
 
     fn sources(&mut self) {
-        for (number, source) in self.sources.iter().enumerate() {
+        for (number, source) in self.sources.clone().into_iter().enumerate() {
             let gap = if number == 0 { "\n" } else { "" };
             let line = self.paint(&Style::new().dim(), &format!("[{}] {source}", number + 1));
-            self.text.push_str(&format!("{gap}{line}\n"));
+            self.put(format!("{gap}{line}\n"));
         }
     }
 }

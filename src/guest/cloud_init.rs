@@ -65,11 +65,13 @@ fn version(tree: &Tree) -> Option<String> {
 /// cloud.cfg, then cloud.cfg.d in the order of its names; the last one wins.
 fn data_sources(tree: &Tree) -> Option<Vec<String>> {
     let parts = tree.names("/etc/cloud/cloud.cfg.d");
-    let parts = parts.into_iter().filter(|name| name.ends_with(".cfg"));
+    let parts = parts
+        .into_iter()
+        .filter(|name| matches!(name.rsplit_once('.'), Some((_, "cfg"))));
     let parts = parts.map(|name| format!("/etc/cloud/cloud.cfg.d/{name}"));
     let files = std::iter::once("/etc/cloud/cloud.cfg".to_owned()).chain(parts);
     let texts = files.filter_map(|path| tree.text(&path).here().cloned());
-    texts.filter_map(|text| list(&text)).last()
+    texts.filter_map(|text| list(&text)).next_back()
 }
 
 /// The value of `datasource_list` alone: the rest of the file is nobody's business here.

@@ -30,20 +30,19 @@ pub(super) fn modules(file: impl Read + 'static) -> Option<BTreeSet<String>> {
             archive(&mut packed, &mut found).ok()?;
             continue;
         }
-        let Some(unpacked) = unpack(packed)? else {
+        if packed.fill_buf().ok()?.is_empty() {
             return Some(found);
-        };
-        let mut unpacked = BufReader::new(unpacked.take(MOST));
+        }
+        let mut unpacked = BufReader::new(unpack(packed)?.take(MOST));
         archive(&mut unpacked, &mut found).ok()?;
         return Some(found);
     }
 }
 
-/// Behind the plain archives; an empty rest is none.
-fn unpack(mut packed: BufReader<impl Read + 'static>) -> Option<Option<Box<dyn Read>>> {
+/// Behind the plain archives.
+fn unpack(mut packed: BufReader<impl Read + 'static>) -> Option<Box<dyn Read>> {
     let mark = packed.fill_buf().ok()?;
-    Some(Some(match mark {
-        [] => return Some(None),
+    Some(match mark {
         [0x1f, 0x8b, ..] => Box::new(GzDecoder::new(packed)),
         [0xfd, b'7', b'z', b'X', b'Z', ..] => {
             Box::new(XzReader::new_mem_limit(packed, false, XZ_MEMORY))
@@ -54,7 +53,7 @@ fn unpack(mut packed: BufReader<impl Read + 'static>) -> Option<Option<Box<dyn R
         // The kernel knows the legacy frame alone.
         [0x02, 0x21, 0x4c, 0x18, ..] => Box::new(FrameDecoder::new(packed)),
         _ => return None,
-    }))
+    })
 }
 
 /// Zeros fill up between archives.

@@ -131,7 +131,8 @@ fn release(text: &str) -> Os {
                 .strip_prefix('=')
                 .map(str::to_owned)
         };
-        let raw = text.lines().filter_map(assigned).last().unwrap_or_default();
+        let raw = text.lines().filter_map(assigned).next_back();
+        let raw = raw.unwrap_or_default();
         raw.trim_matches(['"', '\'']).replace('\\', "")
     };
     let or = |value: String, other: &str| {

@@ -227,7 +227,7 @@ impl Tree {
         };
         let wants = entries
             .iter()
-            .filter(|entry| entry.name.ends_with(".wants"));
+            .filter(|entry| matches!(entry.name.rsplit_once('.'), Some((_, "wants"))));
         let mut names =
             wants.flat_map(|dir| self.names(&format!("/etc/systemd/system/{}", dir.name)));
         Some(names.any(|name| units.contains(&name.as_str())))
