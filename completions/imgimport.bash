@@ -348,7 +348,7 @@ _imgimport() {
             return 0
             ;;
         imgimport__subcmd__aws)
-            opts="-q -v -h -V --region --s3-bucket-name --bucket --s3-key-name --key --format --skip-clean --delete-source --method --ami-name --ami-description --tag --ami-users --ami-groups --ami-org-arns --ami-ou-arns --ami-encrypt --ami-kms-key --s3-encryption --s3-encryption-key --license-type --role-name --create-role --architecture --boot-mode --platform --imds-support --tpm-support --uefi-data --volume-type --volume-size --root-device-name --profile --shared-credentials-file --assume-role-arn --external-id --session-name --endpoint-url --max-retries --concurrency --part-size --limit-rate --stall-timeout --no-resume --timeout --poll-interval --no-wait --output --progress --dry-run --skip-checks --config --quiet --verbose --help --version"
+            opts="-q -v -h -V --region --s3-bucket-name --bucket --s3-key-name --key --format --skip-clean --delete-source --method --ami-name --ami-description --tag --ami-users --ami-groups --ami-org-arns --ami-ou-arns --public --share-snapshots --deprecate-at --copy-to --copy-kms-key --ssm-parameter --ami-encrypt --ami-kms-key --s3-encryption --s3-encryption-key --license-type --role-name --create-role --architecture --boot-mode --platform --imds-support --tpm-support --uefi-data --volume-type --volume-size --root-device-name --profile --shared-credentials-file --assume-role-arn --external-id --session-name --endpoint-url --max-retries --concurrency --part-size --limit-rate --stall-timeout --no-resume --timeout --poll-interval --no-wait --output --progress --dry-run --skip-checks --config --quiet --verbose --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -387,7 +387,7 @@ _imgimport() {
                     return 0
                     ;;
                 --method)
-                    COMPREPLY=($(compgen -W "auto import-image import-snapshot" -- "${cur}"))
+                    COMPREPLY=($(compgen -W "auto import-image import-snapshot ebs-direct" -- "${cur}"))
                     return 0
                     ;;
                 --ami-name)
@@ -415,6 +415,30 @@ _imgimport() {
                     return 0
                     ;;
                 --ami-ou-arns)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --public)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --share-snapshots)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --deprecate-at)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --copy-to)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --copy-kms-key)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --ssm-parameter)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
