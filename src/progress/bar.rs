@@ -46,6 +46,11 @@ impl Bars {
         shown && !self.multi.is_hidden() && self.multi.println(text).is_ok()
     }
 
+    /// Takes the bars away while something else is written.
+    pub(super) fn aside<T>(&self, write: impl FnOnce() -> T) -> T {
+        self.multi.suspend(write)
+    }
+
     /// A line that asks `draw` for its text, given the width.
     pub(super) fn add(
         &self,

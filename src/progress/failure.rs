@@ -6,7 +6,7 @@ use crate::error::Error;
 impl Progress {
     /// The error with its cause, what stays behind and the hint.
     pub fn error(&self, error: &Error) {
-        let text = match &self.0.face {
+        let text = match &*self.0.face {
             Face::Json => {
                 let mut event = error.to_json()["error"].take();
                 event["event"] = "error".into();
@@ -19,6 +19,6 @@ impl Progress {
             }
             Face::Bars(_) | Face::Plain => error.to_string(),
         };
-        self.0.write(&text);
+        self.0.write(&self.0.signed(text));
     }
 }

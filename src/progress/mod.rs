@@ -47,10 +47,12 @@ pub enum Mode {
 pub struct Progress(Arc<Shared>);
 
 struct Shared {
-    face: Face,
+    face: Arc<Face>,
     quiet: bool,
-    out: Mutex<Box<dyn Write + Send>>,
+    out: Arc<Mutex<Box<dyn Write + Send>>>,
     clock: Clock,
+    /// The job that all of this is about, where there are several.
+    job: Option<String>,
 }
 
 enum Face {
@@ -62,7 +64,7 @@ enum Face {
 /// Between two looks at the clock, where lines stay.
 const BEAT: Duration = Duration::from_secs(1);
 
-type Clock = Box<dyn Fn() -> Instant + Send + Sync>;
+type Clock = Arc<dyn Fn() -> Instant + Send + Sync>;
 
 impl Progress {
     /// The face that the mode asks for; `quiet` leaves warnings alone.
@@ -78,16 +80,28 @@ impl Progress {
             face,
             quiet || mode == Mode::None,
             Box::new(io::stderr()),
-            Box::new(Instant::now),
+            Arc::new(Instant::now),
         )
     }
 
     fn with(face: Face, quiet: bool, out: Box<dyn Write + Send>, clock: Clock) -> Self {
         Self(Arc::new(Shared {
-            face,
+            face: Arc::new(face),
             quiet,
-            out: Mutex::new(out),
+            out: Arc::new(Mutex::new(out)),
             clock,
+            job: None,
+        }))
+    }
+
+    /// The same screen for one of several jobs: every line begins with its name.
+    pub fn named(&self, job: &str) -> Self {
+        Self(Arc::new(Shared {
+            face: Arc::clone(&self.0.face),
+            quiet: self.0.quiet,
+            out: Arc::clone(&self.0.out),
+            clock: Arc::clone(&self.0.clock),
+            job: Some(job.to_owned()),
         }))
     }
 
@@ -116,9 +130,20 @@ impl Progress {
         Remote::new(&self.0)
     }
 
+    /// Writes to another stream that may be the same terminal, while bars are shown.
+    pub fn aside<T>(&self, write: impl FnOnce() -> T) -> T {
+        match &*self.0.face {
+            Face::Bars(bars) => {
+                let _still = guard(&self.0.out);
+                bars.aside(write)
+            }
+            Face::Plain | Face::Json => write(),
+        }
+    }
+
     /// Takes the bars away before `main` prints the end, however the run came to it.
     pub fn close(&self) {
-        if let Face::Bars(bars) = &self.0.face {
+        if let Face::Bars(bars) = &*self.0.face {
             let _still = guard(&self.0.out);
             bars.close();
         }
@@ -131,7 +156,7 @@ impl Progress {
 
     /// Whether the log may be coloured.
     pub fn colours(&self) -> bool {
-        matches!(&self.0.face, Face::Bars(bars) if bars.colours())
+        matches!(&*self.0.face, Face::Bars(bars) if bars.colours())
     }
 }
 
@@ -142,7 +167,7 @@ impl Shared {
 
     /// Whether anything is shown between two stages.
     fn repeats(&self) -> bool {
-        !self.quiet && !matches!(self.face, Face::Bars(_))
+        !self.quiet && !matches!(*self.face, Face::Bars(_))
     }
 
     /// A line at the foot of the terminal, where there is one.
@@ -150,15 +175,24 @@ impl Shared {
         &self,
         draw: impl Fn(usize) -> String + Clone + Send + Sync + 'static,
     ) -> Option<ProgressBar> {
-        let Face::Bars(bars) = &self.face else {
+        let Face::Bars(bars) = &*self.face else {
             return None;
         };
+        let job = self
+            .job
+            .clone()
+            .map(|job| format!("{job}:"))
+            .unwrap_or_default();
+        let named = move |width: usize| {
+            let room = width.saturating_sub(job.chars().count());
+            format!("{job}{}", draw(room))
+        };
         let _still = guard(&self.out);
-        Some(bars.add(draw))
+        Some(bars.add(named))
     }
 
     fn remove_bar(&self, bar: Option<ProgressBar>) {
-        if let (Face::Bars(bars), Some(bar)) = (&self.face, bar) {
+        if let (Face::Bars(bars), Some(bar)) = (&*self.face, bar) {
             let _still = guard(&self.out);
             bars.remove(&bar);
         }
@@ -185,18 +219,36 @@ impl Shared {
         if self.quiet && !event.is_urgent() {
             return;
         }
-        let text = match &self.face {
+        let text = match &*self.face {
             Face::Bars(bars) => event.line(bars.colours()),
             Face::Plain => event.line(false),
             Face::Json => event.json(),
         };
-        self.write(&text);
+        self.write(&self.signed(text));
+    }
+
+    /// With the job's name: before every line, or as the key of an object.
+    fn signed(&self, text: String) -> String {
+        let Some(job) = &self.job else {
+            return text;
+        };
+        if !matches!(*self.face, Face::Json) {
+            let lines: Vec<_> = text.lines().map(|line| format!("{job}: {line}")).collect();
+            return lines.join("\n");
+        }
+        match serde_json::from_str::<serde_json::Value>(&text) {
+            Ok(mut object) => {
+                object["job"] = job.as_str().into();
+                object.to_string()
+            }
+            Err(_) => text,
+        }
     }
 
     /// One or more whole lines. Nobody is left to tell when standard error is closed.
     fn write(&self, text: &str) {
         let mut out = guard(&self.out);
-        if !matches!(&self.face, Face::Bars(bars) if bars.above(text)) {
+        if !matches!(&*self.face, Face::Bars(bars) if bars.above(text)) {
             let _ = out
                 .write_all(format!("{text}\n").as_bytes())
                 .and_then(|()| out.flush());

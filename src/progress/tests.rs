@@ -51,7 +51,7 @@ impl Run {
             face,
             quiet,
             Box::new(Kept(Arc::clone(&written))),
-            Box::new(clock),
+            Arc::new(clock),
         );
         Self {
             progress,
@@ -248,7 +248,7 @@ fn quiet_leaves_warnings_and_the_log() {
 
 #[test]
 fn a_closed_standard_error_is_no_reason_to_fail() {
-    let progress = Progress::with(Face::Plain, false, Box::new(Closed), Box::new(Instant::now));
+    let progress = Progress::with(Face::Plain, false, Box::new(Closed), Arc::new(Instant::now));
     progress.stage("Uploading");
     let transfer = progress.upload(Some(1));
     transfer.acknowledged(u64::MAX);

@@ -124,7 +124,7 @@ fn prepare<S: Store>(
     } else {
         (open(&job.image)?, None)
     };
-    let mark = earlier::mark(&job.image);
+    let mark = mark(&job.image);
     run.journal
         .note(|entry| (entry.source, entry.sent) = (mark, false));
     let journal = run.journal.clone();
@@ -249,6 +249,7 @@ fn failed<S: Store>(
         bytes,
     } = failure;
     if let Some(upload) = upload {
+        run.journal.note(|entry| entry.acknowledged = Some(bytes));
         let what = format!("{parts} parts of {} ({})", target.url, units::bytes(bytes));
         let entry = hold_parts(run.cleanup, store, target, &upload, what);
         // Of a continued upload not all parts have been met again yet.

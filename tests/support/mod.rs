@@ -80,7 +80,19 @@ impl Stage {
     }
 
     pub fn program<'a>(&self, args: impl IntoIterator<Item = &'a str>) -> Run<'_> {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_imgimport"));
+        self.command(env!("CARGO_BIN_EXE_imgimport"), args)
+    }
+
+    /// The script as a pipeline runs it, which finds the program on its path.
+    pub fn shell(&self, script: &str) -> Run<'_> {
+        let program = Path::new(env!("CARGO_BIN_EXE_imgimport"));
+        let place = program.parent().expect("a directory").display();
+        let run = self.command("/bin/sh", ["-e", "-c", script]);
+        run.env("PATH", &format!("{place}:/usr/bin:/bin"))
+    }
+
+    fn command<'a>(&self, program: &str, args: impl IntoIterator<Item = &'a str>) -> Run<'_> {
+        let mut command = Command::new(program);
         command
             .args(args)
             .env_clear()
