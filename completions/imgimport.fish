@@ -35,6 +35,7 @@ complete -c imgimport -n "__fish_imgimport_needs_command" -f -a "from-packer" -d
 complete -c imgimport -n "__fish_imgimport_needs_command" -f -a "aws" -d 'Import into Amazon Web Services: S3, EC2 import, AMI'
 complete -c imgimport -n "__fish_imgimport_needs_command" -f -a "alicloud" -d 'Import into Alibaba Cloud: OSS, ECS import, ECS image'
 complete -c imgimport -n "__fish_imgimport_needs_command" -f -a "digitalocean" -d 'Import into DigitalOcean: Spaces, custom image'
+complete -c imgimport -n "__fish_imgimport_needs_command" -f -a "check" -d 'Look into an image and say what each cloud would make of it; asks nobody'
 complete -c imgimport -n "__fish_imgimport_using_subcommand run" -l parallel -d 'Jobs at the same time [default: 2]' -r
 complete -c imgimport -n "__fish_imgimport_using_subcommand run" -l output -d 'Result on standard output' -r -f -a "text\t'The id of the image and a newline'
 json\t'One object with everything'"
@@ -80,7 +81,8 @@ complete -c imgimport -n "__fish_imgimport_using_subcommand aws" -l skip-clean -
 complete -c imgimport -n "__fish_imgimport_using_subcommand aws" -l delete-source -d 'Delete the local image after a successful import' -r
 complete -c imgimport -n "__fish_imgimport_using_subcommand aws" -l method -d 'How the image becomes an AMI' -r -f -a "auto\t'The best way for the image'
 import-image\t'EC2 ImportImage, which makes drivers and network fit for EC2'
-import-snapshot\t'EC2 ImportSnapshot and RegisterImage, which leave the system as it is'"
+import-snapshot\t'EC2 ImportSnapshot and RegisterImage, which leave the system as it is'
+ebs-direct\t'A snapshot written block by block and RegisterImage: no bucket, no service role'"
 complete -c imgimport -n "__fish_imgimport_using_subcommand aws" -l ami-name -d 'Name of the AMI [default: the import task\'s id, or one with the time in it]' -r
 complete -c imgimport -n "__fish_imgimport_using_subcommand aws" -l ami-description -d 'Description of the AMI' -r
 complete -c imgimport -n "__fish_imgimport_using_subcommand aws" -l tag -d 'Tag on the AMI and its snapshots (can be repeated)' -r
@@ -142,6 +144,7 @@ plain\t'A line at each stage and about every 10 % or 30 s'
 json\t'The same pace, one JSON object a line'
 none\t'Warnings alone'"
 complete -c imgimport -n "__fish_imgimport_using_subcommand aws" -l dry-run -d 'Check everything that changes nothing, print the plan, upload nothing' -r
+complete -c imgimport -n "__fish_imgimport_using_subcommand aws" -l skip-checks -d 'Import the image whatever the look into it says' -r
 complete -c imgimport -n "__fish_imgimport_using_subcommand aws" -l config -d 'Settings file [default: imgimport.toml in the current directory, if it exists]' -r -F
 complete -c imgimport -n "__fish_imgimport_using_subcommand aws" -s q -l quiet -d 'Say less: warnings and errors alone'
 complete -c imgimport -n "__fish_imgimport_using_subcommand aws" -s v -l verbose -d 'Say more: steps and requests; twice: bodies, without secrets'
@@ -212,6 +215,7 @@ plain\t'A line at each stage and about every 10 % or 30 s'
 json\t'The same pace, one JSON object a line'
 none\t'Warnings alone'"
 complete -c imgimport -n "__fish_imgimport_using_subcommand alicloud" -l dry-run -d 'Check everything that changes nothing, print the plan, upload nothing' -r
+complete -c imgimport -n "__fish_imgimport_using_subcommand alicloud" -l skip-checks -d 'Import the image whatever the look into it says' -r
 complete -c imgimport -n "__fish_imgimport_using_subcommand alicloud" -l config -d 'Settings file [default: imgimport.toml in the current directory, if it exists]' -r -F
 complete -c imgimport -n "__fish_imgimport_using_subcommand alicloud" -s q -l quiet -d 'Say less: warnings and errors alone'
 complete -c imgimport -n "__fish_imgimport_using_subcommand alicloud" -s v -l verbose -d 'Say more: steps and requests; twice: bodies, without secrets'
@@ -259,8 +263,26 @@ plain\t'A line at each stage and about every 10 % or 30 s'
 json\t'The same pace, one JSON object a line'
 none\t'Warnings alone'"
 complete -c imgimport -n "__fish_imgimport_using_subcommand digitalocean" -l dry-run -d 'Check everything that changes nothing, print the plan, upload nothing' -r
+complete -c imgimport -n "__fish_imgimport_using_subcommand digitalocean" -l skip-checks -d 'Import the image whatever the look into it says' -r
 complete -c imgimport -n "__fish_imgimport_using_subcommand digitalocean" -l config -d 'Settings file [default: imgimport.toml in the current directory, if it exists]' -r -F
 complete -c imgimport -n "__fish_imgimport_using_subcommand digitalocean" -s q -l quiet -d 'Say less: warnings and errors alone'
 complete -c imgimport -n "__fish_imgimport_using_subcommand digitalocean" -s v -l verbose -d 'Say more: steps and requests; twice: bodies, without secrets'
 complete -c imgimport -n "__fish_imgimport_using_subcommand digitalocean" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c imgimport -n "__fish_imgimport_using_subcommand digitalocean" -s V -l version -d 'Print version'
+complete -c imgimport -n "__fish_imgimport_using_subcommand check" -l for -d 'Cloud to ask for (can be repeated) [default: all of them]' -r -f -a "aws\t'Amazon Web Services'
+alicloud\t'Alibaba Cloud'
+digitalocean\t'DigitalOcean'"
+complete -c imgimport -n "__fish_imgimport_using_subcommand check" -l marketplace -d 'Say what DigitalOcean\'s Marketplace image check would say, too' -r
+complete -c imgimport -n "__fish_imgimport_using_subcommand check" -l format -d 'Format of the image [default: detected]' -r -f -a "raw\t'The bytes of the disk as the guest sees them'
+vhd\t'Microsoft Virtual PC, Azure'
+ova\t'Archive of a virtual machine: OVF and disks'
+vmdk\t'VMware'
+vhdx\t'Microsoft Hyper-V'
+qcow2\t'QEMU'"
+complete -c imgimport -n "__fish_imgimport_using_subcommand check" -l output -d 'What goes to standard output: text, a page to read, or json, one object' -r -f -a "text\t'The id of the image and a newline'
+json\t'One object with everything'"
+complete -c imgimport -n "__fish_imgimport_using_subcommand check" -l config -d 'Settings file [default: imgimport.toml in the current directory, if it exists]' -r -F
+complete -c imgimport -n "__fish_imgimport_using_subcommand check" -s q -l quiet -d 'Say less: warnings and errors alone'
+complete -c imgimport -n "__fish_imgimport_using_subcommand check" -s v -l verbose -d 'Say more: steps and requests; twice: bodies, without secrets'
+complete -c imgimport -n "__fish_imgimport_using_subcommand check" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c imgimport -n "__fish_imgimport_using_subcommand check" -s V -l version -d 'Print version'
