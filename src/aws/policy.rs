@@ -77,7 +77,7 @@ fn alias(key: &str) -> Option<&str> {
 }
 
 /// The first word of an ARN differs in China and in GovCloud.
-fn partition(region: &str) -> &'static str {
+pub fn partition(region: &str) -> &'static str {
     match region {
         _ if region.starts_with("cn-") => "aws-cn",
         _ if region.starts_with("us-gov-") => "aws-us-gov",
