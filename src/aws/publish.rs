@@ -65,14 +65,18 @@ impl Run<'_> {
         done?;
         let interval = self.job.common.wait.interval;
         let seen = seen(&clients, name, image, &before, interval);
-        match self.session.unless_stopped(async { Ok(seen.await) }).await? {
-            true => Ok(()),
-            false => Err(Error::failed(failed())
-                .because_of(format!(
-                    "Systems Manager took {image}, but after its own check the parameter does not hold it"
-                ))
-                .hint("the AMI must be available to the caller, who needs ec2:DescribeImages")),
+        if self
+            .session
+            .unless_stopped(async { Ok(seen.await) })
+            .await?
+        {
+            return Ok(());
         }
+        Err(Error::failed(failed())
+            .because_of(format!(
+                "Systems Manager took {image}, but after its own check the parameter does not hold it"
+            ))
+            .hint("the AMI must be available to the caller, who needs ec2:DescribeImages"))
     }
 }
 

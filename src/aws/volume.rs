@@ -1,6 +1,6 @@
 //! What EC2 says of snapshots and their encryption.
 
-use aws_sdk_ec2::types::Snapshot;
+use aws_sdk_ec2::types::{Snapshot, SnapshotState};
 
 use super::clients::Clients;
 use super::fault::Fault;
@@ -39,7 +39,7 @@ pub async fn state(clients: &Clients, snapshot: &str) -> Result<State> {
         return Ok(State::Gone);
     };
     let encrypted = found.encrypted.unwrap_or(true);
-    Ok(match found.state.as_ref().map(|state| state.as_str()) {
+    Ok(match found.state.as_ref().map(SnapshotState::as_str) {
         Some("completed") => State::Completed { encrypted },
         None | Some("pending") => State::Pending { encrypted },
         Some(_) => State::Gone,
@@ -61,7 +61,7 @@ pub async fn poll(clients: &Clients, snapshot: &str) -> Result<Poll<Result<()>>,
         let gone = gone.because_of("EC2 knows no such snapshot");
         return Ok(Poll::Done(Err(gone)));
     };
-    Ok(match found.state.as_ref().map(|state| state.as_str()) {
+    Ok(match found.state.as_ref().map(SnapshotState::as_str) {
         Some("completed") => Poll::Done(Ok(())),
         None | Some("pending") => Poll::NotYet {
             percent: found

@@ -204,7 +204,7 @@ impl Run<'_> {
                 return Loss::Snapshot(error.because(trouble.fault));
             }
             Cause::Stopped => self.session.stopped(),
-            Cause::Refused(what, trouble) => self.refused(&what, trouble, "ebs:PutSnapshotBlock"),
+            Cause::Refused(what, trouble) => self.refused(&what, *trouble, "ebs:PutSnapshotBlock"),
             Cause::Failed(error) => error,
         };
         if blocks == 0 || !self.job.common.resumes() {

@@ -115,7 +115,7 @@ impl Run<'_> {
         Ok(Target {
             snapshot,
             block_size,
-            encrypted: started.encrypted || wish.encryption.is_some() || by_default != Some(false),
+            encrypted: started.encrypted || wish.encrypted || by_default != Some(false),
             log,
             started: Some(Instant::now()),
             sealed: false,
@@ -131,10 +131,11 @@ impl Run<'_> {
             volume_size: i64::try_from(gib.div_ceil(1 << 30).max(1)).unwrap_or(i64::MAX),
             description: job.description.clone(),
             tags: job.tags.clone(),
-            encryption: job
+            encrypted: job.encryption.is_some(),
+            kms_key: job
                 .encryption
                 .as_ref()
-                .map(|encryption| encryption.kms_key.clone()),
+                .and_then(|wish| wish.kms_key.clone()),
             timeout: if job.common.resumes() { kept } else { not_kept },
         }
     }

@@ -37,8 +37,10 @@ pub struct Wish {
     pub volume_size: i64,
     pub description: Option<String>,
     pub tags: Vec<(String, String)>,
-    /// Encrypted whatever the account's default is; with this key, or the account's own.
-    pub encryption: Option<Option<String>>,
+    /// Encrypted whatever the account's default is.
+    pub encrypted: bool,
+    /// With this key; none is the account's own.
+    pub kms_key: Option<String>,
     /// Minutes without a write after which the service gives the snapshot up.
     pub timeout: i32,
 }
@@ -140,8 +142,8 @@ impl Direct {
             .set_description(wish.description.clone())
             .set_tags((!tags.is_empty()).then_some(tags))
             .client_token(token)
-            .set_encrypted(wish.encryption.as_ref().map(|_| true))
-            .set_kms_key_arn(wish.encryption.clone().flatten())
+            .set_encrypted(wish.encrypted.then_some(true))
+            .set_kms_key_arn(wish.kms_key.clone())
             .timeout(wish.timeout)
             .send()
             .await

@@ -124,9 +124,9 @@ pub enum Cause {
     /// The stop token was cancelled.
     Stopped,
     /// The service knows no such snapshot, or has given it up.
-    Gone(Trouble),
+    Gone(Box<Trouble>),
     /// Something else failed. Of a refusal the permission is not named yet.
-    Refused(String, Trouble),
+    Refused(String, Box<Trouble>),
     /// Something on this side failed.
     Failed(Error),
 }

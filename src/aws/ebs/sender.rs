@@ -157,8 +157,8 @@ fn given_up(index: u32, tries: u32, why: Result<Trouble, String>) -> Cause {
         tries => format!("{why}, and so {tries} times"),
     };
     match why {
-        Ok(trouble) if trouble.class == Class::Gone => Cause::Gone(trouble),
-        Ok(trouble) if trouble.class == Class::Final => Cause::Refused(what, trouble),
+        Ok(trouble) if trouble.class == Class::Gone => Cause::Gone(Box::new(trouble)),
+        Ok(trouble) if trouble.class == Class::Final => Cause::Refused(what, Box::new(trouble)),
         Ok(trouble) => {
             let why = times(&trouble.fault.to_string());
             Cause::Failed(Error::failed(what).because_of(why))
