@@ -88,8 +88,8 @@ complete -c imgimport -n "__fish_imgimport_using_subcommand aws" -l output -d 'R
 json\t'One object with everything'"
 complete -c imgimport -n "__fish_imgimport_using_subcommand aws" -l progress -d 'Progress on standard error' -r -f -a "auto\t'Bars on a terminal, lines elsewhere'
 bar\t'Bars; lines where there is no terminal to draw them on'
-plain\t'A line at each stage and about every 10 % or 30 s'
-json\t'The same pace, one JSON object a line'
+plain\t'A line at each stage and about every 10 % or 30 s, 10 s apart at least'
+json\t'One JSON object a line, about every percent, 1 s apart at least'
 none\t'Warnings alone'"
 complete -c imgimport -n "__fish_imgimport_using_subcommand aws" -l dry-run -d 'Check everything that changes nothing, print the plan, upload nothing' -r
 complete -c imgimport -n "__fish_imgimport_using_subcommand aws" -l config -d 'Settings file [default: imgimport.toml in the current directory, if it exists]' -r -F
@@ -158,8 +158,8 @@ complete -c imgimport -n "__fish_imgimport_using_subcommand alicloud" -l output 
 json\t'One object with everything'"
 complete -c imgimport -n "__fish_imgimport_using_subcommand alicloud" -l progress -d 'Progress on standard error' -r -f -a "auto\t'Bars on a terminal, lines elsewhere'
 bar\t'Bars; lines where there is no terminal to draw them on'
-plain\t'A line at each stage and about every 10 % or 30 s'
-json\t'The same pace, one JSON object a line'
+plain\t'A line at each stage and about every 10 % or 30 s, 10 s apart at least'
+json\t'One JSON object a line, about every percent, 1 s apart at least'
 none\t'Warnings alone'"
 complete -c imgimport -n "__fish_imgimport_using_subcommand alicloud" -l dry-run -d 'Check everything that changes nothing, print the plan, upload nothing' -r
 complete -c imgimport -n "__fish_imgimport_using_subcommand alicloud" -l config -d 'Settings file [default: imgimport.toml in the current directory, if it exists]' -r -F
@@ -205,8 +205,8 @@ complete -c imgimport -n "__fish_imgimport_using_subcommand digitalocean" -l out
 json\t'One object with everything'"
 complete -c imgimport -n "__fish_imgimport_using_subcommand digitalocean" -l progress -d 'Progress on standard error' -r -f -a "auto\t'Bars on a terminal, lines elsewhere'
 bar\t'Bars; lines where there is no terminal to draw them on'
-plain\t'A line at each stage and about every 10 % or 30 s'
-json\t'The same pace, one JSON object a line'
+plain\t'A line at each stage and about every 10 % or 30 s, 10 s apart at least'
+json\t'One JSON object a line, about every percent, 1 s apart at least'
 none\t'Warnings alone'"
 complete -c imgimport -n "__fish_imgimport_using_subcommand digitalocean" -l dry-run -d 'Check everything that changes nothing, print the plan, upload nothing' -r
 complete -c imgimport -n "__fish_imgimport_using_subcommand digitalocean" -l config -d 'Settings file [default: imgimport.toml in the current directory, if it exists]' -r -F

@@ -174,7 +174,6 @@ async fn read_head<P: Table>(mut said: Invocation<P>, session: &Session) -> Resu
 
 /// Prints the result on standard output, the error on standard error.
 fn end(result: Result<Outcome>, format: outcome::Format, progress: &Progress) -> ExitCode {
-    progress.close();
     let (text, code) = match result {
         Ok(outcome) => (outcome.render(format), 0),
         Err(error) => {
@@ -183,6 +182,7 @@ fn end(result: Result<Outcome>, format: outcome::Format, progress: &Progress) ->
             (json.unwrap_or_default(), error.kind().exit_code())
         }
     };
+    progress.close();
     if !text.is_empty() {
         tell(&text, progress);
     }

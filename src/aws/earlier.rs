@@ -44,7 +44,7 @@ impl Run<'_> {
         if exists && self.is_the_same() {
             self.session
                 .progress
-                .stage(&format!("An earlier run has imported {image}"));
+                .fact(&format!("An earlier run has imported {image}"));
             self.outcome.task_id = self.journal.entry().task;
             return Ok(Some(image));
         }
@@ -87,7 +87,7 @@ impl Run<'_> {
             _ if self.is_the_same() => {
                 self.session
                     .progress
-                    .stage(&format!("An earlier run has started {task}"));
+                    .fact(&format!("An earlier run has started {task}"));
                 return Ok(Some(task));
             }
             import::State::Done => {}

@@ -15,7 +15,7 @@ impl Run<'_> {
     /// What can be known before a byte leaves.
     pub(super) async fn check(&mut self) -> Result<()> {
         let (job, progress) = (&self.job, &self.session.progress);
-        progress.stage(&format!(
+        progress.fact(&format!(
             "{}: {}",
             job.common.path(),
             job.common.image.describe()
@@ -38,12 +38,12 @@ impl Run<'_> {
             .image
             .size
             .map_or_else(|| "standard input".to_owned(), crate::units::bytes);
-        progress.stage(&format!("Would send {size} to {}", job.url()));
+        progress.fact(&format!("Would send {size} to {}", job.url()));
         let name = job.name.as_ref().map_or_else(
             || "an AMI named after its task".to_owned(),
             |name| format!("the AMI \"{name}\""),
         );
-        progress.stage(&format!("Would import it into {} as {name}", job.region));
+        progress.fact(&format!("Would import it into {} as {name}", job.region));
     }
 
     /// ImportImage. The journal knows the token before AWS does.

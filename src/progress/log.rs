@@ -44,12 +44,12 @@ impl Drop for Line {
     fn drop(&mut self) {
         let text = String::from_utf8_lossy(&self.1);
         let text = text.trim_end();
-        if matches!(self.0.0.face, Face::Json) {
-            self.0.0.say(&Event::Log {
+        if matches!(self.0.shared.face, Face::Json) {
+            self.0.say(&Event::Log {
                 message: text.trim_start(),
             });
         } else if !text.is_empty() {
-            self.0.0.write(text);
+            self.0.write(text);
         }
     }
 }

@@ -284,6 +284,11 @@ static VARIABLE: LazyLock<Vec<(Regex, &str)>> = LazyLock::new(|| {
         (r"(?-u:\b)([mst])-bp1[0-9a-f]{17}", "$1-ID"),
         (r"request [0-9A-Fa-f-]{12,}", "request ID"),
         (r"127\.0\.0\.1:[0-9]+", "HOST"),
+        // Said only of what took a second or longer.
+        (
+            r"(?m)^((?:Imported|Transferred|Copied) [^\n]*?) in [0-9][^\n]* (?:s|min|h)$",
+            "$1",
+        ),
         (
             r"(?-u:\b)in ([0-9]+\.[0-9] s|[0-9]+ min[^()\n]*)( \([^)]*/s\))?",
             "in TIME",
