@@ -68,6 +68,7 @@ pub struct Journal(Arc<Mutex<Held>>);
 struct Held {
     entry: Entry,
     place: Option<Place>,
+    warned: bool,
 }
 
 struct Place {
@@ -78,7 +79,11 @@ struct Place {
 
 impl Journal {
     fn of(entry: Entry, place: Option<Place>) -> Self {
-        Self(Arc::new(Mutex::new(Held { entry, place })))
+        Self(Arc::new(Mutex::new(Held {
+            entry,
+            place,
+            warned: false,
+        })))
     }
 
     /// A journal that remembers nothing, for `--no-resume` and standard input.
@@ -142,8 +147,10 @@ impl Journal {
     pub fn note(&self, change: impl FnOnce(&mut Entry)) {
         let mut held = self.held();
         change(&mut held.entry);
-        if let Some(place) = &held.place
-            && let Err(error) = place.write(&held.entry)
+        let written = held.place.as_ref().map(|place| place.write(&held.entry));
+        // A full disk stays full; once is enough.
+        if let Some(Err(error)) = written
+            && !std::mem::replace(&mut held.warned, true)
         {
             tracing::warn!("the journal can't be written: {error:#}");
         }

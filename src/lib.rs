@@ -12,7 +12,7 @@
 //! `error secret cancel units progress endpoint` · `compress http image template outcome retry
 //! session` ·
 //! `layers problems job journal wait cleanup frame` · `store` · `upload` · `sending` · the clouds, which
-//! never know each other · `settings cli` · this file.
+//! never know each other · `settings usage cli` · this file.
 
 mod alicloud;
 mod aws;
@@ -42,6 +42,7 @@ mod store;
 mod template;
 mod units;
 mod upload;
+mod usage;
 mod wait;
 
 use std::io::{IsTerminal, Write};
@@ -107,16 +108,16 @@ async fn go<P: Table>(
     environment: Environment,
     recipe: impl AsyncFnOnce(Invocation<P>, &Environment, &Session) -> Result<Outcome>,
 ) -> ExitCode {
-    let format = flags.output.format;
     let settings = File::find(general.config.as_deref(), &environment);
     let settings = settings
         .and_then(|(file, warning)| Ok((flags.over(&environment, file.invocation())?, warning)));
     let (said, warning) = match settings {
         Ok(settings) => settings,
         Err(error) => {
+            let arguments: Vec<_> = std::env::args_os().collect();
             return end(
                 Err(error),
-                format.unwrap_or_default(),
+                usage::format(&arguments, &environment),
                 &Progress::new(Mode::Plain, general.quiet),
             );
         }

@@ -12,4 +12,5 @@ mod errors;
 mod images;
 mod settings;
 mod support;
+mod terminal;
 mod upload;

@@ -190,6 +190,11 @@ impl Progress {
         Remote::new(self)
     }
 
+    /// A program is told everything.
+    fn is_for_programs(&self) -> bool {
+        matches!(self.shared.face, Face::Json)
+    }
+
     /// Takes the bars away before `main` prints the end, however the run came to it.
     pub fn close(&self) {
         if let Face::Bars(screen) = &self.shared.face {
@@ -204,7 +209,7 @@ impl Progress {
 
     /// Whether the log may be coloured.
     pub fn colours(&self) -> bool {
-        self.shared.paint.is_on() && !matches!(self.shared.face, Face::Json)
+        self.shared.paint.is_on() && !self.is_for_programs()
     }
 
     fn say(&self, event: &Event) {

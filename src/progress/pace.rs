@@ -69,6 +69,44 @@ impl Pace {
     }
 }
 
+/// Retries come in floods when a line is bad: the first are told, the rest are counted.
+pub(super) struct Notes {
+    since: Instant,
+    told: u32,
+    more: u32,
+}
+
+impl Notes {
+    /// As many are told in as long.
+    const MANY: u32 = 5;
+    const WHILE: Duration = Duration::from_secs(10);
+
+    pub(super) fn new(now: Instant) -> Self {
+        Self {
+            since: now,
+            told: 0,
+            more: 0,
+        }
+    }
+
+    /// How many were not told until now, and whether this one is to be told.
+    pub(super) fn admit(&mut self, now: Instant) -> (u32, bool) {
+        let mut untold = 0;
+        if now.duration_since(self.since) >= Self::WHILE {
+            untold = self.untold();
+            (self.since, self.told) = (now, 0);
+        }
+        let tell = self.told < Self::MANY;
+        self.told += u32::from(tell);
+        self.more += u32::from(!tell);
+        (untold, tell)
+    }
+
+    pub(super) fn untold(&mut self) -> u32 {
+        std::mem::take(&mut self.more)
+    }
+}
+
 /// Bytes over the last moments.
 pub(super) struct Speed(VecDeque<(Instant, u64)>);
 

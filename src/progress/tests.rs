@@ -182,6 +182,24 @@ fn words_that_change_fast_are_said_when_the_log_can_bear_it() {
 }
 
 #[test]
+fn a_flood_of_retries_is_counted() {
+    for (run, lines) in [(Run::plain(), 5 + 1 + 5 + 1 + 1), (Run::json(), 200 + 1)] {
+        let transfer = run.progress.upload(Some(MIB));
+        for part in 0..200 {
+            if part == 100 {
+                run.after(10_000);
+            }
+            transfer.note(&format!("part {part}, try 2: no route; again in 0.5 s"));
+        }
+        transfer.finish();
+        let written = String::from_utf8_lossy(&guard(&run.written)).into_owned();
+        assert_eq!(written.lines().count(), lines, "{written}");
+        let counted = written.matches("  and 95 more like that\n").count();
+        assert_eq!(counted, if lines > 100 { 0 } else { 2 }, "{written}");
+    }
+}
+
+#[test]
 fn a_guessed_whole_is_called_so() {
     for (run, expected) in [
         (
@@ -199,6 +217,27 @@ fn a_guessed_whole_is_called_so() {
         transfer.finish();
         run.wrote(expected);
     }
+}
+
+#[test]
+fn an_estimate_that_grows_takes_no_percent_back() {
+    let (run, all) = (Run::plain(), Arc::new(AtomicU64::new(10 * MIB)));
+    let guess = Arc::clone(&all);
+    let transfer = run
+        .progress
+        .upload_of_about(move || Some(guess.load(Ordering::SeqCst)));
+    transfer.acknowledged(5 * MIB);
+    all.store(1 << 40, Ordering::SeqCst);
+    run.after(30_000);
+    transfer.beat();
+    all.store(MIB, Ordering::SeqCst);
+    run.after(30_000);
+    transfer.beat();
+    run.wrote(
+        "  50 % (5.0 MiB of about 10.0 MiB)
+  50 % (5.0 MiB of about 10.0 MiB), nothing acknowledged for 30 s
+ 100 % (5.0 MiB of about 5.0 MiB)\n",
+    );
 }
 
 #[test]
@@ -308,6 +347,16 @@ fn quiet_leaves_warnings_and_the_log() {
             .unwrap();
         run.wrote(expected);
     }
+}
+
+#[test]
+fn what_the_log_warns_of_is_a_warning() {
+    let run = Run::plain();
+    let say = |line: &[u8]| run.progress.log_writer().make_writer().write_all(line);
+    say(b" WARN the journal can't be written\n").unwrap();
+    say(b"\x1b[33m WARN\x1b[0m low\n").unwrap();
+    say(b"DEBUG WARN\n").unwrap();
+    run.wrote("warning: the journal can't be written\nwarning: low\nDEBUG WARN\n");
 }
 
 #[test]

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use super::event::{self, Event};
-use super::pace::{Pace, Rhythm, SILENCE, Speed};
+use super::pace::{Notes, Pace, Rhythm, SILENCE, Speed};
 use super::{Bar, Progress, bar, guard};
 
 /// Guesses the whole from what has gone so far.
@@ -27,16 +27,21 @@ pub(super) struct Flow {
     pub(super) resumed: u64,
     pub(super) started: Instant,
     pub(super) speed: Speed,
+    /// The share of an estimate that was last shown.
+    shown: (u64, u64),
     heard: Instant,
     pace: Pace,
+    notes: Notes,
     over: bool,
 }
 
 impl Transfer {
     pub(super) fn new(progress: &Progress, total: Option<u64>, guess: Option<Guess>) -> Self {
         let now = progress.shared.now();
-        let mut flow = Flow::new(total, progress.shared.rhythm(), now);
-        flow.guess = guess;
+        // That nothing has gone yet goes without saying.
+        let begun = total.or(guess.as_ref().map(|_| u64::MAX));
+        let mut flow = Flow::new(begun, progress.shared.rhythm(), now);
+        (flow.total, flow.guess) = (total, guess);
         let flow = Arc::new(Mutex::new(flow));
         let drawn = Arc::clone(&flow);
         let paint = progress.shared.paint;
@@ -76,12 +81,29 @@ impl Transfer {
 
     /// A retry or a stall: a line above the bar.
     pub fn note(&self, text: &str) {
-        self.progress.remark(text);
+        if self.progress.is_for_programs() {
+            return self.progress.note(text);
+        }
+        let now = self.progress.shared.now();
+        let (untold, tell) = guard(&self.flow).notes.admit(now);
+        self.count(untold);
+        if tell {
+            self.progress.remark(text);
+        }
+    }
+
+    fn count(&self, untold: u32) {
+        if untold > 0 {
+            self.progress
+                .remark(&format!("and {untold} more like that"));
+        }
     }
 
     /// All of it is there.
     pub fn finish(mut self) {
         self.bar.take();
+        let untold = guard(&self.flow).notes.untold();
+        self.count(untold);
         let end = guard(&self.flow).end(self.progress.shared.now());
         self.progress.say(&end);
     }
@@ -96,8 +118,10 @@ impl Flow {
             resumed: 0,
             started: now,
             speed: Speed::new(now),
+            shown: (0, 0),
             heard: now,
             pace: Pace::new(rhythm, now, total.map(|_| 0)),
+            notes: Notes::new(now),
             over: false,
         }
     }
@@ -113,11 +137,17 @@ impl Flow {
         self.sent.saturating_add(self.resumed)
     }
 
-    /// An estimate is never less than what is there.
+    /// An estimate is never less than what is there, and never takes back a percent.
     fn guess(&mut self) {
-        if let Some(guess) = &self.guess {
-            self.total = guess().map(|total| total.max(self.done()));
-        }
+        let Some(total) = self.guess.as_ref().and_then(|guess| guess()) else {
+            return;
+        };
+        let done = self.done();
+        let (most, of) = self.shown;
+        let bound = (u128::from(done) * u128::from(of)).checked_div(u128::from(most));
+        let bound = bound.and_then(|bound| u64::try_from(bound).ok());
+        let total = total.min(bound.unwrap_or(u64::MAX)).max(done);
+        (self.total, self.shown) = (Some(total), (done, total));
     }
 
     pub(super) fn estimated(&self) -> bool {

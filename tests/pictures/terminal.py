@@ -98,6 +98,13 @@ class Terminal:
         return "\n".join("".join(cell.data for cell in row).rstrip() for row in self.lines())
 
 
+def heading(typed, columns):
+    """Rows of what was typed, as the program's user sees it."""
+    screen = pyte.Screen(columns, 1 + len(typed) // columns)
+    pyte.Stream(screen).feed("\x1b[1;32m$\x1b[0m" + typed.removeprefix("$"))
+    return [[screen.buffer[y][x] for x in range(columns)] for y in range(screen.lines)]
+
+
 def svg(rows, columns, title=None):
     """The rows as a picture."""
     width, height = columns * COLUMN + 2 * EDGE, len(rows) * ROW + 2 * EDGE
