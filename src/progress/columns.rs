@@ -13,16 +13,43 @@ pub(super) fn cut(text: &str, columns: usize) -> String {
     console::truncate_str(text, columns, "…").into_owned()
 }
 
-/// Breaks a sentence between words; further lines are indented. What is longer than a
-/// line is left to the terminal, which knows that it belongs together.
-pub(super) fn wrap(text: &str, columns: usize, indent: &str) -> String {
+/// Programs whose commands are shown for people to copy.
+const PROGRAMS: [&str; 7] = [
+    "aliyun",
+    "aws",
+    "chmod",
+    "doctl",
+    "imgimport",
+    "qemu-img",
+    "tar",
+];
+
+/// Breaks lines between words; what comes after a break is indented. What is longer than
+/// a line is left to the terminal, which knows that it belongs together; so is a command.
+pub(super) fn wrap(text: &str, columns: usize) -> String {
+    let lines: Vec<_> = text
+        .split('\n')
+        .map(|line| wrap_line(line, columns))
+        .collect();
+    lines.join("\n")
+}
+
+fn wrap_line(line: &str, columns: usize) -> String {
+    let indent = line.len() - line.trim_start_matches(' ').len() + 2;
+    let (prose, command) = line.split_at(command(line).unwrap_or(line.len()));
+    let words = prose.strip_suffix(' ').unwrap_or(prose).split(' ');
+    let words = words.map(|word| (word, false));
     let (mut wrapped, mut used) = (String::new(), 0);
-    for (at, word) in text.split(' ').enumerate() {
+    for (at, (word, own)) in words
+        .chain((!command.is_empty()).then_some((command, true)))
+        .enumerate()
+    {
         let wide = width(word);
-        if at > 0 && used + 1 + wide > columns {
+        let helps = own || indent + wide <= columns;
+        if at > 0 && helps && used + 1 + wide > columns {
             wrapped.push('\n');
-            wrapped.push_str(indent);
-            used = indent.len();
+            wrapped.push_str(&" ".repeat(indent));
+            used = indent;
         } else if at > 0 {
             wrapped.push(' ');
             used += 1;
@@ -31,6 +58,16 @@ pub(super) fn wrap(text: &str, columns: usize, indent: &str) -> String {
         used += wide;
     }
     wrapped
+}
+
+/// Where a command begins.
+fn command(line: &str) -> Option<usize> {
+    let ends = line.match_indices(": ").map(|(at, colon)| at + colon.len());
+    let mut starts = ends.filter(|&at| {
+        let first = line[at..].split(' ').next().unwrap_or_default();
+        PROGRAMS.contains(&first)
+    });
+    starts.next()
 }
 
 /// What a cloud says, or a file is called, must not move the cursor of the terminal that
@@ -73,19 +110,31 @@ mod tests {
 
     #[test]
     fn a_sentence_is_broken_between_words() {
-        assert_eq!(
-            wrap("Checking the account", 40, "  "),
-            "Checking the account"
-        );
-        assert_eq!(
-            wrap("Checking the account", 13, "  "),
-            "Checking the\n  account"
-        );
-        assert_eq!(
-            wrap("Uploading to s3://importbucket/disk.raw", 12, "  "),
-            "Uploading to\n  s3://importbucket/disk.raw"
-        );
-        assert_eq!(wrap("  20 %", 40, ""), "  20 %");
+        for (text, columns, wrapped) in [
+            ("Checking the account", 40, "Checking the account"),
+            ("Checking the account", 13, "Checking the\n  account"),
+            ("  変換 of it\n  20 %", 8, "  変換\n    of\n    it\n  20 %"),
+            ("Uploading to s3://b/key", 14, "Uploading to\n  s3://b/key"),
+            (
+                "Uploading to s3://b/long-key",
+                12,
+                "Uploading to s3://b/long-key",
+            ),
+            ("", 5, ""),
+        ] {
+            assert_eq!(wrap(text, columns), wrapped);
+        }
+    }
+
+    #[test]
+    fn a_command_stays_whole() {
+        let text = "  hint: create the bucket: aws s3 mb s3://importbucket --region eu-central-1";
+        let whole =
+            "  hint: create the bucket:\n    aws s3 mb s3://importbucket --region eu-central-1";
+        for columns in 27..76 {
+            assert_eq!(wrap(text, columns), whole);
+        }
+        assert_eq!(wrap(text, 76), text);
     }
 
     #[test]

@@ -105,22 +105,23 @@ impl Foot {
         lines
     }
 
-    /// A narrower terminal has broken what was drawn into more rows.
+    /// A narrower terminal has broken what was drawn into more rows. Where nothing was, an
+    /// echoed `^C` may stand.
     fn erase(&mut self) -> io::Result<()> {
-        if self.shown.is_empty() {
-            return Ok(());
-        }
         let columns = self.surface.size().1.max(1);
         let rows = |line: &String| columns::width(line).div_ceil(columns).max(1);
         let rows: usize = self.shown.iter().map(rows).sum();
         self.shown.clear();
-        self.surface.up(rows - 1)?;
+        self.surface.up(rows.saturating_sub(1))?;
         self.surface.wipe()
     }
 }
 
 impl Drop for Foot {
     fn drop(&mut self) {
+        if self.shown.is_empty() {
+            return;
+        }
         let _ = self.erase().and_then(|()| self.surface.flush());
     }
 }

@@ -53,7 +53,7 @@ impl Drop for Line {
                 message: text.trim_start(),
             });
         } else if !text.is_empty() {
-            self.0.write(text);
+            self.0.write_as_it_is(text);
         }
     }
 }

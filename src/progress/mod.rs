@@ -157,19 +157,6 @@ impl Progress {
         self.say(&Event::Note { message: text });
     }
 
-    /// A note of words alone, with nothing in it to copy.
-    fn remark(&self, text: &str) {
-        match &self.shared.face {
-            Face::Bars(screen) => {
-                screen.remark(
-                    self.scope.id,
-                    &Event::Note { message: text }.line(self.shared.paint),
-                );
-            }
-            Face::Plain | Face::Json => self.note(text),
-        }
-    }
-
     /// Something the user should act on; said in every mode.
     pub fn warn(&self, text: &str) {
         self.say(&Event::Warning { message: text });
@@ -229,10 +216,18 @@ impl Progress {
         }
     }
 
-    /// One or more whole lines. Nobody is left to tell when standard error is closed.
+    /// One or more whole lines, broken between words where there is a terminal.
     fn write(&self, text: &str) {
+        match &self.shared.face {
+            Face::Bars(screen) => screen.print(self.scope.id, text),
+            Face::Plain | Face::Json => self.write_as_it_is(text),
+        }
+    }
+
+    /// Nobody is left to tell when standard error is closed.
+    fn write_as_it_is(&self, text: &str) {
         let text = match &self.shared.face {
-            Face::Bars(screen) => return screen.print(self.scope.id, text),
+            Face::Bars(screen) => return screen.print_as_it_is(self.scope.id, text),
             Face::Plain => screen::prefixed(&self.scope.name, text),
             Face::Json => text.to_owned(),
         };

@@ -106,17 +106,14 @@ impl Screen {
         inner.draw();
     }
 
-    /// A whole line that stays. Where it is broken is left to the terminal: there may be a
-    /// command in it to copy.
+    /// Whole lines that stay.
     pub(super) fn print(&self, scope: u64, text: &str) {
         guard(&self.0).print(scope, text);
     }
 
-    /// A whole line of words alone.
-    pub(super) fn remark(&self, scope: u64, text: &str) {
-        let mut inner = guard(&self.0);
-        let text = inner.wrapped(scope, text, "    ");
-        inner.print(scope, &text);
+    /// The same, left to the terminal to break.
+    pub(super) fn print_as_it_is(&self, scope: u64, text: &str) {
+        guard(&self.0).say(scope, text);
     }
 
     /// The stage has come to this; the sentence is for when its heading has gone ahead.
@@ -239,17 +236,17 @@ impl Inner {
     }
 
     fn fact(&mut self, scope: u64, text: &str) {
-        let text = self.wrapped(scope, text, "  ").replace('\u{a0}', " ");
-        self.print(scope, &text);
+        let text = self.wrapped(scope, text).replace('\u{a0}', " ");
+        self.say(scope, &text);
     }
 
     /// The one line of a stage; the result stands below where it does not fit.
     fn finished(&mut self, scope: u64, heading: &str, result: &str) {
-        let text = self.wrapped(scope, heading, "  ");
+        let text = self.wrapped(scope, heading);
         let last = text.rsplit('\n').next().unwrap_or_default();
         let fits = columns::width(last) + 3 + columns::width(result) <= self.room(scope);
         let between = if fits { " … " } else { "\n  " };
-        self.print(scope, &format!("{text}{between}{result}"));
+        self.say(scope, &format!("{text}{between}{result}"));
     }
 
     /// Says the heading now: something that belongs below it is about to be said.
@@ -259,13 +256,18 @@ impl Inner {
         if let Some(heading) = scope.heading.as_mut().filter(|heading| !heading.said) {
             heading.said = true;
             let text = heading.text.clone();
-            let text = self.wrapped(id, &text, "  ");
+            let text = self.wrapped(id, &text);
             self.above(&prefixed(&name, &text));
         }
     }
 
+    fn print(&mut self, scope: u64, text: &str) {
+        let text = self.wrapped(scope, text);
+        self.say(scope, &text);
+    }
+
     /// Below the headings that it belongs to.
-    fn print(&mut self, id: u64, text: &str) {
+    fn say(&mut self, id: u64, text: &str) {
         let parents = self.scope(id).map(|scope| scope.parents.clone());
         let parents = parents.unwrap_or_default();
         parents
@@ -286,8 +288,8 @@ impl Inner {
         self.foot.columns().saturating_sub(name)
     }
 
-    fn wrapped(&self, scope: u64, text: &str, indent: &str) -> String {
-        columns::wrap(text, self.room(scope), indent)
+    fn wrapped(&self, scope: u64, text: &str) -> String {
+        columns::wrap(text, self.room(scope))
     }
 
     fn above(&mut self, text: &str) {

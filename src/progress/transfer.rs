@@ -88,14 +88,13 @@ impl Transfer {
         let (untold, tell) = guard(&self.flow).notes.admit(now);
         self.count(untold);
         if tell {
-            self.progress.remark(text);
+            self.progress.note(text);
         }
     }
 
     fn count(&self, untold: u32) {
         if untold > 0 {
-            self.progress
-                .remark(&format!("and {untold} more like that"));
+            self.progress.note(&format!("and {untold} more like that"));
         }
     }
 

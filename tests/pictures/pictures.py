@@ -13,7 +13,7 @@ import subprocess
 import sys
 import tempfile
 
-from terminal import Terminal, heading, svg
+from terminal import FONTS, Terminal, heading, svg
 
 HERE = pathlib.Path(__file__).resolve().parent
 HOME = HERE.parent.parent
@@ -100,9 +100,12 @@ def shoot(name, columns, colours, builds, directory, out):
 
 
 def draw(terminal, typed, columns, path):
-    path.write_text(svg([*heading(f"$ imgimport {typed}", columns), *terminal.lines()], columns))
+    picture = svg([*heading(f"$ imgimport {typed}", columns), *terminal.lines()], columns)
+    path.write_text(picture)
     if png:
-        png(url=str(path), write_to=str(path.with_suffix(".png")))
+        # It takes the first font of a list alone.
+        picture = picture.replace(FONTS, "DejaVu Sans Mono")
+        png(bytestring=picture.encode(), write_to=str(path.with_suffix(".png")))
 
 
 def log(name, builds, directory, out):

@@ -21,9 +21,10 @@ import pyte
 COLOURS = {
     "default": "#e6edf3", "black": "#484f58", "red": "#ff7b72", "green": "#3fb950",
     "brown": "#d29922", "blue": "#58a6ff", "magenta": "#bc8cff", "cyan": "#39c5cf",
-    "white": "#b1bac4",
+    "white": "#b1bac4", "brightblack": "#484f58",
 }
 BACKGROUND = "#0d1117"
+FONTS = "ui-monospace, SFMono-Regular, Menlo, Consolas, monospace"
 COLUMN, ROW, SIZE, EDGE = 8.4, 19, 14, 14
 
 
@@ -62,7 +63,8 @@ class Terminal:
                 self.process.wait()
                 return False
             self.written.append((time.monotonic() - self.began, data))
-            self.stream.feed(data)
+            # pyte knows no faint signs; they come out grey.
+            self.stream.feed(data.replace(b"\x1b[2m", b"\x1b[90m"))
         return True
 
     def until(self, pattern, seconds=120):
@@ -113,7 +115,7 @@ def svg(rows, columns, title=None):
         f'viewBox="0 0 {width:.0f} {height:.0f}">',
         f"<title>{html.escape(title)}</title>" if title else "",
         f'<rect width="100%" height="100%" rx="8" fill="{BACKGROUND}"/>',
-        f'<g font-family="ui-monospace, SFMono-Regular, Menlo, Consolas, DejaVu Sans Mono, monospace" '
+        f'<g font-family="{FONTS}" '
         f'font-size="{SIZE}" xml:space="preserve">',
     ]
     for number, row in enumerate(rows):
