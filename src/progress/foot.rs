@@ -15,10 +15,8 @@ const MARGIN: usize = 2;
 pub(super) trait Surface: Send {
     /// Rows and columns as they are now; people resize windows.
     fn size(&self) -> (usize, usize);
-    /// Moves the cursor.
-    fn up(&mut self, rows: usize) -> io::Result<()>;
-    /// Clears from the cursor's row to the end.
-    fn wipe(&mut self) -> io::Result<()>;
+    /// Clears so many rows, of which the cursor's is the last, and goes to the first.
+    fn wipe(&mut self, rows: usize) -> io::Result<()>;
     /// Writes, in one go with what else is put until `flush`.
     fn put(&mut self, text: &str) -> io::Result<()>;
     fn flush(&mut self) -> io::Result<()>;
@@ -34,12 +32,14 @@ impl Surface for Term {
         }
     }
 
-    fn up(&mut self, rows: usize) -> io::Result<()> {
-        self.move_cursor_up(rows)
-    }
-
-    fn wipe(&mut self) -> io::Result<()> {
-        self.clear_to_end_of_screen()
+    /// Row by row: tmux takes clearing to the end, at the top of the screen, for a reason
+    /// to keep what was there in its history.
+    fn wipe(&mut self, rows: usize) -> io::Result<()> {
+        for _ in 1..rows {
+            self.clear_line()?;
+            self.move_cursor_up(1)?;
+        }
+        self.clear_line()
     }
 
     fn put(&mut self, text: &str) -> io::Result<()> {
@@ -112,8 +112,7 @@ impl Foot {
         let rows = |line: &String| columns::width(line).div_ceil(columns).max(1);
         let rows: usize = self.shown.iter().map(rows).sum();
         self.shown.clear();
-        self.surface.up(rows.saturating_sub(1))?;
-        self.surface.wipe()
+        self.surface.wipe(rows.max(1))
     }
 }
 

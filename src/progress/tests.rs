@@ -432,7 +432,6 @@ struct Seen {
     text: String,
     columns: usize,
     rows: usize,
-    up: usize,
     written: usize,
 }
 
@@ -461,18 +460,12 @@ impl Surface for Window {
         (seen.rows, seen.columns)
     }
 
-    fn up(&mut self, rows: usize) -> io::Result<()> {
-        guard(&self.0).up = rows;
-        Ok(())
-    }
-
-    fn wipe(&mut self) -> io::Result<()> {
+    fn wipe(&mut self, rows: usize) -> io::Result<()> {
         let mut seen = guard(&self.0);
-        let mut rows = seen.layout();
-        rows.truncate(rows.len() - 1 - seen.up);
+        let mut layout = seen.layout();
+        layout.truncate(layout.len() - rows);
         let ended = |(row, ends): (String, bool)| if ends { row + "\n" } else { row };
-        seen.text = rows.into_iter().map(ended).collect();
-        seen.up = 0;
+        seen.text = layout.into_iter().map(ended).collect();
         Ok(())
     }
 

@@ -77,10 +77,7 @@ impl Terminal {
         for piece in sequence.captures_iter(&raw) {
             match (&piece[0], piece.get(2).map(|letter| letter.as_str())) {
                 (_, Some("A")) => at -= piece[1].parse::<usize>().unwrap(),
-                (_, Some("J")) => {
-                    rows.truncate(at + 1);
-                    rows[at].clear();
-                }
+                (_, Some("K")) => rows[at].clear(),
                 (_, Some("m")) | ("\r", _) => {}
                 ("\n" | "\r\n", _) => {
                     at += 1;
@@ -90,6 +87,7 @@ impl Terminal {
                 (unknown, _) => panic!("this terminal does not know {unknown:?}"),
             }
         }
+        rows.truncate(at + 1);
         rows.join("\n")
     }
 }
