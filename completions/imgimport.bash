@@ -22,6 +22,9 @@ _imgimport() {
             imgimport,aws)
                 cmd="imgimport__subcmd__aws"
                 ;;
+            imgimport,check)
+                cmd="imgimport__subcmd__check"
+                ;;
             imgimport,digitalocean)
                 cmd="imgimport__subcmd__digitalocean"
                 ;;
@@ -32,7 +35,7 @@ _imgimport() {
 
     case "${cmd}" in
         imgimport)
-            opts="-q -v -h -V --config --quiet --verbose --help --version aws alicloud digitalocean"
+            opts="-q -v -h -V --config --quiet --verbose --help --version aws alicloud digitalocean check"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -61,7 +64,7 @@ _imgimport() {
             return 0
             ;;
         imgimport__subcmd__alicloud)
-            opts="-q -v -h -V --region --oss-bucket-name --bucket --oss-key-name --key --format --skip-clean --delete-source --image-name --image-description --image-os-type --os-type --image-platform --platform --image-architecture --architecture --image-system-size --system-size --image-force-delete --force-delete --force-delete-snapshots --boot-mode --license-type --role-name --resource-group-id --image-family --detection-strategy --tag --image-share-account --share-account --image-copy-regions --copy-to --image-copy-names --copy-name --image-encrypted --encrypt-copies --kms-key-id --kms-key-copy-id --profile --shared-credentials-file --ram-role-name --ram-role-arn --ram-session-name --ecs-endpoint --oss-endpoint --ram-endpoint --sts-endpoint --oss-path-style --oss-cname --concurrency --part-size --limit-rate --stall-timeout --no-resume --timeout --poll-interval --no-wait --output --progress --dry-run --config --quiet --verbose --help --version"
+            opts="-q -v -h -V --region --oss-bucket-name --bucket --oss-key-name --key --format --skip-clean --delete-source --image-name --image-description --image-os-type --os-type --image-platform --platform --image-architecture --architecture --image-system-size --system-size --image-force-delete --force-delete --force-delete-snapshots --boot-mode --license-type --role-name --resource-group-id --image-family --detection-strategy --tag --image-share-account --share-account --image-copy-regions --copy-to --image-copy-names --copy-name --image-encrypted --encrypt-copies --kms-key-id --kms-key-copy-id --profile --shared-credentials-file --ram-role-name --ram-role-arn --ram-session-name --ecs-endpoint --oss-endpoint --ram-endpoint --sts-endpoint --oss-path-style --oss-cname --concurrency --part-size --limit-rate --stall-timeout --no-resume --timeout --poll-interval --no-wait --output --progress --dry-run --skip-checks --config --quiet --verbose --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -318,6 +321,10 @@ _imgimport() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
+                --skip-checks)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 --config)
                     local oldifs
                     if [ -n "${IFS+x}" ]; then
@@ -341,7 +348,7 @@ _imgimport() {
             return 0
             ;;
         imgimport__subcmd__aws)
-            opts="-q -v -h -V --region --s3-bucket-name --bucket --s3-key-name --key --format --skip-clean --delete-source --method --ami-name --ami-description --tag --ami-users --ami-groups --ami-org-arns --ami-ou-arns --ami-encrypt --ami-kms-key --s3-encryption --s3-encryption-key --license-type --role-name --architecture --boot-mode --platform --imds-support --profile --shared-credentials-file --assume-role-arn --external-id --session-name --endpoint-url --max-retries --concurrency --part-size --limit-rate --stall-timeout --no-resume --timeout --poll-interval --no-wait --output --progress --dry-run --config --quiet --verbose --help --version"
+            opts="-q -v -h -V --region --s3-bucket-name --bucket --s3-key-name --key --format --skip-clean --delete-source --method --ami-name --ami-description --tag --ami-users --ami-groups --ami-org-arns --ami-ou-arns --public --share-snapshots --deprecate-at --copy-to --copy-kms-key --ssm-parameter --ami-encrypt --ami-kms-key --s3-encryption --s3-encryption-key --license-type --role-name --create-role --architecture --boot-mode --platform --imds-support --tpm-support --uefi-data --volume-type --volume-size --root-device-name --profile --shared-credentials-file --assume-role-arn --external-id --session-name --endpoint-url --max-retries --concurrency --part-size --limit-rate --stall-timeout --no-resume --timeout --poll-interval --no-wait --output --progress --dry-run --skip-checks --config --quiet --verbose --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -380,7 +387,7 @@ _imgimport() {
                     return 0
                     ;;
                 --method)
-                    COMPREPLY=($(compgen -W "auto import-image" -- "${cur}"))
+                    COMPREPLY=($(compgen -W "auto import-image import-snapshot ebs-direct" -- "${cur}"))
                     return 0
                     ;;
                 --ami-name)
@@ -411,6 +418,30 @@ _imgimport() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
+                --public)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --share-snapshots)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --deprecate-at)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --copy-to)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --copy-kms-key)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --ssm-parameter)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 --ami-encrypt)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
@@ -435,6 +466,10 @@ _imgimport() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
+                --create-role)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 --architecture)
                     COMPREPLY=($(compgen -W "i386 x86_64 arm64" -- "${cur}"))
                     return 0
@@ -449,6 +484,26 @@ _imgimport() {
                     ;;
                 --imds-support)
                     COMPREPLY=($(compgen -W "v2.0" -- "${cur}"))
+                    return 0
+                    ;;
+                --tpm-support)
+                    COMPREPLY=($(compgen -W "v2.0" -- "${cur}"))
+                    return 0
+                    ;;
+                --uefi-data)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --volume-type)
+                    COMPREPLY=($(compgen -W "gp3 gp2 standard" -- "${cur}"))
+                    return 0
+                    ;;
+                --volume-size)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --root-device-name)
+                    COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
                 --profile)
@@ -523,6 +578,55 @@ _imgimport() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
+                --skip-checks)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --config)
+                    local oldifs
+                    if [ -n "${IFS+x}" ]; then
+                        oldifs="$IFS"
+                    fi
+                    IFS=$'\n'
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    if [ -n "${oldifs+x}" ]; then
+                        IFS="$oldifs"
+                    fi
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o filenames
+                    fi
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        imgimport__subcmd__check)
+            opts="-q -v -h -V --for --marketplace --format --output --config --quiet --verbose --help --version"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --for)
+                    COMPREPLY=($(compgen -W "aws alicloud digitalocean" -- "${cur}"))
+                    return 0
+                    ;;
+                --marketplace)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --format)
+                    COMPREPLY=($(compgen -W "raw vhd ova vmdk vhdx qcow2" -- "${cur}"))
+                    return 0
+                    ;;
+                --output)
+                    COMPREPLY=($(compgen -W "text json" -- "${cur}"))
+                    return 0
+                    ;;
                 --config)
                     local oldifs
                     if [ -n "${IFS+x}" ]; then
@@ -546,7 +650,7 @@ _imgimport() {
             return 0
             ;;
         imgimport__subcmd__digitalocean)
-            opts="-q -v -h -V --spaces-region --space-name --bucket --space --space-object-name --key --image-name --image-description --image-distribution --distribution --image-regions --image-region --image-tags --tag --format --compression --object-access --skip-clean --delete-source --api-url --spaces-endpoint --http-retry-max --http-retry-wait-min --http-retry-wait-max --concurrency --part-size --limit-rate --stall-timeout --no-resume --timeout --poll-interval --no-wait --output --progress --dry-run --config --quiet --verbose --help --version"
+            opts="-q -v -h -V --spaces-region --space-name --bucket --space --space-object-name --key --image-name --image-description --image-distribution --distribution --image-regions --image-region --image-tags --tag --format --compression --object-access --skip-clean --delete-source --api-url --spaces-endpoint --http-retry-max --http-retry-wait-min --http-retry-wait-max --concurrency --part-size --limit-rate --stall-timeout --no-resume --timeout --poll-interval --no-wait --output --progress --dry-run --skip-checks --config --quiet --verbose --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -689,6 +793,10 @@ _imgimport() {
                     return 0
                     ;;
                 --dry-run)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --skip-checks)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;

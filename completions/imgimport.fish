@@ -32,6 +32,7 @@ complete -c imgimport -n "__fish_imgimport_needs_command" -s V -l version -d 'Pr
 complete -c imgimport -n "__fish_imgimport_needs_command" -f -a "aws" -d 'Import into Amazon Web Services: S3, EC2 import, AMI'
 complete -c imgimport -n "__fish_imgimport_needs_command" -f -a "alicloud" -d 'Import into Alibaba Cloud: OSS, ECS import, ECS image'
 complete -c imgimport -n "__fish_imgimport_needs_command" -f -a "digitalocean" -d 'Import into DigitalOcean: Spaces, custom image'
+complete -c imgimport -n "__fish_imgimport_needs_command" -f -a "check" -d 'Look into an image and say what each cloud would make of it; asks nobody'
 complete -c imgimport -n "__fish_imgimport_using_subcommand aws" -l region -d 'Region of the import; the bucket must lie there' -r
 complete -c imgimport -n "__fish_imgimport_using_subcommand aws" -l bucket -l s3-bucket-name -d 'Bucket that holds the image while it is imported; it must exist' -r
 complete -c imgimport -n "__fish_imgimport_using_subcommand aws" -l key -l s3-key-name -d 'Name of the temporary object [default: imgimport-{{timestamp}}.<ext>]' -r
@@ -44,14 +45,22 @@ qcow2\t'QEMU'"
 complete -c imgimport -n "__fish_imgimport_using_subcommand aws" -l skip-clean -d 'Keep the temporary object' -r
 complete -c imgimport -n "__fish_imgimport_using_subcommand aws" -l delete-source -d 'Delete the local image after a successful import' -r
 complete -c imgimport -n "__fish_imgimport_using_subcommand aws" -l method -d 'How the image becomes an AMI' -r -f -a "auto\t'The best way for the image'
-import-image\t'EC2 ImportImage, which makes drivers and network fit for EC2'"
-complete -c imgimport -n "__fish_imgimport_using_subcommand aws" -l ami-name -d 'Name of the AMI [default: the import task\'s id]' -r
+import-image\t'EC2 ImportImage, which makes drivers and network fit for EC2'
+import-snapshot\t'EC2 ImportSnapshot and RegisterImage, which leave the system as it is'
+ebs-direct\t'A snapshot written block by block and RegisterImage: no bucket, no service role'"
+complete -c imgimport -n "__fish_imgimport_using_subcommand aws" -l ami-name -d 'Name of the AMI [default: the import task\'s id, or one with the time in it]' -r
 complete -c imgimport -n "__fish_imgimport_using_subcommand aws" -l ami-description -d 'Description of the AMI' -r
 complete -c imgimport -n "__fish_imgimport_using_subcommand aws" -l tag -d 'Tag on the AMI and its snapshots (can be repeated)' -r
 complete -c imgimport -n "__fish_imgimport_using_subcommand aws" -l ami-users -d 'Account that may launch the AMI (can be repeated)' -r
 complete -c imgimport -n "__fish_imgimport_using_subcommand aws" -l ami-groups -d 'Group that may launch the AMI; AWS knows only `all` (can be repeated)' -r
 complete -c imgimport -n "__fish_imgimport_using_subcommand aws" -l ami-org-arns -d 'Organization that may launch the AMI (can be repeated)' -r
 complete -c imgimport -n "__fish_imgimport_using_subcommand aws" -l ami-ou-arns -d 'Organizational unit that may launch the AMI (can be repeated)' -r
+complete -c imgimport -n "__fish_imgimport_using_subcommand aws" -l public -d 'Let everybody launch the AMI, as `--ami-groups all` does' -r
+complete -c imgimport -n "__fish_imgimport_using_subcommand aws" -l share-snapshots -d 'Let the accounts make volumes of the AMI\'s snapshots, too [default: true]' -r
+complete -c imgimport -n "__fish_imgimport_using_subcommand aws" -l deprecate-at -d 'When the AMI is deprecated: a moment such as 2030-01-01T00:00:00Z, or a time from now such as 90d or 2y' -r
+complete -c imgimport -n "__fish_imgimport_using_subcommand aws" -l copy-to -d 'Region to copy the AMI to (can be repeated)' -r
+complete -c imgimport -n "__fish_imgimport_using_subcommand aws" -l copy-kms-key -d 'KMS key of a region, for the copy there (can be repeated) [default: the region\'s EBS key]' -r
+complete -c imgimport -n "__fish_imgimport_using_subcommand aws" -l ssm-parameter -d 'Parameter of Systems Manager that is to hold the AMI\'s id, in each region the id there' -r
 complete -c imgimport -n "__fish_imgimport_using_subcommand aws" -l ami-encrypt -d 'Encrypt the AMI\'s snapshots' -r
 complete -c imgimport -n "__fish_imgimport_using_subcommand aws" -l ami-kms-key -d 'KMS key for the AMI\'s snapshots [default: the account\'s EBS key]' -r
 complete -c imgimport -n "__fish_imgimport_using_subcommand aws" -l s3-encryption -d 'Encryption of the temporary object' -r -f -a "AES256\t'With a key of S3\'s'
@@ -60,6 +69,7 @@ complete -c imgimport -n "__fish_imgimport_using_subcommand aws" -l s3-encryptio
 complete -c imgimport -n "__fish_imgimport_using_subcommand aws" -l license-type -d 'Whose licence the system runs under' -r -f -a "AWS\t'Amazon\'s; the instance\'s price covers it'
 BYOL\t'The user\'s own'"
 complete -c imgimport -n "__fish_imgimport_using_subcommand aws" -l role-name -d 'Service role of the import [default: vmimport]' -r
+complete -c imgimport -n "__fish_imgimport_using_subcommand aws" -l create-role -d 'Create or repair the service role where it is missing or wrong' -r
 complete -c imgimport -n "__fish_imgimport_using_subcommand aws" -l architecture -d 'Processor architecture of the system [default: x86_64]' -r -f -a "i386\t'32-bit x86'
 x86_64\t'64-bit x86'
 arm64\t'64-bit ARM'"
@@ -69,6 +79,13 @@ uefi-preferred\t'Whichever the instance type has'"
 complete -c imgimport -n "__fish_imgimport_using_subcommand aws" -l platform -d 'Family of the operating system [default: AWS looks]' -r -f -a "linux\t'Linux'
 windows\t'Microsoft Windows'"
 complete -c imgimport -n "__fish_imgimport_using_subcommand aws" -l imds-support -d 'v2.0 makes every instance of the AMI require IMDSv2' -r -f -a "v2.0\t'IMDSv2 alone'"
+complete -c imgimport -n "__fish_imgimport_using_subcommand aws" -l tpm-support -d 'Trusted Platform Module of the AMI\'s instances' -r -f -a "v2.0\t'NitroTPM'"
+complete -c imgimport -n "__fish_imgimport_using_subcommand aws" -l uefi-data -d 'File with the UEFI variables, as `aws ec2 get-instance-uefi-data` prints them' -r -F
+complete -c imgimport -n "__fish_imgimport_using_subcommand aws" -l volume-type -d 'Kind of the root volume [default: gp3, where AWS does not choose]' -r -f -a "gp3\t'General purpose SSD'
+gp2\t'General purpose SSD of the generation before'
+standard\t'Magnetic disk'"
+complete -c imgimport -n "__fish_imgimport_using_subcommand aws" -l volume-size -d 'Size of the root volume in GiB [default: what the image needs]' -r
+complete -c imgimport -n "__fish_imgimport_using_subcommand aws" -l root-device-name -d 'Name of the root device [default: /dev/sda1]' -r
 complete -c imgimport -n "__fish_imgimport_using_subcommand aws" -l profile -d 'Profile of the AWS configuration files' -r
 complete -c imgimport -n "__fish_imgimport_using_subcommand aws" -l shared-credentials-file -d 'Credentials file to read instead of ~/.aws/credentials' -r -F
 complete -c imgimport -n "__fish_imgimport_using_subcommand aws" -l assume-role-arn -d 'Role to assume for the whole run' -r
@@ -92,6 +109,7 @@ plain\t'A line at each stage and about every 10 % or 30 s, 10 s apart at least'
 json\t'One JSON object a line, about every percent, 1 s apart at least'
 none\t'Warnings alone'"
 complete -c imgimport -n "__fish_imgimport_using_subcommand aws" -l dry-run -d 'Check everything that changes nothing, print the plan, upload nothing' -r
+complete -c imgimport -n "__fish_imgimport_using_subcommand aws" -l skip-checks -d 'Import the image whatever the look into it says' -r
 complete -c imgimport -n "__fish_imgimport_using_subcommand aws" -l config -d 'Settings file [default: imgimport.toml in the current directory, if it exists]' -r -F
 complete -c imgimport -n "__fish_imgimport_using_subcommand aws" -s q -l quiet -d 'Say less: warnings and errors alone'
 complete -c imgimport -n "__fish_imgimport_using_subcommand aws" -s v -l verbose -d 'Say more: steps and requests; twice: bodies, without secrets'
@@ -162,6 +180,7 @@ plain\t'A line at each stage and about every 10 % or 30 s, 10 s apart at least'
 json\t'One JSON object a line, about every percent, 1 s apart at least'
 none\t'Warnings alone'"
 complete -c imgimport -n "__fish_imgimport_using_subcommand alicloud" -l dry-run -d 'Check everything that changes nothing, print the plan, upload nothing' -r
+complete -c imgimport -n "__fish_imgimport_using_subcommand alicloud" -l skip-checks -d 'Import the image whatever the look into it says' -r
 complete -c imgimport -n "__fish_imgimport_using_subcommand alicloud" -l config -d 'Settings file [default: imgimport.toml in the current directory, if it exists]' -r -F
 complete -c imgimport -n "__fish_imgimport_using_subcommand alicloud" -s q -l quiet -d 'Say less: warnings and errors alone'
 complete -c imgimport -n "__fish_imgimport_using_subcommand alicloud" -s v -l verbose -d 'Say more: steps and requests; twice: bodies, without secrets'
@@ -209,8 +228,26 @@ plain\t'A line at each stage and about every 10 % or 30 s, 10 s apart at least'
 json\t'One JSON object a line, about every percent, 1 s apart at least'
 none\t'Warnings alone'"
 complete -c imgimport -n "__fish_imgimport_using_subcommand digitalocean" -l dry-run -d 'Check everything that changes nothing, print the plan, upload nothing' -r
+complete -c imgimport -n "__fish_imgimport_using_subcommand digitalocean" -l skip-checks -d 'Import the image whatever the look into it says' -r
 complete -c imgimport -n "__fish_imgimport_using_subcommand digitalocean" -l config -d 'Settings file [default: imgimport.toml in the current directory, if it exists]' -r -F
 complete -c imgimport -n "__fish_imgimport_using_subcommand digitalocean" -s q -l quiet -d 'Say less: warnings and errors alone'
 complete -c imgimport -n "__fish_imgimport_using_subcommand digitalocean" -s v -l verbose -d 'Say more: steps and requests; twice: bodies, without secrets'
 complete -c imgimport -n "__fish_imgimport_using_subcommand digitalocean" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c imgimport -n "__fish_imgimport_using_subcommand digitalocean" -s V -l version -d 'Print version'
+complete -c imgimport -n "__fish_imgimport_using_subcommand check" -l for -d 'Cloud to ask for (can be repeated) [default: all of them]' -r -f -a "aws\t'Amazon Web Services'
+alicloud\t'Alibaba Cloud'
+digitalocean\t'DigitalOcean'"
+complete -c imgimport -n "__fish_imgimport_using_subcommand check" -l marketplace -d 'Say what DigitalOcean\'s Marketplace image check would say, too' -r
+complete -c imgimport -n "__fish_imgimport_using_subcommand check" -l format -d 'Format of the image [default: detected]' -r -f -a "raw\t'The bytes of the disk as the guest sees them'
+vhd\t'Microsoft Virtual PC, Azure'
+ova\t'Archive of a virtual machine: OVF and disks'
+vmdk\t'VMware'
+vhdx\t'Microsoft Hyper-V'
+qcow2\t'QEMU'"
+complete -c imgimport -n "__fish_imgimport_using_subcommand check" -l output -d 'What goes to standard output: text, a page to read, or json, one object' -r -f -a "text\t'The id of the image and a newline'
+json\t'One object with everything'"
+complete -c imgimport -n "__fish_imgimport_using_subcommand check" -l config -d 'Settings file [default: imgimport.toml in the current directory, if it exists]' -r -F
+complete -c imgimport -n "__fish_imgimport_using_subcommand check" -s q -l quiet -d 'Say less: warnings and errors alone'
+complete -c imgimport -n "__fish_imgimport_using_subcommand check" -s v -l verbose -d 'Say more: steps and requests; twice: bodies, without secrets'
+complete -c imgimport -n "__fish_imgimport_using_subcommand check" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c imgimport -n "__fish_imgimport_using_subcommand check" -s V -l version -d 'Print version'

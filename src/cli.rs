@@ -7,6 +7,7 @@ use clap::{Arg, ArgAction, CommandFactory, FromArgMatches, Parser, Subcommand};
 
 use crate::alicloud;
 use crate::aws;
+use crate::check;
 use crate::digitalocean;
 use crate::layers::{Environment, Invocation, Provider, switch, variables};
 use crate::usage;
@@ -40,6 +41,9 @@ pub enum Command {
 
     /// Import into DigitalOcean: Spaces, custom image
     Digitalocean(Box<Invocation<digitalocean::Options>>),
+
+    /// Look into an image and say what each cloud would make of it; asks nobody
+    Check(check::Options),
 }
 
 /// What every sub-command has.
@@ -81,6 +85,13 @@ Exit codes:
   130  stopped by Ctrl-C
   143  stopped by SIGTERM";
 
+const CHECK_EXIT_CODES: &str = "\
+Exit codes:
+    0  a cloud that was asked for takes the image; there may be warnings
+    1  the image can't be read
+    2  wrong usage or settings
+    3  no cloud that was asked for takes the image, or the Marketplace check would fail";
+
 impl Cli {
     /// Reads the command line; help and wrong usage end the program here.
     pub fn read() -> Self {
@@ -102,6 +113,25 @@ pub fn command() -> clap::Command {
         .mut_subcommand("digitalocean", |digitalocean| {
             digitalocean.mut_args(with_layers::<digitalocean::Options>)
         })
+        .mut_subcommand("check", |check| {
+            check
+                .after_long_help(CHECK_EXIT_CODES)
+                .mut_args(with_variables)
+        })
+}
+
+/// Adds the variables of an option of `check`.
+fn with_variables(option: Arg) -> Arg {
+    let id = option.get_id().as_str();
+    let key = match id {
+        "image" => return option,
+        "output" => " [key: [output] format]",
+        _ => "",
+    };
+    let variables = check::variables(id).join(", ");
+    let help = option.get_help().map(ToString::to_string);
+    let help = help.unwrap_or_default();
+    option.long_help(format!("{help}\n\n[env: {variables}]{key}"))
 }
 
 /// Adds what the other two layers call the option.
@@ -125,6 +155,7 @@ fn key<P: Provider>(option: &Arg) -> Option<String> {
     let id = option.get_id().as_str();
     match (option.get_help_heading(), id) {
         (None, _) | (_, "dry_run") => None,
+        (_, "skip_checks") => Some("skip_checks".to_owned()),
         (_, "output") => Some("[output] format".to_owned()),
         (Some(table @ ("Upload" | "Wait" | "Output")), _) => {
             Some(format!("[{}] {id}", table.to_lowercase()))

@@ -57,6 +57,7 @@ pub struct Error {
     cause: Option<anyhow::Error>,
     left_behind: Vec<String>,
     hint: Option<String>,
+    images: Vec<(String, String)>,
 }
 
 impl Error {
@@ -68,6 +69,7 @@ impl Error {
             cause: None,
             left_behind: Vec::new(),
             hint: None,
+            images: Vec::new(),
         }
     }
 
@@ -113,6 +115,18 @@ impl Error {
         self
     }
 
+    /// Images that are complete all the same, each with its region.
+    #[must_use]
+    pub fn with_images(mut self, images: Vec<(String, String)>) -> Self {
+        self.images = images;
+        self
+    }
+
+    /// The hint, if there is one.
+    pub fn advice(&self) -> Option<&str> {
+        self.hint.as_deref()
+    }
+
     /// One line: what could not be done, and why.
     pub fn brief(&self) -> String {
         match &self.cause {
@@ -128,7 +142,7 @@ impl Error {
 
     /// The object that `--output json` prints on standard output.
     pub fn to_json(&self) -> Value {
-        json!({
+        let mut value = json!({
             "schema": 1,
             "error": {
                 "kind": self.kind.name(),
@@ -137,7 +151,13 @@ impl Error {
                 "left_behind": self.left_behind,
                 "hint": self.hint,
             }
-        })
+        });
+        if !self.images.is_empty() {
+            let image =
+                |(region, image): &(String, String)| json!({"region": region, "image_id": image});
+            value["images"] = self.images.iter().map(image).collect();
+        }
+        value
     }
 }
 

@@ -93,6 +93,11 @@ pub async fn end(
     if !job.resumes() || stays.is_empty() && (undone || journal.entry().is_empty()) {
         journal.close();
     }
+    let error = if undone {
+        error
+    } else {
+        error.with_images(outcome.images)
+    };
     if stays.is_empty() {
         return Err(error);
     }

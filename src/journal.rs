@@ -14,6 +14,9 @@ use sha2::{Digest, Sha256};
 
 use crate::error::{Error, Result};
 
+/// The ending of the list of blocks.
+const BLOCKS: &str = "blocks";
+
 /// What is known of an unfinished job.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize, Serialize)]
 #[serde(default)]
@@ -36,14 +39,32 @@ pub struct Entry {
     pub client_token: Option<String>,
     /// The import task.
     pub task: Option<String>,
+    /// The snapshot that blocks are being written to.
+    pub filling: Option<String>,
+    /// It has all of them, and may have been told so.
+    pub sealed: bool,
+    /// The finished snapshot that an image is registered from.
+    pub snapshot: Option<String>,
     /// The imported image, before it has its name.
     pub image: Option<String>,
     /// Copies in other regions, by region.
     pub copies: BTreeMap<String, String>,
+    /// What was asked of the copy in a region.
+    pub copy_requests: BTreeMap<String, CopyRequest>,
     /// Makes a repeated copy the same copy.
     pub copy_token: Option<String>,
     /// The image under its own name.
     pub copy: Option<String>,
+}
+
+/// A copy as it was asked for; another question needs another copy.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize, Serialize)]
+#[serde(default)]
+pub struct CopyRequest {
+    /// The question's words.
+    pub request: String,
+    /// Makes a repeated question the same question.
+    pub client_token: String,
 }
 
 impl Entry {
@@ -53,11 +74,14 @@ impl Entry {
             upload,
             sent,
             task,
+            filling,
+            snapshot,
             image,
             copy,
             ..
         } = self;
-        !sent && [upload, task, image, copy].into_iter().all(Option::is_none)
+        let things = [upload, task, filling, snapshot, image, copy];
+        !sent && things.into_iter().all(Option::is_none)
     }
 }
 
@@ -138,6 +162,13 @@ impl Journal {
         true
     }
 
+    /// Where the list of a snapshot's blocks lies, which would be too long for the entry;
+    /// it goes with the entry.
+    pub fn blocks(&self) -> Option<PathBuf> {
+        let held = self.held();
+        Some(held.place.as_ref()?.path.with_extension(BLOCKS))
+    }
+
     /// What is known.
     pub fn entry(&self) -> Entry {
         self.held().entry.clone()
@@ -160,6 +191,7 @@ impl Journal {
     pub fn close(&self) {
         if let Some(place) = self.held().place.take() {
             let _ = fs::remove_file(&place.path);
+            let _ = fs::remove_file(place.path.with_extension(BLOCKS));
             let _ = fs::remove_file(&place.lock);
         }
     }

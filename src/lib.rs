@@ -11,12 +11,13 @@
 //! Rooms, lowest floor first; imports point downwards alone:
 //! `error secret cancel units progress endpoint` · `compress http image template outcome retry
 //! session` ·
-//! `layers problems job journal wait cleanup frame` · `store` · `upload` · `sending` · the clouds, which
-//! never know each other · `settings usage cli` · this file.
+//! `guest` · `layers problems job journal wait cleanup frame` · `store` · `upload` · `sending` · the clouds, which
+//! never know each other · `check` · `settings usage cli` · this file.
 
 mod alicloud;
 mod aws;
 mod cancel;
+mod check;
 mod cleanup;
 mod cli;
 mod compress;
@@ -24,6 +25,7 @@ mod digitalocean;
 mod endpoint;
 mod error;
 mod frame;
+mod guest;
 mod http;
 mod image;
 mod job;
@@ -98,6 +100,7 @@ async fn run(cli: Cli) -> ExitCode {
         Command::Digitalocean(flags) => {
             go(*flags, cli.general, environment, digitalocean::run).await
         }
+        Command::Check(flags) => look(flags, &cli.general, &environment).await,
     }
 }
 
@@ -139,10 +142,13 @@ async fn go<P: Table>(
         began: Instant::now(),
     };
     cancel::listen(&session.cancel);
-    let said = match read_head(said, &session).await {
+    let mut said = match read_head(said, &session).await {
         Ok(said) => said,
         Err(error) => return end(Err(error), format, &session.progress),
     };
+    if let Err(error) = check::before(&mut said, &session).await {
+        return end(Err(error), format, &session.progress);
+    }
     let work = recipe(said, &environment, &session);
     let mut work = std::pin::pin!(work);
     let result = tokio::select! {
@@ -154,6 +160,34 @@ async fn go<P: Table>(
         }
     };
     end(result, format, &session.progress)
+}
+
+/// `imgimport check`: a page, nobody is asked and nothing is left behind, so that a signal
+/// may end it anywhere.
+async fn look(flags: check::Options, general: &General, environment: &Environment) -> ExitCode {
+    let progress = Progress::new(Mode::Plain, general.quiet);
+    log(general.verbose, &progress);
+    let format = flags.output.unwrap_or_default();
+    let options = File::find(general.config.as_deref(), environment).and_then(|(file, _)| {
+        let (image, output) = file.for_check();
+        flags.over(environment, image, output)
+    });
+    let options = match options {
+        Ok(options) => options,
+        Err(error) => return end(Err(error), format, &progress),
+    };
+    let format = options.output.unwrap_or_default();
+    let looking = tokio::task::spawn_blocking(move || check::Report::new(&options));
+    let report = looking.await.unwrap_or_else(|error| {
+        Err(Error::failed("the image can't be looked into").because(error))
+    });
+    match report {
+        Ok(report) => {
+            tell(&report.render(format), &progress);
+            ExitCode::from(report.exit_code())
+        }
+        Err(error) => end(Err(error), format, &progress),
+    }
 }
 
 /// Standard input is looked at here: a pipe may let us wait, and Ctrl-C must be heard.

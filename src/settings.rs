@@ -10,7 +10,8 @@ use crate::alicloud;
 use crate::aws;
 use crate::digitalocean;
 use crate::error::{Error, Result};
-use crate::layers::{Environment, Invocation, Output, Provider, Upload, Wait};
+use crate::layers::{Environment, Invocation, Output, Provider, Upload, Wait, lenient};
+use crate::outcome::Format;
 
 /// Read from the current directory when nothing else is named.
 const DEFAULT: &str = "imgimport.toml";
@@ -20,6 +21,8 @@ const DEFAULT: &str = "imgimport.toml";
 #[serde(default, deny_unknown_fields)]
 pub struct File {
     image: Option<PathBuf>,
+    #[serde(deserialize_with = "lenient::value")]
+    skip_checks: Option<bool>,
     upload: Upload,
     wait: Wait,
     output: Output,
@@ -95,6 +98,11 @@ impl File {
         aws.holds_secret() || alicloud.holds_secret() || digitalocean.holds_secret()
     }
 
+    /// What the file says to `check`: the image, and how the page is written.
+    pub fn for_check(self) -> (Option<PathBuf>, Option<Format>) {
+        (self.image, self.output.format)
+    }
+
     /// What the file says to one sub-command.
     pub fn invocation<P: Table>(mut self) -> Invocation<P> {
         Invocation {
@@ -105,6 +113,7 @@ impl File {
             wait: self.wait,
             output: self.output,
             dry_run: None,
+            skip_checks: self.skip_checks,
         }
     }
 }

@@ -249,6 +249,8 @@ async fn a_dry_run_asks_everything_and_changes_nothing() {
         [
             "ec2:DescribeImages",
             "iam:GetRole",
+            "iam:GetRolePolicy",
+            "iam:ListRolePolicies",
             "s3:HeadBucket",
             "sts:GetCallerIdentity"
         ]
@@ -379,4 +381,25 @@ async fn a_role_is_assumed_with_its_external_id() {
         stage.cloud.requests("sts:AssumeRole")[0].get("ExternalId"),
         "abc"
     );
+}
+
+#[tokio::test]
+async fn an_ami_that_has_its_name_is_found_again_when_the_rest_has_failed() {
+    let stage = Stage::new().await;
+    stage.disk(2);
+    let fault = Fault::on("ec2:ModifyImageAttribute").answer(400, "IncorrectState", "not now");
+    stage.cloud.fault(fault);
+    let command = "aws --bucket importbucket --ami-name web --ami-description a -q disk.raw";
+    let run = stage.imgimport(command).ends().await;
+    run.exits(1).prints("").says(
+        "
+        error: the description of ami-ID could not be set
+          cause: not now (IncorrectState, request ID)
+          left behind: the image ami-ID; remove it with: aws ec2 deregister-image --image-id ami-ID --delete-associated-snapshots --region eu-central-1
+          hint: the same command goes on from there
+        ",
+    );
+    stage.imgimport(command).ends().await.exits(0).says("");
+    assert_eq!(stage.cloud.ec2().import_tasks().len(), 1);
+    assert_eq!(stage.cloud.ec2().images().len(), 1);
 }

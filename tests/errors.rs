@@ -107,7 +107,7 @@ async fn a_role_that_is_missing_is_said_with_what_to_create() {
     run.exits(1).prints("");
     assert!(
         run.stderr
-            .starts_with("error: the service role vmimport does not exist\n  hint: create it:\n")
+            .starts_with("error: the service role vmimport does not exist\n  hint: create it with --create-role, or with:\n")
     );
     assert!(
         run.stderr
@@ -135,7 +135,7 @@ async fn a_role_that_nobody_trusts_is_said_before_the_upload() {
         .await;
     run.exits(1);
     assert!(run.stderr.starts_with(
-        "error: the service role vmimport can't be used\n  cause: its trust policy does not let vmie.amazonaws.com assume it\n"
+        "error: the service role vmimport can't be used\n  cause: its trust policy does not let vmie.amazonaws.com assume it; its policies do not allow s3:GetBucketLocation, "
     ));
 }
 
@@ -414,4 +414,36 @@ async fn a_journal_that_cannot_be_written_is_said_once() {
         .exits(0)
         .prints("ami-ID")
         .says("warning: the journal can't be written: No such file or directory (os error 2)");
+}
+
+#[tokio::test]
+async fn a_role_that_may_not_be_assumed_is_said_with_the_right_permission() {
+    let stage = Stage::new().await;
+    stage.disk(2);
+    let run = stage.imgimport(
+        "aws --bucket importbucket --assume-role-arn arn:aws:iam::123456789012:role/nobodys -q disk.raw",
+    );
+    run.ends().await.exits(1).prints("").says(
+        "
+        error: AWS does not accept the caller
+          cause: the role was not assumed: User: arn:aws:iam::123456789012:user/sandbox is not authorized to perform: sts:AssumeRole on resource: arn:aws:iam::123456789012:role/nobodys (AccessDenied, request ID)
+          hint: allow the caller sts:AssumeRole on the role, in the role's trust policy too
+        ",
+    );
+}
+
+#[tokio::test]
+async fn an_answer_without_a_word_is_told_by_its_status() {
+    let stage = Stage::new().await;
+    stage.disk(2);
+    stage
+        .cloud
+        .fault(Fault::on("sts:GetCallerIdentity").answer_bare(407));
+    let run = stage.imgimport("aws --bucket importbucket -q disk.raw");
+    run.ends().await.exits(1).prints("").says(
+        "
+        error: AWS does not accept the caller
+          cause: AWS answered with HTTP status 407 and gave no reason
+        ",
+    );
 }

@@ -6,10 +6,15 @@
 mod alicloud;
 mod aws;
 mod cancel;
+mod check;
+mod copies;
 mod digitalocean;
 mod docs;
+mod ebs;
 mod errors;
 mod images;
+mod register;
+mod role;
 mod settings;
 mod support;
 mod terminal;

@@ -132,10 +132,11 @@ async fn all_that_is_missing_or_wrong_is_said_at_once() {
     let stage = Stage::new().await;
     let run = stage.program([
         "aws",
+        "--method=import-image",
         "--ami-name=a",
         "--ami-users=12",
         "--tag=aws:x=y",
-        "--architecture=arm64",
+        "--architecture=i386",
         "--ami-kms-key=k",
         "--key={{stamp}}",
     ]);
@@ -153,7 +154,7 @@ async fn all_that_is_missing_or_wrong_is_said_at_once() {
           - \"12\" is not an account: an account has 12 digits (--ami-users, IMGIMPORT_AWS_AMI_USERS or ami_users in [aws])
           - the tag \"aws:x\" can't begin with aws:, that prefix is AWS's own (--tag, IMGIMPORT_AWS_TAG or tags in [aws])
           - a KMS key for the AMI says nothing unless the AMI is encrypted: add --ami-encrypt (--ami-kms-key, IMGIMPORT_AWS_AMI_KMS_KEY or ami_kms_key in [aws])
-          - EC2's ImportImage takes no arm64 systems (--architecture, IMGIMPORT_AWS_ARCHITECTURE or architecture in [aws])
+          - EC2 imports no 32-bit systems any more (--architecture, IMGIMPORT_AWS_ARCHITECTURE or architecture in [aws])
           - {{stamp}} is not known: write {{timestamp}}, {{isotime}}, {{uuid}}, {{env}}, {{file_stem}}, {{format}} (--key, IMGIMPORT_AWS_KEY or s3_key_name in [aws])
           - an AMI's name has 3 to 128 characters, this one 1 (--ami-name, IMGIMPORT_AWS_AMI_NAME or ami_name in [aws])
         ",

@@ -136,10 +136,11 @@ impl Job {
         problems.finish()?;
 
         let image = opened.finish()?;
-        let warning = fitness::accepts(&image).map_err(|(reason, remedy)| {
-            Error::refused(format!("Alibaba Cloud can't import {}", image.label()))
+        let warning = fitness::accepts(&image).or_else(|(reason, remedy)| {
+            let error = Error::refused(format!("Alibaba Cloud can't import {}", image.label()))
                 .because_of(reason)
-                .hint(remedy)
+                .hint(remedy);
+            said.refused(error).map(|()| None)
         })?;
         let mut problems = Problems::<Options>::default();
         let size = fitness::system_size(options.image_system_size, &image);

@@ -1,6 +1,7 @@
 //! The road to an ECS image: object in OSS, ECS ImportImage, tags, shares, copies. Reads
 //! from top to bottom like Alibaba Cloud's own guide ("Import custom images").
 
+mod adopt;
 mod api;
 mod clients;
 mod copies;
@@ -24,6 +25,7 @@ mod wallet;
 
 use std::time::Instant;
 
+pub use fitness::accepts;
 pub use options::Options;
 
 use crate::cleanup::{Cleanup, Entry};

@@ -7,6 +7,7 @@ use merge::Merge;
 use serde::Deserialize;
 
 use super::names::{Architecture, BootMode, Detection, LicenseType, OsType};
+use crate::guest::Guest;
 use crate::image::Format;
 use crate::layers::{Environment, Provider, lenient, negated, switch};
 use crate::secret::Secret;
@@ -350,6 +351,10 @@ impl Provider for Options {
             (self.profile, self.ram_role_name) = (None, None);
             (self.access_key, self.secret_key, self.security_token) = (None, None, None);
         }
+    }
+
+    fn adopt(&mut self, guest: &Guest) -> Vec<String> {
+        super::adopt::adopt(self, guest)
     }
 }
 

@@ -1,5 +1,5 @@
-//! The clients of S3, EC2, STS and IAM: one set of credentials, the endpoints that the
-//! user named, patience for bad networks.
+//! The clients of S3, EC2, EBS, STS, IAM and Systems Manager: one set of credentials, the
+//! endpoints that the user named, patience for bad networks.
 
 use std::time::Duration;
 
@@ -28,10 +28,17 @@ pub struct Clients {
     pub s3_endpoint: Option<String>,
     /// Images.
     pub ec2: aws_sdk_ec2::Client,
+    /// Snapshots, block by block.
+    pub ebs: aws_sdk_ebs::Client,
     /// Who am I.
     pub sts: aws_sdk_sts::Client,
     /// The service role.
     pub iam: aws_sdk_iam::Client,
+    /// Parameters.
+    pub ssm: aws_sdk_ssm::Client,
+    region: String,
+    ec2_endpoint: Option<String>,
+    ssm_endpoint: Option<String>,
 }
 
 /// The region that the options name, or the profile, or the instance that this runs on.
@@ -64,6 +71,8 @@ impl Clients {
             .endpoint_url_ec2
             .clone()
             .or_else(|| options.custom_endpoint_ec2.clone());
+        let ec2_endpoint = endpoint(options, ec2.as_ref());
+        let ssm_endpoint = endpoint(options, options.endpoint_url_ssm.as_ref());
         let s3_endpoint = endpoint(options, options.endpoint_url_s3.as_ref());
         Self {
             s3: {
@@ -77,8 +86,14 @@ impl Clients {
             ec2: {
                 let mut config =
                     aws_sdk_ec2::config::Builder::from(&base).interceptor(Requests::of("ec2"));
-                config.set_endpoint_url(endpoint(options, ec2.as_ref()));
+                config.set_endpoint_url(ec2_endpoint.clone());
                 aws_sdk_ec2::Client::from_conf(config.build())
+            },
+            ebs: {
+                let mut config =
+                    aws_sdk_ebs::config::Builder::from(&base).interceptor(Requests::of("ebs"));
+                config.set_endpoint_url(endpoint(options, options.endpoint_url_ebs.as_ref()));
+                aws_sdk_ebs::Client::from_conf(config.build())
             },
             sts: {
                 let mut config =
@@ -92,8 +107,38 @@ impl Clients {
                 config.set_endpoint_url(endpoint(options, options.endpoint_url_iam.as_ref()));
                 aws_sdk_iam::Client::from_conf(config.build())
             },
+            ssm: {
+                let mut config =
+                    aws_sdk_ssm::config::Builder::from(&base).interceptor(Requests::of("ssm"));
+                config.set_endpoint_url(ssm_endpoint.clone());
+                aws_sdk_ssm::Client::from_conf(config.build())
+            },
+            region: region.to_owned(),
+            ec2_endpoint,
+            ssm_endpoint,
         }
     }
+
+    /// The same for images and parameters of another region.
+    pub fn in_region(&self, region: &str) -> Self {
+        let there = || Region::new(region.to_owned());
+        let moved =
+            |endpoint: &Option<String>| Some(moved(endpoint.as_ref()?, &self.region, region));
+        let mut ec2 = self.ec2.config().to_builder().region(there());
+        ec2.set_endpoint_url(moved(&self.ec2_endpoint));
+        let mut ssm = self.ssm.config().to_builder().region(there());
+        ssm.set_endpoint_url(moved(&self.ssm_endpoint));
+        Self {
+            ec2: aws_sdk_ec2::Client::from_conf(ec2.build()),
+            ssm: aws_sdk_ssm::Client::from_conf(ssm.build()),
+            ..self.clone()
+        }
+    }
+}
+
+/// An endpoint of one region names it; that of another has the other's name there.
+fn moved(endpoint: &str, from: &str, to: &str) -> String {
+    endpoint.replace(from, to)
 }
 
 /// The service's own endpoint, or the one for all; none is AWS's.
@@ -119,4 +164,22 @@ async fn base(options: &Options, region: &str) -> SdkConfig {
         loader = loader.profile_name(profile);
     }
     loader.load().await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_endpoint_follows_the_region_and_a_gateway_stays() {
+        for (endpoint, there) in [
+            (
+                "https://ec2.eu-central-1.amazonaws.com",
+                "https://ec2.eu-west-1.amazonaws.com",
+            ),
+            ("http://127.0.0.1:4566", "http://127.0.0.1:4566"),
+        ] {
+            assert_eq!(moved(endpoint, "eu-central-1", "eu-west-1"), there);
+        }
+    }
 }

@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use aws_sdk_ec2::config::http::HttpResponse;
 use aws_sdk_ec2::error::{DisplayErrorContext, ProvideErrorMetadata, SdkError};
 use aws_sdk_ec2::operation::RequestId;
 use aws_sdk_sts::operation::assume_role::AssumeRoleError;
@@ -15,6 +16,8 @@ pub struct Fault {
     message: String,
     request: Option<String>,
     nature: Nature,
+    /// The permission that was missing, where it is another one than the request's own.
+    action: Option<&'static str>,
 }
 
 /// What sort of trouble it is.
@@ -28,25 +31,22 @@ pub enum Nature {
     Unsigned,
 }
 
-impl<E, R> From<SdkError<E, R>> for Fault
+impl<E> From<SdkError<E, HttpResponse>> for Fault
 where
     E: ProvideErrorMetadata + std::error::Error + Send + Sync + 'static,
-    R: fmt::Debug + Send + Sync + 'static,
-    SdkError<E, R>: RequestId,
+    SdkError<E, HttpResponse>: RequestId,
 {
-    fn from(error: SdkError<E, R>) -> Self {
+    fn from(error: SdkError<E, HttpResponse>) -> Self {
         let request = error.request_id().map(str::to_owned);
         if let SdkError::ServiceError(answer) = &error {
-            let answer = answer.err();
-            let code = answer.code().map(str::to_owned);
-            let message = answer.message().map(str::to_owned);
-            let message = message.or_else(|| code.clone());
-            let message = message.unwrap_or_else(|| "AWS gave no reason".to_owned());
+            let (status, answer) = (answer.raw().status().as_u16(), answer.err());
+            let (code, message) = (answer.code(), answer.message());
             return Self {
-                code,
-                message,
+                code: code.map(str::to_owned),
+                message: sentence(message, code, status),
                 request,
                 nature: Nature::Answer,
+                action: None,
             };
         }
         if let Some(fault) = while_assuming(&error) {
@@ -69,8 +69,18 @@ where
             message,
             request,
             nature,
+            action: None,
         }
     }
+}
+
+/// What AWS said, or at least how it answered: a gateway in between may say nothing.
+fn sentence(message: Option<&str>, code: Option<&str>, status: u16) -> String {
+    let said = message.or(code).filter(|text| !text.is_empty());
+    said.map_or_else(
+        || format!("AWS answered with HTTP status {status} and gave no reason"),
+        str::to_owned,
+    )
 }
 
 /// The SDK's own sentence lists every place where it looked, a line each.
@@ -83,20 +93,17 @@ fn while_assuming(error: &(dyn std::error::Error + 'static)) -> Option<Fault> {
         if let Some(SdkError::ServiceError(answer)) =
             error.downcast_ref::<SdkError<AssumeRoleError>>()
         {
-            let request = answer.err().request_id().map(str::to_owned);
-            let (code, message) = (
-                answer.err().code().map(str::to_owned),
-                answer.err().message(),
-            );
-            let message = format!(
-                "the role was not assumed: {}",
-                message.unwrap_or("AWS gave no reason")
-            );
+            let (status, answer) = (answer.raw().status().as_u16(), answer.err());
+            let (code, message) = (answer.code(), answer.message());
             return Some(Fault {
-                code,
-                message,
-                request,
+                code: code.map(str::to_owned),
+                message: format!(
+                    "the role was not assumed: {}",
+                    sentence(message, code, status)
+                ),
+                request: answer.request_id().map(str::to_owned),
                 nature: Nature::Answer,
+                action: Some("sts:AssumeRole on the role, in the role's trust policy too"),
             });
         }
         next = error.source();
@@ -165,7 +172,10 @@ impl Fault {
 
     fn hint(&self, action: &str) -> Option<String> {
         match self.code() {
-            _ if self.is_denied() => Some(format!("allow the caller {action}; the README has a policy to paste")),
+            _ if self.is_denied() => Some(match self.action {
+                Some(action) => format!("allow the caller {action}"),
+                None => format!("allow the caller {action}; the README has a policy to paste"),
+            }),
             "InvalidAccessKeyId" | "InvalidClientTokenId" | "SignatureDoesNotMatch" | "AuthFailure" => {
                 Some("check the access key and the secret key: AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, or the profile".to_owned())
             }

@@ -1,27 +1,24 @@
-//! The AMI once it exists: its name, its tags, who may launch it. EC2 has one call for
-//! each, and they find a new image only after a moment.
+//! The AMI once it exists: its name, its tags, its attributes. EC2 has one call for each,
+//! and they find a new image only after a moment.
 
 use std::time::{Duration, Instant};
 
-use aws_sdk_ec2::types::{
-    AttributeValue, CreateVolumePermission, CreateVolumePermissionModifications, Image, ImageState,
-    LaunchPermission, LaunchPermissionModifications, PermissionGroup, ResourceType,
-    SnapshotAttributeName, Tag,
-};
+use aws_sdk_ec2::operation::copy_image::builders::CopyImageFluentBuilder;
+use aws_sdk_ec2::operation::deregister_image::builders::DeregisterImageFluentBuilder;
+use aws_sdk_ec2::types::{AttributeValue, Image, ImageState, ResourceType, Tag};
 use backon::{ExponentialBuilder, Retryable};
 
 use super::clients::Clients;
 use super::fault::Fault;
 use super::import::tags;
-use super::job::{Job, Share};
+use super::job::{Encryption, Job};
 use crate::error::{Error, Result};
 use crate::wait::{Poll, Trouble};
 
 /// By then every part of EC2 knows a new image.
 const KNOWN: Duration = Duration::from_secs(120);
 
-/// Gives the image its name: EC2 can only copy it under another one. Tags travel with the
-/// call; the token makes a repeated request the same one.
+/// Gives the image its name: EC2 can only copy it under another one.
 pub async fn copy(
     job: &Job,
     clients: &Clients,
@@ -29,24 +26,8 @@ pub async fn copy(
     name: &str,
     token: &str,
 ) -> Result<String> {
-    let specifications: Vec<_> = [ResourceType::Image, ResourceType::Snapshot]
-        .into_iter()
-        .filter_map(|kind| tags(job, kind))
-        .collect();
-    let encryption = job.encryption.as_ref();
-    let answer = clients
-        .ec2
-        .copy_image()
-        .name(name)
-        .source_image_id(image)
-        .source_region(&job.region)
-        .client_token(token)
-        .set_description(job.description.clone())
-        .set_encrypted(encryption.map(|_| true))
-        .set_kms_key_id(encryption.and_then(|encryption| encryption.kms_key.clone()))
-        .set_tag_specifications((!specifications.is_empty()).then_some(specifications))
-        .send()
-        .await;
+    let request = copy_request(job, clients, image, name, token, job.encryption.as_ref());
+    let answer = request.send().await;
     let answer = answer.map_err(|error| {
         Fault::from(error).fails(
             format!("{image} could not be named \"{name}\""),
@@ -59,8 +40,40 @@ pub async fn copy(
     })
 }
 
+/// CopyImage, to the region of the clients. Tags travel with the call; the token makes a
+/// repeated request the same one.
+pub fn copy_request(
+    job: &Job,
+    clients: &Clients,
+    image: &str,
+    name: &str,
+    token: &str,
+    encryption: Option<&Encryption>,
+) -> CopyImageFluentBuilder {
+    let specifications: Vec<_> = [ResourceType::Image, ResourceType::Snapshot]
+        .into_iter()
+        .filter_map(|kind| tags(job, kind))
+        .collect();
+    clients
+        .ec2
+        .copy_image()
+        .name(name)
+        .source_image_id(image)
+        .source_region(&job.region)
+        .client_token(token)
+        .set_description(job.description.clone())
+        .set_encrypted(encryption.map(|_| true))
+        .set_kms_key_id(encryption.and_then(|encryption| encryption.kms_key.clone()))
+        .set_tag_specifications((!specifications.is_empty()).then_some(specifications))
+}
+
 /// One question to an image in the making, which began then.
-pub async fn poll(clients: &Clients, image: &str, began: Instant) -> Result<Poll<Image>, Trouble> {
+pub async fn poll(
+    clients: &Clients,
+    image: &str,
+    doing: &str,
+    began: Instant,
+) -> Result<Poll<Image>, Trouble> {
     let failed = format!("the state of {image} could not be asked");
     let answer = match describe(clients, image).await {
         Ok(answer) => answer,
@@ -71,7 +84,7 @@ pub async fn poll(clients: &Clients, image: &str, began: Instant) -> Result<Poll
     };
     let pending = || Poll::NotYet {
         percent: None,
-        message: "copying".to_owned(),
+        message: doing.to_owned(),
     };
     let Some(answer) = answer else {
         if began.elapsed() < KNOWN {
@@ -121,8 +134,33 @@ pub async fn exists(clients: &Clients, image: &str) -> Result<bool> {
     }))
 }
 
+/// Whether nothing can become of the image any more. Not being told is no reason to think so.
+pub async fn is_lost(clients: &Clients, image: &str) -> bool {
+    match describe(clients, image).await {
+        Ok(Some(image)) => matches!(
+            image.state().map(ImageState::as_str),
+            Some("failed" | "invalid" | "error" | "deregistered")
+        ),
+        Ok(None) => true,
+        Err(_) => false,
+    }
+}
+
+/// Whether EC2 knows the snapshot.
+pub async fn snapshot_exists(clients: &Clients, snapshot: &str) -> Result<bool> {
+    let call = clients.ec2.describe_snapshots().snapshot_ids(snapshot);
+    match call.send().await.map_err(Fault::from) {
+        Ok(answer) => Ok(!answer.snapshots().is_empty()),
+        Err(fault) if is_unknown(&fault) => Ok(false),
+        Err(fault) => Err(fault.fails(
+            format!("the state of {snapshot} could not be asked"),
+            "ec2:DescribeSnapshots",
+        )),
+    }
+}
+
 /// A new image is not known everywhere at once.
-fn is_unknown(fault: &Fault) -> bool {
+pub fn is_unknown(fault: &Fault) -> bool {
     matches!(
         fault.code(),
         "InvalidAMIID.NotFound" | "InvalidAMIID.Unavailable" | "InvalidSnapshot.NotFound"
@@ -145,37 +183,40 @@ pub async fn deregister(clients: &Clients, image: &str) -> anyhow::Result<()> {
         .as_ref()
         .map(snapshots)
         .unwrap_or_default();
-    match clients
-        .ec2
-        .deregister_image()
-        .image_id(image)
-        .send()
-        .await
-        .map_err(Fault::from)
-    {
-        Err(fault) if !is_unknown(&fault) => return Err(fault.into()),
-        _ => {}
-    }
+    // A pending image does not say which snapshots it will have; EC2 knows.
+    let call = clients.ec2.deregister_image().image_id(image);
+    gone(call.delete_associated_snapshots(true)).await?;
     for snapshot in snapshots {
-        match clients
-            .ec2
-            .delete_snapshot()
-            .snapshot_id(&snapshot)
-            .send()
-            .await
-            .map_err(Fault::from)
-        {
-            Err(fault) if !is_unknown(&fault) => {
-                return Err(anyhow::Error::from(fault).context(format!("{snapshot} stays")));
-            }
-            _ => {}
-        }
+        delete_snapshot(clients, &snapshot).await?;
     }
     Ok(())
 }
 
+/// Removes an image, not its snapshots; one that is gone already is fine.
+pub async fn deregister_alone(clients: &Clients, image: &str) -> anyhow::Result<()> {
+    gone(clients.ec2.deregister_image().image_id(image)).await
+}
+
+async fn gone(call: DeregisterImageFluentBuilder) -> anyhow::Result<()> {
+    match call.send().await.map_err(Fault::from) {
+        Err(fault) if !is_unknown(&fault) => Err(fault.into()),
+        _ => Ok(()),
+    }
+}
+
+/// Removes a snapshot; one that is gone already is fine.
+pub async fn delete_snapshot(clients: &Clients, snapshot: &str) -> anyhow::Result<()> {
+    let call = clients.ec2.delete_snapshot().snapshot_id(snapshot);
+    match call.send().await.map_err(Fault::from) {
+        Err(fault) if !is_unknown(&fault) => {
+            Err(anyhow::Error::from(fault).context(format!("{snapshot} stays")))
+        }
+        _ => Ok(()),
+    }
+}
+
 /// Tries for as long as a new image may take to be known, about a minute.
-fn patiently() -> ExponentialBuilder {
+pub fn patiently() -> ExponentialBuilder {
     ExponentialBuilder::default()
         .with_min_delay(Duration::from_secs(1))
         .with_max_delay(Duration::from_secs(10))
@@ -184,8 +225,8 @@ fn patiently() -> ExponentialBuilder {
 }
 
 /// Tags the image and its snapshots.
-pub async fn tag(job: &Job, clients: &Clients, image: &str, snapshots: &[String]) -> Result<()> {
-    if job.tags.is_empty() {
+pub async fn tag(job: &Job, clients: &Clients, ids: &[String]) -> Result<()> {
+    if job.tags.is_empty() || ids.is_empty() {
         return Ok(());
     }
     let list: Vec<_> = job
@@ -193,39 +234,36 @@ pub async fn tag(job: &Job, clients: &Clients, image: &str, snapshots: &[String]
         .iter()
         .map(|(key, value)| Tag::builder().key(key).value(value).build())
         .collect();
-    let ids: Vec<_> = std::iter::once(image.to_owned())
-        .chain(snapshots.iter().cloned())
-        .collect();
     let request = || async {
         let call = clients
             .ec2
             .create_tags()
-            .set_resources(Some(ids.clone()))
+            .set_resources(Some(ids.to_vec()))
             .set_tags(Some(list.clone()));
         call.send().await.map(drop).map_err(Fault::from)
     };
     let done = request.retry(patiently()).when(is_unknown).await;
-    done.map_err(|fault| fault.fails(format!("{image} could not be tagged"), "ec2:CreateTags"))
+    done.map_err(|fault| fault.fails(format!("{} could not be tagged", ids[0]), "ec2:CreateTags"))
 }
 
-/// Description, metadata service and launch permissions: one call for each, as EC2 wants it.
-pub async fn describe_as_asked(job: &Job, clients: &Clients, image: &str) -> Result<()> {
+/// Description and metadata service: one call for each, as EC2 wants it. They may have
+/// been `carried` by RegisterImage.
+pub async fn describe_as_asked(
+    job: &Job,
+    clients: &Clients,
+    image: &str,
+    carried: bool,
+) -> Result<()> {
     let value = |text: &str| AttributeValue::builder().value(text).build();
     let change = || clients.ec2.modify_image_attribute().image_id(image);
     let mut changes = Vec::new();
-    if let Some(text) = &job.description {
+    if let Some(text) = job.description.as_ref().filter(|_| !carried) {
         changes.push(("description", change().description(value(text))));
     }
-    if let Some(version) = &job.imds_support {
+    if let Some(version) = job.imds_support.as_ref().filter(|_| !carried) {
         changes.push((
             "IMDS support",
             change().imds_support(value(&super::names::word(version))),
-        ));
-    }
-    if let Some(permissions) = launch_permissions(&job.share) {
-        changes.push((
-            "launch permissions",
-            change().launch_permission(permissions),
         ));
     }
     for (what, call) in changes {
@@ -235,70 +273,6 @@ pub async fn describe_as_asked(job: &Job, clients: &Clients, image: &str) -> Res
             fault.fails(
                 format!("the {what} of {image} could not be set"),
                 "ec2:ModifyImageAttribute",
-            )
-        })?;
-    }
-    Ok(())
-}
-
-fn launch_permissions(share: &Share) -> Option<LaunchPermissionModifications> {
-    let permission = LaunchPermission::builder;
-    let users = share
-        .users
-        .iter()
-        .map(|user| permission().user_id(user).build());
-    let groups = share.groups.iter().map(|group| {
-        permission()
-            .group(PermissionGroup::from(group.as_str()))
-            .build()
-    });
-    let organizations = share
-        .org_arns
-        .iter()
-        .map(|arn| permission().organization_arn(arn).build());
-    let units = share
-        .ou_arns
-        .iter()
-        .map(|arn| permission().organizational_unit_arn(arn).build());
-    let all: Vec<_> = users
-        .chain(groups)
-        .chain(organizations)
-        .chain(units)
-        .collect();
-    (!all.is_empty()).then(|| {
-        LaunchPermissionModifications::builder()
-            .set_add(Some(all))
-            .build()
-    })
-}
-
-/// Accounts that may launch the image may make volumes of its snapshots, too.
-pub async fn share_snapshots(job: &Job, clients: &Clients, snapshots: &[String]) -> Result<()> {
-    if job.share.users.is_empty() {
-        return Ok(());
-    }
-    let add: Vec<_> = job
-        .share
-        .users
-        .iter()
-        .map(|user| CreateVolumePermission::builder().user_id(user).build())
-        .collect();
-    let permissions = CreateVolumePermissionModifications::builder()
-        .set_add(Some(add))
-        .build();
-    for snapshot in snapshots {
-        let call = clients
-            .ec2
-            .modify_snapshot_attribute()
-            .snapshot_id(snapshot)
-            .attribute(SnapshotAttributeName::CreateVolumePermission)
-            .create_volume_permission(permissions.clone());
-        let request = || async { call.clone().send().await.map(drop).map_err(Fault::from) };
-        let done = request.retry(patiently()).when(is_unknown).await;
-        done.map_err(|fault| {
-            fault.fails(
-                format!("{snapshot} could not be shared"),
-                "ec2:ModifySnapshotAttribute",
             )
         })?;
     }

@@ -3,10 +3,15 @@
 
 use jiff::Timestamp;
 
-use super::names::{Architecture, BootMode, ImdsSupport, LicenseType, Platform, S3Encryption};
+use super::names::{
+    Architecture, BootMode, ImdsSupport, LicenseType, Platform, S3Encryption, TpmSupport,
+    VolumeType,
+};
 use super::options::Options;
-use super::rules;
+use super::road::{self, Road};
+use super::{direct, lifecycle, reach, rules, uefi};
 use crate::error::{Error, Result};
+use crate::image::{Blocks, Source};
 use crate::job::{self, Opened};
 use crate::layers::{Environment, Invocation};
 use crate::outcome::Outcome;
@@ -22,12 +27,18 @@ const ROLE: &str = "vmimport";
 const INTERVAL: std::time::Duration = std::time::Duration::from_secs(15);
 /// EC2 "Description" of an image.
 const DESCRIPTION: usize = 255;
+/// What ImportImage calls it, too.
+const ROOT_DEVICE: &str = "/dev/sda1";
 
 /// What `imgimport aws` will do.
 #[derive(Debug)]
 pub struct Job {
     /// What every import has.
     pub common: job::Job,
+    /// The calls that make the AMI.
+    pub road: Road,
+    /// Why these, when nobody said which.
+    pub why: Option<String>,
     /// Region of the import.
     pub region: String,
     /// Bucket of the temporary object.
@@ -36,7 +47,7 @@ pub struct Job {
     pub key: String,
     /// The same before its template was filled in: what identifies the job.
     pub key_template: String,
-    /// The AMI's name; none leaves the task's id.
+    /// The AMI's name; none leaves the task's id, or one of ours.
     pub name: Option<String>,
     /// As above, before its template was filled in.
     pub name_template: Option<String>,
@@ -48,12 +59,20 @@ pub struct Job {
     pub share: Share,
     /// Encryption of the AMI.
     pub encryption: Option<Encryption>,
+    /// The other regions that get it.
+    pub copies: Vec<Copied>,
+    /// When the AMI is deprecated.
+    pub deprecate_at: Option<Timestamp>,
+    /// The parameter of Systems Manager that is to hold the AMI's id.
+    pub ssm_parameter: Option<String>,
     /// Encryption of the temporary object, with the key of KMS.
     pub s3_encryption: Option<(S3Encryption, Option<String>)>,
     /// Whose licence.
     pub license_type: Option<LicenseType>,
     /// The service role.
     pub role_name: String,
+    /// Create or repair it.
+    pub create_role: bool,
     /// The processor.
     pub architecture: Architecture,
     /// How the system starts.
@@ -62,8 +81,36 @@ pub struct Job {
     pub platform: Option<Platform>,
     /// The metadata service.
     pub imds_support: Option<ImdsSupport>,
+    /// What only RegisterImage carries.
+    pub register: Register,
     /// Whether STS is asked who the caller is.
     pub check_caller: bool,
+    /// Read once a run.
+    pub clock: Timestamp,
+}
+
+/// What only RegisterImage carries.
+#[derive(Clone, Debug)]
+pub struct Register {
+    /// The Trusted Platform Module.
+    pub tpm_support: Option<TpmSupport>,
+    /// The UEFI variables, in base64.
+    pub uefi_data: Option<String>,
+    /// Kind of the root volume.
+    pub volume_type: VolumeType,
+    /// Size of the root volume in GiB; none is the snapshot's.
+    pub volume_size: Option<i32>,
+    /// Name of the root device.
+    pub root_device: String,
+}
+
+/// A copy in another region.
+#[derive(Clone, Debug)]
+pub struct Copied {
+    /// The region.
+    pub region: String,
+    /// Encryption of the copy.
+    pub encryption: Option<Encryption>,
 }
 
 /// Who may launch the AMI.
@@ -77,6 +124,15 @@ pub struct Share {
     pub org_arns: Vec<String>,
     /// Organizational units.
     pub ou_arns: Vec<String>,
+    /// Whether the accounts may make volumes of the snapshots, too.
+    pub snapshots: bool,
+}
+
+impl Share {
+    /// Whether everybody may launch it.
+    pub fn is_public(&self) -> bool {
+        self.groups.iter().any(|group| group == "all")
+    }
 }
 
 /// The AMI's snapshots are encrypted.
@@ -97,6 +153,7 @@ impl Job {
         let mut problems = Problems::default();
         let said = with_polling(said, &mut problems);
         let options = &said.provider;
+        let now = Timestamp::now();
         let opened = Opened::open(&said, options.format, &mut problems);
         let lookup = |name: &str| environment.get(name);
         let stem = opened.file_stem();
@@ -110,21 +167,39 @@ impl Job {
         if region.is_none() {
             problems.missing("the region", "region");
         }
-        if options.s3_bucket_name.is_none() {
+        let choice = road::choose(options, &mut problems);
+        let piped = opened
+            .image()
+            .is_some_and(|image| image.source == Source::Stdin);
+        // What comes through a pipe can't be cut into blocks.
+        let needs_bucket = choice.road != Road::EbsDirect || (piped && choice.why.is_some());
+        if needs_bucket && options.s3_bucket_name.is_none() {
             problems.missing("the bucket", "s3_bucket_name");
+        }
+        if choice.road == Road::EbsDirect {
+            rules::block_key(options, &mut problems);
         }
         credentials(options, &mut problems);
         unsupported(options, &mut problems);
         rules::single(options, &mut problems);
         rules::together(options, &mut problems);
+        reach::copies(options, region.as_deref(), &mut problems);
+        let deprecate_at = lifecycle::deprecation(options, now, &mut problems);
         let texts = Texts::render(options, opened.extension(), &values, &mut problems);
+        let register = Register::resolve(options, &mut problems);
         problems.finish()?;
 
         let image = opened.finish()?;
-        rules::accepts(&image).map_err(|(reason, remedy)| {
-            Error::refused(format!("AWS can't import {}", image.label()))
+        if choice.road == Road::EbsDirect {
+            // Says why, where its disk can't be read.
+            let hint = "convert it to raw with qemu-img, or name a --bucket";
+            Blocks::open(&image).map_err(|error| error.hint(hint))?;
+        }
+        rules::accepts(&image, choice.road).or_else(|(reason, remedy)| {
+            let error = Error::refused(format!("AWS can't import {}", image.label()))
                 .because_of(reason)
-                .hint(remedy)
+                .hint(remedy);
+            said.refused(error)
         })?;
         let common = job::Job::new(
             image,
@@ -133,18 +208,37 @@ impl Job {
             !options.keep_input_artifact.unwrap_or(true),
             INTERVAL,
         );
-        sending::plan(&common, AWS_LIMITS)?;
-        Ok(Self::put_together(
-            common,
-            said.provider,
-            region.unwrap_or_default(),
-            texts,
-        ))
+        if choice.road == Road::EbsDirect {
+            direct::plan(&common)?;
+        } else {
+            sending::plan(&common, AWS_LIMITS)?;
+        }
+        rules::volume(&register, common.image.virtual_size)?;
+        let region = region.unwrap_or_default();
+        let job = Self::put_together(common, choice, region, said.provider, texts, register);
+        Ok(Self {
+            clock,
+            deprecate_at,
+            ..job
+        })
     }
 
-    fn put_together(common: job::Job, options: Options, region: String, texts: Texts) -> Self {
+    fn put_together(
+        common: job::Job,
+        choice: road::Choice,
+        region: String,
+        options: Options,
+        texts: Texts,
+        register: Register,
+    ) -> Self {
+        let groups = reach::groups(&options);
         Self {
+            copies: copies(&options),
+            deprecate_at: None,
+            ssm_parameter: texts.ssm_parameter,
             common,
+            road: choice.road,
+            why: choice.why,
             region,
             bucket: options.s3_bucket_name.unwrap_or_default(),
             key: texts.key,
@@ -154,8 +248,9 @@ impl Job {
             description: texts.description,
             tags: texts.tags,
             share: Share {
+                groups,
+                snapshots: options.share_snapshots.unwrap_or(true),
                 users: options.ami_users.unwrap_or_default(),
-                groups: options.ami_groups.unwrap_or_default(),
                 org_arns: options.ami_org_arns.unwrap_or_default(),
                 ou_arns: options.ami_ou_arns.unwrap_or_default(),
             },
@@ -167,12 +262,29 @@ impl Job {
                 .map(|kind| (kind, options.s3_encryption_key)),
             license_type: options.license_type,
             role_name: options.role_name.unwrap_or_else(|| ROLE.to_owned()),
+            create_role: options.create_role.unwrap_or(false),
             architecture: options.architecture.unwrap_or_default(),
             boot_mode: options.boot_mode,
             platform: options.platform,
             imds_support: options.imds_support,
+            register,
             check_caller: !options.skip_credential_validation.unwrap_or(false),
+            clock: Timestamp::UNIX_EPOCH,
         }
+    }
+
+    /// The AMI's name where it can't be left to AWS: the key's, which no other run has at
+    /// this time, or the key's and the time when the user chose a key.
+    pub fn image_name(&self) -> String {
+        if let Some(name) = &self.name {
+            return name.clone();
+        }
+        let file = self.key.rsplit('/').next().unwrap_or_default();
+        let stem = file.split_once('.').map_or(file, |(stem, _)| stem);
+        if self.key_template.starts_with(job::GENERATED) {
+            return rules::as_ami_name(stem);
+        }
+        rules::as_ami_name(&format!("{stem}-{}", self.clock.as_second()))
     }
 
     /// What is known of the result before anything was done.
@@ -192,6 +304,37 @@ impl Job {
     }
 }
 
+/// Each region's copy, encrypted where it is asked for or where the AMI itself is.
+fn copies(options: &Options) -> Vec<Copied> {
+    let encrypted = options.ami_encrypt.unwrap_or(false);
+    let regions = options.copy_to_regions.iter().flatten();
+    let copy = |region: &String| {
+        let kms_key = reach::copy_key(options, region).map(str::to_owned);
+        Copied {
+            region: region.clone(),
+            encryption: (encrypted || kms_key.is_some()).then_some(Encryption { kms_key }),
+        }
+    };
+    regions.map(copy).collect()
+}
+
+impl Register {
+    fn resolve(options: &Options, problems: &mut Problems<Options>) -> Self {
+        let uefi_data = options.uefi_data.as_deref().map(uefi::read);
+        if let Some(Err(why)) = &uefi_data {
+            problems.wrong("uefi_data", why);
+        }
+        let device = options.root_device_name.clone();
+        Self {
+            tpm_support: options.tpm_support,
+            uefi_data: uefi_data.and_then(Result::ok),
+            volume_type: options.volume_type.unwrap_or_default(),
+            volume_size: options.volume_size.and_then(|size| size.try_into().ok()),
+            root_device: device.unwrap_or_else(|| ROOT_DEVICE.to_owned()),
+        }
+    }
+}
+
 /// Everything that may be a template, filled in and checked.
 struct Texts {
     key: String,
@@ -199,6 +342,7 @@ struct Texts {
     name: Option<String>,
     description: Option<String>,
     tags: Vec<(String, String)>,
+    ssm_parameter: Option<String>,
 }
 
 impl Texts {
@@ -234,6 +378,13 @@ impl Texts {
         if let Some(Err(why)) = name.as_deref().map(rules::ami_name) {
             problems.wrong("ami_name", why);
         }
+        let ssm_parameter = options
+            .ssm_parameter
+            .as_ref()
+            .map(|name| problems.render("ssm_parameter", name, values));
+        if let Some(Err(why)) = ssm_parameter.as_deref().map(reach::parameter_name) {
+            problems.wrong("ssm_parameter", why);
+        }
         let length = description.as_ref().map_or(0, |text| text.chars().count());
         problems.expect(
             length <= DESCRIPTION,
@@ -246,6 +397,7 @@ impl Texts {
             name,
             description,
             tags,
+            ssm_parameter,
         }
     }
 }

@@ -1,24 +1,45 @@
-//! The road to an AMI: object in S3, EC2 ImportImage, name, tags, permissions. Reads
-//! from top to bottom like Amazon's own guide ("Import your VM as an image").
+//! The roads to an AMI: object in S3, EC2 ImportImage or ImportSnapshot and RegisterImage,
+//! or a snapshot written block by block; name, tags, permissions, copies. Reads from top to
+//! bottom like Amazon's own guides ("Import your VM as an image", "Import a disk as a
+//! snapshot", "Write snapshots with the EBS direct APIs").
 
+mod adopt;
 mod clients;
+mod copies;
 mod credentials;
+mod direct;
 mod earlier;
+mod ebs;
 mod fault;
 mod image;
 mod import;
 mod job;
+mod lifecycle;
+mod mend;
 mod names;
 mod object;
 mod options;
+mod policy;
 mod preflight;
+mod publish;
+mod reach;
+mod regions;
+mod register;
 mod requests;
+mod road;
 mod role;
 mod rules;
+mod share;
+mod snapshot;
 mod steps;
+mod task;
+mod uefi;
+mod volume;
 
+use std::collections::BTreeMap;
 use std::time::Instant;
 
+use aws_sdk_ec2::types::Image;
 pub use options::Options;
 
 use crate::cleanup::{Cleanup, Entry};
@@ -30,6 +51,13 @@ use crate::outcome::Outcome;
 use crate::session::Session;
 use clients::Clients;
 use job::Job;
+use road::Road;
+
+/// Whether ImportImage takes such an image, the road that is taken unless another is asked
+/// for; the reason and the remedy when it does not.
+pub fn accepts(image: &crate::image::Image) -> Result<(), (String, String)> {
+    rules::accepts(image, Road::ImportImage)
+}
 
 /// `imgimport aws`.
 pub async fn run(
@@ -57,6 +85,7 @@ pub async fn run(
         journal,
         cleanup,
         held,
+        registered: false,
         began: None,
         outcome,
     };
@@ -74,10 +103,15 @@ pub async fn run(
 /// The same image to the same key under the same name is the same job.
 fn open_journal(job: &mut Job, session: &Session) -> Result<Journal> {
     let (path, name) = (job.common.path(), job.name_template.as_deref());
+    // No bucket has such a name.
+    let place = match job.road {
+        Road::EbsDirect => "/ebs-direct",
+        _ => &job.bucket,
+    };
     let words = [
         "aws",
         &job.region,
-        &job.bucket,
+        place,
         &job.key_template,
         name.unwrap_or_default(),
         &path,
@@ -93,6 +127,8 @@ struct Run<'a> {
     journal: Journal,
     cleanup: Cleanup,
     held: Held,
+    /// Whether this run has registered the image, with all that the call carries.
+    registered: bool,
     /// When the cloud's work began; the deadline counts from here.
     began: Option<Instant>,
     outcome: Outcome,
@@ -104,10 +140,14 @@ struct Held {
     parts: Option<Entry>,
     object: Option<Entry>,
     task: Option<Entry>,
-    /// The image as it was imported.
+    /// The snapshot that an image is registered from.
+    snapshot: Option<Entry>,
+    /// The image as it was imported, or registered.
     image: Option<Entry>,
     /// The image under its name.
     copy: Option<Entry>,
+    /// Its copies, by region.
+    copies: BTreeMap<String, Entry>,
 }
 
 impl Run<'_> {
@@ -119,33 +159,79 @@ impl Run<'_> {
             self.plan();
             return Ok(());
         }
-        let image = match self.earlier_image().await? {
-            Some(image) => {
-                if self.journal.entry().sent {
-                    self.remove_object().await;
-                }
-                image
-            }
-            None => {
-                let task = match self.earlier_task().await? {
-                    Some(task) => task,
-                    None => {
-                        self.send().await?;
-                        self.start().await?
-                    }
-                };
-                if !self.job.common.wait.wait {
-                    self.leave_running(&task);
-                    return Ok(());
-                }
-                let image = self.wait(&task).await?;
-                self.remove_object().await;
-                image
-            }
+        let image = match self.job.road {
+            Road::ImportImage => self.by_import_image().await?,
+            Road::ImportSnapshot => self.by_import_snapshot().await?,
+            Road::EbsDirect => self.by_ebs_direct().await?,
         };
-        let image = self.name(image).await?;
+        let Some(image) = image else {
+            return Ok(());
+        };
         self.describe(&image).await?;
+        self.copy(&image).await?;
+        self.publish().await?;
+        self.hand_over();
         self.job.common.remove_source(self.session);
         Ok(())
+    }
+
+    /// The task makes an image; its name is a copy's. None is a task that nobody waits for.
+    async fn by_import_image(&mut self) -> Result<Option<Image>> {
+        let image = match self.earlier_image().await? {
+            Some(image) => {
+                self.remove_earlier_object().await;
+                image
+            }
+            None => match self.import().await? {
+                Some(image) => image,
+                None => return Ok(None),
+            },
+        };
+        self.name(image).await.map(Some)
+    }
+
+    /// The task makes a snapshot, and RegisterImage the image with its name.
+    async fn by_import_snapshot(&mut self) -> Result<Option<Image>> {
+        let snapshot = match self.earlier_snapshot().await? {
+            Some(snapshot) => {
+                self.remove_earlier_object().await;
+                snapshot
+            }
+            None => match self.import().await? {
+                Some(snapshot) => snapshot,
+                None => return Ok(None),
+            },
+        };
+        self.register(&snapshot).await.map(Some)
+    }
+
+    /// The snapshot is written from here, and RegisterImage makes the image with its name.
+    async fn by_ebs_direct(&mut self) -> Result<Option<Image>> {
+        let snapshot = match self.earlier_snapshot().await? {
+            Some(snapshot) => snapshot,
+            None => match self.write_snapshot().await? {
+                Some(snapshot) => snapshot,
+                None => return Ok(None),
+            },
+        };
+        self.register(&snapshot).await.map(Some)
+    }
+
+    /// Upload and import task; the image or the snapshot that it has made.
+    async fn import(&mut self) -> Result<Option<String>> {
+        let task = match self.earlier_task().await? {
+            Some(task) => task,
+            None => {
+                self.send().await?;
+                self.start().await?
+            }
+        };
+        if !self.job.common.wait.wait {
+            self.leave_running(&task);
+            return Ok(None);
+        }
+        let made = self.wait(&task).await?;
+        self.remove_object().await;
+        Ok(Some(made))
     }
 }

@@ -11,6 +11,10 @@ pub enum Method {
     Auto,
     /// EC2 ImportImage, which makes drivers and network fit for EC2
     ImportImage,
+    /// EC2 ImportSnapshot and RegisterImage, which leave the system as it is
+    ImportSnapshot,
+    /// A snapshot written block by block and RegisterImage: no bucket, no service role
+    EbsDirect,
 }
 
 /// The processor that the system is built for.
@@ -89,6 +93,29 @@ pub enum ImdsSupport {
     /// IMDSv2 alone
     #[value(name = "v2.0")]
     V2_0,
+}
+
+/// The Trusted Platform Module that the image's instances have.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]
+pub enum TpmSupport {
+    /// NitroTPM
+    #[value(name = "v2.0")]
+    V2_0,
+}
+
+/// The kind of the root volume; those that can boot and need no IOPS told.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq, ValueEnum)]
+pub enum VolumeType {
+    /// General purpose SSD
+    #[default]
+    #[value(name = "gp3")]
+    Gp3,
+    /// General purpose SSD of the generation before
+    #[value(name = "gp2")]
+    Gp2,
+    /// Magnetic disk
+    #[value(name = "standard")]
+    Standard,
 }
 
 /// The flag's own word.

@@ -95,6 +95,13 @@ impl Run<'_> {
         self.outcome.object = Some(self.object(false));
     }
 
+    /// The object of a run that came as far as the import's end.
+    pub(super) async fn remove_earlier_object(&mut self) {
+        if self.journal.entry().sent {
+            self.remove_object().await;
+        }
+    }
+
     /// The import has read the object. That it can't be deleted is no reason to lose the image.
     pub(super) async fn remove_object(&mut self) {
         if self.job.common.skip_clean {

@@ -6,11 +6,16 @@ use std::path::PathBuf;
 use merge::Merge;
 use serde::Deserialize;
 
+use super::lifecycle::DeprecateAt;
 use super::names::{
-    Architecture, BootMode, ImdsSupport, LicenseType, Method, Platform, S3Encryption,
+    Architecture, BootMode, ImdsSupport, LicenseType, Method, Platform, S3Encryption, TpmSupport,
+    VolumeType,
 };
+use super::road::{self, Road};
+use crate::guest::Guest;
 use crate::image::Format;
 use crate::layers::{Environment, Provider, lenient, negated, switch};
+use crate::problems::Problems;
 use crate::secret::Secret;
 
 /// The table `[aws]`, the flags and the variables of `imgimport aws`.
@@ -63,7 +68,7 @@ pub struct Options {
     #[serde(deserialize_with = "lenient::choice")]
     pub method: Option<Method>,
 
-    /// Name of the AMI [default: the import task's id]
+    /// Name of the AMI [default: the import task's id, or one with the time in it]
     #[arg(long, value_name = "NAME")]
     pub ami_name: Option<String>,
 
@@ -96,6 +101,40 @@ pub struct Options {
     #[serde(deserialize_with = "lenient::list")]
     pub ami_ou_arns: Option<Vec<String>>,
 
+    /// Let everybody launch the AMI, as `--ami-groups all` does
+    #[arg(long, num_args = 0..=1, default_missing_value = "true", require_equals = true, value_name = "BOOL", value_parser = switch)]
+    #[serde(deserialize_with = "lenient::value")]
+    pub public: Option<bool>,
+
+    /// Let the accounts make volumes of the AMI's snapshots, too [default: true]
+    #[arg(long, num_args = 0..=1, default_missing_value = "true", require_equals = true, value_name = "BOOL", value_parser = switch)]
+    #[serde(deserialize_with = "lenient::value")]
+    pub share_snapshots: Option<bool>,
+
+    /// When the AMI is deprecated: a moment such as 2030-01-01T00:00:00Z, or a time from now such as 90d or 2y
+    #[arg(long, value_name = "TIME")]
+    #[serde(deserialize_with = "lenient::value")]
+    pub deprecate_at: Option<DeprecateAt>,
+
+    /// Region to copy the AMI to (can be repeated)
+    #[arg(
+        id = "copy_to_regions",
+        long = "copy-to",
+        value_name = "REGION",
+        value_delimiter = ','
+    )]
+    #[serde(alias = "copy_to", deserialize_with = "lenient::list")]
+    pub copy_to_regions: Option<Vec<String>>,
+
+    /// KMS key of a region, for the copy there (can be repeated) [default: the region's EBS key]
+    #[arg(id = "copy_kms_keys", long = "copy-kms-key", value_name = "REGION=KEY", value_parser = regional_key, action = clap::ArgAction::Append)]
+    #[serde(alias = "copy_kms_key", deserialize_with = "lenient::pairs")]
+    pub copy_kms_keys: Option<Vec<(String, String)>>,
+
+    /// Parameter of Systems Manager that is to hold the AMI's id, in each region the id there
+    #[arg(long, value_name = "NAME")]
+    pub ssm_parameter: Option<String>,
+
     /// Encrypt the AMI's snapshots
     #[arg(long, num_args = 0..=1, default_missing_value = "true", require_equals = true, value_name = "BOOL", value_parser = switch)]
     #[serde(deserialize_with = "lenient::value")]
@@ -123,6 +162,11 @@ pub struct Options {
     #[arg(long, value_name = "ROLE")]
     pub role_name: Option<String>,
 
+    /// Create or repair the service role where it is missing or wrong
+    #[arg(long, num_args = 0..=1, default_missing_value = "true", require_equals = true, value_name = "BOOL", value_parser = switch)]
+    #[serde(deserialize_with = "lenient::value")]
+    pub create_role: Option<bool>,
+
     /// Processor architecture of the system [default: x86_64]
     #[arg(long, value_name = "ARCH", ignore_case = true)]
     #[serde(deserialize_with = "lenient::choice")]
@@ -142,6 +186,29 @@ pub struct Options {
     #[arg(long, value_name = "VERSION", ignore_case = true)]
     #[serde(deserialize_with = "lenient::choice")]
     pub imds_support: Option<ImdsSupport>,
+
+    /// Trusted Platform Module of the AMI's instances
+    #[arg(long, value_name = "VERSION", ignore_case = true)]
+    #[serde(deserialize_with = "lenient::choice")]
+    pub tpm_support: Option<TpmSupport>,
+
+    /// File with the UEFI variables, as `aws ec2 get-instance-uefi-data` prints them
+    #[arg(long, value_name = "FILE")]
+    pub uefi_data: Option<PathBuf>,
+
+    /// Kind of the root volume [default: gp3, where AWS does not choose]
+    #[arg(long, value_name = "TYPE", ignore_case = true)]
+    #[serde(deserialize_with = "lenient::choice")]
+    pub volume_type: Option<VolumeType>,
+
+    /// Size of the root volume in GiB [default: what the image needs]
+    #[arg(long, value_name = "GIB")]
+    #[serde(deserialize_with = "lenient::value")]
+    pub volume_size: Option<u32>,
+
+    /// Name of the root device [default: /dev/sda1]
+    #[arg(long, value_name = "DEVICE")]
+    pub root_device_name: Option<String>,
 
     /// Profile of the AWS configuration files
     #[arg(long, value_name = "NAME", help_heading = "AWS account")]
@@ -195,6 +262,14 @@ pub struct Options {
     #[arg(skip)]
     #[serde(skip)]
     pub endpoint_url_ec2: Option<String>,
+    /// `AWS_ENDPOINT_URL_EBS`.
+    #[arg(skip)]
+    #[serde(skip)]
+    pub endpoint_url_ebs: Option<String>,
+    /// `AWS_ENDPOINT_URL_SSM`.
+    #[arg(skip)]
+    #[serde(skip)]
+    pub endpoint_url_ssm: Option<String>,
     /// `AWS_ENDPOINT_URL_STS`.
     #[arg(skip)]
     #[serde(skip)]
@@ -291,6 +366,8 @@ impl Provider for Options {
             token: environment.secret(&["IMGIMPORT_AWS_TOKEN", "AWS_SESSION_TOKEN"]),
             endpoint_url_s3: environment.get("AWS_ENDPOINT_URL_S3"),
             endpoint_url_ec2: environment.get("AWS_ENDPOINT_URL_EC2"),
+            endpoint_url_ebs: environment.get("AWS_ENDPOINT_URL_EBS"),
+            endpoint_url_ssm: environment.get("AWS_ENDPOINT_URL_SSM"),
             endpoint_url_sts: environment.get("AWS_ENDPOINT_URL_STS"),
             endpoint_url_iam: environment.get("AWS_ENDPOINT_URL_IAM"),
             ..Self::default()
@@ -302,15 +379,26 @@ impl Provider for Options {
     fn yield_to(&mut self, above: &Self) {
         if above.endpoint_url.is_some() {
             (self.endpoint_url_s3, self.endpoint_url_ec2) = (None, None);
+            self.endpoint_url_ssm = None;
             (
+                self.endpoint_url_ebs,
                 self.endpoint_url_sts,
                 self.endpoint_url_iam,
                 self.custom_endpoint_ec2,
-            ) = (None, None, None);
+            ) = (None, None, None, None);
         }
         if above.profile.is_some() || above.access_key.is_some() || above.secret_key.is_some() {
             (self.profile, self.access_key, self.secret_key, self.token) = (None, None, None, None);
         }
+    }
+
+    fn adopt(&mut self, guest: &Guest) -> Vec<String> {
+        super::adopt::adopt(self, guest)
+    }
+
+    fn is_examined(&self) -> bool {
+        let mut problems = Problems::<Self>::default();
+        road::choose(self, &mut problems).road == Road::ImportImage
     }
 }
 
@@ -325,4 +413,12 @@ impl Options {
 fn tag(text: &str) -> Result<(String, String), String> {
     let (key, value) = text.split_once('=').ok_or("write a tag as KEY=VALUE")?;
     Ok((key.to_owned(), value.to_owned()))
+}
+
+/// `REGION=KEY` as the flag and the variable write it.
+fn regional_key(text: &str) -> Result<(String, String), String> {
+    let (region, key) = text
+        .split_once('=')
+        .ok_or("write a region's key as REGION=KEY")?;
+    Ok((region.to_owned(), key.to_owned()))
 }

@@ -1,34 +1,97 @@
 //! What can be known before a byte leaves: who asks, whether the bucket is there and in
 //! the right region, whether the name is free and the service role looks right.
 
-use aws_sdk_ec2::types::Filter;
+use aws_sdk_ec2::types::{Filter, Image};
 use aws_sdk_s3::error::SdkError;
 
 use super::clients::Clients;
 use super::fault::Fault;
+use super::image::snapshots;
 use super::job::Job;
-use super::role;
+use super::road::Road;
+use super::role::{self, Finding};
+use super::{publish, regions};
 use crate::error::{Error, Result};
+use crate::journal;
 
-/// Asks all of it at once; the first in order of sense is the one reported. `ours` is
-/// the image of an unfinished run that may have the name already.
-pub async fn check(job: &Job, clients: &Clients, ours: Option<&str>) -> Result<()> {
+/// What an unfinished run has made, which may have the name already.
+pub struct Ours {
+    images: Vec<String>,
+    /// From which an image was registered, if its id went unheard.
+    snapshot: Option<String>,
+    /// Where a copy was asked for, and the answer was not heard.
+    unheard: Vec<String>,
+}
+
+impl Ours {
+    /// Those that the journal knows.
+    pub fn of(entry: &journal::Entry, region: &str) -> Self {
+        let images = entry.image.iter().chain(&entry.copy);
+        let images = images.chain(entry.copies.values()).cloned();
+        let asked = entry.copy_requests.keys();
+        let unheard = asked.filter(|region| !entry.copies.contains_key(*region));
+        let first = entry.copy_token.is_some() && entry.copy.is_none();
+        let first = first.then(|| region.to_owned());
+        Self {
+            images: images.collect(),
+            snapshot: entry.snapshot.clone(),
+            unheard: unheard.cloned().chain(first).collect(),
+        }
+    }
+
+    fn may_be(&self, image: &Image, region: &str) -> bool {
+        let made_of = |snapshot: &String| snapshots(image).contains(snapshot);
+        self.images.iter().any(|id| image.image_id() == Some(id))
+            || self.snapshot.as_ref().is_some_and(made_of)
+            || self.unheard.iter().any(|one| one == region)
+    }
+}
+
+/// Asks all of it at once; the first in order of sense is the one reported. What the
+/// service role looks like is for the caller to judge.
+pub async fn check(job: &Job, clients: &Clients, ours: &Ours) -> Result<Finding> {
     if job.check_caller {
         let answer = clients.sts.get_caller_identity().send().await;
         answer.map_err(|error| {
             Fault::from(error).fails("AWS does not accept the caller", "sts:GetCallerIdentity")
         })?;
     }
-    let (bucket, name, role) = tokio::join!(
+    regions::exist(job, clients).await?;
+    let (bucket, name, role, elsewhere, public, parameter) = tokio::join!(
         bucket(job, clients),
-        name(job, clients, ours),
-        role::check(job, clients)
+        name(job, &job.region, clients, ours),
+        role(job, clients),
+        names_elsewhere(job, clients, ours),
+        regions::let_in_the_public(job, clients),
+        publish::check(job, clients),
     );
-    bucket.and(name).and(role)
+    let all = bucket.and(name).and(elsewhere).and(public).and(parameter);
+    all.map(|()| role)
+}
+
+/// The copies have the name of the AMI.
+async fn names_elsewhere(job: &Job, clients: &Clients, ours: &Ours) -> Result<()> {
+    let questions = job.copies.iter().map(async |copy| {
+        let clients = clients.in_region(&copy.region);
+        name(job, &copy.region, &clients, ours).await
+    });
+    futures_util::future::try_join_all(questions).await?;
+    Ok(())
+}
+
+/// What is written block by block needs no service role.
+async fn role(job: &Job, clients: &Clients) -> Finding {
+    match job.road {
+        Road::EbsDirect => Finding::Right,
+        _ => role::look(job, clients).await,
+    }
 }
 
 /// HeadBucket; its answer names the bucket's region even when it refuses.
 async fn bucket(job: &Job, clients: &Clients) -> Result<()> {
+    if job.road == Road::EbsDirect {
+        return Ok(());
+    }
     let what = || format!("the bucket {} can't be used", job.bucket);
     match clients.s3.head_bucket().bucket(&job.bucket).send().await {
         Ok(answer) => local(job, answer.bucket_region()),
@@ -88,9 +151,13 @@ fn local(job: &Job, region: Option<&str>) -> Result<()> {
     }
 }
 
-/// CopyImage accepts a name that is taken only to refuse it after the import.
-async fn name(job: &Job, clients: &Clients, ours: Option<&str>) -> Result<()> {
-    let Some(name) = &job.name else { return Ok(()) };
+/// CopyImage accepts a name that is taken only to refuse it after the import, and
+/// RegisterImage is asked after it.
+async fn name(job: &Job, region: &str, clients: &Clients, ours: &Ours) -> Result<()> {
+    let own = job.road.registers().then(|| job.image_name());
+    let Some(name) = &job.name.clone().or(own) else {
+        return Ok(());
+    };
     let filter = Filter::builder().name("name").values(name).build();
     let answer = clients
         .ec2
@@ -103,9 +170,10 @@ async fn name(job: &Job, clients: &Clients, ours: Option<&str>) -> Result<()> {
     let answer = answer.map_err(|error| {
         Fault::from(error).fails("the AMI's name can't be looked up", "ec2:DescribeImages")
     })?;
-    match answer.images().iter().find(|image| image.name() == Some(name) && image.image_id() != ours) {
+    let taken = |image: &&Image| image.name() == Some(name) && !ours.may_be(image, region);
+    match answer.images().iter().find(taken) {
         Some(image) => Err(Error::failed(format!("the AMI's name \"{name}\" is taken"))
-            .because_of(format!("{} in {} has it", image.image_id().unwrap_or("an image"), job.region))
+            .because_of(format!("{} in {region} has it", image.image_id().unwrap_or("an image")))
             .hint("choose another --ami-name, such as one with {{timestamp}}, or deregister that image")),
         None => Ok(()),
     }

@@ -1,6 +1,7 @@
 //! Every request on `-v`, every body on `-vv`, without what must stay secret: no header
 //! is shown (they hold signatures and tokens), no body of STS (its answers are
-//! credentials), none of S3 but the small documents.
+//! credentials) or of Systems Manager (what a parameter held is nobody's business), none of
+//! S3 but the small documents.
 
 use aws_sdk_s3::config::interceptors::{
     AfterDeserializationInterceptorContextRef, BeforeTransmitInterceptorContextRef,
@@ -10,6 +11,9 @@ use aws_sdk_s3::error::BoxError;
 
 /// Bodies up to this size are documents, not parts of an image.
 const DOCUMENT: usize = 64 << 10;
+
+/// Services whose bodies hold what must not be shown.
+const SILENT: [&str; 2] = ["sts", "ssm"];
 
 /// The answer to a wrong signature repeats the request, its session token included.
 const REPEATS: &str = "SignatureDoesNotMatch";
@@ -42,7 +46,7 @@ impl Intercept for Requests {
         let address = request.uri().split('?').next().unwrap_or_default();
         tracing::debug!("{}: {} {address}", self.service, request.method());
         let is_part = request.method() == "PUT";
-        if self.service != "sts"
+        if !SILENT.contains(&self.service)
             && !is_part
             && let Some(body) = request.body().bytes().filter(|body| body.len() <= DOCUMENT)
         {
@@ -67,7 +71,7 @@ impl Intercept for Requests {
             answer.status().as_u16(),
             id.unwrap_or("unknown")
         );
-        if self.service != "sts"
+        if !SILENT.contains(&self.service)
             && let Some(body) = answer.body().bytes().filter(|body| body.len() <= DOCUMENT)
             && !String::from_utf8_lossy(body).contains(REPEATS)
         {

@@ -1,142 +1,259 @@
 //! The service role that lets VM Import read the bucket. Looked at where the caller may
-//! look; what is wrong with it is said before the upload instead of after.
+//! look; what is wrong with it is said before the upload instead of after, with the
+//! documents that mend it.
 
 use std::time::Duration;
 
+use aws_sdk_iam::types::Role;
 use percent_encoding::percent_decode_str;
-use serde_json::Value;
 
 use super::clients::Clients;
 use super::fault::Fault;
 use super::job::Job;
+use super::policy::{self, Gaps, TRUST};
 use crate::error::{Error, Result};
-
-/// IAM tells the other services of a new role within a minute or so.
-pub const PROPAGATION: Duration = Duration::from_secs(60);
+use crate::shell::quote;
 
 /// Seconds after which nobody can call a role new.
 const FRESH: i64 = 10 * 60;
+/// The longest pause between two tries while VM Import gets to know a role.
+pub const PAUSE: Duration = Duration::from_secs(10);
+/// Tries after the first. IAM tells the other services of a change within a minute or so;
+/// these pauses, from one second on, last two.
+pub const TRIES: usize = 14;
 
-/// The trust policy, as "Required service role" of the VM Import guide has it; the
-/// capital E in `sts:Externalid` is AWS's.
-pub const TRUST: &str = r#"{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":{"Service":"vmie.amazonaws.com"},"Action":"sts:AssumeRole","Condition":{"StringEquals":{"sts:Externalid":"vmimport"}}}]}"#;
-
-/// The permissions that the role needs, for one bucket.
-fn policy(job: &Job) -> String {
-    let (bucket, partition) = (&job.bucket, partition(&job.region));
-    format!(
-        r#"{{"Version":"2012-10-17","Statement":[{{"Effect":"Allow","Action":["s3:GetBucketLocation","s3:GetObject","s3:ListBucket"],"Resource":["arn:{partition}:s3:::{bucket}","arn:{partition}:s3:::{bucket}/*"]}},{{"Effect":"Allow","Action":["ec2:ModifySnapshotAttribute","ec2:CopySnapshot","ec2:RegisterImage","ec2:Describe*"],"Resource":"*"}}]}}"#
-    )
+/// What the role looks like.
+#[derive(Debug)]
+pub enum Finding {
+    /// VM Import can use it, or so it seems.
+    Right,
+    /// There is none.
+    Missing,
+    /// It can't be used.
+    Wrong(Wrong),
+    /// The caller may not look. ImportImage will say.
+    Hidden(Fault),
 }
 
-/// Whether the role is so new that ImportImage may not know it yet.
+/// What is wrong with a role.
+#[derive(Debug)]
+pub struct Wrong {
+    /// A trust policy that does not name VM Import.
+    pub trust: Option<String>,
+    /// What its policies leave out or forbid.
+    pub gaps: Gaps,
+}
+
+/// Whether the role is so new that the import may not know it yet.
 pub async fn is_fresh(job: &Job, clients: &Clients) -> bool {
-    let Ok(answer) = clients
-        .iam
-        .get_role()
-        .role_name(&job.role_name)
-        .send()
-        .await
-    else {
-        return false;
+    let call = clients.iam.get_role().role_name(&job.role_name);
+    let created = match call.send().await {
+        Ok(answer) => answer.role.map_or(0, |role| role.create_date.secs()),
+        Err(_) => return false,
     };
-    let created = answer.role.map_or(0, |role| role.create_date.secs());
     jiff::Timestamp::now().as_second() - created < FRESH
 }
 
-/// Looks at the role. Not being allowed to look is no fault: ImportImage will say.
-pub async fn check(job: &Job, clients: &Clients) -> Result<()> {
-    let role = match clients
-        .iam
-        .get_role()
-        .role_name(&job.role_name)
-        .send()
-        .await
-    {
-        Ok(answer) => answer.role,
-        Err(error) => match Fault::from(error) {
-            fault if fault.code() == "NoSuchEntity" => return Err(missing(job)),
-            fault => {
-                tracing::debug!("the role {} can't be looked at: {fault}", job.role_name);
-                return Ok(());
-            }
-        },
-    };
-    let trust = role
-        .and_then(|role| role.assume_role_policy_document)
-        .unwrap_or_default();
-    let trust = percent_decode_str(&trust).decode_utf8_lossy().into_owned();
-    if trusts_vm_import(&trust) {
-        return Ok(());
+/// Looks at the role.
+pub async fn look(job: &Job, clients: &Clients) -> Finding {
+    match examine(job, clients).await {
+        Ok(finding) => finding,
+        Err(fault) if fault.code() == "NoSuchEntity" => Finding::Missing,
+        Err(fault) => {
+            tracing::debug!("the role {} can't be looked at: {fault}", job.role_name);
+            Finding::Hidden(fault)
+        }
     }
-    Err(
-        Error::failed(format!("the service role {} can't be used", job.role_name))
-            .because_of("its trust policy does not let vmie.amazonaws.com assume it")
-            .hint(format!(
-                "aws iam update-assume-role-policy --role-name {} --policy-document '{TRUST}'",
-                job.role_name
-            )),
-    )
+}
+
+async fn examine(job: &Job, clients: &Clients) -> Result<Finding, Fault> {
+    let call = clients.iam.get_role().role_name(&job.role_name);
+    let role = call.send().await?.role;
+    let trust = trust(role.as_ref());
+    let trust = (!policy::trusts_vm_import(&trust)).then_some(trust);
+    let gaps = match gaps(job, clients).await {
+        Ok(gaps) => gaps,
+        // What is seen to be wrong is wrong, whatever else is hidden.
+        Err(_) if trust.is_some() => Gaps::default(),
+        Err(fault) => return Err(fault),
+    };
+    let mends_keys = job.create_role && gaps.keys;
+    if trust.is_none() && gaps.is_none() && !mends_keys {
+        return Ok(Finding::Right);
+    }
+    Ok(Finding::Wrong(Wrong { trust, gaps }))
+}
+
+fn trust(role: Option<&Role>) -> String {
+    let document = role.and_then(|role| role.assume_role_policy_document.as_deref());
+    decoded(document.unwrap_or_default())
+}
+
+/// IAM percent-encodes the documents in its answers.
+fn decoded(document: &str) -> String {
+    percent_decode_str(document)
+        .decode_utf8_lossy()
+        .into_owned()
+}
+
+/// Asks for the role's own policies; for the managed ones only if those leave something out.
+async fn gaps(job: &Job, clients: &Clients) -> Result<Gaps, Fault> {
+    let mut documents = own_policies(job, clients).await?;
+    let gaps = Gaps::find(job, &documents);
+    if gaps.is_none() && !gaps.keys {
+        return Ok(gaps);
+    }
+    documents.extend(managed_policies(job, clients).await?);
+    let gaps = Gaps::find(job, &documents);
+    if gaps.lacks.is_empty() || !bucket_names_role(job, clients).await {
+        return Ok(gaps);
+    }
+    // The bucket's own policy opens it to the role, or does what only AWS can judge.
+    Ok(Gaps {
+        lacks: Vec::new(),
+        ..gaps
+    })
+}
+
+async fn own_policies(job: &Job, clients: &Clients) -> Result<Vec<String>, Fault> {
+    let list = clients.iam.list_role_policies().role_name(&job.role_name);
+    let names = list.into_paginator().items().send();
+    let names: Vec<_> = names.collect::<Result<_, _>>().await?;
+    let mut documents = Vec::new();
+    for name in names {
+        let call = clients.iam.get_role_policy();
+        let call = call.role_name(&job.role_name).policy_name(name);
+        documents.push(decoded(&call.send().await?.policy_document));
+    }
+    Ok(documents)
+}
+
+async fn managed_policies(job: &Job, clients: &Clients) -> Result<Vec<String>, Fault> {
+    let list = clients.iam.list_attached_role_policies();
+    let attached = list
+        .role_name(&job.role_name)
+        .into_paginator()
+        .items()
+        .send();
+    let attached: Vec<_> = attached.collect::<Result<_, _>>().await?;
+    let mut documents = Vec::new();
+    for arn in attached.into_iter().filter_map(|policy| policy.policy_arn) {
+        let policy = clients
+            .iam
+            .get_policy()
+            .policy_arn(&arn)
+            .send()
+            .await?
+            .policy;
+        let version = policy.and_then(|policy| policy.default_version_id);
+        let call = clients.iam.get_policy_version().policy_arn(&arn);
+        let answer = call.set_version_id(version).send().await?.policy_version;
+        let document = answer.and_then(|version| version.document);
+        documents.extend(document.as_deref().map(decoded));
+    }
+    Ok(documents)
+}
+
+async fn bucket_names_role(job: &Job, clients: &Clients) -> bool {
+    let call = clients.s3.get_bucket_policy().bucket(&job.bucket);
+    let policy = call.send().await.ok().and_then(|answer| answer.policy);
+    policy.is_some_and(|policy| policy.contains(&job.role_name))
 }
 
 /// What an administrator has to create.
 pub fn missing(job: &Job) -> Error {
     let name = &job.role_name;
     Error::failed(format!("the service role {name} does not exist")).hint(format!(
-        "create it:\naws iam create-role --role-name {name} --assume-role-policy-document '{TRUST}'\n\
-         aws iam put-role-policy --role-name {name} --policy-name {name} --policy-document '{}'",
-        policy(job)
+        "create it with --create-role, or with:\n{}",
+        creation(job)
     ))
 }
 
-/// The first word of an ARN differs in China and in GovCloud.
-fn partition(region: &str) -> &'static str {
-    match region {
-        _ if region.starts_with("cn-") => "aws-cn",
-        _ if region.starts_with("us-gov-") => "aws-us-gov",
-        _ => "aws",
-    }
+/// The commands that create the role.
+pub fn creation(job: &Job) -> String {
+    let role = &job.role_name;
+    let create = format!(
+        "aws iam create-role --role-name {role} --assume-role-policy-document {}",
+        quote(TRUST)
+    );
+    [vec![create], permissions(job)].concat().join("\n")
 }
 
-/// Whether a statement allows VM Import to assume the role. Conditions are AWS's to judge.
-fn trusts_vm_import(document: &str) -> bool {
-    let Ok(document) = serde_json::from_str::<Value>(document) else {
-        return false;
+fn permissions(job: &Job) -> Vec<String> {
+    let role = &job.role_name;
+    let put = |(name, document): (String, String)| {
+        let document = quote(&document);
+        format!(
+            "aws iam put-role-policy --role-name {role} --policy-name {name} --policy-document {document}"
+        )
     };
-    many(&document["Statement"]).iter().any(|statement| {
-        statement["Effect"] == "Allow"
-            && many(&statement["Action"])
-                .iter()
-                .any(|action| *action == "sts:AssumeRole")
-            && many(&statement["Principal"]["Service"])
-                .iter()
-                .any(|service| {
-                    service
-                        .as_str()
-                        .is_some_and(|service| service.starts_with("vmie.amazonaws.com"))
-                })
-    })
+    policy::permissions(job).into_iter().map(put).collect()
 }
 
-/// Policies write one thing or a list of them.
-fn many(value: &Value) -> Vec<&Value> {
-    value
-        .as_array()
-        .map_or_else(|| vec![value], |list| list.iter().collect())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_trust_policy_of_the_guide_is_accepted_and_others_are_not() {
-        assert!(trusts_vm_import(TRUST));
-        assert!(trusts_vm_import(
-            &TRUST.replace(r#""sts:AssumeRole""#, r#"["sts:AssumeRole"]"#)
-        ));
-        assert!(!trusts_vm_import(&TRUST.replace("vmie", "ec2")));
-        assert!(!trusts_vm_import(&TRUST.replace("Allow", "Deny")));
-        assert!(!trusts_vm_import("not a policy"));
+impl Wrong {
+    /// A word on each thing that is wrong.
+    pub fn why(&self, job: &Job) -> String {
+        let mut all = Vec::new();
+        if self.trust.is_some() {
+            all.push("its trust policy does not let vmie.amazonaws.com assume it".to_owned());
+        }
+        let bucket = &job.bucket;
+        for (verb, actions) in [
+            ("do not allow", &self.gaps.lacks),
+            ("deny", &self.gaps.denied),
+        ] {
+            if !actions.is_empty() {
+                all.push(format!(
+                    "its policies {verb} {} for the bucket {bucket}",
+                    actions.join(", ")
+                ));
+            }
+        }
+        if self.gaps.keys && all.is_empty() {
+            all.push("its policies do not open the KMS key".to_owned());
+        }
+        all.join("; ")
     }
+
+    /// Whether statements that are added would help.
+    pub fn can_be_mended(&self) -> bool {
+        self.gaps.denied.is_empty()
+    }
+
+    /// The role can't be used, and what an administrator has to change.
+    pub fn error(&self, job: &Job) -> Error {
+        let name = &job.role_name;
+        let error = Error::failed(format!("the service role {name} can't be used"))
+            .because_of(self.why(job));
+        if !self.can_be_mended() {
+            return error.hint("take the denial away, or name another role with --role-name");
+        }
+        let mut commands = Vec::new();
+        if let Some(trust) = &self.trust {
+            let trust = quote(&policy::trusting(trust));
+            commands.push(format!(
+                "aws iam update-assume-role-policy --role-name {name} --policy-document {trust}"
+            ));
+        }
+        if !self.gaps.lacks.is_empty() {
+            commands.extend(permissions(job));
+        }
+        error.hint(format!(
+            "repair it with --create-role, or with:\n{}",
+            commands.join("\n")
+        ))
+    }
+}
+
+/// AWS has refused the role, whatever it looked like.
+pub fn refused(job: &Job, fault: Fault) -> Error {
+    Error::failed(format!(
+        "VM Import can't use the service role {}",
+        job.role_name
+    ))
+    .because(fault)
+    .hint(format!(
+        "let --create-role look after it, or compare it with:\n{}",
+        creation(job)
+    ))
 }

@@ -1,7 +1,10 @@
 //! What AWS takes, checked before a byte is sent. Each rule says why.
 
+use super::job::Register;
 use super::names::{Architecture, BootMode, LicenseType, Platform};
 use super::options::Options;
+use super::road::Road;
+use crate::error::{Error, Result as Ended};
 use crate::image::{Content, Image, Source, VmdkKind};
 use crate::layers::Provider;
 use crate::problems::Problems;
@@ -11,10 +14,13 @@ use crate::shell::quote;
 const AMI_NAME_SIGNS: &str = "()[] ./-'@_";
 /// Tags per resource, "Tag restrictions" of the EC2 user guide.
 const TAGS: usize = 50;
-/// VM Import/Export, "Limitations": disks of ImportImage.
+/// VM Import/Export, "Limitations": disks of ImportImage, and of ImportSnapshot without a
+/// manifest file.
 const LARGEST_DISK: u64 = 8 << 40;
 /// VM Import/Export, "Limitations": volumes of one image.
 const MOST_DISKS: usize = 21;
+/// EBS "Amazon EBS volume types": the largest volume in GiB.
+const LARGEST_VOLUME: u32 = 65536;
 
 /// An AMI's name: 3 to 128 letters, digits and a few signs.
 pub fn ami_name(name: &str) -> Result<(), String> {
@@ -29,6 +35,20 @@ pub fn ami_name(name: &str) -> Result<(), String> {
         )),
         None => Ok(()),
     }
+}
+
+/// The nearest name that an AMI can have.
+pub fn as_ami_name(text: &str) -> String {
+    let fits = |c: char| c.is_ascii_alphanumeric() || AMI_NAME_SIGNS.contains(c);
+    let name: String = text
+        .chars()
+        .map(|c| if fits(c) { c } else { '-' })
+        .take(128)
+        .collect();
+    if name.len() < 3 {
+        return format!("imgimport-{name}");
+    }
+    name
 }
 
 /// A bucket's name, "Bucket naming rules" of the S3 user guide.
@@ -179,11 +199,7 @@ fn check<P: Provider, T>(
 /// The combinations that AWS refuses, some of them only after an hour.
 pub fn together(options: &Options, problems: &mut Problems<Options>) {
     let encrypt = options.ami_encrypt == Some(true);
-    let public = options
-        .ami_groups
-        .iter()
-        .flatten()
-        .any(|group| group == "all");
+    let public = super::reach::is_public(options);
     let shared = options.ami_users.is_some()
         || options.ami_org_arns.is_some()
         || options.ami_ou_arns.is_some();
@@ -208,23 +224,22 @@ pub fn together(options: &Options, problems: &mut Problems<Options>) {
         "s3_encryption_key",
         "a KMS key for the object needs --s3-encryption aws:kms",
     );
-    import_image(options, problems);
+    systems(options, problems);
+    registered(options, problems);
 }
 
-/// What ImportImage itself does not take.
-fn import_image(options: &Options, problems: &mut Problems<Options>) {
-    let architecture = match options.architecture.unwrap_or_default() {
-        Architecture::X86_64 => None,
-        Architecture::Arm64 => Some("EC2's ImportImage takes no arm64 systems"),
-        Architecture::I386 => Some("EC2 imports no 32-bit systems any more"),
-    };
-    if let Some(why) = architecture {
-        problems.wrong("architecture", why);
-    }
+/// Systems that EC2 does not run, or not so.
+fn systems(options: &Options, problems: &mut Problems<Options>) {
     problems.expect(
-        options.boot_mode != Some(BootMode::UefiPreferred),
+        options.architecture != Some(Architecture::I386),
+        "architecture",
+        "EC2 imports no 32-bit systems any more",
+    );
+    let arm = options.architecture == Some(Architecture::Arm64);
+    problems.expect(
+        !(arm && options.boot_mode == Some(BootMode::LegacyBios)),
         "boot_mode",
-        "EC2's ImportImage takes no uefi-preferred: say uefi or legacy-bios",
+        "an arm64 system starts with UEFI alone: say uefi, or leave the boot mode out",
     );
     problems.expect(
         !(options.platform == Some(Platform::Linux)
@@ -234,9 +249,81 @@ fn import_image(options: &Options, problems: &mut Problems<Options>) {
     );
 }
 
-/// Whether ImportImage takes such an image; the reason and the remedy when it does not.
-pub fn accepts(image: &Image) -> Result<(), (String, String)> {
+/// What RegisterImage takes, and what it takes together.
+fn registered(options: &Options, problems: &mut Problems<Options>) {
+    let arm = options.architecture == Some(Architecture::Arm64);
+    let uefi = match options.boot_mode {
+        Some(mode) => mode != BootMode::LegacyBios,
+        None => arm,
+    };
+    problems.expect(
+        options.uefi_data.is_none() || uefi,
+        "uefi_data",
+        "UEFI data says nothing to a system that does not start with UEFI: add --boot-mode uefi",
+    );
+    let always = uefi && options.boot_mode != Some(BootMode::UefiPreferred);
+    problems.expect(
+        options.tpm_support.is_none() || always,
+        "tpm_support",
+        "TPM support needs a system that always starts with UEFI: add --boot-mode uefi",
+    );
+    let size = options.volume_size;
+    problems.expect(
+        size.is_none_or(|size| (1..=LARGEST_VOLUME).contains(&size)),
+        "volume_size",
+        format!("a volume has 1 to {LARGEST_VOLUME} GiB"),
+    );
+    check(
+        problems,
+        "root_device_name",
+        options.root_device_name.iter(),
+        |name| device(name),
+    );
+}
+
+/// "Device names for volumes" of the EC2 user guide.
+fn device(name: &str) -> Result<(), String> {
+    let rest = ["/dev/sd", "/dev/xvd"]
+        .iter()
+        .find_map(|prefix| name.strip_prefix(prefix));
+    let well = rest.is_some_and(|rest| {
+        let letters = rest.trim_end_matches(|c: char| c.is_ascii_digit());
+        (1..=2).contains(&letters.len()) && letters.bytes().all(|b| b.is_ascii_lowercase())
+    });
+    if well {
+        Ok(())
+    } else {
+        Err(format!(
+            "\"{name}\" is no device of EC2's: write /dev/sda1 or /dev/xvda"
+        ))
+    }
+}
+
+/// A volume that is smaller than its image can't hold it.
+pub fn volume(register: &Register, image: Option<u64>) -> Ended<()> {
+    let (Some(size), Some(image)) = (register.volume_size, image) else {
+        return Ok(());
+    };
+    let least = image.div_ceil(1 << 30);
+    if u64::try_from(size).is_ok_and(|size| size >= least) {
+        return Ok(());
+    }
+    Err(Error::usage(format!(
+        "a volume of {size} GiB is too small for the image, which has {}",
+        crate::units::bytes(image)
+    ))
+    .hint(format!(
+        "say --volume-size {least} or more, or leave it out"
+    )))
+}
+
+/// Whether the road takes such an image; the reason and the remedy when it does not.
+pub fn accepts(image: &Image, road: Road) -> Result<(), (String, String)> {
+    if road == Road::EbsDirect {
+        return accepts_blocks(image);
+    }
     match &image.content {
+        Content::Ova { .. } if road == Road::ImportSnapshot => return Err(unpack(image)),
         Content::Raw
         | Content::Vhd { .. }
         | Content::Vhdx { .. }
@@ -294,6 +381,58 @@ pub fn accepts(image: &Image) -> Result<(), (String, String)> {
         ));
     }
     Ok(())
+}
+
+/// Whatever can be decoded is written block by block: one disk, no larger than a volume.
+fn accepts_blocks(image: &Image) -> Result<(), (String, String)> {
+    if image.disks.len() > 1 {
+        let disks = image.disks.len();
+        return Err((
+            format!("a snapshot is made of one disk, this image has {disks}"),
+            "say --method import-image and name a --bucket".to_owned(),
+        ));
+    }
+    let size = image.virtual_size.unwrap_or_default();
+    if size.div_ceil(1 << 30) > LARGEST_VOLUME.into() {
+        let size = crate::units::bytes(size);
+        return Err((
+            format!("a volume has up to 64 TiB, this disk {size}"),
+            "use a smaller disk".to_owned(),
+        ));
+    }
+    Ok(())
+}
+
+/// StartSnapshot takes neither a key's id nor an alias.
+pub fn block_key(options: &Options, problems: &mut Problems<Options>) {
+    let is_key =
+        |key: &String| key.starts_with("arn:aws") && key.contains(":kms:") && key.contains(":key/");
+    problems.expect(
+        options.ami_kms_key.as_ref().is_none_or(is_key),
+        "ami_kms_key",
+        "a snapshot that is written block by block takes the ARN of a key: arn:aws:kms:REGION:ACCOUNT:key/ID",
+    );
+}
+
+/// A snapshot is made of one disk.
+fn unpack(image: &Image) -> (String, String) {
+    let reason = "EC2's ImportSnapshot takes no OVA, it takes one disk".to_owned();
+    let disk = image
+        .disks
+        .first()
+        .map_or("disk.vmdk", |disk| disk.name.as_str());
+    let remedy = match &image.source {
+        Source::File(path) => {
+            let (path, disk) = (quote(&path.display().to_string()), quote(disk));
+            format!(
+                "unpack its disk with: tar -xf {path} {disk}, and import that; or say --method import-image"
+            )
+        }
+        Source::Stdin => {
+            "unpack its disk, and import that; or say --method import-image".to_owned()
+        }
+    };
+    (reason, remedy)
 }
 
 /// Whether a disk of an image is one that ImportImage takes.

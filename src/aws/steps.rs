@@ -6,7 +6,9 @@ use std::time::Instant;
 use aws_sdk_ec2::types::Image;
 use uuid::Uuid;
 
-use super::{Run, image, import, preflight};
+use super::preflight::Ours;
+use super::road::Road;
+use super::{Run, image, import, lifecycle, preflight, share, task};
 use crate::cleanup::Entry;
 use crate::error::{Kind, Result};
 use crate::wait::{self, Pace};
@@ -20,14 +22,22 @@ impl Run<'_> {
             job.common.path(),
             job.common.image.describe()
         ));
-        progress.stage(&format!(
-            "Checking the account, bucket {} and role {} in {}",
-            job.bucket, job.role_name, job.region
-        ));
-        let ours = self.journal.entry().copy;
-        self.session
-            .unless_stopped(preflight::check(job, &self.clients, ours.as_deref()))
-            .await
+        progress.stage(&match job.road {
+            Road::EbsDirect => format!("Checking the account in {}", job.region),
+            _ => format!(
+                "Checking the account, bucket {} and role {} in {}",
+                job.bucket, job.role_name, job.region
+            ),
+        });
+        if let Some(why) = &job.why {
+            progress.fact(&format!("Taking the road {}: {why}", job.road.word()));
+        }
+        let ours = Ours::of(&self.journal.entry(), &job.region);
+        let finding = self
+            .session
+            .unless_stopped(preflight::check(job, &self.clients, &ours))
+            .await?;
+        self.settle_role(finding).await
     }
 
     /// `--dry-run`: what would happen.
@@ -38,15 +48,33 @@ impl Run<'_> {
             .image
             .size
             .map_or_else(|| "standard input".to_owned(), crate::units::bytes);
-        progress.fact(&format!("Would send {size} to {}", job.url()));
-        let name = job.name.as_ref().map_or_else(
+        progress.fact(&match job.road {
+            Road::EbsDirect => format!("Would send the data of {size} into a snapshot"),
+            _ => format!("Would send {size} to {}", job.url()),
+        });
+        let own = job.road.registers().then(|| job.image_name());
+        let name = job.name.clone().or(own).map_or_else(
             || "an AMI named after its task".to_owned(),
             |name| format!("the AMI \"{name}\""),
         );
-        progress.fact(&format!("Would import it into {} as {name}", job.region));
+        let road = match job.road {
+            Road::ImportImage => "",
+            Road::ImportSnapshot | Road::EbsDirect => ", registered from its snapshot",
+        };
+        progress.fact(&format!(
+            "Would import it into {} as {name}{road}",
+            job.region
+        ));
+        let regions: Vec<_> = job.copies.iter().map(|copy| copy.region.as_str()).collect();
+        if !regions.is_empty() {
+            progress.fact(&format!("Would copy it to {}", listed(&regions)));
+        }
+        if let Some(parameter) = &job.ssm_parameter {
+            progress.fact(&format!("Would publish its id as {parameter}"));
+        }
     }
 
-    /// ImportImage. The journal knows the token before AWS does.
+    /// ImportImage or ImportSnapshot. The journal knows the token before AWS does.
     pub(super) async fn start(&mut self) -> Result<String> {
         self.session.check()?;
         let request = import::request(&self.job);
@@ -61,9 +89,12 @@ impl Run<'_> {
             (entry.request, entry.client_token) = (Some(request), Some(token.clone()));
         });
         let unheard = self.hold_unheard(&token);
-        let started = self
-            .session
-            .finish_soon(import::start(&self.job, &self.clients, &token));
+        let started = self.session.finish_soon(import::start(
+            &self.job,
+            &self.clients,
+            &self.session.progress,
+            &token,
+        ));
         let task = match started.await {
             Ok(task) => task,
             Err(error) => {
@@ -83,14 +114,12 @@ impl Run<'_> {
 
     fn hold_unheard(&mut self, token: &str) -> Entry {
         let clients = self.clients.clone();
-        let again = import::request_for(&self.job, &clients, token);
-        let region = &self.job.region;
+        let again = import::Request::of(&self.job, &clients, token);
+        let (region, describe) = (&self.job.region, task::describing(self.job.road.task()));
         self.cleanup.reusable(
             "an import task that may have started unheard",
-            format!(
-                "aws ec2 describe-import-image-tasks --region {region}, and cancel-import-task"
-            ),
-            async move || import::cancel_unheard(&clients, again).await,
+            format!("aws ec2 {describe} --region {region}, and cancel-import-task"),
+            async move || again.cancel_unheard(&clients).await,
         )
     }
 
@@ -102,7 +131,7 @@ impl Run<'_> {
                 "aws ec2 cancel-import-task --import-task-id {task} --region {}",
                 self.job.region
             ),
-            async move || import::cancel(&clients, &id).await,
+            async move || task::cancel(&clients, &id).await,
         );
         if let Some(earlier) = self.held.task.replace(entry) {
             self.cleanup.disarm(earlier);
@@ -114,26 +143,45 @@ impl Run<'_> {
     /// `--no-wait`: the task reads the object, so that stays.
     pub(super) fn leave_running(&mut self, task: &str) {
         let url = self.job.url();
-        self.session.progress.note(&format!(
-            "{url} is read by {task}; remove it afterwards with: aws s3 rm {url}"
-        ));
+        self.session.progress.note(&if self.job.road.registers() {
+            format!("{url} is read by {task}; the same command without --no-wait registers the image and removes it")
+        } else {
+            format!("{url} is read by {task}; remove it afterwards with: aws s3 rm {url}")
+        });
+        if !self.job.copies.is_empty() || self.job.ssm_parameter.is_some() {
+            let text =
+                "the same command, without --no-wait, goes on with the copies and the parameter";
+            self.session.progress.note(text);
+        }
         self.cleanup.release();
     }
 
-    /// Waits until the task has made an image.
+    /// Waits until the task has made an image, or a snapshot.
     pub(super) async fn wait(&mut self, task: &str) -> Result<String> {
         let remote = self.session.progress.import();
         let result = wait::until(self.session, self.pace(), &remote, async || {
-            import::poll(&self.clients, task).await
+            task::poll(&self.clients, task).await
         })
         .await;
         match result {
-            Ok(image) => {
-                remote.finish(&format!("Imported as {image}"));
-                self.journal.note(|entry| entry.image = Some(image.clone()));
+            Ok(made) => {
+                remote.finish(&format!("Imported as {made}"));
+                let registers = self.job.road.registers();
+                self.journal.note(|entry| {
+                    let place = if registers {
+                        &mut entry.snapshot
+                    } else {
+                        &mut entry.image
+                    };
+                    *place = Some(made.clone());
+                });
                 self.let_go_of_task();
-                self.hold_image(&image);
-                Ok(image)
+                if registers {
+                    self.hold_snapshot(&made);
+                } else {
+                    self.hold_image(&made);
+                }
+                Ok(made)
             }
             Err(error) => {
                 if error.kind() == Kind::Failed && self.task_is_gone(task).await {
@@ -154,8 +202,8 @@ impl Run<'_> {
 
     async fn task_is_gone(&self, task: &str) -> bool {
         matches!(
-            import::state(&self.clients, task).await,
-            Ok(import::State::Gone)
+            task::state(&self.clients, task).await,
+            Ok(task::State::Gone)
         )
     }
 
@@ -187,7 +235,7 @@ impl Run<'_> {
     /// The image under the name that was asked for; the first one goes once that is there.
     pub(super) async fn name(&mut self, first: String) -> Result<Image> {
         let Some(name) = self.job.name.clone() else {
-            return self.available(&first).await;
+            return self.available(&first, "copying").await;
         };
         let copy = match self.journal.entry().copy {
             Some(copy) => copy,
@@ -212,7 +260,7 @@ impl Run<'_> {
             .progress
             .stage(&format!("Naming it \"{name}\" as {copy}"));
         let entry = self.hold_copy(&copy);
-        let image = match self.available(&copy).await {
+        let image = match self.available(&copy, "copying").await {
             Ok(image) => image,
             Err(error) => {
                 if error.kind() == Kind::Failed {
@@ -234,43 +282,58 @@ impl Run<'_> {
         Ok(image)
     }
 
-    async fn available(&mut self, image: &str) -> Result<Image> {
+    pub(super) async fn available(&mut self, image: &str, doing: &str) -> Result<Image> {
         let remote = self.session.progress.import();
         let began = Instant::now();
         let image = wait::until(self.session, self.pace(), &remote, async || {
-            image::poll(&self.clients, image, began).await
+            image::poll(&self.clients, image, doing, began).await
         })
         .await?;
         drop(remote);
         Ok(image)
     }
 
-    /// Tags, description, permissions; then the image is the user's.
+    /// Tags, description, permissions.
     pub(super) async fn describe(&mut self, image: &Image) -> Result<()> {
         let id = image.image_id().unwrap_or_default().to_owned();
         let snapshots = image::snapshots(image);
         let (job, clients) = (&self.job, &self.clients);
+        let carried = self.registered;
         let changes = async {
-            image::tag(job, clients, &id, &snapshots).await?;
-            image::describe_as_asked(job, clients, &id).await?;
-            image::share_snapshots(job, clients, &snapshots).await
+            let both = [vec![id.clone()], snapshots.clone()].concat();
+            image::tag(job, clients, if carried { &snapshots } else { &both }).await?;
+            image::describe_as_asked(job, clients, &id, carried).await?;
+            share::share(job, clients, &id, &snapshots).await?;
+            lifecycle::deprecate(clients, &id, job.deprecate_at).await
         };
         self.session.unless_stopped(changes).await?;
         self.outcome.name = image.name().map(str::to_owned);
         self.outcome.images = vec![(job.region.clone(), id.clone())];
         self.outcome.snapshot_ids = Some(snapshots);
         self.outcome.image_id = Some(id);
-        self.outcome.seconds.import = self.began.map(|began| began.elapsed());
-        self.cleanup.release();
         Ok(())
     }
 
-    fn pace(&mut self) -> Pace {
+    /// All of it is the user's now.
+    pub(super) fn hand_over(&mut self) {
+        self.outcome.seconds.import = self.began.map(|began| began.elapsed());
+        self.cleanup.release();
+    }
+
+    pub(super) fn pace(&mut self) -> Pace {
         let wait = self.job.common.wait;
         let began = *self.began.get_or_insert_with(Instant::now);
         Pace {
             interval: wait.interval,
             deadline: wait.timeout.map(|timeout| (began + timeout).into()),
         }
+    }
+}
+
+/// "a", "a and b", "a, b and c".
+pub(super) fn listed(words: &[&str]) -> String {
+    match words {
+        [most @ .., last] if !most.is_empty() => format!("{} and {last}", most.join(", ")),
+        _ => words.concat(),
     }
 }

@@ -116,10 +116,11 @@ impl Job {
         problems.finish()?;
 
         let image = opened.finish()?;
-        rules::accepts(&image).map_err(|(reason, remedy)| {
-            Error::refused(format!("DigitalOcean can't import {}", image.label()))
+        rules::accepts(&image).or_else(|(reason, remedy)| {
+            let error = Error::refused(format!("DigitalOcean can't import {}", image.label()))
                 .because_of(reason)
-                .hint(remedy)
+                .hint(remedy);
+            said.refused(error)
         })?;
         let mut warnings: Vec<_> = rules::warning(&image).into_iter().collect();
         let (distribution, known) =

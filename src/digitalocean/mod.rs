@@ -2,6 +2,7 @@
 //! its address, transfer to further regions. Reads from top to bottom like DigitalOcean's
 //! own guide ("How to Upload Custom Images").
 
+mod adopt;
 mod api;
 mod fault;
 mod image;
@@ -17,6 +18,7 @@ mod transfer;
 use std::time::Instant;
 
 pub use options::Options;
+pub use rules::{accepts, warning};
 
 use crate::cleanup::{Cleanup, Entry};
 use crate::error::{Kind, Result};

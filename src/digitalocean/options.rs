@@ -5,6 +5,7 @@
 use merge::Merge;
 use serde::Deserialize;
 
+use crate::guest::Guest;
 use crate::image::Format;
 use crate::layers::{Environment, Provider, lenient, negated, switch};
 use crate::secret::Secret;
@@ -194,6 +195,10 @@ impl Provider for Options {
         if above.spaces_key.is_some() || above.spaces_secret.is_some() {
             (self.spaces_key, self.spaces_secret) = (None, None);
         }
+    }
+
+    fn adopt(&mut self, guest: &Guest) -> Vec<String> {
+        super::adopt::adopt(self, guest)
     }
 }
 

@@ -1,6 +1,7 @@
 //! The manifest of an OVA (DSP0243, "Digests"): one line for each file. Real
 //! writers differ in spaces, case and line ends; lines of other forms are passed over.
 
+use sha1::Sha1;
 use sha2::{Digest, Sha256, Sha512};
 
 /// The lines that can be read.
@@ -27,13 +28,14 @@ impl Manifest {
         self.line(name).is_some()
     }
 
-    /// Whether the digest of this file differs from what is listed. SHA-1 is left
-    /// to the importer, this house has no use for it.
+    /// Whether the digest of this file differs from what is listed. OVF 1 asks for
+    /// SHA-1, which guards against accidents alone.
     pub(super) fn contradicts(&self, name: &str, content: &[u8]) -> bool {
         let Some(line) = self.line(name) else {
             return false;
         };
         let digest = match line.algorithm.as_str() {
+            "SHA1" => hex(&Sha1::digest(content)),
             "SHA256" => hex(&Sha256::digest(content)),
             "SHA512" => hex(&Sha512::digest(content)),
             _ => return false,
@@ -98,8 +100,19 @@ mod tests {
     }
 
     #[test]
-    fn sha1_is_listed_but_not_verified_and_nonsense_is_passed_over() {
-        let manifest = Manifest::parse(b"SHA1(a.ovf)= 00\nnonsense\n=\n)(=\n\xff");
+    fn every_digest_of_the_standard_is_verified() {
+        let sha512 = "ddaf35a193617abacc417349ae20413112e6fa4e89a97ea20a9eeee64b55d39a2192992a274fc1a836ba3c23a3feebbd454d4423643ce80e2a9ac94fa54ca49f";
+        let sha1 = "a9993e364706816aba3e25717850c26c9cd0d89d";
+        for (algorithm, digest) in [("SHA1", sha1), ("SHA256", ABC), ("SHA512", sha512)] {
+            let manifest = Manifest::parse(format!("{algorithm}(a.ovf)= {digest}").as_bytes());
+            assert!(!manifest.contradicts("a.ovf", b"abc"), "{algorithm}");
+            assert!(manifest.contradicts("a.ovf", b"abd"), "{algorithm}");
+        }
+    }
+
+    #[test]
+    fn unknown_digests_are_listed_and_nonsense_is_passed_over() {
+        let manifest = Manifest::parse(b"MD5(a.ovf)= 00\nnonsense\n=\n)(=\n\xff");
         assert!(manifest.lists("a.ovf") && !manifest.contradicts("a.ovf", b"abc"));
         assert!(!manifest.lists("b.ovf") && !manifest.contradicts("b.ovf", b"abc"));
     }

@@ -5,15 +5,20 @@
 
 mod archive;
 mod blocks;
+mod cache;
 mod content;
+mod layout;
 mod manifest;
 mod ova;
 mod ovf;
+mod partitions;
 mod probe;
 mod qcow2;
 mod raw;
 mod refusal;
+mod stranger;
 mod table;
+mod unpack;
 mod vdi;
 mod vhd;
 mod vhdx;
@@ -32,6 +37,7 @@ use crate::error::{Error, Result};
 
 pub use blocks::Blocks;
 pub use content::{Content, Format, VhdKind, VmdkKind};
+pub use partitions::{Partition, Role};
 pub use refusal::quoted;
 pub use table::{Boot, Firmware, Table};
 
@@ -305,6 +311,9 @@ fn binary_size(bytes: u64) -> String {
     }
 }
 
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod compared;
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod stage;

@@ -154,7 +154,9 @@ impl Archive<'_> {
     /// (VM Import: "OVA with chunked disk files is not supported").
     fn complete(&self, file: &FileRef) -> Sight<()> {
         let href = &file.href;
-        if file.chunked {
+        // DSP0243: the first chunk of a file has its name and nine zeros
+        let chunk = self.member(&format!("{href}.000000000"));
+        if file.chunked || chunk.is_some() {
             let cause = format!("the OVA keeps {href} in chunks, which no cloud takes");
             return Err(Trouble::unfit(
                 cause,
@@ -260,7 +262,10 @@ fn probe_disk(part: &Window) -> Sight<Found> {
     } else if super::vmdk::is_here(&head) {
         super::vmdk::look(part)?
     } else {
-        let cause = "it is neither a VMDK nor a VHD";
+        let cause = match super::probe::compressed(&head) {
+            Some(content) => format!("it is {}, not a disk", content.label()),
+            None => "it is neither a VMDK nor a VHD".into(),
+        };
         return Err(Trouble::unfit(cause, export_as_stream()));
     };
     match found.content {
@@ -279,9 +284,11 @@ fn probe_disk(part: &Window) -> Sight<Found> {
 mod tests {
     use std::io::Write;
 
+    use sha2::Digest;
+
     use super::*;
-    use crate::image::stage::{because, bend, copy_again, open, refusal};
-    use crate::image::{Image, vhd, vmdk};
+    use crate::image::stage::{because, bend, copy_again, disk, open, refusal};
+    use crate::image::{Image, manifest, vhd, vmdk};
 
     const EXPORT: &str = "export the virtual machine again, with stream-optimized VMDK disks";
     const SYSTEM: &str = "<VirtualSystem/>";
@@ -324,6 +331,24 @@ mod tests {
             ("a.ovf", &ovf(body)),
             ("disk1.vmdk", &vmdk::tests::vmware()),
         ]))
+    }
+
+    #[test]
+    fn the_first_disk_is_read_where_it_lies_in_the_archive() {
+        let second = "<File id='f2' href='two.vhd'/><Disk diskId='d2' fileRef='f2'/>";
+        let raw: Vec<u8> = (0..4096_u32).map(|byte| byte.to_le_bytes()[0]).collect();
+        let vhd = vhd::tests::fixed_vhd(&raw);
+        let ova = tar(&[
+            (
+                "a.ovf",
+                &ovf(&["<File id='f1' href='one.vhd'/>", DISK, second, SYSTEM]),
+            ),
+            ("two.vhd", &vhd::tests::fixed_vhd(&[0; 512])),
+            ("one.vhd", &vhd),
+        ]);
+        assert_eq!(disk(&ova), (raw, vec![0..4096]));
+        let inside = disk(&with_disk(&vmdk::tests::vmware()));
+        assert_eq!(inside, disk(&vmdk::tests::vmware()));
     }
 
     #[test]
@@ -524,6 +549,19 @@ mod tests {
                 "export it again without chunks"
             )
         );
+        let chunks = [
+            ("a.ovf", ovf(&[FILE, DISK, SYSTEM])),
+            ("disk1.vmdk.000000000", vmdk::tests::vmware()),
+        ];
+        assert_eq!(
+            refusal(&tar(&chunks
+                .each_ref()
+                .map(|(name, bytes)| (*name, &bytes[..])))),
+            because(
+                "the OVA keeps disk1.vmdk in chunks, which no cloud takes",
+                "export it again without chunks"
+            )
+        );
         assert_eq!(
             refused(&[
                 "<File id='f1' href='disk1.vmdk' compression='gzip'/>",
@@ -580,6 +618,13 @@ mod tests {
             )
         );
         assert_eq!(
+            refusal(&with_disk(b"\x1f\x8b\x08 and more")),
+            because(
+                "disk1.vmdk in the OVA: it is a gzip file, not a disk",
+                EXPORT
+            )
+        );
+        assert_eq!(
             refusal(&with_disk(&vmdk::tests::sparse())),
             because(
                 "disk1.vmdk in the OVA: the VMDK is not stream-optimized, as a disk in an OVA must be",
@@ -589,7 +634,7 @@ mod tests {
         assert_eq!(
             refusal(&with_disk(b"# Disk DescriptorFile\n")),
             because(
-                "disk1.vmdk in the OVA: the VMDK is only a descriptor, the disk itself lies in other files beside it",
+                "disk1.vmdk in the OVA: the VMDK is only the descriptor, the disk itself lies in other files beside it",
                 EXPORT
             )
         );
@@ -613,8 +658,16 @@ mod tests {
 
     #[test]
     fn a_manifest_that_fits_is_told() {
-        let ova = with_manifest("SHA1(a.ovf)= 00\nSHA1(disk1.vmdk)= 00\n");
-        assert_eq!(open(&ova).unwrap().content, Content::Ova { manifest: true });
+        let descriptor = ovf(&[FILE, DISK, SYSTEM]);
+        let sha1 = manifest::hex(&sha1::Sha1::digest(&descriptor));
+        let sha256 = manifest::hex(&sha2::Sha256::digest(&descriptor));
+        for line in [
+            format!("SHA1(a.ovf)= {sha1}"),
+            format!("SHA256(a.ovf)= {sha256}"),
+        ] {
+            let ova = with_manifest(&format!("{line}\nSHA1(disk1.vmdk)= 00\n"));
+            assert_eq!(open(&ova).unwrap().content, Content::Ova { manifest: true });
+        }
     }
 
     #[test]
@@ -623,21 +676,22 @@ mod tests {
             refusal(&with_manifest("SHA1(a.ovf)= 00\n")),
             copy_again("the OVA is damaged: its manifest a.mf does not list disk1.vmdk")
         );
-        assert_eq!(
-            refusal(&with_manifest(
-                "SHA256(a.ovf)= 00\nSHA256(disk1.vmdk)= 00\n"
-            )),
-            because(
-                "the OVA was changed after its export: a.ovf does not have the digest in a.mf",
-                "export it again, or pack it again without the manifest if the change is meant"
-            )
-        );
+        for algorithm in ["SHA1", "SHA256", "SHA512"] {
+            let lines = format!("{algorithm}(a.ovf)= 00\n{algorithm}(disk1.vmdk)= 00\n");
+            assert_eq!(
+                refusal(&with_manifest(&lines)),
+                because(
+                    "the OVA was changed after its export: a.ovf does not have the digest in a.mf",
+                    "export it again, or pack it again without the manifest if the change is meant"
+                )
+            );
+        }
     }
 
     #[test]
     fn no_ova_makes_it_panic() {
         bend(
-            &with_manifest("SHA1(a.ovf)= 00\nSHA1(disk1.vmdk)= 00\n"),
+            &with_manifest("MD5(a.ovf)= 00\nMD5(disk1.vmdk)= 00\n"),
             4000,
         );
     }

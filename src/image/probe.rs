@@ -5,8 +5,8 @@
 use super::content::Content;
 use super::refusal::{Remedy, Sight, Trouble};
 use super::table::{self, Boot};
-use super::window::{Structure, Window, size};
-use super::{Disk, ova, qcow2, raw, vdi, vhd, vhdx, vmdk};
+use super::window::{Structure, Window};
+use super::{Disk, ova, qcow2, raw, stranger, vdi, vhd, vhdx, vmdk};
 
 /// Bytes of the guest's disk that show its partitions: MBR, GPT header and 128
 /// entries end at 17 KiB, with sectors of 4096 bytes at 24 KiB.
@@ -74,7 +74,19 @@ pub(super) fn look(window: &Window) -> Sight<Found> {
 
 /// What has no structure to check here.
 fn plain(window: &Window, head: &[u8]) -> Sight<Found> {
-    let compressed = match head {
+    if let Some(content) = compressed(head) {
+        return Ok(Found::opaque(content));
+    }
+    match window.get(ISO_MARK, 5)? {
+        Some(mark) if mark == b"CD001" => return Ok(Found::opaque(Content::Iso)),
+        _ => stranger::refuse(window, head)?,
+    }
+    raw::look(window)
+}
+
+/// What is compressed as a whole.
+pub(super) fn compressed(head: &[u8]) -> Option<Content> {
+    match head {
         // RFC 1952: the method after the mark is always 8, deflate
         [0x1f, 0x8b, 8, ..] => Some(Content::Gzip),
         [b'B', b'Z', b'h', b'1'..=b'9', ..] => Some(Content::Bzip2),
@@ -82,13 +94,6 @@ fn plain(window: &Window, head: &[u8]) -> Sight<Found> {
         [0x28, 0xb5, 0x2f, 0xfd, ..] => Some(Content::Zstd),
         [b'P', b'K', 3, 4, ..] => Some(Content::Zip),
         _ => None,
-    };
-    if let Some(content) = compressed {
-        return Ok(Found::opaque(content));
-    }
-    match window.get(ISO_MARK, 5)? {
-        Some(mark) if mark == b"CD001" => Ok(Found::opaque(Content::Iso)),
-        _ => raw::look(window),
     }
 }
 
@@ -109,17 +114,6 @@ impl Start {
             Self::Blank => Some(vec![0; 512]),
             Self::At(at) => Some(window.up_to(at, GUEST_HEAD.min(block))?),
         })
-    }
-}
-
-/// Inflates the first bytes of a compressed cluster or grain. A damaged one shows
-/// nothing: the import would say so, a look is no proof of content.
-pub(super) fn inflate(mut decoder: flate2::Decompress, input: &[u8], expect: u64) -> Vec<u8> {
-    let mut output = Vec::with_capacity(size(expect.min(GUEST_HEAD)));
-    let finish = flate2::FlushDecompress::Sync;
-    match decoder.decompress_vec(input, &mut output, finish) {
-        Ok(_) => output,
-        Err(_) => Vec::new(),
     }
 }
 

@@ -2,12 +2,15 @@
 //! stands alone and is whole; snapshots and compression are facts for the recipes.
 //! Integers are big-endian.
 
-use flate2::Decompress;
+mod blocks;
 
 use super::content::Content;
-use super::probe::{Found, GUEST_HEAD, at_most, inflate};
+use super::probe::{Found, GUEST_HEAD, at_most};
 use super::refusal::{Remedy, Sight, Trouble};
-use super::window::{Fields, Structure, TABLE_BUDGET, Window};
+use super::unpack::Codec;
+use super::window::{Fields, Structure, TABLE_BUDGET, Window, size};
+
+pub(super) use blocks::layout;
 
 /// "Header": version 3 has 104 bytes, the compression type follows.
 const HEADER: u64 = 112;
@@ -26,6 +29,7 @@ const EXTENDED_L2: u64 = 16;
 const KNOWN: u64 = 31;
 
 /// The header's fields that matter here.
+#[derive(Debug)]
 struct Header {
     version: u32,
     cluster_bits: u32,
@@ -40,11 +44,7 @@ struct Header {
 }
 
 pub(super) fn look(window: &Window) -> Sight<Found> {
-    window.holds(Structure("qcow2", "its header"), 72)?;
-    let bytes = window.up_to(0, HEADER)?;
-    let fields = Fields(&bytes);
-    stands_alone(fields)?;
-    let header = Header::read(fields)?;
+    let header = Header::find(window)?;
     let table = header.tables(window)?;
     let head = header.first_bytes(window, table)?;
     let content = Content::Qcow2 {
@@ -91,7 +91,8 @@ fn stands_alone(fields: Fields) -> Sight<()> {
     if features & DIRTY != 0 {
         return refused("the qcow2 was not closed properly", repair());
     }
-    if features & !KNOWN != 0 {
+    let packing = fields.u8(104);
+    if features & !KNOWN != 0 || (features & COMPRESSION_TYPE != 0 && packing > 1) {
         let cause = "the qcow2 uses features that are newer than any importer";
         return refused(cause, Remedy::Convert);
     }
@@ -99,6 +100,13 @@ fn stands_alone(fields: Fields) -> Sight<()> {
 }
 
 impl Header {
+    fn find(window: &Window) -> Sight<Self> {
+        window.holds(Structure("qcow2", "its header"), 72)?;
+        let bytes = window.up_to(0, HEADER)?;
+        stands_alone(Fields(&bytes))?;
+        Self::read(Fields(&bytes))
+    }
+
     fn read(fields: Fields) -> Sight<Self> {
         let cluster_bits = fields.be32(20);
         if !(9..=21).contains(&cluster_bits) {
@@ -196,6 +204,11 @@ impl Header {
             }
             Ok(())
         })?;
+        // a small file whose tables are all the same one would be read without end
+        let bytes = tables.len() as u64 * self.cluster();
+        if window.len().is_some_and(|len| bytes > len) {
+            return Err(Trouble::damaged("qcow2", "its L2 tables lie on each other"));
+        }
         self.clusters(window, tables)?;
         Ok(first)
     }
@@ -247,7 +260,7 @@ impl Header {
         let part_of_it =
             self.features & EXTENDED_L2 != 0 && subclusters & 0xffff_ffff != 0xffff_ffff;
         if entry & COMPRESSED != 0 {
-            return self.inflated(window, entry);
+            return self.unpacked(window, entry);
         }
         let zero = self.features & EXTENDED_L2 == 0 && entry & 1 != 0;
         match entry & OFFSET {
@@ -258,18 +271,23 @@ impl Header {
         }
     }
 
-    fn inflated(&self, window: &Window, entry: u64) -> Sight<Option<Vec<u8>>> {
-        if self.zstd {
-            return Ok(None);
-        }
+    /// A damaged cluster shows nothing: a look is no proof of content.
+    fn unpacked(&self, window: &Window, entry: u64) -> Sight<Option<Vec<u8>>> {
         let (at, sectors) = self.compressed(entry);
         let bytes = (sectors + 1) * 512 - (at & 511);
         let input = window.up_to(at, bytes)?;
-        Ok(Some(inflate(
-            Decompress::new(false),
-            &input,
-            self.cluster(),
-        )))
+        let head = self
+            .codec()
+            .unpack(&input, size(GUEST_HEAD.min(self.cluster())));
+        Ok(head.ok())
+    }
+
+    fn codec(&self) -> Codec {
+        if self.zstd {
+            Codec::Zstd
+        } else {
+            Codec::Deflate
+        }
     }
 }
 
@@ -277,7 +295,7 @@ impl Header {
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
-    use crate::image::stage::{because, bend, convert, copy_again, open, refusal, with};
+    use crate::image::stage::{because, bend, convert, copy_again, disk, open, refusal, with};
 
     /// A disk of 1 KiB in clusters of 512 bytes: header, refcount table at 512, its
     /// block at 1024, L1 at 1536, L2 at 2048, one cluster at 2560 of two.
@@ -332,16 +350,57 @@ mod tests {
 
     #[test]
     fn a_compressed_cluster_shows_the_disk() {
-        use std::io::Write as _;
         let disk = with(&[7; 512], &[(446, &[0; 64]), (510, &[0x55, 0xaa])]);
-        let mut encoder = flate2::write::DeflateEncoder::new(vec![], flate2::Compression::best());
-        encoder.write_all(&disk).unwrap();
+        for zstd in [false, true] {
+            let boot = open(&packed(zstd, &disk)).unwrap().boot;
+            assert_eq!(boot.bios, Some(true));
+        }
+    }
+
+    /// The first cluster compressed so.
+    fn packed(zstd: bool, disk: &[u8]) -> Vec<u8> {
+        use std::io::Write as _;
+        let data = if zstd {
+            ruzstd::encoding::compress_to_vec(disk, ruzstd::encoding::CompressionLevel::Fastest)
+        } else {
+            let mut encoder =
+                flate2::write::DeflateEncoder::new(vec![], flate2::Compression::best());
+            encoder.write_all(disk).unwrap();
+            encoder.finish().unwrap()
+        };
         let entry = (2560 + COMPRESSED).to_be_bytes();
-        let image = with(
-            &qcow2(),
-            &[(2048, &entry), (2560, &encoder.finish().unwrap())],
-        );
-        assert_eq!(open(&image).unwrap().boot.bios, Some(true));
+        let marks: &[(usize, &[u8])] = if zstd {
+            &[(79, &[8]), (104, &[1])]
+        } else {
+            &[]
+        };
+        let image = with(&qcow2(), &[(103, &[112]), (2048, &entry), (2560, &data)]);
+        with(&image, marks)
+    }
+
+    #[test]
+    fn the_disk_inside_is_read_where_its_clusters_lie() {
+        let plain = with(&qcow2(), &[(2560, &[5; 512])]);
+        let bytes = with(&[0; 1024], &[(0, &[5; 512])]);
+        assert_eq!(disk(&plain), (bytes.clone(), vec![0..512]));
+        for zstd in [false, true] {
+            assert_eq!(
+                disk(&packed(zstd, &[5; 512])),
+                (bytes.clone(), vec![0..512])
+            );
+        }
+        // marked as zeros, not allocated, no table
+        for change in [(2055, 1), (2054, 0), (1542, 0)] {
+            let none = with(&plain, &[(change.0, &[change.1])]);
+            assert_eq!(disk(&none), (vec![0; 1024], vec![]), "{change:?}");
+        }
+    }
+
+    #[test]
+    fn the_last_cluster_may_end_with_the_file() {
+        let plain = with(&qcow2(), &[(2560, &[5; 512])]);
+        let bytes = with(&[0; 1024], &[(0, &[5; 100])]);
+        assert_eq!(disk(&plain[..2660]), (bytes, vec![0..512]));
     }
 
     #[test]
@@ -360,6 +419,10 @@ mod tests {
         );
         assert_eq!(
             refused(&[(72, &[1])]),
+            convert("the qcow2 uses features that are newer than any importer")
+        );
+        assert_eq!(
+            refused(&[(79, &[8]), (104, &[2])]),
             convert("the qcow2 uses features that are newer than any importer")
         );
         assert_eq!(
@@ -409,6 +472,16 @@ mod tests {
     }
 
     #[test]
+    fn tables_that_lie_on_each_other_are_refused() {
+        let table = 2048_u64.to_be_bytes().repeat(7);
+        let image = with(&qcow2(), &[(39, &[7]), (1536, &table)]);
+        assert_eq!(
+            refusal(&image),
+            copy_again("the qcow2 is damaged: its L2 tables lie on each other")
+        );
+    }
+
+    #[test]
     fn what_lies_beyond_the_end_is_refused() {
         let cut = |what: &str, end: u64| {
             copy_again(&format!(
@@ -436,6 +509,7 @@ mod tests {
     #[test]
     fn no_qcow2_makes_it_panic() {
         bend(&qcow2(), 112);
-        bend(&qcow2(), 3072);
+        bend(&packed(false, &[7; 512]), 3072);
+        bend(&packed(true, &[7; 512]), 3072);
     }
 }

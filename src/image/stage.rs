@@ -1,13 +1,16 @@
 //! The stage for this room's tests: bytes in memory are looked at as a file named
 //! disk.img or as a pipe, and inputs are bent until something should break.
 
+use std::cell::RefCell;
+use std::ops::Range;
 use std::path::Path;
+use std::sync::Arc;
 
 use proptest::prelude::*;
 
-use super::probe;
-use super::window::Window;
-use super::{Format, Image, Result, Source, agrees};
+use super::blocks::first_disk;
+use super::window::{ReadAt, Window, size};
+use super::{Blocks, Format, HEAD, Image, Result, Source, agrees, layout, probe};
 
 /// Looks at these bytes as a file.
 pub(super) fn open(bytes: &[u8]) -> Result<Image> {
@@ -63,21 +66,93 @@ fn seen(bytes: &[u8], said: Option<Format>) -> Result<Image> {
     Ok(Image::found(found, Source::File(path.into()), size))
 }
 
+/// The disk inside these bytes, and the ranges of it that may hold data.
+pub(super) fn disk(bytes: &[u8]) -> (Vec<u8>, Vec<Range<u64>>) {
+    let blocks = blocks(bytes);
+    let mut disk = vec![0xcc; size(blocks.size())];
+    blocks.read_at(&mut disk, 0).unwrap();
+    let next = |last: &Option<Range<u64>>| {
+        let from = last.as_ref().map_or(0, |last| last.end);
+        Some(blocks.data(from).unwrap())
+    };
+    let ranges = std::iter::successors(next(&None), next);
+    (disk, ranges.map_while(|range| range).collect())
+}
+
+/// What reading the first byte of the disk inside ends in.
+pub(super) fn unreadable(bytes: &[u8]) -> String {
+    let error = blocks(bytes).read_at(&mut [0], 0).unwrap_err();
+    error.to_string()
+}
+
+fn blocks(bytes: &[u8]) -> Blocks {
+    let image = open(bytes).unwrap();
+    let (content, start, len) = first_disk(&image).unwrap();
+    let shown = Shown {
+        bytes: bytes.to_vec(),
+        len: bytes.len(),
+    };
+    let len = len.min(bytes.len() as u64 - start);
+    let file = layout::Source::new(Box::new(Arc::new(shown)), start, len);
+    Blocks::of(content, file)
+        .map_err(|trouble| trouble.at(Path::new("disk.img")))
+        .unwrap()
+}
+
+/// Cases of every format: bytes of a sound image changed, its end cut off.
+const CASES: u32 = 10_000;
+
 /// Looks at the bytes in every way; what comes out does not matter, that it does.
 fn look_at(bytes: &[u8]) {
-    let _ = open(bytes).map(|image| image.describe());
-    let _ = Image::from_head(bytes, None).map(|image| image.describe());
+    let _ = Image::from_head(&bytes[..bytes.len().min(HEAD)], None).map(|image| image.describe());
 }
 
-/// Bends a sound image: bytes changed, fields filled, its end cut off or padded.
-/// A panic, an overflow or an allocation without bounds fails the test.
+/// Looks at them as a file, and reads all over the disk inside.
+fn read_all_over(bytes: &Arc<Shown>) {
+    let window = Window::all(bytes, bytes.len as u64);
+    let Ok(found) = probe::look(&window) else {
+        return;
+    };
+    let image = Image::found(found, Source::File("disk.img".into()), None);
+    image.describe();
+    let Ok((content, start, len)) = first_disk(&image) else {
+        return;
+    };
+    let len = len.min(bytes.len as u64 - start);
+    let file = layout::Source::new(Box::new(Arc::clone(bytes)), start, len);
+    let Ok(blocks) = Blocks::of(content, file) else {
+        return;
+    };
+    let _ = blocks.allocated();
+    let size = blocks.size();
+    let mut buffer = [0; 700];
+    for at in [0, 300, size / 2, size.saturating_sub(700)] {
+        let _ = blocks.read_at(&mut buffer, at);
+    }
+}
+
+/// The bytes of a file, of which the end may be cut off.
+#[derive(Debug)]
+struct Shown {
+    bytes: Vec<u8>,
+    len: usize,
+}
+
+impl ReadAt for Arc<Shown> {
+    fn read_at(&self, buffer: &mut [u8], offset: u64) -> std::io::Result<()> {
+        (&self.bytes[..self.len]).read_at(buffer, offset)
+    }
+}
+
+/// Bends a sound image in its first bytes, and now and then anywhere. A panic, an
+/// overflow or an allocation without bounds fails the test.
 pub(super) fn bend(sound: &[u8], fields: usize) {
-    bend_and_seal(sound, fields, <[u8]>::to_vec);
+    bend_and_seal(sound, &[0..fields], |_| ());
 }
 
-/// The same, but `seal` makes the checksums right again, so that what they guard is
-/// looked at too.
-pub(super) fn bend_and_seal(sound: &[u8], fields: usize, seal: impl Fn(&[u8]) -> Vec<u8>) {
+/// The same with `seal`, which makes the checksums right again, so that what they
+/// guard is looked at too.
+pub(super) fn bend_and_seal(sound: &[u8], fields: &[Range<usize>], seal: impl Fn(&mut [u8])) {
     let len = sound.len();
     let field = prop_oneof![
         any::<u64>().prop_map(|value| value.to_be_bytes().to_vec()),
@@ -87,21 +162,38 @@ pub(super) fn bend_and_seal(sound: &[u8], fields: usize, seal: impl Fn(&[u8]) ->
         (0..63_u32).prop_map(|bit| (1_u64 << bit).to_le_bytes().to_vec()),
         (0..63_u32).prop_map(|bit| (1_u64 << bit).to_be_bytes().to_vec()),
     ];
-    let place = prop_oneof![3 => 0..fields.min(len), 1 => 0..len];
+    let all = fields.to_vec();
+    let inside = (0..all.len(), any::<prop::sample::Index>())
+        .prop_map(move |(part, at)| all[part].start + at.index(all[part].len()));
+    let place = prop_oneof![3 => inside, 1 => 0..len];
     let changes = prop::collection::vec((place, field), 0..5);
-    let end = prop_oneof![2 => Just(len), 1 => 0..len];
+    let end = prop_oneof![3 => Just(len), 1 => 0..len];
     let config = ProptestConfig {
+        cases: CASES,
         failure_persistence: None,
         ..ProptestConfig::default()
     };
+    let again = RefCell::new(sound.to_vec());
     proptest!(config, |(changes in changes, end in end)| {
-        let mut bytes = sound.to_vec();
+        let mut bytes = again.take();
+        bytes.resize(len, 0);
+        bytes.copy_from_slice(sound);
         for (at, field) in changes {
             let to = len.min(at + field.len());
             bytes[at..to].copy_from_slice(&field[..to - at]);
         }
-        look_at(&seal(&bytes)[..end]);
+        seal(&mut bytes);
+        look_at(&bytes[..end]);
+        let shown = Arc::new(Shown { bytes, len: end });
+        read_all_over(&shown);
+        again.replace(Arc::into_inner(shown).unwrap().bytes);
     });
+}
+
+fn look(bytes: Vec<u8>) {
+    look_at(&bytes);
+    let len = bytes.len();
+    read_all_over(&Arc::new(Shown { bytes, len }));
 }
 
 proptest! {
@@ -109,7 +201,7 @@ proptest! {
 
     #[test]
     fn random_bytes_never_make_it_panic(bytes in prop::collection::vec(any::<u8>(), 0..5000)) {
-        look_at(&bytes);
+        look(bytes);
     }
 
     #[test]
@@ -124,6 +216,6 @@ proptest! {
         ];
         let (at, mark) = marks[mark];
         bytes[at..at + mark.len()].copy_from_slice(mark);
-        look_at(&bytes);
+        look(bytes);
     }
 }

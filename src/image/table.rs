@@ -13,15 +13,15 @@ use super::window::{Fields, size};
 const MAX_ENTRIES: u64 = 32 << 10;
 
 /// UEFI 2.10, table 5.7: C12A7328-F81F-11D2-BA4B-00A0C93EC93B.
-const EFI_SYSTEM: [u8; 16] = [
+pub(super) const EFI_SYSTEM: [u8; 16] = [
     0x28, 0x73, 0x2a, 0xc1, 0x1f, 0xf8, 0xd2, 0x11, 0xba, 0x4b, 0x00, 0xa0, 0xc9, 0x3e, 0xc9, 0x3b,
 ];
 /// GRUB's BIOS boot partition: 21686148-6449-6E6F-744E-656564454649, "Hah!IdontNeedEFI".
-const BIOS_BOOT: [u8; 16] = *b"Hah!IdontNeedEFI";
+pub(super) const BIOS_BOOT: [u8; 16] = *b"Hah!IdontNeedEFI";
 
 /// MBR partition types: EFI system partition, and the protective one of a GPT.
-const TYPE_EFI: u8 = 0xef;
-const TYPE_PROTECTIVE: u8 = 0xee;
+pub(super) const TYPE_EFI: u8 = 0xef;
+pub(super) const TYPE_PROTECTIVE: u8 = 0xee;
 
 /// How a disk is divided.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -96,16 +96,16 @@ pub(super) fn look(head: &[u8], disk: Option<u64>) -> Sight<Boot> {
 }
 
 /// An entry of the MBR.
-struct Part {
-    kind: u8,
-    start: u64,
-    sectors: u64,
+pub(super) struct Part {
+    pub(super) kind: u8,
+    pub(super) start: u64,
+    pub(super) sectors: u64,
 }
 
 impl Part {
     /// The used entries; none if one of the four cannot be an entry, for the boot
     /// sector of a bare FAT or NTFS carries the same 55 AA.
-    fn all(mbr: Fields) -> Vec<Self> {
+    pub(super) fn all(mbr: Fields) -> Vec<Self> {
         let entries: Vec<_> = (446..510).step_by(16).collect();
         let plausible = |&at: &usize| {
             let (status, kind) = (mbr.u8(at), mbr.u8(at + 4));
@@ -134,16 +134,16 @@ impl Part {
 }
 
 /// The header of a GPT (UEFI 2.10, 5.3.2).
-struct Gpt {
-    sector: u64,
+pub(super) struct Gpt {
+    pub(super) sector: u64,
     backup: u64,
-    entries: u64,
-    count: u64,
-    width: u64,
+    pub(super) entries: u64,
+    pub(super) count: u64,
+    pub(super) width: u64,
 }
 
 impl Gpt {
-    fn find(head: &[u8]) -> Option<Self> {
+    pub(super) fn find(head: &[u8]) -> Option<Self> {
         [512, 4096].into_iter().find_map(|sector| {
             let bytes = head.get(sector..sector * 2)?;
             let fields = Fields(bytes);

@@ -1,14 +1,19 @@
 //! VDI, VirtualBox's own format, after QEMU's block/vdi.c and VirtualBox's
 //! VDICore.h. Integers are little-endian.
 
+mod blocks;
+
 use super::content::Content;
 use super::probe::{Found, Start, at_most, is_zero};
 use super::refusal::{Remedy, Sight, Trouble};
 use super::window::{Fields, Structure, Window};
 
+pub(super) use blocks::layout;
+
 /// VDI_IMAGE_SIGNATURE, behind 64 bytes of text.
 const SIGNATURE: u32 = 0xbeda_107f;
 const HEADER: u64 = 512;
+const SECTOR: u64 = 512;
 /// QEMU vdi.c, VDI_BLOCKS_IN_IMAGE_MAX: the table fits into 2 GiB there; 64 TiB in
 /// blocks of 1 MiB are enough here.
 const MAX_BLOCKS: u64 = 64 << 20;
@@ -37,7 +42,11 @@ pub(super) fn look(window: &Window) -> Sight<Found> {
     let map = Map::read(fields)?;
     let first = map.check(window)?;
     let head = first.head(window, map.block)?;
-    Found::disk(Content::Vdi, fields.le64(368), head.as_deref())
+    Found::disk(Content::Vdi, disk_size(fields), head.as_deref())
+}
+
+fn disk_size(fields: Fields) -> u64 {
+    fields.le64(368)
 }
 
 /// Types 3 (undo) and 4 (differencing) and those linked to another image.
@@ -52,6 +61,7 @@ fn whole(fields: Fields) -> Sight<()> {
     ))
 }
 
+#[derive(Debug)]
 struct Map {
     at: u64,
     data: u64,
@@ -60,6 +70,8 @@ struct Map {
     /// Bytes of a block in the file: the data and what the creator put before it.
     stride: u64,
     extra: u64,
+    /// Type 2: every block was allocated when it was made.
+    fixed: bool,
 }
 
 impl Map {
@@ -73,7 +85,11 @@ impl Map {
             MAX_BLOCKS,
         )?;
         let extra = u64::from(fields.le32(380));
-        if blocks.saturating_mul(block) < fields.le64(368) {
+        if block < SECTOR {
+            let how = format_args!("it claims blocks of {block} bytes");
+            return Err(Trouble::damaged("VDI", how));
+        }
+        if blocks.saturating_mul(block) < disk_size(fields) {
             return Err(Trouble::damaged(
                 "VDI",
                 format_args!("{blocks} blocks of {block} bytes do not make its disk"),
@@ -86,6 +102,7 @@ impl Map {
             block,
             stride: block + extra,
             extra,
+            fixed: fields.le32(76) == 2,
         })
     }
 
@@ -119,7 +136,7 @@ impl Map {
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
-    use crate::image::stage::{because, bend, convert, copy_again, open, refusal, with};
+    use crate::image::stage::{because, bend, convert, copy_again, disk, open, refusal, with};
 
     const MIB: u32 = 1 << 20;
 
@@ -155,6 +172,22 @@ mod tests {
     }
 
     #[test]
+    fn the_disk_inside_is_read_where_its_blocks_lie() {
+        const M: usize = MIB as usize;
+        // each block with 512 bytes of its creator's in front, the second one first
+        let blocks = [vec![9; 512], vec![1; M], vec![9; 512], vec![2; M]].concat();
+        let head = with(
+            &vdi()[..1024],
+            &[(381, &[2]), (512, &[1, 0, 0, 0, 0, 0, 0, 0])],
+        );
+        let vdi = [head, blocks].concat();
+        let bytes = [vec![2; M], vec![1; M]].concat();
+        assert_eq!(disk(&vdi), (bytes, vec![0..2 << 20]));
+        let none = with(&vdi, &[(512, &[0xfe, 0xff, 0xff, 0xff])]);
+        assert_eq!(disk(&none).1, [1 << 20..2 << 20]);
+    }
+
+    #[test]
     fn another_version_is_refused() {
         assert_eq!(
             refused(&[(70, &[7])]),
@@ -185,6 +218,10 @@ mod tests {
             copy_again(
                 "the VDI is damaged: its block table would have 4294967295 entries, at most 67108864 are possible"
             )
+        );
+        assert_eq!(
+            refused(&[(376, &[0; 4])]),
+            copy_again("the VDI is damaged: it claims blocks of 0 bytes")
         );
         assert_eq!(
             refused(&[(384, &[1])]),

@@ -2,10 +2,14 @@
 //! A fixed VHD is a raw disk with a footer behind it, so only its last sector
 //! tells; a dynamic one begins with a copy of that footer. Integers are big-endian.
 
+mod blocks;
+
 use super::content::{Content, VhdKind};
 use super::probe::{Found, GUEST_HEAD, Start, at_most};
 use super::refusal::{Remedy, Sight, Trouble};
 use super::window::{Fields, Structure, Window};
+
+pub(super) use blocks::layout;
 
 const COOKIE: &[u8] = b"conectix";
 const FOOTER: u64 = 512;
@@ -28,6 +32,26 @@ struct Footer {
 }
 
 impl Footer {
+    fn read(window: &Window) -> Sight<Self> {
+        let footer = match trailer(window)? {
+            Some(footer) => footer,
+            None if window.len().is_none() => first(window)?,
+            None => return Err(no_footer()),
+        };
+        if is_sound(footer.fields(), 64) {
+            return Ok(footer);
+        }
+        Err(Trouble::damaged(
+            "VHD",
+            "the checksum of its footer is wrong",
+        ))
+    }
+
+    /// "Disk Type".
+    fn kind(&self) -> u32 {
+        self.fields().be32(60)
+    }
+
     fn fields(&self) -> Fields<'_> {
         Fields(&self.bytes)
     }
@@ -44,19 +68,8 @@ pub(super) fn is_here(window: &Window, head: &[u8]) -> Sight<bool> {
 }
 
 pub(super) fn look(window: &Window) -> Sight<Found> {
-    let footer = match trailer(window)? {
-        Some(footer) => footer,
-        None if window.len().is_none() => first(window)?,
-        None => return Err(no_footer()),
-    };
-    let fields = footer.fields();
-    if !is_sound(fields, 64) {
-        return Err(Trouble::damaged(
-            "VHD",
-            "the checksum of its footer is wrong",
-        ));
-    }
-    match fields.be32(60) {
+    let footer = Footer::read(window)?;
+    match footer.kind() {
         2 => fixed(window, &footer),
         3 => dynamic(window, &footer),
         4 => Err(Trouble::unfit(
@@ -119,12 +132,9 @@ fn fixed(window: &Window, footer: &Footer) -> Sight<Found> {
 
 fn dynamic(window: &Window, footer: &Footer) -> Sight<Found> {
     same_twice(window, footer)?;
-    let at = footer.fields().be64(16);
-    let header = window.need(Structure("VHD", "its header"), at, HEADER)?;
-    let Some(header) = header else {
+    let Some(map) = Map::find(window, footer)? else {
         return dynamic_disk(footer, None, None);
     };
-    let map = Map::read(Fields(&header), footer)?;
     let first = map.check(window, footer)?;
     let table_size = map.entries.saturating_mul(map.block);
     let head = first.head(window, map.block)?;
@@ -152,6 +162,7 @@ fn same_twice(window: &Window, footer: &Footer) -> Sight<()> {
 }
 
 /// The block allocation table (BAT).
+#[derive(Debug)]
 struct Map {
     at: u64,
     entries: u64,
@@ -159,6 +170,14 @@ struct Map {
 }
 
 impl Map {
+    /// None where a pipe does not show the header yet.
+    fn find(window: &Window, footer: &Footer) -> Sight<Option<Self>> {
+        let at = footer.fields().be64(16);
+        let header = window.need(Structure("VHD", "its header"), at, HEADER)?;
+        let map = |header: Vec<u8>| Self::read(Fields(&header), footer);
+        header.map(map).transpose()
+    }
+
     fn read(header: Fields, footer: &Footer) -> Sight<Self> {
         if header.bytes(0, 8) != b"cxsparse" || !is_sound(header, 36) {
             return Err(Trouble::damaged(
@@ -195,11 +214,16 @@ impl Map {
         Ok(map)
     }
 
+    /// Bytes of the bitmap before the data of a block.
+    fn bitmap(&self) -> u64 {
+        (self.block / SECTOR).div_ceil(8).next_multiple_of(SECTOR)
+    }
+
     /// Every block must lie before the footer. Gives the place of the first one's data.
     fn check(&self, window: &Window, footer: &Footer) -> Sight<Start> {
         let table = Structure("VHD", "its block table");
         window.holds(table, self.at.saturating_add(self.entries * 4))?;
-        let bitmap = (self.block / SECTOR).div_ceil(8).next_multiple_of(SECTOR);
+        let bitmap = self.bitmap();
         let mut first = Start::Unseen;
         window.walk(self.at, self.entries, 4, |index, entry| {
             let sector = entry.be32(0);
@@ -239,7 +263,9 @@ pub(super) mod tests {
 
     use super::*;
     use crate::image::manifest::hex;
-    use crate::image::stage::{because, bend, bend_and_seal, copy_again, open, refusal, with};
+    use crate::image::stage::{
+        because, bend, bend_and_seal, copy_again, disk, open, refusal, with,
+    };
 
     /// A footer as qemu-img writes it with `force_size`, for a disk of this type.
     fn footer(size: u64, geometry: [u8; 4], kind: u8) -> Vec<u8> {
@@ -345,6 +371,14 @@ pub(super) mod tests {
         };
         assert_eq!((image.content, image.virtual_size), (content, Some(8192)));
         assert_eq!(image.boot.bios, Some(false));
+    }
+
+    #[test]
+    fn the_disk_inside_is_read_where_its_blocks_lie() {
+        let bytes = with(&[0; 8192], &[(512, &[0xff; 4096 - 512])]);
+        assert_eq!(disk(&dynamic_vhd()), (bytes, vec![0..4096]));
+        let fixed = with(&[0; 4096], &[(4095, &[1])]);
+        assert_eq!(disk(&fixed_vhd(&fixed)), (fixed, vec![0..4096]));
     }
 
     #[test]
@@ -480,13 +514,13 @@ pub(super) mod tests {
     fn no_vhd_makes_it_panic() {
         bend(&dynamic_vhd(), 1600);
         bend(&fixed_vhd(&[0; 512]), 1024);
-        bend_and_seal(&dynamic_vhd(), 1600, |vhd| {
+        bend_and_seal(&dynamic_vhd(), &[0..100, 512..600, 1536..1544], |vhd| {
             let footer = sealed(&vhd[..512], 64);
             let header = sealed(&vhd[512..1536], 36);
-            with(
-                vhd,
-                &[(0, &footer), (512, &header), (vhd.len() - 512, &footer)],
-            )
+            let end = vhd.len() - 512;
+            vhd[..512].copy_from_slice(&footer);
+            vhd[512..1536].copy_from_slice(&header);
+            vhd[end..].copy_from_slice(&footer);
         });
     }
 }

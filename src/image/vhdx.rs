@@ -3,10 +3,14 @@
 
 use crc_fast::CrcAlgorithm::Crc32Iscsi;
 
+mod blocks;
+
 use super::content::{Content, VhdKind};
 use super::probe::{Found, Start, at_most, is_zero};
 use super::refusal::{Remedy, Sight, Trouble};
-use super::window::{Fields, Structure, Window};
+use super::window::{Fields, Structure, Window, size};
+
+pub(super) use blocks::layout;
 
 const KIB: u64 = 1 << 10;
 const MIB: u64 = 1 << 20;
@@ -21,6 +25,10 @@ const MAX_ENTRIES: u64 = 2047;
 const MAX_DISK: u64 = 64 << 40;
 /// 2.5 "BAT": sectors that one sector bitmap covers.
 const SECTORS_PER_BITMAP: u64 = 1 << 23;
+
+/// 2.5.1.1 "Payload BAT Entry States".
+const FULLY_PRESENT: u64 = 6;
+const PARTIALLY_PRESENT: u64 = 7;
 
 type Guid = [u8; 16];
 const BAT: Guid = guid(0x2dc2_7766, 0xf623, 0x4200, 0x9d64_115e_9bfd_4a08);
@@ -37,10 +45,8 @@ pub(super) fn look(window: &Window) -> Sight<Found> {
             sector_size: None,
         }));
     };
-    closed(Fields(&start))?;
-    let regions = Regions::read(Fields(&start))?;
-    let disk = Metadata::read(window, regions.metadata)?;
-    let first = disk.check(window, regions.bat)?;
+    let (disk, bat) = Metadata::find(window, Fields(&start))?;
+    let first = disk.check(window, bat)?;
     let head = first.head(window, disk.block)?;
     let content = Content::Vhdx {
         kind: Some(if disk.fixed {
@@ -87,7 +93,7 @@ fn sealed<'a>(start: Fields<'a>, at: u64, len: u64, signature: &[u8]) -> Option<
     (bytes.starts_with(signature) && sum == u64::from(fields.le32(4))).then_some(bytes)
 }
 
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Debug)]
 struct Region {
     at: u64,
     len: u64,
@@ -109,6 +115,18 @@ impl Regions {
                 "the checksums of both its region tables are wrong",
             ));
         };
+        for entry in rows(table, 16, table.le32(8).into()) {
+            let known = [BAT, METADATA]
+                .iter()
+                .any(|known| entry.0.starts_with(known));
+            // 2.2.3.2: "Required", who does not know such a region must not load the file
+            if !known && entry.le32(28) & 1 != 0 {
+                return Err(Trouble::unfit(
+                    "the VHDX needs features that are newer than any importer",
+                    Remedy::Convert,
+                ));
+            }
+        }
         let entry = |wanted: Guid, name: &str| {
             let entry = entries(table, 16, table.le32(8).into(), wanted);
             let region = |entry: Fields| Region {
@@ -126,15 +144,18 @@ impl Regions {
     }
 }
 
-/// The entry of 32 bytes that begins with this GUID.
-fn entries(table: Fields<'_>, from: usize, count: u64, wanted: Guid) -> Option<Fields<'_>> {
-    let count = usize::try_from(count.min(MAX_ENTRIES)).ok()?;
-    let rest = table.bytes(from, count * 32);
-    rest.chunks_exact(32)
-        .find(|entry| entry.starts_with(&wanted))
-        .map(Fields)
+/// The entries of 32 bytes of a table.
+fn rows(table: Fields<'_>, from: usize, count: u64) -> impl Iterator<Item = Fields<'_>> {
+    let rest = table.bytes(from, size(count.min(MAX_ENTRIES)) * 32);
+    rest.chunks_exact(32).map(Fields)
 }
 
+/// The entry that begins with this GUID.
+fn entries(table: Fields<'_>, from: usize, count: u64, wanted: Guid) -> Option<Fields<'_>> {
+    rows(table, from, count).find(|entry| entry.0.starts_with(&wanted))
+}
+
+#[derive(Debug)]
 struct Metadata {
     size: u64,
     block: u64,
@@ -143,6 +164,13 @@ struct Metadata {
 }
 
 impl Metadata {
+    /// What a closed file says of its disk, and where its block table lies.
+    fn find(window: &Window, start: Fields) -> Sight<(Self, Region)> {
+        closed(start)?;
+        let regions = Regions::read(start)?;
+        Ok((Self::read(window, regions.metadata)?, regions.bat))
+    }
+
     fn read(window: &Window, region: Region) -> Sight<Self> {
         let place = Structure("VHDX", "its metadata");
         let table = window.need(place, region.at, TABLE)?.unwrap_or_default();
@@ -189,11 +217,21 @@ impl Metadata {
         ))
     }
 
+    /// 2.5: blocks after which the table has an entry for a sector bitmap.
+    fn ratio(&self) -> u64 {
+        SECTORS_PER_BITMAP * self.sector / self.block
+    }
+
+    /// Entries of the table, up to that of the last block.
+    fn entries(&self) -> u64 {
+        let blocks = self.size.div_ceil(self.block);
+        blocks + blocks.saturating_sub(1) / self.ratio()
+    }
+
     /// 2.5: every block that is there must lie in the file. Gives the place of the first.
     fn check(&self, window: &Window, bat: Region) -> Sight<Start> {
-        let blocks = self.size.div_ceil(self.block);
-        let ratio = SECTORS_PER_BITMAP * self.sector / self.block;
-        let entries = blocks + blocks.saturating_sub(1) / ratio;
+        let ratio = self.ratio();
+        let entries = self.entries();
         if bat.len < entries * 8 {
             return Err(Trouble::damaged(
                 "VHDX",
@@ -214,8 +252,8 @@ impl Metadata {
                 first = Start::Blank;
             }
             let bitmap = index % (ratio + 1) == ratio;
-            // 2.5.1.1: PAYLOAD_BLOCK_FULLY_PRESENT; bits 20-63 count MiB
-            if bitmap || entry & 7 != 6 {
+            // bits 20-63 count MiB
+            if bitmap || entry & 7 != FULLY_PRESENT {
                 return Ok(());
             }
             let at = entry & !(MIB - 1);
@@ -252,7 +290,9 @@ const fn guid(a: u32, b: u16, c: u16, rest: u64) -> Guid {
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
-    use crate::image::stage::{because, bend, bend_and_seal, copy_again, open, refusal, with};
+    use crate::image::stage::{
+        because, bend_and_seal, convert, copy_again, disk, open, refusal, unreadable, with,
+    };
 
     const M: usize = 1 << 20;
 
@@ -330,6 +370,22 @@ mod tests {
     }
 
     #[test]
+    fn the_disk_inside_is_read_where_its_blocks_lie() {
+        let place = |state: u64| (3 * MIB + state).to_le_bytes();
+        let vhdx = with(&vhdx(), &[(3 * M, &[1; M]), (2 * M + 16, &place(6))]);
+        let both = with(&vec![0; 3 * M], &[(0, &[1; M]), (2 * M, &[1; M])]);
+        assert_eq!(disk(&vhdx), (both, vec![0..MIB, 2 * MIB..3 * MIB]));
+        for nowhere in [0, 1, 2, 3, 5] {
+            let none = with(&vhdx, &[(2 * M, &place(nowhere))]);
+            assert_eq!(disk(&none).1, [2 * MIB..3 * MIB]);
+        }
+        assert_eq!(
+            unreadable(&with(&vhdx, &[(2 * M, &place(7))])),
+            "the container is damaged: a block lies in a parent it does not have"
+        );
+    }
+
+    #[test]
     fn a_pipe_shows_no_more_than_the_name() {
         let image = crate::image::Image::from_head(&vhdx()[..64 << 10], None).unwrap();
         assert_eq!(image.describe(), "VHDX");
@@ -365,6 +421,17 @@ mod tests {
                 "the VHDX is a differencing disk, it holds only what changed since its parent",
                 "merge it into its parent first, in Hyper-V Manager or with Merge-VHD"
             )
+        );
+    }
+
+    #[test]
+    fn a_region_that_must_be_known_and_is_not_is_refused() {
+        let mut table = regions(BAT, METADATA, 4096);
+        let third = [&[9; 16][..], &[0; 12], &[1, 0, 0, 0]].concat();
+        table = seal(&with(&table, &[(4, &[0; 4]), (8, &[3]), (80, &third)]));
+        assert_eq!(
+            refused(&[(192 << 10, &table)]),
+            convert("the VHDX needs features that are newer than any importer")
         );
     }
 
@@ -433,28 +500,17 @@ mod tests {
 
     #[test]
     fn no_vhdx_makes_it_panic() {
-        let vhdx = vhdx();
-        bend(&vhdx, 400 << 10);
-        let reseal = |bytes: &[u8]| {
-            let part = |at: usize, len: usize| seal(&with(&bytes[at..at + len], &[(4, &[0; 4])]));
-            let (header, regions) = (part(128 << 10, 4096), part(192 << 10, 64 << 10));
-            with(bytes, &[(128 << 10, &header), (192 << 10, &regions)])
+        let reseal = |bytes: &mut [u8]| {
+            for part in [128 << 10..132 << 10, 192 << 10..256 << 10] {
+                bytes[part.start + 4..part.start + 8].fill(0);
+                let sealed = seal(&bytes[part.clone()]);
+                bytes[part].copy_from_slice(&sealed);
+            }
         };
-        // the region table, the metadata table with its items and the block table
-        for part in [
-            192 << 10,
-            M,
-            M + (1 << 16),
-            M + (2 << 16),
-            M + (3 << 16),
-            2 * M,
-        ] {
-            let moved = |bytes: &[u8]| {
-                let changed = bytes[..160].to_vec();
-                reseal(&with(&vhdx, &[(part, &changed)]))
-            };
-            let start = with(&vhdx, &[(0, &vhdx[part..part + 160])]);
-            bend_and_seal(&start, 100, moved);
-        }
+        let items = [1, 2, 3].map(|item| M + (item << 16)..M + (item << 16) + 8);
+        let tables = [192 << 10..(192 << 10) + 80, M..M + 128, 2 * M..2 * M + 24];
+        let header = 128 << 10..(128 << 10) + 80;
+        let fields = [&[header][..], &tables, &items].concat();
+        bend_and_seal(&vhdx(), &fields, reseal);
     }
 }

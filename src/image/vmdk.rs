@@ -3,22 +3,27 @@
 //! directory at the end and qemu-img's with it at the start. Integers are
 //! little-endian, places are counted in sectors of 512 bytes.
 
-use flate2::Decompress;
+mod blocks;
 
 use super::content::{Content, VmdkKind};
-use super::probe::{Found, at_most, inflate, is_zero};
+use super::probe::{Found, GUEST_HEAD, at_most, is_zero};
 use super::refusal::{Remedy, Sight, Trouble};
-use super::window::{Fields, Structure, TABLE_BUDGET, Window};
+use super::unpack::Codec;
+use super::window::{Fields, Structure, TABLE_BUDGET, Window, size};
+
+pub(super) use blocks::layout;
 
 const SPARSE: &[u8] = b"KDMV";
 const ESX_SPARSE: &[u8] = b"COWD";
 /// libvmdk: the constant header of a space-efficient sparse disk.
 const SE_SPARSE: [u8; 8] = 0xcafe_babe_u64.to_le_bytes();
-const DESCRIPTOR: &[u8] = b"# Disk DescriptorFile";
+/// Some writers leave a space before "File".
+const DESCRIPTOR: &[u8] = b"# Disk Descriptor";
 
 const SECTOR: u64 = 512;
 /// "Hosted Sparse Extent Header".
 const HEADER: u64 = 512;
+const COMPRESSED: u32 = 0x1_0000;
 const COMPRESSED_WITH_MARKERS: u32 = 0x3_0000;
 const DIRECTORY_AT_END: u64 = u64::MAX;
 /// "Markers": a footer is announced by type 3.
@@ -47,19 +52,24 @@ pub(super) fn look(window: &Window) -> Sight<Found> {
     if head.starts_with(SPARSE) {
         return sparse(window);
     }
-    let what = if head.starts_with(ESX_SPARSE) {
-        "a sparse disk of ESX"
+    let (what, remedy) = if head.starts_with(ESX_SPARSE) {
+        ("a sparse disk of ESX".into(), Remedy::Convert)
     } else if head.starts_with(&SE_SPARSE) {
-        "a space-efficient sparse disk of ESX"
+        let what = "a space-efficient sparse disk of ESX";
+        (what.into(), by_descriptor())
     } else {
         let start = window.up_to(0, TAIL)?;
-        Descriptor::parse(&start).alone()?;
-        "only a descriptor, the disk itself lies in other files beside it"
+        let descriptor = Descriptor::parse(&start);
+        descriptor.alone()?;
+        (descriptor.only(), Remedy::Convert)
     };
-    Err(Trouble::unfit(
-        format!("the VMDK is {what}"),
-        Remedy::Convert,
-    ))
+    Err(Trouble::unfit(format!("the VMDK is {what}"), remedy))
+}
+
+fn by_descriptor() -> Remedy {
+    Remedy::say(
+        "convert the whole disk first, by its descriptor file: qemu-img convert -O raw DESCRIPTOR.vmdk disk.raw",
+    )
 }
 
 fn sparse(window: &Window) -> Sight<Found> {
@@ -69,18 +79,13 @@ fn sparse(window: &Window) -> Sight<Found> {
     let kind = header.kind(&descriptor)?;
     let content = Content::Vmdk { kind };
     let virtual_size = header.capacity.saturating_mul(SECTOR);
-    if header.is_stream() && header.directory == DIRECTORY_AT_END {
-        if window.len().is_none() {
-            return Ok(Found {
-                virtual_size: Some(virtual_size),
-                ..Found::opaque(content)
-            });
-        }
-        let footer = footer(window)?;
-        let head = footer.check(window)?;
-        return Found::disk(content, virtual_size, head.as_deref());
+    if header.ends_the_file() && window.len().is_none() {
+        return Ok(Found {
+            virtual_size: Some(virtual_size),
+            ..Found::opaque(content)
+        });
     }
-    let head = header.check(window)?;
+    let head = header.located(window)?.check(window)?;
     Found::disk(content, virtual_size, head.as_deref())
 }
 
@@ -109,6 +114,7 @@ fn footer(window: &Window) -> Sight<Header> {
     }
 }
 
+#[derive(Debug)]
 struct Header {
     flags: u32,
     /// In sectors, as all that follow but the table's entries.
@@ -177,16 +183,37 @@ impl Header {
         self.flags & COMPRESSED_WITH_MARKERS == COMPRESSED_WITH_MARKERS && self.compression == 1
     }
 
+    /// Whether a second header at the end knows where the grain directory lies.
+    fn ends_the_file(&self) -> bool {
+        self.is_stream() && self.directory == DIRECTORY_AT_END
+    }
+
+    /// The header that knows where the grain directory lies.
+    fn located(self, window: &Window) -> Sight<Self> {
+        if !self.ends_the_file() {
+            return Ok(self);
+        }
+        let footer = footer(window)?;
+        let shape = |header: &Self| (header.capacity, header.grain, header.is_stream());
+        if shape(&footer) == shape(&self) {
+            return Ok(footer);
+        }
+        let how = "the header at its start is not the one at its end";
+        Err(Trouble::damaged("VMDK", how))
+    }
+
     fn kind(&self, descriptor: &Descriptor) -> Sight<VmdkKind> {
         let said = descriptor.create_type.as_deref();
         match said {
+            _ if self.flags & COMPRESSED_WITH_MARKERS == COMPRESSED => Err(Trouble::unfit(
+                "the VMDK compresses its grains without marking them, which no cloud takes",
+                Remedy::Convert,
+            )),
             Some("streamOptimized") | None if self.is_stream() => Ok(VmdkKind::StreamOptimized),
             Some("monolithicSparse") if !self.is_stream() => Ok(VmdkKind::MonolithicSparse),
             None => Err(Trouble::unfit(
                 "the VMDK is one piece of a split disk, which its descriptor file puts together",
-                Remedy::say(
-                    "convert the whole disk first, by its descriptor file: qemu-img convert -O raw DESCRIPTOR.vmdk disk.raw",
-                ),
+                by_descriptor(),
             )),
             Some(other) => Err(Trouble::unfit(
                 format!("the VMDK is of the type {other:?}, which no cloud takes"),
@@ -235,6 +262,11 @@ impl Header {
             }
             Ok(())
         })?;
+        let bytes = tables.len() as u64 * self.table_entries * 4;
+        if window.len().is_some_and(|len| bytes > len) {
+            let how = "its grain tables lie on each other";
+            return Err(Trouble::damaged("VMDK", how));
+        }
         self.last_grain(window, tables)?;
         match first {
             Some(table) => self.first_grain(window, table),
@@ -284,9 +316,11 @@ impl Header {
             at if self.is_stream() => {
                 let marker = window.up_to(at, 12 + len * 2)?;
                 let data = marker.get(12..).unwrap_or_default();
-                Ok(Some(inflate(Decompress::new(true), data, len)))
+                let head = Codec::Zlib.unpack(data, size(GUEST_HEAD.min(len)));
+                // a damaged grain shows nothing: a look is no proof of content
+                Ok(head.ok())
             }
-            at => Ok(Some(window.up_to(at, len.min(super::probe::GUEST_HEAD))?)),
+            at => Ok(Some(window.up_to(at, len.min(GUEST_HEAD))?)),
         }
     }
 }
@@ -314,6 +348,22 @@ impl Descriptor {
         descriptor
     }
 
+    /// What a descriptor in a file of its own is: "only a descriptor, ...".
+    fn only(&self) -> String {
+        let kind = self.create_type.as_deref().unwrap_or_default();
+        let how = match kind {
+            "monolithicFlat" | "vmfs" | "fullDevice" | "partitionedDevice" => "flat",
+            "twoGbMaxExtentSparse" | "twoGbMaxExtentFlat" => "split",
+            _ if kind.to_ascii_lowercase().contains("sparse") => "sparse",
+            _ => "",
+        };
+        let of = match how {
+            "" => String::new(),
+            how => format!(" of a {how} disk ({kind})"),
+        };
+        format!("only the descriptor{of}, the disk itself lies in other files beside it")
+    }
+
     fn alone(&self) -> Sight<()> {
         if !self.parent {
             return Ok(());
@@ -333,7 +383,9 @@ pub(super) mod tests {
     use std::io::Write as _;
 
     use super::*;
-    use crate::image::stage::{because, bend, convert, copy_again, open, refusal, with};
+    use crate::image::stage::{
+        because, bend, convert, copy_again, disk, open, refusal, unreadable, with,
+    };
 
     const STREAM: u32 = 0x3_0001;
 
@@ -446,6 +498,35 @@ pub(super) mod tests {
     }
 
     #[test]
+    fn the_disk_inside_is_read_where_its_grains_lie() {
+        let bytes = with(&[0; 8192], &[(0, &[7; 440]), (510, &[0x55, 0xaa])]);
+        assert_eq!(disk(&vmware()), (bytes.clone(), vec![0..4096]));
+        assert_eq!(disk(&stream()), (bytes, vec![0..4096]));
+        let plain = with(&sparse(), &[(3584, &[5; 4096])]);
+        let bytes = with(&[0; 8192], &[(0, &[5; 4096])]);
+        assert_eq!(disk(&plain), (bytes, vec![0..4096]));
+        for (at, nowhere) in [(1536, 1), (1536, 0), (1024, 0)] {
+            let none = with(&plain, &[(at, &[nowhere])]);
+            assert_eq!(disk(&none), (vec![0; 8192], vec![]));
+        }
+    }
+
+    #[test]
+    fn damaged_grains_are_errors() {
+        let damaged = |how: &str| format!("the container is damaged: {how}");
+        assert_eq!(
+            unreadable(&with(&stream(), &[(3596, &[0])])),
+            damaged(
+                "compressed data can't be read (deflate decompression error: incorrect header check)"
+            )
+        );
+        assert_eq!(
+            unreadable(&with(&stream(), &[(3592, &[9, 0])])),
+            damaged("compressed data is too short")
+        );
+    }
+
+    #[test]
     fn a_monolithic_sparse_disk_is_told_apart() {
         let image = open(&sparse()).unwrap();
         assert_eq!(
@@ -464,21 +545,43 @@ pub(super) mod tests {
 
     #[test]
     fn what_no_cloud_takes_is_refused() {
-        assert_eq!(
-            refusal(&descriptor("monolithicFlat", "ffffffff")),
-            convert("the VMDK is only a descriptor, the disk itself lies in other files beside it")
-        );
+        let only = |what: &str| {
+            convert(&format!(
+                "the VMDK is only the descriptor{what}, the disk itself lies in other files beside it"
+            ))
+        };
+        for (kind, what) in [
+            ("monolithicFlat", " of a flat disk (monolithicFlat)"),
+            ("vmfs", " of a flat disk (vmfs)"),
+            (
+                "twoGbMaxExtentSparse",
+                " of a split disk (twoGbMaxExtentSparse)",
+            ),
+            ("seSparse", " of a sparse disk (seSparse)"),
+            ("custom", ""),
+        ] {
+            assert_eq!(refusal(&descriptor(kind, "ffffffff")), only(what));
+        }
+        let spaced = [b"# Disk Descriptor File\n", &[0; 512][..]].concat();
+        assert_eq!(refusal(&spaced), only(""));
         assert_eq!(
             refusal(&with(&[0; 512], &[(0, ESX_SPARSE)])),
             convert("the VMDK is a sparse disk of ESX")
         );
         assert_eq!(
             refusal(&with(&[0; 512], &[(0, &SE_SPARSE)])),
-            convert("the VMDK is a space-efficient sparse disk of ESX")
+            because(
+                "the VMDK is a space-efficient sparse disk of ESX",
+                "convert the whole disk first, by its descriptor file: qemu-img convert -O raw DESCRIPTOR.vmdk disk.raw"
+            )
         );
         assert_eq!(
             refusal(&qemu(3, "vmfsSparse", "ffffffff")),
             convert("the VMDK is of the type \"vmfsSparse\", which no cloud takes")
+        );
+        assert_eq!(
+            refusal(&with(&sparse(), &[(10, &[1])])),
+            convert("the VMDK compresses its grains without marking them, which no cloud takes")
         );
         assert_eq!(
             refusal(&with(&sparse(), &[(512, &[0; 512])])),
@@ -551,6 +654,29 @@ pub(super) mod tests {
         );
         let marker = with(&vmdk, &[(3592, &[0, 4])]);
         assert_eq!(refusal(&marker), cut("a grain of its data", 4620, 4096));
+    }
+
+    #[test]
+    fn headers_that_differ_are_refused() {
+        assert_eq!(
+            refusal(&with(&vmware(), &[(12, &[17])])),
+            copy_again("the VMDK is damaged: the header at its start is not the one at its end")
+        );
+    }
+
+    #[test]
+    fn tables_that_lie_on_each_other_are_refused() {
+        let many = [sector(&[3; 128]), vec![0; 8 * 512]].concat();
+        let vmdk = [
+            with(&header(3, 2), &[(12, &(128 * 4096_u64).to_le_bytes())]),
+            descriptor("monolithicSparse", "ffffffff"),
+            many,
+        ]
+        .concat();
+        assert_eq!(
+            refusal(&vmdk),
+            copy_again("the VMDK is damaged: its grain tables lie on each other")
+        );
     }
 
     #[test]

@@ -2,9 +2,14 @@
 //! or the first bytes of a pipe. Every offset and length in it is hostile; what
 //! lies outside is answered, never read, and knows no container.
 
+use std::fmt;
 use std::fs::File;
 use std::io;
+use std::ops::Range;
 use std::os::unix::fs::FileExt;
+
+use rustix::fs::{SeekFrom, seek};
+use rustix::io::Errno;
 
 use super::refusal::{Remedy, Sight, Trouble};
 
@@ -15,13 +20,27 @@ pub(super) const TABLE_BUDGET: u64 = 64 << 20;
 /// Bytes read at once while a table is walked.
 const STRIDE: u64 = 1 << 20;
 
-pub(super) trait ReadAt {
+pub(super) trait ReadAt: fmt::Debug {
     fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<()>;
+
+    /// The first stretch at or after this byte that is no hole.
+    fn data(&self, from: u64) -> io::Result<Option<Range<u64>>> {
+        Ok(Some(from..u64::MAX))
+    }
 }
 
 impl ReadAt for File {
     fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<()> {
         self.read_exact_at(buffer, offset)
+    }
+
+    fn data(&self, from: u64) -> io::Result<Option<Range<u64>>> {
+        match seek(self, SeekFrom::Data(from)) {
+            Ok(start) => Ok(Some(start..seek(self, SeekFrom::Hole(start))?)),
+            Err(Errno::NXIO) => Ok(None),
+            // a file system without holes
+            Err(_) => Ok(Some(from..u64::MAX)),
+        }
     }
 }
 

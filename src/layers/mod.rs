@@ -13,7 +13,8 @@ use serde::Deserialize;
 
 pub use environment::{Environment, reason, variables};
 
-use crate::error::Result;
+use crate::error::{Error, Result};
+use crate::guest::Guest;
 use crate::units::{Duration, Rate, Size};
 
 /// A cloud's options: a TOML table, a group of flags and a family of variables in one.
@@ -30,6 +31,16 @@ pub trait Provider: clap::Args + Merge + Default {
 
     /// Drops what a higher layer rules out, before the two are laid over each other.
     fn yield_to(&mut self, _above: &Self) {}
+
+    /// Fills in what the image shows for certain and nobody said; names what it filled in.
+    fn adopt(&mut self, _guest: &Guest) -> Vec<String> {
+        vec![]
+    }
+
+    /// Whether the cloud looks into the system, too, and refuses some.
+    fn is_examined(&self) -> bool {
+        true
+    }
 }
 
 /// Everything a sub-command takes, from whichever layer.
@@ -62,6 +73,10 @@ pub struct Invocation<P: Provider> {
     /// Check everything that changes nothing, print the plan, upload nothing
     #[arg(long, num_args = 0..=1, default_missing_value = "true", require_equals = true, value_name = "BOOL", value_parser = switch)]
     pub dry_run: Option<bool>,
+
+    /// Import the image whatever the look into it says
+    #[arg(long, num_args = 0..=1, default_missing_value = "true", require_equals = true, value_name = "BOOL", value_parser = switch)]
+    pub skip_checks: Option<bool>,
 }
 
 /// The table `[upload]`.
@@ -133,6 +148,14 @@ pub struct Output {
 }
 
 impl<P: Provider> Invocation<P> {
+    /// A refusal before the upload stands, unless the user wants no checks.
+    pub fn refused(&self, error: Error) -> Result<()> {
+        if self.skip_checks == Some(true) {
+            return Ok(());
+        }
+        Err(error)
+    }
+
     /// Lays the flags over the environment over the file.
     pub fn over(mut self, environment: &Environment, file: Self) -> Result<Self> {
         self.merge(environment.layer::<P>()?);
@@ -145,6 +168,7 @@ impl<P: Provider> Merge for Invocation<P> {
     fn merge(&mut self, mut below: Self) {
         merge::option::overwrite_none(&mut self.image, below.image);
         merge::option::overwrite_none(&mut self.dry_run, below.dry_run);
+        merge::option::overwrite_none(&mut self.skip_checks, below.skip_checks);
         below.provider.yield_to(&self.provider);
         self.provider.merge(below.provider);
         self.upload.merge(below.upload);

@@ -124,6 +124,7 @@ impl Progress {
 
     /// The same screen for one of several jobs at the same time: every line begins with its
     /// name. Its last stage is over when the handle and its clones are dropped.
+    #[must_use]
     pub fn named(&self, job: &str) -> Self {
         let name = match self.scope.name.as_str() {
             "" => columns::one_line(job),

@@ -227,9 +227,10 @@ impl Inner {
         };
         let took = (self.clock)().duration_since(heading.since);
         // No line is broken at such a space.
-        let took = match took >= WORTH_A_WORD && !thread::panicking() {
-            true => format!(" … {}", units::seconds(took)).replace(' ', "\u{a0}"),
-            false => String::new(),
+        let took = if took >= WORTH_A_WORD && !thread::panicking() {
+            format!(" … {}", units::seconds(took)).replace(' ', "\u{a0}")
+        } else {
+            String::new()
         };
         let text = heading.text + &took;
         self.fact(scope, &text);
@@ -367,9 +368,10 @@ impl Heading {
     /// The time shows that it lives, where no bar does.
     fn line(&self, now: Instant, columns: usize, waits: bool, paint: Paint) -> String {
         let took = now.duration_since(self.since);
-        let took = match waits && took >= 2 * WORTH_A_WORD {
-            true => format!(" … {}", whole_seconds(took)),
-            false => String::new(),
+        let took = if waits && took >= 2 * WORTH_A_WORD {
+            format!(" … {}", whole_seconds(took))
+        } else {
+            String::new()
         };
         let room = columns.saturating_sub(columns::width(&took));
         let text = paint.bold(&columns::cut(&self.text, room));

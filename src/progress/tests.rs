@@ -701,7 +701,9 @@ fn a_low_window_shows_what_fits() {
     let terminal = OnTerminal::new(40);
     guard(&terminal.window.0).rows = 4;
     let jobs = ["a", "b", "c", "d", "e"].map(|name| terminal.run.progress.named(name));
-    jobs.iter().for_each(|job| job.stage("Checking"));
+    for job in &jobs {
+        job.stage("Checking");
+    }
     terminal.shows("  a  Checking\n  b  Checking\n  and 3 more");
     drop(jobs);
     terminal.shows("a: Checking\nb: Checking\nc: Checking\nd: Checking\ne: Checking\n");

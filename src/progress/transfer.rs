@@ -73,6 +73,12 @@ impl Transfer {
         flow.resumed = flow.resumed.saturating_add(bytes);
     }
 
+    /// So many bytes need not travel at all.
+    pub fn skipped(&self, bytes: u64) {
+        let mut flow = guard(&self.flow);
+        flow.total = flow.total.map(|total| total.saturating_sub(bytes));
+    }
+
     /// What happens every second; tests do it by hand.
     #[cfg(test)]
     pub(super) fn beat(&self) {

@@ -16,7 +16,7 @@ use crate::store::{Checksum, Digest, Hasher, Store, UploadId};
 const READ: usize = 1 << 20;
 
 /// What tells a file from the same file after a change.
-pub(super) fn mark(image: &Image) -> Option<String> {
+pub fn mark(image: &Image) -> Option<String> {
     let modified = image
         .modified?
         .duration_since(std::time::UNIX_EPOCH)

@@ -21,7 +21,7 @@ use crate::store::{self, Store, UploadId};
 use crate::units;
 use crate::upload::{self, Cause, Failure, Observer, Plan, Upload};
 
-pub use earlier::{is_same_source, is_steady};
+pub use earlier::{is_same_source, is_steady, mark};
 
 /// After a stop, parts in flight may land for this long.
 const GRACE: Duration = Duration::from_secs(2);
@@ -127,7 +127,7 @@ fn prepare<S: Store>(
     } else {
         (open(&job.image)?, None)
     };
-    let mark = earlier::mark(&job.image);
+    let mark = mark(&job.image);
     run.journal
         .note(|entry| (entry.source, entry.sent) = (mark, false));
     let journal = run.journal.clone();

@@ -7,7 +7,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use bytes::Bytes;
 
 /// The buffers of one upload.
-pub(super) struct Pool {
+pub struct Pool {
     size: usize,
     state: Mutex<State>,
     given_back: Condvar,
@@ -24,11 +24,11 @@ struct State {
 /// The right to hold one part in memory. It ends when the part is done with, even if
 /// a connection that was given up still holds the bytes for a while: waiting for
 /// that one could take for ever.
-pub(super) struct Lease(Arc<Pool>);
+pub struct Lease(Arc<Pool>);
 
 impl Pool {
     /// At most `most` parts in memory, of up to `size` bytes each.
-    pub(super) fn new(size: usize, most: usize) -> Arc<Self> {
+    pub fn new(size: usize, most: usize) -> Arc<Self> {
         let state = State {
             most,
             idle: Vec::new(),
@@ -45,7 +45,7 @@ impl Pool {
 
     /// A buffer of the pool's size, with old bytes in it. Blocks until there is one;
     /// `None` when nobody wants more parts.
-    pub(super) fn take(self: &Arc<Self>) -> Option<(Vec<u8>, Lease)> {
+    pub fn take(self: &Arc<Self>) -> Option<(Vec<u8>, Lease)> {
         let mut state = self.lock();
         while state.leased >= state.most && !state.closed {
             state = self
@@ -71,7 +71,7 @@ impl Pool {
     }
 
     /// Nobody wants more parts: wakes the reader.
-    pub(super) fn close(&self) {
+    pub fn close(&self) {
         self.lock().closed = true;
         self.given_back.notify_all();
     }
@@ -96,7 +96,7 @@ impl Pool {
 
 impl Lease {
     /// The first `len` bytes of the buffer, to be shared; the last of the sharers gives it back.
-    pub(super) fn share(&self, buffer: Vec<u8>, len: usize) -> Bytes {
+    pub fn share(&self, buffer: Vec<u8>, len: usize) -> Bytes {
         Bytes::from_owner(Filled {
             buffer,
             len,

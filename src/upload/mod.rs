@@ -26,14 +26,15 @@ use tokio_util::sync::CancellationToken;
 
 use crate::error::{Error, Result};
 use crate::store::{self, Checksum, Class, Digest, SentPart, Store, UploadId, Whole};
-use buffers::Pool;
-use pace::{Rate, Window};
-pub use parts::{Plan, count, plan};
+pub use buffers::{Lease, Pool};
+pub use pace::{Rate, Watch, Window};
+pub use parts::{MAX_CONCURRENCY, Plan, count, plan};
 use reader::{Chunk, Read, Reader};
 use resume::{Known, Made};
-use sender::{Patience, Sender};
+pub use sender::Patience;
+use sender::Sender;
 use source::Origin;
-pub use source::Source;
+pub use source::{Source, changed};
 use width::Width;
 
 /// Hears what happens, on whatever thread it happens; must return at once.

@@ -21,13 +21,14 @@ const SLOWEST: u64 = 32 << 10;
 const BURST: Duration = Duration::from_secs(1);
 
 /// A rate for all parts together.
-pub(super) struct Rate {
+pub struct Rate {
     bytes_per_second: u64,
     free_from: Mutex<Instant>,
 }
 
 impl Rate {
-    pub(super) fn new(bytes_per_second: u64) -> Self {
+    /// So many bytes a second.
+    pub fn new(bytes_per_second: u64) -> Self {
         Self {
             bytes_per_second: bytes_per_second.max(1),
             free_from: Mutex::new(Instant::now()),
@@ -53,14 +54,15 @@ impl Rate {
 }
 
 /// Watches one try of one part.
-pub(super) struct Watch {
+pub struct Watch {
     rate: Option<Arc<Rate>>,
     stall: Duration,
     deadline: Mutex<Instant>,
 }
 
 impl Watch {
-    pub(super) fn new(rate: Option<Arc<Rate>>, stall: Duration) -> Self {
+    /// Calls a try stalled when nothing has moved for this long.
+    pub fn new(rate: Option<Arc<Rate>>, stall: Duration) -> Self {
         Self {
             rate,
             stall,
@@ -69,7 +71,7 @@ impl Watch {
     }
 
     /// Ends when nothing has moved for too long.
-    pub(super) async fn stalled(&self) {
+    pub async fn stalled(&self) {
         loop {
             let deadline = *locked(&self.deadline);
             if deadline <= Instant::now() {
@@ -94,7 +96,7 @@ impl Tap for Watch {
 
 /// How many parts may be on the wire: all that the plan allows, fewer for a while
 /// after the service asked to slow down.
-pub(super) struct Window {
+pub struct Window {
     slots: Arc<Semaphore>,
     state: Mutex<Narrowed>,
 }
@@ -109,13 +111,14 @@ struct Narrowed {
 }
 
 /// One part on the wire.
-pub(super) struct Slot {
+pub struct Slot {
     permit: Option<OwnedSemaphorePermit>,
     window: Arc<Window>,
 }
 
 impl Window {
-    pub(super) fn new(most: usize) -> Arc<Self> {
+    /// At most so many at once.
+    pub fn new(most: usize) -> Arc<Self> {
         let state = Narrowed {
             most,
             size: most,
@@ -130,7 +133,7 @@ impl Window {
     }
 
     /// Waits for a slot.
-    pub(super) async fn enter(self: &Arc<Self>) -> Slot {
+    pub async fn enter(self: &Arc<Self>) -> Slot {
         // The semaphore is never closed.
         let permit = Arc::clone(&self.slots).acquire_owned().await.ok();
         Slot {
@@ -140,7 +143,7 @@ impl Window {
     }
 
     /// The service asked to slow down: half the window, once a burst. Returns the new size when it changed.
-    pub(super) fn narrow(&self) -> Option<usize> {
+    pub fn narrow(&self) -> Option<usize> {
         let mut state = locked(&self.state);
         let same_burst = state.cut.is_some_and(|cut| cut.elapsed() < BURST);
         if same_burst || state.size == 1 {
@@ -173,7 +176,7 @@ impl Window {
     }
 
     /// A part passed: after as many as the window is wide, it grows by one.
-    pub(super) fn passed(&self) {
+    pub fn passed(&self) {
         let mut state = locked(&self.state);
         state.passed += 1;
         if state.size >= state.most || state.passed < state.size {

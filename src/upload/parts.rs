@@ -22,7 +22,7 @@ const CONCURRENCY: usize = 8;
 const MEMORY: u64 = 512 * MIB;
 
 /// More connections than this to one bucket are a mistake of typing.
-const MAX_CONCURRENCY: usize = 256;
+pub const MAX_CONCURRENCY: usize = 256;
 
 /// How an upload is to go.
 #[derive(Clone, Debug, PartialEq)]

@@ -26,13 +26,14 @@ const PAUSES: (Duration, Duration) = (Duration::from_millis(200), Duration::from
 
 /// The pauses between tries: exponential, each with full jitter, so that parts which
 /// failed together do not come back together.
-pub(super) struct Patience {
+pub struct Patience {
     pauses: ExponentialBackoff,
     refreshed: bool,
 }
 
 impl Patience {
-    pub(super) fn new(retries: u32) -> Self {
+    /// For so many tries after the first.
+    pub fn new(retries: u32) -> Self {
         let times = usize::try_from(retries).unwrap_or(usize::MAX);
         let pauses = ExponentialBuilder::new()
             .with_min_delay(PAUSES.0)
@@ -45,7 +46,7 @@ impl Patience {
     }
 
     /// How long to wait after this failure; `None` when it is final or was enough.
-    pub(super) fn after(&mut self, class: Class) -> Option<Duration> {
+    pub fn after(&mut self, class: Class) -> Option<Duration> {
         // New credentials are fetched once; were those refused too, more will not help.
         let again = class.is_worth_a_retry() && !(class == Class::Expired && self.refreshed);
         self.refreshed |= class == Class::Expired;

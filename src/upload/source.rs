@@ -210,7 +210,8 @@ impl Stamp {
     }
 }
 
-pub(super) fn changed(how: String) -> Error {
+/// The image is not what it was.
+pub fn changed(how: String) -> Error {
     Error::failed("the image changed while it was read")
         .because_of(how)
         .hint("stop what writes to it, or make a copy, and run the command again")

@@ -25,12 +25,12 @@ AWS = "aws --bucket importbucket --ami-name web-2026-01 --limit-rate 16MiB/s dis
 SCENES = {
     "aws": (AWS, [
         ("checking", r"Checking|Uploading", ""),
-        ("uploading", r"[56]\d %", ""),
+        ("uploading", r"[3-8]\d % .*left", ""),
         ("importing", r"[4-9]\d % .*(converting|updating|booting)", ""),
         ("naming", r"Naming", ""),
     ]),
-    "stopped": (AWS, [("stopping", r"3\d %", "\x03")]),
-    "removed": (AWS, [("stopping", r"3\d %", "\x03"), ("again", r"once more", "\x03")]),
+    "stopped": (AWS, [("stopping", r"[2-8]\d %", "\x03")]),
+    "removed": (AWS, [("stopping", r"[2-8]\d %", "\x03"), ("again", r"once more", "\x03")]),
     "alicloud": (
         "alicloud --region cn-beijing --bucket packer --image-name web --os-type linux "
         "--platform Debian --limit-rate 16MiB/s disk.raw",
@@ -38,7 +38,7 @@ SCENES = {
     "digitalocean": (
         "digitalocean --space importbucket --spaces-region nyc3 --image-name web --image-region nyc3 "
         "--image-region fra1 --part-size 5MiB --limit-rate 8MiB/s disk.raw",
-        [("uploading", r"[4-6]\d % ", ""), ("importing", r"(?s)Importing.*\d s", "")]),
+        [("uploading", r"[2-8]\d % .*left", ""), ("importing", r"(?s)Importing.*\d s", "")]),
     "refused": ("aws --bucket import_bucket --timeout 90m disk.ova", []),
     "mistyped": ("asw disk.ova", []),
     "missing": ("aws --bucket importbucket --region us-east-2 disk.ova", []),
@@ -90,9 +90,9 @@ def shoot(name, columns, colours, builds, directory, out):
         env = stage.environment | ({} if colours else {"NO_COLOR": "1"})
         terminal = Terminal([program, *typed.split()], columns, 30, env, directory)
         for sight, pattern, press in sights:
-            if terminal.until(pattern):
-                draw(terminal, typed, columns, out / f"{label}-{sight}.svg")
-                terminal.press(press)
+            terminal.until(pattern)
+            draw(terminal, typed, columns, out / f"{label}-{sight}.svg")
+            terminal.press(press)
         code = terminal.end()
     draw(terminal, typed, columns, out / f"{label}-end.svg")
     written, seconds = sum(len(data) for _, data in terminal.written), terminal.written[-1][0]
@@ -135,7 +135,7 @@ def readme(builds, directory):
     rows = []
     with Stage(builds[1], directory) as stage:
         terminal = Terminal([builds[0], *typed.split()], columns, 30, stage.environment, directory)
-        for pattern in (r"6\d %", r"[5-9]\d % .*(converting|updating|booting)"):
+        for pattern in (r"[5-8]\d % .*left", r"[5-9]\d % .*(converting|updating|booting)"):
             terminal.until(pattern)
             rows += [*command, *terminal.lines(), []]
         terminal.end()

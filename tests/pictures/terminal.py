@@ -24,6 +24,8 @@ COLOURS = {
     "white": "#b1bac4", "brightblack": "#484f58",
 }
 BACKGROUND = "#0d1117"
+# What a bar is made of: how much of the column, how thick.
+BAR = {"━": (1, 3), "╸": (0.5, 3), "─": (1, 1)}
 FONTS = "ui-monospace, SFMono-Regular, Menlo, Consolas, monospace"
 COLUMN, ROW, SIZE, EDGE = 8.4, 19, 14, 14
 
@@ -68,14 +70,11 @@ class Terminal:
         return True
 
     def until(self, pattern, seconds=120):
-        """Reads until the screen shows the pattern, or the program ends."""
+        """Reads until the screen shows the pattern."""
         pattern, end = re.compile(pattern), time.monotonic() + seconds
         while not pattern.search(self.text()):
-            if time.monotonic() > end:
+            if time.monotonic() > end or not self.read(0.02):
                 raise TimeoutError(f"{pattern.pattern!r} was not shown:\n{self.text()}")
-            if not self.read(0.05):
-                return False
-        return True
 
     def end(self):
         while self.read(1):
@@ -138,11 +137,19 @@ def runs(row):
 
 def span(x, y, cell, text):
     colour = COLOURS.get(cell.fg, f"#{cell.fg}" if re.fullmatch("[0-9a-f]{6}", cell.fg) else COLOURS["default"])
+    if set(text.strip()) <= set(BAR):
+        return "".join(stroke(x + at, y, *BAR[sign], colour) for at, sign in enumerate(text) if sign in BAR)
     lead = len(text) - len(text.lstrip())
     text, at = text.strip(), EDGE + (x + lead) * COLUMN
     weight = ' font-weight="bold"' if cell.bold else ""
     return (f'<text x="{at:.1f}" y="{y}" fill="{colour}"{weight} '
             f'textLength="{cells(text) * COLUMN:.1f}">{html.escape(text)}</text>')
+
+
+def stroke(x, y, share, thick, colour):
+    """Signs of a bar are drawn: fonts leave gaps between them."""
+    return (f'<rect x="{EDGE + x * COLUMN:.1f}" y="{y - 5 - thick / 2}" '
+            f'width="{share * COLUMN:.1f}" height="{thick}" fill="{colour}"/>')
 
 
 def cells(text):

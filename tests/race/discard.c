@@ -1,4 +1,5 @@
-/* A server that speaks as much of S3 as an upload needs and throws every byte away:
+/* A server that speaks as much of S3, and of the EBS direct APIs, as an upload needs and
+ * throws every byte away:
  * what remains to be measured is the client. Bodies are discarded in the kernel (plain
  * HTTP) or decrypted into a buffer nobody reads (TLS). It checks no signature, stores
  * nothing, and listens on 127.0.0.1 alone.
@@ -137,6 +138,19 @@ static int answer(struct peer *p, const char *status, const char *headers, const
   return give(p, out, (size_t)n);
 }
 
+/* The part of the EBS direct APIs that a written snapshot sees. */
+static int serve_blocks(struct peer *p, const char *verb, const char *target) {
+  if (!strcmp(verb, "PUT")) {
+    atomic_fetch_add(&parts, 1);
+    return answer(p, "201 Created", "", "{}");
+  }
+  if (!strncmp(target, "/snapshots/completion/", 22))
+    return answer(p, "202 Accepted", "", "{\"Status\":\"pending\"}");
+  return answer(p, "201 Created", "",
+                "{\"SnapshotId\":\"snap-0123456789abcdef0\",\"Status\":\"pending\","
+                "\"BlockSize\":524288}");
+}
+
 /* The part of an S3 that an upload sees. `target` is "/bucket/key?query". */
 static int serve(struct peer *p, const char *verb, char *target, const char *head) {
   char sum[64], headers[256], body[1024], *query = strchr(target, '?');
@@ -148,6 +162,7 @@ static int serve(struct peer *p, const char *verb, char *target, const char *hea
     snprintf(body, sizeof body, "%lld %lld\n", atomic_load(&parts), atomic_load(&bytes));
     return answer(p, "200 OK", "", body);
   }
+  if (!strncmp(target, "/snapshots", 10)) return serve_blocks(p, verb, target);
   if (!strcmp(verb, "PUT")) {
     atomic_fetch_add(&parts, 1);
     header(head, "x-amz-checksum-crc64nvme", sum, sizeof sum);

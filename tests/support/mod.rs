@@ -1,6 +1,7 @@
 //! The stage for the stories: a sandbox with a bucket and a role, a home of its own, the
 //! real program. What it prints is compared whole, standard output and standard error.
 
+mod system;
 mod terminal;
 
 use std::fs;
@@ -19,6 +20,8 @@ pub use terminal::Terminal;
 
 /// Longer than any story takes; a program that hangs fails its story, not the suite.
 const PATIENCE: Duration = Duration::from_secs(120);
+
+pub use system::{System, tool};
 
 pub const BUCKET: &str = "importbucket";
 
@@ -287,6 +290,7 @@ fn compare(what: &str, got: &str, expected: &str) {
 static VARIABLE: LazyLock<Vec<(Regex, &str)>> = LazyLock::new(|| {
     let patterns = [
         (r"import-ami-[0-9a-f]{17}", "import-ami-TASK"),
+        (r"import-snap-[0-9a-f]{17}", "import-snap-TASK"),
         (r"(?-u:\b)ami-[0-9a-f]{17}", "ami-ID"),
         (r"snap-[0-9a-f]{17}", "snap-ID"),
         (
@@ -310,6 +314,9 @@ static VARIABLE: LazyLock<Vec<(Regex, &str)>> = LazyLock::new(|| {
             "in TIME",
         ),
         (r"again in [0-9]+\.[0-9] s", "again in TIME"),
+        // What mkfs.ext4 leaves free differs between its versions.
+        (r"(Free|Data)        [0-9.]+ [MK]iB", "$1        FREE"),
+        (r"[0-9.]+ [MK]iB are free", "FREE are free"),
         (r"--upload-id [^ \n]+", "--upload-id UPLOAD"),
         (r#""(upload|import|total)":[0-9.]+"#, "\"$1\":SECONDS"),
     ];

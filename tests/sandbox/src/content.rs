@@ -96,6 +96,17 @@ impl Draft {
         Ok(())
     }
 
+    /// Some bytes of it, in whatever order they come.
+    pub(crate) fn write_at(&self, bytes: &[u8], offset: u64) -> io::Result<()> {
+        self.file.as_file().write_all_at(bytes, offset)
+    }
+
+    /// What was written at positions, with holes up to this size.
+    pub(crate) fn finish_at(mut self, size: u64) -> io::Result<Content> {
+        self.size = size;
+        self.finish()
+    }
+
     pub(crate) fn finish(self) -> io::Result<Content> {
         self.file.as_file().set_len(self.size)?;
         let piece = Piece {

@@ -104,6 +104,11 @@ impl When {
         self.then(Action::Answer(Refusal::new(status, code, message)))
     }
 
+    /// Answers with a status and no word, as a gateway in between may.
+    pub fn answer_bare(self, status: u16) -> Fault {
+        self.answer(status, "", "")
+    }
+
     /// Answers 200 with an error document, as S3's Complete may.
     pub fn error_inside_200(self, code: &str, message: &str) -> Fault {
         self.answer(200, code, message)

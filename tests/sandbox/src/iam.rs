@@ -9,7 +9,7 @@ use crate::desk::Detail;
 use crate::fault::Refusal;
 use crate::keys::Keyring;
 use crate::query::{self, Answer, Query};
-use crate::roles::{Iam, Role, State, encoded};
+use crate::roles::{ADMINISTRATOR, Iam, Role, State, encoded};
 use crate::serve::{Body, Service};
 use crate::sigv4::{self, Forgery};
 use crate::xml::{Xml, document};
@@ -115,6 +115,9 @@ impl IamService {
     fn perform(&self, query: &Query) -> Answer {
         let action = query.action();
         query.check_names(known(action)?)?;
+        if let Some(answer) = managed_policy(query) {
+            return answer;
+        }
         let mut state = self.iam.state();
         let delay = state.delay;
         let name = query.required("RoleName")?;
@@ -149,6 +152,8 @@ impl IamService {
 fn known(action: &str) -> Result<&'static [&'static str], Refusal> {
     Ok(match action {
         "GetRole" | "DeleteRole" => &["RoleName"],
+        "GetPolicy" => &["PolicyArn"],
+        "GetPolicyVersion" => &["PolicyArn", "VersionId"],
         "GetRolePolicy" | "DeleteRolePolicy" => &["RoleName", "PolicyName"],
         "ListRolePolicies" => &["RoleName", "Marker", "MaxItems"],
         "ListAttachedRolePolicies" => &["RoleName", "Marker", "MaxItems", "PathPrefix"],
@@ -170,6 +175,35 @@ fn known(action: &str) -> Result<&'static [&'static str], Refusal> {
             return Err(Refusal::new(400, "InvalidAction", text));
         }
     })
+}
+
+/// The one managed policy that the sandbox knows.
+fn managed_policy(query: &Query) -> Option<Answer> {
+    const VERSION: &str = "v1";
+    const ADMIN: &str =
+        r#"{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"*","Resource":"*"}]}"#;
+    let action = query.action();
+    if !["GetPolicy", "GetPolicyVersion"].contains(&action) {
+        return None;
+    }
+    let arn = query.get("PolicyArn").unwrap_or_default();
+    if arn != ADMINISTRATOR {
+        let text = format!("Policy {arn} was not found.");
+        return Some(Err(Refusal::new(404, "NoSuchEntity", text)));
+    }
+    Some(Ok(result_document(action, NAMESPACE, |xml| match action {
+        "GetPolicy" => {
+            xml.element("Policy", |xml| {
+                xml.text("Arn", arn).text("DefaultVersionId", VERSION);
+            });
+        }
+        _ => {
+            xml.element("PolicyVersion", |xml| {
+                xml.text("Document", encoded(ADMIN))
+                    .text("VersionId", VERSION);
+            });
+        }
+    })))
 }
 
 fn policy_document<'a>(query: &'a Query, name: &str) -> Result<&'a str, Refusal> {

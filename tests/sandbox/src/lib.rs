@@ -11,6 +11,7 @@ mod clock;
 mod content;
 mod desk;
 mod digitalocean;
+mod ebs;
 mod ec2;
 mod fault;
 mod gate;
@@ -23,6 +24,7 @@ mod s3;
 pub mod sample;
 mod serve;
 mod sigv4;
+mod ssm;
 #[cfg(test)]
 mod stories;
 mod sts;
@@ -41,14 +43,17 @@ pub use gate::Gate;
 pub use keys::{ACCOUNT, Key};
 pub use roles::{Iam, RoleView};
 pub use s3::{Buckets, ObjectView, PartView, UploadView};
+pub use ssm::{ParameterView, Parameters};
 
 use alibaba::Alibaba;
 use desk::Desk;
 use digitalocean::DigitalOceanService;
+use ebs::EbsService;
 use ec2::Ec2Service;
 use iam::IamService;
 use keys::Keyring;
 use s3::Storage;
+use ssm::SsmService;
 use sts::StsService;
 
 /// The region that [`Sandbox::environment`] names.
@@ -63,6 +68,7 @@ pub struct Sandbox {
     s3: Buckets,
     ec2: Ec2,
     iam: Iam,
+    ssm: Parameters,
     spaces: Buckets,
     digitalocean: DigitalOcean,
     keys: Keyring,
@@ -78,7 +84,9 @@ pub struct Sandbox {
 struct Endpoints {
     s3: String,
     ec2: String,
+    ebs: String,
     iam: String,
+    ssm: String,
     sts: String,
     spaces: String,
     digitalocean: String,
@@ -100,7 +108,19 @@ impl Sandbox {
             buckets: s3.clone(),
             keys: keys.clone(),
         };
+        let block_storage = EbsService {
+            ec2: ec2.clone(),
+            keys: keys.clone(),
+            dir: s3.directory().to_owned(),
+        };
         let roles = IamService {
+            iam: iam.clone(),
+            keys: keys.clone(),
+        };
+        let ssm = Parameters::default();
+        let parameters = SsmService {
+            parameters: ssm.clone(),
+            ec2: ec2.clone(),
             iam: iam.clone(),
             keys: keys.clone(),
         };
@@ -120,7 +140,9 @@ impl Sandbox {
             anyhow::Ok(Endpoints {
                 s3: serve::open(Arc::new(storage), Arc::clone(&at)).await?,
                 ec2: serve::open(Arc::new(compute), Arc::clone(&at)).await?,
+                ebs: serve::open(Arc::new(block_storage), Arc::clone(&at)).await?,
                 iam: serve::open(Arc::new(roles), Arc::clone(&at)).await?,
+                ssm: serve::open(Arc::new(parameters), Arc::clone(&at)).await?,
                 sts: serve::open(Arc::new(tokens), Arc::clone(&at)).await?,
                 spaces: serve::open(Arc::new(space_storage), Arc::clone(&at)).await?,
                 digitalocean: serve::open(Arc::new(custom_images), at).await?,
@@ -134,6 +156,7 @@ impl Sandbox {
             s3,
             ec2,
             iam,
+            ssm,
             spaces,
             digitalocean,
             key: keys.issue_user("sandbox"),
@@ -152,8 +175,16 @@ impl Sandbox {
         &self.endpoints.ec2
     }
 
+    pub fn ebs_endpoint(&self) -> &str {
+        &self.endpoints.ebs
+    }
+
     pub fn iam_endpoint(&self) -> &str {
         &self.endpoints.iam
+    }
+
+    pub fn ssm_endpoint(&self) -> &str {
+        &self.endpoints.ssm
     }
 
     pub fn sts_endpoint(&self) -> &str {
@@ -165,7 +196,9 @@ impl Sandbox {
         let variables = [
             ("AWS_ENDPOINT_URL_S3", self.s3_endpoint()),
             ("AWS_ENDPOINT_URL_EC2", self.ec2_endpoint()),
+            ("AWS_ENDPOINT_URL_EBS", self.ebs_endpoint()),
             ("AWS_ENDPOINT_URL_IAM", self.iam_endpoint()),
+            ("AWS_ENDPOINT_URL_SSM", self.ssm_endpoint()),
             ("AWS_ENDPOINT_URL_STS", self.sts_endpoint()),
             ("AWS_ACCESS_KEY_ID", &self.key.access_key),
             ("AWS_SECRET_ACCESS_KEY", &self.key.secret_key),
@@ -222,6 +255,11 @@ impl Sandbox {
 
     pub fn iam(&self) -> &Iam {
         &self.iam
+    }
+
+    /// Systems Manager's parameters.
+    pub fn ssm(&self) -> &Parameters {
+        &self.ssm
     }
 
     /// The key of [`Sandbox::environment`].

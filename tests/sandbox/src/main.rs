@@ -10,9 +10,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use anyhow::Context;
-use imgimport_sandbox::{
-    CustomImageScript, ImportScript, REGION, SPACES_REGION, Sandbox, alibaba, sample,
-};
+use imgimport_sandbox::{CustomImageScript, REGION, SPACES_REGION, Sandbox, alibaba, sample};
 use tokio::process::Command;
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -52,7 +50,7 @@ async fn run(arguments: Vec<OsString>) -> anyhow::Result<ExitCode> {
     cloud
         .spaces()
         .create_bucket_with_acls(&bucket, SPACES_REGION);
-    cloud.import_script(ImportScript::default().pace(PACE));
+    cloud.ec2().set_import_pace(PACE);
     cloud
         .ecs()
         .import_script(alibaba::ImportScript::default().pace(PACE));

@@ -10,6 +10,8 @@ use crate::keys::ACCOUNT;
 use crate::policy;
 use crate::xml::Xml;
 
+pub(crate) const ADMINISTRATOR: &str = "arn:aws:iam::aws:policy/AdministratorAccess";
+
 #[derive(Clone, Debug)]
 pub(crate) struct Role {
     pub(crate) name: String,
@@ -32,6 +34,8 @@ pub struct Iam {
 pub(crate) struct State {
     pub(crate) roles: BTreeMap<String, Role>,
     pub(crate) delay: usize,
+    /// What the users may do; without one, everything
+    pub(crate) user_policy: Option<String>,
 }
 
 /// A role as tests see it.
@@ -47,16 +51,18 @@ impl Iam {
         let state = State {
             roles: BTreeMap::new(),
             delay: 2,
+            user_policy: None,
         };
         Self {
             state: Arc::new(Mutex::new(state)),
         }
     }
 
-    /// Puts a role there with one inline policy, seen at once.
+    /// Puts a role there with one inline policy, as if it had been there for long.
     pub fn put_role(&self, name: &str, trust: &str, policy: &str) {
         let mut role = Role::new(name, trust);
         role.policies.insert(name.to_owned(), policy.to_owned());
+        "2024-01-01T00:00:00Z".clone_into(&mut role.created);
         self.state().roles.insert(name.to_owned(), role);
     }
 
@@ -69,6 +75,29 @@ impl Iam {
             {"Effect": "Allow", "Action": ["ec2:ModifySnapshotAttribute", "ec2:CopySnapshot",
              "ec2:RegisterImage", "ec2:Describe*"], "Resource": "*"}]});
         self.put_role(name, trust, &policy.to_string());
+    }
+
+    /// What the users of the account may do from now on with images and parameters.
+    pub fn put_user_policy(&self, policy: &str) {
+        self.state().user_policy = Some(policy.to_owned());
+    }
+
+    /// Whether this caller may do that; assumed roles may do everything.
+    pub(crate) fn user_may(&self, who: &str, action: &str, resource: &str) -> bool {
+        let state = self.state();
+        match &state.user_policy {
+            Some(policy) if who.contains(":user/") => {
+                policy::allows(std::iter::once(policy), action, resource)
+            }
+            _ => true,
+        }
+    }
+
+    /// Attaches the managed policy `AdministratorAccess` to the role.
+    pub fn attach_administrator(&self, name: &str) {
+        if let Some(role) = self.state().roles.get_mut(name) {
+            role.attached.push(ADMINISTRATOR.to_owned());
+        }
     }
 
     pub fn remove_role(&self, name: &str) {
@@ -161,8 +190,9 @@ impl Role {
     }
 
     fn is_admin(&self) -> bool {
-        let arn = "arn:aws:iam::aws:policy/AdministratorAccess";
-        self.attached.iter().any(|attached| attached == arn)
+        self.attached
+            .iter()
+            .any(|attached| attached == ADMINISTRATOR)
     }
 
     fn may(&self, action: &str, resource: &str) -> bool {

@@ -8,7 +8,7 @@ use anyhow::Context;
 use bytes::Bytes;
 use http::header::RETRY_AFTER;
 use http::request::Parts;
-use http::{Request, Response};
+use http::{Request, Response, StatusCode};
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
@@ -146,6 +146,11 @@ async fn drain(body: &mut Body, limit: u64) {
 }
 
 fn refused<S: Service>(service: &S, refusal: &Refusal) -> Response<Body> {
+    if refusal.code.is_empty() {
+        let mut bare = Response::new(Body::empty());
+        *bare.status_mut() = StatusCode::from_u16(refusal.status).unwrap_or_default();
+        return bare;
+    }
     let mut response = service.refuse(refusal);
     if let Some(seconds) = refusal.retry_after {
         response.headers_mut().insert(RETRY_AFTER, seconds.into());

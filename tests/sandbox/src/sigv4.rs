@@ -17,6 +17,9 @@ use crate::keys::{Key, Keyring};
 /// AWS accepts clocks that are this far off.
 const MAX_SKEW: time::Duration = time::Duration::minutes(15);
 
+/// What stands for the digest of such a body.
+const UNSIGNED: &str = "UNSIGNED-PAYLOAD";
+
 const UNRESERVED: &AsciiSet = &NON_ALPHANUMERIC
     .remove(b'-')
     .remove(b'_')
@@ -55,6 +58,24 @@ pub(crate) fn verify(
     service: &str,
     keys: &Keyring,
 ) -> Result<Caller, Forgery> {
+    verify_digest(head, &hex::encode(Sha256::digest(body)), service, keys)
+}
+
+/// The same of a request whose body is not part of the signature.
+pub(crate) fn verify_without_body(
+    head: &Parts,
+    service: &str,
+    keys: &Keyring,
+) -> Result<Caller, Forgery> {
+    verify_digest(head, UNSIGNED, service, keys)
+}
+
+fn verify_digest(
+    head: &Parts,
+    digest: &str,
+    service: &str,
+    keys: &Keyring,
+) -> Result<Caller, Forgery> {
     let value = header(head, "authorization").ok_or(Forgery::Missing)?;
     let authorization = Authorization::parse(value)?;
     let moment = header(head, "x-amz-date").ok_or(Forgery::Missing)?;
@@ -66,7 +87,7 @@ pub(crate) fn verify(
     let key = keys
         .get(authorization.access_key)
         .ok_or(Forgery::UnknownKey)?;
-    if authorization.sign(head, body, moment, &key.secret_key)? != authorization.signature {
+    if authorization.sign(head, digest, moment, &key.secret_key)? != authorization.signature {
         return Err(Forgery::Mismatch);
     }
     if key.session_token.as_deref() != header(head, "x-amz-security-token") {
@@ -128,14 +149,14 @@ impl<'a> Authorization<'a> {
     fn sign(
         &self,
         head: &Parts,
-        body: &[u8],
+        body_digest: &str,
         moment: &str,
         secret: &str,
     ) -> Result<String, Forgery> {
         if !moment.starts_with(self.day) || !self.signed_headers.contains(&"host") {
             return Err(Forgery::Mismatch);
         }
-        let request = self.canonical_request(head, body);
+        let request = self.canonical_request(head, body_digest);
         let scope = format!("{}/{}/{}/aws4_request", self.day, self.region, self.service);
         let digest = hex::encode(Sha256::digest(request));
         let text = format!("AWS4-HMAC-SHA256\n{moment}\n{scope}\n{digest}");
@@ -146,7 +167,7 @@ impl<'a> Authorization<'a> {
         Ok(hex::encode(key))
     }
 
-    fn canonical_request(&self, head: &Parts, body: &[u8]) -> String {
+    fn canonical_request(&self, head: &Parts, digest: &str) -> String {
         let line = |name: &&str| {
             [
                 name,
@@ -160,7 +181,6 @@ impl<'a> Authorization<'a> {
         let headers: String = self.signed_headers.iter().map(line).collect();
         let query = canonical_query(head.uri.query().unwrap_or_default());
         let names = self.signed_headers.join(";");
-        let digest = hex::encode(Sha256::digest(body));
         let (method, path) = (&head.method, head.uri.path());
         format!("{method}\n{path}\n{query}\n{headers}\n{names}\n{digest}")
     }
@@ -206,7 +226,8 @@ pub(crate) fn sign(head: &Parts, body: &[u8], moment: &str, key: &Key, scope: [&
         signature: "",
     };
     authorization.signed_headers.sort_unstable();
-    let signature = authorization.sign(head, body, moment, &key.secret_key);
+    let digest = hex::encode(Sha256::digest(body));
+    let signature = authorization.sign(head, &digest, moment, &key.secret_key);
     format!(
         "AWS4-HMAC-SHA256 Credential={}/{}/{region}/{service}/aws4_request, SignedHeaders={}, Signature={}",
         key.access_key,
@@ -239,13 +260,14 @@ mod tests {
     #[test]
     fn signs_the_published_example() {
         let authorization = Authorization::parse(AUTHORIZATION).unwrap();
-        let request = authorization.canonical_request(&example(), b"");
+        let empty = hex::encode(Sha256::digest(b""));
+        let request = authorization.canonical_request(&example(), &empty);
         assert_eq!(
             hex::encode(Sha256::digest(request)),
             "7344ae5b7ee6c3e7e6b0fe0640412a37625d1fbfff95c48bbb2dc43964946972"
         );
         let secret = "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY";
-        let signature = authorization.sign(&example(), b"", "20130524T000000Z", secret);
+        let signature = authorization.sign(&example(), &empty, "20130524T000000Z", secret);
         assert_eq!(signature.unwrap(), authorization.signature);
     }
 

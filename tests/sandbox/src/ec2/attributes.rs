@@ -157,7 +157,7 @@ impl Call<'_> {
     }
 
     fn check_public(&self, change: &Change) -> Result<(), Refusal> {
-        let blocked = self.world.ec2.state().block_public_access;
+        let blocked = self.world.ec2.state().blocked.contains(self.region);
         if blocked
             && change
                 .add

@@ -2,6 +2,7 @@
 
 use super::import::{check_encryption, known_token, remember_token};
 use super::model::{Image, Kms, Region, Snapshot, tags_for, write_tags};
+use super::script::CopyScript;
 use super::{Call, document};
 use crate::fault::Refusal;
 use crate::keys::ACCOUNT;
@@ -79,7 +80,10 @@ impl Call<'_> {
         }
         let (mut image, mut snapshots) =
             self.region_named(from, |region| copy_of(region, source, query))?;
-        image.pending = Some(self.world.ec2.state().copies.clone());
+        image.pending = Some(self.copy_script());
+        if let (Some(pending), Some(reason)) = (&mut image.pending, self.foreign_key()) {
+            *pending = pending.clone().fail(&reason);
+        }
         image
             .tags
             .extend(tags_for(query, &["image", "snapshot"], "image")?);
@@ -92,6 +96,10 @@ impl Call<'_> {
             );
             snapshot.tags.clone_from(&tags);
             snapshot.kms.encrypted |= by_default;
+            if from != self.region && !query.flag("Encrypted") {
+                // The copy of an encrypted snapshot has the default key of its region.
+                snapshot.kms.key_id = None;
+            }
         }
         self.region(|region| {
             let answer = image_id_document("CopyImage", &image.id);
@@ -102,6 +110,19 @@ impl Call<'_> {
             region.images.insert(image.id.clone(), image);
             Ok(answer)
         })
+    }
+
+    fn copy_script(&self) -> CopyScript {
+        let state = self.world.ec2.state();
+        let script = state.copies_in.get(self.region).unwrap_or(&state.copies);
+        script.clone()
+    }
+
+    /// A key of another region is noticed only when the copy is made.
+    fn foreign_key(&self) -> Option<String> {
+        let key = self.query.get("KmsKeyId")?;
+        let home = key.strip_prefix("arn:aws:kms:")?.split(':').next()?;
+        (home != self.region).then(|| format!("Given key ID is not accessible: {key}"))
     }
 
     pub(super) fn register_image(&self) -> Answer {
@@ -115,7 +136,7 @@ impl Call<'_> {
                 let text = format!("AMI name {name} is already in use by AMI {}", taken.id);
                 return Err(Refusal::new(400, "InvalidAMIName.Duplicate", text));
             }
-            let mut image = registered(query, region)?;
+            let mut image = super::register::registered(query, region)?;
             image.tags = tags;
             image.pending = Some(pending);
             let answer = image_id_document("RegisterImage", &image.id);
@@ -192,6 +213,8 @@ fn copy_of(
     image.imds_support.clone_from(&original.imds_support);
     image.tpm_support.clone_from(&original.tpm_support);
     image.root_device.clone_from(&original.root_device);
+    image.volume.clone_from(&original.volume);
+    image.uefi_data.clone_from(&original.uefi_data);
     image.content.clone_from(&original.content);
     if query.flag("CopyImageTags") {
         image.tags.clone_from(&original.tags);
@@ -215,52 +238,6 @@ fn copy_of(
         snapshots.push(snapshot);
     }
     Ok((image, snapshots))
-}
-
-/// RegisterImage's own defaults are i386 and paravirtual; they are kept, so that a client
-/// that forgets to say otherwise is found.
-fn registered(query: &Query, region: &Region) -> Result<Image, Refusal> {
-    let mut image = Image::new(query.required("Name")?);
-    image.description = query.owned("Description");
-    let architecture = query.get("Architecture").unwrap_or("i386");
-    architecture.clone_into(&mut image.architecture);
-    let virtualization = query.get("VirtualizationType").unwrap_or("paravirtual");
-    virtualization.clone_into(&mut image.virtualization);
-    image.boot_mode = query.owned("BootMode");
-    image.imds_support = query.owned("ImdsSupport");
-    image.tpm_support = query.owned("TpmSupport");
-    image.ena_support = query.flag("EnaSupport");
-    query
-        .required("RootDeviceName")?
-        .clone_into(&mut image.root_device);
-    for mapping in query.structs("BlockDeviceMapping") {
-        let id = mapping.required("Ebs.SnapshotId")?;
-        if mapping.get("Ebs.Encrypted").is_some() {
-            let text =
-                "the encrypted flag cannot be specified since device has a snapshot specified.";
-            return Err(Refusal::new(400, "InvalidParameterDependency", text));
-        }
-        let snapshot = region
-            .snapshots
-            .get(id)
-            .ok_or_else(|| super::snapshots::no_snapshot(id))?;
-        image.content = image.content.or_else(|| snapshot.content.clone());
-        image
-            .mappings
-            .push((mapping.required("DeviceName")?.to_owned(), id.to_owned()));
-    }
-    if !image
-        .mappings
-        .iter()
-        .any(|(device, _)| *device == image.root_device)
-    {
-        let text = format!(
-            "Root device {} is not in the block device mappings.",
-            image.root_device
-        );
-        return Err(Refusal::new(400, "InvalidBlockDeviceMapping", text));
-    }
-    Ok(image)
 }
 
 /// Whether all filters are met; `*` and `?` are wildcards in AWS, of which `*` is kept.
@@ -336,24 +313,39 @@ impl Image {
             .text("hypervisor", "xen");
         xml.text("enaSupport", self.ena_support);
         xml.maybe("sourceImageId", self.source.as_ref());
+        xml.maybe("deprecationTime", self.deprecated.as_ref());
         if let Some(reason) = &self.failure {
             xml.element("stateReason", |xml| {
                 xml.text("code", "Client.InternalError")
                     .text("message", reason);
             });
         }
-        let mappings = self.mappings.iter().filter(|_| self.state() == "available");
+        // What a copy or an import consists of is known once it is there.
+        let known = self.state() == "available" || self.registered();
+        let mappings = self.mappings.iter().filter(|_| known);
         xml.items("blockDeviceMapping", mappings, |xml, (device, id)| {
             xml.text("deviceName", device);
-            xml.element("ebs", |xml| write_volume(xml, id, region.snapshots.get(id)));
+            let volume = (*device == self.root_device).then_some(&self.volume);
+            xml.element("ebs", |xml| {
+                write_volume(xml, id, region.snapshots.get(id), volume);
+            });
         });
         write_tags(xml, &self.tags);
     }
 }
 
-fn write_volume(xml: &mut Xml, id: &str, snapshot: Option<&Snapshot>) {
-    xml.text("snapshotId", id).text("volumeType", "gp2");
+fn write_volume(
+    xml: &mut Xml,
+    id: &str,
+    snapshot: Option<&Snapshot>,
+    volume: Option<&(String, Option<u64>)>,
+) {
+    let (kind, size) = volume.map_or(("gp2", None), |(kind, size)| (kind.as_str(), *size));
+    xml.text("snapshotId", id).text("volumeType", kind);
     xml.text("deleteOnTermination", true);
-    xml.maybe("volumeSize", snapshot.map(|snapshot| snapshot.volume_size));
+    xml.maybe(
+        "volumeSize",
+        size.or(snapshot.map(|snapshot| snapshot.volume_size)),
+    );
     xml.maybe("encrypted", snapshot.map(|snapshot| snapshot.kms.encrypted));
 }

@@ -39,7 +39,7 @@ impl Call<'_> {
             "import-ami",
             &containers,
             tags,
-            self.world.ec2.script(),
+            self.world.ec2.script(ImportScript::default),
         )
     }
 
@@ -59,12 +59,7 @@ impl Call<'_> {
                 "The disk container format OVA is not supported for snapshot imports",
             ));
         }
-        let mut script = self.world.ec2.script();
-        if script.failure.is_none() && script.steps.iter().all(|step| step.gate.is_none()) {
-            let pace = script.pace;
-            script = ImportScript::snapshot();
-            script.pace = pace;
-        }
+        let script = self.world.ec2.script(ImportScript::snapshot);
         self.start("ImportSnapshot", "import-snap", &[container], tags, script)
     }
 
@@ -172,7 +167,10 @@ impl Call<'_> {
                 let tasks = tasks.filter(|task| {
                     states.is_empty() || states.iter().any(|s| s == task.phase.status())
                 });
-                xml.items(set, tasks, |xml, task| task.write(xml));
+                xml.items(set, tasks, |xml, task| {
+                    xml.maybe("bootMode", task.request.get("BootMode"));
+                    task.write(xml);
+                });
             });
             for id in ids {
                 self.advance(region, id);

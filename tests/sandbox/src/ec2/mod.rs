@@ -5,15 +5,20 @@ mod attributes;
 mod disks;
 mod images;
 mod import;
+mod lifecycle;
 mod model;
+mod regions;
+mod register;
 mod script;
 mod snapshots;
 mod task;
 mod view;
 mod wire;
+mod writing;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::Duration;
 
 use bytes::Bytes;
 use http::request::Parts;
@@ -23,6 +28,7 @@ use http_body_util::BodyExt;
 pub use self::model::Permission;
 pub use self::script::{CopyScript, ImportScript};
 pub use self::view::{ImageView, SnapshotView, TaskView};
+pub(crate) use self::writing::{Asked, BLOCK};
 
 use self::model::{Image, Region, Snapshot};
 use crate::content::Content;
@@ -47,10 +53,14 @@ pub struct Ec2 {
 #[derive(Default)]
 struct State {
     regions: BTreeMap<String, Region>,
-    script: ImportScript,
+    script: Option<ImportScript>,
+    pace: Option<Duration>,
     copies: CopyScript,
+    /// Regions whose copies go another way
+    copies_in: BTreeMap<String, CopyScript>,
     encryption_by_default: bool,
-    block_public_access: bool,
+    /// Regions with "Block public access for AMIs"
+    blocked: BTreeSet<String>,
 }
 
 impl Ec2 {
@@ -99,6 +109,14 @@ impl Ec2 {
         id
     }
 
+    /// Somebody takes an image away.
+    pub fn forget_image(&self, region: &str, id: &str) {
+        let mut state = self.state();
+        if let Some(region) = state.regions.get_mut(region) {
+            region.images.remove(id);
+        }
+    }
+
     /// The object's bytes from which an image, or a copy of it, was imported.
     pub fn arrived(&self, image_id: &str) -> Option<Vec<u8>> {
         let content = self.arrived_content(image_id)?;
@@ -111,12 +129,32 @@ impl Ec2 {
         regions.find_map(|region| region.images.get(image_id)?.content.clone())
     }
 
+    /// The task is done, whatever its script says.
+    pub fn finish(&self, task: &str) {
+        let mut state = self.state();
+        for region in state.regions.values_mut() {
+            if region.tasks.contains_key(task) {
+                task::finish(region, task);
+            }
+        }
+    }
+
     pub fn import_script(&self, script: ImportScript) {
-        self.state().script = script;
+        self.state().script = Some(script);
+    }
+
+    /// A phase of an import takes at least this long, for people who watch.
+    pub fn set_import_pace(&self, pace: Duration) {
+        self.state().pace = Some(pace);
     }
 
     pub fn copy_script(&self, script: CopyScript) {
         self.state().copies = script;
+    }
+
+    /// How the copies into one region go.
+    pub fn copy_script_in(&self, region: &str, script: CopyScript) {
+        self.state().copies_in.insert(region.to_owned(), script);
     }
 
     pub fn set_encryption_by_default(&self, on: bool) {
@@ -124,12 +162,21 @@ impl Ec2 {
     }
 
     /// "Block public access for AMIs": sharing with everybody is then refused.
-    pub fn set_block_public_access(&self, on: bool) {
-        self.state().block_public_access = on;
+    pub fn set_block_public_access(&self, region: &str, on: bool) {
+        let blocked = &mut self.state().blocked;
+        if on {
+            blocked.insert(region.to_owned());
+        } else {
+            blocked.remove(region);
+        }
     }
 
-    fn script(&self) -> ImportScript {
-        self.state().script.clone()
+    /// The script that was set, or the way of this kind of import.
+    fn script(&self, usual: fn() -> ImportScript) -> ImportScript {
+        let state = self.state();
+        let mut script = state.script.clone().unwrap_or_else(usual);
+        script.pace = script.pace.or(state.pace);
+        script
     }
 
     fn views<T>(&self, of: impl Fn(&str, &Region) -> Vec<T>) -> Vec<T> {
@@ -222,12 +269,25 @@ impl Ec2Service {
             sigv4::verify(head, body, "ec2", &self.keys).map_err(|forgery| forged(&forgery))?;
         let query = Query::parse(body);
         query.check_names(wire::known(query.action())?)?;
+        regions::check_enabled(&caller.region)?;
+        self.authorize(&caller.key.arn, query.action())?;
         let call = Call {
             world: self,
             region: &caller.region,
             query: &query,
         };
         call.perform()
+    }
+
+    fn authorize(&self, who: &str, action: &str) -> Result<(), Refusal> {
+        if self.iam.user_may(who, &format!("ec2:{action}"), "*") {
+            return Ok(());
+        }
+        let text = format!(
+            "You are not authorized to perform this operation. User: {who} is not authorized to \
+             perform: ec2:{action} because no identity-based policy allows the ec2:{action} action"
+        );
+        Err(Refusal::new(403, "UnauthorizedOperation", text))
     }
 }
 
@@ -254,6 +314,8 @@ impl Call<'_> {
             "DescribeSnapshotAttribute" => self.describe_snapshot_attribute(),
             "DescribeRegions" => self.describe_regions(),
             "GetEbsEncryptionByDefault" => Ok(self.encryption_by_default()),
+            "GetImageBlockPublicAccessState" => Ok(self.block_public_access_state()),
+            "EnableImageDeprecation" => self.enable_image_deprecation(),
             _ => self.describe_import_tasks(action),
         }
     }
@@ -278,39 +340,6 @@ impl Call<'_> {
                 .entry(name.to_owned())
                 .or_default(),
         )
-    }
-
-    fn describe_regions(&self) -> Answer {
-        let names = [
-            "ap-southeast-1",
-            "eu-central-1",
-            "eu-west-1",
-            "us-east-1",
-            "us-east-2",
-            "us-west-2",
-        ];
-        let asked = self.query.list("RegionName");
-        if let Some(unknown) = asked.iter().find(|name| !names.contains(&name.as_str())) {
-            let text = format!("Invalid region name(s): [{unknown}]");
-            return Err(Refusal::new(400, "InvalidParameterValue", text));
-        }
-        let meant = names
-            .iter()
-            .filter(|name| asked.is_empty() || asked.iter().any(|a| a == *name));
-        Ok(document("DescribeRegions", |xml| {
-            xml.items("regionInfo", meant, |xml, name| {
-                xml.text("regionName", name);
-                xml.text("regionEndpoint", format!("ec2.{name}.amazonaws.com"));
-                xml.text("optInStatus", "opt-in-not-required");
-            });
-        }))
-    }
-
-    fn encryption_by_default(&self) -> String {
-        let on = self.world.ec2.state().encryption_by_default;
-        document("GetEbsEncryptionByDefault", |xml| {
-            xml.text("ebsEncryptionByDefault", on);
-        })
     }
 }
 

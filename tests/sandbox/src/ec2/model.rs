@@ -5,6 +5,7 @@ use std::time::Instant;
 
 use super::disks::Disk;
 use super::script::{CopyScript, ImportScript};
+use super::writing::Writing;
 use crate::clock;
 use crate::content::Content;
 use crate::fault::Refusal;
@@ -45,9 +46,13 @@ pub(super) struct Image {
     pub(super) root_device: String,
     /// Device name and snapshot
     pub(super) mappings: Vec<(String, String)>,
+    /// Kind of the root volume, and its size in GiB where that is not the snapshot's
+    pub(super) volume: (String, Option<u64>),
+    pub(super) uefi_data: Option<String>,
     pub(super) source: Option<String>,
     pub(super) tags: Tags,
     pub(super) launch_permissions: Vec<Permission>,
+    pub(super) deprecated: Option<String>,
     pub(super) content: Option<Content>,
 }
 
@@ -69,9 +74,12 @@ impl Image {
             tpm_support: None,
             root_device: "/dev/sda1".to_owned(),
             mappings: Vec::new(),
+            volume: ("gp2".to_owned(), None),
+            uefi_data: None,
             source: None,
             tags: Tags::new(),
             launch_permissions: Vec::new(),
+            deprecated: None,
             content: None,
         }
     }
@@ -115,6 +123,8 @@ pub(super) struct Snapshot {
     pub(super) kms: Kms,
     pub(super) permissions: Vec<Permission>,
     pub(super) content: Option<Content>,
+    /// Only of one that is written block by block
+    pub(super) writing: Option<Writing>,
 }
 
 impl Snapshot {
@@ -128,6 +138,7 @@ impl Snapshot {
             kms: Kms::default(),
             permissions: Vec::new(),
             content,
+            writing: None,
         }
     }
 }

@@ -29,9 +29,15 @@ impl Call<'_> {
                     found.push(snapshot);
                 }
             }
-            Ok(document("DescribeSnapshots", |xml| {
+            let answer = document("DescribeSnapshots", |xml| {
                 xml.items("snapshotSet", found, |xml, snapshot| snapshot.write(xml));
-            }))
+            });
+            for snapshot in region.snapshots.values_mut() {
+                if ids.contains(&snapshot.id) {
+                    snapshot.poll();
+                }
+            }
+            Ok(answer)
         })
     }
 
@@ -101,7 +107,7 @@ impl Snapshot {
     fn field(&self, name: &str) -> Option<Vec<String>> {
         Some(match name {
             "snapshot-id" => vec![self.id.clone()],
-            "status" => vec!["completed".to_owned()],
+            "status" => vec![self.status().to_owned()],
             "description" => vec![self.description.clone()],
             "owner-id" => vec![ACCOUNT.to_owned()],
             "encrypted" => vec![self.kms.encrypted.to_string()],
@@ -117,8 +123,9 @@ impl Snapshot {
     fn write(&self, xml: &mut Xml) {
         xml.text("snapshotId", &self.id)
             .text("volumeId", "vol-ffffffff");
-        xml.text("status", "completed")
+        xml.text("status", self.status())
             .text("startTime", &self.started);
+        xml.maybe("statusMessage", self.failure());
         xml.text("progress", "100%").text("ownerId", ACCOUNT);
         xml.text("volumeSize", self.volume_size)
             .text("description", &self.description);

@@ -25,8 +25,7 @@ impl Call<'_> {
             Phase::Deleted(_) | Phase::Completed(..) => return,
         }
         if task.phase == Phase::Active(task.script.steps.len()) {
-            let phase = complete(region, id);
-            region.tasks.get_mut(id).expect("still there").phase = phase;
+            finish(region, id);
         }
     }
 
@@ -70,6 +69,16 @@ impl Call<'_> {
             _ => Some(Phase::Active(step + 1)),
         }
     }
+}
+
+/// The task has made what it was asked for.
+pub(super) fn finish(region: &mut Region, id: &str) {
+    let phase = complete(region, id);
+    region
+        .tasks
+        .get_mut(id)
+        .expect("a task of the region")
+        .phase = phase;
 }
 
 /// The snapshots of a finished task and, for an image import, the AMI over them.
@@ -149,7 +158,6 @@ impl Task {
             return write_tags(xml, &self.tags);
         }
         for (name, parameter) in [
-            ("bootMode", "BootMode"),
             ("encrypted", "Encrypted"),
             ("kmsKeyId", "KmsKeyId"),
             ("licenseType", "LicenseType"),

@@ -17,8 +17,17 @@ pub struct ImageView {
     pub architecture: String,
     pub boot_mode: Option<String>,
     pub imds_support: Option<String>,
+    pub tpm_support: Option<String>,
+    pub uefi_data: Option<String>,
+    pub virtualization: String,
+    pub ena_support: bool,
+    pub root_device: String,
+    /// Kind of the root volume, and its size in GiB if the request gave one
+    pub volume: (String, Option<u64>),
     pub tags: BTreeMap<String, String>,
     pub launch_permissions: Vec<Permission>,
+    /// `deprecationTime`
+    pub deprecated: Option<String>,
     pub snapshot_ids: Vec<String>,
     /// The image it was copied from
     pub source: Option<String>,
@@ -28,6 +37,8 @@ pub struct ImageView {
 pub struct SnapshotView {
     pub region: String,
     pub id: String,
+    /// `pending`, `completed`, `error`
+    pub status: &'static str,
     pub description: String,
     /// GiB
     pub volume_size: u64,
@@ -62,8 +73,15 @@ impl Image {
             architecture: self.architecture.clone(),
             boot_mode: self.boot_mode.clone(),
             imds_support: self.imds_support.clone(),
+            tpm_support: self.tpm_support.clone(),
+            uefi_data: self.uefi_data.clone(),
+            virtualization: self.virtualization.clone(),
+            ena_support: self.ena_support,
+            root_device: self.root_device.clone(),
+            volume: self.volume.clone(),
             tags: self.tags.clone(),
             launch_permissions: self.launch_permissions.clone(),
+            deprecated: self.deprecated.clone(),
             snapshot_ids: self.mappings.iter().map(|(_, id)| id.clone()).collect(),
             source: self.source.clone(),
         }
@@ -75,6 +93,7 @@ impl Snapshot {
         SnapshotView {
             region: region.to_owned(),
             id: self.id.clone(),
+            status: self.status(),
             description: self.description.clone(),
             volume_size: self.volume_size,
             encrypted: self.kms.encrypted,

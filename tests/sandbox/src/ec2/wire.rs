@@ -54,7 +54,8 @@ pub(super) fn known(action: &str) -> Result<&'static [&'static str], Refusal> {
             "Filter.N.Value.N",
             "RegionName.N",
         ],
-        "GetEbsEncryptionByDefault" => &["DryRun"],
+        "GetEbsEncryptionByDefault" | "GetImageBlockPublicAccessState" => &["DryRun"],
+        "EnableImageDeprecation" => &["DeprecateAt", "DryRun", "ImageId"],
         other => {
             let text = format!("The action {other} is not valid for this web service.");
             return Err(Refusal::new(400, "InvalidAction", text));

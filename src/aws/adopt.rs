@@ -1,0 +1,34 @@
+//! What the image itself says, in AWS's words, where the user said nothing.
+
+use super::names::{Architecture, BootMode, Platform, word};
+use super::options::Options;
+use crate::guest::{self, Family, Guest};
+
+/// Only what is certain: a wrong boot mode makes an AMI that does not start.
+pub fn adopt(options: &mut Options, guest: &Guest) -> Vec<String> {
+    let mut taken = vec![];
+    // AWS sees Windows itself; to say it would close the road through RegisterImage.
+    if let (None, Some(Family::Linux)) = (options.platform, guest.family) {
+        options.platform = Some(Platform::Linux);
+        taken.push(format!("platform {}", Platform::Linux.wire()));
+    }
+    let architecture = guest.architecture.and_then(|known| match known {
+        guest::Architecture::X86_64 => Some(Architecture::X86_64),
+        guest::Architecture::Arm64 => Some(Architecture::Arm64),
+        guest::Architecture::I386 | guest::Architecture::Other => None,
+    });
+    if let (None, Some(architecture)) = (options.architecture, architecture) {
+        options.architecture = Some(architecture);
+        taken.push(format!("architecture {}", word(&architecture)));
+    }
+    let boot_mode = match (guest.bios, guest.uefi) {
+        (Some(true), Some(false)) => Some(BootMode::LegacyBios),
+        (Some(false), Some(true)) => Some(BootMode::Uefi),
+        _ => None,
+    };
+    if let (None, Some(boot_mode)) = (options.boot_mode, boot_mode) {
+        options.boot_mode = Some(boot_mode);
+        taken.push(format!("boot mode {}", word(&boot_mode)));
+    }
+    taken
+}

@@ -1,0 +1,297 @@
+//! An EBS snapshot written block by block, without a bucket and without VM Import: reads
+//! the disk in order, sends the blocks that hold data in parallel, and ends with a
+//! snapshot of exactly those bytes or with a failure that says why there is none.
+//! Knows blocks and snapshots, no job, no bars and no signals; removes nothing by itself.
+
+mod api;
+mod blocks;
+mod log;
+mod sender;
+mod sums;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::mpsc;
+use tokio::task::{JoinError, JoinSet};
+use tokio::time::{Instant, sleep, timeout_at};
+use tokio_util::sync::CancellationToken;
+
+pub use api::{Direct, Trouble, Wish};
+pub use blocks::Disk;
+pub use log::{Found, Log};
+
+use crate::error::{Error, Result};
+use crate::store::Class;
+use crate::upload::{MAX_CONCURRENCY, Patience, Pool, Rate, Window};
+use blocks::{Block, Read};
+use sender::Sender;
+use sums::{Sum, Sums};
+
+/// Blocks in flight. With some 100 ms for each that is 300 MiB/s, within the 1,000
+/// requests a second that the service takes for one snapshot (EBS user guide, "Quotas").
+const CONCURRENCY: usize = 64;
+
+/// How the blocks are to go.
+#[derive(Clone, Copy, Debug)]
+pub struct Plan {
+    /// Blocks in flight. Memory is `(concurrency + 1)` blocks.
+    pub concurrency: usize,
+    /// Bytes a second, over all blocks together.
+    pub limit_rate: Option<u64>,
+    /// Tries of a block after its first.
+    pub retries: u32,
+    /// A block of which no byte moves for this long is sent again on a fresh connection:
+    /// some requests are taken and never answered (awslabs/coldsnap#437).
+    pub stall: Duration,
+    /// After a stop, blocks in flight may land for this long.
+    pub grace: Duration,
+}
+
+impl Plan {
+    /// From what the user said.
+    pub fn new(concurrency: Option<u64>, limit_rate: Option<u64>) -> Result<Self> {
+        let concurrency = match concurrency.map(usize::try_from) {
+            None => CONCURRENCY,
+            Some(Ok(said)) if (1..=MAX_CONCURRENCY).contains(&said) => said,
+            Some(_) => {
+                return Err(Error::usage("so many blocks can't be in flight")
+                    .hint(format!("--concurrency takes 1 to {MAX_CONCURRENCY}")));
+            }
+        };
+        Ok(Self {
+            concurrency,
+            limit_rate,
+            retries: 12,
+            stall: Duration::from_secs(15),
+            grace: Duration::from_secs(2),
+        })
+    }
+}
+
+/// Hears what happens, on whatever thread it happens; must return at once.
+pub trait Observer: Send + Sync + 'static {
+    /// The service has acknowledged a block of this many bytes.
+    fn acknowledged(&self, bytes: u64);
+    /// A block was there already.
+    fn resumed(&self, bytes: u64);
+    /// A block holds zeros and does not travel.
+    fn skipped(&self, bytes: u64);
+    /// A block's try (from 1) failed; the next follows after `pause`.
+    fn retrying(&self, index: u32, attempt: u32, pause: Duration, why: &str);
+    /// So many blocks at once for now.
+    fn narrowed(&self, blocks: usize);
+}
+
+/// A snapshot to be filled.
+pub struct Upload {
+    /// The service.
+    pub direct: Direct,
+    /// The snapshot.
+    pub snapshot: String,
+    /// When this run started it: for a while not every part of the service knows it.
+    pub started: Option<Instant>,
+    /// The bytes.
+    pub disk: Disk,
+    /// Bytes of a block.
+    pub block_size: usize,
+    /// What earlier runs have sent, and where it is written down what this one sends.
+    pub log: Log,
+    /// How.
+    pub plan: Plan,
+    /// Who shows it.
+    pub observer: Arc<dyn Observer>,
+    /// Stop: send no more blocks.
+    pub stop: CancellationToken,
+}
+
+/// All blocks are there.
+#[derive(Debug)]
+pub struct Sent {
+    /// Bytes that travelled in this run.
+    pub uploaded_bytes: u64,
+    /// Blocks of the snapshot.
+    pub blocks: usize,
+    /// The checksum of all of them.
+    pub sum: String,
+    /// How long it took.
+    pub elapsed: Duration,
+}
+
+/// Why not all of them are.
+#[derive(Debug)]
+pub enum Cause {
+    /// The stop token was cancelled.
+    Stopped,
+    /// The service knows no such snapshot, or has given it up.
+    Gone(Trouble),
+    /// Something else failed. Of a refusal the permission is not named yet.
+    Refused(String, Trouble),
+    /// Something on this side failed.
+    Failed(Error),
+}
+
+/// This is what the service has.
+#[derive(Debug)]
+pub struct Failure {
+    /// Why.
+    pub cause: Cause,
+    /// Blocks of the snapshot, those of earlier runs that were met again included.
+    pub blocks: usize,
+}
+
+impl From<Error> for Cause {
+    fn from(error: Error) -> Self {
+        Self::Failed(error)
+    }
+}
+
+/// Sends the blocks. When this returns, none is on its way any more.
+pub async fn send(upload: Upload) -> Result<Sent, Failure> {
+    let began = Instant::now();
+    let mut tally = Tally {
+        log: upload.log,
+        sums: Sums::new(),
+        uploaded: 0,
+    };
+    let buffers = upload.plan.concurrency + 1;
+    let pool = Pool::new(upload.block_size, buffers);
+    let sender = Arc::new(Sender {
+        direct: upload.direct,
+        snapshot: upload.snapshot,
+        started: upload.started,
+        disk: upload.disk.clone(),
+        rate: upload.plan.limit_rate.map(|rate| Arc::new(Rate::new(rate))),
+        window: Window::new(upload.plan.concurrency),
+        plan: upload.plan,
+        observer: upload.observer,
+        stop: upload.stop,
+    });
+    let flight = Flight {
+        sender,
+        block_size: upload.block_size as u64,
+        blocks: JoinSet::new(),
+        tally: &mut tally,
+    };
+    let flown = match upload.disk.read(Arc::clone(&pool), buffers) {
+        Ok(reads) => flight.fly(reads).await,
+        Err(error) => Err(error.into()),
+    };
+    // Wakes the reader, however it ended.
+    pool.close();
+    match flown {
+        Ok(()) => Ok(Sent {
+            uploaded_bytes: tally.uploaded,
+            blocks: tally.sums.len(),
+            sum: sums::linear(&tally.sums),
+            elapsed: began.elapsed(),
+        }),
+        Err(cause) => Err(Failure {
+            cause,
+            blocks: tally.sums.len().max(tally.log.blocks()),
+        }),
+    }
+}
+
+/// What the service is known to have.
+struct Tally {
+    log: Log,
+    sums: Sums,
+    uploaded: u64,
+}
+
+/// The blocks on their way.
+struct Flight<'a> {
+    sender: Arc<Sender>,
+    block_size: u64,
+    blocks: JoinSet<Result<(u32, Sum), Cause>>,
+    tally: &'a mut Tally,
+}
+
+impl Flight<'_> {
+    /// Sends all that is read. Whatever comes, the set is empty then.
+    async fn fly(mut self, reads: mpsc::Receiver<Result<Read>>) -> Result<(), Cause> {
+        let end = self.send_all(reads).await;
+        if matches!(end, Err(Cause::Stopped)) {
+            self.land_in_time().await;
+        }
+        self.blocks.shutdown().await;
+        end
+    }
+
+    async fn send_all(&mut self, mut reads: mpsc::Receiver<Result<Read>>) -> Result<(), Cause> {
+        let stop = self.sender.stop.clone();
+        let most = self.sender.plan.concurrency;
+        let mut open = true;
+        while open || !self.blocks.is_empty() {
+            tokio::select! {
+                biased;
+                () = stop.cancelled() => return Err(Cause::Stopped),
+                Some(landed) = self.blocks.join_next() => self.land(landed)?,
+                read = reads.recv(), if open && self.blocks.len() < most => match read {
+                    Some(Ok(Read::Block(block))) => self.begin(block),
+                    Some(Ok(Read::Zeros)) => self.sender.observer.skipped(self.block_size),
+                    Some(Err(error)) => return Err(error.into()),
+                    None => open = false,
+                },
+            }
+        }
+        Ok(())
+    }
+
+    fn begin(&mut self, block: Block) {
+        if self.tally.log.has(block.index, &block.sum) {
+            self.tally.sums.insert(block.index, block.sum);
+            self.sender.observer.resumed(self.block_size);
+        } else {
+            self.blocks.spawn(Arc::clone(&self.sender).send(block));
+        }
+    }
+
+    fn land(&mut self, landed: Result<Result<(u32, Sum), Cause>, JoinError>) -> Result<(), Cause> {
+        let broken = |error| Error::failed("a block could not be sent").because(error);
+        let (index, sum) = landed.map_err(broken)??;
+        self.tally.log.note(index, &sum);
+        self.tally.sums.insert(index, sum);
+        self.tally.uploaded += self.block_size;
+        self.sender.observer.acknowledged(self.block_size);
+        Ok(())
+    }
+
+    /// What lands within the grace need not travel again.
+    async fn land_in_time(&mut self) {
+        let end = Instant::now() + self.sender.plan.grace;
+        while let Ok(Some(landed)) = timeout_at(end, self.blocks.join_next()).await {
+            // The stop is the reason that is reported, whatever else fails now.
+            drop(self.land(landed));
+        }
+    }
+}
+
+/// How the service took the end of an upload.
+#[derive(Debug)]
+pub enum Sealing {
+    /// It makes the snapshot.
+    Taken,
+    /// It says no, but an earlier try may have been taken unheard.
+    Unclear(Trouble),
+    /// It says no.
+    Refused(Trouble),
+}
+
+/// CompleteSnapshot: no more blocks; count and checksum must be the service's own.
+pub async fn seal(direct: &Direct, snapshot: &str, sent: &Sent, plan: &Plan) -> Sealing {
+    let mut patience = Patience::new(plan.retries);
+    let mut unheard = false;
+    loop {
+        let Err(trouble) = direct.complete(snapshot, sent.blocks, &sent.sum).await else {
+            return Sealing::Taken;
+        };
+        unheard |= trouble.class == Class::Transient;
+        match patience.after(trouble.class) {
+            Some(pause) => sleep(pause).await,
+            None if unheard => return Sealing::Unclear(trouble),
+            None => return Sealing::Refused(trouble),
+        }
+    }
+}

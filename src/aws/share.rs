@@ -1,0 +1,103 @@
+//! Who may launch the AMI, and who may make volumes of its snapshots. Neither is ever
+//! copied: an image in another region has to be told the same again.
+
+use aws_sdk_ec2::types::{
+    CreateVolumePermission, CreateVolumePermissionModifications, LaunchPermission,
+    LaunchPermissionModifications, PermissionGroup, SnapshotAttributeName,
+};
+use backon::Retryable;
+
+use super::clients::Clients;
+use super::fault::Fault;
+use super::image::{is_unknown, patiently};
+use super::job::{Job, Share};
+use crate::error::Result;
+
+/// Shares the image and its snapshots as asked.
+pub async fn share(job: &Job, clients: &Clients, image: &str, snapshots: &[String]) -> Result<()> {
+    share_image(job, clients, image).await?;
+    share_snapshots(job, clients, snapshots).await
+}
+
+async fn share_image(job: &Job, clients: &Clients, image: &str) -> Result<()> {
+    let Some(permissions) = launch_permissions(&job.share) else {
+        return Ok(());
+    };
+    let call = clients
+        .ec2
+        .modify_image_attribute()
+        .image_id(image)
+        .launch_permission(permissions);
+    let request = || async { call.clone().send().await.map(drop).map_err(Fault::from) };
+    let done = request.retry(patiently()).when(is_unknown).await;
+    done.map_err(|fault| {
+        fault.fails(
+            format!("the launch permissions of {image} could not be set"),
+            "ec2:ModifyImageAttribute",
+        )
+    })
+}
+
+fn launch_permissions(share: &Share) -> Option<LaunchPermissionModifications> {
+    let permission = LaunchPermission::builder;
+    let users = share
+        .users
+        .iter()
+        .map(|user| permission().user_id(user).build());
+    let groups = share.groups.iter().map(|group| {
+        permission()
+            .group(PermissionGroup::from(group.as_str()))
+            .build()
+    });
+    let organizations = share
+        .org_arns
+        .iter()
+        .map(|arn| permission().organization_arn(arn).build());
+    let units = share
+        .ou_arns
+        .iter()
+        .map(|arn| permission().organizational_unit_arn(arn).build());
+    let all: Vec<_> = users
+        .chain(groups)
+        .chain(organizations)
+        .chain(units)
+        .collect();
+    (!all.is_empty()).then(|| {
+        LaunchPermissionModifications::builder()
+            .set_add(Some(all))
+            .build()
+    })
+}
+
+/// Accounts that may launch the image may make volumes of its snapshots, too.
+async fn share_snapshots(job: &Job, clients: &Clients, snapshots: &[String]) -> Result<()> {
+    if job.share.users.is_empty() || !job.share.snapshots {
+        return Ok(());
+    }
+    let add: Vec<_> = job
+        .share
+        .users
+        .iter()
+        .map(|user| CreateVolumePermission::builder().user_id(user).build())
+        .collect();
+    let permissions = CreateVolumePermissionModifications::builder()
+        .set_add(Some(add))
+        .build();
+    for snapshot in snapshots {
+        let call = clients
+            .ec2
+            .modify_snapshot_attribute()
+            .snapshot_id(snapshot)
+            .attribute(SnapshotAttributeName::CreateVolumePermission)
+            .create_volume_permission(permissions.clone());
+        let request = || async { call.clone().send().await.map(drop).map_err(Fault::from) };
+        let done = request.retry(patiently()).when(is_unknown).await;
+        done.map_err(|fault| {
+            fault.fails(
+                format!("{snapshot} could not be shared"),
+                "ec2:ModifySnapshotAttribute",
+            )
+        })?;
+    }
+    Ok(())
+}

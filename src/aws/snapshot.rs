@@ -1,0 +1,103 @@
+//! From a finished snapshot to an AMI: the steps that the roads share which register
+//! their image. The snapshot and the image are on the undo list apart, so that an image
+//! that fails does not cost the snapshot.
+
+use aws_sdk_ec2::types::Image;
+
+use super::{Run, image, register};
+use crate::cleanup::Entry;
+use crate::error::{Kind, Result};
+
+impl Run<'_> {
+    /// The snapshot is there and nobody else's.
+    pub(super) fn hold_snapshot(&mut self, snapshot: &str) {
+        let (clients, id) = (self.clients.clone(), snapshot.to_owned());
+        let entry = self.cleanup.reusable(
+            format!("the snapshot {snapshot}"),
+            format!(
+                "aws ec2 delete-snapshot --snapshot-id {snapshot} --region {}",
+                self.job.region
+            ),
+            async move || image::delete_snapshot(&clients, &id).await,
+        );
+        if let Some(earlier) = self.held.snapshot.replace(entry) {
+            self.cleanup.disarm(earlier);
+        }
+    }
+
+    /// RegisterImage, and the wait until the image is available. An image that an earlier
+    /// run has registered from this snapshot is taken as it is.
+    pub(super) async fn register(&mut self, snapshot: &str) -> Result<Image> {
+        let image = match self.journal.entry().image {
+            Some(image) => image,
+            None => self.start_registering(snapshot).await?,
+        };
+        let entry = self.hold_registered(&image);
+        match self.available(&image, "pending").await {
+            Ok(image) => Ok(image),
+            Err(error) => {
+                if error.kind() == Kind::Failed {
+                    self.cleanup.spoil(entry);
+                    self.journal.note(|entry| entry.image = None);
+                }
+                Err(error)
+            }
+        }
+    }
+
+    async fn start_registering(&mut self, snapshot: &str) -> Result<String> {
+        self.session.check()?;
+        let name = self.job.image_name();
+        self.session
+            .progress
+            .stage(&format!("Registering {snapshot} as \"{name}\""));
+        let unheard = self.hold_unheard_image(snapshot);
+        let started =
+            self.session
+                .finish_soon(register::register(&self.job, &self.clients, snapshot));
+        let registered = match started.await {
+            Ok(registered) => registered,
+            Err(error) => {
+                // Refused is not registered; unheard may be.
+                if error.kind() == Kind::Failed {
+                    self.cleanup.disarm(unheard);
+                }
+                return Err(error);
+            }
+        };
+        self.cleanup.disarm(unheard);
+        self.registered = registered.now;
+        let image = registered.image;
+        self.journal.note(|entry| entry.image = Some(image.clone()));
+        Ok(image)
+    }
+
+    fn hold_unheard_image(&mut self, snapshot: &str) -> Entry {
+        let (clients, snapshot) = (self.clients.clone(), snapshot.to_owned());
+        let (name, region) = (self.job.image_name(), self.job.region.clone());
+        self.cleanup.reusable(
+            format!("an image of {snapshot} that may have been registered unheard"),
+            format!(
+                "aws ec2 describe-images --owners self --filters Name=block-device-mapping.snapshot-id,Values={snapshot} --region {region}, and deregister-image"
+            ),
+            async move || match register::find(&clients, &name, &snapshot).await? {
+                Some(image) => image::deregister_alone(&clients, &image).await,
+                None => Ok(()),
+            },
+        )
+    }
+
+    pub(super) fn hold_registered(&mut self, image: &str) -> Entry {
+        let (clients, id) = (self.clients.clone(), image.to_owned());
+        let region = &self.job.region;
+        let entry = self.cleanup.reusable(
+            format!("the image {image}"),
+            format!("aws ec2 deregister-image --image-id {image} --region {region}"),
+            async move || image::deregister_alone(&clients, &id).await,
+        );
+        if let Some(earlier) = self.held.image.replace(entry) {
+            self.cleanup.disarm(earlier);
+        }
+        entry
+    }
+}

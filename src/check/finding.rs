@@ -1,0 +1,98 @@
+//! What a look at an image comes to: findings, each with its rule, where the rule is
+//! written down, and what helps.
+
+use serde::Serialize;
+
+/// How bad it is, the worst last.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Level {
+    Ok,
+    /// It could not be seen, which says nothing against the image.
+    Unseen,
+    /// It is taken, but may not work.
+    Warning,
+    /// It is not taken.
+    Refused,
+}
+
+/// One line of the page.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Finding {
+    pub level: Level,
+    /// A word or two: "boot mode".
+    pub rule: &'static str,
+    pub text: String,
+    pub remedy: Option<String>,
+    /// Where the rule is written down.
+    pub source: &'static str,
+}
+
+/// A rule and where it is written down.
+#[derive(Clone, Copy, Debug)]
+pub struct Rule(pub &'static str, pub &'static str);
+
+impl Rule {
+    pub fn ok(self, text: impl Into<String>) -> Finding {
+        self.finds(Level::Ok, text, None)
+    }
+
+    pub fn unseen(self, text: impl Into<String>) -> Finding {
+        self.finds(Level::Unseen, text, None)
+    }
+
+    pub fn warning(self, text: impl Into<String>, remedy: impl Into<String>) -> Finding {
+        self.finds(Level::Warning, text, Some(remedy.into()))
+    }
+
+    pub fn refused(self, text: impl Into<String>, remedy: impl Into<String>) -> Finding {
+        self.finds(Level::Refused, text, Some(remedy.into()))
+    }
+
+    fn finds(self, level: Level, text: impl Into<String>, remedy: Option<String>) -> Finding {
+        Finding {
+            level,
+            rule: self.0,
+            text: text.into(),
+            remedy: remedy.filter(|remedy| !remedy.is_empty()),
+            source: self.1,
+        }
+    }
+}
+
+/// What it comes to for one taker.
+#[derive(Clone, Debug, Serialize)]
+pub struct Verdict {
+    /// The sub-command's word: "aws".
+    pub name: &'static str,
+    /// As a person calls it.
+    #[serde(skip)]
+    pub title: &'static str,
+    pub verdict: Level,
+    pub findings: Vec<Finding>,
+}
+
+impl Verdict {
+    pub fn new(name: &'static str, title: &'static str, mut findings: Vec<Finding>) -> Self {
+        // The worst first, otherwise in the order of the rules.
+        findings.sort_by_key(|finding| std::cmp::Reverse(finding.level));
+        let worst = findings.first().map_or(Level::Ok, |finding| finding.level);
+        Self {
+            name,
+            title,
+            // What was not seen is no verdict.
+            verdict: if worst == Level::Unseen {
+                Level::Ok
+            } else {
+                worst
+            },
+            findings,
+        }
+    }
+
+    pub fn of(&self, level: Level) -> impl Iterator<Item = &Finding> {
+        self.findings
+            .iter()
+            .filter(move |finding| finding.level == level)
+    }
+}

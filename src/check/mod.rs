@@ -1,0 +1,257 @@
+//! `imgimport check`, and the same look before every import: what the image holds, and
+//! what each cloud would make of it. Nobody is asked, nothing is changed.
+
+mod alicloud;
+mod aws;
+mod digitalocean;
+mod finding;
+mod linux;
+mod marketplace;
+mod options;
+mod page;
+
+use std::io::{self, IsTerminal};
+use std::path::Path;
+
+use serde_json::{Value, json};
+
+use crate::error::{Error, Kind, Result};
+use crate::guest::Guest;
+use crate::image::{Image, Source};
+use crate::layers::{Invocation, Provider};
+use crate::outcome::Format;
+use crate::session::Session;
+
+pub use options::{Options, variables};
+
+use finding::{Finding, Level, Verdict};
+
+/// Who may take the image.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum Cloud {
+    /// Amazon Web Services
+    Aws,
+    /// Alibaba Cloud
+    Alicloud,
+    /// DigitalOcean
+    Digitalocean,
+}
+
+impl Cloud {
+    const ALL: [Self; 3] = [Self::Aws, Self::Alicloud, Self::Digitalocean];
+
+    /// The sub-command's word.
+    fn name(self) -> &'static str {
+        match self {
+            Self::Aws => "aws",
+            Self::Alicloud => "alicloud",
+            Self::Digitalocean => "digitalocean",
+        }
+    }
+
+    fn title(self) -> &'static str {
+        match self {
+            Self::Aws => "AWS",
+            Self::Alicloud => "Alibaba Cloud",
+            Self::Digitalocean => "DigitalOcean",
+        }
+    }
+
+    /// What it makes of the file.
+    fn form(self, image: &Image) -> Vec<Finding> {
+        match self {
+            Self::Aws => aws::form(image),
+            Self::Alicloud => alicloud::form(image),
+            Self::Digitalocean => digitalocean::form(image),
+        }
+    }
+
+    /// What it makes of the system in it; `examined` where the import looks inside, too.
+    fn inside(self, guest: &Guest, examined: bool) -> Vec<Finding> {
+        match self {
+            Self::Aws => aws::inside(guest, examined),
+            Self::Alicloud => alicloud::inside(guest),
+            Self::Digitalocean => digitalocean::inside(guest),
+        }
+    }
+}
+
+/// Everything that `imgimport check` has to say.
+pub struct Report {
+    image: Image,
+    guest: Guest,
+    /// Bytes that may be other than zero.
+    allocated: Option<u64>,
+    clouds: Vec<Verdict>,
+    marketplace: Option<Verdict>,
+}
+
+impl Report {
+    /// Looks; of standard input at its head.
+    pub fn new(options: &Options) -> Result<Self> {
+        let image = match &options.image {
+            Some(path) if path == Path::new("-") && io::stdin().is_terminal() => {
+                return Err(Error::usage("standard input is a terminal, not an image"));
+            }
+            Some(path) => Image::open(path, options.format)?,
+            None => {
+                return Err(Error::usage(
+                    "no image: give its path, IMGIMPORT_IMAGE or image in the settings file",
+                ));
+            }
+        };
+        let guest = Guest::look(&image);
+        let all = || Cloud::ALL.to_vec();
+        let mut asked = options
+            .clouds
+            .clone()
+            .filter(|clouds| !clouds.is_empty())
+            .unwrap_or_else(all);
+        asked.dedup();
+        let verdict = |cloud: Cloud| {
+            Verdict::new(
+                cloud.name(),
+                cloud.title(),
+                [cloud.form(&image), cloud.inside(&guest, true)].concat(),
+            )
+        };
+        let clouds = asked.into_iter().map(verdict).collect();
+        let marketplace = options.marketplace.unwrap_or(false).then(|| {
+            let findings = guest
+                .system
+                .as_ref()
+                .map_or_else(marketplace::blind, marketplace::inside);
+            Verdict::new("marketplace", "DigitalOcean Marketplace", findings)
+        });
+        Ok(Self {
+            allocated: Guest::allocated(&image),
+            image,
+            guest,
+            clouds,
+            marketplace,
+        })
+    }
+
+    /// 0, or 3 when no cloud that was asked for takes it, or the Marketplace does not.
+    pub fn exit_code(&self) -> u8 {
+        let refuses = |verdict: &Verdict| verdict.verdict == Level::Refused;
+        let all = self.clouds.iter().all(refuses);
+        if all || self.marketplace.as_ref().is_some_and(refuses) {
+            Kind::Refused.exit_code()
+        } else {
+            0
+        }
+    }
+
+    /// What goes to standard output.
+    pub fn render(&self, format: Format) -> String {
+        match format {
+            Format::Text => page::render(self),
+            Format::Json => self.to_json().to_string(),
+        }
+    }
+
+    fn path(&self) -> &Path {
+        match &self.image.source {
+            Source::File(path) => path,
+            Source::Stdin => Path::new("-"),
+        }
+    }
+
+    fn to_json(&self) -> Value {
+        json!({
+            "schema": 1,
+            "image": {
+                "path": self.path().to_string_lossy(),
+                "format": self.image.format.map(|format| format.to_string()),
+                "content": self.image.content.name(),
+                "size": self.image.size,
+                "virtual_size": self.image.virtual_size,
+                "allocated": self.allocated,
+            },
+            "system": self.guest.to_json(),
+            "clouds": self.clouds,
+            "marketplace": self.marketplace.as_ref().map(|verdict| json!({
+                "version": marketplace::VERSION,
+                "verdict": verdict.verdict,
+                "findings": verdict.findings,
+            })),
+        })
+    }
+}
+
+/// The look before an import: stops what the cloud refuses, shows what may not work, and
+/// fills in what the image says and the user did not.
+pub async fn before<P: Provider>(said: &mut Invocation<P>, session: &Session) -> Result<()> {
+    let cloud = Cloud::ALL.into_iter().find(|cloud| cloud.name() == P::NAME);
+    let (Some(cloud), Some(path), None) = (cloud, said.image.clone(), &said.head) else {
+        return Ok(());
+    };
+    // What can't be opened is the recipe's to complain of, after the settings.
+    let looking = tokio::task::spawn_blocking(move || {
+        let image = Image::open(&path, None).ok()?;
+        let guest = Guest::look(&image);
+        Some((image, guest))
+    });
+    let looked = session
+        .unless_stopped(async { Ok(looking.await.ok().flatten()) })
+        .await?;
+    let Some((image, guest)) = looked else {
+        return Ok(());
+    };
+    let skip = said.skip_checks.unwrap_or(false);
+    let examined = said.provider.is_examined();
+    judge(cloud, &image, &guest, (skip, examined), session)?;
+    let taken = if guest.family.is_some() {
+        said.provider.adopt(&guest)
+    } else {
+        vec![]
+    };
+    if !taken.is_empty() {
+        let name = page::plain(&guest.name().unwrap_or_default());
+        session.progress.fact(&format!(
+            "Taken from the image ({name}): {}",
+            taken.join(", ")
+        ));
+    }
+    Ok(())
+}
+
+/// Refusals of the format are the recipe's own, and come after its other questions.
+fn judge(
+    cloud: Cloud,
+    image: &Image,
+    guest: &Guest,
+    (skip, examined): (bool, bool),
+    session: &Session,
+) -> Result<()> {
+    let form = if skip { cloud.form(image) } else { vec![] };
+    let form = form
+        .into_iter()
+        .filter(|finding| finding.level == Level::Refused);
+    for finding in form.chain(cloud.inside(guest, examined)) {
+        let text = page::plain(&finding.text);
+        let help = |text: String| match &finding.remedy {
+            Some(remedy) => format!("{text}; {}", page::plain(remedy)),
+            None => text,
+        };
+        match finding.level {
+            Level::Refused if skip => {
+                let title = cloud.title();
+                session.progress.warn(&format!("{title} refuses this image, and it goes there all the same (--skip-checks): {text}"));
+            }
+            Level::Refused => {
+                let error =
+                    Error::refused(format!("{} can't import {}", cloud.title(), image.label()))
+                        .because_of(text);
+                return Err(match finding.remedy {
+                    Some(remedy) => error.hint(page::plain(&remedy)),
+                    None => error,
+                });
+            }
+            Level::Warning => session.progress.warn(&help(text)),
+            Level::Ok | Level::Unseen => {}
+        }
+    }
+    Ok(())
+}

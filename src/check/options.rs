@@ -1,0 +1,115 @@
+//! What can be said to `imgimport check`.
+
+use std::path::PathBuf;
+
+use crate::error::{Error, Result};
+use crate::image::Format;
+use crate::layers::{Environment, lenient, switch};
+use crate::outcome;
+
+use super::Cloud;
+
+/// The flags of `imgimport check`.
+#[derive(Clone, Debug, Default, clap::Args)]
+pub struct Options {
+    /// Disk image to look into; of `-`, standard input, the first bytes are looked at
+    #[arg(value_name = "IMAGE", value_hint = clap::ValueHint::FilePath)]
+    pub image: Option<PathBuf>,
+
+    /// Cloud to ask for (can be repeated) [default: all of them]
+    #[arg(
+        id = "for",
+        long = "for",
+        value_name = "CLOUD",
+        value_delimiter = ',',
+        ignore_case = true
+    )]
+    pub clouds: Option<Vec<Cloud>>,
+
+    /// Say what DigitalOcean's Marketplace image check would say, too
+    #[arg(long, num_args = 0..=1, default_missing_value = "true", require_equals = true, value_name = "BOOL", value_parser = switch)]
+    pub marketplace: Option<bool>,
+
+    /// Format of the image [default: detected]
+    #[arg(long, value_name = "FMT", ignore_case = true)]
+    pub format: Option<Format>,
+
+    /// What goes to standard output: text, a page to read, or json, one object
+    #[arg(
+        id = "output",
+        long = "output",
+        value_name = "FMT",
+        ignore_case = true,
+        hide_possible_values = true,
+        help_heading = "Output"
+    )]
+    pub output: Option<outcome::Format>,
+}
+
+impl Options {
+    /// What the variables, and below them the settings file, say where the flags are silent.
+    pub fn over(
+        mut self,
+        environment: &Environment,
+        image: Option<PathBuf>,
+        output: Option<outcome::Format>,
+    ) -> Result<Self> {
+        let own = |name: &str| {
+            variables(name)
+                .iter()
+                .find_map(|name| Some((name.clone(), environment.get(name)?)))
+        };
+        self.image = self
+            .image
+            .or_else(|| own("image").map(|(_, path)| path.into()))
+            .or(image);
+        if self.clouds.is_none() {
+            let names = own("for").map(|(name, text)| {
+                let all = lenient::split(&text)
+                    .into_iter()
+                    .map(|word| choice(&name, &word));
+                all.collect::<Result<Vec<Cloud>>>()
+            });
+            self.clouds = names.transpose()?;
+        }
+        if self.marketplace.is_none() {
+            let said = own("marketplace")
+                .map(|(name, text)| switch(&text).map_err(|why| wrong(&name, why)));
+            self.marketplace = said.transpose()?;
+        }
+        if self.format.is_none() {
+            self.format = own("format")
+                .map(|(name, text)| choice(&name, &text))
+                .transpose()?;
+        }
+        if self.output.is_none() {
+            let said = own("output").map(|(name, text)| choice(&name, &text));
+            self.output = said.transpose()?.or(output);
+        }
+        Ok(self)
+    }
+}
+
+/// The variables that set this option, the strongest first.
+pub fn variables(option: &str) -> [String; 2] {
+    let upper = option.to_uppercase();
+    [
+        format!("IMGIMPORT_CHECK_{upper}"),
+        format!("IMGIMPORT_{upper}"),
+    ]
+}
+
+fn choice<T: clap::ValueEnum>(name: &str, word: &str) -> Result<T> {
+    T::from_str(word, true).map_err(|_| {
+        let known = T::value_variants().iter().filter_map(T::to_possible_value);
+        let known: Vec<_> = known.map(|value| value.get_name().to_owned()).collect();
+        wrong(
+            name,
+            format!("\"{word}\" is not one of {}", known.join(", ")),
+        )
+    })
+}
+
+fn wrong(name: &str, why: impl Into<String>) -> Error {
+    Error::usage(format!("the variable {name} is wrong")).because_of(why)
+}

@@ -1,0 +1,158 @@
+//! The disk as file systems read it: through one cache, one deadline and one limit, so
+//! that a file system whose structures run in circles ends as one that can't be read.
+
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::error::Error;
+use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::rc::Rc;
+use std::time::{Duration, Instant};
+
+use ext4_view::Ext4Read;
+
+use crate::image::Blocks;
+
+/// Bytes that are read and kept at once.
+const LINE: u64 = 64 << 10;
+/// Lines that are kept: 32 MiB.
+const LINES: usize = 512;
+/// What is read of a disk at most; a kernel's initramfs has some 50 MiB.
+const MOST: u64 = 1 << 30;
+/// How long a look may take.
+const LONGEST: Duration = Duration::from_secs(20);
+
+/// The whole disk; clones share cache and limits.
+#[derive(Clone)]
+pub(super) struct Disk(Rc<RefCell<Inner>>);
+
+struct Inner {
+    blocks: Blocks,
+    lines: HashMap<u64, Vec<u8>>,
+    left: u64,
+    until: Instant,
+}
+
+impl Disk {
+    pub(super) fn new(blocks: Blocks) -> Self {
+        Self(Rc::new(RefCell::new(Inner {
+            blocks,
+            lines: HashMap::new(),
+            left: MOST,
+            until: Instant::now() + LONGEST,
+        })))
+    }
+
+    /// A stretch of it.
+    pub(super) fn slice(&self, start: u64, size: u64) -> Slice {
+        Slice {
+            disk: self.clone(),
+            start,
+            size,
+            at: 0,
+        }
+    }
+}
+
+impl Inner {
+    fn read(&mut self, mut buffer: &mut [u8], mut at: u64) -> io::Result<()> {
+        while !buffer.is_empty() {
+            let line = self.line(at / LINE)?;
+            let from = usize::try_from(at % LINE).map_err(io::Error::other)?;
+            let there = line.get(from..).unwrap_or_default();
+            let count = there.len().min(buffer.len());
+            if count == 0 {
+                return Err(io::ErrorKind::UnexpectedEof.into());
+            }
+            let (now, later) = buffer.split_at_mut(count);
+            now.copy_from_slice(&there[..count]);
+            (buffer, at) = (later, at + count as u64);
+        }
+        Ok(())
+    }
+
+    fn line(&mut self, number: u64) -> io::Result<&[u8]> {
+        if Instant::now() > self.until {
+            return Err(io::Error::other("reading it takes too long"));
+        }
+        if !self.lines.contains_key(&number) {
+            let start = number.saturating_mul(LINE);
+            let size = LINE.min(self.blocks.size().saturating_sub(start));
+            self.left = self
+                .left
+                .checked_sub(size)
+                .ok_or_else(|| io::Error::other("too much of it would have to be read"))?;
+            let mut bytes = vec![0; usize::try_from(size).map_err(io::Error::other)?];
+            self.blocks.read_at(&mut bytes, start)?;
+            if self.lines.len() >= LINES {
+                self.lines.clear();
+            }
+            self.lines.insert(number, bytes);
+        }
+        Ok(self.lines.get(&number).map_or(&[], Vec::as_slice))
+    }
+}
+
+/// A partition, or the whole disk.
+pub(super) struct Slice {
+    disk: Disk,
+    start: u64,
+    size: u64,
+    at: u64,
+}
+
+impl Slice {
+    pub(super) fn read_at(&self, buffer: &mut [u8], at: u64) -> io::Result<()> {
+        let end = at.checked_add(buffer.len() as u64);
+        if end.is_none_or(|end| end > self.size) {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+        self.disk.0.borrow_mut().read(buffer, self.start + at)
+    }
+
+    /// So many bytes from there; None past the end or where it can't be read.
+    pub(super) fn get<const N: usize>(&self, at: u64) -> Option<[u8; N]> {
+        let mut bytes = [0; N];
+        self.read_at(&mut bytes, at).ok().map(|()| bytes)
+    }
+}
+
+impl Ext4Read for Slice {
+    fn read(&mut self, at: u64, buffer: &mut [u8]) -> Result<(), Box<dyn Error + Send + Sync>> {
+        Ok(self.read_at(buffer, at)?)
+    }
+}
+
+impl Read for Slice {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let left = self.size.saturating_sub(self.at);
+        let count = usize::try_from(left)
+            .unwrap_or(usize::MAX)
+            .min(buffer.len());
+        self.read_at(&mut buffer[..count], self.at)?;
+        self.at += count as u64;
+        Ok(count)
+    }
+}
+
+impl Seek for Slice {
+    fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
+        let at = match to {
+            SeekFrom::Start(at) => Some(at),
+            SeekFrom::End(by) => self.size.checked_add_signed(by),
+            SeekFrom::Current(by) => self.at.checked_add_signed(by),
+        };
+        self.at = at.ok_or(io::ErrorKind::InvalidInput)?;
+        Ok(self.at)
+    }
+}
+
+/// `fatfs` wants to be able to write; nothing here is ever written.
+impl Write for Slice {
+    fn write(&mut self, _: &[u8]) -> io::Result<usize> {
+        Err(io::ErrorKind::ReadOnlyFilesystem.into())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}

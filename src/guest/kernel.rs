@@ -1,0 +1,253 @@
+//! The kernels of a Linux system, and where each has the drivers that a cloud's machine
+//! needs: built in, in the initramfs, as a module on the disk.
+
+use std::cmp::Ordering;
+use std::collections::{BTreeMap, BTreeSet};
+use std::io::{self, Read};
+
+use super::Architecture;
+use super::initramfs;
+use super::tree::{Look, Tree};
+
+/// What the clouds' virtual machines have: virtio, NVMe, Amazon's network, Xen.
+pub const DRIVERS: [&str; 8] = [
+    "virtio_pci",
+    "virtio_blk",
+    "virtio_scsi",
+    "virtio_net",
+    "nvme",
+    "ena",
+    "xen_blkfront",
+    "xen_netfront",
+];
+
+/// Where a kernel has a driver.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Driver {
+    Builtin,
+    /// Loaded before the root file system is mounted.
+    Initramfs,
+    /// On the root file system alone.
+    Module,
+    Absent,
+    /// A module that the initramfs may have, too, but it can't be read.
+    Unclear,
+}
+
+/// One kernel.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Kernel {
+    /// As in `/lib/modules`: "6.1.0-50-cloud-amd64".
+    pub version: String,
+    /// None where its modules can't be seen.
+    pub drivers: Option<BTreeMap<&'static str, Driver>>,
+}
+
+impl Kernel {
+    /// "6.1" of "6.1.0-50-cloud-amd64".
+    pub fn series(&self) -> String {
+        let numbers: Vec<_> = self.version.splitn(3, '.').take(2).collect();
+        let digits =
+            |text: &&str| -> String { text.chars().take_while(char::is_ascii_digit).collect() };
+        numbers.iter().map(digits).collect::<Vec<_>>().join(".")
+    }
+}
+
+/// The kernels, the newest first; only the newest is looked at for drivers.
+pub(super) fn find(tree: &Tree) -> Look<Vec<Kernel>> {
+    let modules = tree.list("/lib/modules");
+    let boot = tree.names("/boot");
+    let Look::Here(modules) = modules else {
+        return modules.map(|_| vec![]);
+    };
+    let mut versions: Vec<_> = modules
+        .into_iter()
+        .filter(|entry| entry.directory)
+        .map(|entry| entry.name)
+        .collect();
+    // A kernel that was removed may leave modules behind that were built for it.
+    let booted = |version: &String| boot.iter().any(|name| name.ends_with(version.as_str()));
+    if versions.iter().any(booted) {
+        versions.retain(booted);
+    }
+    versions.sort_by(|a, b| compare(b, a));
+    let kernels = versions
+        .into_iter()
+        .enumerate()
+        .map(|(rank, version)| Kernel {
+            drivers: if rank == 0 {
+                drivers(tree, &boot, &version)
+            } else {
+                None
+            },
+            version,
+        });
+    match kernels.collect::<Vec<_>>() {
+        none if none.is_empty() => Look::Absent,
+        kernels => Look::Here(kernels),
+    }
+}
+
+fn drivers(tree: &Tree, boot: &[String], version: &str) -> Option<BTreeMap<&'static str, Driver>> {
+    let names = |file: &str| -> Option<BTreeSet<String>> {
+        let text = tree.text(&format!("/lib/modules/{version}/{file}"));
+        let Look::Here(text) = text else { return None };
+        let path = |line: &str| initramfs::module(line.split(':').next().unwrap_or_default());
+        Some(text.lines().filter_map(path).collect())
+    };
+    let builtin = names("modules.builtin")?;
+    let modules = names("modules.dep").unwrap_or_default();
+    let early = early(tree, boot, version);
+    let place = |name: &'static str| {
+        let in_early = early.as_ref().map(|early| early.contains(name));
+        let place = if builtin.contains(name) {
+            Driver::Builtin
+        } else if in_early == Some(true) {
+            Driver::Initramfs
+        } else if !modules.contains(name) {
+            Driver::Absent
+        } else if in_early.is_none() {
+            Driver::Unclear
+        } else {
+            Driver::Module
+        };
+        (name, place)
+    };
+    Some(DRIVERS.into_iter().map(place).collect())
+}
+
+/// The modules in the kernel's initramfs: Debian's, Red Hat's and SUSE's name for it, or
+/// the only one that there is.
+fn early(tree: &Tree, boot: &[String], version: &str) -> Option<BTreeSet<String>> {
+    let known = [
+        format!("initrd.img-{version}"),
+        format!("initramfs-{version}.img"),
+        format!("initrd-{version}"),
+    ];
+    let all = || {
+        boot.iter()
+            .filter(|name| name.starts_with("initrd") || name.starts_with("initramfs"))
+    };
+    let name = known.iter().find(|name| boot.contains(name)).or_else(|| {
+        let plain: Vec<_> = all()
+            .filter(|name| !name.contains("fallback") && !name.contains("rescue"))
+            .collect();
+        match plain.as_slice() {
+            [only] => Some(*only),
+            _ => None,
+        }
+    })?;
+    match tree.open(&format!("/boot/{name}")) {
+        Look::Here(file) => initramfs::modules(Reader(file)),
+        _ => None,
+    }
+}
+
+/// A file of the image as the decoders read it.
+struct Reader(ext4_view::File);
+
+impl Read for Reader {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        self.0
+            .read_bytes(buffer)
+            .map_err(|error| io::Error::other(error.to_string()))
+    }
+}
+
+/// Versions by their numbers: 6.1.0-9 before 6.1.0-10.
+fn compare(a: &str, b: &str) -> Ordering {
+    let numbers = |text: &str| -> Vec<u64> {
+        let runs = text
+            .split(|c: char| !c.is_ascii_digit())
+            .filter(|run| !run.is_empty());
+        runs.map(|run| run.parse().unwrap_or(u64::MAX)).collect()
+    };
+    numbers(a).cmp(&numbers(b)).then_with(|| a.cmp(b))
+}
+
+/// The processor: that of the programs, else of the kernel's own file.
+pub(super) fn architecture(tree: &Tree) -> Option<Architecture> {
+    let programs = ["/sbin/init", "/bin/sh", "/usr/bin/bash", "/bin/busybox"];
+    let elf = programs
+        .iter()
+        .find_map(|path| elf(tree.bytes(path, 20).here()?));
+    elf.or_else(|| {
+        let mut kernels = tree
+            .names("/boot")
+            .into_iter()
+            .filter(|name| name.starts_with("vmlinu"));
+        kernels.find_map(|name| image(tree.bytes(&format!("/boot/{name}"), 1024).here()?))
+    })
+}
+
+/// ELF, `e_machine`.
+fn elf(head: &[u8]) -> Option<Architecture> {
+    if !head.starts_with(b"\x7fELF") {
+        return None;
+    }
+    match *head.get(18..20)? {
+        [62, 0] => Some(Architecture::X86_64),
+        [183, 0] => Some(Architecture::Arm64),
+        [3, 0] => Some(Architecture::I386),
+        _ => Some(Architecture::Other),
+    }
+}
+
+/// Linux's boot protocols: x86 with XLF_KERNEL_64 in `xloadflags`, arm64's Image.
+fn image(head: &[u8]) -> Option<Architecture> {
+    if head.get(0x202..0x206) == Some(b"HdrS") {
+        let wide = head.get(0x236).is_some_and(|flags| flags & 1 == 1);
+        return Some(if wide {
+            Architecture::X86_64
+        } else {
+            Architecture::I386
+        });
+    }
+    (head.get(56..60) == Some(b"ARM\x64")).then_some(Architecture::Arm64)
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_newest_kernel_is_the_one_with_the_larger_number() {
+        let mut versions = ["6.1.0-9-amd64", "6.1.0-10-amd64", "5.10.0-30-amd64"];
+        versions.sort_by(|a, b| compare(b, a));
+        assert_eq!(
+            versions,
+            ["6.1.0-10-amd64", "6.1.0-9-amd64", "5.10.0-30-amd64"]
+        );
+    }
+
+    #[test]
+    fn a_series_is_two_numbers() {
+        for (version, series) in [
+            ("6.1.0-50-cloud-amd64", "6.1"),
+            ("5.14.0-427.el9.x86_64", "5.14"),
+            ("6.12-rc1", "6.12"),
+            ("x", ""),
+        ] {
+            let kernel = Kernel {
+                version: version.to_owned(),
+                drivers: None,
+            };
+            assert_eq!(kernel.series(), series);
+        }
+    }
+
+    #[test]
+    fn the_processor_is_in_the_heads_of_programs_and_kernels() {
+        let mut head = b"\x7fELF".to_vec();
+        head.resize(20, 0);
+        head[18] = 183;
+        assert_eq!(elf(&head), Some(Architecture::Arm64));
+        assert_eq!(elf(b"#!/bin/sh"), None);
+        let mut kernel = vec![0; 1024];
+        kernel[0x202..0x206].copy_from_slice(b"HdrS");
+        assert_eq!(image(&kernel), Some(Architecture::I386));
+        kernel[0x236] = 0x3f;
+        assert_eq!(image(&kernel), Some(Architecture::X86_64));
+    }
+}

@@ -1,0 +1,211 @@
+//! Whether the system asks for its address, and which interfaces it knows by name.
+
+use super::tree::{Look, Tree};
+
+/// How the network is set up.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Network {
+    /// What asks by DHCP: "ifupdown"; None where nothing was found that does.
+    pub dhcp: Option<&'static str>,
+    /// Interfaces that are set up by a name with a slot or port in it, such as `enp0s3`:
+    /// another machine has another.
+    pub named: Vec<String>,
+    /// Addresses that are written down.
+    pub fixed: bool,
+}
+
+pub(super) fn find(tree: &Tree) -> Look<Network> {
+    if tree.has("/etc") != Some(true) {
+        return Look::Unseen;
+    }
+    let mut network = Network::default();
+    for (who, dir, ending, asks) in [
+        (
+            "netplan",
+            "/etc/netplan",
+            ".yaml",
+            is_netplan as fn(&str) -> bool,
+        ),
+        ("ifupdown", "/etc/network", "interfaces", is_ifupdown),
+        ("ifupdown", "/etc/network/interfaces.d", "", is_ifupdown),
+        (
+            "systemd-networkd",
+            "/etc/systemd/network",
+            ".network",
+            is_networkd,
+        ),
+        (
+            "systemd-networkd",
+            "/usr/lib/systemd/network",
+            "ethernet.network",
+            is_networkd,
+        ),
+        ("ifcfg", "/etc/sysconfig/network-scripts", "", is_ifcfg),
+        ("ifcfg", "/etc/sysconfig/network", "", is_ifcfg),
+        (
+            "NetworkManager",
+            "/etc/NetworkManager/system-connections",
+            ".nmconnection",
+            is_keyfile,
+        ),
+    ] {
+        for name in tree
+            .names(dir)
+            .into_iter()
+            .filter(|name| name.ends_with(ending))
+        {
+            let ifcfg = who == "ifcfg";
+            if ifcfg && (!name.starts_with("ifcfg-") || name == "ifcfg-lo") {
+                continue;
+            }
+            let Look::Here(text) = tree.text(&format!("{dir}/{name}")) else {
+                continue;
+            };
+            if asks(&text) {
+                network.dhcp = network.dhcp.or(Some(who));
+            }
+            network.fixed |= is_fixed(&text);
+            let own = ifcfg.then(|| name.trim_start_matches("ifcfg-"));
+            network.named.extend(
+                own.into_iter()
+                    .chain(words(&text))
+                    .filter(|word| is_slot(word))
+                    .map(str::to_owned),
+            );
+        }
+    }
+    network.named.sort();
+    network.named.dedup();
+    if network.dhcp.is_none() {
+        network.dhcp = by_itself(tree);
+    }
+    Look::Here(network)
+}
+
+/// What asks without being told to: cloud-init writes a setup that does, and
+/// NetworkManager does so on every interface that nothing is said of.
+fn by_itself(tree: &Tree) -> Option<&'static str> {
+    let here = |names: &[&str]| tree.program(names).is_here() == Some(true);
+    if here(&["cloud-init"]) && !told_off(tree) {
+        Some("cloud-init")
+    } else if here(&["NetworkManager"])
+        && tree
+            .names("/etc/NetworkManager/system-connections")
+            .is_empty()
+    {
+        Some("NetworkManager")
+    } else {
+        None
+    }
+}
+
+/// `network: {config: disabled}`, as installers leave it behind.
+fn told_off(tree: &Tree) -> bool {
+    let dir = "/etc/cloud/cloud.cfg.d";
+    tree.names(dir).iter().any(|name| {
+        let text = tree
+            .text(&format!("{dir}/{name}"))
+            .here()
+            .cloned()
+            .unwrap_or_default();
+        let plain: String = text.lines().filter(|line| !line.starts_with('#')).collect();
+        let plain: String = plain.chars().filter(|c| !c.is_whitespace()).collect();
+        plain.contains("network:{config:disabled}") || plain.contains("network:config:disabled")
+    })
+}
+
+/// The lines of a setup without its comments.
+fn lines(text: &str) -> impl Iterator<Item = &str> {
+    let plain = |line: &&str| !line.is_empty() && !line.starts_with(['#', ';']);
+    text.lines().map(str::trim).filter(plain)
+}
+
+fn words(text: &str) -> impl Iterator<Item = &str> {
+    lines(text).flat_map(|line| line.split(|c: char| !(c.is_ascii_alphanumeric() || c == '*')))
+}
+
+fn is_netplan(text: &str) -> bool {
+    lines(text).any(|line| {
+        matches!(
+            line.replace(' ', "").as_str(),
+            "dhcp4:true" | "dhcp4:yes" | "dhcp4:on"
+        )
+    })
+}
+
+fn is_ifupdown(text: &str) -> bool {
+    lines(text).any(|line| line.starts_with("iface") && line.ends_with("inet dhcp"))
+}
+
+fn is_networkd(text: &str) -> bool {
+    let asks = |line: &str| {
+        matches!(
+            line.replace(' ', "").to_lowercase().as_str(),
+            "dhcp=yes" | "dhcp=true" | "dhcp=ipv4" | "dhcp=both"
+        )
+    };
+    lines(text).any(asks)
+}
+
+fn is_ifcfg(text: &str) -> bool {
+    lines(text).any(|line| {
+        line.replace(['"', '\''], "")
+            .eq_ignore_ascii_case("BOOTPROTO=dhcp")
+    })
+}
+
+fn is_keyfile(text: &str) -> bool {
+    lines(text).any(|line| line == "method=auto")
+}
+
+/// An address that is written down, in any of these languages.
+fn is_fixed(text: &str) -> bool {
+    lines(text).any(|line| {
+        let line = line.to_lowercase();
+        let address = line.starts_with("address")
+            || line.starts_with("ipaddr")
+            || line.starts_with("addresses:");
+        address && !line.contains("127.0.0.1") || line.ends_with("inet static")
+    })
+}
+
+/// `enp0s3`, `ens33`, `eno1`, `enx…`: systemd's names for where a card sits.
+fn is_slot(word: &str) -> bool {
+    let rest = ["enp", "ens", "eno", "enx", "enP"]
+        .iter()
+        .find_map(|start| word.strip_prefix(start));
+    rest.is_some_and(|rest| {
+        rest.starts_with(|c: char| c.is_ascii_hexdigit())
+            && rest.len() <= 12
+            && rest.chars().any(|c| c.is_ascii_digit())
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_way_to_ask_by_dhcp_is_known() {
+        assert!(is_netplan(
+            "network:\n  ethernets:\n    eth0:\n      dhcp4: true\n"
+        ));
+        assert!(!is_netplan("#      dhcp4: true\n      dhcp4: false\n"));
+        assert!(is_ifupdown("auto eth0\niface eth0 inet dhcp\n"));
+        assert!(is_networkd("[Match]\nName=en*\n[Network]\nDHCP=ipv4\n"));
+        assert!(is_ifcfg("DEVICE=eth0\nBOOTPROTO=\"dhcp\"\n"));
+        assert!(is_keyfile("[ipv4]\nmethod=auto\n"));
+        assert!(is_fixed("iface eth0 inet static\n") && is_fixed("IPADDR=10.0.0.1\n"));
+        assert!(!is_fixed("iface lo inet loopback\n"));
+    }
+
+    #[test]
+    fn names_of_slots_are_told_from_those_of_every_machine() {
+        for name in ["enp0s3", "ens33", "eno1", "enx00163e012345"] {
+            assert!(is_slot(name), "{name}");
+        }
+        for name in ["eth0", "en*", "ens*", "ensure", "enabled", "lo", "enp"] {
+            assert!(!is_slot(name), "{name}");
+        }
+    }
+}

@@ -1,0 +1,252 @@
+//! The facts of a Linux system that its files show.
+
+use super::cloud_init::{self, CloudInit};
+use super::kernel::{self, Kernel};
+use super::network::{self, Network};
+use super::traces::{self, Traces};
+use super::tree::{Look, Tree};
+
+/// What the root file system shows.
+#[derive(Clone, Debug, Default)]
+pub struct System {
+    pub os: Look<Os>,
+    /// The newest first.
+    pub kernels: Look<Vec<Kernel>>,
+    pub cloud_init: Look<CloudInit>,
+    /// What fstab mounts from a device.
+    pub fstab: Look<Vec<Mount>>,
+    /// `root=` of the boot loader's own configuration.
+    pub root_devices: Vec<String>,
+    /// An SSH server, and whether it is started; the latter None where that is not seen.
+    pub sshd: Look<Option<bool>>,
+    pub network: Look<Network>,
+    /// Bytes that are free on the root file system.
+    pub free: Option<u64>,
+    pub traces: Traces,
+}
+
+/// os-release(5), or what older systems have in its place.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Os {
+    /// "debian".
+    pub id: String,
+    /// "Debian GNU/Linux".
+    pub name: String,
+    /// "12"; empty on a rolling release.
+    pub version: String,
+    /// "Debian GNU/Linux 12 (bookworm)".
+    pub pretty: String,
+}
+
+/// A line of fstab.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Mount {
+    /// As it is written: `UUID=…`, `/dev/sda1`.
+    pub device: String,
+    /// `/`, `none` for swap.
+    pub point: String,
+}
+
+impl System {
+    pub(super) fn of(tree: &Tree, free: Option<u64>) -> Self {
+        Self {
+            os: os(tree),
+            kernels: kernel::find(tree),
+            cloud_init: cloud_init::find(tree),
+            fstab: fstab(tree),
+            root_devices: root_devices(tree),
+            sshd: sshd(tree),
+            network: network::find(tree),
+            free,
+            traces: traces::find(tree),
+        }
+    }
+
+    /// Devices named by their place, which another machine calls something else.
+    pub fn unstable_devices(&self) -> Vec<&str> {
+        let fstab = self.fstab.here().into_iter().flatten();
+        let mounts = fstab.map(|mount| mount.device.as_str());
+        let all = mounts.chain(self.root_devices.iter().map(String::as_str));
+        let mut named: Vec<_> = all.filter(|device| is_placed(device)).collect();
+        named.sort_unstable();
+        named.dedup();
+        named
+    }
+}
+
+/// `/dev/sda1`, `/dev/vda`, `/dev/nvme0n1p2`; not `/dev/disk/by-…`, `/dev/mapper/…`.
+fn is_placed(device: &str) -> bool {
+    let name = device.strip_prefix("/dev/").unwrap_or_default();
+    let disk = |start: &str| {
+        name.strip_prefix(start)
+            .is_some_and(|rest| rest.starts_with(|c: char| c.is_ascii_alphanumeric()))
+    };
+    !name.contains('/')
+        && ["sd", "vd", "xvd", "hd", "nvme"]
+            .iter()
+            .any(|start| disk(start))
+}
+
+fn os(tree: &Tree) -> Look<Os> {
+    let text = tree
+        .text("/etc/os-release")
+        .or_else(|| tree.text("/usr/lib/os-release"));
+    if let Look::Here(text) = text {
+        return Look::Here(release(&text));
+    }
+    let older = |name: &str, id: &str, version: &str| {
+        let pretty = format!("{name} {version}");
+        Os {
+            id: id.into(),
+            name: name.into(),
+            version: version.into(),
+            pretty,
+        }
+    };
+    let red_hat = tree.text("/etc/redhat-release").map(|text| {
+        let centos = text.starts_with("CentOS");
+        let version = text
+            .split(|c: char| !c.is_ascii_digit())
+            .find(|run| !run.is_empty())
+            .unwrap_or_default()
+            .to_owned();
+        if centos {
+            older("CentOS Linux", "centos", &version)
+        } else {
+            older("Red Hat Enterprise Linux", "rhel", &version)
+        }
+    });
+    red_hat.or_else(|| {
+        tree.text("/etc/debian_version")
+            .map(|text| older("Debian", "debian", text.trim()))
+    })
+}
+
+/// Assignments as a shell writes them.
+fn release(text: &str) -> Os {
+    let value = |key: &str| {
+        let assigned = |line: &str| {
+            line.trim()
+                .strip_prefix(key)?
+                .strip_prefix('=')
+                .map(str::to_owned)
+        };
+        let raw = text.lines().filter_map(assigned).last().unwrap_or_default();
+        raw.trim_matches(['"', '\'']).replace('\\', "")
+    };
+    let or = |value: String, other: &str| {
+        if value.is_empty() {
+            other.to_owned()
+        } else {
+            value
+        }
+    };
+    let name = or(value("NAME"), "Linux");
+    let version = value("VERSION_ID");
+    Os {
+        id: or(value("ID"), "linux").to_lowercase(),
+        pretty: or(value("PRETTY_NAME"), format!("{name} {version}").trim()),
+        name,
+        version,
+    }
+}
+
+pub(super) fn fstab(tree: &Tree) -> Look<Vec<Mount>> {
+    tree.text("/etc/fstab").map(|text| {
+        let lines = text
+            .lines()
+            .map(str::trim)
+            .filter(|line| !line.starts_with('#'));
+        let words = lines.map(|line| line.split_whitespace());
+        words
+            .filter_map(|mut words| {
+                Some(Mount {
+                    device: words.next()?.to_owned(),
+                    point: words.next()?.to_owned(),
+                })
+            })
+            .collect()
+    })
+}
+
+/// GRUB's menu, by whichever name.
+fn root_devices(tree: &Tree) -> Vec<String> {
+    let menus = [
+        "/boot/grub/grub.cfg",
+        "/boot/grub2/grub.cfg",
+        "/boot/grub/menu.lst",
+        "/boot/extlinux.conf",
+    ];
+    let texts = menus
+        .iter()
+        .filter_map(|path| tree.text(path).here().cloned());
+    let mut found = vec![];
+    for text in texts {
+        let kernels = text.lines().map(str::trim_start).filter(|line| {
+            line.starts_with("linux") || line.starts_with("kernel") || line.starts_with("append")
+        });
+        let roots = kernels
+            .flat_map(str::split_whitespace)
+            .filter_map(|word| word.strip_prefix("root="));
+        found.extend(roots.map(str::to_owned));
+    }
+    found.sort();
+    found.dedup();
+    found
+}
+
+fn sshd(tree: &Tree) -> Look<Option<bool>> {
+    let units = [
+        "ssh.service",
+        "sshd.service",
+        "ssh.socket",
+        "sshd.socket",
+        "dropbear.service",
+    ];
+    let runlevels = || {
+        let dirs = ["/etc/rc3.d", "/etc/rc2.d", "/etc/runlevels/default"];
+        dirs.iter()
+            .flat_map(|dir| tree.names(dir))
+            .any(|name| name.starts_with('S') && name.ends_with("ssh") || name == "sshd")
+    };
+    tree.program(&["sshd", "dropbear"])
+        .map(|_| tree.enabled(&units).map(|on| on || runlevels()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn os_release_is_read_as_a_shell_would() {
+        let os = release(
+            "PRETTY_NAME=\"Debian GNU/Linux 12 (bookworm)\"\nNAME=\"Debian GNU/Linux\"\nVERSION_ID='12'\nID=debian\n",
+        );
+        assert_eq!((os.id.as_str(), os.version.as_str()), ("debian", "12"));
+        assert_eq!(os.pretty, "Debian GNU/Linux 12 (bookworm)");
+        assert_eq!(release("").pretty, "Linux");
+    }
+
+    #[test]
+    fn devices_that_other_machines_name_otherwise() {
+        for device in [
+            "/dev/sda1",
+            "/dev/vda",
+            "/dev/nvme0n1p2",
+            "/dev/xvda1",
+            "/dev/hda1",
+        ] {
+            assert!(is_placed(device), "{device}");
+        }
+        for device in [
+            "UUID=1-2",
+            "/dev/disk/by-uuid/x",
+            "/dev/mapper/vg-root",
+            "/dev/sd",
+            "tmpfs",
+            "LABEL=root",
+        ] {
+            assert!(!is_placed(device), "{device}");
+        }
+    }
+}

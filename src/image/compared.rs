@@ -1,0 +1,256 @@
+//! What this house reads of a container against what tools made by others say:
+//! qemu-img makes every format from one raw disk, sfdisk makes partition tables.
+//! Where they are not installed the tests say so and pass, unless the variable
+//! IMGIMPORT_TOOLS is "required".
+
+use std::fs::{self, File};
+use std::io::Write as _;
+use std::os::unix::fs::FileExt;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use serde_json::Value;
+
+use super::{Blocks, Image, Table};
+
+const MIB: u64 = 1 << 20;
+
+/// Format, subformat or other options, and flags of `qemu-img convert`.
+const VARIANTS: [(&str, &str, &str); 19] = [
+    ("vpc", "subformat=fixed", ""),
+    ("vpc", "subformat=fixed,force_size=on", ""),
+    ("vpc", "subformat=dynamic", ""),
+    ("vpc", "subformat=dynamic,force_size=on", ""),
+    ("vhdx", "subformat=fixed", ""),
+    ("vhdx", "subformat=dynamic", ""),
+    ("vhdx", "subformat=dynamic,block_size=1048576", ""),
+    ("vmdk", "subformat=streamOptimized", ""),
+    ("vmdk", "subformat=monolithicSparse", ""),
+    ("vmdk", "subformat=monolithicSparse,zeroed_grain=on", ""),
+    ("qcow2", "compat=0.10", ""),
+    ("qcow2", "compat=1.1", ""),
+    ("qcow2", "cluster_size=512", ""),
+    ("qcow2", "cluster_size=2M", ""),
+    ("qcow2", "preallocation=full", ""),
+    ("qcow2", "compat=0.10", "-c"),
+    ("qcow2", "compression_type=zstd", "-c"),
+    ("qcow2", "compression_type=zlib,cluster_size=4k", "-c"),
+    ("vdi", "", ""),
+];
+
+/// Whether the tool is here; says so if not.
+#[allow(clippy::print_stderr)]
+fn installed(tool: &str) -> bool {
+    let run = Command::new(tool).arg("--version").output();
+    let required = std::env::var("IMGIMPORT_TOOLS").is_ok_and(|value| value == "required");
+    assert!(run.is_ok() || !required, "{tool} is required but not here");
+    if run.is_err() {
+        eprintln!("{tool} is not installed: nothing is compared with it");
+    }
+    run.is_ok()
+}
+
+fn run(tool: &str, arguments: &[&str], files: &[&Path]) -> Vec<u8> {
+    let output = Command::new(tool).args(arguments).args(files).output();
+    let output = output.unwrap();
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{tool} {arguments:?}: {said}");
+    output.stdout
+}
+
+/// A disk with data in its first and last sector, across the borders of blocks and
+/// alone in a sector, of bytes that pack well and bytes that do not.
+fn disk(path: &Path, size: u64) {
+    let file = File::create(path).unwrap();
+    file.set_len(size).unwrap();
+    let mut state = 1_u64;
+    let mut noise = |len: usize| -> Vec<u8> {
+        let next = || {
+            state = state
+                .wrapping_mul(6_364_136_223_846_793_005)
+                .wrapping_add(1);
+            state.to_le_bytes()[7]
+        };
+        std::iter::repeat_with(next).take(len).collect()
+    };
+    let places = [
+        (0, noise(512)),
+        (65_536 - 512, vec![7; 1024]),
+        (2 * MIB - 1536, noise(70_000)),
+        (3 * MIB + 4096, vec![0xaa; 200_000]),
+        (5 * MIB + 512, noise(512)),
+        (6 * MIB, noise(300_000)),
+        (size - 512, noise(512)),
+    ];
+    for (at, bytes) in places {
+        file.write_all_at(&bytes, at).unwrap();
+    }
+}
+
+fn virtual_size(format: &str, path: &Path) -> u64 {
+    let info = run(
+        "qemu-img",
+        &["info", "--output=json", "-f", format],
+        &[path],
+    );
+    let info: Value = serde_json::from_slice(&info).unwrap();
+    info["virtual-size"].as_u64().unwrap()
+}
+
+/// The whole disk, read in pieces that fit no block.
+fn all(blocks: &Blocks) -> Vec<u8> {
+    let mut bytes = vec![0xcc; usize::try_from(blocks.size()).unwrap()];
+    let mut at = 0;
+    for piece in bytes.chunks_mut(100_001) {
+        blocks.read_at(piece, at).unwrap();
+        at += piece.len() as u64;
+    }
+    bytes
+}
+
+/// Bytes outside of `data`, and how many bytes it names.
+fn outside(blocks: &Blocks, mut bytes: Vec<u8>) -> (Vec<u8>, u64) {
+    let (mut at, mut named) = (0, 0);
+    while let Some(range) = blocks.data(at).unwrap() {
+        assert!(range.start >= at && range.end > range.start && range.end <= blocks.size());
+        let place = |at: u64| usize::try_from(at).unwrap();
+        bytes[place(range.start)..place(range.end)].fill(0);
+        named += range.end - range.start;
+        at = range.end;
+    }
+    (bytes, named)
+}
+
+/// What is read of the container is the raw disk, and zeros where it is larger.
+fn same(path: &Path, format: &str, raw: &[u8], name: &str) {
+    let image = Image::open(path, None).unwrap();
+    let blocks = Blocks::open(&image).unwrap();
+    let size = virtual_size(format, path);
+    assert_eq!(
+        (blocks.size(), image.virtual_size),
+        (size, Some(size)),
+        "{name}"
+    );
+    let bytes = all(&blocks);
+    let (disk, beyond) = bytes.split_at(raw.len());
+    assert!(disk == raw, "{name}: other bytes than the raw disk");
+    assert!(beyond.iter().all(|&byte| byte == 0), "{name}: padding");
+    let (rest, named) = outside(&blocks, bytes);
+    assert!(
+        rest.iter().all(|&byte| byte == 0),
+        "{name}: data is left out"
+    );
+    assert_eq!(blocks.allocated().unwrap(), named, "{name}");
+    // the blocks of a fixed one are all there; those of a VHDX have 8 MiB
+    let holes = !name.contains("fixed") && !name.contains("full") && raw.len() > 32 << 20;
+    assert!(!holes || named < size, "{name}: no hole in {named} bytes");
+}
+
+fn convert(folder: &Path, raw: &Path, (format, options, flags): (&str, &str, &str)) -> PathBuf {
+    let target = folder.join("converted");
+    let _ = fs::remove_file(&target);
+    let mut arguments = vec!["convert", "-f", "raw", "-O", format];
+    if !options.is_empty() {
+        arguments.extend(["-o", options]);
+    }
+    arguments.extend(flags.split_whitespace());
+    run("qemu-img", &arguments, &[raw, &target]);
+    target
+}
+
+#[test]
+fn every_format_of_qemu_img_reads_as_the_raw_disk_it_was_made_of() {
+    if !installed("qemu-img") {
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let raw = folder.path().join("disk.raw");
+    for size in [12 * MIB + 3 * 512, 33 * MIB] {
+        disk(&raw, size);
+        let bytes = fs::read(&raw).unwrap();
+        same(&raw, "raw", &bytes, "raw");
+        for variant in VARIANTS {
+            let target = convert(folder.path(), &raw, variant);
+            same(
+                &target,
+                variant.0,
+                &bytes,
+                &format!("{variant:?} of {size}"),
+            );
+        }
+    }
+}
+
+#[test]
+fn a_disk_of_zeros_names_no_data_in_any_format() {
+    if !installed("qemu-img") {
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let raw = folder.path().join("disk.raw");
+    File::create(&raw).unwrap().set_len(4 * MIB).unwrap();
+    for variant in VARIANTS {
+        let target = convert(folder.path(), &raw, variant);
+        let blocks = Blocks::open(&Image::open(&target, None).unwrap()).unwrap();
+        assert!(all(&blocks).iter().all(|&byte| byte == 0), "{variant:?}");
+        let allocated = blocks.allocated().unwrap();
+        // the footer of a fixed VHD shares its page with the end of the disk
+        assert!(
+            allocated < 64 << 10 || variant.1.contains("full"),
+            "{variant:?}: {allocated}"
+        );
+    }
+}
+
+/// Divides a disk as this script of sfdisk says.
+fn divided(path: &Path, script: &str) {
+    File::create(path).unwrap().set_len(16 * MIB).unwrap();
+    let mut sfdisk = Command::new("sfdisk")
+        .arg("--quiet")
+        .arg(path)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let mut input = sfdisk.stdin.take().unwrap();
+    input.write_all(script.as_bytes()).unwrap();
+    drop(input);
+    assert!(sfdisk.wait().unwrap().success(), "{script}");
+}
+
+#[test]
+fn partition_tables_are_what_sfdisk_says_they_are() {
+    if !installed("sfdisk") {
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("disk.raw");
+    for script in [
+        "label: dos\n,4M,L,*\n,,S\n",
+        "label: dos\n,4M,U\n,,L\n",
+        "label: gpt\n,4M,U\n,,L\n",
+        "label: gpt\n,1M,21686148-6449-6E6F-744E-656564454649\n,,L\n",
+        "label: gpt\n,,L\n",
+    ] {
+        divided(&path, script);
+        let said: Value = serde_json::from_slice(&run("sfdisk", &["--json"], &[&path])).unwrap();
+        let table = &said["partitiontable"];
+        let has = |kinds: [&str; 2]| {
+            let parts = table["partitions"].as_array().unwrap();
+            parts
+                .iter()
+                .any(|part| kinds.contains(&part["type"].as_str().unwrap()))
+        };
+        let boot = Image::open(&path, None).unwrap().boot;
+        let expected = if table["label"] == "gpt" {
+            Table::Gpt
+        } else {
+            Table::Mbr
+        };
+        assert_eq!(boot.table, expected, "{script}");
+        let efi = has(["ef", "C12A7328-F81F-11D2-BA4B-00A0C93EC93B"]);
+        let bios = has(["-", "21686148-6449-6E6F-744E-656564454649"]);
+        assert_eq!((boot.efi, boot.bios), (Some(efi), Some(bios)), "{script}");
+    }
+}

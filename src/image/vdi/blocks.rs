@@ -1,0 +1,38 @@
+//! Where the blocks of a VDI lie.
+
+use std::io;
+
+use super::{DISCARDED, HEADER, Map, disk_size};
+use crate::image::layout::{Extent, Layout, Place, Source, Table};
+use crate::image::refusal::Sight;
+use crate::image::window::{Fields, Structure, Window};
+
+/// The size of the disk, and where its parts lie.
+pub(in crate::image) fn layout(window: &Window) -> Sight<(u64, Box<dyn Layout>)> {
+    let header = window.need(Structure("VDI", "its header"), 0, HEADER)?;
+    let header = header.unwrap_or_default();
+    let map = Map::read(Fields(&header))?;
+    Ok((disk_size(Fields(&header)), Box::new(map)))
+}
+
+impl Layout for Map {
+    fn extent(&self, file: &Source, at: u64) -> io::Result<Extent> {
+        let (index, within) = (at / self.block, at % self.block);
+        let table = Table {
+            at: self.at,
+            entries: self.blocks,
+            width: 4,
+        };
+        let block = file.entry(table, index, |entry| entry.le32(0))?;
+        let place = match block {
+            DISCARDED.. => Place::Zeros,
+            block => Place::At(self.data + u64::from(block) * self.stride + self.extra + within),
+        };
+        let end = at - within + self.block;
+        Ok(Extent { end, place })
+    }
+
+    fn in_full(&self) -> bool {
+        self.fixed
+    }
+}

@@ -1,0 +1,903 @@
+//! What happens once the AMI is there: copies in other regions, who may use it, for how
+//! long, and where its id is published.
+
+use std::collections::BTreeMap;
+
+use imgimport_sandbox::{CopyScript, Fault, Gate, ImageView, Permission};
+
+use crate::support::Stage;
+
+const COMMAND: &str =
+    "aws --bucket importbucket -q --ami-name web --copy-to eu-west-1 --copy-to us-east-1 disk.raw";
+
+/// The images of the account, by region; each region has one.
+fn images(stage: &Stage) -> BTreeMap<String, ImageView> {
+    let images = stage.cloud.ec2().images();
+    let count = images.len();
+    let by_region: BTreeMap<_, _> = images
+        .into_iter()
+        .map(|image| (image.region.clone(), image))
+        .collect();
+    assert_eq!(by_region.len(), count, "one image a region: {by_region:?}");
+    by_region
+}
+
+fn regions(stage: &Stage) -> Vec<String> {
+    images(stage).into_keys().collect()
+}
+
+fn granted(kind: &'static str, value: &str) -> Permission {
+    let value = value.to_owned();
+    Permission { kind, value }
+}
+
+#[tokio::test]
+async fn the_ami_is_copied_and_its_id_at_home_is_all_that_standard_output_says() {
+    let stage = Stage::new().await;
+    let disk = stage.disk(2);
+    let run = stage.imgimport("aws --bucket importbucket --copy-to eu-west-1 disk.raw");
+    let run = run.ends().await;
+    run.exits(0).prints("ami-ID").says(
+        "
+        disk.raw: raw disk, 2.0 MiB disk
+        Checking the account, bucket importbucket and role vmimport in eu-central-1
+        Uploading to s3://importbucket/imgimport-1767225600.raw
+         100 % (2.0 MiB of 2.0 MiB)
+        Uploaded 2.0 MiB in TIME
+        Importing as import-ami-TASK
+           2 % pending
+        Imported as ami-ID
+        Copying it to eu-west-1
+          copying to eu-west-1
+        Copied to eu-west-1 as ami-ID
+        ",
+    );
+    let images = images(&stage);
+    assert_eq!(images["eu-central-1"].id, run.raw);
+    let copy = &images["eu-west-1"];
+    assert_eq!(copy.source.as_deref(), Some(run.raw.as_str()));
+    assert_eq!(
+        copy.name, images["eu-central-1"].name,
+        "without a name it has the task's"
+    );
+    assert_eq!(stage.cloud.ec2().arrived(&copy.id), Some(disk));
+    assert!(stage.journal().is_empty());
+}
+
+#[tokio::test]
+async fn every_region_has_the_name_the_tags_and_the_permissions_of_the_first() {
+    let stage = Stage::new().await;
+    stage.disk(2);
+    let run = stage.program([
+        "aws",
+        "--bucket=importbucket",
+        "--ami-name=web-1",
+        "--ami-description=the web",
+        "--tag=team=a",
+        "--ami-users=111122223333",
+        "--ami-org-arns=arn:aws:organizations::111122223333:organization/o-a1b2c3d4e5",
+        "--imds-support=v2.0",
+        "--copy-to=eu-west-1,us-east-1",
+        "--output=json",
+        "-q",
+        "disk.raw",
+    ]);
+    run.ends().await.exits(0).says("").prints(
+        r#"{"image_id":"ami-ID","images":[{"image_id":"ami-ID","region":"eu-central-1"},{"image_id":"ami-ID","region":"eu-west-1"},{"image_id":"ami-ID","region":"us-east-1"}],"name":"web-1","object":{"bucket":"importbucket","deleted":true,"key":"imgimport-1767225600.raw"},"provider":"aws","region":"eu-central-1","schema":1,"seconds":{"import":SECONDS,"total":SECONDS,"upload":SECONDS},"snapshot_ids":["snap-ID"],"source":{"format":"raw","path":"disk.raw","sha256":"0e86efe4adc30c55f679c86075133de0ef765cd6624324c049e234a6d9f006a8","size":2097152,"virtual_size":2097152},"task_id":"import-ami-TASK","uploaded_bytes":2097152}"#,
+    );
+    assert_eq!(regions(&stage), ["eu-central-1", "eu-west-1", "us-east-1"]);
+    for (region, image) in images(&stage) {
+        assert_eq!(image.name, "web-1", "{region}");
+        assert_eq!(image.description.as_deref(), Some("the web"), "{region}");
+        assert_eq!(image.imds_support.as_deref(), Some("v2.0"), "{region}");
+        assert_eq!(image.tags["team"], "a", "{region}");
+        let organization = "arn:aws:organizations::111122223333:organization/o-a1b2c3d4e5";
+        assert_eq!(
+            image.launch_permissions,
+            [
+                granted("userId", "111122223333"),
+                granted("organizationArn", organization)
+            ],
+            "{region}"
+        );
+    }
+    let snapshots = stage.cloud.ec2().snapshots();
+    assert_eq!(snapshots.len(), 3, "{snapshots:?}");
+    for snapshot in snapshots {
+        assert_eq!(snapshot.tags["team"], "a", "{}", snapshot.region);
+        assert_eq!(snapshot.permissions, [granted("userId", "111122223333")]);
+    }
+    let copies = stage.cloud.requests("ec2:CopyImage");
+    assert!(
+        copies
+            .iter()
+            .all(|copy| copy.get("TagSpecification.2.Tag.1.Key") == "team"),
+        "the tags travel with the call"
+    );
+}
+
+#[tokio::test]
+async fn each_copy_is_encrypted_with_the_key_of_its_region() {
+    let stage = Stage::new().await;
+    stage.disk(2);
+    let run = stage.program([
+        "aws",
+        "--bucket=importbucket",
+        "--ami-encrypt",
+        "--ami-kms-key=alias/here",
+        "--copy-to=eu-west-1",
+        "--copy-to=us-east-1",
+        "--copy-kms-key=us-east-1=arn:aws:kms:us-east-1:123456789012:key/there",
+        "-q",
+        "disk.raw",
+    ]);
+    run.ends().await.exits(0);
+    let snapshots = stage.cloud.ec2().snapshots();
+    let keys: Vec<_> = snapshots
+        .iter()
+        .map(|one| {
+            (
+                one.region.as_str(),
+                one.encrypted,
+                one.kms_key_id.as_deref(),
+            )
+        })
+        .collect();
+    assert_eq!(
+        keys,
+        [
+            ("eu-central-1", true, Some("alias/here")),
+            ("eu-west-1", true, None),
+            (
+                "us-east-1",
+                true,
+                Some("arn:aws:kms:us-east-1:123456789012:key/there")
+            ),
+        ]
+    );
+}
+
+#[tokio::test]
+async fn a_key_encrypts_one_copy_of_a_plain_ami() {
+    let stage = Stage::new().await;
+    stage.disk(2);
+    let run = stage.imgimport(
+        "aws --bucket importbucket -q --copy-to eu-west-1,us-east-1 --copy-kms-key eu-west-1=alias/there disk.raw",
+    );
+    run.ends().await.exits(0);
+    let snapshots = stage.cloud.ec2().snapshots();
+    let encrypted: Vec<_> = snapshots.iter().filter(|one| one.encrypted).collect();
+    assert_eq!(encrypted.len(), 1);
+    assert_eq!(encrypted[0].region, "eu-west-1");
+    assert_eq!(encrypted[0].kms_key_id.as_deref(), Some("alias/there"));
+}
+
+#[tokio::test]
+async fn a_region_that_fails_is_named_and_the_same_command_goes_on_with_it() {
+    let stage = Stage::new().await;
+    stage.disk(2);
+    let failing = CopyScript::default().fail("Given key ID is not accessible");
+    stage.cloud.ec2().copy_script_in("us-east-1", failing);
+    let run = stage.imgimport(COMMAND).ends().await;
+    run.exits(1).prints("").says(
+        "
+        error: ami-ID could not be copied to us-east-1
+          cause: us-east-1: ami-ID is failed: Given key ID is not accessible
+          left behind: the copy ami-ID in eu-west-1; remove it with: aws ec2 deregister-image --image-id ami-ID --delete-associated-snapshots --region eu-west-1
+          left behind: the image ami-ID; remove it with: aws ec2 deregister-image --image-id ami-ID --delete-associated-snapshots --region eu-central-1
+          hint: the same command goes on from there
+        ",
+    );
+    let first = images(&stage);
+    assert_eq!(
+        regions(&stage),
+        ["eu-central-1", "eu-west-1"],
+        "what has failed is removed"
+    );
+    assert_eq!(stage.cloud.ec2().snapshots().len(), 2, "with its snapshot");
+
+    stage
+        .cloud
+        .ec2()
+        .copy_script_in("us-east-1", CopyScript::default());
+    stage
+        .imgimport(COMMAND)
+        .ends()
+        .await
+        .exits(0)
+        .prints("ami-ID")
+        .says("");
+    let second = images(&stage);
+    assert_eq!(regions(&stage), ["eu-central-1", "eu-west-1", "us-east-1"]);
+    assert_eq!(second["eu-west-1"].id, first["eu-west-1"].id);
+    assert_eq!(second["eu-central-1"].id, first["eu-central-1"].id);
+    assert_eq!(
+        stage.cloud.ec2().import_tasks().len(),
+        1,
+        "it was imported once"
+    );
+    assert!(stage.journal().is_empty());
+}
+
+#[tokio::test]
+async fn a_failure_as_json_has_the_images_that_are_there() {
+    let stage = Stage::new().await;
+    stage.disk(2);
+    let fault = Fault::on("ec2:CopyImage")
+        .with("region", "us-east-1")
+        .always();
+    let reason = "You have exceeded your quota of public and private images.";
+    stage
+        .cloud
+        .fault(fault.answer(400, "ResourceLimitExceeded", reason));
+    let run = stage.imgimport(&format!("{COMMAND} --output json"));
+    run.ends().await.exits(1).says(
+        "
+        error: ami-ID could not be copied to us-east-1
+          cause: us-east-1: the copy of ami-ID could not be started: You have exceeded your quota of public and private images (ResourceLimitExceeded, request ID)
+          left behind: the copy ami-ID in eu-west-1; remove it with: aws ec2 deregister-image --image-id ami-ID --delete-associated-snapshots --region eu-west-1
+          left behind: the image ami-ID; remove it with: aws ec2 deregister-image --image-id ami-ID --delete-associated-snapshots --region eu-central-1
+          hint: the same command goes on from there
+        ",
+    )
+    .prints(
+        r#"{"error":{"cause":"us-east-1: the copy of ami-ID could not be started: You have exceeded your quota of public and private images (ResourceLimitExceeded, request ID)","hint":"the same command goes on from there","kind":"failed","left_behind":["the copy ami-ID in eu-west-1; remove it with: aws ec2 deregister-image --image-id ami-ID --delete-associated-snapshots --region eu-west-1","the image ami-ID; remove it with: aws ec2 deregister-image --image-id ami-ID --delete-associated-snapshots --region eu-central-1"],"message":"ami-ID could not be copied to us-east-1"},"images":[{"image_id":"ami-ID","region":"eu-central-1"},{"image_id":"ami-ID","region":"eu-west-1"}],"schema":1}"#,
+    );
+}
+
+#[tokio::test]
+async fn without_resume_a_region_that_fails_takes_everything_along() {
+    let stage = Stage::new().await;
+    stage.disk(2);
+    let failing = CopyScript::default().fail("no");
+    stage.cloud.ec2().copy_script_in("us-east-1", failing);
+    let run = stage
+        .imgimport(&format!("{COMMAND} --no-resume"))
+        .ends()
+        .await;
+    run.exits(1).prints("").says(
+        "
+        error: ami-ID could not be copied to us-east-1
+          cause: us-east-1: ami-ID is failed: no
+        ",
+    );
+    assert!(regions(&stage).is_empty());
+    assert!(stage.cloud.ec2().snapshots().is_empty());
+}
+
+#[tokio::test]
+async fn killed_while_copying_and_run_again_makes_no_second_copy() {
+    let stage = Stage::new().await;
+    stage.disk(2);
+    let answer = Fault::on("ec2:CopyImage").with("region", "us-east-1");
+    let (unheard, pending) = (stage.cloud.hold_answer(answer), Gate::new());
+    let held = CopyScript::default().hold(&pending);
+    stage.cloud.ec2().copy_script_in("eu-west-1", held);
+    let running = stage.imgimport(COMMAND).start();
+    unheard.reached().await;
+    pending.reached().await;
+    running.kill().await;
+    assert_eq!(stage.cloud.requests("ec2:CopyImage").len(), 3);
+
+    unheard.release();
+    pending.release();
+    stage
+        .imgimport(COMMAND)
+        .ends()
+        .await
+        .exits(0)
+        .prints("ami-ID")
+        .says("");
+    assert_eq!(regions(&stage), ["eu-central-1", "eu-west-1", "us-east-1"]);
+    assert_eq!(stage.cloud.ec2().snapshots().len(), 3);
+    let asked = stage.cloud.requests("ec2:CopyImage");
+    assert_eq!(
+        asked.len(),
+        4,
+        "only the answer that nobody heard is asked for again"
+    );
+    assert_eq!(asked[3].get("region"), "us-east-1");
+}
+
+#[tokio::test]
+async fn a_lost_answer_never_makes_a_second_copy() {
+    let stage = Stage::new().await;
+    stage.disk(2);
+    let copy = Fault::on("ec2:CopyImage").with("region", "eu-west-1");
+    stage.cloud.fault(copy.cut_answer());
+    stage.imgimport(COMMAND).ends().await.exits(0);
+    assert_eq!(stage.cloud.requests("ec2:CopyImage").len(), 4);
+    assert_eq!(regions(&stage), ["eu-central-1", "eu-west-1", "us-east-1"]);
+}
+
+#[tokio::test]
+async fn ctrl_c_while_copying_names_every_copy_and_the_next_run_waits_for_them() {
+    let stage = Stage::new().await;
+    stage.disk(2);
+    let gate = Gate::new();
+    for region in ["eu-west-1", "us-east-1"] {
+        let held = CopyScript::default().hold(&gate);
+        stage.cloud.ec2().copy_script_in(region, held);
+    }
+    let running = stage.imgimport(COMMAND).start();
+    stage.cloud.succeeded("ec2:CopyImage", 3).await;
+    gate.reached_by(2).await;
+    running.signal("INT");
+    let run = running.ends().await;
+    run.exits(130).prints("");
+    for region in ["eu-west-1", "us-east-1"] {
+        let named = format!("in {region}; remove it with: aws ec2 deregister-image");
+        assert!(run.stderr.contains(&named), "{}", run.stderr);
+    }
+
+    gate.release();
+    stage
+        .imgimport(COMMAND)
+        .ends()
+        .await
+        .exits(0)
+        .prints("ami-ID")
+        .says("");
+    assert_eq!(stage.cloud.requests("ec2:CopyImage").len(), 3);
+    assert_eq!(regions(&stage), ["eu-central-1", "eu-west-1", "us-east-1"]);
+}
+
+#[tokio::test]
+async fn ctrl_c_twice_while_copying_leaves_nothing_in_any_region() {
+    let stage = Stage::new().await;
+    stage.disk(2);
+    let gate = Gate::new();
+    let held = CopyScript::default().hold(&gate);
+    stage.cloud.ec2().copy_script_in("us-east-1", held);
+    let mut running = stage.imgimport(&COMMAND.replace("-q ", "")).start();
+    stage.cloud.succeeded("ec2:CopyImage", 3).await;
+    gate.reached().await;
+    running.signal("INT");
+    running.says("Ctrl-C once more").await;
+    running.signal("INT");
+    let run = running.ends().await;
+    run.exits(130).prints("");
+    assert!(!run.stderr.contains("left behind"), "{}", run.stderr);
+    assert!(regions(&stage).is_empty());
+    assert!(stage.cloud.ec2().snapshots().is_empty());
+    assert!(stage.journal().is_empty());
+}
+
+#[tokio::test]
+async fn a_copy_that_nobody_asks_for_any_more_stays_and_is_named() {
+    let stage = Stage::new().await;
+    stage.disk(2);
+    let failing = CopyScript::default().fail("no");
+    stage.cloud.ec2().copy_script_in("us-east-1", failing);
+    stage.imgimport(COMMAND).ends().await.exits(1);
+    let run = stage.imgimport("aws --bucket importbucket -q --ami-name web disk.raw");
+    run.ends().await.exits(0).prints("ami-ID").says(
+        "warning: ami-ID, which an earlier run has copied to eu-west-1, stays: this run was not asked for it",
+    );
+    assert_eq!(regions(&stage), ["eu-central-1", "eu-west-1"]);
+}
+
+#[tokio::test]
+async fn a_copy_that_was_asked_for_differently_is_not_taken_for_this_one() {
+    let stage = Stage::new().await;
+    stage.disk(2);
+    let failing = CopyScript::default().fail("no");
+    stage.cloud.ec2().copy_script_in("us-east-1", failing);
+    stage.imgimport(COMMAND).ends().await.exits(1);
+    stage
+        .cloud
+        .ec2()
+        .copy_script_in("us-east-1", CopyScript::default());
+    let run = stage.imgimport(&format!("{COMMAND} --copy-kms-key eu-west-1=alias/x"));
+    let run = run.ends().await;
+    run.exits(1).prints("");
+    let cause = "cause: eu-west-1: ami-ID is in the way of the copy to eu-west-1: an earlier run was asked for it differently";
+    assert!(run.stderr.contains(cause), "{}", run.stderr);
+    assert_eq!(regions(&stage), ["eu-central-1", "eu-west-1", "us-east-1"]);
+}
+
+#[tokio::test]
+async fn a_region_that_does_not_exist_is_said_before_the_upload() {
+    let stage = Stage::new().await;
+    stage.disk(2);
+    let run = stage.imgimport("aws --bucket importbucket -q --copy-to eu-wets-1 disk.raw");
+    run.ends().await.exits(1).prints("").says(
+        "
+        error: the AMI can't be copied to eu-wets-1
+          cause: there is no such region
+          hint: did you mean eu-west-1?
+        ",
+    );
+    assert!(stage.cloud.requests("s3:CreateMultipartUpload").is_empty());
+}
+
+#[tokio::test]
+async fn a_region_that_is_not_enabled_is_said_before_the_upload() {
+    let stage = Stage::new().await;
+    stage.disk(2);
+    let run = stage.imgimport("aws --bucket importbucket -q --copy-to ap-east-1 disk.raw");
+    run.ends().await.exits(1).prints("").says(
+        "
+        error: the AMI can't be copied to ap-east-1
+          cause: the region is not enabled for the account
+          hint: enable it: aws account enable-region --region-name ap-east-1
+        ",
+    );
+    assert!(stage.cloud.requests("s3:CreateMultipartUpload").is_empty());
+}
+
+#[tokio::test]
+async fn a_name_that_is_taken_in_another_region_is_said_before_the_upload() {
+    let stage = Stage::new().await;
+    stage.disk(2);
+    stage.cloud.ec2().register_image("us-east-1", "web");
+    stage
+        .imgimport(COMMAND)
+        .ends()
+        .await
+        .exits(1)
+        .prints("")
+        .says(
+            "
+        error: the AMI's name \"web\" is taken
+          cause: ami-ID in us-east-1 has it
+          hint: choose another --ami-name, such as one with {{timestamp}}, or deregister that image
+        ",
+        );
+    assert!(stage.cloud.requests("s3:CreateMultipartUpload").is_empty());
+}
+
+#[tokio::test]
+async fn wrong_wishes_are_said_at_once_and_to_nobody_else() {
+    let stage = Stage::new().await;
+    stage.disk(2);
+    let run = stage.imgimport(
+        "aws --bucket importbucket --copy-to eu-central-1,us-east-1,us-east-1 --copy-kms-key eu-west-1=k --copy-kms-key us-east-1=arn:aws:kms:eu-west-1:1:key/k --public --deprecate-at 3y --ssm-parameter aws/x disk.raw",
+    );
+    run.ends().await.exits(2).prints("").says(
+        "
+        error: 7 settings are missing or wrong
+          - eu-central-1 is the import's own region (--copy-to, IMGIMPORT_AWS_COPY_TO or copy_to_regions in [aws])
+          - us-east-1 is named twice (--copy-to, IMGIMPORT_AWS_COPY_TO or copy_to_regions in [aws])
+          - there is no copy in eu-west-1 for a key: add --copy-to eu-west-1 (--copy-kms-key, IMGIMPORT_AWS_COPY_KMS_KEY or copy_kms_keys in [aws])
+          - the key for us-east-1 lies in eu-west-1; a copy takes a key of its own region (--copy-kms-key, IMGIMPORT_AWS_COPY_KMS_KEY or copy_kms_keys in [aws])
+          - an encrypted copy can't be public (--copy-kms-key, IMGIMPORT_AWS_COPY_KMS_KEY or copy_kms_keys in [aws])
+          - a public AMI is deprecated within 2 years at most (--deprecate-at, IMGIMPORT_AWS_DEPRECATE_AT or deprecate_at in [aws])
+          - the name of a parameter with levels begins with /: \"aws/x\" (--ssm-parameter, IMGIMPORT_AWS_SSM_PARAMETER or ssm_parameter in [aws])
+        ",
+    );
+    assert!(stage.cloud.journal().is_empty());
+}
+
+#[tokio::test]
+async fn a_shared_copy_needs_a_key_that_the_others_may_use() {
+    let stage = Stage::new().await;
+    stage.disk(2);
+    let run = stage.imgimport(
+        "aws --bucket importbucket --ami-encrypt --ami-kms-key k --ami-users 111122223333 --copy-to eu-west-1 disk.raw",
+    );
+    run.ends().await.exits(2).says(
+        "error: a copy encrypted with the account's own EBS key can't be shared: add --copy-kms-key eu-west-1=KEY (--copy-kms-key, IMGIMPORT_AWS_COPY_KMS_KEY or copy_kms_keys in [aws])",
+    );
+}
+
+#[tokio::test]
+async fn everybody_may_launch_a_public_ami_in_every_region() {
+    let stage = Stage::new().await;
+    stage.disk(2);
+    stage
+        .imgimport(&format!("{COMMAND} --public"))
+        .ends()
+        .await
+        .exits(0);
+    for image in images(&stage).values() {
+        assert_eq!(image.launch_permissions, [granted("group", "all")]);
+    }
+    let snapshots = stage.cloud.ec2().snapshots();
+    assert!(snapshots.iter().all(|one| one.permissions.is_empty()));
+}
+
+#[tokio::test]
+async fn an_account_that_blocks_public_amis_is_explained_before_the_upload() {
+    let stage = Stage::new().await;
+    stage.disk(2);
+    stage.cloud.ec2().set_block_public_access("us-east-1", true);
+    stage.imgimport(&format!("{COMMAND} --public")).ends().await.exits(1).prints("").says(
+        "
+        error: the AMI can't be public in us-east-1
+          cause: the account blocks public access to AMIs in us-east-1
+          hint: lift the block, which may take 10 minutes: aws ec2 disable-image-block-public-access --region us-east-1
+        ",
+    );
+    assert!(stage.cloud.requests("s3:CreateMultipartUpload").is_empty());
+    stage.imgimport(COMMAND).ends().await.exits(0);
+}
+
+#[tokio::test]
+async fn an_account_that_encrypts_every_snapshot_has_no_public_amis() {
+    let stage = Stage::new().await;
+    stage.disk(2);
+    stage.cloud.ec2().set_encryption_by_default(true);
+    let run = stage.imgimport("aws --bucket importbucket -q --public disk.raw");
+    run.ends().await.exits(1).prints("").says(
+        "
+        error: the AMI can't be public in eu-central-1
+          cause: the account encrypts every new snapshot in eu-central-1, and an encrypted AMI can't be public
+          hint: switch that off: aws ec2 disable-ebs-encryption-by-default --region eu-central-1
+        ",
+    );
+    let run = stage.imgimport("aws --bucket importbucket -q --public --ami-encrypt disk.raw");
+    run.ends().await.exits(2).says(
+        "error: an encrypted AMI can't be public (--ami-groups, IMGIMPORT_AWS_AMI_GROUPS or ami_groups in [aws])",
+    );
+}
+
+#[tokio::test]
+async fn snapshots_are_kept_back_when_asked() {
+    let stage = Stage::new().await;
+    stage.disk(2);
+    let run = stage.imgimport(&format!(
+        "{COMMAND} --ami-users 111122223333 --share-snapshots=false"
+    ));
+    run.ends().await.exits(0);
+    let shared = [granted("userId", "111122223333")];
+    for image in images(&stage).values() {
+        assert_eq!(image.launch_permissions, shared);
+    }
+    let snapshots = stage.cloud.ec2().snapshots();
+    assert!(
+        snapshots.iter().all(|one| one.permissions.is_empty()),
+        "{snapshots:?}"
+    );
+}
+
+#[tokio::test]
+async fn the_ami_is_deprecated_at_that_moment_in_every_region() {
+    let stage = Stage::new().await;
+    stage.disk(2);
+    let run = stage.imgimport(&format!(
+        "{COMMAND} --deprecate-at 2030-01-01T01:02:03+01:00"
+    ));
+    run.ends().await.exits(0);
+    for image in images(&stage).values() {
+        assert_eq!(image.deprecated.as_deref(), Some("2030-01-01T00:02:00Z"));
+    }
+}
+
+#[tokio::test]
+async fn the_past_is_no_time_to_deprecate_an_ami() {
+    let stage = Stage::new().await;
+    stage.disk(2);
+    let run =
+        stage.imgimport("aws --bucket importbucket --deprecate-at 2020-01-01T00:00:00Z disk.raw");
+    run.ends().await.exits(2).says(
+        "error: 2020-01-01T00:00:00Z has passed: an AMI is deprecated in the future (--deprecate-at, IMGIMPORT_AWS_DEPRECATE_AT or deprecate_at in [aws])",
+    );
+}
+
+#[tokio::test]
+async fn the_id_of_each_region_is_published_there() {
+    let stage = Stage::new().await;
+    stage.disk(2);
+    stage
+        .cloud
+        .ssm()
+        .set("us-east-1", "/my/ami/2026", "ami-0123456789abcdef0");
+    let run = stage.program([
+        "aws",
+        "--bucket=importbucket",
+        "--copy-to=us-east-1",
+        "--ssm-parameter=/my/ami/{{isotime \"2006\"}}",
+        "disk.raw",
+    ]);
+    let run = run.ends().await;
+    run.exits(0).prints("ami-ID");
+    assert!(
+        run.stderr
+            .ends_with("Published as /my/ami/2026 in eu-central-1 and us-east-1\n"),
+        "{}",
+        run.stderr
+    );
+    for (region, image) in images(&stage) {
+        let parameter = stage.cloud.ssm().get(&region, "/my/ami/2026").unwrap();
+        assert_eq!(
+            (parameter.value, parameter.data_type.as_str()),
+            (image.id, "aws:ec2:image")
+        );
+    }
+    assert_eq!(
+        stage
+            .cloud
+            .ssm()
+            .get("us-east-1", "/my/ami/2026")
+            .unwrap()
+            .version,
+        2
+    );
+}
+
+#[tokio::test]
+async fn a_parameter_that_cannot_be_written_leaves_the_images_and_is_written_by_the_next_run() {
+    let stage = Stage::new().await;
+    stage.disk(2);
+    let command = format!("{COMMAND} --ssm-parameter /web");
+    let denied = "User: arn:aws:iam::123456789012:user/sandbox is not authorized to perform: ssm:PutParameter";
+    let put = Fault::on("ssm:PutParameter").with("region", "us-east-1");
+    stage
+        .cloud
+        .fault(put.answer(400, "AccessDeniedException", denied));
+    let run = stage.imgimport(&command).ends().await;
+    run.exits(1).prints("").says(
+        "
+        error: the parameter /web in us-east-1 can't be written
+          cause: User: arn:aws:iam::123456789012:user/sandbox is not authorized to perform: ssm:PutParameter (AccessDeniedException, request ID)
+          left behind: the parameter /web in eu-west-1; remove it with: aws ssm delete-parameter --name /web --region eu-west-1
+          left behind: the parameter /web in eu-central-1; remove it with: aws ssm delete-parameter --name /web --region eu-central-1
+          left behind: the copy ami-ID in eu-west-1; remove it with: aws ec2 deregister-image --image-id ami-ID --delete-associated-snapshots --region eu-west-1
+          left behind: the copy ami-ID in us-east-1; remove it with: aws ec2 deregister-image --image-id ami-ID --delete-associated-snapshots --region us-east-1
+          left behind: the image ami-ID; remove it with: aws ec2 deregister-image --image-id ami-ID --delete-associated-snapshots --region eu-central-1
+          hint: allow the caller ssm:PutParameter, and ec2:DescribeImages; the README has a policy to paste
+        ",
+    );
+    stage.imgimport(&command).ends().await.exits(0).says("");
+    for (region, image) in images(&stage) {
+        assert_eq!(
+            stage.cloud.ssm().get(&region, "/web").unwrap().value,
+            image.id
+        );
+    }
+    assert_eq!(
+        stage.cloud.requests("ssm:PutParameter").len(),
+        4,
+        "what is right is not written again"
+    );
+}
+
+#[tokio::test]
+async fn without_resume_a_parameter_gets_back_what_it_held() {
+    let stage = Stage::new().await;
+    stage.disk(2);
+    let before = stage.cloud.ec2().register_image("eu-central-1", "before");
+    stage.cloud.ssm().set("eu-central-1", "/web", &before);
+    let put = Fault::on("ssm:PutParameter").with("region", "us-east-1");
+    stage
+        .cloud
+        .fault(put.answer(400, "ParameterLimitExceeded", "too many"));
+    let run = stage.imgimport(&format!("{COMMAND} --no-resume --ssm-parameter /web"));
+    run.ends().await.exits(1).prints("").says(
+        "
+        error: the parameter /web in us-east-1 can't be written
+          cause: too many (ParameterLimitExceeded, request ID)
+        ",
+    );
+    let puts = stage.cloud.requests("ssm:PutParameter");
+    assert_eq!(puts.last().unwrap().get("Value"), before);
+    assert_eq!(stage.cloud.ssm().get("eu-west-1", "/web"), None);
+    assert_eq!(
+        regions(&stage),
+        ["eu-central-1"],
+        "the image of before alone"
+    );
+}
+
+#[tokio::test]
+async fn the_plan_has_regions_and_parameter() {
+    let stage = Stage::new().await;
+    stage.disk(2);
+    let command = COMMAND.replace("-q ", "--dry-run --ssm-parameter /web ");
+    stage
+        .imgimport(&command)
+        .ends()
+        .await
+        .exits(0)
+        .prints("")
+        .says(
+            "
+        disk.raw: raw disk, 2.0 MiB disk
+        Checking the account, bucket importbucket and role vmimport in eu-central-1
+        Would send 2.0 MiB to s3://importbucket/imgimport-1767225600.raw
+        Would import it into eu-central-1 as the AMI \"web\"
+        Would copy it to eu-west-1 and us-east-1
+        Would publish its id as /web
+        ",
+        );
+}
+
+#[tokio::test]
+async fn the_policy_of_the_readme_is_enough_and_no_more_than_enough() {
+    let readme =
+        std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/README.md")).unwrap();
+    let policy = readme
+        .split("```json\n")
+        .nth(1)
+        .and_then(|rest| rest.split("```").next());
+    let policy = policy.unwrap();
+    let command = format!(
+        "{COMMAND} --ami-users 111122223333 --public --deprecate-at 1y --ssm-parameter /web"
+    );
+
+    let stage = Stage::new().await;
+    stage.disk(2);
+    stage.cloud.iam().put_user_policy(policy);
+    stage.imgimport(&command).ends().await.exits(0).says("");
+
+    for action in [
+        "ec2:CopyImage",
+        "ec2:EnableImageDeprecation",
+        "ssm:PutParameter",
+    ] {
+        let stage = Stage::new().await;
+        stage.disk(2);
+        let less = policy.replace(&format!("\"{action}\""), "\"ec2:Nothing\"");
+        stage.cloud.iam().put_user_policy(&less);
+        let run = stage.imgimport(&command).ends().await;
+        run.exits(1);
+        let hint = format!("hint: allow the caller {action}");
+        assert!(run.stderr.contains(&hint), "{}", run.stderr);
+    }
+}
+
+#[tokio::test]
+async fn every_wish_is_a_variable_and_a_key_of_the_file_too() {
+    let stage = Stage::new().await;
+    stage.disk(2);
+    let settings = r#"
+        image = "disk.raw"
+
+        [aws]
+        s3_bucket_name = "importbucket"
+        copy_to_regions = ["eu-west-1"]
+        ami_users = ["111122223333"]
+        share_snapshots = false
+        deprecate_at = "2030-01-01T00:00:00Z"
+        ssm_parameter = "/file"
+
+        [aws.copy_kms_keys]
+        eu-west-1 = "alias/file"
+    "#;
+    stage.file("imgimport.toml", settings);
+    stage.imgimport("aws -q").ends().await.exits(0).says("");
+    let seen = |region: &str| images(&stage)[region].clone();
+    assert_eq!(
+        seen("eu-west-1").deprecated.as_deref(),
+        Some("2030-01-01T00:00:00Z")
+    );
+    let snapshots = stage.cloud.ec2().snapshots();
+    assert_eq!(snapshots[1].kms_key_id.as_deref(), Some("alias/file"));
+    assert!(snapshots[1].permissions.is_empty());
+    assert!(stage.cloud.ssm().get("eu-west-1", "/file").is_some());
+
+    let stage = Stage::new().await;
+    stage.disk(2);
+    stage.file("imgimport.toml", settings);
+    let run = stage
+        .imgimport("aws -q")
+        .env("IMGIMPORT_AWS_COPY_TO", "us-east-1,us-west-2")
+        .env(
+            "IMGIMPORT_AWS_COPY_KMS_KEY",
+            "us-east-1=alias/a,us-west-2=alias/b",
+        )
+        .env("IMGIMPORT_AWS_SHARE_SNAPSHOTS", "true")
+        .env("IMGIMPORT_AWS_DEPRECATE_AT", "2031-01-01T00:00:00Z")
+        .env("IMGIMPORT_AWS_SSM_PARAMETER", "/variable");
+    run.ends().await.exits(0).says("");
+    let images = images(&stage);
+    assert_eq!(
+        images["us-west-2"].deprecated.as_deref(),
+        Some("2031-01-01T00:00:00Z")
+    );
+    let snapshots = stage.cloud.ec2().snapshots();
+    let keys: Vec<_> = snapshots
+        .iter()
+        .map(|one| one.kms_key_id.as_deref())
+        .collect();
+    assert_eq!(keys, [None, Some("alias/a"), Some("alias/b")]);
+    assert!(snapshots.iter().all(|one| one.permissions.len() == 1));
+    assert!(stage.cloud.ssm().get("us-west-2", "/variable").is_some());
+    assert!(stage.cloud.ssm().get("us-west-2", "/file").is_none());
+
+    let stage = Stage::new().await;
+    stage.disk(2);
+    stage.file(
+        "imgimport.toml",
+        "[aws]\ns3_bucket_name = \"importbucket\"\npublic = true\n",
+    );
+    stage.imgimport("aws -q disk.raw").ends().await.exits(0);
+    let run = stage
+        .imgimport("aws -q disk.raw")
+        .env("IMGIMPORT_AWS_PUBLIC", "false");
+    run.ends().await.exits(0);
+    let images = stage.cloud.ec2().images();
+    let public: Vec<_> = images
+        .iter()
+        .filter(|one| !one.launch_permissions.is_empty())
+        .collect();
+    assert_eq!((images.len(), public.len()), (2, 1));
+}
+
+#[tokio::test]
+async fn a_parameter_that_is_a_secret_is_said_before_the_upload_and_stays_one() {
+    let stage = Stage::new().await;
+    stage.disk(2);
+    stage.cloud.ssm().set_secret("us-east-1", "/web");
+    let run = stage
+        .imgimport(&format!(
+            "{} --ssm-parameter /web",
+            COMMAND.replace("-q", "-vv")
+        ))
+        .ends()
+        .await;
+    run.exits(1).prints("");
+    let end = "error: the parameter /web in us-east-1 can't be written\n  cause: it is a SecureString already, and an AMI's id is a plain String\n  hint: name another --ssm-parameter, or delete that one\n";
+    assert!(run.stderr.ends_with(end), "{}", run.stderr);
+    assert!(!run.stderr.contains("AQICAHhsecret"), "{}", run.stderr);
+    assert!(stage.cloud.requests("s3:CreateMultipartUpload").is_empty());
+}
+
+#[tokio::test]
+async fn an_id_that_systems_manager_drops_without_a_word_is_noticed() {
+    let stage = Stage::new().await;
+    stage.disk(2);
+    let command = "aws --bucket importbucket -q --ssm-parameter /web disk.raw";
+    let gate = stage.cloud.hold_answer(Fault::on("ssm:PutParameter"));
+    let running = stage.imgimport(command).start();
+    gate.reached().await;
+    let image = stage.cloud.ec2().images()[0].id.clone();
+    stage.cloud.ec2().forget_image("eu-central-1", &image);
+    gate.release();
+    let run = running.ends().await;
+    run.exits(1).prints("");
+    let cause = "cause: Systems Manager took ami-ID, but after its own check the parameter does not hold it";
+    assert!(run.stderr.contains(cause), "{}", run.stderr);
+}
+
+#[tokio::test]
+async fn nobody_waits_and_the_next_run_makes_the_copies() {
+    let stage = Stage::new().await;
+    stage.disk(2);
+    let run = stage.imgimport(&format!("{} --no-wait", COMMAND.replace("-q ", "")));
+    let run = run.ends().await;
+    run.exits(0).prints("import-ami-TASK");
+    let note = "  the same command, without --no-wait, goes on with the copies and the parameter\n";
+    assert!(run.stderr.ends_with(note), "{}", run.stderr);
+    stage
+        .imgimport(COMMAND)
+        .ends()
+        .await
+        .exits(0)
+        .prints("ami-ID")
+        .says("");
+    assert_eq!(regions(&stage), ["eu-central-1", "eu-west-1", "us-east-1"]);
+}
+
+#[tokio::test]
+async fn an_ami_that_was_registered_from_a_snapshot_is_copied_like_any_other() {
+    let stage = Stage::new().await;
+    stage.disk(2);
+    let failing = CopyScript::default().fail("no");
+    stage.cloud.ec2().copy_script_in("us-east-1", failing);
+    let command = format!("{COMMAND} --method import-snapshot --deprecate-at 2030-01-01T00:00:00Z");
+    let run = stage.imgimport(&command).ends().await;
+    run.exits(1).prints("").says(
+        "
+        error: ami-ID could not be copied to us-east-1
+          cause: us-east-1: ami-ID is failed: no
+          left behind: the copy ami-ID in eu-west-1; remove it with: aws ec2 deregister-image --image-id ami-ID --delete-associated-snapshots --region eu-west-1
+          left behind: the image ami-ID; remove it with: aws ec2 deregister-image --image-id ami-ID --region eu-central-1
+          left behind: the snapshot snap-ID; remove it with: aws ec2 delete-snapshot --snapshot-id snap-ID --region eu-central-1
+          hint: the same command goes on from there
+        ",
+    );
+    stage
+        .cloud
+        .ec2()
+        .copy_script_in("us-east-1", CopyScript::default());
+    stage.imgimport(&command).ends().await.exits(0).says("");
+    assert_eq!(regions(&stage), ["eu-central-1", "eu-west-1", "us-east-1"]);
+    for image in images(&stage).values() {
+        assert_eq!(image.name, "web");
+        assert_eq!(image.deprecated.as_deref(), Some("2030-01-01T00:00:00Z"));
+    }
+    assert_eq!(stage.cloud.requests("ec2:ImportSnapshot").len(), 1);
+    assert_eq!(stage.cloud.requests("ec2:RegisterImage").len(), 1);
+}

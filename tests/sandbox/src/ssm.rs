@@ -1,0 +1,330 @@
+//! Systems Manager's Parameter Store, as far as AMIs go: parameters by region, of the
+//! data type `aws:ec2:image`, which are looked at only after the answer.
+//! <https://docs.aws.amazon.com/systems-manager/latest/userguide/parameter-store-ec2-aliases.html>
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard};
+
+use bytes::Bytes;
+use http::header::CONTENT_TYPE;
+use http::request::Parts;
+use http::{HeaderValue, Request, Response, StatusCode};
+use http_body_util::BodyExt;
+use serde_json::{Value, json};
+
+use crate::desk::Detail;
+use crate::ec2::Ec2;
+use crate::fault::Refusal;
+use crate::keys::{ACCOUNT, Keyring};
+use crate::query;
+use crate::roles::Iam;
+use crate::serve::{Body, Service};
+use crate::sigv4::{self, Caller, Forgery};
+
+/// The data type that is looked at.
+const AMI: &str = "aws:ec2:image";
+
+/// The parameters of all regions.
+#[derive(Clone, Default)]
+pub struct Parameters {
+    state: Arc<Mutex<BTreeMap<(String, String), Parameter>>>,
+}
+
+/// A parameter as tests see it, too.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ParameterView {
+    pub value: String,
+    pub data_type: String,
+    pub version: u64,
+    /// `String`, `SecureString`
+    pub kind: String,
+}
+
+#[derive(Default)]
+struct Parameter {
+    now: Option<ParameterView>,
+    /// What was answered for and not looked at yet
+    next: Option<ParameterView>,
+}
+
+impl Parameters {
+    /// What the parameter of a region holds.
+    pub fn get(&self, region: &str, name: &str) -> Option<ParameterView> {
+        let state = self.state();
+        let parameter = state.get(&(region.to_owned(), name.to_owned()))?;
+        parameter.now.clone()
+    }
+
+    /// An AMI's id that somebody wrote before.
+    pub fn set(&self, region: &str, name: &str, value: &str) {
+        self.put(region, name, "String", value, AMI);
+    }
+
+    /// A secret that somebody wrote before, as it is answered without decryption.
+    pub fn set_secret(&self, region: &str, name: &str) {
+        self.put(region, name, "SecureString", "AQICAHhsecret", "text");
+    }
+
+    fn put(&self, region: &str, name: &str, kind: &str, value: &str, data_type: &str) {
+        let view = ParameterView {
+            value: value.to_owned(),
+            data_type: data_type.to_owned(),
+            version: 1,
+            kind: kind.to_owned(),
+        };
+        let place = (region.to_owned(), name.to_owned());
+        self.state().entry(place).or_default().now = Some(view);
+    }
+
+    fn state(&self) -> MutexGuard<'_, BTreeMap<(String, String), Parameter>> {
+        self.state
+            .lock()
+            .expect("nothing panics with the parameters in hand")
+    }
+}
+
+pub(crate) struct SsmService {
+    pub(crate) parameters: Parameters,
+    pub(crate) ec2: Ec2,
+    pub(crate) iam: Iam,
+    pub(crate) keys: Keyring,
+}
+
+impl Service for SsmService {
+    const NAMED_IN_BODY: bool = true;
+
+    fn describe(&self, head: &Parts, body: &Bytes) -> (String, Detail) {
+        let request = serde_json::from_slice::<Value>(body).unwrap_or_default();
+        let fields = request.as_object().into_iter().flatten();
+        let mut detail: Detail = fields
+            .map(|(name, value)| {
+                let text = value
+                    .as_str()
+                    .map_or_else(|| value.to_string(), str::to_owned);
+                (name.clone(), text)
+            })
+            .collect();
+        if let Some(region) = sigv4::claimed_region(head) {
+            detail.insert("region".to_owned(), region.to_owned());
+        }
+        (format!("ssm:{}", operation(head)), detail)
+    }
+
+    async fn call(&self, request: Request<Body>) -> Response<Body> {
+        let (head, body) = request.into_parts();
+        let body = body
+            .collect()
+            .await
+            .map(http_body_util::Collected::to_bytes);
+        match self.perform(&head, &body.unwrap_or_default()) {
+            Ok(document) => respond(200, &document),
+            Err(refusal) => self.refuse(&refusal),
+        }
+    }
+
+    fn refuse(&self, refusal: &Refusal) -> Response<Body> {
+        let mut document = json!({"__type": refusal.code});
+        if !refusal.message.is_empty() {
+            document["message"] = refusal.message.as_str().into();
+        }
+        respond(refusal.status, &document)
+    }
+}
+
+fn operation(head: &Parts) -> &str {
+    let target = head.headers.get("x-amz-target");
+    let target = target.and_then(|target| target.to_str().ok());
+    target
+        .and_then(|target| target.strip_prefix("AmazonSSM."))
+        .unwrap_or("Unknown")
+}
+
+fn respond(status: u16, document: &Value) -> Response<Body> {
+    let mut response = Response::new(Body::from(document.to_string()));
+    *response.status_mut() =
+        StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    let headers = response.headers_mut();
+    headers.insert(
+        CONTENT_TYPE,
+        HeaderValue::from_static("application/x-amz-json-1.1"),
+    );
+    if let Ok(id) = HeaderValue::from_str(&query::request_id()) {
+        headers.insert("x-amzn-requestid", id);
+    }
+    response
+}
+
+fn forged(forgery: &Forgery) -> Refusal {
+    let (code, text) = match forgery {
+        Forgery::Missing | Forgery::Malformed(_) => (
+            "MissingAuthenticationTokenException",
+            "Missing Authentication Token",
+        ),
+        Forgery::Stale => ("InvalidSignatureException", "Signature expired"),
+        Forgery::ExpiredToken => (
+            "ExpiredTokenException",
+            "The security token included in the request is expired",
+        ),
+        Forgery::Mismatch => (
+            "InvalidSignatureException",
+            "The request signature we calculated does not match the signature you provided. \
+             Check your AWS Secret Access Key and signing method. Consult the service documentation for details.",
+        ),
+        Forgery::UnknownKey | Forgery::WrongToken => (
+            "UnrecognizedClientException",
+            "The security token included in the request is invalid.",
+        ),
+    };
+    Refusal::new(400, code, text)
+}
+
+fn invalid(text: impl Into<String>) -> Refusal {
+    Refusal::new(400, "ValidationException", text)
+}
+
+/// The field as text, which all of them are but `Overwrite`.
+fn field<'a>(request: &'a Value, name: &str) -> Result<&'a str, Refusal> {
+    request[name].as_str().ok_or_else(|| {
+        invalid(format!(
+            "1 validation error detected: Value null at '{}{}' failed to satisfy constraint: Member must not be null",
+            name[..1].to_lowercase(),
+            &name[1..]
+        ))
+    })
+}
+
+impl SsmService {
+    fn perform(&self, head: &Parts, body: &Bytes) -> Result<Value, Refusal> {
+        let caller =
+            sigv4::verify(head, body, "ssm", &self.keys).map_err(|forgery| forged(&forgery))?;
+        let request: Value = serde_json::from_slice(body)
+            .map_err(|_| Refusal::new(400, "SerializationException", ""))?;
+        let known: &[&str] = match operation(head) {
+            "PutParameter" => &[
+                "Name",
+                "Value",
+                "Type",
+                "DataType",
+                "Overwrite",
+                "Description",
+                "Tier",
+            ],
+            "GetParameter" => &["Name", "WithDecryption"],
+            "DeleteParameter" => &["Name"],
+            _ => return Err(Refusal::new(400, "UnknownOperationException", "")),
+        };
+        let fields = request.as_object().into_iter().flatten();
+        if let Some((name, _)) = fields
+            .clone()
+            .find(|(name, _)| !known.contains(&name.as_str()))
+        {
+            return Err(invalid(format!("The sandbox knows no field {name}")));
+        }
+        let name = field(&request, "Name")?;
+        self.authorize(&caller, operation(head), name)?;
+        let place = (caller.region.clone(), name.to_owned());
+        match operation(head) {
+            "PutParameter" => self.put(&request, place),
+            "GetParameter" => self.look(&place),
+            _ => self.delete(&place),
+        }
+    }
+
+    fn authorize(&self, caller: &Caller, operation: &str, name: &str) -> Result<(), Refusal> {
+        let (who, action) = (&caller.key.arn, format!("ssm:{operation}"));
+        let path = name.trim_start_matches('/');
+        let region = &caller.region;
+        let resource = format!("arn:aws:ssm:{region}:{ACCOUNT}:parameter/{path}");
+        if self.iam.user_may(who, &action, &resource) {
+            return Ok(());
+        }
+        let text = format!(
+            "User: {who} is not authorized to perform: {action} on resource: {resource} \
+             because no identity-based policy allows the {action} action"
+        );
+        Err(Refusal::new(400, "AccessDeniedException", text))
+    }
+
+    fn put(&self, request: &Value, place: (String, String)) -> Result<Value, Refusal> {
+        check_name(&place.1)?;
+        let (value, kind) = (field(request, "Value")?, request["DataType"].as_str());
+        let mut state = self.parameters.state();
+        let parameter = state.entry(place).or_default();
+        if parameter.now.is_some() && request["Overwrite"] != true {
+            let text = "The parameter already exists. To overwrite this value, set the overwrite option in the request to true.";
+            return Err(Refusal::new(400, "ParameterAlreadyExists", text));
+        }
+        if parameter
+            .now
+            .as_ref()
+            .is_some_and(|now| now.kind != "String")
+        {
+            let text = "The parameter type can't be changed. Delete the parameter first.";
+            return Err(Refusal::new(400, "HierarchyTypeMismatchException", text));
+        }
+        if request["Type"] != "String" {
+            return Err(invalid("AMI parameters are of the type String."));
+        }
+        let version = parameter.now.as_ref().map_or(1, |now| now.version + 1);
+        let view = ParameterView {
+            value: value.to_owned(),
+            data_type: kind.unwrap_or("text").to_owned(),
+            version,
+            kind: "String".to_owned(),
+        };
+        if view.data_type == AMI {
+            parameter.next = Some(view);
+        } else {
+            parameter.now = Some(view);
+        }
+        Ok(json!({"Version": version, "Tier": "Standard"}))
+    }
+
+    /// Each question lets time pass: the AMI of a new value is looked at after the answer.
+    fn look(&self, place: &(String, String)) -> Result<Value, Refusal> {
+        let mut state = self.parameters.state();
+        let missing = || Refusal::new(400, "ParameterNotFound", "");
+        let parameter = state.get_mut(place).ok_or_else(missing)?;
+        let answer = parameter.now.clone();
+        let next = parameter.next.take();
+        if let Some(next) = next.filter(|next| self.is_available(&place.0, &next.value)) {
+            parameter.now = Some(next);
+        }
+        let now = answer.ok_or_else(missing)?;
+        let (region, name) = place;
+        Ok(json!({"Parameter": {
+            "ARN": format!("arn:aws:ssm:{region}:{ACCOUNT}:parameter/{}", name.trim_start_matches('/')),
+            "DataType": now.data_type, "LastModifiedDate": 1_767_225_600.123, "Name": name,
+            "Type": now.kind, "Value": now.value, "Version": now.version,
+        }}))
+    }
+
+    fn delete(&self, place: &(String, String)) -> Result<Value, Refusal> {
+        let gone = self.parameters.state().remove(place);
+        gone.map(|_| json!({}))
+            .ok_or_else(|| Refusal::new(400, "ParameterNotFound", ""))
+    }
+
+    fn is_available(&self, region: &str, image: &str) -> bool {
+        let images = self.ec2.images();
+        images
+            .iter()
+            .any(|one| one.region == region && one.id == image && one.state == "available")
+    }
+}
+
+fn check_name(name: &str) -> Result<(), Refusal> {
+    let fits = |c: char| c.is_ascii_alphanumeric() || "._-/".contains(c);
+    if name.is_empty() || !name.chars().all(fits) || name.contains('/') && !name.starts_with('/') {
+        return Err(invalid(
+            "Parameter name must be a fully qualified name. Only a-zA-Z0-9_.-/ are allowed.",
+        ));
+    }
+    let first = name.trim_start_matches('/').to_lowercase();
+    if ["aws", "ssm"].iter().any(|own| first.starts_with(own)) {
+        return Err(invalid(
+            "Parameter name: can't be prefixed with \"aws\" or \"ssm\" (case-insensitive).",
+        ));
+    }
+    Ok(())
+}
