@@ -29,10 +29,45 @@ complete -c imgimport -n "__fish_imgimport_needs_command" -s q -l quiet -d 'Say 
 complete -c imgimport -n "__fish_imgimport_needs_command" -s v -l verbose -d 'Say more: steps and requests; twice: bodies, without secrets'
 complete -c imgimport -n "__fish_imgimport_needs_command" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c imgimport -n "__fish_imgimport_needs_command" -s V -l version -d 'Print version'
+complete -c imgimport -n "__fish_imgimport_needs_command" -f -a "run" -d 'Run the imports of a file, some at a time'
+complete -c imgimport -n "__fish_imgimport_needs_command" -f -a "jobs" -d 'List what unfinished runs have left, and remove it'
+complete -c imgimport -n "__fish_imgimport_needs_command" -f -a "from-packer" -d 'Print the settings that a Packer template\'s import blocks become'
 complete -c imgimport -n "__fish_imgimport_needs_command" -f -a "aws" -d 'Import into Amazon Web Services: S3, EC2 import, AMI'
 complete -c imgimport -n "__fish_imgimport_needs_command" -f -a "alicloud" -d 'Import into Alibaba Cloud: OSS, ECS import, ECS image'
 complete -c imgimport -n "__fish_imgimport_needs_command" -f -a "digitalocean" -d 'Import into DigitalOcean: Spaces, custom image'
 complete -c imgimport -n "__fish_imgimport_needs_command" -f -a "check" -d 'Look into an image and say what each cloud would make of it; asks nobody'
+complete -c imgimport -n "__fish_imgimport_using_subcommand run" -l parallel -d 'Jobs at the same time [default: 2]' -r
+complete -c imgimport -n "__fish_imgimport_using_subcommand run" -l output -d 'Result on standard output' -r -f -a "text\t'The id of the image and a newline'
+json\t'One object with everything'"
+complete -c imgimport -n "__fish_imgimport_using_subcommand run" -l progress -d 'Progress on standard error' -r -f -a "auto\t'Bars on a terminal, lines elsewhere'
+bar\t'Bars; lines where there is no terminal to draw them on'
+plain\t'A line at each stage and about every 10 % or 30 s, 10 s apart at least'
+json\t'One JSON object a line, about every percent, 1 s apart at least'
+none\t'Warnings alone'"
+complete -c imgimport -n "__fish_imgimport_using_subcommand run" -l dry-run -d 'Check everything that changes nothing, print the plans, upload nothing' -r
+complete -c imgimport -n "__fish_imgimport_using_subcommand run" -l config -d 'Settings file [default: imgimport.toml in the current directory, if it exists]' -r -F
+complete -c imgimport -n "__fish_imgimport_using_subcommand run" -s q -l quiet -d 'Say less: warnings and errors alone'
+complete -c imgimport -n "__fish_imgimport_using_subcommand run" -s v -l verbose -d 'Say more: steps and requests; twice: bodies, without secrets'
+complete -c imgimport -n "__fish_imgimport_using_subcommand run" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c imgimport -n "__fish_imgimport_using_subcommand run" -s V -l version -d 'Print version'
+complete -c imgimport -n "__fish_imgimport_using_subcommand jobs" -l output -d 'Result on standard output' -r -f -a "text\t'The id of the image and a newline'
+json\t'One object with everything'"
+complete -c imgimport -n "__fish_imgimport_using_subcommand jobs" -l progress -d 'Progress on standard error' -r -f -a "auto\t'Bars on a terminal, lines elsewhere'
+bar\t'Bars; lines where there is no terminal to draw them on'
+plain\t'A line at each stage and about every 10 % or 30 s, 10 s apart at least'
+json\t'One JSON object a line, about every percent, 1 s apart at least'
+none\t'Warnings alone'"
+complete -c imgimport -n "__fish_imgimport_using_subcommand jobs" -l config -d 'Settings file [default: imgimport.toml in the current directory, if it exists]' -r -F
+complete -c imgimport -n "__fish_imgimport_using_subcommand jobs" -l clean -d 'Remove the jobs, in the cloud, too'
+complete -c imgimport -n "__fish_imgimport_using_subcommand jobs" -s q -l quiet -d 'Say less: warnings and errors alone'
+complete -c imgimport -n "__fish_imgimport_using_subcommand jobs" -s v -l verbose -d 'Say more: steps and requests; twice: bodies, without secrets'
+complete -c imgimport -n "__fish_imgimport_using_subcommand jobs" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c imgimport -n "__fish_imgimport_using_subcommand jobs" -s V -l version -d 'Print version'
+complete -c imgimport -n "__fish_imgimport_using_subcommand from-packer" -l config -d 'Settings file [default: imgimport.toml in the current directory, if it exists]' -r -F
+complete -c imgimport -n "__fish_imgimport_using_subcommand from-packer" -s q -l quiet -d 'Say less: warnings and errors alone'
+complete -c imgimport -n "__fish_imgimport_using_subcommand from-packer" -s v -l verbose -d 'Say more: steps and requests; twice: bodies, without secrets'
+complete -c imgimport -n "__fish_imgimport_using_subcommand from-packer" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c imgimport -n "__fish_imgimport_using_subcommand from-packer" -s V -l version -d 'Print version'
 complete -c imgimport -n "__fish_imgimport_using_subcommand aws" -l region -d 'Region of the import; the bucket must lie there' -r
 complete -c imgimport -n "__fish_imgimport_using_subcommand aws" -l bucket -l s3-bucket-name -d 'Bucket that holds the image while it is imported; it must exist' -r
 complete -c imgimport -n "__fish_imgimport_using_subcommand aws" -l key -l s3-key-name -d 'Name of the temporary object [default: imgimport-{{timestamp}}.<ext>]' -r

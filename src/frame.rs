@@ -1,5 +1,7 @@
 //! The frame around every recipe: the journal that it opens, and how it ends.
 
+use std::time::Duration;
+
 use jiff::Timestamp;
 use uuid::Uuid;
 
@@ -9,6 +11,25 @@ use crate::job::{GENERATED, Job};
 use crate::journal::{self, Journal};
 use crate::outcome::Outcome;
 use crate::session::Session;
+
+/// How long a run that is told to leave at once may take to say what stays.
+const LAST_WORDS: Duration = Duration::from_millis(500);
+
+/// A recipe, given up once the user wants to leave at once.
+pub async fn until_left(
+    work: impl Future<Output = Result<Outcome>>,
+    session: &Session,
+) -> Result<Outcome> {
+    let mut work = std::pin::pin!(work);
+    tokio::select! {
+        result = &mut work => result,
+        // The undo list hears it, too, and names what stays.
+        () = session.cancel.leave.cancelled() => {
+            let named = tokio::time::timeout(LAST_WORDS, work).await;
+            named.unwrap_or_else(|_| Err(session.stopped()))
+        }
+    }
+}
 
 /// Opens the journal of the job that these words identify: the cloud, the region and the
 /// bucket, then the rest. The object's name that an unfinished run chose is kept; one that
@@ -35,7 +56,10 @@ pub fn open_journal(
         None => claim(&journal, key, words)?,
     }
     let now = session.clock.as_second();
-    journal.note(|entry| _ = entry.clock.get_or_insert(now));
+    journal.note(|entry| {
+        entry.clock.get_or_insert(now);
+        (entry.path, entry.size) = (Some(job.path()), job.image.size);
+    });
     Ok(journal)
 }
 

@@ -1,7 +1,7 @@
 //! The journal of unfinished jobs: what a later run of the same command needs to go on,
 //! and nothing secret. It is a hint; whatever it says is asked of the service again.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -13,6 +13,10 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use crate::error::{Error, Result};
+
+mod shelf;
+
+pub use shelf::{Place as Whereabouts, Shelved, shelf};
 
 /// The ending of the list of blocks.
 const BLOCKS: &str = "blocks";
@@ -55,6 +59,14 @@ pub struct Entry {
     pub copy_token: Option<String>,
     /// The image under its own name.
     pub copy: Option<String>,
+    /// The local image, and its bytes.
+    pub path: Option<String>,
+    /// As above.
+    pub size: Option<u64>,
+    /// Bytes that the service had acknowledged when the last run ended.
+    pub acknowledged: Option<u64>,
+    /// How the cloud is reached and who asks, without secrets: for whoever has only the journal.
+    pub account: BTreeMap<String, String>,
 }
 
 /// A copy as it was asked for; another question needs another copy.
@@ -83,6 +95,12 @@ impl Entry {
         let things = [upload, task, filling, snapshot, image, copy];
         !sent && things.into_iter().all(Option::is_none)
     }
+
+    /// Whether an import was asked for whose answer was not written down.
+    pub fn is_unheard(&self) -> bool {
+        let answers = [&self.task, &self.filling, &self.snapshot, &self.image];
+        self.client_token.is_some() && answers.into_iter().all(Option::is_none)
+    }
 }
 
 /// One job's entry, held by this run alone. Clones are the same entry.
@@ -93,6 +111,24 @@ struct Held {
     entry: Entry,
     place: Option<Place>,
     warned: bool,
+    /// The name that this run has among those of its process.
+    name: Option<String>,
+}
+
+/// Names of objects in use in this process: where no directory says it, runs beside each
+/// other must still not meet under one.
+static NAMES: Mutex<BTreeSet<String>> = Mutex::new(BTreeSet::new());
+
+fn names() -> MutexGuard<'static, BTreeSet<String>> {
+    NAMES.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        if let Some(name) = &self.name {
+            names().remove(name);
+        }
+    }
 }
 
 struct Place {
@@ -107,6 +143,7 @@ impl Journal {
             entry,
             place,
             warned: false,
+            name: None,
         })))
     }
 
@@ -147,7 +184,9 @@ impl Journal {
     pub fn claim(&self, object: &str, key: &str) -> bool {
         let mut held = self.held();
         let Some(place) = &held.place else {
-            return true;
+            let free = names().insert(object.to_owned());
+            held.name = free.then(|| object.to_owned());
+            return free;
         };
         // One at a time: between the look and the note nobody else may look.
         let directory = place.path.parent().and_then(|path| File::open(path).ok());
@@ -258,6 +297,14 @@ impl Place {
         file.sync_all()?;
         Ok(fs::rename(&draft, &self.path)?)
     }
+}
+
+/// What may be kept of how a cloud is reached: an address with a password in it may not.
+pub fn account<const N: usize>(said: [(&str, Option<String>); N]) -> BTreeMap<String, String> {
+    let said = said
+        .into_iter()
+        .filter_map(|(name, value)| Some((name.to_owned(), value?)));
+    said.filter(|(_, value)| !value.contains('@')).collect()
 }
 
 fn read(path: &Path) -> Entry {

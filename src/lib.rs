@@ -12,10 +12,12 @@
 //! `error secret cancel units progress endpoint` · `compress http image template outcome retry
 //! session` ·
 //! `guest` · `layers problems job journal wait cleanup frame` · `store` · `upload` · `sending` · the clouds, which
-//! never know each other · `check` · `settings usage cli` · this file.
+//! never know each other · `check` · `settings packer batch leftovers usage cli` ·
+//! this file.
 
 mod alicloud;
 mod aws;
+mod batch;
 mod cancel;
 mod check;
 mod cleanup;
@@ -31,7 +33,9 @@ mod image;
 mod job;
 mod journal;
 mod layers;
+mod leftovers;
 mod outcome;
+mod packer;
 mod problems;
 mod progress;
 mod retry;
@@ -50,7 +54,7 @@ mod wait;
 use std::io::{IsTerminal, Write};
 use std::path::Path;
 use std::process::ExitCode;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use cancel::Cancel;
 pub use cli::command;
@@ -61,9 +65,6 @@ use outcome::Outcome;
 use progress::{Mode, Progress};
 use session::Session;
 use settings::{File, Table};
-
-/// How long a run that is told to leave at once may take to say what stays.
-const LAST_WORDS: Duration = Duration::from_millis(500);
 
 /// The program.
 pub fn main() -> ExitCode {
@@ -100,7 +101,120 @@ async fn run(cli: Cli) -> ExitCode {
         Command::Digitalocean(flags) => {
             go(*flags, cli.general, environment, digitalocean::run).await
         }
+        Command::Run(said) => many(said, cli.general, environment).await,
+        Command::Jobs(said) => jobs(said, cli.general, environment).await,
+        Command::FromPacker(said) => from_packer(&said.template, &cli.general),
         Command::Check(flags) => look(flags, &cli.general, &environment).await,
+    }
+}
+
+/// `imgimport run`: the frame of a single command around all jobs of a file.
+async fn many(said: cli::Run, general: General, environment: Environment) -> ExitCode {
+    let twice =
+        || Error::usage("run reads the file that it is given, and no other: leave --config out");
+    let file = general
+        .config
+        .as_ref()
+        .map_or(Ok(&said.file), |_| Err(twice()));
+    let read = file
+        .and_then(|file| File::read(file))
+        .and_then(|(file, warning)| {
+            let output = cli::output(&said.output, &environment, file.output())?;
+            let jobs = file.jobs(&environment, &output, said.dry_run)?;
+            let parallel = said.parallel(&environment, file.parallel())?;
+            Ok((jobs, output, parallel, template::clock()?, warning))
+        });
+    let (jobs, output, parallel, clock, warning) = match read {
+        Ok(read) => read,
+        Err(error) => {
+            return end(
+                Err(error),
+                usage::said(&environment),
+                &Progress::new(Mode::Plain, general.quiet),
+            );
+        }
+    };
+    let progress = Progress::new(output.progress.unwrap_or(Mode::Auto), general.quiet);
+    log(general.verbose, &progress);
+    if let Some(warning) = warning {
+        progress.warn(&warning);
+    }
+    let batch = batch::Batch {
+        environment: &environment,
+        cancel: Cancel::default(),
+        progress: progress.clone(),
+        clock,
+        format: output.format.unwrap_or_default(),
+        done: batch::Done::open(journal::directory().as_deref(), &said.file),
+    };
+    cancel::listen(&batch.cancel);
+    let code = batch
+        .run(jobs, parallel, |line| tell(line, &progress))
+        .await;
+    progress.close();
+    ExitCode::from(code)
+}
+
+/// `imgimport jobs`: the journal, listed or cleared.
+async fn jobs(said: cli::Jobs, general: General, environment: Environment) -> ExitCode {
+    let read = File::find(general.config.as_deref(), &environment).and_then(|(file, _)| {
+        let output = cli::output(&said.output, &environment, file.output())?;
+        let shelf = journal::directory().map(|directory| journal::shelf(&directory));
+        let shelf = leftovers::choose(shelf.unwrap_or_default(), &said.ids)?;
+        Ok((file, output, shelf, template::clock()?))
+    });
+    let (file, output, shelf, clock) = match read {
+        Ok(read) => read,
+        Err(error) => {
+            return end(
+                Err(error),
+                usage::said(&environment),
+                &Progress::new(Mode::Plain, general.quiet),
+            );
+        }
+    };
+    let format = output.format.unwrap_or_default();
+    let progress = Progress::new(output.progress.unwrap_or(Mode::Auto), general.quiet);
+    log(general.verbose, &progress);
+    if !said.clean {
+        if shelf.is_empty() {
+            progress.note("the journal has no unfinished jobs");
+        }
+        let list = leftovers::list(&shelf, clock, format);
+        if !list.is_empty() {
+            tell(&list, &progress);
+        }
+        return ExitCode::SUCCESS;
+    }
+    let session = Session {
+        cancel: Cancel::default(),
+        progress,
+        clock,
+        began: Instant::now(),
+    };
+    cancel::listen(&session.cancel);
+    let named = !said.ids.is_empty();
+    let cleaned = leftovers::clean_all(&shelf, named, &file, &environment, &session).await;
+    session.progress.close();
+    let text = cleaned.render(format);
+    if !text.is_empty() {
+        tell(&text, &session.progress);
+    }
+    ExitCode::from(cleaned.exit_code())
+}
+
+/// `imgimport from-packer`: the settings on standard output, the rest as warnings.
+fn from_packer(path: &Path, general: &General) -> ExitCode {
+    let progress = Progress::new(Mode::Plain, general.quiet);
+    match packer::read(path) {
+        Ok(translation) => {
+            for note in &translation.notes {
+                progress.warn(note);
+            }
+            tell(translation.toml.trim_end(), &progress);
+            ExitCode::SUCCESS
+        }
+        Err(error) => end(Err(error), outcome::Format::Text, &progress),
     }
 }
 
@@ -117,10 +231,9 @@ async fn go<P: Table>(
     let (said, warning) = match settings {
         Ok(settings) => settings,
         Err(error) => {
-            let arguments: Vec<_> = std::env::args_os().collect();
             return end(
                 Err(error),
-                usage::format(&arguments, &environment),
+                usage::said(&environment),
                 &Progress::new(Mode::Plain, general.quiet),
             );
         }
@@ -150,15 +263,7 @@ async fn go<P: Table>(
         return end(Err(error), format, &session.progress);
     }
     let work = recipe(said, &environment, &session);
-    let mut work = std::pin::pin!(work);
-    let result = tokio::select! {
-        result = &mut work => result,
-        // The undo list hears it, too, and names what stays.
-        () = session.cancel.leave.cancelled() => {
-            let named = tokio::time::timeout(LAST_WORDS, work).await;
-            named.unwrap_or_else(|_| Err(session.stopped()))
-        }
-    };
+    let result = frame::until_left(work, &session).await;
     end(result, format, &session.progress)
 }
 
@@ -226,8 +331,11 @@ fn end(result: Result<Outcome>, format: outcome::Format, progress: &Progress) ->
 
 /// The result must not get lost; that nobody reads on is the reader's own wish.
 fn tell(text: &str, progress: &Progress) {
-    let mut out = std::io::stdout();
-    if let Err(error) = writeln!(out, "{text}").and_then(|()| out.flush())
+    let written = progress.aside(|| {
+        let mut out = std::io::stdout();
+        writeln!(out, "{text}").and_then(|()| out.flush())
+    });
+    if let Err(error) = written
         && error.kind() != std::io::ErrorKind::BrokenPipe
     {
         progress.warn(&format!(

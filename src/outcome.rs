@@ -93,7 +93,8 @@ impl Outcome {
         }
     }
 
-    fn to_json(&self) -> Value {
+    /// The object that `--output json` prints.
+    pub fn to_json(&self) -> Value {
         let images: Vec<_> = self
             .images
             .iter()

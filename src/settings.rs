@@ -6,18 +6,22 @@ use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
+mod entry;
+
 use crate::alicloud;
 use crate::aws;
 use crate::digitalocean;
 use crate::error::{Error, Result};
 use crate::layers::{Environment, Invocation, Output, Provider, Upload, Wait, lenient};
 use crate::outcome::Format;
+use entry::Entry;
+pub use entry::{Cloud, Job};
 
 /// Read from the current directory when nothing else is named.
 const DEFAULT: &str = "imgimport.toml";
 
 /// The settings file, a table for each room.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct File {
     image: Option<PathBuf>,
@@ -29,6 +33,11 @@ pub struct File {
     aws: aws::Options,
     alicloud: alicloud::Options,
     digitalocean: digitalocean::Options,
+    /// How many jobs run at the same time.
+    #[serde(deserialize_with = "lenient::value")]
+    parallel: Option<std::num::NonZeroUsize>,
+    /// What `imgimport run` does; the other commands have no use for it.
+    job: Vec<Entry>,
 }
 
 /// A provider that has a table in the file.
@@ -69,7 +78,8 @@ impl File {
         }
     }
 
-    fn read(path: &Path) -> Result<(Self, Option<String>)> {
+    /// This file and no other.
+    pub fn read(path: &Path) -> Result<(Self, Option<String>)> {
         let failed = || {
             Error::usage(format!(
                 "the settings file {} can't be used",
@@ -93,9 +103,11 @@ impl File {
             aws,
             alicloud,
             digitalocean,
+            job,
             ..
         } = self;
-        aws.holds_secret() || alicloud.holds_secret() || digitalocean.holds_secret()
+        let jobs = job.iter().any(Entry::holds_secret);
+        jobs || aws.holds_secret() || alicloud.holds_secret() || digitalocean.holds_secret()
     }
 
     /// What the file says to `check`: the image, and how the page is written.
@@ -173,7 +185,7 @@ fn shown(line: &str, column: usize) -> String {
         return line.chars().take(column + 1).collect();
     };
     let value_is_wrong = column > key.chars().count();
-    if value_is_wrong && !SECRETIVE.iter().any(|word| key.contains(word)) {
+    if value_is_wrong && !SECRETIVE.iter().any(|word| line.contains(word)) {
         return line.to_owned();
     }
     format!("{key}= …")

@@ -145,13 +145,16 @@ fn open(text: &str, at: usize) -> String {
     )
 }
 
-enum Token {
+/// A word of a hole, or a text in quotes.
+pub enum Token {
+    /// As it stands.
     Word(String),
+    /// Without its quotes.
     Quoted(String),
 }
 
 /// The words and quoted texts of the hole that starts here, and where it ends.
-fn tokens(hole: &str) -> Option<(Vec<Token>, usize)> {
+pub fn tokens(hole: &str) -> Option<(Vec<Token>, usize)> {
     let mut tokens = Vec::new();
     let mut at = 2;
     loop {

@@ -14,8 +14,7 @@ use crate::outcome::Format;
 /// Prints the error, or the help that was asked for, and ends the program.
 pub fn end(mut error: clap::Error, commands: &clap::Command) -> ! {
     suggest(&mut error, commands);
-    let arguments: Vec<_> = std::env::args_os().collect();
-    if error.use_stderr() && format(&arguments, &Environment::read()) == Format::Json {
+    if error.use_stderr() && said(&Environment::read()) == Format::Json {
         let object = to_json(&error);
         // Nobody reads it; the sentence on standard error follows anyway.
         let _ = writeln!(std::io::stdout(), "{object}");
@@ -34,7 +33,12 @@ fn to_json(error: &clap::Error) -> serde_json::Value {
 }
 
 /// What the flags say, or the variables; the file is not read by a run that goes wrong so early.
-pub fn format(arguments: &[OsString], environment: &Environment) -> Format {
+pub fn said(environment: &Environment) -> Format {
+    let arguments: Vec<_> = std::env::args_os().collect();
+    format(&arguments, environment)
+}
+
+fn format(arguments: &[OsString], environment: &Environment) -> Format {
     let words: Vec<_> = arguments
         .iter()
         .map(|word| word.to_string_lossy())

@@ -274,6 +274,7 @@ async fn entry_7_logs_that_were_not_emptied() {
         .with("var/log/dpkg.log", &line)
         .with("var/log/alternatives.log", &line[..50])
         .with("var/log/lfd.log", known)
+        .with("var/log/apt.log/term", &line)
         .with("var/log/cpanel-install.log", &line);
     marketplace(system, 0, &["warning logs: /var/log/dpkg.log has 51 B"]).await;
 }
@@ -395,9 +396,10 @@ async fn what_the_clean_up_would_have_removed() {
         .with("var/lib/cloud/instances/i-1/x", "")
         .with("etc/machine-id", "0123456789abcdef0123456789abcdef\n")
         .with("tmp/x", "")
+        .with("tmp/.X11-unix/x", "")
         .with("var/lib/systemd/random-seed", "seed");
     let expected = [
-        "warning host keys: /etc/ssh/ssh_host_rsa_key and 1 more would be every machine's own",
+        "warning host keys: /etc/ssh/ssh_host_rsa_key and 1 more would be every machine's",
         "warning instances: /var/lib/cloud/instances/i-1 is cloud-init's memory of another machine",
         "warning machine id: /etc/machine-id would be every machine's",
         "warning temporary: /tmp/x was left behind",
@@ -640,6 +642,66 @@ async fn the_systems_own_tools_see_the_same() {
         .unwrap();
     let free: u64 = free.trim().parse().unwrap();
     assert_eq!(report["system"]["linux"]["free"], free * 1024);
+}
+
+/// A disk with nothing known in its partition but this mark.
+fn marked(stage: &Stage, at: usize, mark: &[u8]) {
+    let mut disk = sample::raw(4 << 20);
+    let place = (1 << 20) + at;
+    disk[place..place + mark.len()].copy_from_slice(mark);
+    stage.file("disk.raw", disk);
+}
+
+#[tokio::test]
+async fn a_file_system_that_cannot_be_read_is_named() {
+    for (name, at, mark) in [
+        ("xfs", 0, &b"XFSB"[..]),
+        ("btrfs", 65600, b"_BHRfS_M"),
+        ("lvm", 512, b"LABELONE"),
+        ("luks", 0, b"LUKS\xba\xbe"),
+    ] {
+        let stage = Stage::new().await;
+        marked(&stage, at, mark);
+        let (report, _) = look(&stage, "disk.raw").await;
+        assert_eq!(report["system"]["partitions"][0]["content"], name);
+        assert_eq!(report["system"]["linux"], Value::Null);
+    }
+}
+
+#[tokio::test]
+async fn an_encrypted_disk_is_refused_where_the_import_looks_inside() {
+    let stage = Stage::new().await;
+    marked(&stage, 0, b"LUKS\xba\xbe");
+    stage.imgimport("aws --bucket importbucket disk.raw").ends().await.exits(3).prints("").says(
+        "
+        error: AWS can't import a raw disk
+          cause: a partition is encrypted (LUKS), ImportImage takes no encrypted volumes
+          hint: import it with --method import-snapshot; or install the system without encryption, and let AWS encrypt: --ami-encrypt
+        ",
+    );
+    let run = stage.imgimport("aws --bucket importbucket --method import-snapshot -q disk.raw");
+    run.ends().await.exits(0).says("");
+}
+
+#[tokio::test]
+async fn a_system_with_its_kernels_on_another_partition() {
+    let Some(system) = System::debian() else {
+        return;
+    };
+    let system = system
+        .with_boot_partition()
+        .with("boot/initrd.img-6.1.0-50-cloud-amd64", "");
+    let stage = Stage::new().await;
+    system.write(&stage.path("disk.raw"));
+    let (report, _) = look(&stage, "disk.raw").await;
+    let parts = report["system"]["partitions"].as_array().unwrap();
+    let mounted: Vec<_> = parts.iter().map(|part| part["mounted"].as_str()).collect();
+    assert_eq!(mounted, [Some("/"), Some("/boot")]);
+    let drivers = &report["system"]["linux"]["kernels"][0]["drivers"];
+    assert_eq!(
+        drivers["ena"], "module",
+        "the initramfs was read, and is empty"
+    );
 }
 
 #[tokio::test]

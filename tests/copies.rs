@@ -514,6 +514,29 @@ async fn an_account_that_blocks_public_amis_is_explained_before_the_upload() {
 }
 
 #[tokio::test]
+async fn a_block_that_the_caller_may_not_look_at_is_explained_when_it_strikes() {
+    let stage = Stage::new().await;
+    stage.disk(2);
+    stage
+        .cloud
+        .ec2()
+        .set_block_public_access("eu-central-1", true);
+    let ask = Fault::on("ec2:GetImageBlockPublicAccessState").always();
+    stage
+        .cloud
+        .fault(ask.answer(403, "UnauthorizedOperation", "no"));
+    let run = stage.imgimport("aws --bucket importbucket -q --public --output json disk.raw");
+    let run = run.ends().await;
+    run.exits(1);
+    let hint = r#""hint":"lift the block, which may take 10 minutes: aws ec2 disable-image-block-public-access --region eu-central-1""#;
+    assert!(run.stdout.contains(hint), "{}", run.stdout);
+    assert!(
+        run.stdout
+            .contains("block public access is enabled for this account")
+    );
+}
+
+#[tokio::test]
 async fn an_account_that_encrypts_every_snapshot_has_no_public_amis() {
     let stage = Stage::new().await;
     stage.disk(2);
@@ -900,4 +923,23 @@ async fn an_ami_that_was_registered_from_a_snapshot_is_copied_like_any_other() {
     }
     assert_eq!(stage.cloud.requests("ec2:ImportSnapshot").len(), 1);
     assert_eq!(stage.cloud.requests("ec2:RegisterImage").len(), 1);
+}
+
+#[tokio::test]
+async fn an_ami_that_was_written_without_a_bucket_is_copied_and_published_like_any_other() {
+    let stage = Stage::new().await;
+    stage.disk(2);
+    let run = stage.imgimport(
+        "aws --method ebs-direct -q --ami-name web --tag team=a --copy-to eu-west-1 --ssm-parameter /web disk.raw",
+    );
+    run.ends().await.exits(0).prints("ami-ID").says("");
+    for (region, image) in images(&stage) {
+        assert_eq!(
+            (image.name.as_str(), image.tags["team"].as_str()),
+            ("web", "a")
+        );
+        let parameter = stage.cloud.ssm().get(&region, "/web").unwrap();
+        assert_eq!(parameter.value, image.id);
+    }
+    assert_eq!(regions(&stage), ["eu-central-1", "eu-west-1"]);
 }

@@ -133,6 +133,23 @@ pub async fn named(clients: &Clients, region: &str, name: &str) -> Result<Vec<Im
     Ok(found)
 }
 
+/// The account's images that are being made of this object.
+pub async fn made_of(
+    clients: &Clients,
+    region: &str,
+    bucket: &str,
+    key: &str,
+) -> Result<Vec<Image>, Fault> {
+    let parameters = pairs([
+        ("ImageOwnerAlias", "self"),
+        ("Status", "Creating,Waiting"),
+        ("PageSize", PAGE),
+    ]);
+    let page: Page = clients.ecs_in(region, "DescribeImages", parameters).await?;
+    let images = page.images.image.into_iter();
+    Ok(images.filter(|image| image.reads(bucket, key)).collect())
+}
+
 /// One question to an image in the making.
 pub async fn poll(clients: &Clients, region: &str, image: &str) -> Result<Poll<Image>, Trouble> {
     let failed = format!("the state of {image} could not be asked");

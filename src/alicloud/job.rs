@@ -5,6 +5,7 @@ use jiff::Timestamp;
 
 use super::names::{Architecture, BootMode, Detection, LicenseType, OsType};
 use super::options::Options;
+use super::refused::refused;
 use super::{fitness, role, rules};
 use crate::error::{Error, Result};
 use crate::image::Format;
@@ -129,7 +130,9 @@ impl Job {
             problems.missing("the bucket", "oss_bucket_name");
         }
         credentials(options, &mut problems);
-        unsupported(options, &mut problems);
+        for (key, why) in refused(options) {
+            problems.wrong(key, why);
+        }
         rules::single(options, &mut problems);
         rules::together(options, region.as_deref(), &mut problems);
         let texts = Texts::render(options, opened.extension(), &values, &mut problems);
@@ -329,58 +332,4 @@ fn credentials(options: &Options, problems: &mut Problems<Options>) {
         "ram_session_name",
         "a session name says nothing without a role to assume",
     );
-}
-
-/// Packer's options with no counterpart here, each with what to do instead.
-fn unsupported(options: &Options, problems: &mut Problems<Options>) {
-    let keys = [
-        (
-            &options.image_version,
-            "image_version",
-            "put the version into the image's name, or into a tag",
-        ),
-        (
-            &options.image_unshare_account,
-            "image_unshare_account",
-            "a new image is shared with nobody but image_share_account",
-        ),
-        (
-            &options.image_force_delete_instances,
-            "image_force_delete_instances",
-            "no instance is ever deleted here",
-        ),
-        (
-            &options.image_ignore_data_disks,
-            "image_ignore_data_disks",
-            "an import has the system disk alone",
-        ),
-        (
-            &options.system_disk_mapping,
-            "system_disk_mapping",
-            "say the disk's size with image_system_size",
-        ),
-        (
-            &options.image_disk_mappings,
-            "image_disk_mappings",
-            "an import has the system disk alone",
-        ),
-        (
-            &options.wait_copying_image_ready_timeout,
-            "wait_copying_image_ready_timeout",
-            "set timeout in [wait]",
-        ),
-        (
-            &options.wait_snapshot_ready_timeout,
-            "wait_snapshot_ready_timeout",
-            "set timeout in [wait]",
-        ),
-    ];
-    for (value, key, instead) in keys {
-        if value
-            .as_ref()
-            .is_some_and(|value| value.as_bool() != Some(false))
-        {
-            problems.wrong(key, format!("Packer's {key} is not supported: {instead}"));
-        }
-    }
 }

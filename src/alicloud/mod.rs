@@ -12,11 +12,13 @@ mod fitness;
 mod image;
 mod import;
 mod job;
+pub mod leftovers;
 mod names;
 mod object;
 mod options;
 mod preflight;
 mod profile;
+mod refused;
 mod role;
 mod rules;
 mod sign;
@@ -27,6 +29,7 @@ use std::time::Instant;
 
 pub use fitness::accepts;
 pub use options::Options;
+pub use refused::refused;
 
 use crate::cleanup::{Cleanup, Entry};
 use crate::error::Result;
@@ -50,6 +53,8 @@ pub async fn run(
     let resolve = |clock| Job::resolve(said.clone(), region.clone(), clock, environment);
     let mut job = resolve(session.clock)?;
     let journal = open_journal(&mut job, session)?;
+    let account = leftovers::account(&said.provider);
+    journal.note(|entry| entry.account = account);
     if let Some(clock) = frame::first_clock(&journal, session) {
         job = Job {
             key: job.key,

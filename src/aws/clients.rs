@@ -36,7 +36,8 @@ pub struct Clients {
     pub iam: aws_sdk_iam::Client,
     /// Parameters.
     pub ssm: aws_sdk_ssm::Client,
-    region: String,
+    /// The region of images and parameters.
+    pub region: String,
     ec2_endpoint: Option<String>,
     ssm_endpoint: Option<String>,
 }
@@ -124,13 +125,17 @@ impl Clients {
         let there = || Region::new(region.to_owned());
         let moved =
             |endpoint: &Option<String>| Some(moved(endpoint.as_ref()?, &self.region, region));
+        let (ec2_endpoint, ssm_endpoint) = (moved(&self.ec2_endpoint), moved(&self.ssm_endpoint));
         let mut ec2 = self.ec2.config().to_builder().region(there());
-        ec2.set_endpoint_url(moved(&self.ec2_endpoint));
+        ec2.set_endpoint_url(ec2_endpoint.clone());
         let mut ssm = self.ssm.config().to_builder().region(there());
-        ssm.set_endpoint_url(moved(&self.ssm_endpoint));
+        ssm.set_endpoint_url(ssm_endpoint.clone());
         Self {
             ec2: aws_sdk_ec2::Client::from_conf(ec2.build()),
             ssm: aws_sdk_ssm::Client::from_conf(ssm.build()),
+            region: region.to_owned(),
+            ec2_endpoint,
+            ssm_endpoint,
             ..self.clone()
         }
     }

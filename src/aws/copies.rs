@@ -16,8 +16,8 @@ use super::clients::Clients;
 use super::fault::Fault;
 use super::image::{is_unknown, patiently};
 use super::job::{Copied, Job};
-use super::steps::listed;
-use super::{Run, image, lifecycle, share};
+use super::regions::listed;
+use super::{Run, image, share};
 use crate::cleanup::{Cleanup, Entry};
 use crate::error::{Error, Kind, Result};
 use crate::journal::{CopyRequest, Journal};
@@ -148,7 +148,7 @@ impl Copies<'_> {
         let finish = async {
             image::describe_as_asked(self.job, &clients, &id, false).await?;
             share::share(self.job, &clients, &id, &snapshots).await?;
-            lifecycle::deprecate(&clients, &id, self.job.deprecate_at).await
+            image::deprecate(&clients, &id, self.job.deprecate_at).await
         };
         self.session.unless_stopped(finish).await?;
         lock(&self.left).retain(|region| *region != copy.region);

@@ -6,7 +6,9 @@ use std::time::{Duration, Instant};
 use aws_sdk_ec2::operation::copy_image::builders::CopyImageFluentBuilder;
 use aws_sdk_ec2::operation::deregister_image::builders::DeregisterImageFluentBuilder;
 use aws_sdk_ec2::types::{AttributeValue, Image, ImageState, ResourceType, Tag};
+use aws_smithy_types::DateTime;
 use backon::{ExponentialBuilder, Retryable};
+use jiff::Timestamp;
 
 use super::clients::Clients;
 use super::fault::Fault;
@@ -277,4 +279,22 @@ pub async fn describe_as_asked(
         })?;
     }
     Ok(())
+}
+
+/// EnableImageDeprecation.
+pub async fn deprecate(clients: &Clients, image: &str, at: Option<Timestamp>) -> Result<()> {
+    let Some(at) = at else { return Ok(()) };
+    let call = clients
+        .ec2
+        .enable_image_deprecation()
+        .image_id(image)
+        .deprecate_at(DateTime::from_secs(at.as_second()));
+    let request = || async { call.clone().send().await.map(drop).map_err(Fault::from) };
+    let done = request.retry(patiently()).when(is_unknown).await;
+    done.map_err(|fault| {
+        fault.fails(
+            format!("the deprecation of {image} could not be set"),
+            "ec2:EnableImageDeprecation",
+        )
+    })
 }

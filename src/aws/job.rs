@@ -8,8 +8,9 @@ use super::names::{
     VolumeType,
 };
 use super::options::Options;
+use super::refused::refused;
 use super::road::{self, Road};
-use super::{direct, lifecycle, reach, rules, uefi};
+use super::{direct, reach, rules, uefi};
 use crate::error::{Error, Result};
 use crate::image::{Blocks, Source};
 use crate::job::{self, Opened};
@@ -180,11 +181,13 @@ impl Job {
             rules::block_key(options, &mut problems);
         }
         credentials(options, &mut problems);
-        unsupported(options, &mut problems);
+        for (key, why) in refused(options) {
+            problems.wrong(key, why);
+        }
         rules::single(options, &mut problems);
         rules::together(options, &mut problems);
         reach::copies(options, region.as_deref(), &mut problems);
-        let deprecate_at = lifecycle::deprecation(options, now, &mut problems);
+        let deprecate_at = reach::deprecation(options, now, &mut problems);
         let texts = Texts::render(options, opened.extension(), &values, &mut problems);
         let register = Register::resolve(options, &mut problems);
         problems.finish()?;
@@ -454,47 +457,4 @@ fn with_polling(
         .map(|attempts| delay.unwrap_or(INTERVAL) * attempts);
     said.wait.timeout = said.wait.timeout.or(all.map(units::Duration));
     said
-}
-
-/// Packer's options with no counterpart here, each with what to do instead.
-fn unsupported(options: &Options, problems: &mut Problems<Options>) {
-    let keys = [
-        (
-            &options.mfa_code,
-            "mfa_code",
-            "give the credentials of a session that has passed MFA, such as a profile's with mfa_serial cached by the AWS CLI",
-        ),
-        (
-            &options.vault_aws_engine,
-            "vault_aws_engine",
-            "let Vault fill in AWS_ACCESS_KEY_ID and its companions, or use credential_process in a profile",
-        ),
-        (
-            &options.insecure_skip_tls_verify,
-            "insecure_skip_tls_verify",
-            "name the endpoint's certificate authority in SSL_CERT_FILE",
-        ),
-        (
-            &options.decode_authorization_messages,
-            "decode_authorization_messages",
-            "decode the message with: aws sts decode-authorization-message",
-        ),
-    ];
-    for (value, key, instead) in keys {
-        if value
-            .as_ref()
-            .is_some_and(|value| value.as_bool() != Some(false))
-        {
-            problems.wrong(key, format!("Packer's {key} is not supported: {instead}"));
-        }
-    }
-    let transitive = options
-        .assume_role
-        .as_ref()
-        .is_some_and(|role| role.transitive_tag_keys.is_some());
-    problems.expect(
-        !transitive,
-        "assume_role",
-        "transitive_tag_keys are not supported: nothing here assumes a second role",
-    );
 }

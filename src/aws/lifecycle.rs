@@ -3,18 +3,8 @@
 
 use std::str::FromStr;
 
-use aws_smithy_types::DateTime;
-use backon::Retryable;
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Span, Timestamp, ToSpan};
-
-use super::clients::Clients;
-use super::fault::Fault;
-use super::image::{is_unknown, patiently};
-use super::options::Options;
-use super::reach;
-use crate::error::Result;
-use crate::problems::Problems;
 
 /// EnableImageDeprecation, "DeprecateAt": the furthest date, and that of a public AMI.
 const YEARS: i64 = 10;
@@ -46,11 +36,26 @@ impl FromStr for DeprecateAt {
 }
 
 impl DeprecateAt {
-    /// The moment, seen from `now`.
-    fn from(self, now: Timestamp) -> Option<Timestamp> {
-        match self {
+    /// The moment, seen from `now`, if AWS takes it for such an AMI.
+    pub fn resolve(self, now: Timestamp, public: bool) -> Result<Timestamp, String> {
+        let (years, which) = if public {
+            (YEARS_PUBLIC, "a public AMI")
+        } else {
+            (YEARS, "an AMI")
+        };
+        let last = later(now, years.years());
+        let moment = match self {
             Self::Moment(moment) => Some(moment),
             Self::After(span) => later(now, span),
+        };
+        match moment {
+            Some(moment) if moment.duration_since(now) < NEAREST => Err(format!(
+                "{moment:.0} has passed: an AMI is deprecated in the future"
+            )),
+            Some(moment) if last.is_some_and(|last| moment <= last) => Ok(moment),
+            _ => Err(format!(
+                "{which} is deprecated within {years} years at most"
+            )),
         }
     }
 }
@@ -61,63 +66,14 @@ fn later(now: Timestamp, span: Span) -> Option<Timestamp> {
     then.ok().map(|then| then.timestamp())
 }
 
-/// The moment that was asked for, if AWS takes it.
-pub fn deprecation(
-    options: &Options,
-    now: Timestamp,
-    problems: &mut Problems<Options>,
-) -> Option<Timestamp> {
-    let asked = options.deprecate_at?;
-    let (years, which) = if reach::is_public(options) {
-        (YEARS_PUBLIC, "a public AMI")
-    } else {
-        (YEARS, "an AMI")
-    };
-    let last = later(now, years.years());
-    let why = match asked.from(now) {
-        Some(moment) if moment.duration_since(now) < NEAREST => {
-            format!("{moment:.0} has passed: an AMI is deprecated in the future")
-        }
-        Some(moment) if last.is_some_and(|last| moment <= last) => return Some(moment),
-        _ => format!("{which} is deprecated within {years} years at most"),
-    };
-    problems.wrong("deprecate_at", why);
-    None
-}
-
-/// EnableImageDeprecation.
-pub async fn deprecate(clients: &Clients, image: &str, at: Option<Timestamp>) -> Result<()> {
-    let Some(at) = at else { return Ok(()) };
-    let call = clients
-        .ec2
-        .enable_image_deprecation()
-        .image_id(image)
-        .deprecate_at(DateTime::from_secs(at.as_second()));
-    let request = || async { call.clone().send().await.map(drop).map_err(Fault::from) };
-    let done = request.retry(patiently()).when(is_unknown).await;
-    done.map_err(|fault| {
-        fault.fails(
-            format!("the deprecation of {image} could not be set"),
-            "ec2:EnableImageDeprecation",
-        )
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     fn found(text: &str, public: bool) -> Result<String, String> {
         let now: Timestamp = "2026-01-31T12:00:00Z".parse().unwrap();
-        let options = Options {
-            deprecate_at: Some(text.parse()?),
-            public: Some(public),
-            ..Options::default()
-        };
-        let mut problems = Problems::default();
-        let moment = deprecation(&options, now, &mut problems);
-        problems.finish().map_err(|error| error.brief())?;
-        Ok(moment.unwrap().to_string())
+        let asked: DeprecateAt = text.parse()?;
+        asked.resolve(now, public).map(|moment| moment.to_string())
     }
 
     #[test]

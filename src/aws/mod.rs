@@ -14,6 +14,7 @@ mod fault;
 mod image;
 mod import;
 mod job;
+pub mod leftovers;
 mod lifecycle;
 mod mend;
 mod names;
@@ -23,6 +24,7 @@ mod policy;
 mod preflight;
 mod publish;
 mod reach;
+mod refused;
 mod regions;
 mod register;
 mod requests;
@@ -41,6 +43,7 @@ use std::time::Instant;
 
 use aws_sdk_ec2::types::Image;
 pub use options::Options;
+pub use refused::refused;
 
 use crate::cleanup::{Cleanup, Entry};
 use crate::error::Result;
@@ -70,6 +73,8 @@ pub async fn run(
     let resolve = |clock| Job::resolve(said.clone(), region.clone(), clock, environment);
     let mut job = resolve(session.clock)?;
     let journal = open_journal(&mut job, session)?;
+    let account = leftovers::account(&said.provider);
+    journal.note(|entry| entry.account = account);
     if let Some(clock) = frame::first_clock(&journal, session) {
         job = Job {
             key: job.key,

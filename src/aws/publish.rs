@@ -12,7 +12,7 @@ use super::Run;
 use super::clients::Clients;
 use super::fault::Fault;
 use super::job::Job;
-use super::steps::listed;
+use super::regions::listed;
 use crate::error::{Error, Kind, Result};
 use crate::shell::quote;
 

@@ -1,7 +1,9 @@
-//! How far the AMI is to reach: other regions with keys of their own, the public, a
-//! parameter of Systems Manager. What can't be is said before a byte is sent.
+//! How far the AMI is to reach: other regions with keys of their own, the public, how
+//! many years, a parameter of Systems Manager. What can't be is said before a byte is sent.
 
 use std::collections::BTreeSet;
+
+use jiff::Timestamp;
 
 use super::options::Options;
 use crate::problems::Problems;
@@ -85,6 +87,18 @@ fn shared_and_encrypted(options: &Options, regions: &[String], problems: &mut Pr
         "copy_kms_keys",
         "an encrypted copy can't be public",
     );
+}
+
+/// The moment at which the AMI is deprecated.
+pub fn deprecation(
+    options: &Options,
+    now: Timestamp,
+    problems: &mut Problems<Options>,
+) -> Option<Timestamp> {
+    let moment = options.deprecate_at?.resolve(now, is_public(options));
+    moment
+        .map_err(|why| problems.wrong("deprecate_at", why))
+        .ok()
 }
 
 /// A parameter's name: a path of letters, digits and `. - _`, not in AWS's own trees.

@@ -7,6 +7,7 @@ use futures_util::future::try_join_all;
 use super::clients::Clients;
 use super::fault::Fault;
 use super::job::Job;
+use super::share::unblock;
 use crate::error::{Error, Result};
 
 /// Names more alike than this are typing errors (Jaro-Winkler).
@@ -92,12 +93,9 @@ async fn is_open(region: &str, clients: &Clients) -> Result<()> {
         "the account blocks public access to AMIs in {region}"
     ));
     Err(match answer.managed_by() {
-        Some(ManagedBy::DeclarativePolicy) => {
-            error.hint("a declarative policy of the organization does it, and only that can lift it")
-        }
-        _ => error.hint(format!(
-            "lift the block, which may take 10 minutes: aws ec2 disable-image-block-public-access --region {region}"
-        )),
+        Some(ManagedBy::DeclarativePolicy) => error
+            .hint("a declarative policy of the organization does it, and only that can lift it"),
+        _ => error.hint(unblock(region)),
     })
 }
 
@@ -127,4 +125,12 @@ fn not_told(fault: Fault, action: &str) -> Result<()> {
         return Ok(());
     }
     Err(fault.fails("the account's settings could not be asked", action))
+}
+
+/// Regions in a sentence: "a", "a and b", "a, b and c".
+pub fn listed(words: &[&str]) -> String {
+    match words {
+        [most @ .., last] if !most.is_empty() => format!("{} and {last}", most.join(", ")),
+        _ => words.concat(),
+    }
 }

@@ -31,11 +31,24 @@ async fn share_image(job: &Job, clients: &Clients, image: &str) -> Result<()> {
     let request = || async { call.clone().send().await.map(drop).map_err(Fault::from) };
     let done = request.retry(patiently()).when(is_unknown).await;
     done.map_err(|fault| {
-        fault.fails(
+        let blocked = job.share.is_public() && fault.code() == "OperationNotPermitted";
+        let error = fault.fails(
             format!("the launch permissions of {image} could not be set"),
             "ec2:ModifyImageAttribute",
-        )
+        );
+        if blocked {
+            error.hint(unblock(&clients.region))
+        } else {
+            error
+        }
     })
+}
+
+/// How an account lets AMIs be public.
+pub fn unblock(region: &str) -> String {
+    format!(
+        "lift the block, which may take 10 minutes: aws ec2 disable-image-block-public-access --region {region}"
+    )
 }
 
 fn launch_permissions(share: &Share) -> Option<LaunchPermissionModifications> {

@@ -36,7 +36,9 @@ impl Run<'_> {
         match self.available(&image, "pending").await {
             Ok(image) => Ok(image),
             Err(error) => {
-                if error.kind() == Kind::Failed {
+                // A question that failed is not an image that failed.
+                let failed = error.kind() == Kind::Failed;
+                if failed && image::is_lost(&self.clients, &image).await {
                     self.cleanup.spoil(entry);
                     self.journal.note(|entry| entry.image = None);
                 }

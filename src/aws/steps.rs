@@ -7,8 +7,9 @@ use aws_sdk_ec2::types::Image;
 use uuid::Uuid;
 
 use super::preflight::Ours;
+use super::regions::listed;
 use super::road::Road;
-use super::{Run, image, import, lifecycle, preflight, share, task};
+use super::{Run, image, import, preflight, share, task};
 use crate::cleanup::Entry;
 use crate::error::{Kind, Result};
 use crate::wait::{self, Pace};
@@ -304,7 +305,7 @@ impl Run<'_> {
             image::tag(job, clients, if carried { &snapshots } else { &both }).await?;
             image::describe_as_asked(job, clients, &id, carried).await?;
             share::share(job, clients, &id, &snapshots).await?;
-            lifecycle::deprecate(clients, &id, job.deprecate_at).await
+            image::deprecate(clients, &id, job.deprecate_at).await
         };
         self.session.unless_stopped(changes).await?;
         self.outcome.name = image.name().map(str::to_owned);
@@ -327,13 +328,5 @@ impl Run<'_> {
             interval: wait.interval,
             deadline: wait.timeout.map(|timeout| (began + timeout).into()),
         }
-    }
-}
-
-/// "a", "a and b", "a, b and c".
-pub(super) fn listed(words: &[&str]) -> String {
-    match words {
-        [most @ .., last] if !most.is_empty() => format!("{} and {last}", most.join(", ")),
-        _ => words.concat(),
     }
 }

@@ -24,7 +24,7 @@ const KNOWN: [Filling; 4] = [Filling::Ext, Filling::Btrfs, Filling::Jfs, Filling
 
 /// Systems, their versions and kernels in the list of mid-2026, the newer half: os-release's
 /// ID, how VERSION_ID begins, and the series of the kernel.
-const KERNELS: [(&str, &str, &[&str]); 24] = [
+const KERNELS: [(&str, &str, &[&str]); 28] = [
     ("amzn", "2023", &["6.1"]),
     ("amzn", "2", &["4.14", "4.19", "5.4", "5.10"]),
     ("centos", "7", &["3.10"]),
@@ -52,7 +52,11 @@ const KERNELS: [(&str, &str, &[&str]); 24] = [
     ("sles", "15", &["4.12", "5.3", "5.14", "6.4"]),
     ("ubuntu", "18.04", &["4.15", "5.4"]),
     ("ubuntu", "20.04", &["5.4"]),
-    ("ubuntu", "2", &["5.15", "6.8", "6.11", "6.17", "7.0"]),
+    ("ubuntu", "22.04", &["5.15"]),
+    ("ubuntu", "23.04", &["5.15"]),
+    ("ubuntu", "24.04", &["6.8", "6.11"]),
+    ("ubuntu", "25.10", &["6.17"]),
+    ("ubuntu", "26.04", &["7.0"]),
 ];
 
 pub fn form(image: &Image) -> Vec<Finding> {
@@ -160,10 +164,8 @@ fn kernel(guest: &Guest) -> Option<Finding> {
     let series = kernel.series();
     // Debian counts 12.7, Amazon Linux 2023: the number before the dot, or all of it.
     let version = |known: &str| {
-        os.version == known
-            || os.version.starts_with(&format!("{known}."))
-            || known.is_empty()
-            || os.id == "ubuntu" && os.version.starts_with(known)
+        let begins = || os.version.starts_with(&format!("{known}."));
+        known.is_empty() || os.version == known || begins()
     };
     let listed = KERNELS.iter().any(|(id, known, kernels)| {
         *id == os.id && version(known) && kernels.contains(&series.as_str())

@@ -37,9 +37,10 @@ pub fn file_system(guest: &Guest, known: &[Filling], rule: Rule) -> Option<Findi
         return Some(rule.ok("ext4"));
     }
     let hidden = guest.hidden()?;
-    if known.contains(&hidden) {
+    let container = matches!(hidden, Filling::Lvm | Filling::Luks | Filling::Raid);
+    if container || known.contains(&hidden) {
         return Some(rule.unseen(format!(
-            "the system lies on {}, which can't be read here",
+            "a partition holds {}, which can't be read here",
             hidden.name()
         )));
     }

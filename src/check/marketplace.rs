@@ -289,7 +289,7 @@ fn leftovers(system: &System) -> Vec<Finding> {
         list(
             "host keys",
             &traces.host_keys,
-            "would be every machine's own",
+            "would be every machine's",
             "remove them: rm /etc/ssh/ssh_host_*",
         ),
         list(

@@ -102,12 +102,11 @@ impl Report {
         };
         let guest = Guest::look(&image);
         let all = || Cloud::ALL.to_vec();
-        let mut asked = options
+        let asked = options
             .clouds
             .clone()
             .filter(|clouds| !clouds.is_empty())
             .unwrap_or_else(all);
-        asked.dedup();
         let verdict = |cloud: Cloud| {
             Verdict::new(
                 cloud.name(),
@@ -115,7 +114,8 @@ impl Report {
                 [cloud.form(&image), cloud.inside(&guest, true)].concat(),
             )
         };
-        let clouds = asked.into_iter().map(verdict).collect();
+        let asked = Cloud::ALL.into_iter().filter(|cloud| asked.contains(cloud));
+        let clouds = asked.map(verdict).collect();
         let marketplace = options.marketplace.unwrap_or(false).then(|| {
             let findings = guest
                 .system

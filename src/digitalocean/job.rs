@@ -210,14 +210,16 @@ fn required(options: &Options, problems: &mut Problems<Options>) {
 }
 
 /// Who asks, and where.
-struct Account {
-    token: Secret,
-    api_url: String,
+pub struct Account {
+    /// The token.
+    pub token: Secret,
+    /// The API's address.
+    pub api_url: String,
 }
 
 impl Account {
     /// The settings' token, else doctl's; with doctl's token goes its address.
-    fn find(
+    pub fn find(
         options: &Options,
         environment: &Environment,
         problems: &mut Problems<Options>,
@@ -247,7 +249,8 @@ impl Account {
     }
 }
 
-fn space(options: &Options, problems: &mut Problems<Options>) -> Space {
+/// The Space that the options name.
+pub fn space(options: &Options, problems: &mut Problems<Options>) -> Space {
     let region = options
         .spaces_region
         .clone()
@@ -281,7 +284,8 @@ fn address(url: &str) -> Result<(), String> {
     Ok(())
 }
 
-fn patience(options: &Options) -> Patience {
+/// How busy answers are met.
+pub fn patience(options: &Options) -> Patience {
     let (tries, least, most) = RETRIES;
     let least = options.http_retry_wait_min.unwrap_or(least);
     Patience {

@@ -7,6 +7,7 @@ mod api;
 mod fault;
 mod image;
 mod job;
+pub mod leftovers;
 mod options;
 mod preflight;
 mod rules;
@@ -40,6 +41,8 @@ pub async fn run(
     let mut job = resolve(session.clock)?;
     let api = Api::new(&job.api_url, &job.token, job.patience, &session.progress)?;
     let journal = open_journal(&mut job, session)?;
+    let account = leftovers::account(&said.provider);
+    journal.note(|entry| entry.account = account);
     if let Some(clock) = frame::first_clock(&journal, session) {
         job = Job {
             key: job.key,

@@ -119,13 +119,18 @@ fn user(tree: &Tree, name: &str, home: &str, shadow: &Look<String>) -> User {
     let ssh = format!("{home}/.ssh");
     User {
         password: password(name, shadow),
-        ssh: tree.list(&ssh).map(|all| left(&ssh, all, |_| true)),
+        ssh: tree.list(&ssh).map(|all| left(&ssh, all, is_plain)),
         history: tree
             .at(&format!("{home}/.bash_history"))
             .map(|about| about.len()),
         name: name.to_owned(),
         home: home.to_owned(),
     }
+}
+
+/// What a shell's `*` means.
+fn is_plain(name: &str) -> bool {
+    !name.starts_with('.')
 }
 
 /// An account that is not in /etc/shadow has no password.
@@ -205,7 +210,7 @@ fn temporary(tree: &Tree) -> Look<Vec<Left>> {
     let mut found = vec![];
     for dir in ["/tmp", "/var/tmp"] {
         match tree.list(dir) {
-            Look::Here(all) => found.extend(left(dir, all, |_| true)),
+            Look::Here(all) => found.extend(left(dir, all, is_plain)),
             Look::Absent => {}
             Look::Unseen => return Look::Unseen,
         }

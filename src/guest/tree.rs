@@ -168,8 +168,14 @@ impl Tree {
                 if name == "." || name == ".." {
                     continue;
                 }
-                let about = entry.metadata().ok();
                 let kind = entry.file_type().ok();
+                // A link counts as the file that it leads to.
+                let about = match kind {
+                    Some(FileType::Regular) => entry.metadata().ok(),
+                    Some(FileType::Symlink) => files.metadata(&entry.path()).ok(),
+                    _ => None,
+                };
+                let about = about.filter(|about| about.file_type() == FileType::Regular);
                 names.push(Entry {
                     name,
                     size: about.map_or(0, |about| about.len()),

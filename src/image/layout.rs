@@ -5,12 +5,14 @@
 use std::fmt;
 use std::io;
 use std::ops::Range;
+use std::sync::Arc;
 
 use super::cache::Cache;
 use super::unpack::Codec;
 use super::window::{Fields, ReadAt, Window, size};
 
-/// Bytes of a table that are read at once, and of all tables that are kept.
+/// Bytes of tables that are read at once, from a multiple of them on, and that are
+/// kept in all.
 const PAGE: u64 = 64 << 10;
 const PAGES: usize = 8 << 20;
 
@@ -39,21 +41,25 @@ pub(super) enum Place {
     Zeros,
     /// Plainly in the file, from this byte on.
     At(u64),
-    /// In a unit that is compressed as a whole.
+    /// In a compressed unit, which begins and ends on the disk as the range says.
+    Packed(Packed, Range<u64>),
+}
+
+/// A block, cluster or grain as the entry of a table tells it.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Unit {
+    Zeros,
+    At(u64),
     Packed(Packed),
 }
 
-/// A compressed unit.
+/// Compressed bytes in the file.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Packed {
     pub(super) codec: Codec,
-    /// Where it lies in the file.
     pub(super) at: u64,
-    /// Bytes there; None where a VMDK's grain marker in front of them says.
+    /// None where a VMDK's grain marker in front of them says.
     pub(super) len: Option<u64>,
-    /// Where it begins on the disk, and how many bytes it has there.
-    pub(super) start: u64,
-    pub(super) unit: u64,
 }
 
 /// A disk without structure: its bytes from the first of the file on.
@@ -71,7 +77,8 @@ impl Layout for Plain {
     }
 }
 
-/// A table of entries of the same width, in bytes.
+/// A table of entries of the same width, in bytes. Each tells one unit of the disk,
+/// or where a table of such entries lies.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Table {
     pub(super) at: u64,
@@ -117,19 +124,19 @@ impl Source {
         }
     }
 
-    /// The bytes of a compressed unit, unpacked.
-    pub(super) fn unpack(&self, packed: &Packed) -> io::Result<Vec<u8>> {
+    /// Compressed bytes unpacked, at most `unit` of them.
+    pub(super) fn unpack(&self, packed: Packed, unit: u64) -> io::Result<Vec<u8>> {
         let (at, len) = match packed.len {
             Some(len) => (packed.at, len),
             None => self.behind_marker(packed.at)?,
         };
         // what deflate can't shrink grows by some bytes in a thousand
-        if len > packed.unit * 2 {
+        if len > unit * 2 {
             return Err(broken("a part of it is larger packed than unpacked"));
         }
         let mut input = vec![0; size(len)];
         self.read(&mut input, at)?;
-        packed.codec.unpack(&input, size(packed.unit))
+        packed.codec.unpack(&input, size(unit))
     }
 
     /// VMDK, "Grain Markers": a sector of the disk, bytes of data, the data.
@@ -156,23 +163,63 @@ impl Source {
         index: u64,
         read: impl FnOnce(Fields<'_>) -> T,
     ) -> io::Result<T> {
+        let (page, from) = self.page(table, index)?;
+        let entry = page.get(from..from + size(table.width));
+        Ok(read(Fields(entry.unwrap_or_default())))
+    }
+
+    /// The unit of `unit` bytes that position `at` of the disk is in, by its entry,
+    /// and those after it that lie on with it.
+    pub(super) fn units(
+        &self,
+        (table, index): (Table, u64),
+        (unit, at): (u64, u64),
+        read: impl Fn(Fields<'_>) -> io::Result<Unit>,
+    ) -> io::Result<Extent> {
+        let (page, from) = self.page(table, index)?;
+        let left = size((table.entries - index).min(PAGE));
+        let mut entries = page[from..].chunks_exact(size(table.width)).take(left);
+        let first = read(Fields(entries.next().unwrap_or_default()))?;
+        let start = at - at % unit;
+        let mut end = start + unit;
+        for entry in entries {
+            match (first, read(Fields(entry))) {
+                (Unit::Zeros, Ok(Unit::Zeros)) => end += unit,
+                (Unit::At(first), Ok(Unit::At(next)))
+                    if first.checked_add(end - start) == Some(next) =>
+                {
+                    end += unit;
+                }
+                _ => break,
+            }
+        }
+        let place = match first {
+            Unit::Zeros => Place::Zeros,
+            Unit::At(first) => Place::At(first.saturating_add(at - start)),
+            Unit::Packed(packed) => Place::Packed(packed, start..end),
+        };
+        Ok(Extent { end, place })
+    }
+
+    /// The page of the file that an entry lies in, and where.
+    fn page(&self, table: Table, index: u64) -> io::Result<(Arc<Vec<u8>>, usize)> {
         if index >= table.entries {
             return Err(broken("its table is too short for its disk"));
         }
-        let (from, within) = (
-            index * table.width / PAGE * PAGE,
-            index * table.width % PAGE,
-        );
-        let len = PAGE.min(table.entries * table.width - from);
-        let at = table.at.saturating_add(from);
-        let page = self.pages.get(at, || {
-            let mut page = vec![0; size(len)];
-            self.read(&mut page, at)?;
+        if !table.at.is_multiple_of(table.width) {
+            return Err(broken("its table begins at an odd place"));
+        }
+        let entry = table.at.saturating_add(index * table.width);
+        let start = entry / PAGE * PAGE;
+        let page = self.pages.get(start, || {
+            let mut page = vec![0; size(PAGE.min(self.len.saturating_sub(start)))];
+            self.read(&mut page, start)?;
             Ok(page)
         })?;
-        let entry = page.get(size(within)..size(within + table.width));
-        let entry = entry.ok_or_else(|| broken("its tables lie on each other"))?;
-        Ok(read(Fields(entry)))
+        match size(entry - start) {
+            from if from + size(table.width) <= page.len() => Ok((page, from)),
+            _ => Err(broken("its table lies beyond the end of the file")),
+        }
     }
 }
 

@@ -346,7 +346,7 @@ mod tests {
             ("two.vhd", &vhd::tests::fixed_vhd(&[0; 512])),
             ("one.vhd", &vhd),
         ]);
-        assert_eq!(disk(&ova), (raw, vec![0..4096]));
+        assert_eq!(disk(&ova), (raw, vec![(0, 4096)]));
         let inside = disk(&with_disk(&vmdk::tests::vmware()));
         assert_eq!(inside, disk(&vmdk::tests::vmware()));
     }

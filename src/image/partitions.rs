@@ -168,3 +168,63 @@ fn guid(bytes: &[u8]) -> String {
         &rest[4..]
     )
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+    use crate::image::stage::{blocks, with};
+    use crate::image::table::tests::{gpt_disk, mbr_disk};
+
+    fn parts(disk: &[u8]) -> Vec<(u32, u64, u64)> {
+        let found = blocks(disk).partitions().unwrap();
+        let plain = |part: Partition| (part.number, part.start / 512, part.size / 512);
+        found.into_iter().map(plain).collect()
+    }
+
+    /// An entry of a table: type, first sector, sectors.
+    fn entry(kind: u8, start: u32, sectors: u32) -> Vec<u8> {
+        let head = [0, 0, 0, 0, kind, 0, 0, 0];
+        [&head, &start.to_le_bytes()[..], &sectors.to_le_bytes()].concat()
+    }
+
+    #[test]
+    fn logical_partitions_are_counted_from_five() {
+        let (first, extended) = (entry(0x83, 2, 8), entry(0x05, 16, 100));
+        let (five, next) = (entry(0x83, 1, 4), entry(0x05, 20, 20));
+        let (six, back) = (entry(0x82, 2, 3), entry(0x05, 1, 20));
+        let disk = with(
+            &mbr_disk(0),
+            &[
+                (446, &[first, extended].concat()),
+                (16 * 512 + 446, &[five, next].concat()),
+                (16 * 512 + 510, &[0x55, 0xaa]),
+                (36 * 512 + 446, &[six, back].concat()),
+                (36 * 512 + 510, &[0x55, 0xaa]),
+            ],
+        );
+        assert_eq!(parts(&disk), [(1, 2, 8), (5, 17, 4), (6, 38, 3)]);
+    }
+
+    #[test]
+    fn a_gpt_names_its_partitions() {
+        let kind = EFI_SYSTEM;
+        let disk = gpt_disk(512, kind);
+        let unique: Vec<u8> = (0..16).collect();
+        let (first, last) = (40_u64.to_le_bytes(), 47_u64.to_le_bytes());
+        let disk = with(&disk, &[(1040, &unique), (1056, &first), (1064, &last)]);
+        let found = blocks(&disk).partitions().unwrap();
+        assert_eq!(parts(&disk), [(1, 40, 8)]);
+        assert_eq!(found[0].role, Role::EfiSystem);
+        assert_eq!(found[0].uuid, "03020100-0504-0706-0809-0a0b0c0d0e0f");
+    }
+
+    #[test]
+    fn a_partition_that_lies_beyond_the_disk_is_none() {
+        let disk = gpt_disk(512, BIOS_BOOT);
+        let (first, last) = (40_u64.to_le_bytes(), u64::MAX.to_le_bytes());
+        let disk = with(&disk, &[(1056, &first), (1064, &last)]);
+        assert_eq!(parts(&disk), []);
+        assert_eq!(parts(&[7; 4096]), []);
+    }
+}

@@ -382,11 +382,11 @@ mod tests {
     fn the_disk_inside_is_read_where_its_clusters_lie() {
         let plain = with(&qcow2(), &[(2560, &[5; 512])]);
         let bytes = with(&[0; 1024], &[(0, &[5; 512])]);
-        assert_eq!(disk(&plain), (bytes.clone(), vec![0..512]));
+        assert_eq!(disk(&plain), (bytes.clone(), vec![(0, 512)]));
         for zstd in [false, true] {
             assert_eq!(
                 disk(&packed(zstd, &[5; 512])),
-                (bytes.clone(), vec![0..512])
+                (bytes.clone(), vec![(0, 512)])
             );
         }
         // marked as zeros, not allocated, no table
@@ -400,7 +400,7 @@ mod tests {
     fn the_last_cluster_may_end_with_the_file() {
         let plain = with(&qcow2(), &[(2560, &[5; 512])]);
         let bytes = with(&[0; 1024], &[(0, &[5; 100])]);
-        assert_eq!(disk(&plain[..2660]), (bytes, vec![0..512]));
+        assert_eq!(disk(&plain[..2660]), (bytes, vec![(0, 512)]));
     }
 
     #[test]

@@ -67,16 +67,22 @@ fn seen(bytes: &[u8], said: Option<Format>) -> Result<Image> {
 }
 
 /// The disk inside these bytes, and the ranges of it that may hold data.
-pub(super) fn disk(bytes: &[u8]) -> (Vec<u8>, Vec<Range<u64>>) {
+pub(super) fn disk(bytes: &[u8]) -> (Vec<u8>, Vec<(u64, u64)>) {
     let blocks = blocks(bytes);
     let mut disk = vec![0xcc; size(blocks.size())];
     blocks.read_at(&mut disk, 0).unwrap();
-    let next = |last: &Option<Range<u64>>| {
-        let from = last.as_ref().map_or(0, |last| last.end);
-        Some(blocks.data(from).unwrap())
-    };
-    let ranges = std::iter::successors(next(&None), next);
-    (disk, ranges.map_while(|range| range).collect())
+    (disk, data(bytes))
+}
+
+/// The ranges of the disk inside that may hold data.
+pub(super) fn data(bytes: &[u8]) -> Vec<(u64, u64)> {
+    let blocks = blocks(bytes);
+    let (mut ranges, mut at) = (vec![], 0);
+    while let Some(range) = blocks.data(at).unwrap() {
+        at = range.end;
+        ranges.push((range.start, range.end));
+    }
+    ranges
 }
 
 /// What reading the first byte of the disk inside ends in.
@@ -85,7 +91,7 @@ pub(super) fn unreadable(bytes: &[u8]) -> String {
     error.to_string()
 }
 
-fn blocks(bytes: &[u8]) -> Blocks {
+pub(super) fn blocks(bytes: &[u8]) -> Blocks {
     let image = open(bytes).unwrap();
     let (content, start, len) = first_disk(&image).unwrap();
     let shown = Shown {
@@ -124,6 +130,7 @@ fn read_all_over(bytes: &Arc<Shown>) {
         return;
     };
     let _ = blocks.allocated();
+    let _ = blocks.partitions();
     let size = blocks.size();
     let mut buffer = [0; 700];
     for at in [0, 300, size / 2, size.saturating_sub(700)] {
@@ -147,7 +154,7 @@ impl ReadAt for Arc<Shown> {
 /// Bends a sound image in its first bytes, and now and then anywhere. A panic, an
 /// overflow or an allocation without bounds fails the test.
 pub(super) fn bend(sound: &[u8], fields: usize) {
-    bend_and_seal(sound, &[0..fields], |_| ());
+    bend_and_seal(sound, std::slice::from_ref(&(0..fields)), |_| ());
 }
 
 /// The same with `seal`, which makes the checksums right again, so that what they

@@ -224,7 +224,7 @@ pub(super) mod tests {
     }
 
     /// A disk of 64 KiB with one GPT partition of this type.
-    fn gpt_disk(sector: usize, kind: [u8; 16]) -> Vec<u8> {
+    pub(in crate::image) fn gpt_disk(sector: usize, kind: [u8; 16]) -> Vec<u8> {
         let mut header = vec![0; 92];
         let last = (64 << 10) / sector as u64 - 1;
         header[..8].copy_from_slice(b"EFI PART");

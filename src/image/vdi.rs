@@ -84,7 +84,8 @@ impl Map {
             fields.le32(384).into(),
             MAX_BLOCKS,
         )?;
-        let extra = u64::from(fields.le32(380));
+        let before = Structure("VDI", "what lies before a block");
+        let extra = at_most(before, "bytes", fields.le32(380).into(), MAX_BLOCK)?;
         if block < SECTOR {
             let how = format_args!("it claims blocks of {block} bytes");
             return Err(Trouble::damaged("VDI", how));
@@ -182,9 +183,9 @@ mod tests {
         );
         let vdi = [head, blocks].concat();
         let bytes = [vec![2; M], vec![1; M]].concat();
-        assert_eq!(disk(&vdi), (bytes, vec![0..2 << 20]));
+        assert_eq!(disk(&vdi), (bytes, vec![(0, 2 << 20)]));
         let none = with(&vdi, &[(512, &[0xfe, 0xff, 0xff, 0xff])]);
-        assert_eq!(disk(&none).1, [1 << 20..2 << 20]);
+        assert_eq!(disk(&none).1, [(1 << 20, 2 << 20)]);
     }
 
     #[test]
@@ -217,6 +218,12 @@ mod tests {
             refused(&[(384, &[0xff; 4])]),
             copy_again(
                 "the VDI is damaged: its block table would have 4294967295 entries, at most 67108864 are possible"
+            )
+        );
+        assert_eq!(
+            refused(&[(380, &[0xff; 4]), (512, &[0xfd, 0xff, 0xff, 0xff])]),
+            copy_again(
+                "the VDI is damaged: what lies before a block would have 4294967295 bytes, at most 1073741824 are possible"
             )
         );
         assert_eq!(

@@ -376,9 +376,9 @@ pub(super) mod tests {
     #[test]
     fn the_disk_inside_is_read_where_its_blocks_lie() {
         let bytes = with(&[0; 8192], &[(512, &[0xff; 4096 - 512])]);
-        assert_eq!(disk(&dynamic_vhd()), (bytes, vec![0..4096]));
+        assert_eq!(disk(&dynamic_vhd()), (bytes, vec![(0, 4096)]));
         let fixed = with(&[0; 4096], &[(4095, &[1])]);
-        assert_eq!(disk(&fixed_vhd(&fixed)), (fixed, vec![0..4096]));
+        assert_eq!(disk(&fixed_vhd(&fixed)), (fixed, vec![(0, 4096)]));
     }
 
     #[test]

@@ -291,7 +291,7 @@ const fn guid(a: u32, b: u16, c: u16, rest: u64) -> Guid {
 mod tests {
     use super::*;
     use crate::image::stage::{
-        because, bend_and_seal, convert, copy_again, disk, open, refusal, unreadable, with,
+        because, bend_and_seal, convert, copy_again, data, disk, open, refusal, unreadable, with,
     };
 
     const M: usize = 1 << 20;
@@ -372,17 +372,34 @@ mod tests {
     #[test]
     fn the_disk_inside_is_read_where_its_blocks_lie() {
         let place = |state: u64| (3 * MIB + state).to_le_bytes();
-        let vhdx = with(&vhdx(), &[(3 * M, &[1; M]), (2 * M + 16, &place(6))]);
-        let both = with(&vec![0; 3 * M], &[(0, &[1; M]), (2 * M, &[1; M])]);
-        assert_eq!(disk(&vhdx), (both, vec![0..MIB, 2 * MIB..3 * MIB]));
+        let vhdx = with(&vhdx(), &[(3 * M, &vec![1; M]), (2 * M + 16, &place(6))]);
+        let both = with(&vec![0; 3 * M], &[(0, &vec![1; M]), (2 * M, &vec![1; M])]);
+        assert_eq!(disk(&vhdx), (both, vec![(0, MIB), (2 * MIB, 3 * MIB)]));
         for nowhere in [0, 1, 2, 3, 5] {
             let none = with(&vhdx, &[(2 * M, &place(nowhere))]);
-            assert_eq!(disk(&none).1, [2 * MIB..3 * MIB]);
+            assert_eq!(disk(&none).1, [(2 * MIB, 3 * MIB)]);
         }
         assert_eq!(
             unreadable(&with(&vhdx, &[(2 * M, &place(7))])),
             "the container is damaged: a block lies in a parent it does not have"
         );
+    }
+
+    #[test]
+    fn the_entry_of_a_sector_bitmap_is_no_block() {
+        // behind 4096 blocks of 1 MiB
+        let size = (4098 * MIB).to_le_bytes();
+        let at = 2 * M + 4096 * 8;
+        let vhdx = with(
+            &vhdx(),
+            &[
+                (192 << 10, &regions(BAT, METADATA, 1 << 20)),
+                (M + (2 << 16), &size),
+                (at, &(3 * MIB + 6).to_le_bytes()),
+                (at + 8, &(3 * MIB + 6).to_le_bytes()),
+            ],
+        );
+        assert_eq!(data(&vhdx), [(0, MIB), (4096 * MIB, 4097 * MIB)]);
     }
 
     #[test]

@@ -500,11 +500,11 @@ pub(super) mod tests {
     #[test]
     fn the_disk_inside_is_read_where_its_grains_lie() {
         let bytes = with(&[0; 8192], &[(0, &[7; 440]), (510, &[0x55, 0xaa])]);
-        assert_eq!(disk(&vmware()), (bytes.clone(), vec![0..4096]));
-        assert_eq!(disk(&stream()), (bytes, vec![0..4096]));
+        assert_eq!(disk(&vmware()), (bytes.clone(), vec![(0, 4096)]));
+        assert_eq!(disk(&stream()), (bytes, vec![(0, 4096)]));
         let plain = with(&sparse(), &[(3584, &[5; 4096])]);
         let bytes = with(&[0; 8192], &[(0, &[5; 4096])]);
-        assert_eq!(disk(&plain), (bytes, vec![0..4096]));
+        assert_eq!(disk(&plain), (bytes, vec![(0, 4096)]));
         for (at, nowhere) in [(1536, 1), (1536, 0), (1024, 0)] {
             let none = with(&plain, &[(at, &[nowhere])]);
             assert_eq!(disk(&none), (vec![0; 8192], vec![]));

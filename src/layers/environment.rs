@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use clap::{Arg, ArgAction, Args, Command, FromArgMatches};
 use merge::Merge;
 
-use super::{Invocation, Provider, argument, lenient};
+use super::{Invocation, Output, Provider, argument, lenient};
 use crate::error::{Error, Result};
 use crate::secret::Secret;
 
@@ -41,6 +41,24 @@ impl Environment {
     /// The first of these that is set, kept secret.
     pub fn secret(&self, names: &[&str]) -> Option<Secret> {
         names.iter().find_map(|name| self.0.get(*name)).cloned()
+    }
+
+    /// What the variables say of the output, whatever the cloud.
+    pub fn output(&self) -> Result<Output> {
+        let command = Output::augment_args(Command::new("imgimport"));
+        let mut output = Output::default();
+        for option in command.get_arguments() {
+            let long = option.get_long().unwrap_or_default();
+            let name = format!("IMGIMPORT_{}", long.to_uppercase());
+            if let Some(value) = self.get(&name) {
+                let parsed = command
+                    .clone()
+                    .try_get_matches_from(argument(long, &value))
+                    .and_then(|matches| Output::from_arg_matches(&matches));
+                output.merge(parsed.map_err(|error| wrong(&name, &error))?);
+            }
+        }
+        Ok(output)
     }
 
     /// Reads every option's variables.
@@ -114,6 +132,10 @@ fn parse<P: Provider>(
         .try_get_matches_from(std::iter::once("imgimport".into()).chain(arguments))
         .and_then(|matches| Invocation::from_arg_matches(&matches));
     parsed.map_err(|error| reason(&error))
+}
+
+fn wrong(name: &str, error: &clap::Error) -> Error {
+    Error::usage(format!("the variable {name} is wrong")).because_of(reason(error))
 }
 
 /// The first sentence of what the parser says, without its own "error:" and its usage lines.

@@ -178,6 +178,14 @@ impl Progress {
         Remote::new(self)
     }
 
+    /// Writes to another stream that may be the same terminal, while bars are shown.
+    pub fn aside<T>(&self, write: impl FnOnce() -> T) -> T {
+        match &self.shared.face {
+            Face::Bars(screen) => screen.aside(write),
+            Face::Plain | Face::Json => write(),
+        }
+    }
+
     /// A program is told everything.
     fn is_for_programs(&self) -> bool {
         matches!(self.shared.face, Face::Json)

@@ -165,6 +165,15 @@ impl Screen {
         inner.take_heading(scope);
     }
 
+    /// The foot goes while something else is written.
+    pub(super) fn aside<T>(&self, write: impl FnOnce() -> T) -> T {
+        let mut inner = guard(&self.0);
+        inner.foot.draw(Vec::new());
+        let written = write();
+        inner.draw();
+        written
+    }
+
     /// The foot goes for good.
     pub(super) fn close(&self) {
         let mut inner = guard(&self.0);

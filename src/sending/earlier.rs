@@ -15,7 +15,8 @@ use crate::store::{Checksum, Digest, Hasher, Store, UploadId};
 /// Read and hashed at a time.
 const READ: usize = 1 << 20;
 
-/// What tells a file from the same file after a change.
+/// What tells a file from the same file after a change. Its device says nothing: a volume
+/// gets another number each time it is mounted.
 pub fn mark(image: &Image) -> Option<String> {
     let modified = image
         .modified?
@@ -24,8 +25,8 @@ pub fn mark(image: &Image) -> Option<String> {
         .as_nanos();
     let file = image.identity?;
     Some(format!(
-        "{} bytes, modified {modified}, inode {} on {}",
-        image.size?, file.inode, file.device
+        "{} bytes, modified {modified}, inode {}",
+        image.size?, file.inode
     ))
 }
 

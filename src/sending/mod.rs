@@ -273,6 +273,7 @@ fn failed<S: Store>(
         bytes,
     } = failure;
     if let Some(upload) = upload {
+        run.journal.note(|entry| entry.acknowledged = Some(bytes));
         let what = format!("{parts} parts of {} ({})", target.url, units::bytes(bytes));
         let entry = hold_parts(run.cleanup, store, target, &upload, what);
         // Of a continued upload not all parts have been met again yet.

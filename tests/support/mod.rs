@@ -83,7 +83,19 @@ impl Stage {
     }
 
     pub fn program<'a>(&self, args: impl IntoIterator<Item = &'a str>) -> Run<'_> {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_imgimport"));
+        self.command(env!("CARGO_BIN_EXE_imgimport"), args)
+    }
+
+    /// The script as a pipeline runs it, which finds the program on its path.
+    pub fn shell(&self, script: &str) -> Run<'_> {
+        let program = Path::new(env!("CARGO_BIN_EXE_imgimport"));
+        let place = program.parent().expect("a directory").display();
+        let run = self.command("/bin/sh", ["-e", "-c", script]);
+        run.env("PATH", &format!("{place}:/usr/bin:/bin"))
+    }
+
+    fn command<'a>(&self, program: &str, args: impl IntoIterator<Item = &'a str>) -> Run<'_> {
+        let mut command = Command::new(program);
         command
             .args(args)
             .env_clear()
@@ -301,12 +313,12 @@ static VARIABLE: LazyLock<Vec<(Regex, &str)>> = LazyLock::new(|| {
         (r"request [0-9A-Fa-f-]{12,}", "request ID"),
         (r"127\.0\.0\.1:[0-9]+", "HOST"),
         // How far an estimate is when the first part arrives is as it happens.
-        (r"(?m)^ +[0-9]+ % \([^\n]* of about [^\n]*\)\n", ""),
+        (r"(?m)^(?:\S+: )? +[0-9]+ % \([^\n]* of about [^\n]*\)\n", ""),
         // So are the times of stages, on a terminal.
         (r"(?m) … [0-9]+(\.[0-9])? (s|min)$", ""),
         // Said only of what took a second or longer.
         (
-            r"(?m)^((?:Imported|Transferred|Copied) [^\n]*?) in [0-9][^\n]* (?:s|min|h)$",
+            r"(?m)^((?:\S+: )?(?:Imported|Transferred|Copied) [^\n]*?) in [0-9][^\n]* (?:s|min|h)$",
             "$1",
         ),
         (

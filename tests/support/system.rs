@@ -12,6 +12,8 @@ const MIB: u64 = 1 << 20;
 /// Where the partitions begin.
 const FIRST: u64 = MIB;
 const EFI: u64 = 2 * MIB;
+const BOOT: u64 = 4 * MIB;
+const ROOT: &str = "11111111-2222-3333-4444-555555555555";
 
 /// A system that every cloud and the Marketplace take, until a story changes it.
 pub struct System {
@@ -20,6 +22,7 @@ pub struct System {
     code: bool,
     loader: Option<&'static str>,
     kind: u8,
+    boot: bool,
 }
 
 impl System {
@@ -32,6 +35,7 @@ impl System {
             code: true,
             loader: None,
             kind: 0x83,
+            boot: false,
         };
         let version = "6.1.0-50-cloud-amd64";
         let modules = format!("lib/modules/{version}");
@@ -105,6 +109,15 @@ impl System {
         Some(self)
     }
 
+    /// With /boot on a partition of its own, which fstab mounts.
+    pub fn with_boot_partition(mut self) -> Self {
+        self.boot = true;
+        self.with(
+            "etc/fstab",
+            format!("UUID={ROOT} / ext4 defaults 0 1\nLABEL=boot /boot ext4 defaults 0 2\n"),
+        )
+    }
+
     /// Writes the disk.
     pub fn write(&self, path: &Path) {
         let file = fs::File::create(path).unwrap();
@@ -113,16 +126,16 @@ impl System {
         if self.code {
             mbr[..8].copy_from_slice(b"\xeb\x63GRUB \0");
         }
-        let root = if self.loader.is_some() {
-            FIRST + EFI
-        } else {
-            FIRST
-        };
-        let mut parts = vec![(self.kind, root, self.size - root)];
-        if self.loader.is_some() {
-            parts.push((0xef, FIRST, EFI));
-        }
-        for (at, (kind, start, size)) in parts.into_iter().enumerate() {
+        let efi = if self.loader.is_some() { EFI } else { 0 };
+        let boot = if self.boot { BOOT } else { 0 };
+        let root = FIRST + efi + boot;
+        let parts = [
+            (self.kind, root, self.size - root),
+            (0xef, FIRST, efi),
+            (0x83, FIRST + efi, boot),
+        ];
+        let parts = parts.into_iter().filter(|(_, _, size)| *size > 0);
+        for (at, (kind, start, size)) in parts.enumerate() {
             let entry = &mut mbr[446 + 16 * at..][..16];
             entry[4] = kind;
             entry[8..12].copy_from_slice(&u32::try_from(start / 512).unwrap().to_le_bytes());
@@ -131,16 +144,17 @@ impl System {
         mbr[510..].copy_from_slice(&[0x55, 0xaa]);
         file.write_all_at(&mbr, 0).unwrap();
         let disk = path.display().to_string();
-        let place = format!("offset={root},lazy_itable_init=1,root_owner=0:0");
-        let blocks = ((self.size - root) / 1024).to_string();
-        let files = self.files.path().display().to_string();
-        let uuid = "11111111-2222-3333-4444-555555555555";
-        run(
-            "mkfs.ext4",
-            &[
-                "-q", "-F", "-b", "1024", "-U", uuid, "-E", &place, "-d", &files, &disk, &blocks,
-            ],
-        );
+        let files = self.files.path();
+        if self.boot {
+            let files = TempDir::new().unwrap();
+            let from = self.files.path().join("boot");
+            for entry in fs::read_dir(&from).unwrap() {
+                let name = entry.unwrap().file_name();
+                fs::rename(from.join(&name), files.path().join(&name)).unwrap();
+            }
+            ext4(&disk, files.path(), (FIRST + efi, boot), &["-L", "boot"]);
+        }
+        ext4(&disk, files, (root, self.size - root), &["-U", ROOT]);
         if let Some(loader) = self.loader {
             let (sector, kilobytes) = ((FIRST / 512).to_string(), (EFI / 1024).to_string());
             run("mkfs.vfat", &["--offset", &sector, &disk, &kilobytes]);
@@ -155,6 +169,15 @@ impl System {
             run("mcopy", &["-i", &inside, &source, &format!("::/{loader}")]);
         }
     }
+}
+
+/// Makes a file system of a directory.
+fn ext4(disk: &str, files: &Path, (start, size): (u64, u64), more: &[&str]) {
+    let place = format!("offset={start},lazy_itable_init=1,root_owner=0:0");
+    let (files, blocks) = (files.display().to_string(), (size / 1024).to_string());
+    let fixed = ["-q", "-F", "-b", "1024", "-E", &place, "-d", &files];
+    let last = [disk, blocks.as_str()];
+    run("mkfs.ext4", &[&fixed, more, &last].concat());
 }
 
 fn elf(machine: u8) -> Vec<u8> {

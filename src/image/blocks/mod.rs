@@ -149,7 +149,7 @@ impl Blocks {
                 let stored = self.file.data(&range)?;
                 Ok(stored.map(|part| at + (part.start - place)..at + (part.end - place)))
             }
-            Place::At(_) | Place::Packed(_) => Ok(Some(at..extent.end)),
+            Place::At(_) | Place::Packed(..) => Ok(Some(at..extent.end)),
         }
     }
 
@@ -157,9 +157,9 @@ impl Blocks {
         match place {
             Place::Zeros => buffer.fill(0),
             Place::At(place) => self.copy(buffer, *place)?,
-            Place::Packed(packed) => {
-                let unit = self.unit(packed)?;
-                let from = size(at - packed.start);
+            Place::Packed(packed, range) => {
+                let unit = self.unit(*packed, range)?;
+                let from = size(at - range.start);
                 let bytes = unit.get(from..from + buffer.len());
                 buffer
                     .copy_from_slice(bytes.ok_or_else(|| broken("compressed data is too short"))?);
@@ -180,8 +180,10 @@ impl Blocks {
         self.file.read(there, place)
     }
 
-    fn unit(&self, packed: &Packed) -> io::Result<Arc<Vec<u8>>> {
-        self.unpacked.get(packed.start, || self.file.unpack(packed))
+    fn unit(&self, packed: Packed, range: &Range<u64>) -> io::Result<Arc<Vec<u8>>> {
+        let bytes = range.end - range.start;
+        self.unpacked
+            .get(range.start, || self.file.unpack(packed, bytes))
     }
 }
 

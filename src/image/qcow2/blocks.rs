@@ -3,7 +3,7 @@
 use std::io;
 
 use super::{COMPRESSED, EXTENDED_L2, Header, OFFSET};
-use crate::image::layout::{Extent, Layout, Packed, Place, Source, Table};
+use crate::image::layout::{Extent, Layout, Packed, Place, Source, Table, Unit};
 use crate::image::refusal::{Remedy, Sight, Trouble};
 use crate::image::window::Window;
 
@@ -42,32 +42,28 @@ impl Layout for Header {
             entries: self.l2_entries(),
             width: 8,
         };
-        let entry = file.entry(l2, at % span / cluster, |entry| entry.be64(0))?;
-        let start = at - at % cluster;
-        let place = match entry & OFFSET {
-            _ if entry & COMPRESSED != 0 => Place::Packed(self.packed(file, entry, start)),
-            0 => Place::Zeros,
-            _ if entry & ZERO != 0 => Place::Zeros,
-            place => Place::At(place + at % cluster),
-        };
-        Ok(Extent {
-            end: start + cluster,
-            place,
+        let entry = (l2, at % span / cluster);
+        file.units(entry, (cluster, at), |entry| {
+            let entry = entry.be64(0);
+            Ok(match entry & OFFSET {
+                _ if entry & COMPRESSED != 0 => Unit::Packed(self.packed(file, entry)),
+                0 => Unit::Zeros,
+                _ if entry & ZERO != 0 => Unit::Zeros,
+                at => Unit::At(at),
+            })
         })
     }
 }
 
 impl Header {
     /// The last sector of the data may be missing at the end of the file.
-    fn packed(&self, file: &Source, entry: u64, start: u64) -> Packed {
+    fn packed(&self, file: &Source, entry: u64) -> Packed {
         let (at, sectors) = self.compressed(entry);
         let len = (sectors + 1) * 512 - (at & 511);
         Packed {
             codec: self.codec(),
             at,
             len: Some(len.min(file.len().saturating_sub(at))),
-            start,
-            unit: self.cluster(),
         }
     }
 }

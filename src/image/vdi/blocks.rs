@@ -3,7 +3,7 @@
 use std::io;
 
 use super::{DISCARDED, HEADER, Map, disk_size};
-use crate::image::layout::{Extent, Layout, Place, Source, Table};
+use crate::image::layout::{Extent, Layout, Source, Table, Unit};
 use crate::image::refusal::Sight;
 use crate::image::window::{Fields, Structure, Window};
 
@@ -17,19 +17,18 @@ pub(in crate::image) fn layout(window: &Window) -> Sight<(u64, Box<dyn Layout>)>
 
 impl Layout for Map {
     fn extent(&self, file: &Source, at: u64) -> io::Result<Extent> {
-        let (index, within) = (at / self.block, at % self.block);
         let table = Table {
             at: self.at,
             entries: self.blocks,
             width: 4,
         };
-        let block = file.entry(table, index, |entry| entry.le32(0))?;
-        let place = match block {
-            DISCARDED.. => Place::Zeros,
-            block => Place::At(self.data + u64::from(block) * self.stride + self.extra + within),
-        };
-        let end = at - within + self.block;
-        Ok(Extent { end, place })
+        let entry = (table, at / self.block);
+        file.units(entry, (self.block, at), |entry| {
+            Ok(match entry.le32(0) {
+                DISCARDED.. => Unit::Zeros,
+                block => Unit::At(self.data + u64::from(block) * self.stride + self.extra),
+            })
+        })
     }
 
     fn in_full(&self) -> bool {

@@ -4,7 +4,7 @@
 use std::io;
 
 use super::{Footer, Map, SECTOR, UNALLOCATED, no_footer};
-use crate::image::layout::{Extent, Layout, Place, Plain, Source, Table};
+use crate::image::layout::{Extent, Layout, Plain, Source, Table, Unit};
 use crate::image::refusal::Sight;
 use crate::image::window::Window;
 
@@ -21,18 +21,17 @@ pub(in crate::image) fn layout(window: &Window) -> Sight<(u64, Box<dyn Layout>)>
 
 impl Layout for Map {
     fn extent(&self, file: &Source, at: u64) -> io::Result<Extent> {
-        let (index, within) = (at / self.block, at % self.block);
         let table = Table {
             at: self.at,
             entries: self.entries,
             width: 4,
         };
-        let sector = file.entry(table, index, |entry| entry.be32(0))?;
-        let place = match sector {
-            UNALLOCATED => Place::Zeros,
-            sector => Place::At(u64::from(sector) * SECTOR + self.bitmap() + within),
-        };
-        let end = at - within + self.block;
-        Ok(Extent { end, place })
+        let entry = (table, at / self.block);
+        file.units(entry, (self.block, at), |entry| {
+            Ok(match entry.be32(0) {
+                UNALLOCATED => Unit::Zeros,
+                sector => Unit::At(u64::from(sector) * SECTOR + self.bitmap()),
+            })
+        })
     }
 }

@@ -3,7 +3,7 @@
 use std::io;
 
 use super::{FULLY_PRESENT, MIB, Metadata, PARTIALLY_PRESENT};
-use crate::image::layout::{Extent, Layout, Place, Source, Table, broken};
+use crate::image::layout::{Extent, Layout, Source, Table, Unit, broken};
 use crate::image::refusal::Sight;
 use crate::image::window::{Fields, Structure, Window};
 
@@ -27,17 +27,22 @@ struct Blocks {
 
 impl Layout for Blocks {
     fn extent(&self, file: &Source, at: u64) -> io::Result<Extent> {
-        let (index, within) = (at / self.disk.block, at % self.disk.block);
-        let index = index + index / self.disk.ratio();
-        let entry = file.entry(self.table, index, |entry| entry.le64(0))?;
-        let place = match entry & 7 {
-            FULLY_PRESENT => Place::At((entry & !(MIB - 1)).saturating_add(within)),
-            PARTIALLY_PRESENT => return Err(broken("a block lies in a parent it does not have")),
-            // not present, undefined, zero, unmapped
-            _ => Place::Zeros,
+        let index = at / self.disk.block;
+        let (ratio, chunk) = (self.disk.ratio(), index / self.disk.ratio());
+        // what belongs together ends before the entry of a sector bitmap
+        let table = Table {
+            entries: self.table.entries.min((chunk + 1) * (ratio + 1) - 1),
+            ..self.table
         };
-        let end = at - within + self.disk.block;
-        Ok(Extent { end, place })
+        file.units((table, index + chunk), (self.disk.block, at), |entry| {
+            let entry = entry.le64(0);
+            match entry & 7 {
+                FULLY_PRESENT => Ok(Unit::At(entry & !(MIB - 1))),
+                PARTIALLY_PRESENT => Err(broken("a block lies in a parent it does not have")),
+                // not present, undefined, zero, unmapped
+                _ => Ok(Unit::Zeros),
+            }
+        })
     }
 
     fn in_full(&self) -> bool {

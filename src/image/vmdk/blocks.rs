@@ -3,7 +3,7 @@
 use std::io;
 
 use super::{Header, SECTOR};
-use crate::image::layout::{Extent, Layout, Packed, Place, Source, Table};
+use crate::image::layout::{Extent, Layout, Packed, Place, Source, Table, Unit};
 use crate::image::refusal::{Remedy, Sight, Trouble};
 use crate::image::unpack::Codec;
 use crate::image::window::Window;
@@ -46,23 +46,18 @@ impl Layout for Header {
             entries: self.table_entries,
             width: 4,
         };
-        let place = file.entry(table, at % span / grain, |entry| entry.le32(0))?;
-        let start = at - at % grain;
-        let place = match u64::from(place) * SECTOR {
-            // 1 is a grain of zeros ("Grain Tables")
-            0 | SECTOR => Place::Zeros,
-            at if self.is_stream() => Place::Packed(Packed {
-                codec: Codec::Zlib,
-                at,
-                len: None,
-                start,
-                unit: grain,
-            }),
-            place => Place::At(place + at % grain),
-        };
-        Ok(Extent {
-            end: start + grain,
-            place,
+        let entry = (table, at % span / grain);
+        file.units(entry, (grain, at), |entry| {
+            Ok(match u64::from(entry.le32(0)) * SECTOR {
+                // 1 is a grain of zeros ("Grain Tables")
+                0 | SECTOR => Unit::Zeros,
+                at if self.is_stream() => Unit::Packed(Packed {
+                    codec: Codec::Zlib,
+                    at,
+                    len: None,
+                }),
+                at => Unit::At(at),
+            })
         })
     }
 }

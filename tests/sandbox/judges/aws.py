@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Judges both sides of EC2's and Systems Manager's APIs by botocore's service models.
+"""Judges both sides of the APIs of EC2, IAM and Systems Manager by botocore's models.
 
 imgimport talks to the sandbox through a relay, which holds each request and each answer
 against the model: no parameter that the service does not know, none missing, every type,
@@ -10,6 +10,7 @@ no element of an answer that a client would not expect. Not part of CI. To run:
     judge/bin/python tests/sandbox/judges/aws.py target/debug/imgimport-sandbox target/debug/imgimport
 """
 
+import base64
 import json
 import os
 import signal
@@ -26,9 +27,13 @@ from urllib.parse import parse_qsl
 import botocore.session
 from botocore.validate import ParamValidator
 
-MODELS = {name: botocore.session.get_session().get_service_model(name) for name in ("ec2", "ssm")}
+MODELS = {name: botocore.session.get_session().get_service_model(name) for name in ("ec2", "iam", "ssm")}
 WISHES = ["--ami-description", "judged", "--tag", "team=a", "--ami-users", "111122223333", "--imds-support", "v2.0",
           "--boot-mode", "uefi", "--platform", "linux", "--deprecate-at", "1y", "--ssm-parameter", "/judged"]
+REGISTERED = ["--boot-mode", "uefi", "--tpm-support", "v2.0", "--uefi-data", "vars", "--imds-support", "v2.0",
+              "--volume-type", "gp2", "--volume-size", "9", "--root-device-name", "/dev/xvda", "--tag", "team=a",
+              "--ami-description", "judged", "--ami-users", "111122223333"]
+ROLE = ["--role-name", "judged", "--create-role", "--ami-encrypt", "--ami-kms-key", "alias/here"]
 COPIES = ["--copy-to", "eu-west-1", "--copy-to", "us-east-1", "--copy-kms-key", "us-east-1=alias/there"]
 COMMAND = ["aws", "--bucket", "importbucket", "--poll-interval", "100ms"]
 
@@ -45,9 +50,11 @@ def started(command):
     return process, variables
 
 
-def wire(shape, member):
-    """The name of a member in a request to EC2."""
+def wire(service, shape, member):
+    """The name of a member in a request: EC2 and IAM write it differently."""
     names = shape.serialization
+    if service == "iam":
+        return names.get("name", member)
     name = names.get("name", member)
     return names.get("queryName", name[0].upper() + name[1:])
 
@@ -59,15 +66,15 @@ def scalar(shape, text):
     return kinds.get(shape.type_name, lambda: text)()
 
 
-def read(shape, fields, prefix, used):
+def read(service, shape, fields, prefix, used):
     """The value of a shape among the flat fields of a form."""
     if shape.type_name == "structure":
-        found = {name: read(member, fields, prefix + [wire(member, name)], used)
+        found = {name: read(service, member, fields, prefix + [wire(service, member, name)], used)
                  for name, member in shape.members.items()}
         return {name: value for name, value in found.items() if value is not None} or None
     if shape.type_name == "list":
-        found = []
-        while (value := read(shape.member, fields, prefix + [str(len(found) + 1)], used)) is not None:
+        found, prefix = [], prefix + (["member"] if service == "iam" else [])
+        while (value := read(service, shape.member, fields, prefix + [str(len(found) + 1)], used)) is not None:
             found.append(value)
         return found or None
     name = ".".join(prefix)
@@ -89,9 +96,9 @@ def values(shape, value, faults):
 
 
 def elements(shape, element, faults, place):
-    """Holds the elements of an answer of EC2 against its shape; some answers have none."""
+    """Holds the elements of an answer against its shape; some answers have none."""
     if shape is None:
-        known = {"requestId", "return"}
+        known = {"requestId", "return", "ResponseMetadata"}
         faults += [f"no client expects {child.tag}" for child in element if child.tag.split("}")[-1] not in known]
     elif shape.type_name == "structure":
         known = {member.serialization.get("name", name): member for name, member in shape.members.items()}
@@ -114,15 +121,18 @@ class Judge:
 
     def weigh(self, service, headers, body, status, answer):
         faults = []
-        if service == "ec2":
+        if service != "ssm":
             fields = dict(parse_qsl(body.decode(), keep_blank_values=True))
             operation = fields.pop("Action")
             fields.pop("Version")
-            model, used = MODELS["ec2"].operation_model(operation), set()
-            request = read(model.input_shape, fields, [], used) or {}
+            model, used = MODELS[service].operation_model(operation), set()
+            request = read(service, model.input_shape, fields, [], used) or {}
             faults += [f"unknown parameter {name}" for name in fields.keys() - used]
             if status == 200:
-                elements(model.output_shape, ElementTree.fromstring(answer), faults, "")
+                root = ElementTree.fromstring(answer)
+                if service == "iam" and model.output_shape:
+                    (root,) = [child for child in root if child.tag.endswith(f"}}{operation}Result")]
+                elements(model.output_shape, root, faults, "")
         else:
             operation = headers["x-amz-target"].removeprefix("AmazonSSM.")
             model, request = MODELS["ssm"].operation_model(operation), json.loads(body)
@@ -203,6 +213,8 @@ def main():
     with tempfile.TemporaryDirectory() as home:
         with open(os.path.join(home, "disk.raw"), "wb") as disk:
             disk.write(bytes(510) + b"\x55\xaa" + bytes(2 << 20))
+        with open(os.path.join(home, "vars"), "wb") as data:
+            data.write(base64.b64encode(b"AMZNUEFI and so on"))
         environment = {**variables, "HOME": home, "AWS_EC2_METADATA_DISABLED": "true"}
         for service in MODELS:
             name = f"AWS_ENDPOINT_URL_{service.upper()}"
@@ -211,12 +223,15 @@ def main():
             imported(program, ["--ami-name", "judged-1", *WISHES, *COPIES], environment),
             imported(program, ["--ami-name", "judged-2", "--public", "--copy-to", "us-west-2"], environment),
             imported(program, ["--ami-name", "judged-3", "--no-resume", *WISHES, *COPIES], environment, "Copying it to"),
+            imported(program, ["--ami-name", "judged-4", *REGISTERED, "--copy-to", "eu-west-1"], environment),
+            imported(program, ["--ami-name", "judged-5", "--architecture", "arm64", *ROLE], environment),
+            imported(program, ["--method", "import-snapshot", "--no-wait"], environment),
         ]
     process.terminate()
     for (operation, status), count in sorted(judge.seen.items()):
         print(f"{count:5} {operation} {status}")
     print(*judge.faults, f"{len(judge.faults)} faults", sep="\n")
-    return 1 if judge.faults or codes != [0, 0, 130] else 0
+    return 1 if judge.faults or codes != [0, 0, 130, 0, 0, 0] else 0
 
 
 if __name__ == "__main__":

@@ -97,6 +97,19 @@ pub(crate) fn error_document(refusal: &Refusal, namespace: &str) -> Response<Bod
     query::respond(refusal.status, text, &id)
 }
 
+/// The answer of the actions that only do.
+fn done(action: &str) -> String {
+    document(&format!("{action}Response"), Some(NAMESPACE), |xml| {
+        write_metadata(xml);
+    })
+}
+
+fn write_metadata(xml: &mut Xml) {
+    xml.element("ResponseMetadata", |xml| {
+        xml.text("RequestId", query::request_id());
+    });
+}
+
 /// The answer shape that IAM and STS share.
 pub(crate) fn result_document(
     action: &str,
@@ -105,9 +118,7 @@ pub(crate) fn result_document(
 ) -> String {
     document(&format!("{action}Response"), Some(namespace), |xml| {
         xml.element(&format!("{action}Result"), write);
-        xml.element("ResponseMetadata", |xml| {
-            xml.text("RequestId", query::request_id());
-        });
+        write_metadata(xml);
     })
 }
 
@@ -135,13 +146,16 @@ impl IamService {
         change(role, query, delay)?;
         if action == "DeleteRole" {
             state.roles.remove(name);
-            return Ok(result_document(action, NAMESPACE, |_| {}));
+            return Ok(done(action));
         }
         let role = state.roles.get(name).ok_or_else(missing)?;
         let policy = query.get("PolicyName").unwrap_or_default();
         if action == "GetRolePolicy" && !role.policies.contains_key(policy) {
             let text = format!("The role policy with name {policy} cannot be found.");
             return Err(Refusal::new(404, "NoSuchEntity", text));
+        }
+        if !(action.starts_with("Get") || action.starts_with("List")) {
+            return Ok(done(action));
         }
         Ok(result_document(action, NAMESPACE, |xml| {
             write_answer(xml, action, role, policy);

@@ -1,0 +1,93 @@
+//! What an entry of the journal names in DigitalOcean, put on the undo list by whoever has
+//! nothing but the entry.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use super::api::Api;
+use super::job::{Account, patience, space};
+use super::options::Options;
+use super::spaces;
+use crate::cleanup::Cleanup;
+use crate::error::{Error, Result};
+use crate::journal::{Entry, Whereabouts};
+use crate::layers::Environment;
+use crate::problems::Problems;
+use crate::progress::Progress;
+use crate::store::s3::{Flavour, Place, S3, must_sign};
+use crate::store::{Store, UploadId};
+
+/// How DigitalOcean is reached, for the journal: nothing secret.
+pub fn account(options: &Options) -> BTreeMap<String, String> {
+    crate::journal::account([
+        ("api_url", options.api_url.clone()),
+        ("spaces_endpoint", options.spaces_endpoint.clone()),
+    ])
+}
+
+/// The options that the entry stands for.
+pub fn options(place: &Whereabouts, account: &BTreeMap<String, String>) -> Options {
+    Options {
+        spaces_region: Some(place.region.clone()),
+        space_name: Some(place.bucket.clone()),
+        api_url: account.get("api_url").cloned(),
+        spaces_endpoint: account.get("spaces_endpoint").cloned(),
+        ..Options::default()
+    }
+}
+
+/// Puts all of it on the list, in the order in which it was made.
+pub fn hold(
+    entry: &Entry,
+    place: &Whereabouts,
+    options: &Options,
+    environment: &Environment,
+    remove: &str,
+    progress: &Progress,
+    cleanup: &mut Cleanup,
+) -> Result<()> {
+    let mut problems = Problems::default();
+    let account = Account::find(options, environment, &mut problems);
+    let space = space(options, &mut problems);
+    problems.finish()?;
+    let api = Api::new(
+        &account.api_url,
+        &account.token,
+        patience(options),
+        progress,
+    )?;
+    let store = Arc::new(S3::new(
+        &spaces::client(&space),
+        Place {
+            bucket: place.bucket.clone(),
+            key: place.key.clone(),
+            flavour: Flavour::Spaces,
+            encryption: None,
+            public_read: false,
+            owner: None,
+            sign_payload: must_sign(Some(&space.endpoint)),
+        },
+    ));
+    let url = format!("s3://{}/{}", place.bucket, place.key);
+    if entry.is_unheard() {
+        let why = "its import may have started unheard, and would read what is removed here";
+        return Err(Error::failed(format!("{url} is left alone"))
+            .because_of(why)
+            .hint("run the command of that import again, which finds out"));
+    }
+    if let Some(upload) = entry.upload.clone().map(UploadId) {
+        let store = Arc::clone(&store);
+        cleanup.useless(format!("the parts of {url}"), remove, async move || {
+            Ok(store.abort(&upload).await?)
+        });
+    }
+    if entry.sent {
+        cleanup.useless(url, remove, async move || Ok(store.remove().await?));
+    }
+    if let Some(id) = entry.task.as_deref().and_then(|id| id.parse().ok()) {
+        cleanup.useless(format!("the import {id}"), remove, async move || {
+            Ok(api.delete_image(id).await?)
+        });
+    }
+    Ok(())
+}

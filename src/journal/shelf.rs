@@ -1,0 +1,78 @@
+//! All entries at once, for who looks after what runs have left.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use super::{Entry, Journal, Place as File, is_locked, read};
+
+/// Signs of an entry's name that people read and write.
+const SHORT: usize = 8;
+
+/// An entry as it lies there.
+pub struct Shelved {
+    /// The whole name; any beginning of it that no other entry has will do.
+    pub id: String,
+    /// What it says.
+    pub entry: Entry,
+    /// A process is at work on it.
+    pub running: bool,
+    directory: PathBuf,
+}
+
+/// Where the temporary object of an entry lies.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Place {
+    /// The sub-command.
+    pub cloud: String,
+    /// The region.
+    pub region: String,
+    /// The bucket or Space.
+    pub bucket: String,
+    /// The object's name.
+    pub key: String,
+}
+
+/// What lies in the journal's directory, oldest first.
+pub fn shelf(directory: &Path) -> Vec<Shelved> {
+    let paths = fs::read_dir(directory).into_iter().flatten();
+    let paths = paths.filter_map(|entry| Some(entry.ok()?.path()));
+    let mut shelved: Vec<_> = paths
+        .filter(|path| path.extension().is_some_and(|ending| ending == "json"))
+        .filter_map(|path| {
+            Some(Shelved {
+                id: path.file_stem()?.to_str()?.to_owned(),
+                entry: read(&path),
+                running: is_locked(&path),
+                directory: directory.to_owned(),
+            })
+        })
+        .collect();
+    shelved.sort_by(|a, b| (a.entry.clock, &a.id).cmp(&(b.entry.clock, &b.id)));
+    shelved
+}
+
+impl Shelved {
+    /// The beginning of the name, as it is shown.
+    pub fn short(&self) -> &str {
+        self.id.get(..SHORT).unwrap_or(&self.id)
+    }
+
+    /// Takes the entry, so that no run begins on it; `None` when one has.
+    pub fn take(&self) -> anyhow::Result<Option<Journal>> {
+        let place = File::take(&self.directory, &self.id)?;
+        Ok(place.map(|place| Journal::of(place.read(), Some(place))))
+    }
+}
+
+impl Entry {
+    /// Where the object lies, if the entry has come so far.
+    pub fn place(&self) -> Option<Place> {
+        let mut words = self.object.as_deref()?.splitn(4, ' ').map(str::to_owned);
+        Some(Place {
+            cloud: words.next()?,
+            region: words.next()?,
+            bucket: words.next()?,
+            key: words.next()?,
+        })
+    }
+}

@@ -1,0 +1,359 @@
+//! `imgimport jobs`: what the journal knows of runs that have not ended, and how it goes,
+//! in the cloud too. Each cloud says in its own `leftovers` how its things are removed.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+use serde_json::{Value, json};
+
+use crate::cleanup::{self, Cleanup};
+use crate::error::{Error, Kind, Result};
+use crate::journal::{Entry, Shelved, Whereabouts};
+use crate::layers::{Environment, Invocation};
+use crate::outcome::Format;
+use crate::session::Session;
+use crate::settings::{File, Table};
+use crate::units;
+use crate::{alicloud, aws, digitalocean};
+
+/// What is paid for parts and objects that lie there: nobody's list price is ours to know.
+const STORAGE: &str = "billed as storage until it is removed";
+/// <https://www.digitalocean.com/pricing>, "Custom images".
+const IMAGE: &str = "about 0.06 USD a month for each GB";
+/// AMIs and ECS images cost what their snapshots cost.
+const SNAPSHOTS: &str = "its snapshots are billed as storage";
+
+/// What an entry has in the cloud, and what that costs.
+fn things(entry: &Entry) -> Vec<(String, Option<&'static str>)> {
+    let Some(place) = entry.place() else {
+        return Vec::new();
+    };
+    let url = url(&place);
+    let mut things = Vec::new();
+    if entry.upload.is_some() {
+        let sent = match (entry.acknowledged, entry.size) {
+            (Some(sent), Some(size)) => {
+                format!(", {} of {}", units::bytes(sent), units::bytes(size))
+            }
+            (Some(sent), None) => format!(", {}", units::bytes(sent)),
+            (None, _) => String::new(),
+        };
+        things.push((format!("parts of {url}{sent}"), Some(STORAGE)));
+    }
+    if entry.sent {
+        things.push((url, Some(STORAGE)));
+    }
+    let image_costs = match place.cloud.as_str() {
+        "digitalocean" => IMAGE,
+        _ => SNAPSHOTS,
+    };
+    match (&entry.task, &entry.image) {
+        (Some(task), _) if place.cloud == "digitalocean" => {
+            things.push((format!("import {task}"), Some(image_costs)));
+        }
+        (Some(task), None) if entry.snapshot.is_none() => {
+            things.push((format!("import task {task}"), None));
+        }
+        _ if entry.is_unheard() => {
+            things.push(("an import that may have started unheard".to_owned(), None));
+        }
+        _ => {}
+    }
+    for snapshot in entry.filling.iter().chain(&entry.snapshot) {
+        things.push((format!("snapshot {snapshot}"), Some(STORAGE)));
+    }
+    for image in entry
+        .image
+        .iter()
+        .chain(&entry.copy)
+        .chain(entry.copies.values())
+    {
+        things.push((format!("image {image}"), Some(image_costs)));
+    }
+    things
+}
+
+fn url(place: &Whereabouts) -> String {
+    let scheme = if place.cloud == "alicloud" {
+        "oss"
+    } else {
+        "s3"
+    };
+    format!("{scheme}://{}/{}", place.bucket, place.key)
+}
+
+fn age(entry: &Entry, now: Timestamp) -> Option<Duration> {
+    let began = Timestamp::from_second(entry.clock?).ok()?;
+    Duration::try_from(now.duration_since(began)).ok()
+}
+
+/// What `imgimport jobs` prints; in text, nothing for nothing.
+pub fn list(shelf: &[Shelved], now: Timestamp, format: Format) -> String {
+    match format {
+        Format::Text => {
+            let jobs: Vec<_> = shelf
+                .iter()
+                .map(|shelved| paragraph(shelved, now))
+                .collect();
+            jobs.join("\n")
+        }
+        Format::Json => {
+            let jobs: Vec<_> = shelf.iter().map(|shelved| object(shelved, now)).collect();
+            json!({"schema": 1, "jobs": jobs}).to_string()
+        }
+    }
+}
+
+/// `1a2b3c4d  aws eu-central-1  disk.raw  begun 3 h ago`, and a line for each thing.
+fn paragraph(shelved: &Shelved, now: Timestamp) -> String {
+    let entry = &shelved.entry;
+    let mut head = vec![shelved.short().to_owned()];
+    if let Some(place) = entry.place() {
+        head.push(format!("{} {}", place.cloud, place.region));
+    }
+    head.extend(entry.path.clone());
+    if let Some(age) = age(entry, now) {
+        head.push(format!("begun {} ago", whole(age)));
+    }
+    if shelved.running {
+        head.push("running now".to_owned());
+    }
+    let mut things = things(entry);
+    if things.is_empty() {
+        things.push(("nothing in the cloud yet".to_owned(), None));
+    }
+    let things = things.into_iter().map(|(what, costs)| match costs {
+        Some(costs) => format!("\n  {what}: {costs}"),
+        None => format!("\n  {what}"),
+    });
+    let lines: String = std::iter::once(head.join("  ")).chain(things).collect();
+    lines
+        .chars()
+        .map(|sign| {
+            if sign.is_control() && sign != '\n' {
+                ' '
+            } else {
+                sign
+            }
+        })
+        .collect()
+}
+
+/// Days and hours are as fine as anybody wants to know an age.
+fn whole(age: Duration) -> String {
+    match age.as_secs() {
+        seconds @ 0..3600 => units::seconds(Duration::from_secs(seconds)),
+        seconds @ 3600..172_800 => format!("{} h", seconds / 3600),
+        seconds => format!("{} days", seconds / 86_400),
+    }
+}
+
+fn object(shelved: &Shelved, now: Timestamp) -> Value {
+    let entry = &shelved.entry;
+    let place = entry.place();
+    let place = place.as_ref();
+    let images: Vec<_> = entry
+        .image
+        .iter()
+        .chain(&entry.copy)
+        .chain(entry.copies.values())
+        .collect();
+    let costs: Vec<_> = things(entry)
+        .into_iter()
+        .map(|(what, costs)| json!({"what": what, "costs": costs}))
+        .collect();
+    json!({
+        "id": shelved.id,
+        "running": shelved.running,
+        "provider": place.map(|place| &place.cloud),
+        "region": place.map(|place| &place.region),
+        "source": {"path": entry.path, "size": entry.size},
+        "object": place.map(|place| json!({
+            "bucket": place.bucket, "key": place.key, "complete": entry.sent,
+        })),
+        "upload_id": entry.upload,
+        "acknowledged_bytes": entry.acknowledged,
+        "task_id": entry.task,
+        "snapshot_id": entry.snapshot.as_ref().or(entry.filling.as_ref()),
+        "image_ids": images,
+        "age_seconds": age(entry, now).map(|age| age.as_secs()),
+        "left": costs,
+    })
+}
+
+/// The entries that these beginnings of names choose; all of them where none is given.
+pub fn choose(shelf: Vec<Shelved>, ids: &[String]) -> Result<Vec<Shelved>> {
+    for id in ids {
+        let found = shelf
+            .iter()
+            .filter(|shelved| shelved.id.starts_with(id.as_str()));
+        match found.count() {
+            1 => {}
+            0 => {
+                return Err(Error::usage(format!("the journal has no job {id}"))
+                    .hint("see what it has with: imgimport jobs"));
+            }
+            _ => {
+                return Err(Error::usage(format!("several jobs begin with {id}"))
+                    .hint("write more of its name: imgimport jobs --output json has all of it"));
+            }
+        }
+    }
+    let chosen = |shelved: &Shelved| {
+        ids.is_empty() || ids.iter().any(|id| shelved.id.starts_with(id.as_str()))
+    };
+    Ok(shelf.into_iter().filter(chosen).collect())
+}
+
+/// What `--clean` has come to.
+#[derive(Default)]
+pub struct Cleaned {
+    gone: Vec<String>,
+    left: Vec<(String, Error)>,
+    stopped: Option<Kind>,
+}
+
+impl Cleaned {
+    /// What goes to standard output.
+    pub fn render(&self, format: Format) -> String {
+        if format == Format::Text {
+            return self.gone.join("\n");
+        }
+        let left = self.left.iter().map(|(id, error)| {
+            let mut left = error.to_json()["error"].take();
+            left["id"] = id.as_str().into();
+            left
+        });
+        let left: Vec<_> = left.collect();
+        json!({"schema": 1, "cleaned": self.gone, "left": left}).to_string()
+    }
+
+    /// Stopped, something left, or all gone.
+    pub fn exit_code(&self) -> u8 {
+        let failed = (!self.left.is_empty()).then_some(Kind::Failed);
+        self.stopped.or(failed).map_or(0, Kind::exit_code)
+    }
+}
+
+/// Removes one job after the other; one that resists does not hold up the rest. Jobs that
+/// run are passed over, unless one was asked for by its name.
+pub async fn clean_all(
+    shelf: &[Shelved],
+    named: bool,
+    file: &File,
+    environment: &Environment,
+    session: &Session,
+) -> Cleaned {
+    let mut cleaned = Cleaned::default();
+    for shelved in shelf {
+        if let Err(stopped) = session.check() {
+            cleaned.stopped = Some(stopped.kind());
+            break;
+        }
+        let id = shelved.short();
+        if shelved.running && !named {
+            session
+                .progress
+                .note(&format!("{id} is left alone: a process is at work on it"));
+            continue;
+        }
+        match clean(shelved, file, environment, session).await {
+            Ok(()) => cleaned.gone.push(id.to_owned()),
+            Err(error) => {
+                session.progress.error(&error);
+                cleaned.left.push((id.to_owned(), error));
+            }
+        }
+    }
+    cleaned
+}
+
+/// Removes what the entry names; what stays is in the error.
+async fn clean(
+    shelved: &Shelved,
+    file: &File,
+    environment: &Environment,
+    session: &Session,
+) -> Result<()> {
+    let id = shelved.short();
+    let failed = || Error::failed(format!("the job {id} could not be removed"));
+    let journal = shelved.take().map_err(|error| failed().because(error))?;
+    let Some(journal) = journal else {
+        return Err(Error::failed(format!("the job {id} is left alone"))
+            .because_of("a process is at work on it")
+            .hint("stop that process first; a second Ctrl-C there removes everything"));
+    };
+    let entry = journal.entry();
+    let mut cleanup = Cleanup::default();
+    let remove = format!("imgimport jobs --clean {id}");
+    if let Some(place) = entry.place() {
+        let wallet = Wallet {
+            entry: &entry,
+            place: &place,
+            file,
+            environment,
+        };
+        wallet
+            .hold(&remove, session, &mut cleanup)
+            .await
+            .map_err(|error| failed().because_of(error.brief()))?;
+    }
+    let stays = cleanup::end(cleanup, false, session).await;
+    if !stays.is_empty() {
+        return Err(failed().leaves(stays));
+    }
+    journal.close();
+    Ok(())
+}
+
+/// Who asks the cloud of an entry: the journal says how, the environment and the settings
+/// file have the keys.
+struct Wallet<'a> {
+    entry: &'a Entry,
+    place: &'a Whereabouts,
+    file: &'a File,
+    environment: &'a Environment,
+}
+
+impl Wallet<'_> {
+    async fn hold(&self, remove: &str, session: &Session, cleanup: &mut Cleanup) -> Result<()> {
+        let (entry, place, account) = (self.entry, self.place, &self.entry.account);
+        match place.cloud.as_str() {
+            "aws" => {
+                let options = self.options(aws::leftovers::options(place, account))?;
+                aws::leftovers::hold(entry, place, &options, remove, cleanup).await
+            }
+            "alicloud" => {
+                let options = self.options(alicloud::leftovers::options(place, account))?;
+                alicloud::leftovers::hold(entry, place, &options, self.environment, remove, cleanup)
+                    .await
+            }
+            "digitalocean" => {
+                let options = self.options(digitalocean::leftovers::options(place, account))?;
+                let progress = &session.progress;
+                digitalocean::leftovers::hold(
+                    entry,
+                    place,
+                    &options,
+                    self.environment,
+                    remove,
+                    progress,
+                    cleanup,
+                )
+            }
+            other => Err(Error::failed(format!(
+                "the cloud {other} is not known here"
+            ))),
+        }
+    }
+
+    fn options<P: Table>(&self, said: P) -> Result<P> {
+        let said = Invocation {
+            provider: said,
+            ..Invocation::default()
+        };
+        Ok(said
+            .over(self.environment, self.file.clone().invocation())?
+            .provider)
+    }
+}

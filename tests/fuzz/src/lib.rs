@@ -1,0 +1,103 @@
+//! What every target does: lays the bytes down as a file, looks at it as a file and
+//! as a pipe, and reads all over the disk inside. What comes out does not matter;
+//! that nothing panics, hangs or takes memory without bounds does.
+
+#![allow(dead_code)]
+
+#[path = "../../../src/error.rs"]
+mod error;
+#[path = "../../../src/image/mod.rs"]
+mod image;
+
+use std::fs::File;
+use std::os::fd::AsRawFd;
+use std::os::unix::fs::FileExt;
+use std::path::PathBuf;
+
+use crc_fast::CrcAlgorithm;
+use rustix::fs::{MemfdFlags, memfd_create};
+
+use image::{Blocks, HEAD, Image};
+
+/// A file in memory, with holes where nothing was written.
+pub struct Disk(File);
+
+impl Disk {
+    pub fn new() -> Self {
+        let file = memfd_create("disk", MemfdFlags::CLOEXEC).expect("a file in memory");
+        Self(file.into())
+    }
+
+    /// A file of these bytes.
+    pub fn of(bytes: &[u8]) -> Self {
+        Self::new().with(0, bytes)
+    }
+
+    #[must_use]
+    pub fn with(self, at: u64, bytes: &[u8]) -> Self {
+        self.0.write_all_at(bytes, at).expect("room in memory");
+        self
+    }
+
+    #[must_use]
+    pub fn of_size(self, len: u64) -> Self {
+        self.0.set_len(len).expect("room in memory");
+        self
+    }
+
+    /// Looks at it in every way.
+    pub fn look(&self) {
+        let path = PathBuf::from(format!("/proc/self/fd/{}", self.0.as_raw_fd()));
+        let Ok(image) = Image::open(&path, None) else {
+            return;
+        };
+        image.describe();
+        let Ok(blocks) = Blocks::open(&image) else {
+            return;
+        };
+        let _ = blocks.allocated();
+        let size = blocks.size();
+        let mut buffer = [0; 5000];
+        for at in [0, 4000, size / 2, size.saturating_sub(5000)] {
+            let _ = blocks.read_at(&mut buffer, at);
+        }
+    }
+}
+
+impl Default for Disk {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// The bytes as a file and as the head of a pipe.
+pub fn look(bytes: &[u8]) {
+    let head = &bytes[..bytes.len().min(HEAD)];
+    let _ = Image::from_head(head, None).map(|image| image.describe());
+    Disk::of(bytes).look();
+}
+
+/// The bytes behind this mark, if they are as long.
+pub fn marked(bytes: &[u8], at: usize, mark: &[u8]) -> Vec<u8> {
+    let mut bytes = bytes.to_vec();
+    if let Some(place) = bytes.get_mut(at..at + mark.len()) {
+        place.copy_from_slice(mark);
+    }
+    bytes
+}
+
+/// The checksum of a VHD: the ones' complement of the sum of all other bytes.
+pub fn seal_vhd(bytes: &mut [u8], at: usize) {
+    bytes[at..at + 4].fill(0);
+    let sum = bytes
+        .iter()
+        .fold(0, |sum: u32, &byte| sum.wrapping_add(byte.into()));
+    bytes[at..at + 4].copy_from_slice(&(!sum).to_be_bytes());
+}
+
+/// A CRC of four bytes at this place.
+pub fn seal_crc(algorithm: CrcAlgorithm, bytes: &mut [u8], at: usize) {
+    bytes[at..at + 4].fill(0);
+    let sum = crc_fast::checksum(algorithm, bytes).to_le_bytes();
+    bytes[at..at + 4].copy_from_slice(&sum[..4]);
+}
