@@ -313,7 +313,10 @@ static VARIABLE: LazyLock<Vec<(Regex, &str)>> = LazyLock::new(|| {
         (r"request [0-9A-Fa-f-]{12,}", "request ID"),
         (r"127\.0\.0\.1:[0-9]+", "HOST"),
         // How far an estimate is when the first part arrives is as it happens.
-        (r"(?m)^(?:\S+: )? +[0-9]+ % \([^\n]* of about [^\n]*\)\n", ""),
+        (
+            r"(?m)^(?:\S+: )? +[0-9]+ % \([^\n]* of about [^\n]*\)\n",
+            "",
+        ),
         // So are the times of stages, on a terminal.
         (r"(?m) … [0-9]+(\.[0-9])? (s|min)$", ""),
         // Said only of what took a second or longer.
