@@ -41,8 +41,8 @@ complete -c imgimport -n "__fish_imgimport_using_subcommand run" -l output -d 'R
 json\t'One object with everything'"
 complete -c imgimport -n "__fish_imgimport_using_subcommand run" -l progress -d 'Progress on standard error' -r -f -a "auto\t'Bars on a terminal, lines elsewhere'
 bar\t'Bars; lines where there is no terminal to draw them on'
-plain\t'A line at each stage and about every 10 % or 30 s'
-json\t'The same pace, one JSON object a line'
+plain\t'A line at each stage and about every 10 % or 30 s, 10 s apart at least'
+json\t'One JSON object a line, about every percent, 1 s apart at least'
 none\t'Warnings alone'"
 complete -c imgimport -n "__fish_imgimport_using_subcommand run" -l dry-run -d 'Check everything that changes nothing, print the plans, upload nothing' -r
 complete -c imgimport -n "__fish_imgimport_using_subcommand run" -l config -d 'Settings file [default: imgimport.toml in the current directory, if it exists]' -r -F
@@ -54,8 +54,8 @@ complete -c imgimport -n "__fish_imgimport_using_subcommand jobs" -l output -d '
 json\t'One object with everything'"
 complete -c imgimport -n "__fish_imgimport_using_subcommand jobs" -l progress -d 'Progress on standard error' -r -f -a "auto\t'Bars on a terminal, lines elsewhere'
 bar\t'Bars; lines where there is no terminal to draw them on'
-plain\t'A line at each stage and about every 10 % or 30 s'
-json\t'The same pace, one JSON object a line'
+plain\t'A line at each stage and about every 10 % or 30 s, 10 s apart at least'
+json\t'One JSON object a line, about every percent, 1 s apart at least'
 none\t'Warnings alone'"
 complete -c imgimport -n "__fish_imgimport_using_subcommand jobs" -l config -d 'Settings file [default: imgimport.toml in the current directory, if it exists]' -r -F
 complete -c imgimport -n "__fish_imgimport_using_subcommand jobs" -l clean -d 'Remove the jobs, in the cloud, too'
@@ -140,8 +140,8 @@ complete -c imgimport -n "__fish_imgimport_using_subcommand aws" -l output -d 'R
 json\t'One object with everything'"
 complete -c imgimport -n "__fish_imgimport_using_subcommand aws" -l progress -d 'Progress on standard error' -r -f -a "auto\t'Bars on a terminal, lines elsewhere'
 bar\t'Bars; lines where there is no terminal to draw them on'
-plain\t'A line at each stage and about every 10 % or 30 s'
-json\t'The same pace, one JSON object a line'
+plain\t'A line at each stage and about every 10 % or 30 s, 10 s apart at least'
+json\t'One JSON object a line, about every percent, 1 s apart at least'
 none\t'Warnings alone'"
 complete -c imgimport -n "__fish_imgimport_using_subcommand aws" -l dry-run -d 'Check everything that changes nothing, print the plan, upload nothing' -r
 complete -c imgimport -n "__fish_imgimport_using_subcommand aws" -l skip-checks -d 'Import the image whatever the look into it says' -r
@@ -211,8 +211,8 @@ complete -c imgimport -n "__fish_imgimport_using_subcommand alicloud" -l output 
 json\t'One object with everything'"
 complete -c imgimport -n "__fish_imgimport_using_subcommand alicloud" -l progress -d 'Progress on standard error' -r -f -a "auto\t'Bars on a terminal, lines elsewhere'
 bar\t'Bars; lines where there is no terminal to draw them on'
-plain\t'A line at each stage and about every 10 % or 30 s'
-json\t'The same pace, one JSON object a line'
+plain\t'A line at each stage and about every 10 % or 30 s, 10 s apart at least'
+json\t'One JSON object a line, about every percent, 1 s apart at least'
 none\t'Warnings alone'"
 complete -c imgimport -n "__fish_imgimport_using_subcommand alicloud" -l dry-run -d 'Check everything that changes nothing, print the plan, upload nothing' -r
 complete -c imgimport -n "__fish_imgimport_using_subcommand alicloud" -l skip-checks -d 'Import the image whatever the look into it says' -r
@@ -259,8 +259,8 @@ complete -c imgimport -n "__fish_imgimport_using_subcommand digitalocean" -l out
 json\t'One object with everything'"
 complete -c imgimport -n "__fish_imgimport_using_subcommand digitalocean" -l progress -d 'Progress on standard error' -r -f -a "auto\t'Bars on a terminal, lines elsewhere'
 bar\t'Bars; lines where there is no terminal to draw them on'
-plain\t'A line at each stage and about every 10 % or 30 s'
-json\t'The same pace, one JSON object a line'
+plain\t'A line at each stage and about every 10 % or 30 s, 10 s apart at least'
+json\t'One JSON object a line, about every percent, 1 s apart at least'
 none\t'Warnings alone'"
 complete -c imgimport -n "__fish_imgimport_using_subcommand digitalocean" -l dry-run -d 'Check everything that changes nothing, print the plan, upload nothing' -r
 complete -c imgimport -n "__fish_imgimport_using_subcommand digitalocean" -l skip-checks -d 'Import the image whatever the look into it says' -r

@@ -13,6 +13,7 @@ use crate::check;
 use crate::digitalocean;
 use crate::error::{Error, Result};
 use crate::layers::{Environment, Invocation, Output, Provider, switch, variables};
+use crate::usage;
 
 /// Take a disk image from a local file to a machine image in the cloud
 ///
@@ -242,7 +243,11 @@ Exit codes:
 impl Cli {
     /// Reads the command line; help and wrong usage end the program here.
     pub fn read() -> Self {
-        Self::from_arg_matches(&command().get_matches()).unwrap_or_else(|error| error.exit())
+        let mut command = command();
+        let matches = command.try_get_matches_from_mut(std::env::args_os());
+        matches
+            .and_then(|matches| Self::from_arg_matches(&matches))
+            .unwrap_or_else(|error| usage::end(error, &command))
     }
 }
 

@@ -5,6 +5,7 @@
 
 use std::io::{self, Read};
 use std::num::NonZero;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::mpsc::{Receiver, Sender, SyncSender, channel, sync_channel};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::thread;
@@ -45,6 +46,27 @@ pub struct Plain {
     pub sha256: Option<String>,
 }
 
+/// How far the stream is: bytes that were compressed, and what they have come to.
+#[derive(Debug, Default)]
+pub struct Share {
+    plain: AtomicU64,
+    packed: AtomicU64,
+}
+
+impl Share {
+    /// What all of `size` bytes come to, if the rest is like what there was.
+    pub fn estimate(&self, size: u64) -> Option<u64> {
+        let (plain, packed) = (self.plain.load(Relaxed), self.packed.load(Relaxed));
+        let all = u128::from(packed) * u128::from(size);
+        u64::try_from(all.checked_div(plain.into())?).ok()
+    }
+
+    fn add(&self, block: &Block) {
+        self.packed.fetch_add(block.bytes.len() as u64, Relaxed);
+        self.plain.fetch_add(block.size, Relaxed);
+    }
+}
+
 /// The compressed bytes, to be read.
 pub struct Gzip {
     blocks: Receiver<io::Result<Receiver<Block>>>,
@@ -53,6 +75,7 @@ pub struct Gzip {
     size: u64,
     ended: bool,
     plain: Arc<OnceLock<Plain>>,
+    share: Arc<Share>,
 }
 
 /// A compressed piece and what it was made of.
@@ -101,12 +124,18 @@ impl Gzip {
             size: 0,
             ended: false,
             plain: known,
+            share: Arc::default(),
         })
     }
 
     /// What was read, to be asked at the end.
     pub fn plain(&self) -> Arc<OnceLock<Plain>> {
         Arc::clone(&self.plain)
+    }
+
+    /// How far it is, to be asked at any time.
+    pub fn share(&self) -> Arc<Share> {
+        Arc::clone(&self.share)
     }
 
     /// The next piece of the stream; none after its end.
@@ -119,6 +148,7 @@ impl Gzip {
             let block = block?.recv().map_err(broken)?;
             self.crc = crc_fast::checksum_combine(Crc32IsoHdlc, self.crc, block.crc, block.size);
             self.size += block.size;
+            self.share.add(&block);
             return Ok(Some(block.bytes));
         }
         // The channel closes at the end, and when the reader is gone for another reason.
@@ -344,6 +374,20 @@ mod tests {
         let plain = plain.get().unwrap();
         assert_eq!(plain.size, 3);
         assert!(plain.sha256.as_ref().unwrap().starts_with("ba7816bf"));
+    }
+
+    #[test]
+    fn what_all_of_it_comes_to_is_told_on_the_way() {
+        let plain = noise(4 * BLOCK);
+        let mut gzip = Gzip::new(io::Cursor::new(plain), false).unwrap();
+        let share = gzip.share();
+        assert_eq!(share.estimate(4 << 20), None);
+        gzip.read_exact(&mut vec![0; BLOCK]).unwrap();
+        let estimate = share.estimate(4 << 20).unwrap();
+        assert!(estimate.abs_diff(4 << 20) < 10_000, "{estimate}");
+        let all = HEAD.len() as u64 + estimate + 10;
+        let rest = io::copy(&mut gzip, &mut io::sink()).unwrap() + BLOCK as u64;
+        assert!(rest.abs_diff(all) < 10_000, "{rest} {all}");
     }
 
     #[test]

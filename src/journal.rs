@@ -110,6 +110,7 @@ pub struct Journal(Arc<Mutex<Held>>);
 struct Held {
     entry: Entry,
     place: Option<Place>,
+    warned: bool,
     /// The name that this run has among those of its process.
     name: Option<String>,
 }
@@ -141,6 +142,7 @@ impl Journal {
         Self(Arc::new(Mutex::new(Held {
             entry,
             place,
+            warned: false,
             name: None,
         })))
     }
@@ -215,8 +217,10 @@ impl Journal {
     pub fn note(&self, change: impl FnOnce(&mut Entry)) {
         let mut held = self.held();
         change(&mut held.entry);
-        if let Some(place) = &held.place
-            && let Err(error) = place.write(&held.entry)
+        let written = held.place.as_ref().map(|place| place.write(&held.entry));
+        // A full disk stays full; once is enough.
+        if let Some(Err(error)) = written
+            && !std::mem::replace(&mut held.warned, true)
         {
             tracing::warn!("the journal can't be written: {error:#}");
         }

@@ -12,7 +12,7 @@
 //! `error secret cancel units progress endpoint` · `compress http image template outcome retry
 //! session` ·
 //! `guest` · `layers problems job journal wait cleanup frame` · `store` · `upload` · `sending` · the clouds, which
-//! never know each other · `check` · `settings packer batch leftovers cli` ·
+//! never know each other · `check` · `settings packer batch leftovers usage cli` ·
 //! this file.
 
 mod alicloud;
@@ -48,6 +48,7 @@ mod store;
 mod template;
 mod units;
 mod upload;
+mod usage;
 mod wait;
 
 use std::io::{IsTerminal, Write};
@@ -126,10 +127,9 @@ async fn many(said: cli::Run, general: General, environment: Environment) -> Exi
     let (jobs, output, parallel, clock, warning) = match read {
         Ok(read) => read,
         Err(error) => {
-            let format = said.output.format.unwrap_or_default();
             return end(
                 Err(error),
-                format,
+                usage::said(&environment),
                 &Progress::new(Mode::Plain, general.quiet),
             );
         }
@@ -166,10 +166,9 @@ async fn jobs(said: cli::Jobs, general: General, environment: Environment) -> Ex
     let (file, output, shelf, clock) = match read {
         Ok(read) => read,
         Err(error) => {
-            let format = said.output.format.unwrap_or_default();
             return end(
                 Err(error),
-                format,
+                usage::said(&environment),
                 &Progress::new(Mode::Plain, general.quiet),
             );
         }
@@ -226,7 +225,6 @@ async fn go<P: Table>(
     environment: Environment,
     recipe: impl AsyncFnOnce(Invocation<P>, &Environment, &Session) -> Result<Outcome>,
 ) -> ExitCode {
-    let format = flags.output.format;
     let settings = File::find(general.config.as_deref(), &environment);
     let settings = settings
         .and_then(|(file, warning)| Ok((flags.over(&environment, file.invocation())?, warning)));
@@ -235,7 +233,7 @@ async fn go<P: Table>(
         Err(error) => {
             return end(
                 Err(error),
-                format.unwrap_or_default(),
+                usage::said(&environment),
                 &Progress::new(Mode::Plain, general.quiet),
             );
         }
@@ -316,7 +314,6 @@ async fn read_head<P: Table>(mut said: Invocation<P>, session: &Session) -> Resu
 
 /// Prints the result on standard output, the error on standard error.
 fn end(result: Result<Outcome>, format: outcome::Format, progress: &Progress) -> ExitCode {
-    progress.close();
     let (text, code) = match result {
         Ok(outcome) => (outcome.render(format), 0),
         Err(error) => {
@@ -325,6 +322,7 @@ fn end(result: Result<Outcome>, format: outcome::Format, progress: &Progress) ->
             (json.unwrap_or_default(), error.kind().exit_code())
         }
     };
+    progress.close();
     if !text.is_empty() {
         tell(&text, progress);
     }

@@ -12,6 +12,8 @@ use crate::template::{Template, Values};
 /// What was found so far.
 pub struct Problems<P: Provider> {
     found: Vec<String>,
+    /// Options whose templates are broken: what their texts come to is not known.
+    broken: Vec<String>,
     provider: PhantomData<P>,
 }
 
@@ -19,6 +21,7 @@ impl<P: Provider> Default for Problems<P> {
     fn default() -> Self {
         Self {
             found: Vec::new(),
+            broken: Vec::new(),
             provider: PhantomData,
         }
     }
@@ -31,8 +34,11 @@ impl<P: Provider> Problems<P> {
             .push(format!("{what} is missing: give {}", names::<P>(id, "or")));
     }
 
-    /// A value that can't be used.
+    /// A value that can't be used. Of a broken template nothing more is said.
     pub fn wrong(&mut self, id: &str, why: impl std::fmt::Display) {
+        if self.broken.iter().any(|broken| broken == id) {
+            return;
+        }
         self.found.push(format!("{why} ({})", names::<P>(id, "or")));
     }
 
@@ -53,7 +59,10 @@ impl<P: Provider> Problems<P> {
         match Template::parse(text).and_then(|template| template.render(values)) {
             Ok(text) => text,
             Err(why) => {
+                // Several tags may be broken, each in its own way.
+                self.broken.retain(|broken| broken != id);
                 self.wrong(id, why);
+                self.broken.push(id.to_owned());
                 text.to_owned()
             }
         }

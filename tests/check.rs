@@ -808,16 +808,16 @@ async fn a_damaged_file_system_is_no_crash() {
     let path = stage.path("disk.raw");
     system.on(8).write(&path);
     let sound = fs::read(&path).unwrap();
-    let mut state = 0x2545_F491_4F6C_DD1D_u64;
+    let mut random = 0x2545_F491_4F6C_DD1D_u64;
     for _ in 0..25 {
         let mut disk = sound.clone();
         for _ in 0..400 {
-            state ^= state << 13;
-            state ^= state >> 7;
-            state ^= state << 17;
+            random ^= random << 13;
+            random ^= random >> 7;
+            random ^= random << 17;
             // Tables and inodes lie at the front.
-            let at = (1 << 20) + usize::try_from(state % (1 << 20)).unwrap();
-            disk[at] = state.to_le_bytes()[7];
+            let at = (1 << 20) + usize::try_from(random % (1 << 20)).unwrap();
+            disk[at] = random.to_le_bytes()[7];
         }
         fs::write(&path, disk).unwrap();
         let run = stage.imgimport("check --marketplace disk.raw").ends().await;

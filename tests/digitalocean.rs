@@ -469,7 +469,7 @@ async fn ctrl_c_while_importing_removes_everything() {
         .import_script(CustomImageScript::quick().hold(&gate));
     let args = format!("{NAMES} --key k.raw.gz disk.raw");
     let mut running = imgimport(&stage, &args).start();
-    running.says("pending").await;
+    running.says("  new").await;
     running.signal("INT");
     let run = running.ends().await;
     run.exits(130).prints("").says(

@@ -90,9 +90,6 @@ async fn a_disk_becomes_an_ami_without_a_bucket_and_without_a_role() {
         Checking the account in eu-central-1
         Writing to snap-ID
           25 % (512.0 KiB of 2.0 MiB)
-          50 % (1.0 MiB of 2.0 MiB)
-          75 % (1.5 MiB of 2.0 MiB)
-         100 % (2.0 MiB of 2.0 MiB)
         Uploaded 2.0 MiB in TIME
          100 % pending
         Imported as snap-ID
@@ -600,9 +597,6 @@ async fn without_waiting_the_snapshot_is_named_and_a_later_run_registers_it() {
         Checking the account in eu-central-1
         Writing to snap-ID
           25 % (512.0 KiB of 2.0 MiB)
-          50 % (1.0 MiB of 2.0 MiB)
-          75 % (1.5 MiB of 2.0 MiB)
-         100 % (2.0 MiB of 2.0 MiB)
         Uploaded 2.0 MiB in TIME
           snap-ID is being completed; the same command without --no-wait registers the image
         ",

@@ -1,5 +1,7 @@
 //! What goes wrong, and what a person is told.
 
+use std::fs;
+
 use imgimport_sandbox::{Fault, ImportScript};
 
 use crate::support::Stage;
@@ -394,6 +396,24 @@ async fn no_secret_is_ever_printed() {
             );
         }
     }
+}
+
+#[tokio::test]
+async fn a_journal_that_cannot_be_written_is_said_once() {
+    let stage = Stage::new().await;
+    stage.disk(2);
+    let gate = stage.cloud.hold(Fault::on("ec2:ImportImage"));
+    let running = stage.imgimport("aws --bucket importbucket --ami-name web-1 -q disk.raw");
+    let running = running.start();
+    gate.reached().await;
+    fs::remove_dir_all(stage.path("state")).unwrap();
+    gate.release();
+    running
+        .ends()
+        .await
+        .exits(0)
+        .prints("ami-ID")
+        .says("warning: the journal can't be written: No such file or directory (os error 2)");
 }
 
 #[tokio::test]

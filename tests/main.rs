@@ -21,4 +21,5 @@ mod role;
 mod run;
 mod settings;
 mod support;
+mod terminal;
 mod upload;

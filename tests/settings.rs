@@ -275,6 +275,107 @@ async fn a_wrong_variable_is_named() {
 }
 
 #[tokio::test]
+async fn all_wrong_variables_are_named_at_once() {
+    let stage = Stage::new().await;
+    let run = stage.imgimport("aws").env("IMGIMPORT_PART_SIZE", "big");
+    run.env("IMGIMPORT_TIMEOUT", "90").ends().await.exits(2).prints("").says(
+        "
+        error: 2 variables are wrong
+          - IMGIMPORT_PART_SIZE: invalid value 'big' for '--part-size <SIZE>': \"big\" is not a size: write it like 5MiB or 1GB
+          - IMGIMPORT_TIMEOUT: invalid value '90' for '--timeout <DUR>': \"90\" has no unit: write 90s for seconds or 90m for minutes
+        ",
+    );
+}
+
+#[tokio::test]
+async fn a_broken_template_is_reported_once() {
+    let stage = Stage::new().await;
+    let disk = stage.disk(2).len();
+    assert!(disk > 0);
+    for (command, option, table) in [
+        (
+            "aws --bucket importbucket",
+            "AWS_AMI_NAME",
+            "ami_name in [aws]",
+        ),
+        (
+            "alicloud --bucket importbucket --region cn-beijing",
+            "ALICLOUD_IMAGE_NAME",
+            "image_name in [alicloud]",
+        ),
+    ] {
+        let run = stage.alicloud(&format!("{command} disk.raw"));
+        let run = run
+            .env(&format!("IMGIMPORT_{option}"), "{{nope}}")
+            .ends()
+            .await;
+        let flag = option
+            .split_once('_')
+            .unwrap()
+            .1
+            .to_lowercase()
+            .replace('_', "-");
+        run.exits(2).prints("").says(&format!(
+            "
+        error: {{{{nope}}}} is not known: write {{{{timestamp}}}}, {{{{isotime}}}}, {{{{uuid}}}}, {{{{env}}}}, {{{{file_stem}}}}, {{{{format}}}} (--{flag}, IMGIMPORT_{option} or {table})
+        "
+        ));
+    }
+}
+
+#[tokio::test]
+async fn letters_that_changed_places_are_put_back() {
+    let stage = Stage::new().await;
+    stage
+        .imgimport("asw disk.raw")
+        .ends()
+        .await
+        .exits(2)
+        .prints("")
+        .says(
+            "
+        error: unrecognized subcommand 'asw'
+
+          tip: a similar subcommand exists: 'aws'
+
+        Usage: imgimport [OPTIONS] <COMMAND>
+
+        For more information, try '--help'.
+        ",
+        );
+    let run = stage.imgimport("docker disk.raw").ends().await;
+    assert!(!run.exits(2).stderr.contains("tip:"), "{}", run.stderr);
+}
+
+#[tokio::test]
+async fn wrong_usage_is_an_object_for_who_asked_for_json() {
+    let stage = Stage::new().await;
+    let object = r#"{"error":{"cause":null,"hint":"--help shows what there is","kind":"usage","left_behind":[],"message":"invalid value 'x' for '--part-size <SIZE>': \"x\" is not a size: write it like 5MiB or 1GB"},"schema":1}"#;
+    let run = stage.imgimport("aws --part-size x --output json disk.raw");
+    run.ends().await.exits(2).prints(object);
+    let run = stage.imgimport("aws --part-size x disk.raw");
+    run.env("IMGIMPORT_OUTPUT", "json")
+        .ends()
+        .await
+        .exits(2)
+        .prints(object);
+    let run = stage.imgimport("asw --output json").ends().await;
+    run.exits(2).prints(
+        r#"{"error":{"cause":null,"hint":"a similar subcommand exists: 'aws'","kind":"usage","left_behind":[],"message":"unrecognized subcommand 'asw'"},"schema":1}"#,
+    );
+    let run = stage.imgimport("aws --config nowhere.toml disk.raw");
+    run.env("IMGIMPORT_OUTPUT", "json").ends().await.exits(2).prints(
+        r#"{"error":{"cause":"No such file or directory (os error 2)","hint":null,"kind":"usage","left_behind":[],"message":"the settings file nowhere.toml can't be used"},"schema":1}"#,
+    );
+    let help = stage.imgimport("aws --output json --help").ends().await;
+    assert!(
+        help.exits(0).stdout.starts_with("Import into Amazon"),
+        "{}",
+        help.stdout
+    );
+}
+
+#[tokio::test]
 async fn a_profile_is_found_in_the_files_of_the_aws_cli() {
     let stage = Stage::new().await;
     stage.disk(2);

@@ -52,7 +52,7 @@ impl Run<'_> {
         }
         self.session
             .progress
-            .stage(&format!("An earlier run has imported {id}"));
+            .fact(&format!("An earlier run has imported {id}"));
         self.outcome.task_id = entry.task;
         self.hold_image(&id);
         Ok(Some(done))
@@ -72,7 +72,7 @@ impl Run<'_> {
         if alive {
             self.session
                 .progress
-                .stage(&format!("An earlier run has started {task_id}"));
+                .fact(&format!("An earlier run has started {task_id}"));
             return Ok(Some(Started { task_id, image_id }));
         }
         self.let_go_of_task();

@@ -94,7 +94,7 @@ impl Run<'_> {
             })
         };
         self.session.finish_soon(made).await?;
-        self.session.progress.stage(&format!(
+        self.session.progress.fact(&format!(
             "Created the bucket {bucket} in {}",
             self.job.region
         ));

@@ -18,7 +18,7 @@ impl Run<'_> {
     /// What can be known before a byte leaves.
     pub(super) async fn check(&mut self) -> Result<()> {
         let (job, progress) = (&self.job, &self.session.progress);
-        progress.stage(&format!(
+        progress.fact(&format!(
             "{}: {}",
             job.common.path(),
             job.common.image.describe()
@@ -46,7 +46,7 @@ impl Run<'_> {
     pub(super) fn plan(&self) {
         let (job, progress) = (&self.job, &self.session.progress);
         if self.findings.no_bucket {
-            progress.stage(&format!(
+            progress.fact(&format!(
                 "Would create the bucket {} in {}",
                 job.bucket, job.region
             ));
@@ -54,10 +54,10 @@ impl Run<'_> {
         match self.findings.role {
             role::State::Good => {}
             role::State::Missing => {
-                progress.stage(&format!("Would create the role {}", job.role_name));
+                progress.fact(&format!("Would create the role {}", job.role_name));
             }
             role::State::Wrong { .. } => {
-                progress.stage(&format!("Would repair the role {}", job.role_name));
+                progress.fact(&format!("Would repair the role {}", job.role_name));
             }
         }
         let size = job
@@ -65,18 +65,18 @@ impl Run<'_> {
             .image
             .size
             .map_or_else(|| "standard input".to_owned(), crate::units::bytes);
-        progress.stage(&format!("Would send {size} to {}", job.url()));
+        progress.fact(&format!("Would send {size} to {}", job.url()));
         let (name, region) = (&job.name, &job.region);
         let replacing = if self.findings.taken.contains(region) {
             ", in place of the one that has the name"
         } else {
             ""
         };
-        progress.stage(&format!(
+        progress.fact(&format!(
             "Would import it into {region} as the image \"{name}\"{replacing}"
         ));
         for copy in &job.copies {
-            progress.stage(&format!(
+            progress.fact(&format!(
                 "Would copy it to {} as \"{}\"",
                 copy.region, copy.name
             ));
@@ -93,7 +93,7 @@ impl Run<'_> {
             self.session.check()?;
             let made = role::prepare(&self.job, &self.clients);
             if let Some(done) = self.session.finish_soon(made).await? {
-                self.session.progress.stage(&done);
+                self.session.progress.fact(&done);
             }
         }
         Ok(())

@@ -64,7 +64,7 @@ impl Run<'_> {
         if exists && self.is_the_same() {
             self.session
                 .progress
-                .stage(&format!("An earlier run has imported {image}"));
+                .fact(&format!("An earlier run has imported {image}"));
             self.outcome.task_id = self.journal.entry().task;
             return Ok(Some(image));
         }
@@ -107,7 +107,7 @@ impl Run<'_> {
         }
         self.session
             .progress
-            .stage(&format!("An earlier run has imported {snapshot}"));
+            .fact(&format!("An earlier run has imported {snapshot}"));
         self.outcome.task_id = entry.task;
         Ok(Some(snapshot))
     }
@@ -162,7 +162,7 @@ impl Run<'_> {
             _ if self.is_the_same() => {
                 self.session
                     .progress
-                    .stage(&format!("An earlier run has started {task}"));
+                    .fact(&format!("An earlier run has started {task}"));
                 return Ok(Some(task));
             }
             task::State::Done(made) => made.iter().for_each(|made| self.says_it_stays(made)),

@@ -67,6 +67,7 @@ fn later(now: Timestamp, span: Span) -> Option<Timestamp> {
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
 

@@ -29,11 +29,11 @@ impl Run<'_> {
                 Err(wrong.error(job))
             }
             Finding::Missing if job.common.dry_run => {
-                progress.stage(&format!("Would create the service role {name}"));
+                progress.fact(&format!("Would create the service role {name}"));
                 Ok(())
             }
             Finding::Wrong(wrong) if job.common.dry_run => {
-                progress.stage(&format!(
+                progress.fact(&format!(
                     "Would repair the service role {name}: {}",
                     wrong.why(job)
                 ));

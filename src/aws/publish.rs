@@ -35,7 +35,7 @@ impl Run<'_> {
         let images = &self.outcome.images;
         let regions: Vec<_> = images.iter().map(|(region, _)| region.as_str()).collect();
         let text = format!("Published as {name} in {}", listed(&regions));
-        self.session.progress.stage(&text);
+        self.session.progress.fact(&text);
         Ok(())
     }
 

@@ -18,7 +18,7 @@ impl Run<'_> {
     /// What can be known before a byte leaves.
     pub(super) async fn check(&mut self) -> Result<()> {
         let (job, progress) = (&self.job, &self.session.progress);
-        progress.stage(&format!(
+        progress.fact(&format!(
             "{}: {}",
             job.common.path(),
             job.common.image.describe()
@@ -31,7 +31,7 @@ impl Run<'_> {
             ),
         });
         if let Some(why) = &job.why {
-            progress.stage(&format!("Taking the road {}: {why}", job.road.word()));
+            progress.fact(&format!("Taking the road {}: {why}", job.road.word()));
         }
         let ours = Ours::of(&self.journal.entry(), &job.region);
         let finding = self
@@ -49,7 +49,7 @@ impl Run<'_> {
             .image
             .size
             .map_or_else(|| "standard input".to_owned(), crate::units::bytes);
-        progress.stage(&match job.road {
+        progress.fact(&match job.road {
             Road::EbsDirect => format!("Would send the data of {size} into a snapshot"),
             _ => format!("Would send {size} to {}", job.url()),
         });
@@ -62,16 +62,16 @@ impl Run<'_> {
             Road::ImportImage => "",
             Road::ImportSnapshot | Road::EbsDirect => ", registered from its snapshot",
         };
-        progress.stage(&format!(
+        progress.fact(&format!(
             "Would import it into {} as {name}{road}",
             job.region
         ));
         let regions: Vec<_> = job.copies.iter().map(|copy| copy.region.as_str()).collect();
         if !regions.is_empty() {
-            progress.stage(&format!("Would copy it to {}", listed(&regions)));
+            progress.fact(&format!("Would copy it to {}", listed(&regions)));
         }
         if let Some(parameter) = &job.ssm_parameter {
-            progress.stage(&format!("Would publish its id as {parameter}"));
+            progress.fact(&format!("Would publish its id as {parameter}"));
         }
     }
 

@@ -46,6 +46,7 @@ fn encoded(bytes: &[u8]) -> String {
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
 
@@ -72,7 +73,7 @@ mod tests {
 
     #[test]
     fn what_is_no_store_is_refused() {
-        let long = [MAGIC, &[7; 48_001]].concat();
+        let long = [MAGIC, &vec![7; 48_001]].concat();
         assert!(read_bytes(&long).unwrap_err().contains("EC2 takes 64000"));
         for file in [
             &b""[..],

@@ -61,7 +61,7 @@ impl Batch<'_> {
         let progress = self.progress.named(&job.name);
         let (name, words, image) = (job.name.clone(), job.words.clone(), job.image());
         if let Some(result) = self.done.result(&name, &words, image.as_deref()) {
-            progress.stage("An earlier run of this file has imported it");
+            progress.fact("An earlier run of this file has imported it");
             tell(&line(&name, result, self.format));
             return Ok(());
         }
@@ -72,6 +72,8 @@ impl Batch<'_> {
                 if keeps && outcome.image_id.is_some() {
                     self.done.note(&name, &words, image.as_deref(), &result);
                 }
+                // Its last stage is over, and stands before the result.
+                drop(progress);
                 tell(&line(&name, result, self.format));
                 Ok(())
             }

@@ -36,7 +36,7 @@ pub async fn before<P: Provider>(said: &mut Invocation<P>, session: &Session) ->
         let taken = taken.join(", ");
         session
             .progress
-            .stage(&format!("Taken from the image ({name}): {taken}"));
+            .fact(&format!("Taken from the image ({name}): {taken}"));
     }
     Ok(())
 }

@@ -14,7 +14,7 @@ impl Run<'_> {
     /// What can be known before a byte leaves.
     pub(super) async fn check(&mut self) -> Result<()> {
         let (job, progress) = (&self.job, &self.session.progress);
-        progress.stage(&format!(
+        progress.fact(&format!(
             "{}: {}",
             job.common.path(),
             job.common.image.describe()
@@ -46,15 +46,15 @@ impl Run<'_> {
         let size = job.common.image.size;
         let size = size.map_or_else(|| "standard input".to_owned(), crate::units::bytes);
         let gzipped = if job.common.gzip { ", gzipped," } else { "" };
-        progress.stage(&format!("Would send {size}{gzipped} to {}", job.url()));
+        progress.fact(&format!("Would send {size}{gzipped} to {}", job.url()));
         let (name, region) = (&job.name, job.region());
-        progress.stage(&format!(
+        progress.fact(&format!(
             "Would import it into {region} as the image \"{name}\""
         ));
         if let [_, others @ ..] = job.regions.as_slice()
             && !others.is_empty()
         {
-            progress.stage(&format!("Would transfer it to {}", others.join(", ")));
+            progress.fact(&format!("Would transfer it to {}", others.join(", ")));
         }
     }
 
@@ -85,7 +85,7 @@ impl Run<'_> {
         {
             session
                 .progress
-                .stage(&format!("An earlier run has started {id}"));
+                .fact(&format!("An earlier run has started {id}"));
             if entry.sent {
                 self.hold_object();
             }

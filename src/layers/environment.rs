@@ -69,14 +69,17 @@ impl Environment {
             ..Invocation::default()
         };
         layer.image = self.get("IMGIMPORT_IMAGE").map(Into::into);
+        let mut wrong = Vec::new();
         for option in command.get_arguments() {
             for name in variables::<P>(option) {
-                if let Some(value) = self.get(&name) {
-                    layer.merge(parse(&command, option, &name, &value)?);
+                match self.get(&name).map(|value| parse(&command, option, &value)) {
+                    Some(Ok(said)) => layer.merge(said),
+                    Some(Err(why)) => wrong.push((name, why)),
+                    None => {}
                 }
             }
         }
-        Ok(layer)
+        refuse(&wrong).map(|()| layer)
     }
 }
 
@@ -93,12 +96,30 @@ pub fn variables<P: Provider>(option: &Arg) -> Vec<String> {
     names
 }
 
+/// All that is wrong, at once.
+fn refuse(wrong: &[(String, String)]) -> Result<()> {
+    match wrong {
+        [] => Ok(()),
+        [(name, why)] => Err(Error::usage(format!("the variable {name} is wrong")).because_of(why)),
+        many => {
+            let list: Vec<_> = many
+                .iter()
+                .map(|(name, why)| format!("\n  - {name}: {why}"))
+                .collect();
+            Err(Error::usage(format!(
+                "{} variables are wrong{}",
+                many.len(),
+                list.concat()
+            )))
+        }
+    }
+}
+
 fn parse<P: Provider>(
     command: &Command,
     option: &Arg,
-    name: &str,
     value: &str,
-) -> Result<Invocation<P>> {
+) -> Result<Invocation<P>, String> {
     let long = option.get_long().unwrap_or_default();
     let values = if matches!(option.get_action(), ArgAction::Append) {
         lenient::split(value)
@@ -110,7 +131,7 @@ fn parse<P: Provider>(
         .clone()
         .try_get_matches_from(std::iter::once("imgimport".into()).chain(arguments))
         .and_then(|matches| Invocation::from_arg_matches(&matches));
-    parsed.map_err(|error| wrong(name, &error))
+    parsed.map_err(|error| reason(&error))
 }
 
 fn wrong(name: &str, error: &clap::Error) -> Error {
@@ -118,7 +139,7 @@ fn wrong(name: &str, error: &clap::Error) -> Error {
 }
 
 /// The first sentence of what the parser says, without its own "error:" and its usage lines.
-fn reason(error: &clap::Error) -> String {
+pub fn reason(error: &clap::Error) -> String {
     let text = error.render().to_string();
     let first = text.split("\n\n").next().unwrap_or_default();
     first.trim_start_matches("error: ").trim().to_owned()

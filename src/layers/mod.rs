@@ -11,7 +11,7 @@ use std::path::PathBuf;
 use merge::Merge;
 use serde::Deserialize;
 
-pub use environment::{Environment, variables};
+pub use environment::{Environment, reason, variables};
 
 use crate::error::{Error, Result};
 use crate::guest::Guest;

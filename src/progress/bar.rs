@@ -1,97 +1,33 @@
-//! The face on a terminal: one line for each thing under way, drawn anew ten times a
-//! second so that it lives even when nothing comes back. Says as much as fits.
+//! The lines under way on a terminal: a bar and what is known. Says as much as fits.
 
-use std::fmt;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle};
-
-use super::event::{one_line, per_second, silence, whole_seconds};
-use super::transfer::{Flow, Work};
+use super::Paint;
+use super::columns::{cut, one_line, width};
+use super::event::{about, per_second, silence, whole_seconds};
+use super::remote::Work;
+use super::transfer::Flow;
 use crate::units;
 
-/// Between two drawings.
-const TICK: Duration = Duration::from_millis(100);
+/// A column of the wandering stripe for each of these.
+const STEP: Duration = Duration::from_millis(100);
 
-/// What the bar is made of: whole columns and a half.
-const BAR: [char; 2] = ['━', '╸'];
+/// What the bar is made of: whole columns, a half one, and what is to come.
+const BAR: [&str; 3] = ["━", "╸", "─"];
 
 /// Columns of the bar itself; facts are left out before it gets shorter.
 const SHORTEST: usize = 8;
 
-/// The lines at the foot of the terminal.
-pub(super) struct Bars {
-    multi: MultiProgress,
-    shown: AtomicUsize,
-    colours: bool,
-}
-
-impl Bars {
-    pub(super) fn new(colours: bool) -> Self {
-        Self {
-            multi: MultiProgress::new(),
-            shown: AtomicUsize::new(0),
-            colours,
-        }
-    }
-
-    pub(super) fn colours(&self) -> bool {
-        self.colours
-    }
-
-    /// Writes above the bars; false if there are none, and the line can simply be written.
-    pub(super) fn above(&self, text: &str) -> bool {
-        let shown = self.shown.load(Ordering::Relaxed) > 0;
-        shown && !self.multi.is_hidden() && self.multi.println(text).is_ok()
-    }
-
-    /// Takes the bars away while something else is written.
-    pub(super) fn aside<T>(&self, write: impl FnOnce() -> T) -> T {
-        self.multi.suspend(write)
-    }
-
-    /// A line that asks `draw` for its text, given the width.
-    pub(super) fn add(
-        &self,
-        draw: impl Fn(usize) -> String + Clone + Send + Sync + 'static,
-    ) -> ProgressBar {
-        let colours = self.colours;
-        let line = move |_: &ProgressState, out: &mut dyn fmt::Write| {
-            let _ = out.write_str(&painted(&draw(columns()), colours));
-        };
-        let style =
-            ProgressStyle::with_template("{line}").unwrap_or_else(|_| ProgressStyle::default_bar());
-        let bar = self
-            .multi
-            .add(ProgressBar::no_length().with_style(style.with_key("line", line)));
-        self.shown.fetch_add(1, Ordering::Relaxed);
-        bar.enable_steady_tick(TICK);
-        bar
-    }
-
-    /// Takes all bars away for good, whoever still holds them.
-    pub(super) fn close(&self) {
-        let _ = self.multi.clear();
-        self.multi.set_draw_target(ProgressDrawTarget::hidden());
-    }
-
-    pub(super) fn remove(&self, bar: &ProgressBar) {
-        bar.finish_and_clear();
-        self.multi.remove(bar);
-        self.shown.fetch_sub(1, Ordering::Relaxed);
-    }
-}
-
 /// `  ━━━━━━━━╸         42 %  62.8 MiB of 149.6 MiB  45.1 MiB/s  2 s left`
-pub(super) fn upload(flow: &Flow, now: Instant, width: usize) -> String {
+pub(super) fn upload(flow: &Flow, now: Instant, width: usize, paint: Paint) -> String {
     let elapsed = now.duration_since(flow.started);
     let done = units::bytes(flow.done());
     let mut facts = Facts::default();
     if let (Some(percent), Some(total)) = (flow.percent(), flow.total) {
-        facts
-            .add(4, format!("{percent:>3} %"))
-            .add(2, format!("{done} of {}", units::bytes(total)));
+        facts.add(4, format!("{percent:>3} %")).add(2, {
+            let about = about(flow.estimated());
+            format!("{done} of {about}{}", units::bytes(total))
+        });
     } else {
         facts.add(4, done);
     }
@@ -109,7 +45,7 @@ pub(super) fn upload(flow: &Flow, now: Instant, width: usize) -> String {
             .add(1, per_second(speed))
             .add(3, format!("{} left", until(left, speed))),
     };
-    facts.fit(width, share(flow), elapsed)
+    facts.fit(width, share(flow), elapsed, paint)
 }
 
 /// The time that so many bytes take, rounded up: "0 s left" would be a promise.
@@ -122,7 +58,7 @@ fn share(flow: &Flow) -> Option<(u64, u64)> {
 }
 
 /// `  ━━━━━╸            27 %  1 min 5 s  converting`
-pub(super) fn import(work: &Work, now: Instant, width: usize) -> String {
+pub(super) fn import(work: &Work, now: Instant, width: usize, paint: Paint) -> String {
     let elapsed = now.duration_since(work.started);
     let mut facts = Facts::default();
     if let Some(percent) = work.percent {
@@ -131,11 +67,8 @@ pub(super) fn import(work: &Work, now: Instant, width: usize) -> String {
     facts
         .add(3, whole_seconds(elapsed))
         .words(one_line(&work.message));
-    facts.fit(
-        width,
-        work.percent.map(|percent| (percent.into(), 100)),
-        elapsed,
-    )
+    let share = work.percent.map(|percent| (percent.into(), 100));
+    facts.fit(width, share, elapsed, paint)
 }
 
 /// What stands after the bar, each with its rank: the lowest is left out first.
@@ -157,14 +90,17 @@ impl Facts {
     }
 
     fn columns(&self) -> usize {
-        self.facts
-            .iter()
-            .map(|(_, fact)| fact.chars().count() + 2)
-            .sum()
+        self.facts.iter().map(|(_, fact)| width(fact) + 2).sum()
     }
 
-    fn fit(mut self, width: usize, share: Option<(u64, u64)>, elapsed: Duration) -> String {
-        while self.facts.len() > 1 && 2 + SHORTEST + self.columns() > width {
+    fn fit(
+        mut self,
+        columns: usize,
+        share: Option<(u64, u64)>,
+        elapsed: Duration,
+        paint: Paint,
+    ) -> String {
+        while self.facts.len() > 1 && 2 + SHORTEST + self.columns() > columns {
             let least = self
                 .facts
                 .iter()
@@ -176,13 +112,14 @@ impl Facts {
         let words = if self.words.is_empty() {
             0
         } else {
-            2 + self.words.chars().count()
+            2 + width(&self.words)
         };
-        let room = width.saturating_sub(2 + self.columns() + words);
+        let room = columns.saturating_sub(2 + self.columns() + words);
         let bar = stripe(
-            room.clamp(SHORTEST, SHORTEST.max(width / 4)),
+            room.clamp(SHORTEST, SHORTEST.max(columns / 4)),
             share,
             elapsed,
+            paint,
         );
         let facts: Vec<_> = self
             .facts
@@ -190,57 +127,25 @@ impl Facts {
             .map(|(_, fact)| fact)
             .chain([self.words])
             .collect();
-        cut(
-            format!("  {bar}  {}", facts.join("  "))
-                .trim_end()
-                .to_owned(),
-            width,
-        )
-    }
-}
-
-/// How wide the terminal is now; people resize it.
-fn columns() -> usize {
-    console::Term::stderr().size().1.into()
-}
-
-/// Keeps a line a line, whatever stands in it.
-fn cut(line: String, width: usize) -> String {
-    match line.char_indices().nth(width) {
-        Some(_) => line
-            .chars()
-            .take(width.saturating_sub(1))
-            .chain(['…'])
-            .collect(),
-        None => line,
-    }
-}
-
-/// Colours the bar, the only part of a line that has these signs.
-fn painted(line: &str, colours: bool) -> String {
-    match (line.find(BAR), line.rfind(BAR)) {
-        (Some(start), Some(end)) if colours => {
-            let end = end + BAR[0].len_utf8();
-            format!(
-                "{}\x1b[36m{}\x1b[0m{}",
-                &line[..start],
-                &line[start..end],
-                &line[end..]
-            )
-        }
-        _ => line.to_owned(),
+        let line = format!("  {bar}  {}", facts.join("  "));
+        cut(line.trim_end(), columns)
     }
 }
 
 /// The bar itself, in half columns; a short stripe that wanders when the end is not known.
-fn stripe(width: usize, share: Option<(u64, u64)>, elapsed: Duration) -> String {
+fn stripe(columns: usize, share: Option<(u64, u64)>, elapsed: Duration, paint: Paint) -> String {
     let (before, halves) = match share {
-        Some((done, total)) => (0, halves(width, done, total)),
-        None => (wander(width, elapsed), SHORTEST / 2 * 2),
+        Some((done, total)) => (0, halves(columns, done, total)),
+        None => (wander(columns, elapsed), SHORTEST / 2 * 2),
     };
-    let full = "━".repeat(halves / 2) + &"╸".repeat(halves % 2);
-    let after = width.saturating_sub(before + halves.div_ceil(2));
-    format!("{}{full}{}", " ".repeat(before), " ".repeat(after))
+    let [whole, half, rest] = BAR;
+    let after = columns.saturating_sub(before + halves.div_ceil(2));
+    [
+        paint.dim(&rest.repeat(before)),
+        paint.cyan(&(whole.repeat(halves / 2) + &half.repeat(halves % 2))),
+        paint.dim(&rest.repeat(after)),
+    ]
+    .concat()
 }
 
 fn halves(width: usize, done: u64, total: u64) -> usize {
@@ -254,22 +159,28 @@ fn halves(width: usize, done: u64, total: u64) -> usize {
 fn wander(width: usize, elapsed: Duration) -> usize {
     let span = width.saturating_sub(SHORTEST / 2).max(1);
     let tick =
-        usize::try_from(elapsed.as_millis() / TICK.as_millis()).unwrap_or_default() % (2 * span);
+        usize::try_from(elapsed.as_millis() / STEP.as_millis()).unwrap_or_default() % (2 * span);
     tick.min(2 * span - tick)
 }
 
 #[cfg(test)]
 mod tests {
+    use super::super::pace::Rhythm;
     use super::*;
 
     const MIB: u64 = 1 << 20;
 
     fn at(flow: &Flow, seconds: u64, width: usize) -> String {
-        upload(flow, flow.started + Duration::from_secs(seconds), width)
+        upload(
+            flow,
+            flow.started + Duration::from_secs(seconds),
+            width,
+            Paint::default(),
+        )
     }
 
     fn flow(total: Option<u64>) -> Flow {
-        Flow::new(total, Instant::now())
+        Flow::new(total, Rhythm::LINES, Instant::now())
     }
 
     fn sent(flow: &mut Flow, seconds: u64, bytes: u64) {
@@ -283,22 +194,22 @@ mod tests {
         for (width, line) in [
             (
                 80,
-                "  ━━━━━━━━               42 %  63.0 MiB of 150.0 MiB  31.5 MiB/s  3 s left",
+                "  ━━━━━━━━────────────   42 %  63.0 MiB of 150.0 MiB  31.5 MiB/s  3 s left",
             ),
             (
                 65,
-                "  ━━━━╸         42 %  63.0 MiB of 150.0 MiB  31.5 MiB/s  3 s left",
+                "  ━━━━╸──────   42 %  63.0 MiB of 150.0 MiB  31.5 MiB/s  3 s left",
             ),
             (
                 60,
-                "  ━━━━━━            42 %  63.0 MiB of 150.0 MiB  3 s left",
+                "  ━━━━━━─────────   42 %  63.0 MiB of 150.0 MiB  3 s left",
             ),
-            (40, "  ━━━━         42 %  3 s left"),
-            (20, "  ━━━        42 %"),
-            (10, "  ━━━    …"),
+            (40, "  ━━━━──────   42 %  3 s left"),
+            (20, "  ━━━─────   42 %"),
+            (10, "  ━━━────…"),
         ] {
             assert_eq!(at(&flow, 2, width), line, "{width}");
-            assert!(line.chars().count() <= width);
+            assert!(super::width(line) <= width);
         }
     }
 
@@ -307,25 +218,25 @@ mod tests {
         let mut flow = flow(Some(150 * MIB));
         assert_eq!(
             at(&flow, 0, 80),
-            "                          0 %  0 B of 150.0 MiB  0 s"
+            "  ────────────────────    0 %  0 B of 150.0 MiB  0 s"
         );
         assert_eq!(
             at(&flow, 29, 80),
-            "                          0 %  0 B of 150.0 MiB  29 s"
+            "  ────────────────────    0 %  0 B of 150.0 MiB  29 s"
         );
         assert_eq!(
             at(&flow, 95, 80),
-            "                      0 %  0 B of 150.0 MiB  nothing acknowledged for 1 min 35 s"
+            "  ────────────────    0 %  0 B of 150.0 MiB  nothing acknowledged for 1 min 35 s"
         );
         flow.resumed = 50 * MIB;
         sent(&mut flow, 100, 25 * MIB);
         assert_eq!(
             at(&flow, 100, 80),
-            "  ━━━━━━━━━━             50 %  75.0 MiB of 150.0 MiB  256.0 KiB/s  5 min left"
+            "  ━━━━━━━━━━──────────   50 %  75.0 MiB of 150.0 MiB  256.0 KiB/s  5 min left"
         );
         assert_eq!(
             at(&flow, 131, 80),
-            "  ━━━━━━━━╸           50 %  75.0 MiB of 150.0 MiB  nothing acknowledged for 31 s"
+            "  ━━━━━━━━╸────────   50 %  75.0 MiB of 150.0 MiB  nothing acknowledged for 31 s"
         );
         sent(&mut flow, 131, 75 * MIB);
         assert!(
@@ -339,7 +250,7 @@ mod tests {
         sent(&mut flow, 5, 10 * MIB);
         assert_eq!(
             at(&flow, 5, 80),
-            "                ━━━━    10.0 MiB  2.0 MiB/s  5 s"
+            "  ──────────────━━━━──  10.0 MiB  2.0 MiB/s  5 s"
         );
     }
 
@@ -353,26 +264,36 @@ mod tests {
 
     #[test]
     fn a_long_message_is_cut() {
-        let mut work = Work::new(Instant::now());
-        let line = |work: &Work, width| import(work, work.started + Duration::from_secs(65), width);
-        assert_eq!(line(&work, 40), "    ━━━━      1 min 5 s");
+        let mut work = Work::new(Rhythm::LINES, Instant::now());
+        let line = |work: &Work, width| {
+            import(
+                work,
+                work.started + Duration::from_secs(65),
+                width,
+                Paint::default(),
+            )
+        };
+        assert_eq!(line(&work, 40), "  ──━━━━────  1 min 5 s");
         work.percent = Some(27);
         work.message = "converting\n 変換 the disk of the image".to_owned();
-        assert_eq!(line(&work, 40), "  ━━         27 %  1 min 5 s  convertin…");
+        assert_eq!(line(&work, 40), "  ━━──────   27 %  1 min 5 s  convertin…");
     }
 
     #[test]
     fn the_bar_alone_is_coloured() {
-        assert_eq!(painted("  ━━╸   50 %", true), "  \x1b[36m━━╸\x1b[0m   50 %");
-        assert_eq!(painted("  ━━╸   50 %", false), "  ━━╸   50 %");
-        assert_eq!(painted("     0 %", true), "     0 %");
+        let mut work = Work::new(Rhythm::LINES, Instant::now());
+        work.percent = Some(50);
+        assert_eq!(
+            import(&work, work.started, 40, Paint::COLOURS),
+            "  \x1b[36m━━━━━\x1b[0m\x1b[2m─────\x1b[0m   50 %  0 s"
+        );
     }
 
     #[test]
     fn no_width_is_too_odd() {
         let mut flow = flow(Some(0));
-        let mut work = Work::new(Instant::now());
-        for width in 0..100 {
+        let mut work = Work::new(Rhythm::LINES, Instant::now());
+        for columns in 0..100 {
             for (total, percent) in [
                 (Some(0), Some(0)),
                 (Some(u64::MAX), Some(100)),
@@ -380,14 +301,10 @@ mod tests {
             ] {
                 (flow.total, flow.sent, work.percent) = (total, u64::MAX, percent);
                 let lines = [
-                    upload(&flow, flow.started, width),
-                    import(&work, work.started, width),
+                    upload(&flow, flow.started, columns, Paint::default()),
+                    import(&work, work.started, columns, Paint::default()),
                 ];
-                assert!(
-                    lines
-                        .iter()
-                        .all(|line| line.chars().count() <= width.max(1))
-                );
+                assert!(lines.iter().all(|line| width(line) <= columns.max(1)));
             }
         }
     }

@@ -5,9 +5,14 @@ use std::time::Duration;
 
 use serde::Serialize;
 
+use super::Paint;
+use super::columns::{clean, one_line};
 use crate::units;
 
-/// One thing to say. The JSON names are part of the contract.
+/// What takes less time is not worth a word on it.
+pub(super) const WORTH_A_WORD: Duration = Duration::from_secs(1);
+
+/// One thing to say. The JSON names are part of the contract; the README lists them.
 #[derive(Serialize)]
 #[serde(tag = "event", rename_all = "lowercase")]
 pub(super) enum Event<'a> {
@@ -28,6 +33,7 @@ pub(super) enum Event<'a> {
     Upload {
         bytes: u64,
         total: Option<u64>,
+        estimated: bool,
         resumed: u64,
         #[serde(skip)]
         silent: Option<Duration>,
@@ -44,7 +50,18 @@ pub(super) enum Event<'a> {
     },
     Imported {
         message: &'a str,
+        #[serde(rename = "seconds", serialize_with = "in_seconds")]
+        took: Duration,
     },
+}
+
+/// The job that it is about, where there are several.
+#[derive(Serialize)]
+struct Said<'a> {
+    #[serde(flatten)]
+    event: &'a Event<'a>,
+    #[serde(skip_serializing_if = "str::is_empty")]
+    job: &'a str,
 }
 
 impl Event<'_> {
@@ -54,73 +71,86 @@ impl Event<'_> {
     }
 
     /// One JSON object.
-    pub(super) fn json(&self) -> String {
-        serde_json::to_string(self).unwrap_or_default()
+    pub(super) fn json(&self, job: &str) -> String {
+        serde_json::to_string(&Said { event: self, job }).unwrap_or_default()
     }
 
     /// A line for people.
-    pub(super) fn line(&self, colours: bool) -> String {
-        let paint = |code: &str, text: &str| {
-            if colours {
-                format!("\x1b[{code}m{text}\x1b[0m")
-            } else {
-                text.to_owned()
-            }
-        };
+    pub(super) fn line(&self, paint: Paint) -> String {
         match *self {
-            Self::Stage { message } => paint("1", &clean(message)),
+            Self::Stage { message } => paint.bold(&heading(message)),
             Self::Note { message } => format!("  {}", clean(message)),
             Self::Warning { message } => {
-                format!(
-                    "{} {}",
-                    paint("33", "warning:"),
-                    clean(message).replace('\n', "\n  ")
-                )
+                let message = clean(message).replace('\n', "\n  ");
+                format!("{} {message}", paint.yellow("warning:"))
             }
             Self::Log { message } => message.to_owned(),
             Self::Upload {
                 bytes,
                 total,
+                estimated,
                 silent,
                 ..
-            } => uploading(bytes, total, silent),
+            } => uploading(bytes, total, estimated, silent),
+            Self::Uploaded { .. } => format!("Uploaded {}", self.result()),
+            Self::Import { percent, message } => importing(percent, message),
+            Self::Imported { message, took } if took >= WORTH_A_WORD => {
+                format!("{} in {}", clean(message), units::seconds(took))
+            }
+            Self::Imported { message, .. } => clean(message),
+        }
+    }
+
+    /// What an upload has come to, to stand after "Uploaded" or after its stage.
+    pub(super) fn result(&self) -> String {
+        match *self {
             Self::Uploaded {
                 bytes,
                 resumed,
                 took,
             } => uploaded(bytes, resumed, took),
-            Self::Import { percent, message } => importing(percent, message),
-            Self::Imported { message } => clean(message),
+            _ => String::new(),
         }
     }
 }
 
-fn uploading(bytes: u64, total: Option<u64>, silent: Option<Duration>) -> String {
+/// A stage is one line, also when a file's name has two.
+pub(super) fn heading(text: &str) -> String {
+    clean(text).replace('\n', " ")
+}
+
+fn uploading(bytes: u64, total: Option<u64>, estimated: bool, silent: Option<Duration>) -> String {
     let done = units::bytes(bytes);
     let silent = silent
         .map(|silent| format!(", {}", silence(silent)))
         .unwrap_or_default();
     match total {
         Some(total) => format!(
-            "{:>4} % ({done} of {}){silent}",
+            "{:>4} % ({done} of {}{}){silent}",
             percent(bytes, total),
+            about(estimated),
             units::bytes(total)
         ),
         None => format!("  {done}{silent}"),
     }
 }
 
+/// What stands before a number that is not known for sure.
+pub(super) fn about(estimated: bool) -> &'static str {
+    if estimated { "about " } else { "" }
+}
+
 fn uploaded(bytes: u64, resumed: u64, took: Duration) -> String {
     let all = units::bytes(bytes);
     if resumed > 0 && resumed >= bytes {
-        return format!("Uploaded {all}, all of it in an earlier run");
+        return format!("{all}, all of it in an earlier run");
     }
     let speed =
         speed(bytes.saturating_sub(resumed), took).map(|speed| format!(" ({})", per_second(speed)));
     let earlier =
         (resumed > 0).then(|| format!(", {} of it in an earlier run", units::bytes(resumed)));
     format!(
-        "Uploaded {all} in {}{}{}",
+        "{all} in {}{}{}",
         units::seconds(took),
         speed.unwrap_or_default(),
         earlier.unwrap_or_default()
@@ -165,20 +195,6 @@ pub(super) fn percent(bytes: u64, total: u64) -> u8 {
         .checked_div(u128::from(total))
         .unwrap_or(100);
     u8::try_from(percent.min(100)).unwrap_or(100)
-}
-
-/// What a cloud says must not move the cursor of the terminal that shows it.
-fn clean(text: &str) -> String {
-    text.trim_end()
-        .chars()
-        .filter(|&c| c == '\n' || !c.is_control() || c == '\t')
-        .collect::<String>()
-        .replace('\t', "    ")
-}
-
-/// For places with room for one line.
-pub(super) fn one_line(text: &str) -> String {
-    clean(text).split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
 fn in_seconds<S: serde::Serializer>(took: &Duration, serializer: S) -> Result<S::Ok, S::Error> {

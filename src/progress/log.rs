@@ -1,11 +1,12 @@
-//! Where `-v` writes: whole lines that pass above the bars, and stay JSON among JSON.
+//! Where `-v` writes: whole lines that pass above the bars, and stay JSON among JSON. What
+//! a room without a handle warns of becomes a warning like any other.
 
 use std::io::{self, Write};
 
 use tracing_subscriber::fmt::MakeWriter;
 
+use super::Progress;
 use super::event::Event;
-use super::{Face, Progress};
 
 /// Makes one writer for each line of the log.
 #[derive(Clone, Debug)]
@@ -44,12 +45,15 @@ impl Drop for Line {
     fn drop(&mut self) {
         let text = String::from_utf8_lossy(&self.1);
         let text = text.trim_end();
-        if matches!(*self.0.0.face, Face::Json) {
-            self.0.0.say(&Event::Log {
+        let plain = console::strip_ansi_codes(text);
+        if let Some(warning) = plain.trim_start().strip_prefix("WARN ") {
+            self.0.warn(warning);
+        } else if self.0.is_for_programs() {
+            self.0.say(&Event::Log {
                 message: text.trim_start(),
             });
         } else if !text.is_empty() {
-            self.0.0.write(text);
+            self.0.write_as_it_is(text);
         }
     }
 }

@@ -3,29 +3,36 @@
 //! The result on standard output is `outcome`'s; the final error is `main`'s.
 
 mod bar;
+mod columns;
 mod event;
 mod failure;
+mod foot;
 mod log;
 mod pace;
+mod paint;
+mod remote;
+mod screen;
 mod transfer;
 
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests;
 
-use std::env;
 use std::fmt;
-use std::io::{self, IsTerminal, Write};
+use std::io::{self, Write};
 use std::sync::mpsc::{self, RecvTimeoutError, Sender};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use bar::Bars;
+use console::Term;
 use event::Event;
-use indicatif::ProgressBar;
 pub use log::Log;
-pub use transfer::{Remote, Transfer};
+use pace::Rhythm;
+use paint::Paint;
+pub use remote::Remote;
+use screen::Screen;
+pub use transfer::Transfer;
 
 /// What progress looks like on standard error.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, clap::ValueEnum)]
@@ -34,9 +41,9 @@ pub enum Mode {
     Auto,
     /// Bars; lines where there is no terminal to draw them on
     Bar,
-    /// A line at each stage and about every 10 % or 30 s
+    /// A line at each stage and about every 10 % or 30 s, 10 s apart at least
     Plain,
-    /// The same pace, one JSON object a line
+    /// One JSON object a line, about every percent, 1 s apart at least
     Json,
     /// Warnings alone
     None,
@@ -44,19 +51,34 @@ pub enum Mode {
 
 /// The handle; clones share one screen.
 #[derive(Clone)]
-pub struct Progress(Arc<Shared>);
+pub struct Progress {
+    shared: Arc<Shared>,
+    scope: Arc<Scope>,
+}
 
 struct Shared {
-    face: Arc<Face>,
+    face: Face,
     quiet: bool,
-    out: Arc<Mutex<Box<dyn Write + Send>>>,
+    paint: Paint,
+    out: Mutex<Box<dyn Write + Send>>,
     clock: Clock,
-    /// The job that all of this is about, where there are several.
-    job: Option<String>,
+}
+
+/// One of several jobs at the same time, or all there is.
+struct Scope {
+    shared: Arc<Shared>,
+    id: u64,
+    name: String,
+}
+
+/// A line at the foot of the terminal, there until this is dropped.
+struct Bar {
+    shared: Arc<Shared>,
+    id: u64,
 }
 
 enum Face {
-    Bars(Bars),
+    Bars(Screen),
     Plain,
     Json,
 }
@@ -69,83 +91,110 @@ type Clock = Arc<dyn Fn() -> Instant + Send + Sync>;
 impl Progress {
     /// The face that the mode asks for; `quiet` leaves warnings alone.
     pub fn new(mode: Mode, quiet: bool) -> Self {
+        let (paint, clock): (_, Clock) = (Paint::of_standard_error(), Arc::new(Instant::now));
         let face = match mode {
             Mode::Json => Face::Json,
-            Mode::Auto | Mode::Bar if !quiet && can_draw() => {
-                Face::Bars(Bars::new(colours_wanted()))
+            Mode::Auto | Mode::Bar if !quiet && paint::can_draw() => {
+                let terminal = Box::new(Term::buffered_stderr());
+                Face::Bars(Screen::new(terminal, paint, Arc::clone(&clock)).lives())
             }
             _ => Face::Plain,
         };
-        Self::with(
+        let quiet = quiet || mode == Mode::None;
+        Self::with(face, quiet, paint, Box::new(io::stderr()), clock)
+    }
+
+    fn with(
+        face: Face,
+        quiet: bool,
+        paint: Paint,
+        out: Box<dyn Write + Send>,
+        clock: Clock,
+    ) -> Self {
+        let shared = Arc::new(Shared {
             face,
-            quiet || mode == Mode::None,
-            Box::new(io::stderr()),
-            Arc::new(Instant::now),
-        )
-    }
-
-    fn with(face: Face, quiet: bool, out: Box<dyn Write + Send>, clock: Clock) -> Self {
-        Self(Arc::new(Shared {
-            face: Arc::new(face),
             quiet,
-            out: Arc::new(Mutex::new(out)),
+            paint,
+            out: Mutex::new(out),
             clock,
-            job: None,
-        }))
+        });
+        let scope = Scope::new(&shared, None, String::new());
+        Self { shared, scope }
     }
 
-    /// The same screen for one of several jobs: every line begins with its name.
+    /// The same screen for one of several jobs at the same time: every line begins with its
+    /// name. Its last stage is over when the handle and its clones are dropped.
+    #[must_use]
     pub fn named(&self, job: &str) -> Self {
-        Self(Arc::new(Shared {
-            face: Arc::clone(&self.0.face),
-            quiet: self.0.quiet,
-            out: Arc::clone(&self.0.out),
-            clock: Arc::clone(&self.0.clock),
-            job: Some(job.to_owned()),
-        }))
+        let name = match self.scope.name.as_str() {
+            "" => columns::one_line(job),
+            outer => format!("{outer} {}", columns::one_line(job)),
+        };
+        Self {
+            shared: Arc::clone(&self.shared),
+            scope: Scope::new(&self.shared, Some(self.scope.id), name),
+        }
     }
 
-    /// A new chapter: "Uploading to s3://b/k".
+    /// Something is begun, and takes as long as until the next stage, or until what is
+    /// shown of it is finished: "Uploading to s3://b/k".
     pub fn stage(&self, text: &str) {
-        self.0.say(&Event::Stage { message: text });
+        match &self.shared.face {
+            Face::Bars(screen) => screen.stage(self.scope.id, &event::heading(text)),
+            Face::Plain | Face::Json => self.say(&Event::Stage { message: text }),
+        }
+    }
+
+    /// A line of a stage's weight on something that is so: "disk.ova: OVA with one VMDK".
+    pub fn fact(&self, text: &str) {
+        match &self.shared.face {
+            Face::Bars(screen) => screen.fact(self.scope.id, &event::heading(text)),
+            Face::Plain | Face::Json => self.say(&Event::Stage { message: text }),
+        }
     }
 
     /// Something worth knowing, less than a stage.
     pub fn note(&self, text: &str) {
-        self.0.say(&Event::Note { message: text });
+        self.say(&Event::Note { message: text });
     }
 
     /// Something the user should act on; said in every mode.
     pub fn warn(&self, text: &str) {
-        self.0.say(&Event::Warning { message: text });
+        self.say(&Event::Warning { message: text });
     }
 
     /// Shows an upload: bytes that the service has acknowledged.
     pub fn upload(&self, total: Option<u64>) -> Transfer {
-        Transfer::new(&self.0, total)
+        Transfer::new(self, total, None)
+    }
+
+    /// The same where the whole can only be guessed from what has gone so far.
+    pub fn upload_of_about(&self, guess: impl Fn() -> Option<u64> + Send + 'static) -> Transfer {
+        Transfer::new(self, None, Some(Box::new(guess)))
     }
 
     /// Shows the cloud's own progress.
     pub fn import(&self) -> Remote {
-        Remote::new(&self.0)
+        Remote::new(self)
     }
 
     /// Writes to another stream that may be the same terminal, while bars are shown.
     pub fn aside<T>(&self, write: impl FnOnce() -> T) -> T {
-        match &*self.0.face {
-            Face::Bars(bars) => {
-                let _still = guard(&self.0.out);
-                bars.aside(write)
-            }
+        match &self.shared.face {
+            Face::Bars(screen) => screen.aside(write),
             Face::Plain | Face::Json => write(),
         }
     }
 
+    /// A program is told everything.
+    fn is_for_programs(&self) -> bool {
+        matches!(self.shared.face, Face::Json)
+    }
+
     /// Takes the bars away before `main` prints the end, however the run came to it.
     pub fn close(&self) {
-        if let Face::Bars(bars) = &*self.0.face {
-            let _still = guard(&self.0.out);
-            bars.close();
+        if let Face::Bars(screen) = &self.shared.face {
+            screen.close();
         }
     }
 
@@ -156,7 +205,56 @@ impl Progress {
 
     /// Whether the log may be coloured.
     pub fn colours(&self) -> bool {
-        matches!(&*self.0.face, Face::Bars(bars) if bars.colours())
+        self.shared.paint.is_on() && !self.is_for_programs()
+    }
+
+    fn say(&self, event: &Event) {
+        if self.shared.quiet && !event.is_urgent() {
+            return;
+        }
+        match (&self.shared.face, event) {
+            (Face::Bars(screen), Event::Uploaded { .. }) => {
+                let sentence = event.line(self.shared.paint);
+                screen.result(self.scope.id, &event.result(), &sentence);
+            }
+            (Face::Bars(screen), Event::Imported { .. }) => {
+                screen.instead(self.scope.id, &event.line(self.shared.paint));
+            }
+            (Face::Bars(_) | Face::Plain, _) => self.write(&event.line(self.shared.paint)),
+            (Face::Json, _) => self.write(&event.json(&self.scope.name)),
+        }
+    }
+
+    /// One or more whole lines, broken between words where there is a terminal.
+    fn write(&self, text: &str) {
+        match &self.shared.face {
+            Face::Bars(screen) => screen.print(self.scope.id, text),
+            Face::Plain | Face::Json => self.write_as_it_is(text),
+        }
+    }
+
+    /// Nobody is left to tell when standard error is closed.
+    fn write_as_it_is(&self, text: &str) {
+        let text = match &self.shared.face {
+            Face::Bars(screen) => return screen.print_as_it_is(self.scope.id, text),
+            Face::Plain => screen::prefixed(&self.scope.name, text),
+            Face::Json => text.to_owned(),
+        };
+        let mut out = guard(&self.shared.out);
+        let _ = out
+            .write_all(format!("{text}\n").as_bytes())
+            .and_then(|()| out.flush());
+    }
+
+    /// A line at the foot of the terminal, where there is one.
+    fn add_bar(&self, draw: impl Fn(Instant, usize) -> String + Send + 'static) -> Option<Bar> {
+        let Face::Bars(screen) = &self.shared.face else {
+            return None;
+        };
+        Some(Bar {
+            shared: Arc::clone(&self.shared),
+            id: screen.add(self.scope.id, Box::new(draw)),
+        })
     }
 }
 
@@ -167,34 +265,13 @@ impl Shared {
 
     /// Whether anything is shown between two stages.
     fn repeats(&self) -> bool {
-        !self.quiet && !matches!(*self.face, Face::Bars(_))
+        !self.quiet && !matches!(self.face, Face::Bars(_))
     }
 
-    /// A line at the foot of the terminal, where there is one.
-    fn add_bar(
-        &self,
-        draw: impl Fn(usize) -> String + Clone + Send + Sync + 'static,
-    ) -> Option<ProgressBar> {
-        let Face::Bars(bars) = &*self.face else {
-            return None;
-        };
-        let job = self
-            .job
-            .clone()
-            .map(|job| format!("{job}:"))
-            .unwrap_or_default();
-        let named = move |width: usize| {
-            let room = width.saturating_sub(job.chars().count());
-            format!("{job}{}", draw(room))
-        };
-        let _still = guard(&self.out);
-        Some(bars.add(named))
-    }
-
-    fn remove_bar(&self, bar: Option<ProgressBar>) {
-        if let (Face::Bars(bars), Some(bar)) = (&*self.face, bar) {
-            let _still = guard(&self.out);
-            bars.remove(&bar);
+    fn rhythm(&self) -> Rhythm {
+        match self.face {
+            Face::Json => Rhythm::JSON,
+            Face::Bars(_) | Face::Plain => Rhythm::LINES,
         }
     }
 
@@ -214,44 +291,31 @@ impl Shared {
         });
         thread.map(|_| stop)
     }
+}
 
-    fn say(&self, event: &Event) {
-        if self.quiet && !event.is_urgent() {
-            return;
-        }
-        let text = match &*self.face {
-            Face::Bars(bars) => event.line(bars.colours()),
-            Face::Plain => event.line(false),
-            Face::Json => event.json(),
+impl Scope {
+    fn new(shared: &Arc<Shared>, parent: Option<u64>, name: String) -> Arc<Self> {
+        let id = match &shared.face {
+            Face::Bars(screen) => screen.enter(parent, &name),
+            Face::Plain | Face::Json => 0,
         };
-        self.write(&self.signed(text));
+        let shared = Arc::clone(shared);
+        Arc::new(Self { shared, id, name })
     }
+}
 
-    /// With the job's name: before every line, or as the key of an object.
-    fn signed(&self, text: String) -> String {
-        let Some(job) = &self.job else {
-            return text;
-        };
-        if !matches!(*self.face, Face::Json) {
-            let lines: Vec<_> = text.lines().map(|line| format!("{job}: {line}")).collect();
-            return lines.join("\n");
-        }
-        match serde_json::from_str::<serde_json::Value>(&text) {
-            Ok(mut object) => {
-                object["job"] = job.as_str().into();
-                object.to_string()
-            }
-            Err(_) => text,
+impl Drop for Scope {
+    fn drop(&mut self) {
+        if let Face::Bars(screen) = &self.shared.face {
+            screen.leave(self.id);
         }
     }
+}
 
-    /// One or more whole lines. Nobody is left to tell when standard error is closed.
-    fn write(&self, text: &str) {
-        let mut out = guard(&self.out);
-        if !matches!(&*self.face, Face::Bars(bars) if bars.above(text)) {
-            let _ = out
-                .write_all(format!("{text}\n").as_bytes())
-                .and_then(|()| out.flush());
+impl Drop for Bar {
+    fn drop(&mut self) {
+        if let Face::Bars(screen) = &self.shared.face {
+            screen.remove(self.id);
         }
     }
 }
@@ -259,7 +323,7 @@ impl Shared {
 impl fmt::Debug for Progress {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Progress")
-            .field("quiet", &self.0.quiet)
+            .field("name", &self.scope.name)
             .finish_non_exhaustive()
     }
 }
@@ -267,15 +331,4 @@ impl fmt::Debug for Progress {
 /// A panic elsewhere is no reason to panic here.
 fn guard<T: ?Sized>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-/// Bars need a terminal that moves its cursor; anywhere else they would be noise in a file.
-fn can_draw() -> bool {
-    io::stderr().is_terminal()
-        && env::var_os("TERM").is_some_and(|term| !term.is_empty() && term != "dumb")
-}
-
-/// <https://no-color.org>: set and not empty.
-fn colours_wanted() -> bool {
-    env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
 }

@@ -1,11 +1,13 @@
-//! Plain and JSON progress, whole output, on a clock that the test moves.
+//! The faces, whole output, on a clock that the test moves.
 
-use std::io;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use tracing_subscriber::fmt::MakeWriter;
 
+use super::foot::Surface;
 use super::*;
+use crate::error::Error;
 
 const MIB: u64 = 1 << 20;
 
@@ -50,6 +52,7 @@ impl Run {
         let progress = Progress::with(
             face,
             quiet,
+            Paint::default(),
             Box::new(Kept(Arc::clone(&written))),
             Arc::new(clock),
         );
@@ -111,18 +114,13 @@ fn a_pipe_gets_lines() {
         "Uploading to s3://b/k
   5 parts of 2.0 MiB
   20 % (2.0 MiB of 10.0 MiB)
-  40 % (4.0 MiB of 10.0 MiB)
-  60 % (6.0 MiB of 10.0 MiB)
-  80 % (8.0 MiB of 10.0 MiB)
- 100 % (10.0 MiB of 10.0 MiB)
 Uploaded 10.0 MiB in 2.5 s (4.0 MiB/s)
 Importing
   pending
   19 % converting
-  27 % converting
 warning: the role is new
   it may take a while
-Imported as ami-0abc
+Imported as ami-0abc in 20.0 s
 ",
     );
 }
@@ -134,30 +132,135 @@ fn a_program_gets_json() {
     run.wrote(
         r#"{"event":"stage","message":"Uploading to s3://b/k"}
 {"event":"note","message":"5 parts of 2.0 MiB"}
-{"event":"upload","bytes":2097152,"total":10485760,"resumed":0}
-{"event":"upload","bytes":4194304,"total":10485760,"resumed":0}
-{"event":"upload","bytes":6291456,"total":10485760,"resumed":0}
-{"event":"upload","bytes":8388608,"total":10485760,"resumed":0}
-{"event":"upload","bytes":10485760,"total":10485760,"resumed":0}
+{"event":"upload","bytes":2097152,"total":10485760,"estimated":false,"resumed":0}
+{"event":"upload","bytes":6291456,"total":10485760,"estimated":false,"resumed":0}
+{"event":"upload","bytes":10485760,"total":10485760,"estimated":false,"resumed":0}
 {"event":"uploaded","bytes":10485760,"resumed":0,"seconds":2.5}
 {"event":"stage","message":"Importing"}
 {"event":"import","percent":null,"message":"pending"}
 {"event":"import","percent":19,"message":"converting"}
 {"event":"import","percent":27,"message":"converting"}
 {"event":"warning","message":"the role is new\nit may take a while"}
-{"event":"imported","message":"Imported as ami-0abc"}
+{"event":"imported","message":"Imported as ami-0abc","seconds":20.0}
 "#,
     );
 }
 
 #[test]
-fn many_small_parts_are_a_line_each_ten_percent() {
+fn a_log_gets_the_first_line_at_once_and_then_one_in_ten_seconds() {
     let run = Run::plain();
-    let transfer = run.progress.upload(Some(10_000));
-    (0..3000).for_each(|_| transfer.acknowledged(1));
+    let transfer = run.progress.upload(Some(100 * MIB));
+    for _ in 0..99 {
+        run.after(250);
+        transfer.acknowledged(MIB);
+    }
+    transfer.finish();
     run.wrote(
-        "  10 % (1000 B of 9.8 KiB)\n  20 % (2.0 KiB of 9.8 KiB)\n  30 % (2.9 KiB of 9.8 KiB)\n",
+        "  10 % (10.0 MiB of 100.0 MiB)
+  50 % (50.0 MiB of 100.0 MiB)
+  90 % (90.0 MiB of 100.0 MiB)
+Uploaded 99.0 MiB in 24.8 s (4.0 MiB/s)
+",
     );
+}
+
+#[test]
+fn words_that_change_fast_are_said_when_the_log_can_bear_it() {
+    let run = Run::plain();
+    let remote = run.progress.import();
+    for words in ["pending", "validating", "validated", "converting"] {
+        remote.set(None, words);
+        run.after(1000);
+        remote.beat();
+    }
+    for _ in 0..10 {
+        run.after(1000);
+        remote.beat();
+    }
+    remote.finish("Imported as ami-0abc");
+    run.wrote("  pending\n  converting\nImported as ami-0abc in 14.0 s\n");
+}
+
+#[test]
+fn a_flood_of_retries_is_counted() {
+    for (run, lines) in [(Run::plain(), 5 + 1 + 5 + 1 + 1), (Run::json(), 200 + 1)] {
+        let transfer = run.progress.upload(Some(MIB));
+        for part in 0..200 {
+            if part == 100 {
+                run.after(10_000);
+            }
+            transfer.note(&format!("part {part}, try 2: no route; again in 0.5 s"));
+        }
+        transfer.finish();
+        let written = String::from_utf8_lossy(&guard(&run.written)).into_owned();
+        assert_eq!(written.lines().count(), lines, "{written}");
+        let counted = written.matches("  and 95 more like that\n").count();
+        assert_eq!(counted, if lines > 100 { 0 } else { 2 }, "{written}");
+    }
+}
+
+#[test]
+fn a_guessed_whole_is_called_so() {
+    for (run, expected) in [
+        (
+            Run::plain(),
+            "  20 % (2.0 MiB of about 10.0 MiB)\nUploaded 2.0 MiB in 0.0 s\n",
+        ),
+        (
+            Run::json(),
+            "{\"event\":\"upload\",\"bytes\":2097152,\"total\":10485760,\"estimated\":true,\"resumed\":0}
+{\"event\":\"uploaded\",\"bytes\":2097152,\"resumed\":0,\"seconds\":0.0}\n",
+        ),
+    ] {
+        let transfer = run.progress.upload_of_about(|| Some(10 * MIB));
+        transfer.acknowledged(2 * MIB);
+        transfer.finish();
+        run.wrote(expected);
+    }
+}
+
+#[test]
+fn an_estimate_that_grows_takes_no_percent_back() {
+    let (run, all) = (Run::plain(), Arc::new(AtomicU64::new(10 * MIB)));
+    let guess = Arc::clone(&all);
+    let transfer = run
+        .progress
+        .upload_of_about(move || Some(guess.load(Ordering::SeqCst)));
+    transfer.acknowledged(5 * MIB);
+    all.store(1 << 40, Ordering::SeqCst);
+    run.after(30_000);
+    transfer.beat();
+    all.store(MIB, Ordering::SeqCst);
+    run.after(30_000);
+    transfer.beat();
+    run.wrote(
+        "  50 % (5.0 MiB of about 10.0 MiB)
+  50 % (5.0 MiB of about 10.0 MiB), nothing acknowledged for 30 s
+ 100 % (5.0 MiB of about 5.0 MiB)\n",
+    );
+}
+
+#[test]
+fn several_at_once_are_told_apart() {
+    for (run, expected) in [
+        (
+            Run::plain(),
+            "web: Uploading to s3://b/k\nweb us-east-1:   copying\nweb: error: no\nweb:   hint: ask\n",
+        ),
+        (
+            Run::json(),
+            r#"{"event":"stage","message":"Uploading to s3://b/k","job":"web"}
+{"event":"import","percent":null,"message":"copying","job":"web us-east-1"}
+{"cause":null,"event":"error","hint":"ask","job":"web","kind":"failed","left_behind":[],"message":"no"}
+"#,
+        ),
+    ] {
+        let web = run.progress.named("web");
+        web.stage("Uploading to s3://b/k");
+        web.named("us-east-1").import().set(None, "copying");
+        web.error(&Error::failed("no").hint("ask"));
+        run.wrote(expected);
+    }
 }
 
 #[test]
@@ -247,8 +350,24 @@ fn quiet_leaves_warnings_and_the_log() {
 }
 
 #[test]
+fn what_the_log_warns_of_is_a_warning() {
+    let run = Run::plain();
+    let say = |line: &[u8]| run.progress.log_writer().make_writer().write_all(line);
+    say(b" WARN the journal can't be written\n").unwrap();
+    say(b"\x1b[33m WARN\x1b[0m low\n").unwrap();
+    say(b"DEBUG WARN\n").unwrap();
+    run.wrote("warning: the journal can't be written\nwarning: low\nDEBUG WARN\n");
+}
+
+#[test]
 fn a_closed_standard_error_is_no_reason_to_fail() {
-    let progress = Progress::with(Face::Plain, false, Box::new(Closed), Arc::new(Instant::now));
+    let progress = Progress::with(
+        Face::Plain,
+        false,
+        Paint::default(),
+        Box::new(Closed),
+        Arc::new(Instant::now),
+    );
     progress.stage("Uploading");
     let transfer = progress.upload(Some(1));
     transfer.acknowledged(u64::MAX);
@@ -263,4 +382,341 @@ fn the_handles_can_be_shared() {
     shared::<Transfer>();
     shared::<Remote>();
     shared::<Log>();
+}
+
+/// Every event once, and one of them with a name.
+#[test]
+fn the_readme_lists_every_field_of_every_event() {
+    let run = Run::json();
+    story(&run);
+    run.progress.named("web").note("a note");
+    drop(
+        run.progress
+            .log_writer()
+            .make_writer()
+            .write_all(b"request"),
+    );
+    run.progress.error(&Error::failed("no"));
+    let mut emitted = BTreeMap::<String, BTreeSet<String>>::new();
+    for line in String::from_utf8_lossy(&guard(&run.written)).lines() {
+        let object: serde_json::Map<String, serde_json::Value> =
+            serde_json::from_str(line).unwrap();
+        let event = object["event"].as_str().unwrap().to_owned();
+        let fields = object.into_iter().map(|(field, _)| field);
+        let fields = fields.filter(|field| field != "event" && field != "job");
+        emitted.entry(event).or_default().extend(fields);
+    }
+    let readme = include_str!("../../README.md");
+    let section = readme.split("### Progress as JSON").nth(1).unwrap();
+    let rows = section.lines().skip_while(|line| !line.starts_with("| `"));
+    let listed = rows.take_while(|line| line.starts_with('|')).map(|row| {
+        let cells: Vec<_> = row.split('|').collect();
+        let quoted = |cell: &str| {
+            let words = cell.split('`').skip(1).step_by(2);
+            words.map(str::to_owned).collect::<Vec<_>>()
+        };
+        (
+            quoted(cells[1])[0].clone(),
+            quoted(cells[2]).into_iter().collect(),
+        )
+    });
+    assert_eq!(emitted, listed.collect());
+}
+
+/// A terminal that breaks long lines, and breaks them anew when it is resized.
+#[derive(Clone)]
+struct Window(Arc<Mutex<Seen>>);
+
+#[derive(Default)]
+struct Seen {
+    text: String,
+    columns: usize,
+    rows: usize,
+    written: usize,
+}
+
+impl Seen {
+    /// Rows as they stand, each with whether its line ends there.
+    fn layout(&self) -> Vec<(String, bool)> {
+        let mut rows = Vec::new();
+        for line in self.text.split('\n') {
+            let mut row = String::new();
+            for c in line.chars() {
+                let next = format!("{row}{c}");
+                if columns::width(&next) > self.columns {
+                    rows.push((std::mem::take(&mut row), false));
+                }
+                row.push(c);
+            }
+            rows.push((row, true));
+        }
+        rows
+    }
+}
+
+impl Surface for Window {
+    fn size(&self) -> (usize, usize) {
+        let seen = guard(&self.0);
+        (seen.rows, seen.columns)
+    }
+
+    fn wipe(&mut self, rows: usize) -> io::Result<()> {
+        let mut seen = guard(&self.0);
+        let mut layout = seen.layout();
+        layout.truncate(layout.len() - rows);
+        let ended = |(row, ends): (String, bool)| if ends { row + "\n" } else { row };
+        seen.text = layout.into_iter().map(ended).collect();
+        Ok(())
+    }
+
+    fn put(&mut self, text: &str) -> io::Result<()> {
+        let text = console::strip_ansi_codes(text);
+        let mut seen = guard(&self.0);
+        seen.written += text.len();
+        seen.text.push_str(&text);
+        Ok(())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// A run on a terminal, drawn when the test asks for it.
+struct OnTerminal {
+    run: Run,
+    window: Window,
+}
+
+impl OnTerminal {
+    fn new(columns: usize) -> Self {
+        let window = Window(Arc::new(Mutex::new(Seen {
+            columns,
+            rows: 24,
+            ..Seen::default()
+        })));
+        let surface = Box::new(window.clone());
+        let millis = Arc::new(AtomicU64::new(0));
+        let (start, passed) = (Instant::now(), Arc::clone(&millis));
+        let clock: Clock =
+            Arc::new(move || start + Duration::from_millis(passed.load(Ordering::SeqCst)));
+        let screen = Screen::new(surface, Paint::COLOURS, Arc::clone(&clock));
+        let written = Arc::default();
+        let out = Box::new(Kept(Arc::clone(&written)));
+        let progress = Progress::with(Face::Bars(screen), false, Paint::COLOURS, out, clock);
+        let run = Run {
+            progress,
+            written,
+            millis,
+        };
+        Self { run, window }
+    }
+
+    fn draw(&self) {
+        if let Face::Bars(screen) = &self.run.progress.shared.face {
+            screen.draw();
+        }
+    }
+
+    #[track_caller]
+    fn shows(&self, expected: &str) {
+        self.draw();
+        assert_eq!(guard(&self.window.0).text, expected);
+    }
+}
+
+#[test]
+fn on_a_terminal_a_stage_is_a_line_that_ends_with_its_result() {
+    let terminal = OnTerminal::new(80);
+    let (run, progress) = (&terminal.run, &terminal.run.progress);
+    progress.fact("disk.raw: raw disk, 10.0 MiB disk");
+    progress.stage("Checking the account");
+    run.after(3000);
+    terminal.shows("disk.raw: raw disk, 10.0 MiB disk\nChecking the account … 3 s");
+    progress.stage("Uploading to s3://b/k");
+    let transfer = progress.upload(Some(10 * MIB));
+    run.after(1000);
+    transfer.acknowledged(5 * MIB);
+    terminal.shows(
+        "disk.raw: raw disk, 10.0 MiB disk
+Checking the account … 3.0 s
+Uploading to s3://b/k
+  ━━━━━━━━━╸─────────   50 %  5.0 MiB of 10.0 MiB  5.0 MiB/s  1 s left",
+    );
+    run.after(1000);
+    transfer.acknowledged(5 * MIB);
+    transfer.finish();
+    progress.stage("Importing as import-ami-1");
+    let remote = progress.import();
+    remote.set(Some(27), "converting");
+    run.after(1_450_000);
+    terminal.shows(
+        "disk.raw: raw disk, 10.0 MiB disk
+Checking the account … 3.0 s
+Uploading to s3://b/k … 10.0 MiB in 2.0 s (5.0 MiB/s)
+Importing as import-ami-1
+  ━━━━━──────────────   27 %  24 min 10 s  converting",
+    );
+    remote.finish("Imported as ami-0abc");
+    progress.stage("Naming it");
+    progress.close();
+    progress.warn("the end");
+    terminal.shows(
+        "disk.raw: raw disk, 10.0 MiB disk
+Checking the account … 3.0 s
+Uploading to s3://b/k … 10.0 MiB in 2.0 s (5.0 MiB/s)
+Imported as ami-0abc in 24 min 10 s
+Naming it
+warning: the end\n",
+    );
+}
+
+#[test]
+fn what_is_said_during_a_stage_stands_below_its_heading_and_above_its_bar() {
+    let terminal = OnTerminal::new(50);
+    let (run, progress) = (&terminal.run, &terminal.run.progress);
+    progress.stage("Uploading to s3://b/k");
+    let transfer = progress.upload(Some(10 * MIB));
+    transfer.note("part 3, try 2: the connection was closed; again in 0.5 s");
+    terminal.shows(
+        "Uploading to s3://b/k
+  part 3, try 2: the connection was closed;
+    again in 0.5 s
+  ────────────    0 %  0 B of 10.0 MiB  0 s",
+    );
+    run.after(2000);
+    transfer.acknowledged(10 * MIB);
+    transfer.finish();
+    progress.stage("Importing as import-ami-1");
+    drop(progress.import());
+    progress.error(&Error::failed("AWS gave it up\x1b[2J").hint("ask again"));
+    progress.close();
+    terminal.shows(
+        "Uploading to s3://b/k
+  part 3, try 2: the connection was closed;
+    again in 0.5 s
+Uploaded 10.0 MiB in 2.0 s (5.0 MiB/s)
+Importing as import-ami-1
+error: AWS gave it up[2J
+  hint: ask again\n",
+    );
+}
+
+#[test]
+fn several_bars_stand_below_each_other() {
+    let terminal = OnTerminal::new(70);
+    let progress = &terminal.run.progress;
+    progress.stage("Copying it to 2 regions");
+    let (near, far) = (progress.named("us-east-1"), progress.named("me-central-1"));
+    let (first, second) = (near.import(), far.import());
+    first.set(Some(50), "pending");
+    second.set(Some(10), "pending");
+    terminal.shows(
+        "Copying it to 2 regions
+  us-east-1     ━━━━━━╸──────   50 %  0 s  pending
+  me-central-1  ━────────────   10 %  0 s  pending",
+    );
+    terminal.run.after(60_000);
+    first.finish("Copied as ami-1");
+    terminal.shows(
+        "Copying it to 2 regions
+us-east-1: Copied as ami-1 in 1 min
+  me-central-1  ━────────────   10 %  1 min  pending",
+    );
+}
+
+#[test]
+fn jobs_take_a_line_each() {
+    let terminal = OnTerminal::new(60);
+    let progress = &terminal.run.progress;
+    let jobs = ["web", "a-database-with-a-long-name"].map(|name| progress.named(name));
+    jobs[0].stage("Uploading to s3://b/k");
+    let transfer = jobs[0].upload(Some(10 * MIB));
+    jobs[1].stage("Checking the account, the bucket and the role");
+    terminal.shows(
+        "  web                  ─────────    0 %  0 s
+  a-database-with-a-…  Checking the account, the bucket a…",
+    );
+    transfer.acknowledged(10 * MIB);
+    terminal.run.after(1000);
+    transfer.finish();
+    drop(jobs);
+    terminal.shows(
+        "web: Uploading to s3://b/k
+web:   10.0 MiB in 1.0 s (10.0 MiB/s)
+a-database-with-a-long-name: Checking the account, the
+a-database-with-a-long-name:   bucket and the role … 1.0 s\n",
+    );
+}
+
+#[test]
+fn a_window_that_is_made_narrower_is_not_littered() {
+    for narrower in 20..100 {
+        let terminal = OnTerminal::new(100);
+        let progress = &terminal.run.progress;
+        progress.stage("Uploading to s3://importbucket/imgimport-1767225600.raw");
+        let transfer = progress.upload(Some(10 * MIB));
+        transfer.acknowledged(5 * MIB);
+        terminal.run.after(1000);
+        terminal.draw();
+        guard(&terminal.window.0).columns = narrower;
+        terminal.run.after(1000);
+        transfer.acknowledged(5 * MIB);
+        terminal.draw();
+        drop(transfer);
+        progress.close();
+        let text = guard(&terminal.window.0).text.replace("\n  ", " ");
+        assert!(
+            text == "Uploading to s3://importbucket/imgimport-1767225600.raw … 2.0 s\n"
+                || text == "Uploading to s3://importbucket/imgimport-1767225600.raw 2.0 s\n",
+            "{narrower}: {text}"
+        );
+    }
+}
+
+#[test]
+fn no_line_at_the_foot_is_broken_at_any_width() {
+    for columns in 1..=200 {
+        let terminal = OnTerminal::new(columns);
+        let progress = &terminal.run.progress;
+        progress.stage("Uploading to s3://importbucket/変換-disk-\u{202e}\n-of-a-long-name.raw");
+        let jobs = ["web", "データベース"].map(|name| progress.named(name));
+        let (transfer, remote) = (jobs[0].upload(None), jobs[1].import());
+        transfer.acknowledged(u64::MAX);
+        remote.set(Some(42), "converting 変換 and so on, and so on, and so on");
+        terminal.run.after(100_000);
+        terminal.draw();
+        let rows = guard(&terminal.window.0).layout();
+        assert_eq!(rows.len(), 3, "{columns}: {rows:?}");
+        let wide = columns.saturating_sub(2).max(1);
+        assert!(
+            rows.iter().all(|(row, _)| columns::width(row) <= wide),
+            "{columns}: {rows:?}"
+        );
+    }
+}
+
+#[test]
+fn a_low_window_shows_what_fits() {
+    let terminal = OnTerminal::new(40);
+    guard(&terminal.window.0).rows = 4;
+    let jobs = ["a", "b", "c", "d", "e"].map(|name| terminal.run.progress.named(name));
+    for job in &jobs {
+        job.stage("Checking");
+    }
+    terminal.shows("  a  Checking\n  b  Checking\n  and 3 more");
+    drop(jobs);
+    terminal.shows("a: Checking\nb: Checking\nc: Checking\nd: Checking\ne: Checking\n");
+}
+
+#[test]
+fn nothing_is_written_while_nothing_changes() {
+    let terminal = OnTerminal::new(80);
+    terminal.run.progress.stage("Checking the account");
+    let bar = terminal.run.progress.import();
+    terminal.draw();
+    let before = guard(&terminal.window.0).written;
+    (0..100).for_each(|_| terminal.draw());
+    assert_eq!(guard(&terminal.window.0).written, before);
+    drop(bar);
 }

@@ -1,62 +1,59 @@
-//! The two things that take long, as handles: bytes on their way up, and the cloud's
-//! own work. They hold the counts; how these look is left to `event` and `bar`.
+//! Bytes on their way up. Holds the counts; how these look is left to `event` and `bar`.
 
 use std::sync::mpsc::Sender;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use indicatif::ProgressBar;
-
 use super::event::{self, Event};
-use super::pace::{Pace, SILENCE, Speed};
-use super::{Shared, bar, guard};
+use super::pace::{Notes, Pace, Rhythm, SILENCE, Speed};
+use super::{Bar, Progress, bar, guard};
+
+/// Guesses the whole from what has gone so far.
+type Guess = Box<dyn Fn() -> Option<u64> + Send>;
 
 /// Bytes on their way. Dropped without `finish`, its bar goes away.
 pub struct Transfer {
-    shared: Arc<Shared>,
+    progress: Progress,
     flow: Arc<Mutex<Flow>>,
-    bar: Option<ProgressBar>,
-    _beat: Option<Sender<()>>,
-}
-
-/// The cloud's own work. Dropped without `finish`, its bar goes away.
-pub struct Remote {
-    shared: Arc<Shared>,
-    work: Arc<Mutex<Work>>,
-    bar: Option<ProgressBar>,
+    bar: Option<Bar>,
     _beat: Option<Sender<()>>,
 }
 
 /// What is known of an upload.
 pub(super) struct Flow {
     pub(super) total: Option<u64>,
+    pub(super) guess: Option<Guess>,
     pub(super) sent: u64,
     pub(super) resumed: u64,
     pub(super) started: Instant,
     pub(super) speed: Speed,
+    /// The share of an estimate that was last shown.
+    shown: (u64, u64),
     heard: Instant,
     pace: Pace,
-    over: bool,
-}
-
-/// What is known of an import.
-pub(super) struct Work {
-    pub(super) percent: Option<u8>,
-    pub(super) message: String,
-    pub(super) started: Instant,
-    pace: Pace,
+    notes: Notes,
     over: bool,
 }
 
 impl Transfer {
-    pub(super) fn new(shared: &Arc<Shared>, total: Option<u64>) -> Self {
-        let flow = Arc::new(Mutex::new(Flow::new(total, shared.now())));
-        let drawn = (Arc::clone(shared), Arc::clone(&flow));
-        let bar = shared.add_bar(move |width| bar::upload(&guard(&drawn.1), drawn.0.now(), width));
-        let told = (Arc::clone(shared), Arc::clone(&flow));
-        let beat = shared.beat(move || guard(&told.1).tell(&told.0));
+    pub(super) fn new(progress: &Progress, total: Option<u64>, guess: Option<Guess>) -> Self {
+        let now = progress.shared.now();
+        // That nothing has gone yet goes without saying.
+        let begun = total.or(guess.as_ref().map(|_| u64::MAX));
+        let mut flow = Flow::new(begun, progress.shared.rhythm(), now);
+        (flow.total, flow.guess) = (total, guess);
+        let flow = Arc::new(Mutex::new(flow));
+        let drawn = Arc::clone(&flow);
+        let paint = progress.shared.paint;
+        let bar = progress.add_bar(move |now, width| {
+            let mut flow = guard(&drawn);
+            flow.guess();
+            bar::upload(&flow, now, width, paint)
+        });
+        let told = (progress.clone(), Arc::clone(&flow));
+        let beat = progress.shared.beat(move || guard(&told.1).tell(&told.0));
         Self {
-            shared: Arc::clone(shared),
+            progress: progress.clone(),
             flow,
             bar,
             _beat: beat,
@@ -66,8 +63,8 @@ impl Transfer {
     /// The service has acknowledged so many more bytes.
     pub fn acknowledged(&self, bytes: u64) {
         let mut flow = guard(&self.flow);
-        flow.acknowledge(bytes, self.shared.now());
-        flow.tell(&self.shared);
+        flow.acknowledge(bytes, self.progress.shared.now());
+        flow.tell(&self.progress);
     }
 
     /// So many bytes were there already and are not sent again; they do not count for the speed.
@@ -85,43 +82,51 @@ impl Transfer {
     /// What happens every second; tests do it by hand.
     #[cfg(test)]
     pub(super) fn beat(&self) {
-        guard(&self.flow).tell(&self.shared);
+        guard(&self.flow).tell(&self.progress);
     }
 
     /// A retry or a stall: a line above the bar.
     pub fn note(&self, text: &str) {
-        self.shared.say(&Event::Note { message: text });
+        if self.progress.is_for_programs() {
+            return self.progress.note(text);
+        }
+        let now = self.progress.shared.now();
+        let (untold, tell) = guard(&self.flow).notes.admit(now);
+        self.count(untold);
+        if tell {
+            self.progress.note(text);
+        }
+    }
+
+    fn count(&self, untold: u32) {
+        if untold > 0 {
+            self.progress.note(&format!("and {untold} more like that"));
+        }
     }
 
     /// All of it is there.
     pub fn finish(mut self) {
-        self.shared.remove_bar(self.bar.take());
-        let (bytes, resumed, took) = guard(&self.flow).end(self.shared.now());
-        self.shared.say(&Event::Uploaded {
-            bytes,
-            resumed,
-            took,
-        });
-    }
-}
-
-impl Drop for Transfer {
-    fn drop(&mut self) {
-        self.shared.remove_bar(self.bar.take());
+        self.bar.take();
+        let untold = guard(&self.flow).notes.untold();
+        self.count(untold);
+        let end = guard(&self.flow).end(self.progress.shared.now());
+        self.progress.say(&end);
     }
 }
 
 impl Flow {
-    pub(super) fn new(total: Option<u64>, now: Instant) -> Self {
-        let pace = Pace::new(now, total.map(|_| 0));
+    pub(super) fn new(total: Option<u64>, rhythm: Rhythm, now: Instant) -> Self {
         Self {
             total,
+            guess: None,
             sent: 0,
             resumed: 0,
             started: now,
             speed: Speed::new(now),
+            shown: (0, 0),
             heard: now,
-            pace,
+            pace: Pace::new(rhythm, now, total.map(|_| 0)),
+            notes: Notes::new(now),
             over: false,
         }
     }
@@ -137,6 +142,23 @@ impl Flow {
         self.sent.saturating_add(self.resumed)
     }
 
+    /// An estimate is never less than what is there, and never takes back a percent.
+    fn guess(&mut self) {
+        let Some(total) = self.guess.as_ref().and_then(|guess| guess()) else {
+            return;
+        };
+        let done = self.done();
+        let (most, of) = self.shown;
+        let bound = (u128::from(done) * u128::from(of)).checked_div(u128::from(most));
+        let bound = bound.and_then(|bound| u64::try_from(bound).ok());
+        let total = total.min(bound.unwrap_or(u64::MAX)).max(done);
+        (self.total, self.shown) = (Some(total), (done, total));
+    }
+
+    pub(super) fn estimated(&self) -> bool {
+        self.guess.is_some() && self.total.is_some()
+    }
+
     pub(super) fn percent(&self) -> Option<u8> {
         self.total.map(|total| event::percent(self.done(), total))
     }
@@ -148,82 +170,29 @@ impl Flow {
     }
 
     /// After this nothing more is told: all bytes, those of an earlier run, the time it took.
-    fn end(&mut self, now: Instant) -> (u64, u64, Duration) {
+    fn end(&mut self, now: Instant) -> Event<'static> {
         self.over = true;
-        (self.done(), self.resumed, now.duration_since(self.started))
+        Event::Uploaded {
+            bytes: self.done(),
+            resumed: self.resumed,
+            took: now.duration_since(self.started),
+        }
     }
 
     /// Under its lock, so that no line is late.
-    fn tell(&mut self, shared: &Shared) {
-        let now = shared.now();
-        if shared.repeats() && !self.over && self.pace.due(now, self.percent(), "") {
-            let (bytes, total, resumed) = (self.done(), self.total, self.resumed);
-            shared.say(&Event::Upload {
-                bytes,
-                total,
-                resumed,
+    fn tell(&mut self, progress: &Progress) {
+        let now = progress.shared.now();
+        if !progress.shared.repeats() || self.over {
+            return;
+        }
+        self.guess();
+        if self.pace.due(now, self.percent(), "") {
+            progress.say(&Event::Upload {
+                bytes: self.done(),
+                total: self.total,
+                estimated: self.estimated(),
+                resumed: self.resumed,
                 silent: self.silent(now),
-            });
-        }
-    }
-}
-
-impl Remote {
-    pub(super) fn new(shared: &Arc<Shared>) -> Self {
-        let work = Arc::new(Mutex::new(Work::new(shared.now())));
-        let drawn = (Arc::clone(shared), Arc::clone(&work));
-        let bar = shared.add_bar(move |width| bar::import(&guard(&drawn.1), drawn.0.now(), width));
-        let told = (Arc::clone(shared), Arc::clone(&work));
-        let beat = shared.beat(move || guard(&told.1).tell(&told.0));
-        Self {
-            shared: Arc::clone(shared),
-            work,
-            bar,
-            _beat: beat,
-        }
-    }
-
-    /// What the cloud says of its work.
-    pub fn set(&self, percent: Option<u8>, message: &str) {
-        let mut work = guard(&self.work);
-        work.percent = percent.map(|percent| percent.min(100));
-        message.clone_into(&mut work.message);
-        work.tell(&self.shared);
-    }
-
-    /// The work is done: "Imported as ami-0abc".
-    pub fn finish(mut self, text: &str) {
-        self.shared.remove_bar(self.bar.take());
-        guard(&self.work).over = true;
-        self.shared.say(&Event::Imported { message: text });
-    }
-}
-
-impl Drop for Remote {
-    fn drop(&mut self) {
-        self.shared.remove_bar(self.bar.take());
-    }
-}
-
-impl Work {
-    pub(super) fn new(now: Instant) -> Self {
-        Self {
-            percent: None,
-            message: String::new(),
-            started: now,
-            pace: Pace::new(now, None),
-            over: false,
-        }
-    }
-
-    fn tell(&mut self, shared: &Shared) {
-        if shared.repeats()
-            && !self.over
-            && self.pace.due(shared.now(), self.percent, &self.message)
-        {
-            shared.say(&Event::Import {
-                percent: self.percent,
-                message: &self.message,
             });
         }
     }

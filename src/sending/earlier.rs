@@ -124,7 +124,7 @@ async fn already_there<S: Store>(
     }
     run.session
         .progress
-        .stage(&format!("{} is there from an earlier run", target.url));
+        .fact(&format!("{} is there from an earlier run", target.url));
     let source = mark(&run.job.image);
     run.journal
         .note(|entry| (entry.source, entry.sent) = (source, true));

@@ -26,8 +26,12 @@ pub use earlier::{is_same_source, is_steady, mark};
 /// After a stop, parts in flight may land for this long.
 const GRACE: Duration = Duration::from_secs(2);
 
-/// What a gzipped image was before, known once all of it was read.
-type Packed = Arc<OnceLock<Plain>>;
+/// A gzipped image on its way.
+struct Packed {
+    /// What it was before, known once all of it was read.
+    plain: Arc<OnceLock<Plain>>,
+    share: Arc<compress::Share>,
+}
 
 /// The object as the user knows it, and how to remove it and its parts by hand.
 pub struct Target {
@@ -78,10 +82,9 @@ pub async fn send<S: Store>(run: &mut Run<'_>, store: &Arc<S>, target: &Target) 
         .progress
         .stage(&format!("Uploading to {}", target.url));
     earlier::adopt(run, &**store, target).await;
-    // What a gzipped image comes to shows at the end.
-    let total = run.job.image.size.filter(|_| !run.job.gzip);
-    let shown = Arc::new(Shown(Mutex::new(Some(run.session.progress.upload(total)))));
-    let (upload, plain) = prepare(run, store, &shown)?;
+    let shown = Arc::new(Shown(Mutex::default()));
+    let (upload, packed) = prepare(run, store, &shown)?;
+    shown.show(transfer(run, packed.as_ref()));
     let earlier = run.journal.entry().upload;
     let result = upload::run(upload).await;
     let transfer = shown.take();
@@ -90,7 +93,7 @@ pub async fn send<S: Store>(run: &mut Run<'_>, store: &Arc<S>, target: &Target) 
             transfer.into_iter().for_each(Transfer::finish);
             run.journal
                 .note(|entry| (entry.upload, entry.sent) = (None, true));
-            let plain = plain.and_then(|plain| plain.get().cloned());
+            let plain = packed.and_then(|packed| packed.plain.get().cloned());
             if let Some(plain) = &plain {
                 let (size, sent) = (units::bytes(plain.size), units::bytes(sent.size));
                 let progress = &run.session.progress;
@@ -118,9 +121,9 @@ fn prepare<S: Store>(
     shown: &Arc<Shown>,
 ) -> Result<(Upload<S>, Option<Packed>)> {
     let job = run.job;
-    let (source, plain) = if job.gzip {
-        let (source, plain) = open_gzipped(&job.image, job.sha256)?;
-        (source, Some(plain))
+    let (source, packed) = if job.gzip {
+        let (source, packed) = open_gzipped(&job.image, job.sha256)?;
+        (source, Some(packed))
     } else {
         (open(&job.image)?, None)
     };
@@ -140,7 +143,19 @@ fn prepare<S: Store>(
         observer: Arc::clone(shown) as Arc<dyn Observer>,
         stop: run.session.cancel.stop.clone(),
     };
-    Ok((upload, plain))
+    Ok((upload, packed))
+}
+
+/// What a gzipped image comes to shows while it is read.
+fn transfer(run: &Run<'_>, packed: Option<&Packed>) -> Transfer {
+    let (size, progress) = (run.job.image.size, &run.session.progress);
+    match packed {
+        None => progress.upload(size),
+        Some(packed) => {
+            let share = Arc::clone(&packed.share);
+            progress.upload_of_about(move || share.estimate(size?))
+        }
+    }
 }
 
 /// How the image will be sent; asked early, so that a part size that can't be is said at once.
@@ -177,19 +192,28 @@ fn open(image: &Image) -> Result<upload::Source> {
 }
 
 /// The same, gzipped on the way.
-fn open_gzipped(image: &Image, sha256: bool) -> Result<(upload::Source, Arc<OnceLock<Plain>>)> {
+fn open_gzipped(image: &Image, sha256: bool) -> Result<(upload::Source, Packed)> {
     let broken = |error| Error::failed("the image can't be compressed").because(error);
     let Source::File(path) = &image.source else {
         let gzip = Gzip::new(pipe(image), sha256).map_err(broken)?;
-        let plain = gzip.plain();
-        return Ok((upload::Source::stream(gzip, None), plain));
+        let packed = Packed::of(&gzip);
+        return Ok((upload::Source::stream(gzip, None), packed));
     };
     let file = still(image, path)?;
     let reader = file.try_clone().map_err(|error| unreadable(path, error))?;
     let gzip = Gzip::new(reader, sha256).map_err(broken)?;
-    let plain = gzip.plain();
+    let packed = Packed::of(&gzip);
     let source = upload::Source::made_of(file, gzip).map_err(|error| unreadable(path, error))?;
-    Ok((source, plain))
+    Ok((source, packed))
+}
+
+impl Packed {
+    fn of(gzip: &Gzip) -> Self {
+        Self {
+            plain: gzip.plain(),
+            share: gzip.share(),
+        }
+    }
 }
 
 fn pipe(image: &Image) -> impl Read + Send + 'static {
@@ -274,6 +298,10 @@ impl Shown {
             .unwrap_or_else(PoisonError::into_inner)
             .as_ref()
             .map(show);
+    }
+
+    fn show(&self, transfer: Transfer) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(transfer);
     }
 
     fn take(&self) -> Option<Transfer> {

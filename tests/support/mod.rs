@@ -2,6 +2,7 @@
 //! real program. What it prints is compared whole, standard output and standard error.
 
 mod system;
+mod terminal;
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -14,6 +15,8 @@ use regex::{Captures, Regex};
 use tempfile::TempDir;
 use tokio::io::AsyncReadExt;
 use tokio::process::{Child, Command};
+
+pub use terminal::Terminal;
 
 /// Longer than any story takes; a program that hangs fails its story, not the suite.
 const PATIENCE: Duration = Duration::from_secs(120);
@@ -100,6 +103,7 @@ impl Stage {
             .env("HOME", self.dir.path())
             .env("XDG_STATE_HOME", self.path("state"))
             .env("COLUMNS", "100")
+            .env("TERM", "xterm")
             .env("SOURCE_DATE_EPOCH", "1767225600")
             .env("AWS_EC2_METADATA_DISABLED", "true")
             .env("IMGIMPORT_POLL_INTERVAL", "10ms")
@@ -144,6 +148,13 @@ impl<'a> Run<'a> {
         self.command
             .stdin(fs::File::open(path).expect("a file to read from"));
         self
+    }
+
+    /// With standard error on a terminal of so many columns.
+    pub fn on_terminal(mut self, columns: u16) -> (Running<'a>, Terminal) {
+        let (terminal, end) = Terminal::open(columns);
+        self.command.stderr(end);
+        (self.start(), terminal)
     }
 
     pub fn start(mut self) -> Running<'a> {
@@ -301,6 +312,18 @@ static VARIABLE: LazyLock<Vec<(Regex, &str)>> = LazyLock::new(|| {
         (r"(?-u:\b)([mst])-bp1[0-9a-f]{17}", "$1-ID"),
         (r"request [0-9A-Fa-f-]{12,}", "request ID"),
         (r"127\.0\.0\.1:[0-9]+", "HOST"),
+        // How far an estimate is when the first part arrives is as it happens.
+        (
+            r"(?m)^(?:\S+: )? +[0-9]+ % \([^\n]* of about [^\n]*\)\n",
+            "",
+        ),
+        // So are the times of stages, on a terminal.
+        (r"(?m) … [0-9]+(\.[0-9])? (s|min)$", ""),
+        // Said only of what took a second or longer.
+        (
+            r"(?m)^((?:\S+: )?(?:Imported|Transferred|Copied) [^\n]*?) in [0-9][^\n]* (?:s|min|h)$",
+            "$1",
+        ),
         (
             r"(?-u:\b)in ([0-9]+\.[0-9] s|[0-9]+ min[^()\n]*)( \([^)]*/s\))?",
             "in TIME",
@@ -318,7 +341,7 @@ static VARIABLE: LazyLock<Vec<(Regex, &str)>> = LazyLock::new(|| {
 });
 
 impl Stage {
-    fn tidy(&self, text: &str) -> String {
+    pub fn tidy(&self, text: &str) -> String {
         let text = text.replace(&self.dir.path().display().to_string(), "$DIR");
         VARIABLE.iter().fold(text, |text, (pattern, name)| {
             let replaced = pattern.replace_all(&text, |found: &Captures<'_>| {

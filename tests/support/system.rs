@@ -83,9 +83,9 @@ impl System {
     pub fn without(self, path: &str) -> Self {
         let path = self.files.path().join(path);
         if path.is_dir() {
-            fs::remove_dir_all(path).unwrap()
+            fs::remove_dir_all(path).unwrap();
         } else {
-            fs::remove_file(path).unwrap()
+            fs::remove_file(path).unwrap();
         }
         self
     }

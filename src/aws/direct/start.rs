@@ -48,7 +48,7 @@ impl Run<'_> {
             progress.note("The snapshot of the earlier run is gone: all of it is sent");
             return Ok(None);
         };
-        progress.stage(&format!("An earlier run has started {snapshot}"));
+        progress.fact(&format!("An earlier run has started {snapshot}"));
         let Found {
             block_size, log, ..
         } = found;

@@ -57,7 +57,7 @@ mod tests {
     /// Computed with another implementation, which the service accepts.
     #[test]
     fn blocks_and_the_whole_as_the_service_computes_them() {
-        let (one, two) = (Sum::of(&[1; 512 << 10]), Sum::of(&[2; 512 << 10]));
+        let [one, two] = [1, 2].map(|byte| Sum::of(&vec![byte; 512 << 10]));
         assert_eq!(one.base64(), "M6FQvOsTwamSIx5ltPrRaBUhL8Bs20CJltMu6yzvnrs=");
         assert_eq!(two.base64(), "Ioxb8/mw3beyMReNfgZ6/5ZqGRsfzT7Q4uNx7KM/zfw=");
         let sums = Sums::from([(700, two), (3, one)]);

@@ -1,0 +1,106 @@
+//! The program on a terminal: what is left on the screen, however it ends.
+
+use imgimport_sandbox::{Fault, Gate, ImportScript};
+
+use crate::support::Stage;
+
+#[tokio::test]
+async fn each_stage_leaves_one_line_on_the_screen() {
+    let stage = Stage::new().await;
+    stage.disk(2);
+    let run = stage.imgimport("aws --bucket importbucket disk.raw");
+    let (running, mut terminal) = run.on_terminal(100);
+    running.ends().await.exits(0).prints("ami-ID");
+    assert_eq!(
+        stage.tidy(&terminal.screen()),
+        "disk.raw: raw disk, 2.0 MiB disk
+Checking the account, bucket importbucket and role vmimport in eu-central-1
+Uploading to s3://importbucket/imgimport-1767225600.raw … 2.0 MiB in TIME
+Imported as ami-ID
+",
+    );
+    assert!(
+        terminal.raw().contains("\x1b[1mUploading"),
+        "the stage under way is bold"
+    );
+}
+
+#[tokio::test]
+async fn however_it_ends_the_bars_go_and_the_cursor_stays() {
+    for (signal, code) in [("INT", 130), ("TERM", 143)] {
+        let stage = Stage::new().await;
+        stage.disk(30);
+        let held = Fault::on("s3:UploadPart").with("partNumber", "3").always();
+        let gate = stage.cloud.hold(held);
+        let run = stage.imgimport("aws --bucket importbucket --part-size 5MiB disk.raw");
+        let (running, mut terminal) = run.on_terminal(80);
+        gate.reached().await;
+        terminal.shows("━").await;
+        running.signal(signal);
+        running.ends().await.exits(code).prints("");
+        let screen = stage.tidy(&terminal.screen());
+        let (heading, error) = screen.split_once("\nerror: stopped\n").expect(&screen);
+        assert!(
+            heading.contains("\nUploading to s3://importbucket/"),
+            "{screen}"
+        );
+        assert!(!screen.contains(['━', '─']), "no bar stays: {screen}");
+        assert!(error.starts_with("  left behind: "), "{screen}");
+        assert!(
+            screen.ends_with('\n'),
+            "the shell's prompt has a line of its own"
+        );
+        assert!(
+            !terminal.raw().contains("\x1b[?"),
+            "the cursor is never hidden"
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_dumb_terminal_gets_lines() {
+    let stage = Stage::new().await;
+    stage.disk(2);
+    for (variable, value) in [
+        ("TERM", "dumb"),
+        ("TERM", ""),
+        ("IMGIMPORT_PROGRESS", "plain"),
+    ] {
+        let run = stage.imgimport("aws --bucket importbucket disk.raw");
+        let (running, mut terminal) = run.env(variable, value).on_terminal(40);
+        running.ends().await.exits(0);
+        let screen = stage.tidy(&terminal.raw().replace("\r\n", "\n"));
+        let screen = screen.replace("\x1b[1m", "").replace("\x1b[0m", "");
+        assert_eq!(
+            screen,
+            "disk.raw: raw disk, 2.0 MiB disk
+Checking the account, bucket importbucket and role vmimport in eu-central-1
+Uploading to s3://importbucket/imgimport-1767225600.raw
+ 100 % (2.0 MiB of 2.0 MiB)
+Uploaded 2.0 MiB in TIME
+Importing as import-ami-TASK
+   2 % pending
+Imported as ami-ID
+"
+        );
+    }
+}
+
+#[tokio::test]
+async fn colours_go_when_nobody_wants_them() {
+    for (variable, value) in [("NO_COLOR", "1"), ("CLICOLOR", "0")] {
+        let stage = Stage::new().await;
+        stage.disk(2);
+        let gate = Gate::new();
+        stage.cloud.import_script(ImportScript::quick().hold(&gate));
+        let run = stage.imgimport("aws --bucket importbucket disk.raw");
+        let (running, mut terminal) = run.env(variable, value).on_terminal(80);
+        terminal.shows("pending").await;
+        gate.release();
+        running.ends().await.exits(0);
+        let raw = terminal.raw();
+        assert!(raw.contains("━"), "there was a bar");
+        let coloured = regex::Regex::new("\x1b\\[[0-9;]*m").unwrap();
+        assert!(!coloured.is_match(&raw), "{raw:?}");
+    }
+}
