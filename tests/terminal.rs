@@ -88,6 +88,7 @@ Imported as ami-ID
 
 #[tokio::test]
 async fn colours_go_when_nobody_wants_them() {
+    let coloured = regex::Regex::new("\x1b\\[[0-9;]*m").unwrap();
     for (variable, value) in [("NO_COLOR", "1"), ("CLICOLOR", "0")] {
         let stage = Stage::new().await;
         stage.disk(2);
@@ -100,7 +101,6 @@ async fn colours_go_when_nobody_wants_them() {
         running.ends().await.exits(0);
         let raw = terminal.raw();
         assert!(raw.contains("━"), "there was a bar");
-        let coloured = regex::Regex::new("\x1b\\[[0-9;]*m").unwrap();
         assert!(!coloured.is_match(&raw), "{raw:?}");
     }
 }
