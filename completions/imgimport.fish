@@ -1,3 +1,12 @@
+function __imgimport_profiles
+    switch $argv[1]
+        case aws
+            sed -n 's/^\[\(profile \)\{0,1\}\([^] ]*\)\]$/\2/p' "$HOME/.aws/config" "$HOME/.aws/credentials" 2>/dev/null | sort -u
+        case alicloud
+            sed -n 's/.*"name": *"\([^"]*\)".*/\1/p' "$HOME/.aliyun/config.json" 2>/dev/null | sort -u
+    end
+end
+
 # Print an optspec for argparse to handle cmd's options that are independent of any subcommand.
 function __fish_imgimport_global_optspecs
     string join \n config= q/quiet v/verbose h/help V/version
@@ -68,7 +77,44 @@ complete -c imgimport -n "__fish_imgimport_using_subcommand from-packer" -s q -l
 complete -c imgimport -n "__fish_imgimport_using_subcommand from-packer" -s v -l verbose -d 'Say more: steps and requests; twice: bodies, without secrets'
 complete -c imgimport -n "__fish_imgimport_using_subcommand from-packer" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c imgimport -n "__fish_imgimport_using_subcommand from-packer" -s V -l version -d 'Print version'
-complete -c imgimport -n "__fish_imgimport_using_subcommand aws" -l region -d 'Region of the import; the bucket must lie there' -r
+complete -c imgimport -n "__fish_imgimport_using_subcommand aws" -l region -d 'Region of the import; the bucket must lie there' -r -f -a "af-south-1\t''
+ap-east-1\t''
+ap-east-2\t''
+ap-northeast-1\t''
+ap-northeast-2\t''
+ap-northeast-3\t''
+ap-south-1\t''
+ap-south-2\t''
+ap-southeast-1\t''
+ap-southeast-2\t''
+ap-southeast-3\t''
+ap-southeast-4\t''
+ap-southeast-5\t''
+ap-southeast-6\t''
+ap-southeast-7\t''
+ca-central-1\t''
+ca-west-1\t''
+cn-north-1\t''
+cn-northwest-1\t''
+eu-central-1\t''
+eu-central-2\t''
+eu-north-1\t''
+eu-south-1\t''
+eu-south-2\t''
+eu-west-1\t''
+eu-west-2\t''
+eu-west-3\t''
+il-central-1\t''
+me-central-1\t''
+me-south-1\t''
+mx-central-1\t''
+sa-east-1\t''
+us-east-1\t''
+us-east-2\t''
+us-gov-east-1\t''
+us-gov-west-1\t''
+us-west-1\t''
+us-west-2\t''"
 complete -c imgimport -n "__fish_imgimport_using_subcommand aws" -l bucket -l s3-bucket-name -d 'Bucket that holds the image while it is imported; it must exist' -r
 complete -c imgimport -n "__fish_imgimport_using_subcommand aws" -l key -l s3-key-name -d 'Name of the temporary object [default: imgimport-{{timestamp}}.<ext>]' -r
 complete -c imgimport -n "__fish_imgimport_using_subcommand aws" -l format -d 'Format of the image [default: detected]' -r -f -a "raw\t'The bytes of the disk as the guest sees them'
@@ -93,7 +139,44 @@ complete -c imgimport -n "__fish_imgimport_using_subcommand aws" -l ami-ou-arns 
 complete -c imgimport -n "__fish_imgimport_using_subcommand aws" -l public -d 'Let everybody launch the AMI, as `--ami-groups all` does' -r
 complete -c imgimport -n "__fish_imgimport_using_subcommand aws" -l share-snapshots -d 'Let the accounts make volumes of the AMI\'s snapshots, too [default: true]' -r
 complete -c imgimport -n "__fish_imgimport_using_subcommand aws" -l deprecate-at -d 'When the AMI is deprecated: a moment such as 2030-01-01T00:00:00Z, or a time from now such as 90d or 2y' -r
-complete -c imgimport -n "__fish_imgimport_using_subcommand aws" -l copy-to -d 'Region to copy the AMI to (can be repeated)' -r
+complete -c imgimport -n "__fish_imgimport_using_subcommand aws" -l copy-to -d 'Region to copy the AMI to (can be repeated)' -r -f -a "af-south-1\t''
+ap-east-1\t''
+ap-east-2\t''
+ap-northeast-1\t''
+ap-northeast-2\t''
+ap-northeast-3\t''
+ap-south-1\t''
+ap-south-2\t''
+ap-southeast-1\t''
+ap-southeast-2\t''
+ap-southeast-3\t''
+ap-southeast-4\t''
+ap-southeast-5\t''
+ap-southeast-6\t''
+ap-southeast-7\t''
+ca-central-1\t''
+ca-west-1\t''
+cn-north-1\t''
+cn-northwest-1\t''
+eu-central-1\t''
+eu-central-2\t''
+eu-north-1\t''
+eu-south-1\t''
+eu-south-2\t''
+eu-west-1\t''
+eu-west-2\t''
+eu-west-3\t''
+il-central-1\t''
+me-central-1\t''
+me-south-1\t''
+mx-central-1\t''
+sa-east-1\t''
+us-east-1\t''
+us-east-2\t''
+us-gov-east-1\t''
+us-gov-west-1\t''
+us-west-1\t''
+us-west-2\t''"
 complete -c imgimport -n "__fish_imgimport_using_subcommand aws" -l copy-kms-key -d 'KMS key of a region, for the copy there (can be repeated) [default: the region\'s EBS key]' -r
 complete -c imgimport -n "__fish_imgimport_using_subcommand aws" -l ssm-parameter -d 'Parameter of Systems Manager that is to hold the AMI\'s id, in each region the id there' -r
 complete -c imgimport -n "__fish_imgimport_using_subcommand aws" -l ami-encrypt -d 'Encrypt the AMI\'s snapshots' -r
@@ -121,7 +204,7 @@ gp2\t'General purpose SSD of the generation before'
 standard\t'Magnetic disk'"
 complete -c imgimport -n "__fish_imgimport_using_subcommand aws" -l volume-size -d 'Size of the root volume in GiB [default: what the image needs]' -r
 complete -c imgimport -n "__fish_imgimport_using_subcommand aws" -l root-device-name -d 'Name of the root device [default: /dev/sda1]' -r
-complete -c imgimport -n "__fish_imgimport_using_subcommand aws" -l profile -d 'Profile of the AWS configuration files' -r
+complete -c imgimport -n "__fish_imgimport_using_subcommand aws" -l profile -d 'Profile of the AWS configuration files' -r -f -a '(__imgimport_profiles aws)'
 complete -c imgimport -n "__fish_imgimport_using_subcommand aws" -l shared-credentials-file -d 'Credentials file to read instead of ~/.aws/credentials' -r -F
 complete -c imgimport -n "__fish_imgimport_using_subcommand aws" -l assume-role-arn -d 'Role to assume for the whole run' -r
 complete -c imgimport -n "__fish_imgimport_using_subcommand aws" -l external-id -d 'External id that the role\'s trust policy asks for' -r
@@ -150,7 +233,34 @@ complete -c imgimport -n "__fish_imgimport_using_subcommand aws" -s q -l quiet -
 complete -c imgimport -n "__fish_imgimport_using_subcommand aws" -s v -l verbose -d 'Say more: steps and requests; twice: bodies, without secrets'
 complete -c imgimport -n "__fish_imgimport_using_subcommand aws" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c imgimport -n "__fish_imgimport_using_subcommand aws" -s V -l version -d 'Print version'
-complete -c imgimport -n "__fish_imgimport_using_subcommand alicloud" -l region -d 'Region of the import, such as cn-beijing; the bucket must lie there' -r
+complete -c imgimport -n "__fish_imgimport_using_subcommand alicloud" -l region -d 'Region of the import, such as cn-beijing; the bucket must lie there' -r -f -a "ap-northeast-1\t''
+ap-northeast-2\t''
+ap-southeast-1\t''
+ap-southeast-3\t''
+ap-southeast-5\t''
+ap-southeast-6\t''
+ap-southeast-7\t''
+cn-beijing\t''
+cn-chengdu\t''
+cn-fuzhou\t''
+cn-guangzhou\t''
+cn-hangzhou\t''
+cn-heyuan\t''
+cn-hongkong\t''
+cn-huhehaote\t''
+cn-nanjing\t''
+cn-qingdao\t''
+cn-shanghai\t''
+cn-shenzhen\t''
+cn-wulanchabu\t''
+cn-zhangjiakou\t''
+eu-central-1\t''
+eu-west-1\t''
+me-central-1\t''
+me-east-1\t''
+na-south-1\t''
+us-east-1\t''
+us-west-1\t''"
 complete -c imgimport -n "__fish_imgimport_using_subcommand alicloud" -l bucket -l oss-bucket-name -d 'Bucket that holds the image while it is imported; made (private) if it does not exist' -r
 complete -c imgimport -n "__fish_imgimport_using_subcommand alicloud" -l key -l oss-key-name -d 'Name of the temporary object [default: imgimport-{{timestamp}}.<ext>]' -r
 complete -c imgimport -n "__fish_imgimport_using_subcommand alicloud" -l format -d 'Format of the image [default: detected]' -r -f -a "raw\t'The bytes of the disk as the guest sees them'
@@ -183,12 +293,39 @@ complete -c imgimport -n "__fish_imgimport_using_subcommand alicloud" -l image-f
 complete -c imgimport -n "__fish_imgimport_using_subcommand alicloud" -l detection-strategy -d 'Let Alibaba Cloud examine the imported image' -r -f -a "Standard\t'Image check; never holds the import up'"
 complete -c imgimport -n "__fish_imgimport_using_subcommand alicloud" -l tag -d 'Tag on the image, its copies and their snapshots (can be repeated)' -r
 complete -c imgimport -n "__fish_imgimport_using_subcommand alicloud" -l share-account -l image-share-account -d 'Account that may use the image and its copies (can be repeated)' -r
-complete -c imgimport -n "__fish_imgimport_using_subcommand alicloud" -l copy-to -l image-copy-regions -d 'Region to copy the image to (can be repeated)' -r
+complete -c imgimport -n "__fish_imgimport_using_subcommand alicloud" -l copy-to -l image-copy-regions -d 'Region to copy the image to (can be repeated)' -r -f -a "ap-northeast-1\t''
+ap-northeast-2\t''
+ap-southeast-1\t''
+ap-southeast-3\t''
+ap-southeast-5\t''
+ap-southeast-6\t''
+ap-southeast-7\t''
+cn-beijing\t''
+cn-chengdu\t''
+cn-fuzhou\t''
+cn-guangzhou\t''
+cn-hangzhou\t''
+cn-heyuan\t''
+cn-hongkong\t''
+cn-huhehaote\t''
+cn-nanjing\t''
+cn-qingdao\t''
+cn-shanghai\t''
+cn-shenzhen\t''
+cn-wulanchabu\t''
+cn-zhangjiakou\t''
+eu-central-1\t''
+eu-west-1\t''
+me-central-1\t''
+me-east-1\t''
+na-south-1\t''
+us-east-1\t''
+us-west-1\t''"
 complete -c imgimport -n "__fish_imgimport_using_subcommand alicloud" -l copy-name -l image-copy-names -d 'Name of the copy, one for each region [default: the image\'s name] (can be repeated)' -r
 complete -c imgimport -n "__fish_imgimport_using_subcommand alicloud" -l encrypt-copies -l image-encrypted -d 'Encrypt the copies' -r
 complete -c imgimport -n "__fish_imgimport_using_subcommand alicloud" -l kms-key-id -d 'KMS key for the encrypted copies [default: ECS\'s service key]' -r
 complete -c imgimport -n "__fish_imgimport_using_subcommand alicloud" -l kms-key-copy-id -d 'KMS key, one for each region of a copy (can be repeated)' -r
-complete -c imgimport -n "__fish_imgimport_using_subcommand alicloud" -l profile -d 'Profile of the aliyun CLI\'s configuration' -r
+complete -c imgimport -n "__fish_imgimport_using_subcommand alicloud" -l profile -d 'Profile of the aliyun CLI\'s configuration' -r -f -a '(__imgimport_profiles alicloud)'
 complete -c imgimport -n "__fish_imgimport_using_subcommand alicloud" -l shared-credentials-file -d 'Configuration to read instead of ~/.aliyun/config.json' -r -F
 complete -c imgimport -n "__fish_imgimport_using_subcommand alicloud" -l ram-role-name -d 'RAM role of the ECS instance that this runs on' -r
 complete -c imgimport -n "__fish_imgimport_using_subcommand alicloud" -l ram-role-arn -d 'Role to assume for the whole run' -r
@@ -221,13 +358,39 @@ complete -c imgimport -n "__fish_imgimport_using_subcommand alicloud" -s q -l qu
 complete -c imgimport -n "__fish_imgimport_using_subcommand alicloud" -s v -l verbose -d 'Say more: steps and requests; twice: bodies, without secrets'
 complete -c imgimport -n "__fish_imgimport_using_subcommand alicloud" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c imgimport -n "__fish_imgimport_using_subcommand alicloud" -s V -l version -d 'Print version'
-complete -c imgimport -n "__fish_imgimport_using_subcommand digitalocean" -l spaces-region -d 'Region of the Space' -r
+complete -c imgimport -n "__fish_imgimport_using_subcommand digitalocean" -l spaces-region -d 'Region of the Space' -r -f -a "ams3\t''
+atl1\t''
+blr1\t''
+fra1\t''
+lon1\t''
+nyc1\t''
+nyc2\t''
+nyc3\t''
+ric1\t''
+sfo2\t''
+sfo3\t''
+sgp1\t''
+syd1\t''
+tor1\t''"
 complete -c imgimport -n "__fish_imgimport_using_subcommand digitalocean" -l space -l space-name -l bucket -d 'Space that holds the image while it is imported; it must exist' -r
 complete -c imgimport -n "__fish_imgimport_using_subcommand digitalocean" -l key -l space-object-name -d 'Name of the temporary object [default: imgimport-{{timestamp}}-<32 random digits>.<ext>]' -r
 complete -c imgimport -n "__fish_imgimport_using_subcommand digitalocean" -l image-name -d 'Name of the image' -r
 complete -c imgimport -n "__fish_imgimport_using_subcommand digitalocean" -l image-description -d 'Description of the image' -r
 complete -c imgimport -n "__fish_imgimport_using_subcommand digitalocean" -l distribution -l image-distribution -d 'Distribution in the image, such as Debian or Ubuntu [default: Unknown]' -r
-complete -c imgimport -n "__fish_imgimport_using_subcommand digitalocean" -l image-region -l image-regions -d 'Region of the image: the first is imported to, the others by transfer (can be repeated)' -r
+complete -c imgimport -n "__fish_imgimport_using_subcommand digitalocean" -l image-region -l image-regions -d 'Region of the image: the first is imported to, the others by transfer (can be repeated)' -r -f -a "ams3\t''
+atl1\t''
+blr1\t''
+fra1\t''
+lon1\t''
+nyc1\t''
+nyc2\t''
+nyc3\t''
+ric1\t''
+sfo2\t''
+sfo3\t''
+sgp1\t''
+syd1\t''
+tor1\t''"
 complete -c imgimport -n "__fish_imgimport_using_subcommand digitalocean" -l tag -l image-tags -d 'Tag on the image (can be repeated)' -r
 complete -c imgimport -n "__fish_imgimport_using_subcommand digitalocean" -l format -d 'Format of the image [default: detected]' -r -f -a "raw\t'The bytes of the disk as the guest sees them'
 vhd\t'Microsoft Virtual PC, Azure'

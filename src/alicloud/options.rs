@@ -6,10 +6,10 @@ use std::path::PathBuf;
 use merge::Merge;
 use serde::Deserialize;
 
-use super::names::{Architecture, BootMode, Detection, LicenseType, OsType};
+use super::names::{Architecture, BootMode, Detection, LicenseType, OsType, REGIONS};
 use crate::guest::Guest;
 use crate::image::Format;
-use crate::layers::{Environment, Provider, lenient, negated, switch};
+use crate::layers::{Environment, Provider, Suggest, lenient, negated, switch};
 use crate::secret::Secret;
 
 /// The table `[alicloud]`, the flags and the variables of `imgimport alicloud`.
@@ -19,7 +19,7 @@ use crate::secret::Secret;
 #[command(next_help_heading = "Alibaba Cloud")]
 pub struct Options {
     /// Region of the import, such as cn-beijing; the bucket must lie there
-    #[arg(long, value_name = "REGION")]
+    #[arg(long, value_name = "REGION", value_parser = Suggest(REGIONS), hide_possible_values = true)]
     pub region: Option<String>,
 
     /// Bucket that holds the image while it is imported; made (private) if it does not exist
@@ -167,7 +167,9 @@ pub struct Options {
         long = "copy-to",
         visible_alias = "image-copy-regions",
         value_name = "REGION",
-        value_delimiter = ','
+        value_delimiter = ',',
+        value_parser = Suggest(REGIONS),
+        hide_possible_values = true
     )]
     #[serde(alias = "copy_to", deserialize_with = "lenient::list")]
     pub image_copy_regions: Option<Vec<String>>,

@@ -8,13 +8,13 @@ use serde::Deserialize;
 
 use super::lifecycle::DeprecateAt;
 use super::names::{
-    Architecture, BootMode, ImdsSupport, LicenseType, Method, Platform, S3Encryption, TpmSupport,
-    VolumeType,
+    Architecture, BootMode, ImdsSupport, LicenseType, Method, Platform, REGIONS, S3Encryption,
+    TpmSupport, VolumeType,
 };
 use super::road::{self, Road};
 use crate::guest::Guest;
 use crate::image::Format;
-use crate::layers::{Environment, Provider, lenient, negated, switch};
+use crate::layers::{Environment, Provider, Suggest, lenient, negated, switch};
 use crate::problems::Problems;
 use crate::secret::Secret;
 
@@ -25,7 +25,7 @@ use crate::secret::Secret;
 #[command(next_help_heading = "Amazon Web Services")]
 pub struct Options {
     /// Region of the import; the bucket must lie there
-    #[arg(long, value_name = "REGION")]
+    #[arg(long, value_name = "REGION", value_parser = Suggest(REGIONS), hide_possible_values = true)]
     pub region: Option<String>,
 
     /// Bucket that holds the image while it is imported; it must exist
@@ -121,7 +121,9 @@ pub struct Options {
         id = "copy_to_regions",
         long = "copy-to",
         value_name = "REGION",
-        value_delimiter = ','
+        value_delimiter = ',',
+        value_parser = Suggest(REGIONS),
+        hide_possible_values = true
     )]
     #[serde(alias = "copy_to", deserialize_with = "lenient::list")]
     pub copy_to_regions: Option<Vec<String>>,

@@ -7,9 +7,15 @@ use serde::Deserialize;
 
 use crate::guest::Guest;
 use crate::image::Format;
-use crate::layers::{Environment, Provider, lenient, negated, switch};
+use crate::layers::{Environment, Provider, Suggest, lenient, negated, switch};
 use crate::secret::Secret;
 use crate::units;
+
+/// Regions of Droplets and Spaces, for a shell to complete.
+const REGIONS: &[&str] = &[
+    "ams3", "atl1", "blr1", "fra1", "lon1", "nyc1", "nyc2", "nyc3", "ric1", "sfo2", "sfo3", "sgp1",
+    "syd1", "tor1",
+];
 
 /// The table `[digitalocean]`, the flags and the variables of `imgimport digitalocean`.
 #[derive(Clone, Debug, Default, clap::Args, Deserialize, Merge)]
@@ -18,7 +24,7 @@ use crate::units;
 #[command(next_help_heading = "DigitalOcean")]
 pub struct Options {
     /// Region of the Space
-    #[arg(long, value_name = "REGION")]
+    #[arg(long, value_name = "REGION", value_parser = Suggest(REGIONS), hide_possible_values = true)]
     pub spaces_region: Option<String>,
 
     /// Space that holds the image while it is imported; it must exist
@@ -60,7 +66,7 @@ pub struct Options {
     pub image_distribution: Option<String>,
 
     /// Region of the image: the first is imported to, the others by transfer (can be repeated)
-    #[arg(id = "image_regions", long = "image-region", visible_alias = "image-regions", value_name = "REGION", value_delimiter = ',', action = clap::ArgAction::Append)]
+    #[arg(id = "image_regions", long = "image-region", visible_alias = "image-regions", value_name = "REGION", value_delimiter = ',', value_parser = Suggest(REGIONS), hide_possible_values = true, action = clap::ArgAction::Append)]
     #[serde(alias = "image_region", deserialize_with = "lenient::list")]
     pub image_regions: Option<Vec<String>>,
 

@@ -4,6 +4,7 @@
 
 mod environment;
 pub mod lenient;
+mod suggest;
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -12,6 +13,7 @@ use merge::Merge;
 use serde::Deserialize;
 
 pub use environment::{Environment, reason, variables};
+pub use suggest::Suggest;
 
 use crate::error::{Error, Result};
 use crate::guest::Guest;
