@@ -10,6 +10,7 @@ mod foot;
 mod log;
 mod pace;
 mod paint;
+mod pane;
 mod remote;
 mod screen;
 mod transfer;

@@ -6,8 +6,10 @@ use std::sync::{Arc, Mutex, Weak};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use indicatif::TermLike;
+
 use super::event::{WORTH_A_WORD, whole_seconds};
-use super::foot::{Foot, Surface};
+use super::foot::Foot;
 use super::{Clock, Paint, columns, guard};
 use crate::units;
 
@@ -46,9 +48,9 @@ struct Heading {
 }
 
 impl Screen {
-    pub(super) fn new(surface: Box<dyn Surface>, paint: Paint, clock: Clock) -> Self {
+    pub(super) fn new(terminal: Box<dyn TermLike>, paint: Paint, clock: Clock) -> Self {
         Self(Arc::new(Mutex::new(Inner {
-            foot: Foot::new(surface),
+            foot: Foot::new(terminal),
             paint,
             clock,
             scopes: Vec::new(),

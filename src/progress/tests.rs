@@ -3,9 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use indicatif::TermLike;
 use tracing_subscriber::fmt::MakeWriter;
 
-use super::foot::Surface;
 use super::*;
 use crate::error::Error;
 
@@ -424,10 +424,10 @@ fn the_readme_lists_every_field_of_every_event() {
 }
 
 /// A terminal that breaks long lines, and breaks them anew when it is resized.
-#[derive(Clone)]
+#[derive(Clone, Debug)]
 struct Window(Arc<Mutex<Seen>>);
 
-#[derive(Default)]
+#[derive(Debug, Default)]
 struct Seen {
     text: String,
     columns: usize,
@@ -452,24 +452,50 @@ impl Seen {
         }
         rows
     }
+
+    /// The cursor is at the end of the last row.
+    fn stand(&mut self, layout: Vec<(String, bool)>) {
+        let last = layout.len() - 1;
+        let rows = layout.into_iter().enumerate();
+        let ended = |(at, (row, ends))| if ends && at < last { row + "\n" } else { row };
+        self.text = rows.map(ended).collect();
+    }
 }
 
-impl Surface for Window {
-    fn size(&self) -> (usize, usize) {
-        let seen = guard(&self.0);
-        (seen.rows, seen.columns)
+impl TermLike for Window {
+    fn width(&self) -> u16 {
+        guard(&self.0).columns.try_into().unwrap()
     }
 
-    fn wipe(&mut self, rows: usize) -> io::Result<()> {
-        let mut seen = guard(&self.0);
-        let mut layout = seen.layout();
-        layout.truncate(layout.len() - rows);
-        let ended = |(row, ends): (String, bool)| if ends { row + "\n" } else { row };
-        seen.text = layout.into_iter().map(ended).collect();
+    fn height(&self) -> u16 {
+        guard(&self.0).rows.try_into().unwrap()
+    }
+
+    /// Only what has been cleared is left.
+    fn move_cursor_up(&self, rows: usize) -> io::Result<()> {
+        for _ in 0..rows {
+            let mut seen = guard(&self.0);
+            let mut layout = seen.layout();
+            assert_eq!(layout.pop().map(|(row, _)| row), Some(String::new()));
+            seen.stand(layout);
+        }
         Ok(())
     }
 
-    fn put(&mut self, text: &str) -> io::Result<()> {
+    fn clear_line(&self) -> io::Result<()> {
+        let mut seen = guard(&self.0);
+        let mut layout = seen.layout();
+        layout.pop();
+        if let Some((_, ends)) = layout.last_mut() {
+            *ends = true;
+        }
+        layout.push((String::new(), true));
+        seen.stand(layout);
+        seen.written += 1;
+        Ok(())
+    }
+
+    fn write_str(&self, text: &str) -> io::Result<()> {
         let text = console::strip_ansi_codes(text);
         let mut seen = guard(&self.0);
         seen.written += text.len();
@@ -477,8 +503,25 @@ impl Surface for Window {
         Ok(())
     }
 
-    fn flush(&mut self) -> io::Result<()> {
+    fn flush(&self) -> io::Result<()> {
         Ok(())
+    }
+
+    fn move_cursor_down(&self, _: usize) -> io::Result<()> {
+        unreachable!("a line is never drawn below the cursor")
+    }
+
+    fn move_cursor_right(&self, _: usize) -> io::Result<()> {
+        unreachable!("a line is drawn from its start")
+    }
+
+    fn move_cursor_left(&self, _: usize) -> io::Result<()> {
+        unreachable!("a line is drawn from its start")
+    }
+
+    fn write_line(&self, text: &str) -> io::Result<()> {
+        self.write_str(text)?;
+        self.write_str("\n")
     }
 }
 

@@ -1,0 +1,164 @@
+//! What indicatif draws on: a terminal in memory, a little narrower than the real one.
+//! Its rows are brought there when all is drawn, which settles what indicatif leaves open:
+//! several bars that change are one write, and none that do not; its padding stays here;
+//! and what was drawn is found again after the window has been made narrower.
+
+use std::io;
+use std::sync::{Arc, Mutex};
+
+use indicatif::TermLike;
+
+use super::{columns, guard};
+
+/// Columns that stay free on the right: an echoed `^C` must not break a line.
+const MARGIN: u16 = 2;
+
+/// Where a terminal does not tell its width.
+const USUAL: u16 = 80;
+
+#[derive(Clone, Debug)]
+pub(super) struct Pane(Arc<Mutex<Rows>>);
+
+#[derive(Debug)]
+struct Rows {
+    terminal: Box<dyn TermLike>,
+    /// As indicatif has drawn them, and which one the cursor is in.
+    rows: Vec<String>,
+    cursor: usize,
+    /// What is to stay above them.
+    said: String,
+    /// As they stand on the terminal.
+    shown: Vec<String>,
+}
+
+impl Pane {
+    pub(super) fn new(terminal: Box<dyn TermLike>) -> Self {
+        Self(Arc::new(Mutex::new(Rows {
+            terminal,
+            rows: Vec::new(),
+            cursor: 0,
+            said: String::new(),
+            shown: Vec::new(),
+        })))
+    }
+
+    /// Whole lines that are to stay.
+    pub(super) fn say(&self, text: &str) {
+        let said = &mut guard(&self.0).said;
+        said.push_str(text);
+        said.push('\n');
+    }
+
+    pub(super) fn empty(&self) {
+        let mut pane = guard(&self.0);
+        pane.rows.clear();
+        pane.cursor = 0;
+    }
+
+    /// Brings it to the terminal. Nobody is left to tell when standard error is closed.
+    pub(super) fn show(&self) {
+        let _ = guard(&self.0).show();
+    }
+}
+
+impl Rows {
+    fn columns(&self) -> u16 {
+        match self.terminal.width() {
+            0 => USUAL - MARGIN,
+            columns => columns.saturating_sub(MARGIN).max(1),
+        }
+    }
+
+    fn show(&mut self) -> io::Result<()> {
+        let rows = self.rows.iter().map(|row| row.trim_end().to_owned());
+        let rows: Vec<_> = rows.collect();
+        if self.said.is_empty() && self.shown == rows {
+            return Ok(());
+        }
+        self.wipe()?;
+        self.shown = rows;
+        let said = std::mem::take(&mut self.said);
+        self.terminal.write_str(&(said + &self.shown.join("\n")))?;
+        self.terminal.flush()
+    }
+
+    /// A narrower terminal has broken what was drawn into more rows. Where nothing was, an
+    /// echoed `^C` may stand. Row by row: tmux takes clearing to the end, at the top of the
+    /// screen, for a reason to keep what was there in its history.
+    fn wipe(&self) -> io::Result<()> {
+        let columns = usize::from(self.terminal.width()).max(1);
+        let rows = |line: &String| columns::width(line).div_ceil(columns).max(1);
+        for _ in 1..self.shown.iter().map(rows).sum() {
+            self.terminal.clear_line()?;
+            self.terminal.move_cursor_up(1)?;
+        }
+        self.terminal.clear_line()
+    }
+
+    /// The row of the cursor. Indicatif fills each line up to the edge, where it goes on in
+    /// the next row like on any terminal.
+    fn row(&mut self) -> &mut String {
+        if self.rows.len() <= self.cursor {
+            self.rows.resize(self.cursor + 1, String::new());
+        }
+        &mut self.rows[self.cursor]
+    }
+}
+
+impl TermLike for Pane {
+    fn width(&self) -> u16 {
+        guard(&self.0).columns()
+    }
+
+    fn height(&self) -> u16 {
+        guard(&self.0).terminal.height()
+    }
+
+    fn move_cursor_up(&self, n: usize) -> io::Result<()> {
+        let mut pane = guard(&self.0);
+        pane.cursor = pane.cursor.saturating_sub(n);
+        Ok(())
+    }
+
+    fn move_cursor_down(&self, n: usize) -> io::Result<()> {
+        guard(&self.0).cursor += n;
+        Ok(())
+    }
+
+    /// Indicatif writes whole lines.
+    fn move_cursor_right(&self, _: usize) -> io::Result<()> {
+        Ok(())
+    }
+
+    fn move_cursor_left(&self, _: usize) -> io::Result<()> {
+        Ok(())
+    }
+
+    fn write_line(&self, text: &str) -> io::Result<()> {
+        self.write_str(text)?;
+        self.move_cursor_down(1)
+    }
+
+    fn write_str(&self, text: &str) -> io::Result<()> {
+        let mut pane = guard(&self.0);
+        let used = columns::width(pane.row());
+        if used > 0 && used.is_multiple_of(pane.columns().into()) && !text.is_empty() {
+            pane.cursor += 1;
+        }
+        pane.row().push_str(text);
+        Ok(())
+    }
+
+    fn clear_line(&self) -> io::Result<()> {
+        guard(&self.0).row().clear();
+        Ok(())
+    }
+
+    /// What is below was not written again.
+    fn flush(&self) -> io::Result<()> {
+        let mut pane = guard(&self.0);
+        let kept = pane.cursor + usize::from(!pane.row().is_empty());
+        pane.rows.truncate(kept);
+        Ok(())
+    }
+}
