@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use backon::{BackoffBuilder, ExponentialBackoff, ExponentialBuilder};
 
-/// `apis.md` A10: base 0.2 s, cap 20 s (AWS's and OSS's own SDKs).
+/// Base 0.2 s, cap 20 s, as in the SDKs of AWS and OSS.
 const PAUSES: (Duration, Duration) = (Duration::from_millis(200), Duration::from_secs(20));
 
 /// Tries after the first. With full jitter they last a minute on average, which is

@@ -128,7 +128,7 @@ pub fn is_gzipped(image: &Image, compression: Compression) -> bool {
     }
 }
 
-/// The ending of what is sent: DigitalOcean looks at it (`apis.md` C2).
+/// The ending of what is sent: DigitalOcean looks at it (docs.digitalocean.com, "Custom Images").
 pub fn ending(image: &Image, gzipped: bool) -> String {
     let plain = match &image.content {
         Content::Gzip => format!(

@@ -25,7 +25,7 @@ pub enum Class {
     Garbled,
 }
 
-/// `apis.md` A10 (AWS's and OSS's retry tables). The status decides where no code is listed.
+/// The retry tables of AWS's and OSS's documentation. The status decides where no code is listed.
 impl Class {
     fn of(code: Option<&str>, status: Option<u16>) -> Self {
         match code.unwrap_or_default() {

@@ -1,5 +1,5 @@
 //! Part buffers that are used again. A fresh buffer costs a page fault for every
-//! 4 KiB, half the CPU time of an upload (`crates.md`, "The S3 fast path"); and a
+//! 4 KiB, half the CPU time of an upload, as measured; and a
 //! bounded number of them is what keeps a slow service from filling memory.
 
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};

@@ -21,7 +21,7 @@ use crate::error::{Error, Result};
 use crate::store::{self, Class, Part, SentPart, Store, UploadId};
 use crate::units;
 
-/// Pauses before full jitter (`apis.md` A10: cap 20 s).
+/// Pauses before full jitter, as in AWS's SDKs.
 const PAUSES: (Duration, Duration) = (Duration::from_millis(200), Duration::from_secs(20));
 
 /// The pauses between tries: exponential, each with full jitter, so that parts which

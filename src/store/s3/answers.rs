@@ -95,7 +95,7 @@ pub(super) fn is_the_object(head: &Head, parts: &[SentPart], whole: &Whole) -> b
     head.size == whole.size && proven
 }
 
-/// The tag of a multipart object: MD5 of the parts' MD5s, and their number (`apis.md` A7).
+/// The tag of a multipart object: MD5 of the parts' MD5s, and their number.
 fn tag_of_parts(parts: &[SentPart]) -> Option<String> {
     let mut all = md5::Md5::new();
     for part in parts {
