@@ -1,0 +1,410 @@
+use std::io::Write;
+
+use sha2::Digest;
+
+use super::*;
+use crate::image::stage::{because, bend, copy_again, disk, open, refusal};
+use crate::image::{Image, manifest, vhd, vmdk};
+
+const EXPORT: &str = "export the virtual machine again, with stream-optimized VMDK disks";
+const SYSTEM: &str = "<VirtualSystem/>";
+const FILE: &str = "<File id='f1' href='disk1.vmdk'/>";
+const DISK: &str =
+    "<Disk diskId='d1' fileRef='f1' capacity='8' capacityAllocationUnits='byte * 2^10'/>";
+
+fn tar(members: &[(&str, &[u8])]) -> Vec<u8> {
+    let mut tar = tar::Builder::new(vec![]);
+    for (name, bytes) in members {
+        add(&mut tar, name, bytes.len() as u64, bytes);
+    }
+    tar.into_inner().unwrap()
+}
+
+fn add<W: Write>(tar: &mut tar::Builder<W>, name: &str, size: u64, bytes: &[u8]) {
+    let mut header = tar::Header::new_ustar();
+    header.set_path(name).unwrap();
+    header.set_size(size);
+    header.set_mode(0o644);
+    header.set_cksum();
+    tar.append(&header, bytes).unwrap();
+}
+
+fn ovf(body: &[&str]) -> Vec<u8> {
+    format!(
+        "<?xml version='1.0'?><Envelope>{}</Envelope>",
+        body.concat()
+    )
+    .into_bytes()
+}
+
+fn with_disk(disk: &[u8]) -> Vec<u8> {
+    tar(&[("a.ovf", &ovf(&[FILE, DISK, SYSTEM])), ("disk1.vmdk", disk)])
+}
+
+/// The refusal of an OVA with this descriptor and one good disk.
+fn refused(body: &[&str]) -> String {
+    refusal(&tar(&[
+        ("a.ovf", &ovf(body)),
+        ("disk1.vmdk", &vmdk::tests::vmware()),
+    ]))
+}
+
+#[test]
+fn the_first_disk_is_read_where_it_lies_in_the_archive() {
+    let second = "<File id='f2' href='two.vhd'/><Disk diskId='d2' fileRef='f2'/>";
+    let raw: Vec<u8> = (0..4096_u32).map(|byte| byte.to_le_bytes()[0]).collect();
+    let vhd = vhd::tests::fixed_vhd(&raw);
+    let ova = tar(&[
+        (
+            "a.ovf",
+            &ovf(&["<File id='f1' href='one.vhd'/>", DISK, second, SYSTEM]),
+        ),
+        ("two.vhd", &vhd::tests::fixed_vhd(&[0; 512])),
+        ("one.vhd", &vhd),
+    ]);
+    assert_eq!(disk(&ova), (raw, vec![(0, 4096)]));
+    let inside = disk(&with_disk(&vmdk::tests::vmware()));
+    assert_eq!(inside, disk(&vmdk::tests::vmware()));
+}
+
+#[test]
+fn an_ova_tells_its_disk_and_how_it_boots() {
+    let image = open(&with_disk(&vmdk::tests::vmware())).unwrap();
+    assert_eq!(
+        image.describe(),
+        "OVA with one stream-optimized VMDK, 8.0 KiB disk"
+    );
+    assert_eq!((image.boot.bios, image.boot.firmware), (Some(true), None));
+    let disk = &image.disks[0];
+    assert_eq!(
+        (disk.name.as_str(), disk.offset),
+        ("disk1.vmdk", Some(1536))
+    );
+    assert_eq!(disk.size, Some(vmdk::tests::vmware().len() as u64));
+}
+
+#[test]
+fn the_descriptor_asks_for_efi() {
+    let system = "<VirtualSystem><Config key='firmware' value='efi'/></VirtualSystem>";
+    let ova = tar(&[
+        ("a.ovf", &ovf(&[FILE, DISK, system])),
+        ("disk1.vmdk", &vmdk::tests::vmware()),
+    ]);
+    assert_eq!(open(&ova).unwrap().boot.only(), Some(Firmware::Efi));
+}
+
+#[test]
+fn several_disks_are_summed_and_blank_ones_counted() {
+    let second = "<File id='f2' href='two.vhd'/>";
+    let disks = "<Disk diskId='d2' fileRef='f2'/><Disk diskId='d3' capacity='1' capacityAllocationUnits='byte * 2^20'/>";
+    let ova = tar(&[
+        ("./A.OVF", &ovf(&[FILE, second, DISK, disks, SYSTEM])),
+        ("./disk1.vmdk", &vmdk::tests::vmware()),
+        ("./two.vhd", &vhd::tests::fixed_vhd(&[0; 4096])),
+    ]);
+    let image = open(&ova).unwrap();
+    assert_eq!(image.virtual_size, Some(8192 + 4096 + (1 << 20)));
+    assert_eq!(image.describe(), "OVA with 3 disks, 1.0 MiB in all");
+    assert_eq!(
+        (image.disks[2].size, &image.disks[2].content),
+        (Some(0), &None)
+    );
+}
+
+#[test]
+fn a_pipe_shows_what_the_descriptor_says() {
+    let ova = with_disk(&vmdk::tests::vmware());
+    let image = Image::from_head(&ova[..1200], None).unwrap();
+    assert_eq!(image.describe(), "OVA with one disk, 8.0 KiB disk");
+    assert_eq!((image.disks[0].offset, image.disks[0].size), (None, None));
+    let image = Image::from_head(&ova[..2600], None).unwrap();
+    assert_eq!(
+        image.describe(),
+        "OVA with one stream-optimized VMDK, 8.0 KiB disk"
+    );
+    assert_eq!(
+        Image::from_head(&ova[..520], None).unwrap().describe(),
+        "OVA"
+    );
+}
+
+/// A file of more than 8 GiB, most of it a hole, with the size in this form.
+fn huge(pax: bool) -> Image {
+    const SIZE: u64 = 9 << 30;
+    let file = tempfile::NamedTempFile::new().unwrap();
+    let mut tar = tar::Builder::new(file.reopen().unwrap());
+    let descriptor = ovf(&[FILE, DISK, SYSTEM]);
+    add(&mut tar, "a.ovf", descriptor.len() as u64, &descriptor);
+    if pax {
+        let size = SIZE.to_string();
+        tar.append_pax_extensions([("size", size.as_bytes())])
+            .unwrap();
+    }
+    add(
+        &mut tar,
+        "disk1.vmdk",
+        if pax { 0 } else { SIZE },
+        &vmdk::tests::stream(),
+    );
+    let mut out = tar.into_inner().unwrap();
+    out.flush().unwrap();
+    file.as_file().set_len(SIZE + (1 << 20)).unwrap();
+    Image::open(file.path(), None).unwrap()
+}
+
+#[test]
+fn members_of_more_than_8_gib_are_understood_in_both_forms() {
+    assert_eq!(huge(false).disks[0].size, Some(9 << 30));
+    assert_eq!(huge(true).disks[0].size, Some(9 << 30));
+}
+
+#[test]
+fn a_tar_without_descriptor_is_refused() {
+    assert_eq!(
+        refusal(&tar(&[("disk.raw", &[0; 512])])),
+        because(
+            "it is a tar archive, but no OVA: its first member is no OVF descriptor",
+            "export the virtual machine as OVA, or unpack the archive and import the disk in it"
+        )
+    );
+}
+
+#[test]
+fn a_cut_archive_is_refused() {
+    let ova = with_disk(&vmdk::tests::vmware());
+    assert_eq!(
+        refusal(&ova[..4000]),
+        copy_again(
+            "the OVA is cut short: a file in it reaches to byte 8192, but only 4000 bytes are there"
+        )
+    );
+}
+
+#[test]
+fn a_damaged_archive_is_refused() {
+    let mut ova = with_disk(&vmdk::tests::vmware());
+    ova[1024] ^= 1;
+    assert_eq!(
+        refusal(&ova),
+        copy_again("the OVA is damaged: archive header checksum mismatch")
+    );
+    let members: Vec<(String, Vec<u8>)> = (0..1002).map(|i| (format!("{i}.ovf"), vec![])).collect();
+    let members: Vec<(&str, &[u8])> = members
+        .iter()
+        .map(|(n, b)| (n.as_str(), b.as_slice()))
+        .collect();
+    assert_eq!(
+        refusal(&tar(&members)),
+        copy_again("the OVA is damaged: it has more than 1000 files")
+    );
+    let twice = [("a.ovf", &b""[..]), ("a.ovf", b"")];
+    assert_eq!(
+        refusal(&tar(&twice)),
+        copy_again("the OVA is damaged: it has two files named a.ovf")
+    );
+}
+
+#[test]
+fn headers_without_end_are_refused() {
+    let mut builder = tar::Builder::new(vec![]);
+    let long = vec![b'x'; 9 << 20];
+    builder
+        .append_pax_extensions([("comment", long.as_slice())])
+        .unwrap();
+    add(&mut builder, "a.ovf", 0, b"");
+    assert_eq!(
+        refusal(&builder.into_inner().unwrap()),
+        copy_again("the OVA is damaged: its headers never end")
+    );
+}
+
+#[test]
+fn a_descriptor_that_is_none_is_refused() {
+    assert_eq!(
+        refusal(&tar(&[("a.ovf", b"<Machine/>")])),
+        copy_again("the OVA is damaged: its descriptor a.ovf cannot be read: it has no Envelope")
+    );
+    assert_eq!(
+        refusal(&tar(&[("a.ovf", &vec![b' '; 5 << 20])])),
+        copy_again("the OVA is damaged: a.ovf has 5242880 bytes, which is no text")
+    );
+}
+
+#[test]
+fn one_virtual_machine_with_a_disk_it_must_be() {
+    assert_eq!(
+        refused(&[FILE, DISK]),
+        because("the OVA describes no virtual machine", EXPORT)
+    );
+    assert_eq!(
+        refused(&[FILE, DISK, SYSTEM, SYSTEM]),
+        because(
+            "the OVA describes 2 virtual machines, an image is made of one",
+            "export each virtual machine on its own"
+        )
+    );
+    assert_eq!(
+        refused(&[FILE, SYSTEM]),
+        because("the OVA has no disk", EXPORT)
+    );
+}
+
+#[test]
+fn chunked_and_compressed_files_are_refused() {
+    assert_eq!(
+        refused(&[
+            "<File id='f1' href='disk1.vmdk' chunkSize='1000'/>",
+            DISK,
+            SYSTEM
+        ]),
+        because(
+            "the OVA keeps disk1.vmdk in chunks, which no cloud takes",
+            "export it again without chunks"
+        )
+    );
+    let chunks = [
+        ("a.ovf", ovf(&[FILE, DISK, SYSTEM])),
+        ("disk1.vmdk.000000000", vmdk::tests::vmware()),
+    ];
+    assert_eq!(
+        refusal(&tar(&chunks
+            .each_ref()
+            .map(|(name, bytes)| (*name, &bytes[..])))),
+        because(
+            "the OVA keeps disk1.vmdk in chunks, which no cloud takes",
+            "export it again without chunks"
+        )
+    );
+    assert_eq!(
+        refused(&[
+            "<File id='f1' href='disk1.vmdk' compression='gzip'/>",
+            DISK,
+            SYSTEM
+        ]),
+        because(
+            "the OVA keeps disk1.vmdk compressed with gzip, which no cloud takes",
+            "export it again without compression of the files"
+        )
+    );
+}
+
+#[test]
+fn what_the_descriptor_names_must_be_inside() {
+    assert_eq!(
+        refused(&["<File id='f1' href='other.vmdk'/>", DISK, SYSTEM]),
+        copy_again("the OVA is damaged: its descriptor names other.vmdk, which is not inside")
+    );
+    assert_eq!(
+        refused(&[
+            "<File id='f1' href='disk1.vmdk' size='9999'/>",
+            DISK,
+            SYSTEM
+        ]),
+        copy_again("the OVA is damaged: disk1.vmdk has 6656 bytes, its descriptor says 9999")
+    );
+    assert_eq!(
+        refused(&[FILE, "<Disk diskId='d1' fileRef='f9'/>", SYSTEM]),
+        copy_again(
+            "the OVA is damaged: its disk d1 is in a file \"f9\" that the descriptor does not have"
+        )
+    );
+    assert_eq!(
+        refused(&[
+            FILE,
+            "<Disk diskId='d1' fileRef='f1' parentRef='d0'/>",
+            SYSTEM
+        ]),
+        because(
+            "the disk d1 of the OVA holds only what changed since its parent",
+            EXPORT
+        )
+    );
+}
+
+#[test]
+fn a_disk_of_another_kind_is_refused() {
+    assert_eq!(
+        refusal(&with_disk(&[0; 1024])),
+        because(
+            "disk1.vmdk in the OVA: it is neither a VMDK nor a VHD",
+            EXPORT
+        )
+    );
+    assert_eq!(
+        refusal(&with_disk(b"\x1f\x8b\x08 and more")),
+        because(
+            "disk1.vmdk in the OVA: it is a gzip file, not a disk",
+            EXPORT
+        )
+    );
+    assert_eq!(
+        refusal(&with_disk(&vmdk::tests::sparse())),
+        because(
+            "disk1.vmdk in the OVA: the VMDK is not stream-optimized, as a disk in an OVA must be",
+            EXPORT
+        )
+    );
+    assert_eq!(
+        refusal(&with_disk(b"# Disk DescriptorFile\n")),
+        because(
+            "disk1.vmdk in the OVA: the VMDK is only the descriptor, the disk itself lies in other files beside it",
+            EXPORT
+        )
+    );
+    let vmdk = vmdk::tests::vmware();
+    assert_eq!(
+        refusal(&with_disk(&vmdk[..vmdk.len() - 1024])),
+        copy_again(
+            "disk1.vmdk in the OVA: the VMDK is cut short: the footer and the end-of-stream marker at its end are missing"
+        )
+    );
+}
+
+fn with_manifest(manifest: &str) -> Vec<u8> {
+    let descriptor = ovf(&[FILE, DISK, SYSTEM]);
+    tar(&[
+        ("a.ovf", &descriptor),
+        ("a.mf", manifest.as_bytes()),
+        ("disk1.vmdk", &vmdk::tests::vmware()),
+    ])
+}
+
+#[test]
+fn a_manifest_that_fits_is_told() {
+    let descriptor = ovf(&[FILE, DISK, SYSTEM]);
+    let sha1 = manifest::hex(&sha1::Sha1::digest(&descriptor));
+    let sha256 = manifest::hex(&sha2::Sha256::digest(&descriptor));
+    for line in [
+        format!("SHA1(a.ovf)= {sha1}"),
+        format!("SHA256(a.ovf)= {sha256}"),
+    ] {
+        let ova = with_manifest(&format!("{line}\nSHA1(disk1.vmdk)= 00\n"));
+        assert_eq!(open(&ova).unwrap().content, Content::Ova { manifest: true });
+    }
+}
+
+#[test]
+fn a_manifest_that_does_not_fit_is_refused() {
+    assert_eq!(
+        refusal(&with_manifest("SHA1(a.ovf)= 00\n")),
+        copy_again("the OVA is damaged: its manifest a.mf does not list disk1.vmdk")
+    );
+    for algorithm in ["SHA1", "SHA256", "SHA512"] {
+        let lines = format!("{algorithm}(a.ovf)= 00\n{algorithm}(disk1.vmdk)= 00\n");
+        assert_eq!(
+            refusal(&with_manifest(&lines)),
+            because(
+                "the OVA was changed after its export: a.ovf does not have the digest in a.mf",
+                "export it again, or pack it again without the manifest if the change is meant"
+            )
+        );
+    }
+}
+
+#[test]
+fn no_ova_makes_it_panic() {
+    bend(
+        &with_manifest("MD5(a.ovf)= 00\nMD5(disk1.vmdk)= 00\n"),
+        4000,
+    );
+}
