@@ -84,7 +84,8 @@ impl Rows {
 
     /// A narrower terminal has broken what was drawn into more rows. Where nothing was, an
     /// echoed `^C` may stand. Row by row: tmux takes clearing to the end, at the top of the
-    /// screen, for a reason to keep what was there in its history.
+    /// screen, for a reason to keep what was there in its history. A row may stay when we
+    /// draw after the window has become narrower and before we can know.
     fn wipe(&self) -> io::Result<()> {
         let columns = usize::from(self.terminal.width()).max(1);
         let rows = |line: &String| columns::width(line).div_ceil(columns).max(1);
