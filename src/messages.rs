@@ -179,10 +179,10 @@ fn a_command_in_a_hint_is_one_that_is_there() {
     let command = Regex::new(r": ([a-z][a-z0-9-]*) (?:[a-z0-9]+ |-)").expect("a pattern");
     let helps = tables().map(|(_, help)| help.to_owned());
     let hints = sentences().into_iter().map(|(_, text)| text);
+    let told = Regex::new(r"(?:convert it|with|run|create it|anew in the machine): ");
+    let told = told.expect("a pattern");
     let mut met = 0;
     for text in helps.chain(hints) {
-        let told = Regex::new(r"(?:convert it|with|run|create it|anew in the machine): ");
-        let told = told.expect("a pattern");
         for found in told.find_iter(&text) {
             let rest = &text[found.end() - 2..];
             if let Some(program) = command
