@@ -122,6 +122,11 @@ impl Error {
         self
     }
 
+    /// The cause, if it is of this kind.
+    pub fn cause<T: std::error::Error + Send + Sync + 'static>(&self) -> Option<&T> {
+        self.cause.as_ref()?.downcast_ref()
+    }
+
     /// The hint, if there is one.
     pub fn advice(&self) -> Option<&str> {
         self.hint.as_deref()

@@ -9,7 +9,7 @@
 //! ```
 //!
 //! Rooms, lowest floor first; imports point downwards alone:
-//! `error secret cancel units progress endpoint` · `compress http image template outcome retry
+//! `error secret cancel units progress endpoint permission` · `compress http image template outcome retry
 //! session` ·
 //! `guest` · `layers problems job journal wait cleanup frame` · `store` · `upload` · `sending` · the clouds, which
 //! never know each other · `check` · `settings packer batch leftovers usage cli` ·
@@ -34,8 +34,11 @@ mod job;
 mod journal;
 mod layers;
 mod leftovers;
+#[cfg(test)]
+mod messages;
 mod outcome;
 mod packer;
+mod permission;
 mod problems;
 mod progress;
 mod retry;

@@ -402,11 +402,14 @@ async fn a_dry_run_asks_everything_and_changes_nothing() {
         "
         disk.raw: raw disk, 2.0 MiB disk
         Checking the name, bucket packer and role AliyunECSImageImportDefaultRole in cn-beijing
+        The caller is acs:ram::1234567890123456:user/sandbox
         Would create the bucket packer in cn-beijing
         Would create the role AliyunECSImageImportDefaultRole
-        Would send 2.0 MiB to oss://packer/imgimport-1767225600.raw
+        Not verified: oss:PutObject, oss:DeleteObject, ecs:ImportImage, ram:PassRole and quotas
+        Would send 2.0 MiB to oss://packer/imgimport-1767225600.raw, in one part
         Would import it into cn-beijing as the image \"web\"
         Would copy it to cn-hangzhou as \"web\"
+        Would remove oss://packer/imgimport-1767225600.raw afterwards
         ",
     );
     let mut asked = operations(&stage);
@@ -417,7 +420,8 @@ async fn a_dry_run_asks_everything_and_changes_nothing() {
             "ecs:DescribeImages",
             "ecs:DescribeImages",
             "oss:GetBucketInfo",
-            "ram:GetRole"
+            "ram:GetRole",
+            "sts:GetCallerIdentity"
         ]
     );
     assert!(stage.journal().is_empty());
@@ -615,7 +619,7 @@ async fn a_bucket_of_another_account_is_said_before_the_upload() {
         "
         error: the bucket theirs can't be used
           cause: You have no right to access this object because of bucket acl [EC 0003-00000001] (AccessDenied, request ID)
-          hint: the bucket may be another account's; or allow the caller oss:GetBucketInfo on it, the README has a policy to paste
+          hint: the bucket may be another account's; or allow the caller oss:GetBucketInfo: {\"Version\":\"1\",\"Statement\":[{\"Effect\":\"Allow\",\"Action\":\"oss:GetBucketInfo\",\"Resource\":\"acs:oss:*:*:theirs\"}]}
         ",
     );
 }
@@ -1289,7 +1293,7 @@ async fn an_old_image_that_cannot_be_deleted_leaves_the_new_one_for_the_next_run
         error: m-ID, which has the name, could not be deleted
           cause: not you (Forbidden.RAM, request ID)
           left behind: the image m-ID; remove it with: aliyun ecs DeleteImage --ImageId m-ID --RegionId cn-beijing
-          hint: allow the caller ecs:DeleteImage; the README has a policy to paste
+          hint: allow the caller ecs:DeleteImage: {\"Version\":\"1\",\"Statement\":[{\"Effect\":\"Allow\",\"Action\":\"ecs:DeleteImage\",\"Resource\":\"*\"}]}
         ",
     );
     assert_eq!(stage.cloud.ecs().images().len(), 2, "neither is lost");
@@ -1635,7 +1639,7 @@ async fn a_run_that_cannot_even_begin_still_names_what_an_earlier_one_left() {
         error: the image's name can't be looked up in cn-beijing
           cause: not today (Forbidden.RAM, request ID)
           left behind: the parts of oss://packer/imgimport-1767225600.raw that an earlier run has sent; remove it with: aliyun oss rm oss://packer/imgimport-1767225600.raw -m --upload-id UPLOAD --region cn-beijing
-          hint: allow the caller ecs:DescribeImages; the README has a policy to paste
+          hint: allow the caller ecs:DescribeImages: {\"Version\":\"1\",\"Statement\":[{\"Effect\":\"Allow\",\"Action\":\"ecs:DescribeImages\",\"Resource\":\"*\"}]}
         ",
     );
     let sent = stage.cloud.requests("oss:UploadPart").len();

@@ -233,8 +233,12 @@ async fn a_dry_run_asks_everything_and_changes_nothing() {
         "
         disk.raw: raw disk, 2.0 MiB disk
         Checking the account, bucket importbucket and role vmimport in eu-central-1
-        Would send 2.0 MiB to s3://importbucket/imgimport-1767225600.raw
+        The caller is arn:aws:iam::123456789012:user/sandbox
+        The caller may ec2:ImportImage and ec2:CopyImage
+        Not verified: s3:PutObject, s3:DeleteObject, iam:PassRole and quotas
+        Would send 2.0 MiB to s3://importbucket/imgimport-1767225600.raw, in one part
         Would import it into eu-central-1 as the AMI \"web\"
+        Would remove s3://importbucket/imgimport-1767225600.raw afterwards
         ",
     );
     let mut asked: Vec<_> = stage
@@ -247,7 +251,9 @@ async fn a_dry_run_asks_everything_and_changes_nothing() {
     assert_eq!(
         asked,
         [
+            "ec2:CopyImage",
             "ec2:DescribeImages",
+            "ec2:ImportImage",
             "iam:GetRole",
             "iam:GetRolePolicy",
             "iam:ListRolePolicies",

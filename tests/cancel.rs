@@ -312,7 +312,7 @@ async fn a_run_that_cannot_even_begin_still_names_what_an_earlier_one_left() {
         error: AWS does not accept the caller
           cause: not today (AccessDenied, request ID)
           left behind: the parts of s3://importbucket/imgimport-1767225600.raw that an earlier run has sent; remove it with: aws s3api abort-multipart-upload --bucket importbucket --key imgimport-1767225600.raw --upload-id UPLOAD
-          hint: allow the caller sts:GetCallerIdentity; the README has a policy to paste
+          hint: allow the caller sts:GetCallerIdentity: {\"Version\":\"2012-10-17\",\"Statement\":[{\"Effect\":\"Allow\",\"Action\":\"sts:GetCallerIdentity\",\"Resource\":\"*\"}]}
         ",
     );
     let sent = stage.cloud.requests("s3:UploadPart").len();

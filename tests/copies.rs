@@ -659,7 +659,7 @@ async fn a_parameter_that_cannot_be_written_leaves_the_images_and_is_written_by_
           left behind: the copy ami-ID in eu-west-1; remove it with: aws ec2 deregister-image --image-id ami-ID --delete-associated-snapshots --region eu-west-1
           left behind: the copy ami-ID in us-east-1; remove it with: aws ec2 deregister-image --image-id ami-ID --delete-associated-snapshots --region us-east-1
           left behind: the image ami-ID; remove it with: aws ec2 deregister-image --image-id ami-ID --delete-associated-snapshots --region eu-central-1
-          hint: allow the caller ssm:PutParameter, and ec2:DescribeImages; the README has a policy to paste
+          hint: allow the caller ssm:PutParameter: {\"Version\":\"2012-10-17\",\"Statement\":[{\"Effect\":\"Allow\",\"Action\":\"ssm:PutParameter\",\"Resource\":\"arn:aws:ssm:us-east-1:*:parameter/web\"}]}
         ",
     );
     stage.imgimport(&command).ends().await.exits(0).says("");
@@ -718,10 +718,14 @@ async fn the_plan_has_regions_and_parameter() {
             "
         disk.raw: raw disk, 2.0 MiB disk
         Checking the account, bucket importbucket and role vmimport in eu-central-1
-        Would send 2.0 MiB to s3://importbucket/imgimport-1767225600.raw
+        The caller is arn:aws:iam::123456789012:user/sandbox
+        The caller may ec2:ImportImage and ec2:CopyImage
+        Not verified: s3:PutObject, s3:DeleteObject, iam:PassRole, ssm:PutParameter and quotas
+        Would send 2.0 MiB to s3://importbucket/imgimport-1767225600.raw, in one part
         Would import it into eu-central-1 as the AMI \"web\"
         Would copy it to eu-west-1 and us-east-1
         Would publish its id as /web
+        Would remove s3://importbucket/imgimport-1767225600.raw afterwards
         ",
         );
 }

@@ -668,3 +668,28 @@ async fn a_real_image_arrives_with_an_equal_disk() {
     assert!(compared.unwrap().success());
     nothing_public(&stage);
 }
+
+#[tokio::test]
+async fn a_dry_run_says_who_asks_and_what_would_happen() {
+    let stage = stage().await;
+    stage.disk(2);
+    let run = imgimport(
+        &stage,
+        &format!("{NAMES} --compression none --dry-run disk.raw"),
+    );
+    let run = run.ends().await;
+    run.exits(0).prints("");
+    assert!(
+        run.stderr.contains("\nThe caller is sammy@example.com\n"),
+        "{}",
+        run.stderr
+    );
+    assert!(
+        run.stderr.contains(
+            ", in one part\nWould import it into nyc3 as the image \"web\"\nWould remove s3://"
+        ),
+        "{}",
+        run.stderr
+    );
+    assert!(stage.cloud.spaces().objects().is_empty());
+}

@@ -315,7 +315,13 @@ async fn a_refused_part_ends_the_upload_at_once() {
         .imgimport("aws --bucket importbucket -q disk.raw")
         .ends()
         .await;
-    run.exits(1).prints("");
+    run.exits(1).prints("").says(
+        "
+        error: part 1 of 1 could not be sent
+          cause: Access Denied (AccessDenied, request ID)
+          hint: allow the caller s3:PutObject and s3:ListMultipartUploadParts: {\"Version\":\"2012-10-17\",\"Statement\":[{\"Effect\":\"Allow\",\"Action\":[\"s3:PutObject\",\"s3:ListMultipartUploadParts\"],\"Resource\":\"arn:aws:s3:::importbucket/imgimport-1767225600.raw\"}]}
+        ",
+    );
     assert_eq!(
         stage.cloud.requests("s3:UploadPart").len(),
         1,
@@ -427,7 +433,7 @@ async fn a_role_that_may_not_be_assumed_is_said_with_the_right_permission() {
         "
         error: AWS does not accept the caller
           cause: the role was not assumed: User: arn:aws:iam::123456789012:user/sandbox is not authorized to perform: sts:AssumeRole on resource: arn:aws:iam::123456789012:role/nobodys (AccessDenied, request ID)
-          hint: allow the caller sts:AssumeRole on the role, in the role's trust policy too
+          hint: name the caller in the role's trust policy, and allow the caller sts:AssumeRole: {\"Version\":\"2012-10-17\",\"Statement\":[{\"Effect\":\"Allow\",\"Action\":\"sts:AssumeRole\",\"Resource\":\"arn:aws:iam::123456789012:role/nobodys\"}]}
         ",
     );
 }
@@ -445,5 +451,198 @@ async fn an_answer_without_a_word_is_told_by_its_status() {
         error: AWS does not accept the caller
           cause: AWS answered with HTTP status 407 and gave no reason
         ",
+    );
+}
+
+/// Why imports fail, in AWS's words, and what a person is told to do.
+#[tokio::test]
+async fn a_reason_that_is_known_comes_with_its_remedy() {
+    let stage = Stage::new().await;
+    stage.disk(2);
+    let validation = |text: &str| format!("ClientError: Disk validation failed [{text}]");
+    let root = "VM Import found no system that it knows: encrypted, LVM-striped and exotic roots are not supported; --method import-snapshot takes any";
+    let kernel = "VM Import takes the default kernels of the distributions alone; --method import-snapshot takes any";
+    let rows = [
+        (
+            validation("OVF file parsing error: OVA with chunked disk files is not supported"),
+            "export the machine again without chunks, or give the disk itself",
+        ),
+        (
+            validation("Unsupported VMDK File Format"),
+            "make the VMDK stream-optimized: qemu-img convert -O vmdk -o subformat=streamOptimized",
+        ),
+        (
+            validation("Unsupported OVA format"),
+            "export the machine again as an OVA whose first member is the .ovf",
+        ),
+        (
+            validation("Unsupported specified file format"),
+            "say the image's own --format",
+        ),
+        (
+            validation("We do not have access to the given resource. Reason 403 Forbidden"),
+            "let the service role read the bucket, and use the object's KMS key if it has one",
+        ),
+        (
+            "ClientError: Footers not identical".to_owned(),
+            "convert the VHD again; differencing disks are not supported",
+        ),
+        (
+            "ClientError: Uncompressed data has an invalid length".to_owned(),
+            "the VMDK is damaged: export or convert it again",
+        ),
+        (
+            "ClientError: Unknown OS / Missing OS files".to_owned(),
+            root,
+        ),
+        (
+            "ClientError: Invalid configuration - Could not read fstab".to_owned(),
+            "give every entry of /etc/fstab a UUID",
+        ),
+        (
+            "ClientError: Multiple different grub/menu.lst files found".to_owned(),
+            "leave one GRUB configuration in /boot, and remove the others",
+        ),
+        (
+            "ClientError: BLSC-style GRUB found, but unable to detect default kernel".to_owned(),
+            "write /boot/grub2/grub.cfg anew in the machine: grub2-mkconfig -o /boot/grub2/grub.cfg",
+        ),
+        (
+            "ClientError: unable to read initramfs/initrd".to_owned(),
+            "make the initramfs anew in the machine: dracut -f, or update-initramfs -u",
+        ),
+        (
+            "ClientError: Logical volume group activation failed".to_owned(),
+            "all disks of a volume group must be in the image",
+        ),
+        (
+            "ClientError: Multiple directories found".to_owned(),
+            "leave one root file system on the disk",
+        ),
+        (
+            "ClientError: Unsupported kernel version 6.12".to_owned(),
+            kernel,
+        ),
+        (
+            "ClientError: Unable to determine kernel version".to_owned(),
+            kernel,
+        ),
+        (
+            "ClientError: EFI partition detected. UEFI booting is not supported in EC2".to_owned(),
+            "say --boot-mode uefi",
+        ),
+        (
+            "ClientError: FirstBootFailure: the Windows instance failed to boot".to_owned(),
+            "the system must boot with DHCP, and let in RDP or SSH",
+        ),
+        (
+            "ClientError: Booter Networking failure".to_owned(),
+            "the system must get its address by DHCP on the first network card",
+        ),
+    ];
+    for (reason, hint) in rows {
+        stage
+            .cloud
+            .import_script(ImportScript::quick().fail(&reason));
+        let run = stage.imgimport("aws --bucket importbucket --no-resume -q disk.raw");
+        run.ends().await.exits(1).prints("").says(&format!(
+            "
+            error: the import import-ami-TASK failed
+              cause: {reason}
+              hint: {hint}
+            "
+        ));
+    }
+}
+
+/// What ImportImage refuses at once.
+#[tokio::test]
+async fn a_refusal_that_is_known_comes_with_its_remedy() {
+    let stage = Stage::new().await;
+    stage.disk(2);
+    let tasks = "wait until other imports have ended: the account runs 20 at once in a region unless its quota is higher";
+    let passing = "User: arn:aws:iam::123456789012:user/ci is not authorized to perform: iam:PassRole on resource: arn:aws:iam::123456789012:role/vmimport because no identity-based policy allows the iam:PassRole action";
+    let pass = r#"allow the caller iam:PassRole: {"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"iam:PassRole","Resource":"arn:aws:iam::123456789012:role/vmimport"}]}"#;
+    let both = r#"allow the caller ec2:ImportImage and iam:PassRole: {"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"ec2:ImportImage","Resource":"*"},{"Effect":"Allow","Action":"iam:PassRole","Resource":"arn:aws:iam::*:role/vmimport"}]}"#;
+    for (status, code, text, hint) in [
+        (403, "UnauthorizedOperation", passing, pass),
+        (
+            403,
+            "UnauthorizedOperation",
+            "You are not authorized to perform this operation",
+            both,
+        ),
+        (
+            403,
+            "UnauthorizedOperation",
+            "User: arn:aws:iam::123456789012:user/ci is not authorized to perform: ec2:ImportImage with an explicit deny in a service control policy",
+            "a policy denies ec2:ImportImage explicitly: no other one helps, change it",
+        ),
+        (
+            400,
+            "InvalidParameter",
+            "The given S3 bucket is not local to the region",
+            "name a bucket in the import's region, or import into the bucket's with --region",
+        ),
+        (
+            400,
+            "InvalidParameter",
+            "disk-image-size=0 has an invalid format",
+            "the object is empty or of another format: say the image's own --format",
+        ),
+        (
+            400,
+            "ResourceCountLimitExceeded",
+            "The maximum number of active tasks has been reached",
+            tasks,
+        ),
+        (
+            400,
+            "ImportTaskLimitExceeded",
+            "Too many import tasks",
+            tasks,
+        ),
+    ] {
+        stage
+            .cloud
+            .fault(Fault::on("ec2:ImportImage").answer(status, code, text));
+        let run = stage.imgimport("aws --bucket importbucket --no-resume -q disk.raw");
+        run.ends().await.exits(1).prints("").says(&format!(
+            "
+            error: the import could not be started
+              cause: {text} ({code}, request ID)
+              hint: {hint}
+            "
+        ));
+    }
+}
+
+#[tokio::test]
+async fn a_dry_run_finds_the_permission_that_is_missing() {
+    let stage = Stage::new().await;
+    stage.disk(2);
+    let text = "You are not authorized to perform this operation";
+    let fault = Fault::on("ec2:CopyImage");
+    stage
+        .cloud
+        .fault(fault.answer(403, "UnauthorizedOperation", text));
+    let run = stage.imgimport("aws --bucket importbucket --ami-name web --dry-run -q disk.raw");
+    run.ends().await.exits(1).prints("").says(
+        r#"
+        error: ec2:CopyImage would be refused
+          cause: You are not authorized to perform this operation (UnauthorizedOperation, request ID)
+          hint: allow the caller ec2:CopyImage: {"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"ec2:CopyImage","Resource":"*"}]}
+        "#,
+    );
+    assert!(stage.cloud.ec2().import_tasks().is_empty());
+}
+
+#[tokio::test]
+async fn a_plan_as_json_is_one_object_with_nothing_made() {
+    let stage = Stage::new().await;
+    stage.disk(2);
+    let run = stage.imgimport("aws --bucket importbucket --dry-run --output json -q disk.raw");
+    run.ends().await.exits(0).says("").prints(
+        r#"{"image_id":null,"images":[],"name":null,"object":null,"provider":"aws","region":"eu-central-1","schema":1,"seconds":{"import":null,"total":SECONDS,"upload":null},"snapshot_ids":null,"source":{"format":"raw","path":"disk.raw","sha256":null,"size":2097152,"virtual_size":2097152},"task_id":null,"uploaded_bytes":null}"#,
     );
 }

@@ -362,11 +362,15 @@ async fn a_dry_run_of_this_road_says_the_name_that_the_image_would_have() {
         disk.raw: raw disk, 2.0 MiB disk
         Checking the account, bucket importbucket and role vmimport in eu-central-1
         Taking the road import-snapshot: ImportImage takes no arm64
-        Would send 2.0 MiB to s3://importbucket/in/web.raw
+        The caller is arn:aws:iam::123456789012:user/sandbox
+        The caller may ec2:ImportSnapshot and ec2:RegisterImage
+        Not verified: s3:PutObject, s3:DeleteObject, iam:PassRole and quotas
+        Would send 2.0 MiB to s3://importbucket/in/web.raw, in one part
         Would import it into eu-central-1 as the AMI \"web-1767225600\", registered from its snapshot
+        Would remove s3://importbucket/in/web.raw afterwards
         ",
     );
-    assert!(stage.cloud.requests("ec2:RegisterImage").is_empty());
+    assert!(stage.cloud.ec2().images().is_empty());
 }
 
 #[tokio::test]
@@ -461,7 +465,7 @@ async fn a_refused_registration_leaves_the_snapshot_for_the_next_run() {
         error: snap-ID could not be registered as \"imgimport-1767225600\"
           cause: You are not authorized to perform this operation (UnauthorizedOperation, request ID)
           left behind: the snapshot snap-ID; remove it with: aws ec2 delete-snapshot --snapshot-id snap-ID --region eu-central-1
-          hint: allow the caller ec2:RegisterImage; the README has a policy to paste
+          hint: allow the caller ec2:RegisterImage: {\"Version\":\"2012-10-17\",\"Statement\":[{\"Effect\":\"Allow\",\"Action\":\"ec2:RegisterImage\",\"Resource\":\"*\"}]}
         ",
     );
     assert!(

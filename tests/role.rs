@@ -363,9 +363,13 @@ async fn a_dry_run_creates_and_repairs_nothing() {
         "
         disk.raw: raw disk, 2.0 MiB disk
         Checking the account, bucket importbucket and role vmimport in eu-central-1
+        The caller is arn:aws:iam::123456789012:user/sandbox
         Would create the service role vmimport
-        Would send 2.0 MiB to s3://importbucket/imgimport-1767225600.raw
+        The caller may ec2:ImportImage
+        Not verified: s3:PutObject, s3:DeleteObject, iam:PassRole and quotas
+        Would send 2.0 MiB to s3://importbucket/imgimport-1767225600.raw, in one part
         Would import it into eu-central-1 as an AMI named after its task
+        Would remove s3://importbucket/imgimport-1767225600.raw afterwards
         ",
     );
     stage.cloud.iam().put_import_role("vmimport", "otherbucket");
@@ -374,9 +378,13 @@ async fn a_dry_run_creates_and_repairs_nothing() {
         "
         disk.raw: raw disk, 2.0 MiB disk
         Checking the account, bucket importbucket and role vmimport in eu-central-1
+        The caller is arn:aws:iam::123456789012:user/sandbox
         Would repair the service role vmimport: its policies do not allow s3:GetBucketLocation, s3:GetObject, s3:ListBucket for the bucket importbucket
-        Would send 2.0 MiB to s3://importbucket/imgimport-1767225600.raw
+        The caller may ec2:ImportImage
+        Not verified: s3:PutObject, s3:DeleteObject, iam:PassRole and quotas
+        Would send 2.0 MiB to s3://importbucket/imgimport-1767225600.raw, in one part
         Would import it into eu-central-1 as an AMI named after its task
+        Would remove s3://importbucket/imgimport-1767225600.raw afterwards
         ",
     );
     stage.nobody_touched_a_role();

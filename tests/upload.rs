@@ -423,7 +423,7 @@ async fn a_refused_part_ends_the_upload_at_once() {
         error: part 3 of 5 could not be sent
           cause: Access Denied (AccessDenied, request ID)
           left behind: 2 parts of s3://importbucket/k (10.0 MiB); remove it with: aws s3api abort-multipart-upload --bucket importbucket --key k --upload-id UPLOAD
-          hint: the same command goes on from there
+          hint: allow the caller s3:PutObject and s3:ListMultipartUploadParts: {\"Version\":\"2012-10-17\",\"Statement\":[{\"Effect\":\"Allow\",\"Action\":[\"s3:PutObject\",\"s3:ListMultipartUploadParts\"],\"Resource\":\"arn:aws:s3:::importbucket/k\"}]}
         ",
     );
     assert_eq!(parts(&stage, "s3:UploadPart", 0), [1, 2, 3]);

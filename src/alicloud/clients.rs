@@ -7,7 +7,7 @@ use std::sync::Arc;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use super::api::{Action, ECS, Product, RAM, Signed};
+use super::api::{Action, ECS, Product, RAM, STS, Signed};
 use super::credentials::Caller;
 use super::fault::Fault;
 use super::options::Options;
@@ -118,6 +118,13 @@ impl Clients {
             .call(RAM, &self.endpoints.ram, action, &parameters)
             .await?;
         read(action, answer)
+    }
+
+    /// Who asks, in RAM's words.
+    pub async fn caller(&self) -> Result<String, Fault> {
+        let (name, endpoint) = ("GetCallerIdentity", &self.endpoints.sts);
+        let answer = self.call(STS, endpoint, name, &Vec::new()).await?;
+        Ok(answer["Arn"].as_str().unwrap_or("unknown").to_owned())
     }
 
     async fn call(

@@ -6,8 +6,10 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
+use super::help;
 use crate::error::Error;
 use crate::http::{Answer, Silence};
+use crate::permission;
 
 /// Why a request brought nothing.
 #[derive(Clone, Debug)]
@@ -134,9 +136,7 @@ impl Fault {
     fn hint(&self, action: &str) -> Option<String> {
         let code = self.code();
         if self.is_denied() {
-            return Some(format!(
-                "allow the caller {action}; the README has a policy to paste"
-            ));
+            return Some(permission::allow(permission::RAM, action));
         }
         if self.is_expired() {
             return Some("get a new temporary key; this one is over".to_owned());
@@ -155,66 +155,9 @@ impl Fault {
         {
             return Some("check the access key and the secret key: ALICLOUD_ACCESS_KEY, ALICLOUD_SECRET_KEY, or the profile".to_owned());
         }
-        let known = HELP.iter().find(|(start, _)| code.starts_with(start));
-        known.map(|(_, help)| (*help).to_owned())
+        help::refusal(code).map(str::to_owned)
     }
 }
-
-/// Codes ("ImportImage", "Public error codes") and what helps.
-const HELP: &[(&str, &str)] = &[
-    ("InvalidTimeStamp", "set this machine's clock"),
-    (
-        "InvalidSecurityToken",
-        "the security token belongs to another key: give all three of one set",
-    ),
-    ("InvalidRegionId", "check the region's name"),
-    (
-        "InvalidOSSBucket.NotMatched",
-        "the bucket must lie in the import's region",
-    ),
-    (
-        "InvalidOSSBucket.EncryptUnsupported",
-        "the import takes no bucket with encryption of its own: name another --bucket",
-    ),
-    (
-        "InvalidOSSObject.NeedRestore",
-        "the bucket's storage class must be Standard",
-    ),
-    (
-        "InvalidOSSBucket.FlowLimit",
-        "wait until the bucket's traffic is below its limit",
-    ),
-    (
-        "UnsupportedSuffix.OSSObject",
-        "give the object a --key that ends in the format's own suffix",
-    ),
-    (
-        "InvalidImageName.Duplicated",
-        "choose another --image-name, or say --force-delete",
-    ),
-    (
-        "InvalidVHDImage.IncorrectSize",
-        "convert the image: qemu-img convert -O raw",
-    ),
-    (
-        "ImageIsImporting",
-        "an import of that object is under way: wait for it",
-    ),
-    (
-        "QuotaExceed.Image",
-        "delete images, or ask for a higher quota",
-    ),
-    ("Account.Arrearage", "the account has unpaid bills"),
-    (
-        "UserNotInTheWhiteList",
-        "this format is a preview that Alibaba Cloud opens on request: convert the image to raw or qcow2",
-    ),
-    (
-        "InvalidImageFormat",
-        "convert the image: qemu-img convert -O raw",
-    ),
-    ("InvalidResourceGroup", "check --resource-group-id"),
-];
 
 /// The message of a wrong signature repeats the request, the token in it included.
 fn without_signature(message: &str) -> String {

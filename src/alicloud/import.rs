@@ -10,6 +10,7 @@ use serde_json::Value;
 use super::api::{pairs, tags};
 use super::clients::Clients;
 use super::fault::Fault;
+use super::help;
 use super::image::{self, Image};
 use super::job::Job;
 use super::names::word;
@@ -112,7 +113,7 @@ pub fn request(job: &Job) -> String {
 pub async fn start(job: &Job, clients: &Clients, name: &str, token: &str) -> Result<Started> {
     let first = match ask(job, clients, name, token).await {
         Err(fault) if is_role_trouble(&fault) => fault,
-        other => return other.map_err(not_started),
+        other => return other.map_err(|fault| not_started(job, fault)),
     };
     role::prepare(job, clients)
         .await
@@ -129,15 +130,17 @@ pub async fn start(job: &Job, clients: &Clients, name: &str, token: &str) -> Res
         if is_role_trouble(&fault) {
             role::unseen(job).because(fault)
         } else {
-            not_started(fault)
+            not_started(job, fault)
         }
     })
 }
 
-fn not_started(fault: Fault) -> Error {
+fn not_started(job: &Job, fault: Fault) -> Error {
+    // RAM writes the names of roles in small letters.
+    let role = job.role_name.to_lowercase();
     fault.fails(
         "the import could not be started",
-        "ecs:ImportImage and ram:PassRole on the import's role",
+        &format!("ecs:ImportImage and ram:PassRole on acs:ram:*:*:role/{role}"),
     )
 }
 
@@ -297,30 +300,13 @@ fn failure(task: &str, image: &str, status: &str, reason: Option<String>) -> Err
         "" => "Alibaba Cloud gave no reason".to_owned(),
         status => format!("{image} is {status}; Alibaba Cloud gave no reason"),
     });
-    let help = HELP.iter().find(|(text, _)| reason.contains(text));
+    let help = help::reason(&reason);
     let error = Error::failed(format!("the import {task} failed")).because_of(reason);
     match help {
-        Some((_, help)) => error.hint(*help),
+        Some(help) => error.hint(help),
         None => error,
     }
 }
-
-/// Known reasons (ECS "Notes for importing images") and what helps.
-const HELP: &[(&str, &str)] = &[
-    (
-        "IncorrectSize",
-        "convert the image: qemu-img convert -O raw",
-    ),
-    (
-        "Format",
-        "say the image's own --format, or convert it: qemu-img convert -O raw",
-    ),
-    ("NotAuthorized", "let the import's role read the bucket"),
-    (
-        "NoSuchKey",
-        "run the same command again: the object is sent anew",
-    ),
-];
 
 /// Cancels the task and waits until it has let go of the object. A task that was
 /// quicker than the cancel has made an image, which goes too.

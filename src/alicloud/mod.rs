@@ -9,6 +9,7 @@ mod credentials;
 mod earlier;
 mod fault;
 mod fitness;
+mod help;
 mod image;
 mod import;
 mod job;
@@ -28,6 +29,8 @@ mod wallet;
 use std::time::Instant;
 
 pub use fitness::accepts;
+#[cfg(test)]
+pub use help::ALL as HELP;
 pub use options::Options;
 pub use refused::refused;
 
@@ -120,8 +123,8 @@ impl Run<'_> {
         self.hold_earlier();
         self.check().await?;
         if self.job.common.dry_run {
-            self.plan();
-            return Ok(());
+            self.introduce().await?;
+            return self.plan();
         }
         let Some(image) = self.image().await? else {
             return Ok(()); // --no-wait

@@ -3,13 +3,15 @@
 use std::sync::Arc;
 
 use super::Run;
+use super::help;
 use super::job::Job;
 use crate::error::{Error, Result};
 use crate::outcome;
+use crate::permission;
 use crate::sending::{self, Target};
 use crate::shell::quote;
 use crate::store::oss::Oss;
-use crate::store::{Store, UploadId};
+use crate::store::{Error as Refusal, Store, UploadId};
 
 fn target(job: &Job) -> Target {
     let (url, quoted) = (job.url(), quote(&job.url()));
@@ -26,36 +28,6 @@ fn target(job: &Job) -> Target {
     }
 }
 
-/// OSS's codes and what helps.
-const ADVICE: &[(&str, &str)] = &[
-    (
-        "InvalidAccessKeyId",
-        "check the access key and the secret key: ALICLOUD_ACCESS_KEY, ALICLOUD_SECRET_KEY, or the profile",
-    ),
-    (
-        "SignatureDoesNotMatch",
-        "check the access key and the secret key: ALICLOUD_ACCESS_KEY, ALICLOUD_SECRET_KEY, or the profile",
-    ),
-    (
-        "SecurityTokenExpired",
-        "get a new temporary key; this one is over",
-    ),
-    (
-        "InvalidSecurityToken",
-        "the security token belongs to another key: give all three of one set",
-    ),
-    ("RequestTimeTooSkewed", "set this machine's clock"),
-    (
-        "BucketAlreadyExists",
-        "another account has a bucket of that name: choose another --bucket",
-    ),
-    ("TooManyBuckets", "delete buckets, or name one that exists"),
-    (
-        "UserDisable",
-        "the account has unpaid bills, or OSS is not enabled for it",
-    ),
-];
-
 /// What helps against a refusal, by OSS's own code in it.
 pub(super) fn advice(job: &Job, refusal: &str) -> Option<String> {
     if refusal.contains("PublicEndpointForbidden") {
@@ -67,8 +39,7 @@ pub(super) fn advice(job: &Job, refusal: &str) -> Option<String> {
             job.region
         ));
     }
-    let known = ADVICE.iter().find(|(code, _)| refusal.contains(code));
-    known.map(|(_, help)| (*help).to_owned())
+    help::oss(refusal).map(str::to_owned)
 }
 
 fn advised(job: &Job, error: Error) -> Error {
@@ -76,6 +47,17 @@ fn advised(job: &Job, error: Error) -> Error {
         Some(hint) => error.hint(hint),
         None => error,
     }
+}
+
+/// A refused part or object, with the permission that was missing.
+fn permitted(job: &Job, error: Error) -> Error {
+    let denied = error.cause::<Refusal>().is_some_and(Refusal::is_denied);
+    if !denied {
+        return error;
+    }
+    let object = format!("acs:oss:*:*:{}/{}", job.bucket, job.key);
+    let needs = format!("oss:PutObject on {object} and oss:ListParts on {object}");
+    error.hint(permission::allow(permission::RAM, &needs))
 }
 
 impl Run<'_> {
@@ -89,8 +71,13 @@ impl Run<'_> {
         let made = async {
             store.create_bucket().await.map_err(|error| {
                 let what = format!("the bucket {bucket} could not be created");
-                advised(&self.job, Error::failed(what).because(error))
-                    .hint("allow the caller oss:PutBucket, or name a bucket that exists")
+                advised(&self.job, Error::failed(what).because(error)).hint(format!(
+                    "name a bucket that exists, or {}",
+                    permission::allow(
+                        permission::RAM,
+                        &format!("oss:PutBucket on acs:oss:*:*:{bucket}")
+                    )
+                ))
             })
         };
         self.session.finish_soon(made).await?;
@@ -135,7 +122,7 @@ impl Run<'_> {
             cleanup: &mut self.cleanup,
         };
         let sent = sending::send(&mut run, &store, &target).await;
-        let sent = sent.map_err(|error| advised(&self.job, error))?;
+        let sent = sent.map_err(|error| permitted(&self.job, advised(&self.job, error)))?;
         self.held.object = Some(sent.object);
         self.outcome.object = Some(self.object(false));
         self.outcome.uploaded_bytes = Some(sent.uploaded_bytes);

@@ -7,6 +7,7 @@ use super::job::{Job, Replace};
 use super::{object, role};
 use crate::error::{Error, Result};
 use crate::journal::Entry;
+use crate::permission;
 use crate::store::Error as Refusal;
 use crate::store::oss::Bucket;
 
@@ -88,10 +89,13 @@ fn unusable(job: &Job, error: Refusal) -> Error {
             "the bucket lies in another region: name one in {}, or import into the bucket's region with --region",
             job.region
         )),
-        Some("AccessDenied") => Some(
-            "the bucket may be another account's; or allow the caller oss:GetBucketInfo on it, the README has a policy to paste"
-                .to_owned(),
-        ),
+        Some("AccessDenied") => Some(format!(
+            "the bucket may be another account's; or {}",
+            permission::allow(
+                permission::RAM,
+                &format!("oss:GetBucketInfo on acs:oss:*:*:{}", job.bucket)
+            )
+        )),
         _ => object::advice(job, &error.to_string()),
     };
     let what = Error::failed(format!("the bucket {} can't be used", job.bucket)).because(error);

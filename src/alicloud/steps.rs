@@ -11,8 +11,13 @@ use super::{Run, image, import, preflight, role};
 use crate::cleanup::Entry;
 use crate::error::{Kind, Result};
 use crate::journal;
+use crate::sending;
 use crate::shell::quote;
+use crate::store::oss::LIMITS;
 use crate::wait::{self, Pace};
+
+/// What can't be asked without doing it: ImportImage's DryRun looks for the object.
+const UNASKED: &str = "oss:PutObject, oss:DeleteObject, ecs:ImportImage, ram:PassRole and quotas";
 
 impl Run<'_> {
     /// What can be known before a byte leaves.
@@ -42,8 +47,24 @@ impl Run<'_> {
         Ok(())
     }
 
-    /// `--dry-run`: what would happen.
-    pub(super) fn plan(&self) {
+    /// `--dry-run`: who asks. STS tells everybody; one who does not is no reason to stop.
+    pub(super) async fn introduce(&self) -> Result<()> {
+        let caller = async { Ok(self.clients.caller().await) };
+        match self.session.unless_stopped(caller).await? {
+            Ok(caller) => self
+                .session
+                .progress
+                .fact(&format!("The caller is {caller}")),
+            Err(fault) => self
+                .session
+                .progress
+                .fact(&format!("Not verified: who the caller is: {fault}")),
+        }
+        Ok(())
+    }
+
+    /// `--dry-run`: what would happen. ECS's own DryRun of ImportImage wants the object.
+    pub(super) fn plan(&self) -> Result<()> {
         let (job, progress) = (&self.job, &self.session.progress);
         if self.findings.no_bucket {
             progress.fact(&format!(
@@ -65,7 +86,9 @@ impl Run<'_> {
             .image
             .size
             .map_or_else(|| "standard input".to_owned(), crate::units::bytes);
-        progress.fact(&format!("Would send {size} to {}", job.url()));
+        let parts = sending::outline(&job.common, LIMITS)?;
+        progress.fact(&format!("Not verified: {UNASKED}"));
+        progress.fact(&format!("Would send {size} to {}, {parts}", job.url()));
         let (name, region) = (&job.name, &job.region);
         let replacing = if self.findings.taken.contains(region) {
             ", in place of the one that has the name"
@@ -81,6 +104,10 @@ impl Run<'_> {
                 copy.region, copy.name
             ));
         }
+        if !job.common.skip_clean {
+            progress.fact(&format!("Would remove {} afterwards", job.url()));
+        }
+        Ok(())
     }
 
     /// Bucket and role, where they are missing.

@@ -7,7 +7,9 @@ use aws_sdk_ec2::error::{DisplayErrorContext, ProvideErrorMetadata, SdkError};
 use aws_sdk_ec2::operation::RequestId;
 use aws_sdk_sts::operation::assume_role::AssumeRoleError;
 
+use super::help;
 use crate::error::Error;
+use crate::permission;
 
 /// Why a request brought nothing.
 #[derive(Clone, Debug)]
@@ -103,7 +105,7 @@ fn while_assuming(error: &(dyn std::error::Error + 'static)) -> Option<Fault> {
                 ),
                 request: answer.request_id().map(str::to_owned),
                 nature: Nature::Answer,
-                action: Some("sts:AssumeRole on the role, in the role's trust policy too"),
+                action: Some("sts:AssumeRole"),
             });
         }
         next = error.source();
@@ -170,26 +172,32 @@ impl Fault {
         }
     }
 
-    fn hint(&self, action: &str) -> Option<String> {
-        match self.code() {
-            _ if self.is_denied() => Some(match self.action {
-                Some(action) => format!("allow the caller {action}"),
-                None => format!("allow the caller {action}; the README has a policy to paste"),
-            }),
-            "InvalidAccessKeyId" | "InvalidClientTokenId" | "SignatureDoesNotMatch" | "AuthFailure" => {
-                Some("check the access key and the secret key: AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, or the profile".to_owned())
-            }
-            "ExpiredToken" | "ExpiredTokenException" | "RequestExpired" => {
-                Some("get new credentials, for instance with: aws sso login".to_owned())
-            }
-            "RequestTimeTooSkewed" => Some("set this machine's clock".to_owned()),
-            "OptInRequired" => Some("enable the region for the account".to_owned()),
-            _ => match self.nature {
-                Nature::Unsigned => Some("set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or name a profile with --profile".to_owned()),
-                Nature::Network => Some("check the network, the region's name and the endpoint".to_owned()),
-                Nature::Answer => None,
-            },
+    fn hint(&self, needs: &str) -> Option<String> {
+        if self.is_denied() {
+            return Some(self.permission(needs));
         }
+        let known = help::refusal(self.code(), &self.message);
+        let nature = || match self.nature {
+            Nature::Unsigned => Some(
+                "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or name a profile with --profile",
+            ),
+            Nature::Network => Some("check the network, the region's name and the endpoint"),
+            Nature::Answer => None,
+        };
+        known.or_else(nature).map(str::to_owned)
+    }
+
+    fn permission(&self, needs: &str) -> String {
+        let missing = permission::missing(self.action.unwrap_or(needs), &self.message);
+        let allow = permission::allow(permission::IAM, &missing);
+        if self.message.contains("explicit deny") {
+            let action = missing.split(" on ").next().unwrap_or_default();
+            return format!("a policy denies {action} explicitly: no other one helps, change it");
+        }
+        if self.action.is_some() {
+            return format!("name the caller in the role's trust policy, and {allow}");
+        }
+        allow
     }
 }
 

@@ -42,6 +42,14 @@ pub async fn copy(
     })
 }
 
+/// Whether the caller may copy; copies nothing.
+pub async fn rehearse_copy(job: &Job, clients: &Clients, image: &str) -> Result<(), Fault> {
+    let (name, token) = (job.image_name(), uuid::Uuid::new_v4().to_string());
+    let encryption = job.encryption.as_ref();
+    let request = copy_request(job, clients, image, &name, &token, encryption);
+    Ok(request.dry_run(true).send().await.map(drop)?)
+}
+
 /// CopyImage, to the region of the clients. Tags travel with the call; the token makes a
 /// repeated request the same one.
 pub fn copy_request(

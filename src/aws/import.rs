@@ -15,6 +15,7 @@ use super::clients::Clients;
 use super::fault::Fault;
 use super::job::Job;
 use super::names::{BootMode, word};
+use super::policy::partition;
 use super::road::Road;
 use super::{register, role, task};
 use crate::error::{Error, Result};
@@ -75,11 +76,17 @@ pub async fn start(
             Err(Error::failed("the import did not start").because_of("AWS gave no task id"))
         }
         Err(fault) if is_role_trouble(&fault) => Err(role::refused(job, fault)),
-        Err(fault) => Err(fault.fails(
-            "the import could not be started",
-            &format!("{} and iam:PassRole on the service role", call(job)),
-        )),
+        Err(fault) => Err(fault.fails("the import could not be started", &needs(job))),
     }
+}
+
+/// What the road's import needs.
+pub fn needs(job: &Job) -> String {
+    let (partition, role) = (partition(&job.region), &job.role_name);
+    format!(
+        "{} and iam:PassRole on arn:{partition}:iam::*:role/{role}",
+        call(job)
+    )
 }
 
 /// The call that starts the road's import.
@@ -115,6 +122,15 @@ impl Request {
             Self::Image(request) => request.send().await?.import_task_id,
             Self::Snapshot(request) => request.send().await?.import_task_id,
         })
+    }
+
+    /// Whether the caller may; starts nothing.
+    pub async fn rehearse(self) -> Result<(), Fault> {
+        match self {
+            Self::Image(request) => request.dry_run(true).send().await.map(drop)?,
+            Self::Snapshot(request) => request.dry_run(true).send().await.map(drop)?,
+        }
+        Ok(())
     }
 
     /// Cancels an import whose answer nobody heard: asked for once more, it says its name.

@@ -11,6 +11,7 @@ mod direct;
 mod earlier;
 mod ebs;
 mod fault;
+mod help;
 mod image;
 mod import;
 mod job;
@@ -27,6 +28,7 @@ mod reach;
 mod refused;
 mod regions;
 mod register;
+mod rehearse;
 mod requests;
 mod road;
 mod role;
@@ -42,6 +44,8 @@ use std::collections::BTreeMap;
 use std::time::Instant;
 
 use aws_sdk_ec2::types::Image;
+#[cfg(test)]
+pub use help::ALL as HELP;
 pub use options::Options;
 pub use refused::refused;
 
@@ -166,8 +170,9 @@ impl Run<'_> {
         self.hold_earlier();
         self.check().await?;
         if self.job.common.dry_run {
-            self.plan();
-            return Ok(());
+            let rehearsal = self.rehearse();
+            self.session.unless_stopped(rehearsal).await?;
+            return self.plan();
         }
         let image = match self.job.road {
             Road::ImportImage => self.by_import_image().await?,

@@ -5,12 +5,14 @@ use std::sync::Arc;
 use super::Run;
 use super::job::Job;
 use super::names::S3Encryption;
-use crate::error::Result;
+use super::policy::partition;
+use crate::error::{Error, Result};
 use crate::outcome;
+use crate::permission;
 use crate::sending::{self, Target};
 use crate::shell::quote;
 use crate::store::s3::{Encryption, Flavour, Place, S3, must_sign};
-use crate::store::{Store, UploadId};
+use crate::store::{Error as Refusal, Store, UploadId};
 
 fn target(job: &Job) -> Target {
     let (bucket, key) = (job.bucket.clone(), quote(&job.key));
@@ -24,6 +26,22 @@ fn target(job: &Job) -> Target {
             )
         }),
     }
+}
+
+/// A refused part or object, with the permission that was missing.
+fn permitted(job: &Job, error: Error) -> Error {
+    let Some(refusal) = error.cause::<Refusal>().filter(|cause| cause.is_denied()) else {
+        return error;
+    };
+    let object = format!(
+        "arn:{}:s3:::{}/{}",
+        partition(&job.region),
+        job.bucket,
+        job.key
+    );
+    let needs = format!("s3:PutObject on {object} and s3:ListMultipartUploadParts on {object}");
+    let missing = permission::missing(&needs, refusal.message());
+    error.hint(permission::allow(permission::IAM, &missing))
 }
 
 impl Run<'_> {
@@ -78,7 +96,8 @@ impl Run<'_> {
             journal: &self.journal,
             cleanup: &mut self.cleanup,
         };
-        let sent = sending::send(&mut run, &store, &target).await?;
+        let sent = sending::send(&mut run, &store, &target).await;
+        let sent = sent.map_err(|error| permitted(&self.job, error))?;
         self.held.object = Some(sent.object);
         self.outcome.object = Some(self.object(false));
         self.outcome.uploaded_bytes = Some(sent.uploaded_bytes);

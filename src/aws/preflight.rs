@@ -10,9 +10,10 @@ use super::image::snapshots;
 use super::job::Job;
 use super::road::Road;
 use super::role::{self, Finding};
-use super::{publish, regions};
+use super::{policy, publish, regions};
 use crate::error::{Error, Result};
 use crate::journal;
+use crate::permission;
 
 /// What an unfinished run has made, which may have the name already.
 pub struct Ours {
@@ -47,14 +48,24 @@ impl Ours {
     }
 }
 
+/// What was seen.
+pub struct Found {
+    /// The service role.
+    pub role: Finding,
+    /// Who asks, where that was asked for.
+    pub caller: Option<String>,
+}
+
 /// Asks all of it at once; the first in order of sense is the one reported. What the
 /// service role looks like is for the caller to judge.
-pub async fn check(job: &Job, clients: &Clients, ours: &Ours) -> Result<Finding> {
+pub async fn check(job: &Job, clients: &Clients, ours: &Ours) -> Result<Found> {
+    let mut caller = None;
     if job.check_caller {
         let answer = clients.sts.get_caller_identity().send().await;
-        answer.map_err(|error| {
+        let answer = answer.map_err(|error| {
             Fault::from(error).fails("AWS does not accept the caller", "sts:GetCallerIdentity")
         })?;
+        caller = answer.arn;
     }
     regions::exist(job, clients).await?;
     let (bucket, name, role, elsewhere, public, parameter) = tokio::join!(
@@ -66,7 +77,7 @@ pub async fn check(job: &Job, clients: &Clients, ours: &Ours) -> Result<Finding>
         publish::check(job, clients),
     );
     let all = bucket.and(name).and(elsewhere).and(public).and(parameter);
-    all.map(|()| role)
+    all.map(|()| Found { role, caller })
 }
 
 /// The copies have the name of the AMI.
@@ -112,7 +123,7 @@ async fn bucket(job: &Job, clients: &Clients) -> Result<()> {
                         job.bucket, job.region
                     )),
                 403 => denied(job, &error),
-                _ => Fault::from(error).fails(what(), "s3:ListBucket"),
+                _ => Fault::from(error).fails(what(), &listing(job)),
             })
         }
     }
@@ -130,7 +141,16 @@ where
         .unwrap_or_default();
     Error::failed(format!("the bucket {} can't be used", job.bucket))
         .because_of(format!("S3 denies access to it{request}"))
-        .hint("the bucket may be another account's; or allow the caller s3:ListBucket on it, the README has a policy to paste")
+        .hint(format!(
+            "the bucket may be another account's; or {}",
+            permission::allow(permission::IAM, &listing(job))
+        ))
+}
+
+/// HeadBucket's permission has a list's name.
+fn listing(job: &Job) -> String {
+    let partition = policy::partition(&job.region);
+    format!("s3:ListBucket on arn:{partition}:s3:::{}", job.bucket)
 }
 
 fn local(job: &Job, region: Option<&str>) -> Result<()> {

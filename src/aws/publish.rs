@@ -12,6 +12,7 @@ use super::Run;
 use super::clients::Clients;
 use super::fault::Fault;
 use super::job::Job;
+use super::policy::partition;
 use super::regions::listed;
 use crate::error::{Error, Kind, Result};
 use crate::shell::quote;
@@ -21,7 +22,19 @@ const AMI: &str = "aws:ec2:image";
 /// Systems Manager has looked at an AMI within seconds.
 const SOON: Duration = Duration::from_secs(2);
 const LOOKS: usize = 15;
-const PUT: &str = "ssm:PutParameter, and ec2:DescribeImages";
+
+/// Systems Manager looks at the AMI in the caller's name.
+fn putting(region: &str, name: &str) -> String {
+    format!(
+        "ssm:PutParameter on {} and ec2:DescribeImages",
+        resource(region, name)
+    )
+}
+
+fn resource(region: &str, name: &str) -> String {
+    let (partition, name) = (partition(region), name.trim_start_matches('/'));
+    format!("arn:{partition}:ssm:{region}:*:parameter/{name}")
+}
 
 impl Run<'_> {
     /// Writes the id in every region that has the image.
@@ -56,7 +69,7 @@ impl Run<'_> {
         );
         let put = async {
             let done = put(&clients, name, image, AMI).await;
-            done.map_err(|fault| fault.fails(failed(), PUT))
+            done.map_err(|fault| fault.fails(failed(), &putting(&clients.region, name)))
         };
         let done = self.session.finish_soon(put).await;
         if done.as_ref().err().map(Error::kind) == Some(Kind::Failed) {
@@ -96,7 +109,10 @@ pub async fn check(job: &Job, clients: &Clients) -> Result<()> {
 /// What the parameter holds before it is written.
 async fn before(clients: &Clients, region: &str, name: &str) -> Result<Held> {
     let held = Held::now(clients, name).await;
-    let held = held.map_err(|fault| fault.fails(unwritten(region, name), "ssm:GetParameter"))?;
+    let held = held.map_err(|fault| {
+        let needs = format!("ssm:GetParameter on {}", resource(region, name));
+        fault.fails(unwritten(region, name), &needs)
+    })?;
     match held {
         Held::Other(kind) => Err(Error::failed(unwritten(region, name))
             .because_of(format!(

@@ -72,6 +72,12 @@ pub async fn register(job: &Job, clients: &Clients, snapshot: &str) -> Result<Re
     }
 }
 
+/// Whether the caller may; registers nothing.
+pub async fn rehearse(job: &Job, clients: &Clients, snapshot: &str) -> Result<(), Fault> {
+    let request = request_for(job, clients, snapshot).dry_run(true);
+    Ok(request.send().await.map(drop)?)
+}
+
 fn request_for(job: &Job, clients: &Clients, snapshot: &str) -> RegisterImageFluentBuilder {
     let wish = &job.register;
     // The volume is encrypted as its snapshot is; EC2 refuses to be told so.

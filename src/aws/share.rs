@@ -51,7 +51,7 @@ pub fn unblock(region: &str) -> String {
     )
 }
 
-fn launch_permissions(share: &Share) -> Option<LaunchPermissionModifications> {
+pub fn launch_permissions(share: &Share) -> Option<LaunchPermissionModifications> {
     let permission = LaunchPermission::builder;
     let users = share
         .users

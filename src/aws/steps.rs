@@ -12,6 +12,8 @@ use super::road::Road;
 use super::{Run, image, import, preflight, share, task};
 use crate::cleanup::Entry;
 use crate::error::{Kind, Result};
+use crate::sending;
+use crate::store::s3::AWS_LIMITS;
 use crate::wait::{self, Pace};
 
 impl Run<'_> {
@@ -34,15 +36,18 @@ impl Run<'_> {
             progress.fact(&format!("Taking the road {}: {why}", job.road.word()));
         }
         let ours = Ours::of(&self.journal.entry(), &job.region);
-        let finding = self
+        let found = self
             .session
             .unless_stopped(preflight::check(job, &self.clients, &ours))
             .await?;
-        self.settle_role(finding).await
+        if let Some(caller) = found.caller.filter(|_| job.common.dry_run) {
+            progress.fact(&format!("The caller is {caller}"));
+        }
+        self.settle_role(found.role).await
     }
 
     /// `--dry-run`: what would happen.
-    pub(super) fn plan(&self) {
+    pub(super) fn plan(&self) -> Result<()> {
         let (job, progress) = (&self.job, &self.session.progress);
         let size = job
             .common
@@ -51,7 +56,10 @@ impl Run<'_> {
             .map_or_else(|| "standard input".to_owned(), crate::units::bytes);
         progress.fact(&match job.road {
             Road::EbsDirect => format!("Would send the data of {size} into a snapshot"),
-            _ => format!("Would send {size} to {}", job.url()),
+            _ => {
+                let parts = sending::outline(&job.common, AWS_LIMITS)?;
+                format!("Would send {size} to {}, {parts}", job.url())
+            }
         });
         let own = job.road.registers().then(|| job.image_name());
         let name = job.name.clone().or(own).map_or_else(
@@ -73,6 +81,18 @@ impl Run<'_> {
         if let Some(parameter) = &job.ssm_parameter {
             progress.fact(&format!("Would publish its id as {parameter}"));
         }
+        if !job.tags.is_empty() {
+            let tags = job.tags.iter().map(|(key, value)| format!("{key}={value}"));
+            let tags: Vec<_> = tags.collect();
+            progress.fact(&format!(
+                "Would tag it and its snapshots with {}",
+                tags.join(", ")
+            ));
+        }
+        if job.road != Road::EbsDirect && !job.common.skip_clean {
+            progress.fact(&format!("Would remove {} afterwards", job.url()));
+        }
+        Ok(())
     }
 
     /// ImportImage or ImportSnapshot. The journal knows the token before AWS does.

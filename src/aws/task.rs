@@ -10,7 +10,7 @@ use backon::{ConstantBuilder, Retryable};
 
 use super::clients::Clients;
 use super::fault::Fault;
-use super::image;
+use super::{help, image};
 use crate::error::{Error, Result};
 use crate::wait::{Poll, Trouble};
 
@@ -167,57 +167,11 @@ fn failure(task: &str, reason: Option<&str>) -> Error {
         .filter(|reason| !reason.is_empty())
         .unwrap_or("AWS gave no reason");
     let error = Error::failed(format!("the import {task} failed")).because_of(reason);
-    match HELP.iter().find(|(text, _)| reason.contains(text)) {
-        Some((_, help)) => error.hint(*help),
+    match help::reason(reason) {
+        Some(help) => error.hint(help),
         None => error,
     }
 }
-
-/// Known reasons ("Troubleshooting VM Import/Export") and what helps.
-const HELP: &[(&str, &str)] = &[
-    (
-        "Unsupported VMDK",
-        "make the VMDK stream-optimized: qemu-img convert -O vmdk -o subformat=streamOptimized",
-    ),
-    (
-        "Unsupported OVA",
-        "export the machine again as an OVA whose first member is the .ovf",
-    ),
-    (
-        "403 Forbidden",
-        "let the service role read the bucket, and use the object's KMS key if it has one",
-    ),
-    (
-        "No valid partitions",
-        "the disk has no partition table, or its root is encrypted",
-    ),
-    (
-        "Unknown OS",
-        "VM Import found no system that it knows: encrypted, LVM-striped and exotic roots are not supported",
-    ),
-    (
-        "Unsupported kernel",
-        "VM Import takes the default kernels of the distributions alone",
-    ),
-    (
-        "Unable to determine kernel",
-        "VM Import takes the default kernels of the distributions alone",
-    ),
-    ("fstab", "give every entry of /etc/fstab a UUID"),
-    ("EFI partition", "say --boot-mode uefi"),
-    (
-        "FirstBootFailure",
-        "the system must boot with DHCP, and let in RDP or SSH",
-    ),
-    (
-        "Footers not identical",
-        "convert the VHD again; differencing disks are not supported",
-    ),
-    (
-        "ServerError",
-        "run the same command again: what was sent is still there",
-    ),
-];
 
 /// Cancels the task and waits until it has let go of the object. A task that was
 /// quicker than the cancel has made an image or a snapshot, which goes too.

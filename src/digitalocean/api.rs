@@ -57,6 +57,9 @@ enum Again {
 /// Who asks.
 #[derive(Debug, Deserialize)]
 pub struct Account {
+    /// Whose it is.
+    #[serde(default)]
+    pub email: String,
     /// `active`, `warning`, `locked`.
     #[serde(default)]
     pub status: String,

@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 
 use super::api::{Api, Image};
 use super::fault::Fault;
+use super::help;
 use super::job::Job;
 use super::options::ObjectAccess;
 use crate::error::{Error, Result};
@@ -151,18 +152,8 @@ fn reason(image: &Image) -> Option<&str> {
 
 fn explained(error: Error, reason: &str) -> Error {
     let error = error.because_of(reason.trim_end_matches('.'));
-    let lower = reason.to_lowercase();
-    match HELP.iter().find(|(text, _)| lower.contains(text)) {
-        Some((_, help)) => error.hint(*help),
+    match help::reason(reason) {
+        Some(help) => error.hint(help),
         None => error,
     }
 }
-
-/// Known reasons (`apis.md` C2) and what helps.
-const HELP: [(&str, &str); 2] = [
-    (
-        "decompress",
-        "say --compression none, or unpack the file and compress it again with gzip",
-    ),
-    ("format", "convert it: qemu-img convert -O qcow2"),
-];

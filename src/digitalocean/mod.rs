@@ -5,6 +5,7 @@
 mod adopt;
 mod api;
 mod fault;
+mod help;
 mod image;
 mod job;
 pub mod leftovers;
@@ -18,6 +19,8 @@ mod transfer;
 
 use std::time::Instant;
 
+#[cfg(test)]
+pub use help::ALL as HELP;
 pub use options::Options;
 pub use rules::{accepts, warning};
 
@@ -119,8 +122,7 @@ impl Run<'_> {
     async fn steps(&mut self) -> Result<()> {
         self.check().await?;
         if self.job.common.dry_run {
-            self.plan();
-            return Ok(());
+            return self.plan();
         }
         let id = match self.earlier_image().await? {
             Some(id) => id,

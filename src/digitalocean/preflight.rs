@@ -2,6 +2,7 @@
 //! there and take images, and the Space is there and ours.
 
 use super::api::{Api, Region};
+use super::help;
 use super::job::Job;
 use crate::error::{Error, Result};
 use crate::progress::Progress;
@@ -20,7 +21,7 @@ pub async fn check(
     progress: &Progress,
 ) -> Result<()> {
     let (account, regions, space) = tokio::join!(
-        account(api),
+        account(job, api, progress),
         regions(job, api, progress),
         space(job, spaces, store)
     );
@@ -28,14 +29,24 @@ pub async fn check(
 }
 
 /// A token with chosen scopes may lack this one; what it needs is seen later.
-async fn account(api: &Api) -> Result<()> {
+async fn account(job: &Job, api: &Api, progress: &Progress) -> Result<()> {
     match api.account().await {
         Ok(account) if account.status.eq_ignore_ascii_case("locked") => {
             Err(Error::failed("the DigitalOcean account is locked")
                 .because_of(account.status_message))
         }
-        Ok(_) => Ok(()),
-        Err(fault) if fault.status() == Some(403) => Ok(()),
+        Ok(account) => {
+            if job.common.dry_run {
+                progress.fact(&format!("The caller is {}", account.email));
+            }
+            Ok(())
+        }
+        Err(fault) if fault.status() == Some(403) => {
+            if job.common.dry_run {
+                progress.fact("Not verified: who the caller is: the token lacks account:read");
+            }
+            Ok(())
+        }
         Err(fault) => Err(fault.fails("DigitalOcean does not accept the caller", "account:read")),
     }
 }
@@ -92,18 +103,7 @@ async fn space(job: &Job, spaces: &aws_sdk_s3::Client, store: &S3) -> Result<()>
     let Err(why) = store.open_uploads().await else {
         return Ok(());
     };
-    let hint = match why.code() {
-        Some("InvalidAccessKeyId" | "SignatureDoesNotMatch") => {
-            "check the Spaces key: SPACES_ACCESS_KEY_ID and SPACES_SECRET_ACCESS_KEY, which are not the API token"
-        }
-        Some("AccessDenied") => {
-            "the Space may be another account's; or give the Spaces key read and write access to it"
-        }
-        Some("PermanentRedirect" | "NoSuchBucket") => {
-            "name the Space's own region with --spaces-region"
-        }
-        Some("RequestTimeTooSkewed") => "set this machine's clock",
-        _ => "check the network, the region's name and --spaces-endpoint",
-    };
+    let hint = why.code().and_then(help::spaces);
+    let hint = hint.unwrap_or("check the network, the region's name and --spaces-endpoint");
     Err(Error::failed(what()).because(why).hint(hint))
 }

@@ -9,15 +9,15 @@ use aws_sdk_s3::config::retry::RetryConfig;
 use aws_sdk_s3::config::{AppName, BehaviorVersion, Builder, Credentials, Region};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
-use super::Run;
 use super::job::{Job, Space};
 use super::options::ObjectAccess;
+use super::{Run, help};
 use crate::endpoint::is_loopback;
 use crate::error::{Error, Result};
 use crate::outcome;
 use crate::sending::{self, Target};
-use crate::store::Store;
 use crate::store::s3::{Flavour, Place, S3, must_sign};
+use crate::store::{Error as Refusal, Store};
 
 /// Tries of a small request; parts are the engine's business.
 const TRIES: u32 = 5;
@@ -137,7 +137,11 @@ impl Run<'_> {
             }
             Err(error) => {
                 self.hold_stray_object().await;
-                Err(error)
+                let code = error.cause::<Refusal>().and_then(Refusal::code);
+                Err(match code.and_then(help::spaces) {
+                    Some(hint) => error.hint(hint),
+                    None => error,
+                })
             }
         }
     }

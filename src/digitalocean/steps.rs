@@ -8,6 +8,7 @@ use super::options::ObjectAccess;
 use super::{Run, image, preflight};
 use crate::error::{Kind, Result};
 use crate::sending;
+use crate::store::s3::SPACES_LIMITS;
 use crate::wait::{self, Pace};
 
 impl Run<'_> {
@@ -41,12 +42,18 @@ impl Run<'_> {
     }
 
     /// `--dry-run`: what would happen.
-    pub(super) fn plan(&self) {
+    pub(super) fn plan(&self) -> Result<()> {
         let (job, progress) = (&self.job, &self.session.progress);
         let size = job.common.image.size;
         let size = size.map_or_else(|| "standard input".to_owned(), crate::units::bytes);
         let gzipped = if job.common.gzip { ", gzipped," } else { "" };
-        progress.fact(&format!("Would send {size}{gzipped} to {}", job.url()));
+        let parts = sending::outline(&job.common, SPACES_LIMITS)?;
+        progress
+            .fact("Not verified: the token's image:create, write access to the Space and quotas");
+        progress.fact(&format!(
+            "Would send {size}{gzipped} to {}, {parts}",
+            job.url()
+        ));
         let (name, region) = (&job.name, job.region());
         progress.fact(&format!(
             "Would import it into {region} as the image \"{name}\""
@@ -56,6 +63,10 @@ impl Run<'_> {
         {
             progress.fact(&format!("Would transfer it to {}", others.join(", ")));
         }
+        if !job.common.skip_clean {
+            progress.fact(&format!("Would remove {} afterwards", job.url()));
+        }
+        Ok(())
     }
 
     /// The image of an earlier run, if it is on its way or done: attached to, never started twice.

@@ -184,6 +184,20 @@ pub fn plan(job: &Job, limits: store::Limits) -> Result<Plan> {
     })
 }
 
+/// How it will be sent, in words.
+pub fn outline(job: &Job, limits: store::Limits) -> Result<String> {
+    let plan = plan(job, limits)?;
+    let (size, at_once) = (units::bytes(plan.part_size), plan.concurrency);
+    let known = job.image.size.filter(|_| !job.gzip);
+    Ok(
+        match known.map(|size| upload::count(size, plan.part_size)) {
+            Some(1) => "in one part".to_owned(),
+            Some(parts) => format!("in {parts} parts of {size}, {at_once} at once"),
+            None => format!("in parts of {size}, {at_once} at once"),
+        },
+    )
+}
+
 fn open(image: &Image) -> Result<upload::Source> {
     let Source::File(path) = &image.source else {
         return Ok(upload::Source::stream(pipe(image), None));

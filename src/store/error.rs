@@ -162,6 +162,11 @@ impl Error {
         self.status
     }
 
+    /// The caller is known but may not do this.
+    pub fn is_denied(&self) -> bool {
+        self.code() == Some("AccessDenied")
+    }
+
     /// What sort of failure this is.
     pub fn class(&self) -> Class {
         self.class

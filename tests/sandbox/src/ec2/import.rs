@@ -6,7 +6,7 @@ use std::time::Instant;
 use super::disks::inspect;
 use super::model::{Phase, Region, Source, Tags, Task, new_id, tags_for};
 use super::script::ImportScript;
-use super::{Call, document, dry_run};
+use super::{Call, document};
 use crate::fault::Refusal;
 use crate::query::{Answer, Query};
 
@@ -80,7 +80,6 @@ impl Call<'_> {
             }
             sources.push(source);
         }
-        dry_run(self.query)?;
         self.region(|region| {
             if let Some(id) = known_token(region, self.query)? {
                 let task = region

@@ -294,9 +294,7 @@ impl Ec2Service {
 impl Call<'_> {
     fn perform(&self) -> Answer {
         let action = self.query.action();
-        if !["ImportImage", "ImportSnapshot"].contains(&action) {
-            dry_run(self.query)?;
-        }
+        dry_run(self.query)?;
         match action {
             "ImportImage" => self.import_image(),
             "ImportSnapshot" => self.import_snapshot(),

@@ -1,0 +1,90 @@
+//! `--dry-run`: the calls that the job needs, asked with EC2's own DryRun. It tells whether
+//! the caller may make them, and does nothing ("DryRun" of the EC2 API reference).
+
+use aws_sdk_ec2::types::Tag;
+use uuid::Uuid;
+
+use super::fault::Fault;
+use super::regions::listed;
+use super::road::Road;
+use super::{Run, image, import, register, share};
+use crate::error::Result;
+
+/// No image and no snapshot have these; who may call is decided before they are looked for.
+const NO_IMAGE: &str = "ami-00000000000000000";
+const NO_SNAPSHOT: &str = "snap-00000000000000000";
+
+impl Run<'_> {
+    /// Asks for each call; one that is refused ends it, as it would end the job.
+    pub(super) async fn rehearse(&self) -> Result<()> {
+        let (mut allowed, mut open) = (Vec::new(), self.unasked());
+        for (action, answer) in self.calls().await {
+            match answer {
+                Err(fault) if fault.code() == "DryRunOperation" => allowed.push(action),
+                Err(fault) if fault.is_denied() => {
+                    let needs = match action {
+                        "ec2:ImportImage" | "ec2:ImportSnapshot" => import::needs(&self.job),
+                        action => action.to_owned(),
+                    };
+                    return Err(fault.fails(format!("{action} would be refused"), &needs));
+                }
+                _ => open.insert(0, action),
+            }
+        }
+        let progress = &self.session.progress;
+        if !allowed.is_empty() {
+            progress.fact(&format!("The caller may {}", listed(&allowed)));
+        }
+        progress.fact(&format!("Not verified: {}", listed(&open)));
+        Ok(())
+    }
+
+    async fn calls(&self) -> Vec<(&'static str, Result<(), Fault>)> {
+        let (job, clients) = (&self.job, &self.clients);
+        let (ec2, token) = (&clients.ec2, Uuid::new_v4().to_string());
+        let mut calls = Vec::new();
+        if job.road != Road::EbsDirect {
+            let answer = import::Request::of(job, clients, &token).rehearse().await;
+            calls.push((import::call(job), answer));
+        }
+        if job.road.registers() {
+            let answer = register::rehearse(job, clients, NO_SNAPSHOT).await;
+            calls.push(("ec2:RegisterImage", answer));
+        }
+        let renamed = job.name.is_some() && !job.road.registers();
+        if renamed || !job.copies.is_empty() {
+            let answer = image::rehearse_copy(job, clients, NO_IMAGE).await;
+            calls.push(("ec2:CopyImage", answer));
+        }
+        if !job.tags.is_empty() {
+            let tags = job.tags.iter();
+            let tags = tags.map(|(key, value)| Tag::builder().key(key).value(value).build());
+            let call = ec2.create_tags().dry_run(true).resources(NO_IMAGE);
+            let answer = call.set_tags(Some(tags.collect())).send().await;
+            calls.push(("ec2:CreateTags", answer.map(drop).map_err(Fault::from)));
+        }
+        if let Some(permissions) = share::launch_permissions(&job.share) {
+            let call = ec2
+                .modify_image_attribute()
+                .dry_run(true)
+                .image_id(NO_IMAGE);
+            let answer = call.launch_permission(permissions).send().await;
+            let answer = answer.map(drop).map_err(Fault::from);
+            calls.push(("ec2:ModifyImageAttribute", answer));
+        }
+        calls
+    }
+
+    /// What nobody can be asked without doing it.
+    fn unasked(&self) -> Vec<&'static str> {
+        let mut open = match self.job.road {
+            Road::EbsDirect => vec!["ebs:StartSnapshot", "ebs:PutSnapshotBlock"],
+            _ => vec!["s3:PutObject", "s3:DeleteObject", "iam:PassRole"],
+        };
+        if self.job.ssm_parameter.is_some() {
+            open.push("ssm:PutParameter");
+        }
+        open.push("quotas");
+        open
+    }
+}

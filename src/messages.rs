@@ -1,0 +1,220 @@
+//! The catalogue of messages: the tables of help, and the sentences of errors and hints in
+//! the source, read and held against the manner of the house.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use regex::Regex;
+
+/// Names that begin a sentence with a capital.
+const NAMES: &[&str] = &[
+    "AWS",
+    "Alibaba",
+    "DigitalOcean",
+    "EC2",
+    "ECS",
+    "OSS",
+    "Packer",
+    "S3",
+    "Spaces",
+    "VM",
+    "GPT",
+    "OVF",
+    "VMDK",
+    "VHD",
+    "VHDX",
+    "QCOW2",
+    "SHA-256",
+    "SOURCE_DATE_EPOCH",
+    "CRC",
+    "LVM",
+    "LUKS",
+    "BitLocker",
+    "Windows",
+    "Systems",
+    "Vault",
+    "Linux",
+    "IMGIMPORT",
+    "KMS",
+    "IAM",
+    "TOML",
+    "HCL",
+    "HCL2",
+    "JSON",
+    "UEFI",
+    "ZIP",
+    "OVA",
+];
+/// What nobody outside of the source can do anything with.
+const INNER: &str = r"Some\(|None(?-u:\b)|Ok\(|Err\(|ErrorKind|unwrap|panicked|caused by|internal error|(?-u:\b)null(?-u:\b)|enum(?-u:\b)|mutex";
+
+/// Programs that a hint may tell to run.
+const PROGRAMS: &[&str] = &[
+    "aws",
+    "aliyun",
+    "doctl",
+    "qemu-img",
+    "imgimport",
+    "dracut",
+    "grub2-mkconfig",
+    "gzip",
+    "lvm",
+    "update-initramfs",
+    "xz",
+    "gunzip",
+    "bunzip2",
+    "unzip",
+    "tar",
+    "sgdisk",
+    "cp",
+    "chmod",
+];
+
+/// Every known refusal and reason of the clouds, and what helps.
+fn tables() -> impl Iterator<Item = (&'static str, &'static str)> {
+    let clouds = [
+        crate::alicloud::HELP,
+        crate::aws::HELP,
+        crate::digitalocean::HELP,
+    ];
+    let tables = clouds.into_iter().flatten();
+    tables.flat_map(|table| table.iter().copied())
+}
+
+/// Literals of what an error says, with the file in which they stand.
+fn sentences() -> Vec<(PathBuf, String)> {
+    let call = r"(?:Error::(?:failed|usage|refused)|\.hint|because_of)";
+    let literal = Regex::new(&format!(
+        r#"{call}\(\s*(?:format!\(\s*)?"((?:[^"\\]|\\(?s:.))*)""#
+    ));
+    let literal = literal.expect("a pattern");
+    let mut found = Vec::new();
+    for file in files(&Path::new(env!("CARGO_MANIFEST_DIR")).join("src")) {
+        let text = fs::read_to_string(&file).expect("a source");
+        let text = text
+            .split("#[cfg(test)]\n#[allow")
+            .next()
+            .unwrap_or_default();
+        let text = text
+            .split("#[cfg(test)]\nmod tests {")
+            .next()
+            .unwrap_or_default();
+        found.extend(
+            literal
+                .captures_iter(text)
+                .map(|found| (file.clone(), spoken(&found[1]))),
+        );
+    }
+    found
+}
+
+/// The literal as it is printed.
+fn spoken(literal: &str) -> String {
+    let joined = Regex::new(r"\\\n\s*").expect("a pattern");
+    let text = joined.replace_all(literal, "");
+    text.replace(r#"\""#, "\"")
+        .replace(r"\n", "\n")
+        .replace(r"\\", r"\")
+}
+
+fn files(directory: &Path) -> BTreeSet<PathBuf> {
+    let entries = fs::read_dir(directory).expect("a directory");
+    let paths = entries.map(|entry| entry.expect("an entry").path());
+    let mut all = BTreeSet::new();
+    for path in paths {
+        if path.is_dir() {
+            all.extend(files(&path));
+        } else if path
+            .file_name()
+            .is_some_and(|name| name != "tests.rs" && name != "messages.rs")
+        {
+            all.insert(path);
+        }
+    }
+    all
+}
+
+/// What is wrong with a sentence that completes "error: ", "cause: " or "hint: ".
+fn faults(text: &str) -> Vec<&'static str> {
+    let mut faults = Vec::new();
+    let first = text.chars().next().unwrap_or(' ');
+    let named = NAMES.iter().any(|name| text.starts_with(name));
+    if first.is_whitespace() || (first.is_uppercase() && !named) {
+        faults.push("begins with a capital, or with a blank");
+    }
+    if text.ends_with(['.', '!', ' ', '\n']) {
+        faults.push("ends in a period, a mark or a blank");
+    }
+    if text.contains('!') {
+        faults.push("cries");
+    }
+    if text.contains("{:?}") || Regex::new(INNER).expect("a pattern").is_match(text) {
+        faults.push("speaks of its inside");
+    }
+    let length = text.chars().count();
+    if !(3..=400).contains(&length) {
+        faults.push("is too short or too long");
+    }
+    faults
+}
+
+#[test]
+fn all_messages_are_sentences_that_help() {
+    let sentences = sentences();
+    assert!(sentences.len() > 150, "only {} were found", sentences.len());
+    let here = || PathBuf::from("help.rs");
+    let helps = tables().map(|(_, help)| (here(), help.to_owned()));
+    let wrong: Vec<_> = sentences
+        .into_iter()
+        .chain(helps)
+        .map(|(file, text)| (faults(&text), file, text))
+        .filter(|(faults, ..)| !faults.is_empty())
+        .collect();
+    assert!(wrong.is_empty(), "{wrong:#?}");
+}
+
+#[test]
+fn a_command_in_a_hint_is_one_that_is_there() {
+    let command = Regex::new(r": ([a-z][a-z0-9-]*) (?:[a-z0-9]+ |-)").expect("a pattern");
+    let helps = tables().map(|(_, help)| help.to_owned());
+    let hints = sentences().into_iter().map(|(_, text)| text);
+    let told = Regex::new(r"(?:convert it|with|run|create it|anew in the machine): ");
+    let told = told.expect("a pattern");
+    let mut met = 0;
+    for text in helps.chain(hints) {
+        for found in told.find_iter(&text) {
+            let rest = &text[found.end() - 2..];
+            if let Some(program) = command
+                .captures(rest)
+                .filter(|found| rest.starts_with(&found[0]))
+            {
+                met += 1;
+                assert!(
+                    PROGRAMS.contains(&&program[1]),
+                    "{} in: {text}",
+                    &program[1]
+                );
+            }
+        }
+    }
+    assert!(met > 5, "only {met} commands were found");
+}
+
+#[test]
+fn no_entry_hides_behind_another() {
+    for table in [
+        crate::alicloud::HELP,
+        crate::aws::HELP,
+        crate::digitalocean::HELP,
+    ]
+    .into_iter()
+    .flatten()
+    {
+        for (number, (known, _)) in table.iter().enumerate() {
+            let earlier = &table[..number];
+            let hidden = earlier.iter().find(|(earlier, _)| known.contains(earlier));
+            assert!(hidden.is_none(), "{known} is never met: {hidden:?}");
+        }
+    }
+}
