@@ -826,6 +826,37 @@ async fn a_damaged_file_system_is_no_crash() {
     }
 }
 
+/// A download that went wrong.
+#[tokio::test]
+async fn an_ova_with_another_disk_than_its_manifest_lists_is_refused_before_a_byte_leaves() {
+    let stage = Stage::new().await;
+    let mut ova = sample::ova("disk", &sample::raw(2 << 20));
+    let middle = ova.len() / 2;
+    ova[middle] ^= 1;
+    stage.file("disk.ova", &ova);
+    let refusal = "\
+error: disk.ova cannot be imported
+  cause: the OVA is damaged: disk.vmdk does not have the digest in disk.mf
+  hint: copy, download or export it again
+";
+    let run = stage.imgimport("check disk.ova").ends().await;
+    run.exits(3).prints("").says(refusal);
+    let command = "aws --bucket importbucket disk.ova";
+    let run = stage.imgimport(command).ends().await;
+    run.exits(3).prints("").says(refusal);
+    assert!(stage.cloud.s3().objects().is_empty());
+    let command = format!("{command} --skip-checks --dry-run");
+    let run = stage.imgimport(&command).ends().await;
+    run.exits(0);
+    assert!(
+        run.stderr.starts_with(
+            "warning: it is sent all the same (--skip-checks): disk.ova cannot be imported: the OVA is damaged: disk.vmdk does not have the digest in disk.mf\n"
+        ),
+        "{}",
+        run.stderr
+    );
+}
+
 // The same eyes before an import.
 
 #[tokio::test]

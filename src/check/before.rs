@@ -18,13 +18,21 @@ pub async fn before<P: Provider>(said: &mut Invocation<P>, session: &Session) ->
     };
     let looking = tokio::task::spawn_blocking(move || {
         let image = Image::open(&path, None).ok()?;
-        let guest = Guest::look(&image);
-        Some((image, guest))
+        let (whole, guest) = (image.verify(), Guest::look(&image));
+        Some((image, guest, whole))
     });
-    let looked = async { Ok(looking.await.ok().flatten()) };
-    let Some((image, guest)) = session.unless_stopped(looked).await? else {
+    let looked = session.cancel.stop.run_until_cancelled(looking).await;
+    let looked = looked.ok_or_else(|| session.stopped())?;
+    let Some((image, guest, whole)) = looked.ok().flatten() else {
         return Ok(());
     };
+    match whole {
+        Err(error) if said.skip_checks == Some(true) => session.progress.warn(&format!(
+            "it is sent all the same (--skip-checks): {}",
+            error.brief()
+        )),
+        whole => whole?,
+    }
     judge(said, cloud, (&image, &guest), session)?;
     let taken = if guest.family.is_some() {
         said.provider.adopt(&guest)

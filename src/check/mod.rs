@@ -110,6 +110,7 @@ impl Report {
                 ));
             }
         };
+        image.verify()?;
         let guest = Guest::look(&image);
         let all = || Cloud::ALL.to_vec();
         let asked = options

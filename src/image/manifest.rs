@@ -1,8 +1,16 @@
 //! The manifest of an OVA (DSP0243, "Digests"): one line for each file. Real
 //! writers differ in spaces, case and line ends; lines of other forms are passed over.
 
+use std::io::{self, Read};
+
 use sha1::Sha1;
 use sha2::{Digest, Sha256, Sha512};
+
+/// Read and hashed at a time.
+const BLOCK: usize = 1 << 20;
+
+/// Manifests have some hundred bytes.
+pub(super) const LARGEST: u64 = 1 << 20;
 
 /// The lines that can be read.
 pub(super) struct Manifest(Vec<Line>);
@@ -30,17 +38,30 @@ impl Manifest {
 
     /// Whether the digest of this file differs from what is listed. OVF 1 asks for
     /// SHA-1, which guards against accidents alone.
-    pub(super) fn contradicts(&self, name: &str, content: &[u8]) -> bool {
+    pub(super) fn contradicts(&self, name: &str, content: &mut dyn Read) -> io::Result<bool> {
         let Some(line) = self.line(name) else {
-            return false;
+            return Ok(false);
         };
         let digest = match line.algorithm.as_str() {
-            "SHA1" => hex(&Sha1::digest(content)),
-            "SHA256" => hex(&Sha256::digest(content)),
-            "SHA512" => hex(&Sha512::digest(content)),
-            _ => return false,
+            "SHA1" => digest::<Sha1>(content)?,
+            "SHA256" => digest::<Sha256>(content)?,
+            "SHA512" => digest::<Sha512>(content)?,
+            _ => return Ok(false),
         };
-        digest != line.digest
+        Ok(digest != line.digest)
+    }
+}
+
+/// Reads to the end.
+fn digest<D: Digest>(content: &mut dyn Read) -> io::Result<String> {
+    let (mut hasher, mut block) = (D::new(), vec![0; BLOCK]);
+    loop {
+        match content.read(&mut block) {
+            Ok(0) => return Ok(hex(&hasher.finalize())),
+            Ok(read) => hasher.update(&block[..read]),
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
     }
 }
 
@@ -74,6 +95,10 @@ pub(super) fn hex(bytes: &[u8]) -> String {
 mod tests {
     use super::*;
 
+    fn contradicts(manifest: &Manifest, name: &str, content: &[u8]) -> bool {
+        manifest.contradicts(name, &mut &content[..]).unwrap()
+    }
+
     const ABC: &str = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
 
     #[test]
@@ -87,8 +112,8 @@ mod tests {
         ] {
             let manifest = Manifest::parse(line.as_bytes());
             assert!(manifest.lists("a.ovf"), "{line}");
-            assert!(!manifest.contradicts("a.ovf", b"abc"), "{line}");
-            assert!(manifest.contradicts("a.ovf", b"abd"), "{line}");
+            assert!(!contradicts(&manifest, "a.ovf", b"abc"), "{line}");
+            assert!(contradicts(&manifest, "a.ovf", b"abd"), "{line}");
         }
     }
 
@@ -96,7 +121,7 @@ mod tests {
     fn names_may_hold_parentheses_and_equals_signs() {
         let manifest = Manifest::parse(b"SHA512(My VM (1) a=b.vmdk)= 00");
         assert!(manifest.lists("My VM (1) a=b.vmdk"));
-        assert!(manifest.contradicts("My VM (1) a=b.vmdk", b""));
+        assert!(contradicts(&manifest, "My VM (1) a=b.vmdk", b""));
     }
 
     #[test]
@@ -105,15 +130,15 @@ mod tests {
         let sha1 = "a9993e364706816aba3e25717850c26c9cd0d89d";
         for (algorithm, digest) in [("SHA1", sha1), ("SHA256", ABC), ("SHA512", sha512)] {
             let manifest = Manifest::parse(format!("{algorithm}(a.ovf)= {digest}").as_bytes());
-            assert!(!manifest.contradicts("a.ovf", b"abc"), "{algorithm}");
-            assert!(manifest.contradicts("a.ovf", b"abd"), "{algorithm}");
+            assert!(!contradicts(&manifest, "a.ovf", b"abc"), "{algorithm}");
+            assert!(contradicts(&manifest, "a.ovf", b"abd"), "{algorithm}");
         }
     }
 
     #[test]
     fn unknown_digests_are_listed_and_nonsense_is_passed_over() {
         let manifest = Manifest::parse(b"MD5(a.ovf)= 00\nnonsense\n=\n)(=\n\xff");
-        assert!(manifest.lists("a.ovf") && !manifest.contradicts("a.ovf", b"abc"));
-        assert!(!manifest.lists("b.ovf") && !manifest.contradicts("b.ovf", b"abc"));
+        assert!(manifest.lists("a.ovf") && !contradicts(&manifest, "a.ovf", b"abc"));
+        assert!(!manifest.lists("b.ovf") && !contradicts(&manifest, "b.ovf", b"abc"));
     }
 }

@@ -7,6 +7,7 @@ mod archive;
 mod blocks;
 mod cache;
 mod content;
+mod digests;
 mod layout;
 mod manifest;
 mod ova;

@@ -136,7 +136,7 @@ impl Archive<'_> {
                 ));
             }
         }
-        if manifest.contradicts(ovf, xml) {
+        if manifest.contradicts(ovf, &mut &xml[..])? {
             return Err(Trouble::unfit(
                 format!(
                     "the OVA was changed after its export: {ovf} does not have the digest in {}",

@@ -1,0 +1,44 @@
+//! An OVA against its manifest: every member's digest, in one pass over the file. What a
+//! download has broken shows here, before it is sent.
+
+use std::fs::File;
+use std::io::{Read, Seek, SeekFrom};
+
+use super::archive;
+use super::manifest::{LARGEST, Manifest};
+use super::refusal::{Sight, Trouble};
+use super::window::Window;
+use super::{Content, Image, Source, regular_file};
+use crate::error::Result;
+
+impl Image {
+    /// Refuses an OVA of which a member does not have the digest in the manifest. Without
+    /// one there is nothing to compare, and a pipe can't be read twice.
+    pub fn verify(&self) -> Result<()> {
+        let (Source::File(path), Content::Ova { manifest: true }) = (&self.source, &self.content)
+        else {
+            return Ok(());
+        };
+        let (file, about) = regular_file(path)?;
+        compare(&file, about.len()).map_err(|trouble| trouble.at(path))
+    }
+}
+
+fn compare(mut file: &File, size: u64) -> Sight<()> {
+    let window = Window::all(file, size);
+    let members = archive::members(&window)?;
+    let Some(manifest) = members.iter().find(|member| member.ends_with(".mf")) else {
+        return Ok(());
+    };
+    let name = &manifest.name;
+    let text = window.up_to(manifest.offset, manifest.size.min(LARGEST))?;
+    let manifest = Manifest::parse(&text);
+    for member in &members {
+        file.seek(SeekFrom::Start(member.offset))?;
+        if manifest.contradicts(&member.name, &mut file.take(member.size))? {
+            let how = format_args!("{} does not have the digest in {name}", member.name);
+            return Err(Trouble::damaged("OVA", how));
+        }
+    }
+    Ok(())
+}
