@@ -28,3 +28,24 @@ qemu-img create -q -f vdi corpus/vdi/empty 4M
     cat corpus/vmdk/stream
 } > corpus/ovf/stream
 tar -C corpus --format ustar -cf corpus/ova/seed ovf/stream
+
+# a system on one partition, for the look inside; needs mkfs.ext4
+root=$(mktemp -d)
+mkdir -p "$root"/{boot,etc/ssh,etc/cloud/cloud.cfg.d,usr/lib/modules/6.1.0-1-amd64,var/log,root/.ssh,home/ann}
+printf 'NAME="Debian GNU/Linux"\nID=debian\nVERSION_ID="12"\nPRETTY_NAME="Debian GNU/Linux 12 (bookworm)"\n' > "$root/etc/os-release"
+printf 'UUID=6d8b2c5e-0000-4000-8000-000000000000 / ext4 defaults 0 1\n' > "$root/etc/fstab"
+printf 'root:*:19000:0:99999:7:::\nann:$6$x$y:19000:0:99999:7:::\n' > "$root/etc/shadow"
+printf 'root:x:0:0:root:/root:/bin/bash\nann:x:1000:1000::/home/ann:/bin/bash\n' > "$root/etc/passwd"
+printf 'datasource_list: [ NoCloud, ConfigDrive ]\n' > "$root/etc/cloud/cloud.cfg.d/90.cfg"
+printf 'kernel/drivers/block/virtio_blk.ko:\n' > "$root/usr/lib/modules/6.1.0-1-amd64/modules.dep"
+printf 'kernel/drivers/nvme/host/nvme.ko\n' > "$root/usr/lib/modules/6.1.0-1-amd64/modules.builtin"
+(cd "$root" && find . | cpio -o -H newc 2>/dev/null | gzip > boot/initrd.img-6.1.0-1-amd64) || true
+printf "kernel" > "$root/boot/vmlinuz-6.1.0-1-amd64"
+printf 'ls\n' > "$root/home/ann/.bash_history"
+truncate -s 4M "$disk"
+mkfs.ext4 -q -F -b 1024 -d "$root" "$disk"
+truncate -s 5M guest.raw
+printf '\x80\x00\x02\x00\x83\x00\x00\x00\x00\x08\x00\x00\x00\x20\x00\x00' | dd of=guest.raw bs=1 seek=446 conv=notrunc status=none
+printf '\x55\xaa' | dd of=guest.raw bs=1 seek=510 conv=notrunc status=none
+dd if="$disk" of=guest.raw bs=1M seek=1 conv=notrunc status=none
+rm -r "$root"

@@ -6,6 +6,8 @@
 
 #[path = "../../../src/error.rs"]
 mod error;
+#[path = "../../../src/guest/mod.rs"]
+mod guest;
 #[path = "../../../src/image/mod.rs"]
 mod image;
 
@@ -43,6 +45,14 @@ impl Disk {
     pub fn of_size(self, len: u64) -> Self {
         self.0.set_len(len).expect("room in memory");
         self
+    }
+
+    /// Looks into the system on it.
+    pub fn inside(&self) {
+        let path = PathBuf::from(format!("/proc/self/fd/{}", self.0.as_raw_fd()));
+        if let Ok(image) = Image::open(&path, None) {
+            let _ = guest::Guest::look(&image).to_json();
+        }
     }
 
     /// Looks at it in every way.
