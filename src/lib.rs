@@ -9,8 +9,8 @@
 //! ```
 //!
 //! Rooms, lowest floor first; imports point downwards alone:
-//! `error secret cancel units progress endpoint permission` · `compress http image template outcome retry
-//! session` ·
+//! `error secret cancel units progress endpoint permission` · `compress http image template outcome plan
+//! retry session` ·
 //! `guest` · `layers problems job journal wait cleanup frame` · `store` · `upload` · `sending` · the clouds, which
 //! never know each other · `check` · `settings packer batch leftovers usage cli` ·
 //! this file.
@@ -39,6 +39,7 @@ mod messages;
 mod outcome;
 mod packer;
 mod permission;
+mod plan;
 mod problems;
 mod progress;
 mod retry;

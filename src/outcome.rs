@@ -40,6 +40,8 @@ pub struct Outcome {
     pub uploaded_bytes: Option<u64>,
     /// How long each stage took.
     pub seconds: Seconds,
+    /// What a real run would do; there under `--dry-run` alone.
+    pub plan: Option<Value>,
 }
 
 /// The temporary object and whether it is gone.
@@ -100,7 +102,7 @@ impl Outcome {
             .iter()
             .map(|(region, image)| json!({"region": region, "image_id": image}))
             .collect();
-        json!({
+        let mut object = json!({
             "schema": 1,
             "provider": self.provider,
             "image_id": self.image_id,
@@ -125,7 +127,11 @@ impl Outcome {
                 "import": self.seconds.import.map(rounded),
                 "total": rounded(self.seconds.total),
             },
-        })
+        });
+        if let Some(plan) = &self.plan {
+            object["plan"] = plan.clone();
+        }
+        object
     }
 }
 

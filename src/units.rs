@@ -224,6 +224,14 @@ fn tenths(n: u64, unit: u128) -> u128 {
     (u128::from(n) * 10 + unit / 2) / unit
 }
 
+/// Several in a sentence: "a", "a and b", "a, b and c".
+pub fn listed(words: &[&str]) -> String {
+    match words {
+        [most @ .., last] if !most.is_empty() => format!("{} and {last}", most.join(", ")),
+        _ => words.concat(),
+    }
+}
+
 /// "3.2 s", "4 min 10 s", "1 h 2 min": how a person reads a length of time.
 pub fn seconds(span: Span) -> String {
     let tenths = span.as_millis().saturating_add(50) / 100;

@@ -403,9 +403,9 @@ async fn a_dry_run_asks_everything_and_changes_nothing() {
         disk.raw: raw disk, 2.0 MiB disk
         Checking the name, bucket packer and role AliyunECSImageImportDefaultRole in cn-beijing
         The caller is acs:ram::1234567890123456:user/sandbox
+        Not verified: oss:PutObject, oss:DeleteObject, ecs:ImportImage, ram:PassRole and quotas
         Would create the bucket packer in cn-beijing
         Would create the role AliyunECSImageImportDefaultRole
-        Not verified: oss:PutObject, oss:DeleteObject, ecs:ImportImage, ram:PassRole and quotas
         Would send 2.0 MiB to oss://packer/imgimport-1767225600.raw, in one part
         Would import it into cn-beijing as the image \"web\"
         Would copy it to cn-hangzhou as \"web\"

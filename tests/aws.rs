@@ -235,7 +235,8 @@ async fn a_dry_run_asks_everything_and_changes_nothing() {
         Checking the account, bucket importbucket and role vmimport in eu-central-1
         The caller is arn:aws:iam::123456789012:user/sandbox
         The caller may ec2:ImportImage and ec2:CopyImage
-        Not verified: s3:PutObject, s3:DeleteObject, iam:PassRole and quotas
+        0 of 20 imports are running in eu-central-1
+        Not verified: s3:PutObject, s3:DeleteObject and iam:PassRole
         Would send 2.0 MiB to s3://importbucket/imgimport-1767225600.raw, in one part
         Would import it into eu-central-1 as the AMI \"web\"
         Would remove s3://importbucket/imgimport-1767225600.raw afterwards
@@ -253,11 +254,15 @@ async fn a_dry_run_asks_everything_and_changes_nothing() {
         [
             "ec2:CopyImage",
             "ec2:DescribeImages",
+            "ec2:DescribeImportImageTasks",
+            "ec2:DescribeImportSnapshotTasks",
             "ec2:ImportImage",
             "iam:GetRole",
             "iam:GetRolePolicy",
             "iam:ListRolePolicies",
             "s3:HeadBucket",
+            "servicequotas:GetAWSDefaultServiceQuota",
+            "servicequotas:GetServiceQuota",
             "sts:GetCallerIdentity"
         ]
     );

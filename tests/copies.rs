@@ -720,7 +720,8 @@ async fn the_plan_has_regions_and_parameter() {
         Checking the account, bucket importbucket and role vmimport in eu-central-1
         The caller is arn:aws:iam::123456789012:user/sandbox
         The caller may ec2:ImportImage and ec2:CopyImage
-        Not verified: s3:PutObject, s3:DeleteObject, iam:PassRole, ssm:PutParameter and quotas
+        0 of 20 imports are running in eu-central-1
+        Not verified: s3:PutObject, s3:DeleteObject, iam:PassRole and ssm:PutParameter
         Would send 2.0 MiB to s3://importbucket/imgimport-1767225600.raw, in one part
         Would import it into eu-central-1 as the AMI \"web\"
         Would copy it to eu-west-1 and us-east-1

@@ -636,13 +636,3 @@ async fn a_dry_run_finds_the_permission_that_is_missing() {
     );
     assert!(stage.cloud.ec2().import_tasks().is_empty());
 }
-
-#[tokio::test]
-async fn a_plan_as_json_is_one_object_with_nothing_made() {
-    let stage = Stage::new().await;
-    stage.disk(2);
-    let run = stage.imgimport("aws --bucket importbucket --dry-run --output json -q disk.raw");
-    run.ends().await.exits(0).says("").prints(
-        r#"{"image_id":null,"images":[],"name":null,"object":null,"provider":"aws","region":"eu-central-1","schema":1,"seconds":{"import":null,"total":SECONDS,"upload":null},"snapshot_ids":null,"source":{"format":"raw","path":"disk.raw","sha256":null,"size":2097152,"virtual_size":2097152},"task_id":null,"uploaded_bytes":null}"#,
-    );
-}

@@ -15,6 +15,7 @@ mod errors;
 mod images;
 mod jobs;
 mod packer;
+mod plan;
 mod recipes;
 mod register;
 mod role;

@@ -364,7 +364,8 @@ async fn a_dry_run_of_this_road_says_the_name_that_the_image_would_have() {
         Taking the road import-snapshot: ImportImage takes no arm64
         The caller is arn:aws:iam::123456789012:user/sandbox
         The caller may ec2:ImportSnapshot and ec2:RegisterImage
-        Not verified: s3:PutObject, s3:DeleteObject, iam:PassRole and quotas
+        0 of 20 imports are running in eu-central-1
+        Not verified: s3:PutObject, s3:DeleteObject and iam:PassRole
         Would send 2.0 MiB to s3://importbucket/in/web.raw, in one part
         Would import it into eu-central-1 as the AMI \"web-1767225600\", registered from its snapshot
         Would remove s3://importbucket/in/web.raw afterwards

@@ -366,7 +366,8 @@ async fn a_dry_run_creates_and_repairs_nothing() {
         The caller is arn:aws:iam::123456789012:user/sandbox
         Would create the service role vmimport
         The caller may ec2:ImportImage
-        Not verified: s3:PutObject, s3:DeleteObject, iam:PassRole and quotas
+        0 of 20 imports are running in eu-central-1
+        Not verified: s3:PutObject, s3:DeleteObject and iam:PassRole
         Would send 2.0 MiB to s3://importbucket/imgimport-1767225600.raw, in one part
         Would import it into eu-central-1 as an AMI named after its task
         Would remove s3://importbucket/imgimport-1767225600.raw afterwards
@@ -381,7 +382,8 @@ async fn a_dry_run_creates_and_repairs_nothing() {
         The caller is arn:aws:iam::123456789012:user/sandbox
         Would repair the service role vmimport: its policies do not allow s3:GetBucketLocation, s3:GetObject, s3:ListBucket for the bucket importbucket
         The caller may ec2:ImportImage
-        Not verified: s3:PutObject, s3:DeleteObject, iam:PassRole and quotas
+        0 of 20 imports are running in eu-central-1
+        Not verified: s3:PutObject, s3:DeleteObject and iam:PassRole
         Would send 2.0 MiB to s3://importbucket/imgimport-1767225600.raw, in one part
         Would import it into eu-central-1 as an AMI named after its task
         Would remove s3://importbucket/imgimport-1767225600.raw afterwards

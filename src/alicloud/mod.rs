@@ -40,6 +40,7 @@ use crate::frame;
 use crate::journal::Journal;
 use crate::layers::{Environment, Invocation};
 use crate::outcome::Outcome;
+use crate::plan::Plan;
 use crate::session::Session;
 use clients::Clients;
 use image::Image;
@@ -73,6 +74,7 @@ pub async fn run(
         cleanup: Cleanup::default(),
         held: Held::default(),
         findings: Findings::default(),
+        plan: Plan::new(&session.progress),
         began: None,
         outcome,
     };
@@ -104,6 +106,7 @@ struct Run<'a> {
     cleanup: Cleanup,
     held: Held,
     findings: Findings,
+    plan: Plan,
     /// When the cloud's work began; the deadline counts from here.
     began: Option<Instant>,
     outcome: Outcome,
@@ -124,7 +127,7 @@ impl Run<'_> {
         self.check().await?;
         if self.job.common.dry_run {
             self.introduce().await?;
-            return self.plan();
+            return self.outline();
         }
         let Some(image) = self.image().await? else {
             return Ok(()); // --no-wait

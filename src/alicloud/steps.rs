@@ -17,7 +17,13 @@ use crate::store::oss::LIMITS;
 use crate::wait::{self, Pace};
 
 /// What can't be asked without doing it: ImportImage's DryRun looks for the object.
-const UNASKED: &str = "oss:PutObject, oss:DeleteObject, ecs:ImportImage, ram:PassRole and quotas";
+const UNASKED: [&str; 5] = [
+    "oss:PutObject",
+    "oss:DeleteObject",
+    "ecs:ImportImage",
+    "ram:PassRole",
+    "quotas",
+];
 
 impl Run<'_> {
     /// What can be known before a byte leaves.
@@ -48,65 +54,48 @@ impl Run<'_> {
     }
 
     /// `--dry-run`: who asks. STS tells everybody; one who does not is no reason to stop.
-    pub(super) async fn introduce(&self) -> Result<()> {
+    pub(super) async fn introduce(&mut self) -> Result<()> {
         let caller = async { Ok(self.clients.caller().await) };
         match self.session.unless_stopped(caller).await? {
-            Ok(caller) => self
-                .session
-                .progress
-                .fact(&format!("The caller is {caller}")),
-            Err(fault) => self
-                .session
-                .progress
-                .fact(&format!("Not verified: who the caller is: {fault}")),
+            Ok(caller) => self.plan.caller(caller),
+            Err(fault) => {
+                let open = format!("who the caller is: {fault}");
+                self.plan.not_verified(&[&open]);
+            }
         }
         Ok(())
     }
 
     /// `--dry-run`: what would happen. ECS's own DryRun of ImportImage wants the object.
-    pub(super) fn plan(&self) -> Result<()> {
-        let (job, progress) = (&self.job, &self.session.progress);
-        if self.findings.no_bucket {
-            progress.fact(&format!(
-                "Would create the bucket {} in {}",
-                job.bucket, job.region
-            ));
+    pub(super) fn outline(&mut self) -> Result<()> {
+        let (job, findings, plan) = (&self.job, &self.findings, &mut self.plan);
+        plan.not_verified(&UNASKED);
+        if findings.no_bucket {
+            let (bucket, region) = (&job.bucket, &job.region);
+            plan.step(format!("create the bucket {bucket} in {region}"));
         }
-        match self.findings.role {
+        match findings.role {
             role::State::Good => {}
-            role::State::Missing => {
-                progress.fact(&format!("Would create the role {}", job.role_name));
-            }
-            role::State::Wrong { .. } => {
-                progress.fact(&format!("Would repair the role {}", job.role_name));
-            }
+            role::State::Missing => plan.step(format!("create the role {}", job.role_name)),
+            role::State::Wrong { .. } => plan.step(format!("repair the role {}", job.role_name)),
         }
-        let size = job
-            .common
-            .image
-            .size
-            .map_or_else(|| "standard input".to_owned(), crate::units::bytes);
-        let parts = sending::outline(&job.common, LIMITS)?;
-        progress.fact(&format!("Not verified: {UNASKED}"));
-        progress.fact(&format!("Would send {size} to {}, {parts}", job.url()));
+        plan.upload(sending::outline(&job.common, LIMITS, job.url())?);
         let (name, region) = (&job.name, &job.region);
-        let replacing = if self.findings.taken.contains(region) {
+        let replacing = if findings.taken.contains(region) {
             ", in place of the one that has the name"
         } else {
             ""
         };
-        progress.fact(&format!(
-            "Would import it into {region} as the image \"{name}\"{replacing}"
+        plan.step(format!(
+            "import it into {region} as the image \"{name}\"{replacing}"
         ));
         for copy in &job.copies {
-            progress.fact(&format!(
-                "Would copy it to {} as \"{}\"",
-                copy.region, copy.name
-            ));
+            plan.step(format!("copy it to {} as \"{}\"", copy.region, copy.name));
         }
         if !job.common.skip_clean {
-            progress.fact(&format!("Would remove {} afterwards", job.url()));
+            plan.step(format!("remove {} afterwards", job.url()));
         }
+        self.outcome.plan = Some(plan.to_json());
         Ok(())
     }
 

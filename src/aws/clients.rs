@@ -1,5 +1,5 @@
-//! The clients of S3, EC2, EBS, STS, IAM and Systems Manager: one set of credentials, the
-//! endpoints that the user named, patience for bad networks.
+//! The clients of S3, EC2, EBS, STS, IAM, Systems Manager and Service Quotas: one set of
+//! credentials, the endpoints that the user named, patience for bad networks.
 
 use std::time::Duration;
 
@@ -36,6 +36,8 @@ pub struct Clients {
     pub iam: aws_sdk_iam::Client,
     /// Parameters.
     pub ssm: aws_sdk_ssm::Client,
+    /// What an account may have; none where EC2 is somebody else's, who has no such service.
+    pub quotas: Option<aws_sdk_servicequotas::Client>,
     /// The region of images and parameters.
     pub region: String,
     ec2_endpoint: Option<String>,
@@ -113,6 +115,16 @@ impl Clients {
                     aws_sdk_ssm::config::Builder::from(&base).interceptor(Requests::of("ssm"));
                 config.set_endpoint_url(ssm_endpoint.clone());
                 aws_sdk_ssm::Client::from_conf(config.build())
+            },
+            quotas: {
+                let own = options.endpoint_url_service_quotas.as_ref();
+                let endpoint = endpoint(options, own);
+                (endpoint.is_some() || ec2_endpoint.is_none()).then(|| {
+                    let mut config = aws_sdk_servicequotas::config::Builder::from(&base)
+                        .interceptor(Requests::of("servicequotas"));
+                    config.set_endpoint_url(endpoint);
+                    aws_sdk_servicequotas::Client::from_conf(config.build())
+                })
             },
             region: region.to_owned(),
             ec2_endpoint,

@@ -16,13 +16,13 @@ use super::clients::Clients;
 use super::fault::Fault;
 use super::image::{is_unknown, patiently};
 use super::job::{Copied, Job};
-use super::regions::listed;
 use super::{Run, image, share};
 use crate::cleanup::{Cleanup, Entry};
 use crate::error::{Error, Kind, Result};
 use crate::journal::{CopyRequest, Journal};
 use crate::progress::Remote;
 use crate::session::Session;
+use crate::units::listed;
 use crate::wait::{self, Pace, Poll};
 
 /// Copies at the same time; EC2 takes 20 into a region, but asks for patience with its API.

@@ -29,14 +29,13 @@ impl Run<'_> {
                 Err(wrong.error(job))
             }
             Finding::Missing if job.common.dry_run => {
-                progress.fact(&format!("Would create the service role {name}"));
+                self.plan.step(format!("create the service role {name}"));
                 Ok(())
             }
             Finding::Wrong(wrong) if job.common.dry_run => {
-                progress.fact(&format!(
-                    "Would repair the service role {name}: {}",
-                    wrong.why(job)
-                ));
+                let why = wrong.why(job);
+                self.plan
+                    .step(format!("repair the service role {name}: {why}"));
                 Ok(())
             }
             Finding::Missing => {

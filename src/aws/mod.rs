@@ -24,6 +24,7 @@ mod options;
 mod policy;
 mod preflight;
 mod publish;
+mod quota;
 mod reach;
 mod refused;
 mod regions;
@@ -55,6 +56,7 @@ use crate::frame;
 use crate::journal::Journal;
 use crate::layers::{Environment, Invocation};
 use crate::outcome::Outcome;
+use crate::plan::Plan;
 use crate::session::Session;
 use clients::Clients;
 use job::Job;
@@ -100,6 +102,7 @@ pub async fn run(
         cleanup,
         held,
         registered: false,
+        plan: Plan::new(&session.progress),
         began: None,
         outcome,
     };
@@ -143,6 +146,7 @@ struct Run<'a> {
     held: Held,
     /// Whether this run has registered the image, with all that the call carries.
     registered: bool,
+    plan: Plan,
     /// When the cloud's work began; the deadline counts from here.
     began: Option<Instant>,
     outcome: Outcome,
@@ -170,9 +174,9 @@ impl Run<'_> {
         self.hold_earlier();
         self.check().await?;
         if self.job.common.dry_run {
-            let rehearsal = self.rehearse();
-            self.session.unless_stopped(rehearsal).await?;
-            return self.plan();
+            let session = self.session;
+            session.unless_stopped(self.rehearse()).await?;
+            return self.outline();
         }
         let image = match self.job.road {
             Road::ImportImage => self.by_import_image().await?,

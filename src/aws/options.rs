@@ -272,6 +272,10 @@ pub struct Options {
     #[arg(skip)]
     #[serde(skip)]
     pub endpoint_url_ssm: Option<String>,
+    /// `AWS_ENDPOINT_URL_SERVICE_QUOTAS`.
+    #[arg(skip)]
+    #[serde(skip)]
+    pub endpoint_url_service_quotas: Option<String>,
     /// `AWS_ENDPOINT_URL_STS`.
     #[arg(skip)]
     #[serde(skip)]
@@ -370,6 +374,7 @@ impl Provider for Options {
             endpoint_url_ec2: environment.get("AWS_ENDPOINT_URL_EC2"),
             endpoint_url_ebs: environment.get("AWS_ENDPOINT_URL_EBS"),
             endpoint_url_ssm: environment.get("AWS_ENDPOINT_URL_SSM"),
+            endpoint_url_service_quotas: environment.get("AWS_ENDPOINT_URL_SERVICE_QUOTAS"),
             endpoint_url_sts: environment.get("AWS_ENDPOINT_URL_STS"),
             endpoint_url_iam: environment.get("AWS_ENDPOINT_URL_IAM"),
             ..Self::default()
@@ -381,7 +386,7 @@ impl Provider for Options {
     fn yield_to(&mut self, above: &Self) {
         if above.endpoint_url.is_some() {
             (self.endpoint_url_s3, self.endpoint_url_ec2) = (None, None);
-            self.endpoint_url_ssm = None;
+            (self.endpoint_url_ssm, self.endpoint_url_service_quotas) = (None, None);
             (
                 self.endpoint_url_ebs,
                 self.endpoint_url_sts,

@@ -13,9 +13,9 @@ use super::clients::Clients;
 use super::fault::Fault;
 use super::job::Job;
 use super::policy::partition;
-use super::regions::listed;
 use crate::error::{Error, Kind, Result};
 use crate::shell::quote;
+use crate::units::listed;
 
 /// The type of a parameter that holds an AMI's id; Systems Manager looks whether there is one.
 const AMI: &str = "aws:ec2:image";

@@ -126,11 +126,3 @@ fn not_told(fault: Fault, action: &str) -> Result<()> {
     }
     Err(fault.fails("the account's settings could not be asked", action))
 }
-
-/// Regions in a sentence: "a", "a and b", "a, b and c".
-pub fn listed(words: &[&str]) -> String {
-    match words {
-        [most @ .., last] if !most.is_empty() => format!("{} and {last}", most.join(", ")),
-        _ => words.concat(),
-    }
-}

@@ -5,10 +5,13 @@ use aws_sdk_ec2::types::Tag;
 use uuid::Uuid;
 
 use super::fault::Fault;
-use super::regions::listed;
 use super::road::Road;
-use super::{Run, image, import, register, share};
+use super::{Run, image, import, quota, register, share};
 use crate::error::Result;
+use crate::plan::Quota;
+use crate::sending;
+use crate::store::s3::AWS_LIMITS;
+use crate::units::{bytes, listed};
 
 /// No image and no snapshot have these; who may call is decided before they are looked for.
 const NO_IMAGE: &str = "ami-00000000000000000";
@@ -16,7 +19,7 @@ const NO_SNAPSHOT: &str = "snap-00000000000000000";
 
 impl Run<'_> {
     /// Asks for each call; one that is refused ends it, as it would end the job.
-    pub(super) async fn rehearse(&self) -> Result<()> {
+    pub(super) async fn rehearse(&mut self) -> Result<()> {
         let (mut allowed, mut open) = (Vec::new(), self.unasked());
         for (action, answer) in self.calls().await {
             match answer {
@@ -31,11 +34,59 @@ impl Run<'_> {
                 _ => open.insert(0, action),
             }
         }
-        let progress = &self.session.progress;
-        if !allowed.is_empty() {
-            progress.fact(&format!("The caller may {}", listed(&allowed)));
+        self.plan.road(self.job.road.word());
+        self.plan.allowed(&allowed);
+        match self.quota().await {
+            Some(quota) => self.plan.quota(quota),
+            None => open.push("quotas"),
         }
-        progress.fact(&format!("Not verified: {}", listed(&open)));
+        self.plan.not_verified(&open);
+        Ok(())
+    }
+
+    /// What is written block by block is no import task.
+    async fn quota(&self) -> Option<Quota> {
+        match self.job.road {
+            Road::EbsDirect => None,
+            _ => quota::imports(&self.clients).await,
+        }
+    }
+
+    /// What a real run would do.
+    pub(super) fn outline(&mut self) -> Result<()> {
+        let (job, plan) = (&self.job, &mut self.plan);
+        if job.road == Road::EbsDirect {
+            let size = job.common.image.size.map_or_else(String::new, bytes);
+            plan.step(format!("send the data of {size} into a snapshot"));
+        } else {
+            plan.upload(sending::outline(&job.common, AWS_LIMITS, job.url())?);
+        }
+        let own = job.road.registers().then(|| job.image_name());
+        let name = job.name.clone().or(own).map_or_else(
+            || "an AMI named after its task".to_owned(),
+            |name| format!("the AMI \"{name}\""),
+        );
+        let road = match job.road {
+            Road::ImportImage => "",
+            Road::ImportSnapshot | Road::EbsDirect => ", registered from its snapshot",
+        };
+        plan.step(format!("import it into {} as {name}{road}", job.region));
+        let regions: Vec<_> = job.copies.iter().map(|copy| copy.region.as_str()).collect();
+        if !regions.is_empty() {
+            plan.step(format!("copy it to {}", listed(&regions)));
+        }
+        if let Some(parameter) = &job.ssm_parameter {
+            plan.step(format!("publish its id as {parameter}"));
+        }
+        if !job.tags.is_empty() {
+            let tags = job.tags.iter().map(|(key, value)| format!("{key}={value}"));
+            let tags: Vec<_> = tags.collect();
+            plan.step(format!("tag it and its snapshots with {}", tags.join(", ")));
+        }
+        if job.road != Road::EbsDirect && !job.common.skip_clean {
+            plan.step(format!("remove {} afterwards", job.url()));
+        }
+        self.outcome.plan = Some(plan.to_json());
         Ok(())
     }
 
@@ -84,7 +135,6 @@ impl Run<'_> {
         if self.job.ssm_parameter.is_some() {
             open.push("ssm:PutParameter");
         }
-        open.push("quotas");
         open
     }
 }

@@ -7,13 +7,10 @@ use aws_sdk_ec2::types::Image;
 use uuid::Uuid;
 
 use super::preflight::Ours;
-use super::regions::listed;
 use super::road::Road;
 use super::{Run, image, import, preflight, share, task};
 use crate::cleanup::Entry;
 use crate::error::{Kind, Result};
-use crate::sending;
-use crate::store::s3::AWS_LIMITS;
 use crate::wait::{self, Pace};
 
 impl Run<'_> {
@@ -41,58 +38,9 @@ impl Run<'_> {
             .unless_stopped(preflight::check(job, &self.clients, &ours))
             .await?;
         if let Some(caller) = found.caller.filter(|_| job.common.dry_run) {
-            progress.fact(&format!("The caller is {caller}"));
+            self.plan.caller(caller);
         }
         self.settle_role(found.role).await
-    }
-
-    /// `--dry-run`: what would happen.
-    pub(super) fn plan(&self) -> Result<()> {
-        let (job, progress) = (&self.job, &self.session.progress);
-        let size = job
-            .common
-            .image
-            .size
-            .map_or_else(|| "standard input".to_owned(), crate::units::bytes);
-        progress.fact(&match job.road {
-            Road::EbsDirect => format!("Would send the data of {size} into a snapshot"),
-            _ => {
-                let parts = sending::outline(&job.common, AWS_LIMITS)?;
-                format!("Would send {size} to {}, {parts}", job.url())
-            }
-        });
-        let own = job.road.registers().then(|| job.image_name());
-        let name = job.name.clone().or(own).map_or_else(
-            || "an AMI named after its task".to_owned(),
-            |name| format!("the AMI \"{name}\""),
-        );
-        let road = match job.road {
-            Road::ImportImage => "",
-            Road::ImportSnapshot | Road::EbsDirect => ", registered from its snapshot",
-        };
-        progress.fact(&format!(
-            "Would import it into {} as {name}{road}",
-            job.region
-        ));
-        let regions: Vec<_> = job.copies.iter().map(|copy| copy.region.as_str()).collect();
-        if !regions.is_empty() {
-            progress.fact(&format!("Would copy it to {}", listed(&regions)));
-        }
-        if let Some(parameter) = &job.ssm_parameter {
-            progress.fact(&format!("Would publish its id as {parameter}"));
-        }
-        if !job.tags.is_empty() {
-            let tags = job.tags.iter().map(|(key, value)| format!("{key}={value}"));
-            let tags: Vec<_> = tags.collect();
-            progress.fact(&format!(
-                "Would tag it and its snapshots with {}",
-                tags.join(", ")
-            ));
-        }
-        if job.road != Road::EbsDirect && !job.common.skip_clean {
-            progress.fact(&format!("Would remove {} afterwards", job.url()));
-        }
-        Ok(())
     }
 
     /// ImportImage or ImportSnapshot. The journal knows the token before AWS does.

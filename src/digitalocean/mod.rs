@@ -30,6 +30,7 @@ use crate::frame;
 use crate::journal::Journal;
 use crate::layers::{Environment, Invocation};
 use crate::outcome::Outcome;
+use crate::plan::Plan;
 use crate::session::Session;
 use api::Api;
 use job::Job;
@@ -62,6 +63,7 @@ pub async fn run(
         journal,
         cleanup,
         held,
+        plan: Plan::new(&session.progress),
         began: None,
         outcome,
     };
@@ -104,6 +106,7 @@ struct Run<'a> {
     journal: Journal,
     cleanup: Cleanup,
     held: Held,
+    plan: Plan,
     /// When the cloud's work began; the deadline counts from here.
     began: Option<Instant>,
     outcome: Outcome,
@@ -122,7 +125,7 @@ impl Run<'_> {
     async fn steps(&mut self) -> Result<()> {
         self.check().await?;
         if self.job.common.dry_run {
-            return self.plan();
+            return self.outline();
         }
         let id = match self.earlier_image().await? {
             Some(id) => id,

@@ -12,41 +12,33 @@ use crate::store::s3::S3;
 /// What a region needs for images from other regions (API reference, regions).
 const TRANSFER: &str = "image_transfer";
 
-/// Asks all of it at once; the first in order of sense is the one reported.
+/// Asks all of it at once; the first in order of sense is the one reported. Says who the
+/// caller is, where the token may ask for it.
 pub async fn check(
     job: &Job,
     api: &Api,
     spaces: &aws_sdk_s3::Client,
     store: &S3,
     progress: &Progress,
-) -> Result<()> {
+) -> Result<Option<String>> {
     let (account, regions, space) = tokio::join!(
-        account(job, api, progress),
+        account(api),
         regions(job, api, progress),
         space(job, spaces, store)
     );
-    account.and(regions).and(space)
+    let caller = account?;
+    regions.and(space).map(|()| caller)
 }
 
 /// A token with chosen scopes may lack this one; what it needs is seen later.
-async fn account(job: &Job, api: &Api, progress: &Progress) -> Result<()> {
+async fn account(api: &Api) -> Result<Option<String>> {
     match api.account().await {
         Ok(account) if account.status.eq_ignore_ascii_case("locked") => {
             Err(Error::failed("the DigitalOcean account is locked")
                 .because_of(account.status_message))
         }
-        Ok(account) => {
-            if job.common.dry_run {
-                progress.fact(&format!("The caller is {}", account.email));
-            }
-            Ok(())
-        }
-        Err(fault) if fault.status() == Some(403) => {
-            if job.common.dry_run {
-                progress.fact("Not verified: who the caller is: the token lacks account:read");
-            }
-            Ok(())
-        }
+        Ok(account) => Ok(Some(account.email)),
+        Err(fault) if fault.status() == Some(403) => Ok(None),
         Err(fault) => Err(fault.fails("DigitalOcean does not accept the caller", "account:read")),
     }
 }

@@ -38,34 +38,38 @@ impl Run<'_> {
         ));
         let store = self.store();
         let checks = preflight::check(job, &self.api, &self.spaces, &store, progress);
-        self.session.unless_stopped(checks).await
+        let caller = self.session.unless_stopped(checks).await?;
+        if self.job.common.dry_run {
+            match caller {
+                Some(caller) => self.plan.caller(caller),
+                None => self
+                    .plan
+                    .not_verified(&["who the caller is: the token lacks account:read"]),
+            }
+        }
+        Ok(())
     }
 
-    /// `--dry-run`: what would happen.
-    pub(super) fn plan(&self) -> Result<()> {
-        let (job, progress) = (&self.job, &self.session.progress);
-        let size = job.common.image.size;
-        let size = size.map_or_else(|| "standard input".to_owned(), crate::units::bytes);
-        let gzipped = if job.common.gzip { ", gzipped," } else { "" };
-        let parts = sending::outline(&job.common, SPACES_LIMITS)?;
-        progress
-            .fact("Not verified: the token's image:create, write access to the Space and quotas");
-        progress.fact(&format!(
-            "Would send {size}{gzipped} to {}, {parts}",
-            job.url()
-        ));
+    /// `--dry-run`: what would happen. No quota of DigitalOcean's can be asked for.
+    pub(super) fn outline(&mut self) -> Result<()> {
+        let (job, plan) = (&self.job, &mut self.plan);
+        plan.not_verified(&[
+            "the token's image:create",
+            "write access to the Space",
+            "quotas",
+        ]);
+        plan.upload(sending::outline(&job.common, SPACES_LIMITS, job.url())?);
         let (name, region) = (&job.name, job.region());
-        progress.fact(&format!(
-            "Would import it into {region} as the image \"{name}\""
-        ));
+        plan.step(format!("import it into {region} as the image \"{name}\""));
         if let [_, others @ ..] = job.regions.as_slice()
             && !others.is_empty()
         {
-            progress.fact(&format!("Would transfer it to {}", others.join(", ")));
+            plan.step(format!("transfer it to {}", others.join(", ")));
         }
         if !job.common.skip_clean {
-            progress.fact(&format!("Would remove {} afterwards", job.url()));
+            plan.step(format!("remove {} afterwards", job.url()));
         }
+        self.outcome.plan = Some(plan.to_json());
         Ok(())
     }
 

@@ -184,18 +184,18 @@ pub fn plan(job: &Job, limits: store::Limits) -> Result<Plan> {
     })
 }
 
-/// How it will be sent, in words.
-pub fn outline(job: &Job, limits: store::Limits) -> Result<String> {
+/// How it would be sent.
+pub fn outline(job: &Job, limits: store::Limits, url: String) -> Result<crate::plan::Upload> {
     let plan = plan(job, limits)?;
-    let (size, at_once) = (units::bytes(plan.part_size), plan.concurrency);
     let known = job.image.size.filter(|_| !job.gzip);
-    Ok(
-        match known.map(|size| upload::count(size, plan.part_size)) {
-            Some(1) => "in one part".to_owned(),
-            Some(parts) => format!("in {parts} parts of {size}, {at_once} at once"),
-            None => format!("in parts of {size}, {at_once} at once"),
-        },
-    )
+    Ok(crate::plan::Upload {
+        url,
+        bytes: job.image.size,
+        gzip: job.gzip,
+        parts: known.map(|size| upload::count(size, plan.part_size)),
+        part_size: plan.part_size,
+        concurrency: plan.concurrency,
+    })
 }
 
 fn open(image: &Image) -> Result<upload::Source> {

@@ -16,9 +16,11 @@ mod ec2;
 mod fault;
 mod gate;
 mod iam;
+mod json11;
 mod keys;
 mod policy;
 mod query;
+mod quotas;
 mod roles;
 mod s3;
 pub mod sample;
@@ -41,6 +43,7 @@ pub use ec2::{CopyScript, Ec2, ImageView, ImportScript, Permission, SnapshotView
 pub use fault::{Fault, When};
 pub use gate::Gate;
 pub use keys::{ACCOUNT, Key};
+pub use quotas::Quotas;
 pub use roles::{Iam, RoleView};
 pub use s3::{Buckets, ObjectView, PartView, UploadView};
 pub use ssm::{ParameterView, Parameters};
@@ -52,6 +55,7 @@ use ebs::EbsService;
 use ec2::Ec2Service;
 use iam::IamService;
 use keys::Keyring;
+use quotas::QuotasService;
 use s3::Storage;
 use ssm::SsmService;
 use sts::StsService;
@@ -68,6 +72,7 @@ pub struct Sandbox {
     s3: Buckets,
     ec2: Ec2,
     iam: Iam,
+    quotas: Quotas,
     ssm: Parameters,
     spaces: Buckets,
     digitalocean: DigitalOcean,
@@ -86,6 +91,7 @@ struct Endpoints {
     ec2: String,
     ebs: String,
     iam: String,
+    quotas: String,
     ssm: String,
     sts: String,
     spaces: String,
@@ -117,6 +123,12 @@ impl Sandbox {
             iam: iam.clone(),
             keys: keys.clone(),
         };
+        let quotas = Quotas::default();
+        let limits = QuotasService {
+            quotas: quotas.clone(),
+            iam: iam.clone(),
+            keys: keys.clone(),
+        };
         let ssm = Parameters::default();
         let parameters = SsmService {
             parameters: ssm.clone(),
@@ -142,6 +154,7 @@ impl Sandbox {
                 ec2: serve::open(Arc::new(compute), Arc::clone(&at)).await?,
                 ebs: serve::open(Arc::new(block_storage), Arc::clone(&at)).await?,
                 iam: serve::open(Arc::new(roles), Arc::clone(&at)).await?,
+                quotas: serve::open(Arc::new(limits), Arc::clone(&at)).await?,
                 ssm: serve::open(Arc::new(parameters), Arc::clone(&at)).await?,
                 sts: serve::open(Arc::new(tokens), Arc::clone(&at)).await?,
                 spaces: serve::open(Arc::new(space_storage), Arc::clone(&at)).await?,
@@ -156,6 +169,7 @@ impl Sandbox {
             s3,
             ec2,
             iam,
+            quotas,
             ssm,
             spaces,
             digitalocean,
@@ -198,6 +212,7 @@ impl Sandbox {
             ("AWS_ENDPOINT_URL_EC2", self.ec2_endpoint()),
             ("AWS_ENDPOINT_URL_EBS", self.ebs_endpoint()),
             ("AWS_ENDPOINT_URL_IAM", self.iam_endpoint()),
+            ("AWS_ENDPOINT_URL_SERVICE_QUOTAS", &self.endpoints.quotas),
             ("AWS_ENDPOINT_URL_SSM", self.ssm_endpoint()),
             ("AWS_ENDPOINT_URL_STS", self.sts_endpoint()),
             ("AWS_ACCESS_KEY_ID", &self.key.access_key),
@@ -260,6 +275,11 @@ impl Sandbox {
     /// Systems Manager's parameters.
     pub fn ssm(&self) -> &Parameters {
         &self.ssm
+    }
+
+    /// What the account may have.
+    pub fn quotas(&self) -> &Quotas {
+        &self.quotas
     }
 
     /// The key of [`Sandbox::environment`].

@@ -6,20 +6,18 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use bytes::Bytes;
-use http::header::CONTENT_TYPE;
 use http::request::Parts;
-use http::{HeaderValue, Request, Response, StatusCode};
-use http_body_util::BodyExt;
+use http::{Request, Response};
 use serde_json::{Value, json};
 
 use crate::desk::Detail;
 use crate::ec2::Ec2;
 use crate::fault::Refusal;
+use crate::json11;
 use crate::keys::{ACCOUNT, Keyring};
-use crate::query;
 use crate::roles::Iam;
 use crate::serve::{Body, Service};
-use crate::sigv4::{self, Caller, Forgery};
+use crate::sigv4::Caller;
 
 /// The data type that is looked at.
 const AMI: &str = "aws:ec2:image";
@@ -94,88 +92,23 @@ impl Service for SsmService {
     const NAMED_IN_BODY: bool = true;
 
     fn describe(&self, head: &Parts, body: &Bytes) -> (String, Detail) {
-        let request = serde_json::from_slice::<Value>(body).unwrap_or_default();
-        let fields = request.as_object().into_iter().flatten();
-        let mut detail: Detail = fields
-            .map(|(name, value)| {
-                let text = value
-                    .as_str()
-                    .map_or_else(|| value.to_string(), str::to_owned);
-                (name.clone(), text)
-            })
-            .collect();
-        if let Some(region) = sigv4::claimed_region(head) {
-            detail.insert("region".to_owned(), region.to_owned());
-        }
-        (format!("ssm:{}", operation(head)), detail)
+        (
+            format!("ssm:{}", operation(head)),
+            json11::detail(head, body),
+        )
     }
 
     async fn call(&self, request: Request<Body>) -> Response<Body> {
-        let (head, body) = request.into_parts();
-        let body = body
-            .collect()
-            .await
-            .map(http_body_util::Collected::to_bytes);
-        match self.perform(&head, &body.unwrap_or_default()) {
-            Ok(document) => respond(200, &document),
-            Err(refusal) => self.refuse(&refusal),
-        }
+        json11::answer(request, |head, body| self.perform(head, body)).await
     }
 
     fn refuse(&self, refusal: &Refusal) -> Response<Body> {
-        let mut document = json!({"__type": refusal.code});
-        if !refusal.message.is_empty() {
-            document["message"] = refusal.message.as_str().into();
-        }
-        respond(refusal.status, &document)
+        json11::refused(refusal)
     }
 }
 
 fn operation(head: &Parts) -> &str {
-    let target = head.headers.get("x-amz-target");
-    let target = target.and_then(|target| target.to_str().ok());
-    target
-        .and_then(|target| target.strip_prefix("AmazonSSM."))
-        .unwrap_or("Unknown")
-}
-
-fn respond(status: u16, document: &Value) -> Response<Body> {
-    let mut response = Response::new(Body::from(document.to_string()));
-    *response.status_mut() =
-        StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-    let headers = response.headers_mut();
-    headers.insert(
-        CONTENT_TYPE,
-        HeaderValue::from_static("application/x-amz-json-1.1"),
-    );
-    if let Ok(id) = HeaderValue::from_str(&query::request_id()) {
-        headers.insert("x-amzn-requestid", id);
-    }
-    response
-}
-
-fn forged(forgery: &Forgery) -> Refusal {
-    let (code, text) = match forgery {
-        Forgery::Missing | Forgery::Malformed(_) => (
-            "MissingAuthenticationTokenException",
-            "Missing Authentication Token",
-        ),
-        Forgery::Stale => ("InvalidSignatureException", "Signature expired"),
-        Forgery::ExpiredToken => (
-            "ExpiredTokenException",
-            "The security token included in the request is expired",
-        ),
-        Forgery::Mismatch => (
-            "InvalidSignatureException",
-            "The request signature we calculated does not match the signature you provided. \
-             Check your AWS Secret Access Key and signing method. Consult the service documentation for details.",
-        ),
-        Forgery::UnknownKey | Forgery::WrongToken => (
-            "UnrecognizedClientException",
-            "The security token included in the request is invalid.",
-        ),
-    };
-    Refusal::new(400, code, text)
+    json11::operation(head, "AmazonSSM.")
 }
 
 fn invalid(text: impl Into<String>) -> Refusal {
@@ -195,10 +128,7 @@ fn field<'a>(request: &'a Value, name: &str) -> Result<&'a str, Refusal> {
 
 impl SsmService {
     fn perform(&self, head: &Parts, body: &Bytes) -> Result<Value, Refusal> {
-        let caller =
-            sigv4::verify(head, body, "ssm", &self.keys).map_err(|forgery| forged(&forgery))?;
-        let request: Value = serde_json::from_slice(body)
-            .map_err(|_| Refusal::new(400, "SerializationException", ""))?;
+        let (caller, request) = json11::verified(head, body, "ssm", &self.keys)?;
         let known: &[&str] = match operation(head) {
             "PutParameter" => &[
                 "Name",

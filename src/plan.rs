@@ -1,0 +1,147 @@
+//! What `--dry-run` comes to: who asks, what the cloud has confirmed, what nobody could be
+//! asked, and what a real run would do. Each thing is told as it is found, and kept for the
+//! object on standard output.
+
+use serde::Serialize;
+use serde_json::Value;
+
+use crate::progress::Progress;
+use crate::units::{bytes, listed};
+
+/// The plan, as far as it is known.
+#[derive(Debug)]
+pub struct Plan {
+    progress: Progress,
+    known: Known,
+}
+
+#[derive(Debug, Default, Serialize)]
+struct Known {
+    caller: Option<String>,
+    road: Option<&'static str>,
+    allowed: Vec<String>,
+    quotas: Vec<Quota>,
+    not_verified: Vec<String>,
+    upload: Option<Upload>,
+    steps: Vec<String>,
+}
+
+/// How much of what an account may have at once is taken.
+#[derive(Clone, Debug, Eq, PartialEq, Serialize)]
+pub struct Quota {
+    /// What is counted: "imports at once in eu-central-1".
+    pub name: String,
+    /// How many there are now.
+    pub used: u64,
+    /// How many there may be.
+    pub limit: u64,
+}
+
+/// How the image would travel.
+#[derive(Clone, Debug, Eq, PartialEq, Serialize)]
+pub struct Upload {
+    /// `s3://bucket/key`.
+    pub url: String,
+    /// Bytes of the image; none of standard input.
+    pub bytes: Option<u64>,
+    /// Whether it is gzipped on the way, so that fewer travel.
+    pub gzip: bool,
+    /// Parts; none where the end is not known.
+    pub parts: Option<u64>,
+    /// Bytes of each part but the last.
+    pub part_size: u64,
+    /// Parts in flight at first.
+    pub concurrency: usize,
+}
+
+impl Plan {
+    /// A plan that is told here.
+    pub fn new(progress: &Progress) -> Self {
+        Self {
+            progress: progress.clone(),
+            known: Known::default(),
+        }
+    }
+
+    /// Who asks, in the cloud's own words.
+    pub fn caller(&mut self, caller: impl Into<String>) {
+        let caller = caller.into();
+        self.progress.fact(&format!("The caller is {caller}"));
+        self.known.caller = Some(caller);
+    }
+
+    /// The road to the image, where there are several.
+    pub fn road(&mut self, road: &'static str) {
+        self.known.road = Some(road);
+    }
+
+    /// Permissions that the cloud has confirmed.
+    pub fn allowed(&mut self, permissions: &[&str]) {
+        if permissions.is_empty() {
+            return;
+        }
+        let text = format!("The caller may {}", listed(permissions));
+        self.progress.fact(&text);
+        let permissions = permissions.iter().map(|&one| one.to_owned());
+        self.known.allowed.extend(permissions);
+    }
+
+    /// A quota as it stands; one that is used up is a warning, since it may pass.
+    pub fn quota(&mut self, quota: Quota) {
+        let Quota { name, used, limit } = &quota;
+        let text = format!("{used} of {limit} {name}");
+        if used < limit {
+            self.progress.fact(&text);
+        } else {
+            let text = format!("{text}: this one would be refused until one of them has ended");
+            self.progress.warn(&text);
+        }
+        self.known.quotas.push(quota);
+    }
+
+    /// What nobody could be asked without doing it.
+    pub fn not_verified(&mut self, things: &[&str]) {
+        let text = format!("Not verified: {}", listed(things));
+        self.progress.fact(&text);
+        let things = things.iter().map(|&one| one.to_owned());
+        self.known.not_verified.extend(things);
+    }
+
+    /// The upload, which is a step, too.
+    pub fn upload(&mut self, upload: Upload) {
+        self.step(upload.sentence());
+        self.known.upload = Some(upload);
+    }
+
+    /// What a real run would do: "import it into eu-central-1".
+    pub fn step(&mut self, step: impl Into<String>) {
+        let step = step.into();
+        self.progress.fact(&format!("Would {step}"));
+        self.known.steps.push(step);
+    }
+
+    /// The object under `plan` in the result.
+    pub fn to_json(&self) -> Value {
+        // Texts and numbers alone.
+        serde_json::to_value(&self.known).unwrap_or_default()
+    }
+}
+
+impl Upload {
+    fn sentence(&self) -> String {
+        let size = self
+            .bytes
+            .map_or_else(|| "standard input".to_owned(), bytes);
+        let gzipped = if self.gzip { ", gzipped," } else { "" };
+        format!("send {size}{gzipped} to {}, {}", self.url, self.parts())
+    }
+
+    fn parts(&self) -> String {
+        let (size, at_once) = (bytes(self.part_size), self.concurrency);
+        match self.parts {
+            Some(1) => "in one part".to_owned(),
+            Some(parts) => format!("in {parts} parts of {size}, {at_once} at once"),
+            None => format!("in parts of {size}, {at_once} at once"),
+        }
+    }
+}
