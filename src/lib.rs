@@ -64,6 +64,8 @@ use cancel::Cancel;
 pub use cli::command;
 use cli::{Cli, Command, General};
 use error::{Error, Result};
+use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
 use layers::{Environment, Invocation};
 use outcome::Outcome;
 use progress::{Mode, Progress};
@@ -227,7 +229,12 @@ async fn go<P: Table>(
     flags: Invocation<P>,
     general: General,
     environment: Environment,
-    recipe: impl AsyncFnOnce(Invocation<P>, &Environment, &Session) -> Result<Outcome>,
+    recipe: impl AsyncFnOnce(
+        Invocation<P>,
+        &Environment,
+        &Session,
+        BoxFuture<'_, Result<()>>,
+    ) -> Result<Outcome>,
 ) -> ExitCode {
     let settings = File::find(general.config.as_deref(), &environment);
     let settings = settings
@@ -263,10 +270,11 @@ async fn go<P: Table>(
         Ok(said) => said,
         Err(error) => return end(Err(error), format, &session.progress),
     };
-    if let Err(error) = check::before(&mut said, &session).await {
-        return end(Err(error), format, &session.progress);
-    }
-    let work = recipe(said, &environment, &session);
+    let look = match check::Look::new(&mut said, &session).await {
+        Ok(look) => look.judge(&session).boxed(),
+        Err(error) => return end(Err(error), format, &session.progress),
+    };
+    let work = recipe(said, &environment, &session, look);
     let result = frame::until_left(work, &session).await;
     end(result, format, &session.progress)
 }

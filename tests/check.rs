@@ -6,7 +6,7 @@ use std::path::Path;
 use imgimport_sandbox::sample;
 use serde_json::Value;
 
-use crate::support::{Ended, Stage, System, tool};
+use crate::support::{Ended, Run, Stage, System, tool};
 
 /// What `imgimport check ARGS --output json` prints, and how it ended.
 async fn look(stage: &Stage, args: &str) -> (Value, Ended) {
@@ -892,14 +892,80 @@ async fn what_was_said_stands() {
     system.on(8).write(&stage.path("disk.raw"));
     let run = stage.imgimport("aws --bucket importbucket --platform linux --architecture x86_64 --boot-mode uefi disk.raw");
     let run = run.ends().await;
-    assert!(
-        !run.exits(0).stderr.contains("Taken from the image"),
-        "{}",
-        run.stderr
+    assert_eq!(
+        run.exits(0).stderr.lines().take(3).collect::<Vec<_>>(),
+        [
+            "warning: FREE are free on the root file system, the import writes to it; leave 250 MiB free",
+            "warning: --boot-mode is uefi, but the image does not start that way",
+            "disk.raw: raw disk, 8.0 MiB disk",
+        ]
     );
     assert_eq!(
         stage.cloud.ec2().import_tasks()[0].request["BootMode"],
         "uefi"
+    );
+}
+
+#[tokio::test]
+async fn what_was_said_and_is_not_so_is_warned_of_on_every_cloud() {
+    let Some(system) = System::debian() else {
+        return;
+    };
+    let stage = Stage::new().await;
+    system.on(8).write(&stage.path("disk.raw"));
+    let cloud = &stage.cloud;
+    cloud
+        .spaces()
+        .create_bucket_with_acls("importbucket", "nyc3");
+    let doubts = async |run: Run<'_>| {
+        let run = run.ends().await;
+        let lines = run.exits(0).stderr.lines();
+        let doubts = lines.filter(|line| line.contains(", but the "));
+        doubts.map(str::to_owned).collect::<Vec<_>>()
+    };
+    assert_eq!(
+        doubts(
+            stage.imgimport("aws --bucket importbucket --architecture arm64 --dry-run disk.raw")
+        )
+        .await,
+        ["warning: --architecture is arm64, but the system in the image is built for x86_64"]
+    );
+    assert_eq!(
+        doubts(stage.alicloud("alicloud --bucket packer --image-name web --platform Ubuntu --architecture arm64 --boot-mode UEFI --dry-run disk.raw")).await,
+        [
+            "warning: --platform is Ubuntu, but the image holds Debian GNU/Linux 12 (bookworm)",
+            "warning: --architecture is arm64, but the system in the image is built for x86_64",
+            "warning: --boot-mode is UEFI, but the image does not start that way",
+        ]
+    );
+    let run = droplet(
+        &stage,
+        &format!("{DROPLET} --distribution Fedora --dry-run disk.raw"),
+    );
+    assert_eq!(
+        doubts(run).await,
+        ["warning: --distribution is Fedora, but the image holds Debian"]
+    );
+    windows(&stage.path("disk.raw"));
+    assert_eq!(
+        doubts(stage.alicloud(
+            "alicloud --bucket packer --image-name web --os-type linux --dry-run disk.raw"
+        ))
+        .await,
+        ["warning: --os-type is linux, but the image holds Windows"]
+    );
+}
+
+#[tokio::test]
+async fn wrong_settings_are_told_before_the_image_is_judged() {
+    let stage = Stage::new().await;
+    windows(&stage.path("disk.raw"));
+    let run = droplet(&stage, &format!("{DROPLET} --part-size 1KiB disk.raw"));
+    run.ends().await.exits(2).prints("").says(
+        "
+        error: the part size 1 KiB does not fit
+          cause: the service takes parts of 5 MiB to 5 GiB
+        ",
     );
 }
 
@@ -916,12 +982,21 @@ fn windows(path: &Path) {
 const DROPLET: &str =
     "digitalocean --space importbucket --spaces-region nyc3 --image-name w --image-region nyc3";
 
+/// In the environment of the sandbox's DigitalOcean.
+fn droplet<'a>(stage: &'a Stage, command: &str) -> Run<'a> {
+    let variables = stage.cloud.digitalocean_environment();
+    variables
+        .iter()
+        .fold(stage.imgimport(command), |run, (name, value)| {
+            run.env(name, value)
+        })
+}
+
 #[tokio::test]
 async fn a_refusal_stops_the_import_before_anybody_is_asked() {
     let stage = Stage::new().await;
     windows(&stage.path("disk.raw"));
-    stage
-        .imgimport(&format!("{DROPLET} disk.raw"))
+    droplet(&stage, &format!("{DROPLET} disk.raw"))
         .ends()
         .await
         .exits(3)
@@ -950,10 +1025,12 @@ async fn without_checks_it_goes_there_all_the_same_and_loudly() {
         )
     };
     let said = loud("DigitalOcean", "DigitalOcean takes no Windows");
-    let run = stage
-        .imgimport(&format!("{DROPLET} --skip-checks --dry-run disk.raw"))
-        .ends()
-        .await;
+    let run = droplet(
+        &stage,
+        &format!("{DROPLET} --skip-checks --dry-run disk.raw"),
+    )
+    .ends()
+    .await;
     assert!(run.stderr.starts_with(&said), "{}", run.stderr);
     assert_ne!(run.code, Some(3));
     let said = loud(

@@ -538,3 +538,66 @@ async fn two_runs_to_two_keys_do_not_stand_in_each_others_way() {
     gate.release();
     arrived_whole(&stage, &first.ends().await, disk);
 }
+
+#[tokio::test]
+async fn an_upload_whose_beginning_went_unheard_is_found_and_no_second_one_stays() {
+    let stage = Stage::new().await;
+    let disk = stage.disk(22);
+    stage
+        .cloud
+        .fault(Fault::on("s3:CreateMultipartUpload").cut_answer());
+    let run = stage
+        .imgimport("aws --bucket importbucket -q disk.raw")
+        .ends()
+        .await;
+    arrived_whole(&stage, &run, disk);
+    assert_eq!(stage.cloud.requests("s3:CreateMultipartUpload").len(), 1);
+    assert!(stage.cloud.s3().uploads().is_empty(), "nothing stays open");
+
+    let stage = oss().await;
+    let disk = stage.disk(2);
+    stage
+        .cloud
+        .fault(Fault::on("oss:InitiateMultipartUpload").cut_answer());
+    let run = stage.alicloud("alicloud --bucket packer --image-name web -q disk.raw");
+    let run = run.ends().await;
+    run.exits(0);
+    assert_eq!(stage.cloud.ecs().arrived(&run.raw), Some(disk));
+    let begun = stage.cloud.requests("oss:InitiateMultipartUpload").len();
+    assert_eq!(begun, 1);
+    assert!(stage.cloud.oss().uploads().is_empty(), "nothing stays open");
+}
+
+#[tokio::test]
+async fn who_may_not_list_uploads_begins_another_one_after_a_lost_answer() {
+    let stage = Stage::new().await;
+    let disk = stage.disk(22);
+    stage
+        .cloud
+        .fault(Fault::on("s3:CreateMultipartUpload").cut_answer());
+    let denied = Fault::on("s3:ListMultipartUploads").always();
+    stage.cloud.fault(denied.answer(403, "AccessDenied", "no"));
+    let run = stage
+        .imgimport("aws --bucket importbucket -q disk.raw")
+        .ends()
+        .await;
+    arrived_whole(&stage, &run, disk);
+    assert_eq!(stage.cloud.requests("s3:CreateMultipartUpload").len(), 2);
+}
+
+#[tokio::test]
+async fn a_stop_while_the_upload_begins_leaves_no_empty_one_behind() {
+    let stage = Stage::new().await;
+    stage.disk(22);
+    let answer = stage
+        .cloud
+        .hold_answer(Fault::on("s3:CreateMultipartUpload"));
+    let running = stage
+        .imgimport("aws --bucket importbucket -q disk.raw")
+        .start();
+    reached(&answer).await;
+    running.signal("INT");
+    let run = running.ends().await;
+    run.exits(130).prints("").says("error: stopped");
+    assert!(stage.cloud.s3().uploads().is_empty(), "nothing stays open");
+}

@@ -78,3 +78,39 @@ fn platform(guest: &Guest) -> Option<&'static str> {
     let known = PLATFORMS.iter().find(|(id, _)| *id == os.id);
     known.map(|(_, platform)| *platform)
 }
+
+/// What was said and is not so: ECS would put the wrong drivers and settings in.
+pub fn doubts(options: &Options, guest: &Guest) -> Vec<String> {
+    let mut doubts = vec![];
+    let name = || guest.name().unwrap_or_else(|| "another system".to_owned());
+    if let (Some(said), Some(family)) = (options.image_os_type, guest.family)
+        && (said == OsType::Linux) != (family == Family::Linux)
+    {
+        let said = word(&said);
+        doubts.push(format!(
+            "--os-type is {said}, but the image holds {}",
+            name()
+        ));
+    }
+    // "Others Linux" and "Customized Linux" are true of any.
+    let known = |said: &str| PLATFORMS.iter().any(|(_, platform)| *platform == said);
+    if let (Some(said), Some(platform)) = (&options.image_platform, platform(guest))
+        && known(said)
+        && said != platform
+    {
+        doubts.push(format!(
+            "--platform is {said}, but the image holds {}",
+            name()
+        ));
+    }
+    let said = options.image_architecture.map(|said| word(&said));
+    doubts.extend(said.and_then(|said| guest.doubt_architecture(&said)));
+    let starts = match options.boot_mode {
+        Some(BootMode::Bios) => guest.bios,
+        Some(BootMode::Uefi) => guest.uefi,
+        _ => None,
+    };
+    let said = options.boot_mode.map(|said| word(&said));
+    doubts.extend(said.and_then(|said| Guest::doubt_boot_mode(&said, starts)));
+    doubts
+}

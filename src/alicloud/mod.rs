@@ -29,6 +29,7 @@ mod wallet;
 use std::time::Instant;
 
 pub use fitness::accepts;
+use futures_util::future::BoxFuture;
 #[cfg(test)]
 pub use help::ALL as HELP;
 pub use options::Options;
@@ -47,15 +48,17 @@ use image::Image;
 use job::Job;
 use preflight::Findings;
 
-/// `imgimport alicloud`.
+/// `imgimport alicloud`. `look` is what is said of the image once the settings are sound.
 pub async fn run(
     said: Invocation<Options>,
     environment: &Environment,
     session: &Session,
+    look: BoxFuture<'_, Result<()>>,
 ) -> Result<Outcome> {
     let (clients, region) = Clients::new(&said.provider, environment)?;
     let resolve = |clock| Job::resolve(said.clone(), region.clone(), clock, environment);
     let mut job = resolve(session.clock)?;
+    look.await?;
     let journal = open_journal(&mut job, session)?;
     let account = leftovers::account(&said.provider);
     journal.note(|entry| entry.account = account);

@@ -26,9 +26,36 @@ pub fn adopt(options: &mut Options, guest: &Guest) -> Vec<String> {
         (Some(false), Some(true)) => Some(BootMode::Uefi),
         _ => None,
     };
-    if let (None, Some(boot_mode)) = (options.boot_mode, boot_mode) {
+    // Who names another processor knows of another system than the one that was seen.
+    let same = architecture.is_none_or(|known| options.architecture == Some(known));
+    if let (None, true, Some(boot_mode)) = (options.boot_mode, same, boot_mode) {
         options.boot_mode = Some(boot_mode);
         taken.push(format!("boot mode {}", word(&boot_mode)));
     }
     taken
+}
+
+/// What was said and is not so: such an AMI would not start.
+pub fn doubts(options: &Options, guest: &Guest) -> Vec<String> {
+    let mut doubts = vec![];
+    if let (Some(said), Some(family)) = (options.platform, guest.family) {
+        let (platform, name) = match family {
+            Family::Linux => (Platform::Linux, "Linux"),
+            Family::Windows => (Platform::Windows, "Windows"),
+        };
+        if said != platform {
+            let said = word(&said);
+            doubts.push(format!("--platform is {said}, but the image holds {name}"));
+        }
+    }
+    let said = options.architecture.map(|said| word(&said));
+    doubts.extend(said.and_then(|said| guest.doubt_architecture(&said)));
+    let starts = match options.boot_mode {
+        Some(BootMode::LegacyBios) => guest.bios,
+        Some(BootMode::Uefi) => guest.uefi,
+        _ => None,
+    };
+    let said = options.boot_mode.map(|said| word(&said));
+    doubts.extend(said.and_then(|said| Guest::doubt_boot_mode(&said, starts)));
+    doubts
 }

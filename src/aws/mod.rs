@@ -45,6 +45,7 @@ use std::collections::BTreeMap;
 use std::time::Instant;
 
 use aws_sdk_ec2::types::Image;
+use futures_util::future::BoxFuture;
 #[cfg(test)]
 pub use help::ALL as HELP;
 pub use options::Options;
@@ -73,16 +74,18 @@ pub fn takes_blocks(image: &crate::image::Image) -> bool {
     rules::accepts(image, Road::EbsDirect).is_ok() && crate::image::Blocks::open(image).is_ok()
 }
 
-/// `imgimport aws`.
+/// `imgimport aws`. `look` is what is said of the image once the settings are sound.
 pub async fn run(
     said: Invocation<Options>,
     environment: &Environment,
     session: &Session,
+    look: BoxFuture<'_, Result<()>>,
 ) -> Result<Outcome> {
     let region = clients::region(&said.provider).await;
     let clients = Clients::new(&said.provider, region.as_deref().unwrap_or_default()).await;
     let resolve = |clock| Job::resolve(said.clone(), region.clone(), clock, environment);
     let mut job = resolve(session.clock)?;
+    look.await?;
     let journal = open_journal(&mut job, session)?;
     let account = leftovers::account(&said.provider);
     journal.note(|entry| entry.account = account);

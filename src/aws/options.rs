@@ -403,6 +403,10 @@ impl Provider for Options {
         super::adopt::adopt(self, guest)
     }
 
+    fn doubts(&self, guest: &Guest) -> Vec<String> {
+        super::adopt::doubts(self, guest)
+    }
+
     fn is_examined(&self) -> bool {
         let mut problems = Problems::<Self>::default();
         road::choose(self, &mut problems).road == Road::ImportImage

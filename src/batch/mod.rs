@@ -6,12 +6,12 @@ mod done;
 use std::num::NonZeroUsize;
 use std::time::Instant;
 
-use futures_util::StreamExt;
-use futures_util::stream;
+use futures_util::{FutureExt, StreamExt, stream};
 use jiff::Timestamp;
 use serde_json::Value;
 
 use crate::cancel::Cancel;
+use crate::check::Look;
 use crate::error::{Error, Kind, Result};
 use crate::frame;
 use crate::layers::Environment;
@@ -19,7 +19,7 @@ use crate::outcome::{Format, Outcome};
 use crate::progress::Progress;
 use crate::session::Session;
 use crate::settings::{Cloud, Job};
-use crate::{alicloud, aws, check, digitalocean};
+use crate::{alicloud, aws, digitalocean};
 pub use done::Done;
 
 /// Jobs at the same time, where nobody says how many: an upload fills a line on its own,
@@ -100,18 +100,18 @@ impl Batch<'_> {
         }
         match job.cloud {
             Cloud::Aws(mut said) => {
-                check::before(&mut said, &session).await?;
-                let work = aws::run(*said, self.environment, &session);
+                let look = Look::new(&mut said, &session).await?.judge(&session);
+                let work = aws::run(*said, self.environment, &session, look.boxed());
                 frame::until_left(work, &session).await
             }
             Cloud::Alicloud(mut said) => {
-                check::before(&mut said, &session).await?;
-                let work = alicloud::run(*said, self.environment, &session);
+                let look = Look::new(&mut said, &session).await?.judge(&session);
+                let work = alicloud::run(*said, self.environment, &session, look.boxed());
                 frame::until_left(work, &session).await
             }
             Cloud::Digitalocean(mut said) => {
-                check::before(&mut said, &session).await?;
-                let work = digitalocean::run(*said, self.environment, &session);
+                let look = Look::new(&mut said, &session).await?.judge(&session);
+                let work = digitalocean::run(*said, self.environment, &session, look.boxed());
                 frame::until_left(work, &session).await
             }
         }

@@ -1,5 +1,5 @@
-//! The look before an import: stops what the cloud refuses, shows what may not work, and
-//! fills in what the image says and the user did not.
+//! The look before an import: fills in what the image says and the user did not, and once
+//! the settings are sound stops what the cloud refuses and shows what may not work.
 
 use super::finding::{Finding, Level};
 use super::{Cloud, page};
@@ -9,77 +9,134 @@ use crate::image::Image;
 use crate::layers::{Invocation, Provider};
 use crate::session::Session;
 
-/// Looks into the image that was named. What can't be opened is the recipe's to complain
-/// of, after the settings; standard input can't be looked into.
-pub async fn before<P: Provider>(said: &mut Invocation<P>, session: &Session) -> Result<()> {
-    let cloud = Cloud::ALL.into_iter().find(|cloud| cloud.name() == P::NAME);
-    let (Some(cloud), Some(path), None) = (cloud, said.image.clone(), &said.head) else {
-        return Ok(());
-    };
-    let looking = tokio::task::spawn_blocking(move || {
-        let image = Image::open(&path, None).ok()?;
-        let (whole, guest) = (image.verify(), Guest::look(&image));
-        Some((image, guest, whole))
-    });
-    let looked = session.cancel.stop.run_until_cancelled(looking).await;
-    let looked = looked.ok_or_else(|| session.stopped())?;
-    let Some((image, guest, whole)) = looked.ok().flatten() else {
-        return Ok(());
-    };
-    match whole {
-        Err(error) if said.skip_checks == Some(true) => session.progress.warn(&format!(
-            "it is sent all the same (--skip-checks): {}",
-            error.brief()
-        )),
-        whole => whole?,
-    }
-    judge(said, cloud, (&image, &guest), session)?;
-    let taken = if guest.family.is_some() {
-        said.provider.adopt(&guest)
-    } else {
-        vec![]
-    };
-    if !taken.is_empty() {
-        let name = page::plain(&guest.name().unwrap_or_default());
-        let taken = taken.join(", ");
-        session
-            .progress
-            .fact(&format!("Taken from the image ({name}): {taken}"));
-    }
-    Ok(())
+/// An OVA of this size takes moments to be compared with its manifest.
+const LARGE: u64 = 1 << 30;
+
+/// What was seen. What can't be opened is the recipe's to complain of, with the settings;
+/// standard input can't be looked into.
+pub struct Look(Option<Seen>);
+
+struct Seen {
+    cloud: Cloud,
+    image: Image,
+    guest: Guest,
+    /// Refusals of the image are loud, and stop nothing.
+    skip: bool,
+    /// Whether the cloud looks into the system, too.
+    examined: bool,
+    /// What the image said and the user did not.
+    taken: Vec<String>,
+    /// What the user said and the image does not.
+    doubts: Vec<String>,
 }
 
-/// Refusals of the file are the recipe's own, and come after its other questions; where
-/// they don't count, it is said here.
-fn judge<P: Provider>(
-    said: &Invocation<P>,
-    cloud: Cloud,
-    (image, guest): (&Image, &Guest),
-    session: &Session,
-) -> Result<()> {
-    let (skip, examined) = (said.skip_checks == Some(true), said.provider.is_examined());
-    let title = cloud.title();
-    let loudly = |why: &str| {
-        session.progress.warn(&format!(
-            "{title} refuses this image, and it goes there all the same (--skip-checks): {}",
-            page::plain(why)
-        ));
-    };
-    if let (true, true, Some(why)) = (skip, examined, cloud.refuses(image)) {
-        loudly(&why);
+impl Look {
+    /// Looks into the image that was named and takes from it what nobody said. Says nothing
+    /// yet: wrong settings are told first.
+    pub async fn new<P: Provider>(said: &mut Invocation<P>, session: &Session) -> Result<Self> {
+        let cloud = Cloud::ALL.into_iter().find(|cloud| cloud.name() == P::NAME);
+        let (Some(cloud), Some(path), None) = (cloud, said.image.clone(), &said.head) else {
+            return Ok(Self(None));
+        };
+        let looking = tokio::task::spawn_blocking(move || {
+            let image = Image::open(&path, None).ok()?;
+            let guest = Guest::look(&image);
+            Some((image, guest))
+        });
+        let looked = session.cancel.stop.run_until_cancelled(looking).await;
+        let looked = looked.ok_or_else(|| session.stopped())?;
+        let Some((image, guest)) = looked.ok().flatten() else {
+            return Ok(Self(None));
+        };
+        let (skip, examined) = (said.skip_checks == Some(true), said.provider.is_examined());
+        // A disk without a system says nothing of one.
+        let (doubts, taken) = if guest.family.is_some() {
+            (said.provider.doubts(&guest), said.provider.adopt(&guest))
+        } else {
+            (vec![], vec![])
+        };
+        Ok(Self(Some(Seen {
+            cloud,
+            image,
+            guest,
+            skip,
+            examined,
+            taken,
+            doubts,
+        })))
     }
-    for finding in cloud.inside(guest, examined) {
-        match finding.level {
-            Level::Refused if skip => loudly(&finding.text),
-            Level::Refused => return Err(refusal(title, image, finding)),
-            Level::Warning => session.progress.warn(&page::plain(&match finding.remedy {
-                Some(remedy) => format!("{}; {remedy}", finding.text),
-                None => finding.text,
-            })),
-            Level::Ok | Level::Unseen => {}
+
+    /// Says what was seen; an error if the cloud refuses it.
+    pub async fn judge(self, session: &Session) -> Result<()> {
+        let Some(seen) = self.0 else { return Ok(()) };
+        let seen = seen.verify(session).await?;
+        seen.judge(session)?;
+        for doubt in &seen.doubts {
+            session.progress.warn(&page::plain(doubt));
         }
+        if !seen.taken.is_empty() {
+            let name = page::plain(&seen.guest.name().unwrap_or_default());
+            let taken = seen.taken.join(", ");
+            session
+                .progress
+                .fact(&format!("Taken from the image ({name}): {taken}"));
+        }
+        Ok(())
     }
-    Ok(())
+}
+
+impl Seen {
+    /// Whether the members of an OVA are what its manifest says.
+    async fn verify(self, session: &Session) -> Result<Self> {
+        if self.image.has_manifest() && self.image.size.is_some_and(|size| size > LARGE) {
+            let label = self.image.label();
+            session
+                .progress
+                .stage(&format!("Comparing {label} with its manifest"));
+        }
+        let comparing = tokio::task::spawn_blocking(move || (self.image.verify(), self));
+        let compared = session.cancel.stop.run_until_cancelled(comparing).await;
+        let compared = compared.ok_or_else(|| session.stopped())?;
+        let (whole, seen) = compared.map_err(|error| {
+            Error::failed("the image can't be compared with its manifest").because(error)
+        })?;
+        match whole {
+            Err(error) if seen.skip => session.progress.warn(&format!(
+                "it is sent all the same (--skip-checks): {}",
+                error.brief()
+            )),
+            whole => whole?,
+        }
+        Ok(seen)
+    }
+
+    /// Refusals of the file are the recipe's own, and come with its other questions; where
+    /// they don't count, it is said here.
+    fn judge(&self, session: &Session) -> Result<()> {
+        let title = self.cloud.title();
+        let loudly = |why: &str| {
+            session.progress.warn(&format!(
+                "{title} refuses this image, and it goes there all the same (--skip-checks): {}",
+                page::plain(why)
+            ));
+        };
+        if let (true, true, Some(why)) = (self.skip, self.examined, self.cloud.refuses(&self.image))
+        {
+            loudly(&why);
+        }
+        for finding in self.cloud.inside(&self.guest, self.examined) {
+            match finding.level {
+                Level::Refused if self.skip => loudly(&finding.text),
+                Level::Refused => return Err(refusal(title, &self.image, finding)),
+                Level::Warning => session.progress.warn(&page::plain(&match finding.remedy {
+                    Some(remedy) => format!("{}; {remedy}", finding.text),
+                    None => finding.text,
+                })),
+                Level::Ok | Level::Unseen => {}
+            }
+        }
+        Ok(())
+    }
 }
 
 fn refusal(title: &str, image: &Image, finding: Finding) -> Error {

@@ -21,7 +21,7 @@ use crate::guest::Guest;
 use crate::image::{Image, Source};
 use crate::outcome::Format;
 
-pub use before::before;
+pub use before::Look;
 pub use options::{Options, variables};
 
 use finding::{Finding, Level, Verdict};

@@ -28,3 +28,19 @@ pub fn adopt(options: &mut Options, guest: &Guest) -> Vec<String> {
         _ => vec![],
     }
 }
+
+/// What was said and is not so.
+pub fn doubts(options: &Options, guest: &Guest) -> Vec<String> {
+    let os = guest.system.as_ref().and_then(|system| system.os.here());
+    let known = os.and_then(|os| DISTRIBUTIONS.iter().find(|(id, _)| *id == os.id));
+    let said = options.image_distribution.as_deref();
+    let names = |said: &str| DISTRIBUTIONS.iter().any(|(_, name)| *name == said);
+    match (said, known) {
+        (Some(said), Some((_, name))) if said != *name && names(said) => {
+            vec![format!(
+                "--distribution is {said}, but the image holds {name}"
+            )]
+        }
+        _ => vec![],
+    }
+}

@@ -17,6 +17,8 @@ use crate::layers::{Environment, Invocation};
 use crate::outcome::Outcome;
 use crate::problems::Problems;
 use crate::secret::Secret;
+use crate::sending;
+use crate::store::s3::SPACES_LIMITS;
 use crate::template::Values;
 
 /// godo's pace; the account has 250 requests a minute.
@@ -139,6 +141,7 @@ impl Job {
             INTERVAL,
         );
         common.gzip = gzip;
+        sending::plan(&common, SPACES_LIMITS)?;
         let options = said.provider;
         Ok(Self {
             common,

@@ -19,6 +19,7 @@ mod transfer;
 
 use std::time::Instant;
 
+use futures_util::future::BoxFuture;
 #[cfg(test)]
 pub use help::ALL as HELP;
 pub use options::Options;
@@ -35,14 +36,16 @@ use crate::session::Session;
 use api::Api;
 use job::Job;
 
-/// `imgimport digitalocean`.
+/// `imgimport digitalocean`. `look` is what is said of the image once the settings are sound.
 pub async fn run(
     said: Invocation<Options>,
     environment: &Environment,
     session: &Session,
+    look: BoxFuture<'_, Result<()>>,
 ) -> Result<Outcome> {
     let resolve = |clock| Job::resolve(said.clone(), clock, environment);
     let mut job = resolve(session.clock)?;
+    look.await?;
     let api = Api::new(&job.api_url, &job.token, job.patience, &session.progress)?;
     let journal = open_journal(&mut job, session)?;
     let account = leftovers::account(&said.provider);

@@ -206,6 +206,10 @@ impl Provider for Options {
     fn adopt(&mut self, guest: &Guest) -> Vec<String> {
         super::adopt::adopt(self, guest)
     }
+
+    fn doubts(&self, guest: &Guest) -> Vec<String> {
+        super::adopt::doubts(self, guest)
+    }
 }
 
 impl Options {

@@ -4,6 +4,7 @@
 
 mod cloud_init;
 mod disk;
+mod doubts;
 mod esp;
 mod initramfs;
 mod json;

@@ -15,12 +15,16 @@ impl Image {
     /// Refuses an OVA of which a member does not have the digest in the manifest. Without
     /// one there is nothing to compare, and a pipe can't be read twice.
     pub fn verify(&self) -> Result<()> {
-        let (Source::File(path), Content::Ova { manifest: true }) = (&self.source, &self.content)
-        else {
+        let (Source::File(path), true) = (&self.source, self.has_manifest()) else {
             return Ok(());
         };
         let (file, about) = regular_file(path)?;
         compare(&file, about.len()).map_err(|trouble| trouble.at(path))
+    }
+
+    /// Whether there is anything to compare.
+    pub fn has_manifest(&self) -> bool {
+        matches!(self.content, Content::Ova { manifest: true })
     }
 }
 

@@ -39,6 +39,11 @@ pub trait Provider: clap::Args + Merge + Default {
         vec![]
     }
 
+    /// What somebody said, and the image certainly shows otherwise.
+    fn doubts(&self, _guest: &Guest) -> Vec<String> {
+        vec![]
+    }
+
     /// Whether the cloud looks into the system, too, and refuses some.
     fn is_examined(&self) -> bool {
         true

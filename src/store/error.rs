@@ -162,6 +162,11 @@ impl Error {
         self.status
     }
 
+    /// Whether the request may have been heard all the same.
+    pub fn is_unanswered(&self) -> bool {
+        self.status.is_none() && self.class == Class::Transient
+    }
+
     /// The caller is known but may not do this.
     pub fn is_denied(&self) -> bool {
         self.code() == Some("AccessDenied")

@@ -32,7 +32,8 @@ pub trait Store: Send + Sync + 'static {
     /// What the service allows.
     fn limits(&self) -> Limits;
 
-    /// Starts a multipart upload. Small: retried by the store itself.
+    /// Starts a multipart upload, asked for once: after a lost answer the engine looks for
+    /// it among the open ones before it asks again.
     fn begin(&self) -> impl Future<Output = Result<UploadId>> + Send;
 
     /// Sends one part, once: the engine tries again, and watches for stalls through
@@ -46,7 +47,8 @@ pub trait Store: Send + Sync + 'static {
         upload: &UploadId,
     ) -> impl Future<Output = Result<Option<Vec<ListedPart>>>> + Send;
 
-    /// Unfinished uploads of exactly this key, for a resume without a journal.
+    /// Unfinished uploads of exactly this key, the newest first: for a resume without a
+    /// journal, and after a lost answer.
     fn open_uploads(&self) -> impl Future<Output = Result<Vec<UploadId>>> + Send;
 
     /// Makes the object of these parts (ascending, without gaps). A lost answer is

@@ -222,12 +222,11 @@ impl Store for Oss {
     }
 
     async fn begin(&self) -> Result<UploadId> {
-        let answer = self
-            .ask(Ask {
-                headers: &[("content-type", "application/octet-stream")],
-                ..Ask::about(Method::POST, &self.place.key, &[("uploads", "")])
-            })
-            .await?;
+        let ask = Ask {
+            headers: &[("content-type", "application/octet-stream")],
+            ..Ask::about(Method::POST, &self.place.key, &[("uploads", "")])
+        };
+        let answer = self.send(&ask, Payload::Empty, Some(ask.timeout)).await?;
         read::<Begun>(&answer).map(|begun| UploadId(begun.upload_id))
     }
 

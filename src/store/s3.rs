@@ -208,10 +208,9 @@ impl S3 {
         Ok(request.uri().to_owned())
     }
 
-    fn create(&self) -> CreateMultipartUploadFluentBuilder {
+    fn create(&self, clients: &Clients) -> CreateMultipartUploadFluentBuilder {
         let place = &self.place;
-        let mut call = self
-            .clients()
+        let mut call = clients
             .small
             .create_multipart_upload()
             .bucket(&place.bucket)
@@ -289,7 +288,11 @@ impl Store for S3 {
     }
 
     async fn begin(&self) -> Result<UploadId> {
-        let answer = self.create().send().await.map_err(failure)?;
+        let (clients, once) = (self.clients(), RetryConfig::disabled());
+        let once = aws_sdk_s3::config::Builder::new().retry_config(once);
+        let call = self.create(&clients).customize().config_override(once);
+        let answer = call.send().await;
+        let answer = answer.map_err(|error| self.failed(&clients, error))?;
         answer
             .upload_id
             .map(UploadId)

@@ -5,6 +5,7 @@
 //! unfinished upload is kept for a resume or aborted is the caller's decision.
 
 mod buffers;
+mod opening;
 mod pace;
 mod parts;
 mod reader;
@@ -27,13 +28,13 @@ use tokio_util::sync::CancellationToken;
 use crate::error::{Error, Result};
 use crate::store::{self, Checksum, Class, Digest, SentPart, Store, UploadId, Whole};
 pub use buffers::{Lease, Pool};
+use opening::{Opened, Opening};
 pub use pace::{Rate, Watch, Window};
 pub use parts::{MAX_CONCURRENCY, Plan, count, plan};
 use reader::{Chunk, Read, Reader};
-use resume::{Known, Made};
+use resume::Known;
 pub use sender::Patience;
 use sender::Sender;
-use source::Origin;
 pub use source::{Source, changed};
 use width::Width;
 
@@ -269,72 +270,6 @@ struct CloseOnDrop(Arc<Pool>);
 impl Drop for CloseOnDrop {
     fn drop(&mut self) {
         self.0.close();
-    }
-}
-
-/// What there is at the start.
-enum Opened {
-    /// Parts are missing.
-    Upload(UploadId, Vec<store::ListedPart>),
-    /// Nothing is.
-    Object(UploadId, Made),
-}
-
-/// The start of an upload.
-struct Opening<'a, S> {
-    store: &'a S,
-    origin: Option<Origin>,
-    plan: &'a Plan,
-    observer: &'a dyn Observer,
-    stop: &'a CancellationToken,
-}
-
-impl<S: Store> Opening<'_, S> {
-    /// The upload to be continued with what the service has of it, the object that it
-    /// has become, or a new one.
-    async fn open(
-        self,
-        resume: Option<UploadId>,
-        on_begin: OnBegin,
-        tally: &mut Tally,
-    ) -> Result<Opened, Cause> {
-        if let Some(upload) = resume {
-            tally.upload = Some(upload.clone());
-            if let Some(listed) = self.unless_stopped(self.list(&upload)).await? {
-                return Ok(Opened::Upload(upload, listed));
-            }
-            tally.upload = None;
-            let made = resume::made(self.store, self.origin.clone(), self.plan.sha256, self.stop);
-            if let Some(made) = self.unless_stopped(made).await? {
-                tally.resumed = made.size;
-                self.observer.resumed(made.size);
-                return Ok(Opened::Object(upload, made));
-            }
-            self.observer.forgotten(&upload);
-        }
-        if self.stop.is_cancelled() {
-            return Err(Cause::Stopped);
-        }
-        // An upload whose beginning is not waited for would stay unnamed.
-        let begun = within_grace(self.stop, self.plan.grace, self.store.begin())
-            .await
-            .ok_or(Cause::Stopped)?;
-        let upload = begun
-            .map_err(|error| Error::failed("the upload could not be started").because(error))?;
-        tally.upload = Some(upload.clone());
-        on_begin(&upload)?;
-        Ok(Opened::Upload(upload, Vec::new()))
-    }
-
-    async fn list(&self, upload: &UploadId) -> Result<Option<Vec<store::ListedPart>>> {
-        self.store.list(upload).await.map_err(|error| {
-            Error::failed("the parts that are there cannot be listed").because(error)
-        })
-    }
-
-    async fn unless_stopped<T>(&self, work: impl Future<Output = Result<T>>) -> Result<T, Cause> {
-        let done = self.stop.run_until_cancelled(work).await;
-        Ok(done.ok_or(Cause::Stopped)??)
     }
 }
 
