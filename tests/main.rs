@@ -16,6 +16,7 @@ mod images;
 mod jobs;
 mod packer;
 mod recipes;
+mod refusals;
 mod register;
 mod role;
 mod run;

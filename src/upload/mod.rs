@@ -26,6 +26,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::error::{Error, Result};
 use crate::store::{self, Checksum, Class, Digest, SentPart, Store, UploadId, Whole};
+use crate::units;
 pub use buffers::{Lease, Pool};
 pub use pace::{Rate, Watch, Window};
 pub use parts::{MAX_CONCURRENCY, Plan, count, plan};
@@ -444,7 +445,8 @@ async fn finish<S: Store>(sender: &Sender<S>, parts: &[SentPart], whole: &Whole)
             failure.class()
         };
         let Some(pause) = patience.after(class) else {
-            let what = format!("the object could not be made of its {} parts", parts.len());
+            let parts = units::number(parts.len() as u64, "part");
+            let what = format!("the object could not be made of its {parts}");
             return Err(Error::failed(what).because(failure));
         };
         sleep(pause).await;
