@@ -10,11 +10,12 @@
 //!
 //! Rooms, lowest floor first; imports point downwards alone:
 //! `error secret cancel units progress endpoint permission` · `compress http image template outcome plan
-//! retry session` ·
-//! `guest` · `layers problems job journal wait cleanup frame` · `store` · `upload` · `sending` · the clouds, which
+//! retry session` · `guest advice` · `layers problems job journal wait cleanup frame` · `store` · `upload` ·
+//! `sending` · the clouds, which
 //! never know each other · `check` · `settings packer batch leftovers usage cli` ·
 //! this file.
 
+mod advice;
 mod alicloud;
 mod aws;
 mod batch;

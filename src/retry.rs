@@ -14,18 +14,28 @@ const PAUSES: (Duration, Duration) = (Duration::from_millis(200), Duration::from
 /// Alibaba's throttling window.
 const TRIES: usize = 12;
 
-/// How long to wait before the next try, until it is enough.
-pub struct Pauses(ExponentialBackoff);
+/// How often a small request is tried again.
+#[derive(Clone, Copy, Debug)]
+pub struct Patience(usize);
 
-impl Default for Pauses {
-    fn default() -> Self {
+impl Patience {
+    /// So often as the user says, or long enough for most troubles to pass.
+    pub fn of(tries: Option<u32>) -> Self {
+        Self(tries.map_or(TRIES, |tries| tries.try_into().unwrap_or(usize::MAX)))
+    }
+
+    /// The pauses of one request.
+    pub fn pauses(self) -> Pauses {
         let pauses = ExponentialBuilder::new()
             .with_min_delay(PAUSES.0)
             .with_max_delay(PAUSES.1)
-            .with_max_times(TRIES);
-        Self(pauses.build())
+            .with_max_times(self.0);
+        Pauses(pauses.build())
     }
 }
+
+/// How long to wait before the next try, until it is enough.
+pub struct Pauses(ExponentialBackoff);
 
 impl Pauses {
     /// The next pause, at least as long as the service asked for; `None` when it is enough.
@@ -47,7 +57,8 @@ mod tests {
 
     #[test]
     fn pauses_end_and_are_never_shorter_than_asked() {
-        let mut pauses = Pauses::default();
+        assert!(Patience::of(Some(0)).pauses().next(None).is_none());
+        let mut pauses = Patience::of(None).pauses();
         let asked = Duration::from_secs(7);
         assert!(pauses.next(Some(asked)).is_some_and(|pause| pause >= asked));
         let rest: Vec<_> = std::iter::from_fn(|| pauses.next(None)).collect();

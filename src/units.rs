@@ -219,6 +219,12 @@ pub fn bytes(n: u64) -> String {
     }
 }
 
+/// "1 part", "2 parts".
+pub fn number(n: u64, thing: &str) -> String {
+    let ending = if n == 1 { "" } else { "s" };
+    format!("{n} {thing}{ending}")
+}
+
 /// Rounded, so that 1023.96 KiB is 1.0 MiB and never 1024.0 KiB.
 fn tenths(n: u64, unit: u128) -> u128 {
     (u128::from(n) * 10 + unit / 2) / unit

@@ -17,6 +17,7 @@ mod jobs;
 mod packer;
 mod plan;
 mod recipes;
+mod refusals;
 mod register;
 mod role;
 mod run;

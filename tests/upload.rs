@@ -369,7 +369,7 @@ async fn a_storm_of_slow_down_narrows_the_window_and_passes() {
     arrived_whole(&stage, &run, disk);
     for told in [
         "the service asks to slow down: 2 parts at once for now",
-        "Please reduce your request rate. (SlowDown, request ID); again in TIME",
+        "Please reduce your request rate (SlowDown, request ID); again in TIME",
     ] {
         assert!(run.stderr.contains(told), "{}", run.stderr);
     }

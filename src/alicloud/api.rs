@@ -8,7 +8,7 @@ use super::fault::Fault;
 use super::sign::{Key, Pairs, Rpc, acs3};
 use super::wallet::Wallet;
 use crate::http::{ANSWER, Call, Http, Method, Payload, encode};
-use crate::retry::Pauses;
+use crate::retry::Patience;
 
 /// A product of Alibaba Cloud's OpenAPI.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -56,8 +56,13 @@ pub struct Action<'a> {
 
 impl Action<'_> {
     /// Asks until there is an answer that will not change.
-    pub async fn ask(&self, http: &Http, signed: Signed<'_>) -> Result<Value, Fault> {
-        let (mut pauses, mut renewed) = (Pauses::default(), false);
+    pub async fn ask(
+        &self,
+        http: &Http,
+        signed: Signed<'_>,
+        patience: Patience,
+    ) -> Result<Value, Fault> {
+        let (mut pauses, mut renewed) = (patience.pauses(), false);
         loop {
             let fault = match self.once(http, signed).await {
                 Ok(answer) => return Ok(answer),

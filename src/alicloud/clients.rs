@@ -17,6 +17,7 @@ use crate::endpoint::is_loopback;
 use crate::error::Result;
 use crate::http::Http;
 use crate::layers::Environment;
+use crate::retry::Patience;
 use crate::store::oss::{Addressing, Oss, Place, Signer, Unsigned};
 use crate::store::{self, Class};
 
@@ -29,6 +30,7 @@ pub struct Clients {
     http: Http,
     wallet: Wallet,
     endpoints: Arc<Endpoints>,
+    patience: Patience,
 }
 
 #[derive(Debug)]
@@ -55,6 +57,7 @@ impl Clients {
             region.as_deref().unwrap_or_default(),
             caller.sts.as_deref(),
         );
+        let patience = Patience::of(options.max_retries);
         let services = Services {
             sts: endpoints.sts.clone(),
             metadata: environment
@@ -63,6 +66,7 @@ impl Clients {
             metadata_v1: environment
                 .get("ALIBABA_CLOUD_IMDSV1_DISABLED")
                 .is_none_or(|value| value != "1" && !value.eq_ignore_ascii_case("true")),
+            patience,
         };
         let wallet = Wallet::new(caller.source, http.clone(), services);
         let endpoints = Arc::new(endpoints);
@@ -70,6 +74,7 @@ impl Clients {
             http,
             wallet,
             endpoints,
+            patience,
         };
         Ok((clients, region))
     }
@@ -140,7 +145,8 @@ impl Clients {
             name,
             parameters,
         };
-        action.ask(&self.http, Signed::By(&self.wallet)).await
+        let signed = Signed::By(&self.wallet);
+        action.ask(&self.http, signed, self.patience).await
     }
 
     /// An object in OSS, or its bucket.
@@ -155,7 +161,7 @@ impl Clients {
             wallet: self.wallet.clone(),
             region: self.endpoints.region.clone(),
         };
-        Oss::new(self.http.clone(), Arc::new(signer), place)
+        Oss::new(self.http.clone(), Arc::new(signer), place, self.patience)
     }
 }
 

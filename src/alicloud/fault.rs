@@ -134,7 +134,6 @@ impl Fault {
     }
 
     fn hint(&self, action: &str) -> Option<String> {
-        let code = self.code();
         if self.is_denied() {
             return Some(permission::allow(permission::RAM, action));
         }
@@ -150,12 +149,7 @@ impl Fault {
         if self.nature == Nature::Network {
             return Some("check the network, the region's name and the endpoint".to_owned());
         }
-        if code.starts_with("InvalidAccessKeyId")
-            || matches!(code, "SignatureDoesNotMatch" | "IncompleteSignature")
-        {
-            return Some("check the access key and the secret key: ALICLOUD_ACCESS_KEY, ALICLOUD_SECRET_KEY, or the profile".to_owned());
-        }
-        help::refusal(code).map(str::to_owned)
+        help::refusal(self.code()).map(str::to_owned)
     }
 }
 

@@ -2,7 +2,7 @@
 //! size of the system disk, how the system starts. Rules for options are in `rules`.
 
 use super::names::{Architecture, BootMode};
-use crate::image::{Content, Firmware, Image, Source};
+use crate::image::{Content, Firmware, Image, Source, conversion, quoted};
 use crate::units;
 
 /// GiB of a disk (ECS "ImportImage", DiskImageSize).
@@ -96,15 +96,12 @@ fn remedy(image: &Image) -> String {
 }
 
 fn convert(format: &str, image: &Image, extension: &str) -> String {
-    format!(
-        "convert it: qemu-img convert -O {format} {} disk.{extension}",
-        file(image)
-    )
+    format!("convert it: {}", conversion(image, format, extension))
 }
 
 fn file(image: &Image) -> String {
     match &image.source {
-        Source::File(path) => path.display().to_string(),
+        Source::File(path) => quoted(path),
         Source::Stdin => "disk.img".to_owned(),
     }
 }

@@ -1,28 +1,59 @@
 //! Alibaba Cloud's known codes and reasons, each with what helps.
 
-/// Beginnings of codes ("ImportImage", "Public error codes") and what helps.
-pub const REFUSALS: &[(&str, &str)] = &[
+use super::job::Job;
+use crate::advice;
+
+/// Nobody can do more, and much has passed by then.
+const LATER: &str = "wait some minutes, and run the same command again";
+const AGAIN: &str = "run the same command again: what was sent is still there";
+const KEYS: &str = "check the access key and the secret key: ALICLOUD_ACCESS_KEY, ALICLOUD_SECRET_KEY, or the profile";
+const RAW: &str = "convert the image: {raw}";
+const READ: &str = "let the import's role read the bucket: aliyun ram AttachPolicyToRole --PolicyType System --PolicyName AliyunECSImageImportRolePolicy --RoleName {role}";
+const SIZE: &str = "choose a --system-size of at least the disk's size and at most 2048 GiB";
+const SLOWER: &str = "wait some minutes, and run the same command again; --limit-rate and --concurrency make it gentler";
+const DETECTION: &str = "leave --detection-strategy out";
+
+/// Beginnings of codes that any action may answer ("Public error codes"), and what helps.
+const PUBLIC: &[(&str, &str)] = &[
+    ("InvalidAccessKeyId", KEYS),
+    ("SignatureDoesNotMatch", KEYS),
+    ("IncompleteSignature", KEYS),
     ("InvalidTimeStamp", "set this machine's clock"),
     (
         "InvalidSecurityToken",
         "the security token belongs to another key: give all three of one set",
     ),
-    ("InvalidRegionId", "check the region's name"),
+    (
+        "InvalidRegionId",
+        "check the region's name; the regions are listed with: aliyun ecs DescribeRegions",
+    ),
+    (
+        "Account.Arrearage",
+        "pay the account's open bills, and run the same command again",
+    ),
+    ("SignatureNonceUsed", LATER),
+    ("Throttling", "wait a minute and run the same command again"),
+    ("ServiceUnavailable", LATER),
+    ("InternalError", LATER),
+];
+
+/// Beginnings of ImportImage's own codes ("ImportImage", "Error codes"), and what helps.
+const IMPORT: &[(&str, &str)] = &[
     (
         "InvalidOSSBucket.NotMatched",
-        "the bucket must lie in the import's region",
+        "name a bucket in {region}, the import's region; one that does not exist is made",
     ),
     (
         "InvalidOSSBucket.EncryptUnsupported",
-        "the import takes no bucket with encryption of its own: name another --bucket",
+        "name another --bucket, one that does not encrypt; one that does not exist is made",
     ),
     (
         "InvalidOSSObject.NeedRestore",
-        "the bucket's storage class must be Standard",
+        "name another --bucket, one of the storage class Standard; one that does not exist is made",
     ),
     (
         "InvalidOSSBucket.FlowLimit",
-        "wait until the bucket's traffic is below its limit",
+        "wait until the bucket's traffic is below its limit, and run the same command again",
     ),
     (
         "UnsupportedSuffix.OSSObject",
@@ -32,32 +63,28 @@ pub const REFUSALS: &[(&str, &str)] = &[
         "InvalidImageName.Duplicated",
         "choose another --image-name, or say --force-delete",
     ),
-    (
-        "InvalidVHDImage.IncorrectSize",
-        "convert the image: qemu-img convert -O raw",
-    ),
+    ("InvalidVHDImage.IncorrectSize", RAW),
     (
         "ImageIsImporting",
-        "an import of that object is under way: wait for it",
+        "wait until the other import of that object has ended, or choose another --key",
     ),
     (
         "QuotaExceed.Image",
-        "delete images, or ask for a higher quota",
+        "delete images that nobody needs, or ask for a higher quota",
     ),
-    ("Account.Arrearage", "the account has unpaid bills"),
     (
         "UserNotInTheWhiteList",
-        "this format is a preview that Alibaba Cloud opens on request: convert the image to raw or qcow2",
+        "this format is a preview that Alibaba Cloud opens on request; convert the image: {qcow2}",
     ),
     (
         "InvalidImageFormat.RegionNotSupported",
-        "the region does not take this format: convert the image with qemu-img convert -O raw",
+        "the region does not take this format; convert the image: {raw}",
     ),
+    ("InvalidImageFormat", RAW),
     (
-        "InvalidImageFormat",
-        "convert the image: qemu-img convert -O raw",
+        "InvalidResourceGroup",
+        "check --resource-group-id; the groups are listed with: aliyun resourcemanager ListResourceGroups",
     ),
-    ("InvalidResourceGroup", "check --resource-group-id"),
     (
         "InvalidImageName.Malformed",
         "choose another --image-name: 2 to 128 letters, digits, '.', ':', '_' and '-', a letter first",
@@ -72,13 +99,16 @@ pub const REFUSALS: &[(&str, &str)] = &[
     ),
     (
         "InvalidOSSObject.Size",
-        "the image is empty: check the file",
+        "the image is empty: check the file {file}",
     ),
     (
         "InvalidOSSObject.NotFound",
         "run the same command again: the object is sent anew",
     ),
-    ("InvalidOSSBucket.Malformed", "check the bucket's name"),
+    (
+        "InvalidOSSBucket.Malformed",
+        "choose another --bucket: 3 to 63 small letters, digits and '-'",
+    ),
     (
         "InvalidOSSBucket.NotFound",
         "run the same command again: a bucket that does not exist is made",
@@ -92,14 +122,8 @@ pub const REFUSALS: &[(&str, &str)] = &[
         "choose another --platform: Others Linux fits any Linux",
     ),
     ("InvalidOSType", "say --os-type linux or --os-type windows"),
-    (
-        "InvalidImageSize",
-        "choose a --system-size of at least the disk's size and at most 2048 GiB",
-    ),
-    (
-        "InvalidDataDiskSize",
-        "choose a --system-size of at least the disk's size and at most 2048 GiB",
-    ),
+    ("InvalidImageSize", SIZE),
+    ("InvalidDataDiskSize", SIZE),
     (
         "InvalidRegion.NotSupport",
         "choose another --region: this one takes no imports",
@@ -112,67 +136,40 @@ pub const REFUSALS: &[(&str, &str)] = &[
         "InvalidBootMode",
         "choose another --boot-mode; an arm64 image needs UEFI",
     ),
+    ("InvalidParameter.DetectionStrategy", DETECTION),
+    ("ImageCheckUnsupported", DETECTION),
     (
-        "InvalidParameter.DetectionStrategy",
-        "leave --detection-strategy out",
+        "InvalidClientToken",
+        "say --no-resume: that run has a token of its own",
     ),
-    ("ImageCheckUnsupported", "leave --detection-strategy out"),
-    ("InvalidClientToken", "run the same command again"),
     (
         "InvalidOperation.CloudBoxImageImportRoleRequired",
         "a CloudBox needs a role of its own: choose another --region",
     ),
-    (
-        "InvalidOSS.NotAuthorized",
-        "let the import's role read the bucket",
-    ),
-    (
-        "ImportImageFailed",
-        "run the same command again: what was sent is still there",
-    ),
-    (
-        "InvalidBlockSize",
-        "convert the image: qemu-img convert -O raw",
-    ),
+    ("InvalidOSS.NotAuthorized", READ),
+    ("ImportImageFailed", AGAIN),
+    ("InvalidBlockSize", RAW),
     ("TagKey.Duplication", "give every --tag a key of its own"),
-    ("Throttling", "wait a minute and run the same command again"),
-    (
-        "ServiceUnavailable",
-        "run the same command again: what was sent is still there",
-    ),
-    (
-        "InternalError",
-        "run the same command again: what was sent is still there",
-    ),
 ];
 
 /// Why an import failed (ECS "Notes for importing images") and what helps.
-pub const REASONS: &[(&str, &str)] = &[
-    (
-        "IncorrectSize",
-        "convert the image: qemu-img convert -O raw",
-    ),
+const REASONS: &[(&str, &str)] = &[
+    ("IncorrectSize", RAW),
     (
         "Format",
-        "say the image's own --format, or convert it: qemu-img convert -O raw",
+        "say the image's own --format, or convert it: {raw}",
     ),
-    ("NotAuthorized", "let the import's role read the bucket"),
+    ("NotAuthorized", READ),
     (
         "NoSuchKey",
         "run the same command again: the object is sent anew",
     ),
 ];
 
-/// OSS's codes and what helps.
-pub const OSS: &[(&str, &str)] = &[
-    (
-        "InvalidAccessKeyId",
-        "check the access key and the secret key: ALICLOUD_ACCESS_KEY, ALICLOUD_SECRET_KEY, or the profile",
-    ),
-    (
-        "SignatureDoesNotMatch",
-        "check the access key and the secret key: ALICLOUD_ACCESS_KEY, ALICLOUD_SECRET_KEY, or the profile",
-    ),
+/// OSS's codes ("Error codes" of OSS) and what helps.
+const OSS: &[(&str, &str)] = &[
+    ("InvalidAccessKeyId", KEYS),
+    ("SignatureDoesNotMatch", KEYS),
     (
         "SecurityTokenExpired",
         "get a new temporary key; this one is over",
@@ -188,29 +185,66 @@ pub const OSS: &[(&str, &str)] = &[
     ),
     ("TooManyBuckets", "delete buckets, or name one that exists"),
     (
-        "UserDisable",
-        "the account has unpaid bills, or OSS is not enabled for it",
+        "InvalidBucketName",
+        "choose another --bucket: 3 to 63 small letters, digits and '-'",
     ),
+    (
+        "NoSuchBucket",
+        "run the same command again: a bucket that does not exist is made",
+    ),
+    (
+        "UserDisable",
+        "pay the account's open bills, or enable OSS for it, and run the same command again",
+    ),
+    (
+        "SecondLevelDomainForbidden",
+        "leave --oss-path-style out: OSS takes the bucket in the host's name alone",
+    ),
+    ("FileAlreadyExists", "choose another --key"),
+    (
+        "EntityTooSmall",
+        "give a larger --part-size; OSS takes none below 100 KiB",
+    ),
+    ("QpsLimitExceeded", SLOWER),
+    ("TrafficRateLimitExceeded", SLOWER),
+    ("SlowDown", SLOWER),
+    ("ServiceUnavailable", LATER),
+    ("InternalError", LATER),
 ];
 
 /// All of it.
 #[cfg(test)]
-pub const ALL: &[&[(&str, &str)]] = &[OSS, REASONS, REFUSALS];
+pub const ALL: &[&[(&str, &str)]] = &[OSS, REASONS, PUBLIC, IMPORT];
 
-/// What helps against a refusal of this code.
-pub fn refusal(code: &str) -> Option<&'static str> {
-    let known = REFUSALS.iter().find(|(start, _)| code.starts_with(start));
+fn known<'a>(table: &[(&str, &'a str)], fits: impl Fn(&str) -> bool) -> Option<&'a str> {
+    let known = table.iter().find(|(text, _)| fits(text));
     known.map(|(_, help)| *help)
 }
 
+/// What helps against a refusal of this code, whatever was asked.
+pub fn refusal(code: &str) -> Option<&'static str> {
+    known(PUBLIC, |start| code.starts_with(start))
+}
+
+/// What helps where ImportImage refuses with this code.
+pub fn import(job: &Job, code: &str) -> Option<String> {
+    known(IMPORT, |start| code.starts_with(start)).map(|help| filled(job, help))
+}
+
 /// What helps against the reason for which an import failed.
-pub fn reason(reason: &str) -> Option<&'static str> {
-    let known = REASONS.iter().find(|(text, _)| reason.contains(text));
-    known.map(|(_, help)| *help)
+pub fn reason(job: &Job, reason: &str) -> Option<String> {
+    known(REASONS, |text| reason.contains(text)).map(|help| filled(job, help))
 }
 
 /// What helps against OSS's refusal, by the code in it.
 pub fn oss(refusal: &str) -> Option<&'static str> {
-    let known = OSS.iter().find(|(code, _)| refusal.contains(code));
-    known.map(|(_, help)| *help)
+    known(OSS, |code| refusal.contains(code))
+}
+
+fn filled(job: &Job, help: &str) -> String {
+    let own = [
+        ("{role}", job.role_name.as_str()),
+        ("{region}", job.region.as_str()),
+    ];
+    advice::filled(help, &job.common.image, &own)
 }

@@ -138,10 +138,15 @@ pub async fn start(job: &Job, clients: &Clients, name: &str, token: &str) -> Res
 fn not_started(job: &Job, fault: Fault) -> Error {
     // RAM writes the names of roles in small letters.
     let role = job.role_name.to_lowercase();
-    fault.fails(
+    let help = help::import(job, fault.code());
+    let error = fault.fails(
         "the import could not be started",
         &format!("ecs:ImportImage and ram:PassRole on acs:ram:*:*:role/{role}"),
-    )
+    );
+    match help {
+        Some(help) => error.hint(help),
+        None => error,
+    }
 }
 
 async fn ask(job: &Job, clients: &Clients, name: &str, token: &str) -> Result<Started, Fault> {
@@ -272,7 +277,12 @@ pub async fn poll(
             Some(reason) => Some(reason),
             None => reason(clients, task).await,
         };
-        return Err(Trouble::Final(failure(task, id, &image.status, reason)));
+        return Err(Trouble::Final(failure(
+            job,
+            (task, id),
+            &image.status,
+            reason,
+        )));
     }
     let status = if state.is_over() {
         &image.status
@@ -295,12 +305,12 @@ async fn reason(clients: &Clients, task: &str) -> Option<String> {
 }
 
 /// What ECS gave as the reason, and what is known to help.
-fn failure(task: &str, image: &str, status: &str, reason: Option<String>) -> Error {
+fn failure(job: &Job, (task, image): (&str, &str), status: &str, reason: Option<String>) -> Error {
     let reason = reason.unwrap_or_else(|| match status {
         "" => "Alibaba Cloud gave no reason".to_owned(),
         status => format!("{image} is {status}; Alibaba Cloud gave no reason"),
     });
-    let help = help::reason(&reason);
+    let help = help::reason(job, &reason);
     let error = Error::failed(format!("the import {task} failed")).because_of(reason);
     match help {
         Some(help) => error.hint(help),

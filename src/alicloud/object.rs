@@ -42,22 +42,47 @@ pub(super) fn advice(job: &Job, refusal: &str) -> Option<String> {
     help::oss(refusal).map(str::to_owned)
 }
 
+/// The permission that was missing, if that is the trouble.
+fn permission(job: &Job, refusal: &Refusal, actions: &[&str]) -> Option<String> {
+    if !refusal.is_denied() {
+        return None;
+    }
+    let (bucket, key) = (&job.bucket, &job.key);
+    let needs = actions
+        .iter()
+        .map(|action| format!("{action} on acs:oss:*:*:{bucket}/{key}"));
+    let needs = needs.collect::<Vec<_>>().join(" and ");
+    Some(permission::allow(permission::RAM, &needs))
+}
+
+/// A refused upload, with what helps.
 fn advised(job: &Job, error: Error) -> Error {
-    match advice(job, &error.to_string()) {
-        Some(hint) => error.hint(hint),
+    let advice = error.cause::<Refusal>().and_then(|refusal| {
+        permission(job, refusal, &["oss:PutObject", "oss:ListParts"])
+            .or_else(|| advice(job, &refusal.to_string()))
+    });
+    match advice {
+        Some(advice) => error.hint(advice),
         None => error,
     }
 }
 
-/// A refused part or object, with the permission that was missing.
-fn permitted(job: &Job, error: Error) -> Error {
-    let denied = error.cause::<Refusal>().is_some_and(Refusal::is_denied);
-    if !denied {
-        return error;
-    }
-    let object = format!("acs:oss:*:*:{}/{}", job.bucket, job.key);
-    let needs = format!("oss:PutObject on {object} and oss:ListParts on {object}");
-    error.hint(permission::allow(permission::RAM, &needs))
+/// A bucket that could not be made: it may be there already, or somebody else can make it.
+fn not_made(job: &Job, refusal: Refusal) -> Error {
+    let bucket = &job.bucket;
+    let hint = if refusal.is_denied() {
+        let needs = format!("oss:PutBucket on acs:oss:*:*:{bucket}");
+        Some(format!(
+            "name a bucket that exists, or {}",
+            permission::allow(permission::RAM, &needs)
+        ))
+    } else {
+        advice(job, &refusal.to_string())
+    };
+    let error = Error::failed(format!("the bucket {bucket} could not be created"));
+    error
+        .because(refusal)
+        .hint(hint.unwrap_or_else(|| "name a bucket that exists with --bucket".to_owned()))
 }
 
 impl Run<'_> {
@@ -69,16 +94,8 @@ impl Run<'_> {
     pub(super) async fn make_bucket(&mut self) -> Result<()> {
         let (store, bucket) = (self.store(), self.job.bucket.clone());
         let made = async {
-            store.create_bucket().await.map_err(|error| {
-                let what = format!("the bucket {bucket} could not be created");
-                advised(&self.job, Error::failed(what).because(error)).hint(format!(
-                    "name a bucket that exists, or {}",
-                    permission::allow(
-                        permission::RAM,
-                        &format!("oss:PutBucket on acs:oss:*:*:{bucket}")
-                    )
-                ))
-            })
+            let made = store.create_bucket().await;
+            made.map_err(|refusal| not_made(&self.job, refusal))
         };
         self.session.finish_soon(made).await?;
         self.session.progress.fact(&format!(
@@ -122,7 +139,7 @@ impl Run<'_> {
             cleanup: &mut self.cleanup,
         };
         let sent = sending::send(&mut run, &store, &target).await;
-        let sent = sent.map_err(|error| permitted(&self.job, advised(&self.job, error)))?;
+        let sent = sent.map_err(|error| advised(&self.job, error))?;
         self.held.object = Some(sent.object);
         self.outcome.object = Some(self.object(false));
         self.outcome.uploaded_bytes = Some(sent.uploaded_bytes);
@@ -147,10 +164,9 @@ impl Run<'_> {
                 .progress
                 .note(&format!("{} is kept", self.job.url()));
         } else if let Err(error) = self.store().remove().await {
-            let (url, remove) = (self.job.url(), target(&self.job).remove);
-            self.session.progress.warn(&format!(
-                "{url} could not be deleted: {error}; delete it with: {remove}"
-            ));
+            let advice = permission(&self.job, &error, &["oss:DeleteObject"]);
+            let warning = sending::undeleted(&target(&self.job), &error, advice);
+            self.session.progress.warn(&warning);
         } else {
             self.outcome.object = Some(self.object(true));
             self.journal.note(|entry| entry.sent = false);

@@ -263,6 +263,11 @@ pub struct Options {
     #[serde(deserialize_with = "lenient::value")]
     pub oss_cname: Option<bool>,
 
+    /// How often a request that Alibaba Cloud could not answer is sent again [default: 12]
+    #[arg(long, value_name = "N", help_heading = "Alibaba Cloud account")]
+    #[serde(deserialize_with = "lenient::value")]
+    pub max_retries: Option<u32>,
+
     /// Packer's switch; regions are Alibaba Cloud's to know, so there is nothing to skip.
     #[arg(skip)]
     #[serde(deserialize_with = "lenient::value")]

@@ -112,11 +112,21 @@ pub async fn prepare(job: &Job, clients: &Clients) -> Result<Option<String>> {
             .map(|()| format!("Repaired the role {name}")),
     };
     done.map(Some).map_err(|fault| {
-        let what = match state {
-            State::Missing => format!("the role {name} does not exist and could not be created"),
-            _ => format!("the role {name} can't be used and could not be repaired"),
+        let (what, needs) = match state {
+            State::Missing => (
+                format!("the role {name} does not exist and could not be created"),
+                "ram:CreateRole and ram:AttachPolicyToRole",
+            ),
+            _ => (
+                format!("the role {name} can't be used and could not be repaired"),
+                "ram:UpdateRole and ram:AttachPolicyToRole",
+            ),
         };
-        Error::failed(what).because(fault).hint(administrator(job))
+        let mut hint = administrator(job);
+        if fault.is_denied() {
+            hint = format!("allow the caller {needs}, or {hint}");
+        }
+        Error::failed(what).because(fault).hint(hint)
     })
 }
 

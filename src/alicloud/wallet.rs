@@ -15,6 +15,7 @@ use super::fault::Fault;
 use super::profile::Profile;
 use super::sign::{Key, Pairs};
 use crate::http::{ANSWER, Answer, Call, Http, Method, Payload, encode};
+use crate::retry::Patience;
 use crate::secret::Secret;
 
 /// The SDKs renew a key that has less left than this.
@@ -47,6 +48,8 @@ pub struct Services {
     pub metadata: String,
     /// Whether its first version, without a token, may be asked.
     pub metadata_v1: bool,
+    /// How often STS is asked again.
+    pub patience: Patience,
 }
 
 #[derive(Clone)]
@@ -212,7 +215,8 @@ impl Inside {
             parameters: &parameters,
         };
         // Boxed: signing a request may need a key that another request brings.
-        let answer = Box::pin(action.ask(&self.http, Signed::With(own))).await?;
+        let patience = self.services.patience;
+        let answer = Box::pin(action.ask(&self.http, Signed::With(own), patience)).await?;
         granted(answer)
     }
 

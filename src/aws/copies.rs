@@ -273,7 +273,7 @@ impl Undo<'_> {
         let id = copy.to_owned();
         let entry = self.cleanup.reusable(
             format!("the copy {copy} in {region}"),
-            format!("aws ec2 deregister-image --image-id {copy} --delete-associated-snapshots --region {region}"),
+            image::removal(copy, region),
             async move || image::deregister(&clients, &id).await,
         );
         self.take_place(region, entry);

@@ -201,6 +201,12 @@ impl Fault {
     }
 }
 
+/// What helps where a refusal in this error is one for want of permission.
+pub fn permission(error: &anyhow::Error, needs: &str) -> Option<String> {
+    let fault = error.downcast_ref::<Fault>()?;
+    fault.is_denied().then(|| fault.permission(needs))
+}
+
 impl fmt::Display for Fault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.message.trim_end_matches('.'))?;

@@ -1,7 +1,11 @@
-//! AWS's known refusals and reasons, each with what helps.
+//! AWS's known refusals and reasons, each with what helps. Codes are those of "Error codes
+//! for the Amazon EC2 API" and of the SDKs' retries ("Retry behavior").
 
-/// Codes and sentences of a request that is refused at once.
-pub const REFUSALS: &[(&str, &str)] = &[
+use super::job::Job;
+use crate::advice;
+
+/// Beginnings of codes of a request that is refused at once.
+const CODES: &[(&str, &str)] = &[
     ("InvalidAccessKeyId", KEYS),
     ("InvalidClientTokenId", KEYS),
     ("SignatureDoesNotMatch", KEYS),
@@ -9,7 +13,53 @@ pub const REFUSALS: &[(&str, &str)] = &[
     ("ExpiredToken", EXPIRED),
     ("RequestExpired", EXPIRED),
     ("RequestTimeTooSkewed", "set this machine's clock"),
-    ("OptInRequired", "enable the region for the account"),
+    (
+        "OptInRequired",
+        "finish the account's sign-up, or enable the region: aws account enable-region --region-name REGION",
+    ),
+    ("ResourceCountLimitExceeded", TASKS),
+    ("ImportTaskLimitExceeded", TASKS),
+    (
+        "PendingSnapshotLimitExceeded",
+        "wait until other snapshots are complete, and run the same command again",
+    ),
+    ("SnapshotLimitExceeded", SNAPSHOTS),
+    ("ServiceQuotaExceeded", SNAPSHOTS),
+    (
+        "ResourceLimitExceeded",
+        "wait until other copies are complete, and run the same command again",
+    ),
+    // "The request reuses the same client token, but one or more of the request parameters
+    // is different" (EBS direct APIs, ConflictException); EC2 says it with the other code.
+    ("ConflictException", TOKEN),
+    ("IdempotentParameterMismatch", TOKEN),
+    // "Error responses" of the S3 API reference.
+    (
+        "KMS.",
+        "name another --s3-encryption-key: one that is enabled, symmetric and in the bucket's region",
+    ),
+    ("RequestLimitExceeded", BUSY),
+    ("Throttl", BUSY),
+    ("RequestThrottled", BUSY),
+    ("TooManyRequests", BUSY),
+    ("EC2ThrottledException", BUSY),
+    ("BandwidthLimitExceeded", BUSY),
+    ("PriorRequestNotComplete", BUSY),
+    ("SlowDown", BUSY),
+    ("ProvisionedThroughputExceeded", BUSY),
+    ("ConcurrentLimitExceeded", BUSY),
+    ("InternalError", TROUBLE),
+    ("InternalFailure", TROUBLE),
+    ("InternalServerException", TROUBLE),
+    ("ServerInternal", TROUBLE),
+    ("ServiceUnavailable", TROUBLE),
+    ("Unavailable", TROUBLE),
+    ("RequestTimeout", TROUBLE),
+    ("IDPCommunicationError", TROUBLE),
+];
+
+/// Sentences in a refusal whose code says nothing.
+const SENTENCES: &[(&str, &str)] = &[
     (
         "not local to the region",
         "name a bucket in the import's region, or import into the bucket's with --region",
@@ -18,21 +68,18 @@ pub const REFUSALS: &[(&str, &str)] = &[
         "disk-image-size=0",
         "the object is empty or of another format: say the image's own --format",
     ),
-    ("ResourceCountLimitExceeded", TASKS),
-    ("ImportTaskLimitExceeded", TASKS),
-    (
-        "PendingSnapshotLimitExceeded",
-        "wait until other snapshots are complete",
-    ),
-    (
-        "SnapshotLimitExceeded",
-        "delete snapshots, or ask for a higher quota",
-    ),
 ];
 
 const KEYS: &str = "check the access key and the secret key: AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, or the profile";
 const EXPIRED: &str = "get new credentials, for instance with: aws sso login";
-const TASKS: &str = "wait until other imports have ended: the account runs 20 at once in a region unless its quota is higher";
+/// "Limitations" of the VM Import guide.
+const TASKS: &str = "wait until other imports have ended, and run the same command again: the account runs 20 at once in a region unless its quota L-66ABAAD5 is higher";
+const SNAPSHOTS: &str = "delete snapshots, or ask for a higher quota";
+const TOKEN: &str = "an earlier run asked for something else with the same token: say --no-resume, which takes a new one";
+const BUSY: &str =
+    "wait some minutes, and run the same command again: the account asks too much at once";
+const TROUBLE: &str =
+    "run the same command again; https://health.aws.amazon.com/health/status tells of troubles";
 
 /// Why an import task failed ("Troubleshooting VM Import/Export").
 pub const REASONS: &[(&str, &str)] = &[
@@ -42,7 +89,7 @@ pub const REASONS: &[(&str, &str)] = &[
     ),
     (
         "Unsupported VMDK",
-        "make the VMDK stream-optimized: qemu-img convert -O vmdk -o subformat=streamOptimized",
+        "make the VMDK stream-optimized: {stream}",
     ),
     (
         "Unsupported OVA",
@@ -50,27 +97,30 @@ pub const REASONS: &[(&str, &str)] = &[
     ),
     (
         "Unsupported specified file format",
-        "say the image's own --format",
+        "say the image's own --format; what it is, tells: qemu-img info {file}",
     ),
     (
         "403 Forbidden",
-        "let the service role read the bucket, and use the object's KMS key if it has one",
+        "let the service role {role} read the bucket, and the object's KMS key if it has one: --create-role does both",
     ),
     (
         "Footers not identical",
-        "convert the VHD again; differencing disks are not supported",
+        "the VHD is damaged, or holds only what differs from another: convert the whole disk: {raw}",
     ),
     (
         "Uncompressed data has an invalid length",
-        "the VMDK is damaged: export or convert it again",
+        "the VMDK is damaged: copy, download or export it again",
     ),
     (
         "No valid partitions",
-        "the disk has no partition table, or its root is encrypted",
+        "give a disk with a partition table and a root that is not encrypted; --method import-snapshot takes any",
     ),
     ("Unknown OS", ROOT),
     ("Missing OS files", ROOT),
-    ("fstab", "give every entry of /etc/fstab a UUID"),
+    (
+        "fstab",
+        "the root needs an /etc/fstab that can be read, with a UUID for every device",
+    ),
     (
         "grub/menu.lst",
         "leave one GRUB configuration in /boot, and remove the others",
@@ -85,7 +135,7 @@ pub const REASONS: &[(&str, &str)] = &[
     ),
     (
         "Logical volume group activation failed",
-        "all disks of a volume group must be in the image",
+        "give all disks of the volume group at once, in an OVA",
     ),
     (
         "Multiple directories found",
@@ -96,11 +146,11 @@ pub const REASONS: &[(&str, &str)] = &[
     ("EFI partition", "say --boot-mode uefi"),
     (
         "FirstBootFailure",
-        "the system must boot with DHCP, and let in RDP or SSH",
+        "boot the machine where it was made, with DHCP and with RDP or SSH let in, and export it again",
     ),
     (
         "Booter Networking failure",
-        "the system must get its address by DHCP on the first network card",
+        "let the system get its address by DHCP on its one network card, and export it again",
     ),
     (
         "ServerError",
@@ -113,18 +163,18 @@ const KERNEL: &str = "VM Import takes the default kernels of the distributions a
 
 /// All of it.
 #[cfg(test)]
-pub const ALL: &[&[(&str, &str)]] = &[REASONS, REFUSALS];
+pub const ALL: &[&[(&str, &str)]] = &[REASONS, CODES, SENTENCES];
 
 /// What helps against a refusal.
 pub fn refusal(code: &str, message: &str) -> Option<&'static str> {
-    let known = REFUSALS
-        .iter()
-        .find(|(text, _)| code.starts_with(text) || message.contains(text));
+    let by_code = CODES.iter().find(|(start, _)| code.starts_with(start));
+    let known = by_code.or_else(|| SENTENCES.iter().find(|(text, _)| message.contains(text)));
     known.map(|(_, help)| *help)
 }
 
 /// What helps against the reason for which a task failed.
-pub fn reason(reason: &str) -> Option<&'static str> {
-    let known = REASONS.iter().find(|(text, _)| reason.contains(text));
-    known.map(|(_, help)| *help)
+pub fn reason(job: &Job, reason: &str) -> Option<String> {
+    let (_, help) = REASONS.iter().find(|(text, _)| reason.contains(text))?;
+    let role = ("{role}", job.role_name.as_str());
+    Some(advice::filled(help, &job.common.image, &[role]))
 }

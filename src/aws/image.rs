@@ -186,6 +186,13 @@ pub fn snapshots(image: &Image) -> Vec<String> {
     disks.filter_map(|disk| disk.snapshot_id.clone()).collect()
 }
 
+/// The command that removes an image and its snapshots.
+pub fn removal(image: &str, region: &str) -> String {
+    format!(
+        "aws ec2 deregister-image --image-id {image} --delete-associated-snapshots --region {region}"
+    )
+}
+
 /// Removes an image and its snapshots; one that is gone already is fine.
 pub async fn deregister(clients: &Clients, image: &str) -> anyhow::Result<()> {
     let snapshots = describe(clients, image)

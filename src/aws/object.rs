@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
-use super::Run;
 use super::job::Job;
 use super::names::S3Encryption;
 use super::policy::partition;
+use super::{Run, help};
 use crate::error::{Error, Result};
 use crate::outcome;
 use crate::permission;
@@ -28,20 +28,35 @@ fn target(job: &Job) -> Target {
     }
 }
 
-/// A refused part or object, with the permission that was missing.
-fn permitted(job: &Job, error: Error) -> Error {
-    let Some(refusal) = error.cause::<Refusal>().filter(|cause| cause.is_denied()) else {
-        return error;
-    };
-    let object = format!(
-        "arn:{}:s3:::{}/{}",
-        partition(&job.region),
-        job.bucket,
-        job.key
-    );
-    let needs = format!("s3:PutObject on {object} and s3:ListMultipartUploadParts on {object}");
+/// A refused upload, with what helps.
+fn advised(job: &Job, error: Error) -> Error {
+    let advice = error.cause::<Refusal>().and_then(|refusal| {
+        let known = help::refusal(refusal.code().unwrap_or_default(), refusal.message());
+        permission(
+            job,
+            refusal,
+            &["s3:PutObject", "s3:ListMultipartUploadParts"],
+        )
+        .or_else(|| known.map(str::to_owned))
+    });
+    match advice {
+        Some(advice) => error.hint(advice),
+        None => error,
+    }
+}
+
+/// The permission that was missing, if that is the trouble.
+fn permission(job: &Job, refusal: &Refusal, actions: &[&str]) -> Option<String> {
+    if !refusal.is_denied() {
+        return None;
+    }
+    let (partition, bucket, key) = (partition(&job.region), &job.bucket, &job.key);
+    let needs = actions
+        .iter()
+        .map(|action| format!("{action} on arn:{partition}:s3:::{bucket}/{key}"));
+    let needs = needs.collect::<Vec<_>>().join(" and ");
     let missing = permission::missing(&needs, refusal.message());
-    error.hint(permission::allow(permission::IAM, &missing))
+    Some(permission::allow(permission::IAM, &missing))
 }
 
 impl Run<'_> {
@@ -97,7 +112,7 @@ impl Run<'_> {
             cleanup: &mut self.cleanup,
         };
         let sent = sending::send(&mut run, &store, &target).await;
-        let sent = sent.map_err(|error| permitted(&self.job, error))?;
+        let sent = sent.map_err(|error| advised(&self.job, error))?;
         self.held.object = Some(sent.object);
         self.outcome.object = Some(self.object(false));
         self.outcome.uploaded_bytes = Some(sent.uploaded_bytes);
@@ -128,10 +143,9 @@ impl Run<'_> {
                 .progress
                 .note(&format!("{} is kept", self.job.url()));
         } else if let Err(error) = self.store().remove().await {
-            let (url, remove) = (self.job.url(), target(&self.job).remove);
-            self.session.progress.warn(&format!(
-                "{url} could not be deleted: {error}; delete it with: {remove}"
-            ));
+            let advice = permission(&self.job, &error, &["s3:DeleteObject"]);
+            let warning = sending::undeleted(&target(&self.job), &error, advice);
+            self.session.progress.warn(&warning);
         } else {
             self.outcome.object = Some(self.object(true));
             self.journal.note(|entry| entry.sent = false);

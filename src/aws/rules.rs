@@ -5,7 +5,7 @@ use super::names::{Architecture, BootMode, LicenseType, Platform};
 use super::options::Options;
 use super::road::Road;
 use crate::error::{Error, Result as Ended};
-use crate::image::{Content, Image, Source, VmdkKind};
+use crate::image::{Content, Image, Source, VmdkKind, conversion};
 use crate::layers::Provider;
 use crate::problems::Problems;
 use crate::shell::quote;
@@ -451,9 +451,5 @@ fn convert(format: &str, image: &Image, extension: &str) -> String {
     if image.content.is_compressed_file() {
         return "unpack it first".to_owned();
     }
-    let name = match &image.source {
-        Source::File(path) => quote(&path.display().to_string()),
-        Source::Stdin => "disk.img".to_owned(),
-    };
-    format!("convert it: qemu-img convert -O {format} {name} disk.{extension}")
+    format!("convert it: {}", conversion(image, format, extension))
 }

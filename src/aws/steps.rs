@@ -8,7 +8,7 @@ use uuid::Uuid;
 
 use super::preflight::Ours;
 use super::road::Road;
-use super::{Run, image, import, preflight, share, task};
+use super::{Run, fault, image, import, preflight, share, task};
 use crate::cleanup::Entry;
 use crate::error::{Kind, Result};
 use crate::wait::{self, Pace};
@@ -129,7 +129,7 @@ impl Run<'_> {
     pub(super) async fn wait(&mut self, task: &str) -> Result<String> {
         let remote = self.session.progress.import();
         let result = wait::until(self.session, self.pace(), &remote, async || {
-            task::poll(&self.clients, task).await
+            task::poll(&self.job, &self.clients, task).await
         })
         .await;
         match result {
@@ -196,7 +196,7 @@ impl Run<'_> {
         let region = &self.job.region;
         self.cleanup.reusable(
             format!("the image {image}"),
-            format!("aws ec2 deregister-image --image-id {image} --delete-associated-snapshots --region {region}"),
+            image::removal(image, region),
             async move || image::deregister(&clients, &id).await,
         )
     }
@@ -232,7 +232,9 @@ impl Run<'_> {
         let image = match self.available(&copy, "copying").await {
             Ok(image) => image,
             Err(error) => {
-                if error.kind() == Kind::Failed {
+                // A question that failed is not a copy that failed.
+                let failed = error.kind() == Kind::Failed;
+                if failed && image::is_lost(&self.clients, &copy).await {
                     self.cleanup.spoil(entry);
                     self.journal
                         .note(|entry| (entry.copy, entry.copy_token) = (None, None));
@@ -241,8 +243,11 @@ impl Run<'_> {
             }
         };
         if let Err(error) = image::deregister(&self.clients, &first).await {
+            let remove = image::removal(&first, &self.job.region);
+            let advice = fault::permission(&error, "ec2:DeregisterImage and ec2:DeleteSnapshot");
+            let advice = advice.map_or_else(String::new, |advice| format!("; next time, {advice}"));
             self.session.progress.warn(&format!(
-                "{first}, the image before it had its name, could not be removed: {error:#}"
+                "{first}, the image before it had its name, could not be removed: {error:#}; remove it with: {remove}{advice}"
             ));
         }
         if let Some(first) = self.held.image.take() {

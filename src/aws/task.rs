@@ -10,6 +10,7 @@ use backon::{ConstantBuilder, Retryable};
 
 use super::clients::Clients;
 use super::fault::Fault;
+use super::job::Job;
 use super::{help, image};
 use crate::error::{Error, Result};
 use crate::wait::{Poll, Trouble};
@@ -121,7 +122,7 @@ pub async fn state(clients: &Clients, task: &str) -> Result<State> {
 }
 
 /// One question to the task.
-pub async fn poll(clients: &Clients, task: &str) -> Result<Poll<String>, Trouble> {
+pub async fn poll(job: &Job, clients: &Clients, task: &str) -> Result<Poll<String>, Trouble> {
     let failed = "the import's state could not be asked";
     let answer = match describe(clients, task).await {
         Ok(answer) => answer,
@@ -148,9 +149,11 @@ pub async fn poll(clients: &Clients, task: &str) -> Result<Poll<String>, Trouble
                 "the import {task} is complete but brought no {what}"
             )))
         }),
-        Some("deleting" | "deleted") => {
-            Err(Trouble::Final(failure(task, answer.message.as_deref())))
-        }
+        Some("deleting" | "deleted") => Err(Trouble::Final(failure(
+            job,
+            task,
+            answer.message.as_deref(),
+        ))),
         _ => Ok(Poll::NotYet {
             percent: answer.progress.and_then(|percent| percent.parse().ok()),
             message: answer
@@ -162,12 +165,12 @@ pub async fn poll(clients: &Clients, task: &str) -> Result<Poll<String>, Trouble
 }
 
 /// What AWS gave as the reason, and what is known to help.
-fn failure(task: &str, reason: Option<&str>) -> Error {
+fn failure(job: &Job, task: &str, reason: Option<&str>) -> Error {
     let reason = reason
         .filter(|reason| !reason.is_empty())
         .unwrap_or("AWS gave no reason");
     let error = Error::failed(format!("the import {task} failed")).because_of(reason);
-    match help::reason(reason) {
+    match help::reason(job, reason) {
         Some(help) => error.hint(help),
         None => error,
     }

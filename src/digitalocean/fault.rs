@@ -6,6 +6,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use serde::Deserialize;
 
+use super::help;
 use crate::error::Error;
 use crate::http::{Answer, Silence, unsigned};
 
@@ -113,8 +114,8 @@ impl Fault {
                     .to_owned(),
             ),
             Some(403) => Some(format!("give the token the scope {scope}")),
-            Some(429) => Some("wait some minutes: the account has used up its requests".to_owned()),
-            Some(500..) => Some("run the command again; https://status.digitalocean.com tells of troubles".to_owned()),
+            Some(429) => Some("wait some minutes, and run the same command again: the account has used up its requests".to_owned()),
+            Some(500..) => Some(help::TROUBLE.to_owned()),
             _ => None,
         }
     }

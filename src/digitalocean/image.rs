@@ -95,7 +95,7 @@ pub async fn find(api: &Api, id: u64) -> Result<Option<Image>> {
 }
 
 /// One question to the image.
-pub async fn poll(api: &Api, id: u64) -> Result<Poll<Image>, Trouble> {
+pub async fn poll(job: &Job, api: &Api, id: u64) -> Result<Poll<Image>, Trouble> {
     let failed = || format!("the import {id} failed");
     let image = match api.image(id).await {
         Ok(image) => image,
@@ -117,7 +117,11 @@ pub async fn poll(api: &Api, id: u64) -> Result<Poll<Image>, Trouble> {
         }
     };
     if let Some(reason) = reason(&image) {
-        return Err(Trouble::Final(explained(Error::failed(failed()), reason)));
+        return Err(Trouble::Final(explained(
+            job,
+            Error::failed(failed()),
+            reason,
+        )));
     }
     if is(&image, "deleted") || is(&image, "retired") {
         let error = Error::failed(failed()).because_of("DigitalOcean gave no reason");
@@ -150,9 +154,9 @@ fn reason(image: &Image) -> Option<&str> {
         .filter(|text| !text.is_empty())
 }
 
-fn explained(error: Error, reason: &str) -> Error {
+fn explained(job: &Job, error: Error, reason: &str) -> Error {
     let error = error.because_of(reason.trim_end_matches('.'));
-    match help::reason(reason) {
+    match help::reason(job, reason) {
         Some(help) => error.hint(help),
         None => error,
     }

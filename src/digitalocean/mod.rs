@@ -59,7 +59,7 @@ pub async fn run(
     let outcome = job.outcome();
     let (cleanup, held) = (Cleanup::default(), Held::default());
     let mut run = Run {
-        spaces: spaces::client(&job.space),
+        spaces: spaces::client(&job.space, job.patience),
         job,
         api,
         session,

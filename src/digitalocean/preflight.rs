@@ -95,7 +95,12 @@ async fn space(job: &Job, spaces: &aws_sdk_s3::Client, store: &S3) -> Result<()>
     let Err(why) = store.open_uploads().await else {
         return Ok(());
     };
-    let hint = why.code().and_then(help::spaces);
-    let hint = hint.unwrap_or("check the network, the region's name and --spaces-endpoint");
-    Err(Error::failed(what()).because(why).hint(hint))
+    let silent = why.status().is_none();
+    let network = silent.then_some("check the network, the region's name and --spaces-endpoint");
+    let hint = why.code().and_then(help::spaces).or(network);
+    let error = Error::failed(what()).because(why);
+    Err(match hint {
+        Some(hint) => error.hint(hint),
+        None => error,
+    })
 }

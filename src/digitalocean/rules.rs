@@ -7,7 +7,7 @@ use std::path::Path;
 use flate2::read::MultiGzDecoder;
 
 use super::options::{Compression, Options};
-use crate::image::{Content, HEAD, Image, Source, Table, quoted};
+use crate::image::{Content, HEAD, Image, Source, Table, conversion, quoted};
 use crate::problems::Problems;
 use crate::units;
 
@@ -223,8 +223,7 @@ fn takes(image: &Image, file: &Image) -> Result<(), (String, String)> {
         | Content::Vmdk { .. }
         | Content::Gzip
         | Content::Bzip2 => return Ok(()),
-        // qemu-img takes a fixed VHD for a raw disk unless it is told.
-        Content::Vhd { .. } => convert("-f vpc ", file),
+        Content::Vhd { .. } => format!("convert it: {}", conversion(file, "qcow2", "qcow2")),
         Content::Ova { .. } => from_ova(file),
         Content::Xz => format!("unpack it: xz -dk {}", name(file)),
         Content::Zstd => format!("unpack it: zstd -d {}", name(file)),
@@ -232,17 +231,6 @@ fn takes(image: &Image, file: &Image) -> Result<(), (String, String)> {
         Content::Iso => "install the system on a disk, and import that".to_owned(),
     };
     Err((TAKES.to_owned(), remedy))
-}
-
-fn convert(from: &str, image: &Image) -> String {
-    let target = match &image.source {
-        Source::File(path) => quoted(&path.with_extension("qcow2")),
-        Source::Stdin => "disk.qcow2".to_owned(),
-    };
-    format!(
-        "convert it: qemu-img convert {from}-O qcow2 {} {target}",
-        name(image)
-    )
 }
 
 /// The disk of an archive, taken out and converted.

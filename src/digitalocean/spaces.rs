@@ -9,6 +9,7 @@ use aws_sdk_s3::config::retry::RetryConfig;
 use aws_sdk_s3::config::{AppName, BehaviorVersion, Builder, Credentials, Region};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
+use super::api::Patience;
 use super::job::{Job, Space};
 use super::options::ObjectAccess;
 use super::{Run, help};
@@ -18,9 +19,6 @@ use crate::outcome;
 use crate::sending::{self, Target};
 use crate::store::s3::{Flavour, Place, S3, must_sign};
 use crate::store::{Error as Refusal, Store};
-
-/// Tries of a small request; parts are the engine's business.
-const TRIES: u32 = 5;
 
 /// A signed address must outlive the import, which takes minutes to hours; Spaces allows a week.
 const SIGNED_FOR: Duration = Duration::from_hours(24);
@@ -36,8 +34,9 @@ const PLAIN: &AsciiSet = &NON_ALPHANUMERIC
     .remove(b'~')
     .remove(b'/');
 
-/// The S3 client of the Space.
-pub fn client(space: &Space) -> Client {
+/// The S3 client of the Space. Small requests are tried again with patience; parts are the
+/// engine's business.
+pub fn client(space: &Space, patience: Patience) -> Client {
     let (access, secret) = (space.access_key.expose(), space.secret_key.expose());
     let mut config = Builder::new()
         .behavior_version(BehaviorVersion::latest())
@@ -45,7 +44,12 @@ pub fn client(space: &Space) -> Client {
         .credentials_provider(Credentials::new(access, secret, None, None, "settings"))
         .endpoint_url(&space.endpoint)
         .force_path_style(is_loopback(&space.endpoint))
-        .retry_config(RetryConfig::standard().with_max_attempts(TRIES));
+        .retry_config(
+            RetryConfig::standard()
+                .with_max_attempts(patience.tries.saturating_add(1))
+                .with_initial_backoff(patience.least)
+                .with_max_backoff(patience.most),
+        );
     if let Ok(name) = AppName::new("imgimport") {
         config = config.app_name(name);
     }
@@ -163,7 +167,7 @@ impl Run<'_> {
 
     /// The import has read the object. That it can't be deleted is no reason to lose the image.
     pub(super) async fn remove_object(&mut self) {
-        let (url, remove) = (self.job.url(), target(&self.job).remove);
+        let url = self.job.url();
         if self.job.common.skip_clean {
             let public = match self.job.access {
                 ObjectAccess::PublicRead => ", for everybody who knows its address",
@@ -173,9 +177,12 @@ impl Run<'_> {
                 .progress
                 .note(&format!("{url} is kept{public}"));
         } else if let Err(error) = self.store().remove().await {
-            self.session.progress.warn(&format!(
-                "{url} could not be deleted: {error}; delete it with: {remove}"
-            ));
+            let space = &self.job.space.name;
+            let advice = error
+                .is_denied()
+                .then(|| format!("give the Spaces key read and write access to {space}"));
+            let warning = sending::undeleted(&target(&self.job), &error, advice);
+            self.session.progress.warn(&warning);
         } else {
             self.outcome.object = Some(self.object(true));
         }

@@ -173,9 +173,10 @@ impl Run<'_> {
     /// Waits until the import has made an image.
     pub(super) async fn wait(&mut self, id: u64) -> Result<Image> {
         let remote = self.session.progress.import();
-        let (pace, api) = (self.pace(), &self.api);
+        let pace = self.pace();
+        let (job, api) = (&self.job, &self.api);
         let result = wait::until(self.session, pace, &remote, async || {
-            image::poll(api, id).await
+            image::poll(job, api, id).await
         });
         let image = match result.await {
             Ok(image) => image,

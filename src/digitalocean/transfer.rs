@@ -119,7 +119,7 @@ async fn poll(api: &Api, image: u64, id: u64, region: &str) -> Result<Poll<Actio
     }
 }
 
-/// One error for all regions that failed.
+/// One error for all regions that failed, with the first advice that there is.
 fn missed(image: u64, failed: &Failed) -> Error {
     let regions: Vec<_> = failed.iter().map(|(region, _)| region.as_str()).collect();
     let what = format!(
@@ -127,5 +127,9 @@ fn missed(image: u64, failed: &Failed) -> Error {
         regions.join(" and ")
     );
     let causes: Vec<_> = failed.iter().map(|(_, error)| error.brief()).collect();
-    Error::failed(what).because_of(causes.join("\n"))
+    let error = Error::failed(what).because_of(causes.join("\n"));
+    match failed.iter().find_map(|(_, error)| error.advice()) {
+        Some(advice) => error.hint(advice),
+        None => error,
+    }
 }

@@ -39,7 +39,7 @@ use crate::error::{Error, Result};
 pub use blocks::Blocks;
 pub use content::{Content, Format, VhdKind, VmdkKind};
 pub use partitions::{Partition, Role};
-pub use refusal::quoted;
+pub use refusal::{conversion, quoted};
 pub use table::{Boot, Firmware, Table};
 
 use probe::Found;

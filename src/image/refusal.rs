@@ -5,6 +5,7 @@
 use std::io;
 use std::path::Path;
 
+use super::{Content, Image, Source};
 use crate::error::Error;
 
 /// The result of looking into a container.
@@ -112,19 +113,34 @@ pub(super) fn shown(path: &Path) -> String {
 }
 
 fn convert(path: &Path) -> String {
+    format!("convert it first: {}", qemu_img("-O raw", path, "raw"))
+}
+
+/// The command that makes a disk of another format of the image, beside it.
+pub fn conversion(image: &Image, format: &str, extension: &str) -> String {
+    // qemu-img takes a fixed VHD for a raw disk unless it is told.
+    let from = match image.content {
+        Content::Vhd { .. } => "-f vpc ",
+        _ => "",
+    };
+    let path = match &image.source {
+        Source::File(path) => path,
+        Source::Stdin => Path::new("-"),
+    };
+    qemu_img(&format!("{from}-O {format}"), path, extension)
+}
+
+fn qemu_img(options: &str, path: &Path, extension: &str) -> String {
+    let mut target = path.with_extension(extension);
+    if target == path {
+        target = path.with_extension(format!("new.{extension}"));
+    }
     let (from, to) = if path == Path::new("-") {
-        ("IMAGE".into(), "disk.raw".into())
+        ("IMAGE".to_owned(), format!("disk.{extension}"))
     } else {
-        let target = path.with_extension("raw");
-        let taken = target == path;
-        let target = if taken {
-            path.with_extension("new.raw")
-        } else {
-            target
-        };
         (quoted(path), quoted(&target))
     };
-    format!("convert it first: qemu-img convert -O raw {from} {to}")
+    format!("qemu-img convert {options} {from} {to}")
 }
 
 /// The path as a shell takes it.

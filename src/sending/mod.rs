@@ -251,6 +251,16 @@ fn unreadable(path: &Path, error: std::io::Error) -> Error {
     Error::failed(format!("{} can't be read", path.display())).because(error)
 }
 
+/// A warning: the object stays although the image is there. That is no reason to lose it.
+pub fn undeleted(target: &Target, why: &store::Error, advice: Option<String>) -> String {
+    let Target { url, remove, .. } = target;
+    let warning = format!("{url} could not be deleted: {why}; delete it with: {remove}");
+    match advice {
+        Some(advice) => format!("{warning}; next time, {advice}"),
+        None => warning,
+    }
+}
+
 /// Puts the object on the undo list.
 pub fn hold<S: Store>(cleanup: &mut Cleanup, store: &Arc<S>, target: &Target) -> Entry {
     let store = Arc::clone(store);
@@ -288,7 +298,8 @@ fn failed<S: Store>(
     } = failure;
     if let Some(upload) = upload {
         run.journal.note(|entry| entry.acknowledged = Some(bytes));
-        let what = format!("{parts} parts of {} ({})", target.url, units::bytes(bytes));
+        let (number, size) = (units::number(parts.into(), "part"), units::bytes(bytes));
+        let what = format!("{number} of {} ({size})", target.url);
         let entry = hold_parts(run.cleanup, store, target, &upload, what);
         // Of a continued upload not all parts have been met again yet.
         if !run.job.resumes() || (parts == 0 && earlier != Some(upload.0.as_str())) {

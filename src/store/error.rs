@@ -187,10 +187,13 @@ impl fmt::Display for Error {
             .or(self.status.map(|status| format!("HTTP {status}")));
         let request = self.request_id.as_ref().map(|id| format!("request {id}"));
         let facts: Vec<_> = code.into_iter().chain(request).collect();
-        match (self.message.is_empty(), facts.is_empty()) {
-            (_, true) => f.write_str(&self.message),
-            (true, false) => f.write_str(&facts.join(", ")),
-            (false, false) => write!(f, "{} ({})", self.message, facts.join(", ")),
+        match (
+            self.message.trim_end_matches('.'),
+            facts.join(", ").as_str(),
+        ) {
+            (message, "") => f.write_str(message),
+            ("", facts) => f.write_str(facts),
+            (message, facts) => write!(f, "{message} ({facts})"),
         }
     }
 }
@@ -211,7 +214,7 @@ mod tests {
         .request(Some("7F3C"));
         assert_eq!(
             error.to_string(),
-            "Please reduce your request rate. (SlowDown, request 7F3C)"
+            "Please reduce your request rate (SlowDown, request 7F3C)"
         );
         assert_eq!(Error::answered(502, None, "").to_string(), "HTTP 502");
         assert_eq!(

@@ -19,6 +19,8 @@ pub use body::{Body, Tap};
 pub use digest::{Checksum, Digest, Hasher};
 pub use error::{Class, Error};
 
+use crate::retry::Patience;
+
 /// What a store's calls come to.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
@@ -31,6 +33,9 @@ pub trait Store: Send + Sync + 'static {
 
     /// What the service allows.
     fn limits(&self) -> Limits;
+
+    /// How often a small request is sent again.
+    fn patience(&self) -> Patience;
 
     /// Starts a multipart upload, asked for once: after a lost answer the engine looks for
     /// it among the open ones before it asks again.

@@ -15,7 +15,7 @@ use super::{
     UploadId, Whole,
 };
 use crate::http::{ANSWER, Answer, Call, Http, Method, Payload};
-use crate::retry::Pauses;
+use crate::retry::Patience;
 use answers::{Begun, Parts, Uploads, crc, failure, read};
 pub use bucket::Bucket;
 pub use place::{Addressing, Place};
@@ -65,6 +65,7 @@ pub struct Oss {
     http: Http,
     signer: Arc<dyn Signer>,
     place: Place,
+    patience: Patience,
 }
 
 /// One request about the bucket or the object.
@@ -97,11 +98,12 @@ fn owned(pairs: &[(&str, &str)]) -> Pairs {
 
 impl Oss {
     /// The object `place`.
-    pub fn new(http: Http, signer: Arc<dyn Signer>, place: Place) -> Self {
+    pub fn new(http: Http, signer: Arc<dyn Signer>, place: Place, patience: Patience) -> Self {
         Self {
             http,
             signer,
             place,
+            patience,
         }
     }
 
@@ -148,7 +150,7 @@ impl Oss {
 
     /// A small request, tried again while that may help.
     async fn ask(&self, ask: Ask<'_>) -> Result<Answer> {
-        let mut pauses = Pauses::default();
+        let mut pauses = self.patience.pauses();
         let mut renewed = false;
         loop {
             let body = match ask.body {
@@ -219,6 +221,10 @@ impl Store for Oss {
 
     fn limits(&self) -> Limits {
         LIMITS
+    }
+
+    fn patience(&self) -> Patience {
+        self.patience
     }
 
     async fn begin(&self) -> Result<UploadId> {

@@ -36,6 +36,7 @@ use super::{
     Checksum, Class, Digest, Error, Head, Limits, ListedPart, Part, Result, SentPart, Store,
     UploadId, Whole,
 };
+use crate::retry::Patience;
 use answers::{failure, is_the_object, listed};
 
 /// S3 user guide, "Amazon S3 multipart upload limits": 10,000 parts of 5 MiB to 5 GiB; 48.8 TiB.
@@ -285,6 +286,13 @@ impl Store for S3 {
         } else {
             SPACES_LIMITS
         }
+    }
+
+    /// As the client was made, whose first try counts.
+    fn patience(&self) -> Patience {
+        let clients = self.clients();
+        let attempts = clients.small.config().retry_config();
+        Patience::of(attempts.map(|config| config.max_attempts().saturating_sub(1)))
     }
 
     async fn begin(&self) -> Result<UploadId> {

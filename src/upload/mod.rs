@@ -27,6 +27,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::error::{Error, Result};
 use crate::store::{self, Checksum, Class, Digest, SentPart, Store, UploadId, Whole};
+use crate::units;
 pub use buffers::{Lease, Pool};
 use opening::{Opened, Opening};
 pub use pace::{Rate, Watch, Window};
@@ -379,7 +380,8 @@ async fn finish<S: Store>(sender: &Sender<S>, parts: &[SentPart], whole: &Whole)
             failure.class()
         };
         let Some(pause) = patience.after(class) else {
-            let what = format!("the object could not be made of its {} parts", parts.len());
+            let parts = units::number(parts.len() as u64, "part");
+            let what = format!("the object could not be made of its {parts}");
             return Err(Error::failed(what).because(failure));
         };
         sleep(pause).await;

@@ -10,7 +10,6 @@ use super::resume::{self, Made};
 use super::source::Origin;
 use super::{Cause, Observer, OnBegin, Plan, Tally, within_grace};
 use crate::error::{Error, Result};
-use crate::retry::Pauses;
 use crate::store::{self, Class, Store, UploadId};
 
 /// What there is at the start.
@@ -71,7 +70,7 @@ impl<S: Store> Opening<'_, S> {
 
     /// Begins one. After a lost answer it may be there already, and then no other is begun.
     async fn begin(&self) -> store::Result<UploadId> {
-        let (mut pauses, mut renewed) = (Pauses::default(), false);
+        let (mut pauses, mut renewed) = (self.store.patience().pauses(), false);
         loop {
             let error = match self.store.begin().await {
                 Ok(upload) => return Ok(upload),

@@ -12,6 +12,7 @@ use http_body::Body as _;
 use tokio::sync::{Notify, Semaphore};
 
 use super::*;
+use crate::retry::Patience;
 use crate::store::{Error as StoreError, Head, Limits, ListedPart, Part};
 
 const LIMITS: Limits = Limits {
@@ -143,6 +144,10 @@ impl Store for Fake {
         } else {
             Checksum::Crc64Nvme
         }
+    }
+
+    fn patience(&self) -> Patience {
+        Patience::of(None)
     }
 
     fn limits(&self) -> Limits {

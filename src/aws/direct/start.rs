@@ -12,6 +12,7 @@ use crate::cleanup::Entry;
 use crate::error::{Kind, Result};
 use crate::sending;
 use crate::shell::quote;
+use crate::units;
 
 /// A snapshot that a later run may go on with waits a day for its next block; another is
 /// given up by the service after an hour, should this machine not come to delete it.
@@ -158,7 +159,10 @@ impl Run<'_> {
     pub(super) fn hold_filling(&mut self, snapshot: &str, blocks: usize) {
         let (clients, id) = (self.clients.clone(), snapshot.to_owned());
         let entry = self.cleanup.reusable(
-            format!("the snapshot {snapshot} with {blocks} blocks"),
+            format!(
+                "the snapshot {snapshot} with {}",
+                units::number(blocks as u64, "block")
+            ),
             format!(
                 "aws ec2 delete-snapshot --snapshot-id {snapshot} --region {}",
                 quote(&self.job.region)

@@ -35,8 +35,12 @@ struct Rule {
     algorithm: Option<String>,
 }
 
+/// A struct with a field: a line break before the element would be the text otherwise.
 #[derive(Deserialize)]
-struct Location(#[serde(rename = "$text", default)] String);
+struct Location {
+    #[serde(rename = "$text", default)]
+    name: String,
+}
 
 /// `oss-cn-hangzhou` as the other services write it.
 fn region(location: &str) -> String {
@@ -67,7 +71,7 @@ impl Oss {
     async fn location(&self) -> Result<String> {
         let ask = Ask::about(Method::GET, "", &[("location", "")]);
         let location: Location = read(&self.ask(ask).await?)?;
-        Ok(region(&location.0))
+        Ok(region(&location.name))
     }
 
     /// A private bucket in the endpoint's region.

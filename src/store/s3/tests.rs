@@ -266,7 +266,7 @@ async fn failures_are_told_in_the_words_of_the_service() {
     }
     assert_eq!(
         failures[0].to_string(),
-        "Because. (AccessDenied, request R1)"
+        "Because (AccessDenied, request R1)"
     );
     assert_eq!(failures[0].class(), Class::Final);
     assert_eq!(

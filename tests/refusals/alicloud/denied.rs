@@ -1,0 +1,327 @@
+//! Every call of the road to an ECS image, denied in the services' own words.
+
+use imgimport_sandbox::Fault;
+
+use super::super::{RAM, Told, allow, each};
+use super::stage;
+
+const OSS_OBJECT: &str = "oss://packer/imgimport-1767225600.raw; remove it with: aliyun oss rm oss://packer/imgimport-1767225600.raw --region cn-beijing";
+const ECS_TASK: &str = "the import task t-ID; remove it with: aliyun ecs CancelTask --TaskId t-ID --RegionId cn-beijing";
+const ECS_IMAGE: &str =
+    "the image m-ID; remove it with: aliyun ecs DeleteImage --ImageId m-ID --RegionId cn-beijing";
+
+#[tokio::test]
+async fn ecs_denies_a_call() {
+    let import = r#"allow the caller ecs:ImportImage and ram:PassRole: {"Version":"1","Statement":[{"Effect":"Allow","Action":"ecs:ImportImage","Resource":"*"},{"Effect":"Allow","Action":"ram:PassRole","Resource":"acs:ram:*:*:role/aliyunecsimageimportdefaultrole"}]}"#;
+    let asking = allow(
+        RAM,
+        &["ecs:DescribeTaskAttribute", "ecs:DescribeImages"],
+        "*",
+    );
+    let one = |action: &str| allow(RAM, &[action], "*");
+    let copy = "the copy m-ID in cn-hangzhou; remove it with: aliyun ecs DeleteImage --ImageId m-ID --RegionId cn-hangzhou";
+    let rows: [(_, _, _, _, &[&str]); 9] = [
+        (
+            "",
+            ("ecs:DescribeImages", 1),
+            "the image's name can't be looked up in cn-beijing",
+            one("ecs:DescribeImages"),
+            &[],
+        ),
+        (
+            "",
+            ("ecs:ImportImage", 1),
+            "the import could not be started",
+            import.to_owned(),
+            &[OSS_OBJECT],
+        ),
+        (
+            "",
+            ("ecs:DescribeImages", 2),
+            "the import's state could not be asked",
+            asking,
+            &[ECS_TASK, OSS_OBJECT],
+        ),
+        (
+            "--tag a=b",
+            ("ecs:TagResources", 1),
+            "m-ID could not be tagged",
+            one("ecs:TagResources"),
+            &[ECS_IMAGE],
+        ),
+        (
+            "--image-family web",
+            ("ecs:ModifyImageAttribute", 1),
+            "m-ID could not be described",
+            one("ecs:ModifyImageAttribute"),
+            &[ECS_IMAGE],
+        ),
+        (
+            "--share-account 1234567890123456",
+            ("ecs:ModifyImageSharePermission", 1),
+            "m-ID could not be shared with 1234567890123456",
+            one("ecs:ModifyImageSharePermission"),
+            &[ECS_IMAGE],
+        ),
+        (
+            "--copy-to cn-hangzhou",
+            ("ecs:CopyImage", 1),
+            "m-ID could not be copied to cn-hangzhou",
+            one("ecs:CopyImage"),
+            &[ECS_IMAGE],
+        ),
+        (
+            "--copy-to cn-hangzhou --tag a=b",
+            ("ecs:TagResources", 3),
+            "m-ID could not be tagged",
+            one("ecs:TagResources"),
+            &[copy, ECS_IMAGE],
+        ),
+        (
+            "--tag a=b",
+            ("ecs:TagResources", 2),
+            "s-ID could not be tagged",
+            one("ecs:TagResources"),
+            &[ECS_IMAGE],
+        ),
+    ];
+    each(rows, async |(wish, (operation, nth), what, hint, left)| {
+        let stage = stage().await;
+        let denied = Fault::on(operation).nth(nth).always();
+        stage
+            .cloud
+            .fault(denied.answer(403, "Forbidden.RAM", "Not you."));
+        let command = format!("alicloud --bucket packer --image-name web {wish} -q disk.raw");
+        let run = stage.alicloud(&command).ends().await;
+        let told = Told {
+            what,
+            cause: "Not you (Forbidden.RAM, request ID)",
+            left,
+            hint: &hint,
+        };
+        run.exits(1).prints("").says(&told.whole());
+    })
+    .await;
+}
+
+/// The image that has the name goes last; the new one waits for the next run.
+#[tokio::test]
+async fn ecs_denies_to_replace_an_image() {
+    let rows = [
+        (
+            "ecs:DeleteImage",
+            "m-ID, which has the name, could not be deleted",
+            "ecs:DeleteImage",
+        ),
+        (
+            "ecs:ModifyImageAttribute",
+            "m-ID could not be named \"web\"",
+            "ecs:ModifyImageAttribute",
+        ),
+    ];
+    each(rows, async |(operation, what, action)| {
+        let stage = stage().await;
+        let command = "alicloud --bucket packer --image-name web -q disk.raw";
+        stage.alicloud(command).ends().await.exits(0);
+        let denied = Fault::on(operation).always();
+        stage
+            .cloud
+            .fault(denied.answer(403, "Forbidden.RAM", "Not you."));
+        let run = stage
+            .alicloud(&format!("{command} --force-delete"))
+            .ends()
+            .await;
+        let told = Told {
+            what,
+            cause: "Not you (Forbidden.RAM, request ID)",
+            left: &[ECS_IMAGE],
+            hint: &allow(RAM, &[action], "*"),
+        };
+        run.exits(1).prints("").says(&told.whole());
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn oss_denies_a_call() {
+    let object = "acs:oss:*:*:packer/imgimport-1767225600.raw";
+    let writing = allow(RAM, &["oss:PutObject", "oss:ListParts"], object);
+    let looking = allow(RAM, &["oss:GetBucketInfo"], "acs:oss:*:*:packer");
+    let making = allow(RAM, &["oss:PutBucket"], "acs:oss:*:*:another");
+    let rows = [
+        (
+            "packer",
+            "oss:GetBucketInfo",
+            "the bucket packer can't be used",
+            format!("the bucket may be another account's; or {looking}"),
+        ),
+        (
+            "another",
+            "oss:PutBucket",
+            "the bucket another could not be created",
+            format!("name a bucket that exists, or {making}"),
+        ),
+        (
+            "packer",
+            "oss:InitiateMultipartUpload",
+            "the upload could not be started",
+            writing.clone(),
+        ),
+        (
+            "packer",
+            "oss:UploadPart",
+            "part 1 of 1 could not be sent",
+            writing,
+        ),
+    ];
+    each(rows, async |(bucket, operation, what, hint)| {
+        let stage = stage().await;
+        // Who may not even ask where it lies.
+        for operation in [operation, "oss:GetBucketLocation"] {
+            let denied = Fault::on(operation).always();
+            let refusal = denied.answer(403, "AccessDenied", "Not you.");
+            stage.cloud.fault(refusal);
+        }
+        let command = format!("alicloud --bucket {bucket} --image-name web -q disk.raw");
+        let run = stage.alicloud(&command).ends().await;
+        let told = Told {
+            what,
+            cause: "Not you [EC 0003-00000001] (AccessDenied, request ID)",
+            left: &[],
+            hint: &hint,
+        };
+        run.exits(1).prints("").says(&told.whole());
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn oss_denies_to_delete_the_object() {
+    let stage = stage().await;
+    let denied = Fault::on("oss:DeleteObject").always();
+    stage
+        .cloud
+        .fault(denied.answer(403, "AccessDenied", "Not you."));
+    let run = stage.alicloud("alicloud --bucket packer --image-name web -q disk.raw");
+    let policy = allow(
+        RAM,
+        &["oss:DeleteObject"],
+        "acs:oss:*:*:packer/imgimport-1767225600.raw",
+    );
+    let remove = "aliyun oss rm oss://packer/imgimport-1767225600.raw --region cn-beijing";
+    run.ends().await.exits(0).prints("m-ID").says(&format!(
+        "warning: oss://packer/imgimport-1767225600.raw could not be deleted: Not you [EC 0003-00000001] (AccessDenied, request ID); delete it with: {remove}; next time, {policy}"
+    ));
+}
+
+/// What was sent is still there.
+#[tokio::test]
+async fn oss_denies_to_make_the_object_of_its_parts() {
+    let stage = stage().await;
+    let denied = Fault::on("oss:CompleteMultipartUpload").always();
+    stage
+        .cloud
+        .fault(denied.answer(403, "AccessDenied", "Not you."));
+    let run = stage.alicloud("alicloud --bucket packer --image-name web -q disk.raw");
+    let told = Told {
+        what: "the object could not be made of its 1 part",
+        cause: "Not you [EC 0003-00000001] (AccessDenied, request ID)",
+        left: &[
+            "1 part of oss://packer/imgimport-1767225600.raw (2.0 MiB); remove it with: aliyun oss rm oss://packer/imgimport-1767225600.raw -m --upload-id UPLOAD --region cn-beijing",
+        ],
+        hint: &allow(
+            RAM,
+            &["oss:PutObject", "oss:ListParts"],
+            "acs:oss:*:*:packer/imgimport-1767225600.raw",
+        ),
+    };
+    run.ends().await.exits(1).prints("").says(&told.whole());
+}
+
+/// GetBucketLocation tells enough of the bucket to import from it.
+#[tokio::test]
+async fn who_may_ask_for_the_buckets_place_alone_imports_all_the_same() {
+    let stage = stage().await;
+    let denied = Fault::on("oss:GetBucketInfo").always();
+    stage
+        .cloud
+        .fault(denied.answer(403, "AccessDenied", "Not you."));
+    let run = stage.alicloud("alicloud --bucket packer --image-name web -q disk.raw");
+    run.ends().await.exits(0).prints("m-ID").says("");
+}
+
+/// The role may be made by the caller, or by somebody with more rights.
+#[tokio::test]
+async fn ram_denies_a_call() {
+    let commands = r#"let an administrator of the account run:
+aliyun ram CreateRole --RoleName AliyunECSImageImportDefaultRole --AssumeRolePolicyDocument '{"Statement":[{"Action":"sts:AssumeRole","Effect":"Allow","Principal":{"Service":["ecs.aliyuncs.com"]}}],"Version":"1"}'
+aliyun ram AttachPolicyToRole --PolicyType System --PolicyName AliyunECSImageImportRolePolicy --RoleName AliyunECSImageImportDefaultRole
+or, where the role exists:
+aliyun ram UpdateRole --RoleName AliyunECSImageImportDefaultRole --NewAssumeRolePolicyDocument '{"Statement":[{"Action":"sts:AssumeRole","Effect":"Allow","Principal":{"Service":["ecs.aliyuncs.com"]}}],"Version":"1"}'"#;
+    let role = "AliyunECSImageImportDefaultRole";
+    let missing =
+        "the role AliyunECSImageImportDefaultRole does not exist and could not be created";
+    let wrong = "the role AliyunECSImageImportDefaultRole can't be used and could not be repaired";
+    let rows = [
+        (
+            "ram:CreateRole",
+            missing,
+            "ram:CreateRole and ram:AttachPolicyToRole",
+        ),
+        (
+            "ram:AttachPolicyToRole",
+            missing,
+            "ram:CreateRole and ram:AttachPolicyToRole",
+        ),
+        (
+            "ram:UpdateRole",
+            wrong,
+            "ram:UpdateRole and ram:AttachPolicyToRole",
+        ),
+    ];
+    each(rows, async |(operation, what, actions)| {
+        let stage = stage().await;
+        stage.cloud.ram().remove_role(role);
+        if operation == "ram:UpdateRole" {
+            stage
+                .cloud
+                .ram()
+                .put_role(role, r#"{"Statement":[],"Version":"1"}"#, &[]);
+        }
+        let denied = Fault::on(operation).always();
+        stage
+            .cloud
+            .fault(denied.answer(403, "NoPermission", "Not you."));
+        let run = stage.alicloud("alicloud --bucket packer --image-name web -q disk.raw");
+        let told = Told {
+            what,
+            cause: "Not you (NoPermission, request ID)",
+            left: &[],
+            hint: &format!("allow the caller {actions}, or {commands}"),
+        };
+        run.ends().await.exits(1).prints("").says(&told.whole());
+    })
+    .await;
+}
+
+/// A role that nobody may look at is ImportImage's to judge.
+#[tokio::test]
+async fn who_may_not_look_imports_all_the_same() {
+    each(
+        [
+            "ram:GetRole",
+            "ram:ListPoliciesForRole",
+            "ecs:DescribeTaskAttribute",
+        ],
+        async |operation| {
+            let stage = stage().await;
+            let denied = Fault::on(operation).always();
+            stage
+                .cloud
+                .fault(denied.answer(403, "NoPermission", "Not you."));
+            let run = stage.alicloud("alicloud --bucket packer --image-name web -q disk.raw");
+            run.ends().await.exits(0).prints("m-ID").says("");
+        },
+    )
+    .await;
+}

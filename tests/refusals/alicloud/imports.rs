@@ -1,0 +1,291 @@
+//! ImportImage's codes, those of every action, and why imports fail.
+
+use imgimport_sandbox::Fault;
+use imgimport_sandbox::alibaba::ImportScript;
+
+use super::super::{RAM, Told, allow, each};
+use super::stage;
+
+const COMMAND: &str = "alicloud --bucket packer --image-name web --max-retries 0 -q disk.raw";
+const OBJECT: &str = "oss://packer/imgimport-1767225600.raw; remove it with: aliyun oss rm oss://packer/imgimport-1767225600.raw --region cn-beijing";
+const KEYS: &str = "check the access key and the secret key: ALICLOUD_ACCESS_KEY, ALICLOUD_SECRET_KEY, or the profile";
+const AGAIN: &str = "run the same command again: what was sent is still there";
+const MINUTE: &str = "wait a minute and run the same command again";
+const LATER: &str = "wait some minutes, and run the same command again";
+const RAW: &str = "convert the image: qemu-img convert -O raw disk.raw disk.new.raw";
+const READ: &str = "let the import's role read the bucket: aliyun ram AttachPolicyToRole --PolicyType System --PolicyName AliyunECSImageImportRolePolicy --RoleName AliyunECSImageImportDefaultRole";
+const SIZE: &str = "choose a --system-size of at least the disk's size and at most 2048 GiB";
+const GOES_ON: &str = "the same command goes on from there";
+const OVER: &str = "get a new temporary key; this one is over";
+const TOKEN: &str = "the security token belongs to another key: give all three of one set";
+
+/// "ImportImage", "Error codes"; `DRYRUN.SUCCESS` is never asked for.
+#[tokio::test]
+async fn a_refused_import_comes_with_its_remedy() {
+    let name = "choose another --image-name: 2 to 128 letters, digits, '.', ':', '_' and '-', a letter first";
+    let raw_elsewhere = "the region does not take this format; convert the image: qemu-img convert -O raw disk.raw disk.new.raw";
+    let architecture = "choose another --architecture, one that goes with the --platform";
+    let license = "choose another --license-type, such as BYOL";
+    let boot = "choose another --boot-mode; an arm64 image needs UEFI";
+    let regions =
+        "check the region's name; the regions are listed with: aliyun ecs DescribeRegions";
+    let detection = "leave --detection-strategy out";
+    let rows = [
+        (400, "MissingParameter", GOES_ON),
+        (400, "InvalidImageName.Malformed", name),
+        (
+            400,
+            "InvalidImageName.Duplicated",
+            "choose another --image-name, or say --force-delete",
+        ),
+        (
+            400,
+            "InvalidDescription.Malformed",
+            "choose another --image-description: 2 to 256 characters, no address first",
+        ),
+        (
+            400,
+            "UnsupportedSuffix.OSSObject",
+            "give the object a --key that ends in the format's own suffix",
+        ),
+        (
+            400,
+            "InvalidOSSObject.Malformed",
+            "choose another --key, without a slash first",
+        ),
+        (
+            400,
+            "InvalidOSSObject.Size",
+            "the image is empty: check the file disk.raw",
+        ),
+        (
+            400,
+            "InvalidOSSObject.NotFound",
+            "run the same command again: the object is sent anew",
+        ),
+        (
+            400,
+            "InvalidOSSObject.NeedRestore",
+            "name another --bucket, one of the storage class Standard; one that does not exist is made",
+        ),
+        (
+            400,
+            "InvalidOSSBucket.Malformed",
+            "choose another --bucket: 3 to 63 small letters, digits and '-'",
+        ),
+        (
+            400,
+            "InvalidOSSBucket.NotFound",
+            "run the same command again: a bucket that does not exist is made",
+        ),
+        (
+            400,
+            "InvalidOSSBucket.NotMatched",
+            "name a bucket in cn-beijing, the import's region; one that does not exist is made",
+        ),
+        (
+            400,
+            "InvalidOSSBucket.FlowLimit",
+            "wait until the bucket's traffic is below its limit, and run the same command again",
+        ),
+        (400, "InvalidArchitecture.Malformed", architecture),
+        (
+            400,
+            "InvalidPlatform.Malformed",
+            "choose another --platform: Others Linux fits any Linux",
+        ),
+        (
+            400,
+            "InvalidOSType.Malformed",
+            "say --os-type linux or --os-type windows",
+        ),
+        (400, "InvalidImageSize", SIZE),
+        (400, "InvalidDataDiskSize", SIZE),
+        (400, "InvalidImageFormat.Malformed", RAW),
+        (400, "InvalidImageFormat.RegionNotSupported", raw_elsewhere),
+        (400, "InvalidRegionId.NotFound", regions),
+        (
+            400,
+            "InvalidRegion.NotSupport",
+            "choose another --region: this one takes no imports",
+        ),
+        (400, "InvalidLicenseType.NotSupported", license),
+        (400, "InvalidLicenseType.BYOLOnly", license),
+        (400, "InvalidBootMode.Malformed", boot),
+        (400, "InvalidBootMode.NotSupport", boot),
+        (400, "InvalidParameter.DetectionStrategy", detection),
+        (
+            400,
+            "InvalidClientToken.Malformed",
+            "say --no-resume: that run has a token of its own",
+        ),
+        (
+            400,
+            "Account.Arrearage",
+            "pay the account's open bills, and run the same command again",
+        ),
+        (
+            403,
+            "InvalidOperation.CloudBoxImageImportRoleRequired",
+            "a CloudBox needs a role of its own: choose another --region",
+        ),
+        (403, "InvalidOSS.NotAuthorized", READ),
+        (
+            403,
+            "ImageIsImporting",
+            "wait until the other import of that object has ended, or choose another --key",
+        ),
+        (
+            403,
+            "QuotaExceed.Image",
+            "delete images that nobody needs, or ask for a higher quota",
+        ),
+        (403, "ImportImageFailed", AGAIN),
+        (
+            403,
+            "UserNotInTheWhiteList",
+            "this format is a preview that Alibaba Cloud opens on request; convert the image: qemu-img convert -O qcow2 disk.raw disk.qcow2",
+        ),
+        (403, "InvalidBlockSize.NotSupport", RAW),
+        (403, "InvalidVHDImage.IncorrectSize", RAW),
+        (
+            403,
+            "InvalidOSSBucket.EncryptUnsupported",
+            "name another --bucket, one that does not encrypt; one that does not exist is made",
+        ),
+        (403, "InvalidArchitecture.PlatformUnsupported", architecture),
+        (403, "ImageCheckUnsupported.WindowsImage", detection),
+        (
+            403,
+            "TagKey.Duplication",
+            "give every --tag a key of its own",
+        ),
+        (
+            404,
+            "InvalidResourceGroup.NotFound",
+            "check --resource-group-id; the groups are listed with: aliyun resourcemanager ListResourceGroups",
+        ),
+        (400, "Throttling", MINUTE),
+        (400, "Throttling.User", MINUTE),
+        (400, "Throttling.Api", MINUTE),
+        (503, "ServiceUnavailable", LATER),
+        (500, "InternalError", LATER),
+        (418, "NobodyHasSeenIt", GOES_ON),
+    ];
+    each(rows, async |(status, code, hint)| {
+        let stage = stage().await;
+        let refusal = Fault::on("ecs:ImportImage").always();
+        stage
+            .cloud
+            .fault(refusal.answer(status, code, "In ECS's words."));
+        let run = stage.alicloud(COMMAND).ends().await;
+        let told = Told {
+            what: "the import could not be started",
+            cause: &format!("In ECS's words ({code}, request ID)"),
+            left: &[OBJECT],
+            hint,
+        };
+        run.exits(1).prints("").says(&told.whole());
+    })
+    .await;
+}
+
+/// A role that ECS does not see is made or waited for, however ECS spells its code.
+#[tokio::test]
+async fn a_role_that_ecs_does_not_see_yet_is_waited_for() {
+    let codes = [
+        "NoSetRoletoECSServiceAcount",
+        "NoSetRoletoECSServiceAccount",
+    ];
+    each(codes, async |code| {
+        let stage = stage().await;
+        let refusal = Fault::on("ecs:ImportImage");
+        stage.cloud.fault(refusal.answer(403, code, "Not yet."));
+        let run = stage.alicloud(COMMAND).ends().await;
+        run.exits(0).prints("m-ID").says("");
+        assert_eq!(stage.cloud.ecs().tasks().len(), 1);
+    })
+    .await;
+}
+
+/// "Public error codes", as the first request meets them.
+#[tokio::test]
+async fn what_any_action_may_answer_comes_with_its_remedy() {
+    let policy = allow(RAM, &["ecs:DescribeImages"], "*");
+    let rows = [
+        (400, "SignatureDoesNotMatch", KEYS),
+        (400, "IncompleteSignature", KEYS),
+        (404, "InvalidAccessKeyId.NotFound", KEYS),
+        (400, "InvalidTimeStamp.Expired", "set this machine's clock"),
+        (400, "InvalidSecurityToken.Expired", OVER),
+        (400, "InvalidSecurityToken.Malformed", TOKEN),
+        (400, "InvalidSecurityToken.MismatchWithAccessKey", TOKEN),
+        (403, "Forbidden.RAM", &policy),
+        (403, "NoPermission", &policy),
+        (
+            404,
+            "InvalidRegionId.NotFound",
+            "check the region's name; the regions are listed with: aliyun ecs DescribeRegions",
+        ),
+        (400, "SignatureNonceUsed", LATER),
+        (400, "Throttling", MINUTE),
+        (400, "Throttling.User", MINUTE),
+        (503, "ServiceUnavailable", LATER),
+        (500, "InternalError", LATER),
+        (418, "NobodyHasSeenIt", ""),
+    ];
+    each(rows, async |(status, code, hint)| {
+        let stage = stage().await;
+        let refusal = Fault::on("ecs:DescribeImages").always();
+        stage
+            .cloud
+            .fault(refusal.answer(status, code, "In ECS's words."));
+        let run = stage.alicloud(COMMAND).ends().await;
+        let told = Told {
+            what: "the image's name can't be looked up in cn-beijing",
+            cause: &format!("In ECS's words ({code}, request ID)"),
+            left: &[],
+            hint,
+        };
+        run.exits(1).prints("").says(&told.whole());
+    })
+    .await;
+}
+
+/// Why an import failed, as the task tells it.
+#[tokio::test]
+async fn the_reason_of_a_failed_import_comes_with_its_remedy() {
+    let rows = [
+        (
+            "InvalidVHDImage.IncorrectSize",
+            "The size of the VHD is incorrect",
+            RAW,
+        ),
+        (
+            "InvalidImageFormat",
+            "The file is no disk",
+            "say the image's own --format, or convert it: qemu-img convert -O raw disk.raw disk.new.raw",
+        ),
+        ("InvalidOSS.NotAuthorized", "The role may not read", READ),
+        (
+            "NoSuchKey",
+            "The specified key does not exist",
+            "run the same command again: the object is sent anew",
+        ),
+        ("ImportImageFailed", "The system disk has no root", GOES_ON),
+    ];
+    each(rows, async |(code, text, hint)| {
+        let stage = stage().await;
+        let script = ImportScript::quick().fail_with(code, text);
+        stage.cloud.ecs().import_script(script);
+        let run = stage.alicloud(COMMAND).ends().await;
+        let told = Told {
+            what: "the import t-ID failed",
+            cause: &format!("{text} ({code})"),
+            left: &[OBJECT],
+            hint,
+        };
+        run.exits(1).prints("").says(&told.whole());
+    })
+    .await;
+}

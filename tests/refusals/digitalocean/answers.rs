@@ -1,0 +1,256 @@
+//! The API's statuses, the reasons of imports that fail, and Spaces' codes.
+
+use imgimport_sandbox::{CustomImageScript, Fault};
+
+use super::super::{Told, each};
+use super::{imgimport, stage};
+
+const COMMAND: &str = "digitalocean --space import-bucket --spaces-region nyc3 --image-name web --image-region nyc3 --http-retry-max 0 -q disk.raw";
+const TROUBLE: &str =
+    "run the same command again; https://status.digitalocean.com tells of troubles";
+
+/// "Response codes" of the API reference, as the first and the deciding request meet them.
+#[tokio::test]
+async fn what_the_api_answers_comes_with_its_remedy() {
+    let account = "DigitalOcean does not accept the caller";
+    let create = "the import could not be started";
+    let token =
+        "check the token: DIGITALOCEAN_TOKEN, api_token in [digitalocean], or doctl auth init";
+    let requests =
+        "wait some minutes, and run the same command again: the account has used up its requests";
+    let rows = [
+        (
+            "do:GetAccount",
+            account,
+            401,
+            "unauthorized",
+            "Unable to authenticate you",
+            token,
+        ),
+        (
+            "do:GetAccount",
+            account,
+            429,
+            "too_many_requests",
+            "API rate limit exceeded",
+            requests,
+        ),
+        (
+            "do:GetAccount",
+            account,
+            500,
+            "server_error",
+            "Unexpected server-side error",
+            TROUBLE,
+        ),
+        (
+            "do:GetAccount",
+            account,
+            503,
+            "server_error",
+            "Service unavailable",
+            TROUBLE,
+        ),
+        (
+            "do:CreateImage",
+            create,
+            401,
+            "unauthorized",
+            "Unable to authenticate you",
+            token,
+        ),
+        (
+            "do:CreateImage",
+            create,
+            403,
+            "forbidden",
+            "You are not authorized to perform this operation",
+            "give the token the scope image:create, and tag:create for new tags",
+        ),
+        (
+            "do:CreateImage",
+            create,
+            404,
+            "not_found",
+            "The resource you requested could not be found",
+            "",
+        ),
+        (
+            "do:CreateImage",
+            create,
+            422,
+            "unprocessable_entity",
+            "Region is not available",
+            "",
+        ),
+        (
+            "do:CreateImage",
+            create,
+            429,
+            "too_many_requests",
+            "API rate limit exceeded",
+            requests,
+        ),
+        (
+            "do:CreateImage",
+            create,
+            500,
+            "server_error",
+            "Unexpected server-side error",
+            TROUBLE,
+        ),
+        (
+            "do:CreateImage",
+            create,
+            418,
+            "nobody_has_seen_it",
+            "I am a teapot",
+            "",
+        ),
+    ];
+    each(rows, async |(operation, what, status, code, text, hint)| {
+        let stage = stage().await;
+        let refusal = Fault::on(operation).always();
+        stage.cloud.fault(refusal.answer(status, code, text));
+        let run = imgimport(&stage, COMMAND).ends().await;
+        let told = Told {
+            what,
+            cause: &format!("{text} ({code}, request ID)"),
+            left: &[],
+            hint,
+        };
+        run.exits(1).prints("").says(&told.whole());
+        assert!(
+            stage.cloud.spaces().objects().is_empty(),
+            "nothing public stays"
+        );
+    })
+    .await;
+}
+
+/// `status: deleted`, with the reason in `error_message`.
+#[tokio::test]
+async fn the_reason_of_a_failed_import_comes_with_its_remedy() {
+    let gzip = "say --compression none, or unpack the file and compress it again with gzip";
+    let convert = "convert it: qemu-img convert -O qcow2 disk.raw disk.qcow2";
+    let large = "a custom image may have less than 100 GB, unpacked: shrink the disk";
+    let fetch =
+        "run the same command again; DigitalOcean must be able to read the object at its address";
+    let rows = [
+        (
+            "We had a problem decompressing your file. Please verify your file",
+            gzip,
+        ),
+        (
+            "We don't support the compression format of your image. Please try again with a supported format (gzip, bzip2) or an uncompressed image file",
+            "unpack the file, and compress it again with gzip or not at all",
+        ),
+        ("We don't support the iso format", convert),
+        (
+            "We don't support the file extension of your image",
+            "end the --key in the format's own suffix",
+        ),
+        ("Your image is too large", large),
+        ("The size of your image is above the limit", large),
+        ("We could not download your image", fetch),
+        ("The URL of your image could not be reached", fetch),
+        ("The server did not answer a HEAD request", fetch),
+        ("Something that nobody has seen yet", ""),
+        (" ", ""),
+    ];
+    each(rows, async |(reason, hint)| {
+        let stage = stage().await;
+        let script = CustomImageScript::quick().fail(reason);
+        stage.cloud.digitalocean().import_script(script);
+        let run = imgimport(&stage, COMMAND).ends().await;
+        let told = Told {
+            what: "the import 157000001 failed",
+            cause: if reason == " " {
+                "DigitalOcean gave no reason"
+            } else {
+                reason
+            },
+            left: &[],
+            hint,
+        };
+        run.exits(1).prints("").says(&told.whole());
+        assert!(
+            stage.cloud.spaces().objects().is_empty(),
+            "nothing public stays"
+        );
+    })
+    .await;
+}
+
+/// The image that somebody else has deleted meanwhile.
+#[tokio::test]
+async fn an_image_that_is_gone_is_said() {
+    let stage = stage().await;
+    let gone = Fault::on("do:GetImage").always();
+    let text = "The resource you requested could not be found.";
+    stage.cloud.fault(gone.answer(404, "not_found", text));
+    let told = Told {
+        what: "the import 157000001 failed",
+        cause: "The resource you requested could not be found (not_found, request ID)",
+        left: &[],
+        hint: "somebody may have deleted the image",
+    };
+    let run = imgimport(&stage, COMMAND).ends().await;
+    run.exits(1).prints("").says(&told.whole());
+}
+
+/// Spaces' codes, where the Space is looked at and where the upload begins.
+#[tokio::test]
+async fn what_spaces_answers_comes_with_its_remedy() {
+    let keys = "check the Spaces key: SPACES_ACCESS_KEY_ID and SPACES_SECRET_ACCESS_KEY, which are not the API token";
+    let access =
+        "the Space may be another account's; or give the Spaces key read and write access to it";
+    let region = "name the Space's own region with --spaces-region";
+    let slower = "wait some minutes, and run the same command again; --limit-rate and --concurrency make it gentler";
+    let rows = [
+        (403, "InvalidAccessKeyId", keys),
+        (403, "SignatureDoesNotMatch", keys),
+        (403, "AccessDenied", access),
+        (301, "PermanentRedirect", region),
+        (404, "NoSuchBucket", region),
+        (403, "RequestTimeTooSkewed", "set this machine's clock"),
+        (503, "SlowDown", slower),
+        (500, "InternalError", TROUBLE),
+        (503, "ServiceUnavailable", TROUBLE),
+        (501, "NotImplemented", ""),
+    ];
+    let looked_at = |row: (u16, &'static str, &'static str)| {
+        [
+            ("the Space import-bucket can't be used", true, row),
+            ("the upload could not be started", false, row),
+        ]
+    };
+    each(
+        rows.into_iter().flat_map(looked_at),
+        async |(what, early, (status, code, hint))| {
+            let stage = stage().await;
+            let operations: &[_] = if early {
+                &["spaces:HeadBucket", "spaces:ListMultipartUploads"]
+            } else {
+                &["spaces:CreateMultipartUpload"]
+            };
+            for operation in operations {
+                // A HEAD has no body, and says nothing but "no"; 404 would say enough.
+                let status = if early && status == 404 { 403 } else { status };
+                let refusal = Fault::on(operation).always();
+                stage
+                    .cloud
+                    .fault(refusal.answer(status, code, "In Spaces' words."));
+            }
+            let run = imgimport(&stage, COMMAND).ends().await;
+            let told = Told {
+                what,
+                cause: &format!("In Spaces' words ({code}, request ID)"),
+                left: &[],
+                hint,
+            };
+            run.exits(1).prints("").says(&told.whole());
+        },
+    )
+    .await;
+}

@@ -1,0 +1,78 @@
+//! A token with chosen scopes, and a Spaces key with chosen rights, lack one.
+
+use imgimport_sandbox::{Fault, TransferScript};
+
+use super::super::{Told, each};
+use super::{imgimport, stage};
+
+/// A token with chosen scopes lacks one.
+#[tokio::test]
+async fn digitalocean_denies_a_call() {
+    let image =
+        "the image 157000001 in nyc3; remove it with: doctl compute image delete 157000001 --force";
+    let transfer = "warning: 157000001 did not come to ams3: the transfer to ams3 could not be started: Not you (forbidden, request ID)\n";
+    let rows: [(_, _, _, _, &[&str]); 4] = [
+        (
+            "do:ListImages",
+            "",
+            "the account's images could not be listed",
+            "image:read",
+            &[],
+        ),
+        (
+            "do:CreateImage",
+            "",
+            "the import could not be started",
+            "image:create, and tag:create for new tags",
+            &[],
+        ),
+        (
+            "do:GetImage",
+            "",
+            "the import's state could not be asked",
+            "image:read",
+            &[],
+        ),
+        (
+            "do:TransferImage",
+            transfer,
+            "the image 157000001 could not be transferred to ams3",
+            "image:update",
+            &[image],
+        ),
+    ];
+    each(rows, async |(operation, warning, what, scope, left)| {
+        let stage = stage().await;
+        stage.cloud.digitalocean().transfer_script(TransferScript::default());
+        let denied = Fault::on(operation).always();
+        stage.cloud.fault(denied.answer(403, "forbidden", "Not you."));
+        let more = if warning.is_empty() { "" } else { "--image-region ams3" };
+        let command = format!("digitalocean --space import-bucket --spaces-region nyc3 --image-name web --image-region nyc3 {more} -q disk.raw");
+        let before = if warning.is_empty() { "" } else { "the transfer to ams3 could not be started: " };
+        let run = imgimport(&stage, &command).ends().await;
+        let told = Told {
+            what,
+            cause: &format!("{before}Not you (forbidden, request ID)"),
+            left,
+            hint: &format!("give the token the scope {scope}"),
+        };
+        run.exits(1).prints("").says(&format!("{warning}{}", told.whole()));
+    })
+    .await;
+}
+
+/// The Space's key may write and not delete: the object stays, for everybody who knows its
+/// address.
+#[tokio::test]
+async fn spaces_denies_to_delete_the_object() {
+    let stage = stage().await;
+    let denied = Fault::on("spaces:DeleteObject").always();
+    stage
+        .cloud
+        .fault(denied.answer(403, "AccessDenied", "Not you."));
+    let command = "digitalocean --space import-bucket --spaces-region nyc3 --image-name web --image-region nyc3 --key k.raw.gz -q disk.raw";
+    let run = imgimport(&stage, command).ends().await;
+    run.exits(0).prints("157000001").says(
+        "warning: s3://import-bucket/k.raw.gz could not be deleted: Not you (AccessDenied, request ID); delete it with: aws s3 rm s3://import-bucket/k.raw.gz --endpoint-url http://HOST; next time, give the Spaces key read and write access to import-bucket",
+    );
+}
