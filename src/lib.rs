@@ -60,8 +60,8 @@ use std::process::ExitCode;
 use std::time::Instant;
 
 use cancel::Cancel;
-pub use cli::command;
 use cli::{Cli, Command, General};
+pub use cli::{command, pages};
 use error::{Error, Result};
 use layers::{Environment, Invocation};
 use outcome::Outcome;

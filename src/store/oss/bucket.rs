@@ -36,7 +36,10 @@ struct Rule {
 }
 
 #[derive(Deserialize)]
-struct Location(#[serde(rename = "$text", default)] String);
+struct Location {
+    #[serde(rename = "$text", default)]
+    region: String,
+}
 
 /// `oss-cn-hangzhou` as the other services write it.
 fn region(location: &str) -> String {
@@ -67,7 +70,7 @@ impl Oss {
     async fn location(&self) -> Result<String> {
         let ask = Ask::about(Method::GET, "", &[("location", "")]);
         let location: Location = read(&self.ask(ask).await?)?;
-        Ok(region(&location.0))
+        Ok(region(&location.region))
     }
 
     /// A private bucket in the endpoint's region.
@@ -98,5 +101,17 @@ fn described(info: Info) -> Bucket {
     Bucket {
         region: region(&info.bucket.location),
         encryption: encryption.filter(|name| !name.is_empty() && name != "None"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_location_is_the_elements_text_whatever_stands_before_it() {
+        let body = "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<LocationConstraint xmlns=\"http://doc.oss-cn-hangzhou.aliyuncs.com\">oss-cn-hangzhou</LocationConstraint >";
+        let location: Location = quick_xml::de::from_str(body).unwrap();
+        assert_eq!(region(&location.region), "cn-hangzhou");
     }
 }
