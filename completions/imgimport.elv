@@ -355,7 +355,7 @@ set edit:completion:arg-completer[imgimport] = {|@words|
     ]
     var asked = $command';'$words[-2]
     if (has-key $values $asked) {
-        put $@values[$asked]
+        all $values[$asked]
     } elif (and (eq $words[-2] --profile) (has-key $profiles $words[1])) {
         $profiles[$words[1]]
     } else {

@@ -111,7 +111,7 @@ fn with_variables(option: Arg) -> Arg {
     let variables = check::variables(id).join(", ");
     let help = option.get_help().map(ToString::to_string);
     let help = help.unwrap_or_default();
-    option.long_help(format!("{help}\n\n[env: {variables}]{key}"))
+    option.long_help(format!("{help}\n[env: {variables}]{key}"))
 }
 
 /// Adds what the other two layers call the option.
@@ -127,7 +127,7 @@ fn with_layers<P: Provider>(option: Arg) -> Arg {
     let key = key::<P>(&option)
         .map(|key| format!(" [key: {key}]"))
         .unwrap_or_default();
-    option.long_help(format!("{help}\n\n[env: {}]{key}", variables.join(", ")))
+    option.long_help(format!("{help}\n[env: {}]{key}", variables.join(", ")))
 }
 
 /// One of our own variables, and the provider's: the others follow from the rule that the

@@ -85,6 +85,7 @@ fn rest(write: impl Fn(&mut Vec<u8>) -> std::io::Result<()>) -> String {
     let text = rendered(write);
     let (_, text) = text.split_at(text.find(".SH").unwrap());
     let text = text.replace("\n\n", "\n.sp\n");
+    let text = text.replace("\n[env:", "\n.br\n[env:");
     text.replace(".br\n.sp\n.br\n", ".sp\n")
 }
 

@@ -114,7 +114,7 @@ pub const ALICLOUD: Page = Page {
         ),
         (
             "Name the image and say what is in it:",
-            "imgimport alicloud --region cn-beijing --bucket packer \\\n    --image-name web --os-type linux --platform Debian --system-size 40 disk.raw",
+            "imgimport alicloud --region cn-beijing --bucket packer \\\n    --image-name web --os-type linux --platform Debian \\\n    --system-size 40 disk.raw",
         ),
         (
             "Replace the image of that name, once the new one is available:",
