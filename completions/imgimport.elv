@@ -18,73 +18,49 @@ set edit:completion:arg-completer[imgimport] = {|@words|
     }
     var completions = [
         &'imgimport'= {
-            cand --config 'Settings file [default: imgimport.toml in the current directory, if it exists]'
+            cand --config 'Settings file [default: ./imgimport.toml, if it exists]'
             cand -q 'Say less: warnings and errors alone'
             cand --quiet 'Say less: warnings and errors alone'
             cand -v 'Say more: steps and requests; twice: bodies, without secrets'
             cand --verbose 'Say more: steps and requests; twice: bodies, without secrets'
-            cand -h 'Print help (see more with ''--help'')'
-            cand --help 'Print help (see more with ''--help'')'
-            cand -V 'Print version'
-            cand --version 'Print version'
-            cand run 'Run the imports of a file, some at a time'
-            cand jobs 'List what unfinished runs have left, and remove it'
-            cand from-packer 'Print the settings that a Packer template''s import blocks become'
+            cand -h 'Print help: -h the short page, --help the long one'
+            cand --help 'Print help: -h the short page, --help the long one'
+            cand -V 'Print the version'
+            cand --version 'Print the version'
+            cand check 'Look into an image and say what each cloud would make of it'
             cand aws 'Import into Amazon Web Services: S3, EC2 import, AMI'
             cand alicloud 'Import into Alibaba Cloud: OSS, ECS import, ECS image'
             cand digitalocean 'Import into DigitalOcean: Spaces, custom image'
-            cand check 'Look into an image and say what each cloud would make of it; asks nobody'
+            cand run 'Run the imports of a file, some at a time'
+            cand jobs 'List what unfinished runs have left, and remove it'
+            cand from-packer 'Print the settings that a Packer template''s import blocks become'
+            cand help 'Print this message or the help of the given subcommand(s)'
         }
-        &'imgimport;run'= {
-            cand --parallel 'Jobs at the same time [default: 2]'
-            cand --output 'Result on standard output'
-            cand --progress 'Progress on standard error'
-            cand --dry-run 'Check everything that changes nothing, print the plans, upload nothing'
-            cand --config 'Settings file [default: imgimport.toml in the current directory, if it exists]'
+        &'imgimport;check'= {
+            cand --for 'Cloud to ask for (can be repeated) [default: all of them]'
+            cand --marketplace 'Say what DigitalOcean''s Marketplace image check would say, too'
+            cand --format 'Format of the image [default: detected]'
+            cand --output 'What goes to standard output: text, a page to read, or json, one object'
+            cand --config 'Settings file [default: ./imgimport.toml, if it exists]'
             cand -q 'Say less: warnings and errors alone'
             cand --quiet 'Say less: warnings and errors alone'
             cand -v 'Say more: steps and requests; twice: bodies, without secrets'
             cand --verbose 'Say more: steps and requests; twice: bodies, without secrets'
-            cand -h 'Print help (see more with ''--help'')'
-            cand --help 'Print help (see more with ''--help'')'
-            cand -V 'Print version'
-            cand --version 'Print version'
-        }
-        &'imgimport;jobs'= {
-            cand --output 'Result on standard output'
-            cand --progress 'Progress on standard error'
-            cand --config 'Settings file [default: imgimport.toml in the current directory, if it exists]'
-            cand --clean 'Remove the jobs, in the cloud, too'
-            cand -q 'Say less: warnings and errors alone'
-            cand --quiet 'Say less: warnings and errors alone'
-            cand -v 'Say more: steps and requests; twice: bodies, without secrets'
-            cand --verbose 'Say more: steps and requests; twice: bodies, without secrets'
-            cand -h 'Print help (see more with ''--help'')'
-            cand --help 'Print help (see more with ''--help'')'
-            cand -V 'Print version'
-            cand --version 'Print version'
-        }
-        &'imgimport;from-packer'= {
-            cand --config 'Settings file [default: imgimport.toml in the current directory, if it exists]'
-            cand -q 'Say less: warnings and errors alone'
-            cand --quiet 'Say less: warnings and errors alone'
-            cand -v 'Say more: steps and requests; twice: bodies, without secrets'
-            cand --verbose 'Say more: steps and requests; twice: bodies, without secrets'
-            cand -h 'Print help (see more with ''--help'')'
-            cand --help 'Print help (see more with ''--help'')'
-            cand -V 'Print version'
-            cand --version 'Print version'
+            cand -h 'Print help: -h the short page, --help the long one'
+            cand --help 'Print help: -h the short page, --help the long one'
+            cand -V 'Print the version'
+            cand --version 'Print the version'
         }
         &'imgimport;aws'= {
-            cand --region 'Region of the import; the bucket must lie there'
-            cand --bucket 'Bucket that holds the image while it is imported; it must exist'
-            cand --s3-bucket-name 'Bucket that holds the image while it is imported; it must exist'
+            cand --region 'Region of the import, where the bucket must lie [default: the profile''s]'
+            cand --bucket 'Bucket that holds the image while it is imported; it must exist [default: none, for --method ebs-direct]'
+            cand --s3-bucket-name 'Bucket that holds the image while it is imported; it must exist [default: none, for --method ebs-direct]'
             cand --key 'Name of the temporary object [default: imgimport-{{timestamp}}.<ext>]'
             cand --s3-key-name 'Name of the temporary object [default: imgimport-{{timestamp}}.<ext>]'
             cand --format 'Format of the image [default: detected]'
             cand --skip-clean 'Keep the temporary object'
             cand --delete-source 'Delete the local image after a successful import'
-            cand --method 'How the image becomes an AMI'
+            cand --method 'How the image becomes an AMI [default: auto]'
             cand --ami-name 'Name of the AMI [default: the import task''s id, or one with the time in it]'
             cand --ami-description 'Description of the AMI'
             cand --tag 'Tag on the AMI and its snapshots (can be repeated)'
@@ -123,30 +99,30 @@ set edit:completion:arg-completer[imgimport] = {|@words|
             cand --max-retries 'How often a request that AWS could not answer is sent again [default: 3]'
             cand --concurrency 'Parts sent at the same time [default: chosen]'
             cand --part-size 'Size of a part, such as 16MiB [default: chosen from the image''s size]'
-            cand --limit-rate 'Most bytes to send in a second, such as 20MB/s'
+            cand --limit-rate 'Most bytes to send in a second, such as 20MB/s [default: no limit]'
             cand --stall-timeout 'Silence after which a part is sent again on a fresh connection [default: 60s]'
             cand --no-resume 'Leave nothing behind on any exit, and use nothing of an earlier run'
-            cand --timeout 'Deadline for everything after the upload, such as 90m or 2h'
+            cand --timeout 'Deadline for everything after the upload, such as 90m or 2h [default: none]'
             cand --poll-interval 'Pause between two questions to the cloud, such as 15s'
             cand --no-wait 'Start the import, print its task id and leave'
-            cand --output 'Result on standard output'
-            cand --progress 'Progress on standard error'
-            cand --dry-run 'Check everything that changes nothing, print the plan, upload nothing'
-            cand --skip-checks 'Import the image whatever the look into it says'
-            cand --config 'Settings file [default: imgimport.toml in the current directory, if it exists]'
+            cand --output 'Result on standard output [default: text]'
+            cand --progress 'Progress on standard error [default: auto]'
+            cand --dry-run 'Check what can be checked, print the plan, change nothing'
+            cand --skip-checks 'Import the image even where the look into it refuses it'
+            cand --config 'Settings file [default: ./imgimport.toml, if it exists]'
             cand -q 'Say less: warnings and errors alone'
             cand --quiet 'Say less: warnings and errors alone'
             cand -v 'Say more: steps and requests; twice: bodies, without secrets'
             cand --verbose 'Say more: steps and requests; twice: bodies, without secrets'
-            cand -h 'Print help (see more with ''--help'')'
-            cand --help 'Print help (see more with ''--help'')'
-            cand -V 'Print version'
-            cand --version 'Print version'
+            cand -h 'Print help: -h the short page, --help the long one'
+            cand --help 'Print help: -h the short page, --help the long one'
+            cand -V 'Print the version'
+            cand --version 'Print the version'
         }
         &'imgimport;alicloud'= {
-            cand --region 'Region of the import, such as cn-beijing; the bucket must lie there'
-            cand --bucket 'Bucket that holds the image while it is imported; made (private) if it does not exist'
-            cand --oss-bucket-name 'Bucket that holds the image while it is imported; made (private) if it does not exist'
+            cand --region 'Region of the import, such as cn-beijing; the bucket must lie there [required]'
+            cand --bucket 'Bucket that holds the image while it is imported; made (private) if it does not exist [required]'
+            cand --oss-bucket-name 'Bucket that holds the image while it is imported; made (private) if it does not exist [required]'
             cand --key 'Name of the temporary object [default: imgimport-{{timestamp}}.<ext>]'
             cand --oss-key-name 'Name of the temporary object [default: imgimport-{{timestamp}}.<ext>]'
             cand --format 'Format of the image [default: detected]'
@@ -195,39 +171,39 @@ set edit:completion:arg-completer[imgimport] = {|@words|
             cand --oss-cname 'The OSS endpoint is a domain bound to the bucket'
             cand --concurrency 'Parts sent at the same time [default: chosen]'
             cand --part-size 'Size of a part, such as 16MiB [default: chosen from the image''s size]'
-            cand --limit-rate 'Most bytes to send in a second, such as 20MB/s'
+            cand --limit-rate 'Most bytes to send in a second, such as 20MB/s [default: no limit]'
             cand --stall-timeout 'Silence after which a part is sent again on a fresh connection [default: 60s]'
             cand --no-resume 'Leave nothing behind on any exit, and use nothing of an earlier run'
-            cand --timeout 'Deadline for everything after the upload, such as 90m or 2h'
+            cand --timeout 'Deadline for everything after the upload, such as 90m or 2h [default: none]'
             cand --poll-interval 'Pause between two questions to the cloud, such as 15s'
             cand --no-wait 'Start the import, print its task id and leave'
-            cand --output 'Result on standard output'
-            cand --progress 'Progress on standard error'
-            cand --dry-run 'Check everything that changes nothing, print the plan, upload nothing'
-            cand --skip-checks 'Import the image whatever the look into it says'
-            cand --config 'Settings file [default: imgimport.toml in the current directory, if it exists]'
+            cand --output 'Result on standard output [default: text]'
+            cand --progress 'Progress on standard error [default: auto]'
+            cand --dry-run 'Check what can be checked, print the plan, change nothing'
+            cand --skip-checks 'Import the image even where the look into it refuses it'
+            cand --config 'Settings file [default: ./imgimport.toml, if it exists]'
             cand -q 'Say less: warnings and errors alone'
             cand --quiet 'Say less: warnings and errors alone'
             cand -v 'Say more: steps and requests; twice: bodies, without secrets'
             cand --verbose 'Say more: steps and requests; twice: bodies, without secrets'
-            cand -h 'Print help (see more with ''--help'')'
-            cand --help 'Print help (see more with ''--help'')'
-            cand -V 'Print version'
-            cand --version 'Print version'
+            cand -h 'Print help: -h the short page, --help the long one'
+            cand --help 'Print help: -h the short page, --help the long one'
+            cand -V 'Print the version'
+            cand --version 'Print the version'
         }
         &'imgimport;digitalocean'= {
-            cand --spaces-region 'Region of the Space'
-            cand --space 'Space that holds the image while it is imported; it must exist'
-            cand --space-name 'Space that holds the image while it is imported; it must exist'
-            cand --bucket 'Space that holds the image while it is imported; it must exist'
+            cand --spaces-region 'Region of the Space [required]'
+            cand --space 'Space that holds the image while it is imported; it must exist [required]'
+            cand --space-name 'Space that holds the image while it is imported; it must exist [required]'
+            cand --bucket 'Space that holds the image while it is imported; it must exist [required]'
             cand --key 'Name of the temporary object [default: imgimport-{{timestamp}}-<32 random digits>.<ext>]'
             cand --space-object-name 'Name of the temporary object [default: imgimport-{{timestamp}}-<32 random digits>.<ext>]'
-            cand --image-name 'Name of the image'
+            cand --image-name 'Name of the image [required]'
             cand --image-description 'Description of the image'
             cand --distribution 'Distribution in the image, such as Debian or Ubuntu [default: Unknown]'
             cand --image-distribution 'Distribution in the image, such as Debian or Ubuntu [default: Unknown]'
-            cand --image-region 'Region of the image: the first is imported to, the others by transfer (can be repeated)'
-            cand --image-regions 'Region of the image: the first is imported to, the others by transfer (can be repeated)'
+            cand --image-region 'Region of the image: the first is imported to, the others by transfer (can be repeated) [required]'
+            cand --image-regions 'Region of the image: the first is imported to, the others by transfer (can be repeated) [required]'
             cand --tag 'Tag on the image (can be repeated)'
             cand --image-tags 'Tag on the image (can be repeated)'
             cand --format 'Format of the image [default: detected]'
@@ -242,41 +218,152 @@ set edit:completion:arg-completer[imgimport] = {|@words|
             cand --http-retry-wait-max 'Longest pause that is chosen, in seconds; what DigitalOcean asks for is obeyed [default: 30]'
             cand --concurrency 'Parts sent at the same time [default: chosen]'
             cand --part-size 'Size of a part, such as 16MiB [default: chosen from the image''s size]'
-            cand --limit-rate 'Most bytes to send in a second, such as 20MB/s'
+            cand --limit-rate 'Most bytes to send in a second, such as 20MB/s [default: no limit]'
             cand --stall-timeout 'Silence after which a part is sent again on a fresh connection [default: 60s]'
             cand --no-resume 'Leave nothing behind on any exit, and use nothing of an earlier run'
-            cand --timeout 'Deadline for everything after the upload, such as 90m or 2h'
+            cand --timeout 'Deadline for everything after the upload, such as 90m or 2h [default: none]'
             cand --poll-interval 'Pause between two questions to the cloud, such as 15s'
             cand --no-wait 'Start the import, print its task id and leave'
-            cand --output 'Result on standard output'
-            cand --progress 'Progress on standard error'
-            cand --dry-run 'Check everything that changes nothing, print the plan, upload nothing'
-            cand --skip-checks 'Import the image whatever the look into it says'
-            cand --config 'Settings file [default: imgimport.toml in the current directory, if it exists]'
+            cand --output 'Result on standard output [default: text]'
+            cand --progress 'Progress on standard error [default: auto]'
+            cand --dry-run 'Check what can be checked, print the plan, change nothing'
+            cand --skip-checks 'Import the image even where the look into it refuses it'
+            cand --config 'Settings file [default: ./imgimport.toml, if it exists]'
             cand -q 'Say less: warnings and errors alone'
             cand --quiet 'Say less: warnings and errors alone'
             cand -v 'Say more: steps and requests; twice: bodies, without secrets'
             cand --verbose 'Say more: steps and requests; twice: bodies, without secrets'
-            cand -h 'Print help (see more with ''--help'')'
-            cand --help 'Print help (see more with ''--help'')'
-            cand -V 'Print version'
-            cand --version 'Print version'
+            cand -h 'Print help: -h the short page, --help the long one'
+            cand --help 'Print help: -h the short page, --help the long one'
+            cand -V 'Print the version'
+            cand --version 'Print the version'
         }
-        &'imgimport;check'= {
-            cand --for 'Cloud to ask for (can be repeated) [default: all of them]'
-            cand --marketplace 'Say what DigitalOcean''s Marketplace image check would say, too'
-            cand --format 'Format of the image [default: detected]'
-            cand --output 'What goes to standard output: text, a page to read, or json, one object'
-            cand --config 'Settings file [default: imgimport.toml in the current directory, if it exists]'
+        &'imgimport;run'= {
+            cand --parallel 'Jobs at the same time [default: 2]'
+            cand --output 'Result on standard output [default: text]'
+            cand --progress 'Progress on standard error [default: auto]'
+            cand --dry-run 'Check what can be checked, print the plans, change nothing'
+            cand --config 'Settings file [default: ./imgimport.toml, if it exists]'
             cand -q 'Say less: warnings and errors alone'
             cand --quiet 'Say less: warnings and errors alone'
             cand -v 'Say more: steps and requests; twice: bodies, without secrets'
             cand --verbose 'Say more: steps and requests; twice: bodies, without secrets'
-            cand -h 'Print help (see more with ''--help'')'
-            cand --help 'Print help (see more with ''--help'')'
-            cand -V 'Print version'
-            cand --version 'Print version'
+            cand -h 'Print help: -h the short page, --help the long one'
+            cand --help 'Print help: -h the short page, --help the long one'
+            cand -V 'Print the version'
+            cand --version 'Print the version'
+        }
+        &'imgimport;jobs'= {
+            cand --output 'Result on standard output [default: text]'
+            cand --progress 'Progress on standard error [default: auto]'
+            cand --config 'Settings file [default: ./imgimport.toml, if it exists]'
+            cand --clean 'Remove the jobs, in the cloud, too'
+            cand -q 'Say less: warnings and errors alone'
+            cand --quiet 'Say less: warnings and errors alone'
+            cand -v 'Say more: steps and requests; twice: bodies, without secrets'
+            cand --verbose 'Say more: steps and requests; twice: bodies, without secrets'
+            cand -h 'Print help: -h the short page, --help the long one'
+            cand --help 'Print help: -h the short page, --help the long one'
+            cand -V 'Print the version'
+            cand --version 'Print the version'
+        }
+        &'imgimport;from-packer'= {
+            cand --config 'Settings file [default: ./imgimport.toml, if it exists]'
+            cand -q 'Say less: warnings and errors alone'
+            cand --quiet 'Say less: warnings and errors alone'
+            cand -v 'Say more: steps and requests; twice: bodies, without secrets'
+            cand --verbose 'Say more: steps and requests; twice: bodies, without secrets'
+            cand -h 'Print help: -h the short page, --help the long one'
+            cand --help 'Print help: -h the short page, --help the long one'
+            cand -V 'Print the version'
+            cand --version 'Print the version'
+        }
+        &'imgimport;help'= {
+            cand check 'Look into an image and say what each cloud would make of it'
+            cand aws 'Import into Amazon Web Services: S3, EC2 import, AMI'
+            cand alicloud 'Import into Alibaba Cloud: OSS, ECS import, ECS image'
+            cand digitalocean 'Import into DigitalOcean: Spaces, custom image'
+            cand run 'Run the imports of a file, some at a time'
+            cand jobs 'List what unfinished runs have left, and remove it'
+            cand from-packer 'Print the settings that a Packer template''s import blocks become'
+            cand help 'Print this message or the help of the given subcommand(s)'
+        }
+        &'imgimport;help;check'= {
+        }
+        &'imgimport;help;aws'= {
+        }
+        &'imgimport;help;alicloud'= {
+        }
+        &'imgimport;help;digitalocean'= {
+        }
+        &'imgimport;help;run'= {
+        }
+        &'imgimport;help;jobs'= {
+        }
+        &'imgimport;help;from-packer'= {
+        }
+        &'imgimport;help;help'= {
         }
     ]
-    $completions[$command]
+    var values = [
+        &'imgimport;check;--for'=[aws alicloud digitalocean]
+        &'imgimport;check;--format'=[raw vhd ova vmdk vhdx qcow2]
+        &'imgimport;check;--output'=[text json]
+        &'imgimport;aws;--region'=[af-south-1 ap-east-1 ap-east-2 ap-northeast-1 ap-northeast-2 ap-northeast-3 ap-south-1 ap-south-2 ap-southeast-1 ap-southeast-2 ap-southeast-3 ap-southeast-4 ap-southeast-5 ap-southeast-6 ap-southeast-7 ca-central-1 ca-west-1 cn-north-1 cn-northwest-1 eu-central-1 eu-central-2 eu-north-1 eu-south-1 eu-south-2 eu-west-1 eu-west-2 eu-west-3 il-central-1 me-central-1 me-south-1 mx-central-1 sa-east-1 us-east-1 us-east-2 us-gov-east-1 us-gov-west-1 us-west-1 us-west-2]
+        &'imgimport;aws;--format'=[raw vhd ova vmdk vhdx qcow2]
+        &'imgimport;aws;--method'=[auto import-image import-snapshot ebs-direct]
+        &'imgimport;aws;--copy-to'=[af-south-1 ap-east-1 ap-east-2 ap-northeast-1 ap-northeast-2 ap-northeast-3 ap-south-1 ap-south-2 ap-southeast-1 ap-southeast-2 ap-southeast-3 ap-southeast-4 ap-southeast-5 ap-southeast-6 ap-southeast-7 ca-central-1 ca-west-1 cn-north-1 cn-northwest-1 eu-central-1 eu-central-2 eu-north-1 eu-south-1 eu-south-2 eu-west-1 eu-west-2 eu-west-3 il-central-1 me-central-1 me-south-1 mx-central-1 sa-east-1 us-east-1 us-east-2 us-gov-east-1 us-gov-west-1 us-west-1 us-west-2]
+        &'imgimport;aws;--s3-encryption'=[AES256 aws:kms]
+        &'imgimport;aws;--license-type'=[AWS BYOL]
+        &'imgimport;aws;--architecture'=[i386 x86_64 arm64]
+        &'imgimport;aws;--boot-mode'=[legacy-bios uefi uefi-preferred]
+        &'imgimport;aws;--platform'=[linux windows]
+        &'imgimport;aws;--imds-support'=[v2.0]
+        &'imgimport;aws;--tpm-support'=[v2.0]
+        &'imgimport;aws;--volume-type'=[gp3 gp2 standard]
+        &'imgimport;aws;--output'=[text json]
+        &'imgimport;aws;--progress'=[auto bar plain json none]
+        &'imgimport;alicloud;--region'=[ap-northeast-1 ap-northeast-2 ap-southeast-1 ap-southeast-3 ap-southeast-5 ap-southeast-6 ap-southeast-7 cn-beijing cn-chengdu cn-fuzhou cn-guangzhou cn-hangzhou cn-heyuan cn-hongkong cn-huhehaote cn-nanjing cn-qingdao cn-shanghai cn-shenzhen cn-wulanchabu cn-zhangjiakou eu-central-1 eu-west-1 me-central-1 me-east-1 na-south-1 us-east-1 us-west-1]
+        &'imgimport;alicloud;--format'=[raw vhd ova vmdk vhdx qcow2]
+        &'imgimport;alicloud;--os-type'=[linux windows]
+        &'imgimport;alicloud;--image-os-type'=[linux windows]
+        &'imgimport;alicloud;--architecture'=[i386 x86_64 arm64]
+        &'imgimport;alicloud;--image-architecture'=[i386 x86_64 arm64]
+        &'imgimport;alicloud;--boot-mode'=[BIOS UEFI]
+        &'imgimport;alicloud;--license-type'=[Auto Aliyun BYOL]
+        &'imgimport;alicloud;--detection-strategy'=[Standard]
+        &'imgimport;alicloud;--copy-to'=[ap-northeast-1 ap-northeast-2 ap-southeast-1 ap-southeast-3 ap-southeast-5 ap-southeast-6 ap-southeast-7 cn-beijing cn-chengdu cn-fuzhou cn-guangzhou cn-hangzhou cn-heyuan cn-hongkong cn-huhehaote cn-nanjing cn-qingdao cn-shanghai cn-shenzhen cn-wulanchabu cn-zhangjiakou eu-central-1 eu-west-1 me-central-1 me-east-1 na-south-1 us-east-1 us-west-1]
+        &'imgimport;alicloud;--image-copy-regions'=[ap-northeast-1 ap-northeast-2 ap-southeast-1 ap-southeast-3 ap-southeast-5 ap-southeast-6 ap-southeast-7 cn-beijing cn-chengdu cn-fuzhou cn-guangzhou cn-hangzhou cn-heyuan cn-hongkong cn-huhehaote cn-nanjing cn-qingdao cn-shanghai cn-shenzhen cn-wulanchabu cn-zhangjiakou eu-central-1 eu-west-1 me-central-1 me-east-1 na-south-1 us-east-1 us-west-1]
+        &'imgimport;alicloud;--output'=[text json]
+        &'imgimport;alicloud;--progress'=[auto bar plain json none]
+        &'imgimport;digitalocean;--spaces-region'=[ams3 atl1 blr1 fra1 lon1 nyc1 nyc2 nyc3 ric1 sfo2 sfo3 sgp1 syd1 tor1]
+        &'imgimport;digitalocean;--image-region'=[ams3 atl1 blr1 fra1 lon1 nyc1 nyc2 nyc3 ric1 sfo2 sfo3 sgp1 syd1 tor1]
+        &'imgimport;digitalocean;--image-regions'=[ams3 atl1 blr1 fra1 lon1 nyc1 nyc2 nyc3 ric1 sfo2 sfo3 sgp1 syd1 tor1]
+        &'imgimport;digitalocean;--format'=[raw vhd ova vmdk vhdx qcow2]
+        &'imgimport;digitalocean;--compression'=[auto gzip none]
+        &'imgimport;digitalocean;--object-access'=[public-read presigned]
+        &'imgimport;digitalocean;--output'=[text json]
+        &'imgimport;digitalocean;--progress'=[auto bar plain json none]
+        &'imgimport;run;--output'=[text json]
+        &'imgimport;run;--progress'=[auto bar plain json none]
+        &'imgimport;jobs;--output'=[text json]
+        &'imgimport;jobs;--progress'=[auto bar plain json none]
+    ]
+    var profiles = [
+        &aws={ sh -c 'sed -n ''s/^\[\(profile \)\{0,1\}\([^] ]*\)\]$/\2/p'' "${AWS_CONFIG_FILE:-$HOME/.aws/config}" "${AWS_SHARED_CREDENTIALS_FILE:-$HOME/.aws/credentials}" 2>/dev/null | sort -u' | from-lines }
+        &alicloud={ sh -c 'sed -n ''s/.*"name": *"\([^"]*\)".*/\1/p'' "$HOME/.aliyun/config.json" 2>/dev/null | sort -u' | from-lines }
+    ]
+    var asked = $command';'$words[-2]
+    if (has-key $values $asked) {
+        all $values[$asked]
+    } elif (and (eq $words[-2] --profile) (has-key $profiles $words[1])) {
+        $profiles[$words[1]]
+    } else {
+        if (has-key $completions $command) {
+            $completions[$command]
+        }
+        if (not-eq $command imgimport) {
+            edit:complete-filename $@words
+        }
+    }
 }

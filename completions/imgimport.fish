@@ -33,51 +33,37 @@ function __fish_imgimport_using_subcommand
     contains -- $cmd[1] $argv
 end
 
-complete -c imgimport -n "__fish_imgimport_needs_command" -l config -d 'Settings file [default: imgimport.toml in the current directory, if it exists]' -r -F
+complete -c imgimport -n "__fish_imgimport_needs_command" -l config -d 'Settings file [default: ./imgimport.toml, if it exists]' -r -F
 complete -c imgimport -n "__fish_imgimport_needs_command" -s q -l quiet -d 'Say less: warnings and errors alone'
 complete -c imgimport -n "__fish_imgimport_needs_command" -s v -l verbose -d 'Say more: steps and requests; twice: bodies, without secrets'
-complete -c imgimport -n "__fish_imgimport_needs_command" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c imgimport -n "__fish_imgimport_needs_command" -s V -l version -d 'Print version'
-complete -c imgimport -n "__fish_imgimport_needs_command" -f -a "run" -d 'Run the imports of a file, some at a time'
-complete -c imgimport -n "__fish_imgimport_needs_command" -f -a "jobs" -d 'List what unfinished runs have left, and remove it'
-complete -c imgimport -n "__fish_imgimport_needs_command" -f -a "from-packer" -d 'Print the settings that a Packer template\'s import blocks become'
+complete -c imgimport -n "__fish_imgimport_needs_command" -s h -l help -d 'Print help: -h the short page, --help the long one'
+complete -c imgimport -n "__fish_imgimport_needs_command" -s V -l version -d 'Print the version'
+complete -c imgimport -n "__fish_imgimport_needs_command" -f -a "check" -d 'Look into an image and say what each cloud would make of it'
 complete -c imgimport -n "__fish_imgimport_needs_command" -f -a "aws" -d 'Import into Amazon Web Services: S3, EC2 import, AMI'
 complete -c imgimport -n "__fish_imgimport_needs_command" -f -a "alicloud" -d 'Import into Alibaba Cloud: OSS, ECS import, ECS image'
 complete -c imgimport -n "__fish_imgimport_needs_command" -f -a "digitalocean" -d 'Import into DigitalOcean: Spaces, custom image'
-complete -c imgimport -n "__fish_imgimport_needs_command" -f -a "check" -d 'Look into an image and say what each cloud would make of it; asks nobody'
-complete -c imgimport -n "__fish_imgimport_using_subcommand run" -l parallel -d 'Jobs at the same time [default: 2]' -r
-complete -c imgimport -n "__fish_imgimport_using_subcommand run" -l output -d 'Result on standard output' -r -f -a "text\t'The id of the image and a newline'
+complete -c imgimport -n "__fish_imgimport_needs_command" -f -a "run" -d 'Run the imports of a file, some at a time'
+complete -c imgimport -n "__fish_imgimport_needs_command" -f -a "jobs" -d 'List what unfinished runs have left, and remove it'
+complete -c imgimport -n "__fish_imgimport_needs_command" -f -a "from-packer" -d 'Print the settings that a Packer template\'s import blocks become'
+complete -c imgimport -n "__fish_imgimport_needs_command" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c imgimport -n "__fish_imgimport_using_subcommand check" -l for -d 'Cloud to ask for (can be repeated) [default: all of them]' -r -f -a "aws\t'Amazon Web Services'
+alicloud\t'Alibaba Cloud'
+digitalocean\t'DigitalOcean'"
+complete -c imgimport -n "__fish_imgimport_using_subcommand check" -l marketplace -d 'Say what DigitalOcean\'s Marketplace image check would say, too' -r
+complete -c imgimport -n "__fish_imgimport_using_subcommand check" -l format -d 'Format of the image [default: detected]' -r -f -a "raw\t'The bytes of the disk as the guest sees them'
+vhd\t'Microsoft Virtual PC, Azure'
+ova\t'Archive of a virtual machine: OVF and disks'
+vmdk\t'VMware'
+vhdx\t'Microsoft Hyper-V'
+qcow2\t'QEMU'"
+complete -c imgimport -n "__fish_imgimport_using_subcommand check" -l output -d 'What goes to standard output: text, a page to read, or json, one object' -r -f -a "text\t'Lines; of an import, the image\'s id alone'
 json\t'One object with everything'"
-complete -c imgimport -n "__fish_imgimport_using_subcommand run" -l progress -d 'Progress on standard error' -r -f -a "auto\t'Bars on a terminal, lines elsewhere'
-bar\t'Bars; lines where there is no terminal to draw them on'
-plain\t'A line at each stage and about every 10 % or 30 s, 10 s apart at least'
-json\t'One JSON object a line, about every percent, 1 s apart at least'
-none\t'Warnings alone'"
-complete -c imgimport -n "__fish_imgimport_using_subcommand run" -l dry-run -d 'Check everything that changes nothing, print the plans, upload nothing' -r
-complete -c imgimport -n "__fish_imgimport_using_subcommand run" -l config -d 'Settings file [default: imgimport.toml in the current directory, if it exists]' -r -F
-complete -c imgimport -n "__fish_imgimport_using_subcommand run" -s q -l quiet -d 'Say less: warnings and errors alone'
-complete -c imgimport -n "__fish_imgimport_using_subcommand run" -s v -l verbose -d 'Say more: steps and requests; twice: bodies, without secrets'
-complete -c imgimport -n "__fish_imgimport_using_subcommand run" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c imgimport -n "__fish_imgimport_using_subcommand run" -s V -l version -d 'Print version'
-complete -c imgimport -n "__fish_imgimport_using_subcommand jobs" -l output -d 'Result on standard output' -r -f -a "text\t'The id of the image and a newline'
-json\t'One object with everything'"
-complete -c imgimport -n "__fish_imgimport_using_subcommand jobs" -l progress -d 'Progress on standard error' -r -f -a "auto\t'Bars on a terminal, lines elsewhere'
-bar\t'Bars; lines where there is no terminal to draw them on'
-plain\t'A line at each stage and about every 10 % or 30 s, 10 s apart at least'
-json\t'One JSON object a line, about every percent, 1 s apart at least'
-none\t'Warnings alone'"
-complete -c imgimport -n "__fish_imgimport_using_subcommand jobs" -l config -d 'Settings file [default: imgimport.toml in the current directory, if it exists]' -r -F
-complete -c imgimport -n "__fish_imgimport_using_subcommand jobs" -l clean -d 'Remove the jobs, in the cloud, too'
-complete -c imgimport -n "__fish_imgimport_using_subcommand jobs" -s q -l quiet -d 'Say less: warnings and errors alone'
-complete -c imgimport -n "__fish_imgimport_using_subcommand jobs" -s v -l verbose -d 'Say more: steps and requests; twice: bodies, without secrets'
-complete -c imgimport -n "__fish_imgimport_using_subcommand jobs" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c imgimport -n "__fish_imgimport_using_subcommand jobs" -s V -l version -d 'Print version'
-complete -c imgimport -n "__fish_imgimport_using_subcommand from-packer" -l config -d 'Settings file [default: imgimport.toml in the current directory, if it exists]' -r -F
-complete -c imgimport -n "__fish_imgimport_using_subcommand from-packer" -s q -l quiet -d 'Say less: warnings and errors alone'
-complete -c imgimport -n "__fish_imgimport_using_subcommand from-packer" -s v -l verbose -d 'Say more: steps and requests; twice: bodies, without secrets'
-complete -c imgimport -n "__fish_imgimport_using_subcommand from-packer" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c imgimport -n "__fish_imgimport_using_subcommand from-packer" -s V -l version -d 'Print version'
-complete -c imgimport -n "__fish_imgimport_using_subcommand aws" -l region -d 'Region of the import; the bucket must lie there' -r -f -a "af-south-1\t''
+complete -c imgimport -n "__fish_imgimport_using_subcommand check" -l config -d 'Settings file [default: ./imgimport.toml, if it exists]' -r -F
+complete -c imgimport -n "__fish_imgimport_using_subcommand check" -s q -l quiet -d 'Say less: warnings and errors alone'
+complete -c imgimport -n "__fish_imgimport_using_subcommand check" -s v -l verbose -d 'Say more: steps and requests; twice: bodies, without secrets'
+complete -c imgimport -n "__fish_imgimport_using_subcommand check" -s h -l help -d 'Print help: -h the short page, --help the long one'
+complete -c imgimport -n "__fish_imgimport_using_subcommand check" -s V -l version -d 'Print the version'
+complete -c imgimport -n "__fish_imgimport_using_subcommand aws" -l region -d 'Region of the import, where the bucket must lie [default: the profile\'s]' -r -f -a "af-south-1\t''
 ap-east-1\t''
 ap-east-2\t''
 ap-northeast-1\t''
@@ -115,7 +101,7 @@ us-gov-east-1\t''
 us-gov-west-1\t''
 us-west-1\t''
 us-west-2\t''"
-complete -c imgimport -n "__fish_imgimport_using_subcommand aws" -l bucket -l s3-bucket-name -d 'Bucket that holds the image while it is imported; it must exist' -r
+complete -c imgimport -n "__fish_imgimport_using_subcommand aws" -l bucket -l s3-bucket-name -d 'Bucket that holds the image while it is imported; it must exist [default: none, for --method ebs-direct]' -r
 complete -c imgimport -n "__fish_imgimport_using_subcommand aws" -l key -l s3-key-name -d 'Name of the temporary object [default: imgimport-{{timestamp}}.<ext>]' -r
 complete -c imgimport -n "__fish_imgimport_using_subcommand aws" -l format -d 'Format of the image [default: detected]' -r -f -a "raw\t'The bytes of the disk as the guest sees them'
 vhd\t'Microsoft Virtual PC, Azure'
@@ -125,7 +111,7 @@ vhdx\t'Microsoft Hyper-V'
 qcow2\t'QEMU'"
 complete -c imgimport -n "__fish_imgimport_using_subcommand aws" -l skip-clean -d 'Keep the temporary object' -r
 complete -c imgimport -n "__fish_imgimport_using_subcommand aws" -l delete-source -d 'Delete the local image after a successful import' -r
-complete -c imgimport -n "__fish_imgimport_using_subcommand aws" -l method -d 'How the image becomes an AMI' -r -f -a "auto\t'The best way for the image'
+complete -c imgimport -n "__fish_imgimport_using_subcommand aws" -l method -d 'How the image becomes an AMI [default: auto]' -r -f -a "auto\t'The best way for the image'
 import-image\t'EC2 ImportImage, which makes drivers and network fit for EC2'
 import-snapshot\t'EC2 ImportSnapshot and RegisterImage, which leave the system as it is'
 ebs-direct\t'A snapshot written block by block and RegisterImage: no bucket, no service role'"
@@ -213,27 +199,27 @@ complete -c imgimport -n "__fish_imgimport_using_subcommand aws" -l endpoint-url
 complete -c imgimport -n "__fish_imgimport_using_subcommand aws" -l max-retries -d 'How often a request that AWS could not answer is sent again [default: 3]' -r
 complete -c imgimport -n "__fish_imgimport_using_subcommand aws" -l concurrency -d 'Parts sent at the same time [default: chosen]' -r
 complete -c imgimport -n "__fish_imgimport_using_subcommand aws" -l part-size -d 'Size of a part, such as 16MiB [default: chosen from the image\'s size]' -r
-complete -c imgimport -n "__fish_imgimport_using_subcommand aws" -l limit-rate -d 'Most bytes to send in a second, such as 20MB/s' -r
+complete -c imgimport -n "__fish_imgimport_using_subcommand aws" -l limit-rate -d 'Most bytes to send in a second, such as 20MB/s [default: no limit]' -r
 complete -c imgimport -n "__fish_imgimport_using_subcommand aws" -l stall-timeout -d 'Silence after which a part is sent again on a fresh connection [default: 60s]' -r
 complete -c imgimport -n "__fish_imgimport_using_subcommand aws" -l no-resume -d 'Leave nothing behind on any exit, and use nothing of an earlier run' -r
-complete -c imgimport -n "__fish_imgimport_using_subcommand aws" -l timeout -d 'Deadline for everything after the upload, such as 90m or 2h' -r
+complete -c imgimport -n "__fish_imgimport_using_subcommand aws" -l timeout -d 'Deadline for everything after the upload, such as 90m or 2h [default: none]' -r
 complete -c imgimport -n "__fish_imgimport_using_subcommand aws" -l poll-interval -d 'Pause between two questions to the cloud, such as 15s' -r
 complete -c imgimport -n "__fish_imgimport_using_subcommand aws" -l no-wait -d 'Start the import, print its task id and leave' -r
-complete -c imgimport -n "__fish_imgimport_using_subcommand aws" -l output -d 'Result on standard output' -r -f -a "text\t'The id of the image and a newline'
+complete -c imgimport -n "__fish_imgimport_using_subcommand aws" -l output -d 'Result on standard output [default: text]' -r -f -a "text\t'Lines; of an import, the image\'s id alone'
 json\t'One object with everything'"
-complete -c imgimport -n "__fish_imgimport_using_subcommand aws" -l progress -d 'Progress on standard error' -r -f -a "auto\t'Bars on a terminal, lines elsewhere'
+complete -c imgimport -n "__fish_imgimport_using_subcommand aws" -l progress -d 'Progress on standard error [default: auto]' -r -f -a "auto\t'Bars on a terminal, lines elsewhere'
 bar\t'Bars; lines where there is no terminal to draw them on'
 plain\t'A line at each stage and about every 10 % or 30 s, 10 s apart at least'
 json\t'One JSON object a line, about every percent, 1 s apart at least'
 none\t'Warnings alone'"
-complete -c imgimport -n "__fish_imgimport_using_subcommand aws" -l dry-run -d 'Check everything that changes nothing, print the plan, upload nothing' -r
-complete -c imgimport -n "__fish_imgimport_using_subcommand aws" -l skip-checks -d 'Import the image whatever the look into it says' -r
-complete -c imgimport -n "__fish_imgimport_using_subcommand aws" -l config -d 'Settings file [default: imgimport.toml in the current directory, if it exists]' -r -F
+complete -c imgimport -n "__fish_imgimport_using_subcommand aws" -l dry-run -d 'Check what can be checked, print the plan, change nothing' -r
+complete -c imgimport -n "__fish_imgimport_using_subcommand aws" -l skip-checks -d 'Import the image even where the look into it refuses it' -r
+complete -c imgimport -n "__fish_imgimport_using_subcommand aws" -l config -d 'Settings file [default: ./imgimport.toml, if it exists]' -r -F
 complete -c imgimport -n "__fish_imgimport_using_subcommand aws" -s q -l quiet -d 'Say less: warnings and errors alone'
 complete -c imgimport -n "__fish_imgimport_using_subcommand aws" -s v -l verbose -d 'Say more: steps and requests; twice: bodies, without secrets'
-complete -c imgimport -n "__fish_imgimport_using_subcommand aws" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c imgimport -n "__fish_imgimport_using_subcommand aws" -s V -l version -d 'Print version'
-complete -c imgimport -n "__fish_imgimport_using_subcommand alicloud" -l region -d 'Region of the import, such as cn-beijing; the bucket must lie there' -r -f -a "ap-northeast-1\t''
+complete -c imgimport -n "__fish_imgimport_using_subcommand aws" -s h -l help -d 'Print help: -h the short page, --help the long one'
+complete -c imgimport -n "__fish_imgimport_using_subcommand aws" -s V -l version -d 'Print the version'
+complete -c imgimport -n "__fish_imgimport_using_subcommand alicloud" -l region -d 'Region of the import, such as cn-beijing; the bucket must lie there [required]' -r -f -a "ap-northeast-1\t''
 ap-northeast-2\t''
 ap-southeast-1\t''
 ap-southeast-3\t''
@@ -261,7 +247,7 @@ me-east-1\t''
 na-south-1\t''
 us-east-1\t''
 us-west-1\t''"
-complete -c imgimport -n "__fish_imgimport_using_subcommand alicloud" -l bucket -l oss-bucket-name -d 'Bucket that holds the image while it is imported; made (private) if it does not exist' -r
+complete -c imgimport -n "__fish_imgimport_using_subcommand alicloud" -l bucket -l oss-bucket-name -d 'Bucket that holds the image while it is imported; made (private) if it does not exist [required]' -r
 complete -c imgimport -n "__fish_imgimport_using_subcommand alicloud" -l key -l oss-key-name -d 'Name of the temporary object [default: imgimport-{{timestamp}}.<ext>]' -r
 complete -c imgimport -n "__fish_imgimport_using_subcommand alicloud" -l format -d 'Format of the image [default: detected]' -r -f -a "raw\t'The bytes of the disk as the guest sees them'
 vhd\t'Microsoft Virtual PC, Azure'
@@ -338,27 +324,27 @@ complete -c imgimport -n "__fish_imgimport_using_subcommand alicloud" -l oss-pat
 complete -c imgimport -n "__fish_imgimport_using_subcommand alicloud" -l oss-cname -d 'The OSS endpoint is a domain bound to the bucket' -r
 complete -c imgimport -n "__fish_imgimport_using_subcommand alicloud" -l concurrency -d 'Parts sent at the same time [default: chosen]' -r
 complete -c imgimport -n "__fish_imgimport_using_subcommand alicloud" -l part-size -d 'Size of a part, such as 16MiB [default: chosen from the image\'s size]' -r
-complete -c imgimport -n "__fish_imgimport_using_subcommand alicloud" -l limit-rate -d 'Most bytes to send in a second, such as 20MB/s' -r
+complete -c imgimport -n "__fish_imgimport_using_subcommand alicloud" -l limit-rate -d 'Most bytes to send in a second, such as 20MB/s [default: no limit]' -r
 complete -c imgimport -n "__fish_imgimport_using_subcommand alicloud" -l stall-timeout -d 'Silence after which a part is sent again on a fresh connection [default: 60s]' -r
 complete -c imgimport -n "__fish_imgimport_using_subcommand alicloud" -l no-resume -d 'Leave nothing behind on any exit, and use nothing of an earlier run' -r
-complete -c imgimport -n "__fish_imgimport_using_subcommand alicloud" -l timeout -d 'Deadline for everything after the upload, such as 90m or 2h' -r
+complete -c imgimport -n "__fish_imgimport_using_subcommand alicloud" -l timeout -d 'Deadline for everything after the upload, such as 90m or 2h [default: none]' -r
 complete -c imgimport -n "__fish_imgimport_using_subcommand alicloud" -l poll-interval -d 'Pause between two questions to the cloud, such as 15s' -r
 complete -c imgimport -n "__fish_imgimport_using_subcommand alicloud" -l no-wait -d 'Start the import, print its task id and leave' -r
-complete -c imgimport -n "__fish_imgimport_using_subcommand alicloud" -l output -d 'Result on standard output' -r -f -a "text\t'The id of the image and a newline'
+complete -c imgimport -n "__fish_imgimport_using_subcommand alicloud" -l output -d 'Result on standard output [default: text]' -r -f -a "text\t'Lines; of an import, the image\'s id alone'
 json\t'One object with everything'"
-complete -c imgimport -n "__fish_imgimport_using_subcommand alicloud" -l progress -d 'Progress on standard error' -r -f -a "auto\t'Bars on a terminal, lines elsewhere'
+complete -c imgimport -n "__fish_imgimport_using_subcommand alicloud" -l progress -d 'Progress on standard error [default: auto]' -r -f -a "auto\t'Bars on a terminal, lines elsewhere'
 bar\t'Bars; lines where there is no terminal to draw them on'
 plain\t'A line at each stage and about every 10 % or 30 s, 10 s apart at least'
 json\t'One JSON object a line, about every percent, 1 s apart at least'
 none\t'Warnings alone'"
-complete -c imgimport -n "__fish_imgimport_using_subcommand alicloud" -l dry-run -d 'Check everything that changes nothing, print the plan, upload nothing' -r
-complete -c imgimport -n "__fish_imgimport_using_subcommand alicloud" -l skip-checks -d 'Import the image whatever the look into it says' -r
-complete -c imgimport -n "__fish_imgimport_using_subcommand alicloud" -l config -d 'Settings file [default: imgimport.toml in the current directory, if it exists]' -r -F
+complete -c imgimport -n "__fish_imgimport_using_subcommand alicloud" -l dry-run -d 'Check what can be checked, print the plan, change nothing' -r
+complete -c imgimport -n "__fish_imgimport_using_subcommand alicloud" -l skip-checks -d 'Import the image even where the look into it refuses it' -r
+complete -c imgimport -n "__fish_imgimport_using_subcommand alicloud" -l config -d 'Settings file [default: ./imgimport.toml, if it exists]' -r -F
 complete -c imgimport -n "__fish_imgimport_using_subcommand alicloud" -s q -l quiet -d 'Say less: warnings and errors alone'
 complete -c imgimport -n "__fish_imgimport_using_subcommand alicloud" -s v -l verbose -d 'Say more: steps and requests; twice: bodies, without secrets'
-complete -c imgimport -n "__fish_imgimport_using_subcommand alicloud" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c imgimport -n "__fish_imgimport_using_subcommand alicloud" -s V -l version -d 'Print version'
-complete -c imgimport -n "__fish_imgimport_using_subcommand digitalocean" -l spaces-region -d 'Region of the Space' -r -f -a "ams3\t''
+complete -c imgimport -n "__fish_imgimport_using_subcommand alicloud" -s h -l help -d 'Print help: -h the short page, --help the long one'
+complete -c imgimport -n "__fish_imgimport_using_subcommand alicloud" -s V -l version -d 'Print the version'
+complete -c imgimport -n "__fish_imgimport_using_subcommand digitalocean" -l spaces-region -d 'Region of the Space [required]' -r -f -a "ams3\t''
 atl1\t''
 blr1\t''
 fra1\t''
@@ -372,12 +358,12 @@ sfo3\t''
 sgp1\t''
 syd1\t''
 tor1\t''"
-complete -c imgimport -n "__fish_imgimport_using_subcommand digitalocean" -l space -l space-name -l bucket -d 'Space that holds the image while it is imported; it must exist' -r
+complete -c imgimport -n "__fish_imgimport_using_subcommand digitalocean" -l space -l space-name -l bucket -d 'Space that holds the image while it is imported; it must exist [required]' -r
 complete -c imgimport -n "__fish_imgimport_using_subcommand digitalocean" -l key -l space-object-name -d 'Name of the temporary object [default: imgimport-{{timestamp}}-<32 random digits>.<ext>]' -r
-complete -c imgimport -n "__fish_imgimport_using_subcommand digitalocean" -l image-name -d 'Name of the image' -r
+complete -c imgimport -n "__fish_imgimport_using_subcommand digitalocean" -l image-name -d 'Name of the image [required]' -r
 complete -c imgimport -n "__fish_imgimport_using_subcommand digitalocean" -l image-description -d 'Description of the image' -r
 complete -c imgimport -n "__fish_imgimport_using_subcommand digitalocean" -l distribution -l image-distribution -d 'Distribution in the image, such as Debian or Ubuntu [default: Unknown]' -r
-complete -c imgimport -n "__fish_imgimport_using_subcommand digitalocean" -l image-region -l image-regions -d 'Region of the image: the first is imported to, the others by transfer (can be repeated)' -r -f -a "ams3\t''
+complete -c imgimport -n "__fish_imgimport_using_subcommand digitalocean" -l image-region -l image-regions -d 'Region of the image: the first is imported to, the others by transfer (can be repeated) [required]' -r -f -a "ams3\t''
 atl1\t''
 blr1\t''
 fra1\t''
@@ -412,40 +398,63 @@ complete -c imgimport -n "__fish_imgimport_using_subcommand digitalocean" -l htt
 complete -c imgimport -n "__fish_imgimport_using_subcommand digitalocean" -l http-retry-wait-max -d 'Longest pause that is chosen, in seconds; what DigitalOcean asks for is obeyed [default: 30]' -r
 complete -c imgimport -n "__fish_imgimport_using_subcommand digitalocean" -l concurrency -d 'Parts sent at the same time [default: chosen]' -r
 complete -c imgimport -n "__fish_imgimport_using_subcommand digitalocean" -l part-size -d 'Size of a part, such as 16MiB [default: chosen from the image\'s size]' -r
-complete -c imgimport -n "__fish_imgimport_using_subcommand digitalocean" -l limit-rate -d 'Most bytes to send in a second, such as 20MB/s' -r
+complete -c imgimport -n "__fish_imgimport_using_subcommand digitalocean" -l limit-rate -d 'Most bytes to send in a second, such as 20MB/s [default: no limit]' -r
 complete -c imgimport -n "__fish_imgimport_using_subcommand digitalocean" -l stall-timeout -d 'Silence after which a part is sent again on a fresh connection [default: 60s]' -r
 complete -c imgimport -n "__fish_imgimport_using_subcommand digitalocean" -l no-resume -d 'Leave nothing behind on any exit, and use nothing of an earlier run' -r
-complete -c imgimport -n "__fish_imgimport_using_subcommand digitalocean" -l timeout -d 'Deadline for everything after the upload, such as 90m or 2h' -r
+complete -c imgimport -n "__fish_imgimport_using_subcommand digitalocean" -l timeout -d 'Deadline for everything after the upload, such as 90m or 2h [default: none]' -r
 complete -c imgimport -n "__fish_imgimport_using_subcommand digitalocean" -l poll-interval -d 'Pause between two questions to the cloud, such as 15s' -r
 complete -c imgimport -n "__fish_imgimport_using_subcommand digitalocean" -l no-wait -d 'Start the import, print its task id and leave' -r
-complete -c imgimport -n "__fish_imgimport_using_subcommand digitalocean" -l output -d 'Result on standard output' -r -f -a "text\t'The id of the image and a newline'
+complete -c imgimport -n "__fish_imgimport_using_subcommand digitalocean" -l output -d 'Result on standard output [default: text]' -r -f -a "text\t'Lines; of an import, the image\'s id alone'
 json\t'One object with everything'"
-complete -c imgimport -n "__fish_imgimport_using_subcommand digitalocean" -l progress -d 'Progress on standard error' -r -f -a "auto\t'Bars on a terminal, lines elsewhere'
+complete -c imgimport -n "__fish_imgimport_using_subcommand digitalocean" -l progress -d 'Progress on standard error [default: auto]' -r -f -a "auto\t'Bars on a terminal, lines elsewhere'
 bar\t'Bars; lines where there is no terminal to draw them on'
 plain\t'A line at each stage and about every 10 % or 30 s, 10 s apart at least'
 json\t'One JSON object a line, about every percent, 1 s apart at least'
 none\t'Warnings alone'"
-complete -c imgimport -n "__fish_imgimport_using_subcommand digitalocean" -l dry-run -d 'Check everything that changes nothing, print the plan, upload nothing' -r
-complete -c imgimport -n "__fish_imgimport_using_subcommand digitalocean" -l skip-checks -d 'Import the image whatever the look into it says' -r
-complete -c imgimport -n "__fish_imgimport_using_subcommand digitalocean" -l config -d 'Settings file [default: imgimport.toml in the current directory, if it exists]' -r -F
+complete -c imgimport -n "__fish_imgimport_using_subcommand digitalocean" -l dry-run -d 'Check what can be checked, print the plan, change nothing' -r
+complete -c imgimport -n "__fish_imgimport_using_subcommand digitalocean" -l skip-checks -d 'Import the image even where the look into it refuses it' -r
+complete -c imgimport -n "__fish_imgimport_using_subcommand digitalocean" -l config -d 'Settings file [default: ./imgimport.toml, if it exists]' -r -F
 complete -c imgimport -n "__fish_imgimport_using_subcommand digitalocean" -s q -l quiet -d 'Say less: warnings and errors alone'
 complete -c imgimport -n "__fish_imgimport_using_subcommand digitalocean" -s v -l verbose -d 'Say more: steps and requests; twice: bodies, without secrets'
-complete -c imgimport -n "__fish_imgimport_using_subcommand digitalocean" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c imgimport -n "__fish_imgimport_using_subcommand digitalocean" -s V -l version -d 'Print version'
-complete -c imgimport -n "__fish_imgimport_using_subcommand check" -l for -d 'Cloud to ask for (can be repeated) [default: all of them]' -r -f -a "aws\t'Amazon Web Services'
-alicloud\t'Alibaba Cloud'
-digitalocean\t'DigitalOcean'"
-complete -c imgimport -n "__fish_imgimport_using_subcommand check" -l marketplace -d 'Say what DigitalOcean\'s Marketplace image check would say, too' -r
-complete -c imgimport -n "__fish_imgimport_using_subcommand check" -l format -d 'Format of the image [default: detected]' -r -f -a "raw\t'The bytes of the disk as the guest sees them'
-vhd\t'Microsoft Virtual PC, Azure'
-ova\t'Archive of a virtual machine: OVF and disks'
-vmdk\t'VMware'
-vhdx\t'Microsoft Hyper-V'
-qcow2\t'QEMU'"
-complete -c imgimport -n "__fish_imgimport_using_subcommand check" -l output -d 'What goes to standard output: text, a page to read, or json, one object' -r -f -a "text\t'The id of the image and a newline'
+complete -c imgimport -n "__fish_imgimport_using_subcommand digitalocean" -s h -l help -d 'Print help: -h the short page, --help the long one'
+complete -c imgimport -n "__fish_imgimport_using_subcommand digitalocean" -s V -l version -d 'Print the version'
+complete -c imgimport -n "__fish_imgimport_using_subcommand run" -l parallel -d 'Jobs at the same time [default: 2]' -r
+complete -c imgimport -n "__fish_imgimport_using_subcommand run" -l output -d 'Result on standard output [default: text]' -r -f -a "text\t'Lines; of an import, the image\'s id alone'
 json\t'One object with everything'"
-complete -c imgimport -n "__fish_imgimport_using_subcommand check" -l config -d 'Settings file [default: imgimport.toml in the current directory, if it exists]' -r -F
-complete -c imgimport -n "__fish_imgimport_using_subcommand check" -s q -l quiet -d 'Say less: warnings and errors alone'
-complete -c imgimport -n "__fish_imgimport_using_subcommand check" -s v -l verbose -d 'Say more: steps and requests; twice: bodies, without secrets'
-complete -c imgimport -n "__fish_imgimport_using_subcommand check" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c imgimport -n "__fish_imgimport_using_subcommand check" -s V -l version -d 'Print version'
+complete -c imgimport -n "__fish_imgimport_using_subcommand run" -l progress -d 'Progress on standard error [default: auto]' -r -f -a "auto\t'Bars on a terminal, lines elsewhere'
+bar\t'Bars; lines where there is no terminal to draw them on'
+plain\t'A line at each stage and about every 10 % or 30 s, 10 s apart at least'
+json\t'One JSON object a line, about every percent, 1 s apart at least'
+none\t'Warnings alone'"
+complete -c imgimport -n "__fish_imgimport_using_subcommand run" -l dry-run -d 'Check what can be checked, print the plans, change nothing' -r
+complete -c imgimport -n "__fish_imgimport_using_subcommand run" -l config -d 'Settings file [default: ./imgimport.toml, if it exists]' -r -F
+complete -c imgimport -n "__fish_imgimport_using_subcommand run" -s q -l quiet -d 'Say less: warnings and errors alone'
+complete -c imgimport -n "__fish_imgimport_using_subcommand run" -s v -l verbose -d 'Say more: steps and requests; twice: bodies, without secrets'
+complete -c imgimport -n "__fish_imgimport_using_subcommand run" -s h -l help -d 'Print help: -h the short page, --help the long one'
+complete -c imgimport -n "__fish_imgimport_using_subcommand run" -s V -l version -d 'Print the version'
+complete -c imgimport -n "__fish_imgimport_using_subcommand jobs" -l output -d 'Result on standard output [default: text]' -r -f -a "text\t'Lines; of an import, the image\'s id alone'
+json\t'One object with everything'"
+complete -c imgimport -n "__fish_imgimport_using_subcommand jobs" -l progress -d 'Progress on standard error [default: auto]' -r -f -a "auto\t'Bars on a terminal, lines elsewhere'
+bar\t'Bars; lines where there is no terminal to draw them on'
+plain\t'A line at each stage and about every 10 % or 30 s, 10 s apart at least'
+json\t'One JSON object a line, about every percent, 1 s apart at least'
+none\t'Warnings alone'"
+complete -c imgimport -n "__fish_imgimport_using_subcommand jobs" -l config -d 'Settings file [default: ./imgimport.toml, if it exists]' -r -F
+complete -c imgimport -n "__fish_imgimport_using_subcommand jobs" -l clean -d 'Remove the jobs, in the cloud, too'
+complete -c imgimport -n "__fish_imgimport_using_subcommand jobs" -s q -l quiet -d 'Say less: warnings and errors alone'
+complete -c imgimport -n "__fish_imgimport_using_subcommand jobs" -s v -l verbose -d 'Say more: steps and requests; twice: bodies, without secrets'
+complete -c imgimport -n "__fish_imgimport_using_subcommand jobs" -s h -l help -d 'Print help: -h the short page, --help the long one'
+complete -c imgimport -n "__fish_imgimport_using_subcommand jobs" -s V -l version -d 'Print the version'
+complete -c imgimport -n "__fish_imgimport_using_subcommand from-packer" -l config -d 'Settings file [default: ./imgimport.toml, if it exists]' -r -F
+complete -c imgimport -n "__fish_imgimport_using_subcommand from-packer" -s q -l quiet -d 'Say less: warnings and errors alone'
+complete -c imgimport -n "__fish_imgimport_using_subcommand from-packer" -s v -l verbose -d 'Say more: steps and requests; twice: bodies, without secrets'
+complete -c imgimport -n "__fish_imgimport_using_subcommand from-packer" -s h -l help -d 'Print help: -h the short page, --help the long one'
+complete -c imgimport -n "__fish_imgimport_using_subcommand from-packer" -s V -l version -d 'Print the version'
+complete -c imgimport -n "__fish_imgimport_using_subcommand help; and not __fish_seen_subcommand_from check aws alicloud digitalocean run jobs from-packer" -f -a "check" -d 'Look into an image and say what each cloud would make of it'
+complete -c imgimport -n "__fish_imgimport_using_subcommand help; and not __fish_seen_subcommand_from check aws alicloud digitalocean run jobs from-packer" -f -a "aws" -d 'Import into Amazon Web Services: S3, EC2 import, AMI'
+complete -c imgimport -n "__fish_imgimport_using_subcommand help; and not __fish_seen_subcommand_from check aws alicloud digitalocean run jobs from-packer" -f -a "alicloud" -d 'Import into Alibaba Cloud: OSS, ECS import, ECS image'
+complete -c imgimport -n "__fish_imgimport_using_subcommand help; and not __fish_seen_subcommand_from check aws alicloud digitalocean run jobs from-packer" -f -a "digitalocean" -d 'Import into DigitalOcean: Spaces, custom image'
+complete -c imgimport -n "__fish_imgimport_using_subcommand help; and not __fish_seen_subcommand_from check aws alicloud digitalocean run jobs from-packer" -f -a "run" -d 'Run the imports of a file, some at a time'
+complete -c imgimport -n "__fish_imgimport_using_subcommand help; and not __fish_seen_subcommand_from check aws alicloud digitalocean run jobs from-packer" -f -a "jobs" -d 'List what unfinished runs have left, and remove it'
+complete -c imgimport -n "__fish_imgimport_using_subcommand help; and not __fish_seen_subcommand_from check aws alicloud digitalocean run jobs from-packer" -f -a "from-packer" -d 'Print the settings that a Packer template\'s import blocks become'
+complete -c imgimport -n "__fish_imgimport_using_subcommand help; and not __fish_seen_subcommand_from check aws alicloud digitalocean run jobs from-packer" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'

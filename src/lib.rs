@@ -62,8 +62,8 @@ use std::process::ExitCode;
 use std::time::Instant;
 
 use cancel::Cancel;
-pub use cli::command;
 use cli::{Cli, Command, General};
+pub use cli::{command, pages};
 use error::{Error, Result};
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 /// How the result is printed.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq, clap::ValueEnum)]
 pub enum Format {
-    /// The id of the image and a newline
+    /// Lines; of an import, the image's id alone
     #[default]
     Text,
     /// One object with everything

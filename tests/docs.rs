@@ -1,7 +1,13 @@
 //! The manual and the completions are what the command line makes of them. When they
 //! differ: `BLESS=1 cargo test docs` writes them anew.
 
+mod elvish;
+mod examples;
+mod help;
+mod manual;
+mod permissions;
 mod profiles;
+mod shells;
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -12,8 +18,9 @@ use clap_complete::Shell;
 #[test]
 fn the_manual_is_that_of_this_command_line() {
     let fresh = tempfile::tempdir().unwrap();
-    let command = imgimport::command().version(env!("CARGO_PKG_VERSION"));
-    clap_mangen::generate_to(command, fresh.path()).unwrap();
+    for (file, text) in manual::pages() {
+        fs::write(fresh.path().join(file), text).unwrap();
+    }
     compare(fresh.path(), "man");
 }
 
@@ -36,80 +43,9 @@ fn the_completions_are_those_of_this_command_line() {
     compare(fresh.path(), "completions");
 }
 
-/// What bash offers after these words.
-fn bash_offers(home_directory: &Path, words: &[&str]) -> Vec<String> {
-    let script = format!(
-        "source {}; COMP_WORDS=({} ''); COMP_CWORD={}; _imgimport imgimport '' {}; printf '%s\\n' \"${{COMPREPLY[@]}}\"",
-        home("completions/imgimport.bash").display(),
-        words.join(" "),
-        words.len(),
-        words[words.len() - 1],
-    );
-    let output = std::process::Command::new("bash")
-        .args(["-c", &script])
-        .env_clear()
-        .env("PATH", std::env::var_os("PATH").unwrap())
-        .env("HOME", home_directory)
-        .output()
-        .unwrap();
-    let offered = String::from_utf8(output.stdout).unwrap();
-    offered.lines().map(str::to_owned).collect()
-}
-
-#[test]
-fn a_shell_completes_regions_formats_and_profiles() {
-    let user = tempfile::tempdir().unwrap();
-    let write = |name: &str, text: &str| {
-        let path = user.path().join(name);
-        fs::create_dir_all(path.parent().unwrap()).unwrap();
-        fs::write(path, text).unwrap();
-    };
-    let config = "[default]\n[profile images]\nregion = x\n[sso-session work]\n";
-    write(".aws/config", config);
-    write(".aws/credentials", "[builder]\naws_access_key_id = x\n");
-    write(
-        ".aliyun/config.json",
-        r#"{"profiles": [{"name": "cn", "mode": "AK"}]}"#,
-    );
-    let offers = |words: &[&str]| bash_offers(user.path(), words);
-    assert_eq!(
-        offers(&["imgimport", "aws", "--profile"]),
-        ["builder", "default", "images"]
-    );
-    assert_eq!(offers(&["imgimport", "alicloud", "--profile"]), ["cn"]);
-    assert_eq!(
-        offers(&["imgimport", "aws", "--format"]),
-        ["raw", "vhd", "ova", "vmdk", "vhdx", "qcow2"]
-    );
-    for (cloud, option, region) in [
-        ("aws", "--region", "eu-central-1"),
-        ("aws", "--copy-to", "us-east-1"),
-        ("alicloud", "--region", "cn-beijing"),
-        ("digitalocean", "--image-region", "fra1"),
-    ] {
-        let offered = offers(&["imgimport", cloud, option]);
-        assert!(offered.iter().any(|one| one == region), "{offered:?}");
-    }
-}
-
 #[test]
 fn the_command_line_is_sound() {
     imgimport::command().debug_assert();
-}
-
-#[test]
-fn help_fits_a_terminal_and_names_all_three_layers() {
-    let mut command = imgimport::command();
-    command.build();
-    let aws = command.find_subcommand_mut("aws").unwrap();
-    let help = aws.render_long_help().to_string();
-    assert!(help.contains("[env: IMGIMPORT_AWS_BUCKET"), "{help}");
-    assert!(help.contains("[key: [aws] s3_bucket_name]"), "{help}");
-    let wide: Vec<_> = help
-        .lines()
-        .filter(|line| line.chars().count() > 100)
-        .collect();
-    assert!(wide.is_empty(), "{wide:#?}");
 }
 
 #[test]

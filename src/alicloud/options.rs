@@ -18,11 +18,11 @@ use crate::secret::Secret;
 #[merge(strategy = merge::option::overwrite_none)]
 #[command(next_help_heading = "Alibaba Cloud")]
 pub struct Options {
-    /// Region of the import, such as cn-beijing; the bucket must lie there
+    /// Region of the import, such as cn-beijing; the bucket must lie there [required]
     #[arg(long, value_name = "REGION", value_parser = Suggest(REGIONS), hide_possible_values = true)]
     pub region: Option<String>,
 
-    /// Bucket that holds the image while it is imported; made (private) if it does not exist
+    /// Bucket that holds the image while it is imported; made (private) if it does not exist [required]
     #[arg(
         id = "oss_bucket_name",
         long = "bucket",

@@ -24,11 +24,11 @@ use crate::secret::Secret;
 #[merge(strategy = merge::option::overwrite_none)]
 #[command(next_help_heading = "Amazon Web Services")]
 pub struct Options {
-    /// Region of the import; the bucket must lie there
+    /// Region of the import, where the bucket must lie [default: the profile's]
     #[arg(long, value_name = "REGION", value_parser = Suggest(REGIONS), hide_possible_values = true)]
     pub region: Option<String>,
 
-    /// Bucket that holds the image while it is imported; it must exist
+    /// Bucket that holds the image while it is imported; it must exist [default: none, for --method ebs-direct]
     #[arg(
         id = "s3_bucket_name",
         long = "bucket",
@@ -63,7 +63,7 @@ pub struct Options {
     #[serde(deserialize_with = "lenient::value")]
     pub keep_input_artifact: Option<bool>,
 
-    /// How the image becomes an AMI
+    /// How the image becomes an AMI [default: auto]
     #[arg(long, value_name = "METHOD", ignore_case = true)]
     #[serde(deserialize_with = "lenient::choice")]
     pub method: Option<Method>,
@@ -195,7 +195,7 @@ pub struct Options {
     pub tpm_support: Option<TpmSupport>,
 
     /// File with the UEFI variables, as `aws ec2 get-instance-uefi-data` prints them
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", value_hint = clap::ValueHint::FilePath)]
     pub uefi_data: Option<PathBuf>,
 
     /// Kind of the root volume [default: gp3, where AWS does not choose]
@@ -229,7 +229,7 @@ pub struct Options {
     pub token: Option<Secret>,
 
     /// Credentials file to read instead of ~/.aws/credentials
-    #[arg(long, value_name = "FILE", help_heading = "AWS account")]
+    #[arg(long, value_name = "FILE", help_heading = "AWS account", value_hint = clap::ValueHint::FilePath)]
     pub shared_credentials_file: Option<PathBuf>,
 
     /// Role to assume for the whole run

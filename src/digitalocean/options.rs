@@ -23,11 +23,11 @@ const REGIONS: &[&str] = &[
 #[merge(strategy = merge::option::overwrite_none)]
 #[command(next_help_heading = "DigitalOcean")]
 pub struct Options {
-    /// Region of the Space
+    /// Region of the Space [required]
     #[arg(long, value_name = "REGION", value_parser = Suggest(REGIONS), hide_possible_values = true)]
     pub spaces_region: Option<String>,
 
-    /// Space that holds the image while it is imported; it must exist
+    /// Space that holds the image while it is imported; it must exist [required]
     #[arg(
         id = "space_name",
         long = "space",
@@ -47,7 +47,7 @@ pub struct Options {
     #[serde(alias = "key")]
     pub space_object_name: Option<String>,
 
-    /// Name of the image
+    /// Name of the image [required]
     #[arg(long, value_name = "NAME")]
     pub image_name: Option<String>,
 
@@ -65,7 +65,7 @@ pub struct Options {
     #[serde(alias = "distribution")]
     pub image_distribution: Option<String>,
 
-    /// Region of the image: the first is imported to, the others by transfer (can be repeated)
+    /// Region of the image: the first is imported to, the others by transfer (can be repeated) [required]
     #[arg(id = "image_regions", long = "image-region", visible_alias = "image-regions", value_name = "REGION", value_delimiter = ',', value_parser = Suggest(REGIONS), hide_possible_values = true, action = clap::ArgAction::Append)]
     #[serde(alias = "image_region", deserialize_with = "lenient::list")]
     pub image_regions: Option<Vec<String>>,

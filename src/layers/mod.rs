@@ -77,11 +77,11 @@ pub struct Invocation<P: Provider> {
     #[command(flatten, next_help_heading = "Output")]
     pub output: Output,
 
-    /// Check everything that changes nothing, print the plan, upload nothing
+    /// Check what can be checked, print the plan, change nothing
     #[arg(long, num_args = 0..=1, default_missing_value = "true", require_equals = true, value_name = "BOOL", value_parser = switch)]
     pub dry_run: Option<bool>,
 
-    /// Import the image whatever the look into it says
+    /// Import the image even where the look into it refuses it
     #[arg(long, num_args = 0..=1, default_missing_value = "true", require_equals = true, value_name = "BOOL", value_parser = switch)]
     pub skip_checks: Option<bool>,
 }
@@ -101,7 +101,7 @@ pub struct Upload {
     #[serde(deserialize_with = "lenient::value")]
     pub part_size: Option<Size>,
 
-    /// Most bytes to send in a second, such as 20MB/s
+    /// Most bytes to send in a second, such as 20MB/s [default: no limit]
     #[arg(long, value_name = "RATE")]
     #[serde(deserialize_with = "lenient::value")]
     pub limit_rate: Option<Rate>,
@@ -122,7 +122,7 @@ pub struct Upload {
 #[serde(default, deny_unknown_fields)]
 #[merge(strategy = merge::option::overwrite_none)]
 pub struct Wait {
-    /// Deadline for everything after the upload, such as 90m or 2h
+    /// Deadline for everything after the upload, such as 90m or 2h [default: none]
     #[arg(long, value_name = "DUR")]
     #[serde(deserialize_with = "lenient::value")]
     pub timeout: Option<Duration>,
@@ -143,12 +143,12 @@ pub struct Wait {
 #[serde(default, deny_unknown_fields)]
 #[merge(strategy = merge::option::overwrite_none)]
 pub struct Output {
-    /// Result on standard output
+    /// Result on standard output [default: text]
     #[arg(id = "output", long = "output", value_name = "FMT", ignore_case = true)]
     #[serde(alias = "output", deserialize_with = "lenient::choice")]
     pub format: Option<crate::outcome::Format>,
 
-    /// Progress on standard error
+    /// Progress on standard error [default: auto]
     #[arg(long, value_name = "MODE", ignore_case = true)]
     #[serde(deserialize_with = "lenient::choice")]
     pub progress: Option<crate::progress::Mode>,

@@ -1,5 +1,5 @@
-//! Names of profiles lie in files of the user's: bash, zsh and fish look there while
-//! they complete. clap's generator knows nothing of such values.
+//! Names of profiles lie in files of the user's, where the shells look while they complete.
+//! clap's generator knows nothing of such values.
 
 use std::fmt::Write as _;
 
@@ -15,8 +15,15 @@ pub fn completed(shell: Shell, script: &str) -> String {
         Shell::Bash => bash(script) + "\n" + &function(),
         Shell::Zsh => zsh(script),
         Shell::Fish => fish(script),
+        Shell::Elvish => super::elvish::completed(script),
         _ => script.to_owned(),
     }
+}
+
+/// The command line that prints the names of a cloud's profiles.
+pub fn lookup(cloud: &str) -> String {
+    let names = if cloud == "aws" { AWS } else { ALICLOUD };
+    format!("{names} 2>/dev/null | sort -u")
 }
 
 fn function() -> String {
@@ -87,6 +94,12 @@ fn fish(script: &str) -> String {
             names.as_str()
         } else {
             ""
+        };
+        // After "help" the word itself has been seen, which says nothing of what follows.
+        let line = if line.contains("_using_subcommand help;") {
+            line.replace(" help\" -f -a", "\" -f -a")
+        } else {
+            line.to_owned()
         };
         let _ = writeln!(whole, "{line}{names}");
     }

@@ -1,0 +1,163 @@
+//! The command line with all that help shows: each option's variables and key, the groups
+//! of options, examples and exit codes.
+
+use std::fmt::Write as _;
+
+use clap::{Arg, Command, CommandFactory};
+
+use super::Cli;
+use super::groups::grouped;
+use super::pages::{PAGES, Page, Rows};
+use crate::aws;
+use crate::check;
+use crate::layers::{Provider, variables};
+use crate::{alicloud, digitalocean};
+
+/// The command line.
+pub fn command() -> Command {
+    let command = Cli::command()
+        .mut_subcommand("aws", |aws| aws.mut_args(with_layers::<aws::Options>))
+        .mut_subcommand("alicloud", |alicloud| {
+            alicloud.mut_args(with_layers::<alicloud::Options>)
+        })
+        .mut_subcommand("digitalocean", |digitalocean| {
+            digitalocean.mut_args(with_layers::<digitalocean::Options>)
+        })
+        .mut_subcommand("check", |check| check.mut_args(with_variables));
+    PAGES.into_iter().fold(command, |command, page| {
+        if page.command.is_empty() {
+            return with_page(command, page);
+        }
+        command.mut_subcommand(page.command, |sub| grouped(with_page(sub, page)))
+    })
+}
+
+/// The texts above and below the options.
+fn with_page(command: Command, page: &Page) -> Command {
+    let style = *command.get_styles().get_header();
+    let title = |text: &str| format!("{style}{text}:{style:#}\n");
+    let about = command.get_about().cloned().unwrap_or_default();
+    let about = format!("{about}\n\n{}\n\n{}", page.description, page.output);
+    let short = format!("{}{}\n{}", title("Example"), brief(page), more(page));
+    let mut long = String::new();
+    if !page.environment.is_empty() {
+        long += &(title("Environment") + &terms(page.environment) + "\n");
+    }
+    long += &(title("Examples") + &examples(page.examples) + "\n");
+    long += &(title("Exit codes") + &table(page.exit_status));
+    command
+        .long_about(about)
+        .after_help(short)
+        .after_long_help(long.trim_end().to_owned())
+}
+
+/// The shortest example; a newcomer to the program sees the import, too.
+fn brief(page: &Page) -> String {
+    let count = if page.command.is_empty() { 2 } else { 1 };
+    let examples = page.examples.iter().take(count);
+    examples.fold(String::new(), |mut text, (_, command)| {
+        let _ = writeln!(text, "  {}", command.replace('\n', "\n  "));
+        text
+    })
+}
+
+/// Where the rest is.
+fn more(page: &Page) -> String {
+    match page.command {
+        "" => "Options, examples and exit codes of a command: imgimport COMMAND --help".to_owned(),
+        command => {
+            format!("More options, examples and exit codes: imgimport {command} --help")
+        }
+    }
+}
+
+/// Each name on a line of its own, its meaning below it.
+fn terms(rows: Rows) -> String {
+    rows.iter()
+        .fold(String::new(), |mut text, (name, meaning)| {
+            let _ = writeln!(
+                text,
+                "  {}\n          {meaning}",
+                name.replace(", ", "\n  ")
+            );
+            text
+        })
+}
+
+fn examples(rows: Rows) -> String {
+    let texts: Vec<_> = rows
+        .iter()
+        .map(|(what, command)| format!("  {what}\n      {}\n", command.replace('\n', "\n      ")))
+        .collect();
+    texts.join("\n")
+}
+
+fn table(rows: Rows) -> String {
+    rows.iter()
+        .fold(String::new(), |mut text, (name, meaning)| {
+            let _ = writeln!(text, "  {name:>3}  {meaning}");
+            text
+        })
+}
+
+/// Adds the variables of an option of `check`.
+fn with_variables(option: Arg) -> Arg {
+    let id = option.get_id().as_str();
+    let key = match id {
+        "image" => return option,
+        "output" => " [key: [output] format]",
+        _ => "",
+    };
+    let variables = check::variables(id).join(", ");
+    let help = option.get_help().map(ToString::to_string);
+    let help = help.unwrap_or_default();
+    option.long_help(format!("{help}\n[env: {variables}]{key}"))
+}
+
+/// Adds what the other two layers call the option.
+fn with_layers<P: Provider>(option: Arg) -> Arg {
+    let variables = shown::<P>(&option);
+    if variables.is_empty() {
+        return option;
+    }
+    let help = option
+        .get_help()
+        .map(ToString::to_string)
+        .unwrap_or_default();
+    let key = key::<P>(&option)
+        .map(|key| format!(" [key: {key}]"))
+        .unwrap_or_default();
+    option.long_help(format!("{help}\n[env: {}]{key}", variables.join(", ")))
+}
+
+/// One of our own variables, and the provider's: the others follow from the rule that the
+/// program's page has.
+fn shown<P: Provider>(option: &Arg) -> Vec<String> {
+    let (own, others): (Vec<_>, Vec<_>) = variables::<P>(option)
+        .into_iter()
+        .partition(|name| name.starts_with("IMGIMPORT_"));
+    let is_shared =
+        is_table(option) || matches!(option.get_id().as_str(), "dry_run" | "skip_checks");
+    let own = own.into_iter().nth(usize::from(is_shared));
+    own.into_iter().chain(others).collect()
+}
+
+/// Whether it stands in a table that all clouds share.
+fn is_table(option: &Arg) -> bool {
+    matches!(
+        option.get_help_heading(),
+        Some("Upload" | "Wait" | "Output")
+    )
+}
+
+/// The option in the settings file, `[table] key`.
+fn key<P: Provider>(option: &Arg) -> Option<String> {
+    let id = option.get_id().as_str();
+    match (option.get_help_heading(), id) {
+        (None, _) | (_, "dry_run") => None,
+        (_, "skip_checks") => Some("skip_checks".to_owned()),
+        (_, "output") => Some("[output] format".to_owned()),
+        (Some(table), _) if is_table(option) => Some(format!("[{}] {id}", table.to_lowercase())),
+        _ => Some(format!("[{}] {id}", P::NAME)),
+    }
+}
