@@ -160,6 +160,7 @@ const ALICLOUD: &[Group] = &[
             "ecs-endpoint",
             "ram-endpoint",
             "sts-endpoint",
+            "max-retries",
         ],
     ),
 ];

@@ -23,7 +23,7 @@ pub const AWS: Page = Page {
             "credentials; no flag takes them, since a command line is readable by every user of the machine",
         ),
         (
-            "AWS_ENDPOINT_URL_S3, _EC2, _EBS, _IAM, _SSM, _STS",
+            "AWS_ENDPOINT_URL_S3, _EC2, _EBS, _IAM, _SERVICE_QUOTAS, _SSM, _STS",
             "the endpoint of one service",
         ),
     ],
