@@ -82,13 +82,19 @@ fn tables() -> impl Iterator<Item = (&'static str, &'static str)> {
     tables.flat_map(|table| table.iter().copied())
 }
 
-/// Literals of what an error says, with the file in which they stand.
-fn sentences() -> Vec<(PathBuf, String)> {
-    let call = r"(?:Error::(?:failed|usage|refused)|\.hint|because_of)";
-    let literal = Regex::new(&format!(
-        r#"{call}\(\s*(?:format!\(\s*)?"((?:[^"\\]|\\(?s:.))*)""#
-    ));
+/// What an error or a warning says.
+const ERRORS: &str =
+    r"(?:Error::(?:failed|usage|refused)|\.hint|because_of|\.warn)\(\s*&?(?:format!\(\s*)?";
+/// What is done, or has been found.
+const STEPS: &str = r"\.(?:stage|fact|finish)\(\s*&?(?:format!\(\s*)?";
+/// Anything: hints of tables, texts that functions build, notes.
+const ANY: &str = r"(?:[(\[{,=>|&]|return)\s*";
+
+/// Literals that follow this in the source, with the file in which they stand.
+fn literals(before: &str) -> Vec<(PathBuf, String)> {
+    let literal = Regex::new(&format!(r#"{before}"((?:[^"\\]|\\(?s:.))*)""#));
     let literal = literal.expect("a pattern");
+    let comment = Regex::new(r"(?m)^\s*//.*$").expect("a pattern");
     let mut found = Vec::new();
     for file in files(&Path::new(env!("CARGO_MANIFEST_DIR")).join("src")) {
         let text = fs::read_to_string(&file).expect("a source");
@@ -100,6 +106,7 @@ fn sentences() -> Vec<(PathBuf, String)> {
             .split("#[cfg(test)]\nmod tests {")
             .next()
             .unwrap_or_default();
+        let text = &comment.replace_all(text, "");
         found.extend(
             literal
                 .captures_iter(text)
@@ -161,7 +168,7 @@ fn faults(text: &str) -> Vec<&'static str> {
 
 #[test]
 fn all_messages_are_sentences_that_help() {
-    let sentences = sentences();
+    let sentences = literals(ERRORS);
     assert!(sentences.len() > 150, "only {} were found", sentences.len());
     let here = || PathBuf::from("help.rs");
     let helps = tables().map(|(_, help)| (here(), help.to_owned()));
@@ -175,10 +182,44 @@ fn all_messages_are_sentences_that_help() {
 }
 
 #[test]
+fn a_step_is_told_as_a_sentence() {
+    let steps = literals(STEPS);
+    assert!(steps.len() > 40, "only {} were found", steps.len());
+    let wrong = steps.into_iter().filter(|(_, text)| {
+        let first = text.chars().next().unwrap_or(' ');
+        !(first.is_uppercase() || first == '{') || text.ends_with(['.', '!', ' '])
+    });
+    let wrong: Vec<_> = wrong.collect();
+    assert!(wrong.is_empty(), "{wrong:#?}");
+}
+
+/// Of whatever reads like a sentence, wherever it is built.
+#[test]
+fn nothing_that_is_said_cries_or_speaks_of_its_inside() {
+    let inner = Regex::new(INNER).expect("a pattern");
+    let mark = Regex::new(r"\{[^}]*\}").expect("a pattern");
+    let words = |text: &str| mark.replace_all(text, "").split_whitespace().count();
+    // A password field, and a word of cloud-init's.
+    let plain = |text: &str| text.replace("'!'", "").replace("NoCloud, None", "");
+    // Help of a command has paragraphs; stage.rs is the tests'.
+    let is_said = |(file, text): &(PathBuf, String)| {
+        words(text) > 4 && !text.contains("\n\n") && !file.ends_with("stage.rs")
+    };
+    let said: Vec<_> = literals(ANY).into_iter().filter(is_said).collect();
+    assert!(said.len() > 500, "only {} were found", said.len());
+    let wrong = said.into_iter().filter(|(_, text)| {
+        let text = plain(text);
+        text.contains('!') || text.ends_with(['.', ' ']) || inner.is_match(&text)
+    });
+    let wrong: Vec<_> = wrong.collect();
+    assert!(wrong.is_empty(), "{wrong:#?}");
+}
+
+#[test]
 fn a_command_in_a_hint_is_one_that_is_there() {
     let command = Regex::new(r": ([a-z][a-z0-9-]*) (?:[a-z0-9]+ |-)").expect("a pattern");
     let helps = tables().map(|(_, help)| help.to_owned());
-    let hints = sentences().into_iter().map(|(_, text)| text);
+    let hints = literals(ERRORS).into_iter().map(|(_, text)| text);
     let told = Regex::new(r"(?:convert it|with|run|create it|anew in the machine): ");
     let told = told.expect("a pattern");
     let mut met = 0;

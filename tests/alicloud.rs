@@ -703,7 +703,7 @@ async fn a_role_that_may_not_be_created_is_said_with_what_an_administrator_has_t
         r#"
         error: the role AliyunECSImageImportDefaultRole does not exist and could not be created
           cause: You are not authorized to do this action. Resource: acs:ram:*:1234567890123456:role/AliyunECSImageImportDefaultRole Action: ram:CreateRole (NoPermission, request ID)
-          hint: let an administrator of the account run:
+          hint: allow the caller ram:CreateRole and ram:AttachPolicyToRole, or let an administrator of the account run:
             aliyun ram CreateRole --RoleName AliyunECSImageImportDefaultRole --AssumeRolePolicyDocument '{"Statement":[{"Action":"sts:AssumeRole","Effect":"Allow","Principal":{"Service":["ecs.aliyuncs.com"]}}],"Version":"1"}'
             aliyun ram AttachPolicyToRole --PolicyType System --PolicyName AliyunECSImageImportRolePolicy --RoleName AliyunECSImageImportDefaultRole
             or, where the role exists:
@@ -848,7 +848,7 @@ async fn an_object_that_cannot_be_deleted_is_a_warning_since_the_image_exists() 
         .fault(fault.answer(403, "AccessDenied", "not you"));
     stage.alicloud(COMMAND).ends().await.exits(0).prints("m-ID").says(
         "
-        warning: oss://packer/imgimport-1767225600.raw could not be deleted: not you [EC 0003-00000001] (AccessDenied, request ID); delete it with: aliyun oss rm oss://packer/imgimport-1767225600.raw --region cn-beijing
+        warning: oss://packer/imgimport-1767225600.raw could not be deleted: not you [EC 0003-00000001] (AccessDenied, request ID); delete it with: aliyun oss rm oss://packer/imgimport-1767225600.raw --region cn-beijing; next time, allow the caller oss:DeleteObject: {\"Version\":\"1\",\"Statement\":[{\"Effect\":\"Allow\",\"Action\":\"oss:DeleteObject\",\"Resource\":\"acs:oss:*:*:packer/imgimport-1767225600.raw\"}]}
         ",
     );
 }
@@ -1350,7 +1350,7 @@ async fn an_import_that_is_refused_keeps_the_object_for_the_next_run() {
         error: the import could not be started
           cause: The maximum number of images is exceeded (QuotaExceed.Image, request ID)
           left behind: oss://packer/imgimport-1767225600.raw; remove it with: aliyun oss rm oss://packer/imgimport-1767225600.raw --region cn-beijing
-          hint: delete images, or ask for a higher quota
+          hint: delete images that nobody needs, or ask for a higher quota
         ",
     );
     stage.alicloud(COMMAND).ends().await.exits(0).prints("m-ID");

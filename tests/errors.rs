@@ -172,7 +172,7 @@ async fn an_import_that_fails_is_told_in_awss_words_and_what_was_sent_stays() {
         error: the import import-ami-TASK failed
           cause: ClientError: Disk validation failed [No valid partitions. Not a valid volume.]
           left behind: s3://importbucket/imgimport-1767225600.raw; remove it with: aws s3 rm s3://importbucket/imgimport-1767225600.raw
-          hint: the disk has no partition table, or its root is encrypted
+          hint: give a disk with a partition table and a root that is not encrypted; --method import-snapshot takes any
         ",
     );
     stage.cloud.import_script(ImportScript::quick());
@@ -253,7 +253,7 @@ async fn an_object_that_cannot_be_deleted_is_a_warning_since_the_image_exists() 
         .await;
     run.exits(0).prints("ami-ID").says(
         "
-        warning: s3://importbucket/imgimport-1767225600.raw could not be deleted: Access Denied (AccessDenied, request ID); delete it with: aws s3 rm s3://importbucket/imgimport-1767225600.raw
+        warning: s3://importbucket/imgimport-1767225600.raw could not be deleted: Access Denied (AccessDenied, request ID); delete it with: aws s3 rm s3://importbucket/imgimport-1767225600.raw; next time, allow the caller s3:DeleteObject: {\"Version\":\"2012-10-17\",\"Statement\":[{\"Effect\":\"Allow\",\"Action\":\"s3:DeleteObject\",\"Resource\":\"arn:aws:s3:::importbucket/imgimport-1767225600.raw\"}]}
         ",
     );
 }

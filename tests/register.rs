@@ -442,7 +442,7 @@ async fn an_import_that_fails_leaves_what_was_sent_and_says_why() {
         error: the import import-snap-TASK failed
           cause: ClientError: Disk validation failed [Unsupported VMDK File Format]
           left behind: s3://importbucket/imgimport-1767225600.raw; remove it with: aws s3 rm s3://importbucket/imgimport-1767225600.raw
-          hint: make the VMDK stream-optimized: qemu-img convert -O vmdk -o subformat=streamOptimized
+          hint: make the VMDK stream-optimized: qemu-img convert -O vmdk -o subformat=streamOptimized disk.raw disk.vmdk
         ",
     );
     stage.cloud.import_script(ImportScript::quick());

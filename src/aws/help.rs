@@ -25,10 +25,6 @@ const CODES: &[(&str, &str)] = &[
     ),
     ("SnapshotLimitExceeded", SNAPSHOTS),
     ("ServiceQuotaExceeded", SNAPSHOTS),
-    (
-        "ResourceLimitExceeded",
-        "wait until other copies are complete, and run the same command again",
-    ),
     // "The request reuses the same client token, but one or more of the request parameters
     // is different" (EBS direct APIs, ConflictException); EC2 says it with the other code.
     ("ConflictException", TOKEN),
@@ -39,7 +35,6 @@ const CODES: &[(&str, &str)] = &[
         "name another --s3-encryption-key: one that is enabled, symmetric and in the bucket's region",
     ),
     ("RequestLimitExceeded", BUSY),
-    ("Throttl", BUSY),
     ("RequestThrottled", BUSY),
     ("TooManyRequests", BUSY),
     ("EC2ThrottledException", BUSY),
@@ -48,6 +43,7 @@ const CODES: &[(&str, &str)] = &[
     ("SlowDown", BUSY),
     ("ProvisionedThroughputExceeded", BUSY),
     ("ConcurrentLimitExceeded", BUSY),
+    ("Throttl", BUSY),
     ("InternalError", TROUBLE),
     ("InternalFailure", TROUBLE),
     ("InternalServerException", TROUBLE),
@@ -63,6 +59,11 @@ const SENTENCES: &[(&str, &str)] = &[
     (
         "not local to the region",
         "name a bucket in the import's region, or import into the bucket's with --region",
+    ),
+    // ResourceLimitExceeded says it of any limit.
+    (
+        "snapshot copies in progress",
+        "wait until other copies are complete, and run the same command again",
     ),
     (
         "disk-image-size=0",

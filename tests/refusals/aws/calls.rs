@@ -152,13 +152,15 @@ async fn what_the_ebs_direct_apis_answer_comes_with_its_remedy() {
 #[tokio::test]
 async fn what_keeps_an_ami_from_being_finished_comes_with_its_remedy() {
     let image = "the image ami-ID; remove it with: aws ec2 deregister-image --image-id ami-ID --delete-associated-snapshots --region eu-central-1";
+    let busy = "Too many snapshot copies in progress. The limit is 20 in this destination region";
+    let words = "In EC2's words";
     let copies = "wait until other copies are complete, and run the same command again";
     let unblock = "lift the block, which may take 10 minutes: aws ec2 disable-image-block-public-access --region eu-central-1";
     let rows = [
         (
             "--ami-name web",
             "ec2:CopyImage",
-            400,
+            busy,
             "ResourceLimitExceeded",
             "ami-ID could not be named \"web\"",
             copies,
@@ -166,7 +168,7 @@ async fn what_keeps_an_ami_from_being_finished_comes_with_its_remedy() {
         (
             "--ami-name web",
             "ec2:CopyImage",
-            400,
+            words,
             "InvalidAMIName.Duplicate",
             "ami-ID could not be named \"web\"",
             GOES_ON,
@@ -174,7 +176,7 @@ async fn what_keeps_an_ami_from_being_finished_comes_with_its_remedy() {
         (
             "--tag a=b",
             "ec2:CreateTags",
-            400,
+            words,
             "TagLimitExceeded",
             "ami-ID could not be tagged",
             GOES_ON,
@@ -182,7 +184,7 @@ async fn what_keeps_an_ami_from_being_finished_comes_with_its_remedy() {
         (
             "--public",
             "ec2:ModifyImageAttribute",
-            400,
+            words,
             "OperationNotPermitted",
             "the launch permissions of ami-ID could not be set",
             unblock,
@@ -190,7 +192,7 @@ async fn what_keeps_an_ami_from_being_finished_comes_with_its_remedy() {
         (
             "--ami-users 210987654321",
             "ec2:ModifySnapshotAttribute",
-            400,
+            words,
             "OperationNotPermitted",
             "snap-ID could not be shared",
             GOES_ON,
@@ -198,23 +200,21 @@ async fn what_keeps_an_ami_from_being_finished_comes_with_its_remedy() {
         (
             "--deprecate-at 2030-01-01T00:00:00Z",
             "ec2:EnableImageDeprecation",
-            400,
+            words,
             "InvalidParameterValue",
             "the deprecation of ami-ID could not be set",
             GOES_ON,
         ),
     ];
-    each(rows, async |(wish, operation, status, code, what, hint)| {
+    each(rows, async |(wish, operation, text, code, what, hint)| {
         let stage = stage().await;
         let refusal = Fault::on(operation).always();
-        stage
-            .cloud
-            .fault(refusal.answer(status, code, "In EC2's words."));
+        stage.cloud.fault(refusal.answer(400, code, text));
         let command = format!("aws --bucket importbucket {wish} -q disk.raw");
         let run = stage.imgimport(&command).ends().await;
         let told = Told {
             what,
-            cause: &format!("In EC2's words ({code}, request ID)"),
+            cause: &format!("{text} ({code}, request ID)"),
             left: &[image],
             hint,
         };
