@@ -1,9 +1,12 @@
 //! Signals as tokens. The first Ctrl-C or SIGTERM stops and keeps what a re-run can
-//! use; the second undoes everything; one more leaves at once.
+//! use; the second undoes everything; one more leaves at once. A terminal that is closed
+//! asks like SIGTERM.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::{Arc, OnceLock};
 
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::error::Kind;
@@ -18,14 +21,16 @@ pub struct Cancel {
     /// Leave at once, whatever stays.
     pub leave: CancellationToken,
     first: Arc<AtomicU8>,
+    /// When the user was told what a second one would do.
+    pub told: Arc<OnceLock<Instant>>,
 }
 
-/// The two signals that ask a program to end.
+/// What asks a program to end.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Signal {
     /// Ctrl-C.
     Interrupt,
-    /// SIGTERM.
+    /// SIGTERM, or SIGHUP.
     Terminate,
 }
 
@@ -55,15 +60,15 @@ impl Cancel {
     }
 }
 
-/// Listens for Ctrl-C and SIGTERM from here on.
+/// Listens for Ctrl-C, SIGTERM and SIGHUP from here on.
 pub fn listen(cancel: &Cancel) {
-    use tokio::signal::unix::{SignalKind, signal};
-
+    let hangup = SignalKind::hangup();
     let wanted = [
-        (SignalKind::interrupt(), Signal::Interrupt),
-        (SignalKind::terminate(), Signal::Terminate),
+        Some((SignalKind::interrupt(), Signal::Interrupt)),
+        Some((SignalKind::terminate(), Signal::Terminate)),
+        may_hear(hangup).then_some((hangup, Signal::Terminate)),
     ];
-    for (kind, meaning) in wanted {
+    for (kind, meaning) in wanted.into_iter().flatten() {
         let cancel = cancel.clone();
         // Where signals can't be caught they keep their usual meaning.
         let Ok(mut signals) = signal(kind) else {
@@ -75,4 +80,13 @@ pub fn listen(cancel: &Cancel) {
             }
         });
     }
+}
+
+/// Under `nohup` the signal is ignored, and has to stay so. Where that can't be seen, a
+/// terminal that is closed ends the program as it ends any other: the journal knows the rest.
+fn may_hear(kind: SignalKind) -> bool {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let ignored = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    let ignored = ignored.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok());
+    ignored.is_some_and(|mask| mask >> (kind.as_raw_value() - 1) & 1 == 0)
 }

@@ -2,14 +2,10 @@
 //! remove it; what is wanted comes off. At the end it runs in reverse and says what stays.
 
 use std::pin::Pin;
-use std::time::Duration;
 
 use crate::cancel::Cancel;
 use crate::progress::Progress;
 use crate::session::Session;
-
-/// How long the first Ctrl-C waits for a second one that says "remove everything".
-const SECOND_THOUGHTS: Duration = Duration::from_secs(3);
 
 type Undo = Box<dyn FnOnce() -> Pin<Box<dyn Future<Output = anyhow::Result<()>> + Send>> + Send>;
 
@@ -122,8 +118,12 @@ impl Cleanup {
             };
             if let Err(error) = gone {
                 needed = true;
-                let stay = stay(&made.what, &made.remove);
-                stays.push(format!("{stay} (it could not be removed: {error:#})"));
+                // The command comes last, to be copied.
+                let what = match cancel.leave.is_cancelled() {
+                    true => made.what,
+                    false => format!("{} (it could not be removed: {error:#})", made.what),
+                };
+                stays.push(stay(&what, &made.remove));
             }
         }
         stays
@@ -143,11 +143,8 @@ pub async fn end(cleanup: Cleanup, keep: bool, session: &Session) -> Vec<String>
         && cleanup.keeps_something()
         && !cancel.undo.is_cancelled()
     {
-        let seconds = SECOND_THOUGHTS.as_secs();
-        session.progress.note(&format!(
-            "Stopping; Ctrl-C once more within {seconds} s removes everything"
-        ));
-        let _ = tokio::time::timeout(SECOND_THOUGHTS, cancel.undo.cancelled()).await;
+        let until = session.tell_of_the_stop();
+        let _ = tokio::time::timeout_at(until, cancel.undo.cancelled()).await;
     }
     let all = !keep || cancel.undo.is_cancelled();
     cleanup.settle(all, cancel, &session.progress).await

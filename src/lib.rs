@@ -155,6 +155,7 @@ async fn many(said: cli::Run, general: General, environment: Environment) -> Exi
         done: batch::Done::open(journal::directory().as_deref(), &said.file),
     };
     cancel::listen(&batch.cancel);
+    batch.progress.minds_the_shell();
     let code = batch
         .run(jobs, parallel, |line| tell(line, &progress))
         .await;
@@ -200,6 +201,7 @@ async fn jobs(said: cli::Jobs, general: General, environment: Environment) -> Ex
         began: Instant::now(),
     };
     cancel::listen(&session.cancel);
+    session.progress.minds_the_shell();
     let named = !said.ids.is_empty();
     let cleaned = leftovers::clean_all(&shelf, named, &file, &environment, &session).await;
     session.progress.close();
@@ -267,6 +269,7 @@ async fn go<P: Table>(
         began: Instant::now(),
     };
     cancel::listen(&session.cancel);
+    session.progress.minds_the_shell();
     let mut said = match read_head(said, &session).await {
         Ok(said) => said,
         Err(error) => return end(Err(error), format, &session.progress),

@@ -15,6 +15,9 @@ const MOMENT: Duration = Duration::from_secs(3);
 /// A person wonders after this long without a word.
 const SLOW: Duration = Duration::from_secs(8);
 
+/// How long the first Ctrl-C waits for a second one that says "remove everything".
+const SECOND_THOUGHTS: Duration = Duration::from_secs(3);
+
 /// Handed to every recipe.
 #[derive(Clone)]
 pub struct Session {
@@ -68,6 +71,35 @@ impl Session {
                 }
             }
         }
+    }
+
+    /// Runs something that lets what is on its way arrive when the user asks to stop. That
+    /// it was heard is told at once, where a second Ctrl-C would make a difference.
+    pub async fn told_of_the_stop<T>(&self, keeps: bool, work: impl Future<Output = T>) -> T {
+        let heard = async {
+            self.cancel.stop.cancelled().await;
+            if keeps {
+                self.tell_of_the_stop();
+            }
+            std::future::pending().await
+        };
+        tokio::select! {
+            biased;
+            done = work => done,
+            never = heard => never,
+        }
+    }
+
+    /// Says, once, what a second Ctrl-C would do. Returns until when it is waited for.
+    pub fn tell_of_the_stop(&self) -> tokio::time::Instant {
+        let told = self.cancel.told.get_or_init(|| {
+            let seconds = SECOND_THOUGHTS.as_secs();
+            self.progress.note(&format!(
+                "Stopping; Ctrl-C once more within {seconds} s removes everything"
+            ));
+            tokio::time::Instant::now()
+        });
+        *told + SECOND_THOUGHTS
     }
 
     /// The end of a run that the user stopped.

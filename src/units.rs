@@ -253,6 +253,11 @@ pub fn seconds(span: Span) -> String {
     }
 }
 
+/// How long until something is tried again: "0.0 s" would look like a mistake.
+pub fn pause(span: Span) -> String {
+    seconds(span.max(Span::from_millis(100)))
+}
+
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {

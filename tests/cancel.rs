@@ -206,19 +206,106 @@ async fn one_more_signal_leaves_at_once_and_names_what_stays() {
     running.signal("INT");
     cancel.reached().await;
     running.signal("INT");
+    running.ends().await.exits(130).prints("").says(
+        "
+          Removing the import task import-ami-TASK
+        error: stopped
+          left behind: the import task import-ami-TASK; remove it with: aws ec2 cancel-import-task --import-task-id import-ami-TASK --region eu-central-1
+          left behind: s3://importbucket/imgimport-1767225600.raw; remove it with: aws s3 rm s3://importbucket/imgimport-1767225600.raw
+          hint: the same command goes on from there
+        ",
+    );
+}
+
+#[tokio::test]
+async fn three_signals_in_a_row_while_parts_are_on_their_way_name_what_stays() {
+    for road in [
+        "--bucket importbucket --part-size 5MiB",
+        "--method ebs-direct",
+    ] {
+        let stage = Stage::new().await;
+        let held = Fault::on("s3:UploadPart").with("partNumber", "3").always();
+        let gate = stage.cloud.hold(held);
+        let held = Fault::on("ebs:PutSnapshotBlock").nth(3).always();
+        let blocks = stage.cloud.hold(held);
+        stage.disk(22);
+        let running = stage
+            .imgimport(&format!(
+                "aws {road} --concurrency 2 --ami-name web -q disk.raw"
+            ))
+            .start();
+        tokio::select! {
+            () = gate.reached() => stage.cloud.succeeded("s3:UploadPart", 2).await,
+            () = blocks.reached() => {}
+        }
+        for _ in 0..3 {
+            running.signal("INT");
+            tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+        }
+        let run = running.ends().await;
+        run.exits(130).prints("");
+        assert!(run.stderr.contains("  left behind: "), "{}", run.stderr);
+        assert!(
+            run.stderr.contains("; remove it with: aws "),
+            "{}",
+            run.stderr
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_terminal_that_is_closed_stops_the_run_and_keeps_what_was_sent() {
+    let stage = Stage::new().await;
+    let gate = stage
+        .cloud
+        .hold(Fault::on("s3:UploadPart").with("partNumber", "3").always());
+    stage.disk(22);
+    let running = stage.imgimport(COMMAND).start();
+    gate.reached().await;
+    stage.cloud.succeeded("s3:UploadPart", 2).await;
+    running.signal("HUP");
     let run = running.ends().await;
-    run.exits(130).prints("");
+    run.exits(143).prints("");
     assert!(
         run.stderr
-            .contains("left behind: the import task import-ami-TASK"),
+            .contains("parts of s3://importbucket/imgimport-1767225600.raw"),
         "{}",
         run.stderr
     );
-    assert!(
-        run.stderr.contains("left behind: s3://importbucket/"),
-        "{}",
-        run.stderr
+    let shut = format!("{COMMAND} --no-resume");
+    stage.cloud.clear_faults();
+    let gate = stage
+        .cloud
+        .hold(Fault::on("s3:UploadPart").with("partNumber", "4").always());
+    let before = stage.cloud.s3().uploads().len();
+    let running = stage.imgimport(&shut).start();
+    gate.reached().await;
+    running.signal("HUP");
+    running
+        .ends()
+        .await
+        .exits(143)
+        .prints("")
+        .says("error: stopped");
+    assert_eq!(
+        stage.cloud.s3().uploads().len(),
+        before,
+        "nothing more stays"
     );
+}
+
+#[tokio::test]
+async fn under_nohup_a_closed_terminal_is_not_heard() {
+    let stage = Stage::new().await;
+    let gate = stage.cloud.hold(Fault::on("sts:GetCallerIdentity"));
+    stage.disk(2);
+    let running = stage
+        .shell(&format!("trap '' HUP; exec imgimport {COMMAND}"))
+        .start();
+    gate.reached().await;
+    running.signal("HUP");
+    gate.release();
+    running.ends().await.exits(0).prints("ami-ID");
 }
 
 #[tokio::test]

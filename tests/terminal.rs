@@ -51,10 +51,36 @@ async fn however_it_ends_the_bars_go_and_the_cursor_stays() {
             "the shell's prompt has a line of its own"
         );
         assert!(
-            !terminal.raw().contains("\x1b[?"),
+            !terminal.raw().contains("\x1b[?25"),
             "the cursor is never hidden"
         );
     }
+}
+
+#[tokio::test]
+async fn ctrl_z_takes_the_bars_away_and_fg_brings_them_back() {
+    let stage = Stage::new().await;
+    stage.disk(30);
+    let held = Fault::on("s3:UploadPart").with("partNumber", "3");
+    let gate = stage.cloud.hold(held);
+    let run = stage.imgimport("aws --bucket importbucket --part-size 5MiB disk.raw");
+    let (running, mut terminal) = run.on_terminal(80);
+    gate.reached().await;
+    terminal.shows("━").await;
+    running.signal("TSTP");
+    running.stands_still().await;
+    terminal
+        .looks(|screen| !screen.contains(['━', '─', 'U']))
+        .await;
+    running.signal("CONT");
+    terminal.looks(|screen| screen.contains('━')).await;
+    gate.release();
+    running.ends().await.exits(0).prints("ami-ID");
+    assert!(
+        terminal.screen().contains("\nImported as ami-"),
+        "{}",
+        terminal.screen()
+    );
 }
 
 #[tokio::test]

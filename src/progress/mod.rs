@@ -7,6 +7,7 @@ mod columns;
 mod event;
 mod failure;
 mod foot;
+mod front;
 mod log;
 mod pace;
 mod paint;

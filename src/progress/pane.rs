@@ -13,6 +13,10 @@ use super::{columns, guard};
 /// Columns that stay free on the right: an echoed `^C` must not break a line.
 const MARGIN: u16 = 2;
 
+/// Between these a line that is too long ends at the edge. The window may have been made
+/// narrower since it told its width: tmux takes up to a quarter of a second.
+const UNBROKEN: [&str; 2] = ["\x1b[?7l", "\x1b[?7h"];
+
 /// Where a terminal does not tell its width.
 const USUAL: u16 = 80;
 
@@ -78,14 +82,24 @@ impl Rows {
         self.wipe()?;
         self.shown = rows;
         let said = std::mem::take(&mut self.said);
-        self.terminal.write_str(&(said + &self.shown.join("\n")))?;
+        let [unbroken, broken] = UNBROKEN;
+        let drawn = match self.shown.join("\n") {
+            rows if rows.is_empty() => said,
+            rows => format!("{said}{unbroken}{rows}{broken}"),
+        };
+        self.terminal.write_str(&drawn)?;
         self.terminal.flush()
     }
 
-    /// A narrower terminal has broken what was drawn into more rows. Where nothing was, an
-    /// echoed `^C` may stand. Row by row: tmux takes clearing to the end, at the top of the
-    /// screen, for a reason to keep what was there in its history. A row may stay when we
-    /// draw after the window has become narrower and before we can know.
+    /// A narrower terminal has broken what was drawn into more rows. Had we drawn once more
+    /// before we knew, some of these would stand above rows that end at the edge: as many
+    /// in all. Where nothing was, an echoed `^C` may stand. Row by row: tmux takes clearing
+    /// to the end, at the top of the screen, for a reason to keep what was there in its
+    /// history.
+    ///
+    /// A row stays when it can't be reached any more: tmux makes room for the rows that a
+    /// narrower window needs by moving the uppermost to its history, even with free rows
+    /// below. And when the window is made narrower twice before we are told of the first.
     fn wipe(&self) -> io::Result<()> {
         let columns = usize::from(self.terminal.width()).max(1);
         let rows = |line: &String| columns::width(line).div_ceil(columns).max(1);

@@ -10,6 +10,7 @@ use indicatif::TermLike;
 
 use super::event::{WORTH_A_WORD, whole_seconds};
 use super::foot::Foot;
+use super::front;
 use super::{Clock, Paint, columns, guard};
 use crate::units;
 
@@ -28,6 +29,8 @@ struct Inner {
     clock: Clock,
     scopes: Vec<Scope>,
     next: u64,
+    /// The terminal is another job's for the time being.
+    away: bool,
     closed: bool,
 }
 
@@ -55,6 +58,7 @@ impl Screen {
             clock,
             scopes: Vec::new(),
             next: 0,
+            away: false,
             closed: false,
         })))
     }
@@ -63,9 +67,10 @@ impl Screen {
     /// the thread the lines stay as they were last said.
     pub(super) fn lives(self) -> Self {
         let screen = Arc::downgrade(&self.0);
+        guard(&self.0).look();
         let heart = move || {
             while let Some(screen) = screen.upgrade() {
-                guard(&screen).draw();
+                guard(&screen).look();
                 drop(screen);
                 thread::sleep(TICK);
             }
@@ -176,6 +181,14 @@ impl Screen {
         written
     }
 
+    /// The same, after which the terminal may be another job's.
+    pub(super) fn rest(&self, stop: impl FnOnce()) {
+        let mut inner = guard(&self.0);
+        inner.foot.draw(Vec::new());
+        stop();
+        inner.look();
+    }
+
     /// The foot goes for good.
     pub(super) fn close(&self) {
         let mut inner = guard(&self.0);
@@ -257,8 +270,12 @@ impl Inner {
         let text = self.wrapped(scope, heading);
         let last = text.rsplit('\n').next().unwrap_or_default();
         let fits = columns::width(last) + 3 + columns::width(result) <= self.room(scope);
-        let between = if fits { " … " } else { "\n  " };
-        self.say(scope, &format!("{text}{between}{result}"));
+        let rest = if fits {
+            format!(" … {result}")
+        } else {
+            self.wrapped(scope, &format!("\n  {result}"))
+        };
+        self.say(scope, &format!("{text}{rest}"));
     }
 
     /// Says the heading now: something that belongs below it is about to be said.
@@ -309,6 +326,12 @@ impl Inner {
         self.foot.above(text, lines);
     }
 
+    /// Draws, unless nobody would see it where it belongs.
+    fn look(&mut self) {
+        self.away = front::is_elsewhere();
+        self.draw();
+    }
+
     fn draw(&mut self) {
         let lines = self.lines();
         self.foot.draw(lines);
@@ -316,7 +339,7 @@ impl Inner {
 
     /// The foot as it is now.
     fn lines(&self) -> Vec<String> {
-        if self.closed {
+        if self.closed || self.away {
             return Vec::new();
         }
         let (now, columns) = ((self.clock)(), self.foot.columns());

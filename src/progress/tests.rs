@@ -427,79 +427,183 @@ fn the_readme_lists_every_field_of_every_event() {
 #[derive(Clone, Debug)]
 struct Window(Arc<Mutex<Seen>>);
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Seen {
-    text: String,
-    columns: usize,
-    rows: usize,
+    grid: Grid,
+    /// Columns and rows, as the program is told.
+    size: (usize, usize),
     written: usize,
 }
 
 impl Seen {
-    /// Rows as they stand, each with whether its line ends there.
-    fn layout(&self) -> Vec<(String, bool)> {
-        let mut rows = Vec::new();
-        for line in self.text.split('\n') {
-            let mut row = String::new();
-            for c in line.chars() {
-                let next = format!("{row}{c}");
-                if columns::width(&next) > self.columns {
-                    rows.push((std::mem::take(&mut row), false));
-                }
-                row.push(c);
-            }
-            rows.push((row, true));
-        }
-        rows
+    fn text(&self) -> String {
+        let rows = self.grid.rows.iter().enumerate();
+        let text = rows.map(|(at, row)| {
+            let last = at + 1 == self.grid.rows.len();
+            let end = if row.ends && !last { "\n" } else { "" };
+            row.text() + end
+        });
+        text.collect()
     }
 
-    /// The cursor is at the end of the last row.
-    fn stand(&mut self, layout: Vec<(String, bool)>) {
-        let last = layout.len() - 1;
-        let rows = layout.into_iter().enumerate();
-        let ended = |(at, (row, ends))| if ends && at < last { row + "\n" } else { row };
-        self.text = rows.map(ended).collect();
+    /// The program hears of it some time later.
+    fn tell(&mut self) {
+        self.size.0 = self.grid.columns;
+    }
+}
+
+/// Rows of a terminal, and where its cursor is.
+#[derive(Debug, Default)]
+struct Grid {
+    rows: Vec<Row>,
+    at: (usize, usize),
+    columns: usize,
+    unbroken: bool,
+}
+
+/// A cell for each column; the second of a wide sign is empty. Its line ends there or not.
+#[derive(Debug)]
+struct Row {
+    cells: Vec<Option<char>>,
+    ends: bool,
+}
+
+impl Row {
+    fn new() -> Self {
+        let (cells, ends) = (Vec::new(), true);
+        Self { cells, ends }
+    }
+
+    fn text(&self) -> String {
+        self.cells.iter().flatten().collect()
+    }
+}
+
+impl Grid {
+    fn new(columns: usize) -> Self {
+        Self {
+            rows: vec![Row::new()],
+            columns,
+            ..Self::default()
+        }
+    }
+
+    fn feed(&mut self, text: &str) {
+        let mut rest = text;
+        while let Some(c) = rest.chars().next() {
+            rest = &rest[c.len_utf8()..];
+            match (c, rest.strip_prefix('[')) {
+                ('\x1b', Some(code)) => {
+                    let end = code.find(|c: char| c.is_ascii_alphabetic()).unwrap();
+                    self.obey(&code[..=end]);
+                    rest = &code[end + 1..];
+                }
+                ('\n', _) => self.down(),
+                ('\r', _) => self.at.1 = 0,
+                _ => self.put(c),
+            }
+        }
+    }
+
+    fn obey(&mut self, code: &str) {
+        let (row, _) = self.at;
+        match code {
+            "?7l" => self.unbroken = true,
+            "?7h" => self.unbroken = false,
+            "2K" => {
+                self.rows[row] = Row::new();
+                if row > 0 {
+                    self.rows[row - 1].ends = true;
+                }
+            }
+            // Only what has been cleared is left.
+            "A" => {
+                assert_eq!(self.rows.pop().map(|row| row.text()), Some(String::new()));
+                self.at.0 -= 1;
+            }
+            colour => assert!(colour.ends_with('m'), "{colour}"),
+        }
+    }
+
+    fn down(&mut self) {
+        self.at = (self.at.0 + 1, 0);
+        if self.rows.len() == self.at.0 {
+            self.rows.push(Row::new());
+        }
+    }
+
+    fn put(&mut self, c: char) {
+        let wide = columns::width(&c.to_string());
+        if self.at.1 + wide > self.columns && self.unbroken {
+            self.at.1 = self.columns.saturating_sub(wide);
+        } else if self.at.1 + wide > self.columns {
+            self.rows[self.at.0].ends = false;
+            self.down();
+        }
+        let (row, column) = self.at;
+        let cells = &mut self.rows[row].cells;
+        cells.resize(cells.len().max(column + wide), Some(' '));
+        cells[column] = Some(c);
+        cells[column + 1..column + wide].fill(None);
+        self.at.1 += wide;
+    }
+
+    /// The cursor stays at its sign.
+    fn resize(&mut self, columns: usize) {
+        let (rows, (row, column)) = (std::mem::take(&mut self.rows), self.at);
+        *self = Self::new(columns);
+        let (mut at, last) = (None, rows.len() - 1);
+        for (number, old) in rows.into_iter().enumerate() {
+            let cells = old.cells.iter().enumerate();
+            for (cell, c) in cells.filter_map(|(cell, c)| Some((cell, (*c)?))) {
+                if (number, cell) == (row, column) {
+                    // A sign that stands at the edge goes to the next row.
+                    at = Some((self.at, c));
+                }
+                self.put(c);
+                at = at.map(|(place, c)| match place {
+                    (row, column) if column + columns::width(&c.to_string()) > columns => {
+                        ((row + 1, 0), c)
+                    }
+                    place => (place, c),
+                });
+            }
+            if number == row && column >= old.cells.len() {
+                at = Some((self.at, ' '));
+            }
+            if old.ends && number < last {
+                self.down();
+            }
+        }
+        self.at = at.map_or(self.at, |(place, _)| place);
     }
 }
 
 impl TermLike for Window {
     fn width(&self) -> u16 {
-        guard(&self.0).columns.try_into().unwrap()
+        guard(&self.0).size.0.try_into().unwrap()
     }
 
     fn height(&self) -> u16 {
-        guard(&self.0).rows.try_into().unwrap()
+        guard(&self.0).size.1.try_into().unwrap()
     }
 
-    /// Only what has been cleared is left.
     fn move_cursor_up(&self, rows: usize) -> io::Result<()> {
-        for _ in 0..rows {
-            let mut seen = guard(&self.0);
-            let mut layout = seen.layout();
-            assert_eq!(layout.pop().map(|(row, _)| row), Some(String::new()));
-            seen.stand(layout);
-        }
-        Ok(())
+        self.write_str(&"\x1b[A".repeat(rows))
+    }
+
+    fn move_cursor_right(&self, _: usize) -> io::Result<()> {
+        unreachable!("a line is drawn from its start")
     }
 
     fn clear_line(&self) -> io::Result<()> {
-        let mut seen = guard(&self.0);
-        let mut layout = seen.layout();
-        layout.pop();
-        if let Some((_, ends)) = layout.last_mut() {
-            *ends = true;
-        }
-        layout.push((String::new(), true));
-        seen.stand(layout);
-        seen.written += 1;
-        Ok(())
+        self.write_str("\r\x1b[2K")
     }
 
     fn write_str(&self, text: &str) -> io::Result<()> {
-        let text = console::strip_ansi_codes(text);
         let mut seen = guard(&self.0);
         seen.written += text.len();
-        seen.text.push_str(&text);
+        seen.grid.feed(text);
         Ok(())
     }
 
@@ -509,10 +613,6 @@ impl TermLike for Window {
 
     fn move_cursor_down(&self, _: usize) -> io::Result<()> {
         unreachable!("a line is never drawn below the cursor")
-    }
-
-    fn move_cursor_right(&self, _: usize) -> io::Result<()> {
-        unreachable!("a line is drawn from its start")
     }
 
     fn move_cursor_left(&self, _: usize) -> io::Result<()> {
@@ -534,9 +634,9 @@ struct OnTerminal {
 impl OnTerminal {
     fn new(columns: usize) -> Self {
         let window = Window(Arc::new(Mutex::new(Seen {
-            columns,
-            rows: 24,
-            ..Seen::default()
+            grid: Grid::new(columns),
+            size: (columns, 24),
+            written: 0,
         })));
         let surface = Box::new(window.clone());
         let millis = Arc::new(AtomicU64::new(0));
@@ -564,7 +664,7 @@ impl OnTerminal {
     #[track_caller]
     fn shows(&self, expected: &str) {
         self.draw();
-        assert_eq!(guard(&self.window.0).text, expected);
+        assert_eq!(guard(&self.window.0).text(), expected);
     }
 }
 
@@ -692,28 +792,41 @@ a-database-with-a-long-name:   bucket and the role … 1.0 s\n",
     );
 }
 
+/// The window is made as wide as each of these, and the program is told of it only after
+/// it has drawn some more.
 #[test]
-fn a_window_that_is_made_narrower_is_not_littered() {
+fn a_window_that_is_resized_is_not_littered() {
     for narrower in 20..100 {
-        let terminal = OnTerminal::new(100);
-        let progress = &terminal.run.progress;
-        progress.stage("Uploading to s3://importbucket/imgimport-1767225600.raw");
-        let transfer = progress.upload(Some(10 * MIB));
-        transfer.acknowledged(5 * MIB);
-        terminal.run.after(1000);
-        terminal.draw();
-        guard(&terminal.window.0).columns = narrower;
-        terminal.run.after(1000);
-        transfer.acknowledged(5 * MIB);
-        terminal.draw();
-        drop(transfer);
-        progress.close();
-        let text = guard(&terminal.window.0).text.replace("\n  ", " ");
-        assert!(
-            text == "Uploading to s3://importbucket/imgimport-1767225600.raw … 2.0 s\n"
-                || text == "Uploading to s3://importbucket/imgimport-1767225600.raw 2.0 s\n",
-            "{narrower}: {text}"
-        );
+        for widths in [vec![narrower], vec![narrower, 100], vec![120, narrower, 30]] {
+            let terminal = OnTerminal::new(100);
+            let progress = &terminal.run.progress;
+            progress.stage("Uploading to s3://importbucket/imgimport-1767225600.raw");
+            let transfer = progress.upload(Some(100 * MIB));
+            let job = progress.named("a copy");
+            let remote = job.import();
+            terminal.run.after(1000);
+            transfer.acknowledged(50 * MIB);
+            remote.set(Some(27), "converting it, which takes a while");
+            for columns in &widths {
+                terminal.draw();
+                guard(&terminal.window.0).grid.resize(*columns);
+                for _ in 0..2 {
+                    terminal.run.after(1000);
+                    terminal.draw();
+                }
+                guard(&terminal.window.0).tell();
+                terminal.draw();
+                guard(&terminal.window.0).grid.feed("^C");
+                terminal.run.after(1000);
+            }
+            drop((transfer, remote, job));
+            progress.close();
+            let text = guard(&terminal.window.0).text().replace("\n  ", " ");
+            let text = text.replace(" … ", " ");
+            let heading = "Uploading to s3://importbucket/imgimport-1767225600.raw";
+            let took = format!("{heading} {}.0 s\n", 1 + 3 * widths.len());
+            assert_eq!(text, took, "{widths:?}");
+        }
     }
 }
 
@@ -729,12 +842,12 @@ fn no_line_at_the_foot_is_broken_at_any_width() {
         remote.set(Some(42), "converting 変換 and so on, and so on, and so on");
         terminal.run.after(100_000);
         terminal.draw();
-        let rows = guard(&terminal.window.0).layout();
-        assert_eq!(rows.len(), 3, "{columns}: {rows:?}");
+        let text = guard(&terminal.window.0).text();
+        assert_eq!(text.lines().count(), 3, "{columns}: {text}");
         let wide = columns.saturating_sub(2).max(1);
         assert!(
-            rows.iter().all(|(row, _)| columns::width(row) <= wide),
-            "{columns}: {rows:?}"
+            text.lines().all(|row| columns::width(row) <= wide),
+            "{columns}: {text}"
         );
     }
 }
@@ -742,7 +855,7 @@ fn no_line_at_the_foot_is_broken_at_any_width() {
 #[test]
 fn a_low_window_shows_what_fits() {
     let terminal = OnTerminal::new(40);
-    guard(&terminal.window.0).rows = 4;
+    guard(&terminal.window.0).size.1 = 4;
     let jobs = ["a", "b", "c", "d", "e"].map(|name| terminal.run.progress.named(name));
     for job in &jobs {
         job.stage("Checking");

@@ -86,7 +86,8 @@ pub async fn send<S: Store>(run: &mut Run<'_>, store: &Arc<S>, target: &Target) 
     let (upload, packed) = prepare(run, store, &shown)?;
     shown.show(transfer(run, packed.as_ref()));
     let earlier = run.journal.entry().upload;
-    let result = upload::run(upload).await;
+    let (keeps, sending) = (run.job.resumes(), upload::run(upload));
+    let result = run.session.told_of_the_stop(keeps, sending).await;
     let transfer = shown.take();
     match result {
         Ok(sent) => {
@@ -142,6 +143,7 @@ fn prepare<S: Store>(
         }),
         observer: Arc::clone(shown) as Arc<dyn Observer>,
         stop: run.session.cancel.stop.clone(),
+        leave: run.session.cancel.leave.clone(),
     };
     Ok((upload, packed))
 }
@@ -344,7 +346,7 @@ impl Observer for Shown {
     }
 
     fn retrying(&self, part: u32, attempt: u32, pause: Duration, why: &store::Error) {
-        let pause = units::seconds(pause);
+        let pause = units::pause(pause);
         self.with(|transfer| {
             transfer.note(&format!(
                 "part {part}, try {attempt}: {why}; again in {pause}"

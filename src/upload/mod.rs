@@ -22,7 +22,7 @@ use std::time::Duration;
 
 use tokio::sync::mpsc;
 use tokio::task::{JoinError, JoinSet};
-use tokio::time::{Instant, sleep, timeout_at};
+use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
 
 use crate::error::{Error, Result};
@@ -79,6 +79,8 @@ pub struct Upload<S> {
     pub observer: Arc<dyn Observer>,
     /// Stop: begin no more parts.
     pub stop: CancellationToken,
+    /// Wait no longer for those on their way.
+    pub leave: CancellationToken,
 }
 
 /// The object is there.
@@ -182,6 +184,7 @@ async fn go<S: Store>(job: Upload<S>, tally: &mut Tally) -> Result<Done, Cause> 
         on_begin,
         observer,
         stop,
+        leave,
     } = job;
     let limits = store.limits();
     let (size, origin, watched) = (source.size(), source.origin(), source.watched());
@@ -191,6 +194,7 @@ async fn go<S: Store>(job: Upload<S>, tally: &mut Tally) -> Result<Done, Cause> 
         plan: &plan,
         observer: &*observer,
         stop: &stop,
+        leave: &leave,
     };
     let (upload, listed) = match opening.open(resume, on_begin, tally).await? {
         Opened::Upload(upload, listed) => (upload, listed),
@@ -233,6 +237,7 @@ async fn go<S: Store>(job: Upload<S>, tally: &mut Tally) -> Result<Done, Cause> 
         pool,
         observer,
         stop: stop.clone(),
+        leave: leave.clone(),
         plan,
     });
     let (size, sha256) = Flight {
@@ -249,7 +254,7 @@ async fn go<S: Store>(job: Upload<S>, tally: &mut Tally) -> Result<Done, Cause> 
     }
     let whole = tally.whole(checksum, size);
     let finishing = finish(&sender, &tally.parts, &whole);
-    within_grace(&stop, sender.plan.grace, finishing)
+    within_grace(&stop, &leave, sender.plan.grace, finishing)
         .await
         .ok_or(Cause::Stopped)??;
     Ok((size, whole.digest, sha256, upload))
@@ -277,12 +282,13 @@ impl Drop for CloseOnDrop {
 /// The result, unless the stop came and the grace is over.
 async fn within_grace<T>(
     stop: &CancellationToken,
+    leave: &CancellationToken,
     grace: Duration,
     work: impl Future<Output = T>,
 ) -> Option<T> {
     let too_late = async {
         stop.cancelled().await;
-        sleep(grace).await;
+        leave.run_until_cancelled(sleep(grace)).await;
     };
     tokio::select! {
         done = work => Some(done),
@@ -359,11 +365,14 @@ impl<S: Store> Flight<'_, S> {
 
     /// What lands within the grace need not travel again.
     async fn land_in_time(&mut self) {
-        let end = Instant::now() + self.sender.plan.grace;
-        while let Ok(Some(landed)) = timeout_at(end, self.parts.join_next()).await {
-            // The stop is the reason that is reported, whatever else fails now.
-            drop(self.land(landed));
-        }
+        let sender = Arc::clone(&self.sender);
+        let landing = async {
+            while let Some(landed) = self.parts.join_next().await {
+                // The stop is the reason that is reported, whatever else fails now.
+                drop(self.land(landed));
+            }
+        };
+        within_grace(&sender.stop, &sender.leave, sender.plan.grace, landing).await;
     }
 }
 

@@ -3,7 +3,7 @@
 
 use std::future::Future;
 
-use tokio::time::{sleep, timeout};
+use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
 use super::resume::{self, Made};
@@ -27,6 +27,7 @@ pub(super) struct Opening<'a, S> {
     pub plan: &'a Plan,
     pub observer: &'a dyn Observer,
     pub stop: &'a CancellationToken,
+    pub leave: &'a CancellationToken,
 }
 
 impl<S: Store> Opening<'_, S> {
@@ -56,9 +57,10 @@ impl<S: Store> Opening<'_, S> {
             return Err(Cause::Stopped);
         }
         let grace = self.plan.grace;
-        let Some(begun) = within_grace(self.stop, grace, self.begin()).await else {
+        let Some(begun) = within_grace(self.stop, self.leave, grace, self.begin()).await else {
             // What was begun and not heard of must not stay unnamed.
-            tally.upload = timeout(grace, self.unheard()).await.ok().flatten();
+            let unheard = within_grace(self.stop, self.leave, grace, self.unheard());
+            tally.upload = unheard.await.flatten();
             return Err(Cause::Stopped);
         };
         let upload = begun

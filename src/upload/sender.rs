@@ -80,6 +80,7 @@ pub(super) struct Sender<S> {
     pub(super) pool: Arc<Pool>,
     pub(super) observer: Arc<dyn Observer>,
     pub(super) stop: CancellationToken,
+    pub(super) leave: CancellationToken,
 }
 
 impl<S: Store> Sender<S> {

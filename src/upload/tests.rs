@@ -346,6 +346,7 @@ fn job(store: &Arc<Fake>, source: Source) -> Upload<Fake> {
         on_begin: Box::new(|_| Ok(())),
         observer: Arc::new(()),
         stop: CancellationToken::new(),
+        leave: CancellationToken::new(),
     }
 }
 

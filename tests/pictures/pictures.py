@@ -12,6 +12,7 @@ import pathlib
 import subprocess
 import sys
 import tempfile
+from typing import NamedTuple
 
 from terminal import FONTS, Terminal, heading, svg
 
@@ -20,29 +21,97 @@ HOME = HERE.parent.parent
 IMAGE = 96 << 20
 
 AWS = "aws --bucket importbucket --ami-name web-2026-01 --limit-rate 16MiB/s disk.ova"
+ALICLOUD = ("alicloud --region cn-beijing --bucket packer --image-name web --os-type linux "
+            "--platform Debian --limit-rate 16MiB/s disk.raw")
+DIGITALOCEAN = ("digitalocean --space importbucket --spaces-region nyc3 --image-name web "
+                "--image-region nyc3 --image-region fra1 --part-size 5MiB --limit-rate 8MiB/s disk.raw")
+PARTS = "aws --bucket importbucket --part-size 5MiB --limit-rate 16MiB/s disk.raw"
 
-# What is typed, and at which sights a picture is taken; `press` comes before the next sight.
+JOBS = """
+parallel = 3
+[upload]
+limit_rate = "8MiB/s"
+[aws]
+s3_bucket_name = "importbucket"
+[alicloud]
+region = "cn-beijing"
+oss_bucket_name = "packer"
+image_os_type = "linux"
+image_platform = "Debian"
+[digitalocean]
+spaces_region = "nyc3"
+space_name = "importbucket"
+[[job]]
+name = "web"
+image = "disk.ova"
+[job.aws]
+ami_name = "web-2026-01"
+[[job]]
+name = "web-beijing"
+image = "disk.raw"
+[job.alicloud]
+image_name = "web"
+[[job]]
+name = "db"
+image = "disk.raw"
+[job.digitalocean]
+image_name = "db-2026-01"
+image_regions = ["nyc3", "fra1"]
+"""
+
+
+class Scene(NamedTuple):
+    """What is typed, and at which sights a picture is taken."""
+
+    typed: str
+    sights: tuple = ()  # (name, pattern, what is pressed then)
+    faults: str = ""  # what the sandbox is told
+    before: str = ""  # run first, and stopped in its upload
+
+
 SCENES = {
-    "aws": (AWS, [
+    "aws": Scene(AWS, (
         ("checking", r"Checking|Uploading", ""),
         ("uploading", r"[3-8]\d % .*left", ""),
         ("importing", r"[4-9]\d % .*(converting|updating|booting)", ""),
         ("naming", r"Naming", ""),
-    ]),
-    "stopped": (AWS, [("stopping", r"[2-8]\d %", "\x03")]),
-    "removed": (AWS, [("stopping", r"[2-8]\d %", "\x03"), ("again", r"once more", "\x03")]),
-    "alicloud": (
-        "alicloud --region cn-beijing --bucket packer --image-name web --os-type linux "
-        "--platform Debian --limit-rate 16MiB/s disk.raw",
-        [("importing", r"\d\d % .*\d s", "")]),
-    "digitalocean": (
-        "digitalocean --space importbucket --spaces-region nyc3 --image-name web --image-region nyc3 "
-        "--image-region fra1 --part-size 5MiB --limit-rate 8MiB/s disk.raw",
-        [("uploading", r"[2-8]\d % .*left", ""), ("importing", r"(?s)Importing.*\d s", "")]),
-    "refused": ("aws --bucket import_bucket --timeout 90m disk.ova", []),
-    "mistyped": ("asw disk.ova", []),
-    "missing": ("aws --bucket importbucket --region us-east-2 disk.ova", []),
-    "plan": ("aws --bucket importbucket --ami-name web-2026-01 --dry-run disk.ova", []),
+    )),
+    "alicloud": Scene(ALICLOUD, (
+        ("uploading", r"[3-8]\d % .*left", ""),
+        ("importing", r"\d\d % .*\d s", ""),
+    )),
+    "digitalocean": Scene(DIGITALOCEAN, (
+        ("uploading", r"[2-8]\d % .*left", ""),
+        ("importing", r"(?s)Importing.*\d s", ""),
+    )),
+    "run": Scene("run jobs.toml", (
+        ("uploading", r"[2-8]\d % .*left", ""),
+        ("failed", r"error:", ""),
+        ("importing", r"(?s)web .*[4-9]\d % .*\d s", ""),
+    ), "--fault ecs:ImportImage=denied"),
+    "retries": Scene(PARTS, (
+        ("uploading", r"(?s)again in.*[3-8]\d % .*left", ""),
+        ("importing", r"asking on", ""),
+    ), "--bad-network"),
+    "stalled": Scene(PARTS, (
+        ("silent", r"nothing acknowledged for 3\d s", "\x03"),
+    ), "--fault s3:UploadPart=stall@5-"),
+    "stopped": Scene(AWS, (("stopping", r"[2-8]\d %", "\x03"),)),
+    "removed": Scene(AWS, (("stopping", r"[2-8]\d %", "\x03"), ("again", r"once more", "\x03"))),
+    "left": Scene(AWS, (
+        ("stopping", r"[4-9]\d % .*(converting|updating|booting)", "\x03"),
+        ("again", r"once more", "\x03"),
+        ("leaving", r"Removing", "\x03"),
+    ), "--fault ec2:CancelImportTask=stall@1-"),
+    "failed": Scene(AWS, (), "--fault s3:CompleteMultipartUpload=denied@1-"),
+    "refused": Scene("aws --bucket import_bucket --timeout 90m disk.ova"),
+    "mistyped": Scene("asw disk.ova"),
+    "missing": Scene("aws --bucket importbucket --region us-east-2 disk.ova"),
+    "plan": Scene("aws --bucket importbucket --ami-name web-2026-01 --dry-run disk.ova"),
+    "check": Scene("check disk.ova"),
+    "jobs": Scene("jobs", before=AWS),
+    "help": Scene("--help"),
+    "help-aws": Scene("aws --help"),
 }
 
 
@@ -58,8 +127,9 @@ def builds():
 class Stage:
     """Clouds that nobody has used yet, and the environment to reach them."""
 
-    def __init__(self, sandbox, state):
-        self.process = subprocess.Popen([sandbox], stdout=subprocess.PIPE, text=True)
+    def __init__(self, sandbox, state, faults=""):
+        command = [sandbox, *faults.split()]
+        self.process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
         self.environment = {
             name: os.environ[name] for name in ("PATH", "LANG") if name in os.environ
         } | {
@@ -83,11 +153,12 @@ class Stage:
 
 def shoot(name, columns, colours, builds, directory, out):
     """One scene: a picture at each of its sights, and one of the end."""
-    typed, sights = SCENES[name]
+    typed, sights, faults, before = SCENES[name]
     program, sandbox = builds
     label = f"{name}-{columns}{'' if colours else '-plain'}"
-    with Stage(sandbox, directory) as stage:
+    with Stage(sandbox, directory, faults) as stage:
         env = stage.environment | ({} if colours else {"NO_COLOR": "1"})
+        prepare(program, before, env, directory)
         terminal = Terminal([program, *typed.split()], columns, 30, env, directory)
         for sight, pattern, press in sights:
             terminal.until(pattern)
@@ -97,6 +168,15 @@ def shoot(name, columns, colours, builds, directory, out):
     draw(terminal, typed, columns, out / f"{label}-end.svg")
     written, seconds = sum(len(data) for _, data in terminal.written), terminal.written[-1][0]
     print(f"{label}: exit {code}, {written / seconds:.0f} bytes a second in {seconds:.1f} s")
+
+
+def prepare(program, typed, env, directory):
+    """Runs what the scene needs to have happened, and stops it while it uploads."""
+    if typed:
+        terminal = Terminal([program, *typed.split()], 100, 30, env, directory)
+        terminal.until(r"[2-8]\d %")
+        terminal.press("\x03")
+        terminal.end()
 
 
 def draw(terminal, typed, columns, path):
@@ -110,12 +190,15 @@ def draw(terminal, typed, columns, path):
 
 def log(name, builds, directory, out):
     """What a pipe gets."""
-    with Stage(builds[1], directory) as stage:
-        command = [builds[0], *SCENES[name][0].split()]
-        ended = subprocess.run(
-            command, env=stage.environment, cwd=directory, capture_output=True, text=True)
-    (out / f"{name}.log").write_text(ended.stderr)
-    print(f"{name}.log: exit {ended.returncode}, {len(ended.stderr.splitlines())} lines")
+    typed, _, faults, before = SCENES[name]
+    for progress in ("plain", "json"):
+        with Stage(builds[1], directory, faults) as stage:
+            prepare(builds[0], before, stage.environment, directory)
+            ended = subprocess.run(
+                [builds[0], *typed.split()], env=stage.environment | {"IMGIMPORT_PROGRESS": progress},
+                cwd=directory, capture_output=True, text=True)
+        (out / f"{name}-{progress}.log").write_text(ended.stderr)
+        print(f"{name}-{progress}.log: exit {ended.returncode}, {len(ended.stderr.splitlines())} lines")
 
 
 def make_images(sandbox, directory):
@@ -126,11 +209,12 @@ def make_images(sandbox, directory):
         file.write(bytes(446) + b"\x80" + bytes(63) + b"\x55\xaa")
         file.write(os.urandom(IMAGE // 2))
         file.truncate(IMAGE)
+    pathlib.Path(directory, "jobs.toml").write_text(JOBS)
 
 
 def readme(builds, directory):
     """Two moments of a run, and its end."""
-    typed, columns = SCENES["aws"][0], 92
+    typed, columns = SCENES["aws"].typed, 92
     command = heading(f"$ imgimport {typed.replace(' --limit-rate 16MiB/s', '')}", columns)
     rows = []
     with Stage(builds[1], directory) as stage:

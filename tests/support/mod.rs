@@ -150,10 +150,10 @@ impl<'a> Run<'a> {
         self
     }
 
-    /// With standard error on a terminal of so many columns.
+    /// With standard error on a terminal of so many columns, as a job of its own.
     pub fn on_terminal(mut self, columns: u16) -> (Running<'a>, Terminal) {
         let (terminal, end) = Terminal::open(columns);
-        self.command.stderr(end);
+        self.command.stderr(end).process_group(0);
         (self.start(), terminal)
     }
 
@@ -195,6 +195,15 @@ impl Running<'_> {
             mask.is_some_and(|mask| mask & 0b10 != 0)
         };
         while !caught() {
+            tokio::task::yield_now().await;
+        }
+    }
+
+    /// Waits until the program has been stopped, as by Ctrl-Z.
+    pub async fn stands_still(&self) {
+        let id = self.child.id().expect("it runs");
+        let state = || fs::read_to_string(format!("/proc/{id}/status")).unwrap_or_default();
+        while !state().contains("State:\tT") {
             tokio::task::yield_now().await;
         }
     }

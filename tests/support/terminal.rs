@@ -61,6 +61,14 @@ impl Terminal {
         }
     }
 
+    /// Waits until the screen looks like that.
+    pub async fn looks(&self, so: impl Fn(&str) -> bool) {
+        let written = || String::from_utf8_lossy(&self.written.lock().unwrap()).into_owned();
+        while !so(&screen(&written())) {
+            tokio::task::yield_now().await;
+        }
+    }
+
     /// Everything that was written, once the program has ended.
     pub fn raw(&mut self) -> String {
         if let Some(reader) = self.reader.take() {
@@ -71,23 +79,26 @@ impl Terminal {
 
     /// What is on the screen in the end, and above it.
     pub fn screen(&mut self) -> String {
-        let sequence = Regex::new(r"\x1b\[([0-9;]*)([A-Za-z])|\r\n|\r|\n|[^\x1b\r\n]+").unwrap();
-        let (mut rows, mut at) = (vec![String::new()], 0);
-        let raw = self.raw();
-        for piece in sequence.captures_iter(&raw) {
-            match (&piece[0], piece.get(2).map(|letter| letter.as_str())) {
-                (_, Some("A")) => at -= piece[1].parse::<usize>().unwrap(),
-                (_, Some("K")) => rows[at].clear(),
-                (_, Some("m")) | ("\r", _) => {}
-                ("\n" | "\r\n", _) => {
-                    at += 1;
-                    rows.resize(rows.len().max(at + 1), String::new());
-                }
-                (text, None) => rows[at].push_str(text),
-                (unknown, _) => panic!("this terminal does not know {unknown:?}"),
-            }
-        }
-        rows.truncate(at + 1);
-        rows.join("\n")
+        screen(&self.raw())
     }
+}
+
+fn screen(raw: &str) -> String {
+    let sequence = Regex::new(r"\x1b\[\??([0-9;]*)([A-Za-z])|\r\n|\r|\n|[^\x1b\r\n]+").unwrap();
+    let (mut rows, mut at) = (vec![String::new()], 0);
+    for piece in sequence.captures_iter(raw) {
+        match (&piece[0], piece.get(2).map(|letter| letter.as_str())) {
+            (_, Some("A")) => at -= piece[1].parse::<usize>().unwrap(),
+            (_, Some("K")) => rows[at].clear(),
+            (_, Some("m" | "h" | "l")) | ("\r", _) => {}
+            ("\n" | "\r\n", _) => {
+                at += 1;
+                rows.resize(rows.len().max(at + 1), String::new());
+            }
+            (text, None) => rows[at].push_str(text),
+            (unknown, _) => panic!("this terminal does not know {unknown:?}"),
+        }
+    }
+    rows.truncate(at + 1);
+    rows.join("\n")
 }

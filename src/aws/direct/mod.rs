@@ -188,8 +188,10 @@ impl Run<'_> {
             plan,
             observer: Arc::clone(&shown) as Arc<dyn ebs::Observer>,
             stop: self.session.cancel.stop.clone(),
+            leave: self.session.cancel.leave.clone(),
         };
-        let sent = ebs::send(upload).await?;
+        let (keeps, sending) = (self.job.common.resumes(), ebs::send(upload));
+        let sent = self.session.told_of_the_stop(keeps, sending).await?;
         shown.finish();
         Ok(sent)
     }

@@ -74,7 +74,7 @@ impl ebs::Observer for Shown {
     }
 
     fn retrying(&self, index: u32, attempt: u32, pause: Duration, why: &str) {
-        let pause = units::seconds(pause);
+        let pause = units::pause(pause);
         let text = format!("block {index}, try {attempt}: {why}; again in {pause}");
         self.with(|transfer| transfer.note(&text));
     }

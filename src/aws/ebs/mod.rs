@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use tokio::sync::mpsc;
 use tokio::task::{JoinError, JoinSet};
-use tokio::time::{Instant, sleep, timeout_at};
+use tokio::time::{Instant, sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
 pub use api::{Direct, Trouble, Wish};
@@ -103,6 +103,8 @@ pub struct Upload {
     pub observer: Arc<dyn Observer>,
     /// Stop: send no more blocks.
     pub stop: CancellationToken,
+    /// Wait no longer for those on their way.
+    pub leave: CancellationToken,
 }
 
 /// All blocks are there.
@@ -166,6 +168,7 @@ pub async fn send(upload: Upload) -> Result<Sent, Failure> {
         plan: upload.plan,
         observer: upload.observer,
         stop: upload.stop,
+        leave: upload.leave,
     });
     let flight = Flight {
         sender,
@@ -260,11 +263,15 @@ impl Flight<'_> {
 
     /// What lands within the grace need not travel again.
     async fn land_in_time(&mut self) {
-        let end = Instant::now() + self.sender.plan.grace;
-        while let Ok(Some(landed)) = timeout_at(end, self.blocks.join_next()).await {
-            // The stop is the reason that is reported, whatever else fails now.
-            drop(self.land(landed));
-        }
+        let sender = Arc::clone(&self.sender);
+        let landing = async {
+            while let Some(landed) = self.blocks.join_next().await {
+                // The stop is the reason that is reported, whatever else fails now.
+                drop(self.land(landed));
+            }
+        };
+        let grace = timeout(sender.plan.grace, landing);
+        sender.leave.run_until_cancelled(grace).await;
     }
 }
 

@@ -33,6 +33,7 @@ pub(super) struct Sender {
     pub(super) window: Arc<Window>,
     pub(super) observer: Arc<dyn Observer>,
     pub(super) stop: CancellationToken,
+    pub(super) leave: CancellationToken,
 }
 
 /// What one try came to.

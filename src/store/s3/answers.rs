@@ -35,7 +35,11 @@ where
     match &error {
         SdkError::ConstructionFailure(_) => Error::other(chain(&error)),
         SdkError::DispatchFailure(failure) if failure.is_user() => Error::other(chain(&error)),
-        _ => Error::unanswered(chain(&error)),
+        SdkError::DispatchFailure(failure) if failure.is_timeout() => {
+            Error::unanswered("no answer in time")
+        }
+        // The layers in between say where in the libraries it happened.
+        _ => Error::unanswered(causes(&error).pop().unwrap_or_else(|| error.to_string())),
     }
 }
 
@@ -48,8 +52,17 @@ fn chain_of_garbled<E: std::error::Error + 'static>(error: &SdkError<E, HttpResp
     }
 }
 
-/// The causes, from the first that says more than "dispatch failure".
 fn chain(error: &dyn std::error::Error) -> String {
+    let causes = causes(error);
+    if causes.is_empty() {
+        error.to_string()
+    } else {
+        causes.join(": ")
+    }
+}
+
+/// The causes, from the first that says more than "dispatch failure".
+fn causes(error: &dyn std::error::Error) -> Vec<String> {
     let mut causes: Vec<String> = Vec::new();
     let mut next = error.source();
     while let Some(cause) = next {
@@ -59,11 +72,7 @@ fn chain(error: &dyn std::error::Error) -> String {
         }
         next = cause.source();
     }
-    if causes.is_empty() {
-        error.to_string()
-    } else {
-        causes.join(": ")
-    }
+    causes
 }
 
 /// A part as ListParts shows it; a part without number or size is no part.

@@ -26,6 +26,7 @@ mod s3;
 pub mod sample;
 mod serve;
 mod sigv4;
+mod spelled;
 mod ssm;
 #[cfg(test)]
 mod stories;

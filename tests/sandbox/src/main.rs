@@ -1,5 +1,5 @@
 //! Tries imgimport without an account: starts the clouds on this machine and runs the
-//! real program against them. Without arguments it serves until Ctrl-C and prints the
+//! real program against them. Without a command it serves until Ctrl-C and prints the
 //! environment to export.
 
 use std::env;
@@ -10,7 +10,9 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use anyhow::Context;
-use imgimport_sandbox::{CustomImageScript, REGION, SPACES_REGION, Sandbox, alibaba, sample};
+use imgimport_sandbox::{
+    CustomImageScript, Fault, REGION, SPACES_REGION, Sandbox, alibaba, sample,
+};
 use tokio::process::Command;
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -23,6 +25,30 @@ const BUCKET: &str = "importbucket";
 const PACE: Duration = Duration::from_millis(700);
 /// Bytes of a sample image: enough for a bar to move.
 const SAMPLE: usize = 64 << 20;
+const HELP: &str = "\
+Tries imgimport without an account: starts the clouds on this machine and runs it against them
+
+Usage: imgimport-sandbox [OPTIONS] [COMMAND OF imgimport...]
+
+Without a command it serves until Ctrl-C and prints the environment to export.
+
+Options:
+      --bad-network    Connections that break, answers that get lost, services that ask to
+                       slow down
+      --fault FAULT    One fault of your own; can be repeated
+  -h, --help           This page; `imgimport-sandbox help` shows imgimport's
+
+A FAULT is OPERATION=WHAT[@WHICH], for example s3:UploadPart=throttle@3-6:
+  OPERATION  s3:UploadPart, oss:UploadPart, spaces:UploadPart, ec2:ImportImage,
+             ecs:ImportImage, do:CreateImage, ...; the clouds' own names, s3:* means any
+  WHAT       cut       the connection breaks while the request comes in
+             lost      the work is done, and the answer gets lost
+             stall     no answer ever comes
+             throttle  the service wants fewer requests
+             error     the service has an internal error
+             denied    the permission is missing
+  WHICH      3, 3-6 or 3- (the third and all after it); without it the first
+";
 
 fn main() -> ExitCode {
     if env::var_os(CLIENT).is_some() {
@@ -42,7 +68,12 @@ fn main() -> ExitCode {
 }
 
 async fn run(arguments: Vec<OsString>) -> anyhow::Result<ExitCode> {
+    let Some((faults, arguments)) = read(arguments)? else {
+        write!(std::io::stdout(), "{HELP}")?;
+        return Ok(ExitCode::SUCCESS);
+    };
     let cloud = Sandbox::start().await?;
+    faults.into_iter().for_each(|fault| cloud.fault(fault));
     let names = ["--bucket", "--s3-bucket-name", "--space", "--space-name"];
     let bucket = value(&arguments, &names).unwrap_or(BUCKET.into());
     cloud.s3().create_bucket(&bucket, REGION);
@@ -80,6 +111,28 @@ async fn serve(cloud: &Sandbox) -> anyhow::Result<ExitCode> {
         _ = terminated.recv() => {}
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// The faults that are wanted, and imgimport's own command line; nothing when help is.
+fn read(arguments: Vec<OsString>) -> anyhow::Result<Option<(Vec<Fault>, Vec<OsString>)>> {
+    let (mut faults, mut rest) = (Vec::new(), arguments.into_iter().peekable());
+    let own = |word: &OsString| {
+        let word = word.to_string_lossy();
+        let option = word.split('=').next().unwrap_or_default();
+        ["-h", "--help", "--bad-network", "--fault"].contains(&option)
+    };
+    while let Some(option) = rest.next_if(own) {
+        match &*option.to_string_lossy() {
+            "-h" | "--help" => return Ok(None),
+            "--bad-network" => faults.extend(Fault::bad_network()),
+            option => {
+                let fault = option.strip_prefix("--fault=").map(OsString::from);
+                let fault = fault.or_else(|| rest.next()).context("--fault needs one")?;
+                faults.push(fault.to_string_lossy().parse()?);
+            }
+        }
+    }
+    Ok(Some((faults, rest.collect())))
 }
 
 /// What a client needs to find all the clouds.
@@ -164,4 +217,28 @@ fn make_sample(arguments: &[OsString]) -> anyhow::Result<()> {
         path.display()
     )?;
     sample::write(path, SAMPLE).with_context(|| format!("writing {}", path.display()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn our_own_options_come_first() {
+        let read = |line: &str| {
+            let words = line.split_whitespace().map(OsString::from).collect();
+            read(words).map(|read| read.map(|(faults, rest)| (faults.len(), rest.len())))
+        };
+        for (line, faults, rest) in [
+            ("", 0, 0),
+            ("aws --bucket b --help", 0, 4),
+            ("--fault s3:*=cut --fault=ec2:*=lost@2- aws disk.raw", 2, 2),
+            ("-v aws disk.raw", 0, 3),
+        ] {
+            assert_eq!(read(line).ok(), Some(Some((faults, rest))), "{line}");
+        }
+        assert!(matches!(read("--bad-network"), Ok(Some((1.., 0)))));
+        assert!(matches!(read("--help"), Ok(None)));
+        assert!(read("--fault").is_err());
+    }
 }
