@@ -175,6 +175,7 @@ Register-ArgumentCompleter -Native -CommandName 'imgimport' -ScriptBlock {
             [CompletionResult]::new('--sts-endpoint', '--sts-endpoint', [CompletionResultType]::ParameterName, 'Endpoint of STS, a full URL')
             [CompletionResult]::new('--oss-path-style', '--oss-path-style', [CompletionResultType]::ParameterName, 'Put the bucket into the path instead of the host''s name')
             [CompletionResult]::new('--oss-cname', '--oss-cname', [CompletionResultType]::ParameterName, 'The OSS endpoint is a domain bound to the bucket')
+            [CompletionResult]::new('--max-retries', '--max-retries', [CompletionResultType]::ParameterName, 'How often a request that Alibaba Cloud could not answer is sent again [default: 12]')
             [CompletionResult]::new('--concurrency', '--concurrency', [CompletionResultType]::ParameterName, 'Parts sent at the same time [default: chosen]')
             [CompletionResult]::new('--part-size', '--part-size', [CompletionResultType]::ParameterName, 'Size of a part, such as 16MiB [default: chosen from the image''s size]')
             [CompletionResult]::new('--limit-rate', '--limit-rate', [CompletionResultType]::ParameterName, 'Most bytes to send in a second, such as 20MB/s [default: no limit]')

@@ -100,7 +100,7 @@ _imgimport() {
             return 0
             ;;
         imgimport__subcmd__alicloud)
-            opts="-q -v -h -V --region --oss-bucket-name --bucket --oss-key-name --key --format --skip-clean --delete-source --image-name --image-description --image-os-type --os-type --image-platform --platform --image-architecture --architecture --image-system-size --system-size --image-force-delete --force-delete --force-delete-snapshots --boot-mode --license-type --role-name --resource-group-id --image-family --detection-strategy --tag --image-share-account --share-account --image-copy-regions --copy-to --image-copy-names --copy-name --image-encrypted --encrypt-copies --kms-key-id --kms-key-copy-id --profile --shared-credentials-file --ram-role-name --ram-role-arn --ram-session-name --ecs-endpoint --oss-endpoint --ram-endpoint --sts-endpoint --oss-path-style --oss-cname --concurrency --part-size --limit-rate --stall-timeout --no-resume --timeout --poll-interval --no-wait --output --progress --dry-run --skip-checks --config --quiet --verbose --help --version"
+            opts="-q -v -h -V --region --oss-bucket-name --bucket --oss-key-name --key --format --skip-clean --delete-source --image-name --image-description --image-os-type --os-type --image-platform --platform --image-architecture --architecture --image-system-size --system-size --image-force-delete --force-delete --force-delete-snapshots --boot-mode --license-type --role-name --resource-group-id --image-family --detection-strategy --tag --image-share-account --share-account --image-copy-regions --copy-to --image-copy-names --copy-name --image-encrypted --encrypt-copies --kms-key-id --kms-key-copy-id --profile --shared-credentials-file --ram-role-name --ram-role-arn --ram-session-name --ecs-endpoint --oss-endpoint --ram-endpoint --sts-endpoint --oss-path-style --oss-cname --max-retries --concurrency --part-size --limit-rate --stall-timeout --no-resume --timeout --poll-interval --no-wait --output --progress --dry-run --skip-checks --config --quiet --verbose --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -310,6 +310,10 @@ _imgimport() {
                     return 0
                     ;;
                 --oss-cname)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --max-retries)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;

@@ -169,6 +169,7 @@ set edit:completion:arg-completer[imgimport] = {|@words|
             cand --sts-endpoint 'Endpoint of STS, a full URL'
             cand --oss-path-style 'Put the bucket into the path instead of the host''s name'
             cand --oss-cname 'The OSS endpoint is a domain bound to the bucket'
+            cand --max-retries 'How often a request that Alibaba Cloud could not answer is sent again [default: 12]'
             cand --concurrency 'Parts sent at the same time [default: chosen]'
             cand --part-size 'Size of a part, such as 16MiB [default: chosen from the image''s size]'
             cand --limit-rate 'Most bytes to send in a second, such as 20MB/s [default: no limit]'

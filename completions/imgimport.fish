@@ -322,6 +322,7 @@ complete -c imgimport -n "__fish_imgimport_using_subcommand alicloud" -l ram-end
 complete -c imgimport -n "__fish_imgimport_using_subcommand alicloud" -l sts-endpoint -d 'Endpoint of STS, a full URL' -r
 complete -c imgimport -n "__fish_imgimport_using_subcommand alicloud" -l oss-path-style -d 'Put the bucket into the path instead of the host\'s name' -r
 complete -c imgimport -n "__fish_imgimport_using_subcommand alicloud" -l oss-cname -d 'The OSS endpoint is a domain bound to the bucket' -r
+complete -c imgimport -n "__fish_imgimport_using_subcommand alicloud" -l max-retries -d 'How often a request that Alibaba Cloud could not answer is sent again [default: 12]' -r
 complete -c imgimport -n "__fish_imgimport_using_subcommand alicloud" -l concurrency -d 'Parts sent at the same time [default: chosen]' -r
 complete -c imgimport -n "__fish_imgimport_using_subcommand alicloud" -l part-size -d 'Size of a part, such as 16MiB [default: chosen from the image\'s size]' -r
 complete -c imgimport -n "__fish_imgimport_using_subcommand alicloud" -l limit-rate -d 'Most bytes to send in a second, such as 20MB/s [default: no limit]' -r

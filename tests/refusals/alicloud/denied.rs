@@ -7,101 +7,119 @@ use super::stage;
 
 const OSS_OBJECT: &str = "oss://packer/imgimport-1767225600.raw; remove it with: aliyun oss rm oss://packer/imgimport-1767225600.raw --region cn-beijing";
 const ECS_TASK: &str = "the import task t-ID; remove it with: aliyun ecs CancelTask --TaskId t-ID --RegionId cn-beijing";
+const ECS_COPY: &str = "the copy m-ID in cn-hangzhou; remove it with: aliyun ecs DeleteImage --ImageId m-ID --RegionId cn-hangzhou";
 const ECS_IMAGE: &str =
     "the image m-ID; remove it with: aliyun ecs DeleteImage --ImageId m-ID --RegionId cn-beijing";
 
+/// What was asked for, the call that is denied from the n-th time on, what could not be
+/// done, the permissions, and what is left.
+type Row = (
+    &'static str,
+    (&'static str, usize),
+    &'static str,
+    &'static [&'static str],
+    &'static [&'static str],
+);
+
+const CALLS: &[Row] = &[
+    (
+        "",
+        ("ecs:DescribeImages", 1),
+        "the image's name can't be looked up in cn-beijing",
+        &["ecs:DescribeImages"],
+        &[],
+    ),
+    (
+        "",
+        ("ecs:DescribeImages", 2),
+        "the import's state could not be asked",
+        &["ecs:DescribeTaskAttribute", "ecs:DescribeImages"],
+        &[ECS_TASK, OSS_OBJECT],
+    ),
+    (
+        "--tag a=b",
+        ("ecs:TagResources", 1),
+        "m-ID could not be tagged",
+        &["ecs:TagResources"],
+        &[ECS_IMAGE],
+    ),
+    (
+        "--image-family web",
+        ("ecs:ModifyImageAttribute", 1),
+        "m-ID could not be described",
+        &["ecs:ModifyImageAttribute"],
+        &[ECS_IMAGE],
+    ),
+    (
+        "--share-account 1234567890123456",
+        ("ecs:ModifyImageSharePermission", 1),
+        "m-ID could not be shared with 1234567890123456",
+        &["ecs:ModifyImageSharePermission"],
+        &[ECS_IMAGE],
+    ),
+    (
+        "--copy-to cn-hangzhou",
+        ("ecs:CopyImage", 1),
+        "m-ID could not be copied to cn-hangzhou",
+        &["ecs:CopyImage"],
+        &[ECS_IMAGE],
+    ),
+    (
+        "--copy-to cn-hangzhou --tag a=b",
+        ("ecs:TagResources", 3),
+        "m-ID could not be tagged",
+        &["ecs:TagResources"],
+        &[ECS_COPY, ECS_IMAGE],
+    ),
+    (
+        "--tag a=b",
+        ("ecs:TagResources", 2),
+        "s-ID could not be tagged",
+        &["ecs:TagResources"],
+        &[ECS_IMAGE],
+    ),
+];
+
 #[tokio::test]
 async fn ecs_denies_a_call() {
-    let import = r#"allow the caller ecs:ImportImage and ram:PassRole: {"Version":"1","Statement":[{"Effect":"Allow","Action":"ecs:ImportImage","Resource":"*"},{"Effect":"Allow","Action":"ram:PassRole","Resource":"acs:ram:*:*:role/aliyunecsimageimportdefaultrole"}]}"#;
-    let asking = allow(
-        RAM,
-        &["ecs:DescribeTaskAttribute", "ecs:DescribeImages"],
-        "*",
-    );
-    let one = |action: &str| allow(RAM, &[action], "*");
-    let copy = "the copy m-ID in cn-hangzhou; remove it with: aliyun ecs DeleteImage --ImageId m-ID --RegionId cn-hangzhou";
-    let rows: [(_, _, _, _, &[&str]); 9] = [
-        (
-            "",
-            ("ecs:DescribeImages", 1),
-            "the image's name can't be looked up in cn-beijing",
-            one("ecs:DescribeImages"),
-            &[],
-        ),
-        (
-            "",
-            ("ecs:ImportImage", 1),
-            "the import could not be started",
-            import.to_owned(),
-            &[OSS_OBJECT],
-        ),
-        (
-            "",
-            ("ecs:DescribeImages", 2),
-            "the import's state could not be asked",
-            asking,
-            &[ECS_TASK, OSS_OBJECT],
-        ),
-        (
-            "--tag a=b",
-            ("ecs:TagResources", 1),
-            "m-ID could not be tagged",
-            one("ecs:TagResources"),
-            &[ECS_IMAGE],
-        ),
-        (
-            "--image-family web",
-            ("ecs:ModifyImageAttribute", 1),
-            "m-ID could not be described",
-            one("ecs:ModifyImageAttribute"),
-            &[ECS_IMAGE],
-        ),
-        (
-            "--share-account 1234567890123456",
-            ("ecs:ModifyImageSharePermission", 1),
-            "m-ID could not be shared with 1234567890123456",
-            one("ecs:ModifyImageSharePermission"),
-            &[ECS_IMAGE],
-        ),
-        (
-            "--copy-to cn-hangzhou",
-            ("ecs:CopyImage", 1),
-            "m-ID could not be copied to cn-hangzhou",
-            one("ecs:CopyImage"),
-            &[ECS_IMAGE],
-        ),
-        (
-            "--copy-to cn-hangzhou --tag a=b",
-            ("ecs:TagResources", 3),
-            "m-ID could not be tagged",
-            one("ecs:TagResources"),
-            &[copy, ECS_IMAGE],
-        ),
-        (
-            "--tag a=b",
-            ("ecs:TagResources", 2),
-            "s-ID could not be tagged",
-            one("ecs:TagResources"),
-            &[ECS_IMAGE],
-        ),
-    ];
-    each(rows, async |(wish, (operation, nth), what, hint, left)| {
-        let stage = stage().await;
-        let denied = Fault::on(operation).nth(nth).always();
-        stage
-            .cloud
-            .fault(denied.answer(403, "Forbidden.RAM", "Not you."));
-        let command = format!("alicloud --bucket packer --image-name web {wish} -q disk.raw");
-        let run = stage.alicloud(&command).ends().await;
-        let told = Told {
-            what,
-            cause: "Not you (Forbidden.RAM, request ID)",
-            left,
-            hint: &hint,
-        };
-        run.exits(1).prints("").says(&told.whole());
-    })
+    each(
+        CALLS,
+        async |&(wish, (operation, nth), what, actions, left)| {
+            let stage = stage().await;
+            let denied = Fault::on(operation).nth(nth).always();
+            stage
+                .cloud
+                .fault(denied.answer(403, "Forbidden.RAM", "Not you."));
+            let command = format!("alicloud --bucket packer --image-name web {wish} -q disk.raw");
+            let run = stage.alicloud(&command).ends().await;
+            let told = Told {
+                what,
+                cause: "Not you (Forbidden.RAM, request ID)",
+                left,
+                hint: &allow(RAM, actions, "*"),
+            };
+            run.exits(1).prints("").says(&told.whole());
+        },
+    )
     .await;
+}
+
+/// The import needs the role, too.
+#[tokio::test]
+async fn ecs_denies_the_import() {
+    let stage = stage().await;
+    let denied = Fault::on("ecs:ImportImage").always();
+    stage
+        .cloud
+        .fault(denied.answer(403, "Forbidden.RAM", "Not you."));
+    let run = stage.alicloud("alicloud --bucket packer --image-name web -q disk.raw");
+    let told = Told {
+        what: "the import could not be started",
+        cause: "Not you (Forbidden.RAM, request ID)",
+        left: &[OSS_OBJECT],
+        hint: r#"allow the caller ecs:ImportImage and ram:PassRole: {"Version":"1","Statement":[{"Effect":"Allow","Action":"ecs:ImportImage","Resource":"*"},{"Effect":"Allow","Action":"ram:PassRole","Resource":"acs:ram:*:*:role/aliyunecsimageimportdefaultrole"}]}"#,
+    };
+    run.ends().await.exits(1).prints("").says(&told.whole());
 }
 
 /// The image that has the name goes last; the new one waits for the next run.

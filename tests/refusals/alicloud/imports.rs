@@ -19,160 +19,162 @@ const GOES_ON: &str = "the same command goes on from there";
 const OVER: &str = "get a new temporary key; this one is over";
 const TOKEN: &str = "the security token belongs to another key: give all three of one set";
 
+const NAME: &str =
+    "choose another --image-name: 2 to 128 letters, digits, '.', ':', '_' and '-', a letter first";
+const RAW_ELSEWHERE: &str = "the region does not take this format; convert the image: qemu-img convert -O raw disk.raw disk.new.raw";
+const ARCHITECTURE: &str = "choose another --architecture, one that goes with the --platform";
+const LICENSE: &str = "choose another --license-type, such as BYOL";
+const BOOT: &str = "choose another --boot-mode; an arm64 image needs UEFI";
+const REGIONS: &str =
+    "check the region's name; the regions are listed with: aliyun ecs DescribeRegions";
+const DETECTION: &str = "leave --detection-strategy out";
+const REFUSED: &[(u16, &str, &str)] = &[
+    (400, "MissingParameter", GOES_ON),
+    (400, "InvalidImageName.Malformed", NAME),
+    (
+        400,
+        "InvalidImageName.Duplicated",
+        "choose another --image-name, or say --force-delete",
+    ),
+    (
+        400,
+        "InvalidDescription.Malformed",
+        "choose another --image-description: 2 to 256 characters, no address first",
+    ),
+    (
+        400,
+        "UnsupportedSuffix.OSSObject",
+        "give the object a --key that ends in the format's own suffix",
+    ),
+    (
+        400,
+        "InvalidOSSObject.Malformed",
+        "choose another --key, without a slash first",
+    ),
+    (
+        400,
+        "InvalidOSSObject.Size",
+        "the image is empty: check the file disk.raw",
+    ),
+    (
+        400,
+        "InvalidOSSObject.NotFound",
+        "run the same command again: the object is sent anew",
+    ),
+    (
+        400,
+        "InvalidOSSObject.NeedRestore",
+        "name another --bucket, one of the storage class Standard; one that does not exist is made",
+    ),
+    (
+        400,
+        "InvalidOSSBucket.Malformed",
+        "choose another --bucket: 3 to 63 small letters, digits and '-'",
+    ),
+    (
+        400,
+        "InvalidOSSBucket.NotFound",
+        "run the same command again: a bucket that does not exist is made",
+    ),
+    (
+        400,
+        "InvalidOSSBucket.NotMatched",
+        "name a bucket in cn-beijing, the import's region; one that does not exist is made",
+    ),
+    (
+        400,
+        "InvalidOSSBucket.FlowLimit",
+        "wait until the bucket's traffic is below its limit, and run the same command again",
+    ),
+    (400, "InvalidArchitecture.Malformed", ARCHITECTURE),
+    (
+        400,
+        "InvalidPlatform.Malformed",
+        "choose another --platform: Others Linux fits any Linux",
+    ),
+    (
+        400,
+        "InvalidOSType.Malformed",
+        "say --os-type linux or --os-type windows",
+    ),
+    (400, "InvalidImageSize", SIZE),
+    (400, "InvalidDataDiskSize", SIZE),
+    (400, "InvalidImageFormat.Malformed", RAW),
+    (400, "InvalidImageFormat.RegionNotSupported", RAW_ELSEWHERE),
+    (400, "InvalidRegionId.NotFound", REGIONS),
+    (
+        400,
+        "InvalidRegion.NotSupport",
+        "choose another --region: this one takes no imports",
+    ),
+    (400, "InvalidLicenseType.NotSupported", LICENSE),
+    (400, "InvalidLicenseType.BYOLOnly", LICENSE),
+    (400, "InvalidBootMode.Malformed", BOOT),
+    (400, "InvalidBootMode.NotSupport", BOOT),
+    (400, "InvalidParameter.DetectionStrategy", DETECTION),
+    (
+        400,
+        "InvalidClientToken.Malformed",
+        "say --no-resume: that run has a token of its own",
+    ),
+    (
+        400,
+        "Account.Arrearage",
+        "pay the account's open bills, and run the same command again",
+    ),
+    (
+        403,
+        "InvalidOperation.CloudBoxImageImportRoleRequired",
+        "a CloudBox needs a role of its own: choose another --region",
+    ),
+    (403, "InvalidOSS.NotAuthorized", READ),
+    (
+        403,
+        "ImageIsImporting",
+        "wait until the other import of that object has ended, or choose another --key",
+    ),
+    (
+        403,
+        "QuotaExceed.Image",
+        "delete images that nobody needs, or ask for a higher quota",
+    ),
+    (403, "ImportImageFailed", AGAIN),
+    (
+        403,
+        "UserNotInTheWhiteList",
+        "this format is a preview that Alibaba Cloud opens on request; convert the image: qemu-img convert -O qcow2 disk.raw disk.qcow2",
+    ),
+    (403, "InvalidBlockSize.NotSupport", RAW),
+    (403, "InvalidVHDImage.IncorrectSize", RAW),
+    (
+        403,
+        "InvalidOSSBucket.EncryptUnsupported",
+        "name another --bucket, one that does not encrypt; one that does not exist is made",
+    ),
+    (403, "InvalidArchitecture.PlatformUnsupported", ARCHITECTURE),
+    (403, "ImageCheckUnsupported.WindowsImage", DETECTION),
+    (
+        403,
+        "TagKey.Duplication",
+        "give every --tag a key of its own",
+    ),
+    (
+        404,
+        "InvalidResourceGroup.NotFound",
+        "check --resource-group-id; the groups are listed with: aliyun resourcemanager ListResourceGroups",
+    ),
+    (400, "Throttling", MINUTE),
+    (400, "Throttling.User", MINUTE),
+    (400, "Throttling.Api", MINUTE),
+    (503, "ServiceUnavailable", LATER),
+    (500, "InternalError", LATER),
+    (418, "NobodyHasSeenIt", GOES_ON),
+];
+
 /// "ImportImage", "Error codes"; `DRYRUN.SUCCESS` is never asked for.
 #[tokio::test]
 async fn a_refused_import_comes_with_its_remedy() {
-    let name = "choose another --image-name: 2 to 128 letters, digits, '.', ':', '_' and '-', a letter first";
-    let raw_elsewhere = "the region does not take this format; convert the image: qemu-img convert -O raw disk.raw disk.new.raw";
-    let architecture = "choose another --architecture, one that goes with the --platform";
-    let license = "choose another --license-type, such as BYOL";
-    let boot = "choose another --boot-mode; an arm64 image needs UEFI";
-    let regions =
-        "check the region's name; the regions are listed with: aliyun ecs DescribeRegions";
-    let detection = "leave --detection-strategy out";
-    let rows = [
-        (400, "MissingParameter", GOES_ON),
-        (400, "InvalidImageName.Malformed", name),
-        (
-            400,
-            "InvalidImageName.Duplicated",
-            "choose another --image-name, or say --force-delete",
-        ),
-        (
-            400,
-            "InvalidDescription.Malformed",
-            "choose another --image-description: 2 to 256 characters, no address first",
-        ),
-        (
-            400,
-            "UnsupportedSuffix.OSSObject",
-            "give the object a --key that ends in the format's own suffix",
-        ),
-        (
-            400,
-            "InvalidOSSObject.Malformed",
-            "choose another --key, without a slash first",
-        ),
-        (
-            400,
-            "InvalidOSSObject.Size",
-            "the image is empty: check the file disk.raw",
-        ),
-        (
-            400,
-            "InvalidOSSObject.NotFound",
-            "run the same command again: the object is sent anew",
-        ),
-        (
-            400,
-            "InvalidOSSObject.NeedRestore",
-            "name another --bucket, one of the storage class Standard; one that does not exist is made",
-        ),
-        (
-            400,
-            "InvalidOSSBucket.Malformed",
-            "choose another --bucket: 3 to 63 small letters, digits and '-'",
-        ),
-        (
-            400,
-            "InvalidOSSBucket.NotFound",
-            "run the same command again: a bucket that does not exist is made",
-        ),
-        (
-            400,
-            "InvalidOSSBucket.NotMatched",
-            "name a bucket in cn-beijing, the import's region; one that does not exist is made",
-        ),
-        (
-            400,
-            "InvalidOSSBucket.FlowLimit",
-            "wait until the bucket's traffic is below its limit, and run the same command again",
-        ),
-        (400, "InvalidArchitecture.Malformed", architecture),
-        (
-            400,
-            "InvalidPlatform.Malformed",
-            "choose another --platform: Others Linux fits any Linux",
-        ),
-        (
-            400,
-            "InvalidOSType.Malformed",
-            "say --os-type linux or --os-type windows",
-        ),
-        (400, "InvalidImageSize", SIZE),
-        (400, "InvalidDataDiskSize", SIZE),
-        (400, "InvalidImageFormat.Malformed", RAW),
-        (400, "InvalidImageFormat.RegionNotSupported", raw_elsewhere),
-        (400, "InvalidRegionId.NotFound", regions),
-        (
-            400,
-            "InvalidRegion.NotSupport",
-            "choose another --region: this one takes no imports",
-        ),
-        (400, "InvalidLicenseType.NotSupported", license),
-        (400, "InvalidLicenseType.BYOLOnly", license),
-        (400, "InvalidBootMode.Malformed", boot),
-        (400, "InvalidBootMode.NotSupport", boot),
-        (400, "InvalidParameter.DetectionStrategy", detection),
-        (
-            400,
-            "InvalidClientToken.Malformed",
-            "say --no-resume: that run has a token of its own",
-        ),
-        (
-            400,
-            "Account.Arrearage",
-            "pay the account's open bills, and run the same command again",
-        ),
-        (
-            403,
-            "InvalidOperation.CloudBoxImageImportRoleRequired",
-            "a CloudBox needs a role of its own: choose another --region",
-        ),
-        (403, "InvalidOSS.NotAuthorized", READ),
-        (
-            403,
-            "ImageIsImporting",
-            "wait until the other import of that object has ended, or choose another --key",
-        ),
-        (
-            403,
-            "QuotaExceed.Image",
-            "delete images that nobody needs, or ask for a higher quota",
-        ),
-        (403, "ImportImageFailed", AGAIN),
-        (
-            403,
-            "UserNotInTheWhiteList",
-            "this format is a preview that Alibaba Cloud opens on request; convert the image: qemu-img convert -O qcow2 disk.raw disk.qcow2",
-        ),
-        (403, "InvalidBlockSize.NotSupport", RAW),
-        (403, "InvalidVHDImage.IncorrectSize", RAW),
-        (
-            403,
-            "InvalidOSSBucket.EncryptUnsupported",
-            "name another --bucket, one that does not encrypt; one that does not exist is made",
-        ),
-        (403, "InvalidArchitecture.PlatformUnsupported", architecture),
-        (403, "ImageCheckUnsupported.WindowsImage", detection),
-        (
-            403,
-            "TagKey.Duplication",
-            "give every --tag a key of its own",
-        ),
-        (
-            404,
-            "InvalidResourceGroup.NotFound",
-            "check --resource-group-id; the groups are listed with: aliyun resourcemanager ListResourceGroups",
-        ),
-        (400, "Throttling", MINUTE),
-        (400, "Throttling.User", MINUTE),
-        (400, "Throttling.Api", MINUTE),
-        (503, "ServiceUnavailable", LATER),
-        (500, "InternalError", LATER),
-        (418, "NobodyHasSeenIt", GOES_ON),
-    ];
-    each(rows, async |(status, code, hint)| {
+    each(REFUSED, async |&(status, code, hint)| {
         let stage = stage().await;
         let refusal = Fault::on("ecs:ImportImage").always();
         stage

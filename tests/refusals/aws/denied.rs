@@ -25,135 +25,136 @@ type Row = (
     &'static [&'static str],
 );
 
+const CALLS: &[Row] = &[
+    (
+        "--ami-name web",
+        ("ec2:DescribeImages", 1),
+        "the AMI's name can't be looked up",
+        "ec2:DescribeImages",
+        &[],
+    ),
+    (
+        "",
+        ("ec2:DescribeImportImageTasks", 1),
+        "the import's state could not be asked",
+        "ec2:DescribeImportImageTasks",
+        &[TASK, OBJECT],
+    ),
+    (
+        "--method import-snapshot",
+        ("ec2:DescribeImportSnapshotTasks", 1),
+        "the import's state could not be asked",
+        "ec2:DescribeImportSnapshotTasks",
+        &[SNAPSHOT_TASK, OBJECT],
+    ),
+    (
+        "",
+        ("ec2:DescribeImages", 1),
+        "the state of ami-ID could not be asked",
+        "ec2:DescribeImages",
+        &[IMAGE],
+    ),
+    (
+        "--ami-name web",
+        ("ec2:CopyImage", 1),
+        "ami-ID could not be named \"web\"",
+        "ec2:CopyImage",
+        &[IMAGE],
+    ),
+    (
+        "--tag a=b",
+        ("ec2:CreateTags", 1),
+        "ami-ID could not be tagged",
+        "ec2:CreateTags",
+        &[IMAGE],
+    ),
+    (
+        "--ami-description text",
+        ("ec2:ModifyImageAttribute", 1),
+        "the description of ami-ID could not be set",
+        "ec2:ModifyImageAttribute",
+        &[IMAGE],
+    ),
+    (
+        "--imds-support v2.0",
+        ("ec2:ModifyImageAttribute", 1),
+        "the IMDS support of ami-ID could not be set",
+        "ec2:ModifyImageAttribute",
+        &[IMAGE],
+    ),
+    (
+        "--ami-users 210987654321",
+        ("ec2:ModifyImageAttribute", 1),
+        "the launch permissions of ami-ID could not be set",
+        "ec2:ModifyImageAttribute",
+        &[IMAGE],
+    ),
+    (
+        "--ami-users 210987654321",
+        ("ec2:ModifySnapshotAttribute", 1),
+        "snap-ID could not be shared",
+        "ec2:ModifySnapshotAttribute",
+        &[IMAGE],
+    ),
+    (
+        "--deprecate-at 2030-01-01T00:00:00Z",
+        ("ec2:EnableImageDeprecation", 1),
+        "the deprecation of ami-ID could not be set",
+        "ec2:EnableImageDeprecation",
+        &[IMAGE],
+    ),
+    (
+        "--method import-snapshot",
+        ("ec2:RegisterImage", 1),
+        "snap-ID could not be registered as \"imgimport-1767225600\"",
+        "ec2:RegisterImage",
+        &[SNAPSHOT],
+    ),
+    (
+        "--method ebs-direct --ami-name web",
+        ("ec2:DescribeSnapshots", 1),
+        "the state of snap-ID could not be asked",
+        "ec2:DescribeSnapshots",
+        &[FILLED],
+    ),
+    (
+        "--method ebs-direct --ami-name web",
+        ("ec2:RegisterImage", 1),
+        "snap-ID could not be registered as \"web\"",
+        "ec2:RegisterImage",
+        &[SNAPSHOT],
+    ),
+    (
+        "--tag a=b --ami-users 210987654321",
+        ("ec2:CreateTags", 1),
+        "ami-ID could not be tagged",
+        "ec2:CreateTags",
+        &[IMAGE],
+    ),
+    (
+        "--ami-name web",
+        ("ec2:DescribeImages", 2),
+        "the state of ami-ID could not be asked",
+        "ec2:DescribeImages",
+        &[IMAGE, IMAGE],
+    ),
+    (
+        "--method import-snapshot --ami-name web",
+        ("ec2:DescribeImages", 2),
+        "the state of ami-ID could not be asked",
+        "ec2:DescribeImages",
+        &[
+            "the image ami-ID; remove it with: aws ec2 deregister-image --image-id ami-ID --region eu-central-1",
+            SNAPSHOT,
+        ],
+    ),
+];
+
 #[tokio::test]
 async fn ec2_denies_a_call() {
-    let rows: [Row; 17] = [
-        (
-            "--ami-name web",
-            ("ec2:DescribeImages", 1),
-            "the AMI's name can't be looked up",
-            "ec2:DescribeImages",
-            &[],
-        ),
-        (
-            "",
-            ("ec2:DescribeImportImageTasks", 1),
-            "the import's state could not be asked",
-            "ec2:DescribeImportImageTasks",
-            &[TASK, OBJECT],
-        ),
-        (
-            "--method import-snapshot",
-            ("ec2:DescribeImportSnapshotTasks", 1),
-            "the import's state could not be asked",
-            "ec2:DescribeImportSnapshotTasks",
-            &[SNAPSHOT_TASK, OBJECT],
-        ),
-        (
-            "",
-            ("ec2:DescribeImages", 1),
-            "the state of ami-ID could not be asked",
-            "ec2:DescribeImages",
-            &[IMAGE],
-        ),
-        (
-            "--ami-name web",
-            ("ec2:CopyImage", 1),
-            "ami-ID could not be named \"web\"",
-            "ec2:CopyImage",
-            &[IMAGE],
-        ),
-        (
-            "--tag a=b",
-            ("ec2:CreateTags", 1),
-            "ami-ID could not be tagged",
-            "ec2:CreateTags",
-            &[IMAGE],
-        ),
-        (
-            "--ami-description text",
-            ("ec2:ModifyImageAttribute", 1),
-            "the description of ami-ID could not be set",
-            "ec2:ModifyImageAttribute",
-            &[IMAGE],
-        ),
-        (
-            "--imds-support v2.0",
-            ("ec2:ModifyImageAttribute", 1),
-            "the IMDS support of ami-ID could not be set",
-            "ec2:ModifyImageAttribute",
-            &[IMAGE],
-        ),
-        (
-            "--ami-users 210987654321",
-            ("ec2:ModifyImageAttribute", 1),
-            "the launch permissions of ami-ID could not be set",
-            "ec2:ModifyImageAttribute",
-            &[IMAGE],
-        ),
-        (
-            "--ami-users 210987654321",
-            ("ec2:ModifySnapshotAttribute", 1),
-            "snap-ID could not be shared",
-            "ec2:ModifySnapshotAttribute",
-            &[IMAGE],
-        ),
-        (
-            "--deprecate-at 2030-01-01T00:00:00Z",
-            ("ec2:EnableImageDeprecation", 1),
-            "the deprecation of ami-ID could not be set",
-            "ec2:EnableImageDeprecation",
-            &[IMAGE],
-        ),
-        (
-            "--method import-snapshot",
-            ("ec2:RegisterImage", 1),
-            "snap-ID could not be registered as \"imgimport-1767225600\"",
-            "ec2:RegisterImage",
-            &[SNAPSHOT],
-        ),
-        (
-            "--method ebs-direct --ami-name web",
-            ("ec2:DescribeSnapshots", 1),
-            "the state of snap-ID could not be asked",
-            "ec2:DescribeSnapshots",
-            &[FILLED],
-        ),
-        (
-            "--method ebs-direct --ami-name web",
-            ("ec2:RegisterImage", 1),
-            "snap-ID could not be registered as \"web\"",
-            "ec2:RegisterImage",
-            &[SNAPSHOT],
-        ),
-        (
-            "--tag a=b --ami-users 210987654321",
-            ("ec2:CreateTags", 1),
-            "ami-ID could not be tagged",
-            "ec2:CreateTags",
-            &[IMAGE],
-        ),
-        (
-            "--ami-name web",
-            ("ec2:DescribeImages", 2),
-            "the state of ami-ID could not be asked",
-            "ec2:DescribeImages",
-            &[IMAGE, IMAGE],
-        ),
-        (
-            "--method import-snapshot --ami-name web",
-            ("ec2:DescribeImages", 2),
-            "the state of ami-ID could not be asked",
-            "ec2:DescribeImages",
-            &[
-                "the image ami-ID; remove it with: aws ec2 deregister-image --image-id ami-ID --region eu-central-1",
-                SNAPSHOT,
-            ],
-        ),
-    ];
     each(
-        rows,
-        async |(wish, (operation, nth), what, action, left)| {
+        CALLS,
+        async |&(wish, (operation, nth), what, action, left)| {
             let stage = stage().await;
             let denied = Fault::on(operation).nth(nth).always();
             stage

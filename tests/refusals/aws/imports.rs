@@ -10,93 +10,94 @@ const TOKEN: &str = "an earlier run asked for something else with the same token
 /// Said wherever something stays and nothing better is known.
 const GOES_ON: &str = "the same command goes on from there";
 
+const ROOT: &str = "VM Import found no system that it knows: encrypted, LVM-striped and exotic roots are not supported; --method import-snapshot takes any";
+const KERNEL: &str = "VM Import takes the default kernels of the distributions alone; --method import-snapshot takes any";
+const REASONS: &[(&str, &str)] = &[
+    (
+        "ClientError: Disk validation failed [OVF file parsing error: OVA with chunked disk files is not supported]",
+        "export the machine again without chunks, or give the disk itself",
+    ),
+    (
+        "ClientError: Disk validation failed [Unsupported VMDK File Format]",
+        "make the VMDK stream-optimized: qemu-img convert -O vmdk -o subformat=streamOptimized disk.raw disk.vmdk",
+    ),
+    (
+        "ClientError: Disk validation failed [Unsupported OVA format]",
+        "export the machine again as an OVA whose first member is the .ovf",
+    ),
+    (
+        "ClientError: Disk validation failed [Unsupported specified file format]",
+        "say the image's own --format; what it is, tells: qemu-img info disk.raw",
+    ),
+    (
+        "ClientError: Disk validation failed [We do not have access to the given resource. Reason 403 Forbidden]",
+        "let the service role vmimport read the bucket, and the object's KMS key if it has one: --create-role does both",
+    ),
+    (
+        "ClientError: Footers not identical",
+        "the VHD is damaged, or holds only what differs from another: convert the whole disk: qemu-img convert -O raw disk.raw disk.new.raw",
+    ),
+    (
+        "ClientError: Uncompressed data has an invalid length",
+        "the VMDK is damaged: copy, download or export it again",
+    ),
+    (
+        "ClientError: Disk validation failed [No valid partitions. Not a valid volume.]",
+        "give a disk with a partition table and a root that is not encrypted; --method import-snapshot takes any",
+    ),
+    ("ClientError: Unknown OS / Missing OS files", ROOT),
+    ("ClientError: Unknown OS", ROOT),
+    ("ClientError: Missing OS files", ROOT),
+    (
+        "ClientError: Invalid configuration - Could not read fstab",
+        "the root needs an /etc/fstab that can be read, with a UUID for every device",
+    ),
+    (
+        "ClientError: Multiple different grub/menu.lst files found",
+        "leave one GRUB configuration in /boot, and remove the others",
+    ),
+    (
+        "ClientError: BLSC-style GRUB found, but unable to detect default kernel",
+        "write /boot/grub2/grub.cfg anew in the machine: grub2-mkconfig -o /boot/grub2/grub.cfg",
+    ),
+    (
+        "ClientError: unable to read initramfs/initrd",
+        "make the initramfs anew in the machine: dracut -f, or update-initramfs -u",
+    ),
+    (
+        "ClientError: Logical volume group activation failed",
+        "give all disks of the volume group at once, in an OVA",
+    ),
+    (
+        "ClientError: Multiple directories found",
+        "leave one root file system on the disk",
+    ),
+    ("ClientError: Unsupported kernel version 6.12", KERNEL),
+    ("ClientError: Unable to determine kernel version", KERNEL),
+    (
+        "ClientError: EFI partition detected. UEFI booting is not supported in EC2",
+        "say --boot-mode uefi",
+    ),
+    (
+        "ClientError: FirstBootFailure: This import request failed because the Windows instance failed to boot and establish network connectivity",
+        "boot the machine where it was made, with DHCP and with RDP or SSH let in, and export it again",
+    ),
+    (
+        "ClientError: Booter Networking failure/instance not reachable",
+        "let the system get its address by DHCP on its one network card, and export it again",
+    ),
+    (
+        "ServerError: an internal error has occurred during conversion",
+        "run the same command again: what was sent is still there",
+    ),
+    ("ClientError: something that nobody has seen yet", GOES_ON),
+    ("", GOES_ON),
+];
+
 /// "Troubleshooting VM Import/Export", a row each.
 #[tokio::test]
 async fn the_reason_of_a_failed_task_comes_with_its_remedy() {
-    let root = "VM Import found no system that it knows: encrypted, LVM-striped and exotic roots are not supported; --method import-snapshot takes any";
-    let kernel = "VM Import takes the default kernels of the distributions alone; --method import-snapshot takes any";
-    let rows = [
-        (
-            "ClientError: Disk validation failed [OVF file parsing error: OVA with chunked disk files is not supported]",
-            "export the machine again without chunks, or give the disk itself",
-        ),
-        (
-            "ClientError: Disk validation failed [Unsupported VMDK File Format]",
-            "make the VMDK stream-optimized: qemu-img convert -O vmdk -o subformat=streamOptimized disk.raw disk.vmdk",
-        ),
-        (
-            "ClientError: Disk validation failed [Unsupported OVA format]",
-            "export the machine again as an OVA whose first member is the .ovf",
-        ),
-        (
-            "ClientError: Disk validation failed [Unsupported specified file format]",
-            "say the image's own --format; what it is, tells: qemu-img info disk.raw",
-        ),
-        (
-            "ClientError: Disk validation failed [We do not have access to the given resource. Reason 403 Forbidden]",
-            "let the service role vmimport read the bucket, and the object's KMS key if it has one: --create-role does both",
-        ),
-        (
-            "ClientError: Footers not identical",
-            "the VHD is damaged, or holds only what differs from another: convert the whole disk: qemu-img convert -O raw disk.raw disk.new.raw",
-        ),
-        (
-            "ClientError: Uncompressed data has an invalid length",
-            "the VMDK is damaged: copy, download or export it again",
-        ),
-        (
-            "ClientError: Disk validation failed [No valid partitions. Not a valid volume.]",
-            "give a disk with a partition table and a root that is not encrypted; --method import-snapshot takes any",
-        ),
-        ("ClientError: Unknown OS / Missing OS files", root),
-        ("ClientError: Unknown OS", root),
-        ("ClientError: Missing OS files", root),
-        (
-            "ClientError: Invalid configuration - Could not read fstab",
-            "the root needs an /etc/fstab that can be read, with a UUID for every device",
-        ),
-        (
-            "ClientError: Multiple different grub/menu.lst files found",
-            "leave one GRUB configuration in /boot, and remove the others",
-        ),
-        (
-            "ClientError: BLSC-style GRUB found, but unable to detect default kernel",
-            "write /boot/grub2/grub.cfg anew in the machine: grub2-mkconfig -o /boot/grub2/grub.cfg",
-        ),
-        (
-            "ClientError: unable to read initramfs/initrd",
-            "make the initramfs anew in the machine: dracut -f, or update-initramfs -u",
-        ),
-        (
-            "ClientError: Logical volume group activation failed",
-            "give all disks of the volume group at once, in an OVA",
-        ),
-        (
-            "ClientError: Multiple directories found",
-            "leave one root file system on the disk",
-        ),
-        ("ClientError: Unsupported kernel version 6.12", kernel),
-        ("ClientError: Unable to determine kernel version", kernel),
-        (
-            "ClientError: EFI partition detected. UEFI booting is not supported in EC2",
-            "say --boot-mode uefi",
-        ),
-        (
-            "ClientError: FirstBootFailure: This import request failed because the Windows instance failed to boot and establish network connectivity",
-            "boot the machine where it was made, with DHCP and with RDP or SSH let in, and export it again",
-        ),
-        (
-            "ClientError: Booter Networking failure/instance not reachable",
-            "let the system get its address by DHCP on its one network card, and export it again",
-        ),
-        (
-            "ServerError: an internal error has occurred during conversion",
-            "run the same command again: what was sent is still there",
-        ),
-        ("ClientError: something that nobody has seen yet", GOES_ON),
-        ("", GOES_ON),
-    ];
-    each(rows, async |(reason, hint)| {
+    each(REASONS, async |&(reason, hint)| {
         let stage = stage().await;
         let script = ImportScript::quick().fail(reason);
         stage.cloud.import_script(script);

@@ -9,122 +9,126 @@ const COMMAND: &str = "digitalocean --space import-bucket --spaces-region nyc3 -
 const TROUBLE: &str =
     "run the same command again; https://status.digitalocean.com tells of troubles";
 
+const ACCOUNT: &str = "DigitalOcean does not accept the caller";
+const CREATE: &str = "the import could not be started";
+const TOKEN: &str =
+    "check the token: DIGITALOCEAN_TOKEN, api_token in [digitalocean], or doctl auth init";
+const REQUESTS: &str =
+    "wait some minutes, and run the same command again: the account has used up its requests";
+const ANSWERS: &[(&str, &str, u16, &str, &str, &str)] = &[
+    (
+        "do:GetAccount",
+        ACCOUNT,
+        401,
+        "unauthorized",
+        "Unable to authenticate you",
+        TOKEN,
+    ),
+    (
+        "do:GetAccount",
+        ACCOUNT,
+        429,
+        "too_many_requests",
+        "API rate limit exceeded",
+        REQUESTS,
+    ),
+    (
+        "do:GetAccount",
+        ACCOUNT,
+        500,
+        "server_error",
+        "Unexpected server-side error",
+        TROUBLE,
+    ),
+    (
+        "do:GetAccount",
+        ACCOUNT,
+        503,
+        "server_error",
+        "Service unavailable",
+        TROUBLE,
+    ),
+    (
+        "do:CreateImage",
+        CREATE,
+        401,
+        "unauthorized",
+        "Unable to authenticate you",
+        TOKEN,
+    ),
+    (
+        "do:CreateImage",
+        CREATE,
+        403,
+        "forbidden",
+        "You are not authorized to perform this operation",
+        "give the token the scope image:CREATE, and tag:create for new tags",
+    ),
+    (
+        "do:CreateImage",
+        CREATE,
+        404,
+        "not_found",
+        "The resource you requested could not be found",
+        "",
+    ),
+    (
+        "do:CreateImage",
+        CREATE,
+        422,
+        "unprocessable_entity",
+        "Region is not available",
+        "",
+    ),
+    (
+        "do:CreateImage",
+        CREATE,
+        429,
+        "too_many_requests",
+        "API rate limit exceeded",
+        REQUESTS,
+    ),
+    (
+        "do:CreateImage",
+        CREATE,
+        500,
+        "server_error",
+        "Unexpected server-side error",
+        TROUBLE,
+    ),
+    (
+        "do:CreateImage",
+        CREATE,
+        418,
+        "nobody_has_seen_it",
+        "I am a teapot",
+        "",
+    ),
+];
+
 /// "Response codes" of the API reference, as the first and the deciding request meet them.
 #[tokio::test]
 async fn what_the_api_answers_comes_with_its_remedy() {
-    let account = "DigitalOcean does not accept the caller";
-    let create = "the import could not be started";
-    let token =
-        "check the token: DIGITALOCEAN_TOKEN, api_token in [digitalocean], or doctl auth init";
-    let requests =
-        "wait some minutes, and run the same command again: the account has used up its requests";
-    let rows = [
-        (
-            "do:GetAccount",
-            account,
-            401,
-            "unauthorized",
-            "Unable to authenticate you",
-            token,
-        ),
-        (
-            "do:GetAccount",
-            account,
-            429,
-            "too_many_requests",
-            "API rate limit exceeded",
-            requests,
-        ),
-        (
-            "do:GetAccount",
-            account,
-            500,
-            "server_error",
-            "Unexpected server-side error",
-            TROUBLE,
-        ),
-        (
-            "do:GetAccount",
-            account,
-            503,
-            "server_error",
-            "Service unavailable",
-            TROUBLE,
-        ),
-        (
-            "do:CreateImage",
-            create,
-            401,
-            "unauthorized",
-            "Unable to authenticate you",
-            token,
-        ),
-        (
-            "do:CreateImage",
-            create,
-            403,
-            "forbidden",
-            "You are not authorized to perform this operation",
-            "give the token the scope image:create, and tag:create for new tags",
-        ),
-        (
-            "do:CreateImage",
-            create,
-            404,
-            "not_found",
-            "The resource you requested could not be found",
-            "",
-        ),
-        (
-            "do:CreateImage",
-            create,
-            422,
-            "unprocessable_entity",
-            "Region is not available",
-            "",
-        ),
-        (
-            "do:CreateImage",
-            create,
-            429,
-            "too_many_requests",
-            "API rate limit exceeded",
-            requests,
-        ),
-        (
-            "do:CreateImage",
-            create,
-            500,
-            "server_error",
-            "Unexpected server-side error",
-            TROUBLE,
-        ),
-        (
-            "do:CreateImage",
-            create,
-            418,
-            "nobody_has_seen_it",
-            "I am a teapot",
-            "",
-        ),
-    ];
-    each(rows, async |(operation, what, status, code, text, hint)| {
-        let stage = stage().await;
-        let refusal = Fault::on(operation).always();
-        stage.cloud.fault(refusal.answer(status, code, text));
-        let run = imgimport(&stage, COMMAND).ends().await;
-        let told = Told {
-            what,
-            cause: &format!("{text} ({code}, request ID)"),
-            left: &[],
-            hint,
-        };
-        run.exits(1).prints("").says(&told.whole());
-        assert!(
-            stage.cloud.spaces().objects().is_empty(),
-            "nothing public stays"
-        );
-    })
+    each(
+        ANSWERS,
+        async |&(operation, what, status, code, text, hint)| {
+            let stage = stage().await;
+            let refusal = Fault::on(operation).always();
+            stage.cloud.fault(refusal.answer(status, code, text));
+            let run = imgimport(&stage, COMMAND).ends().await;
+            let told = Told {
+                what,
+                cause: &format!("{text} ({code}, request ID)"),
+                left: &[],
+                hint,
+            };
+            run.exits(1).prints("").says(&told.whole());
+            assert!(
+                stage.cloud.spaces().objects().is_empty(),
+                "nothing public stays"
+            );
+        },
+    )
     .await;
 }
 
