@@ -105,6 +105,7 @@ fn described(info: Info) -> Bucket {
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
 
