@@ -239,6 +239,7 @@ fn placed(option: Arg, groups: &[&Group]) -> Arg {
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
 

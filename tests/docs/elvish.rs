@@ -59,7 +59,10 @@ fn values() -> String {
 
 fn write(text: &mut String, command: &Command, option: &Arg) {
     let values = option.get_possible_values();
-    let values: Vec<_> = values.iter().map(|value| value.get_name()).collect();
+    let values: Vec<_> = values
+        .iter()
+        .map(clap::builder::PossibleValue::get_name)
+        .collect();
     if values.is_empty() {
         return;
     }

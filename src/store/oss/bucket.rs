@@ -104,3 +104,16 @@ fn described(info: Info) -> Bucket {
         encryption: encryption.filter(|name| !name.is_empty() && name != "None"),
     }
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_location_is_the_elements_text_whatever_stands_before_it() {
+        let body = "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<LocationConstraint xmlns=\"http://doc.oss-cn-hangzhou.aliyuncs.com\">oss-cn-hangzhou</LocationConstraint >";
+        let location: Location = quick_xml::de::from_str(body).unwrap();
+        assert_eq!(region(&location.name), "cn-hangzhou");
+    }
+}
