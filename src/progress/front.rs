@@ -2,6 +2,9 @@
 //! and `fg` brings them back; in the background, where the terminal is somebody else's,
 //! none are drawn.
 
+use std::thread;
+use std::time::Duration;
+
 use rustix::process::{Signal, getpgrp, getpid, getsid, kill_process};
 use rustix::stdio::stderr;
 use rustix::termios::tcgetpgrp;
@@ -33,9 +36,14 @@ impl Progress {
     }
 }
 
+/// Until all threads of a program that is told to stop stand still.
+const MOMENT: Duration = Duration::from_millis(100);
+
 /// As the signal would have done it, had nobody caught it.
 fn stop() {
-    let _ = kill_process(getpid(), Signal::STOP);
+    if kill_process(getpid(), Signal::STOP).is_ok() {
+        thread::sleep(MOMENT);
+    }
 }
 
 /// A shell that can say `fg` gives each job a group of its own. Without one the signal

@@ -85,9 +85,9 @@ SCENES = {
         ("importing", r"(?s)Importing.*\d s", ""),
     )),
     "run": Scene("run jobs.toml", (
-        ("uploading", r"[2-8]\d % .*left", ""),
+        ("uploading", r"[2-8]\d %", ""),
         ("failed", r"error:", ""),
-        ("importing", r"(?s)web .*[4-9]\d % .*\d s", ""),
+        ("importing", r"web .*[4-9]\d %", ""),
     ), "--fault ecs:ImportImage=denied"),
     "retries": Scene(PARTS, (
         ("uploading", r"(?s)again in.*[3-8]\d % .*left", ""),

@@ -32,7 +32,7 @@ impl Fault {
         let uploads = UPLOADS
             .iter()
             .flat_map(|upload| BAD_NETWORK.map(|what| format!("{upload}={what}")));
-        let questions = QUESTIONS.map(|question| format!("{question}=cut@2"));
+        let questions = QUESTIONS.map(|question| format!("{question}=cut@2-5"));
         let spelled = uploads.chain(questions).map(|fault| fault.parse());
         spelled.filter_map(Result::ok)
     }
