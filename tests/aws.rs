@@ -253,6 +253,7 @@ async fn a_dry_run_asks_everything_and_changes_nothing() {
         [
             "ec2:CopyImage",
             "ec2:DescribeImages",
+            "ec2:DescribeImages",
             "ec2:ImportImage",
             "iam:GetRole",
             "iam:GetRolePolicy",

@@ -41,13 +41,20 @@ async fn account(job: &Job, api: &Api, progress: &Progress) -> Result<()> {
             }
             Ok(())
         }
-        Err(fault) if fault.status() == Some(403) => {
-            if job.common.dry_run {
+        Err(fault) if fault.is_unauthorized() => {
+            Err(fault.fails("DigitalOcean does not accept the caller", "account:read"))
+        }
+        Err(fault) => {
+            let denied = fault.status() == Some(403);
+            if job.common.dry_run && denied {
                 progress.fact("Not verified: who the caller is: the token lacks account:read");
+            } else if !denied {
+                progress.note(&format!(
+                    "DigitalOcean did not say who the caller is: {fault}"
+                ));
             }
             Ok(())
         }
-        Err(fault) => Err(fault.fails("DigitalOcean does not accept the caller", "account:read")),
     }
 }
 
@@ -59,13 +66,23 @@ async fn regions(job: &Job, api: &Api, progress: &Progress) -> Result<()> {
             progress.warn("the token may not list regions (regions:read): they are not checked");
             return Ok(());
         }
-        Err(fault) => return Err(fault.fails("the regions could not be asked for", "regions:read")),
+        Err(fault) if fault.is_unauthorized() => {
+            return Err(fault.fails("the regions could not be asked for", "regions:read"));
+        }
+        Err(fault) => {
+            progress.warn(&format!(
+                "the regions could not be asked for, so they are not checked: {fault}"
+            ));
+            return Ok(());
+        }
     };
     for (number, region) in job.regions.iter().enumerate() {
         let Some(found) = known.iter().find(|known| known.slug == *region) else {
             return Err(unknown(region, &known));
         };
-        if number > 0 && !found.features.iter().any(|feature| feature == TRANSFER) {
+        let features = found.features.as_ref();
+        let stays = |all: &Vec<String>| !all.iter().any(|feature| feature == TRANSFER);
+        if number > 0 && features.is_some_and(stays) {
             return Err(
                 Error::failed(format!("no image can be transferred to {region}"))
                     .because_of(format!(
@@ -92,6 +109,9 @@ async fn space(job: &Job, spaces: &aws_sdk_s3::Client, store: &S3) -> Result<()>
         return Ok(());
     };
     let status = error.raw_response().map(|answer| answer.status().as_u16());
+    if matches!(status, Some(405 | 501)) {
+        return Ok(()); // no such question here; the upload will say
+    }
     if status == Some(404) {
         return Err(Error::failed(what())
             .because_of(format!("there is no such Space in {region}"))
