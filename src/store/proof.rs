@@ -17,7 +17,10 @@ pub fn is_the_object(head: &Head, parts: &[SentPart], whole: &Whole) -> bool {
 
 /// The parts' tags are their MD5s, where they look like that.
 fn tag_of_parts(parts: &[SentPart]) -> Option<String> {
-    let md5s = parts.iter().map(|part| Digest::from_etag(&part.etag));
+    let md5s = parts.iter().map(|part| match part.digest {
+        md5 @ Digest::Md5(_) => Some(md5),
+        _ => Digest::from_etag(&part.etag),
+    });
     md5s.collect::<Option<Vec<_>>>().map(|all| tag(&all))
 }
 
