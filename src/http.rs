@@ -11,6 +11,7 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use reqwest::header::{HeaderMap, RETRY_AFTER};
 use reqwest::redirect::Policy;
 use reqwest::{Client, ClientBuilder};
+use serde_json::Value;
 
 pub use reqwest::Method;
 
@@ -91,6 +92,18 @@ pub struct Silence {
     pub why: String,
     /// The request may have arrived, and done what it asks.
     pub arrived: bool,
+}
+
+/// Members that are `null` are as if they were not there: services write both.
+pub fn without_nulls(value: &mut Value) {
+    match value {
+        Value::Array(list) => list.iter_mut().for_each(without_nulls),
+        Value::Object(members) => {
+            members.retain(|_, member| !member.is_null());
+            members.values_mut().for_each(without_nulls);
+        }
+        _ => {}
+    }
 }
 
 impl Http {

@@ -25,7 +25,7 @@ const DEFAULT: &str = "imgimport.toml";
 #[serde(default, deny_unknown_fields)]
 pub struct File {
     image: Option<PathBuf>,
-    #[serde(deserialize_with = "lenient::value")]
+    #[serde(deserialize_with = "lenient::switch")]
     skip_checks: Option<bool>,
     upload: Upload,
     wait: Wait,

@@ -254,6 +254,7 @@ async fn a_dry_run_asks_everything_and_changes_nothing() {
         [
             "ec2:CopyImage",
             "ec2:DescribeImages",
+            "ec2:DescribeImages",
             "ec2:DescribeImportImageTasks",
             "ec2:DescribeImportSnapshotTasks",
             "ec2:ImportImage",

@@ -391,15 +391,15 @@ async fn a_run_that_cannot_even_begin_still_names_what_an_earlier_one_left() {
     gate.release();
     stage.cloud.clear_faults();
 
-    stage
-        .cloud
-        .fault(Fault::on("sts:GetCallerIdentity").answer(403, "AccessDenied", "not today"));
+    let fault = Fault::on("sts:GetCallerIdentity");
+    let fault = fault.answer(403, "InvalidClientTokenId", "not today");
+    stage.cloud.fault(fault);
     stage.imgimport(COMMAND).ends().await.exits(1).says(
         "
         error: AWS does not accept the caller
-          cause: not today (AccessDenied, request ID)
+          cause: not today (InvalidClientTokenId, request ID)
           left behind: the parts of s3://importbucket/imgimport-1767225600.raw that an earlier run has sent; remove it with: aws s3api abort-multipart-upload --bucket importbucket --key imgimport-1767225600.raw --upload-id UPLOAD
-          hint: allow the caller sts:GetCallerIdentity: {\"Version\":\"2012-10-17\",\"Statement\":[{\"Effect\":\"Allow\",\"Action\":\"sts:GetCallerIdentity\",\"Resource\":\"*\"}]}
+          hint: check the access key and the secret key: AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, or the profile
         ",
     );
     let sent = stage.cloud.requests("s3:UploadPart").len();

@@ -211,7 +211,7 @@ async fn who_may_not_ask_for_the_default_encryption_sends_the_zeros() {
     assert_eq!(sent(&stage, 0).len(), 65);
     assert!(
         run.stderr
-            .contains("ec2:GetEbsEncryptionByDefault is not allowed"),
+            .contains("ec2:GetEbsEncryptionByDefault was not answered"),
         "{}",
         run.stderr
     );

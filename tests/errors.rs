@@ -357,13 +357,13 @@ async fn a_network_that_is_not_there_is_said_with_what_to_check() {
     stage.disk(2);
     let run = stage.imgimport("aws --bucket importbucket --max-retries 0 -q disk.raw");
     let run = run
-        .env("AWS_ENDPOINT_URL_STS", "http://127.0.0.1:9")
+        .env("AWS_ENDPOINT_URL_S3", "http://127.0.0.1:9")
         .ends()
         .await;
     run.exits(1).prints("");
     assert!(
         run.stderr
-            .starts_with("error: AWS does not accept the caller\n  cause: "),
+            .starts_with("error: the bucket importbucket can't be used\n  cause: "),
         "{}",
         run.stderr
     );
@@ -444,11 +444,11 @@ async fn an_answer_without_a_word_is_told_by_its_status() {
     stage.disk(2);
     stage
         .cloud
-        .fault(Fault::on("sts:GetCallerIdentity").answer_bare(407));
-    let run = stage.imgimport("aws --bucket importbucket -q disk.raw");
+        .fault(Fault::on("ec2:DescribeImages").answer_bare(407));
+    let run = stage.imgimport("aws --bucket importbucket --ami-name web -q disk.raw");
     run.ends().await.exits(1).prints("").says(
         "
-        error: AWS does not accept the caller
+        error: the AMI's name can't be looked up
           cause: AWS answered with HTTP status 407 and gave no reason
         ",
     );

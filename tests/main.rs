@@ -12,6 +12,7 @@ mod digitalocean;
 mod docs;
 mod ebs;
 mod errors;
+mod gateways;
 mod images;
 mod jobs;
 mod packer;

@@ -62,6 +62,18 @@ async fn a_switch_that_is_on_in_the_file_is_turned_off_by_a_variable_or_a_flag()
 }
 
 #[tokio::test]
+async fn a_switch_in_the_file_is_written_as_it_is_in_a_variable() {
+    for on in ["true", "\"TRUE\"", "1", "\"1\"", "\"yes\""] {
+        let stage = Stage::new().await;
+        stage.disk(2);
+        stage.file("imgimport.toml", format!("[aws]\nskip_clean = {on}\n"));
+        let run = stage.imgimport("aws --bucket importbucket -q disk.raw");
+        run.ends().await.exits(0).says("");
+        assert_eq!(stage.cloud.s3().objects().len(), 1, "{on}");
+    }
+}
+
+#[tokio::test]
 async fn a_block_of_packers_is_carried_over_key_by_key() {
     let stage = Stage::new().await;
     stage.disk(2);

@@ -16,6 +16,9 @@ use crate::support::{BUCKET, Ended, Run, Stage};
 const COMMAND: &str =
     "aws --bucket importbucket --key k --part-size 5MiB --concurrency 1 -q disk.raw";
 
+const OTHER: &str =
+    "aws --bucket importbucket --key other --part-size 5MiB --concurrency 1 -q disk.raw";
+
 const ON_OSS: &str = "alicloud --bucket packer --key k.raw --image-name web --part-size 100KiB --concurrency 1 -q disk.raw";
 
 /// A bucket in OSS, a role, imports that go through in two polls.
@@ -87,6 +90,50 @@ async fn what_was_acknowledged_before_a_kill_does_not_travel_again() {
     arrived_whole(&stage, &run, disk);
     assert_eq!(parts(&stage, "s3:UploadPart", 4), [4, 5]);
     assert!(stage.cloud.s3().uploads().is_empty());
+}
+
+#[tokio::test]
+async fn where_no_checksum_is_shown_the_parts_tags_prove_what_is_there() {
+    let stage = Stage::new().await;
+    let mut disk = stage.disk(22);
+    stage.cloud.s3().show_no_checksums();
+    killed_at(&stage, stage.imgimport(COMMAND), "s3:UploadPart", 4).await;
+    let gate = stage.cloud.hold(Fault::on("ec2:ImportImage"));
+    let running = stage.imgimport(COMMAND).start();
+    reached(&gate).await;
+    running.kill().await;
+    stage.cloud.clear_faults();
+    assert_eq!(parts(&stage, "s3:UploadPart", 4), [4, 5]);
+
+    let elsewhere = stage.path("elsewhere").display().to_string();
+    let again = stage
+        .imgimport(COMMAND)
+        .env("XDG_STATE_HOME", &elsewhere)
+        .ends()
+        .await;
+    again.exits(0);
+    assert_eq!(stage.cloud.ec2().arrived(&again.raw), Some(disk.clone()));
+    assert_eq!(parts(&stage, "s3:UploadPart", 6), [0_u32; 0]);
+
+    killed_at(&stage, stage.imgimport(OTHER), "s3:UploadPart", 4).await;
+    disk[(5 << 20) + 7] ^= 1;
+    stage.file("disk.raw", &disk);
+    let run = stage.imgimport(OTHER).env("XDG_STATE_HOME", &elsewhere);
+    let run = run.ends().await;
+    run.exits(0);
+    assert_eq!(stage.cloud.ec2().arrived(&run.raw), Some(disk));
+    assert_eq!(parts(&stage, "s3:UploadPart", 10), [2, 4, 5]);
+}
+
+#[tokio::test]
+async fn a_lost_answer_to_the_end_is_found_out_by_the_parts_tags() {
+    let stage = Stage::new().await;
+    let disk = stage.disk(12);
+    stage.cloud.s3().show_no_checksums();
+    let lost = Fault::on("s3:CompleteMultipartUpload").cut_answer();
+    stage.cloud.fault(lost);
+    let run = stage.imgimport(COMMAND).ends().await;
+    arrived_whole(&stage, &run, disk);
 }
 
 #[tokio::test]

@@ -15,7 +15,7 @@ use super::sign::{self, Pairs, oss4};
 use super::wallet::{Services, Wallet};
 use crate::endpoint::is_loopback;
 use crate::error::Result;
-use crate::http::Http;
+use crate::http::{Http, without_nulls};
 use crate::layers::Environment;
 use crate::retry::Patience;
 use crate::store::oss::{Addressing, Oss, Place, Signer, Unsigned};
@@ -113,6 +113,13 @@ impl Clients {
         read(action, answer)
     }
 
+    /// Whether there is a RAM to ask: a local ECS need not have one, and keys that are good
+    /// there are none of Alibaba Cloud's business.
+    pub fn has_ram(&self) -> bool {
+        let is_local = self.endpoints.ecs.as_deref().is_some_and(is_loopback);
+        !is_local || is_loopback(&self.endpoints.ram)
+    }
+
     /// An action of RAM, which knows no regions.
     pub async fn ram<T: DeserializeOwned>(
         &self,
@@ -193,7 +200,8 @@ impl Endpoints {
     }
 }
 
-fn read<T: DeserializeOwned>(action: &str, answer: Value) -> Result<T, Fault> {
+fn read<T: DeserializeOwned>(action: &str, mut answer: Value) -> Result<T, Fault> {
+    without_nulls(&mut answer);
     let request = answer["RequestId"].as_str().map(str::to_owned);
     serde_json::from_value(answer).map_err(|error| {
         Fault::unreadable(

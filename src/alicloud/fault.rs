@@ -103,7 +103,7 @@ impl Fault {
         ];
         self.nature == Nature::Network
             || self.status == 429
-            || self.status >= 500
+            || (self.status >= 500 && self.status != 501)
             || self.code().starts_with("Throttling")
             || PASSING.contains(&self.code())
     }
@@ -120,6 +120,14 @@ impl Fault {
     pub fn is_denied(&self) -> bool {
         self.code().starts_with("Forbidden")
             || matches!(self.code(), "NoPermission" | "AccessDenied")
+    }
+
+    /// Whether nobody was there to judge: a gateway or a local cloud without that action. A
+    /// question that can be done without is then open, which is no refusal.
+    pub fn leaves_open(&self) -> bool {
+        let unknown = |code: &str| code.starts_with("InvalidAction") || code == "NotImplemented";
+        let status = matches!(self.status, 404 | 405 | 501);
+        self.nature == Nature::Answer && (unknown(self.code()) || self.code.is_none() && status)
     }
 
     /// What could not be done, with Alibaba Cloud's words and the hint for this sort of

@@ -25,7 +25,7 @@ pub struct Image {
     pub image_id: String,
     pub image_name: String,
     pub status: String,
-    pub progress: String,
+    pub progress: Value,
     pub description: String,
     disk_device_mappings: Disks,
 }
@@ -97,9 +97,10 @@ impl Image {
     }
 }
 
-/// "73%".
-pub fn percent(text: &str) -> Option<u8> {
-    text.trim_end_matches('%').parse().ok()
+/// "73%", or the number.
+pub fn percent(said: &Value) -> Option<u8> {
+    let text = said.to_string();
+    text.trim_matches(['"', '%']).parse().ok()
 }
 
 /// One image by its id, in whatever state.

@@ -39,7 +39,7 @@ pub struct Started {
 #[serde(rename_all = "PascalCase", default)]
 struct Task {
     task_status: String,
-    task_process: String,
+    task_process: Value,
     failed_count: Value,
     operation_progress_set: Operations,
 }
@@ -220,7 +220,11 @@ async fn describe(clients: &Clients, task: &str) -> Result<Option<Task>, Fault> 
         .await
     {
         Ok(answer) => Ok(Some(answer)),
-        Err(fault) if fault.is_denied() || fault.code().starts_with("InvalidTaskId") => {
+        Err(fault)
+            if fault.is_denied()
+                || fault.leaves_open()
+                || fault.code().starts_with("InvalidTaskId") =>
+        {
             tracing::debug!("{task} can't be looked at: {fault}");
             Ok(None)
         }

@@ -49,12 +49,12 @@ pub struct Options {
 
     /// Keep the temporary object
     #[arg(long, num_args = 0..=1, default_missing_value = "true", require_equals = true, value_name = "BOOL", value_parser = switch)]
-    #[serde(deserialize_with = "lenient::value")]
+    #[serde(deserialize_with = "lenient::switch")]
     pub skip_clean: Option<bool>,
 
     /// Delete the local image after a successful import
     #[arg(id = "keep_input_artifact", long = "delete-source", num_args = 0..=1, default_missing_value = "true", require_equals = true, value_name = "BOOL", value_parser = negated)]
-    #[serde(deserialize_with = "lenient::value")]
+    #[serde(deserialize_with = "lenient::switch")]
     pub keep_input_artifact: Option<bool>,
 
     /// Name of the image [default: imgimport-{{timestamp}}]
@@ -109,12 +109,12 @@ pub struct Options {
 
     /// Replace an image of that name, once the new one is available
     #[arg(id = "image_force_delete", long = "force-delete", visible_alias = "image-force-delete", num_args = 0..=1, default_missing_value = "true", require_equals = true, value_name = "BOOL", value_parser = switch)]
-    #[serde(alias = "force_delete", deserialize_with = "lenient::value")]
+    #[serde(alias = "force_delete", deserialize_with = "lenient::switch")]
     pub image_force_delete: Option<bool>,
 
     /// Delete the replaced image's snapshots, too
     #[arg(id = "image_force_delete_snapshots", long = "force-delete-snapshots", num_args = 0..=1, default_missing_value = "true", require_equals = true, value_name = "BOOL", value_parser = switch)]
-    #[serde(alias = "force_delete_snapshots", deserialize_with = "lenient::value")]
+    #[serde(alias = "force_delete_snapshots", deserialize_with = "lenient::switch")]
     pub image_force_delete_snapshots: Option<bool>,
 
     /// How the system boots [default: BIOS, UEFI where the disk has nothing else]
@@ -187,7 +187,7 @@ pub struct Options {
 
     /// Encrypt the copies
     #[arg(id = "image_encrypted", long = "encrypt-copies", visible_alias = "image-encrypted", num_args = 0..=1, default_missing_value = "true", require_equals = true, value_name = "BOOL", value_parser = switch)]
-    #[serde(alias = "encrypt_copies", deserialize_with = "lenient::value")]
+    #[serde(alias = "encrypt_copies", deserialize_with = "lenient::switch")]
     pub image_encrypted: Option<bool>,
 
     /// KMS key for the encrypted copies [default: ECS's service key]
@@ -255,12 +255,12 @@ pub struct Options {
 
     /// Put the bucket into the path instead of the host's name
     #[arg(long, num_args = 0..=1, default_missing_value = "true", require_equals = true, value_name = "BOOL", value_parser = switch, help_heading = "Alibaba Cloud account")]
-    #[serde(deserialize_with = "lenient::value")]
+    #[serde(deserialize_with = "lenient::switch")]
     pub oss_path_style: Option<bool>,
 
     /// The OSS endpoint is a domain bound to the bucket
     #[arg(long, num_args = 0..=1, default_missing_value = "true", require_equals = true, value_name = "BOOL", value_parser = switch, help_heading = "Alibaba Cloud account")]
-    #[serde(deserialize_with = "lenient::value")]
+    #[serde(deserialize_with = "lenient::switch")]
     pub oss_cname: Option<bool>,
 
     /// How often a request that Alibaba Cloud could not answer is sent again [default: 12]
@@ -270,12 +270,12 @@ pub struct Options {
 
     /// Packer's switch; regions are Alibaba Cloud's to know, so there is nothing to skip.
     #[arg(skip)]
-    #[serde(deserialize_with = "lenient::value")]
+    #[serde(deserialize_with = "lenient::switch")]
     pub skip_region_validation: Option<bool>,
 
     /// Packer's, for its builder's source image; an import has none.
     #[arg(skip)]
-    #[serde(deserialize_with = "lenient::value")]
+    #[serde(deserialize_with = "lenient::switch")]
     pub skip_image_validation: Option<bool>,
 
     /// Packer's, with no counterpart here; so are those that follow.

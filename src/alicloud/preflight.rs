@@ -108,7 +108,7 @@ fn unusable(job: &Job, error: Refusal) -> Error {
 fn fits(job: &Job, bucket: &Bucket) -> Result<()> {
     let unfit = || Error::failed(format!("the bucket {} can't be used", job.bucket));
     let (there, here) = (&bucket.region, &job.region);
-    if there != here {
+    if !there.is_empty() && there != here {
         return Err(unfit()
             .because_of(format!(
                 "it lies in {there}, the import in {here}; ECS reads only from the region's own buckets"

@@ -38,6 +38,11 @@ pub struct Clients {
     pub ssm: aws_sdk_ssm::Client,
     /// What an account may have; none where EC2 is somebody else's, who has no such service.
     pub quotas: Option<aws_sdk_servicequotas::Client>,
+    /// Whether there is an STS to ask: a local EC2 need not have one, and keys that are good
+    /// there are none of AWS's business.
+    pub has_sts: bool,
+    /// The same for IAM.
+    pub has_iam: bool,
     /// The region of images and parameters.
     pub region: String,
     ec2_endpoint: Option<String>,
@@ -77,7 +82,12 @@ impl Clients {
         let ec2_endpoint = endpoint(options, ec2.as_ref());
         let ssm_endpoint = endpoint(options, options.endpoint_url_ssm.as_ref());
         let s3_endpoint = endpoint(options, options.endpoint_url_s3.as_ref());
+        let sts_endpoint = endpoint(options, options.endpoint_url_sts.as_ref());
+        let iam_endpoint = endpoint(options, options.endpoint_url_iam.as_ref());
+        let is_local = ec2_endpoint.as_deref().is_some_and(is_loopback);
         Self {
+            has_sts: !is_local || sts_endpoint.is_some(),
+            has_iam: !is_local || iam_endpoint.is_some(),
             s3: {
                 let mut config = aws_sdk_s3::config::Builder::from(&base)
                     .force_path_style(s3_endpoint.as_deref().is_some_and(is_loopback))
@@ -101,13 +111,13 @@ impl Clients {
             sts: {
                 let mut config =
                     aws_sdk_sts::config::Builder::from(&base).interceptor(Requests::of("sts"));
-                config.set_endpoint_url(endpoint(options, options.endpoint_url_sts.as_ref()));
+                config.set_endpoint_url(sts_endpoint);
                 aws_sdk_sts::Client::from_conf(config.build())
             },
             iam: {
                 let mut config =
                     aws_sdk_iam::config::Builder::from(&base).interceptor(Requests::of("iam"));
-                config.set_endpoint_url(endpoint(options, options.endpoint_url_iam.as_ref()));
+                config.set_endpoint_url(iam_endpoint);
                 aws_sdk_iam::Client::from_conf(config.build())
             },
             ssm: {

@@ -17,6 +17,7 @@ pub struct Fault {
     code: Option<String>,
     message: String,
     request: Option<String>,
+    status: Option<u16>,
     nature: Nature,
     /// The permission that was missing, where it is another one than the request's own.
     action: Option<&'static str>,
@@ -47,6 +48,7 @@ where
                 code: code.map(str::to_owned),
                 message: sentence(message, code, status),
                 request,
+                status: Some(status),
                 nature: Nature::Answer,
                 action: None,
             };
@@ -70,6 +72,7 @@ where
             code: None,
             message,
             request,
+            status: error.raw_response().map(|raw| raw.status().as_u16()),
             nature,
             action: None,
         }
@@ -104,6 +107,7 @@ fn while_assuming(error: &(dyn std::error::Error + 'static)) -> Option<Fault> {
                     sentence(message, code, status)
                 ),
                 request: answer.request_id().map(str::to_owned),
+                status: Some(status),
                 nature: Nature::Answer,
                 action: Some("sts:AssumeRole"),
             });
@@ -127,6 +131,18 @@ fn innermost(error: &dyn std::error::Error) -> String {
 }
 
 impl Fault {
+    /// Nobody was asked, or waited for, and why.
+    pub fn unheard(why: impl Into<String>) -> Self {
+        Self {
+            code: None,
+            message: why.into(),
+            request: None,
+            status: None,
+            nature: Nature::Network,
+            action: None,
+        }
+    }
+
     /// AWS's code, such as `UnauthorizedOperation`.
     pub fn code(&self) -> &str {
         self.code.as_deref().unwrap_or_default()
@@ -159,6 +175,25 @@ impl Fault {
                 | "Forbidden"
                 | "403"
         )
+    }
+
+    /// Whether nobody was there to judge: no network to that service, a gateway or a local
+    /// cloud without it, or a caller who may not ask. A question that can be done without
+    /// is then open, which is no refusal.
+    pub fn leaves_open(&self) -> bool {
+        const UNKNOWN_CALL: [&str; 4] = [
+            "InvalidAction",
+            "UnknownOperationException",
+            "UnsupportedOperation",
+            "NotImplemented",
+        ];
+        let unheard = self.code.is_none() || UNKNOWN_CALL.contains(&self.code());
+        match (self.nature, self.status) {
+            _ if self.action.is_some() => false,
+            (Nature::Unsigned, _) => false,
+            (Nature::Network, _) | (Nature::Answer, Some(404 | 405 | 500..)) => true,
+            (Nature::Answer, _) => unheard || self.is_denied(),
+        }
     }
 
     /// What could not be done, with AWS's words and the hint for this sort of trouble.

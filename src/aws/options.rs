@@ -55,12 +55,12 @@ pub struct Options {
 
     /// Keep the temporary object
     #[arg(long, num_args = 0..=1, default_missing_value = "true", require_equals = true, value_name = "BOOL", value_parser = switch)]
-    #[serde(deserialize_with = "lenient::value")]
+    #[serde(deserialize_with = "lenient::switch")]
     pub skip_clean: Option<bool>,
 
     /// Delete the local image after a successful import
     #[arg(id = "keep_input_artifact", long = "delete-source", num_args = 0..=1, default_missing_value = "true", require_equals = true, value_name = "BOOL", value_parser = negated)]
-    #[serde(deserialize_with = "lenient::value")]
+    #[serde(deserialize_with = "lenient::switch")]
     pub keep_input_artifact: Option<bool>,
 
     /// How the image becomes an AMI [default: auto]
@@ -103,12 +103,12 @@ pub struct Options {
 
     /// Let everybody launch the AMI, as `--ami-groups all` does
     #[arg(long, num_args = 0..=1, default_missing_value = "true", require_equals = true, value_name = "BOOL", value_parser = switch)]
-    #[serde(deserialize_with = "lenient::value")]
+    #[serde(deserialize_with = "lenient::switch")]
     pub public: Option<bool>,
 
     /// Let the accounts make volumes of the AMI's snapshots, too [default: true]
     #[arg(long, num_args = 0..=1, default_missing_value = "true", require_equals = true, value_name = "BOOL", value_parser = switch)]
-    #[serde(deserialize_with = "lenient::value")]
+    #[serde(deserialize_with = "lenient::switch")]
     pub share_snapshots: Option<bool>,
 
     /// When the AMI is deprecated: a moment such as 2030-01-01T00:00:00Z, or a time from now such as 90d or 2y
@@ -139,7 +139,7 @@ pub struct Options {
 
     /// Encrypt the AMI's snapshots
     #[arg(long, num_args = 0..=1, default_missing_value = "true", require_equals = true, value_name = "BOOL", value_parser = switch)]
-    #[serde(deserialize_with = "lenient::value")]
+    #[serde(deserialize_with = "lenient::switch")]
     pub ami_encrypt: Option<bool>,
 
     /// KMS key for the AMI's snapshots [default: the account's EBS key]
@@ -166,7 +166,7 @@ pub struct Options {
 
     /// Create or repair the service role where it is missing or wrong
     #[arg(long, num_args = 0..=1, default_missing_value = "true", require_equals = true, value_name = "BOOL", value_parser = switch)]
-    #[serde(deserialize_with = "lenient::value")]
+    #[serde(deserialize_with = "lenient::switch")]
     pub create_role: Option<bool>,
 
     /// Processor architecture of the system [default: x86_64]
@@ -292,12 +292,12 @@ pub struct Options {
 
     /// Don't ask STS who the caller is.
     #[arg(skip)]
-    #[serde(deserialize_with = "lenient::value")]
+    #[serde(deserialize_with = "lenient::switch")]
     pub skip_credential_validation: Option<bool>,
 
     /// Don't ask the instance metadata service for credentials.
     #[arg(skip)]
-    #[serde(deserialize_with = "lenient::value")]
+    #[serde(deserialize_with = "lenient::switch")]
     pub skip_metadata_api_check: Option<bool>,
 
     /// Packer's way to say `[wait]`.

@@ -1,6 +1,8 @@
 //! What can be known before a byte leaves: who asks, whether the bucket is there and in
 //! the right region, whether the name is free and the service role looks right.
 
+use std::time::Duration;
+
 use aws_sdk_ec2::types::{Filter, Image};
 use aws_sdk_s3::error::SdkError;
 
@@ -54,30 +56,50 @@ pub struct Found {
     pub role: Finding,
     /// Who asks, where that was asked for.
     pub caller: Option<String>,
+    /// Why nobody said who asks.
+    pub unknown: Option<Fault>,
 }
+
+/// A question that can be done without is not waited for longer.
+pub const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Asks all of it at once; the first in order of sense is the one reported. What the
 /// service role looks like is for the caller to judge.
 pub async fn check(job: &Job, clients: &Clients, ours: &Ours) -> Result<Found> {
-    let mut caller = None;
-    if job.check_caller {
-        let answer = clients.sts.get_caller_identity().send().await;
-        let answer = answer.map_err(|error| {
-            Fault::from(error).fails("AWS does not accept the caller", "sts:GetCallerIdentity")
-        })?;
-        caller = answer.arn;
-    }
+    let (caller, role) = tokio::join!(caller(job, clients), role(job, clients));
+    let (caller, unknown) = caller?;
     regions::exist(job, clients).await?;
-    let (bucket, name, role, elsewhere, public, parameter) = tokio::join!(
+    let (bucket, name, elsewhere, public, parameter) = tokio::join!(
         bucket(job, clients),
         name(job, &job.region, clients, ours),
-        role(job, clients),
         names_elsewhere(job, clients, ours),
         regions::let_in_the_public(job, clients),
         publish::check(job, clients),
     );
     let all = bucket.and(name).and(elsewhere).and(public).and(parameter);
-    all.map(|()| Found { role, caller })
+    all.map(|()| Found {
+        role,
+        caller,
+        unknown,
+    })
+}
+
+/// GetCallerIdentity. AWS grants it to everybody whose keys are good; where nobody answers,
+/// S3 and EC2 will say whether they are.
+async fn caller(job: &Job, clients: &Clients) -> Result<(Option<String>, Option<Fault>)> {
+    if !job.check_caller || !clients.has_sts {
+        return Ok((None, None));
+    }
+    let asked = clients.sts.get_caller_identity().send();
+    let answer = match tokio::time::timeout(PATIENCE, asked).await {
+        Ok(answer) => answer.map_err(Fault::from),
+        Err(_) => Err(Fault::unheard("STS does not answer")),
+    };
+    match answer {
+        Ok(answer) => Ok((answer.arn, None)),
+        Err(fault) if fault.leaves_open() => Ok((None, Some(fault))),
+        Err(fault) => Err(fault.fails("AWS does not accept the caller", "sts:GetCallerIdentity")),
+    }
 }
 
 /// The copies have the name of the AMI.
@@ -94,7 +116,9 @@ async fn names_elsewhere(job: &Job, clients: &Clients, ours: &Ours) -> Result<()
 async fn role(job: &Job, clients: &Clients) -> Finding {
     match job.road {
         Road::EbsDirect => Finding::Right,
-        _ => role::look(job, clients).await,
+        _ => tokio::time::timeout(PATIENCE, role::look(job, clients))
+            .await
+            .unwrap_or_else(|_| Finding::Hidden(Fault::unheard("IAM does not answer"))),
     }
 }
 
@@ -116,6 +140,8 @@ async fn bucket(job: &Job, clients: &Clients) -> Result<()> {
                 .map(str::to_owned);
             local(job, region.as_deref())?;
             Err(match status {
+                // No such question here; the upload will say.
+                405 | 501 => return Ok(()),
                 404 => Error::failed(what())
                     .because_of("there is no such bucket")
                     .hint(format!(

@@ -1,5 +1,5 @@
 //! The regions of the copies, and what an account forbids in them: asked before a byte
-//! leaves. Not being allowed to ask is no fault, the copy itself will say.
+//! leaves. Not being told is no fault, the copy itself will say.
 
 use aws_sdk_ec2::types::{ManagedBy, Region};
 use futures_util::future::try_join_all;
@@ -21,7 +21,7 @@ pub async fn exist(job: &Job, clients: &Clients) -> Result<()> {
     let request = clients.ec2.describe_regions().all_regions(true);
     let known = match request.send().await.map_err(Fault::from) {
         Ok(answer) => answer.regions.unwrap_or_default(),
-        Err(fault) if fault.is_denied() => {
+        Err(fault) if fault.leaves_open() => {
             tracing::debug!("the regions can't be listed: {fault}");
             return Ok(());
         }
@@ -120,8 +120,8 @@ fn private(region: &str) -> Error {
 }
 
 fn not_told(fault: Fault, action: &str) -> Result<()> {
-    if fault.is_denied() {
-        tracing::debug!("{action} was denied: {fault}");
+    if fault.leaves_open() {
+        tracing::debug!("{action} brought nothing: {fault}");
         return Ok(());
     }
     Err(fault.fails("the account's settings could not be asked", action))

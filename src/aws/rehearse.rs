@@ -20,6 +20,12 @@ const NO_SNAPSHOT: &str = "snap-00000000000000000";
 impl Run<'_> {
     /// Asks for each call; one that is refused ends it, as it would end the job.
     pub(super) async fn rehearse(&mut self) -> Result<()> {
+        self.plan.road(self.job.road.word());
+        if !self.knows_dry_run().await {
+            let open = "what the caller may, for this EC2 knows no DryRun";
+            self.plan.not_verified(&[open]);
+            return Ok(());
+        }
         let (mut allowed, mut open) = (Vec::new(), self.unasked());
         for (action, answer) in self.calls().await {
             match answer {
@@ -34,7 +40,6 @@ impl Run<'_> {
                 _ => open.insert(0, action),
             }
         }
-        self.plan.road(self.job.road.word());
         self.plan.allowed(&allowed);
         match self.quota().await {
             Some(quota) => self.plan.quota(quota),
@@ -88,6 +93,15 @@ impl Run<'_> {
         }
         self.outcome.plan = Some(plan.to_json());
         Ok(())
+    }
+
+    /// EC2 answers a DryRun with an error. Who answers as if it had been meant, such as a local
+    /// cloud, would start the import that it is only asked about.
+    async fn knows_dry_run(&self) -> bool {
+        let question = self.clients.ec2.describe_images().dry_run(true);
+        let answer = question.image_ids(NO_IMAGE).send().await;
+        let answer = answer.map_err(Fault::from);
+        answer.is_err_and(|fault| fault.code() == "DryRunOperation" || fault.is_denied())
     }
 
     async fn calls(&self) -> Vec<(&'static str, Result<(), Fault>)> {

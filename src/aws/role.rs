@@ -11,6 +11,7 @@ use super::clients::Clients;
 use super::fault::Fault;
 use super::job::Job;
 use super::policy::{self, Gaps, TRUST};
+use super::preflight::PATIENCE;
 use crate::error::{Error, Result};
 use crate::shell::quote;
 
@@ -46,10 +47,13 @@ pub struct Wrong {
 
 /// Whether the role is so new that the import may not know it yet.
 pub async fn is_fresh(job: &Job, clients: &Clients) -> bool {
+    if !clients.has_iam {
+        return false;
+    }
     let call = clients.iam.get_role().role_name(&job.role_name);
-    let created = match call.send().await {
-        Ok(answer) => answer.role.map_or(0, |role| role.create_date.secs()),
-        Err(_) => return false,
+    let created = match tokio::time::timeout(PATIENCE, call.send()).await {
+        Ok(Ok(answer)) => answer.role.map_or(0, |role| role.create_date.secs()),
+        _ => return false,
     };
     jiff::Timestamp::now().as_second() - created < FRESH
 }
@@ -67,10 +71,14 @@ pub async fn look(job: &Job, clients: &Clients) -> Finding {
 }
 
 async fn examine(job: &Job, clients: &Clients) -> Result<Finding, Fault> {
+    if !clients.has_iam {
+        return Err(Fault::unheard("no endpoint of IAM was named"));
+    }
     let call = clients.iam.get_role().role_name(&job.role_name);
     let role = call.send().await?.role;
-    let trust = trust(role.as_ref());
-    let trust = (!policy::trusts_vm_import(&trust)).then_some(trust);
+    // What is not shown can't be judged.
+    let trust = role.as_ref().and_then(trust);
+    let trust = trust.filter(|trust| !policy::trusts_vm_import(trust));
     let gaps = match gaps(job, clients).await {
         Ok(gaps) => gaps,
         // What is seen to be wrong is wrong, whatever else is hidden.
@@ -84,9 +92,8 @@ async fn examine(job: &Job, clients: &Clients) -> Result<Finding, Fault> {
     Ok(Finding::Wrong(Wrong { trust, gaps }))
 }
 
-fn trust(role: Option<&Role>) -> String {
-    let document = role.and_then(|role| role.assume_role_policy_document.as_deref());
-    decoded(document.unwrap_or_default())
+fn trust(role: &Role) -> Option<String> {
+    role.assume_role_policy_document.as_deref().map(decoded)
 }
 
 /// IAM percent-encodes the documents in its answers.

@@ -37,6 +37,9 @@ impl Run<'_> {
             .session
             .unless_stopped(preflight::check(job, &self.clients, &ours))
             .await?;
+        if let Some(fault) = &found.unknown {
+            progress.note(&format!("AWS did not say who the caller is: {fault}"));
+        }
         if let Some(caller) = found.caller.filter(|_| job.common.dry_run) {
             self.plan.caller(caller);
         }

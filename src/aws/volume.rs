@@ -78,12 +78,12 @@ pub async fn poll(clients: &Clients, snapshot: &str) -> Result<Poll<Result<()>>,
     })
 }
 
-/// Whether the account encrypts all that is new; none where it may not be asked.
+/// Whether the account encrypts all that is new; none where nobody says it.
 pub async fn encrypted_by_default(clients: &Clients) -> Result<Option<bool>> {
     let answer = clients.ec2.get_ebs_encryption_by_default().send().await;
     match answer.map_err(Fault::from) {
         Ok(answer) => Ok(Some(answer.ebs_encryption_by_default.unwrap_or(true))),
-        Err(fault) if fault.is_denied() => Ok(None),
+        Err(fault) if fault.leaves_open() => Ok(None),
         Err(fault) => Err(fault.fails(
             "the account's default encryption could not be asked",
             "ec2:GetEbsEncryptionByDefault",

@@ -11,7 +11,7 @@ use tokio::time::sleep;
 
 use super::fault::Fault;
 use crate::error::{Error, Result};
-use crate::http::{ANSWER, Call, Http, Method, Payload};
+use crate::http::{ANSWER, Call, Http, Method, Payload, without_nulls};
 use crate::progress::Progress;
 use crate::secret::Secret;
 use crate::units;
@@ -75,7 +75,7 @@ pub struct Region {
     pub slug: String,
     /// `image_transfer` and others.
     #[serde(default)]
-    pub features: Vec<String>,
+    pub features: Option<Vec<String>>,
 }
 
 /// An image, as far as an import looks at it.
@@ -108,6 +108,12 @@ pub struct Action {
 }
 
 impl Api {
+    /// The pause before this try, the first of them being 0; none where it is one too many.
+    pub fn pause(&self, tried: u32) -> Option<Duration> {
+        let patience = self.0.patience;
+        (tried < patience.tries).then(|| patience.pause(tried))
+    }
+
     /// Speaks to `base` with this token; asks nothing yet.
     pub fn new(
         base: &str,
@@ -277,6 +283,7 @@ impl Api {
 
 /// What is in the answer under this key; the description shows an action without one.
 fn read<T: DeserializeOwned>(mut answer: Value, key: &str) -> Result<T, Fault> {
+    without_nulls(&mut answer);
     let inner = match answer.get_mut(key) {
         Some(inner) => inner.take(),
         None => answer,

@@ -86,13 +86,24 @@ impl Fault {
 
     /// Whether the next try may get through.
     pub fn is_passing(&self) -> bool {
-        matches!(self.status, None | Some(429 | 500..))
+        matches!(self.status, None | Some(429 | 500 | 502..))
+    }
+
+    /// Whether an answer came at all.
+    pub fn is_answered(&self) -> bool {
+        self.status.is_some()
     }
 
     /// Whether it is sure that nothing was done.
     pub fn did_nothing(&self) -> bool {
         self.status
             .map_or(!self.arrived, |status| (400..500).contains(&status))
+    }
+
+    /// Whether DigitalOcean has judged the caller; anything else leaves a question open that
+    /// can be done without.
+    pub fn is_unauthorized(&self) -> bool {
+        self.status == Some(401)
     }
 
     /// What could not be done, with DigitalOcean's words and the hint for this sort of

@@ -54,15 +54,27 @@ pub async fn namesakes(job: &Job, api: &Api) -> Result<Vec<u64>, Fault> {
 }
 
 /// Starts the import, once. A request whose answer was lost may have made an image; it is
-/// looked for among those of the same name that were not there `before`.
-pub async fn start(job: &Job, api: &Api, url: &str, before: &[u64]) -> Result<u64> {
-    match api.create_image(&body(job, url)).await {
-        Ok(image) => Ok(image.id),
-        Err(fault) if fault.did_nothing() => Err(refused(job, fault)),
-        Err(fault) => match newcomer(job, api, before).await? {
-            Some(id) => Ok(id),
-            None => Err(refused(job, fault)),
-        },
+/// looked for among those of the same name that were not there `before`, if that is known.
+pub async fn start(job: &Job, api: &Api, url: &str, before: Option<&[u64]>) -> Result<u64> {
+    let mut tried = 0;
+    loop {
+        let fault = match api.create_image(&body(job, url)).await {
+            Ok(image) => return Ok(image.id),
+            Err(fault) => fault,
+        };
+        let Some(before) = before.filter(|_| !fault.did_nothing()) else {
+            return Err(refused(job, fault));
+        };
+        // An answer that was lost may still be on its way; a server's trouble is over.
+        let pause = api.pause(tried).filter(|_| fault.is_answered());
+        if let Some(pause) = pause {
+            tokio::time::sleep(pause).await;
+        }
+        match newcomer(job, api, before).await? {
+            Some(id) => return Ok(id),
+            None if pause.is_none() => return Err(refused(job, fault)),
+            None => tried += 1,
+        }
     }
 }
 

@@ -92,12 +92,12 @@ pub struct Options {
 
     /// Keep the temporary object, which can be read by everybody who knows its address
     #[arg(long, num_args = 0..=1, default_missing_value = "true", require_equals = true, value_name = "BOOL", value_parser = switch)]
-    #[serde(deserialize_with = "lenient::value")]
+    #[serde(deserialize_with = "lenient::switch")]
     pub skip_clean: Option<bool>,
 
     /// Delete the local image after a successful import
     #[arg(id = "keep_input_artifact", long = "delete-source", num_args = 0..=1, default_missing_value = "true", require_equals = true, value_name = "BOOL", value_parser = negated)]
-    #[serde(deserialize_with = "lenient::value")]
+    #[serde(deserialize_with = "lenient::switch")]
     pub keep_input_artifact: Option<bool>,
 
     /// API token; from `DIGITALOCEAN_TOKEN`, doctl's or the settings file, never a flag.

@@ -12,6 +12,9 @@ use crate::store::s3::S3;
 /// What a region needs for images from other regions (API reference, regions).
 const TRANSFER: &str = "image_transfer";
 
+/// The account's mail address, or why it was not told.
+pub type Caller = Result<String, String>;
+
 /// Asks all of it at once; the first in order of sense is the one reported. Says who the
 /// caller is, where the token may ask for it.
 pub async fn check(
@@ -20,9 +23,9 @@ pub async fn check(
     spaces: &aws_sdk_s3::Client,
     store: &S3,
     progress: &Progress,
-) -> Result<Option<String>> {
+) -> Result<Caller> {
     let (account, regions, space) = tokio::join!(
-        account(api),
+        account(api, progress),
         regions(job, api, progress),
         space(job, spaces, store)
     );
@@ -31,15 +34,24 @@ pub async fn check(
 }
 
 /// A token with chosen scopes may lack this one; what it needs is seen later.
-async fn account(api: &Api) -> Result<Option<String>> {
+async fn account(api: &Api, progress: &Progress) -> Result<Caller> {
     match api.account().await {
         Ok(account) if account.status.eq_ignore_ascii_case("locked") => {
             Err(Error::failed("the DigitalOcean account is locked")
                 .because_of(account.status_message))
         }
-        Ok(account) => Ok(Some(account.email)),
-        Err(fault) if fault.status() == Some(403) => Ok(None),
-        Err(fault) => Err(fault.fails("DigitalOcean does not accept the caller", "account:read")),
+        Ok(account) => Ok(Ok(account.email)),
+        Err(fault) if fault.is_unauthorized() => {
+            Err(fault.fails("DigitalOcean does not accept the caller", "account:read"))
+        }
+        Err(fault) if fault.status() == Some(403) => {
+            Ok(Err("the token lacks account:read".to_owned()))
+        }
+        Err(fault) => {
+            let text = format!("DigitalOcean did not say who the caller is: {fault}");
+            progress.note(&text);
+            Ok(Err(fault.to_string()))
+        }
     }
 }
 
@@ -51,13 +63,23 @@ async fn regions(job: &Job, api: &Api, progress: &Progress) -> Result<()> {
             progress.warn("the token may not list regions (regions:read): they are not checked");
             return Ok(());
         }
-        Err(fault) => return Err(fault.fails("the regions could not be asked for", "regions:read")),
+        Err(fault) if fault.is_unauthorized() => {
+            return Err(fault.fails("the regions could not be asked for", "regions:read"));
+        }
+        Err(fault) => {
+            progress.warn(&format!(
+                "the regions could not be asked for, so they are not checked: {fault}"
+            ));
+            return Ok(());
+        }
     };
     for (number, region) in job.regions.iter().enumerate() {
         let Some(found) = known.iter().find(|known| known.slug == *region) else {
             return Err(unknown(region, &known));
         };
-        if number > 0 && !found.features.iter().any(|feature| feature == TRANSFER) {
+        let features = found.features.as_ref();
+        let stays = |all: &Vec<String>| !all.iter().any(|feature| feature == TRANSFER);
+        if number > 0 && features.is_some_and(stays) {
             return Err(
                 Error::failed(format!("no image can be transferred to {region}"))
                     .because_of(format!(
@@ -84,6 +106,9 @@ async fn space(job: &Job, spaces: &aws_sdk_s3::Client, store: &S3) -> Result<()>
         return Ok(());
     };
     let status = error.raw_response().map(|answer| answer.status().as_u16());
+    if matches!(status, Some(405 | 501)) {
+        return Ok(()); // no such question here; the upload will say
+    }
     if status == Some(404) {
         return Err(Error::failed(what())
             .because_of(format!("there is no such Space in {region}"))

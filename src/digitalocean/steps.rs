@@ -41,10 +41,11 @@ impl Run<'_> {
         let caller = self.session.unless_stopped(checks).await?;
         if self.job.common.dry_run {
             match caller {
-                Some(caller) => self.plan.caller(caller),
-                None => self
-                    .plan
-                    .not_verified(&["who the caller is: the token lacks account:read"]),
+                Ok(caller) => self.plan.caller(caller),
+                Err(why) => {
+                    let open = format!("who the caller is: {why}");
+                    self.plan.not_verified(&[&open]);
+                }
             }
         }
         Ok(())
@@ -116,21 +117,31 @@ impl Run<'_> {
     pub(super) async fn start(&mut self) -> Result<u64> {
         self.session.check()?;
         let (job, api) = (&self.job, &self.api);
-        let before = self.session.unless_stopped(async {
-            let before = image::namesakes(job, api).await;
-            before.map_err(|fault| {
-                fault.fails("the account's images could not be listed", "image:read")
-            })
+        let list = async { Ok(image::namesakes(job, api).await) };
+        let before = match self.session.unless_stopped(list).await? {
+            Ok(before) => Some(before),
+            Err(fault) if fault.is_unauthorized() => {
+                return Err(fault.fails("the account's images could not be listed", "image:read"));
+            }
+            // Then an image whose id is not heard can't be told from others of its name.
+            Err(fault) => {
+                let progress = &self.session.progress;
+                progress.note(&format!(
+                    "the account's images could not be listed: {fault}"
+                ));
+                None
+            }
+        };
+        let known = before.as_ref().map(|before| {
+            let ids: Vec<_> = before.iter().map(u64::to_string).collect();
+            ids.join(" ")
         });
-        let before = before.await?;
-        let known: Vec<_> = before.iter().map(u64::to_string).collect();
         let (request, url) = (image::request(job), self.source_url().await?);
-        self.journal.note(|entry| {
-            (entry.request, entry.client_token) = (Some(request), Some(known.join(" ")));
-        });
+        self.journal
+            .note(|entry| (entry.request, entry.client_token) = (Some(request), known));
         let started = self
             .session
-            .finish_soon(image::start(job, api, &url, &before))
+            .finish_soon(image::start(job, api, &url, before.as_deref()))
             .await;
         if started
             .as_ref()

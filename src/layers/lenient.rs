@@ -46,6 +46,12 @@ where
         .map_err(D::Error::custom)
 }
 
+/// A switch, in every way that a flag takes it.
+pub fn switch<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<bool>, D::Error> {
+    let text = Scalar::read(deserializer)?;
+    super::switch(&text).map(Some).map_err(D::Error::custom)
+}
+
 /// One of a row of names, in either case.
 pub fn choice<'de, D, T>(deserializer: D) -> Result<Option<T>, D::Error>
 where

@@ -113,7 +113,7 @@ pub struct Upload {
 
     /// Leave nothing behind on any exit, and use nothing of an earlier run
     #[arg(long = "no-resume", num_args = 0..=1, default_missing_value = "true", require_equals = true, value_name = "BOOL", value_parser = negated)]
-    #[serde(deserialize_with = "lenient::value")]
+    #[serde(deserialize_with = "lenient::switch")]
     pub resume: Option<bool>,
 }
 
@@ -134,7 +134,7 @@ pub struct Wait {
 
     /// Start the import, print its task id and leave
     #[arg(long = "no-wait", num_args = 0..=1, default_missing_value = "true", require_equals = true, value_name = "BOOL", value_parser = negated)]
-    #[serde(deserialize_with = "lenient::value")]
+    #[serde(deserialize_with = "lenient::switch")]
     pub wait: Option<bool>,
 }
 

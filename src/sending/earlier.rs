@@ -10,7 +10,7 @@ use super::{Run, Sent, Target, hold};
 use crate::error::{Error, Result};
 use crate::image::{Image, Source};
 use crate::journal::Journal;
-use crate::store::{Checksum, Digest, Hasher, Store, UploadId};
+use crate::store::{Checksum, Hasher, Proof, Store, UploadId};
 
 /// Read and hashed at a time.
 const READ: usize = 1 << 20;
@@ -100,7 +100,7 @@ pub(super) async fn object<S: Store>(
     }
 }
 
-/// The object of an earlier run, if the service has it with the local bytes' digest.
+/// The object of an earlier run, if the service has it with the local bytes.
 async fn already_there<S: Store>(
     run: &mut Run<'_>,
     store: &Arc<S>,
@@ -110,16 +110,15 @@ async fn already_there<S: Store>(
     let head = store.head().await.map_err(|error| {
         Error::failed(format!("{} can't be asked for", target.url)).because(error)
     })?;
-    let Some(head) =
-        head.filter(|head| Some(head.size) == run.job.image.size && head.digest.is_some())
+    let part_size = super::plan(run.job, store.limits())?.part_size;
+    let head = head.filter(|head| Some(head.size) == run.job.image.size);
+    let Some((head, proof)) =
+        head.and_then(|head| head.proof(part_size).map(|proof| (head, proof)))
     else {
         return Ok(None);
     };
-    let digest = run
-        .session
-        .unless_stopped(digest(&run.job.image, store.checksum()))
-        .await?;
-    if head.digest != Some(digest) {
+    let same = is_of(&run.job.image, store.checksum(), proof);
+    if !run.session.unless_stopped(same).await? {
         return Ok(None);
     }
     run.session
@@ -138,20 +137,23 @@ async fn already_there<S: Store>(
     }))
 }
 
-/// The local bytes' own digest: the journal's word is not enough.
-async fn digest(image: &Image, checksum: Checksum) -> Result<Digest> {
+/// Whether the object has the local bytes: the journal's word is not enough.
+async fn is_of(image: &Image, checksum: Checksum, mut proof: Proof) -> Result<bool> {
     let path = match &image.source {
         Source::File(path) => path.clone(),
         Source::Stdin => return Err(Error::failed("standard input can't be read twice")),
     };
     let name = path.display().to_string();
-    let hashed = tokio::task::spawn_blocking(move || -> std::io::Result<Digest> {
+    let hashed = tokio::task::spawn_blocking(move || -> std::io::Result<bool> {
         let (mut file, mut hasher, mut buffer) =
             (File::open(path)?, Hasher::new(checksum), vec![0; READ]);
         loop {
             match file.read(&mut buffer)? {
-                0 => return Ok(hasher.finish()),
-                bytes => hasher.update(&buffer[..bytes]),
+                0 => return Ok(proof.holds(hasher.finish())),
+                bytes => {
+                    hasher.update(&buffer[..bytes]);
+                    proof.update(&buffer[..bytes]);
+                }
             }
         }
     });

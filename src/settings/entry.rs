@@ -22,7 +22,7 @@ pub(super) struct Entry {
     #[serde(deserialize_with = "lenient::choice")]
     provider: Option<Name>,
     image: Option<PathBuf>,
-    #[serde(deserialize_with = "lenient::value")]
+    #[serde(deserialize_with = "lenient::switch")]
     skip_checks: Option<bool>,
     upload: Upload,
     wait: Wait,

@@ -167,6 +167,12 @@ impl Error {
         self.status.is_none() && self.class == Class::Transient
     }
 
+    /// The service does not know the question, or somebody else has answered in its place.
+    pub fn leaves_open(&self) -> bool {
+        self.status
+            .is_some_and(|status| self.code.is_none() || matches!(status, 405 | 501))
+    }
+
     /// The caller is known but may not do this.
     pub fn is_denied(&self) -> bool {
         self.code() == Some("AccessDenied")

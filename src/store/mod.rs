@@ -7,6 +7,7 @@ mod body;
 mod digest;
 mod error;
 pub mod oss;
+mod proof;
 pub mod s3;
 
 use std::fmt;
@@ -18,6 +19,7 @@ use bytes::Bytes;
 pub use body::{Body, Tap};
 pub use digest::{Checksum, Digest, Hasher};
 pub use error::{Class, Error};
+pub use proof::{Proof, is_the_object};
 
 use crate::retry::Patience;
 
@@ -153,8 +155,22 @@ pub struct ListedPart {
     pub size: u64,
     /// The service's tag, as it must be given back at the end.
     pub etag: String,
-    /// The part's digest of the store's [`Checksum`]; `None` when the listing has none that can be compared.
+    /// The part's digest of the store's [`Checksum`], or the MD5 in its tag where the listing
+    /// has no other; `None` when it has none that can be compared.
     pub digest: Option<Digest>,
+}
+
+impl ListedPart {
+    /// Whether the service has exactly these bytes, which have this digest.
+    pub fn holds(&self, bytes: &[u8], digest: Digest) -> bool {
+        let equal = match self.digest {
+            Some(md5 @ Digest::Md5(_)) if !matches!(digest, Digest::Md5(_)) => {
+                Checksum::Md5.of(bytes) == md5
+            }
+            there => there == Some(digest),
+        };
+        self.size == bytes.len() as u64 && equal
+    }
 }
 
 /// The whole object.

@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use super::{
     Checksum, Class, Digest, Error, Head, Limits, ListedPart, Part, Result, SentPart, Store,
-    UploadId, Whole,
+    UploadId, Whole, is_the_object,
 };
 use crate::http::{ANSWER, Answer, Call, Http, Method, Payload};
 use crate::retry::Patience;
@@ -318,14 +318,7 @@ impl Store for Oss {
         // An earlier try may have been done although its answer was lost.
         let unsure = matches!(error.class(), Class::Gone | Class::Transient);
         match self.head().await {
-            Ok(Some(head))
-                if unsure
-                    && head.size == whole.size
-                    && head.digest.is_some()
-                    && head.digest == whole.digest =>
-            {
-                Ok(())
-            }
+            Ok(Some(head)) if unsure && is_the_object(&head, parts, whole) => Ok(()),
             _ => Err(error),
         }
     }
@@ -375,11 +368,12 @@ impl Store for Oss {
 /// The digest of an answer: decimal, of the part or of the whole.
 impl From<answers::ListedPart> for ListedPart {
     fn from(part: answers::ListedPart) -> Self {
+        let crc = part.crc.map(Digest::Crc64Ecma);
         Self {
             number: part.number,
             size: part.size,
+            digest: crc.or_else(|| Digest::from_etag(&part.etag)),
             etag: part.etag,
-            digest: part.crc.map(Digest::Crc64Ecma),
         }
     }
 }

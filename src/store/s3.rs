@@ -34,10 +34,10 @@ use aws_sdk_s3::types::{
 
 use super::{
     Checksum, Class, Digest, Error, Head, Limits, ListedPart, Part, Result, SentPart, Store,
-    UploadId, Whole,
+    UploadId, Whole, is_the_object,
 };
 use crate::retry::Patience;
-use answers::{failure, is_the_object, listed};
+use answers::{failure, listed, parts_by_another_name};
 
 /// S3 user guide, "Amazon S3 multipart upload limits": 10,000 parts of 5 MiB to 5 GiB; 48.8 TiB.
 pub const AWS_LIMITS: Limits = Limits {
@@ -359,14 +359,21 @@ impl Store for S3 {
             .send();
         let mut parts = Vec::new();
         while let Some(page) = pages.next().await {
-            match page.map_err(failure) {
-                Ok(page) => parts.extend(
-                    page.parts()
-                        .iter()
-                        .filter_map(|part| listed(part, self.checksum())),
-                ),
-                Err(error) if error.class() == Class::Gone => return Ok(None),
-                Err(error) => return Err(error),
+            let error = match page {
+                Ok(page) => {
+                    let all = page.parts().iter();
+                    parts.extend(all.filter_map(|part| listed(part, self.checksum())));
+                    continue;
+                }
+                Err(error) => error,
+            };
+            if let Some(all) = parts_by_another_name(&error) {
+                parts.extend(all);
+                break;
+            }
+            match failure(error) {
+                error if error.class() == Class::Gone => return Ok(None),
+                error => return Err(error),
             }
         }
         parts.sort_by_key(|part| part.number);

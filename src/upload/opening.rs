@@ -45,7 +45,9 @@ impl<S: Store> Opening<'_, S> {
                 return Ok(Opened::Upload(upload, listed));
             }
             tally.upload = None;
-            let made = resume::made(self.store, self.origin.clone(), self.plan.sha256, self.stop);
+            let (part_size, sha256) = (self.plan.part_size, self.plan.sha256);
+            let origin = self.origin.clone();
+            let made = resume::made(self.store, origin, part_size, sha256, self.stop);
             if let Some(made) = self.unless_stopped(made).await? {
                 tally.resumed = made.size;
                 self.observer.resumed(made.size);

@@ -12,7 +12,7 @@ use super::parts::{self, Plan};
 use super::reader::Chunk;
 use super::source::Origin;
 use crate::error::{Error, Result};
-use crate::store::{Checksum, Digest, Hasher, Head, Limits, ListedPart, SentPart, Store};
+use crate::store::{Checksum, Digest, Hasher, Limits, ListedPart, Proof, SentPart, Store};
 
 /// Read and hashed at a time.
 const BLOCK: usize = 1 << 20;
@@ -33,8 +33,8 @@ impl Known {
     /// The part as sent, when the service has exactly these bytes.
     pub(super) fn has(&self, chunk: &Chunk) -> Option<SentPart> {
         let part = self.0.get(&chunk.number)?;
-        let equal = part.size == chunk.bytes.len() as u64 && part.digest == Some(chunk.digest);
-        equal.then(|| SentPart {
+        let is_there = part.holds(&chunk.bytes, chunk.digest);
+        is_there.then(|| SentPart {
             number: part.number,
             size: part.size,
             etag: part.etag.clone(),
@@ -78,10 +78,11 @@ pub(super) struct Made {
 
 /// An upload that the service does not know any more may have come to its end: the
 /// answer found nobody, or was not written down. Then the object is there, with the
-/// local bytes' digest. Who may not look at it sends all again.
+/// local bytes. Who may not look at it sends all again.
 pub(super) async fn made<S: Store>(
     store: &S,
     origin: Option<Origin>,
+    part_size: u64,
     sha256: bool,
     stop: &CancellationToken,
 ) -> Result<Option<Made>> {
@@ -90,24 +91,22 @@ pub(super) async fn made<S: Store>(
     };
     let size = origin.size();
     let there = match store.head().await {
-        Ok(Some(Head {
-            size: there,
-            digest: Some(digest),
-            ..
-        })) if there == size => digest,
-        _ => return Ok(None),
+        Ok(Some(head)) if head.size == size => head.proof(part_size),
+        _ => None,
+    };
+    let Some(proof) = there else {
+        return Ok(None);
     };
     let (checksum, stop) = (store.checksum(), stop.clone());
-    let hashed = spawn_blocking(move || hashed(&origin, checksum, sha256, &stop)).await;
-    let made =
-        hashed.map_err(|error| Error::failed("the image cannot be read").because(error))??;
-    Ok(made.filter(|made| made.digest == there))
+    let hashed = spawn_blocking(move || hashed(&origin, checksum, proof, sha256, &stop)).await;
+    hashed.map_err(|error| Error::failed("the image cannot be read").because(error))?
 }
 
-/// Reads all of the file; `None` when it is to stop.
+/// Reads all of the file; `None` when it is to stop, or when the object has other bytes.
 fn hashed(
     origin: &Origin,
     checksum: Checksum,
+    mut proof: Proof,
     sha256: bool,
     stop: &CancellationToken,
 ) -> Result<Option<Made>> {
@@ -120,15 +119,17 @@ fn hashed(
         }
         let read = origin.read(offset, &mut buffer)?;
         digest.update(&buffer[..read]);
+        proof.update(&buffer[..read]);
         if let Some(sha256) = &mut sha256 {
             sha256.update(&buffer[..read]);
         }
         offset += read as u64;
     }
     origin.unchanged()?;
-    Ok(Some(Made {
+    let digest = digest.finish();
+    Ok(proof.holds(digest).then(|| Made {
         size,
-        digest: digest.finish(),
+        digest,
         sha256: sha256.map(|hasher| hex::encode(hasher.finalize())),
     }))
 }

@@ -797,7 +797,7 @@ async fn a_listing_that_lies_about_size_or_knows_no_digest_is_not_believed() {
         ..store.listed(2, &bytes("bbbbbbbbbb"))
     };
     let md5 = ListedPart {
-        digest: Some(Checksum::Md5.of(b"cccccccccc")),
+        digest: Some(Checksum::Md5.of(b"dddddddddd")),
         ..store.listed(3, &bytes("cccccccccc"))
     };
     store.state().listing = Some(vec![of_size, without, md5]);
@@ -809,6 +809,27 @@ async fn a_listing_that_lies_about_size_or_knows_no_digest_is_not_believed() {
     assert_eq!(
         (sent.uploaded_bytes, sent.resumed_bytes, store.object()),
         (30, 0, Some(text(30)))
+    );
+}
+
+#[tokio::test]
+async fn where_a_listing_knows_only_md5s_they_are_compared() {
+    let store = Arc::new(Fake::with_upload([(1, "aaaaaaaaaa"), (2, "bbbbbbbbbb")]));
+    let listed = |number, text: &'static str, md5: &[u8]| ListedPart {
+        digest: Some(Checksum::Md5.of(md5)),
+        ..store.listed(number, &Bytes::from(text))
+    };
+    let right = listed(1, "aaaaaaaaaa", b"aaaaaaaaaa");
+    let wrong = listed(2, "bbbbbbbbbb", b"cccccccccc");
+    store.state().listing = Some(vec![right, wrong]);
+    let job = Upload {
+        resume: Some(UploadId("old".into())),
+        ..job(&store, source(&text(30)))
+    };
+    let sent = run(job).await.expect("sent");
+    assert_eq!(
+        (sent.uploaded_bytes, sent.resumed_bytes, store.object()),
+        (20, 10, Some(text(30)))
     );
 }
 

@@ -70,7 +70,7 @@ impl Run<'_> {
         let by_default = self.session.unless_stopped(question).await?;
         if by_default.is_none() {
             self.session.progress.note(
-                "ec2:GetEbsEncryptionByDefault is not allowed: zeros are sent, too, lest an encrypted volume shows noise there",
+                "ec2:GetEbsEncryptionByDefault was not answered: zeros are sent, too, lest an encrypted volume shows noise there",
             );
         }
         self.session.check()?;

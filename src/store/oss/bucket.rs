@@ -10,20 +10,20 @@ use crate::http::Method;
 /// What OSS tells of a bucket.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct Bucket {
-    /// Its region, such as `cn-hangzhou`.
+    /// Its region, such as `cn-hangzhou`; empty where OSS does not say it.
     pub region: String,
     /// The encryption of new objects, such as `AES256`, where there is one.
     pub encryption: Option<String>,
 }
 
-#[derive(Deserialize)]
-#[serde(rename_all = "PascalCase")]
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
 struct Info {
     bucket: Described,
 }
 
-#[derive(Deserialize)]
-#[serde(rename_all = "PascalCase")]
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
 struct Described {
     location: String,
     server_side_encryption_rule: Option<Rule>,
@@ -48,20 +48,25 @@ fn region(location: &str) -> String {
 }
 
 impl Oss {
-    /// GetBucketInfo; where only that is refused, GetBucketLocation. `None`: there is no such bucket.
+    /// GetBucketInfo; where only that is refused or unknown, GetBucketLocation. `None`: there is
+    /// no such bucket.
     pub async fn bucket(&self) -> Result<Option<Bucket>> {
         let ask = Ask::about(Method::GET, "", &[("bucketInfo", "")]);
         let error = match self.ask(ask).await {
             Ok(answer) => return read(&answer).map(|info: Info| Some(described(info))),
             Err(error) => error,
         };
+        let is_open = error.leaves_open();
         match error.code() {
             Some("NoSuchBucket") => Ok(None),
-            Some("AccessDenied") => match self.location().await {
+            code if is_open || code == Some("AccessDenied") => match self.location().await {
                 Ok(region) => Ok(Some(Bucket {
                     region,
                     encryption: None,
                 })),
+                Err(answer) if answer.code() == Some("NoSuchBucket") => Ok(None),
+                // Nobody knows either question: the upload will say.
+                Err(_) if is_open => Ok(Some(Bucket::default())),
                 Err(_) => Err(error),
             },
             _ => Err(error),

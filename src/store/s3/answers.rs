@@ -1,13 +1,12 @@
-//! Reading what S3 answers: an SDK error as a store's error, a listed part, and
-//! whether the object that lies there is ours.
+//! Reading what S3 answers: an SDK error as a store's error, a listed part.
 
 use std::time::Duration;
 
 use aws_sdk_s3::config::http::HttpResponse;
 use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
-use md5::Digest as _;
+use serde::Deserialize;
 
-use super::super::{Checksum, Digest, Error, Head, ListedPart, SentPart, Whole};
+use super::super::{Checksum, Digest, Error, ListedPart};
 
 /// The SDK's error in the service's words.
 #[expect(clippy::needless_pass_by_value, reason = "for `map_err`")]
@@ -78,10 +77,11 @@ fn causes(error: &dyn std::error::Error) -> Vec<String> {
 /// A part as ListParts shows it; a part without number or size is no part.
 pub(super) fn listed(part: &aws_sdk_s3::types::Part, checksum: Checksum) -> Option<ListedPart> {
     let etag = part.e_tag().unwrap_or_default().to_owned();
-    let digest = match checksum {
+    let crc = match checksum {
         Checksum::Crc64Nvme => part.checksum_crc64_nvme().and_then(Digest::from_crc64nvme),
-        _ => Digest::from_etag(&etag),
+        _ => None,
     };
+    let digest = crc.or_else(|| Digest::from_etag(&etag));
     let number = part
         .part_number
         .and_then(|number| u32::try_from(number).ok())?;
@@ -94,24 +94,73 @@ pub(super) fn listed(part: &aws_sdk_s3::types::Part, checksum: Checksum) -> Opti
     })
 }
 
-/// Whether this is the object that these parts make: its size, and its checksum or
-/// its tag. A size alone proves nothing: an earlier run may have left its object.
-pub(super) fn is_the_object(head: &Head, parts: &[SentPart], whole: &Whole) -> bool {
-    let proven = match whole.digest {
-        Some(digest) => head.digest == Some(digest),
-        None => head.etag.is_some() && head.etag == tag_of_parts(parts),
-    };
-    head.size == whole.size && proven
+/// ListParts of those who give its root another name than S3 does, which the SDK does not read.
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Listing {
+    #[serde(rename = "UploadId")]
+    _upload: String,
+    #[serde(default)]
+    is_truncated: bool,
+    #[serde(rename = "Part", default)]
+    parts: Vec<Entry>,
 }
 
-/// The tag of a multipart object: MD5 of the parts' MD5s, and their number.
-fn tag_of_parts(parts: &[SentPart]) -> Option<String> {
-    let mut all = md5::Md5::new();
-    for part in parts {
-        let Digest::Md5(md5) = part.digest else {
-            return None;
-        };
-        all.update(md5);
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Entry {
+    part_number: u32,
+    size: u64,
+    #[serde(rename = "ETag")]
+    etag: String,
+}
+
+/// The parts in an answer that was a success and could not be read, if it is all of a list.
+pub(super) fn parts_by_another_name<E>(
+    error: &SdkError<E, HttpResponse>,
+) -> Option<Vec<ListedPart>> {
+    let answer = error.raw_response()?;
+    let body = answer
+        .status()
+        .is_success()
+        .then(|| answer.body().bytes())?;
+    complete_list(std::str::from_utf8(body?).ok()?)
+}
+
+fn complete_list(text: &str) -> Option<Vec<ListedPart>> {
+    let list: Listing = quick_xml::de::from_str(text).ok()?;
+    let parts = list.parts.into_iter().map(|part| ListedPart {
+        number: part.part_number,
+        size: part.size,
+        digest: Digest::from_etag(&part.etag),
+        etag: part.etag,
+    });
+    (!list.is_truncated).then(|| parts.collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// As moto 5 answers.
+    const LIST: &str = r#"<?xml version="1.0" encoding="utf-8"?>
+        <ListPartsResponse xmlns="http://s3.amazonaws.com/doc/2006-03-01/"><Bucket>b</Bucket>
+        <UploadId>BHQ3</UploadId><IsTruncated>false</IsTruncated><Part><PartNumber>1</PartNumber>
+        <ETag>"aed563ecafb4bcc5654c597a421547b2"</ETag><Size>100</Size></Part></ListPartsResponse>"#;
+
+    #[test]
+    fn the_roots_name_does_not_matter() {
+        let parts = complete_list(LIST).expect("a list");
+        let bytes = [b'x'; 100];
+        assert_eq!(parts.len(), 1);
+        assert!(parts[0].holds(&bytes, Checksum::Crc64Nvme.of(&bytes)));
+        assert!(!parts[0].holds(&[b'y'; 100], Checksum::Crc64Nvme.of(&[b'y'; 100])));
     }
-    Some(format!("{}-{}", hex::encode(all.finalize()), parts.len()))
+
+    #[test]
+    fn half_a_list_and_no_list_are_none() {
+        assert_eq!(complete_list(&LIST.replace("false", "true")), None);
+        assert_eq!(complete_list("<html><body>busy</body></html>"), None);
+        assert_eq!(complete_list("busy"), None);
+    }
 }

@@ -1,7 +1,7 @@
 //! What the buckets hold, and the doors tests use to look into them.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::atomic::{AtomicI32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use s3s::dto::{Checksum, ChecksumType, ETag, Metadata, Timestamp};
@@ -103,6 +103,8 @@ pub struct Buckets {
     pub(super) dir: Arc<TempDir>,
     /// Parts in one page of a listing.
     pub(super) page: Arc<AtomicI32>,
+    /// Checksums are verified, but not shown.
+    pub(super) silent: Arc<AtomicBool>,
 }
 
 impl Buckets {
@@ -114,6 +116,7 @@ impl Buckets {
             state: Arc::default(),
             dir: Arc::new(dir),
             page: Arc::new(AtomicI32::new(PAGE)),
+            silent: Arc::default(),
         })
     }
 
@@ -218,6 +221,11 @@ impl Buckets {
     /// From now on a page of a listing has this many parts instead of a thousand.
     pub fn list_in_pages_of(&self, parts: i32) {
         self.page.store(parts, Ordering::Relaxed);
+    }
+
+    /// From now on nobody is shown a checksum, as services do that only resemble S3.
+    pub fn show_no_checksums(&self) {
+        self.silent.store(true, Ordering::Relaxed);
     }
 
     /// Ends every unfinished upload, as the rule `AbortIncompleteMultipartUpload` does.

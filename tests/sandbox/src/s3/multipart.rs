@@ -93,9 +93,11 @@ impl Buckets {
             let truncated = parts.len() > usize::try_from(page).unwrap_or(0);
             parts.truncate(usize::try_from(page).unwrap_or(0));
             let last = parts.last().map(|(number, _)| **number);
+            let silent = self.silent.load(Ordering::Relaxed);
+            let algorithm = upload.algorithm.filter(|_| !silent);
             let parts = parts
                 .into_iter()
-                .map(|(number, part)| listed(*number, part, upload.algorithm));
+                .map(|(number, part)| listed(*number, part, algorithm));
             Ok(ListPartsOutput {
                 bucket: Some(input.bucket),
                 upload_id: Some(input.upload_id),

@@ -1,5 +1,7 @@
 //! Objects: put, get, head, delete, list, and who may read them.
 
+use std::sync::atomic::Ordering;
+
 use futures_util::stream;
 use http::StatusCode;
 use s3s::dto::{
@@ -160,7 +162,9 @@ impl Buckets {
     pub(super) fn head_object(&self, input: &HeadObjectInput) -> S3Result<HeadObjectOutput> {
         self.with(&input.bucket, |bucket| {
             let object = find(bucket, &input.key)?;
-            Ok(head_output(object, input.checksum_mode.as_ref()))
+            let silent = self.silent.load(Ordering::Relaxed);
+            let mode = input.checksum_mode.as_ref().filter(|_| !silent);
+            Ok(head_output(object, mode))
         })
     }
 
