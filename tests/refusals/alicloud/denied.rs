@@ -339,6 +339,10 @@ async fn who_may_not_look_imports_all_the_same() {
                 .fault(denied.answer(403, "NoPermission", "Not you."));
             let run = stage.alicloud("alicloud --bucket packer --image-name web -q disk.raw");
             run.ends().await.exits(0).prints("m-ID").says("");
+            assert!(
+                stage.cloud.requests("ram:CreateRole").is_empty(),
+                "what nobody has seen is not made"
+            );
         },
     )
     .await;

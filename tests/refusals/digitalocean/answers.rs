@@ -62,7 +62,7 @@ const ANSWERS: &[(&str, &str, u16, &str, &str, &str)] = &[
         403,
         "forbidden",
         "You are not authorized to perform this operation",
-        "give the token the scope image:CREATE, and tag:create for new tags",
+        "give the token the scope image:create, and tag:create for new tags",
     ),
     (
         "do:CreateImage",
