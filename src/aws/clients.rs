@@ -69,6 +69,7 @@ impl Clients {
     /// Sets up the clients; asks nobody yet.
     pub async fn new(options: &Options, region: &str) -> Self {
         let base = base(options, region).await;
+        let options = &with_endpoint(options, base.endpoint_url());
         let base = credentials::provide(
             options,
             base,
@@ -171,6 +172,15 @@ fn moved(endpoint: &str, from: &str, to: &str) -> String {
 /// The service's own endpoint, or the one for all; none is AWS's.
 fn endpoint(options: &Options, own: Option<&String>) -> Option<String> {
     own.cloned().or_else(|| options.endpoint_url.clone())
+}
+
+/// A profile may name an endpoint for all services, too.
+fn with_endpoint(options: &Options, profile: Option<&str>) -> Options {
+    let own = options.endpoint_url.clone();
+    Options {
+        endpoint_url: own.or_else(|| profile.map(str::to_owned)),
+        ..options.clone()
+    }
 }
 
 async fn base(options: &Options, region: &str) -> SdkConfig {
