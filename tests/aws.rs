@@ -420,16 +420,15 @@ async fn an_ami_that_has_its_name_is_found_again_when_the_rest_has_failed() {
 async fn a_profile_names_the_endpoint_of_services_that_have_none_of_their_own() {
     let stage = Stage::new().await;
     stage.disk(2);
-    let endpoint = stage.cloud.sts_endpoint();
-    stage.file(
-        "config",
-        format!("[profile images]\nendpoint_url = {endpoint}\n"),
+    let (endpoint, key) = (stage.cloud.sts_endpoint(), stage.cloud.key());
+    let (access, secret) = (&key.access_key, &key.secret_key);
+    let profile = format!(
+        "[profile images]\nendpoint_url = {endpoint}\naws_access_key_id = {access}\naws_secret_access_key = {secret}\n"
     );
+    stage.file("config", profile);
     let run = stage.imgimport("aws --bucket importbucket --profile images -q disk.raw");
     let run = run
         .env("AWS_CONFIG_FILE", stage.path("config").to_str().unwrap())
-        .env("IMGIMPORT_AWS_ACCESS_KEY", &stage.cloud.key().access_key)
-        .env("IMGIMPORT_AWS_SECRET_KEY", &stage.cloud.key().secret_key)
         .without("AWS_ENDPOINT_URL_STS");
     run.ends().await.exits(0).prints("ami-ID").says("");
     assert_eq!(stage.cloud.requests("sts:GetCallerIdentity").len(), 1);

@@ -963,8 +963,8 @@ async fn wrong_settings_are_told_before_the_image_is_judged() {
     let run = droplet(&stage, &format!("{DROPLET} --part-size 1KiB disk.raw"));
     run.ends().await.exits(2).prints("").says(
         "
-        error: the part size 1 KiB does not fit
-          cause: the service takes parts of 5 MiB to 5 GiB
+        error: the part size 1KiB does not fit
+          cause: the service takes parts of 5MiB to 5GB
         ",
     );
 }

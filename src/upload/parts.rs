@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use crate::error::{Error, Result};
 use crate::store::Limits;
+use crate::units::{Size, bytes};
 
 const MIB: u64 = 1 << 20;
 
@@ -57,11 +58,11 @@ pub fn plan(
     if size_or_none > limits.max_object {
         let what = format!(
             "the image has {}, more than an object can hold",
-            mib(size_or_none)
+            bytes(size_or_none)
         );
         return Err(Error::refused(what).because_of(format!(
             "the service takes up to {}",
-            mib(limits.max_object)
+            bytes(limits.max_object)
         )));
     }
     let part_size = match said_part_size {
@@ -112,12 +113,12 @@ fn chosen(size: u64, limits: Limits) -> u64 {
 }
 
 fn fitting(said: u64, size: u64, limits: Limits) -> Result<u64> {
-    let what = || format!("the part size {} does not fit", mib(said));
+    let what = || format!("the part size {} does not fit", Size(said));
     if said < limits.min_part || said > limits.max_part {
         let allowed = format!(
             "the service takes parts of {} to {}",
-            mib(limits.min_part),
-            mib(limits.max_part)
+            Size(limits.min_part),
+            Size(limits.max_part)
         );
         return Err(Error::usage(what()).because_of(allowed));
     }
@@ -134,14 +135,6 @@ fn fitting(said: u64, size: u64, limits: Limits) -> Result<u64> {
             )));
     }
     Ok(said)
-}
-
-fn mib(bytes: u64) -> String {
-    if bytes.is_multiple_of(MIB) {
-        format!("{} MiB", bytes / MIB)
-    } else {
-        format!("{bytes} bytes")
-    }
 }
 
 #[cfg(test)]
@@ -211,7 +204,7 @@ mod tests {
         let error = said(Some(10 * MIB), None).expect_err("10,240 parts");
         assert_eq!(
             error.to_string(),
-            "error: the part size 10 MiB does not fit\n  \
+            "error: the part size 10MiB does not fit\n  \
              cause: the image would be 10240 parts; the service takes 10000\n  \
              hint: give --part-size 11MiB or more, or leave the choice to imgimport"
         );
