@@ -119,9 +119,10 @@ impl Cleanup {
             if let Err(error) = gone {
                 needed = true;
                 // The command comes last, to be copied.
-                let what = match cancel.leave.is_cancelled() {
-                    true => made.what,
-                    false => format!("{} (it could not be removed: {error:#})", made.what),
+                let what = if cancel.leave.is_cancelled() {
+                    made.what
+                } else {
+                    format!("{} (it could not be removed: {error:#})", made.what)
                 };
                 stays.push(stay(&what, &made.remove));
             }

@@ -73,7 +73,9 @@ async fn run(arguments: Vec<OsString>) -> anyhow::Result<ExitCode> {
         return Ok(ExitCode::SUCCESS);
     };
     let cloud = Sandbox::start().await?;
-    faults.into_iter().for_each(|fault| cloud.fault(fault));
+    for fault in faults {
+        cloud.fault(fault);
+    }
     let names = ["--bucket", "--s3-bucket-name", "--space", "--space-name"];
     let bucket = value(&arguments, &names).unwrap_or(BUCKET.into());
     cloud.s3().create_bucket(&bucket, REGION);
