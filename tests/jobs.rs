@@ -207,8 +207,12 @@ async fn what_could_not_be_removed_stays_in_the_journal_and_is_named() {
     let said: Value = serde_json::from_str(&cleaned.raw).unwrap();
     assert_eq!(said["cleaned"], Value::Array(Vec::new()));
     let left = said["left"][0]["left_behind"][0].as_str().unwrap();
-    assert!(left.starts_with("the parts of s3://importbucket/imgimport-1767225600.raw; remove it with: imgimport jobs --clean "), "{left}");
-    assert!(left.contains("Access Denied"), "{left}");
+    let why = "the parts of s3://importbucket/imgimport-1767225600.raw (it could not be removed: Access Denied ";
+    assert!(left.starts_with(why), "{left}");
+    assert!(
+        left.contains("; remove it with: imgimport jobs --clean "),
+        "{left}"
+    );
     stage.cloud.clear_faults();
     jobs(&stage, "--clean -q").ends().await.exits(0);
     assert!(stage.cloud.s3().uploads().is_empty());
