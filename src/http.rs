@@ -228,6 +228,8 @@ impl From<reqwest::Error> for Silence {
             source = inner.source();
         }
         words.dedup();
+        // Where in the libraries it happened helps nobody.
+        words.retain(|word| !word.starts_with("client error ("));
         let from = words.len().saturating_sub(2);
         let why = words[from..].join(": ");
         Self { why, arrived }

@@ -126,6 +126,8 @@ fn innermost(error: &dyn std::error::Error) -> String {
         source = inner.source();
     }
     words.dedup();
+    // Where in the libraries it happened helps nobody.
+    words.retain(|word| !word.starts_with("client error ("));
     let from = words.len().saturating_sub(2);
     words[from..].join(": ")
 }
