@@ -13,6 +13,7 @@ mod pace;
 mod paint;
 mod pane;
 mod remote;
+mod scope;
 mod screen;
 mod transfer;
 
@@ -239,7 +240,7 @@ impl Progress {
     fn write_as_it_is(&self, text: &str) {
         let text = match &self.shared.face {
             Face::Bars(screen) => return screen.print_as_it_is(self.scope.id, text),
-            Face::Plain => screen::prefixed(&self.scope.name, text),
+            Face::Plain => scope::prefixed(&self.scope.name, text),
             Face::Json => text.to_owned(),
         };
         let mut out = guard(&self.shared.out);

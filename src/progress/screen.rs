@@ -4,21 +4,19 @@
 
 use std::sync::{Arc, Mutex, Weak};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use indicatif::TermLike;
 
-use super::event::{WORTH_A_WORD, whole_seconds};
+use super::event::WORTH_A_WORD;
 use super::foot::Foot;
 use super::front;
+use super::scope::{Draw, Heading, Scope, prefixed};
 use super::{Clock, Paint, columns, guard};
 use crate::units;
 
 /// Between two drawings.
 const TICK: Duration = Duration::from_millis(100);
-
-/// A line under way: its text for so many columns.
-type Draw = Box<dyn Fn(Instant, usize) -> String + Send>;
 
 /// The terminal.
 pub(super) struct Screen(Arc<Mutex<Inner>>);
@@ -32,22 +30,6 @@ struct Inner {
     /// The terminal is another job's for the time being.
     away: bool,
     closed: bool,
-}
-
-/// One run of stages: the program's own, that of a job, that of a copy.
-struct Scope {
-    id: u64,
-    parents: Vec<u64>,
-    name: String,
-    heading: Option<Heading>,
-    bars: Vec<(u64, Draw)>,
-}
-
-/// The stage under way.
-struct Heading {
-    text: String,
-    since: Instant,
-    said: bool,
 }
 
 impl Screen {
@@ -354,81 +336,6 @@ impl Inner {
             scope.lines(now, columns, names, busy, self.paint)
         });
         lines.collect()
-    }
-}
-
-impl Scope {
-    fn is_alive(&self) -> bool {
-        !self.bars.is_empty() || self.heading.is_some()
-    }
-
-    /// A scope with a name has one line for each bar, or else for its stage.
-    fn lines(
-        &self,
-        now: Instant,
-        columns: usize,
-        names: usize,
-        busy: bool,
-        paint: Paint,
-    ) -> Vec<String> {
-        let name = match self.name.as_str() {
-            "" => String::new(),
-            name => format!("  {}", padded(&columns::cut(name, names), names)),
-        };
-        let room = columns.saturating_sub(columns::width(&name));
-        let waits = self.bars.is_empty() && !busy;
-        let heading = self
-            .heading
-            .as_ref()
-            .and_then(|heading| match name.as_str() {
-                "" if heading.said => None,
-                "" => Some(heading.line(now, room, waits, paint)),
-                _ if waits => Some(format!(
-                    "{name}  {}",
-                    heading.line(now, room.saturating_sub(2), waits, paint)
-                )),
-                _ => None,
-            });
-        let bars = self
-            .bars
-            .iter()
-            .map(|(_, draw)| format!("{name}{}", draw(now, room)));
-        let lines = heading.into_iter().chain(bars);
-        lines.map(|line| columns::cut(&line, columns)).collect()
-    }
-}
-
-impl Heading {
-    /// The time shows that it lives, where no bar does.
-    fn line(&self, now: Instant, columns: usize, waits: bool, paint: Paint) -> String {
-        let took = now.duration_since(self.since);
-        let took = if waits && took >= 2 * WORTH_A_WORD {
-            format!(" … {}", whole_seconds(took))
-        } else {
-            String::new()
-        };
-        let room = columns.saturating_sub(columns::width(&took));
-        let text = paint.bold(&columns::cut(&self.text, room));
-        columns::cut(&format!("{text}{took}"), columns)
-    }
-}
-
-fn padded(text: &str, columns: usize) -> String {
-    let missing = columns.saturating_sub(columns::width(text));
-    format!("{text}{}", " ".repeat(missing))
-}
-
-/// Each line with the job that it is about, where there are several.
-pub(super) fn prefixed(name: &str, text: &str) -> String {
-    match name {
-        "" => text.to_owned(),
-        name => {
-            let lines: Vec<_> = text
-                .split('\n')
-                .map(|line| format!("{name}: {line}"))
-                .collect();
-            lines.join("\n")
-        }
     }
 }
 
