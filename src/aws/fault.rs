@@ -127,7 +127,7 @@ fn innermost(error: &dyn std::error::Error) -> String {
     }
     words.dedup();
     // Where in the libraries it happened helps nobody.
-    words.retain(|word| !word.starts_with("client error ("));
+    words.retain(|word| word != "other" && !word.starts_with("client error ("));
     let from = words.len().saturating_sub(2);
     words[from..].join(": ")
 }
