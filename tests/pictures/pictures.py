@@ -77,8 +77,8 @@ SCENES = {
         ("naming", r"Naming", ""),
     )),
     "alicloud": Scene(ALICLOUD, (
-        ("uploading", r"[3-8]\d % .*left", ""),
-        ("importing", r"\d\d % .*\d s", ""),
+        ("uploading", r"[2-8]\d % .*left", ""),
+        ("importing", r"(?s)Importing as.*\d % .*\d s", ""),
     )),
     "digitalocean": Scene(DIGITALOCEAN, (
         ("uploading", r"[2-8]\d % .*left", ""),
