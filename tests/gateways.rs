@@ -81,7 +81,7 @@ async fn a_dry_run_asks_nothing_of_an_ec2_without_dry_run() {
     let run = stage.imgimport("aws --bucket importbucket --dry-run disk.raw");
     let run = run.ends().await;
     run.exits(0).prints("");
-    let told = "Not verified: what the caller may, for this EC2 knows no DryRun\n";
+    let told = "Not verified: quotas and what the caller may, for this EC2 knows no DryRun\n";
     assert!(run.stderr.contains(told), "{}", run.stderr);
     assert!(stage.cloud.requests("ec2:ImportImage").is_empty());
 }

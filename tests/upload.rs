@@ -7,7 +7,7 @@ use std::os::unix::fs::FileExt;
 use std::time::Duration;
 
 use imgimport_sandbox::alibaba::REGION;
-use imgimport_sandbox::{Fault, Gate, ImportScript};
+use imgimport_sandbox::{Fault, Gate, ImportScript, UploadView};
 use serde_json::{Value, json};
 
 use crate::support::{BUCKET, Ended, Run, Stage};
@@ -647,4 +647,28 @@ async fn a_stop_while_the_upload_begins_leaves_no_empty_one_behind() {
     let run = running.ends().await;
     run.exits(130).prints("").says("error: stopped");
     assert!(stage.cloud.s3().uploads().is_empty(), "nothing stays open");
+}
+
+#[tokio::test]
+async fn a_beginning_that_never_arrived_takes_no_other_runs_upload_for_its_own() {
+    let stage = Stage::new().await;
+    stage.disk(22);
+    killed_at(&stage, stage.imgimport(COMMAND), "s3:UploadPart", 4).await;
+    let others = stage.cloud.s3().uploads();
+    stage
+        .cloud
+        .fault(Fault::on("s3:CreateMultipartUpload").cut_after(0));
+    let run = stage.imgimport(&format!("{COMMAND} --no-resume"));
+    let run = run.ends().await;
+    run.exits(0).prints("ami-ID").says("");
+    assert_eq!(parts(&stage, "s3:UploadPart", 4), [1, 2, 3, 4, 5]);
+    let there = stage.cloud.s3().uploads();
+    let sizes = |uploads: &[UploadView]| {
+        uploads
+            .iter()
+            .map(|one| one.parts.len())
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(sizes(&there), sizes(&others), "the other run's parts stay");
+    assert_eq!(sizes(&there), [3]);
 }

@@ -1,22 +1,18 @@
 //! How many imports an account runs at once, and how many it may: EC2 refuses a further one
 //! only after the upload (`ResourceCountLimitExceeded`).
 
-use std::time::Duration;
-
 use aws_sdk_ec2::types::{ImportImageTask, ImportSnapshotTask};
 use aws_sdk_servicequotas::types::ServiceQuota;
 
 use super::clients::Clients;
 use super::fault::Fault;
+use super::preflight::PATIENCE;
 use crate::plan::Quota;
 
 /// "Concurrent task limit for ImportImage, ImportSnapshot, and ExportImage", by region, 20
 /// unless it was raised (AWS General Reference, "VM Import/Export endpoints and quotas").
 const SERVICE: &str = "vmimportexport";
 const CODE: &str = "L-66ABAAD5";
-
-/// A quota is worth no more of a person's time.
-const PATIENCE: Duration = Duration::from_secs(10);
 
 /// The imports of the region. Who may not ask, or gets no answer, learns nothing.
 pub async fn imports(clients: &Clients) -> Option<Quota> {

@@ -1,5 +1,6 @@
-//! `--dry-run`: the calls that the job needs, asked with EC2's own DryRun. It tells whether
-//! the caller may make them, and does nothing ("DryRun" of the EC2 API reference).
+//! `--dry-run`: the calls that the job needs, asked with EC2's own DryRun, which tells whether
+//! the caller may make them, and does nothing ("DryRun" of the EC2 API reference); and the
+//! plan of the real run.
 
 use aws_sdk_ec2::types::Tag;
 use uuid::Uuid;
@@ -23,7 +24,7 @@ impl Run<'_> {
         self.plan.road(self.job.road.word());
         if !self.knows_dry_run().await {
             let open = "what the caller may, for this EC2 knows no DryRun";
-            self.plan.not_verified(&[open]);
+            self.plan.not_verified(&["quotas", open]);
             return Ok(());
         }
         let (mut allowed, mut open) = (Vec::new(), self.unasked());

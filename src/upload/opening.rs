@@ -100,10 +100,17 @@ impl<S: Store> Opening<'_, S> {
         }
     }
 
-    /// An upload of this key that was not there before. Who may not list them has none.
+    /// An upload of this key without a part: one that has any is another run's. Who may not
+    /// list them has none.
     async fn unheard(&self) -> Option<UploadId> {
-        let uploads = self.store.open_uploads().await.ok()?;
-        uploads.into_iter().next()
+        for upload in self.store.open_uploads().await.ok()? {
+            if let Ok(Some(parts)) = self.store.list(&upload).await
+                && parts.is_empty()
+            {
+                return Some(upload);
+            }
+        }
+        None
     }
 
     async fn list(&self, upload: &UploadId) -> Result<Option<Vec<store::ListedPart>>> {

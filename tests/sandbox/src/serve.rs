@@ -10,7 +10,7 @@ use http::header::RETRY_AFTER;
 use http::request::Parts;
 use http::{Request, Response, StatusCode};
 use http_body_util::BodyExt;
-use hyper::body::Incoming;
+use hyper::body::{Body as _, Incoming};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
@@ -20,6 +20,9 @@ use crate::desk::{Desk, Detail};
 use crate::fault::{Action, Refusal};
 
 pub(crate) use s3s::Body;
+
+/// More than this is read by the service alone, so that large parts take no memory.
+const READ_AHEAD: u64 = 64 << 20;
 
 pub(crate) trait Service: Send + Sync + 'static {
     /// The operation's name is in the body, which is then read before the desk.
@@ -94,6 +97,14 @@ async fn answer<S: Service>(
             visit.answered(response.status().as_u16());
             return Ok(response);
         }
+    }
+    // Refused before it is read, a body breaks the client's pipe, and the refusal goes unheard.
+    if body
+        .size_hint()
+        .upper()
+        .is_some_and(|size| size <= READ_AHEAD)
+    {
+        body = Body::from(body.collect().await.map_err(|_| Cut)?.to_bytes());
     }
     let response = service.call(Request::from_parts(head, body)).await;
     for action in &actions {
