@@ -2,7 +2,7 @@
 
 use imgimport_sandbox::{Fault, Gate, ImportScript};
 
-use crate::support::Stage;
+use crate::support::{Stage, container};
 
 #[tokio::test]
 async fn each_stage_leaves_one_line_on_the_screen() {
@@ -22,6 +22,32 @@ Imported as ami-ID
     assert!(
         terminal.raw().contains("\x1b[1mUploading"),
         "the stage under way is bold"
+    );
+}
+
+#[tokio::test]
+async fn a_container_whose_session_began_outside_it_has_a_terminal_like_any_other() {
+    let Some(container) = container() else {
+        return;
+    };
+    let stage = Stage::new().await;
+    stage.disk(2);
+    let gate = Gate::new();
+    stage.cloud.import_script(ImportScript::quick().hold(&gate));
+    let run = stage.shell(&format!(
+        "{container} imgimport aws --bucket importbucket disk.raw"
+    ));
+    let (running, mut terminal) = run.on_terminal(100);
+    terminal.shows("━").await;
+    gate.release();
+    running.ends().await.exits(0).prints("ami-ID");
+    assert_eq!(
+        stage.tidy(&terminal.screen()),
+        "disk.raw: raw disk, 2.0 MiB disk
+Checking the account, bucket importbucket and role vmimport in eu-central-1
+Uploading to s3://importbucket/imgimport-1767225600.raw … 2.0 MiB in TIME
+Imported as ami-ID
+",
     );
 }
 

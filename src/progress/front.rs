@@ -2,12 +2,14 @@
 //! and `fg` brings them back; in the background, where the terminal is somebody else's,
 //! none are drawn.
 
+use std::io::stderr;
 use std::thread;
 use std::time::Duration;
 
-use rustix::process::{Signal, getpgrp, getpid, getsid, kill_process};
-use rustix::stdio::stderr;
-use rustix::termios::tcgetpgrp;
+// Not rustix: its numbers of processes can't be 0, and 0 is what the kernel answers in a
+// container whose session or group of processes began outside it.
+use nix::sys::signal::{Signal, raise};
+use nix::unistd::{getpgrp, getsid, tcgetpgrp};
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::{Face, Progress};
@@ -22,7 +24,7 @@ impl Progress {
             return;
         }
         // Where the signal can't be caught it keeps its usual meaning.
-        let Ok(mut signals) = signal(SignalKind::from_raw(Signal::TSTP.as_raw())) else {
+        let Ok(mut signals) = signal(SignalKind::from_raw(Signal::SIGTSTP as i32)) else {
             return;
         };
         let progress = self.clone();
@@ -41,7 +43,7 @@ const MOMENT: Duration = Duration::from_millis(100);
 
 /// As the signal would have done it, had nobody caught it.
 fn stop() {
-    if kill_process(getpid(), Signal::STOP).is_ok() {
+    if raise(Signal::SIGSTOP).is_ok() {
         thread::sleep(MOMENT);
     }
 }

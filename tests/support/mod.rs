@@ -21,7 +21,18 @@ pub use terminal::Terminal;
 /// Longer than any story takes; a program that hangs fails its story, not the suite.
 const PATIENCE: Duration = Duration::from_secs(120);
 
-pub use system::{System, tool};
+/// Waits for what can only be looked at.
+async fn until(what: &str, so: impl Fn() -> bool) {
+    let look = async {
+        while !so() {
+            tokio::task::yield_now().await;
+        }
+    };
+    let waited = tokio::time::timeout(PATIENCE, look).await;
+    waited.unwrap_or_else(|_| panic!("in vain until {what}"));
+}
+
+pub use system::{System, container, tool};
 
 pub const BUCKET: &str = "importbucket";
 
@@ -194,18 +205,14 @@ impl Running<'_> {
             let mask = line.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok());
             mask.is_some_and(|mask| mask & 0b10 != 0)
         };
-        while !caught() {
-            tokio::task::yield_now().await;
-        }
+        until("it listens for signals", caught).await;
     }
 
     /// Waits until the program has been stopped, as by Ctrl-Z.
     pub async fn stands_still(&self) {
         let id = self.child.id().expect("it runs");
         let state = || fs::read_to_string(format!("/proc/{id}/status")).unwrap_or_default();
-        while !state().contains("State:\tT") {
-            tokio::task::yield_now().await;
-        }
+        until("it stands still", || state().contains("State:\tT")).await;
     }
 
     /// As a power cut ends it.

@@ -56,17 +56,34 @@ impl Terminal {
 
     /// Waits until this has been on the screen.
     pub async fn shows(&self, text: &str) {
-        while !String::from_utf8_lossy(&self.written.lock().unwrap()).contains(text) {
-            tokio::task::yield_now().await;
-        }
+        self.until(&format!("it shows {text:?}"), |written| {
+            written.contains(text)
+        })
+        .await;
     }
 
     /// Waits until the screen looks like that.
     pub async fn looks(&self, so: impl Fn(&str) -> bool) {
-        let written = || String::from_utf8_lossy(&self.written.lock().unwrap()).into_owned();
-        while !so(&screen(&written())) {
-            tokio::task::yield_now().await;
-        }
+        self.until("the screen looks so", |written| so(&screen(written)))
+            .await;
+    }
+
+    async fn until(&self, what: &str, so: impl Fn(&str) -> bool) {
+        super::until(what, || {
+            let ended = self.reader.as_ref().is_none_or(JoinHandle::is_finished);
+            let written = self.so_far();
+            let is_so = so(&written);
+            assert!(
+                is_so || !ended,
+                "it ended, and waited was until {what}:\n{written}"
+            );
+            is_so
+        })
+        .await;
+    }
+
+    fn so_far(&self) -> String {
+        String::from_utf8_lossy(&self.written.lock().unwrap()).into_owned()
     }
 
     /// Everything that was written, once the program has ended.
@@ -74,7 +91,7 @@ impl Terminal {
         if let Some(reader) = self.reader.take() {
             reader.join().unwrap();
         }
-        String::from_utf8_lossy(&self.written.lock().unwrap()).into_owned()
+        self.so_far()
     }
 
     /// What is on the screen in the end, and above it.

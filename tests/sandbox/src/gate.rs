@@ -1,7 +1,13 @@
 //! A gate: the one thing tests wait on. Something in the sandbox arrives at it and
 //! stays until the test lets go, so that no story needs a sleep.
 
+use std::time::Duration;
+
 use tokio::sync::watch;
+use tokio::time::timeout;
+
+/// Longer than any story takes; one that waits in vain fails, not the suite.
+const PATIENCE: Duration = Duration::from_secs(120);
 
 /// Holds requests or imports until released; clones are the same gate.
 #[derive(Clone, Debug)]
@@ -18,7 +24,7 @@ impl Gate {
         }
     }
 
-    /// Waits until something has arrived at the gate.
+    /// Waits until something has arrived at the gate, for two minutes at most.
     pub async fn reached(&self) {
         self.reached_by(1).await;
     }
@@ -26,7 +32,8 @@ impl Gate {
     /// Waits until `count` arrivals were counted.
     pub async fn reached_by(&self, count: usize) {
         let mut arrivals = self.arrivals.subscribe();
-        let _closed = arrivals.wait_for(|n| *n >= count).await;
+        let reached = timeout(PATIENCE, arrivals.wait_for(|n| *n >= count)).await;
+        assert!(reached.is_ok(), "nobody came to the gate");
     }
 
     /// How many have arrived so far.
