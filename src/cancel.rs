@@ -5,11 +5,11 @@
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::{Arc, OnceLock};
 
-use tokio::signal::unix::{SignalKind, signal};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::error::Kind;
+use crate::host::{self, Signal};
 
 /// What the user wants of a run that is under way.
 #[derive(Clone, Debug, Default)]
@@ -23,15 +23,6 @@ pub struct Cancel {
     first: Arc<AtomicU8>,
     /// When the user was told what a second one would do.
     pub told: Arc<OnceLock<Instant>>,
-}
-
-/// What asks a program to end.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum Signal {
-    /// Ctrl-C.
-    Interrupt,
-    /// SIGTERM, or SIGHUP.
-    Terminate,
 }
 
 impl Cancel {
@@ -62,31 +53,6 @@ impl Cancel {
 
 /// Listens for Ctrl-C, SIGTERM and SIGHUP from here on.
 pub fn listen(cancel: &Cancel) {
-    let hangup = SignalKind::hangup();
-    let wanted = [
-        Some((SignalKind::interrupt(), Signal::Interrupt)),
-        Some((SignalKind::terminate(), Signal::Terminate)),
-        may_hear(hangup).then_some((hangup, Signal::Terminate)),
-    ];
-    for (kind, meaning) in wanted.into_iter().flatten() {
-        let cancel = cancel.clone();
-        // Where signals can't be caught they keep their usual meaning.
-        let Ok(mut signals) = signal(kind) else {
-            continue;
-        };
-        tokio::spawn(async move {
-            while signals.recv().await.is_some() {
-                cancel.signal(meaning);
-            }
-        });
-    }
-}
-
-/// Under `nohup` the signal is ignored, and has to stay so. Where that can't be seen, a
-/// terminal that is closed ends the program as it ends any other: the journal knows the rest.
-fn may_hear(kind: SignalKind) -> bool {
-    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let ignored = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
-    let ignored = ignored.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok());
-    ignored.is_some_and(|mask| mask >> (kind.as_raw_value() - 1) & 1 == 0)
+    let cancel = cancel.clone();
+    host::listen(move |signal| cancel.signal(signal));
 }

@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use crate::error::{Error, Result};
+use crate::host;
 
 mod shelf;
 
@@ -239,7 +240,7 @@ impl Journal {
 impl Place {
     /// Locks the entry; `None` when another process holds it.
     fn take(directory: &Path, name: &str) -> anyhow::Result<Option<Self>> {
-        make_private(directory).with_context(|| format!("{}", directory.display()))?;
+        host::make_private(directory).with_context(|| format!("{}", directory.display()))?;
         let (path, lock) = (
             directory.join(format!("{name}.json")),
             directory.join(format!("{name}.lock")),
@@ -324,18 +325,4 @@ fn is_locked(entry: &Path) -> bool {
 pub fn directory() -> Option<PathBuf> {
     let base = etcetera::base_strategy::Xdg::new().ok()?;
     base.state_dir().map(|state| state.join("imgimport"))
-}
-
-#[cfg(unix)]
-fn make_private(directory: &Path) -> std::io::Result<()> {
-    use std::os::unix::fs::DirBuilderExt;
-    fs::DirBuilder::new()
-        .recursive(true)
-        .mode(0o700)
-        .create(directory)
-}
-
-#[cfg(not(unix))]
-fn make_private(directory: &Path) -> std::io::Result<()> {
-    fs::create_dir_all(directory)
 }

@@ -29,6 +29,7 @@ mod endpoint;
 mod error;
 mod frame;
 mod guest;
+mod host;
 mod http;
 mod image;
 mod job;

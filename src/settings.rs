@@ -12,6 +12,7 @@ use crate::alicloud;
 use crate::aws;
 use crate::digitalocean;
 use crate::error::{Error, Result};
+use crate::host;
 use crate::layers::{Environment, Invocation, Output, Provider, Upload, Wait, lenient};
 use crate::outcome::Format;
 use entry::Entry;
@@ -89,7 +90,7 @@ impl File {
         let text = std::fs::read_to_string(path).map_err(|error| failed().because(error))?;
         let file: Self = toml::from_str(&text)
             .map_err(|error| failed().because_of(explain(path, &text, &error)))?;
-        let warning = (file.holds_secret() && readable_by_others(path)).then(|| {
+        let warning = (file.holds_secret() && host::is_readable_by_others(path)).then(|| {
             format!(
                 "{} holds a secret and others can read it: chmod 600 {0}",
                 path.display()
@@ -128,18 +129,6 @@ impl File {
             skip_checks: self.skip_checks,
         }
     }
-}
-
-#[cfg(unix)]
-fn readable_by_others(path: &Path) -> bool {
-    use std::os::unix::fs::PermissionsExt;
-    path.metadata()
-        .is_ok_and(|metadata| metadata.permissions().mode() & 0o077 != 0)
-}
-
-#[cfg(not(unix))]
-fn readable_by_others(_: &Path) -> bool {
-    false
 }
 
 /// The place, the line with a caret, and what to write instead.

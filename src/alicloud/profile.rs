@@ -7,6 +7,7 @@ use serde::Deserialize;
 
 use super::options::Options;
 use crate::error::{Error, Result};
+use crate::host;
 use crate::layers::Environment;
 use crate::secret::Secret;
 
@@ -49,7 +50,7 @@ impl File {
     /// unless it was named.
     pub fn find(options: &Options, environment: &Environment) -> Result<Self> {
         let usual = || {
-            let home = environment.get("HOME")?;
+            let home = environment.get(host::HOME)?;
             Some(PathBuf::from(home).join(".aliyun/config.json"))
         };
         let Some(path) = options.shared_credentials_file.clone().or_else(usual) else {

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use yaml_rust2::{Yaml, YamlLoader};
 
+use crate::host;
 use crate::layers::Environment;
 use crate::secret::Secret;
 
@@ -38,9 +39,11 @@ fn place(environment: &Environment) -> Option<PathBuf> {
     if let Some(path) = environment.get("DIGITALOCEAN_CONFIG") {
         return Some(path.into());
     }
-    let home = || environment.get("HOME").map(PathBuf::from);
+    let home = || environment.get(host::HOME).map(PathBuf::from);
     let base = if cfg!(target_os = "macos") {
         home()?.join("Library/Application Support")
+    } else if cfg!(windows) {
+        environment.get("APPDATA")?.into()
     } else {
         let own = environment.get("XDG_CONFIG_HOME").map(PathBuf::from);
         own.or_else(|| Some(home()?.join(".config")))?

@@ -26,15 +26,13 @@ mod vhdx;
 mod vmdk;
 mod window;
 
-use std::fs::{self, File, Metadata};
+use std::fs::{self, File, FileType, Metadata};
 use std::io::{self, Read};
-use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
-use serde::{Deserialize, Serialize};
-
 use crate::error::{Error, Result};
+use crate::host::{self, Identity, Other};
 
 pub use blocks::Blocks;
 pub use content::{Content, Format, VhdKind, VmdkKind};
@@ -105,13 +103,6 @@ pub struct Disk {
     pub content: Option<Content>,
 }
 
-/// Which file of this machine it is, whatever its name.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Identity {
-    pub device: u64,
-    pub inode: u64,
-}
-
 impl Image {
     /// Looks at the file, or at the head of standard input for `-`. `said` is the
     /// format the user named, which the content must not contradict.
@@ -127,7 +118,7 @@ impl Image {
             .map_err(|trouble| trouble.at(path))?;
         let mut image = Self::found(found, Source::File(path.into()), Some(about.len()));
         image.modified = about.modified().ok();
-        image.identity = Some(Identity::of(&about));
+        image.identity = host::identity(&file).ok();
         Ok(image)
     }
 
@@ -202,11 +193,12 @@ impl Image {
         }
     }
 
-    /// Whether the file is still the one that was looked at, by what `stat` says of it.
-    pub fn is_still(&self, now: &Metadata) -> bool {
-        self.size == Some(now.len())
+    /// Whether the file is still the one that was looked at, by what the system says of it.
+    pub fn is_still(&self, file: &File) -> io::Result<bool> {
+        let now = file.metadata()?;
+        Ok(self.size == Some(now.len())
             && self.modified == now.modified().ok()
-            && self.identity == Some(Identity::of(now))
+            && self.identity == Some(host::identity(file)?))
     }
 }
 
@@ -220,19 +212,10 @@ impl Disk {
     }
 }
 
-impl Identity {
-    pub fn of(about: &Metadata) -> Self {
-        Self {
-            device: about.dev(),
-            inode: about.ino(),
-        }
-    }
-}
-
 /// Opens what is a file; a pipe or device is never opened, for that may block.
 fn regular_file(path: &Path) -> Result<(File, Metadata)> {
     let about = fs::metadata(path).map_err(|error| unreadable(path, error))?;
-    if let Some(error) = no_file(path, &about) {
+    if let Some(error) = no_file(path, about.file_type()) {
         return Err(error);
     }
     let file = File::open(path).map_err(|error| unreadable(path, error))?;
@@ -250,24 +233,18 @@ fn unreadable(path: &Path, error: io::Error) -> Error {
     }
 }
 
-fn no_file(path: &Path, about: &Metadata) -> Option<Error> {
-    let kind = about.file_type();
-    let (cause, remedy) = if kind.is_file() {
-        return None;
-    } else if kind.is_dir() {
-        ("it is a directory", "name the image file in it")
-    } else if kind.is_fifo() || kind.is_char_device() {
-        (
+fn no_file(path: &Path, kind: FileType) -> Option<Error> {
+    let (cause, remedy) = match host::other(kind)? {
+        Other::Directory => ("it is a directory", "name the image file in it"),
+        Other::Pipe => (
             "it is a pipe, not a file",
             "give it on standard input, with - as the image",
-        )
-    } else if kind.is_block_device() {
-        (
+        ),
+        Other::BlockDevice => (
             "it is a block device, whose content may change",
             "copy it to a file first, with nothing mounted from it",
-        )
-    } else {
-        ("it is a socket", "name a file")
+        ),
+        Other::Socket => ("it is a socket", "name a file"),
     };
     Some(Trouble::unfit(cause, Remedy::say(remedy)).at(path))
 }
@@ -312,7 +289,7 @@ fn binary_size(bytes: u64) -> String {
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, unix))]
 #[allow(clippy::unwrap_used)]
 mod compared;
 #[cfg(test)]
@@ -347,9 +324,9 @@ mod tests {
         let image = Image::open(file.path(), None).unwrap();
         assert_eq!(image.size, Some(1024));
         assert_eq!(image.disks[0].virtual_size, Some(1024));
-        assert!(image.is_still(&fs::metadata(file.path()).unwrap()));
+        assert!(image.is_still(file.as_file()).unwrap());
         file.write_all(b"more").unwrap();
-        assert!(!image.is_still(&fs::metadata(file.path()).unwrap()));
+        assert!(!image.is_still(file.as_file()).unwrap());
     }
 
     #[test]
@@ -369,6 +346,7 @@ mod tests {
         assert_eq!(error.kind().exit_code(), 3);
     }
 
+    #[cfg(unix)]
     #[test]
     fn a_device_or_pipe_is_refused_without_opening_it() {
         let error = Image::open(Path::new("/dev/null"), None).unwrap_err();

@@ -6,10 +6,8 @@ use std::fmt;
 use std::fs::File;
 use std::io;
 use std::ops::Range;
-use std::os::unix::fs::FileExt;
 
-use rustix::fs::{SeekFrom, seek};
-use rustix::io::Errno;
+use crate::host;
 
 use super::refusal::{Remedy, Sight, Trouble};
 
@@ -31,16 +29,11 @@ pub(super) trait ReadAt: fmt::Debug {
 
 impl ReadAt for File {
     fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<()> {
-        self.read_exact_at(buffer, offset)
+        host::read_exact_at(self, buffer, offset)
     }
 
     fn data(&self, from: u64) -> io::Result<Option<Range<u64>>> {
-        match seek(self, SeekFrom::Data(from)) {
-            Ok(start) => Ok(Some(start..seek(self, SeekFrom::Hole(start))?)),
-            Err(Errno::NXIO) => Ok(None),
-            // a file system without holes
-            Err(_) => Ok(Some(from..u64::MAX)),
-        }
+        host::data(self, from)
     }
 }
 

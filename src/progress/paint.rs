@@ -4,6 +4,8 @@ use std::env;
 
 use console::Term;
 
+use crate::host;
+
 /// Colours, or none.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub(super) struct Paint(bool);
@@ -66,7 +68,10 @@ fn wanted(variable: impl Fn(&str) -> Option<String>, is_attended: bool) -> bool 
 
 /// Bars need a terminal that moves its cursor; anywhere else they would be noise in a file.
 pub(super) fn can_draw() -> bool {
-    Term::stderr().features().is_attended() && !console::is_dumb() && !is_empty("TERM")
+    Term::stderr().features().is_attended()
+        && !console::is_dumb()
+        && !is_empty("TERM")
+        && host::moves_its_cursor()
 }
 
 fn is_empty(name: &str) -> bool {

@@ -17,6 +17,11 @@ const MARGIN: u16 = 2;
 /// narrower since it told its width: tmux takes up to a quarter of a second.
 const UNBROKEN: [&str; 2] = ["\x1b[?7l", "\x1b[?7h"];
 
+/// Clears the cursor's row; goes to the one above. Sequences, on Windows too: the calls of
+/// its console would overtake what is written.
+const CLEAR: &str = "\r\x1b[2K";
+const UP: &str = "\x1b[1A";
+
 /// Where a terminal does not tell its width.
 const USUAL: u16 = 80;
 
@@ -79,7 +84,7 @@ impl Rows {
         if self.said.is_empty() && self.shown == rows {
             return Ok(());
         }
-        self.wipe()?;
+        let wiped = self.wiped();
         self.shown = rows;
         let said = std::mem::take(&mut self.said);
         let [unbroken, broken] = UNBROKEN;
@@ -87,7 +92,7 @@ impl Rows {
             rows if rows.is_empty() => said,
             rows => format!("{said}{unbroken}{rows}{broken}"),
         };
-        self.terminal.write_str(&drawn)?;
+        self.terminal.write_str(&format!("{wiped}{drawn}"))?;
         self.terminal.flush()
     }
 
@@ -100,14 +105,11 @@ impl Rows {
     /// A row stays when it can't be reached any more: tmux makes room for the rows that a
     /// narrower window needs by moving the uppermost to its history, even with free rows
     /// below. And when the window is made narrower twice before we are told of the first.
-    fn wipe(&self) -> io::Result<()> {
+    fn wiped(&self) -> String {
         let columns = usize::from(self.terminal.width()).max(1);
         let rows = |line: &String| columns::width(line).div_ceil(columns).max(1);
-        for _ in 1..self.shown.iter().map(rows).sum() {
-            self.terminal.clear_line()?;
-            self.terminal.move_cursor_up(1)?;
-        }
-        self.terminal.clear_line()
+        let rows = self.shown.iter().map(rows).sum::<usize>().max(1);
+        format!("{CLEAR}{}", format!("{UP}{CLEAR}").repeat(rows - 1))
     }
 
     /// The row of the cursor. Indicatif fills each line up to the edge, where it goes on in

@@ -239,8 +239,8 @@ fn pipe(image: &Image) -> impl Read + Send + 'static {
 /// The file, if it is as it was when it was looked at.
 fn still(image: &Image, path: &Path) -> Result<File> {
     let file = File::open(path).map_err(|error| unreadable(path, error))?;
-    let about = file.metadata().map_err(|error| unreadable(path, error))?;
-    if image.is_still(&about) {
+    let is_still = image.is_still(&file);
+    if is_still.map_err(|error| unreadable(path, error))? {
         return Ok(file);
     }
     Err(

@@ -4,11 +4,11 @@
 
 use std::fs::File;
 use std::io::{self, Read};
-use std::os::unix::fs::FileExt;
 use std::sync::Arc;
 use std::time::SystemTime;
 
 use crate::error::{Error, Result};
+use crate::host;
 
 /// What is to be uploaded.
 pub struct Source(Kind);
@@ -139,7 +139,7 @@ impl Origin {
     fn read_at(&self, offset: u64, buffer: &mut [u8]) -> io::Result<usize> {
         let rest = usize::try_from(self.size.saturating_sub(offset)).unwrap_or(usize::MAX);
         let most = buffer.len().min(rest);
-        self.file.read_at(&mut buffer[..most], self.start + offset)
+        host::read_at(&self.file, &mut buffer[..most], self.start + offset)
     }
 
     /// Bytes.
@@ -168,7 +168,7 @@ impl Origin {
     /// The same bytes once more.
     pub(super) fn again(&self, offset: u64, len: usize) -> Result<Vec<u8>> {
         let mut bytes = vec![0; len];
-        match self.file.read_exact_at(&mut bytes, self.start + offset) {
+        match host::read_exact_at(&self.file, &mut bytes, self.start + offset) {
             Ok(()) => Ok(bytes),
             Err(error) => Err(Error::failed(format!(
                 "byte {offset} of the image cannot be read again"

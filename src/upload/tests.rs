@@ -635,7 +635,7 @@ async fn garbled_bytes_that_are_others_now_are_a_changed_file() {
         Source::file(file.try_clone().expect("a handle")).expect("a source"),
     )));
     store.until(|state| state.travelling == 3).await;
-    std::os::unix::fs::FileExt::write_all_at(&file, b"XX", 12).expect("written");
+    crate::host::write_all_at(&file, b"XX", 12).expect("written");
     store.gate.as_ref().expect("gated").add_permits(100);
     let failure = running.await.expect("no panic").expect_err("changed");
     assert!(

@@ -223,8 +223,8 @@ impl Run<'_> {
         };
         let unreadable =
             |error| Error::failed(format!("{} can't be read", path.display())).because(error);
-        let about = std::fs::metadata(path).map_err(unreadable)?;
-        if image.is_still(&about) {
+        let now = std::fs::File::open(path).map_err(unreadable)?;
+        if image.is_still(&now).map_err(unreadable)? {
             return Ok(());
         }
         Err(upload::changed("somebody wrote to it".to_owned()))

@@ -173,11 +173,10 @@ fn unreadable(offset: u64, error: io::Error) -> Error {
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
-    use std::os::unix::fs::FileExt;
-
     use proptest::prelude::*;
 
     use super::*;
+    use crate::host;
     use crate::image::Image;
 
     const SIZE: usize = 4096;
@@ -217,7 +216,7 @@ mod tests {
             file.as_file().set_len(size as u64).unwrap();
             for (at, len, byte) in writes {
                 let len = len.min(size.saturating_sub(at));
-                file.as_file().write_all_at(&vec![byte; len], at as u64).unwrap();
+                host::write_all_at(file.as_file(), &vec![byte; len], at as u64).unwrap();
             }
             let mut bytes = std::fs::read(file.path()).unwrap();
             bytes.resize(size.next_multiple_of(SIZE), 0);
@@ -236,7 +235,7 @@ mod tests {
     #[test]
     fn a_disk_that_shrinks_is_an_error() {
         let file = tempfile::NamedTempFile::new().unwrap();
-        file.as_file().write_all_at(&[1; 2 * SIZE], 0).unwrap();
+        host::write_all_at(file.as_file(), &[1; 2 * SIZE], 0).unwrap();
         let disk = disk(&file, true);
         file.as_file().set_len(SIZE as u64).unwrap();
         assert!(disk.again(0).is_ok());

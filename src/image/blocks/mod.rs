@@ -36,14 +36,15 @@ impl Blocks {
                 "standard input can't be read at any position",
             ));
         };
-        let file = File::open(path).and_then(|file| Ok((file.metadata()?, file)));
+        let file = File::open(path)
+            .and_then(|file| Ok((image.is_still(&file)?, file.metadata()?.len(), file)));
         let opened = match file {
-            Ok((about, _)) if !image.is_still(&about) => Err(Trouble::unfit(
+            Ok((false, ..)) => Err(Trouble::unfit(
                 "it changed while it was looked at",
                 Remedy::say("start again when nothing writes to it any more"),
             )),
-            Ok((about, file)) => first_disk(image).and_then(|(content, start, len)| {
-                let len = len.min(about.len().saturating_sub(start));
+            Ok((true, size, file)) => first_disk(image).and_then(|(content, start, len)| {
+                let len = len.min(size.saturating_sub(start));
                 Self::of(content, Source::new(Box::new(file), start, len))
             }),
             Err(error) => Err(error.into()),

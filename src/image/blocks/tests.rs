@@ -1,13 +1,15 @@
 use std::io::Write;
-use std::os::unix::fs::FileExt;
 
 use super::*;
+use crate::host;
 
+/// Windows is not asked for holes.
+#[cfg(unix)]
 #[test]
 fn of_a_sparse_disk_only_the_data_is_named() {
     let file = tempfile::NamedTempFile::new().unwrap();
     file.as_file().set_len(64 << 20).unwrap();
-    file.as_file().write_all_at(&[7; 4096], 32 << 20).unwrap();
+    host::write_all_at(file.as_file(), &[7; 4096], 32 << 20).unwrap();
     file.as_file().flush().unwrap();
     let image = Image::open(file.path(), None).unwrap();
     let blocks = Blocks::open(&image).unwrap();
@@ -26,7 +28,7 @@ fn of_a_sparse_disk_only_the_data_is_named() {
 fn many_read_the_same_compressed_disk_at_once() {
     let sound = vmdk::tests::vmware();
     let file = tempfile::NamedTempFile::new().unwrap();
-    file.as_file().write_all_at(&sound, 0).unwrap();
+    host::write_all_at(file.as_file(), &sound, 0).unwrap();
     let blocks = Blocks::open(&Image::open(file.path(), None).unwrap()).unwrap();
     std::thread::scope(|scope| {
         for start in 0..8 {
@@ -62,9 +64,7 @@ fn a_file_that_changed_since_it_was_looked_at_is_refused() {
 #[test]
 fn what_is_no_disk_is_not_looked_into() {
     let file = tempfile::NamedTempFile::new().unwrap();
-    file.as_file()
-        .write_all_at(b"\x1f\x8b\x08 and more", 0)
-        .unwrap();
+    host::write_all_at(file.as_file(), b"\x1f\x8b\x08 and more", 0).unwrap();
     let image = Image::open(file.path(), None).unwrap();
     let error = Blocks::open(&image).unwrap_err().to_string();
     let cause = " cannot be looked into\n  cause: the disk inside a gzip file can't be read in place\n  hint: unpack it first";

@@ -4,7 +4,6 @@
 
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
-use std::os::unix::fs::FileExt;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -43,7 +42,7 @@ impl Content {
         for chunk in self.reader().chunks(self.size) {
             let chunk = chunk?;
             if chunk.iter().any(|byte| *byte != 0) {
-                file.write_all_at(&chunk, at)?;
+                write_all_at(&file, &chunk, at)?;
             }
             at += chunk.len() as u64;
         }
@@ -90,7 +89,7 @@ impl Draft {
 
     pub(crate) fn write(&mut self, chunk: &[u8]) -> io::Result<()> {
         if chunk.iter().any(|byte| *byte != 0) {
-            self.file.as_file().write_all_at(chunk, self.size)?;
+            write_all_at(self.file.as_file(), chunk, self.size)?;
         }
         self.size += chunk.len() as u64;
         Ok(())
@@ -98,7 +97,7 @@ impl Draft {
 
     /// Some bytes of it, in whatever order they come.
     pub(crate) fn write_at(&self, bytes: &[u8], offset: u64) -> io::Result<()> {
-        self.file.as_file().write_all_at(bytes, offset)
+        write_all_at(self.file.as_file(), bytes, offset)
     }
 
     /// What was written at positions, with holes up to this size.
@@ -170,7 +169,7 @@ impl Read for Reader {
         let Some((index, offset)) = self.piece() else {
             return Ok(0);
         };
-        let read = self.file(index)?.read_at(buffer, offset)?;
+        let read = read_at(self.file(index)?, buffer, offset)?;
         self.position += read as u64;
         Ok(read)
     }
@@ -186,6 +185,31 @@ impl Seek for Reader {
         self.position = target.ok_or(io::ErrorKind::InvalidInput)?;
         Ok(self.position)
     }
+}
+
+#[cfg(unix)]
+fn read_at(file: &File, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
+    std::os::unix::fs::FileExt::read_at(file, buffer, offset)
+}
+
+#[cfg(windows)]
+fn read_at(file: &File, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
+    std::os::windows::fs::FileExt::seek_read(file, buffer, offset)
+}
+
+#[cfg(unix)]
+fn write_all_at(file: &File, bytes: &[u8], offset: u64) -> io::Result<()> {
+    std::os::unix::fs::FileExt::write_all_at(file, bytes, offset)
+}
+
+#[cfg(windows)]
+fn write_all_at(file: &File, bytes: &[u8], offset: u64) -> io::Result<()> {
+    let mut done = 0;
+    while done < bytes.len() {
+        let at = offset + done as u64;
+        done += std::os::windows::fs::FileExt::seek_write(file, &bytes[done..], at)?;
+    }
+    Ok(())
 }
 
 #[cfg(test)]

@@ -14,7 +14,6 @@ use imgimport_sandbox::{
     CustomImageScript, Fault, REGION, SPACES_REGION, Sandbox, alibaba, sample,
 };
 use tokio::process::Command;
-use tokio::signal::unix::{SignalKind, signal};
 
 /// Set for the second process, which is imgimport itself: built from the same
 /// dependencies, so that nobody compiles them twice.
@@ -107,12 +106,25 @@ async fn serve(cloud: &Sandbox) -> anyhow::Result<ExitCode> {
         "# bucket {BUCKET} in {REGION}, Space {BUCKET} in {SPACES_REGION}; Ctrl-C ends the sandbox"
     )?;
     out.flush()?;
-    let mut terminated = signal(SignalKind::terminate())?;
     tokio::select! {
         pressed = tokio::signal::ctrl_c() => pressed?,
-        _ = terminated.recv() => {}
+        () = terminated()? => {}
     }
     Ok(ExitCode::SUCCESS)
+}
+
+#[cfg(unix)]
+fn terminated() -> std::io::Result<impl Future<Output = ()>> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let mut signals = signal(SignalKind::terminate())?;
+    Ok(async move { signals.recv().await.unwrap_or_default() })
+}
+
+/// Nobody says so there.
+#[cfg(windows)]
+#[expect(clippy::unnecessary_wraps, reason = "other systems can fail")]
+fn terminated() -> std::io::Result<impl Future<Output = ()>> {
+    Ok(std::future::pending())
 }
 
 /// The faults that are wanted, and imgimport's own command line; nothing when help is.
