@@ -3,6 +3,8 @@
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 
+use imgimport_sandbox::Fault;
+
 use crate::support::Stage;
 
 /// The key that the import was asked to read, given these three layers.
@@ -391,13 +393,7 @@ async fn wrong_usage_is_an_object_for_who_asked_for_json() {
 async fn a_profile_is_found_in_the_files_of_the_aws_cli() {
     let stage = Stage::new().await;
     stage.disk(2);
-    let key = stage.cloud.key();
-    fs::create_dir_all(stage.path(".aws")).unwrap();
-    let text = format!(
-        "[profile build]\naws_access_key_id = {}\naws_secret_access_key = {}\nregion = eu-central-1\n",
-        key.access_key, key.secret_key
-    );
-    stage.file(".aws/config", text);
+    has_the_profile_build(&stage);
     let run = stage
         .imgimport("aws --profile build --bucket importbucket -q disk.raw")
         .without("AWS_REGION");
@@ -407,6 +403,52 @@ async fn a_profile_is_found_in_the_files_of_the_aws_cli() {
         .exits(0)
         .prints("ami-ID")
         .says("");
+}
+
+/// Whoever pastes a command would otherwise ask another account.
+#[tokio::test]
+async fn the_commands_to_paste_name_the_profile_of_the_command_line() {
+    let stage = Stage::new().await;
+    stage.disk(2);
+    has_the_profile_build(&stage);
+    let fault = Fault::on("ec2:ImportImage").always();
+    stage
+        .cloud
+        .fault(fault.answer(400, "InvalidParameter", "No."));
+    let run = stage
+        .imgimport("aws --profile build --bucket importbucket -q disk.raw")
+        .without("AWS_REGION");
+    let run = run.ends().await;
+    run.exits(1).prints("").says(
+        "
+        error: the import could not be started
+          cause: No (InvalidParameter, request ID)
+          left behind: s3://importbucket/imgimport-1767225600.raw; remove it with: aws --profile build s3 rm s3://importbucket/imgimport-1767225600.raw
+          hint: the same command goes on from there
+        ",
+    );
+    // A shell in which AWS_PROFILE says so says it to the AWS CLI, too.
+    let run = stage.imgimport("aws --bucket importbucket -q disk.raw");
+    let run = run.env("AWS_PROFILE", "build").without("AWS_REGION");
+    let run = run.ends().await;
+    assert!(
+        run.exits(1)
+            .stderr
+            .contains("remove it with: aws s3 rm s3://"),
+        "{}",
+        run.stderr
+    );
+}
+
+/// The sandbox's key in a profile of that name.
+fn has_the_profile_build(stage: &Stage) {
+    let key = stage.cloud.key();
+    fs::create_dir_all(stage.path(".aws")).unwrap();
+    let text = format!(
+        "[profile build]\naws_access_key_id = {}\naws_secret_access_key = {}\nregion = eu-central-1\n",
+        key.access_key, key.secret_key
+    );
+    stage.file(".aws/config", text);
 }
 
 #[tokio::test]

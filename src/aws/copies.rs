@@ -12,6 +12,7 @@ use futures_util::StreamExt;
 use futures_util::stream;
 use uuid::Uuid;
 
+use super::cli::Cli;
 use super::clients::Clients;
 use super::fault::Fault;
 use super::image::{is_unknown, patiently};
@@ -48,6 +49,7 @@ impl Run<'_> {
             session: self.session,
             journal: &self.journal,
             undo: Mutex::new(Undo {
+                cli: &self.job.cli,
                 cleanup: &mut self.cleanup,
                 held: &mut self.held.copies,
             }),
@@ -114,6 +116,7 @@ impl Run<'_> {
 
     fn undo(&mut self) -> Undo<'_> {
         Undo {
+            cli: &self.job.cli,
             cleanup: &mut self.cleanup,
             held: &mut self.held.copies,
         }
@@ -264,6 +267,7 @@ async fn ask(call: CopyImageFluentBuilder, source: &str) -> Result<String> {
 
 /// The copies' places on the undo list, one for each region.
 struct Undo<'a> {
+    cli: &'a Cli,
     cleanup: &'a mut Cleanup,
     held: &'a mut BTreeMap<String, Entry>,
 }
@@ -273,7 +277,7 @@ impl Undo<'_> {
         let id = copy.to_owned();
         let entry = self.cleanup.reusable(
             format!("the copy {copy} in {region}"),
-            image::removal(copy, region),
+            image::removal(self.cli, copy, region),
             async move || image::deregister(&clients, &id).await,
         );
         self.take_place(region, entry);
@@ -284,7 +288,8 @@ impl Undo<'_> {
         let entry = self.cleanup.reusable(
             format!("a copy in {region} that may have started unheard"),
             format!(
-                "aws ec2 describe-images --owners self --region {region}, and deregister-image"
+                "{} ec2 describe-images --owners self --region {region}, and deregister-image",
+                self.cli
             ),
             async move || {
                 let answer = again.send().await.map_err(Fault::from)?;

@@ -177,8 +177,8 @@ impl Run<'_> {
     /// Another import reads the object that this one would overwrite.
     fn in_the_way(&self, task: &str) -> Error {
         let cancel = format!(
-            "aws ec2 cancel-import-task --import-task-id {task} --region {}",
-            self.job.region
+            "{} ec2 cancel-import-task --import-task-id {task} --region {}",
+            self.job.cli, self.job.region
         );
         Error::failed(format!(
             "{} is still read by an earlier import, {task}",

@@ -10,6 +10,7 @@ use aws_smithy_types::DateTime;
 use backon::{ExponentialBuilder, Retryable};
 use jiff::Timestamp;
 
+use super::cli::Cli;
 use super::clients::Clients;
 use super::fault::Fault;
 use super::import::tags;
@@ -187,9 +188,9 @@ pub fn snapshots(image: &Image) -> Vec<String> {
 }
 
 /// The command that removes an image and its snapshots.
-pub fn removal(image: &str, region: &str) -> String {
+pub fn removal(cli: &Cli, image: &str, region: &str) -> String {
     format!(
-        "aws ec2 deregister-image --image-id {image} --delete-associated-snapshots --region {region}"
+        "{cli} ec2 deregister-image --image-id {image} --delete-associated-snapshots --region {region}"
     )
 }
 

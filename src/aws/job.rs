@@ -3,6 +3,7 @@
 
 use jiff::Timestamp;
 
+use super::cli::Cli;
 use super::names::{
     Architecture, BootMode, ImdsSupport, LicenseType, Platform, S3Encryption, TpmSupport,
     VolumeType,
@@ -40,6 +41,8 @@ pub struct Job {
     pub road: Road,
     /// Why these, when nobody said which.
     pub why: Option<String>,
+    /// How a person asks for the same account.
+    pub cli: Cli,
     /// Region of the import.
     pub region: String,
     /// Bucket of the temporary object.
@@ -218,8 +221,10 @@ impl Job {
         }
         rules::volume(&register, common.image.virtual_size)?;
         let region = region.unwrap_or_default();
+        let cli = Cli::of(&said.provider, environment);
         let job = Self::put_together(common, choice, region, said.provider, texts, register);
         Ok(Self {
+            cli,
             deprecate_at,
             clock,
             ..job
@@ -242,6 +247,7 @@ impl Job {
             common,
             road: choice.road,
             why: choice.why,
+            cli: Cli::default(),
             region,
             bucket: options.s3_bucket_name.unwrap_or_default(),
             key: texts.key,

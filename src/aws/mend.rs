@@ -69,7 +69,7 @@ impl Run<'_> {
         self.session.finish_soon(created).await?;
         let half = self.cleanup.reusable(
             format!("the service role {name}, which has no permissions yet"),
-            format!("aws iam delete-role --role-name {name}"),
+            format!("{} iam delete-role --role-name {name}", self.job.cli),
             async move || {
                 let gone = iam.delete_role().role_name(name).send().await;
                 Ok(gone.map(drop).map_err(Fault::from)?)

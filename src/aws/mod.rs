@@ -4,6 +4,7 @@
 //! snapshot", "Write snapshots with the EBS direct APIs").
 
 mod adopt;
+mod cli;
 mod clients;
 mod copies;
 mod credentials;

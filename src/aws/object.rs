@@ -15,14 +15,14 @@ use crate::store::s3::{Encryption, Flavour, Place, S3, must_sign};
 use crate::store::{Error as Refusal, Store, UploadId};
 
 fn target(job: &Job) -> Target {
-    let (bucket, key) = (job.bucket.clone(), quote(&job.key));
+    let (cli, bucket, key) = (job.cli.clone(), job.bucket.clone(), quote(&job.key));
     Target {
         is_steady: sending::is_steady(&job.key_template),
         url: job.url(),
-        remove: format!("aws s3 rm {}", quote(&job.url())),
+        remove: format!("{cli} s3 rm {}", quote(&job.url())),
         abort: Box::new(move |upload| {
             format!(
-                "aws s3api abort-multipart-upload --bucket {bucket} --key {key} --upload-id {upload}"
+                "{cli} s3api abort-multipart-upload --bucket {bucket} --key {key} --upload-id {upload}"
             )
         }),
     }

@@ -145,8 +145,8 @@ async fn bucket(job: &Job, clients: &Clients) -> Result<()> {
                 404 => Error::failed(what())
                     .because_of("there is no such bucket")
                     .hint(format!(
-                        "create it: aws s3 mb s3://{} --region {}",
-                        job.bucket, job.region
+                        "create it: {} s3 mb s3://{} --region {}",
+                        job.cli, job.bucket, job.region
                     )),
                 403 => denied(job, &error),
                 _ => Fault::from(error).fails(what(), &listing(job)),

@@ -9,6 +9,7 @@ use backon::{ConstantBuilder, Retryable};
 use futures_util::future::try_join_all;
 
 use super::Run;
+use super::cli::Cli;
 use super::clients::Clients;
 use super::fault::Fault;
 use super::job::Job;
@@ -64,7 +65,7 @@ impl Run<'_> {
         let restore = (clients.clone(), name.to_owned(), before.clone());
         let entry = self.cleanup.reusable(
             format!("the parameter {name} in {region}"),
-            before.command(region, name),
+            before.command(&self.job.cli, region, name),
             async move || restore.2.restore(&restore.0, &restore.1).await,
         );
         let put = async {
@@ -170,16 +171,16 @@ impl Held {
     }
 
     /// How to undo it by hand. Whatever is no AMI's id is not for everybody's eyes.
-    fn command(&self, region: &str, name: &str) -> String {
+    fn command(&self, cli: &Cli, region: &str, name: &str) -> String {
         match self {
             Self::Value(value, _) if !value.starts_with("ami-") => format!(
-                "aws ssm get-parameter-history --name {name} --region {region}, and put-parameter"
+                "{cli} ssm get-parameter-history --name {name} --region {region}, and put-parameter"
             ),
             Self::Value(value, kind) => format!(
-                "aws ssm put-parameter --name {name} --value {} --type String --data-type {kind} --overwrite --region {region}",
+                "{cli} ssm put-parameter --name {name} --value {} --type String --data-type {kind} --overwrite --region {region}",
                 quote(value)
             ),
-            _ => format!("aws ssm delete-parameter --name {name} --region {region}"),
+            _ => format!("{cli} ssm delete-parameter --name {name} --region {region}"),
         }
     }
 

@@ -4,6 +4,7 @@
 use aws_sdk_ec2::types::{ManagedBy, Region};
 use futures_util::future::try_join_all;
 
+use super::cli::Cli;
 use super::clients::Clients;
 use super::fault::Fault;
 use super::job::Job;
@@ -30,12 +31,12 @@ pub async fn exist(job: &Job, clients: &Clients) -> Result<()> {
         }
     };
     for copy in &job.copies {
-        usable(&copy.region, &known)?;
+        usable(&job.cli, &copy.region, &known)?;
     }
     Ok(())
 }
 
-fn usable(name: &str, known: &[Region]) -> Result<()> {
+fn usable(cli: &Cli, name: &str, known: &[Region]) -> Result<()> {
     let failed = || Error::failed(format!("the AMI can't be copied to {name}"));
     let found = known
         .iter()
@@ -44,14 +45,16 @@ fn usable(name: &str, known: &[Region]) -> Result<()> {
         Some(Some("not-opted-in")) => Err(failed()
             .because_of("the region is not enabled for the account")
             .hint(format!(
-                "enable it: aws account enable-region --region-name {name}"
+                "enable it: {cli} account enable-region --region-name {name}"
             ))),
         Some(_) => Ok(()),
         None => {
             let error = failed().because_of("there is no such region");
             Err(match nearest(name, known) {
                 Some(near) => error.hint(format!("did you mean {near}?")),
-                None => error.hint("list the regions with: aws ec2 describe-regions --all-regions"),
+                None => error.hint(format!(
+                    "list the regions with: {cli} ec2 describe-regions --all-regions"
+                )),
             })
         }
     }
@@ -73,14 +76,14 @@ pub async fn let_in_the_public(job: &Job, clients: &Clients) -> Result<()> {
     let regions = std::iter::once(&job.region).chain(job.copies.iter().map(|copy| &copy.region));
     let questions = regions.map(async |region| {
         let there = clients.in_region(region);
-        is_open(region, &there).await?;
-        is_plain(region, &there).await
+        is_open(&job.cli, region, &there).await?;
+        is_plain(&job.cli, region, &there).await
     });
     try_join_all(questions).await.map(drop)
 }
 
 /// "Block public access for AMIs" is on in every account that has had no public AMI.
-async fn is_open(region: &str, clients: &Clients) -> Result<()> {
+async fn is_open(cli: &Cli, region: &str, clients: &Clients) -> Result<()> {
     let request = clients.ec2.get_image_block_public_access_state();
     let answer = match request.send().await.map_err(Fault::from) {
         Ok(answer) => answer,
@@ -95,12 +98,12 @@ async fn is_open(region: &str, clients: &Clients) -> Result<()> {
     Err(match answer.managed_by() {
         Some(ManagedBy::DeclarativePolicy) => error
             .hint("a declarative policy of the organization does it, and only that can lift it"),
-        _ => error.hint(unblock(region)),
+        _ => error.hint(unblock(cli, region)),
     })
 }
 
 /// With encryption by default on, whatever is imported or copied is encrypted.
-async fn is_plain(region: &str, clients: &Clients) -> Result<()> {
+async fn is_plain(cli: &Cli, region: &str, clients: &Clients) -> Result<()> {
     let request = clients.ec2.get_ebs_encryption_by_default();
     match request.send().await.map_err(Fault::from) {
         Ok(answer) if answer.ebs_encryption_by_default() == Some(true) => Err(private(region)
@@ -108,7 +111,7 @@ async fn is_plain(region: &str, clients: &Clients) -> Result<()> {
                 "the account encrypts every new snapshot in {region}, and an encrypted AMI can't be public"
             ))
             .hint(format!(
-                "switch that off: aws ec2 disable-ebs-encryption-by-default --region {region}"
+                "switch that off: {cli} ec2 disable-ebs-encryption-by-default --region {region}"
             ))),
         Ok(_) => Ok(()),
         Err(fault) => not_told(fault, "ec2:GetEbsEncryptionByDefault"),

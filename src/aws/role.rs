@@ -178,20 +178,20 @@ pub fn missing(job: &Job) -> Error {
 
 /// The commands that create the role.
 pub fn creation(job: &Job) -> String {
-    let role = &job.role_name;
+    let (cli, role) = (&job.cli, &job.role_name);
     let create = format!(
-        "aws iam create-role --role-name {role} --assume-role-policy-document {}",
+        "{cli} iam create-role --role-name {role} --assume-role-policy-document {}",
         quote(TRUST)
     );
     [vec![create], permissions(job)].concat().join("\n")
 }
 
 fn permissions(job: &Job) -> Vec<String> {
-    let role = &job.role_name;
+    let (cli, role) = (&job.cli, &job.role_name);
     let put = |(name, document): (String, String)| {
         let document = quote(&document);
         format!(
-            "aws iam put-role-policy --role-name {role} --policy-name {name} --policy-document {document}"
+            "{cli} iam put-role-policy --role-name {role} --policy-name {name} --policy-document {document}"
         )
     };
     policy::permissions(job).into_iter().map(put).collect()
@@ -229,7 +229,7 @@ impl Wrong {
 
     /// The role can't be used, and what an administrator has to change.
     pub fn error(&self, job: &Job) -> Error {
-        let name = &job.role_name;
+        let (cli, name) = (&job.cli, &job.role_name);
         let error = Error::failed(format!("the service role {name} can't be used"))
             .because_of(self.why(job));
         if !self.can_be_mended() {
@@ -239,7 +239,7 @@ impl Wrong {
         if let Some(trust) = &self.trust {
             let trust = quote(&policy::trusting(trust));
             commands.push(format!(
-                "aws iam update-assume-role-policy --role-name {name} --policy-document {trust}"
+                "{cli} iam update-assume-role-policy --role-name {name} --policy-document {trust}"
             ));
         }
         if !self.gaps.lacks.is_empty() {

@@ -7,6 +7,7 @@ use aws_sdk_ec2::types::{
 };
 use backon::Retryable;
 
+use super::cli::Cli;
 use super::clients::Clients;
 use super::fault::Fault;
 use super::image::{is_unknown, patiently};
@@ -37,7 +38,7 @@ async fn share_image(job: &Job, clients: &Clients, image: &str) -> Result<()> {
             "ec2:ModifyImageAttribute",
         );
         if blocked {
-            error.hint(unblock(&clients.region))
+            error.hint(unblock(&job.cli, &clients.region))
         } else {
             error
         }
@@ -45,9 +46,9 @@ async fn share_image(job: &Job, clients: &Clients, image: &str) -> Result<()> {
 }
 
 /// How an account lets AMIs be public.
-pub fn unblock(region: &str) -> String {
+pub fn unblock(cli: &Cli, region: &str) -> String {
     format!(
-        "lift the block, which may take 10 minutes: aws ec2 disable-image-block-public-access --region {region}"
+        "lift the block, which may take 10 minutes: {cli} ec2 disable-image-block-public-access --region {region}"
     )
 }
 

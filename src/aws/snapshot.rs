@@ -15,8 +15,8 @@ impl Run<'_> {
         let entry = self.cleanup.reusable(
             format!("the snapshot {snapshot}"),
             format!(
-                "aws ec2 delete-snapshot --snapshot-id {snapshot} --region {}",
-                self.job.region
+                "{} ec2 delete-snapshot --snapshot-id {snapshot} --region {}",
+                self.job.cli, self.job.region
             ),
             async move || image::delete_snapshot(&clients, &id).await,
         );
@@ -76,11 +76,11 @@ impl Run<'_> {
 
     fn hold_unheard_image(&mut self, snapshot: &str) -> Entry {
         let (clients, snapshot) = (self.clients.clone(), snapshot.to_owned());
-        let (name, region) = (self.job.image_name(), self.job.region.clone());
+        let (name, cli, region) = (self.job.image_name(), &self.job.cli, &self.job.region);
         self.cleanup.reusable(
             format!("an image of {snapshot} that may have been registered unheard"),
             format!(
-                "aws ec2 describe-images --owners self --filters Name=block-device-mapping.snapshot-id,Values={snapshot} --region {region}, and deregister-image"
+                "{cli} ec2 describe-images --owners self --filters Name=block-device-mapping.snapshot-id,Values={snapshot} --region {region}, and deregister-image"
             ),
             async move || match register::find(&clients, &name, &snapshot).await? {
                 Some(image) => image::deregister_alone(&clients, &image).await,
@@ -91,10 +91,10 @@ impl Run<'_> {
 
     pub(super) fn hold_registered(&mut self, image: &str) -> Entry {
         let (clients, id) = (self.clients.clone(), image.to_owned());
-        let region = &self.job.region;
+        let (cli, region) = (&self.job.cli, &self.job.region);
         let entry = self.cleanup.reusable(
             format!("the image {image}"),
-            format!("aws ec2 deregister-image --image-id {image} --region {region}"),
+            format!("{cli} ec2 deregister-image --image-id {image} --region {region}"),
             async move || image::deregister_alone(&clients, &id).await,
         );
         if let Some(earlier) = self.held.image.replace(entry) {

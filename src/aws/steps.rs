@@ -87,10 +87,11 @@ impl Run<'_> {
     fn hold_unheard(&mut self, token: &str) -> Entry {
         let clients = self.clients.clone();
         let again = import::Request::of(&self.job, &clients, token);
-        let (region, describe) = (&self.job.region, task::describing(self.job.road.task()));
+        let (cli, region) = (&self.job.cli, &self.job.region);
+        let describe = task::describing(self.job.road.task());
         self.cleanup.reusable(
             "an import task that may have started unheard",
-            format!("aws ec2 {describe} --region {region}, and cancel-import-task"),
+            format!("{cli} ec2 {describe} --region {region}, and cancel-import-task"),
             async move || again.cancel_unheard(&clients).await,
         )
     }
@@ -100,8 +101,8 @@ impl Run<'_> {
         let entry = self.cleanup.reusable(
             format!("the import task {task}"),
             format!(
-                "aws ec2 cancel-import-task --import-task-id {task} --region {}",
-                self.job.region
+                "{} ec2 cancel-import-task --import-task-id {task} --region {}",
+                self.job.cli, self.job.region
             ),
             async move || task::cancel(&clients, &id).await,
         );
@@ -118,7 +119,10 @@ impl Run<'_> {
         self.session.progress.note(&if self.job.road.registers() {
             format!("{url} is read by {task}; the same command without --no-wait registers the image and removes it")
         } else {
-            format!("{url} is read by {task}; remove it afterwards with: aws s3 rm {url}")
+            format!(
+                "{url} is read by {task}; remove it afterwards with: {} s3 rm {url}",
+                self.job.cli
+            )
         });
         if !self.job.copies.is_empty() || self.job.ssm_parameter.is_some() {
             let text =
@@ -196,10 +200,10 @@ impl Run<'_> {
 
     fn keep_in_mind(&mut self, image: &str) -> Entry {
         let (clients, id) = (self.clients.clone(), image.to_owned());
-        let region = &self.job.region;
+        let (cli, region) = (&self.job.cli, &self.job.region);
         self.cleanup.reusable(
             format!("the image {image}"),
-            image::removal(image, region),
+            image::removal(cli, image, region),
             async move || image::deregister(&clients, &id).await,
         )
     }
@@ -246,7 +250,7 @@ impl Run<'_> {
             }
         };
         if let Err(error) = image::deregister(&self.clients, &first).await {
-            let remove = image::removal(&first, &self.job.region);
+            let remove = image::removal(&self.job.cli, &first, &self.job.region);
             let advice = fault::permission(&error, "ec2:DeregisterImage and ec2:DeleteSnapshot");
             let advice = advice.map_or_else(String::new, |advice| format!("; next time, {advice}"));
             self.session.progress.warn(&format!(

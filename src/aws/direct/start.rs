@@ -143,10 +143,10 @@ impl Run<'_> {
 
     fn hold_unheard_snapshot(&mut self, token: &str) -> Entry {
         let (clients, wish, token) = (self.clients.clone(), self.wish(), token.to_owned());
-        let region = &self.job.region;
+        let (cli, region) = (&self.job.cli, &self.job.region);
         self.cleanup.reusable(
             "a snapshot that may have been started unheard",
-            format!("aws ec2 describe-snapshots --owner-ids self --filters Name=status,Values=pending --region {region}, and delete-snapshot"),
+            format!("{cli} ec2 describe-snapshots --owner-ids self --filters Name=status,Values=pending --region {region}, and delete-snapshot"),
             async move || {
                 let started = Direct::new(&clients.ebs).start(&wish, &token).await;
                 let started = started.map_err(|trouble| trouble.fault)?;
@@ -164,7 +164,8 @@ impl Run<'_> {
                 units::number(blocks as u64, "block")
             ),
             format!(
-                "aws ec2 delete-snapshot --snapshot-id {snapshot} --region {}",
+                "{} ec2 delete-snapshot --snapshot-id {snapshot} --region {}",
+                self.job.cli,
                 quote(&self.job.region)
             ),
             async move || image::delete_snapshot(&clients, &id).await,
@@ -194,8 +195,8 @@ impl Run<'_> {
     pub(super) async fn forget_filling(&mut self, snapshot: &str) {
         if let Err(error) = image::delete_snapshot(&self.clients, snapshot).await {
             let text = format!(
-                "{snapshot} could not be deleted: {error:#}; delete it with: aws ec2 delete-snapshot --snapshot-id {snapshot} --region {}",
-                self.job.region
+                "{snapshot} could not be deleted: {error:#}; delete it with: {} ec2 delete-snapshot --snapshot-id {snapshot} --region {}",
+                self.job.cli, self.job.region
             );
             self.session.progress.warn(&text);
         }
