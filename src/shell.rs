@@ -1,4 +1,6 @@
-//! Words of commands that a person pastes into a shell.
+//! Commands that a person pastes into a shell.
+
+use std::fmt;
 
 /// The word as it is, or in quotes where a shell would read more into it.
 pub fn quote(word: &str) -> String {
@@ -9,9 +11,35 @@ pub fn quote(word: &str) -> String {
     format!("'{}'", word.replace('\'', r"'\''"))
 }
 
+/// A provider's own program, with what it must be told to reach the account that this run
+/// reaches.
+#[derive(Clone, Debug)]
+pub struct Cli(String);
+
+impl Cli {
+    pub fn of(program: &str) -> Self {
+        Self(program.to_owned())
+    }
+
+    /// With a flag, if it has a value. An address with a password in it is nothing to print.
+    #[must_use]
+    pub fn with(self, flag: &str, value: Option<&str>) -> Self {
+        match value.filter(|value| !value.contains('@')) {
+            Some(value) => Self(format!("{self} {flag} {}", quote(value))),
+            None => self,
+        }
+    }
+}
+
+impl fmt::Display for Cli {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
 #[cfg(test)]
 mod tests {
-    use super::quote;
+    use super::{Cli, quote};
 
     #[test]
     fn only_what_a_shell_would_read_is_quoted() {
@@ -19,5 +47,18 @@ mod tests {
         assert_eq!(quote("a b"), "'a b'");
         assert_eq!(quote("it's"), r"'it'\''s'");
         assert_eq!(quote(""), "''");
+    }
+
+    #[test]
+    fn a_program_is_told_what_has_a_value_and_no_password() {
+        let aws = Cli::of("aws").with("--profile", Some("my test"));
+        let told = aws.with("--endpoint-url", Some("http://127.0.0.1:4566"));
+        assert_eq!(
+            told.to_string(),
+            "aws --profile 'my test' --endpoint-url http://127.0.0.1:4566"
+        );
+        let untold = Cli::of("aws").with("--profile", None);
+        let untold = untold.with("--endpoint-url", Some("http://me:secret@proxy"));
+        assert_eq!(untold.to_string(), "aws");
     }
 }

@@ -975,6 +975,20 @@ async fn a_role_of_a_profile_is_assumed() {
         stage.cloud.requests("sts:AssumeRole")[0].get("RoleSessionName"),
         "ci"
     );
+
+    // Whoever pastes a command would otherwise ask as another.
+    let refusal = Fault::on("ecs:ImportImage").always();
+    stage
+        .cloud
+        .fault(refusal.answer(403, "Forbidden.RAM", "No."));
+    let command = COMMAND.replace("web", "next");
+    let run = stage.alicloud(&format!("{command} --profile build"));
+    let run = run
+        .without("ALICLOUD_ACCESS_KEY")
+        .without("ALICLOUD_SECRET_KEY");
+    let run = run.ends().await;
+    let left = "remove it with: aliyun --profile build oss rm oss://";
+    assert!(run.exits(1).stderr.contains(left), "{}", run.stderr);
 }
 
 #[tokio::test]

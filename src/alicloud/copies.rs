@@ -99,7 +99,10 @@ impl Run<'_> {
         let (clients, own) = (self.clients.clone(), (region.to_owned(), id.to_owned()));
         self.cleanup.reusable(
             format!("the copy {id} in {region}"),
-            format!("aliyun ecs DeleteImage --ImageId {id} --RegionId {region}"),
+            format!(
+                "{} ecs DeleteImage --ImageId {id} --RegionId {region}",
+                self.job.cli
+            ),
             async move || image::cancel_copy(&clients, &own.0, &own.1).await,
         )
     }

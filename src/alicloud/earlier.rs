@@ -95,8 +95,8 @@ impl Run<'_> {
     /// Another import reads the object that this one would overwrite.
     fn in_the_way(&self, task: &str) -> Error {
         let cancel = format!(
-            "aliyun ecs CancelTask --TaskId {task} --RegionId {}",
-            self.job.region
+            "{} ecs CancelTask --TaskId {task} --RegionId {}",
+            self.job.cli, self.job.region
         );
         Error::failed(format!(
             "{} is still read by an earlier import, {task}",

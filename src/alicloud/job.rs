@@ -14,6 +14,7 @@ use crate::layers::{Environment, Invocation};
 use crate::outcome::Outcome;
 use crate::problems::Problems;
 use crate::sending;
+use crate::shell::Cli;
 use crate::store::oss;
 use crate::template::Values;
 
@@ -28,6 +29,8 @@ const WINDOWS: &str = "Other Windows";
 pub struct Job {
     /// What every import has.
     pub common: job::Job,
+    /// How a person asks for the same account.
+    pub cli: Cli,
     /// Region of the import.
     pub region: String,
     /// Bucket of the temporary object.
@@ -104,6 +107,13 @@ pub enum Replace {
     WithSnapshots,
 }
 
+/// The aliyun CLI as it reaches the same account.
+fn cli(options: &Options, environment: &Environment) -> Cli {
+    let variables = ["ALICLOUD_PROFILE", "ALIBABA_CLOUD_PROFILE"];
+    let profile = environment.unsaid(&variables, options.profile.as_deref());
+    Cli::of("aliyun").with("--profile", profile)
+}
+
 impl Job {
     /// Decides everything that needs no network. One error lists all that is wrong.
     pub fn resolve(
@@ -163,9 +173,11 @@ impl Job {
             INTERVAL,
         );
         sending::plan(&common, oss::LIMITS)?;
+        let cli = cli(&said.provider, environment);
         let mut job = Self::put_together(common, said.provider, texts);
         (job.region, job.system_size, job.warning) =
             (region.unwrap_or_default(), system_size, warning);
+        job.cli = cli;
         Ok(job)
     }
 
@@ -190,6 +202,7 @@ impl Job {
         Self {
             boot_mode: fitness::boot_mode(options.boot_mode, architecture, &common.image),
             common,
+            cli: Cli::of("aliyun"),
             region: String::new(),
             copies: copies(&options, &texts.name),
             replace: replace(&options),

@@ -14,15 +14,15 @@ use crate::store::oss::Oss;
 use crate::store::{Error as Refusal, Store, UploadId};
 
 fn target(job: &Job) -> Target {
-    let (url, quoted) = (job.url(), quote(&job.url()));
+    let (cli, url, quoted) = (job.cli.clone(), job.url(), quote(&job.url()));
     Target {
         is_steady: sending::is_steady(&job.key_template),
         url,
-        remove: format!("aliyun oss rm {quoted} --region {}", job.region),
+        remove: format!("{cli} oss rm {quoted} --region {}", job.region),
         abort: {
             let region = job.region.clone();
             Box::new(move |upload| {
-                format!("aliyun oss rm {quoted} -m --upload-id {upload} --region {region}")
+                format!("{cli} oss rm {quoted} -m --upload-id {upload} --region {region}")
             })
         },
     }
@@ -105,8 +105,8 @@ impl Run<'_> {
         self.cleanup.reusable(
             format!("the bucket {bucket}"),
             format!(
-                "aliyun oss rm oss://{bucket} -b --region {}",
-                self.job.region
+                "{} oss rm oss://{bucket} -b --region {}",
+                self.job.cli, self.job.region
             ),
             async move || Ok(store.remove_bucket().await?),
         );

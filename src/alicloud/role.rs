@@ -199,13 +199,13 @@ pub fn unseen(job: &Job) -> Error {
 
 /// What somebody with more rights has to do.
 fn administrator(job: &Job) -> String {
-    let name = &job.role_name;
+    let (cli, name) = (&job.cli, &job.role_name);
     format!(
         "let an administrator of the account run:\n\
-         aliyun ram CreateRole --RoleName {name} --AssumeRolePolicyDocument '{TRUST}'\n\
-         aliyun ram AttachPolicyToRole --PolicyType System --PolicyName {POLICY} --RoleName {name}\n\
+         {cli} ram CreateRole --RoleName {name} --AssumeRolePolicyDocument '{TRUST}'\n\
+         {cli} ram AttachPolicyToRole --PolicyType System --PolicyName {POLICY} --RoleName {name}\n\
          or, where the role exists:\n\
-         aliyun ram UpdateRole --RoleName {name} --NewAssumeRolePolicyDocument '{TRUST}'"
+         {cli} ram UpdateRole --RoleName {name} --NewAssumeRolePolicyDocument '{TRUST}'"
     )
 }
 

@@ -154,10 +154,11 @@ impl Run<'_> {
 
     fn hold_unheard(&mut self, name: &str, token: &str) -> Entry {
         let (clients, region) = (self.clients.clone(), self.job.region.clone());
+        let cli = &self.job.cli;
         let again = import::parameters(&self.job, name, token);
         self.cleanup.reusable(
             "an import task that may have started unheard",
-            format!("aliyun ecs DescribeTasks --TaskAction ImportImage --RegionId {region}, and CancelTask"),
+            format!("{cli} ecs DescribeTasks --TaskAction ImportImage --RegionId {region}, and CancelTask"),
             async move || import::cancel_unheard(&clients, &region, again).await,
         )
     }
@@ -176,7 +177,10 @@ impl Run<'_> {
         let (id, image) = (task.task_id.clone(), task.image_id.clone());
         let entry = self.cleanup.reusable(
             format!("the import task {id}"),
-            format!("aliyun ecs CancelTask --TaskId {id} --RegionId {region}"),
+            format!(
+                "{} ecs CancelTask --TaskId {id} --RegionId {region}",
+                self.job.cli
+            ),
             async move || import::cancel(&clients, &region, &id, &image).await,
         );
         if let Some(earlier) = self.held.task.replace(entry) {
@@ -188,10 +192,10 @@ impl Run<'_> {
 
     /// `--no-wait`: the task reads the object, so that stays.
     pub(super) fn leave_running(&mut self, task: &Started) {
-        let (url, region) = (self.job.url(), &self.job.region);
+        let (cli, url, region) = (&self.job.cli, self.job.url(), &self.job.region);
         let (task, quoted) = (&task.task_id, quote(&url));
         self.session.progress.note(&format!(
-            "{url} is read by {task}; remove it afterwards with: aliyun oss rm {quoted} --region {region}"
+            "{url} is read by {task}; remove it afterwards with: {cli} oss rm {quoted} --region {region}"
         ));
         self.cleanup.release();
     }
@@ -240,7 +244,10 @@ impl Run<'_> {
         );
         self.cleanup.reusable(
             format!("the image {image}"),
-            format!("aliyun ecs DeleteImage --ImageId {image} --RegionId {region}"),
+            format!(
+                "{} ecs DeleteImage --ImageId {image} --RegionId {region}",
+                self.job.cli
+            ),
             async move || image::delete_all(&clients, &region, &id).await,
         )
     }
@@ -254,7 +261,10 @@ impl Run<'_> {
         );
         self.cleanup.useless(
             format!("the failed image {image}"),
-            format!("aliyun ecs DeleteImage --ImageId {image} --RegionId {region}"),
+            format!(
+                "{} ecs DeleteImage --ImageId {image} --RegionId {region}",
+                self.job.cli
+            ),
             async move || Ok(image::delete(&clients, &region, &id).await?),
         );
     }

@@ -12,7 +12,6 @@ use futures_util::StreamExt;
 use futures_util::stream;
 use uuid::Uuid;
 
-use super::cli::Cli;
 use super::clients::Clients;
 use super::fault::Fault;
 use super::image::{is_unknown, patiently};
@@ -23,6 +22,7 @@ use crate::error::{Error, Kind, Result};
 use crate::journal::{CopyRequest, Journal};
 use crate::progress::Remote;
 use crate::session::Session;
+use crate::shell::Cli;
 use crate::units::listed;
 use crate::wait::{self, Pace, Poll};
 

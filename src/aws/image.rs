@@ -10,12 +10,12 @@ use aws_smithy_types::DateTime;
 use backon::{ExponentialBuilder, Retryable};
 use jiff::Timestamp;
 
-use super::cli::Cli;
 use super::clients::Clients;
 use super::fault::Fault;
 use super::import::tags;
 use super::job::{Encryption, Job};
 use crate::error::{Error, Result};
+use crate::shell::Cli;
 use crate::wait::{Poll, Trouble};
 
 /// By then every part of EC2 knows a new image.

@@ -3,7 +3,6 @@
 
 use jiff::Timestamp;
 
-use super::cli::Cli;
 use super::names::{
     Architecture, BootMode, ImdsSupport, LicenseType, Platform, S3Encryption, TpmSupport,
     VolumeType,
@@ -19,6 +18,7 @@ use crate::layers::{Environment, Invocation};
 use crate::outcome::Outcome;
 use crate::problems::Problems;
 use crate::sending;
+use crate::shell::Cli;
 use crate::store::s3::AWS_LIMITS;
 use crate::template::Values;
 use crate::units;
@@ -146,6 +146,15 @@ pub struct Encryption {
     pub kms_key: Option<String>,
 }
 
+/// The AWS CLI as it reaches the same account.
+fn cli(options: &Options, environment: &Environment) -> Cli {
+    let profile = environment.unsaid(&["AWS_PROFILE"], options.profile.as_deref());
+    let endpoint = environment.unsaid(&["AWS_ENDPOINT_URL"], options.endpoint_url.as_deref());
+    Cli::of("aws")
+        .with("--profile", profile)
+        .with("--endpoint-url", endpoint)
+}
+
 impl Job {
     /// Decides everything that needs no network. One error lists all that is wrong.
     pub fn resolve(
@@ -221,7 +230,7 @@ impl Job {
         }
         rules::volume(&register, common.image.virtual_size)?;
         let region = region.unwrap_or_default();
-        let cli = Cli::of(&said.provider, environment);
+        let cli = cli(&said.provider, environment);
         let job = Self::put_together(common, choice, region, said.provider, texts, register);
         Ok(Self {
             cli,
@@ -247,7 +256,7 @@ impl Job {
             common,
             road: choice.road,
             why: choice.why,
-            cli: Cli::default(),
+            cli: Cli::of("aws"),
             region,
             bucket: options.s3_bucket_name.unwrap_or_default(),
             key: texts.key,

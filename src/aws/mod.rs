@@ -4,7 +4,6 @@
 //! snapshot", "Write snapshots with the EBS direct APIs").
 
 mod adopt;
-mod cli;
 mod clients;
 mod copies;
 mod credentials;

@@ -9,13 +9,12 @@ use backon::{ConstantBuilder, Retryable};
 use futures_util::future::try_join_all;
 
 use super::Run;
-use super::cli::Cli;
 use super::clients::Clients;
 use super::fault::Fault;
 use super::job::Job;
 use super::policy::partition;
 use crate::error::{Error, Kind, Result};
-use crate::shell::quote;
+use crate::shell::{Cli, quote};
 use crate::units::listed;
 
 /// The type of a parameter that holds an AMI's id; Systems Manager looks whether there is one.

@@ -4,12 +4,12 @@
 use aws_sdk_ec2::types::{ManagedBy, Region};
 use futures_util::future::try_join_all;
 
-use super::cli::Cli;
 use super::clients::Clients;
 use super::fault::Fault;
 use super::job::Job;
 use super::share::unblock;
 use crate::error::{Error, Result};
+use crate::shell::Cli;
 
 /// Names more alike than this are typing errors (Jaro-Winkler).
 const ALIKE: f64 = 0.9;

@@ -7,12 +7,12 @@ use aws_sdk_ec2::types::{
 };
 use backon::Retryable;
 
-use super::cli::Cli;
 use super::clients::Clients;
 use super::fault::Fault;
 use super::image::{is_unknown, patiently};
 use super::job::{Job, Share};
 use crate::error::Result;
+use crate::shell::Cli;
 
 /// Shares the image and its snapshots as asked.
 pub async fn share(job: &Job, clients: &Clients, image: &str, snapshots: &[String]) -> Result<()> {

@@ -38,6 +38,12 @@ impl Environment {
         self.0.get(name).map(|value| value.expose().to_owned())
     }
 
+    /// The setting, unless one of these variables says the same to other programs.
+    pub fn unsaid<'a>(&self, names: &[&str], setting: Option<&'a str>) -> Option<&'a str> {
+        let says = |name: &&str| self.get(name).as_deref() == setting;
+        setting.filter(|_| !names.iter().any(says))
+    }
+
     /// The first of these that is set, kept secret.
     pub fn secret(&self, names: &[&str]) -> Option<Secret> {
         names.iter().find_map(|name| self.0.get(*name)).cloned()
