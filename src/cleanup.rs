@@ -7,6 +7,9 @@ use crate::cancel::Cancel;
 use crate::progress::Progress;
 use crate::session::Session;
 
+/// What helps against an error, where something is known that does.
+type Advice = Box<dyn Fn(&anyhow::Error) -> Option<String> + Send>;
+
 type Undo = Box<dyn FnOnce() -> Pin<Box<dyn Future<Output = anyhow::Result<()>> + Send>> + Send>;
 
 /// A thing on the list.
@@ -26,9 +29,15 @@ struct Made {
 pub struct Cleanup {
     made: Vec<Made>,
     next: usize,
+    advice: Option<Advice>,
 }
 
 impl Cleanup {
+    /// Says what helps where something can't be removed: the permission that is missing.
+    pub fn advised(&mut self, advice: impl Fn(&anyhow::Error) -> Option<String> + Send + 'static) {
+        self.advice = Some(Box::new(advice));
+    }
+
     /// Notes a thing that a later run can go on from. `remove` is the command that removes it by hand.
     pub fn reusable<F>(
         &mut self,
@@ -122,7 +131,9 @@ impl Cleanup {
                 let what = if cancel.leave.is_cancelled() {
                     made.what
                 } else {
-                    format!("{} (it could not be removed: {error:#})", made.what)
+                    let advice = self.advice.as_ref().and_then(|advice| advice(&error));
+                    let advice = advice.map_or_else(String::new, |advice| format!("; {advice}"));
+                    format!("{} (it could not be removed: {error:#}{advice})", made.what)
                 };
                 stays.push(stay(&what, &made.remove));
             }

@@ -1108,6 +1108,31 @@ async fn ctrl_c_twice_while_importing_cancels_the_task_before_the_object_goes() 
 }
 
 #[tokio::test]
+async fn who_may_not_remove_what_an_import_made_is_told_the_permission() {
+    for action in ["CancelTask", "DeleteImage"] {
+        let (stage, _) = stage().await;
+        let gate = Gate::new();
+        let script = ImportScript::quick().hold(&gate);
+        stage.cloud.ecs().import_script(script);
+        let denied = Fault::on(&format!("ecs:{action}")).always();
+        stage
+            .cloud
+            .fault(denied.answer(403, "Forbidden.RAM", "Not you."));
+        let running = stage.alicloud(&format!("{COMMAND} --no-resume")).start();
+        gate.reached().await;
+        running.signal("INT");
+        let run = running.ends().await;
+        run.exits(130).prints("").says(&format!(
+            r#"
+            error: stopped
+              left behind: the import task t-ID (it could not be removed: Not you (Forbidden.RAM, request ID); allow the caller ecs:{action}: {{"Version":"1","Statement":[{{"Effect":"Allow","Action":"ecs:{action}","Resource":"*"}}]}}); remove it with: aliyun ecs CancelTask --TaskId t-ID --RegionId cn-beijing
+              left behind: oss://packer/imgimport-1767225600.raw; remove it with: aliyun oss rm oss://packer/imgimport-1767225600.raw --region cn-beijing
+            "#
+        ));
+    }
+}
+
+#[tokio::test]
 async fn ctrl_c_while_copying_leaves_the_copy_and_the_next_run_goes_on_with_it() {
     let (stage, _) = stage().await;
     let gate = Gate::new();

@@ -161,6 +161,29 @@ async fn ctrl_c_twice_while_importing_cancels_the_task_before_the_object_goes() 
 }
 
 #[tokio::test]
+async fn who_may_not_cancel_the_import_is_told_the_permission() {
+    let stage = Stage::new().await;
+    let gate = Gate::new();
+    stage.cloud.import_script(ImportScript::quick().hold(&gate));
+    let denied = Fault::on("ec2:CancelImportTask").always();
+    let denied = denied.answer(403, "UnauthorizedOperation", "Not you.");
+    stage.cloud.fault(denied);
+    stage.disk(2);
+    let running = stage.imgimport(&format!("{COMMAND} --no-resume")).start();
+    gate.reached().await;
+    running.signal("INT");
+    let run = running.ends().await;
+    run.exits(130).prints("").says(
+        r#"
+        error: stopped
+          left behind: the import task import-ami-TASK (it could not be removed: Not you (UnauthorizedOperation, request ID); allow the caller ec2:CancelImportTask: {"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"ec2:CancelImportTask","Resource":"*"}]}); remove it with: aws ec2 cancel-import-task --import-task-id import-ami-TASK --region eu-central-1
+          left behind: s3://importbucket/imgimport-1767225600.raw; remove it with: aws s3 rm s3://importbucket/imgimport-1767225600.raw
+        "#,
+    );
+    assert_eq!(stage.cloud.s3().objects().len(), 1, "the task reads it");
+}
+
+#[tokio::test]
 async fn ctrl_c_while_naming_leaves_the_image_and_the_next_run_names_it() {
     let stage = Stage::new().await;
     let gate = Gate::new();

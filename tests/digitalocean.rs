@@ -482,6 +482,35 @@ async fn ctrl_c_while_importing_removes_everything() {
 }
 
 #[tokio::test]
+async fn a_token_that_may_not_delete_images_is_told_the_scope() {
+    let stage = stage().await;
+    stage.disk(2);
+    let gate = Gate::new();
+    stage
+        .cloud
+        .digitalocean()
+        .import_script(CustomImageScript::quick().hold(&gate));
+    let denied = Fault::on("do:DeleteImage").always();
+    stage
+        .cloud
+        .fault(denied.answer(403, "forbidden", "You are not authorized"));
+    let args = format!("{NAMES} --key k.raw.gz disk.raw");
+    let mut running = imgimport(&stage, &args).start();
+    running.says("  new").await;
+    running.signal("INT");
+    let run = running.ends().await;
+    run.exits(130).prints("").says(
+        "
+          Removing the import 157000001, which goes on
+        error: stopped
+          left behind: the import 157000001, which goes on (it could not be removed: You are not authorized (forbidden, request ID); give the token the scope image:delete); remove it with: doctl compute image delete 157000001 --force
+          left behind: s3://import-bucket/k.raw.gz; remove it with: aws s3 rm s3://import-bucket/k.raw.gz --endpoint-url http://HOST
+          hint: the same command goes on from there
+        ",
+    );
+}
+
+#[tokio::test]
 async fn ctrl_c_while_the_image_is_asked_for_removes_the_object() {
     let stage = stage().await;
     stage.disk(2);

@@ -209,6 +209,10 @@ async fn what_could_not_be_removed_stays_in_the_journal_and_is_named() {
     let left = said["left"][0]["left_behind"][0].as_str().unwrap();
     let (what, remove) = left.split_once("; remove it with: ").unwrap();
     assert!(what.starts_with("the parts of s3://importbucket/imgimport-1767225600.raw (it could not be removed: Access Denied (AccessDenied, request "), "{left}");
+    assert!(
+        what.contains("; allow the caller s3:AbortMultipartUpload and s3:DeleteObject: {"),
+        "{left}"
+    );
     assert!(remove.starts_with("imgimport jobs --clean "), "{left}");
     stage.cloud.clear_faults();
     jobs(&stage, "--clean -q").ends().await.exits(0);

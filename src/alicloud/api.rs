@@ -17,6 +17,13 @@ pub struct Product {
     version: &'static str,
 }
 
+impl Product {
+    /// Its name in endpoints and permissions.
+    pub fn name(self) -> &'static str {
+        self.name
+    }
+}
+
 /// Elastic Compute Service.
 pub const ECS: Product = Product {
     name: "ecs",

@@ -153,7 +153,8 @@ impl Clients {
             parameters,
         };
         let signed = Signed::By(&self.wallet);
-        action.ask(&self.http, signed, self.patience).await
+        let answer = action.ask(&self.http, signed, self.patience).await;
+        answer.map_err(|fault| fault.needing(format!("{}:{name}", product.name())))
     }
 
     /// An object in OSS, or its bucket.

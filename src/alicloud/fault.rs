@@ -20,6 +20,8 @@ pub struct Fault {
     status: u16,
     retry_after: Option<Duration>,
     nature: Nature,
+    /// The permission that the request needs.
+    needs: Option<String>,
 }
 
 /// What sort of trouble it is.
@@ -56,6 +58,7 @@ impl Fault {
             status: answer.status,
             retry_after: answer.retry_after(),
             nature: Nature::Answer,
+            needs: None,
         }
     }
 
@@ -80,6 +83,7 @@ impl Fault {
             status: 0,
             retry_after: None,
             nature,
+            needs: None,
         }
     }
 
@@ -130,6 +134,15 @@ impl Fault {
         self.nature == Nature::Answer && (unknown(self.code()) || self.code.is_none() && status)
     }
 
+    /// Of a request that needs this permission.
+    #[must_use]
+    pub fn needing(self, permission: String) -> Self {
+        Self {
+            needs: Some(permission),
+            ..self
+        }
+    }
+
     /// What could not be done, with Alibaba Cloud's words and the hint for this sort of
     /// trouble. `action` is the permission that the request needs.
     pub fn fails(self, what: impl Into<String>, action: &str) -> Error {
@@ -159,6 +172,13 @@ impl Fault {
         }
         help::refusal(self.code()).map(str::to_owned)
     }
+}
+
+/// What helps where a request was refused for want of a permission.
+pub fn advice(error: &anyhow::Error) -> Option<String> {
+    let fault = error.downcast_ref::<Fault>()?;
+    let needs = fault.needs.as_ref().filter(|_| fault.is_denied())?;
+    Some(permission::allow(permission::RAM, needs))
 }
 
 /// The message of a wrong signature repeats the request, the token in it included.

@@ -340,7 +340,11 @@ pub async fn cancel(
     let patience = ConstantBuilder::default()
         .with_delay(Duration::from_secs(1))
         .with_max_times(rounds);
-    over.retry(patience).when(|_| cancelled.is_ok()).await?;
+    let over = over.retry(patience).when(|_| cancelled.is_ok()).await;
+    match (over, cancelled) {
+        (Err(_), Err(fault)) => return Err(fault.into()),
+        (over, _) => over?,
+    }
     image::delete_all(clients, region, image).await
 }
 

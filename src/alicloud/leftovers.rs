@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use super::clients::Clients;
 use super::options::Options;
-use super::{image, import};
+use super::{image, import, object};
 use crate::cleanup::Cleanup;
 use crate::error::{Error, Result};
 use crate::journal::{Entry, Whereabouts};
@@ -65,6 +65,7 @@ pub async fn hold(
     remove: &str,
     cleanup: &mut Cleanup,
 ) -> Result<()> {
+    cleanup.advised(object::undoing(&place.bucket, &place.key));
     let (clients, _) = Clients::new(options, environment)?;
     let store = Arc::new(clients.oss(&place.bucket, &place.key));
     let url = format!("oss://{}/{}", place.bucket, place.key);

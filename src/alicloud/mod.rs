@@ -69,12 +69,14 @@ pub async fn run(
         };
     }
     let outcome = job.outcome();
+    let mut cleanup = Cleanup::default();
+    cleanup.advised(object::undoing(&job.bucket, &job.key));
     let mut run = Run {
         job,
         clients,
         session,
         journal,
-        cleanup: Cleanup::default(),
+        cleanup,
         held: Held::default(),
         findings: Findings::default(),
         plan: Plan::new(&session.progress),

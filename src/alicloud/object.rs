@@ -2,9 +2,8 @@
 
 use std::sync::Arc;
 
-use super::Run;
-use super::help;
 use super::job::Job;
+use super::{Run, fault, help};
 use crate::error::{Error, Result};
 use crate::outcome;
 use crate::permission;
@@ -44,13 +43,35 @@ pub(super) fn advice(job: &Job, refusal: &str) -> Option<String> {
 
 /// The permission that was missing, if that is the trouble.
 fn permission(job: &Job, refusal: &Refusal, actions: &[&str]) -> Option<String> {
+    allowing(&arn(&job.bucket, &job.key), refusal, actions)
+}
+
+fn arn(bucket: &str, key: &str) -> String {
+    format!("acs:oss:*:*:{bucket}/{key}")
+}
+
+/// What helps whoever may not remove what a run has made: the object, its parts, and what
+/// ECS has of it.
+pub(super) fn undoing(
+    bucket: &str,
+    key: &str,
+) -> impl Fn(&anyhow::Error) -> Option<String> + Send + 'static {
+    let object = arn(bucket, key);
+    move |error| match error.downcast_ref::<Refusal>() {
+        Some(refusal) => allowing(
+            &object,
+            refusal,
+            &["oss:AbortMultipartUpload", "oss:DeleteObject"],
+        ),
+        None => fault::advice(error),
+    }
+}
+
+fn allowing(object: &str, refusal: &Refusal, actions: &[&str]) -> Option<String> {
     if !refusal.is_denied() {
         return None;
     }
-    let (bucket, key) = (&job.bucket, &job.key);
-    let needs = actions
-        .iter()
-        .map(|action| format!("{action} on acs:oss:*:*:{bucket}/{key}"));
+    let needs = actions.iter().map(|action| format!("{action} on {object}"));
     let needs = needs.collect::<Vec<_>>().join(" and ");
     Some(permission::allow(permission::RAM, &needs))
 }

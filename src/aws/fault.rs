@@ -21,6 +21,8 @@ pub struct Fault {
     nature: Nature,
     /// The permission that was missing, where it is another one than the request's own.
     action: Option<&'static str>,
+    /// The permission that the request needs, where whoever hears of it can't say.
+    needs: Option<&'static str>,
 }
 
 /// What sort of trouble it is.
@@ -51,6 +53,7 @@ where
                 status: Some(status),
                 nature: Nature::Answer,
                 action: None,
+                needs: None,
             };
         }
         if let Some(fault) = while_assuming(&error) {
@@ -75,6 +78,7 @@ where
             status: error.raw_response().map(|raw| raw.status().as_u16()),
             nature,
             action: None,
+            needs: None,
         }
     }
 }
@@ -110,6 +114,7 @@ fn while_assuming(error: &(dyn std::error::Error + 'static)) -> Option<Fault> {
                 status: Some(status),
                 nature: Nature::Answer,
                 action: Some("sts:AssumeRole"),
+                needs: None,
             });
         }
         next = error.source();
@@ -142,12 +147,22 @@ impl Fault {
             status: None,
             nature: Nature::Network,
             action: None,
+            needs: None,
         }
     }
 
     /// AWS's code, such as `UnauthorizedOperation`.
     pub fn code(&self) -> &str {
         self.code.as_deref().unwrap_or_default()
+    }
+
+    /// Of a request that needs this permission.
+    #[must_use]
+    pub fn needing(self, permission: &'static str) -> Self {
+        Self {
+            needs: Some(permission),
+            ..self
+        }
     }
 
     /// AWS's sentence.
@@ -236,6 +251,11 @@ impl Fault {
         }
         allow
     }
+}
+
+/// What helps where a request that says what it needs was refused for want of that.
+pub fn advice(error: &anyhow::Error) -> Option<String> {
+    permission(error, error.downcast_ref::<Fault>()?.needs?)
 }
 
 /// What helps where a refusal in this error is one for want of permission.

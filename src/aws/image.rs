@@ -217,7 +217,7 @@ pub async fn deregister_alone(clients: &Clients, image: &str) -> anyhow::Result<
 
 async fn gone(call: DeregisterImageFluentBuilder) -> anyhow::Result<()> {
     match call.send().await.map_err(Fault::from) {
-        Err(fault) if !is_unknown(&fault) => Err(fault.into()),
+        Err(fault) if !is_unknown(&fault) => Err(fault.needing("ec2:DeregisterImage").into()),
         _ => Ok(()),
     }
 }
@@ -227,6 +227,7 @@ pub async fn delete_snapshot(clients: &Clients, snapshot: &str) -> anyhow::Resul
     let call = clients.ec2.delete_snapshot().snapshot_id(snapshot);
     match call.send().await.map_err(Fault::from) {
         Err(fault) if !is_unknown(&fault) => {
+            let fault = fault.needing("ec2:DeleteSnapshot");
             Err(anyhow::Error::from(fault).context(format!("{snapshot} stays")))
         }
         _ => Ok(()),

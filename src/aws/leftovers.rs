@@ -9,7 +9,7 @@ use aws_sdk_ec2::types::UserBucketDetails;
 use super::clients::Clients;
 use super::fault::Fault;
 use super::options::Options;
-use super::{image, task};
+use super::{image, object, task};
 use crate::cleanup::Cleanup;
 use crate::error::Result;
 use crate::journal::{Entry, Whereabouts};
@@ -79,6 +79,7 @@ pub async fn hold(
     remove: &str,
     cleanup: &mut Cleanup,
 ) -> Result<()> {
+    cleanup.advised(object::undoing(&place.region, &place.bucket, &place.key));
     let clients = Clients::new(options, &place.region).await;
     let store = Arc::new(S3::new(
         &clients.s3,

@@ -72,7 +72,8 @@ impl Run<'_> {
             format!("{} iam delete-role --role-name {name}", self.job.cli),
             async move || {
                 let gone = iam.delete_role().role_name(name).send().await;
-                Ok(gone.map(drop).map_err(Fault::from)?)
+                let gone = gone.map(drop).map_err(Fault::from);
+                Ok(gone.map_err(|fault| fault.needing("iam:DeleteRole"))?)
             },
         );
         self.permit().await?;

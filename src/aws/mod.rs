@@ -96,7 +96,8 @@ pub async fn run(
         };
     }
     let outcome = job.outcome();
-    let (cleanup, held) = (Cleanup::default(), Held::default());
+    let (mut cleanup, held) = (Cleanup::default(), Held::default());
+    cleanup.advised(object::undoing(&job.region, &job.bucket, &job.key));
     let mut run = Run {
         job,
         clients,

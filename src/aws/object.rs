@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::job::Job;
 use super::names::S3Encryption;
 use super::policy::partition;
-use super::{Run, help};
+use super::{Run, fault, help};
 use crate::error::{Error, Result};
 use crate::outcome;
 use crate::permission;
@@ -47,13 +47,37 @@ fn advised(job: &Job, error: Error) -> Error {
 
 /// The permission that was missing, if that is the trouble.
 fn permission(job: &Job, refusal: &Refusal, actions: &[&str]) -> Option<String> {
+    let object = arn(&job.region, &job.bucket, &job.key);
+    allowing(&object, refusal, actions)
+}
+
+fn arn(region: &str, bucket: &str, key: &str) -> String {
+    format!("arn:{}:s3:::{bucket}/{key}", partition(region))
+}
+
+/// What helps whoever may not remove what a run has made: the object, its parts, and what
+/// EC2, IAM and Systems Manager have of it.
+pub(super) fn undoing(
+    region: &str,
+    bucket: &str,
+    key: &str,
+) -> impl Fn(&anyhow::Error) -> Option<String> + Send + 'static {
+    let object = arn(region, bucket, key);
+    move |error| match error.downcast_ref::<Refusal>() {
+        Some(refusal) => allowing(
+            &object,
+            refusal,
+            &["s3:AbortMultipartUpload", "s3:DeleteObject"],
+        ),
+        None => fault::advice(error),
+    }
+}
+
+fn allowing(object: &str, refusal: &Refusal, actions: &[&str]) -> Option<String> {
     if !refusal.is_denied() {
         return None;
     }
-    let (partition, bucket, key) = (partition(&job.region), &job.bucket, &job.key);
-    let needs = actions
-        .iter()
-        .map(|action| format!("{action} on arn:{partition}:s3:::{bucket}/{key}"));
+    let needs = actions.iter().map(|action| format!("{action} on {object}"));
     let needs = needs.collect::<Vec<_>>().join(" and ");
     let missing = permission::missing(&needs, refusal.message());
     Some(permission::allow(permission::IAM, &missing))

@@ -185,11 +185,15 @@ impl Held {
 
     async fn restore(&self, clients: &Clients, name: &str) -> anyhow::Result<()> {
         match self {
-            Self::Value(value, kind) => Ok(put(clients, name, value, kind).await?),
+            Self::Value(value, kind) => Ok(put(clients, name, value, kind)
+                .await
+                .map_err(|fault| fault.needing("ssm:PutParameter"))?),
             Self::Nothing => {
                 let gone = clients.ssm.delete_parameter().name(name).send().await;
                 match gone.map_err(Fault::from) {
-                    Err(fault) if fault.code() != "ParameterNotFound" => Err(fault.into()),
+                    Err(fault) if fault.code() != "ParameterNotFound" => {
+                        Err(fault.needing("ssm:DeleteParameter").into())
+                    }
                     _ => Ok(()),
                 }
             }

@@ -186,7 +186,7 @@ pub async fn cancel(clients: &Clients, task: &str) -> anyhow::Result<()> {
         .cancel_reason("cancelled by the user")
         .send()
         .await;
-    let cancelled = cancelled.map_err(Fault::from);
+    let cancelled = cancelled.map_err(|error| Fault::from(error).needing("ec2:CancelImportTask"));
     let rounds = usize::try_from(LETTING_GO.as_secs()).unwrap_or(1);
     let end = (async || match describe(clients, task).await? {
         Some(task) if !matches!(task.status.as_deref(), Some("completed" | "deleted")) => {
@@ -200,7 +200,11 @@ pub async fn cancel(clients: &Clients, task: &str) -> anyhow::Result<()> {
             .with_max_times(rounds),
     )
     .when(|_| cancelled.is_ok())
-    .await?;
+    .await;
+    let end = match (end, &cancelled) {
+        (Err(_), Err(fault)) => return Err(fault.clone().into()),
+        (end, _) => end?,
+    };
     let known = end.is_some();
     match end.and_then(|task| task.made) {
         Some(snapshot) if makes_snapshot(task) => image::delete_snapshot(clients, &snapshot).await,

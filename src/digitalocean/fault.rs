@@ -132,6 +132,14 @@ impl Fault {
     }
 }
 
+/// What helps where an image could not be deleted for want of the token's scope.
+pub fn advice(error: &anyhow::Error) -> Option<String> {
+    let fault = error.downcast_ref::<Fault>()?;
+    fault
+        .hint("image:delete")
+        .filter(|_| fault.status == Some(403))
+}
+
 /// `Retry-After`, else for who was too fast the time at which the limit ends.
 fn wait(answer: &Answer, now: SystemTime) -> Option<Duration> {
     let number = |name: &str| answer.header(name)?.trim().parse::<u64>().ok();

@@ -75,6 +75,7 @@ pub fn hold(
             .because_of(why)
             .hint("run the command of that import again, which finds out"));
     }
+    cleanup.advised(spaces::undoing(&place.bucket));
     if let Some(upload) = entry.upload.clone().map(UploadId) {
         let store = Arc::clone(&store);
         cleanup.useless(format!("the parts of {url}"), remove, async move || {

@@ -57,7 +57,8 @@ pub async fn run(
         };
     }
     let outcome = job.outcome();
-    let (cleanup, held) = (Cleanup::default(), Held::default());
+    let (mut cleanup, held) = (Cleanup::default(), Held::default());
+    cleanup.advised(spaces::undoing(&job.space.name));
     let mut run = Run {
         spaces: spaces::client(&job.space, job.patience),
         job,

@@ -12,7 +12,7 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use super::api::Patience;
 use super::job::{Job, Space};
 use super::options::ObjectAccess;
-use super::{Run, help};
+use super::{Run, fault, help};
 use crate::endpoint::is_loopback;
 use crate::error::{Error, Result};
 use crate::outcome;
@@ -91,6 +91,20 @@ fn target(job: &Job) -> Target {
 /// The text as a shell takes it.
 fn shell(text: &str) -> String {
     crate::image::quoted(std::path::Path::new(text))
+}
+
+/// What helps whoever may not remove what a run has made: the object, its parts, the image.
+pub(super) fn undoing(space: &str) -> impl Fn(&anyhow::Error) -> Option<String> + Send + 'static {
+    let space = space.to_owned();
+    move |error| match error.downcast_ref::<Refusal>() {
+        Some(refusal) => access(&space, refusal),
+        None => fault::advice(error),
+    }
+}
+
+fn access(space: &str, refusal: &Refusal) -> Option<String> {
+    let advice = || format!("give the Spaces key read and write access to {space}");
+    refusal.is_denied().then(advice)
 }
 
 impl Run<'_> {
@@ -177,10 +191,7 @@ impl Run<'_> {
                 .progress
                 .note(&format!("{url} is kept{public}"));
         } else if let Err(error) = self.store().remove().await {
-            let space = &self.job.space.name;
-            let advice = error
-                .is_denied()
-                .then(|| format!("give the Spaces key read and write access to {space}"));
+            let advice = access(&self.job.space.name, &error);
             let warning = sending::undeleted(&target(&self.job), &error, advice);
             self.session.progress.warn(&warning);
         } else {
