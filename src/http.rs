@@ -17,6 +17,7 @@ pub use reqwest::Method;
 
 use crate::endpoint::is_loopback;
 use crate::error::{Error, Result};
+use crate::unheard;
 
 /// Nothing answers a SYN for this long but a host that is gone.
 const CONNECT: Duration = Duration::from_secs(10);
@@ -220,18 +221,7 @@ impl From<reqwest::Error> for Silence {
             let why = "no answer in time".to_owned();
             return Self { why, arrived };
         }
-        let error = error.without_url();
-        let mut words = vec![error.to_string()];
-        let mut source = std::error::Error::source(&error);
-        while let Some(inner) = source {
-            words.push(inner.to_string());
-            source = inner.source();
-        }
-        words.dedup();
-        // Where in the libraries it happened helps nobody.
-        words.retain(|word| !word.starts_with("client error ("));
-        let from = words.len().saturating_sub(2);
-        let why = words[from..].join(": ");
+        let why = unheard::why(&error.without_url());
         Self { why, arrived }
     }
 }

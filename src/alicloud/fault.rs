@@ -10,6 +10,7 @@ use super::help;
 use crate::error::Error;
 use crate::http::{Answer, Silence};
 use crate::permission;
+use crate::unheard;
 
 /// Why a request brought nothing.
 #[derive(Clone, Debug)]
@@ -105,7 +106,7 @@ impl Fault {
             "SignatureNonceUsed",
             "LastTokenProcessing",
         ];
-        self.nature == Nature::Network
+        (self.nature == Nature::Network && !unheard::lasts(&self.message))
             || self.status == 429
             || (self.status >= 500 && self.status != 501)
             || self.code().starts_with("Throttling")
@@ -168,7 +169,8 @@ impl Fault {
             );
         }
         if self.nature == Nature::Network {
-            return Some("check the network, the region's name and the endpoint".to_owned());
+            let usually = "check the network, the region's name and the endpoint";
+            return Some(unheard::hint(&self.message, usually).to_owned());
         }
         help::refusal(self.code()).map(str::to_owned)
     }

@@ -10,6 +10,7 @@ use aws_config::{AppName, BehaviorVersion, Region, SdkConfig};
 use super::credentials;
 use super::options::Options;
 use super::requests::Requests;
+use crate::connector;
 use crate::endpoint::is_loopback;
 
 /// Nothing answers a SYN for this long but a host that is gone.
@@ -193,6 +194,7 @@ async fn base(options: &Options, region: &str) -> SdkConfig {
         .region(Region::new(region.to_owned()))
         .retry_config(RetryConfig::standard().with_max_attempts(tries))
         .timeout_config(timeouts)
+        .http_client(connector::client())
         .no_credentials();
     if let Ok(name) = AppName::new("imgimport") {
         loader = loader.app_name(name);

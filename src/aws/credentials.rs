@@ -15,6 +15,7 @@ use aws_runtime::env_config::file::{EnvConfigFileKind, EnvConfigFiles};
 use aws_sdk_sts::config::{Credentials, SharedCredentialsProvider};
 
 use super::options::{AssumeRole, Options};
+use crate::connector;
 
 /// Adds credentials to the configuration. Nothing is asked before the first request.
 pub async fn provide(options: &Options, base: SdkConfig, sts: Option<String>) -> SdkConfig {
@@ -41,7 +42,9 @@ async fn own(options: &Options, base: &SdkConfig) -> SharedCredentialsProvider {
             "settings",
         ));
     }
-    let context = ProviderConfig::default().with_region(base.region().cloned());
+    let context = ProviderConfig::default()
+        .with_region(base.region().cloned())
+        .with_http_client(connector::client());
     let mut profile = ProfileFileCredentialsProvider::builder().configure(&context);
     if let Some(files) = profile_files(options) {
         profile = profile.profile_files(files);

@@ -10,6 +10,7 @@ use aws_sdk_sts::operation::assume_role::AssumeRoleError;
 use super::help;
 use crate::error::Error;
 use crate::permission;
+use crate::unheard;
 
 /// Why a request brought nothing.
 #[derive(Clone, Debug)]
@@ -69,7 +70,7 @@ where
         let message = if text.contains("no credentials found in chain") {
             NOBODY.to_owned()
         } else {
-            innermost(&error)
+            unheard::why(&error)
         };
         Self {
             code: None,
@@ -122,21 +123,6 @@ fn while_assuming(error: &(dyn std::error::Error + 'static)) -> Option<Fault> {
     None
 }
 
-/// The SDK wraps what happened several times; the last sentences say it.
-fn innermost(error: &dyn std::error::Error) -> String {
-    let mut words = vec![error.to_string()];
-    let mut source = error.source();
-    while let Some(inner) = source {
-        words.push(inner.to_string());
-        source = inner.source();
-    }
-    words.dedup();
-    // Where in the libraries it happened helps nobody.
-    words.retain(|word| word != "other" && !word.starts_with("client error ("));
-    let from = words.len().saturating_sub(2);
-    words[from..].join(": ")
-}
-
 impl Fault {
     /// Nobody was asked, or waited for, and why.
     pub fn unheard(why: impl Into<String>) -> Self {
@@ -179,7 +165,8 @@ impl Fault {
             "ServiceUnavailable",
             "InternalError",
         ];
-        self.nature == Nature::Network || THROTTLED.contains(&self.code())
+        (self.nature == Nature::Network && !unheard::lasts(&self.message))
+            || THROTTLED.contains(&self.code())
     }
 
     /// The caller is known but may not do this.
@@ -233,7 +220,10 @@ impl Fault {
             Nature::Unsigned => Some(
                 "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or name a profile with --profile",
             ),
-            Nature::Network => Some("check the network, the region's name and the endpoint"),
+            Nature::Network => Some(unheard::hint(
+                &self.message,
+                "check the network, the region's name and the endpoint",
+            )),
             Nature::Answer => None,
         };
         known.or_else(nature).map(str::to_owned)

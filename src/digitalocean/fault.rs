@@ -9,6 +9,7 @@ use serde::Deserialize;
 use super::help;
 use crate::error::Error;
 use crate::http::{Answer, Silence, unsigned};
+use crate::unheard;
 
 /// The rate limits' longest window ("Rate limit" of the API reference: an hour).
 const WINDOW: Duration = Duration::from_hours(1);
@@ -86,7 +87,10 @@ impl Fault {
 
     /// Whether the next try may get through.
     pub fn is_passing(&self) -> bool {
-        matches!(self.status, None | Some(429 | 500 | 502..))
+        match self.status {
+            None => !unheard::lasts(&self.message),
+            Some(status) => matches!(status, 429 | 500 | 502..),
+        }
     }
 
     /// Whether an answer came at all.
@@ -119,7 +123,7 @@ impl Fault {
 
     fn hint(&self, scope: &str) -> Option<String> {
         match self.status {
-            None => Some("check the network and --api-url".to_owned()),
+            None => Some(unheard::hint(&self.message, "check the network and --api-url").to_owned()),
             Some(401) => Some(
                 "check the token: DIGITALOCEAN_TOKEN, api_token in [digitalocean], or doctl auth init"
                     .to_owned(),

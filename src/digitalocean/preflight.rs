@@ -8,6 +8,7 @@ use crate::error::{Error, Result};
 use crate::progress::Progress;
 use crate::store::Store;
 use crate::store::s3::S3;
+use crate::unheard;
 
 /// What a region needs for images from other regions (API reference, regions).
 const TRANSFER: &str = "image_transfer";
@@ -121,7 +122,8 @@ async fn space(job: &Job, spaces: &aws_sdk_s3::Client, store: &S3) -> Result<()>
         return Ok(());
     };
     let silent = why.status().is_none();
-    let network = silent.then_some("check the network, the region's name and --spaces-endpoint");
+    let usually = "check the network, the region's name and --spaces-endpoint";
+    let network = silent.then(|| unheard::hint(why.message(), usually));
     let hint = why.code().and_then(help::spaces).or(network);
     let error = Error::failed(what()).because(why);
     Err(match hint {

@@ -13,6 +13,7 @@ use super::api::Patience;
 use super::job::{Job, Space};
 use super::options::ObjectAccess;
 use super::{Run, fault, help};
+use crate::connector;
 use crate::endpoint::is_loopback;
 use crate::error::{Error, Result};
 use crate::outcome;
@@ -42,6 +43,7 @@ pub fn client(space: &Space, patience: Patience) -> Client {
         .behavior_version(BehaviorVersion::latest())
         .region(Region::new(space.region.clone()))
         .credentials_provider(Credentials::new(access, secret, None, None, "settings"))
+        .http_client(connector::client())
         .endpoint_url(&space.endpoint)
         .force_path_style(is_loopback(&space.endpoint))
         .retry_config(

@@ -4,6 +4,8 @@
 use std::fmt;
 use std::time::Duration;
 
+use crate::unheard;
+
 /// What a failure means for the next step.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Class {
@@ -103,12 +105,18 @@ impl Error {
 
     /// No answer came: connection, timeout, stall.
     pub fn unanswered(message: impl Into<String>) -> Self {
+        let message = message.into();
+        let class = if unheard::lasts(&message) {
+            Class::Final
+        } else {
+            Class::Transient
+        };
         Self {
             code: None,
-            message: message.into(),
+            message,
             status: None,
             request_id: None,
-            class: Class::Transient,
+            class,
         }
     }
 

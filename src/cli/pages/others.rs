@@ -34,6 +34,14 @@ pub const PROGRAM: Page = Page {
             "NO_COLOR, CLICOLOR=0, CLICOLOR_FORCE=1",
             "colours off, off, and on in a pipe, too",
         ),
+        (
+            "HTTPS_PROXY, ALL_PROXY, NO_PROXY",
+            "the proxy between here and the clouds, and the hosts that need none",
+        ),
+        (
+            "SSL_CERT_FILE",
+            "file with the certificates of the authorities to trust instead of the system's",
+        ),
     ],
     files: &[SETTINGS, JOURNAL],
     examples: &[

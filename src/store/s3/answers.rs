@@ -7,6 +7,7 @@ use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
 use serde::Deserialize;
 
 use super::super::{Checksum, Digest, Error, ListedPart};
+use crate::unheard;
 
 /// The SDK's error in the service's words.
 #[expect(clippy::needless_pass_by_value, reason = "for `map_err`")]
@@ -37,8 +38,7 @@ where
         SdkError::DispatchFailure(failure) if failure.is_timeout() => {
             Error::unanswered("no answer in time")
         }
-        // The layers in between say where in the libraries it happened.
-        _ => Error::unanswered(causes(&error).pop().unwrap_or_else(|| error.to_string())),
+        _ => Error::unanswered(unheard::why(&error)),
     }
 }
 

@@ -1,0 +1,60 @@
+//! The HTTP client of AWS's SDK as the SDK makes it, with one difference: what runs on this
+//! machine, and its metadata service, are asked past any proxy, which could not reach them. `http` does the same for the
+//! clouds that have no SDK here.
+
+use aws_smithy_http_client::proxy::ProxyConfig;
+use aws_smithy_http_client::tls::Provider;
+use aws_smithy_http_client::tls::rustls_provider::CryptoMode;
+use aws_smithy_http_client::{Builder, ConnectorBuilder};
+use aws_smithy_runtime_api::client::http::{
+    HttpClient, HttpConnector, HttpConnectorFuture, SharedHttpClient, SharedHttpConnector,
+    http_client_fn,
+};
+use aws_smithy_runtime_api::client::orchestrator::HttpRequest;
+
+use crate::endpoint::is_near;
+
+/// The connections of one address to the outside, and to this machine.
+#[derive(Debug)]
+struct Either {
+    outside: SharedHttpConnector,
+    near: SharedHttpConnector,
+}
+
+impl HttpConnector for Either {
+    fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
+        if is_near(request.uri()) {
+            self.near.call(request)
+        } else {
+            self.outside.call(request)
+        }
+    }
+}
+
+/// For all clients of a run: clones share their connections.
+pub fn client() -> SharedHttpClient {
+    let (outside, near) = (
+        through(ProxyConfig::from_env),
+        through(ProxyConfig::disabled),
+    );
+    http_client_fn(move |settings, components| {
+        SharedHttpConnector::new(Either {
+            outside: outside.http_connector(settings, components),
+            near: near.http_connector(settings, components),
+        })
+    })
+}
+
+/// "default HTTPS client" of aws-smithy-runtime.
+fn through(proxy: fn() -> ProxyConfig) -> SharedHttpClient {
+    Builder::new().build_with_connector_fn(move |settings, components| {
+        let provider = Provider::Rustls(CryptoMode::AwsLc);
+        let mut connector = ConnectorBuilder::default().tls_provider(provider);
+        connector.set_connector_settings(settings.cloned());
+        if let Some(components) = components {
+            connector.set_sleep_impl(components.sleep_impl());
+        }
+        connector.set_proxy_config(Some(proxy()));
+        connector.build()
+    })
+}

@@ -1,0 +1,156 @@
+//! Why no answer came, in words for whoever has to mend it: the network, the proxy in
+//! between, or a certificate. The libraries tell it in up to six errors within each other.
+
+use std::env;
+use std::error::Error;
+
+/// Layers of the libraries that say where in them it happened, which helps nobody.
+const LAYERS: [&str; 6] = [
+    "client error (",
+    "dispatch failure",
+    "error sending request",
+    "io error",
+    "other",
+    "tcp connect error",
+];
+
+/// The variables that name a proxy, in the order in which the libraries ask them.
+const PROXIES: [&str; 4] = ["HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy"];
+
+/// rustls's word for a certificate that it does not take.
+const CERTIFICATE: &str = "invalid peer certificate";
+
+/// The causes that say something, innermost last.
+pub fn why(error: &(dyn Error + 'static)) -> String {
+    let mut words = vec![error.to_string()];
+    let mut next = error.source();
+    while let Some(inner) = next {
+        words.push(inner.to_string());
+        next = inner.source();
+    }
+    let tunnel = words
+        .iter()
+        .find_map(|word| word.strip_prefix("tunnel error: "));
+    if let Some(trouble) = tunnel {
+        return at_the_proxy(trouble, words.last().map_or("", String::as_str));
+    }
+    words.dedup();
+    let last = words.pop().unwrap_or_default();
+    words.retain(|word| !LAYERS.iter().any(|layer| word.starts_with(layer)));
+    match words.pop() {
+        Some(outer) if !outer.contains(&last) => format!("{outer}: {last}"),
+        Some(outer) => outer,
+        None => last,
+    }
+}
+
+/// `trouble` in the words of the library that asks proxies for a tunnel.
+fn at_the_proxy(trouble: &str, innermost: &str) -> String {
+    let named = |name: &&&str| env::var_os(name).is_some_and(|value| !value.is_empty());
+    let variable = PROXIES.iter().find(named).unwrap_or(&PROXIES[0]);
+    let what = match trouble {
+        "proxy authorization required" => "wants a user and a password".to_owned(),
+        "unsuccessful" => "refuses to connect".to_owned(),
+        "unexpected end of file" => "hangs up".to_owned(),
+        "failed to create underlying connection" => format!("can't be reached: {innermost}"),
+        trouble => format!("can't be used: {trouble}"),
+    };
+    format!("the proxy that {variable} names {what}")
+}
+
+/// What helps against such a cause; `usually` where it is neither the proxy nor a certificate.
+pub fn hint(why: &str, usually: &'static str) -> &'static str {
+    if why.starts_with("the proxy that ") {
+        "correct the proxy's address, or name the hosts that need none in NO_PROXY"
+    } else if !why.contains(CERTIFICATE) || why.contains("not valid for name") {
+        usually
+    } else if why.contains("expired") || why.contains("not valid yet") {
+        "set this machine's clock; if it is right, the certificate has to be renewed"
+    } else {
+        "name a file with the certificates of the authority that signed it in SSL_CERT_FILE"
+    }
+}
+
+/// Whether such a cause stays, however often it is tried.
+pub fn lasts(why: &str) -> bool {
+    why.contains(CERTIFICATE) || why.ends_with("wants a user and a password")
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::net::TcpListener;
+
+    use super::*;
+
+    /// What reqwest says of a request through a proxy that answers so.
+    async fn through(answer: &'static str) -> String {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = format!("http://{}", listener.local_addr().unwrap());
+        let proxy = tokio::spawn(async move {
+            let (mut line, _) = listener.accept().await.unwrap();
+            let _ = line.read(&mut [0; 1024]).await.unwrap();
+            line.write_all(answer.as_bytes()).await.unwrap();
+        });
+        let client = reqwest::Client::builder().proxy(reqwest::Proxy::all(address).unwrap());
+        let request = client.build().unwrap().get("https://cloud.invalid/");
+        let error = request.send().await.unwrap_err();
+        proxy.await.unwrap();
+        why(&error.without_url())
+    }
+
+    #[tokio::test]
+    async fn a_proxy_that_opens_no_way_is_named_as_such() {
+        for (answer, what) in [
+            ("HTTP/1.1 403 Forbidden\r\n\r\n", "refuses to connect"),
+            (
+                "HTTP/1.1 407 Proxy Authentication Required\r\n\r\n",
+                "wants a user and a password",
+            ),
+            ("", "hangs up"),
+        ] {
+            let why = through(answer).await;
+            assert!(why.starts_with("the proxy that "), "{why}");
+            assert!(why.ends_with(what), "{why}");
+            assert!(hint(&why, "").contains("NO_PROXY"));
+        }
+    }
+
+    #[tokio::test]
+    async fn a_proxy_that_is_not_there_is_named_too() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = format!("http://{}", listener.local_addr().unwrap());
+        drop(listener);
+        let client = reqwest::Client::builder().proxy(reqwest::Proxy::all(address).unwrap());
+        let request = client.build().unwrap().get("https://cloud.invalid/");
+        let error = request.send().await.unwrap_err();
+        let why = why(&error.without_url());
+        assert!(why.starts_with("the proxy that "), "{why}");
+        assert!(why.contains("names can't be reached: "), "{why}");
+    }
+
+    #[test]
+    fn what_stays_is_not_tried_again() {
+        assert!(lasts("invalid peer certificate: UnknownIssuer"));
+        assert!(lasts(
+            "the proxy that HTTPS_PROXY names wants a user and a password"
+        ));
+        assert!(!lasts("the proxy that HTTPS_PROXY names hangs up"));
+        assert!(!lasts("Connection reset by peer (os error 104)"));
+    }
+
+    #[test]
+    fn a_network_that_is_looked_into_needs_its_authority() {
+        let why = "invalid peer certificate: UnknownIssuer";
+        assert!(hint(why, "usually").contains("SSL_CERT_FILE"));
+        let why = "invalid peer certificate: certificate not valid for name \"a\"";
+        assert_eq!(hint(why, "usually"), "usually");
+        let why = "invalid peer certificate: certificate expired: verification time 7 (UNIX)";
+        assert!(hint(why, "usually").contains("clock"));
+        assert_eq!(
+            hint("Connection refused (os error 111)", "usually"),
+            "usually"
+        );
+    }
+}
