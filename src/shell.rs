@@ -21,10 +21,10 @@ impl Cli {
         Self(program.to_owned())
     }
 
-    /// With a flag, if it has a value. An address with a password in it is nothing to print.
+    /// With a flag, if it has a value.
     #[must_use]
     pub fn with(self, flag: &str, value: Option<&str>) -> Self {
-        match value.filter(|value| !value.contains('@')) {
+        match value {
             Some(value) => Self(format!("{self} {flag} {}", quote(value))),
             None => self,
         }
@@ -50,15 +50,9 @@ mod tests {
     }
 
     #[test]
-    fn a_program_is_told_what_has_a_value_and_no_password() {
+    fn a_program_is_told_what_has_a_value() {
         let aws = Cli::of("aws").with("--profile", Some("my test"));
-        let told = aws.with("--endpoint-url", Some("http://127.0.0.1:4566"));
-        assert_eq!(
-            told.to_string(),
-            "aws --profile 'my test' --endpoint-url http://127.0.0.1:4566"
-        );
-        let untold = Cli::of("aws").with("--profile", None);
-        let untold = untold.with("--endpoint-url", Some("http://me:secret@proxy"));
-        assert_eq!(untold.to_string(), "aws");
+        let told = aws.with("--endpoint-url", None).to_string();
+        assert_eq!(told, "aws --profile 'my test'");
     }
 }

@@ -5,8 +5,7 @@ use std::env;
 use std::error::Error;
 
 /// Layers of the libraries that say where in them it happened, which helps nobody.
-const LAYERS: [&str; 6] = [
-    "client error (",
+const LAYERS: [&str; 5] = [
     "dispatch failure",
     "error sending request",
     "io error",
@@ -36,7 +35,7 @@ pub fn why(error: &(dyn Error + 'static)) -> String {
     }
     words.dedup();
     let last = words.pop().unwrap_or_default();
-    words.retain(|word| !LAYERS.iter().any(|layer| word.starts_with(layer)));
+    words.retain(|word| !word.starts_with("client error (") && !LAYERS.contains(&word.as_str()));
     match words.pop() {
         Some(outer) if !outer.contains(&last) => format!("{outer}: {last}"),
         Some(outer) => outer,

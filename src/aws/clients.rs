@@ -55,15 +55,13 @@ pub async fn region(options: &Options) -> Option<String> {
     if let Some(region) = &options.region {
         return Some(region.clone());
     }
-    let mut chain = aws_config::default_provider::region::Builder::default();
+    let mut loader = aws_config::defaults(BehaviorVersion::latest())
+        .http_client(connector::client())
+        .no_credentials();
     if let Some(profile) = &options.profile {
-        chain = chain.profile_name(profile);
+        loader = loader.profile_name(profile);
     }
-    chain
-        .build()
-        .region()
-        .await
-        .map(|region| region.to_string())
+    loader.load().await.region().map(Region::to_string)
 }
 
 impl Clients {

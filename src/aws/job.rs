@@ -146,13 +146,15 @@ pub struct Encryption {
     pub kms_key: Option<String>,
 }
 
-/// The AWS CLI as it reaches the same account.
+/// The AWS CLI as it reaches the same account. An address with a password in it is nothing
+/// to print.
 fn cli(options: &Options, environment: &Environment) -> Cli {
     let profile = environment.unsaid(&["AWS_PROFILE"], options.profile.as_deref());
     let endpoint = environment.unsaid(&["AWS_ENDPOINT_URL"], options.endpoint_url.as_deref());
-    Cli::of("aws")
-        .with("--profile", profile)
-        .with("--endpoint-url", endpoint)
+    Cli::of("aws").with("--profile", profile).with(
+        "--endpoint-url",
+        endpoint.filter(|address| !address.contains('@')),
+    )
 }
 
 impl Job {
@@ -472,4 +474,29 @@ fn with_polling(
         .map(|attempts| delay.unwrap_or(INTERVAL) * attempts);
     said.wait.timeout = said.wait.timeout.or(all.map(units::Duration));
     said
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_command_reaches_the_account_that_the_import_reaches() {
+        let environment = Environment::of([("AWS_PROFILE".to_owned(), "prod".to_owned())]);
+        let command = |profile: &str, endpoint: Option<&str>| {
+            let options = Options {
+                profile: Some(profile.to_owned()),
+                endpoint_url: endpoint.map(str::to_owned),
+                ..Options::default()
+            };
+            cli(&options, &environment).to_string()
+        };
+        assert_eq!(command("prod", None), "aws");
+        assert_eq!(command("me@test", None), "aws --profile me@test");
+        assert_eq!(
+            command("prod", Some("http://127.0.0.1:4566")),
+            "aws --endpoint-url http://127.0.0.1:4566"
+        );
+        assert_eq!(command("prod", Some("http://me:secret@proxy")), "aws");
+    }
 }

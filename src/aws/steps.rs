@@ -11,6 +11,7 @@ use super::road::Road;
 use super::{Run, fault, image, import, preflight, share, task};
 use crate::cleanup::Entry;
 use crate::error::{Kind, Result};
+use crate::shell::quote;
 use crate::wait::{self, Pace};
 
 impl Run<'_> {
@@ -120,8 +121,9 @@ impl Run<'_> {
             format!("{url} is read by {task}; the same command without --no-wait registers the image and removes it")
         } else {
             format!(
-                "{url} is read by {task}; remove it afterwards with: {} s3 rm {url}",
-                self.job.cli
+                "{url} is read by {task}; remove it afterwards with: {} s3 rm {}",
+                self.job.cli,
+                quote(&url)
             )
         });
         if !self.job.copies.is_empty() || self.job.ssm_parameter.is_some() {

@@ -118,7 +118,7 @@ impl Image {
             .map_err(|trouble| trouble.at(path))?;
         let mut image = Self::found(found, Source::File(path.into()), Some(about.len()));
         image.modified = about.modified().ok();
-        image.identity = host::identity(&file).ok();
+        image.identity = Some(host::identity(&file).map_err(|error| unreadable(path, error))?);
         Ok(image)
     }
 
