@@ -1,6 +1,6 @@
 //! The HTTP client of AWS's SDK as the SDK makes it, with one difference: what runs on this
-//! machine, and its metadata service, are asked past any proxy, which could not reach them. `http` does the same for the
-//! clouds that have no SDK here.
+//! machine, and its metadata service, are asked past any proxy, which could not reach them.
+//! `http` does the same for the clouds that have no SDK here.
 
 use aws_smithy_http_client::proxy::ProxyConfig;
 use aws_smithy_http_client::tls::Provider;

@@ -20,6 +20,14 @@ pub fn allow(language: &str, needs: &str) -> String {
     )
 }
 
+/// These actions, each on the same resource, as the two functions beside take them.
+pub fn on(resource: &str, actions: &[&str]) -> String {
+    let needs = actions
+        .iter()
+        .map(|action| format!("{action} on {resource}"));
+    needs.collect::<Vec<_>>().join(" and ")
+}
+
 fn parsed(needs: &str) -> Vec<(&str, &str)> {
     let needs = needs.split(" and ");
     needs

@@ -8,7 +8,7 @@ use flate2::write::GzEncoder;
 use imgimport_sandbox::{CustomImageScript, Fault, Gate, SPACES_REGION, TransferScript};
 use sha2::{Digest, Sha256};
 
-use crate::support::{Run, Stage};
+use crate::support::{Ended, Run, Stage};
 
 const SPACE: &str = "import-bucket";
 
@@ -457,20 +457,23 @@ async fn ctrl_c_while_uploading_keeps_parts_and_no_object() {
     nothing_public(&stage);
 }
 
+/// Ctrl-C once DigitalOcean fetches the object.
+async fn stopped_while_importing(stage: &Stage) -> Ended {
+    let gate = Gate::new();
+    let script = CustomImageScript::quick().hold(&gate);
+    stage.cloud.digitalocean().import_script(script);
+    let args = format!("{NAMES} --key k.raw.gz disk.raw");
+    let mut running = imgimport(stage, &args).start();
+    running.says("  new").await;
+    running.signal("INT");
+    running.ends().await
+}
+
 #[tokio::test]
 async fn ctrl_c_while_importing_removes_everything() {
     let stage = stage().await;
     stage.disk(2);
-    let gate = Gate::new();
-    stage
-        .cloud
-        .digitalocean()
-        .import_script(CustomImageScript::quick().hold(&gate));
-    let args = format!("{NAMES} --key k.raw.gz disk.raw");
-    let mut running = imgimport(&stage, &args).start();
-    running.says("  new").await;
-    running.signal("INT");
-    let run = running.ends().await;
+    let run = stopped_while_importing(&stage).await;
     run.exits(130).prints("").says(
         "
           Removing the import 157000001, which goes on
@@ -485,20 +488,11 @@ async fn ctrl_c_while_importing_removes_everything() {
 async fn a_token_that_may_not_delete_images_is_told_the_scope() {
     let stage = stage().await;
     stage.disk(2);
-    let gate = Gate::new();
-    stage
-        .cloud
-        .digitalocean()
-        .import_script(CustomImageScript::quick().hold(&gate));
     let denied = Fault::on("do:DeleteImage").always();
     stage
         .cloud
         .fault(denied.answer(403, "forbidden", "You are not authorized"));
-    let args = format!("{NAMES} --key k.raw.gz disk.raw");
-    let mut running = imgimport(&stage, &args).start();
-    running.says("  new").await;
-    running.signal("INT");
-    let run = running.ends().await;
+    let run = stopped_while_importing(&stage).await;
     run.exits(130).prints("").says(
         "
           Removing the import 157000001, which goes on

@@ -4,6 +4,13 @@ use imgimport_sandbox::{Fault, Gate, ImportScript};
 
 use crate::support::{Stage, container};
 
+/// What an import leaves there.
+const SCREEN: &str = "disk.raw: raw disk, 2.0 MiB disk
+Checking the account, bucket importbucket and role vmimport in eu-central-1
+Uploading to s3://importbucket/imgimport-1767225600.raw … 2.0 MiB in TIME
+Imported as ami-ID
+";
+
 #[tokio::test]
 async fn each_stage_leaves_one_line_on_the_screen() {
     let stage = Stage::new().await;
@@ -11,14 +18,7 @@ async fn each_stage_leaves_one_line_on_the_screen() {
     let run = stage.imgimport("aws --bucket importbucket disk.raw");
     let (running, mut terminal) = run.on_terminal(100);
     running.ends().await.exits(0).prints("ami-ID");
-    assert_eq!(
-        stage.tidy(&terminal.screen()),
-        "disk.raw: raw disk, 2.0 MiB disk
-Checking the account, bucket importbucket and role vmimport in eu-central-1
-Uploading to s3://importbucket/imgimport-1767225600.raw … 2.0 MiB in TIME
-Imported as ami-ID
-",
-    );
+    assert_eq!(stage.tidy(&terminal.screen()), SCREEN);
     assert!(
         terminal.raw().contains("\x1b[1mUploading"),
         "the stage under way is bold"
@@ -41,14 +41,7 @@ async fn a_container_whose_session_began_outside_it_has_a_terminal_like_any_othe
     terminal.shows("━").await;
     gate.release();
     running.ends().await.exits(0).prints("ami-ID");
-    assert_eq!(
-        stage.tidy(&terminal.screen()),
-        "disk.raw: raw disk, 2.0 MiB disk
-Checking the account, bucket importbucket and role vmimport in eu-central-1
-Uploading to s3://importbucket/imgimport-1767225600.raw … 2.0 MiB in TIME
-Imported as ami-ID
-",
-    );
+    assert_eq!(stage.tidy(&terminal.screen()), SCREEN);
 }
 
 #[tokio::test]

@@ -13,15 +13,9 @@ use crate::retry::Patience;
 /// A product of Alibaba Cloud's OpenAPI.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Product {
-    name: &'static str,
+    /// In endpoints and permissions.
+    pub name: &'static str,
     version: &'static str,
-}
-
-impl Product {
-    /// Its name in endpoints and permissions.
-    pub fn name(self) -> &'static str {
-        self.name
-    }
 }
 
 /// Elastic Compute Service.

@@ -154,7 +154,7 @@ impl Clients {
         };
         let signed = Signed::By(&self.wallet);
         let answer = action.ask(&self.http, signed, self.patience).await;
-        answer.map_err(|fault| fault.needing(format!("{}:{name}", product.name())))
+        answer.map_err(|fault| fault.needing(format!("{}:{name}", product.name)))
     }
 
     /// An object in OSS, or its bucket.

@@ -68,12 +68,9 @@ pub(super) fn undoing(
 }
 
 fn allowing(object: &str, refusal: &Refusal, actions: &[&str]) -> Option<String> {
-    if !refusal.is_denied() {
-        return None;
-    }
-    let needs = actions.iter().map(|action| format!("{action} on {object}"));
-    let needs = needs.collect::<Vec<_>>().join(" and ");
-    Some(permission::allow(permission::RAM, &needs))
+    let needs = permission::on(object, actions);
+    let advice = || permission::allow(permission::RAM, &needs);
+    refusal.is_denied().then(advice)
 }
 
 /// A refused upload, with what helps.

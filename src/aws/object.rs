@@ -77,8 +77,7 @@ fn allowing(object: &str, refusal: &Refusal, actions: &[&str]) -> Option<String>
     if !refusal.is_denied() {
         return None;
     }
-    let needs = actions.iter().map(|action| format!("{action} on {object}"));
-    let needs = needs.collect::<Vec<_>>().join(" and ");
+    let needs = permission::on(object, actions);
     let missing = permission::missing(&needs, refusal.message());
     Some(permission::allow(permission::IAM, &missing))
 }
