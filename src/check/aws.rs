@@ -3,7 +3,7 @@
 use super::finding::{Finding, Rule};
 use super::linux;
 use crate::aws;
-use crate::guest::{Architecture, Family, Filling, Guest, System, Volume};
+use crate::guest::{Architecture, Family, Filling, Guest, System};
 use crate::image::Image;
 
 const REQUIREMENTS: &str =
@@ -110,13 +110,20 @@ pub fn inside(guest: &Guest, examined: bool) -> Vec<Finding> {
 }
 
 fn encryption(guest: &Guest) -> Option<Finding> {
-    let encrypted = |volume: &Volume| volume.content == Some(Filling::Luks);
-    guest.volumes.iter().any(encrypted).then(|| {
-        Rule("encryption", LIMITS).refused(
-            "a partition is encrypted (LUKS), ImportImage takes no encrypted volumes",
-            "import it with --method import-snapshot; or install the system without encryption, and let AWS encrypt: --ami-encrypt",
-        )
-    })
+    let contents = guest.volumes.iter().filter_map(|volume| volume.content);
+    let encrypted = contents
+        .into_iter()
+        .find(|content| content.is_encrypted())?;
+    let remedy = if encrypted == Filling::BitLocker {
+        "turn BitLocker off in Windows first: manage-bde -off C:; AWS encrypts with --ami-encrypt"
+    } else {
+        "import it with --method import-snapshot; or install the system without encryption, and let AWS encrypt: --ami-encrypt"
+    };
+    let text = format!(
+        "a partition is encrypted ({}), ImportImage takes no encrypted volumes",
+        encrypted.name()
+    );
+    Some(Rule("encryption", LIMITS).refused(text, remedy))
 }
 
 fn free(system: &System) -> Option<Finding> {

@@ -37,8 +37,7 @@ pub fn file_system(guest: &Guest, known: &[Filling], rule: Rule) -> Option<Findi
         return Some(rule.ok("ext4"));
     }
     let hidden = guest.hidden()?;
-    let container = matches!(hidden, Filling::Lvm | Filling::Luks | Filling::Raid);
-    if container || known.contains(&hidden) {
+    if hidden.is_container() || known.contains(&hidden) {
         return Some(rule.unseen(format!(
             "a partition holds {}, which can't be read here",
             hidden.name()

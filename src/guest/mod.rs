@@ -22,13 +22,14 @@ use std::time::Duration;
 
 use ext4_view::Ext4;
 
-use crate::image::{Blocks, Image, Partition, Role, Table};
+use crate::image::{Blocks, Boot, Image, Partition, Role, Table};
 
+pub use crate::image::Filling;
 pub use kernel::{Driver, Kernel};
 pub use system::{Os, System};
 pub use traces::{Left, Password, User};
 pub use tree::Look;
-pub use volume::{Filling, Volume};
+pub use volume::Volume;
 
 use disk::{Disk, Slice};
 use tree::Tree;
@@ -98,8 +99,8 @@ impl Guest {
             Ok(blocks) => blocks,
             Err(error) => return Self::outside(image, error.brief()),
         };
-        let (table, bios) = (image.boot.table, image.boot.bios);
-        guarded(move || look(blocks, table, bios)).unwrap_or_else(Self::trouble)
+        let boot = image.boot;
+        guarded(move || look(blocks, boot)).unwrap_or_else(Self::trouble)
     }
 
     /// What the first bytes alone show.
@@ -190,17 +191,23 @@ fn silence() {
     });
 }
 
-fn look(blocks: Blocks, table: Table, bios: Option<bool>) -> Guest {
+fn look(blocks: Blocks, boot: Boot) -> Guest {
     let size = blocks.size();
     let partitions = blocks.partitions();
     let disk = Disk::new(blocks);
     let mut guest = Guest {
-        table,
+        table: boot.table,
+        bios: boot.bios,
         ..Guest::default()
     };
-    let partitions = match partitions {
-        Ok(found) if found.is_empty() => vec![bare(size)],
-        Ok(found) => found,
+    let found = match partitions.map(|partitions| partitions.list) {
+        Ok(Some(found)) => found,
+        Ok(None) => {
+            guest
+                .troubles
+                .push("the partition table can't be read".to_owned());
+            return guest;
+        }
         Err(error) => {
             guest
                 .troubles
@@ -208,17 +215,30 @@ fn look(blocks: Blocks, table: Table, bios: Option<bool>) -> Guest {
             return guest;
         }
     };
-    for partition in partitions {
+    let lies_on_it = |part: &Partition| {
+        let end = part.start.checked_add(part.size);
+        part.size > 0 && end.is_some_and(|end| end <= size)
+    };
+    let mut found: Vec<_> = found.into_iter().filter(lies_on_it).collect();
+    if found.is_empty() {
+        found.push(bare(size));
+    }
+    for partition in found {
         let slice = disk.slice(partition.start, partition.size);
         guest.volumes.push(Volume {
-            content: Filling::of(&slice),
+            content: Filling::of(|buffer, at| slice.read_at(buffer, at).is_ok()),
             partition,
             mounted: None,
         });
     }
     let slices = |volume: &Volume| disk.slice(volume.partition.start, volume.partition.size);
-    start(&mut guest, bios, &disk.slice(0, size), slices);
+    start(&mut guest, slices);
     files(&mut guest, slices);
+    // Only PCs have a BIOS.
+    let pc = |known| matches!(known, Architecture::X86_64 | Architecture::I386);
+    if guest.architecture.is_some_and(|known| !pc(known)) {
+        guest.bios = Some(false);
+    }
     guest
 }
 
@@ -230,27 +250,13 @@ fn bare(size: u64) -> Partition {
         size,
         role: Role::Other,
         uuid: String::new(),
+        label: String::new(),
+        legacy_bootable: false,
     }
 }
 
 /// How the disk starts.
-fn start(guest: &mut Guest, bios: Option<bool>, disk: &Slice, slices: impl Fn(&Volume) -> Slice) {
-    let has = |role| {
-        guest
-            .volumes
-            .iter()
-            .any(|volume| volume.partition.role == role)
-    };
-    // Windows and some tools leave boot code in front of a GPT that starts nothing.
-    let grub = || {
-        disk.get::<440>(0)
-            .is_some_and(|code| code.windows(4).any(|word| word == b"GRUB"))
-    };
-    guest.bios = match (guest.table, bios) {
-        (Table::Gpt, Some(true)) if !has(Role::BiosBoot) && !grub() => None,
-        (Table::Unknown, _) => None,
-        (_, bios) => bios,
-    };
+fn start(guest: &mut Guest, slices: impl Fn(&Volume) -> Slice) {
     let esp = guest
         .volumes
         .iter()

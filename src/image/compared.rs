@@ -230,28 +230,79 @@ fn partition_tables_are_what_sfdisk_says_they_are() {
     for script in [
         "label: dos\n,4M,L,*\n,,S\n",
         "label: dos\n,4M,U\n,,L\n",
+        "label: dos\n2 : start=2048,size=4M,type=83\n4 : start=16384,size=1M,type=ef\n",
+        "label: dos\n2 : start=2048,size=4M,type=5\n3 : start=12288,size=4M,type=83\n5 : size=1M,type=83\n6 : size=1M,type=83\n",
         "label: gpt\n,4M,U\n,,L\n",
-        "label: gpt\n,1M,21686148-6449-6E6F-744E-656564454649\n,,L\n",
+        "label: gpt\ntable-length: 256\n,4M,U\n,,L\n",
+        "label: gpt\n3 : size=1M,type=21686148-6449-6E6F-744E-656564454649\n7 : type=L\n",
         "label: gpt\n,,L\n",
     ] {
         divided(&path, script);
         let said: Value = serde_json::from_slice(&run("sfdisk", &["--json"], &[&path])).unwrap();
         let table = &said["partitiontable"];
-        let has = |kinds: [&str; 2]| {
-            let parts = table["partitions"].as_array().unwrap();
-            parts
-                .iter()
-                .any(|part| kinds.contains(&part["type"].as_str().unwrap()))
-        };
-        let boot = Image::open(&path, None).unwrap().boot;
+        let parts = table["partitions"].as_array().unwrap();
+        let efi = parts.iter().any(|part| {
+            ["ef", "C12A7328-F81F-11D2-BA4B-00A0C93EC93B"].contains(&part["type"].as_str().unwrap())
+        });
+        let image = Image::open(&path, None).unwrap();
         let expected = if table["label"] == "gpt" {
             Table::Gpt
         } else {
             Table::Mbr
         };
-        assert_eq!(boot.table, expected, "{script}");
-        let efi = has(["ef", "C12A7328-F81F-11D2-BA4B-00A0C93EC93B"]);
-        let bios = has(["-", "21686148-6449-6E6F-744E-656564454649"]);
-        assert_eq!((boot.efi, boot.bios), (Some(efi), Some(bios)), "{script}");
+        assert_eq!(image.boot.table, expected, "{script}");
+        // No code was written anywhere.
+        assert_eq!(
+            (image.boot.efi, image.boot.bios),
+            (Some(efi), Some(false)),
+            "{script}"
+        );
+        let node = |part: &Value| {
+            let node = part["node"].as_str().unwrap();
+            let number = node.strip_prefix(path.to_str().unwrap()).unwrap();
+            let sectors = |key: &str| part[key].as_u64().unwrap();
+            (number.parse().unwrap(), sectors("start"), sectors("size"))
+        };
+        // A container of logical partitions is none itself.
+        let known = parts
+            .iter()
+            .filter(|part| part["type"] != "5" && part["type"] != "f");
+        let known: Vec<_> = known.map(node).collect();
+        let found = Blocks::open(&image).unwrap().partitions().unwrap();
+        let found = found.list.unwrap().into_iter();
+        let found: Vec<_> = found
+            .map(|part| (part.number, part.start / 512, part.size / 512))
+            .collect();
+        assert_eq!(found, known, "{script}");
+    }
+}
+
+#[test]
+fn a_disk_boots_the_same_in_every_container() {
+    if !installed("sfdisk") || !installed("qemu-img") {
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let raw = folder.path().join("disk.raw");
+    let variants = VARIANTS.into_iter().chain([
+        ("qcow2", "cluster_size=512", ""),
+        ("qcow2", "cluster_size=16k", ""),
+        ("qcow2", "cluster_size=2M", "-c"),
+    ]);
+    let uefi = "label: gpt\ntable-length: 256\n,4M,U\n,,L\n";
+    let bios = "label: gpt\n,1M,21686148-6449-6E6F-744E-656564454649\n,,L\n";
+    for (script, efi) in [(uefi, true), (bios, false)] {
+        divided(&raw, script);
+        let file = File::options().write(true).open(&raw).unwrap();
+        if !efi {
+            file.write_all_at(b"\xeb\x63GRUB", 0).unwrap();
+            file.write_all_at(&[0x52], MIB).unwrap();
+        }
+        for variant in variants.clone() {
+            let path = convert(folder.path(), &raw, variant);
+            let boot = Image::open(&path, None).unwrap().boot;
+            let seen = (boot.table, boot.efi, boot.bios);
+            assert_eq!(seen, (Table::Gpt, Some(efi), Some(!efi)), "{variant:?}");
+        }
     }
 }

@@ -92,18 +92,32 @@ pub(super) struct Source {
     bytes: Box<dyn ReadAt + Send + Sync>,
     start: u64,
     len: u64,
+    /// Whether all of it is there; of a pipe, only the first bytes are.
+    complete: bool,
     pages: Cache,
 }
 
 impl Source {
     pub(super) fn new(bytes: Box<dyn ReadAt + Send + Sync>, start: u64, len: u64) -> Self {
-        let pages = Cache::of(PAGES);
         Self {
             bytes,
             start,
             len,
-            pages,
+            complete: true,
+            pages: Cache::of(PAGES),
         }
+    }
+
+    /// The first bytes of something that goes on behind them.
+    pub(super) fn incomplete(self) -> Self {
+        Self {
+            complete: false,
+            ..self
+        }
+    }
+
+    pub(super) fn is_complete(&self) -> bool {
+        self.complete
     }
 
     pub(super) fn len(&self) -> u64 {
@@ -113,7 +127,12 @@ impl Source {
     /// What the probes look through.
     pub(super) fn window(&self) -> Window<'_> {
         let end = self.start.saturating_add(self.len);
-        Window::all(&*self.bytes, end).part(self.start, self.len)
+        let all = Window::all(&*self.bytes, end);
+        if self.complete {
+            all.part(self.start, self.len)
+        } else {
+            all.part(self.start, u64::MAX).incomplete()
+        }
     }
 
     /// Fills the buffer from this byte of the file on.

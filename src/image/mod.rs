@@ -1,13 +1,15 @@
 //! Looks at a local disk image and says what it is, before a byte is sent:
 //! container, disks, sizes, how it boots, and whether it is whole. `probe` tells
-//! the containers apart, each has a file of its own, `table` reads partitions.
+//! the containers apart, each has a file of its own, `partitions` reads the disk inside.
 //! What a single cloud does not take is for that cloud's recipe to refuse.
 
 mod archive;
 mod blocks;
+mod boot;
 mod cache;
 mod content;
 mod digests;
+mod filling;
 mod layout;
 mod manifest;
 mod ova;
@@ -29,20 +31,24 @@ mod window;
 use std::fs::{self, File, FileType, Metadata};
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::SystemTime;
 
 use crate::error::{Error, Result};
 use crate::host::{self, Identity, Other};
 
 pub use blocks::Blocks;
+pub use boot::{Boot, Firmware};
 pub use content::{Content, Format, VhdKind, VmdkKind};
+pub use filling::Filling;
 pub use partitions::{Partition, Role};
 pub use refusal::{conversion, quoted};
-pub use table::{Boot, Firmware, Table};
+pub use table::Table;
 
+use blocks::first_disk;
 use probe::Found;
-use refusal::{Remedy, Trouble, shown};
-use window::Window;
+use refusal::{Remedy, Sight, Trouble, shown};
+use window::{ReadAt, Window};
 
 /// Bytes of standard input that are looked at: descriptors and partition tables
 /// lie in the first 32 KiB, the mark of an ISO image at 32 KiB.
@@ -117,6 +123,9 @@ impl Image {
             .and_then(|found| agrees(found, said, &window))
             .map_err(|trouble| trouble.at(path))?;
         let mut image = Self::found(found, Source::File(path.into()), Some(about.len()));
+        image
+            .look_inside(about.len(), || Ok(Box::new(file.try_clone()?)))
+            .map_err(|trouble| trouble.at(path))?;
         image.modified = about.modified().ok();
         image.identity = Some(host::identity(&file).map_err(|error| unreadable(path, error))?);
         Ok(image)
@@ -129,6 +138,10 @@ impl Image {
             .and_then(|found| agrees(found, said, &window))
             .map_err(|trouble| trouble.at(Path::new("-")))?;
         let mut image = Self::found(found, Source::Stdin, None);
+        let shared: Arc<[u8]> = head.into();
+        image
+            .look_inside(head.len() as u64, || Ok(Box::new(Arc::clone(&shared))))
+            .map_err(|trouble| trouble.at(Path::new("-")))?;
         image.head = head.to_vec();
         Ok(image)
     }
@@ -154,11 +167,55 @@ impl Image {
             size,
             virtual_size: found.virtual_size,
             disks,
-            boot: found.boot,
+            boot: Boot {
+                firmware: found.firmware,
+                ..Boot::default()
+            },
             modified: None,
             identity: None,
             head: Vec::new(),
         }
+    }
+
+    /// Looks at the partition tables of its disks, which lie in `len` bytes that `open`
+    /// gives: refuses disks that no cloud can use, and sees how the first one boots. What
+    /// can't be decoded here shows nothing.
+    fn look_inside(
+        &mut self,
+        len: u64,
+        open: impl Fn() -> io::Result<Box<dyn ReadAt + Send + Sync>>,
+    ) -> Sight<()> {
+        let first = first_disk(self).ok().map(|(_, start, _)| start);
+        let mut seen = None;
+        for disk in &self.disks {
+            let (Some(content), Some(start)) = (&disk.content, disk.offset) else {
+                continue;
+            };
+            let there = len.saturating_sub(start);
+            let bytes = layout::Source::new(open()?, start, disk.size.unwrap_or(there).min(there));
+            let cut = disk.size.is_none_or(|size| size > there);
+            let bytes = if cut { bytes.incomplete() } else { bytes };
+            let Ok(blocks) = Blocks::of(content, bytes) else {
+                continue;
+            };
+            let Ok(partitions) = blocks.partitions() else {
+                continue;
+            };
+            partitions
+                .fit(disk.virtual_size)
+                .map_err(|trouble| match self.content {
+                    Content::Ova { .. } => trouble.inside(&disk.name),
+                    _ => trouble,
+                })?;
+            if first == Some(start) {
+                seen = Some(Boot::of(&blocks, &partitions));
+            }
+        }
+        if let Some(seen) = seen {
+            let firmware = self.boot.firmware;
+            self.boot = Boot { firmware, ..seen };
+        }
+        Ok(())
     }
 
     /// What it is, with its article: "a stream-optimized VMDK".

@@ -4,11 +4,11 @@
 //! of the disks are left to `check`: that would read everything.
 
 use super::archive::{self, Member};
+use super::boot::Firmware;
 use super::content::{Content, VmdkKind};
 use super::ovf::{DiskRef, FileRef};
 use super::probe::Found;
 use super::refusal::{Remedy, Sight, Trouble, export_as_stream};
-use super::table::{Boot, Firmware};
 use super::window::Window;
 use super::{Disk, manifest::Manifest, ovf};
 
@@ -95,25 +95,21 @@ impl Archive<'_> {
         for file in &descriptor.files {
             self.complete(file)?;
         }
-        let mut disks = Vec::new();
-        let mut boot = Boot::default();
-        for (index, disk) in descriptor.disks.iter().enumerate() {
-            let (disk, seen) = self.disk(descriptor, disk)?;
-            if index == 0 {
-                boot = seen;
-            }
-            disks.push(disk);
-        }
+        let disks: Vec<_> = descriptor
+            .disks
+            .iter()
+            .map(|disk| self.disk(descriptor, disk))
+            .collect::<Sight<_>>()?;
         if disks.is_empty() {
             return Err(Trouble::unfit("the OVA has no disk", export_as_stream()));
         }
-        boot.firmware = descriptor.efi.then_some(Firmware::Efi);
         let sizes = disks.iter().map(|disk| disk.virtual_size);
         let sum = sizes.reduce(|sum, size| sum?.checked_add(size?)).flatten();
         Ok(Found {
             virtual_size: sum,
             disks: Some(disks),
-            ..Found::opaque(Content::Ova { manifest }).with(boot)
+            firmware: descriptor.efi.then_some(Firmware::Efi),
+            ..Found::opaque(Content::Ova { manifest })
         })
     }
 
@@ -193,7 +189,7 @@ impl Archive<'_> {
         }
     }
 
-    fn disk(&self, descriptor: &ovf::Descriptor, disk: &DiskRef) -> Sight<(Disk, Boot)> {
+    fn disk(&self, descriptor: &ovf::Descriptor, disk: &DiskRef) -> Sight<Disk> {
         if disk.parent {
             let cause = format!(
                 "the disk {} of the OVA holds only what changed since its parent",
@@ -202,7 +198,7 @@ impl Archive<'_> {
             return Err(Trouble::unfit(cause, export_as_stream()));
         }
         let Some(id) = &disk.file else {
-            return Ok((blank(disk), Boot::default()));
+            return Ok(blank(disk));
         };
         let file = descriptor
             .files
@@ -219,27 +215,21 @@ impl Archive<'_> {
             })?;
         let seen = self.member(&file.href);
         let Some(member) = seen else {
-            return Ok((
-                Disk {
-                    name: file.href.clone(),
-                    size: file.size,
-                    ..blank(disk)
-                },
-                Boot::default(),
-            ));
+            return Ok(Disk {
+                name: file.href.clone(),
+                size: file.size,
+                ..blank(disk)
+            });
         };
         let part = self.window.part(member.offset, member.size);
         let found = probe_disk(&part).map_err(|trouble| trouble.inside(&member.name))?;
-        Ok((
-            Disk {
-                name: member.name.clone(),
-                offset: Some(member.offset),
-                size: Some(member.size),
-                virtual_size: found.virtual_size.or(disk.capacity),
-                content: Some(found.content),
-            },
-            found.boot,
-        ))
+        Ok(Disk {
+            name: member.name.clone(),
+            offset: Some(member.offset),
+            size: Some(member.size),
+            virtual_size: found.virtual_size.or(disk.capacity),
+            content: Some(found.content),
+        })
     }
 }
 

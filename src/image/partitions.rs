@@ -1,19 +1,25 @@
-//! Where the partitions of a disk lie, logical ones included. What their table says of
-//! how the disk boots is in `table`, what they hold in the `guest` room.
+//! How a disk is divided: MBR with its logical partitions, and GPT. One reader for every
+//! container, for it reads the decoded disk. How the disk boots is in `boot`, what its
+//! partitions hold in the `guest` room.
 
 use std::io;
 
 use super::Blocks;
-use super::probe::{GUEST_HEAD, is_zero};
-use super::table::{BIOS_BOOT, EFI_SYSTEM, Gpt, Part, TYPE_EFI, TYPE_PROTECTIVE};
+use super::filling::Filling;
+use super::probe::is_zero;
+use super::refusal::{Remedy, Sight, Trouble};
+use super::table::{self, BIOS_BOOT, EFI_SYSTEM, Entry, Gpt, TYPE_EFI, TYPE_PROTECTIVE, Table};
 use super::window::{Fields, size};
 
 /// More bytes of GPT entries than these are not looked at; 128 entries have 16 KiB.
 const MOST: u64 = 1 << 20;
-/// Logical partitions that are followed.
-const LOGICAL: u32 = 60;
+/// Tables of logical partitions that are followed, as many as Linux follows.
+const LOGICAL: u32 = 100;
 /// MBR types of extended partitions: CHS, LBA, Linux.
 const EXTENDED: [u8; 3] = [0x05, 0x0f, 0x85];
+/// Bytes of a sector, of the clouds' disks and of those that have larger ones.
+const SECTOR: u64 = 512;
+const LARGE_SECTOR: u64 = 4096;
 
 /// What a partition is for, by its type.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -35,126 +41,242 @@ pub struct Partition {
     pub role: Role,
     /// As in `PARTUUID=`.
     pub uuid: String,
+    /// As in `PARTLABEL=`; empty in an MBR.
+    pub label: String,
+    /// GPT: a BIOS boot loader may start from it (UEFI 2.10, table 5.8, bit 2).
+    pub legacy_bootable: bool,
+}
+
+/// The partitions of a disk, and what is known of the table that names them.
+#[derive(Clone, Debug)]
+pub struct Partitions {
+    pub table: Table,
+    /// Bytes of a sector as the table counts them.
+    pub sector: u64,
+    /// In the order of their numbers; None where the table can't be read.
+    pub list: Option<Vec<Partition>>,
+    /// The MBR, whatever the table is.
+    pub(super) mbr: Vec<u8>,
+    /// The first byte behind all that the table counts on.
+    end: u64,
+}
+
+impl Partitions {
+    /// Refuses a disk that was cut, and one that is made for larger sectors than the clouds'
+    /// disks have. `disk` is the bytes of the disk, if that is known.
+    pub(super) fn fit(&self, disk: Option<u64>) -> Sight<()> {
+        let name = if self.table == Table::Gpt {
+            "GPT"
+        } else {
+            "MBR"
+        };
+        if let Some(disk) = disk.filter(|&disk| self.end > disk) {
+            return Err(Trouble::unfit(
+                format!(
+                    "the disk is cut short: its partition table ({name}) counts on {} bytes, but only {disk} are there",
+                    self.end
+                ),
+                Remedy::CopyAgain,
+            ));
+        }
+        if self.sector == SECTOR {
+            return Ok(());
+        }
+        Err(Trouble::unfit(
+            format!(
+                "its partition table ({name}) is made for sectors of {} bytes, the disks of AWS, Alibaba Cloud and DigitalOcean have sectors of 512: nothing finds a partition there",
+                self.sector
+            ),
+            Remedy::say(
+                "make the disk again with sectors of 512 bytes: systemd-repart --sector-size=512, logical_block_size=512 in QEMU, or New-VHD -LogicalSectorSizeBytes 512",
+            ),
+        ))
+    }
+
+    fn of_gpt(disk: &Blocks, mbr: Vec<u8>, gpt: &Gpt) -> Self {
+        Self {
+            table: Table::Gpt,
+            sector: gpt.sector,
+            list: gpt_entries(disk, gpt).ok(),
+            mbr,
+            end: gpt.backup.saturating_add(1).saturating_mul(gpt.sector),
+        }
+    }
+
+    fn of_mbr(disk: &Blocks, mbr: Vec<u8>) -> Self {
+        let entries = Entry::all(Fields(&mbr));
+        let data = || entries.iter().filter(|entry| entry.kind != TYPE_PROTECTIVE);
+        let table = match (entries.as_slice(), data().next()) {
+            ([], _) => Table::None,
+            // Its GPT was looked for and is damaged.
+            _ if table::is_protective(Fields(&mbr)) => Table::Unknown,
+            (_, None) => Table::Unknown,
+            _ => Table::Mbr,
+        };
+        let sector = mbr_sector(disk, &data());
+        let end = data().map(|entry| (entry.start + entry.sectors) * sector);
+        let end = end.max().unwrap_or(0);
+        Self {
+            table,
+            sector,
+            list: if table == Table::Unknown {
+                None
+            } else {
+                mbr_entries(disk, Fields(&mbr), data(), sector).ok()
+            },
+            mbr,
+            end,
+        }
+    }
 }
 
 impl Blocks {
-    /// The partitions of the disk in the order of their numbers.
-    pub fn partitions(&self) -> io::Result<Vec<Partition>> {
-        let mut head = vec![0; size(GUEST_HEAD.min(self.size()))];
-        self.read_at(&mut head, 0)?;
-        let found = match (Gpt::find(&head), head.get(..512)) {
-            (Some(gpt), _) => self.of_gpt(&gpt)?,
-            (None, Some(mbr)) if mbr.ends_with(&[0x55, 0xaa]) => self.of_mbr(Fields(mbr))?,
-            _ => vec![],
-        };
-        let fits = |part: &Partition| {
-            part.size > 0
-                && part
-                    .start
-                    .checked_add(part.size)
-                    .is_some_and(|end| end <= self.size())
-        };
-        Ok(found.into_iter().filter(fits).collect())
-    }
-
-    fn of_gpt(&self, gpt: &Gpt) -> io::Result<Vec<Partition>> {
-        let bytes = gpt.count.saturating_mul(gpt.width);
-        let from = gpt.entries.saturating_mul(gpt.sector);
-        let there = from
-            .checked_add(bytes)
-            .is_some_and(|end| end <= self.size());
-        if !(128..=4096).contains(&gpt.width) || bytes > MOST || !there {
-            return Err(io::Error::other("the GPT's entries can't be read"));
+    /// How the disk is divided; an error where its first sector can't be read.
+    pub fn partitions(&self) -> io::Result<Partitions> {
+        let mut mbr = vec![0; size(SECTOR.min(self.size()))];
+        self.read_at(&mut mbr, 0)?;
+        if !(mbr.len() == 512 && mbr.ends_with(&[0x55, 0xaa])) {
+            return Ok(Partitions {
+                table: Table::None,
+                sector: SECTOR,
+                list: Some(vec![]),
+                mbr,
+                end: 0,
+            });
         }
-        let mut table = vec![0; size(bytes)];
-        self.read_at(&mut table, from)?;
-        let entries = table.chunks_exact(size(gpt.width)).zip(1..);
-        let used = entries.filter(|(entry, _)| !is_zero(&entry[..16]));
-        Ok(used
-            .map(|(entry, number)| {
-                let fields = Fields(entry);
-                let (first, last) = (fields.le64(32), fields.le64(40));
-                let sectors = last
-                    .checked_sub(first)
-                    .map_or(0, |more| more.saturating_add(1));
-                Partition {
-                    number,
-                    start: first.saturating_mul(gpt.sector),
-                    size: sectors.saturating_mul(gpt.sector),
-                    role: match fields.bytes(0, 16) {
-                        kind if kind == EFI_SYSTEM => Role::EfiSystem,
-                        kind if kind == BIOS_BOOT => Role::BiosBoot,
-                        _ => Role::Other,
-                    },
-                    uuid: guid(fields.bytes(16, 16)),
-                }
-            })
-            .collect())
+        if table::is_protective(Fields(&mbr)) {
+            let found = [SECTOR, LARGE_SECTOR].into_iter().find_map(|sector| {
+                let mut header = vec![0; size(sector)];
+                self.read_at(&mut header, sector).ok()?;
+                Gpt::read(&header)
+            });
+            if let Some(gpt) = found {
+                return Ok(Partitions::of_gpt(self, mbr, &gpt));
+            }
+        }
+        Ok(Partitions::of_mbr(self, mbr))
     }
+}
 
-    fn of_mbr(&self, mbr: Fields) -> io::Result<Vec<Partition>> {
-        let disk = mbr.le32(440);
-        let partition = |number: u32, part: &Part| Partition {
+fn gpt_entries(disk: &Blocks, gpt: &Gpt) -> io::Result<Vec<Partition>> {
+    let bytes = gpt.count.saturating_mul(gpt.width);
+    if !(128..=4096).contains(&gpt.width) || bytes > MOST {
+        return Err(io::Error::other("the GPT's entries can't be read"));
+    }
+    let mut table = vec![0; size(bytes)];
+    disk.read_at(&mut table, gpt.entries.saturating_mul(gpt.sector))?;
+    let entries = table.chunks_exact(size(gpt.width)).zip(1..);
+    let used = entries.filter(|(entry, _)| !is_zero(&entry[..16]));
+    let partition = |(entry, number): (&[u8], u32)| {
+        let fields = Fields(entry);
+        let (first, last) = (fields.le64(32), fields.le64(40));
+        let sectors = last
+            .checked_sub(first)
+            .map_or(0, |more| more.saturating_add(1));
+        Partition {
             number,
-            start: part.start * 512,
-            size: part.sectors * 512,
-            role: if part.kind == TYPE_EFI {
-                Role::EfiSystem
-            } else {
-                Role::Other
+            start: first.saturating_mul(gpt.sector),
+            size: sectors.saturating_mul(gpt.sector),
+            role: match fields.bytes(0, 16) {
+                kind if kind == EFI_SYSTEM => Role::EfiSystem,
+                kind if kind == BIOS_BOOT => Role::BiosBoot,
+                _ => Role::Other,
             },
-            uuid: format!("{disk:08x}-{number:02x}"),
-        };
-        let mut found = vec![];
-        let mut next = 5;
-        for (part, number) in Part::all(mbr).iter().zip(1..) {
-            if !EXTENDED.contains(&part.kind) {
-                if part.kind != TYPE_PROTECTIVE {
-                    found.push(partition(number, part));
-                }
-                continue;
-            }
-            for logical in self.logical(part)? {
-                found.push(partition(next, &logical));
-                next += 1;
-            }
+            uuid: guid(fields.bytes(16, 16)),
+            label: text(fields.bytes(56, 72)),
+            legacy_bootable: fields.le64(48) & 4 != 0,
         }
-        Ok(found)
-    }
+    };
+    Ok(used.map(partition).collect())
+}
 
-    /// Follows the chain of tables in an extended partition: each has one logical
-    /// partition, counted from the table, and the next table, counted from the first.
-    fn logical(&self, extended: &Part) -> io::Result<Vec<Part>> {
-        let mut found = vec![];
-        let mut at = extended.start;
-        for _ in 0..LOGICAL {
-            let mut sector = [0; 512];
-            if (at + 1) * 512 > self.size() {
-                break;
-            }
-            self.read_at(&mut sector, at * 512)?;
-            if !sector.ends_with(&[0x55, 0xaa]) {
-                break;
-            }
-            let mut next = None;
-            for part in Part::all(Fields(&sector)) {
-                if EXTENDED.contains(&part.kind) {
-                    next = Some(extended.start + part.start);
-                } else {
-                    found.push(Part {
-                        start: at + part.start,
-                        ..part
-                    });
-                }
-            }
-            match next {
-                // A chain that turns back would never end.
-                Some(next) if next > at => at = next,
-                _ => break,
+fn mbr_entries<'a>(
+    disk: &Blocks,
+    mbr: Fields,
+    entries: impl Iterator<Item = &'a Entry>,
+    sector: u64,
+) -> io::Result<Vec<Partition>> {
+    let id = mbr.le32(440);
+    let partition = |number: u32, entry: &Entry| Partition {
+        number,
+        start: entry.start * sector,
+        size: entry.sectors * sector,
+        role: if entry.kind == TYPE_EFI {
+            Role::EfiSystem
+        } else {
+            Role::Other
+        },
+        uuid: format!("{id:08x}-{number:02x}"),
+        label: String::new(),
+        legacy_bootable: false,
+    };
+    let mut found = vec![];
+    let mut next = 5;
+    for entry in entries {
+        if !EXTENDED.contains(&entry.kind) {
+            found.push(partition(entry.slot, entry));
+            continue;
+        }
+        for logical in logical(disk, entry, sector)? {
+            found.push(partition(next, &logical));
+            next += 1;
+        }
+    }
+    found.sort_by_key(|partition| partition.number);
+    Ok(found)
+}
+
+/// Follows the chain of tables in an extended partition: each has one logical partition,
+/// counted from the table, and the next table, counted from the first.
+fn logical(disk: &Blocks, extended: &Entry, sector: u64) -> io::Result<Vec<Entry>> {
+    let mut found = vec![];
+    let mut at = extended.start;
+    for _ in 0..LOGICAL {
+        let mut table = [0; 512];
+        if (at + 1) * sector > disk.size() {
+            break;
+        }
+        disk.read_at(&mut table, at * sector)?;
+        if !table.ends_with(&[0x55, 0xaa]) {
+            break;
+        }
+        let entries = Entry::used(Fields(&table));
+        for entry in &entries {
+            // The third and the fourth entry are seldom used, and may be rubbish.
+            let inside = entry.slot <= 2
+                || at + entry.start + entry.sectors <= extended.start + extended.sectors;
+            if !EXTENDED.contains(&entry.kind) && inside {
+                found.push(Entry {
+                    start: at + entry.start,
+                    ..*entry
+                });
             }
         }
-        Ok(found)
+        let next = entries.iter().find(|entry| EXTENDED.contains(&entry.kind));
+        match next.map(|next| extended.start + next.start) {
+            // A chain that turns back would never end.
+            Some(next) if next > at => at = next,
+            _ => break,
+        }
     }
+    Ok(found)
+}
+
+/// An MBR does not say what its sectors have: where no file system begins if they have 512
+/// bytes, and one does if they have 4096, it was made for these.
+fn mbr_sector<'a>(disk: &Blocks, entries: &(impl Iterator<Item = &'a Entry> + Clone)) -> u64 {
+    let filled = |sector: u64| {
+        entries.clone().any(|entry| {
+            let start = entry.start * sector;
+            Filling::of(|buffer, at| disk.read_at(buffer, start.saturating_add(at)).is_ok())
+                .is_some()
+        })
+    };
+    let fits = |entry: &Entry| (entry.start + entry.sectors) * LARGE_SECTOR <= disk.size();
+    let may_be_large = entries.clone().next().is_some() && entries.clone().all(fits);
+    let is_large =
+        may_be_large && !filled(SECTOR) && (disk.sector() == LARGE_SECTOR || filled(LARGE_SECTOR));
+    if is_large { LARGE_SECTOR } else { SECTOR }
 }
 
 /// A GUID as it is written: its first three fields are little-endian.
@@ -169,62 +291,15 @@ fn guid(bytes: &[u8]) -> String {
     )
 }
 
+/// UTF-16 up to its zero.
+fn text(bytes: &[u8]) -> String {
+    let units = bytes
+        .chunks_exact(2)
+        .map(|unit| u16::from_le_bytes([unit[0], unit[1]]));
+    let units: Vec<_> = units.take_while(|&unit| unit != 0).collect();
+    String::from_utf16_lossy(&units)
+}
+
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
-mod tests {
-    use super::*;
-    use crate::image::stage::{blocks, with};
-    use crate::image::table::tests::{gpt_disk, mbr_disk};
-
-    fn parts(disk: &[u8]) -> Vec<(u32, u64, u64)> {
-        let found = blocks(disk).partitions().unwrap();
-        let plain = |part: Partition| (part.number, part.start / 512, part.size / 512);
-        found.into_iter().map(plain).collect()
-    }
-
-    /// An entry of a table: type, first sector, sectors.
-    fn entry(kind: u8, start: u32, sectors: u32) -> Vec<u8> {
-        let head = [0, 0, 0, 0, kind, 0, 0, 0];
-        [&head, &start.to_le_bytes()[..], &sectors.to_le_bytes()].concat()
-    }
-
-    #[test]
-    fn logical_partitions_are_counted_from_five() {
-        let (first, extended) = (entry(0x83, 2, 8), entry(0x05, 16, 100));
-        let (five, next) = (entry(0x83, 1, 4), entry(0x05, 20, 20));
-        let (six, back) = (entry(0x82, 2, 3), entry(0x05, 1, 20));
-        let disk = with(
-            &mbr_disk(0),
-            &[
-                (446, &[first, extended].concat()),
-                (16 * 512 + 446, &[five, next].concat()),
-                (16 * 512 + 510, &[0x55, 0xaa]),
-                (36 * 512 + 446, &[six, back].concat()),
-                (36 * 512 + 510, &[0x55, 0xaa]),
-            ],
-        );
-        assert_eq!(parts(&disk), [(1, 2, 8), (5, 17, 4), (6, 38, 3)]);
-    }
-
-    #[test]
-    fn a_gpt_names_its_partitions() {
-        let kind = EFI_SYSTEM;
-        let disk = gpt_disk(512, kind);
-        let unique: Vec<u8> = (0..16).collect();
-        let (first, last) = (40_u64.to_le_bytes(), 47_u64.to_le_bytes());
-        let disk = with(&disk, &[(1040, &unique), (1056, &first), (1064, &last)]);
-        let found = blocks(&disk).partitions().unwrap();
-        assert_eq!(parts(&disk), [(1, 40, 8)]);
-        assert_eq!(found[0].role, Role::EfiSystem);
-        assert_eq!(found[0].uuid, "03020100-0504-0706-0809-0a0b0c0d0e0f");
-    }
-
-    #[test]
-    fn a_partition_that_lies_beyond_the_disk_is_none() {
-        let disk = gpt_disk(512, BIOS_BOOT);
-        let (first, last) = (40_u64.to_le_bytes(), u64::MAX.to_le_bytes());
-        let disk = with(&disk, &[(1056, &first), (1064, &last)]);
-        assert_eq!(parts(&disk), []);
-        assert_eq!(parts(&[7; 4096]), []);
-    }
-}
+pub(super) mod tests;

@@ -2,15 +2,11 @@
 //! hide in another: the trailer of a VHD first, a raw disk last. The name of the
 //! file says nothing here.
 
+use super::boot::Firmware;
 use super::content::Content;
 use super::refusal::{Remedy, Sight, Trouble};
-use super::table::{self, Boot};
 use super::window::{Structure, Window};
 use super::{Disk, ova, qcow2, raw, stranger, vdi, vhd, vhdx, vmdk};
-
-/// Bytes of the guest's disk that show its partitions: MBR, GPT header and 128
-/// entries end at 17 KiB, with sectors of 4096 bytes at 24 KiB.
-pub(super) const GUEST_HEAD: u64 = 32 << 10;
 
 /// Offset of the mark of ISO 9660: sector 16 of 2048 bytes, behind the type byte.
 const ISO_MARK: u64 = 32769;
@@ -22,20 +18,17 @@ pub(super) struct Found {
     pub(super) virtual_size: Option<u64>,
     /// The members of an OVA.
     pub(super) disks: Option<Vec<Disk>>,
-    pub(super) boot: Boot,
+    /// The firmware that an OVA asks for.
+    pub(super) firmware: Option<Firmware>,
 }
 
 impl Found {
-    /// A container of one disk, of which the first bytes may be known.
-    pub(super) fn disk(content: Content, virtual_size: u64, head: Option<&[u8]>) -> Sight<Self> {
-        let boot = match head {
-            Some(head) => table::look(head, Some(virtual_size))?,
-            None => Boot::default(),
-        };
-        Ok(Self {
+    /// A container of one disk.
+    pub(super) fn disk(content: Content, virtual_size: u64) -> Self {
+        Self {
             virtual_size: Some(virtual_size),
-            ..Self::opaque(content).with(boot)
-        })
+            ..Self::opaque(content)
+        }
     }
 
     /// Something of which nothing more is known.
@@ -44,12 +37,8 @@ impl Found {
             content,
             virtual_size: None,
             disks: None,
-            boot: Boot::default(),
+            firmware: None,
         }
-    }
-
-    pub(super) fn with(self, boot: Boot) -> Self {
-        Self { boot, ..self }
     }
 }
 
@@ -94,26 +83,6 @@ pub(super) fn compressed(head: &[u8]) -> Option<Content> {
         [0x28, 0xb5, 0x2f, 0xfd, ..] => Some(Content::Zstd),
         [b'P', b'K', 3, 4, ..] => Some(Content::Zip),
         _ => None,
-    }
-}
-
-/// Where the first block of the guest's disk lies.
-pub(super) enum Start {
-    /// The table that says so is not seen.
-    Unseen,
-    /// Nowhere: it reads as zeros.
-    Blank,
-    At(u64),
-}
-
-impl Start {
-    /// The first bytes of the guest's disk, at most these many.
-    pub(super) fn head(&self, window: &Window, block: u64) -> Sight<Option<Vec<u8>>> {
-        Ok(match *self {
-            Self::Unseen => None,
-            Self::Blank => Some(vec![0; 512]),
-            Self::At(at) => Some(window.up_to(at, GUEST_HEAD.min(block))?),
-        })
     }
 }
 

@@ -5,10 +5,10 @@
 mod blocks;
 
 use super::content::Content;
-use super::probe::{Found, GUEST_HEAD, at_most};
+use super::probe::{Found, at_most};
 use super::refusal::{Remedy, Sight, Trouble};
 use super::unpack::Codec;
-use super::window::{Fields, Structure, TABLE_BUDGET, Window, size};
+use super::window::{Fields, Structure, TABLE_BUDGET, Window};
 
 pub(super) use blocks::layout;
 
@@ -45,15 +45,14 @@ struct Header {
 
 pub(super) fn look(window: &Window) -> Sight<Found> {
     let header = Header::find(window)?;
-    let table = header.tables(window)?;
-    let head = header.first_bytes(window, table)?;
+    header.tables(window)?;
     let content = Content::Qcow2 {
         version: header.version,
         zstd: header.zstd,
         extended_l2: header.features & EXTENDED_L2 != 0,
         snapshots: header.snapshots,
     };
-    Found::disk(content, header.virtual_size, head.as_deref())
+    Ok(Found::disk(content, header.virtual_size))
 }
 
 fn features(fields: Fields) -> u64 {
@@ -176,9 +175,8 @@ impl Header {
         self.cluster() / self.entry_width()
     }
 
-    /// Both tables and all they point to must lie in the file. Gives the place of
-    /// the first L2 table.
-    fn tables(&self, window: &Window) -> Sight<Option<u64>> {
+    /// Both tables and all they point to must lie in the file.
+    fn tables(&self, window: &Window) -> Sight<()> {
         let counts = self.refcount_clusters << self.cluster_bits;
         let end = self.refcounts.saturating_add(counts);
         window.holds(Structure("qcow2", "its refcount table"), end)?;
@@ -192,15 +190,11 @@ impl Header {
         let end = self.l1.saturating_add(self.l1_entries * 8);
         window.holds(Structure("qcow2", "its L1 table"), end)?;
         let mut tables = Vec::new();
-        let mut first = None;
-        window.walk(self.l1, self.l1_entries, 8, |index, entry| {
+        window.walk(self.l1, self.l1_entries, 8, |_, entry| {
             let at = entry.be64(0) & OFFSET;
             if at != 0 {
                 window.holds(Structure("qcow2", "an L2 table"), at + self.cluster())?;
                 tables.push(at);
-            }
-            if index == 0 {
-                first = Some(at);
             }
             Ok(())
         })?;
@@ -209,8 +203,7 @@ impl Header {
         if window.len().is_some_and(|len| bytes > len) {
             return Err(Trouble::damaged("qcow2", "its L2 tables lie on each other"));
         }
-        self.clusters(window, tables)?;
-        Ok(first)
+        self.clusters(window, tables)
     }
 
     /// The clusters of the L2 tables that lie last: what a cut takes, they point to.
@@ -246,40 +239,6 @@ impl Header {
         let bits = 62 - (self.cluster_bits - 8);
         let sectors = (entry & (COMPRESSED - 1)) >> bits;
         (entry & ((1 << bits) - 1), sectors)
-    }
-
-    /// The start of the guest's disk, where it is stored plainly or deflated.
-    fn first_bytes(&self, window: &Window, table: Option<u64>) -> Sight<Option<Vec<u8>>> {
-        let entry = match table {
-            None => None,
-            Some(0) => Some(vec![0; 16]),
-            Some(table) => window.get(table, self.entry_width())?,
-        };
-        let Some(entry) = entry else { return Ok(None) };
-        let (entry, subclusters) = (Fields(&entry).be64(0), Fields(&entry).be64(8));
-        let part_of_it =
-            self.features & EXTENDED_L2 != 0 && subclusters & 0xffff_ffff != 0xffff_ffff;
-        if entry & COMPRESSED != 0 {
-            return self.unpacked(window, entry);
-        }
-        let zero = self.features & EXTENDED_L2 == 0 && entry & 1 != 0;
-        match entry & OFFSET {
-            _ if zero => Ok(Some(vec![0; 512])),
-            0 => Ok(Some(vec![0; 512])),
-            _ if part_of_it => Ok(None),
-            at => Ok(Some(window.up_to(at, GUEST_HEAD.min(self.cluster()))?)),
-        }
-    }
-
-    /// A damaged cluster shows nothing: a look is no proof of content.
-    fn unpacked(&self, window: &Window, entry: u64) -> Sight<Option<Vec<u8>>> {
-        let (at, sectors) = self.compressed(entry);
-        let bytes = (sectors + 1) * 512 - (at & 511);
-        let input = window.up_to(at, bytes)?;
-        let head = self
-            .codec()
-            .unpack(&input, size(GUEST_HEAD.min(self.cluster())));
-        Ok(head.ok())
     }
 
     fn codec(&self) -> Codec {

@@ -2,9 +2,8 @@
 //! is one, so this is where files that are no disk at all end up too.
 
 use super::content::Content;
-use super::probe::{Found, GUEST_HEAD};
+use super::probe::Found;
 use super::refusal::{Remedy, Sight, Trouble};
-use super::table;
 use super::window::Window;
 
 /// Less than a sector holds no disk.
@@ -16,14 +15,10 @@ pub(super) fn look(window: &Window) -> Sight<Found> {
             format!("it is no disk image: {len} bytes are less than a sector"),
             Remedy::say("name the image file itself"),
         )),
-        len => {
-            let boot = table::look(&window.up_to(0, GUEST_HEAD)?, len)?;
-            let found = Found::opaque(Content::Raw).with(boot);
-            Ok(Found {
-                virtual_size: len,
-                ..found
-            })
-        }
+        len => Ok(Found {
+            virtual_size: len,
+            ..Found::opaque(Content::Raw)
+        }),
     }
 }
 

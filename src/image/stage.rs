@@ -63,7 +63,12 @@ fn seen(bytes: &[u8], said: Option<Format>) -> Result<Image> {
         .and_then(|found| agrees(found, said, &window))
         .map_err(|trouble| trouble.at(path))?;
     let size = Some(bytes.len() as u64);
-    Ok(Image::found(found, Source::File(path.into()), size))
+    let mut image = Image::found(found, Source::File(path.into()), size);
+    let shared: Arc<[u8]> = bytes.into();
+    image
+        .look_inside(bytes.len() as u64, || Ok(Box::new(Arc::clone(&shared))))
+        .map_err(|trouble| trouble.at(path))?;
+    Ok(image)
 }
 
 /// The disk inside these bytes, and the ranges of it that may hold data.
@@ -119,8 +124,9 @@ fn read_all_over(bytes: &Arc<Shown>) {
     let Ok(found) = probe::look(&window) else {
         return;
     };
-    let image = Image::found(found, Source::File("disk.img".into()), None);
+    let mut image = Image::found(found, Source::File("disk.img".into()), None);
     image.describe();
+    let _ = image.look_inside(bytes.len as u64, || Ok(Box::new(Arc::clone(bytes))));
     let Ok((content, start, len)) = first_disk(&image) else {
         return;
     };

@@ -4,7 +4,7 @@
 mod blocks;
 
 use super::content::Content;
-use super::probe::{Found, Start, at_most, is_zero};
+use super::probe::{Found, at_most, is_zero};
 use super::refusal::{Remedy, Sight, Trouble};
 use super::window::{Fields, Structure, Window};
 
@@ -40,9 +40,8 @@ pub(super) fn look(window: &Window) -> Sight<Found> {
     }
     whole(fields)?;
     let map = Map::read(fields)?;
-    let first = map.check(window)?;
-    let head = first.head(window, map.block)?;
-    Found::disk(Content::Vdi, disk_size(fields), head.as_deref())
+    map.check(window)?;
+    Ok(Found::disk(Content::Vdi, disk_size(fields)))
 }
 
 fn disk_size(fields: Fields) -> u64 {
@@ -107,29 +106,20 @@ impl Map {
         })
     }
 
-    /// Every block must lie in the file. Gives the place of the first one.
-    fn check(&self, window: &Window) -> Sight<Start> {
+    /// Every block must lie in the file.
+    fn check(&self, window: &Window) -> Sight<()> {
         window.holds(
             Structure("VDI", "its block table"),
             self.at + self.blocks * 4,
         )?;
-        let mut first = Start::Unseen;
-        window.walk(self.at, self.blocks, 4, |index, entry| {
+        window.walk(self.at, self.blocks, 4, |_, entry| {
             let place = entry.le32(0);
-            if index == 0 {
-                first = Start::Blank;
-            }
             if place >= DISCARDED {
                 return Ok(());
             }
             let start = self.data + u64::from(place) * self.stride;
-            window.holds(Structure("VDI", "a block of its data"), start + self.stride)?;
-            if index == 0 {
-                first = Start::At(start + self.extra);
-            }
-            Ok(())
-        })?;
-        Ok(first)
+            window.holds(Structure("VDI", "a block of its data"), start + self.stride)
+        })
     }
 }
 

@@ -5,7 +5,7 @@
 mod blocks;
 
 use super::content::{Content, VhdKind};
-use super::probe::{Found, GUEST_HEAD, Start, at_most};
+use super::probe::{Found, at_most};
 use super::refusal::{Remedy, Sight, Trouble};
 use super::window::{Fields, Structure, Window};
 
@@ -126,27 +126,25 @@ fn fixed(window: &Window, footer: &Footer) -> Sight<Found> {
         kind: VhdKind::Fixed,
         table_size: None,
     };
-    let head = window.up_to(0, GUEST_HEAD.min(virtual_size))?;
-    Found::disk(content, virtual_size, Some(&head))
+    Ok(Found::disk(content, virtual_size))
 }
 
 fn dynamic(window: &Window, footer: &Footer) -> Sight<Found> {
     same_twice(window, footer)?;
     let Some(map) = Map::find(window, footer)? else {
-        return dynamic_disk(footer, None, None);
+        return Ok(dynamic_disk(footer, None));
     };
-    let first = map.check(window, footer)?;
+    map.check(window, footer)?;
     let table_size = map.entries.saturating_mul(map.block);
-    let head = first.head(window, map.block)?;
-    dynamic_disk(footer, Some(table_size), head.as_deref())
+    Ok(dynamic_disk(footer, Some(table_size)))
 }
 
-fn dynamic_disk(footer: &Footer, table_size: Option<u64>, head: Option<&[u8]>) -> Sight<Found> {
+fn dynamic_disk(footer: &Footer, table_size: Option<u64>) -> Found {
     let content = Content::Vhd {
         kind: VhdKind::Dynamic,
         table_size,
     };
-    Found::disk(content, footer.virtual_size(), head)
+    Found::disk(content, footer.virtual_size())
 }
 
 /// "Hard Disk Footer Format": the copy at the start repeats the footer.
@@ -219,29 +217,20 @@ impl Map {
         (self.block / SECTOR).div_ceil(8).next_multiple_of(SECTOR)
     }
 
-    /// Every block must lie before the footer. Gives the place of the first one's data.
-    fn check(&self, window: &Window, footer: &Footer) -> Sight<Start> {
+    /// Every block must lie before the footer.
+    fn check(&self, window: &Window, footer: &Footer) -> Sight<()> {
         let table = Structure("VHD", "its block table");
         window.holds(table, self.at.saturating_add(self.entries * 4))?;
         let bitmap = self.bitmap();
-        let mut first = Start::Unseen;
-        window.walk(self.at, self.entries, 4, |index, entry| {
+        window.walk(self.at, self.entries, 4, |_, entry| {
             let sector = entry.be32(0);
-            if index == 0 {
-                first = Start::Blank;
-            }
             if sector == UNALLOCATED {
                 return Ok(());
             }
             let data = u64::from(sector) * SECTOR + bitmap;
             let block = Structure("VHD", "a block of its data");
-            window.holds(block, data + self.block + footer.len)?;
-            if index == 0 {
-                first = Start::At(data);
-            }
-            Ok(())
-        })?;
-        Ok(first)
+            window.holds(block, data + self.block + footer.len)
+        })
     }
 }
 

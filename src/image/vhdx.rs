@@ -6,7 +6,7 @@ use crc_fast::CrcAlgorithm::Crc32Iscsi;
 mod blocks;
 
 use super::content::{Content, VhdKind};
-use super::probe::{Found, Start, at_most, is_zero};
+use super::probe::{Found, at_most, is_zero};
 use super::refusal::{Remedy, Sight, Trouble};
 use super::window::{Fields, Structure, Window, size};
 
@@ -46,8 +46,7 @@ pub(super) fn look(window: &Window) -> Sight<Found> {
         }));
     };
     let (disk, bat) = Metadata::find(window, Fields(&start))?;
-    let first = disk.check(window, bat)?;
-    let head = first.head(window, disk.block)?;
+    disk.check(window, bat)?;
     let content = Content::Vhdx {
         kind: Some(if disk.fixed {
             VhdKind::Fixed
@@ -56,7 +55,7 @@ pub(super) fn look(window: &Window) -> Sight<Found> {
         }),
         sector_size: u32::try_from(disk.sector).ok(),
     };
-    Found::disk(content, disk.size, head.as_deref())
+    Ok(Found::disk(content, disk.size))
 }
 
 /// 2.2.2: the valid header with the larger sequence number counts; 2.3: its log
@@ -228,8 +227,8 @@ impl Metadata {
         blocks + blocks.saturating_sub(1) / self.ratio()
     }
 
-    /// 2.5: every block that is there must lie in the file. Gives the place of the first.
-    fn check(&self, window: &Window, bat: Region) -> Sight<Start> {
+    /// 2.5: every block that is there must lie in the file.
+    fn check(&self, window: &Window, bat: Region) -> Sight<()> {
         let ratio = self.ratio();
         let entries = self.entries();
         if bat.len < entries * 8 {
@@ -245,12 +244,8 @@ impl Metadata {
             Structure("VHDX", "its block table"),
             bat.at.saturating_add(bat.len),
         )?;
-        let mut first = Start::Unseen;
         window.walk(bat.at, entries, 8, |index, entry| {
             let entry = entry.le64(0);
-            if index == 0 {
-                first = Start::Blank;
-            }
             let bitmap = index % (ratio + 1) == ratio;
             // bits 20-63 count MiB
             if bitmap || entry & 7 != FULLY_PRESENT {
@@ -262,13 +257,8 @@ impl Metadata {
             window.holds(
                 Structure("VHDX", "a block of its data"),
                 at.saturating_add(needed),
-            )?;
-            if index == 0 {
-                first = Start::At(at);
-            }
-            Ok(())
-        })?;
-        Ok(first)
+            )
+        })
     }
 }
 

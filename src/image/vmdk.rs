@@ -6,10 +6,9 @@
 mod blocks;
 
 use super::content::{Content, VmdkKind};
-use super::probe::{Found, GUEST_HEAD, at_most, is_zero};
+use super::probe::{Found, at_most, is_zero};
 use super::refusal::{Remedy, Sight, Trouble};
-use super::unpack::Codec;
-use super::window::{Fields, Structure, TABLE_BUDGET, Window, size};
+use super::window::{Fields, Structure, TABLE_BUDGET, Window};
 
 pub(super) use blocks::layout;
 
@@ -85,8 +84,8 @@ fn sparse(window: &Window) -> Sight<Found> {
             ..Found::opaque(content)
         });
     }
-    let head = header.located(window)?.check(window)?;
-    Found::disk(content, virtual_size, head.as_deref())
+    header.located(window)?.check(window)?;
+    Ok(Found::disk(content, virtual_size))
 }
 
 /// The copy of the header that knows where the grain directory lies.
@@ -242,23 +241,18 @@ impl Header {
         self.capacity.div_ceil(self.table_entries * self.grain)
     }
 
-    /// The directory, the tables and the last grain must lie in the file. Gives the
-    /// first bytes of the guest's disk where they are seen.
-    fn check(&self, window: &Window) -> Sight<Option<Vec<u8>>> {
+    /// The directory, the tables and the last grain must lie in the file.
+    fn check(&self, window: &Window) -> Sight<()> {
         let at = self.directory.saturating_mul(SECTOR);
         let directory = Structure("VMDK", "its grain directory");
         window.holds(directory, at.saturating_add(self.tables() * 4))?;
         let mut tables = Vec::new();
-        let mut first = None;
-        window.walk(at, self.tables(), 4, |index, entry| {
+        window.walk(at, self.tables(), 4, |_, entry| {
             let table = u64::from(entry.le32(0)) * SECTOR;
             if table != 0 {
                 let end = table + self.table_entries * 4;
                 window.holds(Structure("VMDK", "a grain table"), end)?;
                 tables.push(table);
-            }
-            if index == 0 {
-                first = Some(table);
             }
             Ok(())
         })?;
@@ -267,11 +261,7 @@ impl Header {
             let how = "its grain tables lie on each other";
             return Err(Trouble::damaged("VMDK", how));
         }
-        self.last_grain(window, tables)?;
-        match first {
-            Some(table) => self.first_grain(window, table),
-            None => Ok(None),
-        }
+        self.last_grain(window, tables)
     }
 
     /// What a cut takes is what lies last; the tables that lie last point there.
@@ -300,27 +290,6 @@ impl Header {
                 window.holds(grain, last + 12 + len)
             }
             None => Ok(()),
-        }
-    }
-
-    fn first_grain(&self, window: &Window, table: u64) -> Sight<Option<Vec<u8>>> {
-        let entry = match table {
-            0 => Some(vec![0; 4]),
-            table => window.get(table, 4)?,
-        };
-        let Some(entry) = entry else { return Ok(None) };
-        let at = u64::from(Fields(&entry).le32(0)) * SECTOR;
-        let len = self.grain * SECTOR;
-        match at {
-            0 | SECTOR => Ok(Some(vec![0; 512])),
-            at if self.is_stream() => {
-                let marker = window.up_to(at, 12 + len * 2)?;
-                let data = marker.get(12..).unwrap_or_default();
-                let head = Codec::Zlib.unpack(data, size(GUEST_HEAD.min(len)));
-                // a damaged grain shows nothing: a look is no proof of content
-                Ok(head.ok())
-            }
-            at => Ok(Some(window.up_to(at, len.min(GUEST_HEAD))?)),
         }
     }
 }

@@ -6,6 +6,7 @@ use std::fmt;
 use std::fs::File;
 use std::io;
 use std::ops::Range;
+use std::sync::Arc;
 
 use crate::host;
 
@@ -34,6 +35,12 @@ impl ReadAt for File {
 
     fn data(&self, from: u64) -> io::Result<Option<Range<u64>>> {
         host::data(self, from)
+    }
+}
+
+impl ReadAt for Arc<[u8]> {
+    fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<()> {
+        (&**self).read_at(buffer, offset)
     }
 }
 
@@ -77,6 +84,14 @@ impl<'a> Window<'a> {
             start: 0,
             seen: source.len() as u64,
             complete: false,
+        }
+    }
+
+    /// The same bytes, of which it is not known what follows.
+    pub(super) fn incomplete(self) -> Self {
+        Self {
+            complete: false,
+            ..self
         }
     }
 

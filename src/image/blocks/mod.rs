@@ -10,7 +10,7 @@ use super::cache::Cache;
 use super::layout::{Extent, Layout, Packed, Place, Plain, Source, broken};
 use super::refusal::{Remedy, Sight, Trouble};
 use super::window::size;
-use super::{Content, Image, Source as From, qcow2, vdi, vhd, vhdx, vmdk};
+use super::{Content, Image, Source as From, VhdKind, qcow2, vdi, vhd, vhdx, vmdk};
 use crate::error::{Error, Result};
 
 /// Bytes of decompressed units that are kept.
@@ -25,6 +25,8 @@ pub struct Blocks {
     file: Source,
     layout: Box<dyn Layout>,
     size: u64,
+    /// Bytes of a sector as the guest sees it.
+    sector: u64,
     unpacked: Cache,
 }
 
@@ -57,6 +59,11 @@ impl Blocks {
         let window = file.window();
         let (size, layout): (u64, Box<dyn Layout>) = match content {
             Content::Raw => (file.len(), Box::new(Plain)),
+            // Its footer is at the end, which a pipe does not show.
+            Content::Vhd {
+                kind: VhdKind::Fixed,
+                ..
+            } if !file.is_complete() => (file.len(), Box::new(Plain)),
             Content::Vhd { .. } => vhd::layout(&window)?,
             Content::Vhdx { .. } => vhdx::layout(&window)?,
             Content::Vmdk { .. } => vmdk::layout(&window)?,
@@ -68,6 +75,10 @@ impl Blocks {
             file,
             layout,
             size,
+            sector: match content {
+                Content::Vhdx { sector_size, .. } => sector_size.unwrap_or(512).into(),
+                _ => 512,
+            },
             unpacked: Cache::of(UNPACKED),
         })
     }
@@ -75,6 +86,11 @@ impl Blocks {
     /// Bytes of the disk.
     pub fn size(&self) -> u64 {
         self.size
+    }
+
+    /// Bytes of a sector as the guest sees it; a raw disk does not say it, 512 are usual.
+    pub(super) fn sector(&self) -> u64 {
+        self.sector
     }
 
     /// Fills the buffer from this position on; what lies past the end is an error.

@@ -1,0 +1,154 @@
+//! What lies in a stretch of a disk, by the mark that each file system or container leaves.
+
+/// What a partition holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Filling {
+    Ext,
+    Fat,
+    Ntfs,
+    Xfs,
+    Btrfs,
+    F2fs,
+    Jfs,
+    Zfs,
+    Ufs,
+    Squashfs,
+    Swap,
+    Lvm,
+    Luks,
+    BitLocker,
+    Raid,
+}
+
+impl Filling {
+    /// Offset, mark and what leaves it there; the outer ones first.
+    const MARKS: [(u64, &'static [u8], Self); 20] = [
+        (0, b"LUKS\xba\xbe", Self::Luks),
+        // The OEM name of the boot sector, which is otherwise that of an NTFS or a FAT.
+        (3, b"-FVE-FS-", Self::BitLocker),
+        // BitLocker To Go on FAT: 4967D63B-2E29-4AD8-8399-F6A339E3D001 behind the boot code.
+        (
+            424,
+            &[
+                0x3b, 0xd6, 0x67, 0x49, 0x29, 0x2e, 0xd8, 0x4a, 0x83, 0x99, 0xf6, 0xa3, 0x39, 0xe3,
+                0xd0, 0x01,
+            ],
+            Self::BitLocker,
+        ),
+        (512, b"LABELONE", Self::Lvm),
+        (0, b"LABELONE", Self::Lvm),
+        (4096, &[0xfc, 0x4e, 0x2b, 0xa9], Self::Raid),
+        (1080, &[0x53, 0xef], Self::Ext),
+        (0, b"XFSB", Self::Xfs),
+        (65600, b"_BHRfS_M", Self::Btrfs),
+        (4086, b"SWAPSPACE2", Self::Swap),
+        (3, b"NTFS    ", Self::Ntfs),
+        (82, b"FAT32   ", Self::Fat),
+        (54, b"FAT16   ", Self::Fat),
+        (54, b"FAT12   ", Self::Fat),
+        (54, b"FAT     ", Self::Fat),
+        (1024, &[0x10, 0x20, 0xf5, 0xf2], Self::F2fs),
+        (32768, b"JFS1", Self::Jfs),
+        (66908, &[0x19, 0x01, 0x54, 0x19], Self::Ufs),
+        (0, b"hsqs", Self::Squashfs),
+        // The first uberblock, where a pool's label has 128 KiB before it.
+        (131_072, &[0x0c, 0xb1, 0xba, 0x00], Self::Zfs),
+    ];
+
+    /// Returns what the bytes show. `read` fills a buffer from an offset of the stretch on
+    /// and returns whether it could.
+    pub fn of(read: impl Fn(&mut [u8], u64) -> bool) -> Option<Self> {
+        let marked = |(at, mark, _): &(u64, &[u8], Self)| {
+            let mut there = vec![0; mark.len()];
+            read(&mut there, *at) && there == *mark
+        };
+        Self::MARKS
+            .iter()
+            .find(|mark| marked(mark))
+            .map(|mark| mark.2)
+    }
+
+    /// Its name in a sentence.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Ext => "ext4",
+            Self::Fat => "FAT",
+            Self::Ntfs => "NTFS",
+            Self::Xfs => "XFS",
+            Self::Btrfs => "Btrfs",
+            Self::F2fs => "F2FS",
+            Self::Jfs => "JFS",
+            Self::Zfs => "ZFS",
+            Self::Ufs => "UFS",
+            Self::Squashfs => "SquashFS",
+            Self::Swap => "swap",
+            Self::Lvm => "LVM",
+            Self::Luks => "LUKS",
+            Self::BitLocker => "BitLocker",
+            Self::Raid => "RAID",
+        }
+    }
+
+    /// Whether it is encrypted as a whole.
+    pub fn is_encrypted(self) -> bool {
+        matches!(self, Self::Luks | Self::BitLocker)
+    }
+
+    /// Whether something else lies in it: volumes, a member of a RAID, an encrypted volume.
+    pub fn is_container(self) -> bool {
+        matches!(self, Self::Lvm | Self::Raid) || self.is_encrypted()
+    }
+
+    /// Whether a system may have its files there, and not here to be read.
+    pub fn hides_files(self) -> bool {
+        !matches!(self, Self::Ext | Self::Fat | Self::Ntfs | Self::Swap)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn seen(marks: &[(usize, &[u8])]) -> Option<Filling> {
+        let mut bytes = vec![0; 140_000];
+        for (at, mark) in marks {
+            bytes[*at..at + mark.len()].copy_from_slice(mark);
+        }
+        Filling::of(|buffer, at| {
+            let at = usize::try_from(at).unwrap_or(usize::MAX);
+            let there = bytes.get(at..at + buffer.len());
+            there.is_some_and(|there| {
+                buffer.copy_from_slice(there);
+                true
+            })
+        })
+    }
+
+    #[test]
+    fn bitlocker_is_told_from_the_file_system_that_it_looks_like() {
+        let to_go = [
+            0x3b, 0xd6, 0x67, 0x49, 0x29, 0x2e, 0xd8, 0x4a, 0x83, 0x99, 0xf6, 0xa3, 0x39, 0xe3,
+            0xd0, 0x01,
+        ];
+        let forms: [&[(usize, &[u8])]; 3] = [
+            &[(0, b"\xeb\x52\x90-FVE-FS-")],
+            &[
+                (0, b"\xeb\x58\x90-FVE-FS-"),
+                (82, b"FAT32   "),
+                (160, &to_go),
+            ],
+            &[
+                (0, b"\xeb\x58\x90MSWIN4.1"),
+                (82, b"FAT32   "),
+                (424, &to_go),
+            ],
+        ];
+        for form in forms {
+            assert_eq!(seen(form), Some(Filling::BitLocker));
+        }
+        assert!(Filling::BitLocker.is_encrypted() && Filling::BitLocker.hides_files());
+        assert_eq!(seen(&[(82, b"FAT32   ")]), Some(Filling::Fat));
+        assert_eq!(seen(&[(3, b"NTFS    ")]), Some(Filling::Ntfs));
+        assert_eq!(seen(&[]), None);
+    }
+}
