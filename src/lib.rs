@@ -51,6 +51,7 @@ mod sending;
 mod session;
 mod settings;
 mod shell;
+mod stdout;
 mod store;
 mod template;
 mod unheard;
@@ -59,7 +60,7 @@ mod upload;
 mod usage;
 mod wait;
 
-use std::io::{IsTerminal, Write};
+use std::io::IsTerminal;
 use std::path::Path;
 use std::process::ExitCode;
 use std::time::Instant;
@@ -160,7 +161,7 @@ async fn many(said: cli::Run, general: General, environment: Environment) -> Exi
     cancel::listen(&batch.cancel);
     batch.progress.minds_the_shell();
     let code = batch
-        .run(jobs, parallel, |line| tell(line, &progress))
+        .run(jobs, parallel, |line| stdout::write(line, &progress))
         .await;
     progress.close();
     ExitCode::from(code)
@@ -192,10 +193,7 @@ async fn jobs(said: cli::Jobs, general: General, environment: Environment) -> Ex
             progress.note("the journal has no unfinished jobs");
         }
         let list = leftovers::list(&shelf, clock, format);
-        if !list.is_empty() {
-            tell(&list, &progress);
-        }
-        return ExitCode::SUCCESS;
+        return report(&list, 0, &progress);
     }
     let session = Session {
         cancel: Cancel::default(),
@@ -209,10 +207,7 @@ async fn jobs(said: cli::Jobs, general: General, environment: Environment) -> Ex
     let cleaned = leftovers::clean_all(&shelf, named, &file, &environment, &session).await;
     session.progress.close();
     let text = cleaned.render(format);
-    if !text.is_empty() {
-        tell(&text, &session.progress);
-    }
-    ExitCode::from(cleaned.exit_code())
+    report(&text, cleaned.exit_code(), &session.progress)
 }
 
 /// `imgimport from-packer`: the settings on standard output, the rest as warnings.
@@ -223,8 +218,7 @@ fn from_packer(path: &Path, general: &General) -> ExitCode {
             for note in &translation.notes {
                 progress.warn(note);
             }
-            tell(translation.toml.trim_end(), &progress);
-            ExitCode::SUCCESS
+            report(translation.toml.trim_end(), 0, &progress)
         }
         Err(error) => end(Err(error), outcome::Format::Text, &progress),
     }
@@ -307,8 +301,8 @@ async fn look(flags: check::Options, general: &General, environment: &Environmen
     });
     match report {
         Ok(report) => {
-            tell(&report.render(format), &progress);
-            ExitCode::from(report.exit_code())
+            let code = report.exit_code();
+            self::report(&report.render(format), code, &progress)
         }
         Err(error) => end(Err(error), format, &progress),
     }
@@ -333,33 +327,44 @@ async fn read_head<P: Table>(mut said: Invocation<P>, session: &Session) -> Resu
 
 /// Prints the result on standard output, the error on standard error.
 fn end(result: Result<Outcome>, format: outcome::Format, progress: &Progress) -> ExitCode {
-    let (text, code) = match result {
-        Ok(outcome) => (outcome.render(format), 0),
-        Err(error) => {
-            progress.error(&error);
-            let json = (format == outcome::Format::Json).then(|| error.to_json().to_string());
-            (json.unwrap_or_default(), error.kind().exit_code())
+    let error = match result {
+        Ok(outcome) => {
+            progress.close();
+            let text = outcome.render(format);
+            if text.is_empty() {
+                return ExitCode::SUCCESS;
+            }
+            match stdout::write(&text, progress) {
+                Ok(()) => return ExitCode::SUCCESS,
+                Err(error) => {
+                    progress.error(&stdout::unwritten(outcome.id(), error));
+                    return ExitCode::FAILURE;
+                }
+            }
         }
+        Err(error) => error,
     };
+    progress.error(&error);
     progress.close();
-    if !text.is_empty() {
-        tell(&text, progress);
+    if format == outcome::Format::Json {
+        // The same error is on standard error, and the exit code says that there is one.
+        let _ = stdout::write(&error.to_json().to_string(), progress);
     }
-    ExitCode::from(code)
+    ExitCode::from(error.kind().exit_code())
 }
 
-/// The result must not get lost; that nobody reads on is the reader's own wish.
-fn tell(text: &str, progress: &Progress) {
-    let written = progress.aside(|| {
-        let mut out = std::io::stdout();
-        writeln!(out, "{text}").and_then(|()| out.flush())
-    });
-    if let Err(error) = written
-        && error.kind() != std::io::ErrorKind::BrokenPipe
-    {
-        progress.warn(&format!(
-            "standard output can't be written ({error}); the result is: {text}"
-        ));
+/// Prints a report on standard output; ends with this exit code, or with 1 if it could not be
+/// written.
+fn report(text: &str, code: u8, progress: &Progress) -> ExitCode {
+    if text.is_empty() {
+        return ExitCode::from(code);
+    }
+    match stdout::write_report(text, progress) {
+        Ok(()) => ExitCode::from(code),
+        Err(error) => {
+            progress.error(&error);
+            ExitCode::FAILURE
+        }
     }
 }
 

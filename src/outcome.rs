@@ -82,15 +82,15 @@ pub struct Seconds {
 }
 
 impl Outcome {
+    /// The id of the image, or of the import task that nobody waits for.
+    pub fn id(&self) -> Option<&str> {
+        self.image_id.as_deref().or(self.task_id.as_deref())
+    }
+
     /// What goes to standard output.
     pub fn render(&self, format: Format) -> String {
         match format {
-            Format::Text => self
-                .image_id
-                .as_ref()
-                .or(self.task_id.as_ref())
-                .cloned()
-                .unwrap_or_default(),
+            Format::Text => self.id().unwrap_or_default().to_owned(),
             Format::Json => self.to_json().to_string(),
         }
     }

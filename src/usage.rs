@@ -19,7 +19,20 @@ pub fn end(mut error: clap::Error, commands: &clap::Command) -> ! {
         // Nobody reads it; the sentence on standard error follows anyway.
         let _ = writeln!(std::io::stdout(), "{object}");
     }
-    error.exit()
+    if error.use_stderr() {
+        error.exit()
+    }
+    // clap's own exit would hide that the help could not be written.
+    let code = match error.print().and_then(|()| std::io::stdout().flush()) {
+        Err(why) if why.kind() != std::io::ErrorKind::BrokenPipe => {
+            let failed = Error::failed("could not write the help to standard output").because(why);
+            let _ = writeln!(std::io::stderr(), "{failed}");
+            failed.kind().exit_code().into()
+        }
+        _ => error.exit_code(),
+    };
+    #[expect(clippy::exit, reason = "nothing has begun that would need an end")]
+    std::process::exit(code)
 }
 
 fn to_json(error: &clap::Error) -> serde_json::Value {

@@ -23,6 +23,7 @@ mod register;
 mod role;
 mod run;
 mod settings;
+mod stdout;
 mod support;
 mod terminal;
 mod upload;

@@ -3,6 +3,7 @@
 
 mod done;
 
+use std::io;
 use std::num::NonZeroUsize;
 use std::time::Instant;
 
@@ -19,6 +20,7 @@ use crate::outcome::{Format, Outcome};
 use crate::progress::Progress;
 use crate::session::Session;
 use crate::settings::{Cloud, Job};
+use crate::stdout;
 use crate::{alicloud, aws, digitalocean};
 pub use done::Done;
 
@@ -43,10 +45,15 @@ pub struct Batch<'a> {
 }
 
 impl Batch<'_> {
-    /// Runs the jobs; `tell` prints a line on standard output. Returns the exit code.
-    pub async fn run(&self, jobs: Vec<Job>, parallel: NonZeroUsize, tell: impl Fn(&str)) -> u8 {
+    /// Runs the jobs; `write` prints a line on standard output. Returns the exit code.
+    pub async fn run(
+        &self,
+        jobs: Vec<Job>,
+        parallel: NonZeroUsize,
+        write: impl Fn(&str) -> io::Result<()>,
+    ) -> u8 {
         let running = stream::iter(jobs).map(|job| async {
-            let kind = self.one(job, &tell).await;
+            let kind = self.one(job, &write).await;
             kind.err()
         });
         let ends: Vec<_> = running.buffer_unordered(parallel.get()).collect().await;
@@ -57,13 +64,12 @@ impl Batch<'_> {
     }
 
     /// One job with what is said of it.
-    async fn one(&self, job: Job, tell: &impl Fn(&str)) -> Result<(), Kind> {
+    async fn one(&self, job: Job, write: &impl Fn(&str) -> io::Result<()>) -> Result<(), Kind> {
         let progress = self.progress.named(&job.name);
         let (name, words, image) = (job.name.clone(), job.words.clone(), job.image());
         if let Some(result) = self.done.result(&name, &words, image.as_deref()) {
             progress.fact("An earlier run of this file has imported it");
-            tell(&line(&name, result, self.format));
-            return Ok(());
+            return self.print(&name, result, &progress, write);
         }
         let keeps = !job.is_rehearsal();
         match self.import(job, &progress).await {
@@ -74,17 +80,34 @@ impl Batch<'_> {
                 }
                 // Its last stage is over, and stands before the result.
                 drop(progress);
-                tell(&line(&name, result, self.format));
-                Ok(())
+                self.print(&name, result, &self.progress.named(&name), write)
             }
             Err(error) => {
                 progress.error(&error);
                 if self.format == Format::Json {
-                    tell(&line(&name, error.to_json(), self.format));
+                    // The same error is on standard error.
+                    let _ = write(&line(&name, error.to_json(), self.format));
                 }
                 Err(error.kind())
             }
         }
+    }
+
+    /// Prints the result of a job; one that could not be written makes the job fail.
+    fn print(
+        &self,
+        name: &str,
+        result: Value,
+        progress: &Progress,
+        write: &impl Fn(&str) -> io::Result<()>,
+    ) -> Result<(), Kind> {
+        let id = result["image_id"].as_str().or(result["task_id"].as_str());
+        let id = id.map(str::to_owned);
+        write(&line(name, result, self.format)).map_err(|error| {
+            let error = stdout::unwritten(id.as_deref(), error);
+            progress.error(&error);
+            error.kind()
+        })
     }
 
     /// The frame of a single command around one job.

@@ -161,6 +161,13 @@ impl<'a> Run<'a> {
         self
     }
 
+    /// With standard output written to this file.
+    pub fn stdout(mut self, path: &Path) -> Self {
+        let file = fs::File::options().append(true).open(path);
+        self.command.stdout(file.expect("a file to write to"));
+        self
+    }
+
     /// With standard error on a terminal of so many columns, as a job of its own.
     pub fn on_terminal(mut self, columns: u16) -> (Running<'a>, Terminal) {
         let (terminal, end) = Terminal::open(columns);
