@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::error::{Error, Result};
-use crate::image::{Format, Image, Source};
+use crate::image::{Format, Image, Said, Source};
 use crate::layers::{Invocation, Provider, Upload};
 use crate::outcome;
 use crate::problems::Problems;
@@ -58,9 +58,13 @@ impl Opened {
         format: Option<Format>,
         problems: &mut Problems<P>,
     ) -> Self {
+        let of_image = Said {
+            format,
+            skip_checks: said.skip_checks == Some(true),
+        };
         let image = match (&said.head, &said.image) {
-            (Some(head), _) => Image::from_head(head, format),
-            (None, Some(path)) => Image::open(path, format),
+            (Some(head), _) => Image::from_head(head, of_image),
+            (None, Some(path)) => Image::open(path, of_image),
             (None, None) => {
                 problems
                     .note("no image: give its path, IMGIMPORT_IMAGE or image in the settings file");

@@ -325,6 +325,10 @@ impl Provider for Options {
         ("sts_endpoint", &["ALICLOUD_STS_ENDPOINT"]),
     ];
 
+    fn format(&self) -> Option<Format> {
+        self.format
+    }
+
     fn without_flags(environment: &Environment) -> Self {
         Self {
             access_key: environment.secret(&[

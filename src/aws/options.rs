@@ -365,6 +365,10 @@ impl Provider for Options {
         ("endpoint_url", &["AWS_ENDPOINT_URL"]),
     ];
 
+    fn format(&self) -> Option<Format> {
+        self.format
+    }
+
     fn without_flags(environment: &Environment) -> Self {
         Self {
             access_key: environment.secret(&["IMGIMPORT_AWS_ACCESS_KEY", "AWS_ACCESS_KEY_ID"]),

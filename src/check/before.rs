@@ -5,15 +5,15 @@ use super::finding::{Finding, Level};
 use super::{Cloud, page};
 use crate::error::{Error, Result};
 use crate::guest::Guest;
-use crate::image::Image;
+use crate::image::{Image, Said};
 use crate::layers::{Invocation, Provider};
 use crate::session::Session;
 
 /// An OVA of this size takes moments to be compared with its manifest.
 const LARGE: u64 = 1 << 30;
 
-/// What was seen. What can't be opened is the recipe's to complain of, with the settings;
-/// standard input can't be looked into.
+/// What was seen. What can't be opened is the recipe's to complain of, with the settings; of
+/// standard input only the first bytes are seen.
 pub struct Look(Option<Seen>);
 
 struct Seen {
@@ -35,11 +35,20 @@ impl Look {
     /// yet: wrong settings are told first.
     pub async fn new<P: Provider>(said: &mut Invocation<P>, session: &Session) -> Result<Self> {
         let cloud = Cloud::ALL.into_iter().find(|cloud| cloud.name() == P::NAME);
-        let (Some(cloud), Some(path), None) = (cloud, said.image.clone(), &said.head) else {
+        let (Some(cloud), Some(path)) = (cloud, said.image.clone()) else {
             return Ok(Self(None));
         };
+        let of_image = Said {
+            format: said.provider.format(),
+            skip_checks: said.skip_checks == Some(true),
+        };
+        let head = said.head.clone();
         let looking = tokio::task::spawn_blocking(move || {
-            let image = Image::open(&path, None).ok()?;
+            let image = match head {
+                Some(head) => Image::from_head(&head, of_image),
+                None => Image::open(&path, of_image),
+            };
+            let image = image.ok()?;
             let guest = Guest::look(&image);
             Some((image, guest))
         });
@@ -69,6 +78,9 @@ impl Look {
     /// Says what was seen; an error if the cloud refuses it.
     pub async fn judge(self, session: &Session) -> Result<()> {
         let Some(seen) = self.0 else { return Ok(()) };
+        for warning in &seen.image.warnings {
+            session.progress.warn(&page::plain(&warning.to_string()));
+        }
         let seen = seen.verify(session).await?;
         seen.judge(session)?;
         for doubt in &seen.doubts {

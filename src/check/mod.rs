@@ -18,13 +18,13 @@ use serde_json::{Value, json};
 
 use crate::error::{Error, Kind, Result};
 use crate::guest::Guest;
-use crate::image::{Image, Source};
+use crate::image::{Image, Source, Warning};
 use crate::outcome::Format;
 
 pub use before::Look;
 pub use options::{Options, variables};
 
-use finding::{Finding, Level, Verdict};
+use finding::{Finding, Level, Rule, Verdict};
 
 /// Who may take the image.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
@@ -122,7 +122,12 @@ impl Report {
             Verdict::new(
                 cloud.name(),
                 cloud.title(),
-                [cloud.form(&image), cloud.inside(&guest, true)].concat(),
+                [
+                    cloud.form(&image),
+                    warnings(&image),
+                    cloud.inside(&guest, true),
+                ]
+                .concat(),
             )
         };
         let asked = Cloud::ALL.into_iter().filter(|cloud| asked.contains(cloud));
@@ -189,4 +194,13 @@ impl Report {
             })),
         })
     }
+}
+
+/// What is odd about the file, whoever takes it.
+fn warnings(image: &Image) -> Vec<Finding> {
+    let warning = |warning: &Warning| {
+        let remedy = warning.remedy.clone().unwrap_or_default();
+        Rule("image", "").warning(&warning.text, remedy)
+    };
+    image.warnings.iter().map(warning).collect()
 }

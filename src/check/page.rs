@@ -155,10 +155,13 @@ impl Page {
             Level::Refused => (Style::new().red(), "✗"),
             _ => (Style::new().yellow(), "!"),
         };
-        let number = self.source(finding.source);
+        let text = match finding.source {
+            "" => finding.text.clone(),
+            source => format!("{} [{}]", finding.text, self.source(source)),
+        };
         let start = format!("  {} {:RULES$}", self.paint(&style, mark), finding.rule);
         let columns = RULES + 4;
-        self.line(&start, columns, &format!("{} [{number}]", finding.text));
+        self.line(&start, columns, &text);
         if let Some(remedy) = &finding.remedy {
             let arrow = self.paint(&Style::new().dim(), "→");
             self.line(

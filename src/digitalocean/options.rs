@@ -174,6 +174,10 @@ impl Provider for Options {
         ("http_retry_wait_max", &["DIGITALOCEAN_HTTP_RETRY_WAIT_MAX"]),
     ];
 
+    fn format(&self) -> Option<Format> {
+        self.format
+    }
+
     fn without_flags(environment: &Environment) -> Self {
         Self {
             api_token: environment.secret(&[

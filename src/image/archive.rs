@@ -1,10 +1,13 @@
 //! The members of a tar archive and where they lie (POSIX ustar, with the base-256
-//! and PAX sizes that writers use over 8 GiB). Content is never read here; what the
-//! members mean is for `ova` to say.
+//! and PAX sizes that writers use over 8 GiB, GNU's long names, and the form of Unix V7).
+//! Content is never read here; what the members mean is for `ova` to say.
 
+use std::collections::HashSet;
 use std::io::{self, Read, Seek, SeekFrom};
 
-use super::refusal::{Sight, Trouble};
+use tar::EntryType;
+
+use super::refusal::{Remedy, Sight, Trouble};
 use super::window::{Structure, Window};
 
 /// An OVA has a handful of members; more are another kind of archive.
@@ -19,6 +22,29 @@ pub(super) struct Member {
     /// First byte of its content in the archive.
     pub(super) offset: u64,
     pub(super) size: u64,
+    /// Whether its content lies in one piece; not so for links and GNU's sparse files.
+    pub(super) is_whole: bool,
+}
+
+/// Whether the bytes begin with the header of an archive: by the mark of POSIX, or by the
+/// checksum, which is all that the form of Unix V7 has.
+pub(super) fn is_here(head: &[u8]) -> bool {
+    let Some(header) = head.get(..512) else {
+        return false;
+    };
+    header[257..262] == *b"ustar" || is_v7(header)
+}
+
+/// POSIX "ustar Interchange Format", chksum: the sum of all bytes, its own as spaces.
+fn is_v7(header: &[u8]) -> bool {
+    let field = String::from_utf8_lossy(&header[148..156]);
+    let field = field.trim_matches(['\0', ' ']);
+    let bytes = header.iter().enumerate();
+    let sum = bytes.map(|(at, &byte)| match at {
+        148..156 => u64::from(b' '),
+        _ => u64::from(byte),
+    });
+    header[0] > b' ' && u64::from_str_radix(field, 8) == Ok(sum.sum())
 }
 
 impl Member {
@@ -28,6 +54,7 @@ impl Member {
             name: name.strip_prefix("./").unwrap_or(&name).to_owned(),
             offset: entry.raw_file_position(),
             size: entry.size(),
+            is_whole: entry.header().entry_type().is_file(),
         }
     }
 
@@ -47,9 +74,10 @@ pub(super) fn members(window: &Window) -> Sight<Vec<Member>> {
         left: MAX_HEADERS,
     });
     let mut members: Vec<Member> = Vec::new();
+    let mut names = HashSet::new();
     for entry in archive.entries_with_seek()? {
         let member = match entry {
-            Ok(entry) if entry.header().entry_type().is_file() => Member::of(&entry),
+            Ok(entry) if is_named(entry.header().entry_type()) => Member::of(&entry),
             Ok(_) => continue,
             // a pipe ends anywhere, what follows is not seen
             Err(_) if window.len().is_none() => break,
@@ -58,17 +86,30 @@ pub(super) fn members(window: &Window) -> Sight<Vec<Member>> {
         };
         let end = member.offset.saturating_add(member.size);
         window.holds(Structure("OVA", "a file in it"), end)?;
-        if members.iter().any(|other| other.name == member.name) {
+        if !names.insert(member.name.clone()) {
             let how = format_args!("it has two files named {}", member.name);
             return Err(Trouble::damaged("OVA", how));
         }
         members.push(member);
         if members.len() > MAX_MEMBERS {
-            let how = format_args!("it has more than {MAX_MEMBERS} files");
-            return Err(Trouble::damaged("OVA", how));
+            let cause = format!("the archive has more than {MAX_MEMBERS} files, which no OVA has");
+            let remedy = "pack only the descriptor and the disks that it names";
+            return Err(Trouble::unfit(cause, Remedy::say(remedy)));
         }
     }
     Ok(members)
+}
+
+/// Files, and what stands for one.
+fn is_named(kind: EntryType) -> bool {
+    matches!(
+        kind,
+        EntryType::Regular
+            | EntryType::Continuous
+            | EntryType::Link
+            | EntryType::Symlink
+            | EntryType::GNUSparse
+    )
 }
 
 /// What the tar reader sees: a budget, so that a header's extension of gigabytes

@@ -5,7 +5,8 @@ use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
 
 use super::archive;
-use super::manifest::{LARGEST, Manifest};
+use super::manifest::{Comparison, LARGEST, Manifest};
+use super::ova::Names;
 use super::refusal::{Sight, Trouble};
 use super::window::Window;
 use super::{Content, Image, Source, regular_file};
@@ -31,16 +32,18 @@ impl Image {
 fn compare(mut file: &File, size: u64) -> Sight<()> {
     let window = Window::all(file, size);
     let members = archive::members(&window)?;
-    let Some(manifest) = members.iter().find(|member| member.ends_with(".mf")) else {
+    let names = Names::of(&members);
+    let Some(listing) = names.manifest() else {
         return Ok(());
     };
-    let name = &manifest.name;
-    let text = window.up_to(manifest.offset, manifest.size.min(LARGEST))?;
+    let text = window.up_to(listing.offset, listing.size.min(LARGEST))?;
     let manifest = Manifest::parse(&text);
     for member in &members {
         file.seek(SeekFrom::Start(member.offset))?;
-        if manifest.contradicts(&member.name, &mut file.take(member.size))? {
-            let how = format_args!("{} does not have the digest in {name}", member.name);
+        let content = &mut file.take(member.size);
+        if manifest.compare(&names.all(member), content)? == Comparison::Different {
+            let (name, listing) = (&member.name, &listing.name);
+            let how = format_args!("{name} does not have the digest in {listing}");
             return Err(Trouble::damaged("OVA", how));
         }
     }

@@ -1,10 +1,13 @@
-//! The manifest of an OVA (DSP0243, "Digests"): one line for each file. Real
-//! writers differ in spaces, case and line ends; lines of other forms are passed over.
+//! The manifest of an OVA (DSP0243, "Digests"): one line for each file. Real writers differ
+//! in spaces, case, line ends and names of algorithms; what is not compared can be asked for.
 
+use std::collections::HashMap;
 use std::io::{self, Read};
 
+use md5::Md5;
+use percent_encoding::percent_decode_str;
 use sha1::Sha1;
-use sha2::{Digest, Sha256, Sha512};
+use sha2::{Digest, Sha224, Sha256, Sha384, Sha512, Sha512_256};
 
 /// Read and hashed at a time.
 const BLOCK: usize = 1 << 20;
@@ -13,42 +16,133 @@ const BLOCK: usize = 1 << 20;
 pub(super) const LARGEST: u64 = 1 << 20;
 
 /// The lines that can be read.
-pub(super) struct Manifest(Vec<Line>);
+#[derive(Default)]
+pub(super) struct Manifest {
+    /// By the file's name, as it is written and without percent-encoding.
+    lines: HashMap<String, Line>,
+    /// Lines of another form.
+    pub(super) unread: usize,
+}
 
+#[derive(Clone)]
 struct Line {
-    algorithm: String,
-    name: String,
+    algorithm: Algorithm,
     digest: String,
+}
+
+/// What a digest is made with.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Algorithm {
+    Md5,
+    Sha1,
+    Sha224,
+    Sha256,
+    Sha384,
+    Sha512,
+    Sha512Of256,
+    /// Any other, with its name.
+    Unknown(String),
+}
+
+/// What the manifest says of a file.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Comparison {
+    Same,
+    Different,
+    /// It does not list the file.
+    Unlisted,
+    /// Its digest is of this algorithm, which is not known here.
+    Unknown(String),
 }
 
 impl Manifest {
     pub(super) fn parse(bytes: &[u8]) -> Self {
         let text = String::from_utf8_lossy(bytes);
-        Self(text.lines().filter_map(Line::parse).collect())
+        let mut manifest = Self::default();
+        let lines = text.trim_start_matches('\u{feff}').lines();
+        for line in lines.filter(|line| !line.trim().is_empty()) {
+            match parse(line) {
+                Some((name, line)) => {
+                    if name.contains('%') {
+                        let decoded = percent_decode_str(&name).decode_utf8_lossy();
+                        let lines = manifest.lines.entry(decoded.into_owned());
+                        lines.or_insert_with(|| line.clone());
+                    }
+                    manifest.lines.entry(name).or_insert(line);
+                }
+                None => manifest.unread += 1,
+            }
+        }
+        manifest
     }
 
-    fn line(&self, name: &str) -> Option<&Line> {
-        let name = name.strip_prefix("./").unwrap_or(name);
-        self.0.iter().find(|line| line.name == name)
+    /// The line for a file that has these names, the most exact first: its path in the
+    /// archive, relative to the descriptor, alone.
+    fn line(&self, names: &[&str]) -> Option<&Line> {
+        names.iter().find_map(|name| self.lines.get(*name))
     }
 
-    pub(super) fn lists(&self, name: &str) -> bool {
-        self.line(name).is_some()
-    }
-
-    /// Whether the digest of this file differs from what is listed. OVF 1 asks for
-    /// SHA-1, which guards against accidents alone.
-    pub(super) fn contradicts(&self, name: &str, content: &mut dyn Read) -> io::Result<bool> {
-        let Some(line) = self.line(name) else {
-            return Ok(false);
+    /// Compares a file. OVF 1 asks for SHA-1, which guards against accidents and not against
+    /// attackers.
+    pub(super) fn compare(&self, names: &[&str], content: &mut dyn Read) -> io::Result<Comparison> {
+        let Some(line) = self.line(names) else {
+            return Ok(Comparison::Unlisted);
         };
-        let digest = match line.algorithm.as_str() {
-            "SHA1" => digest::<Sha1>(content)?,
-            "SHA256" => digest::<Sha256>(content)?,
-            "SHA512" => digest::<Sha512>(content)?,
-            _ => return Ok(false),
+        let digest = match &line.algorithm {
+            Algorithm::Md5 => digest::<Md5>(content)?,
+            Algorithm::Sha1 => digest::<Sha1>(content)?,
+            Algorithm::Sha224 => digest::<Sha224>(content)?,
+            Algorithm::Sha256 => digest::<Sha256>(content)?,
+            Algorithm::Sha384 => digest::<Sha384>(content)?,
+            Algorithm::Sha512 => digest::<Sha512>(content)?,
+            Algorithm::Sha512Of256 => digest::<Sha512_256>(content)?,
+            Algorithm::Unknown(name) => return Ok(Comparison::Unknown(name.clone())),
         };
-        Ok(digest != line.digest)
+        Ok(if digest == line.digest {
+            Comparison::Same
+        } else {
+            Comparison::Different
+        })
+    }
+
+    /// What would be said of a file without reading it: None where it will be compared.
+    pub(super) fn uncompared(&self, names: &[&str]) -> Option<Comparison> {
+        match self.line(names).map(|line| &line.algorithm) {
+            None => Some(Comparison::Unlisted),
+            Some(Algorithm::Unknown(name)) => Some(Comparison::Unknown(name.clone())),
+            Some(_) => None,
+        }
+    }
+}
+
+impl Algorithm {
+    /// By the names that exporters use: `SHA256`, `sha-256`, `SHA2-256`.
+    fn named(name: &str) -> Self {
+        let mut plain = name.to_ascii_uppercase();
+        plain.retain(|c| c.is_ascii_alphanumeric());
+        match plain.as_str() {
+            "MD5" => Self::Md5,
+            "SHA1" | "SHA" | "SHA160" => Self::Sha1,
+            "SHA224" | "SHA2224" => Self::Sha224,
+            "SHA256" | "SHA2256" => Self::Sha256,
+            "SHA384" | "SHA2384" => Self::Sha384,
+            "SHA512" | "SHA2512" => Self::Sha512,
+            "SHA512256" | "SHA2512256" => Self::Sha512Of256,
+            _ => Self::Unknown(name.to_owned()),
+        }
+    }
+
+    /// By the hexadecimal digits of its digests.
+    fn of_length(digits: usize) -> Option<Self> {
+        Some(match digits {
+            32 => Self::Md5,
+            40 => Self::Sha1,
+            56 => Self::Sha224,
+            64 => Self::Sha256,
+            96 => Self::Sha384,
+            128 => Self::Sha512,
+            _ => return None,
+        })
     }
 }
 
@@ -57,7 +151,7 @@ fn digest<D: Digest>(content: &mut dyn Read) -> io::Result<String> {
     let (mut hasher, mut block) = (D::new(), vec![0; BLOCK]);
     loop {
         match content.read(&mut block) {
-            Ok(0) => return Ok(hex(&hasher.finalize())),
+            Ok(0) => return Ok(hex::encode(hasher.finalize())),
             Ok(read) => hasher.update(&block[..read]),
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
             Err(error) => return Err(error),
@@ -65,29 +159,29 @@ fn digest<D: Digest>(content: &mut dyn Read) -> io::Result<String> {
     }
 }
 
-impl Line {
-    /// `SHA256(disk1.vmdk)= 01ab…`, also `SHA1 (disk1.vmdk) = …`.
-    fn parse(line: &str) -> Option<Self> {
-        let (left, digest) = line.rsplit_once('=')?;
-        let (algorithm, name) = left.trim().strip_suffix(')')?.split_once('(')?;
-        Some(Self {
-            algorithm: algorithm.trim().to_ascii_uppercase().replace('-', ""),
-            name: {
-                let name = name.trim();
-                name.strip_prefix("./").unwrap_or(name).to_owned()
-            },
-            digest: digest.trim().to_ascii_lowercase(),
-        })
-    }
+/// A file's name and its digest: `SHA256(disk1.vmdk)= 01ab…`, also `SHA1 (disk1.vmdk) = …`,
+/// and `01ab…  disk1.vmdk` as sha256sum writes.
+fn parse(line: &str) -> Option<(String, Line)> {
+    let (algorithm, name, digest) = tagged(line).or_else(|| summed(line))?;
+    let name = name.strip_prefix("./").unwrap_or(name).to_owned();
+    let digest = digest.to_ascii_lowercase();
+    Some((name, Line { algorithm, digest }))
 }
 
-/// Lower-case hexadecimal.
-pub(super) fn hex(bytes: &[u8]) -> String {
-    let digit = |byte: u8| char::from_digit(byte.into(), 16).unwrap_or_default();
-    let digits = bytes
-        .iter()
-        .flat_map(|&byte| [digit(byte >> 4), digit(byte & 15)]);
-    digits.collect()
+fn tagged(line: &str) -> Option<(Algorithm, &str, &str)> {
+    let (left, digest) = line.rsplit_once('=')?;
+    let (algorithm, name) = left.trim().strip_suffix(')')?.split_once('(')?;
+    let algorithm = Algorithm::named(algorithm.trim());
+    Some((algorithm, name.trim(), digest.trim()))
+}
+
+fn summed(line: &str) -> Option<(Algorithm, &str, &str)> {
+    let (digest, name) = line.trim().split_once([' ', '\t'])?;
+    let name = name.trim_start();
+    let name = name.strip_prefix('*').unwrap_or(name);
+    let hexadecimal = digest.bytes().all(|byte| byte.is_ascii_hexdigit());
+    let algorithm = Algorithm::of_length(digest.len()).filter(|_| hexadecimal)?;
+    Some((algorithm, name, digest))
 }
 
 #[cfg(test)]
@@ -95,8 +189,8 @@ pub(super) fn hex(bytes: &[u8]) -> String {
 mod tests {
     use super::*;
 
-    fn contradicts(manifest: &Manifest, name: &str, content: &[u8]) -> bool {
-        manifest.contradicts(name, &mut &content[..]).unwrap()
+    fn compare(manifest: &Manifest, name: &str, content: &[u8]) -> Comparison {
+        manifest.compare(&[name], &mut &content[..]).unwrap()
     }
 
     const ABC: &str = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
@@ -108,37 +202,80 @@ mod tests {
             format!("SHA256(a.ovf)= {ABC}\n"),
             format!("SHA256 (a.ovf) = {ABC}\r\nSHA256(b.vmdk)= 00\r\n"),
             format!("sha-256(a.ovf)={upper}"),
+            format!("SHA2-256(a.ovf)= {ABC}"),
+            format!("\u{feff}SHA2_256 ( a.ovf ) = {ABC}"),
             format!("\n\nSHA256(./a.ovf)= {ABC}\n"),
+            format!("{ABC}  a.ovf\n"),
+            format!("{ABC} *a.ovf\r\n"),
         ] {
             let manifest = Manifest::parse(line.as_bytes());
-            assert!(manifest.lists("a.ovf"), "{line}");
-            assert!(!contradicts(&manifest, "a.ovf", b"abc"), "{line}");
-            assert!(contradicts(&manifest, "a.ovf", b"abd"), "{line}");
+            assert_eq!(
+                compare(&manifest, "a.ovf", b"abc"),
+                Comparison::Same,
+                "{line}"
+            );
+            let changed = compare(&manifest, "a.ovf", b"abd");
+            assert_eq!(changed, Comparison::Different, "{line}");
+            assert_eq!(
+                (manifest.unread, manifest.uncompared(&["a.ovf"])),
+                (0, None)
+            );
         }
     }
 
     #[test]
     fn names_may_hold_parentheses_and_equals_signs() {
         let manifest = Manifest::parse(b"SHA512(My VM (1) a=b.vmdk)= 00");
-        assert!(manifest.lists("My VM (1) a=b.vmdk"));
-        assert!(contradicts(&manifest, "My VM (1) a=b.vmdk", b""));
+        let compared = compare(&manifest, "My VM (1) a=b.vmdk", b"");
+        assert_eq!(compared, Comparison::Different);
+    }
+
+    #[test]
+    fn a_name_may_be_encoded_or_lie_in_a_folder() {
+        let line = format!("SHA256(my%20vm.vmdk)= {ABC}\nSHA256(b.vmdk)= {ABC}\n");
+        let manifest = Manifest::parse(line.as_bytes());
+        assert_eq!(compare(&manifest, "my vm.vmdk", b"abc"), Comparison::Same);
+        let names = ["vm/b.vmdk", "b.vmdk"];
+        let compared = manifest.compare(&names, &mut &b"abc"[..]).unwrap();
+        assert_eq!(compared, Comparison::Same);
     }
 
     #[test]
     fn every_digest_of_the_standard_is_verified() {
         let sha512 = "ddaf35a193617abacc417349ae20413112e6fa4e89a97ea20a9eeee64b55d39a2192992a274fc1a836ba3c23a3feebbd454d4423643ce80e2a9ac94fa54ca49f";
+        let sha384 = "cb00753f45a35e8bb5a03d699ac65007272c32ab0eded1631a8b605a43ff5bed8086072ba1e7cc2358baeca134c825a7";
+        let sha224 = "23097d223405d8228642a477bda255b32aadbce4bda0b3f7e36c9da7";
         let sha1 = "a9993e364706816aba3e25717850c26c9cd0d89d";
-        for (algorithm, digest) in [("SHA1", sha1), ("SHA256", ABC), ("SHA512", sha512)] {
+        let md5 = "900150983cd24fb0d6963f7d28e17f72";
+        for (algorithm, digest) in [
+            ("SHA1", sha1),
+            ("SHA-224", sha224),
+            ("SHA256", ABC),
+            ("SHA384", sha384),
+            ("SHA2-384", sha384),
+            ("SHA512", sha512),
+            ("SHA-2-512", sha512),
+            ("MD5", md5),
+        ] {
             let manifest = Manifest::parse(format!("{algorithm}(a.ovf)= {digest}").as_bytes());
-            assert!(!contradicts(&manifest, "a.ovf", b"abc"), "{algorithm}");
-            assert!(contradicts(&manifest, "a.ovf", b"abd"), "{algorithm}");
+            let (same, changed) = (b"abc", b"abd");
+            assert_eq!(
+                compare(&manifest, "a.ovf", same),
+                Comparison::Same,
+                "{algorithm}"
+            );
+            let changed = compare(&manifest, "a.ovf", changed);
+            assert_eq!(changed, Comparison::Different, "{algorithm}");
         }
     }
 
     #[test]
-    fn unknown_digests_are_listed_and_nonsense_is_passed_over() {
-        let manifest = Manifest::parse(b"MD5(a.ovf)= 00\nnonsense\n=\n)(=\n\xff");
-        assert!(manifest.lists("a.ovf") && !contradicts(&manifest, "a.ovf", b"abc"));
-        assert!(!manifest.lists("b.ovf") && !contradicts(&manifest, "b.ovf", b"abc"));
+    fn what_is_not_compared_is_told() {
+        let manifest = Manifest::parse(b"SHA3-256(a.ovf)= 00\nnonsense\n=\n)(=\n\xff");
+        let unknown = Comparison::Unknown("SHA3-256".into());
+        assert_eq!(compare(&manifest, "a.ovf", b"abc"), unknown);
+        assert_eq!(manifest.uncompared(&["a.ovf"]), Some(unknown));
+        assert_eq!(compare(&manifest, "b.ovf", b"abc"), Comparison::Unlisted);
+        assert_eq!(manifest.unread, 4);
     }
 }

@@ -11,7 +11,9 @@ mod content;
 mod digests;
 mod filling;
 mod layout;
+mod look;
 mod manifest;
+mod mark;
 mod ova;
 mod ovf;
 mod partitions;
@@ -41,14 +43,15 @@ pub use blocks::Blocks;
 pub use boot::{Boot, Firmware};
 pub use content::{Content, Format, VhdKind, VmdkKind};
 pub use filling::Filling;
+pub use look::Said;
 pub use partitions::{Partition, Role};
-pub use refusal::{conversion, quoted};
+pub use refusal::{Warning, conversion, quoted};
 pub use table::Table;
 
-use blocks::first_disk;
+use look::Subject;
 use probe::Found;
-use refusal::{Remedy, Sight, Trouble, shown};
-use window::{ReadAt, Window};
+use refusal::{Remedy, Trouble, shown};
+use window::Window;
 
 /// Bytes of standard input that are looked at: descriptors and partition tables
 /// lie in the first 32 KiB, the mark of an ISO image at 32 KiB.
@@ -82,6 +85,8 @@ pub struct Image {
     pub identity: Option<Identity>,
     /// What `open` took from standard input; goes before the rest of it.
     pub head: Vec<u8>,
+    /// What does not keep it from being imported.
+    pub warnings: Vec<Warning>,
 }
 
 /// The first bytes of standard input, at most [`HEAD`]; waits for them.
@@ -110,50 +115,54 @@ pub struct Disk {
 }
 
 impl Image {
-    /// Looks at the file, or at the head of standard input for `-`. `said` is the
-    /// format the user named, which the content must not contradict.
-    pub fn open(path: &Path, said: Option<Format>) -> Result<Self> {
+    /// Looks at the file, or at the head of standard input for `-`.
+    pub fn open(path: &Path, said: impl Into<Said>) -> Result<Self> {
+        let said = said.into();
         if path == Path::new("-") {
             let head = read_head().map_err(|error| Trouble::from(error).at(path))?;
             return Self::from_head(&head, said);
         }
         let (file, about) = regular_file(path)?;
-        let window = Window::all(&file, about.len());
-        let found = probe::look(&window)
-            .and_then(|found| agrees(found, said, &window))
-            .map_err(|trouble| trouble.at(path))?;
-        let mut image = Self::found(found, Source::File(path.into()), Some(about.len()));
-        image
-            .look_inside(about.len(), || Ok(Box::new(file.try_clone()?)))
-            .map_err(|trouble| trouble.at(path))?;
+        let subject = Subject {
+            source: Source::File(path.into()),
+            window: Window::all(&file, about.len()),
+            size: Some(about.len()),
+            there: about.len(),
+            open: &|| Ok(Box::new(file.try_clone()?)),
+        };
+        let mut image = subject.look(said).map_err(|trouble| trouble.at(path))?;
         image.modified = about.modified().ok();
         image.identity = Some(host::identity(&file).map_err(|error| unreadable(path, error))?);
         Ok(image)
     }
 
     /// Looks at the first bytes of a pipe, at most [`HEAD`]; they stay in `head`.
-    pub fn from_head(head: &[u8], said: Option<Format>) -> Result<Self> {
-        let window = Window::head(&head);
-        let found = probe::look(&window)
-            .and_then(|found| agrees(found, said, &window))
-            .map_err(|trouble| trouble.at(Path::new("-")))?;
-        let mut image = Self::found(found, Source::Stdin, None);
+    pub fn from_head(head: &[u8], said: impl Into<Said>) -> Result<Self> {
         let shared: Arc<[u8]> = head.into();
-        image
-            .look_inside(head.len() as u64, || Ok(Box::new(Arc::clone(&shared))))
-            .map_err(|trouble| trouble.at(Path::new("-")))?;
+        let subject = Subject {
+            source: Source::Stdin,
+            window: Window::head(&head),
+            size: None,
+            there: head.len() as u64,
+            open: &|| Ok(Box::new(Arc::clone(&shared))),
+        };
+        let image = subject.look(said.into());
+        let mut image = image.map_err(|trouble| trouble.at(Path::new("-")))?;
         image.head = head.to_vec();
         Ok(image)
     }
 
     fn found(found: Found, source: Source, size: Option<u64>) -> Self {
-        let name = match &source {
-            Source::File(path) => path.file_name().unwrap_or_default().to_string_lossy(),
-            Source::Stdin => "-".into(),
+        let path = match &source {
+            Source::File(path) => path.as_path(),
+            Source::Stdin => Path::new("-"),
         };
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        let warnings = found.warnings.into_iter();
+        let warnings = warnings.map(|notice| notice.at(path)).collect();
         let disks = found.disks.unwrap_or_else(|| {
             vec![Disk {
-                name: name.into_owned(),
+                name: name.clone().into_owned(),
                 offset: Some(0),
                 size,
                 virtual_size: found.virtual_size,
@@ -163,6 +172,7 @@ impl Image {
         Self {
             format: found.content.format(),
             content: found.content,
+            warnings,
             source,
             size,
             virtual_size: found.virtual_size,
@@ -175,47 +185,6 @@ impl Image {
             identity: None,
             head: Vec::new(),
         }
-    }
-
-    /// Looks at the partition tables of its disks, which lie in `len` bytes that `open`
-    /// gives: refuses disks that no cloud can use, and sees how the first one boots. What
-    /// can't be decoded here shows nothing.
-    fn look_inside(
-        &mut self,
-        len: u64,
-        open: impl Fn() -> io::Result<Box<dyn ReadAt + Send + Sync>>,
-    ) -> Sight<()> {
-        let first = first_disk(self).ok().map(|(_, start, _)| start);
-        let mut seen = None;
-        for disk in &self.disks {
-            let (Some(content), Some(start)) = (&disk.content, disk.offset) else {
-                continue;
-            };
-            let there = len.saturating_sub(start);
-            let bytes = layout::Source::new(open()?, start, disk.size.unwrap_or(there).min(there));
-            let cut = disk.size.is_none_or(|size| size > there);
-            let bytes = if cut { bytes.incomplete() } else { bytes };
-            let Ok(blocks) = Blocks::of(content, bytes) else {
-                continue;
-            };
-            let Ok(partitions) = blocks.partitions() else {
-                continue;
-            };
-            partitions
-                .fit(disk.virtual_size)
-                .map_err(|trouble| match self.content {
-                    Content::Ova { .. } => trouble.inside(&disk.name),
-                    _ => trouble,
-                })?;
-            if first == Some(start) {
-                seen = Some(Boot::of(&blocks, &partitions));
-            }
-        }
-        if let Some(seen) = seen {
-            let firmware = self.boot.firmware;
-            self.boot = Boot { firmware, ..seen };
-        }
-        Ok(())
     }
 
     /// What it is, with its article: "a stream-optimized VMDK".
@@ -304,33 +273,6 @@ fn no_file(path: &Path, kind: FileType) -> Option<Error> {
         Other::Socket => ("it is a socket", "name a file"),
     };
     Some(Trouble::unfit(cause, Remedy::say(remedy)).at(path))
-}
-
-/// The content must be what the user said. What only the end of a file shows, a
-/// pipe may be: a fixed VHD looks like a raw disk until its last 512 bytes.
-fn agrees(mut found: Found, said: Option<Format>, window: &Window) -> Result<Found, Trouble> {
-    let Some(said) = said else { return Ok(found) };
-    if found.content.format() == Some(said) {
-        return Ok(found);
-    }
-    if (window.len(), said, &found.content) == (None, Format::Vhd, &Content::Raw) {
-        found.content = Content::Vhd {
-            kind: VhdKind::Fixed,
-            table_size: None,
-        };
-        return Ok(found);
-    }
-    let remedy = match found.content.format() {
-        Some(format) => format!("leave --format out, or say --format {format}"),
-        None => "leave --format out".into(),
-    };
-    Err(Trouble::unfit(
-        format!(
-            "its content is {}, but the format given is {said}",
-            found.content.label()
-        ),
-        Remedy::say(remedy),
-    ))
 }
 
 /// "1.3 GiB": bytes in the largest binary unit, rounded to one decimal.

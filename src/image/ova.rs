@@ -1,53 +1,67 @@
 //! OVA: a tar of one OVF descriptor, maybe a manifest, and the disks it names
-//! (DSP0243, "Distribution as a Single File"). Checks that the archive is whole and
-//! its disks are what AWS, the only cloud that takes OVAs, can read. The digests
-//! of the disks are left to `check`: that would read everything.
+//! (DSP0243, "Distribution as a Single File"). Refuses what AWS, the only cloud that takes
+//! OVAs, can't read; what only deviates from the standard, as real exporters do, is a
+//! warning. The digests of the disks are left to `check`: that would read everything.
+
+mod names;
+
+use std::collections::{HashMap, HashSet};
 
 use super::archive::{self, Member};
 use super::boot::Firmware;
 use super::content::{Content, VmdkKind};
-use super::ovf::{DiskRef, FileRef};
-use super::probe::Found;
-use super::refusal::{Remedy, Sight, Trouble, export_as_stream};
+use super::manifest::{Comparison, Manifest};
+use super::ovf::{self, DiskRef, FileRef};
+use super::probe::{self, Found};
+use super::refusal::{Notice, Remedy, Sight, Trouble, export_as_stream};
 use super::window::Window;
-use super::{Disk, manifest::Manifest, ovf};
+use super::{Disk, vhd, vmdk};
+pub(super) use names::Names;
 
-/// Descriptors have some ten KiB, manifests some hundred bytes.
+/// Descriptors have some ten KiB.
 const MAX_TEXT: u64 = 4 << 20;
 
+/// Whether the bytes begin with the header of a tar archive.
 pub(super) fn is_here(head: &[u8]) -> bool {
-    head.get(257..262) == Some(b"ustar")
+    archive::is_here(head)
 }
 
 pub(super) fn look(window: &Window) -> Sight<Found> {
     let members = archive::members(window)?;
-    let Some(first) = members.first().filter(|first| first.ends_with(".ovf")) else {
+    let names = Names::of(&members);
+    let Some(descriptor) = names.descriptor() else {
         return Err(Trouble::unfit(
-            "it is a tar archive, but no OVA: its first member is no OVF descriptor",
+            "it is a tar archive, but no OVA: it has no OVF descriptor",
             Remedy::say(
                 "export the virtual machine as OVA, or unpack the archive and import the disk in it",
             ),
         ));
     };
-    let archive = Archive {
+    let mut archive = Archive {
         window,
-        members: &members,
+        names: &names,
+        warnings: vec![],
+        seen: HashMap::new(),
     };
-    let Some(xml) = archive.text(first)? else {
+    let Some(xml) = archive.text(descriptor)? else {
         let unseen = Found::opaque(Content::Ova { manifest: false });
         return Ok(Found {
             disks: Some(vec![]),
             ..unseen
         });
     };
-    let descriptor = ovf::Descriptor::parse(&xml).map_err(|error| {
-        Trouble::damaged(
-            "OVA",
-            format_args!("its descriptor {} cannot be read: {error}", first.name),
+    let parsed = ovf::Descriptor::parse(&xml).map_err(|error| {
+        Trouble::unfit(
+            format!(
+                "the descriptor {} of the OVA can't be read: {error}",
+                descriptor.name
+            ),
+            Remedy::CopyAgain,
         )
     })?;
-    one_machine(&descriptor)?;
-    archive.found(&descriptor, &xml)
+    one_machine(&parsed)?;
+    archive.in_order(descriptor)?;
+    archive.found(&parsed, descriptor, &xml)
 }
 
 fn one_machine(descriptor: &ovf::Descriptor) -> Sight<()> {
@@ -64,44 +78,84 @@ fn one_machine(descriptor: &ovf::Descriptor) -> Sight<()> {
     }
 }
 
-/// The archive with its members' names.
+/// The archive while it is looked at.
 struct Archive<'a> {
     window: &'a Window<'a>,
-    members: &'a [Member],
+    names: &'a Names<'a>,
+    warnings: Vec<Notice>,
+    /// The disks that were looked into, by the place of their file.
+    seen: HashMap<u64, Seen>,
+}
+
+/// What a file holds.
+#[derive(Clone, Debug)]
+struct Seen {
+    content: Content,
+    virtual_size: Option<u64>,
 }
 
 impl Archive<'_> {
-    fn member(&self, name: &str) -> Option<&Member> {
-        let name = name.strip_prefix("./").unwrap_or(name);
-        self.members.iter().find(|member| member.name == name)
+    fn warn(&mut self, text: impl Into<String>, remedy: Option<Remedy>) {
+        self.warnings.push(Notice::new(text, remedy));
     }
 
     /// A small member; None where a pipe does not show all of it.
     fn text(&self, member: &Member) -> Sight<Option<Vec<u8>>> {
         if member.size > MAX_TEXT {
-            return Err(Trouble::damaged(
-                "OVA",
-                format_args!(
-                    "{} has {} bytes, which is no text",
-                    member.name, member.size
-                ),
-            ));
+            let (name, size) = (&member.name, member.size);
+            let cause = format!("{name} in the OVA has {size} bytes, which is no text");
+            return Err(Trouble::unfit(cause, Remedy::CopyAgain));
         }
         Ok(self.window.get(member.offset, member.size)?)
     }
 
-    fn found(&self, descriptor: &ovf::Descriptor, xml: &[u8]) -> Sight<Found> {
-        let manifest = self.manifest(descriptor, xml)?;
-        for file in &descriptor.files {
-            self.complete(file)?;
+    /// The descriptor comes first (DSP0243); AWS answers "Unsupported OVA format" otherwise.
+    fn in_order(&mut self, descriptor: &Member) -> Sight<()> {
+        let repack = || Remedy::Repack(self.names.in_order(descriptor));
+        match self.names.first() {
+            Some(first) if first.offset != descriptor.offset => Err(Trouble::unfit(
+                format!(
+                    "the descriptor {} is not the first file of the OVA, which AWS does not take",
+                    descriptor.name
+                ),
+                repack(),
+            )),
+            _ => {
+                if let Some(stray) = self.names.sidecar() {
+                    let text = format!("{} does not belong in an OVA", stray.name);
+                    let remedy = Some(repack());
+                    self.warn(text, remedy);
+                }
+                Ok(())
+            }
         }
-        let disks: Vec<_> = descriptor
+    }
+
+    fn found(mut self, descriptor: &ovf::Descriptor, file: &Member, xml: &[u8]) -> Sight<Found> {
+        let manifest = self.manifest(descriptor, file, xml)?;
+        let used = descriptor
             .disks
             .iter()
-            .map(|disk| self.disk(descriptor, disk))
+            .filter_map(|disk| disk.file.as_deref());
+        let used: HashSet<_> = used.collect();
+        let mut files = HashMap::new();
+        for listed in &descriptor.files {
+            self.complete(listed, used.contains(listed.id.as_str()))?;
+            files.entry(listed.id.as_str()).or_insert(listed);
+        }
+        let disks = descriptor.disks.iter();
+        let disks: Vec<_> = disks
+            .map(|disk| self.disk(&files, disk))
             .collect::<Sight<_>>()?;
-        if disks.is_empty() {
-            return Err(Trouble::unfit("the OVA has no disk", export_as_stream()));
+        match disks.first() {
+            None => return Err(Trouble::unfit("the OVA has no disk", export_as_stream())),
+            Some(disk) if disk.size == Some(0) => {
+                return Err(Trouble::unfit(
+                    "the OVA has only blank disks, no file with the data of one",
+                    Remedy::say("export the virtual machine again, with its disks"),
+                ));
+            }
+            Some(_) => {}
         }
         let sizes = disks.iter().map(|disk| disk.virtual_size);
         let sum = sizes.reduce(|sum, size| sum?.checked_add(size?)).flatten();
@@ -109,49 +163,59 @@ impl Archive<'_> {
             virtual_size: sum,
             disks: Some(disks),
             firmware: descriptor.efi.then_some(Firmware::Efi),
+            warnings: self.warnings,
             ..Found::opaque(Content::Ova { manifest })
         })
     }
 
-    /// Whether there is a manifest; one that does not fit is refused.
-    fn manifest(&self, descriptor: &ovf::Descriptor, xml: &[u8]) -> Sight<bool> {
-        let Some(member) = self.members.iter().find(|member| member.ends_with(".mf")) else {
+    /// Whether there is a manifest. A descriptor that does not have its digest is refused,
+    /// what the manifest can't vouch for is a warning.
+    fn manifest(&mut self, descriptor: &ovf::Descriptor, file: &Member, xml: &[u8]) -> Sight<bool> {
+        let Some(member) = self.names.manifest() else {
             return Ok(false);
         };
         let Some(text) = self.text(member)? else {
             return Ok(true);
         };
         let manifest = Manifest::parse(&text);
-        let ovf = self.members[0].name.as_str();
-        let listed = descriptor.files.iter().map(|file| file.href.as_str());
-        for name in listed.chain([ovf]) {
-            if !manifest.lists(name) {
-                return Err(Trouble::damaged(
-                    "OVA",
-                    format_args!("its manifest {} does not list {name}", member.name),
-                ));
-            }
-        }
-        if manifest.contradicts(ovf, &mut &xml[..])? {
+        let compared = manifest.compare(&self.names.all(file), &mut &xml[..])?;
+        if compared == Comparison::Different {
             return Err(Trouble::unfit(
                 format!(
-                    "the OVA was changed after its export: {ovf} does not have the digest in {}",
-                    member.name
+                    "the OVA was changed after its export: {} does not have the digest in {}",
+                    file.name, member.name
                 ),
                 Remedy::say(
                     "export it again, or pack it again without the manifest if the change is meant",
                 ),
             ));
         }
+        let disks = descriptor
+            .files
+            .iter()
+            .filter_map(|listed| self.names.find(&listed.href));
+        let listed: Vec<&Member> = std::iter::once(file).chain(disks).collect();
+        let warnings = self.names.uncompared(&manifest, member, &listed);
+        self.warnings.extend(warnings);
         Ok(true)
     }
 
-    /// The file is inside, whole, and as AWS reads it: neither chunked nor compressed
-    /// (VM Import: "OVA with chunked disk files is not supported").
-    fn complete(&self, file: &FileRef) -> Sight<()> {
+    /// The file is inside and as AWS reads it: neither chunked nor compressed (VM Import:
+    /// "OVA with chunked disk files is not supported"). Of a file that is no disk, such as an
+    /// ISO image in a drive, nothing is needed.
+    fn complete(&mut self, file: &FileRef, is_disk: bool) -> Sight<()> {
         let href = &file.href;
+        let member = self.names.find(href);
+        if !is_disk {
+            // A pipe shows only the first members.
+            if member.is_none() && self.window.len().is_some() {
+                let text = format!("the descriptor of the OVA names {href}, which is not inside");
+                self.warn(text, None);
+            }
+            return Ok(());
+        }
         // DSP0243: the first chunk of a file has its name and nine zeros
-        let chunk = self.member(&format!("{href}.000000000"));
+        let chunk = self.names.find(&format!("{href}.000000000"));
         if file.chunked || chunk.is_some() {
             let cause = format!("the OVA keeps {href} in chunks, which no cloud takes");
             return Err(Trouble::unfit(
@@ -166,30 +230,40 @@ impl Archive<'_> {
                 Remedy::say("export it again without compression of the files"),
             ));
         }
-        let Some(member) = self.member(href) else {
-            // a pipe shows only the first members
-            return if self.window.len().is_none() {
+        let Some(member) = member else {
+            return if names::is_elsewhere(href) {
+                Err(Trouble::unfit(
+                    format!("the disk of the OVA lies elsewhere, at {href}"),
+                    Remedy::say("export the virtual machine again, with its disks inside the OVA"),
+                ))
+            } else if self.window.len().is_none() {
                 Ok(())
             } else {
-                Err(Trouble::damaged(
-                    "OVA",
-                    format_args!("its descriptor names {href}, which is not inside"),
+                Err(Trouble::unfit(
+                    format!("the OVA does not hold {href}, the file of a disk"),
+                    Remedy::CopyAgain,
                 ))
             };
         };
-        match file.size {
-            Some(said) if member.size < said => Err(Trouble::damaged(
-                "OVA",
-                format_args!(
-                    "{href} has {} bytes, its descriptor says {said}",
-                    member.size
+        if !member.is_whole {
+            return Err(Trouble::unfit(
+                format!("{href} in the OVA is no plain file, but a link or sparse"),
+                Remedy::say(
+                    "pack the OVA again, with plain files only: tar --format=ustar --dereference",
                 ),
-            )),
-            _ => Ok(()),
+            ));
         }
+        if let Some(said) = file.size.filter(|said| member.size < *said) {
+            let text = format!(
+                "{href} in the OVA has {} bytes, its descriptor says {said}",
+                member.size
+            );
+            self.warn(text, None);
+        }
+        Ok(())
     }
 
-    fn disk(&self, descriptor: &ovf::Descriptor, disk: &DiskRef) -> Sight<Disk> {
+    fn disk(&mut self, files: &HashMap<&str, &FileRef>, disk: &DiskRef) -> Sight<Disk> {
         if disk.parent {
             let cause = format!(
                 "the disk {} of the OVA holds only what changed since its parent",
@@ -200,36 +274,45 @@ impl Archive<'_> {
         let Some(id) = &disk.file else {
             return Ok(blank(disk));
         };
-        let file = descriptor
-            .files
-            .iter()
-            .find(|file| &file.id == id)
-            .ok_or_else(|| {
-                Trouble::damaged(
-                    "OVA",
-                    format_args!(
-                        "its disk {} is in a file {id:?} that the descriptor does not have",
-                        disk.id
-                    ),
-                )
-            })?;
-        let seen = self.member(&file.href);
-        let Some(member) = seen else {
+        let file = files.get(id.as_str()).ok_or_else(|| {
+            Trouble::unfit(
+                format!(
+                    "the disk {} of the OVA is in a file {id:?} that its descriptor does not have",
+                    disk.id
+                ),
+                Remedy::CopyAgain,
+            )
+        })?;
+        let Some(member) = self.names.find(&file.href) else {
             return Ok(Disk {
                 name: file.href.clone(),
-                size: file.size,
+                size: file.size.filter(|size| *size > 0),
                 ..blank(disk)
             });
         };
-        let part = self.window.part(member.offset, member.size);
-        let found = probe_disk(&part).map_err(|trouble| trouble.inside(&member.name))?;
+        let seen = self.look_into(member)?;
         Ok(Disk {
             name: member.name.clone(),
             offset: Some(member.offset),
             size: Some(member.size),
-            virtual_size: found.virtual_size.or(disk.capacity),
-            content: Some(found.content),
+            virtual_size: seen.virtual_size.or(disk.capacity),
+            content: Some(seen.content),
         })
+    }
+
+    /// Looks into a file once, however many disks name it.
+    fn look_into(&mut self, member: &Member) -> Sight<Seen> {
+        if let Some(seen) = self.seen.get(&member.offset) {
+            return Ok(seen.clone());
+        }
+        let part = self.window.part(member.offset, member.size);
+        let found = probe_disk(&part, member).map_err(|trouble| trouble.inside(&member.name))?;
+        let seen = Seen {
+            content: found.content,
+            virtual_size: found.virtual_size,
+        };
+        self.seen.insert(member.offset, seen.clone());
+        Ok(seen)
     }
 }
 
@@ -245,25 +328,26 @@ fn blank(disk: &DiskRef) -> Disk {
 }
 
 /// Only what importers of OVAs read; an OVA in an OVA is never followed.
-fn probe_disk(part: &Window) -> Sight<Found> {
+fn probe_disk(part: &Window, member: &Member) -> Sight<Found> {
     let head = part.up_to(0, 512)?;
-    let found = if super::vhd::is_here(part, &head)? {
-        super::vhd::look(part)?
-    } else if super::vmdk::is_here(&head) {
-        super::vmdk::look(part)?
+    let found = if vhd::is_here(part, &head)? {
+        vhd::look(part)?
+    } else if vmdk::is_here(&head) {
+        vmdk::look(part)?
     } else {
-        let cause = match super::probe::compressed(&head) {
+        let cause = match probe::compressed(&head) {
             Some(content) => format!("it is {}, not a disk", content.label()),
             None => "it is neither a VMDK nor a VHD".into(),
         };
-        return Err(Trouble::unfit(cause, export_as_stream()));
+        let remedy = Remedy::TakeOut(member.name.clone());
+        return Err(Trouble::unfit(cause, remedy));
     };
     match found.content {
         Content::Vmdk {
             kind: VmdkKind::MonolithicSparse,
         } => Err(Trouble::unfit(
             "the VMDK is not stream-optimized, as a disk in an OVA must be",
-            export_as_stream(),
+            Remedy::TakeOut(member.name.clone()),
         )),
         _ => Ok(found),
     }

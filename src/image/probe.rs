@@ -4,7 +4,7 @@
 
 use super::boot::Firmware;
 use super::content::Content;
-use super::refusal::{Remedy, Sight, Trouble};
+use super::refusal::{Notice, Remedy, Sight, Trouble};
 use super::window::{Structure, Window};
 use super::{Disk, ova, qcow2, raw, stranger, vdi, vhd, vhdx, vmdk};
 
@@ -20,6 +20,8 @@ pub(super) struct Found {
     pub(super) disks: Option<Vec<Disk>>,
     /// The firmware that an OVA asks for.
     pub(super) firmware: Option<Firmware>,
+    /// What does not keep it from being imported.
+    pub(super) warnings: Vec<Notice>,
 }
 
 impl Found {
@@ -38,6 +40,7 @@ impl Found {
             virtual_size: None,
             disks: None,
             firmware: None,
+            warnings: vec![],
         }
     }
 }

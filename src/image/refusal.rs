@@ -2,11 +2,13 @@
 //! inside an OVA speak the same words as files of their own. `Image::open` adds
 //! the path and makes the user's `Error` of it.
 
+use std::fmt;
 use std::io;
 use std::path::Path;
 
 use super::{Content, Image, Source};
 use crate::error::Error;
+use crate::shell::quote;
 
 /// The result of looking into a container.
 pub(super) type Sight<T> = Result<T, Trouble>;
@@ -27,8 +29,27 @@ pub(super) enum Remedy {
     CopyAgain,
     /// qemu-img understands what no cloud takes; raw is what every cloud takes.
     Convert,
+    /// The OVA packed again, of these of its files in this order.
+    Repack(Vec<String>),
+    /// The disk in this file of the OVA, on its own.
+    TakeOut(String),
     /// Anything else, in full.
     Say(String),
+}
+
+/// What does not keep the image from being imported, before the file's name is known.
+#[derive(Clone, Debug)]
+pub(super) struct Notice {
+    text: String,
+    remedy: Option<Remedy>,
+}
+
+/// The same for the user.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Warning {
+    pub text: String,
+    /// What helps.
+    pub remedy: Option<String>,
 }
 
 impl From<io::Error> for Trouble {
@@ -46,7 +67,7 @@ impl Trouble {
     }
 
     /// A structure with impossible values: nothing but a new copy helps.
-    pub(super) fn damaged(container: &str, how: impl std::fmt::Display) -> Self {
+    pub(super) fn damaged(container: &str, how: impl fmt::Display) -> Self {
         Self::unfit(
             format!("the {container} is damaged: {how}"),
             Remedy::CopyAgain,
@@ -84,6 +105,30 @@ impl Trouble {
     }
 }
 
+impl Notice {
+    pub(super) fn new(text: impl Into<String>, remedy: Option<Remedy>) -> Self {
+        let text = text.into();
+        Self { text, remedy }
+    }
+
+    /// The warning for the file at `path`.
+    pub(super) fn at(self, path: &Path) -> Warning {
+        Warning {
+            text: self.text,
+            remedy: self.remedy.map(|remedy| remedy.sentence(path)),
+        }
+    }
+}
+
+impl fmt::Display for Warning {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.remedy {
+            Some(remedy) => write!(f, "{}; {remedy}", self.text),
+            None => f.write_str(&self.text),
+        }
+    }
+}
+
 impl Remedy {
     pub(super) fn say(sentence: impl Into<String>) -> Self {
         Self::Say(sentence.into())
@@ -93,6 +138,8 @@ impl Remedy {
         match self {
             Self::CopyAgain => "copy, download or export it again".into(),
             Self::Convert => convert(path),
+            Self::Repack(files) => repack(path, files),
+            Self::TakeOut(file) => take_out(path, file),
             Self::Say(sentence) => sentence.clone(),
         }
     }
@@ -110,6 +157,48 @@ pub(super) fn shown(path: &Path) -> String {
     } else {
         path.display().to_string()
     }
+}
+
+/// Unpacks the files and packs them in this order.
+fn repack(path: &Path, files: &[String]) -> String {
+    if !files.iter().all(|file| is_plain(file)) {
+        return "unpack it, and pack it again with tar --format=ustar, the descriptor first".into();
+    }
+    let (archive, target) = archives(path);
+    let files: Vec<_> = files.iter().map(|file| quote(file)).collect();
+    let files = files.join(" ");
+    format!(
+        "pack it again: mkdir unpacked && tar -xf {archive} -C unpacked -- {files} && tar --format=ustar -cf {target} -C unpacked -- {files}"
+    )
+}
+
+/// Unpacks a disk and makes a raw one of it.
+fn take_out(path: &Path, file: &str) -> String {
+    if !is_plain(file) {
+        return "unpack the disk, convert it with qemu-img convert -O raw, and import that".into();
+    }
+    let (archive, _) = archives(path);
+    let (convert, file) = (qemu_img("-O raw", Path::new(file), "raw"), quote(file));
+    format!("import the disk on its own: tar -xf {archive} -- {file} && {convert}")
+}
+
+/// The archive and one beside it, as tar takes them: a colon would name another machine.
+fn archives(path: &Path) -> (String, String) {
+    if path == Path::new("-") {
+        return ("IMAGE".into(), "new.ova".into());
+    }
+    let named = |path: &Path| {
+        let text = path.display().to_string();
+        let odd = text.starts_with('-') || (text.contains(':') && !text.starts_with('/'));
+        quote(&if odd { format!("./{text}") } else { text })
+    };
+    (named(path), named(&path.with_extension("new.ova")))
+}
+
+/// Whether a name from an archive may stand in a command: it leads into no folder, is no
+/// option and shows no other characters than it has.
+fn is_plain(name: &str) -> bool {
+    !name.contains(['/', '\\']) && !name.starts_with('-') && !name.chars().any(char::is_control)
 }
 
 fn convert(path: &Path) -> String {

@@ -9,8 +9,9 @@ use std::sync::Arc;
 use proptest::prelude::*;
 
 use super::blocks::first_disk;
+use super::look::Subject;
 use super::window::{ReadAt, Window, size};
-use super::{Blocks, Format, HEAD, Image, Result, Source, agrees, layout, probe};
+use super::{Blocks, Format, HEAD, Image, Result, Said, Source, layout, probe};
 
 /// Looks at these bytes as a file.
 pub(super) fn open(bytes: &[u8]) -> Result<Image> {
@@ -19,6 +20,24 @@ pub(super) fn open(bytes: &[u8]) -> Result<Image> {
 
 pub(super) fn said(bytes: &[u8], format: Format) -> Result<Image> {
     seen(bytes, Some(format))
+}
+
+/// The same for a user who wants no checks.
+pub(super) fn unchecked(bytes: &[u8]) -> Result<Image> {
+    let (format, skip_checks) = (None, true);
+    seen(
+        bytes,
+        Said {
+            format,
+            skip_checks,
+        },
+    )
+}
+
+/// The warnings of a look, each as one line.
+pub(super) fn warnings(bytes: &[u8]) -> Vec<String> {
+    let image = open(bytes).unwrap();
+    image.warnings.iter().map(ToString::to_string).collect()
 }
 
 /// The whole message of the refusal, without its first line, which is always the same.
@@ -56,19 +75,18 @@ pub(super) fn convert(cause: &str) -> String {
     )
 }
 
-fn seen(bytes: &[u8], said: Option<Format>) -> Result<Image> {
+fn seen(bytes: &[u8], said: impl Into<Said>) -> Result<Image> {
     let path = Path::new("disk.img");
-    let window = Window::all(&bytes, bytes.len() as u64);
-    let found = probe::look(&window)
-        .and_then(|found| agrees(found, said, &window))
-        .map_err(|trouble| trouble.at(path))?;
-    let size = Some(bytes.len() as u64);
-    let mut image = Image::found(found, Source::File(path.into()), size);
     let shared: Arc<[u8]> = bytes.into();
-    image
-        .look_inside(bytes.len() as u64, || Ok(Box::new(Arc::clone(&shared))))
-        .map_err(|trouble| trouble.at(path))?;
-    Ok(image)
+    let subject = Subject {
+        source: Source::File(path.into()),
+        window: Window::all(&bytes, bytes.len() as u64),
+        size: Some(bytes.len() as u64),
+        there: bytes.len() as u64,
+        open: &|| Ok(Box::new(Arc::clone(&shared))),
+    };
+    let image = subject.look(said.into());
+    image.map_err(|trouble| trouble.at(path))
 }
 
 /// The disk inside these bytes, and the ranges of it that may hold data.
@@ -126,7 +144,7 @@ fn read_all_over(bytes: &Arc<Shown>) {
     };
     let mut image = Image::found(found, Source::File("disk.img".into()), None);
     image.describe();
-    let _ = image.look_inside(bytes.len as u64, || Ok(Box::new(Arc::clone(bytes))));
+    let _ = image.look_inside(bytes.len as u64, &|| Ok(Box::new(Arc::clone(bytes))));
     let Ok((content, start, len)) = first_disk(&image) else {
         return;
     };

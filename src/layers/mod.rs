@@ -17,6 +17,7 @@ pub use suggest::Suggest;
 
 use crate::error::{Error, Result};
 use crate::guest::Guest;
+use crate::image::Format;
 use crate::units::{Duration, Rate, Size};
 
 /// A cloud's options: a TOML table, a group of flags and a family of variables in one.
@@ -30,6 +31,9 @@ pub trait Provider: clap::Args + Merge + Default {
     /// What only the environment and the file can say: secrets, since a command line is
     /// readable by every user of the machine, and the provider's own special variables.
     fn without_flags(environment: &Environment) -> Self;
+
+    /// The format of the image, where somebody named it.
+    fn format(&self) -> Option<Format>;
 
     /// Drops what a higher layer rules out, before the two are laid over each other.
     fn yield_to(&mut self, _above: &Self) {}

@@ -3,8 +3,8 @@ use std::io::Write;
 use sha2::Digest;
 
 use super::*;
-use crate::image::stage::{because, bend, copy_again, disk, open, refusal};
-use crate::image::{Image, manifest, vhd, vmdk};
+use crate::image::stage::{because, bend, copy_again, disk, open, refusal, unchecked, warnings};
+use crate::image::{Image, vhd, vmdk};
 
 const EXPORT: &str = "export the virtual machine again, with stream-optimized VMDK disks";
 const SYSTEM: &str = "<VirtualSystem/>";
@@ -163,7 +163,7 @@ fn a_tar_without_descriptor_is_refused() {
     assert_eq!(
         refusal(&tar(&[("disk.raw", &[0; 512])])),
         because(
-            "it is a tar archive, but no OVA: its first member is no OVF descriptor",
+            "it is a tar archive, but no OVA: it has no OVF descriptor",
             "export the virtual machine as OVA, or unpack the archive and import the disk in it"
         )
     );
@@ -195,7 +195,10 @@ fn a_damaged_archive_is_refused() {
         .collect();
     assert_eq!(
         refusal(&tar(&members)),
-        copy_again("the OVA is damaged: it has more than 1000 files")
+        because(
+            "the archive has more than 1000 files, which no OVA has",
+            "pack only the descriptor and the disks that it names"
+        )
     );
     let twice = [("a.ovf", &b""[..]), ("a.ovf", b"")];
     assert_eq!(
@@ -222,11 +225,11 @@ fn headers_without_end_are_refused() {
 fn a_descriptor_that_is_none_is_refused() {
     assert_eq!(
         refusal(&tar(&[("a.ovf", b"<Machine/>")])),
-        copy_again("the OVA is damaged: its descriptor a.ovf cannot be read: it has no Envelope")
+        copy_again("the descriptor a.ovf of the OVA can't be read: it has no Envelope")
     );
     assert_eq!(
         refusal(&tar(&[("a.ovf", &vec![b' '; 5 << 20])])),
-        copy_again("the OVA is damaged: a.ovf has 5242880 bytes, which is no text")
+        copy_again("a.ovf in the OVA has 5242880 bytes, which is no text")
     );
 }
 
@@ -292,21 +295,22 @@ fn chunked_and_compressed_files_are_refused() {
 fn what_the_descriptor_names_must_be_inside() {
     assert_eq!(
         refused(&["<File id='f1' href='other.vmdk'/>", DISK, SYSTEM]),
-        copy_again("the OVA is damaged: its descriptor names other.vmdk, which is not inside")
+        copy_again("the OVA does not hold other.vmdk, the file of a disk")
     );
     assert_eq!(
         refused(&[
-            "<File id='f1' href='disk1.vmdk' size='9999'/>",
+            "<File id='f1' href='https://example.com/a.vmdk'/>",
             DISK,
             SYSTEM
         ]),
-        copy_again("the OVA is damaged: disk1.vmdk has 6656 bytes, its descriptor says 9999")
+        because(
+            "the disk of the OVA lies elsewhere, at https://example.com/a.vmdk",
+            "export the virtual machine again, with its disks inside the OVA"
+        )
     );
     assert_eq!(
         refused(&[FILE, "<Disk diskId='d1' fileRef='f9'/>", SYSTEM]),
-        copy_again(
-            "the OVA is damaged: its disk d1 is in a file \"f9\" that the descriptor does not have"
-        )
+        copy_again("the disk d1 of the OVA is in a file \"f9\" that its descriptor does not have")
     );
     assert_eq!(
         refused(&[
@@ -321,27 +325,29 @@ fn what_the_descriptor_names_must_be_inside() {
     );
 }
 
+const TAKE_OUT: &str = "import the disk on its own: tar -xf disk.img -- disk1.vmdk && qemu-img convert -O raw disk1.vmdk disk1.raw";
+
 #[test]
 fn a_disk_of_another_kind_is_refused() {
     assert_eq!(
         refusal(&with_disk(&[0; 1024])),
         because(
             "disk1.vmdk in the OVA: it is neither a VMDK nor a VHD",
-            EXPORT
+            TAKE_OUT
         )
     );
     assert_eq!(
         refusal(&with_disk(b"\x1f\x8b\x08 and more")),
         because(
             "disk1.vmdk in the OVA: it is a gzip file, not a disk",
-            EXPORT
+            TAKE_OUT
         )
     );
     assert_eq!(
         refusal(&with_disk(&vmdk::tests::sparse())),
         because(
             "disk1.vmdk in the OVA: the VMDK is not stream-optimized, as a disk in an OVA must be",
-            EXPORT
+            TAKE_OUT
         )
     );
     assert_eq!(
@@ -372,8 +378,8 @@ fn with_manifest(manifest: &str) -> Vec<u8> {
 #[test]
 fn a_manifest_that_fits_is_told() {
     let descriptor = ovf(&[FILE, DISK, SYSTEM]);
-    let sha1 = manifest::hex(&sha1::Sha1::digest(&descriptor));
-    let sha256 = manifest::hex(&sha2::Sha256::digest(&descriptor));
+    let sha1 = hex::encode(&sha1::Sha1::digest(&descriptor));
+    let sha256 = hex::encode(&sha2::Sha256::digest(&descriptor));
     for line in [
         format!("SHA1(a.ovf)= {sha1}"),
         format!("SHA256(a.ovf)= {sha256}"),
@@ -385,11 +391,7 @@ fn a_manifest_that_fits_is_told() {
 
 #[test]
 fn a_manifest_that_does_not_fit_is_refused() {
-    assert_eq!(
-        refusal(&with_manifest("SHA1(a.ovf)= 00\n")),
-        copy_again("the OVA is damaged: its manifest a.mf does not list disk1.vmdk")
-    );
-    for algorithm in ["SHA1", "SHA256", "SHA512"] {
+    for algorithm in ["SHA1", "SHA256", "SHA2-256", "SHA384", "SHA512", "MD5"] {
         let lines = format!("{algorithm}(a.ovf)= 00\n{algorithm}(disk1.vmdk)= 00\n");
         assert_eq!(
             refusal(&with_manifest(&lines)),
@@ -399,6 +401,228 @@ fn a_manifest_that_does_not_fit_is_refused() {
             )
         );
     }
+}
+
+#[test]
+fn what_a_manifest_does_not_vouch_for_is_a_warning() {
+    assert_eq!(
+        warnings(&with_manifest("SHA3-256(a.ovf)= 00\n\nnonsense\n")),
+        [
+            "the manifest a.mf does not list disk1.vmdk, so that nothing is compared",
+            "the manifest a.mf has digests of SHA3-256, which is not known here: a.ovf is not compared",
+            "1 line of the manifest a.mf can't be read",
+        ]
+    );
+    assert_eq!(
+        warnings(&with_manifest("")),
+        ["the manifest a.mf does not list a.ovf and disk1.vmdk, so that nothing is compared"]
+    );
+}
+
+#[test]
+fn what_real_exporters_write_is_not_damaged() {
+    let vmdk = vmdk::tests::vmware();
+    let hardware = "<VirtualSystem/>";
+    let file = |href: &str| format!("<File id='f1' href='{href}'/>");
+    for (href, member) in [
+        ("my%20disk%20%281%29.vmdk", "my disk (1).vmdk"),
+        ("my disk.vmdk", "my disk.vmdk"),
+        ("./disk1.vmdk", "disk1.vmdk"),
+        ("disk1.vmdk", "./disk1.vmdk"),
+        ("J%C3%BCrgen.vmdk", "J\u{fc}rgen.vmdk"),
+    ] {
+        let ova = tar(&[
+            ("a.ovf", &ovf(&[&file(href), DISK, hardware])),
+            (member, &vmdk),
+        ]);
+        assert_eq!(warnings(&ova), Vec::<String>::new(), "{href}");
+    }
+    let folder = tar(&[
+        ("vm/a.ovf", &ovf(&[&file("disk1.vmdk"), DISK, hardware])),
+        ("vm/disk1.vmdk", &vmdk),
+    ]);
+    assert_eq!(open(&folder).unwrap().disks[0].name, "vm/disk1.vmdk");
+    let old = "<Content type='ovf:VirtualSystem_Type'/>";
+    let old = tar(&[("a.ovf", &ovf(&[FILE, DISK, old])), ("disk1.vmdk", &vmdk)]);
+    assert!(open(&old).is_ok());
+}
+
+#[test]
+fn a_file_of_no_disk_may_be_missing_or_lie_elsewhere() {
+    let iso = "<File id='f2' href='http://example.com/a.iso' compression='gzip' chunkSize='9'/>";
+    let nvram = "<File id='f3' href='a.nvram'/>";
+    let ova = tar(&[
+        ("a.ovf", &ovf(&[FILE, iso, nvram, DISK, SYSTEM])),
+        ("disk1.vmdk", &vmdk::tests::vmware()),
+    ]);
+    assert_eq!(
+        warnings(&ova),
+        [
+            "the descriptor of the OVA names http://example.com/a.iso, which is not inside",
+            "the descriptor of the OVA names a.nvram, which is not inside",
+        ]
+    );
+}
+
+#[test]
+fn a_size_that_the_descriptor_has_wrong_is_a_warning() {
+    let file = "<File id='f1' href='disk1.vmdk' size='9999'/>";
+    let ova = tar(&[
+        ("a.ovf", &ovf(&[file, DISK, SYSTEM])),
+        ("disk1.vmdk", &vmdk::tests::vmware()),
+    ]);
+    assert_eq!(
+        warnings(&ova),
+        ["disk1.vmdk in the OVA has 6656 bytes, its descriptor says 9999"]
+    );
+}
+
+#[test]
+fn the_descriptor_comes_first_or_the_command_says_how() {
+    let descriptor = ovf(&[FILE, DISK, SYSTEM]);
+    let vmdk = vmdk::tests::vmware();
+    assert_eq!(
+        refusal(&tar(&[("disk1.vmdk", &vmdk), ("a.ovf", &descriptor)])),
+        because(
+            "the descriptor a.ovf is not the first file of the OVA, which AWS does not take",
+            "pack it again: mkdir unpacked && tar -xf disk.img -C unpacked -- a.ovf disk1.vmdk && tar --format=ustar -cf disk.new.ova -C unpacked -- a.ovf disk1.vmdk"
+        )
+    );
+    let hostile = tar(&[("--to-command=x", &vmdk), ("a.ovf", &descriptor)]);
+    assert_eq!(
+        refusal(&hostile),
+        because(
+            "the descriptor a.ovf is not the first file of the OVA, which AWS does not take",
+            "unpack it, and pack it again with tar --format=ustar, the descriptor first"
+        )
+    );
+    let sidecar = tar(&[
+        ("._a.ovf", b"\0\x05\x16\x07"),
+        ("a.ovf", &descriptor),
+        ("disk1.vmdk", &vmdk),
+    ]);
+    assert_eq!(
+        warnings(&sidecar),
+        [
+            "._a.ovf does not belong in an OVA; pack it again: mkdir unpacked && tar -xf disk.img -C unpacked -- a.ovf disk1.vmdk && tar --format=ustar -cf disk.new.ova -C unpacked -- a.ovf disk1.vmdk"
+        ]
+    );
+}
+
+#[test]
+fn a_tar_of_unix_v7_is_known_by_its_checksum() {
+    let mut ova = with_disk(&vmdk::tests::vmware());
+    for at in [0, 1024] {
+        ova[at + 257..at + 265].fill(0);
+        ova[at + 148..at + 156].fill(b' ');
+        let sum: u32 = ova[at..at + 512].iter().map(|&byte| u32::from(byte)).sum();
+        ova[at + 148..at + 155].copy_from_slice(format!("{sum:06o}\0").as_bytes());
+    }
+    assert_eq!(open(&ova).unwrap().label(), "an OVA");
+    ova[0] ^= 1;
+    assert!(open(&ova).map_or(true, |image| image.label() != "an OVA"));
+}
+
+/// An item of the hardware section: id, type, controller, address, what it shows.
+fn item(id: u32, kind: u32, parent: u32, address: u32, host: &str) -> String {
+    format!(
+        "<Item><InstanceID>{id}</InstanceID><ResourceType>{kind}</ResourceType><Parent>{parent}</Parent>\
+         <AddressOnParent>{address}</AddressOnParent><HostResource>{host}</HostResource></Item>"
+    )
+}
+
+fn controller(id: u32, kind: u32, address: u32) -> String {
+    format!(
+        "<Item><Address>{address}</Address><rasd:InstanceID>{id}</rasd:InstanceID><ResourceType>{kind}</ResourceType></Item>"
+    )
+}
+
+#[test]
+fn the_hardware_says_which_disk_the_machine_starts_from() {
+    let files = "<File id='f1' href='one.vhd'/><File id='f2' href='two.vhd'/>";
+    let disks = "<Disk diskId='d0' capacity='9'/><Disk diskId='d1' fileRef='f1'/><Disk diskId='d2' fileRef='f2'/>";
+    let order = |items: &[String]| {
+        let hardware = format!("<VirtualSystem>{}</VirtualSystem>", items.concat());
+        let ova = tar(&[
+            ("a.ovf", &ovf(&[files, disks, &hardware])),
+            ("one.vhd", &vhd::tests::fixed_vhd(&[0; 512])),
+            ("two.vhd", &vhd::tests::fixed_vhd(&[0; 1024])),
+        ]);
+        let names = |disk: Disk| disk.name;
+        let disks = open(&ova).unwrap().disks.into_iter();
+        disks.map(names).collect::<Vec<_>>()
+    };
+    let (scsi, ide) = (controller(3, 6, 0), controller(4, 5, 1));
+    let (one, two) = ("ovf:/disk/d1", "/disk/d2");
+    assert_eq!(order(&[]), ["one.vhd", "two.vhd", "d0"]);
+    let on_one = [item(8, 17, 3, 5, one), item(9, 17, 3, 1, two), scsi.clone()];
+    assert_eq!(order(&on_one), ["two.vhd", "one.vhd", "d0"]);
+    let on_two = [
+        ide,
+        scsi.clone(),
+        item(8, 17, 3, 0, one),
+        item(9, 17, 4, 1, two),
+    ];
+    assert_eq!(order(&on_two), ["two.vhd", "one.vhd", "d0"]);
+    let second = [
+        controller(5, 6, 1),
+        scsi,
+        item(8, 17, 5, 0, one),
+        item(9, 17, 3, 9, "ovf:/file/f2"),
+    ];
+    assert_eq!(order(&second), ["two.vhd", "one.vhd", "d0"]);
+    assert_eq!(
+        order(&[item(9, 17, 1, 0, two)]),
+        ["two.vhd", "one.vhd", "d0"]
+    );
+}
+
+#[test]
+fn blank_disks_alone_are_refused() {
+    let blank = "<Disk diskId='d1' capacity='8'/>";
+    assert_eq!(
+        refused(&[FILE, blank, blank, SYSTEM]),
+        because(
+            "the OVA has only blank disks, no file with the data of one",
+            "export the virtual machine again, with its disks"
+        )
+    );
+}
+
+#[test]
+fn more_files_or_disks_than_any_machine_has_are_refused() {
+    let files = "<File id='f' href='b'/>".repeat(1001);
+    assert_eq!(
+        refused(&[&files, SYSTEM]),
+        copy_again("the descriptor a.ovf of the OVA can't be read: it names more than 1000 files")
+    );
+    let disks = "<Disk diskId='d' fileRef='f'/>".repeat(1001);
+    assert_eq!(
+        refused(&[FILE, &disks, SYSTEM]),
+        copy_again("the descriptor a.ovf of the OVA can't be read: it names more than 1000 disks")
+    );
+    let attributes: String = (0..300_000).map(|at| format!(" a{at}=''")).collect();
+    let disk = format!("<Disk diskId='d1' fileRef='f1'{attributes}/>");
+    let ova = tar(&[
+        ("a.ovf", &ovf(&[FILE, &disk, SYSTEM])),
+        ("disk1.vmdk", &vmdk::tests::vmware()),
+    ]);
+    assert!(open(&ova).is_ok());
+}
+
+#[test]
+fn without_checks_every_refusal_is_a_warning() {
+    let two = tar(&[
+        ("a.ovf", &ovf(&[FILE, DISK, SYSTEM, SYSTEM])),
+        ("disk1.vmdk", &vmdk::tests::vmware()),
+    ]);
+    let image = unchecked(&two).unwrap();
+    assert_eq!((image.label().as_str(), image.disks.len()), ("an OVA", 0));
+    assert_eq!(
+        image.warnings[0].text,
+        "the image is imported all the same (--skip-checks): the OVA describes 2 virtual machines, an image is made of one"
+    );
+    assert!(unchecked(b"").is_err());
 }
 
 #[test]

@@ -1,7 +1,6 @@
 use sha2::{Digest, Sha256};
 
 use super::*;
-use crate::image::manifest::hex;
 use crate::image::stage::{because, bend, bend_and_seal, copy_again, disk, open, refusal, with};
 
 /// A footer as qemu-img writes it with `force_size`, for a disk of this type.
@@ -77,7 +76,7 @@ fn dynamic_vhd() -> Vec<u8> {
 fn the_footer_of_the_fact_sheet_is_made_and_understood() {
     let bytes = footer(16 << 20, [0x01, 0xe1, 0x04, 0x11], 2);
     assert_eq!(checksum(&bytes, 64), 0xffff_f05a);
-    let digest = hex(&Sha256::digest(&bytes));
+    let digest = hex::encode(Sha256::digest(&bytes));
     assert_eq!(
         digest,
         "6f910816dfc4b111b38cee1588f84cc300738726a98de621255283012eddafc3"

@@ -1,0 +1,133 @@
+//! The order in which a machine starts from its disks: by controller and address on it, as
+//! the hardware section says (DSP0243, "Virtual hardware description"; CIM's
+//! ResourceAllocationSettingData). The order of the disk section says nothing of that.
+
+use std::collections::HashMap;
+
+use super::DiskRef;
+
+/// Devices that are looked at; a machine has some tens.
+const MOST: usize = 10_000;
+
+/// CIM "ResourceType": controllers in the order in which firmware looks for disks.
+const IDE: u32 = 5;
+const SCSI: u32 = 6;
+const OTHER_STORAGE: u32 = 20;
+
+/// The devices that were read, and the one that is being read.
+#[derive(Default)]
+pub(super) struct Hardware {
+    devices: Vec<Device>,
+    open: Option<Device>,
+    text: String,
+}
+
+/// `Item`, and `StorageItem` of OVF 2.
+#[derive(Default)]
+struct Device {
+    id: String,
+    kind: u32,
+    parent: String,
+    /// The controller's own place.
+    address: Option<u64>,
+    /// The place on the controller.
+    on_parent: Option<u64>,
+    /// What it shows: `ovf:/disk/ID` or `ovf:/file/ID`.
+    host: String,
+}
+
+/// What the disks are sorted by: the kind of the controller, its address, its place in the
+/// descriptor, the address on it, the disk's place in the descriptor.
+type Place = (u8, u64, usize, u64, usize);
+
+impl Hardware {
+    /// An element begins.
+    pub(super) fn start(&mut self, name: &str) {
+        self.text.clear();
+        if matches!(name, "Item" | "StorageItem") {
+            self.open = Some(Device::default());
+        }
+    }
+
+    /// Text of the element that is open.
+    pub(super) fn text(&mut self, text: &str) {
+        if self.open.is_some() {
+            self.text.push_str(text);
+        }
+    }
+
+    /// An element ends.
+    pub(super) fn end(&mut self, name: &str) {
+        let Some(device) = &mut self.open else { return };
+        let text = self.text.trim();
+        match name {
+            // "InstanceId" in OVF 0.9
+            "InstanceID" | "InstanceId" => text.clone_into(&mut device.id),
+            "ResourceType" => device.kind = text.parse().unwrap_or_default(),
+            "Parent" => text.clone_into(&mut device.parent),
+            "Address" => device.address = text.parse().ok(),
+            "AddressOnParent" => device.on_parent = text.parse().ok(),
+            "HostResource" => text.clone_into(&mut device.host),
+            "Item" | "StorageItem" => {
+                let device = self.open.take().unwrap_or_default();
+                if self.devices.len() < MOST {
+                    self.devices.push(device);
+                }
+            }
+            _ => {}
+        }
+        self.text.clear();
+    }
+
+    /// Sorts the disks by their places; a disk without a file can't start a machine and comes
+    /// last, one that the hardware does not name after those that it names.
+    pub(super) fn sort(&self, disks: &mut [DiskRef]) {
+        let mut controllers = HashMap::new();
+        for (at, device) in self.devices.iter().enumerate() {
+            controllers
+                .entry(device.id.as_str())
+                .or_insert((at, device));
+        }
+        let mut places: HashMap<(&str, &str), Place> = HashMap::new();
+        for (at, device) in self.devices.iter().enumerate() {
+            if let Some(shown) = device.shows() {
+                let controller = controllers.get(device.parent.as_str()).copied();
+                places
+                    .entry(shown)
+                    .or_insert_with(|| device.place(at, controller));
+            }
+        }
+        let place = |disk: &DiskRef| {
+            let file = disk.file.as_deref().unwrap_or_default();
+            let place = places.get(&("disk", disk.id.as_str()));
+            place.or_else(|| places.get(&("file", file))).copied()
+        };
+        disks.sort_by_cached_key(|disk| {
+            let place = place(disk);
+            (disk.file.is_none(), place.is_none(), place)
+        });
+    }
+}
+
+impl Device {
+    /// Whether it shows a disk or a file, and its id.
+    fn shows(&self) -> Option<(&str, &str)> {
+        let path = self.host.strip_prefix("ovf:").unwrap_or(&self.host);
+        path.trim_start_matches('/').split_once('/')
+    }
+
+    fn place(&self, at: usize, controller: Option<(usize, &Self)>) -> Place {
+        let on_parent = self.on_parent.unwrap_or(u64::MAX);
+        let Some((controller_at, controller)) = controller else {
+            return (u8::MAX, 0, 0, on_parent, at);
+        };
+        let kind = match controller.kind {
+            IDE => 0,
+            SCSI => 1,
+            OTHER_STORAGE => 2,
+            _ => 3,
+        };
+        let address = controller.address.unwrap_or(u64::MAX);
+        (kind, address, controller_at, on_parent, at)
+    }
+}
