@@ -50,7 +50,7 @@ async fn so_is_the_id_of_a_task_and_json_makes_no_difference() {
 async fn a_reader_that_is_gone_has_not_read_the_id() {
     let stage = Stage::new().await;
     stage.disk(2);
-    let script = "imgimport aws --bucket importbucket -q disk.raw; echo $? > code";
+    let script = "imgimport aws --bucket importbucket -q disk.raw || echo $? > code";
     let run = stage.shell(&format!("({script}) | true")).ends().await;
     run.exits(0).prints("").says(
         "
@@ -76,8 +76,8 @@ async fn a_job_of_a_file_fails_and_the_next_run_prints_its_id() {
         1,
         "
         web: error: could not write the result ami-ID to standard output
-          cause: No space left on device (os error 28)
-          hint: the import itself succeeded: note ami-ID
+        web:   cause: No space left on device (os error 28)
+        web:   hint: the import itself succeeded: note ami-ID
         ",
     )
     .await;
