@@ -31,6 +31,16 @@ pub fn is_url(url: &str) -> bool {
         .is_ok_and(|uri| uri.host().is_some() && matches!(uri.scheme_str(), Some("http" | "https")))
 }
 
+/// The address that a user means by `named`: a host without a scheme is reached by HTTPS,
+/// which is how the tools of Alibaba Cloud write endpoints.
+pub fn url_of(named: &str) -> String {
+    if named.contains("://") {
+        named.to_owned()
+    } else {
+        format!("https://{named}")
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

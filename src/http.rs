@@ -107,6 +107,22 @@ pub fn without_nulls(value: &mut Value) {
     }
 }
 
+/// Control characters of a text become spaces: what a service says may reach a terminal.
+pub fn one_line(text: &str) -> String {
+    let visible = |sign: char| if sign.is_control() { ' ' } else { sign };
+    text.chars().map(visible).collect()
+}
+
+/// The same for every text of a document.
+pub fn without_controls(value: &mut Value) {
+    match value {
+        Value::String(text) if text.contains(char::is_control) => *text = one_line(text),
+        Value::Array(list) => list.iter_mut().for_each(without_controls),
+        Value::Object(members) => members.values_mut().for_each(without_controls),
+        _ => {}
+    }
+}
+
 impl Http {
     /// Sets up the connections; asks nobody yet.
     pub fn new() -> Result<Self> {

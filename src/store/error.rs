@@ -4,6 +4,7 @@
 use std::fmt;
 use std::time::Duration;
 
+use crate::http::one_line;
 use crate::unheard;
 
 /// What a failure means for the next step.
@@ -90,13 +91,22 @@ pub struct Error {
     class: Class,
 }
 
+/// What a service says, on one line.
+fn clean(text: String) -> String {
+    if text.contains(char::is_control) {
+        one_line(&text)
+    } else {
+        text
+    }
+}
+
 impl Error {
     /// The service answered, and not with success.
     pub fn answered(status: u16, code: Option<String>, message: impl Into<String>) -> Self {
         let class = Class::of(code.as_deref(), Some(status));
         Self {
-            code,
-            message: message.into(),
+            code: code.map(clean),
+            message: clean(message.into()),
             status: Some(status),
             request_id: None,
             class,
@@ -134,7 +144,7 @@ impl Error {
     /// Names the request, for the provider's support.
     #[must_use]
     pub fn request(mut self, id: Option<impl Into<String>>) -> Self {
-        self.request_id = id.map(Into::into);
+        self.request_id = id.map(|id| clean(id.into()));
         self
     }
 
@@ -173,6 +183,15 @@ impl Error {
     /// Whether the request may have been heard all the same.
     pub fn is_unanswered(&self) -> bool {
         self.status.is_none() && self.class == Class::Transient
+    }
+
+    /// Whether the service is known not to have done what was asked for. After any other
+    /// failure it may have.
+    pub fn is_refusal(&self) -> bool {
+        self.code.is_some()
+            && self
+                .status
+                .is_some_and(|status| (400..500).contains(&status))
     }
 
     /// The service does not know the question, or somebody else has answered in its place.

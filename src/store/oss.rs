@@ -150,6 +150,11 @@ impl Oss {
 
     /// A small request, tried again while that may help.
     async fn ask(&self, ask: Ask<'_>) -> Result<Answer> {
+        self.ask_for(ask, Ok).await
+    }
+
+    /// The same, until the answer can be read, too.
+    async fn ask_for<T>(&self, ask: Ask<'_>, read: impl Fn(Answer) -> Result<T>) -> Result<T> {
         let mut pauses = self.patience.pauses();
         let mut renewed = false;
         loop {
@@ -157,7 +162,8 @@ impl Oss {
                 "" => Payload::Empty,
                 text => Payload::Document(text.to_owned().into()),
             };
-            let error = match self.send(&ask, body, Some(ask.timeout)).await {
+            let sent = self.send(&ask, body, Some(ask.timeout)).await;
+            let error = match sent.and_then(&read) {
                 Ok(answer) => return Ok(answer),
                 Err(error) => error,
             };
@@ -210,7 +216,8 @@ impl Oss {
         key: &str,
         query: &[(&str, &str)],
     ) -> Result<T> {
-        read(&self.ask(Ask::about(Method::GET, key, query)).await?)
+        self.ask_for(Ask::about(Method::GET, key, query), |answer| read(&answer))
+            .await
     }
 }
 
@@ -335,8 +342,13 @@ impl Store for Oss {
     }
 
     async fn head(&self) -> Result<Option<Head>> {
+        // OSS's own answer names the request; a page of somebody in between is no object.
+        let own = |answer: Answer| match answer.request_id() {
+            Some(_) => Ok(answer),
+            None => Err(Error::other("the answer is not OSS's").class_is(Class::Transient)),
+        };
         match self
-            .ask(Ask::about(Method::HEAD, &self.place.key, &[]))
+            .ask_for(Ask::about(Method::HEAD, &self.place.key, &[]), own)
             .await
         {
             Ok(answer) => Ok(Some(Head {

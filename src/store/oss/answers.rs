@@ -8,8 +8,8 @@ use base64::engine::general_purpose::STANDARD;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-use super::super::{Digest, Error, Result, SentPart};
-use crate::http::Answer;
+use super::super::{Class, Digest, Error, Result, SentPart};
+use crate::http::{Answer, one_line};
 
 /// InitiateMultipartUpload.
 #[derive(Deserialize)]
@@ -18,10 +18,13 @@ pub(super) struct Begun {
     pub(super) upload_id: String,
 }
 
-/// ListParts.
+/// ListParts. Its `UploadId` must be there: a page of somebody in between would be a list
+/// without parts otherwise.
 #[expect(clippy::struct_field_names, reason = "OSS's own names")]
 #[derive(Deserialize)]
 pub(super) struct Parts {
+    #[serde(rename = "UploadId")]
+    pub(super) _upload: String,
     #[serde(rename = "Part", default)]
     pub(super) parts: Vec<ListedPart>,
     #[serde(rename = "IsTruncated", default)]
@@ -43,10 +46,12 @@ pub(super) struct ListedPart {
     pub(super) crc: Option<u64>,
 }
 
-/// ListMultipartUploads.
+/// ListMultipartUploads. Its `Bucket` must be there, as above.
 #[expect(clippy::struct_field_names, reason = "OSS's own names")]
 #[derive(Deserialize)]
 pub(super) struct Uploads {
+    #[serde(rename = "Bucket")]
+    pub(super) _bucket: String,
     #[serde(rename = "Upload", default)]
     pub(super) uploads: Vec<ListedUpload>,
     #[serde(rename = "IsTruncated", default)]
@@ -80,11 +85,14 @@ struct Refusal {
     endpoint: Option<String>,
 }
 
-/// A document.
+/// A document. An answer that can't be read is as good as none: the next may be OSS's own.
 pub(super) fn read<T: DeserializeOwned>(answer: &Answer) -> Result<T> {
     let text = String::from_utf8_lossy(&answer.body);
     quick_xml::de::from_str(&text).map_err(|error| {
-        Error::other(format!("OSS's answer can't be read: {error}")).request(answer.request_id())
+        let why = one_line(&error.to_string());
+        Error::other(format!("OSS's answer can't be read: {why}"))
+            .request(answer.request_id())
+            .class_is(Class::Transient)
     })
 }
 
@@ -161,8 +169,6 @@ fn wait(answer: &Answer) -> Option<Duration> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::store::Class;
-
     const REFUSAL: &str = "<Error><Code>PublicEndpointForbidden</Code><Message>No.</Message>\
         <RequestId>65D</RequestId><HostId>h</HostId><EC>0048-00000401</EC></Error>";
 
@@ -197,7 +203,7 @@ mod tests {
     #[test]
     fn parts_have_their_crc_in_decimal() {
         let page: Parts = document(
-            "<ListPartsResult><IsTruncated>true</IsTruncated><NextPartNumberMarker>2</NextPartNumberMarker>\
+            "<ListPartsResult><UploadId>U</UploadId><IsTruncated>true</IsTruncated><NextPartNumberMarker>2</NextPartNumberMarker>\
              <Part><PartNumber>1</PartNumber><LastModified>x</LastModified><ETag>\"A\"</ETag>\
              <HashCrc64ecma>11051210869376104954</HashCrc64ecma><Size>9</Size></Part>\
              <Part><PartNumber>2</PartNumber><ETag>\"B\"</ETag><Size>1</Size></Part></ListPartsResult>",
@@ -205,8 +211,16 @@ mod tests {
         assert!(page.truncated && page.next.as_deref() == Some("2"));
         let crcs: Vec<_> = page.parts.iter().map(|part| part.crc).collect();
         assert_eq!(crcs, [Some(11_051_210_869_376_104_954), None]);
-        let none: Parts =
-            document("<ListPartsResult><IsTruncated>false</IsTruncated></ListPartsResult>");
+        let none: Parts = document(
+            "<ListPartsResult><UploadId>U</UploadId><IsTruncated>false</IsTruncated></ListPartsResult>",
+        );
         assert!(none.parts.is_empty());
+        for foreign in ["", "<html><body>Sign in</body></html>", "{}"] {
+            let page = read::<Parts>(&Answer::of(200, &[], foreign));
+            assert!(
+                page.is_err_and(|error| error.class() == Class::Transient),
+                "{foreign}"
+            );
+        }
     }
 }

@@ -4,7 +4,7 @@
 use serde::Deserialize;
 
 use super::answers::read;
-use super::{Ask, Oss, Result};
+use super::{Ask, Class, Error, Oss, Result};
 use crate::http::Method;
 
 /// What OSS tells of a bucket.
@@ -16,8 +16,9 @@ pub struct Bucket {
     pub encryption: Option<String>,
 }
 
-#[derive(Default, Deserialize)]
-#[serde(rename_all = "PascalCase", default)]
+/// An answer without `Bucket` is not OSS's.
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
 struct Info {
     bucket: Described,
 }
@@ -42,6 +43,17 @@ struct Location {
     name: String,
 }
 
+impl Location {
+    /// A page of somebody in between has text, too.
+    fn checked(self) -> Result<Self> {
+        let fits = |sign: char| sign.is_ascii_lowercase() || sign.is_ascii_digit() || sign == '-';
+        if self.name.chars().all(fits) {
+            return Ok(self);
+        }
+        Err(Error::other("the answer names no region").class_is(Class::Transient))
+    }
+}
+
 /// `oss-cn-hangzhou` as the other services write it.
 fn region(location: &str) -> String {
     location.strip_prefix("oss-").unwrap_or(location).to_owned()
@@ -52,8 +64,9 @@ impl Oss {
     /// no such bucket.
     pub async fn bucket(&self) -> Result<Option<Bucket>> {
         let ask = Ask::about(Method::GET, "", &[("bucketInfo", "")]);
-        let error = match self.ask(ask).await {
-            Ok(answer) => return read(&answer).map(|info: Info| Some(described(info))),
+        let info = self.ask_for(ask, |answer| read::<Info>(&answer));
+        let error = match info.await {
+            Ok(info) => return Ok(Some(described(info))),
             Err(error) => error,
         };
         let is_open = error.leaves_open();
@@ -75,7 +88,8 @@ impl Oss {
 
     async fn location(&self) -> Result<String> {
         let ask = Ask::about(Method::GET, "", &[("location", "")]);
-        let location: Location = read(&self.ask(ask).await?)?;
+        let location = self.ask_for(ask, |answer| read(&answer).and_then(Location::checked));
+        let location = location.await?;
         Ok(region(&location.name))
     }
 
