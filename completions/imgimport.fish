@@ -316,10 +316,10 @@ complete -c imgimport -n "__fish_imgimport_using_subcommand alicloud" -l shared-
 complete -c imgimport -n "__fish_imgimport_using_subcommand alicloud" -l ram-role-name -d 'RAM role of the ECS instance that this runs on' -r
 complete -c imgimport -n "__fish_imgimport_using_subcommand alicloud" -l ram-role-arn -d 'Role to assume for the whole run' -r
 complete -c imgimport -n "__fish_imgimport_using_subcommand alicloud" -l ram-session-name -d 'Name of the assumed role\'s session [default: imgimport]' -r
-complete -c imgimport -n "__fish_imgimport_using_subcommand alicloud" -l ecs-endpoint -d 'Endpoint of ECS, a full URL' -r
-complete -c imgimport -n "__fish_imgimport_using_subcommand alicloud" -l oss-endpoint -d 'Endpoint of OSS, a full URL: internal, accelerated or a custom domain' -r
-complete -c imgimport -n "__fish_imgimport_using_subcommand alicloud" -l ram-endpoint -d 'Endpoint of RAM, a full URL' -r
-complete -c imgimport -n "__fish_imgimport_using_subcommand alicloud" -l sts-endpoint -d 'Endpoint of STS, a full URL' -r
+complete -c imgimport -n "__fish_imgimport_using_subcommand alicloud" -l ecs-endpoint -d 'Endpoint of ECS, a URL or a host' -r
+complete -c imgimport -n "__fish_imgimport_using_subcommand alicloud" -l oss-endpoint -d 'Endpoint of OSS, a URL or a host: internal, accelerated or a custom domain' -r
+complete -c imgimport -n "__fish_imgimport_using_subcommand alicloud" -l ram-endpoint -d 'Endpoint of RAM, a URL or a host' -r
+complete -c imgimport -n "__fish_imgimport_using_subcommand alicloud" -l sts-endpoint -d 'Endpoint of STS, a URL or a host' -r
 complete -c imgimport -n "__fish_imgimport_using_subcommand alicloud" -l oss-path-style -d 'Put the bucket into the path instead of the host\'s name' -r
 complete -c imgimport -n "__fish_imgimport_using_subcommand alicloud" -l oss-cname -d 'The OSS endpoint is a domain bound to the bucket' -r
 complete -c imgimport -n "__fish_imgimport_using_subcommand alicloud" -l max-retries -d 'How often a request that Alibaba Cloud could not answer is sent again [default: 12]' -r

@@ -68,6 +68,27 @@ pub struct Entry {
     pub acknowledged: Option<u64>,
     /// How the cloud is reached and who asks, without secrets: for whoever has only the journal.
     pub account: BTreeMap<String, String>,
+    /// The name that the cloud was asked to give an image.
+    pub name: Option<String>,
+    /// This job makes the bucket, or has made it.
+    pub created_bucket: bool,
+    /// The service role that this job makes, or has made.
+    pub created_role: Option<String>,
+    /// By region, the image that this job's image takes the place of, as soon as it is to be
+    /// deleted.
+    pub replaced: BTreeMap<String, String>,
+    /// Snapshots to delete once their image is deleted, by id.
+    pub snapshots: BTreeMap<String, SnapshotOf>,
+}
+
+/// Whose snapshot it is.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize, Serialize)]
+#[serde(default)]
+pub struct SnapshotOf {
+    /// Where.
+    pub region: String,
+    /// The image.
+    pub image: String,
 }
 
 /// A copy as it was asked for; another question needs another copy.
@@ -78,6 +99,8 @@ pub struct CopyRequest {
     pub request: String,
     /// Makes a repeated question the same question.
     pub client_token: String,
+    /// The name of the copy.
+    pub name: Option<String>,
 }
 
 impl Entry {

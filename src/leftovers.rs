@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use crate::cleanup::{self, Cleanup};
 use crate::error::{Error, Kind, Result};
-use crate::journal::{Entry, Shelved, Whereabouts};
+use crate::journal::{Entry, Journal, Shelved, Whereabouts};
 use crate::layers::{Environment, Invocation};
 use crate::outcome::Format;
 use crate::session::Session;
@@ -30,6 +30,15 @@ fn things(entry: &Entry) -> Vec<(String, Option<&'static str>)> {
     };
     let url = url(&place);
     let mut things = Vec::new();
+    if entry.created_bucket {
+        things.push((
+            format!("bucket {}, which the run creates", place.bucket),
+            None,
+        ));
+    }
+    if let Some(role) = &entry.created_role {
+        things.push((format!("role {role}, which stays for later imports"), None));
+    }
     if entry.upload.is_some() {
         let sent = match (entry.acknowledged, entry.size) {
             (Some(sent), Some(size)) => {
@@ -69,6 +78,10 @@ fn things(entry: &Entry) -> Vec<(String, Option<&'static str>)> {
         .chain(entry.copies.values())
     {
         things.push((format!("image {image}"), Some(image_costs)));
+    }
+    for (snapshot, of) in &entry.snapshots {
+        let what = format!("snapshot {snapshot} of {}, once that is deleted", of.image);
+        things.push((what, Some(STORAGE)));
     }
     things
 }
@@ -288,6 +301,7 @@ async fn clean(
     let remove = format!("imgimport jobs --clean {id}");
     if let Some(place) = entry.place() {
         let wallet = Wallet {
+            journal: &journal,
             entry: &entry,
             place: &place,
             file,
@@ -309,6 +323,7 @@ async fn clean(
 /// Who asks the cloud of an entry: the journal says how, the environment and the settings
 /// file have the keys.
 struct Wallet<'a> {
+    journal: &'a Journal,
     entry: &'a Entry,
     place: &'a Whereabouts,
     file: &'a File,
@@ -325,8 +340,17 @@ impl Wallet<'_> {
             }
             "alicloud" => {
                 let options = self.options(alicloud::leftovers::options(place, account))?;
-                alicloud::leftovers::hold(entry, place, &options, self.environment, remove, cleanup)
-                    .await
+                let progress = &session.progress;
+                alicloud::leftovers::hold(
+                    self.journal,
+                    place,
+                    &options,
+                    self.environment,
+                    remove,
+                    progress,
+                    cleanup,
+                )
+                .await
             }
             "digitalocean" => {
                 let options = self.options(digitalocean::leftovers::options(place, account))?;

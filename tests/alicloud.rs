@@ -1232,13 +1232,12 @@ async fn all_that_is_missing_or_wrong_is_said_at_once() {
         .without("ALICLOUD_SECRET_KEY");
     run.ends().await.exits(2).prints("").says(
         r#"
-        error: 16 settings are missing or wrong
+        error: 15 settings are missing or wrong
           - no image: give its path, IMGIMPORT_IMAGE or image in the settings file
           - the region is missing: give --region, ALICLOUD_REGION or region in [alicloud]
           - the bucket is missing: give --bucket, IMGIMPORT_ALICLOUD_BUCKET or oss_bucket_name in [alicloud]
           - the access key has no secret key: set ALICLOUD_SECRET_KEY or secret_key in [alicloud]
           - Packer's image_version is not supported: put the version into the image's name, or into a tag (image_version in [alicloud])
-          - Alibaba Cloud knows no platform "Ubunt"; did you mean "Ubuntu"? (--platform, IMGIMPORT_ALICLOUD_PLATFORM or image_platform in [alicloud])
           - the tag "acs:x" can't begin with acs:, that is Alibaba Cloud's own (--tag, IMGIMPORT_ALICLOUD_TAG or tags in [alicloud])
           - "me" is not an account: its id is a number (--share-account, IMGIMPORT_ALICLOUD_SHARE_ACCOUNT or image_share_account in [alicloud])
           - "http://example.com" is not encrypted: write https:// (--ecs-endpoint, ALICLOUD_ECS_ENDPOINT or ecs_endpoint in [alicloud])

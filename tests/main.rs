@@ -4,6 +4,8 @@
 #![allow(clippy::unwrap_used)] // a story may fail where it stands
 
 mod alicloud;
+mod alicloud_account;
+mod alicloud_unanswered;
 mod aws;
 mod cancel;
 mod check;

@@ -2,13 +2,19 @@
 //! JSON. What may pass is tried again, each time with a fresh nonce. What the answers
 //! mean is for the recipe's rooms.
 
+use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use super::fault::Fault;
 use super::sign::{Key, Pairs, Rpc, acs3};
 use super::wallet::Wallet;
-use crate::http::{ANSWER, Call, Http, Method, Payload, encode};
+use crate::http::{
+    ANSWER, Answer, Call, Http, Method, Payload, encode, one_line, without_controls, without_nulls,
+};
 use crate::retry::Patience;
+
+/// Characters of a parser's complaint, which may quote the answer.
+const LONGEST: usize = 200;
 
 /// A product of Alibaba Cloud's OpenAPI.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -56,13 +62,20 @@ pub struct Action<'a> {
 }
 
 impl Action<'_> {
-    /// Asks until there is an answer that will not change.
-    pub async fn ask(
+    /// Sends the request until there is an answer that will not change. An answer that is
+    /// none of Alibaba Cloud's, or that can't be read, is as good as none: the request is
+    /// sent again, which the recipe's requests allow (they read, carry a ClientToken, or come
+    /// to the same end).
+    ///
+    /// # Errors
+    ///
+    /// The last fault, once it is final or `patience` is used up.
+    pub async fn ask<T: DeserializeOwned>(
         &self,
         http: &Http,
         signed: Signed<'_>,
         patience: Patience,
-    ) -> Result<Value, Fault> {
+    ) -> Result<T, Fault> {
         let (mut pauses, mut renewed) = (patience.pauses(), false);
         loop {
             let fault = match self.once(http, signed).await {
@@ -85,7 +98,7 @@ impl Action<'_> {
         }
     }
 
-    async fn once(&self, http: &Http, signed: Signed<'_>) -> Result<Value, Fault> {
+    async fn once<T: DeserializeOwned>(&self, http: &Http, signed: Signed<'_>) -> Result<T, Fault> {
         let key = match signed {
             Signed::By(wallet) => wallet.key().await?,
             Signed::With(key) => key.clone(),
@@ -118,11 +131,31 @@ impl Action<'_> {
         if !answer.is_success() {
             return Err(Fault::answered(&answer));
         }
-        serde_json::from_slice(&answer.body).map_err(|error| {
-            Fault::unreadable(
-                format!("the answer to {} can't be read: {error}", self.name),
-                answer.request_id(),
-            )
+        self.read(&answer)
+    }
+
+    /// What a successful answer says. Every answer of the OpenAPI names its request; one that
+    /// does not is a gateway's. The message names no value: STS answers with keys.
+    fn read<T: DeserializeOwned>(&self, answer: &Answer) -> Result<T, Fault> {
+        let unreadable = |why: &str, request: Option<&str>| {
+            let what = format!("the answer to {} can't be read: {why}", self.name);
+            Fault::unreadable(what, request.map(one_line).as_deref())
+        };
+        let mut body: Value = serde_json::from_slice(&answer.body)
+            .map_err(|_| unreadable("it is not JSON", answer.request_id()))?;
+        without_nulls(&mut body);
+        without_controls(&mut body);
+        let request = body["RequestId"].as_str().or(answer.request_id());
+        let Some(request) = request.map(str::to_owned) else {
+            return Err(unreadable("it names no request", None));
+        };
+        serde_json::from_value(body).map_err(|error| {
+            let why = if self.product == STS {
+                "a member is missing".to_owned()
+            } else {
+                one_line(&error.to_string()).chars().take(LONGEST).collect()
+            };
+            unreadable(&why, Some(&request))
         })
     }
 

@@ -13,9 +13,9 @@ use super::fault::Fault;
 use super::options::Options;
 use super::sign::{self, Pairs, oss4};
 use super::wallet::{Services, Wallet};
-use crate::endpoint::is_loopback;
+use crate::endpoint::{is_loopback, url_of};
 use crate::error::Result;
-use crate::http::{Http, without_nulls};
+use crate::http::Http;
 use crate::layers::Environment;
 use crate::retry::Patience;
 use crate::store::oss::{Addressing, Oss, Place, Signer, Unsigned};
@@ -31,6 +31,8 @@ pub struct Clients {
     wallet: Wallet,
     endpoints: Arc<Endpoints>,
     patience: Patience,
+    /// The profile of the aliyun CLI that the key comes from.
+    profile: Option<String>,
 }
 
 #[derive(Debug)]
@@ -75,6 +77,7 @@ impl Clients {
             wallet,
             endpoints,
             patience,
+            profile: caller.profile,
         };
         Ok((clients, region))
     }
@@ -109,8 +112,7 @@ impl Clients {
     ) -> Result<T, Fault> {
         let own = || format!("https://ecs.{region}.aliyuncs.com");
         let endpoint = self.endpoints.ecs.clone().unwrap_or_else(own);
-        let answer = self.call(ECS, &endpoint, action, parameters).await?;
-        read(action, answer)
+        self.call(ECS, &endpoint, action, parameters).await
     }
 
     /// Whether there is a RAM to ask: a local ECS need not have one, and keys that are good
@@ -126,26 +128,24 @@ impl Clients {
         action: &str,
         parameters: Pairs,
     ) -> Result<T, Fault> {
-        let answer = self
-            .call(RAM, &self.endpoints.ram, action, &parameters)
-            .await?;
-        read(action, answer)
+        self.call(RAM, &self.endpoints.ram, action, &parameters)
+            .await
     }
 
     /// Who asks, in RAM's words.
     pub async fn caller(&self) -> Result<String, Fault> {
         let (name, endpoint) = ("GetCallerIdentity", &self.endpoints.sts);
-        let answer = self.call(STS, endpoint, name, &Vec::new()).await?;
+        let answer: Value = self.call(STS, endpoint, name, &Vec::new()).await?;
         Ok(answer["Arn"].as_str().unwrap_or("unknown").to_owned())
     }
 
-    async fn call(
+    async fn call<T: DeserializeOwned>(
         &self,
         product: Product,
         endpoint: &str,
         name: &str,
         parameters: &Pairs,
-    ) -> Result<Value, Fault> {
+    ) -> Result<T, Fault> {
         let action = Action {
             product,
             endpoint,
@@ -154,7 +154,11 @@ impl Clients {
         };
         let signed = Signed::By(&self.wallet);
         let answer = action.ask(&self.http, signed, self.patience).await;
-        answer.map_err(|fault| fault.needing(format!("{}:{name}", product.name)))
+        answer.map_err(|fault| {
+            fault
+                .needing(format!("{}:{name}", product.name))
+                .signed_by(self.profile.as_deref())
+        })
     }
 
     /// An object in OSS, or its bucket.
@@ -175,41 +179,27 @@ impl Clients {
 
 impl Endpoints {
     fn new(options: &Options, region: &str, profile_sts: Option<&str>) -> Self {
-        let oss = options.oss_endpoint.clone();
+        let url = |named: &Option<String>| named.as_deref().map(url_of);
+        let oss = url(&options.oss_endpoint);
         let near = oss.as_deref().is_some_and(is_loopback);
         let addressing = match options.oss_cname {
             Some(true) => Addressing::Custom,
             _ if options.oss_path_style.unwrap_or(near) => Addressing::Path,
             _ => Addressing::Virtual,
         };
-        let sts = profile_sts.map(|host| format!("https://{host}"));
+        let sts = profile_sts.map(url_of);
         Self {
             region: region.to_owned(),
-            ecs: options.ecs_endpoint.clone(),
-            ram: options
-                .ram_endpoint
-                .clone()
+            ecs: url(&options.ecs_endpoint),
+            ram: url(&options.ram_endpoint)
                 .unwrap_or_else(|| "https://ram.aliyuncs.com".to_owned()),
-            sts: options
-                .sts_endpoint
-                .clone()
+            sts: url(&options.sts_endpoint)
                 .or(sts)
                 .unwrap_or_else(|| format!("https://sts.{region}.aliyuncs.com")),
             oss: oss.unwrap_or_else(|| format!("https://oss-{region}.aliyuncs.com")),
             addressing,
         }
     }
-}
-
-fn read<T: DeserializeOwned>(action: &str, mut answer: Value) -> Result<T, Fault> {
-    without_nulls(&mut answer);
-    let request = answer["RequestId"].as_str().map(str::to_owned);
-    serde_json::from_value(answer).map_err(|error| {
-        Fault::unreadable(
-            format!("the answer to {action} can't be read: {error}"),
-            request.as_deref(),
-        )
-    })
 }
 
 /// OSS4-HMAC-SHA256 with the caller's key.

@@ -3,12 +3,14 @@
 
 use uuid::Uuid;
 
-use super::Run;
-use super::image::{self, Image};
+use super::fault::Fault;
+use super::image::{self, Image, Refusals};
 use super::job::Copied;
+use super::{Run, change, remove};
 use crate::cleanup::Entry;
-use crate::error::{Kind, Result};
-use crate::wait;
+use crate::error::{Error, Kind, Result};
+use crate::journal::CopyRequest;
+use crate::wait::{self, Poll, Trouble};
 
 impl Run<'_> {
     /// The image in every region that was asked for.
@@ -16,19 +18,21 @@ impl Run<'_> {
         for copy in self.job.copies.clone() {
             let made = self.copy_to(&image.image_id, &copy).await?;
             let (job, clients, region) = (&self.job, &self.clients, &copy.region);
-            image::rename(clients, region, &made, &copy.name, job.replace).await?;
-            image::tag(job, clients, region, &made).await?;
-            image::share(job, clients, region, &made.image_id).await?;
+            let (journal, replace) = (&self.journal, job.replace);
+            change::rename(clients, journal, region, &made, &copy.name, replace).await?;
+            change::tag(job, clients, region, &made).await?;
+            change::share(job, clients, region, &made.image_id).await?;
             self.outcome
                 .images
                 .push((copy.region, made.image_id.clone()));
         }
+        self.name_unwanted();
         Ok(())
     }
 
     /// One copy, until it is available.
     async fn copy_to(&mut self, image: &str, copy: &Copied) -> Result<Image> {
-        let id = match self.earlier_copy(&copy.region).await? {
+        let id = match self.earlier_copy(image, copy).await? {
             Some(id) => id,
             None => self.start_copy(image, copy).await?,
         };
@@ -36,8 +40,9 @@ impl Run<'_> {
         progress.stage(&format!("Copying it to {region} as {id}"));
         let entry = self.hold_copy(&copy.region, &id);
         let remote = self.session.progress.import();
+        let mut refusals = Refusals::default();
         let made = wait::until(self.session, self.pace(), &remote, async || {
-            image::poll(&self.clients, &copy.region, &id).await
+            image::poll(&self.clients, &copy.region, &id, &mut refusals).await
         })
         .await;
         drop(remote);
@@ -46,64 +51,130 @@ impl Run<'_> {
             .is_err_and(|error| error.kind() == Kind::Failed)
         {
             self.cleanup.spoil(entry);
-            self.forget_copy(&copy.region);
         }
         made
     }
 
-    /// The copy that an earlier run has started, if it is still there.
-    async fn earlier_copy(&self, region: &str) -> Result<Option<String>> {
-        let Some(id) = self.journal.entry().copies.get(region).cloned() else {
+    /// The copy that an earlier run has started, if it is still there and is the one that is
+    /// asked for now; another one is removed.
+    async fn earlier_copy(&self, image: &str, copy: &Copied) -> Result<Option<String>> {
+        let (region, entry) = (&copy.region, self.journal.entry());
+        let Some(id) = entry.copies.get(region).cloned() else {
             return Ok(None);
+        };
+        let failed = |fault: Fault| {
+            fault.fails(
+                format!("the state of {id} could not be asked"),
+                "ecs:DescribeImages",
+            )
         };
         let found = async {
             let found = image::find(&self.clients, region, &id).await;
-            found.map_err(|fault| {
-                let what = format!("the state of {id} could not be asked");
-                fault.fails(what, "ecs:DescribeImages")
-            })
+            found.map_err(failed)
         };
-        if self.session.unless_stopped(found).await?.is_some() {
-            return Ok(Some(id));
+        let found = self.session.unless_stopped(found).await?;
+        let asked = entry.copy_requests.get(region);
+        let same = asked.is_none_or(|asked| asked.request == question(image, copy));
+        match found {
+            Some(found) if same && !found.has_failed() => return Ok(Some(id)),
+            Some(_) => {
+                let gone = remove::copy(&self.clients, &self.journal, region, &id);
+                let gone = async {
+                    gone.await.map_err(|why| {
+                        let what = format!("the copy {id} of an earlier run can't be removed");
+                        Error::failed(what).because(why)
+                    })
+                };
+                self.session.finish_soon(gone).await?;
+            }
+            None => self.forget_copy(region),
         }
-        self.forget_copy(region);
         Ok(None)
     }
 
     fn forget_copy(&self, region: &str) {
         self.journal.note(|entry| {
             entry.copies.remove(region);
-            entry.copy_token = None;
+            entry.copy_requests.remove(region);
         });
     }
 
-    async fn start_copy(&self, image: &str, copy: &Copied) -> Result<String> {
+    /// CopyImage. The journal knows token and name before ECS does. While ECS copies the image
+    /// for another request it is asked again at the pace of the wait.
+    async fn start_copy(&mut self, image: &str, copy: &Copied) -> Result<String> {
         self.session.check()?;
-        let known = self.journal.entry().copy_token;
-        let token = known.unwrap_or_else(|| Uuid::new_v4().to_string());
+        let (region, words) = (&copy.region, question(image, copy));
+        let known = self.journal.entry().copy_requests.remove(region);
+        let asked = known.filter(|known| known.request == words);
+        let asked = asked.unwrap_or_else(|| {
+            let token = Uuid::new_v4().to_string();
+            CopyRequest {
+                name: Some(self.name_in(region, &copy.name, &token)),
+                request: words,
+                client_token: token,
+            }
+        });
         self.journal
-            .note(|entry| entry.copy_token = Some(token.clone()));
-        let region = &copy.region;
-        let name = self.name_in(region, &copy.name, &token);
-        // ClientToken, "up to 64 ASCII characters", is one for each copy.
-        let token: String = format!("{token}-{region}").chars().take(64).collect();
-        let named = (name.as_str(), token.as_str());
-        let started = image::copy(&self.job, &self.clients, image, copy, named);
-        let id = self.session.finish_soon(started).await?;
+            .note(|entry| drop(entry.copy_requests.insert(region.clone(), asked.clone())));
+        let token = asked.client_token.as_str();
+        let name = asked.name.as_deref().unwrap_or(&copy.name);
+        let named = (name, token);
+        let parameters = image::copy_parameters(&self.job, image, copy, named);
+        let failed = |fault: Fault| {
+            let what = format!("{image} could not be copied to {region}");
+            fault.fails(what, "ecs:CopyImage")
+        };
+        let pace = self.pace();
+        let remote = self.session.progress.import();
+        let id = wait::until(self.session, pace, &remote, async || {
+            let start =
+                async { Ok(image::copy(&self.clients, region, parameters.clone(), token).await) };
+            match self.session.finish_soon(start).await {
+                Ok(Ok(id)) => Ok(Poll::Done(id)),
+                Ok(Err(fault)) if fault.is_conflict() => Err(Trouble::Passing(failed(fault))),
+                Ok(Err(fault)) => Err(Trouble::Final(failed(fault))),
+                Err(stopped) => Err(Trouble::Final(stopped)),
+            }
+        })
+        .await?;
+        drop(remote);
         self.journal
             .note(|entry| drop(entry.copies.insert(region.clone(), id.clone())));
         Ok(id)
     }
 
-    fn hold_copy(&mut self, region: &str, id: &str) -> Entry {
+    pub(super) fn hold_copy(&mut self, region: &str, id: &str) -> Entry {
         let (clients, own) = (self.clients.clone(), (region.to_owned(), id.to_owned()));
-        self.cleanup.reusable(
+        let journal = self.journal.clone();
+        let entry = self.cleanup.reusable(
             format!("the copy {id} in {region}"),
             format!(
                 "{} ecs DeleteImage --ImageId {id} --RegionId {region}",
                 self.job.cli
             ),
-            async move || image::cancel_copy(&clients, &own.0, &own.1).await,
-        )
+            async move || remove::copy(&clients, &journal, &own.0, &own.1).await,
+        );
+        let earlier = self.held.copies.insert(region.to_owned(), entry);
+        if let Some(earlier) = earlier {
+            self.cleanup.disarm(earlier);
+        }
+        entry
     }
+
+    /// Copies of earlier runs that nobody asks for any more stay, and are named.
+    fn name_unwanted(&self) {
+        let cli = &self.job.cli;
+        for (region, id) in self.journal.entry().copies {
+            if self.job.copies.iter().all(|copy| copy.region != region) {
+                self.session.progress.note(&format!(
+                    "{id} in {region}, the copy of an earlier run, stays; remove it with: {cli} ecs DeleteImage --ImageId {id} --RegionId {region}"
+                ));
+            }
+        }
+    }
+}
+
+/// What decides a copy's content; what can be changed afterwards is not in it.
+fn question(image: &str, copy: &Copied) -> String {
+    format!("{image} {:?}", copy.encryption)
 }

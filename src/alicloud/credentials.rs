@@ -74,6 +74,8 @@ pub struct Caller {
     pub region: Option<String>,
     /// The profile's STS, a host.
     pub sts: Option<String>,
+    /// The profile's name.
+    pub profile: Option<String>,
 }
 
 impl Caller {
@@ -98,6 +100,7 @@ impl Caller {
             source,
             region: None,
             sts: None,
+            profile: None,
         };
         if let (Some(id), Some(secret)) = (&options.access_key, &options.secret_key) {
             return Ok(only(Source::Keys(Key {
@@ -108,7 +111,7 @@ impl Caller {
         }
         if let Some(name) = &options.profile {
             let file = File::find(options, environment)?;
-            let profile = file.named(name).ok_or_else(|| unknown(name, &file))?;
+            let profile = file.known(name)?;
             return Self::of_profile(profile, &file, environment);
         }
         if let Some(role) = &options.ram_role_name {
@@ -121,7 +124,7 @@ impl Caller {
         }
         if !on(environment, "ALIBABA_CLOUD_CLI_PROFILE_DISABLED") {
             let file = File::find(options, environment)?;
-            if let Some(profile) = file.current() {
+            if let Some(profile) = file.current()? {
                 return Self::of_profile(profile, &file, environment);
             }
         }
@@ -132,18 +135,11 @@ impl Caller {
         Ok(Self {
             source: source(profile, file, environment, 0)?,
             region: given(&profile.region_id),
+            profile: Some(profile.name.clone()),
             sts: given(&profile.sts_endpoint).or_else(|| {
                 given(&profile.sts_region).map(|region| format!("sts.{region}.aliyuncs.com"))
             }),
         })
-    }
-}
-
-fn unknown(name: &str, file: &File) -> Error {
-    let error = Error::usage(format!("there is no profile \"{name}\""));
-    match file.names().as_str() {
-        "" => error.hint("make one with: aliyun configure"),
-        names => error.hint(format!("the profiles are: {names}")),
     }
 }
 
@@ -223,7 +219,7 @@ fn source(
         "ramrolearnwithrolename" => assume(ecs()),
         "chainableramrolearn" => {
             let from = need(&profile.source_profile, "source_profile")?;
-            let from = file.named(&from).ok_or_else(|| unknown(&from, file))?;
+            let from = file.known(&from)?;
             if depth == LONGEST_CHAIN {
                 return Err(wrong("its source_profile leads back to itself".to_owned()));
             }

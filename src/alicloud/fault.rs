@@ -8,9 +8,37 @@ use serde::Deserialize;
 
 use super::help;
 use crate::error::Error;
-use crate::http::{Answer, Silence};
+use crate::http::{Answer, Silence, one_line};
 use crate::permission;
+use crate::shell::quote;
 use crate::unheard;
+
+/// Codes of refusals whose documentation says "try again later" (the pages "Error codes" of
+/// ECS and RAM). 429 and what begins with `Throttling` is among them, too.
+const PASSING: [&str; 13] = [
+    "ServiceUnavailable",
+    "InternalError",
+    "SystemBusy",
+    "SignatureNonceUsed",
+    "LastTokenProcessing",
+    "OperationFailed.LastTokenProcessing",
+    "IdempotentProcessing",
+    "OperationConflict",
+    "InvalidOperation.Conflict",
+    "IncorrectDiskStatus.CreatingSnapshot",
+    // CopyImage and DeleteImage: the image is being copied or made.
+    "OperationDenied.ImageCopying",
+    "OperationDenied.ImageCopyConflict",
+    "ImageIsCreating",
+];
+
+/// Those of them that last as long as another request's work on the image.
+const CONFLICTS: [&str; 4] = [
+    "OperationDenied.ImageCopying",
+    "OperationDenied.ImageCopyConflict",
+    "ImageIsCreating",
+    "InvalidOperation.Conflict",
+];
 
 /// Why a request brought nothing.
 #[derive(Clone, Debug)]
@@ -21,8 +49,20 @@ pub struct Fault {
     status: u16,
     retry_after: Option<Duration>,
     nature: Nature,
-    /// The permission that the request needs.
+    /// The service was asked afterwards, and has nothing of what was asked for.
+    came_to_nothing: bool,
+    about: Box<About>,
+}
+
+/// What is known of the request.
+#[derive(Clone, Debug, Default)]
+struct About {
+    /// The permission that it needs.
     needs: Option<String>,
+    /// The profile of the aliyun CLI whose key signed it.
+    profile: Option<String>,
+    /// What helps, where the place that failed knows it better than the code tells.
+    hint: Option<String>,
 }
 
 /// What sort of trouble it is.
@@ -30,6 +70,8 @@ pub struct Fault {
 enum Nature {
     /// Alibaba Cloud answered with an error.
     Answer,
+    /// An answer that is none of Alibaba Cloud's: what was asked for may be done.
+    Unreadable,
     /// The request did not get through, or no answer came back.
     Network,
     /// There was no key to sign with.
@@ -50,16 +92,17 @@ impl Fault {
     pub fn answered(answer: &Answer) -> Self {
         let refusal: Refusal = serde_json::from_slice(&answer.body).unwrap_or_default();
         let said = refusal.message.as_deref().map(without_signature);
+        let request = refusal.request_id.as_deref().or(answer.request_id());
         Self {
-            message: said.unwrap_or_else(|| format!("HTTP status {}", answer.status)),
-            code: refusal.code,
-            request: refusal
-                .request_id
-                .or_else(|| answer.request_id().map(str::to_owned)),
+            message: said.map_or_else(
+                || format!("HTTP status {}", answer.status),
+                |said| one_line(&said),
+            ),
+            code: refusal.code.as_deref().map(one_line),
+            request: request.map(one_line),
             status: answer.status,
             retry_after: answer.retry_after(),
-            nature: Nature::Answer,
-            needs: None,
+            ..Self::new("", Nature::Answer)
         }
     }
 
@@ -67,7 +110,7 @@ impl Fault {
     pub fn unreadable(message: impl Into<String>, request: Option<&str>) -> Self {
         Self {
             request: request.map(str::to_owned),
-            ..Self::new(message, Nature::Answer)
+            ..Self::new(message, Nature::Unreadable)
         }
     }
 
@@ -84,7 +127,8 @@ impl Fault {
             status: 0,
             retry_after: None,
             nature,
-            needs: None,
+            came_to_nothing: false,
+            about: Box::default(),
         }
     }
 
@@ -98,33 +142,61 @@ impl Fault {
         self.retry_after
     }
 
-    /// Whether the next try may get through.
+    /// Whether the same request may succeed later.
     pub fn is_passing(&self) -> bool {
-        const PASSING: [&str; 4] = [
-            "ServiceUnavailable",
-            "InternalError",
-            "SignatureNonceUsed",
-            "LastTokenProcessing",
-        ];
-        (self.nature == Nature::Network && !unheard::lasts(&self.message))
+        self.nature == Nature::Unreadable
+            || (self.nature == Nature::Network && !unheard::lasts(&self.message))
             || self.status == 429
             || (self.status >= 500 && self.status != 501)
             || self.code().starts_with("Throttling")
             || PASSING.contains(&self.code())
     }
 
+    /// Whether the service is known not to have done what was asked for. After any other
+    /// fault it may have.
+    pub fn is_refusal(&self) -> bool {
+        self.nature == Nature::Unsigned
+            || (self.nature == Nature::Answer && self.code.is_some() && self.status < 500)
+            || (self.nature == Nature::Answer && self.came_to_nothing)
+    }
+
+    /// Of a request after which the service has nothing of what was asked for.
+    #[must_use]
+    pub fn came_to_nothing(self) -> Self {
+        Self {
+            came_to_nothing: true,
+            ..self
+        }
+    }
+
+    /// Whether ECS works on the same image for another request, and takes this one later.
+    pub fn is_conflict(&self) -> bool {
+        CONFLICTS.contains(&self.code())
+    }
+
     /// The temporary key is over.
     pub fn is_expired(&self) -> bool {
         matches!(
             self.code(),
-            "InvalidSecurityToken.Expired" | "SecurityTokenExpired" | "InvalidAccessKeyId.Inactive"
+            "InvalidSecurityToken.Expired" | "SecurityTokenExpired"
+        )
+    }
+
+    /// Somebody has disabled the access key.
+    fn is_disabled(&self) -> bool {
+        matches!(
+            self.code(),
+            "InvalidAccessKeyId.Inactive" | "Forbidden.AccessKeyDisabled"
         )
     }
 
     /// The caller is known but may not do this.
     pub fn is_denied(&self) -> bool {
-        self.code().starts_with("Forbidden")
-            || matches!(self.code(), "NoPermission" | "AccessDenied")
+        // CopyImage spells it so.
+        let forbidden = ["Forbidden", "Forbbiden"]
+            .iter()
+            .any(|word| self.code().starts_with(word));
+        (forbidden && !self.is_disabled()) || matches!(self.code(), "NoPermission" | "AccessDenied")
     }
 
     /// Whether nobody was there to judge: a gateway or a local cloud without that action. A
@@ -137,11 +209,23 @@ impl Fault {
 
     /// Of a request that needs this permission.
     #[must_use]
-    pub fn needing(self, permission: String) -> Self {
-        Self {
-            needs: Some(permission),
-            ..self
-        }
+    pub fn needing(mut self, permission: String) -> Self {
+        self.about.needs = Some(permission);
+        self
+    }
+
+    /// Of a request that this profile's key has signed.
+    #[must_use]
+    pub fn signed_by(mut self, profile: Option<&str>) -> Self {
+        self.about.profile = profile.map(str::to_owned);
+        self
+    }
+
+    /// With the hint of whoever knows more than the code tells; an earlier one stays.
+    #[must_use]
+    pub fn hinted(mut self, hint: impl Into<String>) -> Self {
+        self.about.hint.get_or_insert_with(|| hint.into());
+        self
     }
 
     /// What could not be done, with Alibaba Cloud's words and the hint for this sort of
@@ -156,11 +240,25 @@ impl Fault {
     }
 
     fn hint(&self, action: &str) -> Option<String> {
+        if self.about.hint.is_some() {
+            return self.about.hint.clone();
+        }
         if self.is_denied() {
             return Some(permission::allow(permission::RAM, action));
         }
-        if self.is_expired() {
-            return Some("get a new temporary key; this one is over".to_owned());
+        let over = "get a new temporary key; this one is over";
+        match &self.about.profile {
+            Some(profile) if self.is_expired() => {
+                let profile = quote(profile);
+                return Some(format!(
+                    "{over}: aliyun configure --mode StsToken --profile {profile}"
+                ));
+            }
+            None if self.is_expired() => return Some(over.to_owned()),
+            _ => {}
+        }
+        if self.is_disabled() {
+            return Some("enable the access key in the RAM console, or use another one".to_owned());
         }
         if self.nature == Nature::Unsigned {
             return Some(
@@ -179,7 +277,7 @@ impl Fault {
 /// What helps where a request was refused for want of a permission.
 pub fn advice(error: &anyhow::Error) -> Option<String> {
     let fault = error.downcast_ref::<Fault>()?;
-    let needs = fault.needs.as_ref().filter(|_| fault.is_denied())?;
+    let needs = fault.about.needs.as_ref().filter(|_| fault.is_denied())?;
     Some(permission::allow(permission::RAM, needs))
 }
 

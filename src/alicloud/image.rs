@@ -1,33 +1,47 @@
-//! The image in ECS: looked up, changed, shared, copied, deleted.
+//! The image in ECS: looked up by its id, its name, or the token of the request that asked
+//! for it; waited for.
 
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::api::{list, pairs, tags};
+use super::api::{pairs, tags};
 use super::clients::Clients;
 use super::fault::Fault;
-use super::job::{Copied, Job, Replace};
+use super::ids;
+use super::job::{Copied, Job};
+use super::rules;
+use super::sign::Pairs;
 use crate::error::{Error, Result};
 use crate::wait::{Poll, Trouble};
 
 /// DescribeImages shows only what is available unless it is asked for all of these.
 const STATES: &str = "Creating,Waiting,Available,UnAvailable,CreateFailed,Deprecated";
 /// DescribeImages, "PageSize".
-const PAGE: &str = "100";
-/// ModifyImageSharePermission ignores whatever comes after the tenth account.
-const ACCOUNTS: usize = 10;
+pub const PAGE: &str = "100";
+/// More pages than an account has images for; an answer that never ends is none.
+pub const PAGES: usize = 100;
+/// The tag that carries the ClientToken of the request that asked for the image. By it the
+/// image is found where the answer was lost, or not written down.
+const TOKEN: &str = "imgimport:token";
 
 /// An image as DescribeImages shows it.
-#[expect(clippy::struct_field_names, reason = "ECS's own names")]
 #[derive(Clone, Debug, Default, Deserialize)]
-#[serde(rename_all = "PascalCase", default)]
+#[serde(rename_all = "PascalCase")]
 pub struct Image {
+    #[serde(deserialize_with = "ids::image")]
     pub image_id: String,
+    #[serde(default)]
     pub image_name: String,
+    #[serde(default)]
     pub status: String,
+    #[serde(default)]
     pub progress: Value,
+    #[serde(default)]
     pub description: String,
+    #[serde(default)]
     disk_device_mappings: Disks,
+    #[serde(default)]
+    tags: Tags,
 }
 
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -39,7 +53,7 @@ struct Disks {
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default)]
 struct Disk {
-    #[serde(rename = "SnapshotId")]
+    #[serde(rename = "SnapshotId", deserialize_with = "ids::snapshot")]
     snapshot: String,
     #[serde(rename = "ImportOSSBucket")]
     bucket: String,
@@ -47,15 +61,31 @@ struct Disk {
     object: String,
 }
 
-#[derive(Default, Deserialize)]
+#[derive(Clone, Debug, Default, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]
+struct Tags {
+    tag: Vec<Tag>,
+}
+
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+struct Tag {
+    tag_key: String,
+    tag_value: String,
+}
+
+/// `Images` has no default: an answer without it is none of ECS's, and says nothing of what
+/// there is.
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
 struct Page {
     images: Images,
+    #[serde(default)]
     total_count: usize,
 }
 
-#[derive(Default, Deserialize)]
-#[serde(rename_all = "PascalCase", default)]
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
 struct Images {
     image: Vec<Image>,
 }
@@ -63,10 +93,19 @@ struct Images {
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
 struct Made {
+    #[serde(deserialize_with = "ids::image")]
     image_id: String,
 }
 
 impl Image {
+    /// An image that DescribeImages does not show yet.
+    pub fn unseen(id: &str) -> Self {
+        Self {
+            image_id: id.to_owned(),
+            ..Self::default()
+        }
+    }
+
     /// The snapshots behind it.
     pub fn snapshots(&self) -> Vec<String> {
         let disks = self.disk_device_mappings.disk_device_mapping.iter();
@@ -78,17 +117,29 @@ impl Image {
 
     /// Whether it is being made of this object.
     pub fn reads(&self, bucket: &str, key: &str) -> bool {
-        let making = matches!(self.status.as_str(), "Creating" | "Waiting");
-        let disks = &self.disk_device_mappings.disk_device_mapping;
-        making
-            && disks
-                .iter()
-                .any(|disk| disk.bucket == bucket && disk.object == key)
+        self.is_being_made() && self.is_of(bucket, key)
+    }
+
+    /// Whether it is, or was, imported from this object.
+    pub fn is_of(&self, bucket: &str, key: &str) -> bool {
+        let mut disks = self.disk_device_mappings.disk_device_mapping.iter();
+        disks.any(|disk| disk.bucket == bucket && disk.object == key)
+    }
+
+    /// Whether ECS works on it.
+    pub fn is_being_made(&self) -> bool {
+        matches!(self.status.as_str(), "Creating" | "Waiting")
     }
 
     /// It can't be used and never will be.
     pub fn has_failed(&self) -> bool {
         matches!(self.status.as_str(), "CreateFailed" | "UnAvailable")
+    }
+
+    /// Whether the request with this token has asked for it.
+    fn carries(&self, token: &str) -> bool {
+        let mut tags = self.tags.tag.iter();
+        tags.any(|tag| tag.tag_key == TOKEN && tag.tag_value == token)
     }
 
     /// "73%".
@@ -103,35 +154,57 @@ pub fn percent(said: &Value) -> Option<u8> {
     text.trim_matches(['"', '%']).parse().ok()
 }
 
+/// A name that no other image has, for as long as the wanted one is not to be had.
+pub fn own_name(token: &str) -> String {
+    format!("imgimport-{token}")
+}
+
+/// Whether the job's tags leave room for the one that carries the token.
+pub fn has_room(job: &Job) -> bool {
+    job.tags.len() < rules::TAGS
+}
+
+/// The job's tags, and the one that carries the token.
+pub fn marked(job: &Job, token: &str) -> Pairs {
+    let mut all = job.tags.clone();
+    if has_room(job) {
+        all.push((TOKEN.to_owned(), token.to_owned()));
+    }
+    tags(&all)
+}
+
 /// One image by its id, in whatever state.
 pub async fn find(clients: &Clients, region: &str, image: &str) -> Result<Option<Image>, Fault> {
-    let parameters = pairs([("ImageId", image), ("Status", STATES), ("PageSize", PAGE)]);
-    let page: Page = clients.ecs_in(region, "DescribeImages", parameters).await?;
-    let mut images = page.images.image.into_iter();
-    Ok(images.find(|one| one.image_id == image))
+    let images = list(clients, region, pairs([("ImageId", image)])).await?;
+    Ok(images.into_iter().find(|one| one.image_id == image))
 }
 
 /// The account's images of exactly this name; ECS compares loosely.
 pub async fn named(clients: &Clients, region: &str, name: &str) -> Result<Vec<Image>, Fault> {
-    let (mut found, mut seen) = (Vec::new(), 0);
-    for number in 1.. {
-        let parameters = pairs([
-            ("ImageName", name),
-            ("ImageOwnerAlias", "self"),
-            ("Status", STATES),
-            ("PageSize", PAGE),
-            ("PageNumber", &number.to_string()),
-        ]);
-        let page: Page = clients.ecs_in(region, "DescribeImages", parameters).await?;
-        let images = page.images.image;
-        seen += images.len();
-        let last = images.is_empty() || seen >= page.total_count;
-        found.extend(images.into_iter().filter(|one| one.image_name == name));
-        if last {
-            break;
-        }
+    let filter = pairs([("ImageName", name), ("ImageOwnerAlias", "self")]);
+    let mut images = list(clients, region, filter).await?;
+    images.retain(|one| one.image_name == name);
+    Ok(images)
+}
+
+/// The image that the request with this token has asked for. Without its tag it has a name
+/// of its own, which holds the token.
+pub async fn requested(
+    clients: &Clients,
+    region: &str,
+    token: &str,
+) -> Result<Option<Image>, Fault> {
+    let filter = pairs([
+        ("ImageOwnerAlias", "self"),
+        ("Tag.1.Key", TOKEN),
+        ("Tag.1.Value", token),
+    ]);
+    let tagged = list(clients, region, filter).await?;
+    if let Some(image) = tagged.into_iter().find(|image| image.carries(token)) {
+        return Ok(Some(image));
     }
-    Ok(found)
+    let named = named(clients, region, &own_name(token)).await?;
+    Ok(named.into_iter().next())
 }
 
 /// The account's images that are being made of this object.
@@ -141,32 +214,84 @@ pub async fn made_of(
     bucket: &str,
     key: &str,
 ) -> Result<Vec<Image>, Fault> {
-    let parameters = pairs([
-        ("ImageOwnerAlias", "self"),
-        ("Status", "Creating,Waiting"),
-        ("PageSize", PAGE),
-    ]);
-    let page: Page = clients.ecs_in(region, "DescribeImages", parameters).await?;
-    let images = page.images.image.into_iter();
-    Ok(images.filter(|image| image.reads(bucket, key)).collect())
+    let mut images = list(clients, region, pairs([("ImageOwnerAlias", "self")])).await?;
+    images.retain(|image| image.reads(bucket, key));
+    Ok(images)
+}
+
+/// All pages of DescribeImages.
+async fn list(clients: &Clients, region: &str, filter: Pairs) -> Result<Vec<Image>, Fault> {
+    let mut found = Vec::new();
+    for number in 1..=PAGES {
+        let mut parameters = filter.clone();
+        parameters.extend(pairs([("Status", STATES), ("PageSize", PAGE)]));
+        if number > 1 {
+            parameters.extend(pairs([("PageNumber", &number.to_string())]));
+        }
+        let page: Page = clients.ecs_in(region, "DescribeImages", parameters).await?;
+        let last = page.images.image.is_empty();
+        found.extend(page.images.image);
+        if last || found.len() >= page.total_count {
+            break;
+        }
+    }
+    Ok(found)
+}
+
+/// Refusals of questions that have been answered before: one is odd, several are meant.
+#[derive(Default)]
+pub struct Refusals(u8);
+
+impl Refusals {
+    const MEANT: u8 = 3;
+
+    /// What a fault means for a wait; `failed` is the error that it becomes.
+    pub fn judge(
+        &mut self,
+        fault: Fault,
+        failed: impl FnOnce(Fault) -> Error,
+    ) -> Result<Poll<Image>, Trouble> {
+        if fault.is_passing() {
+            return Err(Trouble::Passing(failed(fault)));
+        }
+        self.0 += 1;
+        if self.0 >= Self::MEANT {
+            return Err(Trouble::Final(failed(fault)));
+        }
+        tracing::debug!("{fault}; asked again");
+        Ok(Poll::NotYet {
+            percent: None,
+            message: "Waiting".to_owned(),
+        })
+    }
+
+    /// There was an answer.
+    pub fn forget(&mut self) {
+        self.0 = 0;
+    }
 }
 
 /// One question to an image in the making.
-pub async fn poll(clients: &Clients, region: &str, image: &str) -> Result<Poll<Image>, Trouble> {
+pub async fn poll(
+    clients: &Clients,
+    region: &str,
+    image: &str,
+    refusals: &mut Refusals,
+) -> Result<Poll<Image>, Trouble> {
     let failed = format!("the state of {image} could not be asked");
     let answer = match find(clients, region, image).await {
         Ok(answer) => answer,
-        Err(fault) if fault.is_passing() => {
-            return Err(Trouble::Passing(fault.fails(failed, "ecs:DescribeImages")));
+        Err(fault) => {
+            return refusals.judge(fault, |fault| fault.fails(failed, "ecs:DescribeImages"));
         }
-        Err(fault) => return Err(Trouble::Final(fault.fails(failed, "ecs:DescribeImages"))),
     };
+    refusals.forget();
     match answer {
-        // Right after the start the image may not be known everywhere.
-        None => Ok(Poll::NotYet {
-            percent: None,
-            message: "Waiting".to_owned(),
-        }),
+        // Right after the start the image may not be known everywhere; it is not waited for
+        // forever.
+        None => Err(Trouble::Passing(
+            Error::failed(failed).because_of(format!("{region} knows no such image")),
+        )),
         Some(image) if image.status == "Available" => Ok(Poll::Done(image)),
         Some(image) if image.has_failed() => {
             let what = format!("the image {} in {region} failed", image.image_id);
@@ -180,128 +305,13 @@ pub async fn poll(clients: &Clients, region: &str, image: &str) -> Result<Poll<I
     }
 }
 
-/// The name, where the image was made under another one because this was taken. Whatever
-/// has the name goes first, now that its successor is available.
-pub async fn rename(
-    clients: &Clients,
-    region: &str,
-    image: &Image,
-    name: &str,
-    replace: Replace,
-) -> Result<()> {
-    let id = &image.image_id;
-    if image.image_name == name {
-        return Ok(());
-    }
-    let what = || format!("{id} could not be named \"{name}\"");
-    let old = named(clients, region, name).await;
-    let old = old.map_err(|fault| fault.fails(what(), "ecs:DescribeImages"))?;
-    for old in old.iter().filter(|old| old.image_id != *id) {
-        remove_old(clients, region, old, replace).await?;
-    }
-    let parameters = pairs([("ImageId", id), ("ImageName", name)]);
-    let done: Result<Value, Fault> = clients
-        .ecs_in(region, "ModifyImageAttribute", parameters)
-        .await;
-    done.map(drop)
-        .map_err(|fault| fault.fails(what(), "ecs:ModifyImageAttribute"))
-}
-
-async fn remove_old(clients: &Clients, region: &str, old: &Image, replace: Replace) -> Result<()> {
-    let id = &old.image_id;
-    let gone = delete(clients, region, id).await;
-    gone.map_err(|fault| {
-        let what = format!("{id}, which has the name, could not be deleted");
-        fault.fails(what, "ecs:DeleteImage")
-    })?;
-    if replace != Replace::WithSnapshots {
-        return Ok(());
-    }
-    for snapshot in old.snapshots() {
-        let gone = delete_snapshot(clients, region, &snapshot).await;
-        gone.map_err(|fault| {
-            let what = format!("{snapshot} of the replaced {id} could not be deleted");
-            fault.fails(what, "ecs:DeleteSnapshot")
-        })?;
-    }
-    Ok(())
-}
-
-/// Description and family: what differs from what was asked for.
-pub async fn describe_as_asked(job: &Job, clients: &Clients, image: &Image) -> Result<()> {
-    let mut changes = pairs([("ImageId", &image.image_id)]);
-    if let Some(text) = job
-        .description
-        .as_ref()
-        .filter(|text| **text != image.description)
-    {
-        changes.extend(pairs([("Description", text)]));
-    }
-    if let Some(family) = &job.family {
-        changes.extend(pairs([("ImageFamily", family)]));
-    }
-    if changes.len() == 1 {
-        return Ok(());
-    }
-    let done: Result<Value, Fault> = clients.ecs("ModifyImageAttribute", changes).await;
-    done.map(drop).map_err(|fault| {
-        fault.fails(
-            format!("{} could not be described", image.image_id),
-            "ecs:ModifyImageAttribute",
-        )
-    })
-}
-
-/// Tags on the image and its snapshots.
-pub async fn tag(job: &Job, clients: &Clients, region: &str, image: &Image) -> Result<()> {
-    if job.tags.is_empty() {
-        return Ok(());
-    }
-    for (kind, ids) in [
-        ("image", vec![image.image_id.clone()]),
-        ("snapshot", image.snapshots()),
-    ] {
-        if ids.is_empty() {
-            continue;
-        }
-        let mut parameters = pairs([("ResourceType", kind)]);
-        parameters.extend(list("ResourceId", &ids));
-        parameters.extend(tags(&job.tags));
-        let done: Result<Value, Fault> = clients.ecs_in(region, "TagResources", parameters).await;
-        done.map_err(|fault| {
-            fault.fails(
-                format!("{} could not be tagged", ids.join(", ")),
-                "ecs:TagResources",
-            )
-        })?;
-    }
-    Ok(())
-}
-
-/// Lets other accounts use the image, ten with each request.
-pub async fn share(job: &Job, clients: &Clients, region: &str, image: &str) -> Result<()> {
-    for accounts in job.accounts.chunks(ACCOUNTS) {
-        let mut parameters = pairs([("ImageId", image)]);
-        parameters.extend(list("AddAccount", accounts));
-        let done: Result<Value, Fault> = clients
-            .ecs_in(region, "ModifyImageSharePermission", parameters)
-            .await;
-        done.map_err(|fault| {
-            let what = format!("{image} could not be shared with {}", accounts.join(", "));
-            fault.fails(what, "ecs:ModifyImageSharePermission")
-        })?;
-    }
-    Ok(())
-}
-
-/// Starts a copy. The token makes a repeated request the same one.
-pub async fn copy(
+/// What CopyImage is asked for. The token makes a repeated request the same one.
+pub fn copy_parameters(
     job: &Job,
-    clients: &Clients,
     image: &str,
     copy: &Copied,
     (name, token): (&str, &str),
-) -> Result<String> {
+) -> Pairs {
     let mut parameters = pairs([
         ("ImageId", image),
         ("DestinationRegionId", &copy.region),
@@ -319,53 +329,32 @@ pub async fn copy(
         parameters.extend(pairs([("Encrypted", "true")]));
         parameters.extend(key.map(|key| ("KMSKeyId".to_owned(), key.clone())));
     }
-    parameters.extend(tags(&job.tags));
+    parameters.extend(marked(job, token));
+    parameters
+}
+
+/// Starts a copy, or finds the one that an earlier request with the token has started.
+pub async fn copy(
+    clients: &Clients,
+    region: &str,
+    parameters: Pairs,
+    token: &str,
+) -> Result<String, Fault> {
     let made: Result<Made, Fault> = clients.ecs("CopyImage", parameters).await;
-    let what = || format!("{image} could not be copied to {}", copy.region);
-    made.map(|made| made.image_id)
-        .map_err(|fault| fault.fails(what(), "ecs:CopyImage"))
-}
-
-/// Removes an image; one that is gone already is fine. The snapshots stay.
-pub async fn delete(clients: &Clients, region: &str, image: &str) -> Result<(), Fault> {
-    let gone: Result<Value, Fault> = clients
-        .ecs_in(region, "DeleteImage", pairs([("ImageId", image)]))
-        .await;
-    match gone {
-        Err(fault) if !fault.code().ends_with("NotFound") => Err(fault),
-        _ => Ok(()),
-    }
-}
-
-/// Stops a copy that is under way; removes one that is done.
-pub async fn cancel_copy(clients: &Clients, region: &str, image: &str) -> anyhow::Result<()> {
-    let Some(found) = find(clients, region, image).await? else {
-        return Ok(());
+    let fault = match made {
+        Ok(made) => return Ok(made.image_id),
+        Err(fault) => fault,
     };
-    if matches!(found.status.as_str(), "Creating" | "Waiting") {
-        let _: Value = clients
-            .ecs_in(region, "CancelCopyImage", pairs([("ImageId", image)]))
-            .await?;
+    let perhaps_ours = matches!(
+        fault.code(),
+        "InvalidImageName.Duplicated" | "IdempotentParameterMismatch"
+    );
+    if perhaps_ours || !fault.is_refusal() {
+        match requested(clients, region, token).await {
+            Ok(Some(image)) => return Ok(image.image_id),
+            Ok(None) => return Err(fault.came_to_nothing()),
+            Err(_) => {}
+        }
     }
-    delete_all(clients, region, image).await
-}
-
-/// Removes the image and the snapshots behind it.
-pub async fn delete_all(clients: &Clients, region: &str, image: &str) -> anyhow::Result<()> {
-    let found = find(clients, region, image).await?;
-    delete(clients, region, image).await?;
-    for snapshot in found.iter().flat_map(Image::snapshots) {
-        delete_snapshot(clients, region, &snapshot).await?;
-    }
-    Ok(())
-}
-
-/// Removes a snapshot; one that is gone already is fine.
-pub async fn delete_snapshot(clients: &Clients, region: &str, snapshot: &str) -> Result<(), Fault> {
-    let parameters = pairs([("SnapshotId", snapshot)]);
-    let gone: Result<Value, Fault> = clients.ecs_at(region, "DeleteSnapshot", &parameters).await;
-    match gone {
-        Err(fault) if !fault.code().ends_with("NotFound") => Err(fault),
-        _ => Ok(()),
-    }
+    Err(fault)
 }

@@ -5,89 +5,71 @@ use std::time::Duration;
 
 use backon::{ConstantBuilder, Retryable};
 use serde::Deserialize;
-use serde_json::Value;
 
-use super::api::{pairs, tags};
+use super::api::pairs;
 use super::clients::Clients;
 use super::fault::Fault;
-use super::help;
-use super::image::{self, Image};
+use super::image::{self, Image, Refusals};
 use super::job::Job;
 use super::names::word;
-use super::role;
+use super::task::{self, Task};
+use super::{help, ids, remove, role};
 use crate::error::{Error, Result};
+use crate::journal::Journal;
 use crate::wait::{Poll, Trouble};
 
 /// Between two tries while a new role becomes known.
 const PAUSE: Duration = Duration::from_secs(5);
-/// How long a cancelled task may take to let go of the object.
-const LETTING_GO: Duration = Duration::from_mins(2);
 
-/// What ECS made of the request.
-#[derive(Clone, Debug, Deserialize)]
-#[serde(rename_all = "PascalCase")]
-pub struct Started {
-    /// `t-…`.
-    pub task_id: String,
+/// An import under way.
+#[derive(Clone, Debug)]
+pub struct Import {
+    /// `t-…`; none where the answer that names it was lost, and nobody may list the tasks.
+    pub task: Option<String>,
     /// `m-…`; it is there at once, in the making.
-    pub image_id: String,
+    pub image: String,
 }
 
-/// DescribeTaskAttribute's answer.
-#[expect(clippy::struct_field_names, reason = "ECS's own names")]
-#[derive(Clone, Debug, Default, Deserialize)]
-#[serde(rename_all = "PascalCase", default)]
-struct Task {
-    task_status: String,
-    task_process: Value,
-    failed_count: Value,
-    operation_progress_set: Operations,
+/// What ImportImage answers.
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Started {
+    #[serde(deserialize_with = "ids::task")]
+    task_id: String,
+    #[serde(deserialize_with = "ids::image")]
+    image_id: String,
 }
 
-#[derive(Clone, Debug, Default, Deserialize)]
-#[serde(rename_all = "PascalCase", default)]
-struct Operations {
-    operation_progress: Vec<Operation>,
-}
-
-#[derive(Clone, Debug, Default, Deserialize)]
-#[serde(rename_all = "PascalCase", default)]
-struct Operation {
-    error_code: String,
-    error_msg: String,
-}
-
-impl Task {
-    fn has_failed(&self) -> bool {
-        // A number, or a number in quotes.
-        let failures = self.failed_count.to_string();
-        let some = failures
-            .trim_matches('"')
-            .parse::<u32>()
-            .is_ok_and(|count| count > 0);
-        matches!(
-            self.task_status.as_str(),
-            "Failed" | "Deleted" | "Canceled" | "Cancelled"
-        ) || (self.task_status == "Finished" && some)
+impl From<Started> for Import {
+    fn from(started: Started) -> Self {
+        Self {
+            task: Some(started.task_id),
+            image: started.image_id,
+        }
     }
+}
 
-    fn is_over(&self) -> bool {
-        self.task_status == "Finished" || self.has_failed()
+impl Import {
+    /// The task, or the image where no task is known.
+    pub fn name(&self) -> &str {
+        self.task.as_deref().unwrap_or(&self.image)
     }
+}
 
-    /// "the sentence (Code)".
-    fn reason(&self) -> Option<String> {
-        let operations = self.operation_progress_set.operation_progress.iter();
-        let mut told =
-            operations.filter(|one| !one.error_msg.is_empty() || !one.error_code.is_empty());
-        told.next().map(|one| {
-            match (one.error_msg.trim_end_matches('.'), one.error_code.as_str()) {
-                (message, "") => message.to_owned(),
-                ("", code) => code.to_owned(),
-                (message, code) => format!("{message} ({code})"),
-            }
-        })
-    }
+/// A request for an import as the journal has it: what its image is found by where the answer
+/// was not written down.
+#[derive(Clone, Debug)]
+pub struct Request {
+    /// Its ClientToken.
+    pub token: String,
+    /// The name that it gives the image; none in a journal that does not say it.
+    pub name: Option<String>,
+    /// Where.
+    pub region: String,
+    /// The object that it reads.
+    pub bucket: String,
+    /// As above.
+    pub key: String,
 }
 
 /// Everything that the request says of the image's content. Two requests with the same
@@ -110,12 +92,17 @@ pub fn request(job: &Job) -> String {
 
 /// Starts the import. The token makes a repeated request the same one, so that a lost
 /// answer never starts a second import. A role that is missing is made, and waited for.
-pub async fn start(job: &Job, clients: &Clients, name: &str, token: &str) -> Result<Started> {
+pub async fn start(
+    job: &Job,
+    clients: &Clients,
+    journal: &Journal,
+    (name, token): (&str, &str),
+) -> Result<Import> {
     let first = match ask(job, clients, name, token).await {
         Err(fault) if is_role_trouble(&fault) => fault,
         other => return other.map_err(|fault| not_started(job, fault)),
     };
-    role::prepare(job, clients)
+    role::prepare(job, clients, journal)
         .await
         .map_err(|error| error.because(first))?;
     let attempts = usize::try_from(role::PROPAGATION.as_secs() / PAUSE.as_secs()).unwrap_or(1);
@@ -149,10 +136,67 @@ fn not_started(job: &Job, fault: Fault) -> Error {
     }
 }
 
-async fn ask(job: &Job, clients: &Clients, name: &str, token: &str) -> Result<Started, Fault> {
-    clients
+/// ImportImage. What is in its way may be the image of an earlier request with this token:
+/// ECS does not remember tokens for ever.
+async fn ask(job: &Job, clients: &Clients, name: &str, token: &str) -> Result<Import, Fault> {
+    let asked: Result<Started, Fault> = clients
         .ecs("ImportImage", parameters(job, name, token))
+        .await;
+    let fault = match asked {
+        Ok(started) => return Ok(started.into()),
+        Err(fault) => fault,
+    };
+    let perhaps_ours = matches!(
+        fault.code(),
+        "InvalidImageName.Duplicated" | "ImageIsImporting" | "IdempotentParameterMismatch"
+    );
+    if perhaps_ours || !fault.is_refusal() {
+        match find(clients, &request_of(job, name, token)).await {
+            Ok(Some(image)) if !image.has_failed() => {
+                return Ok(attached(clients, &job.region, image.image_id).await);
+            }
+            Ok(None) => return Err(fault.came_to_nothing()),
+            _ => {}
+        }
+    }
+    Err(fault)
+}
+
+/// The request as it stands in the journal.
+pub fn request_of(job: &Job, name: &str, token: &str) -> Request {
+    Request {
+        token: token.to_owned(),
+        name: Some(name.to_owned()),
+        region: job.region.clone(),
+        bucket: job.bucket.clone(),
+        key: job.key.clone(),
+    }
+}
+
+/// The image that a request has asked for: by its tag, by a name that holds the token, or by
+/// its name and the object that it is made of.
+pub async fn find(clients: &Clients, request: &Request) -> Result<Option<Image>, Fault> {
+    let (region, token) = (&request.region, &request.token);
+    if let Some(image) = image::requested(clients, region, token).await? {
+        return Ok(Some(image));
+    }
+    let Some(name) = &request.name else {
+        return Ok(None);
+    };
+    let mut named = image::named(clients, region, name).await?.into_iter();
+    let ours = |image: &Image| image.is_of(&request.bucket, &request.key);
+    Ok(named.find(ours))
+}
+
+/// An image that an earlier request has asked for, with its task where the tasks tell it.
+pub async fn attached(clients: &Clients, region: &str, image: String) -> Import {
+    let task = task::of_image(clients, region, &image)
         .await
+        .unwrap_or_else(|fault| {
+            tracing::debug!("the task of {image} can't be looked up: {fault}");
+            None
+        });
+    Import { task, image }
 }
 
 /// What this import is asked for; asked again with the same token it is the same task.
@@ -193,19 +237,38 @@ pub fn parameters(job: &Job, name: &str, token: &str) -> Vec<(String, String)> {
         .into_iter()
         .filter_map(|(name, value)| Some((name.to_owned(), value?)));
     parameters.extend(given);
-    parameters.extend(tags(&job.tags));
+    parameters.extend(image::marked(job, token));
     parameters
 }
 
-/// Cancels an import whose answer nobody heard: asked for once more, it says its name.
-pub async fn cancel_unheard(
+/// Cancels an import whose answer was lost. What is not found may still be on its way: asked
+/// for once more with the same token it is the same import, and names itself.
+pub async fn cancel_unanswered(
     clients: &Clients,
-    region: &str,
+    journal: &Journal,
+    request: &Request,
     again: Vec<(String, String)>,
 ) -> anyhow::Result<()> {
-    let started: Result<Started, Fault> = clients.ecs("ImportImage", again).await;
-    let Started { task_id, image_id } = started?;
-    cancel(clients, region, &task_id, &image_id).await
+    let import = match find(clients, request).await? {
+        Some(image) => attached(clients, &request.region, image.image_id).await,
+        None => match clients.ecs::<Started>("ImportImage", again).await {
+            Ok(started) => started.into(),
+            Err(fault) if fault.is_refusal() => {
+                forget(journal);
+                return Ok(());
+            }
+            Err(fault) => return Err(fault.into()),
+        },
+    };
+    cancel(clients, journal, &request.region, &import).await
+}
+
+/// The journal knows of no import any more.
+pub fn forget(journal: &Journal) {
+    journal.note(|entry| {
+        (entry.task, entry.image, entry.client_token) = (None, None, None);
+        entry.name = None;
+    });
 }
 
 /// ECS spells it `Acount` in its code and `Account` in its guide.
@@ -213,109 +276,84 @@ fn is_role_trouble(fault: &Fault) -> bool {
     fault.code().starts_with("NoSetRoletoECSServiceAc")
 }
 
-/// The task as ECS describes it. None where it is unknown, or not for this caller to see.
-async fn describe(clients: &Clients, task: &str) -> Result<Option<Task>, Fault> {
-    match clients
-        .ecs("DescribeTaskAttribute", pairs([("TaskId", task)]))
-        .await
-    {
-        Ok(answer) => Ok(Some(answer)),
-        Err(fault)
-            if fault.is_denied()
-                || fault.leaves_open()
-                || fault.code().starts_with("InvalidTaskId") =>
-        {
-            tracing::debug!("{task} can't be looked at: {fault}");
-            Ok(None)
-        }
-        Err(fault) => Err(fault),
-    }
-}
-
-/// The image of a task, as far as it has come; none if the import failed or is unknown.
-pub async fn alive(job: &Job, clients: &Clients, task: &str, image: &str) -> Result<Option<Image>> {
+/// Whether an import is alive: its image, as far as it has come. None if the import has
+/// failed or was cancelled. An image that is not shown yet lives as long as its task does.
+pub async fn alive(job: &Job, clients: &Clients, import: &Import) -> Result<Option<Image>> {
     let ask = async {
-        let task = describe(clients, task).await?;
-        let image = image::find(clients, &job.region, image).await?;
+        let task = task::describe(clients, import.task.as_deref()).await?;
+        let image = image::find(clients, &job.region, &import.image).await?;
         Ok((task, image))
     };
     let (task, image) = ask.await.map_err(|fault: Fault| {
-        let what = format!("the state of {task} could not be asked");
+        let what = format!("the state of {} could not be asked", import.name());
         fault.fails(what, "ecs:DescribeTaskAttribute and ecs:DescribeImages")
     })?;
-    let lost = task.is_some_and(|task| task.has_failed());
-    Ok(image.filter(|image| !lost && !image.has_failed()))
+    Ok(match (task, image) {
+        (Some(task), _) if task.has_failed() => None,
+        (_, Some(image)) => Some(image).filter(|image| !image.has_failed()),
+        (Some(task), None) if !task.is_over() => Some(Image::unseen(&import.image)),
+        _ => None,
+    })
 }
 
 /// One question to the task and to the image.
 pub async fn poll(
     job: &Job,
     clients: &Clients,
-    task: &str,
-    id: &str,
+    import: &Import,
+    refusals: &mut Refusals,
 ) -> Result<Poll<Image>, Trouble> {
-    let trouble = |fault: Fault| {
-        let passing = fault.is_passing();
-        let what = "the import's state could not be asked";
-        let error = fault.fails(what, "ecs:DescribeTaskAttribute and ecs:DescribeImages");
-        if passing {
-            Trouble::Passing(error)
-        } else {
-            Trouble::Final(error)
-        }
+    const WHAT: &str = "the import's state could not be asked";
+    let failed =
+        |fault: Fault| fault.fails(WHAT, "ecs:DescribeTaskAttribute and ecs:DescribeImages");
+    let task = match task::describe(clients, import.task.as_deref()).await {
+        Ok(task) => task,
+        Err(fault) => return refusals.judge(fault, failed),
     };
-    let state = describe(clients, task)
-        .await
-        .map_err(trouble)?
-        .unwrap_or_default();
-    let image = image::find(clients, &job.region, id)
-        .await
-        .map_err(trouble)?
-        .unwrap_or_default();
-    if image.status == "Available" && !state.has_failed() {
+    let image = match image::find(clients, &job.region, &import.image).await {
+        Ok(image) => image,
+        Err(fault) => return refusals.judge(fault, failed),
+    };
+    refusals.forget();
+    if task.is_none() && image.is_none() {
+        let why = format!("{} knows neither the task nor the image", job.region);
+        return Err(Trouble::Passing(Error::failed(WHAT).because_of(why)));
+    }
+    let image = image.unwrap_or_default();
+    let has_failed = task.as_ref().is_some_and(Task::has_failed);
+    if image.status == "Available" && !has_failed {
         return Ok(Poll::Done(image));
     }
-    if state.has_failed() || image.has_failed() {
+    if has_failed || image.has_failed() {
         // The image may have failed since the task was asked; the task knows why.
-        let reason = match state.reason() {
+        let reason = match task.as_ref().and_then(Task::reason) {
             Some(reason) => Some(reason),
-            None => reason(clients, task).await,
+            None => task::reason(clients, import.task.as_deref()).await,
         };
-        return Err(Trouble::Final(failure(
-            job,
-            (task, id),
-            &image.status,
-            reason,
-        )));
+        return Err(Trouble::Final(failure(job, import, &image.status, reason)));
     }
-    let status = if state.is_over() {
-        &image.status
-    } else {
-        &state.task_status
+    let percent = task
+        .as_ref()
+        .and_then(|task| image::percent(&task.task_process))
+        .or_else(|| image.percent());
+    let working = task.filter(|task| !task.is_over() && !task.task_status.is_empty());
+    let message = match (working, image.status.as_str()) {
+        (Some(task), _) => task.task_status,
+        (None, "") => "Waiting".to_owned(),
+        (None, status) => status.to_owned(),
     };
-    Ok(Poll::NotYet {
-        percent: image::percent(&state.task_process).or_else(|| image.percent()),
-        message: if status.is_empty() {
-            "Waiting".to_owned()
-        } else {
-            status.clone()
-        },
-    })
-}
-
-async fn reason(clients: &Clients, task: &str) -> Option<String> {
-    let state = describe(clients, task).await.ok()?;
-    state.and_then(|state| state.reason())
+    Ok(Poll::NotYet { percent, message })
 }
 
 /// What ECS gave as the reason, and what is known to help.
-fn failure(job: &Job, (task, image): (&str, &str), status: &str, reason: Option<String>) -> Error {
+fn failure(job: &Job, import: &Import, status: &str, reason: Option<String>) -> Error {
+    let image = &import.image;
     let reason = reason.unwrap_or_else(|| match status {
         "" => "Alibaba Cloud gave no reason".to_owned(),
         status => format!("{image} is {status}; Alibaba Cloud gave no reason"),
     });
     let help = help::reason(job, &reason);
-    let error = Error::failed(format!("the import {task} failed")).because_of(reason);
+    let error = Error::failed(format!("the import {} failed", import.name())).because_of(reason);
     match help {
         Some(help) => error.hint(help),
         None => error,
@@ -323,57 +361,21 @@ fn failure(job: &Job, (task, image): (&str, &str), status: &str, reason: Option<
 }
 
 /// Cancels the task and waits until it has let go of the object. A task that was
-/// quicker than the cancel has made an image, which goes too.
+/// quicker than the cancel has made an image, which goes too. The journal forgets both.
 pub async fn cancel(
     clients: &Clients,
+    journal: &Journal,
     region: &str,
-    task: &str,
-    image: &str,
+    import: &Import,
 ) -> anyhow::Result<()> {
-    let cancelled: Result<Value, Fault> =
-        clients.ecs("CancelTask", pairs([("TaskId", task)])).await;
-    let rounds = usize::try_from(LETTING_GO.as_secs()).unwrap_or(1);
-    let over = async || match describe(clients, task).await? {
-        Some(state) if !state.is_over() => Err(anyhow::anyhow!("it is still being cancelled")),
-        _ => Ok(()),
+    let task = match &import.task {
+        Some(task) => Some(task.clone()),
+        None => task::of_image(clients, region, &import.image).await?,
     };
-    let patience = ConstantBuilder::default()
-        .with_delay(Duration::from_secs(1))
-        .with_max_times(rounds);
-    let over = over.retry(patience).when(|_| cancelled.is_ok()).await;
-    match (over, cancelled) {
-        (Err(_), Err(fault)) => return Err(fault.into()),
-        (over, _) => over?,
+    if let Some(task) = &task {
+        task::cancel(clients, task).await?;
     }
-    image::delete_all(clients, region, image).await
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn task(json: &str) -> Task {
-        serde_json::from_str(json).expect("a task")
-    }
-
-    #[test]
-    fn a_finished_task_may_have_failed() {
-        assert!(!task(r#"{"TaskStatus": "Finished", "FailedCount": 0}"#).has_failed());
-        assert!(task(r#"{"TaskStatus": "Finished", "FailedCount": "1"}"#).has_failed());
-        assert!(task(r#"{"TaskStatus": "Failed"}"#).has_failed());
-        assert!(!task(r#"{"TaskStatus": "Processing"}"#).is_over());
-    }
-
-    #[test]
-    fn the_reason_is_the_operations() {
-        let failed = task(
-            r#"{"OperationProgressSet": {"OperationProgress": [{"OperationStatus": "Success"},
-            {"ErrorCode": "InvalidImageFormat", "ErrorMsg": "The file is no disk."}]}}"#,
-        );
-        assert_eq!(
-            failed.reason().as_deref(),
-            Some("The file is no disk (InvalidImageFormat)")
-        );
-        assert_eq!(Task::default().reason(), None);
-    }
+    remove::image(clients, journal, region, &import.image).await?;
+    forget(journal);
+    Ok(())
 }

@@ -73,8 +73,8 @@ pub struct Job {
     pub copies: Vec<Copied>,
     /// Whether an image of that name is replaced, and its snapshots with it.
     pub replace: Replace,
-    /// What the user should know of the image.
-    pub warning: Option<String>,
+    /// What the user should know of the image and of what was said of it.
+    pub warnings: Vec<String>,
 }
 
 /// A copy in another region.
@@ -174,21 +174,25 @@ impl Job {
         );
         sending::plan(&common, oss::LIMITS)?;
         let cli = cli(&said.provider, environment);
+        let platform = said.provider.image_platform.as_deref();
+        let unknown = platform.filter(|name| rules::platform(name).is_none());
+        let warnings = warning
+            .into_iter()
+            .chain(unknown.map(rules::unknown_platform));
+        let warnings = warnings.collect();
         let mut job = Self::put_together(common, said.provider, texts);
-        (job.region, job.system_size, job.warning) =
-            (region.unwrap_or_default(), system_size, warning);
+        (job.region, job.system_size, job.warnings) =
+            (region.unwrap_or_default(), system_size, warnings);
         job.cli = cli;
         Ok(job)
     }
 
     fn put_together(common: job::Job, options: Options, texts: Texts) -> Self {
         let architecture = options.image_architecture.unwrap_or_default();
-        let named = options
-            .image_platform
-            .as_deref()
-            .and_then(|name| rules::platform(name).ok());
+        let named = options.image_platform.as_deref();
+        let named = named.map(|name| rules::platform(name).unwrap_or(name));
         let os_type = options.image_os_type.unwrap_or_else(|| {
-            if named.is_some_and(|name| name.contains("Windows")) {
+            if named.is_some_and(rules::is_windows) {
                 OsType::Windows
             } else {
                 OsType::Linux
@@ -225,7 +229,7 @@ impl Job {
             family: options.target_image_family,
             tags: texts.tags,
             accounts: options.image_share_account.unwrap_or_default(),
-            warning: None,
+            warnings: Vec::new(),
         }
     }
 

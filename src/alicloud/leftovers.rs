@@ -1,16 +1,21 @@
 //! What an entry of the journal names in Alibaba Cloud, put on the undo list by whoever has
 //! nothing but the entry.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::clients::Clients;
+use super::fault::Fault;
+use super::import::{Import, Request};
 use super::options::Options;
-use super::{image, import, object};
+use super::{ids, image, import, object, remove};
 use crate::cleanup::Cleanup;
 use crate::error::{Error, Result};
-use crate::journal::{Entry, Whereabouts};
+use crate::journal::{Entry, Journal, Whereabouts};
 use crate::layers::Environment;
+use crate::progress::Progress;
+use crate::shell::quote;
+use crate::store::oss::Oss;
 use crate::store::{Store, UploadId};
 
 /// How Alibaba Cloud is reached, for the journal: nothing secret.
@@ -56,36 +61,36 @@ pub fn options(place: &Whereabouts, account: &BTreeMap<String, String>) -> Optio
     }
 }
 
-/// Puts all of it on the list, in the order in which it was made.
+/// Puts all of it on the list, in the order in which it was made. What was asked for without
+/// an answer is looked up first: what is not there is not named.
 pub async fn hold(
-    entry: &Entry,
+    journal: &Journal,
     place: &Whereabouts,
     options: &Options,
     environment: &Environment,
     remove: &str,
+    progress: &Progress,
     cleanup: &mut Cleanup,
 ) -> Result<()> {
+    let entry = journal.entry();
+    check(&entry)?;
     cleanup.advised(object::undoing(&place.bucket, &place.key));
     let (clients, _) = Clients::new(options, environment)?;
     let store = Arc::new(clients.oss(&place.bucket, &place.key));
-    let url = format!("oss://{}/{}", place.bucket, place.key);
-    if entry.is_unheard() {
-        let found = image::made_of(&clients, &place.region, &place.bucket, &place.key).await;
-        let found = found.map_err(|fault| {
-            fault.fails(
-                format!("who reads {url} could not be asked"),
-                "ecs:DescribeImages",
-            )
-        })?;
-        if let Some(image) = found.first() {
-            let what = format!(
-                "{url} is left alone: {} is being made of it",
-                image.image_id
-            );
-            return Err(Error::failed(what)
-                .hint("run the command of that import again, which goes on with it"));
-        }
+    let import = import_of(&clients, place, &entry, remove).await?;
+    let copies = copies_of(&clients, &entry).await?;
+    let things = Things {
+        clients,
+        journal,
+        remove,
+    };
+    if let Some(role) = &entry.created_role {
+        progress.note(&kept_role(role));
     }
+    if entry.created_bucket {
+        things.bucket(cleanup, Arc::clone(&store), &place.bucket);
+    }
+    let url = format!("oss://{}/{}", place.bucket, place.key);
     if let Some(upload) = entry.upload.clone().map(UploadId) {
         let store = Arc::clone(&store);
         cleanup.useless(format!("the parts of {url}"), remove, async move || {
@@ -95,19 +100,158 @@ pub async fn hold(
     if entry.sent {
         cleanup.useless(url, remove, async move || Ok(store.remove().await?));
     }
-    if let (Some(task), Some(image)) = (entry.task.clone(), entry.image.clone()) {
-        let (clients, region) = (clients.clone(), place.region.clone());
-        let what = format!("the import task {task} and its image {image}");
-        cleanup.useless(what, remove, async move || {
-            import::cancel(&clients, &region, &task, &image).await
-        });
+    let regions: BTreeSet<_> = entry.snapshots.values().map(|of| &of.region).collect();
+    for region in regions {
+        things.snapshots(cleanup, region);
     }
-    for (region, copy) in entry.copies.clone() {
-        let clients = clients.clone();
-        let what = format!("the copy {copy} in {region}");
-        cleanup.useless(what, remove, async move || {
-            image::cancel_copy(&clients, &region, &copy).await
-        });
+    if let Some(import) = import {
+        things.import(cleanup, &place.region, import);
+    }
+    for (region, copy) in copies {
+        things.copy(cleanup, region, copy);
     }
     Ok(())
+}
+
+/// A journal is a file: what is no id of ECS's is not sent to it, and stands in no command.
+fn check(entry: &Entry) -> Result<()> {
+    let images = entry.image.iter().chain(entry.copies.values());
+    let images = images.chain(entry.replaced.values());
+    let owners = entry.snapshots.values().map(|of| &of.image);
+    match ids::foreign(&entry.task, images.chain(owners), entry.snapshots.keys()) {
+        None => Ok(()),
+        Some(id) => Err(Error::failed("the journal's entry can't be used")
+            .because_of(format!("{id:?} is no id of ECS's"))),
+    }
+}
+
+/// The import of the entry: the one that it names, or the one that its request has started.
+async fn import_of(
+    clients: &Clients,
+    place: &Whereabouts,
+    entry: &Entry,
+    remove: &str,
+) -> Result<Option<Import>> {
+    if let Some(image) = entry.image.clone() {
+        let task = entry.task.clone();
+        return Ok(Some(Import { task, image }));
+    }
+    let Some(token) = entry.client_token.clone() else {
+        return Ok(None);
+    };
+    let (region, url) = (
+        &place.region,
+        format!("oss://{}/{}", place.bucket, place.key),
+    );
+    let failed = |fault: Fault| {
+        let what = format!("who reads {url} could not be asked");
+        fault.fails(what, "ecs:DescribeImages")
+    };
+    let request = Request {
+        token,
+        name: entry.name.clone(),
+        region: region.clone(),
+        bucket: place.bucket.clone(),
+        key: place.key.clone(),
+    };
+    let found = import::find(clients, &request).await.map_err(failed)?;
+    if let Some(image) = found {
+        return Ok(Some(
+            import::attached(clients, region, image.image_id).await,
+        ));
+    }
+    // Somebody else's import, or that of a run whose request had no mark.
+    let others = image::made_of(clients, region, &place.bucket, &place.key).await;
+    match others.map_err(failed)?.first() {
+        None => Ok(None),
+        Some(image) => Err(Error::failed(format!(
+            "{url} is left alone: {} is being made of it",
+            image.image_id
+        ))
+        .hint(format!(
+            "run the command of that import again, which goes on with it; or wait until it has ended, then: {remove}"
+        ))),
+    }
+}
+
+/// The copies of the entry, by region: those that it names, and those that its requests have
+/// started.
+async fn copies_of(clients: &Clients, entry: &Entry) -> Result<BTreeMap<String, String>> {
+    let mut copies = entry.copies.clone();
+    for (region, asked) in &entry.copy_requests {
+        if copies.contains_key(region) {
+            continue;
+        }
+        let found = image::requested(clients, region, &asked.client_token).await;
+        let found = found.map_err(|fault| {
+            let what = format!("the copy in {region} could not be looked up");
+            fault.fails(what, "ecs:DescribeImages")
+        })?;
+        copies.extend(found.map(|image| (region.clone(), image.image_id)));
+    }
+    Ok(copies)
+}
+
+/// The role stays: the next import needs it, too.
+fn kept_role(role: &str) -> String {
+    let name = quote(role);
+    format!(
+        "The role {role} stays, for the imports to come; without any, remove it with: aliyun ram DetachPolicyFromRole --PolicyType System --PolicyName AliyunECSImageImportRolePolicy --RoleName {name} && aliyun ram DeleteRole --RoleName {name}"
+    )
+}
+
+/// How each of them is removed.
+struct Things<'a> {
+    clients: Clients,
+    journal: &'a Journal,
+    remove: &'a str,
+}
+
+impl Things<'_> {
+    fn bucket(&self, cleanup: &mut Cleanup, store: Arc<Oss>, bucket: &str) {
+        let what = format!("the bucket {bucket}, unless it holds other objects");
+        let journal = self.journal.clone();
+        cleanup.useless(what, self.remove, async move || {
+            object::remove_bucket(&store).await?;
+            journal.note(|entry| entry.created_bucket = false);
+            Ok(())
+        });
+    }
+
+    fn snapshots(&self, cleanup: &mut Cleanup, region: &str) {
+        let (clients, journal, region) = (
+            self.clients.clone(),
+            self.journal.clone(),
+            region.to_owned(),
+        );
+        let what = format!("the snapshots of deleted images in {region}");
+        cleanup.useless(what, self.remove, async move || {
+            let gone = remove::snapshots(&clients, &journal, &region).await;
+            gone.map_err(|(.., fault)| fault.into())
+        });
+    }
+
+    fn import(&self, cleanup: &mut Cleanup, region: &str, import: Import) {
+        let (clients, journal, region) = (
+            self.clients.clone(),
+            self.journal.clone(),
+            region.to_owned(),
+        );
+        let image = &import.image;
+        let what = match &import.task {
+            Some(task) => format!("the import task {task} and its image {image}"),
+            None => format!("the image {image}"),
+        };
+        cleanup.useless(what, self.remove, async move || {
+            import::cancel(&clients, &journal, &region, &import).await
+        });
+    }
+
+    fn copy(&self, cleanup: &mut Cleanup, region: String, copy: String) {
+        let (clients, journal) = (self.clients.clone(), self.journal.clone());
+        let what = format!("the copy {copy} in {region}");
+        cleanup.useless(what, self.remove, async move || {
+            remove::copy(&clients, &journal, &region, &copy).await
+        });
+    }
 }

@@ -3,6 +3,7 @@
 
 mod adopt;
 mod api;
+mod change;
 mod clients;
 mod copies;
 mod credentials;
@@ -10,6 +11,7 @@ mod earlier;
 mod fault;
 mod fitness;
 mod help;
+mod ids;
 mod image;
 mod import;
 mod job;
@@ -20,12 +22,15 @@ mod options;
 mod preflight;
 mod profile;
 mod refused;
+mod remove;
 mod role;
 mod rules;
 mod sign;
 mod steps;
+mod task;
 mod wallet;
 
+use std::collections::BTreeMap;
 use std::time::Instant;
 
 pub use fitness::accepts;
@@ -120,15 +125,18 @@ struct Run<'a> {
 /// What is on the undo list now.
 #[derive(Default)]
 struct Held {
+    bucket: Option<Entry>,
     parts: Option<Entry>,
     object: Option<Entry>,
-    task: Option<Entry>,
+    import: Option<Entry>,
+    copies: BTreeMap<String, Entry>,
 }
 
 impl Run<'_> {
     /// The guide, step by step. What an earlier run has done is not done again.
     async fn steps(&mut self) -> Result<()> {
         self.hold_earlier();
+        self.find_unanswered().await?;
         self.check().await?;
         if self.job.common.dry_run {
             self.introduce().await?;
@@ -150,17 +158,17 @@ impl Run<'_> {
         if let Some(image) = self.earlier_image().await? {
             return Ok(Some(image));
         }
-        let task = if let Some(task) = self.earlier_task().await? {
-            task
+        let import = if let Some(import) = self.earlier_import().await? {
+            import
         } else {
             self.prepare().await?;
             self.send().await?;
             self.start().await?
         };
         if self.job.common.wait.wait {
-            return self.wait(&task).await.map(Some);
+            return self.wait(&import).await.map(Some);
         }
-        self.leave_running(&task);
+        self.leave_running(&import);
         Ok(None)
     }
 }

@@ -21,6 +21,7 @@ fn target(job: &Job) -> Target {
         abort: {
             let region = job.region.clone();
             Box::new(move |upload| {
+                let upload = quote(&upload.0);
                 format!("{cli} oss rm {quoted} -m --upload-id {upload} --region {region}")
             })
         },
@@ -103,6 +104,15 @@ fn not_made(job: &Job, refusal: Refusal) -> Error {
         .hint(hint.unwrap_or_else(|| "name a bucket that exists with --bucket".to_owned()))
 }
 
+/// Removes a bucket that an import has made. One that holds objects of others is theirs by
+/// now, and stays.
+pub(super) async fn remove_bucket(store: &Oss) -> anyhow::Result<()> {
+    match store.remove_bucket().await {
+        Err(error) if error.code() != Some("BucketNotEmpty") => Err(error.into()),
+        _ => Ok(()),
+    }
+}
+
 impl Run<'_> {
     fn store(&self) -> Arc<Oss> {
         Arc::new(self.clients.oss(&self.job.bucket, &self.job.key))
@@ -111,24 +121,52 @@ impl Run<'_> {
     /// A private bucket for the object. It stays: the next import needs it, too.
     pub(super) async fn make_bucket(&mut self) -> Result<()> {
         let (store, bucket) = (self.store(), self.job.bucket.clone());
+        self.journal.note(|entry| entry.created_bucket = true);
+        self.hold_bucket();
         let made = async {
             let made = store.create_bucket().await;
             made.map_err(|refusal| not_made(&self.job, refusal))
         };
-        self.session.finish_soon(made).await?;
+        let made = self.session.finish_soon(made).await;
+        if let Err(error) = &made
+            && error.cause::<Refusal>().is_some_and(Refusal::is_refusal)
+        {
+            self.journal.note(|entry| entry.created_bucket = false);
+            self.let_go_of_bucket();
+        }
+        made?;
         self.session.progress.fact(&format!(
             "Created the bucket {bucket} in {}",
             self.job.region
         ));
-        self.cleanup.reusable(
+        Ok(())
+    }
+
+    /// The bucket that this run or an earlier one has made, or is about to.
+    pub(super) fn hold_bucket(&mut self) {
+        let (store, bucket) = (self.store(), &self.job.bucket);
+        let journal = self.journal.clone();
+        let held = self.cleanup.reusable(
             format!("the bucket {bucket}"),
             format!(
                 "{} oss rm oss://{bucket} -b --region {}",
                 self.job.cli, self.job.region
             ),
-            async move || Ok(store.remove_bucket().await?),
+            async move || {
+                remove_bucket(&store).await?;
+                journal.note(|entry| entry.created_bucket = false);
+                Ok(())
+            },
         );
-        Ok(())
+        if let Some(earlier) = self.held.bucket.replace(held) {
+            self.cleanup.disarm(earlier);
+        }
+    }
+
+    fn let_go_of_bucket(&mut self) {
+        if let Some(held) = self.held.bucket.take() {
+            self.cleanup.disarm(held);
+        }
     }
 
     /// The parts of an earlier run.

@@ -236,20 +236,20 @@ pub struct Options {
     #[arg(long, value_name = "NAME", help_heading = "Alibaba Cloud account")]
     pub ram_session_name: Option<String>,
 
-    /// Endpoint of ECS, a full URL
+    /// Endpoint of ECS, a URL or a host
     #[arg(long, value_name = "URL", help_heading = "Alibaba Cloud account")]
     #[serde(alias = "custom_endpoint_ecs")]
     pub ecs_endpoint: Option<String>,
 
-    /// Endpoint of OSS, a full URL: internal, accelerated or a custom domain
+    /// Endpoint of OSS, a URL or a host: internal, accelerated or a custom domain
     #[arg(long, value_name = "URL", help_heading = "Alibaba Cloud account")]
     pub oss_endpoint: Option<String>,
 
-    /// Endpoint of RAM, a full URL
+    /// Endpoint of RAM, a URL or a host
     #[arg(long, value_name = "URL", help_heading = "Alibaba Cloud account")]
     pub ram_endpoint: Option<String>,
 
-    /// Endpoint of STS, a full URL
+    /// Endpoint of STS, a URL or a host
     #[arg(long, value_name = "URL", help_heading = "Alibaba Cloud account")]
     pub sts_endpoint: Option<String>,
 

@@ -8,6 +8,7 @@ use serde::Deserialize;
 use super::options::Options;
 use crate::error::{Error, Result};
 use crate::host;
+use crate::http::one_line;
 use crate::layers::Environment;
 use crate::secret::Secret;
 
@@ -80,17 +81,41 @@ impl File {
         self.profiles.iter().find(|profile| profile.name == name)
     }
 
-    /// The profile that the CLI would use.
-    pub fn current(&self) -> Option<&Profile> {
+    /// A profile by its name.
+    ///
+    /// # Errors
+    ///
+    /// There is none of that name; the error lists those that exist.
+    pub fn known(&self, name: &str) -> Result<&Profile> {
+        self.named(name).ok_or_else(|| {
+            let name = one_line(name);
+            let error = Error::usage(format!("there is no profile \"{name}\""));
+            match self.names().as_str() {
+                "" => error.hint("make one with: aliyun configure"),
+                names => error.hint(format!("the profiles are: {names}")),
+            }
+        })
+    }
+
+    /// The profile that the CLI would use; none where no file or no name says one.
+    ///
+    /// # Errors
+    ///
+    /// The file names a current profile that it does not hold.
+    pub fn current(&self) -> Result<Option<&Profile>> {
         match self.current.as_str() {
-            "" => self.named("default"),
-            name => self.named(name),
+            "" => Ok(self.named("default")),
+            name => self.known(name).map(Some),
         }
     }
 
     /// All names, for a message.
-    pub fn names(&self) -> String {
-        let names: Vec<_> = self.profiles.iter().map(|one| one.name.as_str()).collect();
+    fn names(&self) -> String {
+        let names: Vec<_> = self
+            .profiles
+            .iter()
+            .map(|one| one_line(&one.name))
+            .collect();
         names.join(", ")
     }
 }

@@ -1,5 +1,7 @@
 //! Packer's options with no counterpart here, each with what to do instead.
 
+use toml::Value;
+
 use super::options::Options;
 
 /// The options given that nothing can be made of: the key, and what to do.
@@ -47,9 +49,13 @@ pub fn refused(options: &Options) -> Vec<(&'static str, String)> {
         ),
     ];
     let given = keys.into_iter().filter(|(value, ..)| {
-        value
-            .as_ref()
-            .is_some_and(|value| value.as_bool() != Some(false))
+        value.as_ref().is_some_and(|value| match value {
+            Value::Boolean(said) => *said,
+            Value::String(text) => !text.trim().is_empty(),
+            Value::Array(list) => !list.is_empty(),
+            Value::Table(table) => !table.is_empty(),
+            _ => true,
+        })
     });
     let refused =
         given.map(|(_, key, instead)| (key, format!("Packer's {key} is not supported: {instead}")));

@@ -7,10 +7,12 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::api::pairs;
+use super::change::Done;
 use super::clients::Clients;
 use super::fault::Fault;
 use super::job::Job;
 use crate::error::{Error, Result};
+use crate::journal::Journal;
 
 /// The name that ImportImage looks for when no other is given.
 pub const DEFAULT: &str = "AliyunECSImageImportDefaultRole";
@@ -40,8 +42,9 @@ pub enum State {
     },
 }
 
-#[derive(Default, Deserialize)]
-#[serde(rename_all = "PascalCase", default)]
+/// Answers without these members are none of RAM's.
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
 struct Got {
     role: Role,
 }
@@ -52,8 +55,8 @@ struct Role {
     assume_role_policy_document: String,
 }
 
-#[derive(Default, Deserialize)]
-#[serde(rename_all = "PascalCase", default)]
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
 struct Listed {
     policies: Policies,
 }
@@ -111,14 +114,20 @@ fn unseen_by_caller(job: &Job, fault: &Fault) -> State {
     State::Good
 }
 
-/// Makes or repairs the role; what was done, in a sentence.
-pub async fn prepare(job: &Job, clients: &Clients) -> Result<Option<String>> {
+/// Makes or repairs the role; what was done, in a sentence. The journal knows of a role that
+/// is made before RAM does. It stays whatever becomes of the import: others use it, too.
+pub async fn prepare(job: &Job, clients: &Clients, journal: &Journal) -> Result<Option<String>> {
     let (name, state) = (&job.role_name, look(job, clients).await);
     let done = match &state {
         State::Good => return Ok(None),
-        State::Missing => create(job, clients)
-            .await
-            .map(|()| format!("Created the role {name}")),
+        State::Missing => {
+            journal.note(|entry| entry.created_role = Some(name.clone()));
+            let created = create(job, clients).await;
+            if created.as_ref().is_err_and(Fault::is_refusal) {
+                journal.note(|entry| entry.created_role = None);
+            }
+            created.map(|()| format!("Created the role {name}"))
+        }
         State::Wrong { trust, policy } => repair(job, clients, trust.as_deref(), *policy)
             .await
             .map(|()| format!("Repaired the role {name}")),
@@ -163,7 +172,7 @@ async fn repair(
             ("RoleName", job.role_name.as_str()),
             ("NewAssumeRolePolicyDocument", trust),
         ]);
-        let _: Value = clients.ram("UpdateRole", parameters).await?;
+        let _: Done = clients.ram("UpdateRole", parameters).await?;
     }
     if policy {
         attach(job, clients).await?;
@@ -181,7 +190,7 @@ async fn attach(job: &Job, clients: &Clients) -> Result<(), Fault> {
 }
 
 /// Somebody was quicker, or an answer was lost.
-fn done_already(answer: Result<Value, Fault>) -> Result<(), Fault> {
+fn done_already(answer: Result<Done, Fault>) -> Result<(), Fault> {
     match answer {
         Err(fault) if !fault.code().starts_with("EntityAlreadyExist") => Err(fault),
         _ => Ok(()),

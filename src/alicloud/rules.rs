@@ -3,11 +3,11 @@
 
 use super::names::{Architecture, BootMode, OsType};
 use super::options::Options;
-use crate::endpoint::{is_loopback, is_url};
+use crate::endpoint::{is_loopback, is_url, url_of};
 use crate::problems::Problems;
 
 /// Tags of one resource.
-const TAGS: usize = 20;
+pub const TAGS: usize = 20;
 
 /// What ImportImage calls the systems that it knows.
 const LINUX: [&str; 20] = [
@@ -155,23 +155,28 @@ pub fn tag(key: &str, value: &str) -> Result<(), String> {
     no_address(&format!("the value of {what}"), value)
 }
 
-/// ImportImage's spelling of a system's name.
-pub fn platform(name: &str) -> Result<&'static str, String> {
+/// ImportImage's spelling of a system's name, where its documentation has it.
+pub fn platform(name: &str) -> Option<&'static str> {
     let mut all = LINUX.into_iter().chain(WINDOWS);
-    if let Some(known) = all.clone().find(|one| one.eq_ignore_ascii_case(name)) {
-        return Ok(known);
-    }
+    all.find(|one| one.eq_ignore_ascii_case(name))
+}
+
+/// Whether a platform is a Windows, be it one that the documentation has or a newer one.
+pub fn is_windows(platform: &str) -> bool {
+    platform.to_ascii_lowercase().contains("windows")
+}
+
+/// What to say of a platform that the documentation does not have. ECS learns new systems,
+/// so that it is for ECS to refuse it.
+pub fn unknown_platform(name: &str) -> String {
+    let all = LINUX.into_iter().chain(WINDOWS);
     let likeness = |one: &str| strsim::jaro_winkler(&one.to_lowercase(), &name.to_lowercase());
-    let nearest = all
-        .clone()
-        .max_by(|a, b| likeness(a).total_cmp(&likeness(b)));
-    Err(
-        if let Some(one) = nearest.filter(|one| likeness(one) > 0.8) {
-            format!("Alibaba Cloud knows no platform \"{name}\"; did you mean \"{one}\"?")
-        } else {
-            let names = all.by_ref().collect::<Vec<_>>().join(", ");
-            format!("Alibaba Cloud knows no platform \"{name}\", only {names}")
-        },
+    let nearest = all.max_by(|a, b| likeness(a).total_cmp(&likeness(b)));
+    // Of a Windows, the year is what counts.
+    let nearest = nearest.filter(|one| likeness(one) > 0.8 && !is_windows(name));
+    let nearest = nearest.map_or_else(String::new, |one| format!("; did you mean \"{one}\"?"));
+    format!(
+        "the platform \"{name}\" is not in the documentation of ImportImage, which may refuse it{nearest}"
     )
 }
 
@@ -184,9 +189,6 @@ pub fn single(options: &Options, problems: &mut Problems<Options>) {
     };
     if let Some(name) = &options.oss_bucket_name {
         note("oss_bucket_name", bucket(name));
-    }
-    if let Some(name) = &options.image_platform {
-        note("image_platform", platform(name).map(drop));
     }
     for (name, value) in options.tags.iter().flatten() {
         note("tags", tag(name, value));
@@ -214,12 +216,14 @@ pub fn single(options: &Options, problems: &mut Problems<Options>) {
     problems.expect(tags <= TAGS, "tags", too_many);
 }
 
-/// A full URL; without TLS only to this machine, for keys and images travel there.
-fn endpoint(url: &str) -> Result<(), String> {
-    if !is_url(url) {
+/// A URL, or a host that is reached by HTTPS; without TLS only to this machine, for keys and
+/// images travel there.
+fn endpoint(named: &str) -> Result<(), String> {
+    let url = url_of(named);
+    if !is_url(&url) {
         return Err(format!("\"{url}\" is no endpoint: write https://host"));
     }
-    if url.starts_with("http://") && !is_loopback(url) {
+    if url.to_ascii_lowercase().starts_with("http://") && !is_loopback(&url) {
         return Err(format!("\"{url}\" is not encrypted: write https://"));
     }
     Ok(())
@@ -235,13 +239,11 @@ pub fn together(options: &Options, region: Option<&str>, problems: &mut Problems
         "an arm64 system boots with UEFI",
     );
     let windows = options.image_os_type.map(|os| os == OsType::Windows);
-    let named = options
-        .image_platform
-        .as_deref()
-        .and_then(|name| platform(name).ok());
-    if let (Some(windows), Some(name)) = (windows, named) {
+    if let (Some(windows), Some(name)) = (windows, &options.image_platform) {
+        // Of a name that the documentation does not have the family may be open.
+        let known = platform(name).is_some() || is_windows(name);
         problems.expect(
-            windows == WINDOWS.contains(&name),
+            !known || windows == is_windows(name),
             "image_os_type",
             format!("the platform \"{name}\" is of another family than the OS type"),
         );
@@ -289,7 +291,9 @@ fn copies(options: &Options, region: Option<&str>, problems: &mut Problems<Optio
         ("image_copy_names", &options.image_copy_names),
         ("kms_key_copy_ids", &options.kms_key_copy_ids),
     ] {
-        let count = list.as_ref().map_or(regions.len(), Vec::len);
+        // An empty list is one that was not given.
+        let list = list.as_ref().filter(|list| !list.is_empty());
+        let count = list.map_or(regions.len(), Vec::len);
         let why = format!(
             "{count} of {} regions are given: one for each, or none",
             regions.len()
@@ -302,19 +306,20 @@ fn copies(options: &Options, region: Option<&str>, problems: &mut Problems<Optio
         "image_encrypted",
         "ImportImage can't encrypt, CopyImage can: name a region with --copy-to",
     );
-    let keys = options.kms_key_id.is_some() || options.kms_key_copy_ids.is_some();
+    let given = |list: &Option<Vec<String>>| list.as_ref().is_some_and(|list| !list.is_empty());
+    let keys = options.kms_key_id.is_some() || given(&options.kms_key_copy_ids);
     problems.expect(
         encrypt || !keys,
         "kms_key_id",
         "a KMS key says nothing unless the copies are encrypted: add --encrypt-copies",
     );
     problems.expect(
-        options.kms_key_id.is_none() || options.kms_key_copy_ids.is_none(),
+        options.kms_key_id.is_none() || !given(&options.kms_key_copy_ids),
         "kms_key_id",
         "give one KMS key for all copies, or one for each, not both",
     );
     problems.expect(
-        !encrypt || keys || options.image_share_account.is_none(),
+        !encrypt || keys || !given(&options.image_share_account),
         "kms_key_id",
         "copies encrypted with ECS's service key can't be shared: name a KMS key",
     );
@@ -349,9 +354,11 @@ mod tests {
 
     #[test]
     fn platforms_are_known_in_either_case() {
-        assert_eq!(platform("centos"), Ok("CentOS"));
-        assert_eq!(platform("Windows Server 2022"), Ok("Windows Server 2022"));
-        assert!(platform("Ubunto").is_err_and(|why| why.contains("did you mean \"Ubuntu\"")));
+        assert_eq!(platform("centos"), Some("CentOS"));
+        assert_eq!(platform("Windows Server 2022"), Some("Windows Server 2022"));
+        assert_eq!(platform("Windows Server 2025"), None);
+        assert!(unknown_platform("Ubunto").ends_with("did you mean \"Ubuntu\"?"));
+        assert!(unknown_platform("Haiku").ends_with("may refuse it"));
     }
 
     #[test]
@@ -361,11 +368,8 @@ mod tests {
             endpoint("https://oss-cn-beijing-internal.aliyuncs.com"),
             Ok(())
         );
-        for wrong in [
-            "http://oss.example",
-            "oss-cn-beijing.aliyuncs.com",
-            "ftp://x",
-        ] {
+        assert_eq!(endpoint("oss-cn-beijing.aliyuncs.com"), Ok(()));
+        for wrong in ["http://oss.example", "HTTP://oss.example", "ftp://x", "a b"] {
             assert!(endpoint(wrong).is_err(), "{wrong}");
         }
     }

@@ -3,13 +3,16 @@
 
 use std::time::Instant;
 
+use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
 use uuid::Uuid;
 
-use super::image::Image;
-use super::import::Started;
-use super::{Run, image, import, preflight, role};
+use super::fault::Fault;
+use super::image::{Image, Refusals};
+use super::import::Import;
+use super::{Run, change, image, import, preflight, remove, role};
 use crate::cleanup::Entry;
-use crate::error::{Kind, Result};
+use crate::error::{Error, Kind, Result};
 use crate::journal;
 use crate::sending;
 use crate::shell::quote;
@@ -25,6 +28,11 @@ const UNASKED: [&str; 5] = [
     "quotas",
 ];
 
+/// Whether ECS is known not to have started what it was asked for.
+fn is_refusal(error: &Error) -> bool {
+    error.kind() == Kind::Failed && error.cause::<Fault>().is_none_or(Fault::is_refusal)
+}
+
 impl Run<'_> {
     /// What can be known before a byte leaves.
     pub(super) async fn check(&mut self) -> Result<()> {
@@ -34,7 +42,7 @@ impl Run<'_> {
             job.common.path(),
             job.common.image.describe()
         ));
-        if let Some(warning) = &job.warning {
+        for warning in &job.warnings {
             progress.warn(warning);
         }
         progress.stage(&format!(
@@ -107,7 +115,7 @@ impl Run<'_> {
         }
         if self.findings.role != role::State::Good {
             self.session.check()?;
-            let made = role::prepare(&self.job, &self.clients);
+            let made = role::prepare(&self.job, &self.clients, &self.journal);
             if let Some(done) = self.session.finish_soon(made).await? {
                 self.session.progress.fact(&done);
             }
@@ -115,158 +123,173 @@ impl Run<'_> {
         Ok(())
     }
 
-    /// ImportImage. The journal knows the token before ECS does.
-    pub(super) async fn start(&mut self) -> Result<Started> {
+    /// ImportImage. The journal knows token and name before ECS does.
+    pub(super) async fn start(&mut self) -> Result<Import> {
         self.session.check()?;
         let request = import::request(&self.job);
         let entry = self.journal.entry();
         let same = entry.request.as_ref() == Some(&request);
-        let token = entry
-            .client_token
-            .filter(|_| same)
-            .unwrap_or_else(|| Uuid::new_v4().to_string());
+        let token = entry.client_token.filter(|_| same);
+        let token = token.unwrap_or_else(|| Uuid::new_v4().to_string());
+        let name = entry.name.filter(|_| same);
+        let name = name.unwrap_or_else(|| self.name_in(&self.job.region, &self.job.name, &token));
         self.journal.note(|entry| {
             (entry.request, entry.client_token) = (Some(request), Some(token.clone()));
+            entry.name = Some(name.clone());
         });
-        let name = self.name_in(&self.job.region, &self.job.name, &token);
-        let unheard = self.hold_unheard(&name, &token);
-        let start = import::start(&self.job, &self.clients, &name, &token);
-        let task = match self.session.finish_soon(start).await {
-            Ok(task) => task,
+        let unanswered = self.hold_unanswered(&name, &token);
+        let start = import::start(&self.job, &self.clients, &self.journal, (&name, &token));
+        let import = match self.session.finish_soon(start).await {
+            Ok(import) => import,
             Err(error) => {
-                // Refused is not started; unheard may be.
-                if error.kind() == Kind::Failed {
-                    self.cleanup.disarm(unheard);
+                if is_refusal(&error) {
+                    self.cleanup.disarm(unanswered);
                 }
                 return Err(error);
             }
         };
-        self.cleanup.disarm(unheard);
-        self.journal.note(|entry| {
-            (entry.task, entry.image) = (Some(task.task_id.clone()), Some(task.image_id.clone()));
-        });
-        self.hold_task(&task);
+        self.cleanup.disarm(unanswered);
+        self.note_import(&import);
+        self.hold_import(&import);
         self.session
             .progress
-            .stage(&format!("Importing as {}", task.task_id));
-        Ok(task)
+            .stage(&format!("Importing as {}", import.name()));
+        Ok(import)
     }
 
-    fn hold_unheard(&mut self, name: &str, token: &str) -> Entry {
+    pub(super) fn note_import(&self, import: &Import) {
+        self.journal.note(|entry| {
+            (entry.task, entry.image) = (import.task.clone(), Some(import.image.clone()));
+        });
+    }
+
+    fn hold_unanswered(&mut self, name: &str, token: &str) -> Entry {
         let (clients, region) = (self.clients.clone(), self.job.region.clone());
-        let cli = &self.job.cli;
+        let (cli, journal) = (&self.job.cli, self.journal.clone());
+        let request = import::request_of(&self.job, name, token);
         let again = import::parameters(&self.job, name, token);
         self.cleanup.reusable(
             "an import task that may have started unheard",
             format!("{cli} ecs DescribeTasks --TaskAction ImportImage --RegionId {region}, and CancelTask"),
-            async move || import::cancel_unheard(&clients, &region, again).await,
+            async move || import::cancel_unanswered(&clients, &journal, &request, again).await,
         )
     }
 
-    /// The name to begin with: while another image has the wanted one, one of our own.
+    /// The name to begin with: one of our own while another image has the wanted one, or where
+    /// only the name can tell whose the image is.
     pub(super) fn name_in(&self, region: &str, name: &str, token: &str) -> String {
-        if self.findings.taken.iter().any(|taken| taken == region) {
-            format!("imgimport-{token}")
+        let is_taken = self.findings.taken.iter().any(|taken| taken == region);
+        if is_taken || !image::has_room(&self.job) {
+            image::own_name(token)
         } else {
             name.to_owned()
         }
     }
 
-    pub(super) fn hold_task(&mut self, task: &Started) {
+    pub(super) fn hold_import(&mut self, import: &Import) {
         let (clients, region) = (self.clients.clone(), self.job.region.clone());
-        let (id, image) = (task.task_id.clone(), task.image_id.clone());
-        let entry = self.cleanup.reusable(
-            format!("the import task {id}"),
-            format!(
-                "{} ecs CancelTask --TaskId {id} --RegionId {region}",
-                self.job.cli
+        let (journal, cli, held) = (self.journal.clone(), &self.job.cli, import.clone());
+        let (what, remove) = match &import.task {
+            Some(task) => (
+                format!("the import task {task}"),
+                format!("{cli} ecs CancelTask --TaskId {task} --RegionId {region}"),
             ),
-            async move || import::cancel(&clients, &region, &id, &image).await,
-        );
-        if let Some(earlier) = self.held.task.replace(entry) {
+            None => (
+                format!("the image {}, which is being made", import.image),
+                format!(
+                    "{cli} ecs DeleteImage --ImageId {} --RegionId {region}",
+                    import.image
+                ),
+            ),
+        };
+        let entry = self.cleanup.reusable(what, remove, async move || {
+            import::cancel(&clients, &journal, &region, &held).await
+        });
+        if let Some(earlier) = self.held.import.replace(entry) {
             self.cleanup.disarm(earlier);
         }
-        self.outcome.task_id = Some(task.task_id.clone());
+        self.outcome.task_id.clone_from(&import.task);
         self.began = Some(Instant::now());
     }
 
     /// `--no-wait`: the task reads the object, so that stays.
-    pub(super) fn leave_running(&mut self, task: &Started) {
+    pub(super) fn leave_running(&mut self, import: &Import) {
         let (cli, url, region) = (&self.job.cli, self.job.url(), &self.job.region);
-        let (task, quoted) = (&task.task_id, quote(&url));
+        let (name, quoted) = (import.name(), quote(&url));
         self.session.progress.note(&format!(
-            "{url} is read by {task}; remove it afterwards with: {cli} oss rm {quoted} --region {region}"
+            "{url} is read by {name}; remove it afterwards with: {cli} oss rm {quoted} --region {region}"
         ));
         self.cleanup.release();
     }
 
     /// Waits until the task has made an image.
-    pub(super) async fn wait(&mut self, task: &Started) -> Result<Image> {
+    pub(super) async fn wait(&mut self, import: &Import) -> Result<Image> {
         let remote = self.session.progress.import();
+        let mut refusals = Refusals::default();
         let result = wait::until(self.session, self.pace(), &remote, async || {
-            import::poll(&self.job, &self.clients, &task.task_id, &task.image_id).await
+            import::poll(&self.job, &self.clients, import, &mut refusals).await
         })
         .await;
         match result {
             Ok(image) => {
                 remote.finish(&format!("Imported as {}", image.image_id));
-                self.let_go_of_task();
-                self.hold_image(&task.image_id);
+                self.let_go_of_import();
+                self.hold_image(&import.image);
                 Ok(image)
             }
             Err(error) => {
-                if error.kind() == Kind::Failed && self.task_is_gone(task).await {
-                    self.let_go_of_task();
-                    self.forget_import();
-                    self.hold_ruin(&task.image_id);
+                if error.kind() == Kind::Failed && self.has_ended(import).await {
+                    self.let_go_of_import();
+                    self.hold_failed(&import.image);
                 }
                 Err(error)
             }
         }
     }
 
-    pub(super) fn let_go_of_task(&mut self) {
-        if let Some(entry) = self.held.task.take() {
+    pub(super) fn let_go_of_import(&mut self) {
+        if let Some(entry) = self.held.import.take() {
             self.cleanup.disarm(entry);
         }
     }
 
-    async fn task_is_gone(&self, task: &Started) -> bool {
-        let alive = import::alive(&self.job, &self.clients, &task.task_id, &task.image_id).await;
+    async fn has_ended(&self, import: &Import) -> bool {
+        let alive = import::alive(&self.job, &self.clients, import).await;
         matches!(alive, Ok(None))
     }
 
-    pub(super) fn hold_image(&mut self, image: &str) -> Entry {
-        let (clients, id, region) = (
-            self.clients.clone(),
-            image.to_owned(),
-            self.job.region.clone(),
-        );
-        self.cleanup.reusable(
-            format!("the image {image}"),
-            format!(
-                "{} ecs DeleteImage --ImageId {image} --RegionId {region}",
-                self.job.cli
-            ),
-            async move || image::delete_all(&clients, &region, &id).await,
-        )
+    pub(super) fn hold_image(&mut self, image: &str) {
+        let (region, cli) = (&self.job.region, &self.job.cli);
+        let command = format!("{cli} ecs DeleteImage --ImageId {image} --RegionId {region}");
+        let undo = self.removal(image);
+        self.cleanup
+            .reusable(format!("the image {image}"), command, undo);
     }
 
     /// What a failed import leaves: an image that is none, but has the name.
-    pub(super) fn hold_ruin(&mut self, image: &str) {
-        let (clients, id, region) = (
-            self.clients.clone(),
-            image.to_owned(),
-            self.job.region.clone(),
-        );
-        self.cleanup.useless(
-            format!("the failed image {image}"),
-            format!(
-                "{} ecs DeleteImage --ImageId {image} --RegionId {region}",
-                self.job.cli
-            ),
-            async move || Ok(image::delete(&clients, &region, &id).await?),
-        );
+    fn hold_failed(&mut self, image: &str) {
+        let (region, cli) = (&self.job.region, &self.job.cli);
+        let command = format!("{cli} ecs DeleteImage --ImageId {image} --RegionId {region}");
+        let undo = self.removal(image);
+        self.cleanup
+            .useless(format!("the failed image {image}"), command, undo);
+    }
+
+    /// Removes the import's image. The journal forgets it afterwards, not before.
+    fn removal(
+        &self,
+        image: &str,
+    ) -> impl FnOnce() -> BoxFuture<'static, anyhow::Result<()>> + Send + 'static {
+        let (clients, id) = (self.clients.clone(), image.to_owned());
+        let (journal, region) = (self.journal.clone(), self.job.region.clone());
+        move || {
+            async move {
+                remove::image(&clients, &journal, &region, &id).await?;
+                import::forget(&journal);
+                Ok(())
+            }
+            .boxed()
+        }
     }
 
     /// Name, description, tags, shares.
@@ -277,10 +300,11 @@ impl Run<'_> {
             let progress = &self.session.progress;
             progress.stage(&format!("Naming {id} \"{name}\""));
         }
-        image::rename(clients, region, image, &job.name, job.replace).await?;
-        image::describe_as_asked(job, clients, image).await?;
-        image::tag(job, clients, region, image).await?;
-        image::share(job, clients, region, &image.image_id).await?;
+        let replace = job.replace;
+        change::rename(clients, &self.journal, region, image, &job.name, replace).await?;
+        change::describe(job, clients, image).await?;
+        change::tag(job, clients, region, image).await?;
+        change::share(job, clients, region, &image.image_id).await?;
         self.outcome.images = vec![(region.clone(), image.image_id.clone())];
         self.outcome.snapshot_ids = Some(image.snapshots());
         self.outcome.image_id = Some(image.image_id.clone());

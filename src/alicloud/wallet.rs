@@ -14,7 +14,8 @@ use super::credentials::{Role, Source, keys};
 use super::fault::Fault;
 use super::profile::Profile;
 use super::sign::{Key, Pairs};
-use crate::http::{ANSWER, Answer, Call, Http, Method, Payload, encode};
+use crate::http::{ANSWER, Answer, Call, Http, Method, Payload, encode, one_line};
+use crate::permission;
 use crate::retry::Patience;
 use crate::secret::Secret;
 
@@ -143,29 +144,44 @@ impl Inside {
                 provider,
                 token_file,
             } => {
+                let file = token_file.display();
                 let token = std::fs::read_to_string(token_file).map_err(|error| {
-                    Fault::unsigned(format!(
-                        "the OIDC token in {} can't be read: {error}",
-                        token_file.display()
-                    ))
+                    Fault::unsigned(format!("the OIDC token in {file} can't be read: {error}"))
+                        .hinted("name the file with the token in ALIBABA_CLOUD_OIDC_TOKEN_FILE, or oidc_token_file of the profile")
                 })?;
-                self.exchange(role, provider, token.trim()).await
+                let granted = self.exchange(role, provider, token.trim()).await;
+                granted.map_err(|fault| ungranted(fault, role, Some(&file.to_string())))
             }
             Source::Uri(address) => {
-                let answer = self.get(Method::GET, address, &[]).await?;
-                credentials(&answer).map_err(|why| Fault::unsigned(format!("{address}: {why}")))
+                let failed = |why: &dyn std::fmt::Display| {
+                    Fault::unsigned(format!("{address}: {why}")).hinted(
+                        "check the address: ALIBABA_CLOUD_CREDENTIALS_URI, or credentials_uri of the profile",
+                    )
+                };
+                let answer = self.get(Method::GET, address, &[]).await;
+                let answer = answer.map_err(|fault| failed(&fault))?;
+                credentials(&answer).map_err(|why| failed(&why))
             }
             Source::Process(command) => process(command).await,
             Source::None => Err(Fault::unsigned("there are no credentials")),
         }
     }
 
-    /// The metadata service; its second version wants a token first.
+    /// The metadata service; its second version wants a token first. A role that was named
+    /// says that it is meant; otherwise it is the last place to look.
     async fn ecs(&self, role: Option<&str>) -> Result<Held, Fault> {
-        let failed = |fault: Fault| {
-            Fault::unsigned(format!(
-                "no credentials are set, and the ECS metadata service does not help: {fault}"
+        let unreachable = |fault: Fault| {
+            match role {
+            Some(role) => Fault::unsigned(format!(
+                "the ECS metadata service has no keys for the role {role}: {fault}"
             ))
+            .hinted(format!(
+                "run this on an ECS instance that has the RAM role {role}, or set ALICLOUD_ACCESS_KEY and ALICLOUD_SECRET_KEY"
+            )),
+            None => Fault::unsigned(format!(
+                "no credentials are set, and the ECS metadata service does not help: {fault}"
+            )),
+        }
         };
         let base = self.services.metadata.trim_end_matches('/');
         let ttl = [("x-aliyun-ecs-metadata-token-ttl-seconds", METADATA_TOKEN)];
@@ -175,29 +191,29 @@ impl Inside {
         let token = match token {
             Ok(answer) => Some(text(&answer)),
             Err(_) if self.services.metadata_v1 => None,
-            Err(fault) => return Err(failed(fault)),
+            Err(fault) => return Err(unreachable(fault)),
         };
         let headers: Vec<_> = token
             .iter()
             .map(|token| ("x-aliyun-ecs-metadata-token", token.as_str()))
             .collect();
         let roles = format!("{base}/latest/meta-data/ram/security-credentials/");
-        let role = match role {
+        let named = match role {
             Some(role) => role.to_owned(),
-            None => text(
+            None => one_line(&text(
                 &self
                     .get(Method::GET, &roles, &headers)
                     .await
-                    .map_err(failed)?,
-            ),
+                    .map_err(unreachable)?,
+            )),
         };
-        let address = format!("{roles}{}", encode(&role));
+        let address = format!("{roles}{}", encode(&named));
         let answer = self
             .get(Method::GET, &address, &headers)
             .await
-            .map_err(failed)?;
+            .map_err(unreachable)?;
         credentials(&answer)
-            .map_err(|why| Fault::unsigned(format!("the role {role} of this ECS instance: {why}")))
+            .map_err(|why| Fault::unsigned(format!("the role {named} of this ECS instance: {why}")))
     }
 
     async fn assume(&self, role: &Role, own: &Key) -> Result<Held, Fault> {
@@ -216,8 +232,8 @@ impl Inside {
         };
         // Boxed: signing a request may need a key that another request brings.
         let patience = self.services.patience;
-        let answer = Box::pin(action.ask(&self.http, Signed::With(own), patience)).await?;
-        granted(answer)
+        let answer = Box::pin(action.ask(&self.http, Signed::With(own), patience)).await;
+        granted(answer.map_err(|fault| ungranted(fault, role, None))?)
     }
 
     /// AssumeRoleWithOIDC is not signed: the token says who asks.
@@ -290,6 +306,28 @@ impl Inside {
     }
 }
 
+/// STS's refusal of a role, with what helps: it is not about the request that needed the key.
+fn ungranted(fault: Fault, role: &Role, token_file: Option<&str>) -> Fault {
+    let arn = one_line(&role.arn);
+    let code = fault.code().to_owned();
+    match (code.as_str(), token_file) {
+        (code, _) if code.starts_with("EntityNotExist") => {
+            fault.hinted(format!("check the role's ARN: {arn}"))
+        }
+        (code, Some(file)) if code.contains("OIDCToken") => {
+            fault.hinted(format!("get a new OIDC token into {file}"))
+        }
+        (code, Some(_)) if code.starts_with("AuthenticationFail") => fault.hinted(format!(
+            "let the trust policy of {arn} name the OIDC provider and the token's subject"
+        )),
+        (_, None) if fault.is_denied() => fault.hinted(format!(
+            "{}; and let the role's trust policy name the caller",
+            permission::allow(permission::RAM, &format!("sts:AssumeRole on {arn}"))
+        )),
+        _ => fault,
+    }
+}
+
 /// What AssumeRole takes besides who and what.
 fn optional(role: &Role) -> Pairs {
     let seconds = role
@@ -332,6 +370,7 @@ async fn process(command: &str) -> Result<Held, Fault> {
         Fault::unsigned(format!(
             "the profile's process_command brings no credentials: {why}"
         ))
+        .hinted("run the profile's process_command by hand: it must print a profile in JSON")
     };
     let mut words = command.split_whitespace();
     let mut program = tokio::process::Command::new(words.next().unwrap_or_default());

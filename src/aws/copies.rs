@@ -192,6 +192,7 @@ impl Copies<'_> {
             let asked = CopyRequest {
                 request,
                 client_token,
+                ..CopyRequest::default()
             };
             entry.copy_requests.insert(region.clone(), asked);
         });

@@ -36,6 +36,8 @@ const LINUX: &[&str] = &[
 ];
 
 const WINDOWS: &[&str] = &[
+    // ECS takes new releases before its documentation has them.
+    "Windows Server 2025",
     "Windows Server 2022",
     "Windows Server 2019",
     "Windows Server 2016",

@@ -38,11 +38,14 @@ impl EcsProduct {
         let status = call
             .get("TaskStatus")
             .filter(|status| known.contains(status));
+        let images = call.query.list("ResourceIds");
         let mut state = self.ecs.state();
         let place = state.region(region);
         let meant = |task: &&Task| {
-            ids.as_ref()
-                .is_none_or(|ids| ids.contains(&task.id.as_str()))
+            (images.is_empty() || images.contains(&task.image))
+                && ids
+                    .as_ref()
+                    .is_none_or(|ids| ids.contains(&task.id.as_str()))
                 && status.is_none_or(|status| task.status() == status)
                 && call
                     .get("TaskAction")

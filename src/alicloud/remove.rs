@@ -1,0 +1,122 @@
+//! Removing what an import has made: images, copies and the snapshots behind them. The
+//! journal knows what is still to be removed before each request, so that one that ends here
+//! is continued where it ended.
+
+use std::time::Duration;
+
+use anyhow::bail;
+use backon::{ConstantBuilder, Retryable};
+
+use super::api::pairs;
+use super::change::Done;
+use super::clients::Clients;
+use super::fault::Fault;
+use super::image;
+use crate::journal::{Journal, SnapshotOf};
+
+/// How long ECS may take to see that an import or a copy has ended.
+const SETTLING: usize = 120;
+
+/// A code that says that the thing is not there.
+fn is_missing(fault: &Fault) -> bool {
+    fault.code().ends_with("NotFound")
+}
+
+/// Removes an image; one that is gone already is fine. The snapshots stay.
+pub async fn delete(clients: &Clients, region: &str, image: &str) -> Result<(), Fault> {
+    let ask = || async {
+        let parameters = pairs([("ImageId", image)]);
+        let gone: Result<Done, Fault> = clients.ecs_in(region, "DeleteImage", parameters).await;
+        gone.map(drop)
+    };
+    // A cancelled task has not let go of it yet.
+    let is_held = |fault: &Fault| fault.code() == "ImageIsImporting";
+    let patience = ConstantBuilder::default()
+        .with_delay(Duration::from_secs(1))
+        .with_max_times(SETTLING);
+    let gone = ask.retry(patience).when(is_held).await;
+    match gone {
+        Err(fault) if !is_missing(&fault) => Err(fault),
+        _ => Ok(()),
+    }
+}
+
+/// Removes the image and the snapshots behind it. An image that has taken the place of one
+/// that is deleted already stays: without it there would be none.
+pub async fn image(
+    clients: &Clients,
+    journal: &Journal,
+    region: &str,
+    image: &str,
+) -> anyhow::Result<()> {
+    if let Some(found) = image::find(clients, region, image).await? {
+        if let Some(old) = journal.entry().replaced.get(region)
+            && image::find(clients, region, old).await?.is_none()
+        {
+            bail!("{old}, which it replaces, is deleted already; the same command finishes it");
+        }
+        let owner = SnapshotOf {
+            region: region.to_owned(),
+            image: image.to_owned(),
+        };
+        let all = found.snapshots().into_iter();
+        let all = all.map(|snapshot| (snapshot, owner.clone()));
+        journal.note(|entry| entry.snapshots.extend(all));
+    }
+    // One that is not shown may be there all the same.
+    delete(clients, region, image).await?;
+    let gone = snapshots(clients, journal, region).await;
+    gone.map_err(|(.., fault)| fault.into())
+}
+
+/// Stops a copy that is under way; removes one that is done.
+pub async fn copy(
+    clients: &Clients,
+    journal: &Journal,
+    region: &str,
+    id: &str,
+) -> anyhow::Result<()> {
+    let found = image::find(clients, region, id).await?;
+    if found.is_some_and(|found| found.is_being_made()) {
+        let cancelled: Result<Done, Fault> = clients
+            .ecs_in(region, "CancelCopyImage", pairs([("ImageId", id)]))
+            .await;
+        // Its first answer was lost, or the copy was quicker.
+        let late = |fault: &Fault| is_missing(fault) || fault.code() == "IncorrectImageStatus";
+        if let Err(fault) = cancelled
+            && !late(&fault)
+        {
+            return Err(fault.into());
+        }
+    }
+    image(clients, journal, region, id).await?;
+    journal.note(|entry| {
+        entry.copies.remove(region);
+        entry.copy_requests.remove(region);
+    });
+    Ok(())
+}
+
+/// Removes the snapshots that the journal knows of images of this region that are gone. The
+/// error names the snapshot and its image, too.
+pub async fn snapshots(
+    clients: &Clients,
+    journal: &Journal,
+    region: &str,
+) -> Result<(), (String, String, Fault)> {
+    let known = journal.entry().snapshots.into_iter();
+    for (snapshot, owner) in known.filter(|(_, owner)| owner.region == region) {
+        let failed = |fault| (snapshot.clone(), owner.image.clone(), fault);
+        let stays = image::find(clients, region, &owner.image).await;
+        if stays.map_err(failed)?.is_some() {
+            continue;
+        }
+        let parameters = pairs([("SnapshotId", &snapshot)]);
+        let gone: Result<Done, Fault> = clients.ecs_at(region, "DeleteSnapshot", &parameters).await;
+        match gone {
+            Err(fault) if !is_missing(&fault) => return Err(failed(fault)),
+            _ => journal.note(|entry| drop(entry.snapshots.remove(&snapshot))),
+        }
+    }
+    Ok(())
+}
