@@ -135,9 +135,24 @@ pub struct Jobs {
 /// `imgimport from-packer`.
 #[derive(Clone, Debug, clap::Args)]
 pub struct FromPacker {
-    /// Packer template, JSON or HCL2; `-` reads standard input
-    #[arg(value_name = "TEMPLATE", value_hint = clap::ValueHint::FilePath)]
+    /// Packer template, JSON or HCL2, or a folder of *.pkr.hcl and *.pkr.json; `-` reads standard input
+    #[arg(value_name = "TEMPLATE|DIR", value_hint = clap::ValueHint::AnyPath)]
     pub template: PathBuf,
+
+    /// Value of a variable of the template, as packer build -var sets it; may be given several times
+    #[arg(long, value_name = "NAME=VALUE", value_parser = assignment)]
+    pub var: Vec<(String, String)>,
+
+    /// File of values, *.hcl or *.json, as packer build -var-file reads it; may be given several times
+    #[arg(long, value_name = "FILE", value_hint = clap::ValueHint::FilePath)]
+    pub var_file: Vec<PathBuf>,
+}
+
+fn assignment(text: &str) -> std::result::Result<(String, String), String> {
+    match text.split_once('=') {
+        Some((name, value)) if !name.is_empty() => Ok((name.to_owned(), value.to_owned())),
+        _ => Err("write NAME=VALUE".to_owned()),
+    }
 }
 
 /// What every sub-command has.

@@ -114,7 +114,7 @@ async fn run(cli: Cli) -> ExitCode {
         }
         Command::Run(said) => many(said, cli.general, environment).await,
         Command::Jobs(said) => jobs(said, cli.general, environment).await,
-        Command::FromPacker(said) => from_packer(&said.template, &cli.general),
+        Command::FromPacker(said) => from_packer(said, &cli.general),
         Command::Check(flags) => look(flags, &cli.general, &environment).await,
     }
 }
@@ -211,9 +211,17 @@ async fn jobs(said: cli::Jobs, general: General, environment: Environment) -> Ex
 }
 
 /// `imgimport from-packer`: the settings on standard output, the rest as warnings.
-fn from_packer(path: &Path, general: &General) -> ExitCode {
+fn from_packer(said: cli::FromPacker, general: &General) -> ExitCode {
     let progress = Progress::new(Mode::Plain, general.quiet);
-    match packer::read(path) {
+    let variables = std::env::vars_os().filter_map(|(name, value)| {
+        let name = name.into_string().ok()?;
+        Some((name.strip_prefix("PKR_VAR_")?.to_owned(), value.into_string().ok()?))
+    });
+    let given = packer::Given {
+        environment: variables.collect(),
+        arguments: said.var,
+    };
+    match packer::read(&said.template, &said.var_file, &given) {
         Ok(translation) => {
             for note in &translation.notes {
                 progress.warn(note);

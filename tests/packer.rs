@@ -136,3 +136,425 @@ async fn two_imports_of_one_cloud_become_jobs_that_run() {
         .await;
     run.exits(0).prints("one\tami-ID\ntwo\tami-ID").says("");
 }
+
+/// What `from-packer` prints for a template of this name, and the notes.
+async fn translated(stage: &Stage, arguments: &str) -> (toml::Table, String) {
+    let run = stage
+        .imgimport(&format!("from-packer {arguments}"))
+        .ends()
+        .await;
+    run.exits(0);
+    (
+        toml::from_str(&run.raw).expect("settings"),
+        run.stderr.clone(),
+    )
+}
+
+const UNKNOWN: &str = r#"
+variable "stage" { type = string }
+variable "labels" { type = map(string) }
+variable "owner" { default = env("OWNER") }
+variable "account" { type = string }
+
+source "null" "disk" {}
+
+build {
+  sources = ["source.null.disk"]
+  post-processor "amazon-import" {
+    region              = "eu-central-1"
+    s3_bucket_name      = "importbucket"
+    ami_groups          = var.stage != "dev" ? ["all"] : []
+    ami_users           = [for id in split(",", var.account) : id]
+    keep_input_artifact = var.stage == "dev"
+    skip_clean          = !(var.stage == "dev")
+    license_type        = var.owner == "" ? "BYOL" : "AWS"
+    ami_name            = "web-${split(".", var.stage)[0]}"
+    ami_description     = "web%{ if var.stage == "dev" } (not for production)%{ endif }"
+    role_name           = lookup({ dev = "a" }, var.stage, "b")
+    tags                = merge({ team = "web" }, var.labels)
+  }
+  post-processor "digitalocean-import" {
+    spaces_region     = "nyc3"
+    space_name        = "s"
+    image_name        = "web-${var.stage}"
+    image_description = "of ${var.owner}"
+    image_regions     = ["nyc3"]
+    image_tags        = concat(["base"], [upper(var.stage)])
+  }
+}
+"#;
+
+#[tokio::test]
+async fn what_is_computed_from_an_unknown_value_is_left_out_and_named() {
+    let stage = Stage::new().await;
+    stage.file("disk.pkr.hcl", UNKNOWN);
+    let run = stage.imgimport("from-packer disk.pkr.hcl").ends().await;
+    run.exits(0)
+        .prints(
+            r#"
+            # disk.pkr.hcl as settings of imgimport
+            # image: the file that the build makes
+
+            [aws] # amazon-import, line 11
+            region = "eu-central-1"
+            s3_bucket_name = "importbucket"
+            # ami_groups: it depends on the variable stage, which has no value here (--var stage=VALUE gives it one): write it, or set IMGIMPORT_AWS_AMI_GROUPS
+            # ami_users: it depends on the variable account, which has no value here (--var account=VALUE gives it one): write it, or set IMGIMPORT_AWS_SHARE_ACCOUNT
+            # keep_input_artifact: it depends on the variable stage, which has no value here (--var stage=VALUE gives it one): write it, or set IMGIMPORT_AWS_DELETE_SOURCE
+            # skip_clean: it depends on the variable stage, which has no value here (--var stage=VALUE gives it one): write it, or set IMGIMPORT_AWS_SKIP_CLEAN
+            # license_type: it depends on the variable owner, which is read from OWNER (--var owner=VALUE sets it): write it, or set IMGIMPORT_AWS_LICENSE_TYPE
+            # ami_name: it depends on the variable stage, which has no value here (--var stage=VALUE gives it one): write it, or set IMGIMPORT_AWS_AMI_NAME
+            # ami_description: it depends on the variable stage, which has no value here (--var stage=VALUE gives it one): write it, or set IMGIMPORT_AWS_AMI_DESCRIPTION
+            # role_name: it depends on the variable stage, which has no value here (--var stage=VALUE gives it one): write it, or set IMGIMPORT_AWS_ROLE_NAME
+            # tags: it depends on the variable labels, which has no value here (--var labels=VALUE gives it one): write it, or set IMGIMPORT_AWS_TAG
+
+            [digitalocean] # digitalocean-import, line 24
+            spaces_region = "nyc3"
+            space_name = "s"
+            image_name = 'web-{{env "PKR_VAR_stage"}}' # needs PKR_VAR_stage
+            image_description = 'of {{env "OWNER"}}' # needs OWNER
+            image_regions = ["nyc3"]
+            # image_tags: it depends on the variable stage, which has no value here (--var stage=VALUE gives it one): write it, or set IMGIMPORT_DIGITALOCEAN_TAG
+            "#,
+        );
+    for (line, key) in [
+        (14, "ami_groups"),
+        (16, "keep_input_artifact"),
+        (30, "image_tags"),
+    ] {
+        let note =
+            format!("warning: disk.pkr.hcl:{line}: {key} is not carried over: it depends on");
+        assert!(run.stderr.contains(&note), "{}", run.stderr);
+    }
+    let known =
+        "disk.pkr.hcl --var stage=dev --var owner=me --var account=1,2 --var labels={a=\"b\"}";
+    let (settings, notes) = translated(&stage, known).await;
+    let aws = settings["aws"].as_table().expect("a table");
+    assert_eq!(aws.get("ami_groups"), None);
+    assert_eq!(aws["keep_input_artifact"].as_bool(), Some(true));
+    assert_eq!(aws["license_type"].as_str(), Some("AWS"));
+    assert_eq!(aws["ami_name"].as_str(), Some("web-dev"));
+    assert_eq!(
+        aws["ami_description"].as_str(),
+        Some("web (not for production)")
+    );
+    assert_eq!(aws["tags"]["a"].as_str(), Some("b"));
+    assert!(!notes.contains("ami_groups"), "{notes}");
+}
+
+#[tokio::test]
+async fn a_folder_is_a_template_and_the_last_of_several_values_counts() {
+    let stage = Stage::new().await;
+    for folder in ["template", "template/deeper.pkr.hcl"] {
+        fs::create_dir(stage.path(folder)).expect("a folder");
+    }
+    for (name, text) in [
+        (
+            "a.pkr.hcl",
+            "variable \"name\" {\n  default = \"by-default\"\n}\n",
+        ),
+        (
+            "b.pkr.hcl",
+            "source \"qemu\" \"web\" {\n  output_directory = \"out\"\n  vm_name = \"web.raw\"\n}\nlocals {\n  name = \"web-${var.name}\"\n}\n",
+        ),
+        (
+            "c.pkr.json",
+            r#"{"build": {"sources": ["source.qemu.web"], "post-processor": {"digitalocean-import":
+                {"space_name": "s", "image_name": "${local.name}", "tags": {}}}}}"#,
+        ),
+        ("old.json", "{ this is no template of the folder"),
+        ("other.pkrvars.hcl", "name = \"not-this\"\n"),
+    ] {
+        stage.file(&format!("template/{name}"), text);
+    }
+    let name = async |more: &str, environment: &[(&str, &str)]| {
+        let mut run = stage.imgimport(&format!("from-packer template {more}"));
+        for (name, value) in environment {
+            run = run.env(name, value);
+        }
+        let run = run.ends().await;
+        run.exits(0).says("");
+        let settings: toml::Table = toml::from_str(&run.raw).expect("settings");
+        assert_eq!(settings["image"].as_str(), Some("out/web.raw"));
+        settings["digitalocean"]["image_name"]
+            .as_str()
+            .map(str::to_owned)
+    };
+    let is = |name: &str| Some(format!("web-{name}"));
+    let environment = [("PKR_VAR_name", "environment")];
+    assert_eq!(name("", &[]).await, is("by-default"));
+    assert_eq!(name("", &environment).await, is("environment"));
+    stage.file(
+        "template/b.auto.pkrvars.hcl",
+        "name = \"auto-b\"\nother = 5\n",
+    );
+    stage.file("template/a.auto.pkrvars.hcl", "name = \"auto-a\"\n");
+    assert_eq!(name("", &environment).await, is("auto-b"));
+    stage.file("template/a.auto.pkrvars.json", r#"{"name": "auto-json"}"#);
+    assert_eq!(name("", &environment).await, is("auto-json"));
+    stage.file("one.pkrvars.hcl", "name = \"one\"\n");
+    stage.file("two.json", r#"{"name": "two"}"#);
+    let files = "--var-file one.pkrvars.hcl --var-file two.json";
+    assert_eq!(name(files, &environment).await, is("two"));
+    let files = "--var-file two.json --var-file one.pkrvars.hcl";
+    assert_eq!(name(files, &environment).await, is("one"));
+    let arguments = format!("--var name=first --var name=last=x {files}");
+    assert_eq!(name(&arguments, &environment).await, is("last=x"));
+}
+
+#[tokio::test]
+async fn a_variable_that_no_shell_can_set_is_given_by_an_option() {
+    let stage = Stage::new().await;
+    stage.file(
+        "disk.pkr.hcl",
+        r#"
+variable "image-name" { type = string }
+variable "regions" { type = list(string) }
+variable "retries" { type = number }
+build {
+  post-processor "digitalocean-import" {
+    space_name     = "s"
+    image_name     = var.image-name
+    image_regions  = var.regions
+    http_retry_max = var.retries
+  }
+}
+"#,
+    );
+    let run = stage.imgimport("from-packer disk.pkr.hcl").ends().await;
+    run.exits(0).says(
+        "
+        warning: disk.pkr.hcl:8: image_name is not carried over: it depends on the variable image-name, which has no value here (--var image-name=VALUE gives it one): write it, or set IMGIMPORT_DIGITALOCEAN_IMAGE_NAME
+        warning: disk.pkr.hcl:9: image_regions is not carried over: it depends on the variable regions, which has no value here (--var regions=VALUE gives it one): write it, or set IMGIMPORT_DIGITALOCEAN_REGION
+        warning: disk.pkr.hcl:10: http_retry_max is not carried over: it depends on the variable retries, which has no value here (--var retries=VALUE gives it one): write it, or set DIGITALOCEAN_HTTP_RETRY_MAX
+        ",
+    );
+    let run = stage
+        .imgimport(
+            "from-packer disk.pkr.hcl --var image-name=web --var regions=[\"nyc3\",\"ams3\"]",
+        )
+        .env("PKR_VAR_retries", "7")
+        .ends()
+        .await;
+    run.exits(0).says("").prints(
+        r#"
+        # disk.pkr.hcl as settings of imgimport
+        # image: the file that the build makes
+
+        [digitalocean] # digitalocean-import, line 6
+        space_name = "s"
+        image_name = "web"
+        image_regions = ["nyc3", "ams3"]
+        http_retry_max = 7
+        "#,
+    );
+    for (arguments, said) in [
+        (
+            "--var name=web",
+            "error: --var name can't be set\n  cause: the template has no variable name",
+        ),
+        (
+            "--var retries=many",
+            "error: the variable retries can't be set\n  cause: its value in --var does not fit its type",
+        ),
+        (
+            "--var-file values.txt",
+            "error: the Packer template values.txt can't be read\n  cause: the name of a file of variables ends in .hcl or .json",
+        ),
+    ] {
+        let run = stage
+            .imgimport(&format!("from-packer disk.pkr.hcl {arguments}"))
+            .ends()
+            .await;
+        run.exits(2).prints("").says(said);
+    }
+}
+
+#[tokio::test]
+async fn the_older_templates_have_variables_from_options_and_files_too() {
+    let stage = Stage::new().await;
+    stage.file(
+        "disk.json",
+        r#"{
+  "variables": {"name": "web", "space": null},
+  "builders": [{"type": "file", "source": "in", "target": "out/{{user `name`}}.raw"}],
+  "post-processors": [{
+    "type": "digitalocean-import",
+    "space_name": "{{user `space`}}",
+    "image_name": "{{user `name`}}-${NAME}",
+    "image_tags": []
+  }]
+}"#,
+    );
+    stage.file("values.json", r#"{"space": "of-the-file", "name": "file"}"#);
+    let run = stage
+        .imgimport("from-packer disk.json --var name=db --var-file values.json")
+        .ends()
+        .await;
+    run.exits(0).says("").prints(
+        r#"
+        # disk.json as settings of imgimport
+        image = "out/db.raw"
+
+        [digitalocean] # digitalocean-import, line 4
+        space_name = "of-the-file"
+        image_name = "db-${NAME}"
+        "#,
+    );
+}
+
+#[tokio::test]
+async fn hcl_as_json_is_read_like_hcl() {
+    let stage = Stage::new().await;
+    stage.file(
+        "disk.pkr.json",
+        r#"{
+  "//": "a comment",
+  "variable": {"bucket": {"type": "string", "default": "importbucket"}, "users": {"type": "list(string)"}},
+  "locals": {"name": "web-${var.bucket}"},
+  "source": {"file": {"disk": {"target": "disk.raw"}}},
+  "build": {
+    "sources": ["source.file.disk"],
+    "post-processors": {"post-processor": [
+      {"shell-local": {"inline": ["true"]}},
+      {"amazon-import": {
+        "s3_bucket_name": "${var.bucket}",
+        "ami_name": "${local.name}-${timestamp()}",
+        "ami_users": "${var.users}",
+        "aws_polling": [{"delay_seconds": 5}],
+        "tags": {"Name": "$${x}"}
+      }}
+    ]}
+  }
+}"#,
+    );
+    let run = stage.imgimport("from-packer disk.pkr.json").ends().await;
+    run.exits(0)
+        .prints(
+            r#"
+            # disk.pkr.json as settings of imgimport
+            image = "disk.raw"
+
+            [aws] # amazon-import, line 10
+            s3_bucket_name = "importbucket" # the variable bucket's default
+            ami_name = "web-importbucket-{{isotime}}" # the variable bucket's default
+            # ami_users: it depends on the variable users, which has no value here (--var users=VALUE gives it one): write it, or set IMGIMPORT_AWS_SHARE_ACCOUNT
+
+            [aws.aws_polling]
+            delay_seconds = 5
+
+            [aws.tags]
+            Name = "${x}"
+            "#,
+        )
+        .says(
+            "
+            warning: disk.pkr.json:9: shell-local is not carried over: do what it does before imgimport runs
+            warning: disk.pkr.json:13: ami_users is not carried over: it depends on the variable users, which has no value here (--var users=VALUE gives it one): write it, or set IMGIMPORT_AWS_SHARE_ACCOUNT
+            ",
+        );
+}
+
+#[tokio::test]
+async fn an_import_whose_bucket_is_left_out_keeps_its_method_and_asks_for_the_bucket() {
+    let stage = Stage::new().await;
+    stage.disk(2);
+    for (variable, value) in [
+        (
+            "variable \"bucket\" { type = string }",
+            "s3_bucket_name = var.bucket",
+        ),
+        ("", "s3_bucket_name = lookup({}, \"b\", \"importbucket\")"),
+        ("", "s3_bucket = \"importbucket\""),
+    ] {
+        let template = format!(
+            "{variable}\npost-processor \"amazon-import\" {{\n  region = \"eu-central-1\"\n  {value}\n}}\n"
+        );
+        stage.file("disk.pkr.hcl", template);
+        let run = stage.imgimport("from-packer disk.pkr.hcl").ends().await;
+        run.exits(0);
+        assert!(
+            run.stderr.contains("disk.pkr.hcl:4: s3_bucket"),
+            "{}",
+            run.stderr
+        );
+        assert!(run.raw.contains("method = \"import-image\""), "{}", run.raw);
+        stage.file("imgimport.toml", &run.raw);
+        let run = stage.imgimport("aws disk.raw --dry-run").ends().await;
+        run.exits(2).prints("");
+        assert!(run.stderr.contains("bucket"), "{}", run.stderr);
+    }
+    assert!(stage.cloud.ec2().images().is_empty());
+}
+
+#[tokio::test]
+async fn a_key_that_packer_does_not_have_either_names_the_nearest() {
+    let stage = Stage::new().await;
+    stage.file(
+        "disk.json",
+        r#"{"type": "amazon-import", "s3_bucket_nam": "b", "instance_type": "t2.micro"}"#,
+    );
+    let run = stage.imgimport("from-packer disk.json").ends().await;
+    run.exits(0).says(
+        "
+        warning: disk.json:1: s3_bucket_nam is not carried over: there is no such key: did you mean s3_bucket_name?
+        warning: disk.json:1: instance_type is not carried over: an import has no use for it: leave it out
+        ",
+    );
+}
+
+#[tokio::test]
+async fn the_file_that_a_builder_makes_is_imported() {
+    let stage = Stage::new().await;
+    let disk = stage.disk(2);
+    fs::create_dir(stage.path("out")).expect("a folder");
+    fs::rename(stage.path("disk.raw"), stage.path("out/web")).expect("a file");
+    stage.file(
+        "disk.pkr.hcl",
+        r#"
+source "qemu" "web" {
+  output_directory = "out"
+  vm_name          = "web"
+  format           = "raw"
+}
+build {
+  sources = ["source.qemu.web"]
+  post-processor "amazon-import" {
+    region         = "eu-central-1"
+    s3_bucket_name = "importbucket"
+    ami_users      = []
+    platform       = ""
+    format         = "raw"
+  }
+}
+"#,
+    );
+    let run = stage.imgimport("from-packer disk.pkr.hcl").ends().await;
+    run.exits(0).says("");
+    stage.file("imgimport.toml", &run.raw);
+    let run = stage.imgimport("aws -q").ends().await;
+    run.exits(0).prints("ami-ID").says("");
+    assert_eq!(stage.cloud.ec2().arrived(&run.raw), Some(disk));
+}
+
+#[tokio::test]
+async fn an_artifice_whose_files_are_not_known_names_no_image() {
+    let stage = Stage::new().await;
+    for (files, why) in [
+        ("[var.file]", "it depends on the variable file"),
+        (
+            "[\"out/*.raw\"]",
+            "its files are known only after the build",
+        ),
+        ("[\"a.txt\", \"b.txt\"]", "none of its files ends in .ova"),
+    ] {
+        let template = format!(
+            "variable \"file\" {{ type = list(string) }}\nsource \"file\" \"a\" {{\n  target = \"old.raw\"\n}}\nbuild {{\n  sources = [\"source.file.a\"]\n  post-processors {{\n    post-processor \"artifice\" {{\n      files = {files}\n    }}\n    post-processor \"amazon-import\" {{\n      s3_bucket_name = \"b\"\n    }}\n  }}\n}}\n"
+        );
+        stage.file("disk.pkr.hcl", template);
+        let (settings, notes) = translated(&stage, "disk.pkr.hcl").await;
+        assert_eq!(settings.get("image"), None);
+        let note = format!("warning: disk.pkr.hcl:8: the image is not carried over: {why}");
+        assert!(notes.starts_with(&note), "{notes}");
+    }
+}

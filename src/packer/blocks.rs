@@ -1,14 +1,9 @@
-//! What both of Packer's languages say, in one form: the import blocks with their
-//! entries, each with its line.
+//! What a template has for an import: the post-processors with their entries, each with
+//! its line.
 
 use ::toml::Value;
 
-/// Where a template is not what it should be.
-#[derive(Debug)]
-pub(super) struct Broken {
-    pub(super) line: Option<usize>,
-    pub(super) why: String,
-}
+use super::node::Place;
 
 /// The clouds whose post-processors are understood.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -41,37 +36,44 @@ impl Cloud {
 #[derive(Debug)]
 pub(super) struct Block {
     pub(super) cloud: Cloud,
-    pub(super) line: usize,
+    pub(super) place: Place,
     pub(super) name: Option<String>,
-    /// The file that an `artifice` before it names.
-    pub(super) image: Option<String>,
+    /// The file to import, or why it is not known although the template names it.
+    pub(super) image: Option<Result<String, (Place, String)>>,
     pub(super) entries: Vec<Entry>,
     /// The other post-processors of its sequence.
-    pub(super) neighbours: Vec<Neighbour>,
+    pub(super) neighbors: Vec<Neighbor>,
 }
 
 /// A post-processor before or after the import.
 #[derive(Clone, Debug)]
-pub(super) struct Neighbour {
-    pub(super) line: usize,
+pub(super) struct Neighbor {
+    pub(super) place: Place,
     pub(super) kind: String,
     pub(super) before: bool,
 }
 
 /// `key = value`; the path has the tables around the key.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Entry {
     pub(super) path: Vec<String>,
-    pub(super) line: usize,
+    pub(super) place: Place,
     pub(super) value: Said,
 }
 
-/// What the template says of a key.
-#[derive(Debug)]
+impl Entry {
+    /// The value of a key at the top of the post-processor.
+    pub(super) fn value_of(&self, key: &str) -> Option<&Said> {
+        (self.path.len() == 1 && self.path[0] == key).then_some(&self.value)
+    }
+}
+
+/// What the template has for a key.
+#[derive(Clone, Debug)]
 pub(super) enum Said {
-    /// A value, and the variables that must be set for it or whose defaults are in it.
+    /// A value, and the variables that it comes from.
     Value(Value, Vec<Remark>),
-    /// Nothing that could be found out without Packer; why, and what to do.
+    /// Nothing that is known without Packer, and why.
     Unclear(String),
     /// A secret; its value was not looked at.
     Secret,
@@ -82,64 +84,126 @@ pub(super) enum Said {
 pub(super) enum Remark {
     /// A variable's default is used.
     Default(String),
-    /// A variable has no default, or a secret one: it is read from the environment.
+    /// The run reads this variable of the environment.
     Environment(String),
 }
 
 /// A post-processor of a sequence, before it is known what it is.
+#[derive(Debug)]
 pub(super) struct Link {
     pub(super) kind: String,
     pub(super) name: Option<String>,
-    pub(super) line: usize,
+    pub(super) place: Place,
     pub(super) entries: Vec<Entry>,
-    /// The files that an `artifice` names.
-    pub(super) files: Vec<String>,
 }
 
-/// The imports of a sequence, each with what is around it.
-pub(super) fn sequence(links: Vec<Link>) -> Vec<Block> {
-    let around: Vec<_> = links
-        .iter()
-        .map(|link| (link.line, link.kind.clone(), link.files.clone()))
-        .collect();
-    let import = |(at, link): (usize, Link)| {
-        let cloud = Cloud::of(&link.kind)?;
-        let files = around[..at]
+impl Link {
+    fn value_of(&self, key: &str) -> Option<&Said> {
+        self.entries
             .iter()
             .rev()
-            .find(|(.., files)| !files.is_empty());
-        let others = around.iter().enumerate().filter(|(other, (_, kind, _))| {
-            *other != at && kind != "artifice" && Cloud::of(kind).is_none()
+            .find_map(|entry| entry.value_of(key))
+    }
+
+    /// The builds that it is for, if it is not for all of them.
+    fn only(&self) -> Option<Vec<&str>> {
+        match self.value_of("only")? {
+            Said::Value(Value::Array(names), _) => {
+                Some(names.iter().filter_map(Value::as_str).collect())
+            }
+            _ => Some(Vec::new()),
+        }
+    }
+}
+
+/// The imports of a sequence, each with what is around it. `built` gives the file of the
+/// builder, if there is one that is certain, for these builds.
+pub(super) fn sequence(
+    links: &[Link],
+    built: &dyn Fn(Option<&[&str]>) -> Option<String>,
+) -> Vec<Block> {
+    let import = |(at, link): (usize, &Link)| {
+        let cloud = Cloud::of(&link.kind)?;
+        let others = links.iter().enumerate().filter(|(other, link)| {
+            *other != at && link.kind != "artifice" && Cloud::of(&link.kind).is_none()
         });
         Some(Block {
             cloud,
-            line: link.line,
-            name: link.name,
-            image: files.map(|(.., files)| likeliest(files)),
-            entries: link.entries,
-            neighbours: others
-                .map(|(other, (line, kind, _))| Neighbour {
-                    line: *line,
-                    kind: kind.clone(),
+            place: link.place.clone(),
+            name: link.name.clone(),
+            image: image(cloud, link, &links[..at], built),
+            entries: link.entries.clone(),
+            neighbors: others
+                .map(|(other, link)| Neighbor {
+                    place: link.place.clone(),
+                    kind: link.kind.clone(),
                     before: other < at,
                 })
                 .collect(),
         })
     };
-    links.into_iter().enumerate().filter_map(import).collect()
+    links.iter().enumerate().filter_map(import).collect()
 }
 
-/// Of several files the first that looks like an image.
-fn likeliest(files: &[String]) -> String {
-    const ENDINGS: [&str; 10] = [
-        ".ova", ".raw", ".img", ".vhd", ".vhdx", ".vmdk", ".qcow2", ".vdi", ".gz", ".bz2",
-    ];
-    let looks = |file: &&String| ENDINGS.iter().any(|ending| file.ends_with(ending));
-    files.iter().find(looks).unwrap_or(&files[0]).clone()
+/// The file of the nearest `artifice` or, if nothing before the import makes another
+/// one, of the builder.
+fn image(
+    cloud: Cloud,
+    import: &Link,
+    before: &[Link],
+    built: &dyn Fn(Option<&[&str]>) -> Option<String>,
+) -> Option<Result<String, (Place, String)>> {
+    // These hand on the files that they get.
+    const SAME: [&str; 3] = ["shell-local", "manifest", "checksum"];
+    for link in before.iter().rev() {
+        if link.kind == "artifice" {
+            let files = link.value_of("files");
+            let chosen = match files {
+                Some(Said::Value(files, _)) => chosen(cloud, import, files),
+                Some(Said::Unclear(why)) => Err(why.clone()),
+                Some(Said::Secret) | None => Err("it names no files".to_owned()),
+            };
+            return Some(chosen.map_err(|why| (link.place.clone(), why)));
+        }
+        if !SAME.contains(&link.kind.as_str()) && Cloud::of(&link.kind).is_none() {
+            return None;
+        }
+    }
+    built(import.only().as_deref()).map(Ok)
 }
 
-/// The number of the line that this byte is on.
-pub(super) fn line(text: &str, at: usize) -> usize {
-    let before = text.get(..at).unwrap_or(text);
-    before.matches('\n').count() + 1
+/// The file that the post-processor takes of several.
+fn chosen(cloud: Cloud, import: &Link, files: &Value) -> Result<String, String> {
+    let files: Vec<_> = match files {
+        Value::Array(files) => files.iter().filter_map(Value::as_str).collect(),
+        file => file.as_str().into_iter().collect(),
+    };
+    if files
+        .iter()
+        .any(|file| file.contains(['*', '?', '[']) || file.contains("{{"))
+    {
+        return Err("its files are known only after the build".to_owned());
+    }
+    if let [file] = files.as_slice() {
+        return Ok((*file).to_owned());
+    }
+    let endings: Vec<String> = match cloud {
+        Cloud::Aws => match import.value_of("format") {
+            None => vec![".ova".to_owned()],
+            Some(Said::Value(format, _)) => vec![format!(".{}", format.as_str().unwrap_or("ova"))],
+            Some(_) => {
+                return Err("the format, which chooses one of its files, is not known".to_owned());
+            }
+        },
+        Cloud::Alicloud => ["vhd", "raw"].map(str::to_owned).to_vec(),
+        Cloud::Digitalocean => [
+            "raw", "img", "qcow2", "vhdx", "vdi", "vmdk", "tar.bz2", "tar.xz", "tar.gz",
+        ]
+        .map(str::to_owned)
+        .to_vec(),
+    };
+    let fits = |file: &&&str| endings.iter().any(|ending| file.ends_with(ending));
+    let file = files.iter().find(fits);
+    file.map(|file| (*file).to_owned())
+        .ok_or_else(|| format!("none of its files ends in {}", endings.join(" or ")))
 }

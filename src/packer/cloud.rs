@@ -9,6 +9,9 @@ use super::blocks::Cloud;
 use crate::layers::{Invocation, Provider, variables};
 use crate::{alicloud, aws, digitalocean};
 
+/// Why a key is left out that Packer may know and an import does not.
+pub(super) const UNKNOWN: &str = "an import has no use for it: leave it out";
+
 /// Keys whose values are secrets, with the variable to set instead.
 const SECRETS: [(&str, &str, &str, &str); 7] = [
     ("access_key", "AWS_ACCESS_KEY_ID", "ALICLOUD_ACCESS_KEY", ""),
@@ -115,14 +118,28 @@ fn takes<P: Provider + DeserializeOwned>(
         Value::Table(Table::from_iter([(key.clone(), value)]))
     });
     let options: P = nested.try_into().map_err(|error: ::toml::de::Error| {
-        if error.message().starts_with("unknown field") {
-            return "an import has no use for it: leave it out".to_owned();
+        let message = error.message().trim();
+        match message.split_once(", expected ") {
+            Some((unknown, known)) if unknown.starts_with("unknown field") => {
+                unused(path.last().map_or("", String::as_str), known)
+            }
+            _ => message.to_owned(),
         }
-        error.message().trim().to_owned()
     })?;
     match refused(&options).into_iter().next() {
         Some((_, why)) => Err(why),
         None => Ok(()),
+    }
+}
+
+/// Why a key is not one of these, which serde names all.
+fn unused(key: &str, known: &str) -> String {
+    let names = known.split('`').skip(1).step_by(2);
+    let likeness = names.map(|name| (strsim::jaro_winkler(key, name), name));
+    let nearest = likeness.max_by(|a, b| a.0.total_cmp(&b.0));
+    match nearest.filter(|(likeness, _)| *likeness > 0.9) {
+        Some((_, name)) => format!("there is no such key: did you mean {name}?"),
+        None => UNKNOWN.to_owned(),
     }
 }
 

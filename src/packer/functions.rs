@@ -1,223 +1,172 @@
-//! The functions of HCL templates, as far as they say something before the import runs.
-//! `timestamp()` says `{{isotime}}`; what is done to it is done to its layout.
+//! The functions of HCL templates that are done here, each for known values and for
+//! arguments of the kinds that it has in Packer; whatever else a template uses is left out
+//! of the settings and named.
+//! Source: <https://developer.hashicorp.com/packer/docs/templates/hcl_templates/functions>.
 
-use ::hcl::Value;
 use ::hcl::eval::{Context, Func, FuncArgs, FuncDef, ParamType};
-use regex::Regex;
-
-use super::moving::{isotime, through};
-
-/// A function with the number of its arguments, all of them texts.
-type Fixed = (&'static str, Func, usize);
+use ::hcl::{Map, Value};
 
 /// Declares all of them.
 pub(super) fn declare(context: &mut Context<'_>) {
-    for (name, function, arguments) in TIMES.into_iter().chain(TEXTS) {
+    for (name, function, arguments) in TEXTS {
         let texts = std::iter::repeat_n(ParamType::String, arguments);
         context.declare_func(name, FuncDef::new(function, texts));
     }
-    for (name, function) in LISTS {
-        let any = FuncDef::builder().variadic_param(ParamType::Any);
-        context.declare_func(name, any.build(function));
+    for (name, function, kind) in LISTS {
+        let many = FuncDef::builder().variadic_param(kind);
+        context.declare_func(name, many.build(function));
     }
 }
 
-/// What differs from run to run.
-const TIMES: [Fixed; 6] = [
-    ("timestamp", |_| Ok("{{isotime}}".into()), 0),
-    ("uuidv4", |_| Ok("{{uuid}}".into()), 0),
-    ("uuidv1", |_| Ok("{{uuid}}".into()), 0),
-    (
-        "env",
-        |said| Ok(format!("{{{{env \"{}\"}}}}", word(&said, 0)).into()),
-        1,
-    ),
-    (
-        "legacy_strftime",
-        |said| Ok(isotime(word(&said, 0)).into()),
-        1,
-    ),
-    (
-        "formatdate",
-        |said| formatdate(word(&said, 0), word(&said, 1)),
-        2,
-    ),
-];
-
-/// What is done to a text.
-const TEXTS: [Fixed; 11] = [
-    ("lower", |said| moved(&said, &str::to_lowercase), 1),
-    ("upper", |said| moved(&said, &str::to_uppercase), 1),
-    (
-        "trimspace",
-        |said| moved(&said, &|text| text.trim().to_owned()),
-        1,
-    ),
+/// A function with the number of its arguments, all of them texts.
+const TEXTS: [(&str, Func, usize); 8] = [
+    ("lower", |said| ascii(&said, str::to_ascii_lowercase), 1),
+    ("upper", |said| ascii(&said, str::to_ascii_uppercase), 1),
+    ("trimspace", |said| Ok(word(&said, 0).trim().into()), 1),
     (
         "trimprefix",
         |said| {
-            moved(&said, &|text| {
-                text.strip_prefix(word(&said, 1)).unwrap_or(text).to_owned()
-            })
+            let text = word(&said, 0);
+            Ok(text.strip_prefix(word(&said, 1)).unwrap_or(text).into())
         },
         2,
     ),
     (
         "trimsuffix",
         |said| {
-            moved(&said, &|text| {
-                text.strip_suffix(word(&said, 1)).unwrap_or(text).to_owned()
-            })
+            let text = word(&said, 0);
+            Ok(text.strip_suffix(word(&said, 1)).unwrap_or(text).into())
         },
         2,
     ),
     (
         "trim",
         |said| {
-            moved(&said, &|text| {
-                text.trim_matches(|sign| word(&said, 1).contains(sign))
-                    .to_owned()
-            })
+            let signs: Vec<char> = word(&said, 1).chars().collect();
+            Ok(word(&said, 0).trim_matches(signs.as_slice()).into())
         },
         2,
     ),
     ("replace", |said| replace(&said), 3),
-    (
-        "regex_replace",
-        |said| regex_replace(&said, word(&said, 1)),
-        3,
-    ),
-    (
-        "clean_resource_name",
-        |said| moved(&said, &super::holes::clean),
-        1,
-    ),
-    (
-        "basename",
-        |said| {
-            moved(&said, &|text| {
-                text.rsplit('/').next().unwrap_or_default().to_owned()
-            })
-        },
-        1,
-    ),
-    (
-        "split",
-        |said| {
-            let parts = word(&said, 1).split(word(&said, 0));
-            Ok(parts.map(Value::from).collect())
-        },
-        2,
-    ),
+    ("split", |said| split(&said), 2),
 ];
 
-/// What takes any number of values.
-const LISTS: [(&str, Func); 9] = [
-    ("legacy_isotime", |said| {
-        let plain = || "{{isotime}}".to_owned();
-        Ok(said
-            .first()
-            .and_then(Value::as_str)
-            .map_or_else(plain, isotime)
-            .into())
-    }),
-    ("format", format),
-    ("join", |said| join(&said)),
-    ("concat", |said| {
-        Ok(said
-            .iter()
-            .filter_map(Value::as_array)
-            .flatten()
-            .cloned()
-            .collect())
-    }),
-    ("merge", |said| {
-        let objects = said.iter().filter_map(Value::as_object).flatten();
-        Ok(objects
-            .map(|(key, value)| (key.clone(), value.clone()))
-            .collect())
-    }),
-    ("coalesce", |said| {
-        let said = said
-            .iter()
-            .find(|value| !value.is_null() && value.as_str() != Some(""));
-        said.cloned()
-            .ok_or_else(|| "all of its arguments are empty".to_owned())
-    }),
-    ("tostring", |said| {
-        Ok(said.first().map(text).unwrap_or_default().into())
-    }),
-    ("tolist", first),
-    ("toset", first),
+/// A function of any number of arguments of this kind.
+const LISTS: [(&str, Func, ParamType); 5] = [
+    ("format", format, ParamType::Any),
+    ("join", |said| join(&said), ParamType::Any),
+    (
+        "concat",
+        |said| lists(&said).map(Value::from),
+        ParamType::Any,
+    ),
+    ("merge", merge, ParamType::Any),
+    ("coalesce", coalesce, ParamType::Any),
 ];
 
-fn first(said: FuncArgs) -> Result<Value, String> {
-    said.into_values()
-        .into_iter()
-        .next()
-        .ok_or_else(|| "it has no argument".to_owned())
-}
-
-/// The text at this place; the parameters' types say that there is one.
+/// The text at this place; the parameters' types ensure that there is one.
 fn word(said: &FuncArgs, at: usize) -> &str {
     said.get(at).and_then(Value::as_str).unwrap_or_default()
 }
 
-fn text(value: &Value) -> String {
-    value
-        .as_str()
-        .map_or_else(|| value.to_string(), str::to_owned)
-}
-
-/// The function done to the first argument.
-fn moved(said: &FuncArgs, function: &dyn Fn(&str) -> String) -> Result<Value, String> {
-    through(word(said, 0), function)
-        .map(Value::from)
-        .ok_or_else(|| "what it is given is not known before the import runs".to_owned())
-}
-
-fn replace(said: &FuncArgs) -> Result<Value, String> {
-    let old = word(said, 1);
-    match old.strip_prefix('/').and_then(|old| old.strip_suffix('/')) {
-        Some(pattern) if !pattern.is_empty() => regex_replace(said, pattern),
-        _ => moved(said, &|text| text.replace(old, word(said, 2))),
+/// A text, or what reads as one in Packer.
+fn text(value: &Value) -> Result<String, String> {
+    match value {
+        Value::String(text) => Ok(text.clone()),
+        Value::Bool(switch) => Ok(switch.to_string()),
+        Value::Number(number) if !number.is_f64() => Ok(number.to_string()),
+        _ => Err("one of its values is no text".to_owned()),
     }
 }
 
-fn regex_replace(said: &FuncArgs, pattern: &str) -> Result<Value, String> {
-    let pattern = Regex::new(pattern).map_err(|_| "its pattern is not understood".to_owned())?;
-    moved(said, &|text| {
-        pattern.replace_all(text, word(said, 2)).into_owned()
-    })
+/// Go and Rust differ in letters outside ASCII.
+fn ascii(said: &FuncArgs, function: fn(&str) -> String) -> Result<Value, String> {
+    match word(said, 0) {
+        text if text.is_ascii() => Ok(function(text).into()),
+        _ => Err("its text has letters outside ASCII".to_owned()),
+    }
 }
 
-/// `%s`, `%d`, `%v` and `%q`; anything finer is left alone.
+/// A pattern in slashes is a regular expression in the documentation and none in the code.
+fn replace(said: &FuncArgs) -> Result<Value, String> {
+    let old = word(said, 1);
+    if old.is_empty() || (old.len() > 1 && old.starts_with('/') && old.ends_with('/')) {
+        return Err("what it replaces is not understood".to_owned());
+    }
+    Ok(word(said, 0).replace(old, word(said, 2)).into())
+}
+
+fn split(said: &FuncArgs) -> Result<Value, String> {
+    match word(said, 0) {
+        "" => Err("its separator is empty".to_owned()),
+        separator => Ok(word(said, 1).split(separator).map(Value::from).collect()),
+    }
+}
+
+/// `%s`, `%d` and `%v` without flags.
 fn format(said: FuncArgs) -> Result<Value, String> {
     let mut arguments = said.into_values().into_iter();
-    let spec = arguments.next().as_ref().map(text).unwrap_or_default();
-    let mut out = String::new();
-    let mut signs = spec.chars();
+    let Some(Value::String(spec)) = arguments.next() else {
+        return Err("its first argument is no text".to_owned());
+    };
+    let (mut out, mut signs) = (String::new(), spec.chars());
     while let Some(sign) = signs.next() {
         if sign != '%' {
             out.push(sign);
             continue;
         }
-        let missing = || "it has fewer values than places for them".to_owned();
-        match signs.next() {
-            Some('%') => out.push('%'),
-            Some('s' | 'd' | 'v') => out.push_str(&text(&arguments.next().ok_or_else(missing)?)),
-            _ => return Err("only %s, %d and %v are understood".to_owned()),
+        let sign = signs.next();
+        if sign == Some('%') {
+            out.push('%');
+            continue;
+        }
+        match (sign, arguments.next()) {
+            (Some('d'), Some(Value::Number(number))) if !number.is_f64() => {
+                out.push_str(&number.to_string());
+            }
+            (Some('s' | 'v'), Some(value)) => out.push_str(&text(&value)?),
+            _ => return Err("only %s, %d and %v are understood, each with its value".to_owned()),
         }
     }
-    Ok(out.into())
+    match arguments.next() {
+        Some(_) => Err("it has more values than places for them".to_owned()),
+        None => Ok(out.into()),
+    }
+}
+
+fn lists(said: &[Value]) -> Result<Vec<Value>, String> {
+    let mut all = Vec::new();
+    for list in said {
+        let list = list.as_array().ok_or("one of its arguments is no list")?;
+        all.extend(list.iter().cloned());
+    }
+    Ok(all)
 }
 
 fn join(said: &FuncArgs) -> Result<Value, String> {
-    let (between, lists) = said
-        .split_first()
-        .ok_or_else(|| "it has no argument".to_owned())?;
-    let parts = lists.iter().filter_map(Value::as_array).flatten().map(text);
-    Ok(parts.collect::<Vec<_>>().join(&text(between)).into())
+    let Some((Value::String(between), rest)) = said.split_first() else {
+        return Err("its first argument is no text".to_owned());
+    };
+    let parts: Result<Vec<_>, _> = lists(rest)?.iter().map(text).collect();
+    Ok(parts?.join(between).into())
+}
+
+fn merge(said: FuncArgs) -> Result<Value, String> {
+    let mut all = Map::new();
+    for value in said.into_values() {
+        match value {
+            Value::Object(members) => all.extend(members),
+            Value::Null => {}
+            _ => return Err("one of its arguments is no object".to_owned()),
+        }
+    }
+    Ok(all.into())
+}
+
+fn coalesce(said: FuncArgs) -> Result<Value, String> {
+    let empty = |value: &Value| value.is_null() || value.as_str() == Some("");
+    let first = said.into_values().into_iter().find(|value| !empty(value));
+    first.ok_or_else(|| "all of its arguments are empty".to_owned())
 }
 
 /// Words of `formatdate` in strftime's, the longest first.
@@ -249,36 +198,29 @@ const DATES: [(&str, &str); 24] = [
     ("Z", "Z"),
 ];
 
-fn formatdate(spec: &str, time: &str) -> Result<Value, String> {
-    if time != "{{isotime}}" {
-        return Err("only the time of the run can be given to it".to_owned());
-    }
+/// The layout of `formatdate` in strftime's words, for a time in UTC.
+pub(super) fn formatdate(spec: &str) -> Result<String, String> {
     let (mut format, mut rest) = (String::new(), spec);
     while let Some(sign) = rest.chars().next() {
         if let Some(inside) = rest.strip_prefix('\'') {
-            let end = inside
-                .find('\'')
-                .ok_or_else(|| "its quote is never closed".to_owned())?;
+            let end = inside.find('\'').ok_or("its quote is never closed")?;
+            // Two quotes within quotes stand for one.
+            if inside[end + 1..].starts_with('\'') {
+                return Err("its layout is not understood".to_owned());
+            }
             format.push_str(&inside[..end].replace('%', "%%"));
             rest = &inside[end + 1..];
-        } else if let Some((word, said)) = DATES.iter().find(|(word, _)| rest.starts_with(word)) {
+        } else if sign.is_ascii_alphabetic() {
+            let run = rest.len() - rest.trim_start_matches(sign).len();
+            let word = DATES.iter().find(|(word, _)| *word == &rest[..run]);
+            let (_, said) = word.ok_or("its layout is not understood")?;
             format.push_str(said);
-            rest = &rest[word.len()..];
-        } else if sign.is_alphabetic() {
-            return Err("its layout is not understood".to_owned());
+            rest = &rest[run..];
         } else {
-            format.push_str(if sign == '%' {
-                "%%"
-            } else {
-                &rest[..sign.len_utf8()]
-            });
-            rest = &rest[sign.len_utf8()..];
+            let sign = &rest[..sign.len_utf8()];
+            format.push_str(if sign == "%" { "%%" } else { sign });
+            rest = &rest[sign.len()..];
         }
     }
-    Ok(if format.contains('%') {
-        isotime(&format)
-    } else {
-        format
-    }
-    .into())
+    Ok(format)
 }

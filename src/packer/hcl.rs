@@ -1,340 +1,269 @@
-//! Packer's newer language, HCL2. Expressions are evaluated with what the template itself
-//! says: variables with defaults, locals, functions. A variable without a default is read
-//! from `PKR_VAR_…`, as Packer does; a secret one, too.
+//! Templates of HCL, in its native syntax or as JSON: variables, locals, and the imports
+//! of the builds.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use ::hcl::edit::Span;
-use ::hcl::edit::expr::{Expression, ObjectKey};
-use ::hcl::edit::parser;
-use ::hcl::edit::structure::{Block as HclBlock, Body, Structure};
-use ::hcl::edit::visit::Visit;
-use ::hcl::eval::Context;
-use ::hcl::{Map, Value};
+use ::hcl::Value;
+use ::hcl::edit::Decorated;
+use ::hcl::edit::expr::{Expression, TraversalOperator};
 
-use super::blocks::{Block, Broken, Entry, Link, Remark, Said, line, sequence};
-use super::holes::{self, Names};
-use super::scope::{Mentioned, evaluate, from_environment, is_sensitive, label, locals, variables};
-use super::{cloud, functions};
+use super::blocks::{Block, Link, sequence};
+use super::builder::{Builder, one};
+use super::evaluate::names;
+use super::links::link;
+use super::node::{Content, Node};
+use super::scope::{Scope, Variable};
+use super::secrets::secret_names;
+use super::variables::{Given, Type};
+use super::{cloud, variables};
+use crate::error::{Error, Result};
 
-/// A template and what its names say.
-struct Document<'a> {
-    text: &'a str,
-    context: Context<'a>,
-    locals: BTreeMap<String, &'a Expression>,
-    /// Variables with a default that may be shown.
-    defaults: BTreeMap<String, Value>,
-}
-
-/// The import blocks of a template.
-pub(super) fn read(text: &str) -> Result<Vec<Block>, Broken> {
-    // What the parser shows of the line may be a secret.
-    let body = parser::parse_body(text).map_err(|error| Broken {
-        line: Some(error.location().line()),
-        why: format!(
-            "{} (column {})",
-            error.message().replace('\n', " "),
-            error.location().column()
-        ),
-    })?;
-    let document = Document::new(text, &body);
+/// The import blocks of the files, whose members are those of `root`.
+pub(super) fn read(
+    root: &Node,
+    folder: Option<&str>,
+    files: &[Node],
+    given: &Given,
+) -> Result<Vec<Block>> {
+    let locals = locals(root);
+    let secrets = secrets(root, &locals);
+    let declared = declarations(root);
+    for (name, _) in &given.arguments {
+        if !declared.iter().any(|declaration| declaration.name == name) {
+            return Err(Error::usage(format!("--var {name} can't be set"))
+                .because_of(format!("the template has no variable {name}")));
+        }
+    }
+    let variables = declared
+        .iter()
+        .map(|declared| declared.settle(files, given, &secrets));
+    let mut scope = Scope::new(variables.collect::<Result<_>>()?, folder);
+    scope.locals(&locals, &secrets);
     let mut blocks = Vec::new();
-    let builds = body.get_blocks("build").map(|build| &build.body);
-    for body in std::iter::once(&body).chain(builds) {
-        for block in body.blocks() {
-            let links: Vec<_> = match block.ident.as_str() {
-                "post-processor" => vec![document.link(block)],
+    for build in std::iter::once(root).chain(root.blocks("build")) {
+        let builders = builders(root, build);
+        let built = |only: Option<&[&str]>| one(&builders, only, true)?.file(&scope);
+        for (kind, node) in build.members() {
+            let sequences: Vec<Vec<Link>> = match kind.as_str() {
+                "post-processor" => {
+                    let links = links(&scope, node);
+                    links.into_iter().map(|link| vec![link]).collect()
+                }
                 "post-processors" => {
-                    let inside = block.body.get_blocks("post-processor");
-                    inside.map(|block| document.link(block)).collect()
+                    let lists = node.items().iter();
+                    let inside = lists.map(|list| {
+                        let inside = list.all("post-processor");
+                        inside.flat_map(|node| links(&scope, node)).collect()
+                    });
+                    inside.collect()
                 }
                 _ => continue,
             };
-            blocks.extend(sequence(links));
+            blocks.extend(sequences.iter().flat_map(|links| sequence(links, &built)));
         }
     }
     Ok(blocks)
 }
 
-impl<'a> Document<'a> {
-    fn new(text: &'a str, body: &'a Body) -> Self {
-        let mut context = Context::new();
-        functions::declare(&mut context);
-        let mut document = Self {
-            text,
-            context,
-            locals: locals(body),
-            defaults: BTreeMap::new(),
-        };
-        let secrets = document.secrets(body);
-        let mut values = Map::new();
-        for (name, default, sensitive) in variables(body) {
-            let known = default.filter(|_| !sensitive && !secrets.contains(&format!("var.{name}")));
-            let known = known.and_then(|default| evaluate(default, &document.context).ok());
-            let known = known.filter(|value| !value.is_null());
-            let value = known.clone();
-            let value = value.unwrap_or_else(|| from_environment(&name).into());
-            document
-                .defaults
-                .extend(known.map(|known| (name.clone(), known)));
-            values.insert(name, value);
-        }
-        document.context.declare_var("var", values);
-        document.settle_locals(&secrets);
-        document
-    }
+/// `post-processor "KIND" {…}`, one or several.
+fn links(scope: &Scope, node: &Node) -> Vec<Link> {
+    let labeled = node.items().iter().flat_map(Node::members);
+    let blocks = labeled.flat_map(|(kind, node)| node.items().iter().map(move |node| (kind, node)));
+    blocks.map(|(kind, node)| link(scope, kind, node)).collect()
+}
 
-    /// Locals may be made of locals: again and again until nothing new is known.
-    fn settle_locals(&mut self, secrets: &BTreeSet<String>) {
-        let mut known = Map::<String, Value>::new();
-        self.context.declare_var("local", known.clone());
-        loop {
-            let before = known.len();
-            for (name, expression) in &self.locals {
-                if known.contains_key(name) || secrets.contains(&format!("local.{name}")) {
-                    continue;
-                }
-                if let Ok(value) = evaluate(expression, &self.context) {
-                    known.insert(name.clone(), value);
-                }
-            }
-            self.context.declare_var("local", known.clone());
-            if known.len() == before {
-                return;
-            }
-        }
+/// The builders that a build names.
+fn builders<'n>(root: &'n Node, build: &'n Node) -> Vec<Builder<'n>> {
+    let mut wanted: Vec<(String, Option<&Node>)> = Vec::new();
+    for sources in build.all("sources") {
+        wanted.extend(references(sources).into_iter().map(|name| (name, None)));
     }
-
-    /// The names that secrets are read from, and the locals that are said to be sensitive.
-    fn secrets(&self, body: &Body) -> BTreeSet<String> {
-        struct Secrets<'d, 'a>(&'d Document<'a>, BTreeSet<String>);
-        impl Visit for Secrets<'_, '_> {
-            fn visit_attr(&mut self, attribute: &::hcl::edit::structure::Attribute) {
-                if cloud::is_secret(attribute.key.as_str()) {
-                    self.1.extend(self.0.names(&attribute.value));
-                }
-            }
-        }
-        let mut secrets = Secrets(self, BTreeSet::new());
-        secrets.visit_body(body);
-        let sensitive = body.get_blocks("local").filter(|block| is_sensitive(block));
-        let sensitive = sensitive.filter_map(|block| Some(format!("local.{}", label(block)?)));
-        secrets.1.extend(sensitive);
-        secrets.1
-    }
-
-    /// `var.x` and `local.y` in an expression, and those in its locals.
-    fn names(&self, expression: &Expression) -> BTreeSet<String> {
-        let mut names = Mentioned::default();
-        names.visit_expr(expression);
-        let mut all = BTreeSet::new();
-        let mut open: Vec<_> = names.0.into_iter().collect();
-        while let Some(name) = open.pop() {
-            if let Some(local) = name
-                .strip_prefix("local.")
-                .and_then(|name| self.locals.get(name))
-                && !all.contains(&name)
-            {
-                let mut inside = Mentioned::default();
-                inside.visit_expr(local);
-                open.extend(inside.0);
-            }
-            all.insert(name);
-        }
-        all
-    }
-
-    fn line(&self, place: &impl Span) -> usize {
-        line(self.text, place.span().map_or(0, |span| span.start))
-    }
-
-    fn link(&self, block: &HclBlock) -> Link {
-        let mut link = Link {
-            kind: label(block).unwrap_or_default().to_owned(),
-            name: None,
-            line: self.line(block),
-            entries: Vec::new(),
-            files: Vec::new(),
-        };
-        self.body(&[], &block.body, &mut link.entries);
-        link.entries.retain(|entry| {
-            if let (["name"], Said::Value(value, _)) = (words(&entry.path).as_slice(), &entry.value)
-            {
-                link.name = value.as_str().map(str::to_owned);
-                return false;
-            }
-            if let (["files"], Said::Value(::toml::Value::Array(files), _)) =
-                (words(&entry.path).as_slice(), &entry.value)
-            {
-                let files = files
+    let own = build.labeled("source");
+    wanted.extend(own.map(|(name, node)| (name.to_owned(), Some(node))));
+    let mut builders = Vec::new();
+    for (reference, own) in wanted {
+        let reference = reference.strip_prefix("source.").unwrap_or(&reference);
+        let declared = root.labeled("source").flat_map(|(kind, node)| {
+            let named = node.members().iter();
+            named.flat_map(move |(name, node)| {
+                node.items()
                     .iter()
-                    .filter_map(|file| file.as_str().map(str::to_owned));
-                link.files = files.collect();
-            }
-            true
+                    .map(move |node| (kind, name.as_str(), node))
+            })
         });
-        link
+        let found = declared.filter(|(kind, name, _)| format!("{kind}.{name}") == reference);
+        builders.extend(found.map(|(kind, name, node)| Builder {
+            kind,
+            name,
+            settings: own.into_iter().chain([node]).collect(),
+        }));
     }
+    builders
+}
 
-    fn body(&self, path: &[String], body: &Body, entries: &mut Vec<Entry>) {
-        for structure in body {
-            match structure {
-                Structure::Attribute(attribute) => {
-                    let path = [path, &[attribute.key.to_string()]].concat();
-                    self.expression(&path, self.line(attribute), &attribute.value, entries);
-                }
-                Structure::Block(block) => self.block(path, block, entries),
-            }
+/// `["source.qemu.web"]`, or the names without quotes.
+fn references(sources: &Node) -> Vec<String> {
+    let expressions: Vec<&Expression> = match &sources.content {
+        Content::Value(Expression::Array(list)) => list.iter().collect(),
+        _ => sources.expressions(),
+    };
+    let name = |expression: &Expression| match expression {
+        Expression::String(name) => name.value().clone(),
+        Expression::Traversal(traversal) => {
+            let root = traversal
+                .expr
+                .as_variable()
+                .map_or("", |root| root.as_str());
+            let rest = traversal.operators.iter().map(Decorated::value);
+            let rest = rest.map(|operator| match operator {
+                TraversalOperator::GetAttr(name) => name.as_str(),
+                _ => "",
+            });
+            std::iter::once(root)
+                .chain(rest)
+                .collect::<Vec<_>>()
+                .join(".")
         }
-    }
+        // Nothing has this name, so that no builder is certain.
+        _ => String::new(),
+    };
+    expressions.into_iter().map(name).collect()
+}
 
-    fn block(&self, path: &[String], block: &HclBlock, entries: &mut Vec<Entry>) {
-        let name = block.ident.as_str();
-        let pair = (
-            block.body.get_attribute("key"),
-            block.body.get_attribute("value"),
-        );
-        let tag = match pair {
-            (Some(key), Some(value)) if name == "tag" => evaluate(&key.value, &self.context)
-                .ok()
-                .and_then(|key| Some((key.as_str()?.to_owned(), &value.value))),
-            _ => None,
+fn locals(root: &Node) -> BTreeMap<String, Node> {
+    let grouped = root.blocks("locals").flat_map(Node::members);
+    let grouped = grouped.map(|(name, node)| (name.clone(), node.clone()));
+    let single = root
+        .labeled("local")
+        .filter_map(|(name, node)| Some((name.to_owned(), node.get("expression")?.clone())));
+    grouped.chain(single).collect()
+}
+
+/// The names that secrets are read from, with those that they are made of, and what is
+/// declared as sensitive.
+fn secrets(root: &Node, locals: &BTreeMap<String, Node>) -> BTreeSet<String> {
+    let mut open = secret_names(root);
+    let sensitive = |kind: &'static str, prefix: &'static str| {
+        let blocks = root.labeled(kind).filter(|(_, node)| is_sensitive(node));
+        blocks.map(move |(name, _)| format!("{prefix}.{name}"))
+    };
+    let mut secrets: BTreeSet<String> = sensitive("variable", "var").collect();
+    secrets.extend(sensitive("local", "local"));
+    while let Some(name) = open.pop() {
+        let local = name
+            .strip_prefix("local.")
+            .and_then(|name| locals.get(name));
+        if let Some(local) = local.filter(|_| !secrets.contains(&name)) {
+            open.extend(local.expressions().into_iter().flat_map(names));
+        }
+        secrets.insert(name);
+    }
+    secrets
+}
+
+fn is_sensitive(block: &Node) -> bool {
+    let said = block.get("sensitive");
+    said.is_some_and(|said| {
+        said.expressions()
+            .iter()
+            .any(|said| said.as_bool() != Some(false))
+    })
+}
+
+/// A variable as it is declared.
+struct Declaration<'n> {
+    name: &'n str,
+    declared: Option<&'n Node>,
+    default: Option<&'n Node>,
+}
+
+fn declarations(root: &Node) -> Vec<Declaration<'_>> {
+    let single = root.labeled("variable").map(|(name, block)| Declaration {
+        name,
+        declared: block.get("type"),
+        default: block.get("default"),
+    });
+    let grouped = root.blocks("variables").flat_map(Node::members);
+    let grouped = grouped.map(|(name, default)| Declaration {
+        name,
+        declared: None,
+        default: Some(default),
+    });
+    single.chain(grouped).collect()
+}
+
+impl Declaration<'_> {
+    /// The value that counts.
+    fn settle(
+        &self,
+        files: &[Node],
+        given: &Given,
+        secrets: &BTreeSet<String>,
+    ) -> Result<Variable> {
+        let default = self.default.and_then(literal);
+        let kind = Type::of(self.declared, default.as_ref());
+        let mut variable = Variable {
+            name: self.name.to_owned(),
+            value: None,
+            environment: None,
+            is_default: false,
+            secret: secrets.contains(&format!("var.{}", self.name)) || cloud::is_secret(self.name),
+            kind,
         };
-        let line = self.line(block);
-        if let Some((key, value)) = tag {
-            self.expression(&["tags".to_owned(), key], line, value, entries);
-        } else if name == "dynamic" {
-            let name = label(block).unwrap_or_default().to_owned();
-            entries.push(Entry {
-                path: vec![name],
-                line,
-                value: Said::Unclear("it is a dynamic block".to_owned()),
-            });
+        let unfit = |place: &str| {
+            Error::usage(format!("the variable {} can't be set", self.name))
+                .because_of(format!("its value in {place} does not fit its type"))
+        };
+        let last = |values: &[(String, String)]| {
+            let value = values.iter().rev().find(|(name, _)| name == self.name);
+            value.map(|(_, value)| value.clone())
+        };
+        let other = variable.kind == Type::Other;
+        let text = |value: String, place: &str| match variable.kind.parse(&value) {
+            None if !other => Err(unfit(place)),
+            value => Ok(value),
+        };
+        let in_file = files.iter().rev().find_map(|file| file.get(self.name));
+        if let Some(value) = last(&given.arguments) {
+            variable.value = text(value, "--var")?;
+        } else if let Some(node) = in_file {
+            variable.value = literal(node).and_then(|value| variable.kind.convert(value));
+            if variable.value.is_none() && !other {
+                return Err(unfit(&node.place.to_string()));
+            }
+        } else if let Some(value) = last(&given.environment) {
+            variable.value = text(value, &format!("PKR_VAR_{}", self.name))?;
         } else {
-            self.body(&[path, &[name.to_owned()]].concat(), &block.body, entries);
+            variable.environment = self.default.and_then(environment);
+            variable.value = default.and_then(|value| variable.kind.convert(value));
+            variable.is_default = true;
         }
-    }
-
-    fn expression(
-        &self,
-        path: &[String],
-        line: usize,
-        expression: &Expression,
-        entries: &mut Vec<Entry>,
-    ) {
-        if path.len() == 1 && cloud::is_secret(&path[0]) {
-            return entries.push(Entry {
-                path: path.to_vec(),
-                line,
-                value: Said::Secret,
-            });
-        }
-        if let Expression::Object(object) = expression {
-            for (key, value) in object {
-                let line = key
-                    .span()
-                    .map_or(line, |span| super::blocks::line(self.text, span.start));
-                match self.key(key) {
-                    Ok(key) => {
-                        let path = [path, &[key]].concat();
-                        self.expression(&path, line, value.expr(), entries);
-                    }
-                    Err(why) => entries.push(Entry {
-                        path: path.to_vec(),
-                        line,
-                        value: Said::Unclear(why),
-                    }),
-                }
-            }
-            return;
-        }
-        let remarks = self.names(expression).into_iter().filter_map(|name| {
-            let name = name.strip_prefix("var.")?;
-            self.defaults
-                .contains_key(name)
-                .then(|| Remark::Default(name.to_owned()))
-        });
-        let remarks: Vec<_> = remarks.collect();
-        match evaluate(expression, &self.context) {
-            Ok(value) => self.value(path, line, value, &remarks, entries),
-            Err(why) => entries.push(Entry {
-                path: path.to_vec(),
-                line,
-                value: Said::Unclear(why),
-            }),
-        }
-    }
-
-    fn key(&self, key: &ObjectKey) -> Result<String, String> {
-        match key {
-            ObjectKey::Ident(name) => Ok(name.to_string().trim().to_owned()),
-            ObjectKey::Expression(expression) => {
-                let value = evaluate(expression, &self.context)?;
-                let text = value.as_str().map(str::to_owned);
-                text.ok_or_else(|| "one of its keys is not a text".to_owned())
-            }
-        }
-    }
-
-    fn value(
-        &self,
-        path: &[String],
-        line: usize,
-        value: Value,
-        remarks: &[Remark],
-        entries: &mut Vec<Entry>,
-    ) {
-        if let Value::Object(object) = value {
-            for (key, value) in object {
-                self.value(&[path, &[key]].concat(), line, value, remarks, entries);
-            }
-            return;
-        }
-        if value.is_null() {
-            return;
-        }
-        let mut remarks = remarks.to_vec();
-        let said = self.plain(value, &mut remarks);
-        entries.push(Entry {
-            path: path.to_vec(),
-            line,
-            value: said.map_or_else(Said::Unclear, |value| Said::Value(value, remarks)),
-        });
-    }
-
-    fn plain(&self, value: Value, remarks: &mut Vec<Remark>) -> Result<::toml::Value, String> {
-        Ok(match value {
-            Value::String(text) => holes::translate(&text, self, remarks)?.into(),
-            Value::Bool(switch) => switch.into(),
-            Value::Number(number) => match (number.as_i64(), number.as_f64()) {
-                (Some(number), _) => number.into(),
-                (None, Some(number)) => number.into(),
-                (None, None) => return Err("it is too large a number".to_owned()),
-            },
-            Value::Array(list) => {
-                let list = list.into_iter().map(|value| self.plain(value, remarks));
-                list.collect::<Result<Vec<_>, _>>()?.into()
-            }
-            Value::Object(_) | Value::Null => {
-                return Err("it is a list of something else than texts".to_owned());
-            }
-        })
+        Ok(variable)
     }
 }
 
-impl Names for Document<'_> {
-    /// JSON's way in HCL, as some examples have it.
-    fn user(&self, name: &str, remarks: &mut Vec<Remark>) -> Result<String, String> {
-        match self.defaults.get(name).and_then(Value::as_str) {
-            Some(default) if !default.contains("{{") => {
-                remarks.push(Remark::Default(name.to_owned()));
-                Ok(default.to_owned())
-            }
-            _ => Ok(holes::environment(&format!("PKR_VAR_{name}"), remarks)),
+/// The name in `env("NAME")`.
+fn environment(default: &Node) -> Option<String> {
+    match &default.content {
+        Content::Value(Expression::FuncCall(call)) if call.name.name.as_str() == "env" => {
+            Some(call.args.get(0)?.as_str()?.to_owned())
         }
+        _ => None,
     }
 }
 
-fn words(path: &[String]) -> Vec<&str> {
-    path.iter().map(String::as_str).collect()
+/// The value of a node without variables and functions.
+pub(super) fn literal(node: &Node) -> Option<Value> {
+    match &node.content {
+        Content::Object(members) => {
+            let members = members.iter();
+            let members = members.map(|(name, node)| Some((name.clone(), literal(node)?)));
+            Some(Value::Object(members.collect::<Option<_>>()?))
+        }
+        Content::List(items) => {
+            let items = items.iter().map(literal);
+            Some(Value::Array(items.collect::<Option<_>>()?))
+        }
+        Content::Value(expression) => variables::constant(expression),
+    }
 }

@@ -1,23 +1,74 @@
-//! Packer's `{{…}}` in ours. What a hole says is found out as far as that goes without
-//! Packer: functions of fixed texts are done, functions of the time become layouts.
+//! Packer's `{{…}}` in ours. Functions of known texts are done; what is known only when
+//! the import runs stays a `{{…}}` of its own, and nothing is done to it.
 
 use super::blocks::Remark;
-use super::moving::{isotime, through};
 use crate::template::{Template, Token, tokens};
 
 /// What `clean_resource_name` leaves as it is.
 const CLEAN: &str = "()[] ./-'@_";
 
-/// Where `{{user}}` and `{{env}}` look.
-pub(super) trait Names {
-    /// What a variable says, itself translated.
-    fn user(&self, name: &str, remarks: &mut Vec<Remark>) -> Result<String, String>;
+/// Around a `{{…}}` of ours, so that it is not read as one of Packer's. No text has these
+/// two characters: Unicode keeps them for use within a program.
+const MARKS: [char; 2] = ['\u{fdd0}', '\u{fdd1}'];
+
+/// A text that is known when the import runs.
+pub(super) fn open(function: &str) -> String {
+    format!("{}{function}{}", MARKS[0], MARKS[1])
 }
 
-/// The text with our holes.
+/// Whether a part of the text is known only when the import runs.
+pub(super) fn is_open(text: &str) -> bool {
+    text.contains(MARKS[0])
+}
+
+/// `isotime "LAYOUT"`, marked.
+pub(super) fn isotime(layout: &str) -> String {
+    let layout = layout.replace('\\', "\\\\").replace('"', "\\\"");
+    open(&format!("isotime \"{layout}\""))
+}
+
+/// A variable that the import reads from the environment, marked. A name that no shell
+/// can set, or that is the name of a secret, can't be read.
+pub(super) fn environment(name: &str) -> Option<String> {
+    const SECRET: [&str; 4] = ["KEY", "SECRET", "TOKEN", "PASSWORD"];
+    let upper = name.to_ascii_uppercase();
+    let plain = name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_');
+    let starts = name.starts_with(|c: char| !c.is_ascii_digit());
+    let secret = SECRET.iter().any(|word| upper.contains(word));
+    (plain && starts && !secret).then(|| open(&format!("env \"{name}\"")))
+}
+
+/// Looks up `{{user}}`: a text with `{{…}}` of its own, or why it is not known.
+pub(super) type User<'a> = &'a dyn Fn(&str, &mut Vec<Remark>) -> Result<String, String>;
+
+/// The text with `{{…}}` of ours.
 pub(super) fn translate(
     text: &str,
-    names: &dyn Names,
+    user: User<'_>,
+    remarks: &mut Vec<Remark>,
+) -> Result<String, String> {
+    let marked = resolve(text, user, remarks)?;
+    for name in marked.split(MARKS[0]).filter_map(|part| {
+        let name = part.strip_prefix("env \"")?.split(MARKS[1]).next()?;
+        name.strip_suffix('"')
+    }) {
+        let remark = Remark::Environment(name.to_owned());
+        if !remarks.contains(&remark) {
+            remarks.push(remark);
+        }
+    }
+    let out = marked
+        .replace("{{", "{{\"{{\"}}")
+        .replace(MARKS[0], "{{")
+        .replace(MARKS[1], "}}");
+    Template::parse(&out)?;
+    Ok(out)
+}
+
+/// The text with marks in the place of what is not known yet.
+pub(super) fn resolve(
+    text: &str,
+    user: User<'_>,
     remarks: &mut Vec<Remark>,
 ) -> Result<String, String> {
     let (mut out, mut rest) = (String::new(), text);
@@ -27,161 +78,133 @@ pub(super) fn translate(
             return Err("it has a {{ that is never closed by }}".to_owned());
         };
         out.push_str(&rest[..start]);
-        let words = words(tokens);
-        let mut words = words.as_slice();
-        let said = pipeline(&mut words, &hole[..length], names, remarks)?;
-        if !words.is_empty() {
-            return Err(unknown(&hole[..length]));
-        }
-        out.push_str(&said);
-        rest = &hole[length..];
+        let (hole, rest_of_text) = hole.split_at(length);
+        out.push_str(&pipeline(&words(tokens), hole, user, remarks)?);
+        rest = rest_of_text;
     }
     out.push_str(rest);
-    Template::parse(&out)?;
     Ok(out)
 }
 
-/// A text that needs no Packer any more, as it stands between holes.
-fn literal(text: &str) -> String {
-    text.replace("{{", "{{\"{{\"}}")
-}
-
-#[derive(Debug)]
+#[derive(Debug, PartialEq)]
 enum Word {
     Name(String),
     Text(String),
     Pipe,
-    Open,
-    Close,
 }
 
-/// The template's own tokens, with pipes and parentheses on their own.
+/// The template's own tokens, with pipes on their own.
 fn words(tokens: Vec<Token>) -> Vec<Word> {
     let mut words = Vec::new();
     for token in tokens {
-        let mut name = match token {
-            Token::Quoted(text) => {
-                words.push(Word::Text(text));
-                continue;
+        match token {
+            Token::Quoted(text) => words.push(Word::Text(text)),
+            Token::Word(name) => {
+                for (at, part) in name.split('|').enumerate() {
+                    if at > 0 {
+                        words.push(Word::Pipe);
+                    }
+                    if !part.is_empty() {
+                        words.push(Word::Name(part.to_owned()));
+                    }
+                }
             }
-            Token::Word(name) => name,
-        };
-        while let Some(at) = name.find(['|', '(', ')']) {
-            let rest = name.split_off(at + 1);
-            let sign = name.pop();
-            if !name.is_empty() {
-                words.push(Word::Name(name));
-            }
-            words.push(match sign {
-                Some('|') => Word::Pipe,
-                Some('(') => Word::Open,
-                _ => Word::Close,
-            });
-            name = rest;
-        }
-        if !name.is_empty() {
-            words.push(Word::Name(name));
         }
     }
     words
 }
 
-/// `a b | c`: what one says is the last argument of the next.
+/// `a b | c`: what one gives is the last argument of the next.
 fn pipeline(
-    words: &mut &[Word],
+    words: &[Word],
     hole: &str,
-    names: &dyn Names,
+    user: User<'_>,
     remarks: &mut Vec<Remark>,
 ) -> Result<String, String> {
-    let mut said = None;
-    loop {
-        let (name, mut arguments) = command(words, hole, names, remarks)?;
-        arguments.extend(said.take());
-        said = Some(call(name.as_deref(), &arguments, hole, names, remarks)?);
-        match words.split_first() {
-            Some((Word::Pipe, rest)) => *words = rest,
-            _ => return said.ok_or_else(|| unknown(hole)),
-        }
-    }
-}
-
-/// A function with its arguments, or a text alone.
-fn command(
-    words: &mut &[Word],
-    hole: &str,
-    names: &dyn Names,
-    remarks: &mut Vec<Remark>,
-) -> Result<(Option<String>, Vec<String>), String> {
-    let mut name = None;
-    let mut arguments = Vec::new();
-    while let Some((word, rest)) = words.split_first() {
-        match word {
-            Word::Pipe | Word::Close => break,
-            Word::Name(said) if name.is_none() && arguments.is_empty() => name = Some(said.clone()),
-            Word::Name(said) => arguments.push(said.clone()),
-            Word::Text(text) => arguments.push(literal(text)),
-            Word::Open => {
-                *words = rest;
-                arguments.push(pipeline(words, hole, names, remarks)?);
-                let Some((Word::Close, rest)) = words.split_first() else {
-                    return Err(unknown(hole));
-                };
-                *words = rest;
-                continue;
+    let mut given = None;
+    for command in words.split(|word| *word == Word::Pipe) {
+        let (name, arguments) = match command {
+            [Word::Name(name), arguments @ ..] => (Some(name.as_str()), arguments),
+            arguments => (None, arguments),
+        };
+        let mut texts: Vec<String> = Vec::new();
+        for argument in arguments {
+            match argument {
+                Word::Text(text) => texts.push(text.clone()),
+                // The count of `replace`.
+                Word::Name(number) if number.parse::<i64>().is_ok() => texts.push(number.clone()),
+                Word::Name(_) | Word::Pipe => return Err(unknown(hole)),
             }
         }
-        *words = rest;
+        texts.extend(given.take());
+        given = Some(call(name, &texts, hole, user, remarks)?);
     }
-    Ok((name, arguments))
+    given.ok_or_else(|| unknown(hole))
 }
 
 fn call(
     name: Option<&str>,
     arguments: &[String],
     hole: &str,
-    names: &dyn Names,
+    user: User<'_>,
     remarks: &mut Vec<Remark>,
 ) -> Result<String, String> {
-    let moved = |text: &str, function: &dyn Fn(&str) -> String| {
-        through(text, function)
-            .ok_or_else(|| format!("what {hole} says is not known before the import runs"))
-    };
     let arguments: Vec<_> = arguments.iter().map(String::as_str).collect();
+    let time = [open("isotime")];
+    let of_the_time = name == Some("clean_resource_name") && arguments == time;
+    if name.is_some() && !of_the_time && arguments.iter().any(|text| is_open(text)) {
+        return Err(format!(
+            "{hole} changes a text that is known only when the import runs"
+        ));
+    }
     match (name, arguments.as_slice()) {
         (None, [text]) => Ok((*text).to_owned()),
-        (Some("timestamp"), []) => Ok("{{timestamp}}".to_owned()),
-        (Some("isotime"), []) => Ok("{{isotime}}".to_owned()),
-        (Some("isotime" | "strftime"), [layout]) => Ok(isotime(layout)),
-        (Some("uuid"), []) => Ok("{{uuid}}".to_owned()),
-        (Some("env"), [name]) => Ok(environment(name, remarks)),
-        (Some("user"), [name]) => names.user(name, remarks),
-        (Some("upper"), [text]) => moved(text, &str::to_uppercase),
-        (Some("lower"), [text]) => moved(text, &str::to_lowercase),
-        (Some("clean_resource_name"), [text]) => moved(text, &clean),
-        (Some("replace_all"), [old, new, text]) => moved(text, &|text| text.replace(old, new)),
-        (Some("replace"), [old, new, count, text]) => match count.parse::<usize>() {
-            Ok(count) => moved(text, &|text| text.replacen(old, new, count)),
-            Err(_) => moved(text, &|text| text.replace(old, new)),
-        },
+        (Some("timestamp" | "isotime" | "uuid"), []) => Ok(open(name.unwrap_or_default())),
+        (Some("isotime"), [layout]) if layout.contains('%') => Err(format!(
+            "{hole} has a layout with %, which means something else here"
+        )),
+        (Some("isotime"), [layout]) => Ok(isotime(layout)),
+        (Some("strftime"), [layout]) => Ok(isotime(strftime(layout)?)),
+        (Some("env"), [name]) => environment(name)
+            .ok_or_else(|| format!("it uses {hole}, which this program does not read")),
+        (Some("user"), [name]) => user(name, remarks),
+        // The way to use the time in a name (packer-plugin-amazon's template_funcs.go).
+        (Some("clean_resource_name"), _) if of_the_time => Ok(isotime("2006-01-02T15-04-05Z")),
+        (Some("clean_resource_name"), [text]) => Ok(clean(text)),
+        (Some("upper"), [text]) if text.is_ascii() => Ok(text.to_ascii_uppercase()),
+        (Some("lower"), [text]) if text.is_ascii() => Ok(text.to_ascii_lowercase()),
+        (Some("replace_all"), [old, new, text]) if !old.is_empty() => Ok(text.replace(old, new)),
+        (Some("replace"), [old, new, count, text]) if !old.is_empty() => {
+            let count = count.parse().unwrap_or(usize::MAX);
+            Ok(text.replacen(old, new, count))
+        }
         _ => Err(unknown(hole)),
     }
 }
 
+/// The layout, if each of its words means the same in Packer's strftime and in ours.
+pub(super) fn strftime(layout: &str) -> Result<&str, String> {
+    let mut words = layout.split('%');
+    words.next();
+    let mut escaped = false;
+    for word in words {
+        if std::mem::take(&mut escaped) {
+            continue;
+        }
+        escaped = word.is_empty();
+        if !escaped && !word.starts_with(|c| "AaBbdeFHIjMmpRSTYy".contains(c)) {
+            return Err("its layout is not understood".to_owned());
+        }
+    }
+    Ok(layout)
+}
+
 /// What a name may have, and a hyphen for the rest.
-pub(super) fn clean(text: &str) -> String {
+fn clean(text: &str) -> String {
     let fits = |c: char| c.is_ascii_alphanumeric() || CLEAN.contains(c);
     text.chars()
         .map(|c| if fits(c) { c } else { '-' })
         .collect()
-}
-
-/// `{{env "NAME"}}`, with the remark that it must be set.
-pub(super) fn environment(name: &str, remarks: &mut Vec<Remark>) -> String {
-    let remark = Remark::Environment(name.to_owned());
-    if !remarks.contains(&remark) {
-        remarks.push(remark);
-    }
-    format!("{{{{env \"{name}\"}}}}")
 }
 
 fn unknown(hole: &str) -> String {
@@ -191,10 +214,10 @@ fn unknown(hole: &str) -> String {
         "build_name" | "build_type" | "build" | "packer_version" => "only a running build knows it",
         "template_dir" | "pwd" => "only Packer knows it",
         "consul_key" | "vault" | "aws_secretsmanager" | "aws_secretsmanager_raw" => {
-            "it asks a store of secrets"
+            "it reads a store of secrets"
         }
         _ if name.starts_with('.') => "only a running build knows it",
-        _ => "there is no such function here",
+        _ => "this program has no such function",
     };
     let name = if name.is_empty() { "nothing" } else { name };
     format!("it uses {{{{{name}}}}}, and {instead}")

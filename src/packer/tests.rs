@@ -2,8 +2,30 @@
 
 use proptest::prelude::*;
 
-use super::translate;
-use crate::error::Kind;
+use super::files::Files;
+use super::{Given, Translation};
+use crate::error::{Kind, Result};
+
+/// A template in one file.
+fn translate(name: &str, template: &str) -> Result<Translation> {
+    translate_with(name, template, &[])
+}
+
+/// A template in one file, with values of variables as `--var` gives them.
+fn translate_with(name: &str, template: &str, values: &[(&str, &str)]) -> Result<Translation> {
+    let own = |&(name, value): &(&str, &str)| (name.to_owned(), value.to_owned());
+    let files = Files {
+        name: name.to_owned(),
+        folder: Some(".".to_owned()),
+        templates: vec![(name.to_owned(), template.to_owned())],
+        variables: Vec::new(),
+    };
+    let given = Given {
+        environment: Vec::new(),
+        arguments: values.iter().map(own).collect(),
+    };
+    super::translate(&files, &given)
+}
 
 /// The settings, without their first line, and the notes.
 #[track_caller]
@@ -255,7 +277,7 @@ image = "output/disk.raw"
 [aws] # amazon-import, line 32
 region = "eu-central-1" # the variable region's default
 s3_bucket_name = "images-X"
-s3_key_name = 'web-{{isotime "20060102150405"}}.raw'
+# s3_key_name: it depends on local.name, which is known only when the import runs: write it, or set IMGIMPORT_AWS_KEY
 ami_name = 'web-{{isotime "20060102150405"}}'
 ami_users = ["111122223333", "444455556666"]
 format = "raw"
@@ -264,11 +286,11 @@ keep_input_artifact = true
 # mfa_code: Packer's mfa_code is not supported: give the credentials of a session that has passed MFA, such as a profile's with mfa_serial cached by the AWS CLI
 # ami_description: it uses source, which only Packer knows: write it, or set IMGIMPORT_AWS_AMI_DESCRIPTION
 # only: builds are chosen by what is run here: keep the tables that you want
+# tags.Secret: it depends on the variable password, which is secret: write it
 # tags.Build: it uses {{.BuildName}}, and only a running build knows it: write it
 
 [aws.tags]
 Team = '{{env "PKR_VAR_team"}}' # needs PKR_VAR_team
-Secret = '{{env "PKR_VAR_password"}}' # needs PKR_VAR_password
 "Built on" = '{{isotime "%d %b %Y"}}'
 
 [aws.aws_polling]
@@ -277,11 +299,12 @@ max_attempts = 100"#,
         &[
             "disk.pkr.hcl:30: compress is not carried over: do what it does before imgimport runs",
             "disk.pkr.hcl:56: manifest is not carried over: do what it does after imgimport runs",
+            "disk.pkr.hcl:35: s3_key_name is not carried over: it depends on local.name, which is known only when the import runs: write it, or set IMGIMPORT_AWS_KEY",
             "disk.pkr.hcl:42: mfa_code is not carried over: Packer's mfa_code is not supported: give the credentials of a session that has passed MFA, such as a profile's with mfa_serial cached by the AWS CLI",
             "disk.pkr.hcl:43: ami_description is not carried over: it uses source, which only Packer knows: write it, or set IMGIMPORT_AWS_AMI_DESCRIPTION",
             "disk.pkr.hcl:44: only is not carried over: builds are chosen by what is run here: keep the tables that you want",
             "disk.pkr.hcl:46: tags.Team needs PKR_VAR_team in the environment",
-            "disk.pkr.hcl:47: tags.Secret needs PKR_VAR_password in the environment",
+            "disk.pkr.hcl:47: tags.Secret is not carried over: it depends on the variable password, which is secret: write it",
             "disk.pkr.hcl:49: tags.Build is not carried over: it uses {{.BuildName}}, and only a running build knows it: write it",
         ],
     );
@@ -336,16 +359,17 @@ name = "first"
 [job.aws]
 # access_key: set AWS_ACCESS_KEY_ID
 region = "us-east-1" # the variable region's default
-# s3_bucket_name: its value is not known before the run: set IMGIMPORT_AWS_BUCKET
+# s3_bucket_name: its value is not known before the run: set IMGIMPORT_AWS_BUCKET, or give --var bucket=VALUE
 ami_name = 'web {{isotime "2006-01-02T15-04-05Z"}} {{env "BUILD_NUMBER"}}' # the variable build's default, needs BUILD_NUMBER
-ami_description = 'by {{env "PKR_VAR_key"}}' # needs PKR_VAR_key
+# ami_description: it depends on the variable key, which is secret: write it, or set IMGIMPORT_AWS_AMI_DESCRIPTION
 # ami_kms_key: the variable kms is empty by default
 skip_clean = true
 max_retries = 5
 # instance_type: an import has no use for it: leave it out
+method = "import-image" # needs s3_bucket_name
 
 [[job]] # amazon-import, line 28
-image = "disk.vmdk"
+image = "disk.ova"
 
 [job.aws]
 region = "eu-central-1"
@@ -356,8 +380,8 @@ s3_bucket_name = "b"
 Name = "WEB"
 "a.b" = '{{"{{"}}'"#,
         &[
-            "disks.json:18: s3_bucket_name is not carried over: its value is not known before the run: set IMGIMPORT_AWS_BUCKET",
-            "disks.json:20: ami_description needs PKR_VAR_key in the environment",
+            "disks.json:18: s3_bucket_name is not carried over: its value is not known before the run: set IMGIMPORT_AWS_BUCKET, or give --var bucket=VALUE",
+            "disks.json:20: ami_description is not carried over: it depends on the variable key, which is secret: write it, or set IMGIMPORT_AWS_AMI_DESCRIPTION",
             "disks.json:24: instance_type is not carried over: an import has no use for it: leave it out",
             "disks.json:32: s3_key_name is not carried over: it uses {{build_name}}, and only a running build knows it: write it, or set IMGIMPORT_AWS_KEY",
         ],
@@ -438,7 +462,12 @@ fn a_broken_template_is_one_sentence_with_its_line() {
         (
             "a.pkr.json",
             "{\"build\": {}}",
-            "error: the Packer template a.pkr.json can't be read\n  cause: it is HCL written as JSON (.pkr.json), of which only the native form (.pkr.hcl) is read here",
+            "error: a.pkr.json has nothing to carry over\n  cause: it has no post-processor amazon-import, alicloud-import or digitalocean-import",
+        ),
+        (
+            "a.pkr.json",
+            "{\"build\": {\n\"post-processor\": {\"amazon-import\": {\"ami_name\": \"${var.\"}}}}",
+            "error: the Packer template a.pkr.json:2 can't be read\n  cause: an interpolation in this text can't be read",
         ),
         (
             "a.json",
@@ -470,7 +499,7 @@ fn value(expression: &str) -> String {
 }
 
 #[test]
-fn functions_of_the_time_become_layouts() {
+fn the_time_stays_open_and_known_values_are_worked_out() {
     for (expression, said) in [
         ("timestamp()", "\"{{isotime}}\""),
         (
@@ -488,25 +517,20 @@ fn functions_of_the_time_become_layouts() {
         ("legacy_isotime()", "\"{{isotime}}\""),
         (r#"legacy_strftime("%Y")"#, "'{{isotime \"%Y\"}}'"),
         (
-            r#"replace(timestamp(), ":", "-")"#,
-            "'{{isotime \"2006-01-02T15-04-05Z\"}}'",
-        ),
-        (
-            r#"replace(timestamp(), "/[-:TZ]/", "")"#,
+            r#"regex_replace(timestamp(), "[- TZ:]", "")"#,
             "'{{isotime \"20060102150405\"}}'",
         ),
-        (
-            r#"lower("A ${timestamp()} B")"#,
-            "'a {{isotime \"2006-01-02t15:04:05z\"}} b'",
-        ),
-        (r#"upper("a-{{timestamp}}")"#, "\"A-{{timestamp}}\""),
-        (r#"join("-", ["a", uuidv4()])"#, "\"a-{{uuid}}\""),
+        (r#""a-${timestamp()}-b""#, "\"a-{{isotime}}-b\""),
+        (r#""a-${uuidv4()}""#, "\"a-{{uuid}}\""),
+        (r#""a\"b${"c"}d""#, "'a\"bcd'"),
         (r#"format("%s-%d%%", "a", 5)"#, "\"a-5%\""),
         (
             r#"join(",", concat(["a"], split("-", "b-c")))"#,
             "\"a,b,c\"",
         ),
+        (r#"join("", [for x in ["a", "b"] : upper(x)])"#, "\"AB\""),
         (r#"true ? "yes" : "no""#, "\"yes\""),
+        (r#""%{ if true }yes%{ else }no%{ endif }""#, "\"yes\""),
         (r#"merge({a = "x"}, {a = "y"}).a"#, "\"y\""),
         (
             r#"trimsuffix(trimprefix(" disk.raw", " "), ".raw")"#,
@@ -514,6 +538,7 @@ fn functions_of_the_time_become_layouts() {
         ),
         (r#"coalesce("", "b")"#, "\"b\""),
         (r#"env("BUILD")"#, "'{{env \"BUILD\"}}' # needs BUILD"),
+        (r#""${path.root}/x""#, "\"./x\""),
         ("<<-EOT\n  two\n  lines\n  EOT", "\"\"\""),
     ] {
         assert_eq!(value(expression), said, "{expression}");
@@ -523,42 +548,81 @@ fn functions_of_the_time_become_layouts() {
 #[test]
 fn what_nobody_can_know_beforehand_is_not_claimed() {
     let place = "write it, or set IMGIMPORT_AWS_AMI_DESCRIPTION";
+    let open = "gives, which is known only when the import runs";
     for (expression, why) in [
         (
-            r#"replace(timestamp(), "0", "x")"#,
-            "it uses the function replace, and what it is given is not known before the import runs",
+            r#"replace(timestamp(), ":", "-")"#,
+            format!("it uses what timestamp {open}"),
+        ),
+        (r#"upper(env("BUILD"))"#, format!("it uses what env {open}")),
+        (
+            r#"timestamp() == "" ? "a" : "b""#,
+            format!("it uses what timestamp {open}"),
         ),
         (
-            r#"upper(env("BUILD"))"#,
-            "it uses the function upper, and what it is given is not known before the import runs",
+            r#"upper("a-{{timestamp}}")"#,
+            "it uses {{TIMESTAMP}}, and this program has no such function".to_owned(),
         ),
         (
             r#"formatdate("YYYY", "2020-01-01T00:00:00Z")"#,
-            "it uses the function formatdate, and only the time of the run can be given to it",
+            "it uses the function formatdate, and only the time of the run can be given to it"
+                .to_owned(),
         ),
-        ("build.ID", "it uses build, which only Packer knows"),
-        ("local.nothing", "it uses nothing, which only Packer knows"),
+        (
+            r#"legacy_strftime("%c")"#,
+            "it uses the function legacy_strftime, and its layout is not understood".to_owned(),
+        ),
+        ("build.ID", "it uses build, which only Packer knows".to_owned()),
+        (
+            "local.nothing",
+            "it uses local.nothing, which the template does not declare".to_owned(),
+        ),
         (
             "file(\"secret.txt\")",
-            "it uses the function file, which is not known here",
+            "it uses the function file, which this program does not have".to_owned(),
         ),
         (
             r#"lower(["hunter2"])"#,
-            "it uses the function lower with something unexpected",
+            "it uses the function lower with something unexpected".to_owned(),
         ),
-        (r#""hunter2" + 1"#, "it can't be worked out without Packer"),
+        (
+            r#"lower("GRÜN")"#,
+            "it uses the function lower, and its text has letters outside ASCII".to_owned(),
+        ),
+        (r#""hunter2" + 1"#, "it computes with numbers".to_owned()),
+        ("1 / 0", "it computes with numbers".to_owned()),
+        (
+            r#"join("", [for k, v in {b = "1", a = "2"} : v])"#,
+            "it goes through something else than a list".to_owned(),
+        ),
         (
             r#""{{build `ID`}}""#,
-            "it uses {{build}}, and only a running build knows it",
+            "it uses {{build}}, and only a running build knows it".to_owned(),
         ),
-        (r#""{{ open""#, "it has a {{ that is never closed by }}"),
+        (
+            r#""{{ open""#,
+            "it has a {{ that is never closed by }}".to_owned(),
+        ),
         (
             r#""{{vault `a` `b`}}""#,
-            "it uses {{vault}}, and it asks a store of secrets",
+            "it uses {{vault}}, and it reads a store of secrets".to_owned(),
         ),
         (
             r#""{{timestmp}}""#,
-            "it uses {{timestmp}}, and there is no such function here",
+            "it uses {{timestmp}}, and this program has no such function".to_owned(),
+        ),
+        (
+            r#""{{upper .Name}}""#,
+            "it uses {{upper}}, and this program has no such function".to_owned(),
+        ),
+        (
+            r#""{{timestamp | upper}}""#,
+            "{{timestamp | upper}} changes a text that is known only when the import runs"
+                .to_owned(),
+        ),
+        (
+            r#""{{isotime `${env("LAYOUT")}`}}""#,
+            "{{isotime `\u{fdd0}env \"LAYOUT\"\u{fdd1}`}} changes a text that is known only when the import runs".to_owned(),
         ),
     ] {
         assert_eq!(
@@ -566,6 +630,183 @@ fn what_nobody_can_know_beforehand_is_not_claimed() {
             format!("# ami_description: {why}: {place}"),
             "{expression}"
         );
+    }
+}
+
+#[test]
+fn a_builder_gives_the_image_where_its_file_is_certain() {
+    let builders = [
+        (
+            r#"source "file" "a" { target = "out/a.raw" }"#,
+            Some("out/a.raw"),
+        ),
+        (
+            "source \"qemu\" \"a\" {\n output_directory = \"out/\"\n vm_name = \"web\"\n}",
+            Some("out/web"),
+        ),
+        (r#"source "qemu" "a" {}"#, Some("output-a/packer-a")),
+        (
+            r#"source "qemu" "a" { vm_name = "web-${timestamp()}" }"#,
+            None,
+        ),
+        (
+            r#"source "qemu" "a" { output_directory = "${var.x}" }"#,
+            None,
+        ),
+        (
+            "source \"virtualbox-iso\" \"a\" {\n vm_name = \"web\"\n format = \"ova\"\n}",
+            Some("output-a/web.ova"),
+        ),
+        (
+            "source \"virtualbox-ovf\" \"a\" {\n vm_name = \"b\"\n output_filename = \"web\"\n format = \"ova\"\n}",
+            Some("output-a/web.ova"),
+        ),
+        (r#"source "virtualbox-iso" "a" { format = "ova" }"#, None),
+        (r#"source "virtualbox-iso" "a" { vm_name = "web" }"#, None),
+        (
+            "source \"vmware-iso\" \"a\" {\n output_directory = \"o\"\n vm_name = \"web\"\n format = \"ova\"\n}",
+            Some("o/web.ova"),
+        ),
+        (r#"source "vmware-vmx" "a" { vm_name = "web" }"#, None),
+        (r#"source "amazon-ebs" "a" {}"#, None),
+    ];
+    for (source, image) in builders {
+        let kind = source.split('"').nth(1).unwrap();
+        for (references, before, known) in [
+            (format!("sources = [\"source.{kind}.a\"]"), "", true),
+            (format!("sources = [source.{kind}.a]"), "", true),
+            (format!("source \"source.{kind}.a\" {{}}"), "", true),
+            (
+                format!("sources = [\"source.{kind}.a\"]"),
+                "post-processor \"shell-local\" {}",
+                true,
+            ),
+            (
+                format!("sources = [\"source.{kind}.a\"]"),
+                "post-processor \"compress\" {}",
+                false,
+            ),
+            (
+                format!("sources = [\"source.{kind}.a\", \"source.file.b\"]"),
+                "",
+                false,
+            ),
+        ] {
+            let template = format!(
+                "variable \"x\" {{}}\nsource \"file\" \"b\" {{\n target = \"b\"\n}}\n{source}\nbuild {{\n {references}\n post-processors {{\n {before}\n post-processor \"digitalocean-import\" {{}}\n }}\n}}\n"
+            );
+            let translation = translate("a.pkr.hcl", &template).unwrap();
+            let table: toml::Table = toml::from_str(&translation.toml).unwrap();
+            let found = table.get("image").and_then(toml::Value::as_str);
+            assert_eq!(found, image.filter(|_| known), "{template}");
+        }
+    }
+}
+
+#[test]
+fn only_chooses_the_builder() {
+    let translation = translate(
+        "a.json",
+        r#"{"builders": [{"type": "file", "target": "a.raw"}, {"type": "file", "name": "b", "target": "b.raw"}],
+            "post-processors": [{"type": "digitalocean-import", "only": ["b"]}]}"#,
+    );
+    assert!(translation.unwrap().toml.contains("image = \"b.raw\"\n"));
+}
+
+/// The settings' value of each key, for a template that gives all of them one expression.
+fn values(expression: &str, stage: Option<&str>) -> [Option<toml::Value>; 3] {
+    let template = format!(
+        r#"
+variable "stage" {{ type = string }}
+variable "known" {{ default = "dev" }}
+locals {{
+  through = var.stage
+  within  = "a-${{var.stage}}"
+  fixed   = "x-${{var.known}}"
+}}
+post-processor "amazon-import" {{
+  ami_description     = {expression}
+  ami_users           = {expression}
+  keep_input_artifact = {expression}
+}}
+"#
+    );
+    let given: Vec<_> = stage.into_iter().map(|stage| ("stage", stage)).collect();
+    let translation = translate_with("a.pkr.hcl", &template, &given).unwrap();
+    let table: toml::Table = toml::from_str(&translation.toml).unwrap();
+    ["ami_description", "ami_users", "keep_input_artifact"]
+        .map(|key| table["aws"].get(key).cloned())
+}
+
+/// Expressions that use a variable without a value in every way.
+fn expression() -> impl Strategy<Value = String> {
+    let leaf = prop::sample::select(vec![
+        "\"dev\"",
+        "\"\"",
+        "true",
+        "false",
+        "5",
+        "null",
+        "[]",
+        "[\"dev\"]",
+        "{}",
+        "var.known",
+        "local.fixed",
+        "var.stage",
+        "local.through",
+        "local.within",
+        "timestamp()",
+        "path.root",
+    ]);
+    leaf.prop_map(str::to_owned)
+        .prop_recursive(4, 24, 3, |inner| {
+            let two = (inner.clone(), inner.clone());
+            prop_oneof![
+                (inner.clone(), two.clone()).prop_map(|(c, (a, b))| format!("({c} ? {a} : {b})")),
+                two.clone().prop_map(|(a, b)| format!("({a} == {b})")),
+                two.clone().prop_map(|(a, b)| format!("({a} != {b})")),
+                two.clone().prop_map(|(a, b)| format!("({a} && !{b})")),
+                two.clone().prop_map(|(a, b)| format!("[{a}, {b}]")),
+                two.clone().prop_map(|(a, b)| format!("concat([{a}], {b})")),
+                two.clone().prop_map(|(a, b)| format!("coalesce({a}, {b})")),
+                two.clone().prop_map(|(a, b)| format!("split({a}, {b})")),
+                two.clone()
+                    .prop_map(|(a, b)| format!("join(\"-\", [{a}, {b}])")),
+                two.clone()
+                    .prop_map(|(a, b)| format!("[for x in {a} : {b}]")),
+                two.clone()
+                    .prop_map(|(a, b)| format!("[for x in {a} : x if x == {b}]")),
+                two.clone()
+                    .prop_map(|(a, b)| format!("format(\"%s-%v\", {a}, {b})")),
+                two.clone()
+                    .prop_map(|(a, b)| format!("\"${{{a}}}-${{{b}}}\"")),
+                two.clone().prop_map(|(a, b)| format!(
+                    "\"%{{ if {a} }}x${{{b}}}%{{ else }}y%{{ endif }}\""
+                )),
+                two.clone()
+                    .prop_map(|(a, b)| format!("{{ a = {a}, dev = {b} }}.dev")),
+                two.clone()
+                    .prop_map(|(a, b)| format!("{{ dev = {a} }}[{b}]")),
+                two.prop_map(|(a, b)| format!("merge({{ a = {a} }}, {{ a = {b} }}).a")),
+                inner.clone().prop_map(|a| format!("upper({a})")),
+                inner.clone().prop_map(|a| format!("length({a})")),
+                inner.clone().prop_map(|a| format!("try({a}, \"dev\")")),
+                inner.clone().prop_map(|a| format!("({a})[0]")),
+                inner.clone().prop_map(|a| format!("({a})[*]")),
+                inner.prop_map(|a| format!("\"${{{a}}}\"")),
+            ]
+        })
+}
+
+/// The value with the variable's in the place of what the import would read.
+fn filled(value: &toml::Value, stage: &str) -> toml::Value {
+    match value {
+        toml::Value::String(text) => text.replace("{{env \"PKR_VAR_stage\"}}", stage).into(),
+        toml::Value::Array(list) => {
+            let list = list.iter().map(|value| filled(value, stage));
+            list.collect::<Vec<_>>().into()
+        }
+        other => other.clone(),
     }
 }
 
@@ -615,6 +856,24 @@ proptest! {
             // A broken name of a key is no name of a secret any more: only errors are judged.
             if let Err(error) = translate(name, &broken) {
                 prop_assert!(!error.to_string().contains(SECRET), "{error}");
+            }
+        }
+    }
+
+    /// What is written without the variable is what is written with it, whatever it is.
+    #[test]
+    fn no_value_depends_on_what_is_not_known(expression in expression(), other in "[a-z.,]{0,6}") {
+        let unknown = values(&expression, None);
+        for stage in ["dev", "true", "x", other.as_str()] {
+            let known = values(&expression, Some(stage));
+            for (unknown, known) in unknown.iter().zip(known) {
+                if let Some(unknown) = unknown {
+                    let filled = filled(unknown, stage);
+                    // An empty text is left out.
+                    if filled.as_str() != Some("") {
+                        prop_assert_eq!(Some(filled), known, "{} with {:?}", &expression, stage);
+                    }
+                }
             }
         }
     }

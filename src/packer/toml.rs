@@ -6,35 +6,36 @@ use std::fmt::Write;
 use ::toml::Value;
 
 use super::Translation;
-use super::blocks::{Block, Entry, Remark, Said};
-use super::cloud::renders;
+use super::blocks::{Block, Cloud, Entry, Remark, Said};
+use super::cloud::{UNKNOWN, renders};
+use super::node::Place;
 
 /// The settings file with the notes. One block of a cloud is that cloud's table; several
 /// need a job each.
 pub(super) fn write(name: &str, blocks: Vec<Block>) -> Translation {
     let mut writer = Writer {
-        name,
         toml: format!("# {} as settings of imgimport\n", plain(name)),
         notes: Vec::new(),
     };
+    let image = |block: &Block| block.image.clone().and_then(Result::ok);
     let one = |block: &Block| {
         let of_cloud = blocks.iter().filter(|other| other.cloud == block.cloud);
-        of_cloud.count() == 1 && block.image == blocks[0].image
+        of_cloud.count() == 1 && image(block) == image(&blocks[0])
     };
     if blocks.iter().all(one) {
-        writer.image(blocks[0].image.as_deref());
+        writer.image(image(&blocks[0]).as_deref());
         for block in blocks {
             let table = vec![block.cloud.table().to_owned()];
-            writer.head(&format!("[{}]", table[0]), &block);
+            writer.head(&format!("[{}]", table[0]), name, &block);
             writer.block(&table, block);
         }
     } else {
         for block in blocks {
-            writer.head("[[job]]", &block);
+            writer.head("[[job]]", name, &block);
             if let Some(name) = &block.name {
                 writer.line(&format!("name = {}", text(name)));
             }
-            writer.image(block.image.as_deref());
+            writer.image(image(&block).as_deref());
             let table = vec!["job".to_owned(), block.cloud.table().to_owned()];
             writer.line(&format!("\n[job.{}]", table[1]));
             writer.block(&table, block);
@@ -46,38 +47,48 @@ pub(super) fn write(name: &str, blocks: Vec<Block>) -> Translation {
     }
 }
 
-struct Writer<'a> {
-    name: &'a str,
+struct Writer {
     toml: String,
     notes: Vec<String>,
 }
 
-impl Writer<'_> {
+impl Writer {
     fn line(&mut self, line: &str) {
         let _ = writeln!(self.toml, "{line}");
     }
 
-    fn note(&mut self, line: usize, text: &str) {
-        let note = format!("{}:{line}: {text}", self.name);
+    fn note(&mut self, place: &Place, text: &str) {
+        let note = format!("{place}: {text}");
         if !self.notes.contains(&note) {
             self.notes.push(note);
         }
     }
 
-    fn head(&mut self, table: &str, block: &Block) {
-        let (post_processor, line) = (block.cloud.post_processor(), block.line);
-        self.line(&format!("\n{table} # {post_processor}, line {line}"));
-        for neighbour in &block.neighbours {
+    fn head(&mut self, table: &str, name: &str, block: &Block) {
+        let post_processor = block.cloud.post_processor();
+        let place = if *block.place.file == *name {
+            format!("line {}", block.place.line)
+        } else {
+            plain(&block.place.to_string())
+        };
+        self.line(&format!("\n{table} # {post_processor}, {place}"));
+        for neighbor in &block.neighbors {
             let (when, kind) = (
-                if neighbour.before { "before" } else { "after" },
-                &neighbour.kind,
+                if neighbor.before { "before" } else { "after" },
+                &neighbor.kind,
             );
             let text = format!("{kind} is not carried over: do what it does {when} imgimport runs");
-            self.note(neighbour.line, &plain(&text));
+            self.note(&neighbor.place, &plain(&text));
+        }
+        if let Some(Err((place, why))) = &block.image {
+            let text = format!(
+                "the image is not carried over: {why}: write image = … or name it on the command line"
+            );
+            self.note(place, &plain(&text));
         }
     }
 
-    /// What Packer's builder hands over has no place in the template.
+    /// The file, if the template leaves no doubt.
     fn image(&mut self, image: Option<&str>) {
         match image {
             Some(image) => self.line(&format!("image = {}", text(image))),
@@ -89,7 +100,7 @@ impl Writer<'_> {
         let cloud = block.cloud;
         let mut entries: Vec<Entry> = Vec::new();
         for entry in block.entries {
-            // Said twice, the last word counts.
+            // The last of two counts.
             entries.retain(|earlier| earlier.path != entry.path);
             entries.push(entry);
         }
@@ -114,6 +125,9 @@ impl Writer<'_> {
             });
             tables[at].1.extend(pair.or(comment));
         }
+        if let (Cloud::Aws, Some(method)) = (cloud, method(&tables[0].1)) {
+            tables[0].1.push(method.to_owned());
+        }
         for (path, lines) in tables {
             if !path.is_empty() {
                 let path: Vec<_> = table.iter().chain(&path).map(|name| key(name)).collect();
@@ -125,27 +139,22 @@ impl Writer<'_> {
         }
     }
 
-    fn entry(&mut self, cloud: super::Cloud, entry: Entry) -> Written {
+    fn entry(&mut self, cloud: Cloud, entry: Entry) -> Written {
         let (name, top) = (plain(&entry.path.join(".")), entry.path[0].clone());
+        let variable = cloud.variable(&top).filter(|_| entry.path.len() == 1);
         let (value, remarks) = match entry.value {
             Said::Secret => {
                 return match cloud.secret_variable(&top) {
                     Some(variable) => Written::Comment(format!("# {name}: set {variable}")),
-                    None => self.dropped(
-                        entry.line,
-                        &name,
-                        "an import has no use for it: leave it out",
-                    ),
+                    None => self.dropped(&entry.place, &name, UNKNOWN),
                 };
             }
             Said::Unclear(why) => {
-                let instead = match cloud.variable(&top) {
-                    Some(variable) if entry.path.len() == 1 => {
-                        format!("{why}: write it, or set {variable}")
-                    }
-                    _ => format!("{why}: write it"),
+                let instead = match variable {
+                    Some(variable) => format!("{why}: write it, or set {variable}"),
+                    None => format!("{why}: write it"),
                 };
-                return self.dropped(entry.line, &name, &instead);
+                return self.dropped(&entry.place, &name, &instead);
             }
             Said::Value(value, remarks) => (value, remarks),
         };
@@ -153,7 +162,8 @@ impl Writer<'_> {
             Remark::Default(variable) => Some(variable),
             Remark::Environment(_) => None,
         });
-        if entry.path.len() == 1 && value.as_str() == Some("") {
+        // Unset here and in Packer; a tag may well be empty.
+        if is_empty(&value) && top != "tags" {
             return match default {
                 Some(variable) => Written::Comment(format!(
                     "# {name}: the variable {} is empty by default",
@@ -163,35 +173,49 @@ impl Writer<'_> {
             };
         }
         if has_hole(&value) && !renders(&top) {
-            let variable = cloud.variable(&top);
-            let instead =
+            let mut instead =
                 variable.map_or_else(|| "write it".to_owned(), |name| format!("set {name}"));
+            for remark in &remarks {
+                if let Remark::Environment(name) = remark
+                    && let Some(name) = name.strip_prefix("PKR_VAR_")
+                {
+                    let _ = write!(instead, ", or give --var {name}=VALUE");
+                }
+            }
             let text = format!("its value is not known before the run: {instead}");
-            return self.dropped(entry.line, &name, &text);
+            return self.dropped(&entry.place, &name, &text);
         }
         if let Err(why) = cloud.takes(&entry.path, &value) {
-            return self.dropped(entry.line, &name, &why);
+            return self.dropped(&entry.place, &name, &why);
         }
-        let remarks: Vec<_> = remarks.iter().map(remark).collect();
-        for variable in remarks.iter().filter_map(|(_, missing)| missing.as_ref()) {
-            self.note(
-                entry.line,
-                &format!("{name} needs {variable} in the environment"),
-            );
+        let mut comments: Vec<String> = Vec::new();
+        for remark in &remarks {
+            let comment = match remark {
+                Remark::Default(variable) => format!("the variable {}'s default", plain(variable)),
+                Remark::Environment(variable) => {
+                    if variable.starts_with("PKR_VAR_") {
+                        let text = format!("{name} needs {variable} in the environment");
+                        self.note(&entry.place, &plain(&text));
+                    }
+                    format!("needs {}", plain(variable))
+                }
+            };
+            if !comments.contains(&comment) {
+                comments.push(comment);
+            }
         }
-        let comment: Vec<_> = remarks.into_iter().map(|(comment, _)| comment).collect();
-        let comment = if comment.is_empty() {
+        let comment = if comments.is_empty() {
             String::new()
         } else {
-            format!(" # {}", comment.join(", "))
+            format!(" # {}", comments.join(", "))
         };
         let last = entry.path.last().map_or_else(String::new, |name| key(name));
         Written::Pair(format!("{last} = {value}{comment}"))
     }
 
-    fn dropped(&mut self, line: usize, name: &str, why: &str) -> Written {
+    fn dropped(&mut self, place: &Place, name: &str, why: &str) -> Written {
         let why = plain(why);
-        self.note(line, &format!("{name} is not carried over: {why}"));
+        self.note(place, &format!("{name} is not carried over: {why}"));
         Written::Comment(format!("# {name}: {why}"))
     }
 }
@@ -202,14 +226,26 @@ enum Written {
     Nothing,
 }
 
-/// What stands beside the value, and the variable that must be set for it.
-fn remark(remark: &Remark) -> (String, Option<String>) {
-    match remark {
-        Remark::Default(variable) => (format!("the variable {}'s default", plain(variable)), None),
-        Remark::Environment(variable) => {
-            let missing = variable.starts_with("PKR_VAR_").then(|| plain(variable));
-            (format!("needs {}", plain(variable)), missing)
-        }
+/// The method that Packer's import has, where no bucket is left to choose it: without one
+/// the import would take the EBS direct APIs.
+fn method(lines: &[String]) -> Option<&'static str> {
+    let has = |start: &str| lines.iter().any(|line| line.starts_with(start));
+    if has("s3_bucket_name = ") || has("method = ") {
+        return None;
+    }
+    let registered = ["architecture = \"arm64\"", "boot_mode = \"uefi-preferred\""];
+    Some(if registered.into_iter().any(has) {
+        "method = \"import-snapshot\" # needs s3_bucket_name"
+    } else {
+        "method = \"import-image\" # needs s3_bucket_name"
+    })
+}
+
+fn is_empty(value: &Value) -> bool {
+    match value {
+        Value::String(text) => text.is_empty(),
+        Value::Array(list) => list.is_empty(),
+        _ => false,
     }
 }
 

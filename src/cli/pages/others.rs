@@ -168,9 +168,11 @@ pub const JOBS: Page = Page {
 pub const FROM_PACKER: Page = Page {
     command: "from-packer",
     description: "Reads the blocks amazon-import, alicloud-import and digitalocean-import of a template in JSON or \
-        HCL2 and prints a settings file. Variables are filled in from their defaults, those without one are read \
-        from PKR_VAR_NAME; locals, functions and {{…}} are carried over as far as they say something without \
-        Packer. What is not carried over is named on standard error, line by line, with what to do instead. \
+        HCL2, or of all *.pkr.hcl and *.pkr.json of a folder, and prints a settings file. Variables have the values \
+        that Packer would give them: the default, PKR_VAR_NAME, *.auto.pkrvars.hcl and *.auto.pkrvars.json of the \
+        folder, --var-file, --var, the later over the earlier. A text that is not known yet, such as the time, stays \
+        open where it is only inserted into another text; whatever else depends on something that is not known is \
+        left out. All that is left out is named on standard error with its line, the reason and what to do instead. \
         Secrets are never printed: a comment names the variable to set.",
     output: "Standard output has the settings.",
     exit_status: &[
@@ -183,6 +185,10 @@ pub const FROM_PACKER: Page = Page {
         (
             "Carry a template over:",
             "imgimport from-packer disk.pkr.hcl > imgimport.toml",
+        ),
+        (
+            "A folder, with a value for a variable:",
+            "imgimport from-packer --var image-name=web templates/web > imgimport.toml",
         ),
         (
             "From standard input:",
