@@ -331,9 +331,10 @@ build {
     );
     let run = stage
         .imgimport(
-            "from-packer disk.pkr.hcl --var image-name=web --var regions=[\"nyc3\",\"ams3\"]",
+            "from-packer disk.pkr.hcl --var regions=[\"nyc3\",\"ams3\"]",
         )
         .env("PKR_VAR_retries", "7")
+        .env("PKR_VAR_image-name", "web")
         .ends()
         .await;
     run.exits(0).says("").prints(

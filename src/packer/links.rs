@@ -22,9 +22,12 @@ pub(super) fn link(scope: &Scope, kind: &str, node: &Node) -> Link {
         }
     }
     let name = node.get("name").and_then(|name| scope.evaluate(name).ok());
+    let name = name.as_ref().and_then(Value::as_str);
     Link {
         kind: kind.to_owned(),
-        name: name.and_then(|name| Some(name.as_str()?.to_owned())),
+        name: name
+            .filter(|name| !holes::is_open(name) && !name.contains("{{"))
+            .map(str::to_owned),
         place: node.place.clone(),
         entries,
     }

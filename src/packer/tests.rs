@@ -354,7 +354,7 @@ fn a_whole_json_template_with_variables_and_two_imports_of_one_cloud() {
         r#"
 [[job]] # amazon-import, line 13
 name = "first"
-# image: the file that the build makes
+image = "output-qemu/packer-qemu"
 
 [job.aws]
 # access_key: set AWS_ACCESS_KEY_ID
