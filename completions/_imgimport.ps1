@@ -279,6 +279,8 @@ Register-ArgumentCompleter -Native -CommandName 'imgimport' -ScriptBlock {
             break
         }
         'imgimport;from-packer' {
+            [CompletionResult]::new('--var', '--var', [CompletionResultType]::ParameterName, 'Value of a variable of the template, as packer build -var sets it; may be given several times')
+            [CompletionResult]::new('--var-file', '--var-file', [CompletionResultType]::ParameterName, 'File of values, *.hcl or *.json, as packer build -var-file reads it; may be given several times')
             [CompletionResult]::new('--config', '--config', [CompletionResultType]::ParameterName, 'Settings file [default: ./imgimport.toml, if it exists]')
             [CompletionResult]::new('-q', '-q', [CompletionResultType]::ParameterName, 'Say less: warnings and errors alone')
             [CompletionResult]::new('--quiet', '--quiet', [CompletionResultType]::ParameterName, 'Say less: warnings and errors alone')

@@ -269,6 +269,8 @@ set edit:completion:arg-completer[imgimport] = {|@words|
             cand --version 'Print the version'
         }
         &'imgimport;from-packer'= {
+            cand --var 'Value of a variable of the template, as packer build -var sets it; may be given several times'
+            cand --var-file 'File of values, *.hcl or *.json, as packer build -var-file reads it; may be given several times'
             cand --config 'Settings file [default: ./imgimport.toml, if it exists]'
             cand -q 'Say less: warnings and errors alone'
             cand --quiet 'Say less: warnings and errors alone'

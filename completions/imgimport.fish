@@ -446,6 +446,8 @@ complete -c imgimport -n "__fish_imgimport_using_subcommand jobs" -s q -l quiet 
 complete -c imgimport -n "__fish_imgimport_using_subcommand jobs" -s v -l verbose -d 'Say more: steps and requests; twice: bodies, without secrets'
 complete -c imgimport -n "__fish_imgimport_using_subcommand jobs" -s h -l help -d 'Print help: -h the short page, --help the long one'
 complete -c imgimport -n "__fish_imgimport_using_subcommand jobs" -s V -l version -d 'Print the version'
+complete -c imgimport -n "__fish_imgimport_using_subcommand from-packer" -l var -d 'Value of a variable of the template, as packer build -var sets it; may be given several times' -r
+complete -c imgimport -n "__fish_imgimport_using_subcommand from-packer" -l var-file -d 'File of values, *.hcl or *.json, as packer build -var-file reads it; may be given several times' -r -F
 complete -c imgimport -n "__fish_imgimport_using_subcommand from-packer" -l config -d 'Settings file [default: ./imgimport.toml, if it exists]' -r -F
 complete -c imgimport -n "__fish_imgimport_using_subcommand from-packer" -s q -l quiet -d 'Say less: warnings and errors alone'
 complete -c imgimport -n "__fish_imgimport_using_subcommand from-packer" -s v -l verbose -d 'Say more: steps and requests; twice: bodies, without secrets'

@@ -215,7 +215,10 @@ fn from_packer(said: cli::FromPacker, general: &General) -> ExitCode {
     let progress = Progress::new(Mode::Plain, general.quiet);
     let variables = std::env::vars_os().filter_map(|(name, value)| {
         let name = name.into_string().ok()?;
-        Some((name.strip_prefix("PKR_VAR_")?.to_owned(), value.into_string().ok()?))
+        Some((
+            name.strip_prefix("PKR_VAR_")?.to_owned(),
+            value.into_string().ok()?,
+        ))
     });
     let given = packer::Given {
         environment: variables.collect(),

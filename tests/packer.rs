@@ -199,8 +199,8 @@ async fn what_is_computed_from_an_unknown_value_is_left_out_and_named() {
             region = "eu-central-1"
             s3_bucket_name = "importbucket"
             # ami_groups: it depends on the variable stage, which has no value here (--var stage=VALUE gives it one): write it, or set IMGIMPORT_AWS_AMI_GROUPS
-            # ami_users: it depends on the variable account, which has no value here (--var account=VALUE gives it one): write it, or set IMGIMPORT_AWS_SHARE_ACCOUNT
-            # keep_input_artifact: it depends on the variable stage, which has no value here (--var stage=VALUE gives it one): write it, or set IMGIMPORT_AWS_DELETE_SOURCE
+            # ami_users: it depends on the variable account, which has no value here (--var account=VALUE gives it one): write it, or set IMGIMPORT_AWS_AMI_USERS
+            # keep_input_artifact: it depends on the variable stage, which has no value here (--var stage=VALUE gives it one): write it
             # skip_clean: it depends on the variable stage, which has no value here (--var stage=VALUE gives it one): write it, or set IMGIMPORT_AWS_SKIP_CLEAN
             # license_type: it depends on the variable owner, which is read from OWNER (--var owner=VALUE sets it): write it, or set IMGIMPORT_AWS_LICENSE_TYPE
             # ami_name: it depends on the variable stage, which has no value here (--var stage=VALUE gives it one): write it, or set IMGIMPORT_AWS_AMI_NAME
@@ -325,14 +325,12 @@ build {
     run.exits(0).says(
         "
         warning: disk.pkr.hcl:8: image_name is not carried over: it depends on the variable image-name, which has no value here (--var image-name=VALUE gives it one): write it, or set IMGIMPORT_DIGITALOCEAN_IMAGE_NAME
-        warning: disk.pkr.hcl:9: image_regions is not carried over: it depends on the variable regions, which has no value here (--var regions=VALUE gives it one): write it, or set IMGIMPORT_DIGITALOCEAN_REGION
+        warning: disk.pkr.hcl:9: image_regions is not carried over: it depends on the variable regions, which has no value here (--var regions=VALUE gives it one): write it, or set IMGIMPORT_DIGITALOCEAN_IMAGE_REGION
         warning: disk.pkr.hcl:10: http_retry_max is not carried over: it depends on the variable retries, which has no value here (--var retries=VALUE gives it one): write it, or set DIGITALOCEAN_HTTP_RETRY_MAX
         ",
     );
     let run = stage
-        .imgimport(
-            "from-packer disk.pkr.hcl --var regions=[\"nyc3\",\"ams3\"]",
-        )
+        .imgimport("from-packer disk.pkr.hcl --var regions=[\"nyc3\",\"ams3\"]")
         .env("PKR_VAR_retries", "7")
         .env("PKR_VAR_image-name", "web")
         .ends()
@@ -439,7 +437,7 @@ async fn hcl_as_json_is_read_like_hcl() {
             [aws] # amazon-import, line 10
             s3_bucket_name = "importbucket" # the variable bucket's default
             ami_name = "web-importbucket-{{isotime}}" # the variable bucket's default
-            # ami_users: it depends on the variable users, which has no value here (--var users=VALUE gives it one): write it, or set IMGIMPORT_AWS_SHARE_ACCOUNT
+            # ami_users: it depends on the variable users, which has no value here (--var users=VALUE gives it one): write it, or set IMGIMPORT_AWS_AMI_USERS
 
             [aws.aws_polling]
             delay_seconds = 5
@@ -451,7 +449,7 @@ async fn hcl_as_json_is_read_like_hcl() {
         .says(
             "
             warning: disk.pkr.json:9: shell-local is not carried over: do what it does before imgimport runs
-            warning: disk.pkr.json:13: ami_users is not carried over: it depends on the variable users, which has no value here (--var users=VALUE gives it one): write it, or set IMGIMPORT_AWS_SHARE_ACCOUNT
+            warning: disk.pkr.json:13: ami_users is not carried over: it depends on the variable users, which has no value here (--var users=VALUE gives it one): write it, or set IMGIMPORT_AWS_AMI_USERS
             ",
         );
 }

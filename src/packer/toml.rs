@@ -141,7 +141,9 @@ impl Writer {
 
     fn entry(&mut self, cloud: Cloud, entry: Entry) -> Written {
         let (name, top) = (plain(&entry.path.join(".")), entry.path[0].clone());
-        let variable = cloud.variable(&top).filter(|_| entry.path.len() == 1);
+        // The variable of keep_input_artifact means the opposite.
+        let has_variable = entry.path.len() == 1 && top != "keep_input_artifact";
+        let variable = cloud.variable(&top).filter(|_| has_variable);
         let (value, remarks) = match entry.value {
             Said::Secret => {
                 return match cloud.secret_variable(&top) {

@@ -19,6 +19,17 @@ const HCL: &str = r#"build {
 }
 "#;
 
+const FOLDER: &str = r#"variable "image-name" {
+  type = string
+}
+build {
+  post-processor "amazon-import" {
+    s3_bucket_name = "importbucket"
+    ami_name       = var.image-name
+  }
+}
+"#;
+
 /// The three clouds, and every file that an example names.
 async fn stage() -> Stage {
     let stage = Stage::new().await;
@@ -47,6 +58,8 @@ async fn stage() -> Stage {
     }
     stage.file("disk.json", TEMPLATE);
     stage.file("disk.pkr.hcl", HCL);
+    fs::create_dir(stage.path("templates")).unwrap();
+    stage.file("templates/web.pkr.hcl", FOLDER);
     stage.file("jobs.toml", jobs());
     // "AMZNUEFI", as EC2 writes it
     stage.file("vars", "QU1aTlVFRkkgd2l0aCBrZXlzIG9mIG91cnM=");

@@ -188,7 +188,7 @@ pub const FROM_PACKER: Page = Page {
         ),
         (
             "A folder, with a value for a variable:",
-            "imgimport from-packer --var image-name=web templates/web > imgimport.toml",
+            "imgimport from-packer --var image-name=web templates > imgimport.toml",
         ),
         (
             "From standard input:",
