@@ -17,6 +17,7 @@ mod errors;
 mod gateways;
 mod images;
 mod jobs;
+mod kills;
 mod packer;
 mod plan;
 mod recipes;

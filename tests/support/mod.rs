@@ -222,6 +222,14 @@ impl Running<'_> {
         until("it stands still", || state().contains("State:\tT")).await;
     }
 
+    /// Waits until it has ended.
+    pub async fn ended(&mut self) {
+        let ended = tokio::time::timeout(PATIENCE, self.child.wait()).await;
+        ended
+            .expect("it ends in time")
+            .expect("it can be waited for");
+    }
+
     /// As a power cut ends it.
     pub async fn kill(mut self) {
         self.child.kill().await.expect("it can be killed");
@@ -261,6 +269,7 @@ impl Running<'_> {
             stdout: text(&output.stdout),
             stderr: text(&output.stderr),
             raw: String::from_utf8_lossy(&output.stdout).trim().to_owned(),
+            stderr_raw: String::from_utf8_lossy(&output.stderr).into_owned(),
         }
     }
 }
@@ -273,6 +282,8 @@ pub struct Ended {
     pub stderr: String,
     /// Standard output as it was.
     pub raw: String,
+    /// Standard error as it was.
+    pub stderr_raw: String,
 }
 
 impl Ended {

@@ -25,6 +25,7 @@ pub(crate) enum Action {
     Answer(Refusal),
     CutAfter(u64),
     CutAnswer,
+    Replace(u16, String),
     Stall,
     Hold(Gate),
     HoldAnswer(Gate),
@@ -122,6 +123,12 @@ impl When {
     /// Does the work, then closes the connection: the lost answer.
     pub fn cut_answer(self) -> Fault {
         self.then(Action::CutAnswer)
+    }
+
+    /// Does the work, then answers with this status and body in place of the service's own:
+    /// a gateway's page, a body that was cut, or nothing at all. The journal has it as cut.
+    pub fn replace_answer(self, status: u16, body: &str) -> Fault {
+        self.then(Action::Replace(status, body.to_owned()))
     }
 
     /// Takes the request and never answers.

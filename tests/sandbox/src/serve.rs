@@ -106,11 +106,17 @@ async fn answer<S: Service>(
     {
         body = Body::from(body.collect().await.map_err(|_| Cut)?.to_bytes());
     }
-    let response = service.call(Request::from_parts(head, body)).await;
+    let mut response = service.call(Request::from_parts(head, body)).await;
     for action in &actions {
-        after(action).await?;
+        after(action, &mut response).await?;
     }
-    visit.answered(response.status().as_u16());
+    // Somebody else's answer acknowledges nothing.
+    if !actions
+        .iter()
+        .any(|action| matches!(action, Action::Replace(..)))
+    {
+        visit.answered(response.status().as_u16());
+    }
     Ok(response)
 }
 
@@ -130,16 +136,21 @@ async fn before<'a>(action: &'a Action, body: &mut Body) -> Result<Option<&'a Re
             drain(body, u64::MAX).await;
             pending::<()>().await;
         }
-        Action::CutAnswer | Action::HoldAnswer(_) => {}
+        Action::CutAnswer | Action::HoldAnswer(_) | Action::Replace(..) => {}
     }
     Ok(None)
 }
 
-async fn after(action: &Action) -> Result<(), Cut> {
+async fn after(action: &Action, response: &mut Response<Body>) -> Result<(), Cut> {
     match action {
         Action::CutAnswer => Err(Cut),
         Action::HoldAnswer(gate) => {
             gate.pass().await;
+            Ok(())
+        }
+        Action::Replace(status, body) => {
+            *response = Response::new(Body::from(body.clone()));
+            *response.status_mut() = StatusCode::from_u16(*status).unwrap_or_default();
             Ok(())
         }
         _ => Ok(()),
