@@ -1,6 +1,8 @@
 //! The undo list. Whatever a recipe makes goes on it with a sentence and the way to
 //! remove it; what is wanted comes off. At the end it runs in reverse and says what stays.
 
+pub mod possible;
+
 use std::pin::Pin;
 
 use crate::cancel::Cancel;

@@ -1,5 +1,6 @@
 //! The frame around every recipe: the journal that it opens, and how it ends.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -10,6 +11,7 @@ use crate::error::{Error, Kind, Result};
 use crate::job::{GENERATED, Job};
 use crate::journal::{self, Journal};
 use crate::outcome::Outcome;
+use crate::progress::Progress;
 use crate::session::Session;
 
 /// How long a run that is told to leave at once may take to say what stays.
@@ -17,9 +19,9 @@ const LAST_WORDS: Duration = Duration::from_millis(500);
 
 /// A recipe, given up once the user wants to leave at once.
 pub async fn until_left(
-    work: impl Future<Output = Result<Outcome>>,
+    work: impl Future<Output = Result<Done>>,
     session: &Session,
-) -> Result<Outcome> {
+) -> Result<Done> {
     let mut work = std::pin::pin!(work);
     tokio::select! {
         result = &mut work => result,
@@ -93,6 +95,32 @@ fn claim(journal: &Journal, key: &mut String, words: &[&str]) -> Result<()> {
     Ok(())
 }
 
+/// An import that has come to its end, and what is left to do once its result was printed. A
+/// run that is killed before that leaves its journal, so that the next one prints the result.
+pub struct Done {
+    /// The result.
+    pub outcome: Outcome,
+    journal: Option<Journal>,
+    source: Option<PathBuf>,
+}
+
+impl Done {
+    /// The result was printed: nobody asks for it again.
+    pub fn close(self, progress: &Progress) {
+        if let Some(source) = self.source
+            && let Err(error) = std::fs::remove_file(&source)
+        {
+            progress.warn(&format!(
+                "{} could not be deleted: {error}",
+                source.display()
+            ));
+        }
+        if let Some(journal) = self.journal {
+            journal.close();
+        }
+    }
+}
+
 /// The image, or the error with what stays and how to go on.
 pub async fn end(
     job: &Job,
@@ -101,20 +129,22 @@ pub async fn end(
     cleanup: Cleanup,
     mut outcome: Outcome,
     result: Result<()>,
-) -> Result<Outcome> {
+) -> Result<Done> {
     let Err(error) = result else {
         // Under --no-wait a later run attaches to the task.
-        if (job.wait.wait || !job.resumes()) && !job.dry_run {
-            journal.close();
-        }
+        let ends = (job.wait.wait || !job.resumes()) && !job.dry_run;
         outcome.seconds.total = session.began.elapsed();
-        return Ok(outcome);
+        return Ok(Done {
+            journal: ends.then(|| journal.clone()),
+            source: job.unwanted_source().filter(|_| outcome.image_id.is_some()),
+            outcome,
+        });
     };
     // A task that goes on needs its object, whatever else is wanted.
     let keep = job.resumes() || error.kind() == Kind::Deadline;
     let stays = cleanup::end(cleanup, keep, session).await;
     let undone = !keep || session.cancel.undo.is_cancelled();
-    if !job.resumes() || stays.is_empty() && (undone || journal.entry().is_empty()) {
+    if stays.is_empty() && (undone || journal.entry().is_empty()) {
         journal.close();
     }
     let error = if undone {

@@ -9,7 +9,6 @@ use crate::image::{Format, Image, Said, Source};
 use crate::layers::{Invocation, Provider, Upload};
 use crate::outcome;
 use crate::problems::Problems;
-use crate::session::Session;
 
 /// How the name of an object begins that the user did not choose.
 pub const GENERATED: &str = "imgimport-{{timestamp}}";
@@ -138,14 +137,11 @@ impl Job {
         }
     }
 
-    /// `--delete-source`, once the image is safe in the cloud.
-    pub fn remove_source(&self, session: &Session) {
-        if let (true, Source::File(path)) = (self.delete_source, &self.image.source)
-            && let Err(error) = std::fs::remove_file(path)
-        {
-            session
-                .progress
-                .warn(&format!("{} could not be deleted: {error}", path.display()));
+    /// The file that `--delete-source` deletes once the image is in the cloud.
+    pub fn unwanted_source(&self) -> Option<PathBuf> {
+        match &self.image.source {
+            Source::File(path) if self.delete_source => Some(path.clone()),
+            _ => None,
         }
     }
 

@@ -34,14 +34,24 @@ pub struct Entry {
     pub clock: Option<i64>,
     /// Where it lies: cloud, region, bucket and name.
     pub object: Option<String>,
+    /// CreateMultipartUpload was sent, and may have begun an upload whose id is not here.
+    pub beginning: bool,
     /// The multipart upload under way.
     pub upload: Option<String>,
+    /// Bytes of each of its parts but the last.
+    pub part_size: Option<u64>,
+    /// CompleteMultipartUpload was sent, and may have made this object.
+    pub completing: Option<Object>,
     /// The object is complete.
     pub sent: bool,
     /// What was asked of the import; another question needs another task.
     pub request: Option<String>,
     /// Makes a repeated question the same question.
     pub client_token: Option<String>,
+    /// Tasks that read an object of this name before the import was asked for.
+    pub earlier_tasks: Option<Vec<String>>,
+    /// What was asked of the snapshot that blocks are to be written to.
+    pub snapshot_request: Option<SnapshotRequest>,
     /// The import task.
     pub task: Option<String>,
     /// The snapshot that blocks are being written to.
@@ -50,8 +60,12 @@ pub struct Entry {
     pub sealed: bool,
     /// The finished snapshot that an image is registered from.
     pub snapshot: Option<String>,
+    /// RegisterImage was sent, and may have made an image of the snapshot.
+    pub registering: bool,
     /// The imported image, before it has its name.
     pub image: Option<String>,
+    /// The name that the cloud was asked to give an image.
+    pub name: Option<String>,
     /// Copies in other regions, by region.
     pub copies: BTreeMap<String, String>,
     /// What was asked of the copy in a region.
@@ -68,8 +82,6 @@ pub struct Entry {
     pub acknowledged: Option<u64>,
     /// How the cloud is reached and who asks, without secrets: for whoever has only the journal.
     pub account: BTreeMap<String, String>,
-    /// The name that the cloud was asked to give an image.
-    pub name: Option<String>,
     /// This job makes the bucket, or has made it.
     pub created_bucket: bool,
     /// The service role that this job makes, or has made.
@@ -99,8 +111,40 @@ pub struct CopyRequest {
     pub request: String,
     /// Makes a repeated question the same question.
     pub client_token: String,
+    /// The image that is copied.
+    pub source: Option<String>,
     /// The name of the copy.
     pub name: Option<String>,
+}
+
+/// An object as CompleteMultipartUpload makes it of its parts.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize, Serialize)]
+#[serde(default)]
+pub struct Object {
+    /// Bytes.
+    pub size: u64,
+    /// The digest of all bytes in base64, where the service has one.
+    pub digest: Option<String>,
+    /// The service's tag, where it follows from the parts.
+    pub etag: Option<String>,
+}
+
+/// What StartSnapshot was asked for: the same again, with the same token, is the same snapshot.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize, Serialize)]
+#[serde(default)]
+pub struct SnapshotRequest {
+    /// GiB.
+    pub volume_size: i64,
+    /// Its description.
+    pub description: Option<String>,
+    /// Its tags.
+    pub tags: Vec<(String, String)>,
+    /// Whether it is encrypted.
+    pub encrypted: bool,
+    /// The key, where it is not the account's own.
+    pub kms_key: Option<String>,
+    /// Minutes without a block after which the service gives it up.
+    pub timeout: i32,
 }
 
 impl Entry {
@@ -108,7 +152,6 @@ impl Entry {
     pub fn is_empty(&self) -> bool {
         let Self {
             upload,
-            sent,
             task,
             filling,
             snapshot,
@@ -117,7 +160,44 @@ impl Entry {
             ..
         } = self;
         let things = [upload, task, filling, snapshot, image, copy];
-        !sent && things.into_iter().all(Option::is_none)
+        let possible = self.beginning || self.completing.is_some() || self.is_unheard();
+        !self.sent && !possible && things.into_iter().all(Option::is_none)
+    }
+
+    /// The thing of this id was removed.
+    pub fn forget(&mut self, id: &str) {
+        for place in [&mut self.upload, &mut self.snapshot, &mut self.image] {
+            place.take_if(|noted| noted == id);
+        }
+        for place in [&mut self.task, &mut self.filling] {
+            if place.take_if(|noted| noted == id).is_some() {
+                (self.client_token, self.sealed) = (None, false);
+            }
+        }
+        if self.copy.take_if(|noted| noted == id).is_some() {
+            self.copy_token = None;
+        }
+        let region = self.copies.iter().find(|(_, copy)| *copy == id);
+        if let Some(region) = region.map(|(region, _)| region.clone()) {
+            self.copies.remove(&region);
+            self.copy_requests.remove(&region);
+        }
+    }
+
+    /// Whether RegisterImage was sent, and its answer not written down.
+    pub fn is_registering(&self) -> bool {
+        self.registering && self.image.is_none()
+    }
+
+    /// Whether CopyImage was asked to name the image, and its answer not written down.
+    pub fn is_naming(&self) -> bool {
+        self.copy_token.is_some() && self.copy.is_none() && self.image.is_some()
+    }
+
+    /// The copies whose answer was not written down, by region.
+    pub fn copies_unheard(&self) -> impl Iterator<Item = (&String, &CopyRequest)> {
+        let asked = self.copy_requests.iter();
+        asked.filter(|(region, _)| !self.copies.contains_key(*region))
     }
 
     /// Whether an import was asked for whose answer was not written down.
@@ -250,6 +330,18 @@ impl Journal {
         }
     }
 
+    /// Runs a removal of the thing of this id, which then leaves the entry. A run that is
+    /// killed in between has it in its journal.
+    pub async fn forgetting<E>(
+        &self,
+        id: &str,
+        removal: impl Future<Output = Result<(), E>>,
+    ) -> Result<(), E> {
+        removal.await?;
+        self.note(|entry| entry.forget(id));
+        Ok(())
+    }
+
     /// The job is done, or nothing of it stays: the entry goes.
     pub fn close(&self) {
         if let Some(place) = self.held().place.take() {
@@ -348,4 +440,56 @@ fn is_locked(entry: &Path) -> bool {
 pub fn directory() -> Option<PathBuf> {
     let base = etcetera::base_strategy::Xdg::new().ok()?;
     base.state_dir().map(|state| state.join("imgimport"))
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    /// As the program wrote it before it noted what it asks for.
+    const OLD: &str = r#"{"source":"6291456 bytes, modified 1767225600000000000, inode 7",
+        "key":"imgimport-1767225600.raw","clock":1767225600,
+        "object":"aws eu-central-1 importbucket imgimport-1767225600.raw","upload":null,"sent":true,
+        "request":"Raw","client_token":"c0ffee","task":"import-ami-1","filling":null,"sealed":false,
+        "snapshot":null,"image":"ami-1","copies":{"eu-west-1":"ami-2"},
+        "copy_requests":{"us-east-1":{"request":"ami-1","client_token":"t"}},"copy_token":null,
+        "copy":null,"path":"disk.raw","size":6291456,"acknowledged":null,
+        "account":{"profile":"work"}}"#;
+
+    #[test]
+    fn the_entry_of_an_older_version_is_read() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("old.json");
+        fs::write(&path, OLD).unwrap();
+        let entry = read(&path);
+        assert!(entry.sent && !entry.beginning && !entry.is_unheard());
+        assert_eq!(entry.image.as_deref(), Some("ami-1"));
+        assert_eq!(entry.copies["eu-west-1"], "ami-2");
+        assert_eq!((entry.completing, entry.earlier_tasks), (None, None));
+        let unheard = &entry.copy_requests["us-east-1"];
+        assert_eq!((&*unheard.client_token, &unheard.name), ("t", &None));
+    }
+
+    #[test]
+    fn what_may_exist_keeps_the_entry() {
+        let empty = Entry::default();
+        assert!(empty.is_empty());
+        for possible in [
+            Entry {
+                beginning: true,
+                ..Entry::default()
+            },
+            Entry {
+                completing: Some(Object::default()),
+                ..Entry::default()
+            },
+            Entry {
+                client_token: Some("t".to_owned()),
+                ..Entry::default()
+            },
+        ] {
+            assert!(!possible.is_empty(), "{possible:?}");
+        }
+    }
 }

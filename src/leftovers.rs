@@ -6,11 +6,12 @@ use std::time::Duration;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
-use crate::cleanup::{self, Cleanup};
+use crate::cleanup::{self, Cleanup, possible};
 use crate::error::{Error, Kind, Result};
 use crate::journal::{Entry, Journal, Shelved, Whereabouts};
 use crate::layers::{Environment, Invocation};
 use crate::outcome::Format;
+use crate::progress::one_line;
 use crate::session::Session;
 use crate::settings::{File, Table};
 use crate::units;
@@ -39,6 +40,9 @@ fn things(entry: &Entry) -> Vec<(String, Option<&'static str>)> {
     if let Some(role) = &entry.created_role {
         things.push((format!("role {role}, which stays for later imports"), None));
     }
+    if entry.beginning {
+        things.push((possible::upload(&url), None));
+    }
     if entry.upload.is_some() {
         let sent = match (entry.acknowledged, entry.size) {
             (Some(sent), Some(size)) => {
@@ -50,7 +54,9 @@ fn things(entry: &Entry) -> Vec<(String, Option<&'static str>)> {
         things.push((format!("parts of {url}{sent}"), Some(STORAGE)));
     }
     if entry.sent {
-        things.push((url, Some(STORAGE)));
+        things.push((url.clone(), Some(STORAGE)));
+    } else if entry.completing.is_some() {
+        things.push((possible::object(&url), Some(STORAGE)));
     }
     let image_costs = match place.cloud.as_str() {
         "digitalocean" => IMAGE,
@@ -62,9 +68,6 @@ fn things(entry: &Entry) -> Vec<(String, Option<&'static str>)> {
         }
         (Some(task), None) if entry.snapshot.is_none() => {
             things.push((format!("import task {task}"), None));
-        }
-        _ if entry.is_unheard() => {
-            things.push(("an import that may have started unheard".to_owned(), None));
         }
         _ => {}
     }
@@ -82,6 +85,27 @@ fn things(entry: &Entry) -> Vec<(String, Option<&'static str>)> {
     for (snapshot, of) in &entry.snapshots {
         let what = format!("snapshot {snapshot} of {}, once that is deleted", of.image);
         things.push((what, Some(STORAGE)));
+    }
+    things.extend(possible(entry, &place).into_iter().map(|what| (what, None)));
+    things
+}
+
+/// What was asked of the cloud without an answer that was written down.
+fn possible(entry: &Entry, place: &Whereabouts) -> Vec<String> {
+    let (region, mut things) = (&place.region, Vec::new());
+    if entry.is_unheard() {
+        things.push(match &entry.snapshot_request {
+            Some(_) => possible::snapshot(region),
+            None => possible::import(&url(place)),
+        });
+    }
+    let name = entry.name.as_deref().unwrap_or_default();
+    if entry.is_registering() || entry.is_naming() {
+        things.push(possible::image(name, region));
+    }
+    for (region, asked) in entry.copies_unheard() {
+        let name = asked.name.as_deref().unwrap_or_default();
+        things.push(possible::image(name, region));
     }
     things
 }
@@ -135,21 +159,13 @@ fn paragraph(shelved: &Shelved, now: Timestamp) -> String {
     if things.is_empty() {
         things.push(("nothing in the cloud yet".to_owned(), None));
     }
+    // Names are anybody's: none of them may begin a line, or speak to the terminal.
+    let head: Vec<_> = head.iter().map(|word| one_line(word)).collect();
     let things = things.into_iter().map(|(what, costs)| match costs {
-        Some(costs) => format!("\n  {what}: {costs}"),
-        None => format!("\n  {what}"),
+        Some(costs) => format!("\n  {}: {costs}", one_line(&what)),
+        None => format!("\n  {}", one_line(&what)),
     });
-    let lines: String = std::iter::once(head.join("  ")).chain(things).collect();
-    lines
-        .chars()
-        .map(|sign| {
-            if sign.is_control() && sign != '\n' {
-                ' '
-            } else {
-                sign
-            }
-        })
-        .collect()
+    std::iter::once(head.join("  ")).chain(things).collect()
 }
 
 /// Days and hours are as fine as anybody wants to know an age.

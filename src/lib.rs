@@ -69,10 +69,10 @@ use cancel::Cancel;
 use cli::{Cli, Command, General};
 pub use cli::{command, pages};
 use error::{Error, Result};
+use frame::Done;
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use layers::{Environment, Invocation};
-use outcome::Outcome;
 use progress::{Mode, Progress};
 use session::Session;
 use settings::{File, Table};
@@ -245,7 +245,7 @@ async fn go<P: Table>(
         &Environment,
         &Session,
         BoxFuture<'_, Result<()>>,
-    ) -> Result<Outcome>,
+    ) -> Result<Done>,
 ) -> ExitCode {
     let settings = File::find(general.config.as_deref(), &environment);
     let settings = settings
@@ -336,22 +336,21 @@ async fn read_head<P: Table>(mut said: Invocation<P>, session: &Session) -> Resu
     Ok(said)
 }
 
-/// Prints the result on standard output, the error on standard error.
-fn end(result: Result<Outcome>, format: outcome::Format, progress: &Progress) -> ExitCode {
+/// Prints the result on standard output, the error on standard error. The journal closes once
+/// the result was printed.
+fn end(result: Result<Done>, format: outcome::Format, progress: &Progress) -> ExitCode {
     let error = match result {
-        Ok(outcome) => {
+        Ok(done) => {
             progress.close();
-            let text = outcome.render(format);
-            if text.is_empty() {
-                return ExitCode::SUCCESS;
+            let text = done.outcome.render(format);
+            if !text.is_empty()
+                && let Err(error) = stdout::write(&text, progress)
+            {
+                progress.error(&stdout::unwritten(done.outcome.id(), error));
+                return ExitCode::FAILURE;
             }
-            match stdout::write(&text, progress) {
-                Ok(()) => return ExitCode::SUCCESS,
-                Err(error) => {
-                    progress.error(&stdout::unwritten(outcome.id(), error));
-                    return ExitCode::FAILURE;
-                }
-            }
+            done.close(progress);
+            return ExitCode::SUCCESS;
         }
         Err(error) => error,
     };

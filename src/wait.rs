@@ -8,6 +8,7 @@ use tokio::time::Instant;
 use crate::error::{Error, Kind, Result};
 use crate::progress::Remote;
 use crate::session::Session;
+use crate::units;
 
 /// For this long the cloud may fail to answer before the wait is given up: longer than
 /// a router's restart, shorter than anybody wants to look at a dead line.
@@ -50,14 +51,17 @@ pub async fn until<T>(
     remote: &Remote,
     mut ask: impl AsyncFnMut() -> Result<Poll<T>, Trouble>,
 ) -> Result<T> {
-    let mut silent_since = None;
+    let (mut silent_since, mut asked) = (None, false);
     loop {
+        // A deadline that has passed before the first question would never let the work be
+        // seen to be done, however often the same command is run.
         let answer = tokio::select! {
             biased;
             () = session.cancel.stop.cancelled() => return Err(session.stopped()),
-            () = passed(pace.deadline) => return Err(too_late()),
+            () = passed(pace.deadline), if asked => return Err(too_late()),
             answer = ask() => answer,
         };
+        asked = true;
         match answer {
             Ok(Poll::Done(result)) => return Ok(result),
             Ok(Poll::NotYet { percent, message }) => {
@@ -67,13 +71,13 @@ pub async fn until<T>(
             Err(Trouble::Final(error)) => return Err(error),
             Err(Trouble::Passing(error)) => {
                 let since = *silent_since.get_or_insert_with(|| {
-                    session
-                        .progress
-                        .warn(&format!("{}; asking on", error.brief()));
+                    let budget = units::pause(PATIENCE);
+                    let text = format!("{}; asking on for up to {budget}", error.brief());
+                    session.progress.warn(&text);
                     Instant::now()
                 });
                 if since.elapsed() > PATIENCE {
-                    return Err(error);
+                    return Err(no_answer(&error));
                 }
             }
         }
@@ -104,9 +108,81 @@ async fn passed(deadline: Option<Instant>) {
     }
 }
 
+/// The work goes on, as far as anybody knows.
+fn no_answer(error: &Error) -> Error {
+    let what = format!(
+        "the cloud did not say for {} how far it is",
+        units::pause(PATIENCE)
+    );
+    Error::new(Kind::Deadline, what).because_of(error.brief())
+}
+
 fn too_late() -> Error {
     Error::new(
         Kind::Deadline,
         "the deadline passed while the cloud is still working",
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use jiff::Timestamp;
+
+    use super::*;
+    use crate::cancel::Cancel;
+    use crate::progress::{Mode, Progress};
+
+    fn session() -> Session {
+        Session {
+            cancel: Cancel::default(),
+            progress: Progress::new(Mode::None, true),
+            clock: Timestamp::UNIX_EPOCH,
+            began: std::time::Instant::now(),
+        }
+    }
+
+    fn not_yet() -> Poll<()> {
+        Poll::NotYet {
+            percent: None,
+            message: String::new(),
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_deadline_that_has_passed_leaves_time_for_one_question() {
+        let session = session();
+        let pace = Pace {
+            interval: Duration::from_secs(1),
+            deadline: Some(Instant::now()),
+        };
+        let remote = session.progress.import();
+        let done = until(&session, pace, &remote, async || Ok(Poll::Done(7))).await;
+        assert_eq!(done.ok(), Some(7));
+        let mut asked = 0;
+        let late = until(&session, pace, &remote, async || {
+            asked += 1;
+            Ok(not_yet())
+        });
+        let late = late.await.expect_err("it is not done");
+        assert_eq!((late.kind(), asked), (Kind::Deadline, 1));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_cloud_that_never_answers_ends_the_wait_and_not_its_work() {
+        let session = session();
+        let pace = Pace {
+            interval: Duration::from_secs(30),
+            deadline: None,
+        };
+        let (remote, began) = (session.progress.import(), Instant::now());
+        let silent = until(&session, pace, &remote, async || {
+            Err::<Poll<()>, _>(Trouble::Passing(Error::failed("no answer")))
+        });
+        let silent = silent.await.expect_err("nobody answers");
+        assert_eq!(silent.kind(), Kind::Deadline);
+        let waited = began.elapsed();
+        assert!(waited > PATIENCE && waited < PATIENCE * 2, "{waited:?}");
+    }
 }

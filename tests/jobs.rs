@@ -387,9 +387,9 @@ async fn an_import_that_nobody_heard_of_is_found_by_its_object() {
     answer.release();
     let listed = jobs(&stage, "").ends().await;
     assert!(
-        listed
-            .stdout
-            .contains("\n  an import that may have started unheard\n"),
+        listed.stdout.contains(
+            "\n  an import of s3://importbucket/imgimport-1767225600.raw that may have started\n"
+        ),
         "{}",
         listed.stdout
     );
@@ -397,7 +397,57 @@ async fn an_import_that_nobody_heard_of_is_found_by_its_object() {
     cleaned.exits(0);
     assert_eq!(
         cleaned.stderr.trim_end(),
-        "  Removing the import task import-ami-TASK\n  Removing s3://importbucket/imgimport-1767225600.raw"
+        "  Removing an import of s3://importbucket/imgimport-1767225600.raw that may have started\n  Removing s3://importbucket/imgimport-1767225600.raw"
     );
     assert!(stage.cloud.s3().objects().is_empty());
+}
+
+#[tokio::test]
+async fn killed_before_the_result_was_printed_the_next_run_prints_it() {
+    let stage = Stage::new().await;
+    stage.disk(2);
+    let command = "aws --bucket importbucket --ami-name web --tag team=a -q disk.raw";
+    let (running, _pipe) = stage.imgimport(command).unread();
+    stage.cloud.succeeded("ec2:CreateTags", 1).await;
+    running.kill().await;
+    assert!(!stage.journal().is_empty(), "the result is still owed");
+    let run = stage.imgimport(command).ends().await;
+    run.exits(0).says("");
+    let images = stage.cloud.ec2().images();
+    assert_eq!(images.len(), 1);
+    assert_eq!(run.raw, images[0].id);
+    assert_eq!(stage.cloud.requests("ec2:ImportImage").len(), 1);
+    assert!(stage.journal().is_empty());
+}
+
+#[tokio::test]
+async fn a_source_is_deleted_only_once_the_result_was_printed() {
+    let stage = Stage::new().await;
+    stage.disk(2);
+    let command = "aws --bucket importbucket --tag team=a --delete-source -q disk.raw";
+    let (running, _pipe) = stage.imgimport(command).unread();
+    stage.cloud.succeeded("ec2:CreateTags", 1).await;
+    running.kill().await;
+    assert!(stage.path("disk.raw").exists());
+    stage.imgimport(command).ends().await.exits(0).says("");
+    assert!(!stage.path("disk.raw").exists());
+    assert_eq!(stage.cloud.ec2().images().len(), 1);
+}
+
+#[tokio::test]
+async fn the_name_of_a_file_is_on_one_line_and_controls_no_terminal() {
+    let stage = Stage::new().await;
+    let name = "disk\n  image ami-0\u{1b}[31m.raw";
+    stage.file(name, imgimport_sandbox::sample::raw(2 << 20));
+    let answer = stage.cloud.hold_answer(Fault::on("ec2:ImportImage"));
+    let running = stage.program(["aws", "--bucket=importbucket", "-q", name]);
+    let running = running.start();
+    answer.reached().await;
+    running.kill().await;
+    let listed = jobs(&stage, "").ends().await;
+    assert_eq!(listed.raw.lines().count(), 3, "{:?}", listed.raw);
+    assert!(!listed.raw.contains('\u{1b}'), "{:?}", listed.raw);
+    let listed = jobs(&stage, "--output json").ends().await;
+    let said: Value = serde_json::from_str(&listed.raw).unwrap();
+    assert_eq!(said["jobs"][0]["source"]["path"], name);
 }

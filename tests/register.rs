@@ -652,7 +652,7 @@ async fn stopped_at_any_step_everything_that_stays_is_named_and_the_next_run_goe
         run.exits(130).prints("");
         for image in stage.cloud.ec2().images() {
             let named = run.stderr.contains("the image ami-ID")
-                || run.stderr.contains("registered unheard");
+                || run.stderr.contains("that may have been made");
             assert!(named, "{operation}: {image:?}\n{}", run.stderr);
         }
         for snapshot in stage.cloud.ec2().snapshots() {
@@ -670,7 +670,8 @@ async fn stopped_at_any_step_everything_that_stays_is_named_and_the_next_run_goe
         let tasks = stage.cloud.ec2().import_tasks();
         if tasks[0].status == "active" {
             assert!(
-                run.stderr.contains("import task"),
+                run.stderr.contains("the import task ")
+                    || run.stderr.contains("an import of s3://"),
                 "{operation}\n{}",
                 run.stderr
             );

@@ -112,6 +112,7 @@ impl Run<'_> {
                 name: Some(self.name_in(region, &copy.name, &token)),
                 request: words,
                 client_token: token,
+                ..CopyRequest::default()
             }
         });
         self.journal

@@ -15,9 +15,7 @@ impl Run<'_> {
         if entry.created_bucket {
             self.hold_bucket();
         }
-        if let Some(upload) = &entry.upload {
-            self.hold_parts(upload);
-        }
+        self.hold_parts();
         if entry.sent {
             self.hold_object();
         }

@@ -14,9 +14,9 @@ use crate::error::{Error, Result};
 use crate::journal::{Entry, Journal, Whereabouts};
 use crate::layers::Environment;
 use crate::progress::Progress;
+use crate::sending;
 use crate::shell::quote;
 use crate::store::oss::Oss;
-use crate::store::{Store, UploadId};
 
 /// How Alibaba Cloud is reached, for the journal: nothing secret.
 pub fn account(options: &Options) -> BTreeMap<String, String> {
@@ -91,15 +91,7 @@ pub async fn hold(
         things.bucket(cleanup, Arc::clone(&store), &place.bucket);
     }
     let url = format!("oss://{}/{}", place.bucket, place.key);
-    if let Some(upload) = entry.upload.clone().map(UploadId) {
-        let store = Arc::clone(&store);
-        cleanup.useless(format!("the parts of {url}"), remove, async move || {
-            Ok(store.abort(&upload).await?)
-        });
-    }
-    if entry.sent {
-        cleanup.useless(url, remove, async move || Ok(store.remove().await?));
-    }
+    sending::hold_all(&entry, cleanup, &store, &url, remove);
     let regions: BTreeSet<_> = entry.snapshots.values().map(|of| &of.region).collect();
     for region in regions {
         things.snapshots(cleanup, region);

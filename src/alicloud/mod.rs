@@ -42,7 +42,7 @@ pub use refused::refused;
 
 use crate::cleanup::{Cleanup, Entry};
 use crate::error::Result;
-use crate::frame;
+use crate::frame::{self, Done};
 use crate::journal::Journal;
 use crate::layers::{Environment, Invocation};
 use crate::outcome::Outcome;
@@ -59,7 +59,7 @@ pub async fn run(
     environment: &Environment,
     session: &Session,
     look: BoxFuture<'_, Result<()>>,
-) -> Result<Outcome> {
+) -> Result<Done> {
     let (clients, region) = Clients::new(&said.provider, environment)?;
     let resolve = |clock| Job::resolve(said.clone(), region.clone(), clock, environment);
     let mut job = resolve(session.clock)?;
@@ -126,7 +126,7 @@ struct Run<'a> {
 #[derive(Default)]
 struct Held {
     bucket: Option<Entry>,
-    parts: Option<Entry>,
+    parts: Vec<Entry>,
     object: Option<Entry>,
     import: Option<Entry>,
     copies: BTreeMap<String, Entry>,
@@ -149,7 +149,6 @@ impl Run<'_> {
         self.describe(&image).await?;
         self.copy(&image).await?;
         self.cleanup.release();
-        self.job.common.remove_source(self.session);
         Ok(())
     }
 

@@ -10,7 +10,7 @@ use crate::permission;
 use crate::sending::{self, Target};
 use crate::shell::quote;
 use crate::store::oss::Oss;
-use crate::store::{Error as Refusal, Store, UploadId};
+use crate::store::{Error as Refusal, Store};
 
 fn target(job: &Job) -> Target {
     let (cli, url, quoted) = (job.cli.clone(), job.url(), quote(&job.url()));
@@ -18,6 +18,10 @@ fn target(job: &Job) -> Target {
         is_steady: sending::is_steady(&job.key_template),
         url,
         remove: format!("{cli} oss rm {quoted} --region {}", job.region),
+        uploads: format!(
+            "{cli} oss ls {quoted} -m --region {}, and oss rm -m --upload-id",
+            job.region
+        ),
         abort: {
             let region = job.region.clone();
             Box::new(move |upload| {
@@ -169,23 +173,19 @@ impl Run<'_> {
         }
     }
 
-    /// The parts of an earlier run.
-    pub(super) fn hold_parts(&mut self, upload: &str) {
+    /// What an earlier run has left of an upload.
+    pub(super) fn hold_parts(&mut self) {
         let (store, target) = (self.store(), target(&self.job));
-        let what = format!("the parts of {} that an earlier run has sent", target.url);
-        let upload = UploadId(upload.to_owned());
-        let held = sending::hold_parts(&mut self.cleanup, &store, &target, &upload, what);
-        self.held.parts = Some(held);
+        let (journal, cleanup) = (&self.journal, &mut self.cleanup);
+        self.held.parts = sending::hold_earlier(journal, cleanup, &store, &target);
     }
 
     /// The image becomes an object; an earlier run's parts are not sent again.
     pub(super) async fn send(&mut self) -> Result<()> {
         let (store, target) = (self.store(), target(&self.job));
         // Whatever becomes of them now, sending says it.
-        for held in [self.held.parts.take(), self.held.object.take()]
-            .into_iter()
-            .flatten()
-        {
+        let parts = std::mem::take(&mut self.held.parts);
+        for held in parts.into_iter().chain(self.held.object.take()) {
             self.cleanup.disarm(held);
         }
         let mut run = sending::Run {

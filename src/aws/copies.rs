@@ -7,17 +7,14 @@ use std::time::Instant;
 
 use aws_sdk_ec2::operation::copy_image::builders::CopyImageFluentBuilder;
 use aws_sdk_ec2::types::Image;
-use backon::Retryable;
 use futures_util::StreamExt;
 use futures_util::stream;
 use uuid::Uuid;
 
 use super::clients::Clients;
-use super::fault::Fault;
-use super::image::{is_unknown, patiently};
 use super::job::{Copied, Job};
-use super::{Run, image, share};
-use crate::cleanup::{Cleanup, Entry};
+use super::{Run, fault, image, possible, share};
+use crate::cleanup::{self, Cleanup, Entry};
 use crate::error::{Error, Kind, Result};
 use crate::journal::{CopyRequest, Journal};
 use crate::progress::Remote;
@@ -49,6 +46,7 @@ impl Run<'_> {
             session: self.session,
             journal: &self.journal,
             undo: Mutex::new(Undo {
+                journal: &self.journal,
                 cli: &self.job.cli,
                 cleanup: &mut self.cleanup,
                 held: &mut self.held.copies,
@@ -102,7 +100,9 @@ impl Run<'_> {
             .cloned()
             .collect();
         for region in regions {
-            if let Some(copy) = made.get(&region) {
+            if let Some(copy) = made.get(&region)
+                && self.held.copies.contains_key(&region)
+            {
                 self.hold_copy_in(&region, copy);
             }
         }
@@ -114,8 +114,20 @@ impl Run<'_> {
         self.undo().hold(clients, region, copy);
     }
 
+    /// Puts the copies on the undo list that an earlier run has asked for without an answer.
+    pub(super) fn hold_possible_copies(&mut self) {
+        let entry = self.journal.entry();
+        for (region, asked) in entry.copies_unheard() {
+            let clients = self.clients.in_region(region);
+            if let (Some(name), Some(source)) = (&asked.name, &asked.source) {
+                self.undo().hold_possible(clients, region, name, source);
+            }
+        }
+    }
+
     fn undo(&mut self) -> Undo<'_> {
         Undo {
+            journal: &self.journal,
             cli: &self.job.cli,
             cleanup: &mut self.cleanup,
             held: &mut self.held.copies,
@@ -186,13 +198,14 @@ impl Copies<'_> {
         let (region, request) = (&copy.region, self.question(copy));
         let asked = self.journal.entry().copy_requests.remove(region);
         let same = asked.filter(|asked| asked.request == request);
-        let token = same.map_or_else(|| Uuid::new_v4().to_string(), |same| same.client_token);
+        let (known, token) = (same.is_some(), same.map(|same| same.client_token));
+        let token = token.unwrap_or_else(|| Uuid::new_v4().to_string());
         self.journal.note(|entry| {
-            let client_token = token.clone();
             let asked = CopyRequest {
                 request,
-                client_token,
-                ..CopyRequest::default()
+                client_token: token.clone(),
+                source: Some(self.source.to_owned()),
+                name: Some(self.name.to_owned()),
             };
             entry.copy_requests.insert(region.clone(), asked);
         });
@@ -205,7 +218,7 @@ impl Copies<'_> {
             &token,
             encryption,
         );
-        lock(&self.undo).hold_unheard(clients.clone(), region, call.clone());
+        lock(&self.undo).hold_possible(clients.clone(), region, self.name, self.source);
         match self.session.finish_soon(ask(call, self.source)).await {
             Ok(id) => {
                 self.journal
@@ -214,9 +227,10 @@ impl Copies<'_> {
                 Ok(id)
             }
             Err(error) => {
-                // Refused is not started; unheard may be.
-                if error.kind() == Kind::Failed {
+                // Refused is not started, unless an earlier run has asked.
+                if !known && !fault::may_be_done(&error) {
                     lock(&self.undo).let_go(region);
+                    forget(self.journal, region);
                 }
                 Err(error)
             }
@@ -236,7 +250,6 @@ impl Copies<'_> {
         let failed = made.as_ref().err().map(Error::kind) == Some(Kind::Failed);
         if failed && image::is_lost(clients, id).await {
             lock(&self.undo).spoil(&copy.region);
-            forget(self.journal, &copy.region);
         }
         made
     }
@@ -259,15 +272,13 @@ impl Copies<'_> {
 
 async fn ask(call: CopyImageFluentBuilder, source: &str) -> Result<String> {
     let failed = || format!("the copy of {source} could not be started");
-    let request = || async { call.clone().send().await.map_err(Fault::from) };
-    let answer = request.retry(patiently()).when(is_unknown).await;
-    let answer = answer.map_err(|fault| fault.fails(failed(), "ec2:CopyImage"))?;
-    let id = answer.image_id;
-    id.ok_or_else(|| Error::failed(failed()).because_of("AWS gave no image id"))
+    let copy = image::send_copy(&call).await;
+    copy.map_err(|fault| fault.fails(failed(), "ec2:CopyImage"))
 }
 
 /// The copies' places on the undo list, one for each region.
 struct Undo<'a> {
+    journal: &'a Journal,
     cli: &'a Cli,
     cleanup: &'a mut Cleanup,
     held: &'a mut BTreeMap<String, Entry>,
@@ -275,27 +286,26 @@ struct Undo<'a> {
 
 impl Undo<'_> {
     fn hold(&mut self, clients: Clients, region: &str, copy: &str) {
-        let id = copy.to_owned();
+        let (id, journal) = (copy.to_owned(), self.journal.clone());
         let entry = self.cleanup.reusable(
             format!("the copy {copy} in {region}"),
             image::removal(self.cli, copy, region),
-            async move || image::deregister(&clients, &id).await,
+            async move || {
+                journal
+                    .forgetting(&id, image::deregister(&clients, &id))
+                    .await
+            },
         );
         self.take_place(region, entry);
     }
 
-    /// A copy whose answer nobody heard: asked for once more, it says its name.
-    fn hold_unheard(&mut self, clients: Clients, region: &str, again: CopyImageFluentBuilder) {
+    /// A copy whose answer is not known yet.
+    fn hold_possible(&mut self, clients: Clients, region: &str, name: &str, source: &str) {
+        let (named, source) = (name.to_owned(), source.to_owned());
         let entry = self.cleanup.reusable(
-            format!("a copy in {region} that may have started unheard"),
-            format!(
-                "{} ec2 describe-images --owners self --region {region}, and deregister-image",
-                self.cli
-            ),
-            async move || {
-                let answer = again.send().await.map_err(Fault::from)?;
-                image::deregister(&clients, answer.image_id().unwrap_or_default()).await
-            },
+            cleanup::possible::image(name, region),
+            possible::removal(self.cli, name, region),
+            async move || possible::remove_copy(&clients, &named, &source).await,
         );
         self.take_place(region, entry);
     }
@@ -312,9 +322,10 @@ impl Undo<'_> {
         }
     }
 
+    /// The copy goes at the end of the run.
     fn spoil(&mut self, region: &str) {
-        if let Some(entry) = self.held.get(region) {
-            self.cleanup.spoil(*entry);
+        if let Some(entry) = self.held.remove(region) {
+            self.cleanup.spoil(entry);
         }
     }
 }

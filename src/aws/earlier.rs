@@ -1,7 +1,8 @@
 //! What an earlier run of the same command has left: named or removed however this run
 //! ends, and gone on from where it still fits.
 
-use super::{Run, image, import, task};
+use super::road::Road;
+use super::{Run, image, import, possible, task};
 use crate::error::{Error, Result};
 use crate::sending;
 
@@ -9,24 +10,33 @@ impl Run<'_> {
     /// Puts all of it on the undo list, before anything can fail.
     pub(super) fn hold_earlier(&mut self) {
         let entry = self.journal.entry();
-        if let Some(upload) = &entry.upload {
-            self.hold_parts(upload);
-        }
+        self.hold_parts();
         if entry.sent {
             self.hold_object();
         }
         if let Some(snapshot) = &entry.filling {
             self.hold_earlier_filling(snapshot);
+        } else if entry.is_unheard() {
+            match self.job.road {
+                Road::EbsDirect => self.hold_possible_snapshot(),
+                _ => self.hold_possible_import(),
+            }
         }
         if let Some(snapshot) = &entry.snapshot {
             self.hold_snapshot(snapshot);
-            if let Some(image) = &entry.image {
-                self.hold_registered(image);
+            match (&entry.image, &entry.name) {
+                (Some(image), _) => drop(self.hold_registered(image)),
+                (None, Some(name)) if entry.registering => {
+                    self.hold_possible_image(snapshot, name);
+                }
+                _ => {}
             }
         } else if let Some(image) = &entry.image {
             self.hold_image(image);
-            if let Some(copy) = &entry.copy {
-                self.hold_copy(copy);
+            match (&entry.copy, &entry.name) {
+                (Some(copy), _) => drop(self.hold_copy(copy)),
+                (None, Some(name)) if entry.is_naming() => self.hold_possible_copy(image, name),
+                _ => {}
             }
         } else {
             entry.task.iter().for_each(|task| self.hold_task(task));
@@ -34,6 +44,7 @@ impl Run<'_> {
         for (region, copy) in &entry.copies {
             self.hold_copy_in(region, copy);
         }
+        self.hold_possible_copies();
     }
 
     /// Whether the journal speaks of this image and of this import.
@@ -150,7 +161,7 @@ impl Run<'_> {
 
     /// The task of an earlier run, if it is alive or done: attached to, never started twice.
     pub(super) async fn earlier_task(&mut self) -> Result<Option<String>> {
-        let Some(task) = self.journal.entry().task else {
+        let Some(task) = self.known_task().await? else {
             return Ok(None);
         };
         let state = self
@@ -172,6 +183,30 @@ impl Run<'_> {
         self.journal
             .note(|entry| (entry.task, entry.client_token) = (None, None));
         Ok(None)
+    }
+
+    /// The task of the journal. One that was asked for differently and whose answer was not
+    /// written down is looked for; the same request answers with it by its token.
+    async fn known_task(&mut self) -> Result<Option<String>> {
+        let entry = self.journal.entry();
+        if entry.task.is_some() || !entry.is_unheard() || self.is_the_same() {
+            return Ok(entry.task);
+        }
+        let (bucket, key) = (&self.job.bucket, &self.job.key);
+        let readers = async {
+            let found = possible::readers(&self.clients, bucket, key).await;
+            found.map_err(|fault| {
+                let what = format!("who reads {} could not be asked", self.job.url());
+                fault.fails(what, possible::DESCRIBE_TASKS)
+            })
+        };
+        let found = self.session.unless_stopped(readers).await?;
+        let task = found.since(entry.earlier_tasks.as_deref()).pop();
+        if let Some(task) = &task {
+            self.journal.note(|entry| entry.task = Some(task.clone()));
+            self.hold_task(task);
+        }
+        Ok(task)
     }
 
     /// Another import reads the object that this one would overwrite.

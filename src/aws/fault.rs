@@ -8,7 +8,7 @@ use aws_sdk_ec2::operation::RequestId;
 use aws_sdk_sts::operation::assume_role::AssumeRoleError;
 
 use super::help;
-use crate::error::Error;
+use crate::error::{Error, Kind};
 use crate::permission;
 use crate::unheard;
 
@@ -165,8 +165,31 @@ impl Fault {
             "ServiceUnavailable",
             "InternalError",
         ];
-        (self.nature == Nature::Network && !unheard::lasts(&self.message))
-            || THROTTLED.contains(&self.code())
+        (self.is_unclear() && !unheard::lasts(&self.message)) || THROTTLED.contains(&self.code())
+    }
+
+    /// A success without what it should say: whether the request was done is not known.
+    pub fn unreadable(why: impl Into<String>) -> Self {
+        Self {
+            status: Some(200),
+            nature: Nature::Answer,
+            ..Self::unheard(why)
+        }
+    }
+
+    /// Whether the answer was a success that could not be read.
+    pub fn is_unreadable(&self) -> bool {
+        matches!(self.status, Some(200..=299))
+    }
+
+    /// Whether the request may have done what it asks for all the same: its answer was lost,
+    /// could not be read, or tells of a trouble within the service.
+    pub fn is_unclear(&self) -> bool {
+        match self.nature {
+            Nature::Network => true,
+            Nature::Unsigned => false,
+            Nature::Answer => matches!(self.status, None | Some(200..=299 | 500..)),
+        }
     }
 
     /// The caller is known but may not do this.
@@ -241,6 +264,12 @@ impl Fault {
         }
         allow
     }
+}
+
+/// Whether a request that ended in this error may have done what it asks for: the user
+/// stopped the run before the answer came, or the answer says nothing of it.
+pub fn may_be_done(error: &Error) -> bool {
+    error.kind() != Kind::Failed || error.cause::<Fault>().is_some_and(Fault::is_unclear)
 }
 
 /// What helps where a request that says what it needs was refused for want of that.

@@ -29,18 +29,22 @@ pub async fn copy(
     name: &str,
     token: &str,
 ) -> Result<String> {
-    let request = copy_request(job, clients, image, name, token, job.encryption.as_ref());
-    let answer = request.send().await;
-    let answer = answer.map_err(|error| {
-        Fault::from(error).fails(
-            format!("{image} could not be named \"{name}\""),
-            "ec2:CopyImage",
-        )
-    })?;
-    answer.image_id.ok_or_else(|| {
-        Error::failed(format!("{image} could not be named \"{name}\""))
-            .because_of("AWS gave no image id")
-    })
+    let call = copy_request(job, clients, image, name, token, job.encryption.as_ref());
+    let failed = || format!("{image} could not be named \"{name}\"");
+    let copy = send_copy(&call).await;
+    copy.map_err(|fault| fault.fails(failed(), "ec2:CopyImage"))
+}
+
+/// Sends CopyImage, again if the answer can't be read: with the same token that is the same
+/// copy. The copy's id.
+pub async fn send_copy(call: &CopyImageFluentBuilder) -> Result<String, Fault> {
+    let request = || async {
+        let answer = call.clone().send().await.map_err(Fault::from)?;
+        let id = answer.image_id;
+        id.ok_or_else(|| Fault::unreadable("AWS gave no image id"))
+    };
+    let again = |fault: &Fault| is_unknown(fault) || fault.is_unreadable();
+    request.retry(patiently()).when(again).await
 }
 
 /// Whether the caller may copy; copies nothing.

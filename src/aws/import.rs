@@ -17,8 +17,8 @@ use super::job::Job;
 use super::names::{BootMode, word};
 use super::policy::partition;
 use super::road::Road;
-use super::{register, role, task};
-use crate::error::{Error, Result};
+use super::{register, role};
+use crate::error::Result;
 use crate::progress::Progress;
 
 /// Everything that the road's requests say of the image and nothing can change later.
@@ -62,19 +62,16 @@ pub async fn start(
     let mut silent = true;
     let answer = (|| Request::of(job, clients, token).send())
         .retry(pauses)
-        .when(|fault| patient && is_role_trouble(fault))
-        .notify(|_, _| {
-            if std::mem::take(&mut silent) {
+        .when(|fault| (patient && is_role_trouble(fault)) || fault.is_unreadable())
+        .notify(|fault, _| {
+            if is_role_trouble(fault) && std::mem::take(&mut silent) {
                 let role = &job.role_name;
                 progress.note(&format!("VM Import does not know the service role {role} yet, trying again for up to 2 min"));
             }
         })
         .await;
     match answer {
-        Ok(Some(task)) => Ok(task),
-        Ok(None) => {
-            Err(Error::failed("the import did not start").because_of("AWS gave no task id"))
-        }
+        Ok(task) => Ok(task),
         Err(fault) if is_role_trouble(&fault) => Err(role::refused(job, fault)),
         Err(fault) => Err(fault.fails("the import could not be started", &needs(job))),
     }
@@ -117,11 +114,12 @@ impl Request {
     }
 
     /// The task's id.
-    async fn send(self) -> Result<Option<String>, Fault> {
-        Ok(match self {
+    async fn send(self) -> Result<String, Fault> {
+        let task = match self {
             Self::Image(request) => request.send().await?.import_task_id,
             Self::Snapshot(request) => request.send().await?.import_task_id,
-        })
+        };
+        task.ok_or_else(|| Fault::unreadable("AWS gave no task id"))
     }
 
     /// Whether the caller may; starts nothing.
@@ -131,17 +129,6 @@ impl Request {
             Self::Snapshot(request) => request.dry_run(true).send().await.map(drop)?,
         }
         Ok(())
-    }
-
-    /// Cancels an import whose answer nobody heard: asked for once more, it says its name.
-    pub async fn cancel_unheard(self, clients: &Clients) -> anyhow::Result<()> {
-        match self.send().await {
-            Ok(Some(task)) => task::cancel(clients, &task).await,
-            Ok(None) => Err(anyhow::anyhow!("AWS gave no task id")),
-            // It never began, then.
-            Err(fault) if is_role_trouble(&fault) => Ok(()),
-            Err(fault) => Err(fault.into()),
-        }
     }
 }
 

@@ -4,17 +4,14 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use aws_sdk_ec2::types::UserBucketDetails;
-
 use super::clients::Clients;
-use super::fault::Fault;
 use super::options::Options;
-use super::{image, object, task};
-use crate::cleanup::Cleanup;
+use super::{image, object, possible, task};
+use crate::cleanup::{self, Cleanup};
 use crate::error::Result;
 use crate::journal::{Entry, Whereabouts};
+use crate::sending;
 use crate::store::s3::{Flavour, Place, S3, must_sign};
-use crate::store::{Store, UploadId};
 
 /// How AWS is reached, for the journal: nothing secret.
 pub fn account(options: &Options) -> BTreeMap<String, String> {
@@ -48,6 +45,7 @@ pub fn account(options: &Options) -> BTreeMap<String, String> {
                 .clone()
                 .or(options.custom_endpoint_ec2.clone()),
         ),
+        ("endpoint_url_ebs", options.endpoint_url_ebs.clone()),
         ("endpoint_url_sts", options.endpoint_url_sts.clone()),
     ];
     crate::journal::account(said)
@@ -66,6 +64,7 @@ pub fn options(place: &Whereabouts, account: &BTreeMap<String, String>) -> Optio
         endpoint_url: said("endpoint_url"),
         endpoint_url_s3: said("endpoint_url_s3"),
         endpoint_url_ec2: said("endpoint_url_ec2"),
+        endpoint_url_ebs: said("endpoint_url_ebs"),
         endpoint_url_sts: said("endpoint_url_sts"),
         ..Options::default()
     }
@@ -94,36 +93,16 @@ pub async fn hold(
         },
     ));
     let url = format!("s3://{}/{}", place.bucket, place.key);
-    if let Some(upload) = entry.upload.clone().map(UploadId) {
-        let store = Arc::clone(&store);
-        cleanup.useless(format!("the parts of {url}"), remove, async move || {
-            Ok(store.abort(&upload).await?)
-        });
-    }
-    if entry.sent {
-        cleanup.useless(url.clone(), remove, async move || {
-            Ok(store.remove().await?)
-        });
-    }
-    let mut tasks: Vec<_> = entry.task.iter().cloned().collect();
-    if entry.is_unheard() {
-        let found = reading(&clients, place).await;
-        tasks = found.map_err(|fault| {
-            let what = format!("who reads {url} could not be asked");
-            fault.fails(
-                what,
-                "ec2:DescribeImportImageTasks and ec2:DescribeImportSnapshotTasks",
-            )
-        })?;
-    }
+    sending::hold_all(entry, cleanup, &store, &url, remove);
     let made = entry.image.is_some() || entry.snapshot.is_some();
-    for task in tasks.into_iter().filter(|_| !made) {
+    if let Some(task) = entry.task.clone().filter(|_| !made) {
         let clients = clients.clone();
         let what = format!("the import task {task}");
         cleanup.useless(what, remove, async move || {
             task::cancel(&clients, &task).await
         });
     }
+    hold_possible(entry, place, &clients, remove, cleanup);
     let snapshots = [entry.filling.clone(), entry.snapshot.clone()];
     for snapshot in snapshots.into_iter().flatten() {
         let clients = clients.clone();
@@ -151,35 +130,57 @@ pub async fn hold(
     Ok(())
 }
 
-/// The tasks that read this object now.
-async fn reading(clients: &Clients, place: &Whereabouts) -> Result<Vec<String>, Fault> {
-    let is_this = |bucket: Option<&UserBucketDetails>| {
-        bucket.is_some_and(|bucket| {
-            bucket.s3_bucket() == Some(&place.bucket) && bucket.s3_key() == Some(&place.key)
-        })
-    };
-    let works =
-        |status: Option<&str>| !matches!(status, Some("completed" | "deleting" | "deleted"));
-    let mut found = Vec::new();
-    let call = clients.ec2.describe_import_image_tasks().into_paginator();
-    let mut tasks = call.items().send();
-    while let Some(task) = tasks.next().await {
-        let task = task?;
-        let mut disks = task.snapshot_details().iter();
-        if works(task.status()) && disks.any(|disk| is_this(disk.user_bucket())) {
-            found.extend(task.import_task_id);
+/// Puts on the list what may be there although no answer has named it.
+fn hold_possible(
+    entry: &Entry,
+    place: &Whereabouts,
+    clients: &Clients,
+    remove: &str,
+    cleanup: &mut Cleanup,
+) {
+    let region = &place.region;
+    if entry.is_unheard() {
+        let (clients, place, entry) = (clients.clone(), place.clone(), entry.clone());
+        let asked = entry
+            .client_token
+            .clone()
+            .zip(entry.snapshot_request.clone());
+        if let Some((token, request)) = asked {
+            let what = cleanup::possible::snapshot(region);
+            cleanup.useless(what, remove, async move || {
+                possible::delete_started(&clients, &request, &token).await
+            });
+        } else {
+            let what = cleanup::possible::import(&format!("s3://{}/{}", place.bucket, place.key));
+            cleanup.useless(what, remove, async move || {
+                let earlier = entry.earlier_tasks.as_deref();
+                possible::cancel_imports(&clients, &place.bucket, &place.key, earlier).await
+            });
         }
     }
-    let call = clients
-        .ec2
-        .describe_import_snapshot_tasks()
-        .into_paginator();
-    let mut tasks = call.items().send();
-    while let Some(task) = tasks.next().await {
-        let task = task?;
-        let detail = task.snapshot_task_detail();
-        let this = detail.is_some_and(|disk| works(disk.status()) && is_this(disk.user_bucket()));
-        found.extend(task.import_task_id.filter(|_| this));
+    let name = entry.name.clone().unwrap_or_default();
+    if let Some(snapshot) = entry.snapshot.clone().filter(|_| entry.is_registering()) {
+        let (clients, what) = (clients.clone(), cleanup::possible::image(&name, region));
+        let name = name.clone();
+        cleanup.useless(what, remove, async move || {
+            possible::remove_registered(&clients, &name, &snapshot).await
+        });
     }
-    Ok(found)
+    if let Some(image) = entry.image.clone().filter(|_| entry.is_naming()) {
+        let (clients, what) = (clients.clone(), cleanup::possible::image(&name, region));
+        cleanup.useless(what, remove, async move || {
+            possible::remove_copy(&clients, &name, &image).await
+        });
+    }
+    for (region, asked) in entry.copies_unheard() {
+        let name = asked.name.clone().unwrap_or_default();
+        let (clients, what) = (
+            clients.in_region(region),
+            cleanup::possible::image(&name, region),
+        );
+        let source = asked.source.clone().unwrap_or_default();
+        cleanup.useless(what, remove, async move || {
+            possible::remove_copy(&clients, &name, &source).await
+        });
+    }
 }

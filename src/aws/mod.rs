@@ -22,6 +22,7 @@ mod names;
 mod object;
 mod options;
 mod policy;
+mod possible;
 mod preflight;
 mod publish;
 mod quota;
@@ -53,7 +54,7 @@ pub use refused::refused;
 
 use crate::cleanup::{Cleanup, Entry};
 use crate::error::Result;
-use crate::frame;
+use crate::frame::{self, Done};
 use crate::journal::Journal;
 use crate::layers::{Environment, Invocation};
 use crate::outcome::Outcome;
@@ -80,7 +81,7 @@ pub async fn run(
     environment: &Environment,
     session: &Session,
     look: BoxFuture<'_, Result<()>>,
-) -> Result<Outcome> {
+) -> Result<Done> {
     let region = clients::region(&said.provider).await;
     let clients = Clients::new(&said.provider, region.as_deref().unwrap_or_default()).await;
     let resolve = |clock| Job::resolve(said.clone(), region.clone(), clock, environment);
@@ -159,7 +160,7 @@ struct Run<'a> {
 /// What is on the undo list now.
 #[derive(Default)]
 struct Held {
-    parts: Option<Entry>,
+    parts: Vec<Entry>,
     object: Option<Entry>,
     task: Option<Entry>,
     /// The snapshot that an image is registered from.
@@ -194,7 +195,6 @@ impl Run<'_> {
         self.copy(&image).await?;
         self.publish().await?;
         self.hand_over();
-        self.job.common.remove_source(self.session);
         Ok(())
     }
 

@@ -12,7 +12,7 @@ use crate::permission;
 use crate::sending::{self, Target};
 use crate::shell::quote;
 use crate::store::s3::{Encryption, Flavour, Place, S3, must_sign};
-use crate::store::{Error as Refusal, Store, UploadId};
+use crate::store::{Error as Refusal, Store};
 
 fn target(job: &Job) -> Target {
     let (cli, bucket, key) = (job.cli.clone(), job.bucket.clone(), quote(&job.key));
@@ -20,6 +20,9 @@ fn target(job: &Job) -> Target {
         is_steady: sending::is_steady(&job.key_template),
         url: job.url(),
         remove: format!("{cli} s3 rm {}", quote(&job.url())),
+        uploads: format!(
+            "{cli} s3api list-multipart-uploads --bucket {bucket} --prefix {key}, and abort-multipart-upload"
+        ),
         abort: Box::new(move |upload| {
             format!(
                 "{cli} s3api abort-multipart-upload --bucket {bucket} --key {key} --upload-id {upload}"
@@ -104,28 +107,19 @@ impl Run<'_> {
         Arc::new(S3::new(&self.clients.s3, place))
     }
 
-    /// The parts of an earlier run.
-    pub(super) fn hold_parts(&mut self, upload: &str) {
+    /// What an earlier run has left of an upload.
+    pub(super) fn hold_parts(&mut self) {
         let (store, target) = (self.store(), target(&self.job));
-        let what = format!("the parts of {} that an earlier run has sent", target.url);
-        let upload = UploadId(upload.to_owned());
-        self.held.parts = Some(sending::hold_parts(
-            &mut self.cleanup,
-            &store,
-            &target,
-            &upload,
-            what,
-        ));
+        let (journal, cleanup) = (&self.journal, &mut self.cleanup);
+        self.held.parts = sending::hold_earlier(journal, cleanup, &store, &target);
     }
 
     /// The image becomes an object; an earlier run's parts are not sent again.
     pub(super) async fn send(&mut self) -> Result<()> {
         let (store, target) = (self.store(), target(&self.job));
         // Whatever becomes of them now, sending says it.
-        for held in [self.held.parts.take(), self.held.object.take()]
-            .into_iter()
-            .flatten()
-        {
+        let parts = std::mem::take(&mut self.held.parts);
+        for held in parts.into_iter().chain(self.held.object.take()) {
             self.cleanup.disarm(held);
         }
         let mut run = sending::Run {

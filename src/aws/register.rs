@@ -17,7 +17,7 @@ use super::image::{is_unknown, patiently};
 use super::import::{boot_mode, tags};
 use super::job::Job;
 use super::names::{Architecture, BootMode, word};
-use crate::error::{Error, Result};
+use crate::error::Result;
 
 /// Questions after which an image that EC2 says is there is not ours.
 const LOOKS: usize = 3;
@@ -55,11 +55,12 @@ pub async fn register(job: &Job, clients: &Clients, snapshot: &str) -> Result<Re
     let what = || format!("{snapshot} could not be registered as \"{name}\"");
     let request = || async {
         let answer = request_for(job, clients, snapshot).send().await;
-        answer.map(|answer| answer.image_id).map_err(Fault::from)
+        let id = answer.map_err(Fault::from)?.image_id;
+        id.ok_or_else(|| Fault::unreadable("AWS gave no image id"))
     };
-    match request.retry(patiently()).when(is_unknown).await {
-        Ok(Some(image)) => Ok(Registered { image, now: true }),
-        Ok(None) => Err(Error::failed(what()).because_of("AWS gave no image id")),
+    let again = |fault: &Fault| is_unknown(fault) || fault.is_unreadable();
+    match request.retry(patiently()).when(again).await {
+        Ok(image) => Ok(Registered { image, now: true }),
         Err(fault) if fault.code() == "InvalidAMIName.Duplicate" => {
             match find_patiently(clients, &name, snapshot).await {
                 Some(image) => Ok(Registered { image, now: false }),

@@ -4,21 +4,26 @@
 
 use aws_sdk_ec2::types::Image;
 
-use super::{Run, image, register};
-use crate::cleanup::Entry;
+use super::{Run, fault, image, possible, register};
+use crate::cleanup::{self, Entry};
 use crate::error::{Kind, Result};
 
 impl Run<'_> {
     /// The snapshot is there and nobody else's.
     pub(super) fn hold_snapshot(&mut self, snapshot: &str) {
         let (clients, id) = (self.clients.clone(), snapshot.to_owned());
+        let journal = self.journal.clone();
         let entry = self.cleanup.reusable(
             format!("the snapshot {snapshot}"),
             format!(
                 "{} ec2 delete-snapshot --snapshot-id {snapshot} --region {}",
                 self.job.cli, self.job.region
             ),
-            async move || image::delete_snapshot(&clients, &id).await,
+            async move || {
+                journal
+                    .forgetting(&id, image::delete_snapshot(&clients, &id))
+                    .await
+            },
         );
         if let Some(earlier) = self.held.snapshot.replace(entry) {
             self.cleanup.disarm(earlier);
@@ -40,7 +45,6 @@ impl Run<'_> {
                 let failed = error.kind() == Kind::Failed;
                 if failed && image::is_lost(&self.clients, &image).await {
                     self.cleanup.spoil(entry);
-                    self.journal.note(|entry| entry.image = None);
                 }
                 Err(error)
             }
@@ -53,49 +57,62 @@ impl Run<'_> {
         self.session
             .progress
             .stage(&format!("Registering {snapshot} as \"{name}\""));
-        let unheard = self.hold_unheard_image(snapshot);
+        let known = self.journal.entry().registering;
+        self.journal.note(|entry| {
+            (entry.registering, entry.name) = (true, Some(name.clone()));
+        });
+        self.hold_possible_image(snapshot, &name);
         let started =
             self.session
                 .finish_soon(register::register(&self.job, &self.clients, snapshot));
         let registered = match started.await {
             Ok(registered) => registered,
             Err(error) => {
-                // Refused is not registered; unheard may be.
-                if error.kind() == Kind::Failed {
-                    self.cleanup.disarm(unheard);
+                // Refused is not registered, unless an earlier run has asked.
+                if !known && !fault::may_be_done(&error) {
+                    if let Some(entry) = self.held.image.take() {
+                        self.cleanup.disarm(entry);
+                    }
+                    self.journal.note(|entry| entry.registering = false);
                 }
                 return Err(error);
             }
         };
-        self.cleanup.disarm(unheard);
         self.registered = registered.now;
         let image = registered.image;
-        self.journal.note(|entry| entry.image = Some(image.clone()));
+        self.journal.note(|entry| {
+            (entry.image, entry.registering) = (Some(image.clone()), false);
+        });
         Ok(image)
     }
 
-    fn hold_unheard_image(&mut self, snapshot: &str) -> Entry {
-        let (clients, snapshot) = (self.clients.clone(), snapshot.to_owned());
-        let (name, cli, region) = (self.job.image_name(), &self.job.cli, &self.job.region);
-        self.cleanup.reusable(
-            format!("an image of {snapshot} that may have been registered unheard"),
-            format!(
-                "{cli} ec2 describe-images --owners self --filters Name=block-device-mapping.snapshot-id,Values={snapshot} --region {region}, and deregister-image"
-            ),
-            async move || match register::find(&clients, &name, &snapshot).await? {
-                Some(image) => image::deregister_alone(&clients, &image).await,
-                None => Ok(()),
-            },
-        )
+    /// An image whose answer is not known yet, on the undo list in the image's place.
+    pub(super) fn hold_possible_image(&mut self, snapshot: &str, name: &str) {
+        let (clients, snapshot, named) =
+            (self.clients.clone(), snapshot.to_owned(), name.to_owned());
+        let (cli, region) = (&self.job.cli, &self.job.region);
+        let entry = self.cleanup.reusable(
+            cleanup::possible::image(name, region),
+            possible::removal(cli, name, region),
+            async move || possible::remove_registered(&clients, &named, &snapshot).await,
+        );
+        if let Some(earlier) = self.held.image.replace(entry) {
+            self.cleanup.disarm(earlier);
+        }
     }
 
     pub(super) fn hold_registered(&mut self, image: &str) -> Entry {
         let (clients, id) = (self.clients.clone(), image.to_owned());
+        let journal = self.journal.clone();
         let (cli, region) = (&self.job.cli, &self.job.region);
         let entry = self.cleanup.reusable(
             format!("the image {image}"),
             format!("{cli} ec2 deregister-image --image-id {image} --region {region}"),
-            async move || image::deregister_alone(&clients, &id).await,
+            async move || {
+                journal
+                    .forgetting(&id, image::deregister_alone(&clients, &id))
+                    .await
+            },
         );
         if let Some(earlier) = self.held.image.replace(entry) {
             self.cleanup.disarm(earlier);

@@ -6,11 +6,13 @@ use std::time::Instant;
 use aws_sdk_ec2::types::Image;
 use uuid::Uuid;
 
+use super::possible::{self, Readers};
 use super::preflight::Ours;
 use super::road::Road;
 use super::{Run, fault, image, import, preflight, share, task};
-use crate::cleanup::Entry;
+use crate::cleanup::{self, Entry};
 use crate::error::{Kind, Result};
+use crate::sending;
 use crate::shell::quote;
 use crate::wait::{self, Pace};
 
@@ -47,21 +49,24 @@ impl Run<'_> {
         self.settle_role(found.role).await
     }
 
-    /// ImportImage or ImportSnapshot. The journal knows the token before AWS does.
+    /// ImportImage or ImportSnapshot. The journal knows the token before AWS does, and which
+    /// tasks were there before.
     pub(super) async fn start(&mut self) -> Result<String> {
         self.session.check()?;
         let request = import::request(&self.job);
-        let same = self.journal.entry().request.as_ref() == Some(&request);
-        let token = self
-            .journal
-            .entry()
-            .client_token
-            .filter(|_| same)
-            .unwrap_or_else(|| Uuid::new_v4().to_string());
+        let entry = self.journal.entry();
+        let same = entry.request.as_ref() == Some(&request);
+        let known = entry.client_token.filter(|_| same);
+        let token = known.clone();
+        let token = token.unwrap_or_else(|| Uuid::new_v4().to_string());
+        if known.is_none() {
+            let earlier = self.session.unless_stopped(self.earlier_readers()).await?;
+            self.journal.note(|entry| entry.earlier_tasks = earlier);
+        }
         self.journal.note(|entry| {
             (entry.request, entry.client_token) = (Some(request), Some(token.clone()));
         });
-        let unheard = self.hold_unheard(&token);
+        self.hold_possible_import();
         let started = self.session.finish_soon(import::start(
             &self.job,
             &self.clients,
@@ -71,41 +76,62 @@ impl Run<'_> {
         let task = match started.await {
             Ok(task) => task,
             Err(error) => {
-                // Refused is not started; unheard may be.
-                if error.kind() == Kind::Failed {
-                    self.cleanup.disarm(unheard);
+                // Refused is not started, unless an earlier run has asked.
+                if known.is_none() && !fault::may_be_done(&error) {
+                    self.let_go_of_task();
+                    self.journal.note(|entry| entry.client_token = None);
                 }
                 return Err(error);
             }
         };
-        self.cleanup.disarm(unheard);
         self.journal.note(|entry| entry.task = Some(task.clone()));
         self.hold_task(&task);
         self.session.progress.stage(&format!("Importing as {task}"));
         Ok(task)
     }
 
-    fn hold_unheard(&mut self, token: &str) -> Entry {
-        let clients = self.clients.clone();
-        let again = import::Request::of(&self.job, &clients, token);
-        let (cli, region) = (&self.job.cli, &self.job.region);
-        let describe = task::describing(self.job.road.task());
-        self.cleanup.reusable(
-            "an import task that may have started unheard",
-            format!("{cli} ec2 {describe} --region {region}, and cancel-import-task"),
-            async move || again.cancel_unheard(&clients).await,
-        )
+    /// The tasks that have read an object of this name before; none where nobody may ask. A
+    /// name that no other run gives has had no other object.
+    async fn earlier_readers(&self) -> Result<Option<Vec<String>>> {
+        let job = &self.job;
+        if !sending::is_steady(&job.key_template) {
+            return Ok(Some(Vec::new()));
+        }
+        let found = possible::readers(&self.clients, &job.bucket, &job.key).await;
+        Ok(found.ok().map(Readers::all))
+    }
+
+    /// An import whose answer is not known yet, on the undo list in the task's place.
+    pub(super) fn hold_possible_import(&mut self) {
+        let (clients, job) = (self.clients.clone(), &self.job);
+        let (bucket, key) = (job.bucket.clone(), job.key.clone());
+        let earlier = self.journal.entry().earlier_tasks;
+        let describe = task::describing(job.road.task());
+        let entry = self.cleanup.reusable(
+            cleanup::possible::import(&job.url()),
+            format!(
+                "{} ec2 {describe} --region {}, and cancel-import-task",
+                job.cli, job.region
+            ),
+            async move || {
+                possible::cancel_imports(&clients, &bucket, &key, earlier.as_deref()).await
+            },
+        );
+        if let Some(earlier) = self.held.task.replace(entry) {
+            self.cleanup.disarm(earlier);
+        }
     }
 
     pub(super) fn hold_task(&mut self, task: &str) {
         let (clients, id) = (self.clients.clone(), task.to_owned());
+        let journal = self.journal.clone();
         let entry = self.cleanup.reusable(
             format!("the import task {task}"),
             format!(
                 "{} ec2 cancel-import-task --import-task-id {task} --region {}",
                 self.job.cli, self.job.region
             ),
-            async move || task::cancel(&clients, &id).await,
+            async move || journal.forgetting(&id, task::cancel(&clients, &id)).await,
         );
         if let Some(earlier) = self.held.task.replace(entry) {
             self.cleanup.disarm(earlier);
@@ -203,10 +229,15 @@ impl Run<'_> {
     fn keep_in_mind(&mut self, image: &str) -> Entry {
         let (clients, id) = (self.clients.clone(), image.to_owned());
         let (cli, region) = (&self.job.cli, &self.job.region);
+        let journal = self.journal.clone();
         self.cleanup.reusable(
             format!("the image {image}"),
             image::removal(cli, image, region),
-            async move || image::deregister(&clients, &id).await,
+            async move || {
+                journal
+                    .forgetting(&id, image::deregister(&clients, &id))
+                    .await
+            },
         )
     }
 
@@ -217,22 +248,7 @@ impl Run<'_> {
         };
         let copy = match self.journal.entry().copy {
             Some(copy) => copy,
-            None => {
-                self.session.check()?;
-                let token = self
-                    .journal
-                    .entry()
-                    .copy_token
-                    .unwrap_or_else(|| Uuid::new_v4().to_string());
-                self.journal
-                    .note(|entry| entry.copy_token = Some(token.clone()));
-                let copy = self
-                    .session
-                    .finish_soon(image::copy(&self.job, &self.clients, &first, &name, &token))
-                    .await?;
-                self.journal.note(|entry| entry.copy = Some(copy.clone()));
-                copy
-            }
+            None => self.start_naming(&first, &name).await?,
         };
         self.session
             .progress
@@ -245,8 +261,6 @@ impl Run<'_> {
                 let failed = error.kind() == Kind::Failed;
                 if failed && image::is_lost(&self.clients, &copy).await {
                     self.cleanup.spoil(entry);
-                    self.journal
-                        .note(|entry| (entry.copy, entry.copy_token) = (None, None));
                 }
                 return Err(error);
             }
@@ -263,6 +277,49 @@ impl Run<'_> {
             self.cleanup.disarm(first);
         }
         Ok(image)
+    }
+
+    /// CopyImage. The journal knows the token before AWS does.
+    async fn start_naming(&mut self, first: &str, name: &str) -> Result<String> {
+        self.session.check()?;
+        let known = self.journal.entry().copy_token;
+        let token = known.clone();
+        let token = token.unwrap_or_else(|| Uuid::new_v4().to_string());
+        self.journal.note(|entry| {
+            (entry.copy_token, entry.name) = (Some(token.clone()), Some(name.to_owned()));
+        });
+        self.hold_possible_copy(first, name);
+        let copy = image::copy(&self.job, &self.clients, first, name, &token);
+        match self.session.finish_soon(copy).await {
+            Ok(copy) => {
+                self.journal.note(|entry| entry.copy = Some(copy.clone()));
+                Ok(copy)
+            }
+            Err(error) => {
+                // Refused is not copied, unless an earlier run has asked.
+                if known.is_none() && !fault::may_be_done(&error) {
+                    if let Some(entry) = self.held.copy.take() {
+                        self.cleanup.disarm(entry);
+                    }
+                    self.journal.note(|entry| entry.copy_token = None);
+                }
+                Err(error)
+            }
+        }
+    }
+
+    /// A copy whose answer is not known yet, on the undo list in the copy's place.
+    pub(super) fn hold_possible_copy(&mut self, first: &str, name: &str) {
+        let (clients, source, named) = (self.clients.clone(), first.to_owned(), name.to_owned());
+        let (cli, region) = (&self.job.cli, &self.job.region);
+        let entry = self.cleanup.reusable(
+            cleanup::possible::image(name, region),
+            possible::removal(cli, name, region),
+            async move || possible::remove_copy(&clients, &named, &source).await,
+        );
+        if let Some(earlier) = self.held.copy.replace(entry) {
+            self.cleanup.disarm(earlier);
+        }
     }
 
     pub(super) async fn available(&mut self, image: &str, doing: &str) -> Result<Image> {

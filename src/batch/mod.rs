@@ -16,7 +16,7 @@ use crate::check::Look;
 use crate::error::{Error, Kind, Result};
 use crate::frame;
 use crate::layers::Environment;
-use crate::outcome::{Format, Outcome};
+use crate::outcome::Format;
 use crate::progress::Progress;
 use crate::session::Session;
 use crate::settings::{Cloud, Job};
@@ -73,14 +73,16 @@ impl Batch<'_> {
         }
         let keeps = !job.is_rehearsal();
         match self.import(job, &progress).await {
-            Ok(outcome) => {
-                let result = outcome.to_json();
-                if keeps && outcome.image_id.is_some() {
+            Ok(done) => {
+                let result = done.outcome.to_json();
+                if keeps && done.outcome.image_id.is_some() {
                     self.done.note(&name, &words, image.as_deref(), &result);
                 }
                 // Its last stage is over, and stands before the result.
                 drop(progress);
-                self.print(&name, result, &self.progress.named(&name), write)
+                self.print(&name, result, &self.progress.named(&name), write)?;
+                done.close(&self.progress);
+                Ok(())
             }
             Err(error) => {
                 progress.error(&error);
@@ -111,7 +113,7 @@ impl Batch<'_> {
     }
 
     /// The frame of a single command around one job.
-    async fn import(&self, job: Job, progress: &Progress) -> Result<Outcome> {
+    async fn import(&self, job: Job, progress: &Progress) -> Result<frame::Done> {
         let session = Session {
             cancel: self.cancel.clone(),
             progress: progress.clone(),

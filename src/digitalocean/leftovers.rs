@@ -14,8 +14,8 @@ use crate::journal::{Entry, Whereabouts};
 use crate::layers::Environment;
 use crate::problems::Problems;
 use crate::progress::Progress;
+use crate::sending;
 use crate::store::s3::{Flavour, Place, S3, must_sign};
-use crate::store::{Store, UploadId};
 
 /// How DigitalOcean is reached, for the journal: nothing secret.
 pub fn account(options: &Options) -> BTreeMap<String, String> {
@@ -76,15 +76,7 @@ pub fn hold(
             .hint("run the command of that import again, which finds out"));
     }
     cleanup.advised(spaces::undoing(&place.bucket));
-    if let Some(upload) = entry.upload.clone().map(UploadId) {
-        let store = Arc::clone(&store);
-        cleanup.useless(format!("the parts of {url}"), remove, async move || {
-            Ok(store.abort(&upload).await?)
-        });
-    }
-    if entry.sent {
-        cleanup.useless(url, remove, async move || Ok(store.remove().await?));
-    }
+    sending::hold_all(entry, cleanup, &store, &url, remove);
     if let Some(id) = entry.task.as_deref().and_then(|id| id.parse().ok()) {
         cleanup.useless(format!("the import {id}"), remove, async move || {
             Ok(api.delete_image(id).await?)

@@ -27,7 +27,7 @@ pub use rules::{accepts, warning};
 
 use crate::cleanup::{Cleanup, Entry};
 use crate::error::{Kind, Result};
-use crate::frame;
+use crate::frame::{self, Done};
 use crate::journal::Journal;
 use crate::layers::{Environment, Invocation};
 use crate::outcome::Outcome;
@@ -42,7 +42,7 @@ pub async fn run(
     environment: &Environment,
     session: &Session,
     look: BoxFuture<'_, Result<()>>,
-) -> Result<Outcome> {
+) -> Result<Done> {
     let resolve = |clock| Job::resolve(said.clone(), clock, environment);
     let mut job = resolve(session.clock)?;
     look.await?;
@@ -146,7 +146,6 @@ impl Run<'_> {
         self.remove_object().await;
         self.transfer(&image).await?;
         self.finish(image);
-        self.job.common.remove_source(self.session);
         Ok(())
     }
 

@@ -82,6 +82,9 @@ fn target(job: &Job) -> Target {
         is_steady: sending::is_steady(&job.key_template),
         url: job.url(),
         remove: format!("aws s3 rm {} --endpoint-url {endpoint}", shell(&job.url())),
+        uploads: format!(
+            "aws s3api list-multipart-uploads --bucket {space} --prefix {key} --endpoint-url {endpoint}, and abort-multipart-upload"
+        ),
         abort: Box::new(move |upload| {
             format!(
                 "aws s3api abort-multipart-upload --bucket {space} --key {key} --upload-id {upload} --endpoint-url {endpoint}"

@@ -81,7 +81,7 @@ pub(super) fn clean(text: &str) -> String {
 }
 
 /// For places with room for one line.
-pub(super) fn one_line(text: &str) -> String {
+pub fn one_line(text: &str) -> String {
     clean(text).split_whitespace().collect::<Vec<_>>().join(" ")
 }
 

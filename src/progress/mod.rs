@@ -28,6 +28,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
+pub use columns::one_line;
 use console::Term;
 use event::Event;
 pub use log::Log;
@@ -130,8 +131,8 @@ impl Progress {
     #[must_use]
     pub fn named(&self, job: &str) -> Self {
         let name = match self.scope.name.as_str() {
-            "" => columns::one_line(job),
-            outer => format!("{outer} {}", columns::one_line(job)),
+            "" => one_line(job),
+            outer => format!("{outer} {}", one_line(job)),
         };
         Self {
             shared: Arc::clone(&self.shared),

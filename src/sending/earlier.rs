@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use super::{Run, Sent, Target, hold};
+use crate::compress::Gzip;
 use crate::error::{Error, Result};
 use crate::image::{Image, Source};
 use crate::journal::Journal;
@@ -48,8 +49,9 @@ pub(super) async fn forget_if_changed<S: Store>(run: &Run<'_>, store: &S) {
     if let Some(upload) = entry.upload {
         let _ = store.abort(&UploadId(upload)).await;
     }
+    // An object of the other image stays noted until this one takes its place.
     run.journal.note(|entry| {
-        (entry.source, entry.upload, entry.sent) = (None, None, false);
+        (entry.source, entry.upload, entry.part_size) = (None, None, None);
         // Another image is another question.
         entry.client_token = None;
     });
@@ -92,6 +94,9 @@ pub(super) async fn object<S: Store>(
     let nothing_known = entry.upload.is_none() && run.job.image.size.is_some();
     if entry.sent {
         already_there(run, store, target).await
+    } else if entry.completing.is_some() {
+        // Whoever may not look asks for the parts.
+        Ok(already_there(run, store, target).await.unwrap_or(None))
     } else if nothing_known && target.is_steady && run.job.resumes() {
         // Who may not look sends it.
         Ok(already_there(run, store, target).await.unwrap_or(None))
@@ -110,14 +115,16 @@ async fn already_there<S: Store>(
     let head = store.head().await.map_err(|error| {
         Error::failed(format!("{} can't be asked for", target.url)).because(error)
     })?;
-    let part_size = super::plan(run.job, store.limits())?.part_size;
-    let head = head.filter(|head| Some(head.size) == run.job.image.size);
+    let planned = super::plan(run.job, store.limits())?.part_size;
+    let part_size = run.journal.entry().part_size.unwrap_or(planned);
+    let known = run.job.image.size.filter(|_| !run.job.gzip);
+    let head = head.filter(|head| known.is_none_or(|size| size == head.size));
     let Some((head, proof)) =
         head.and_then(|head| head.proof(part_size).map(|proof| (head, proof)))
     else {
         return Ok(None);
     };
-    let same = is_of(&run.job.image, store.checksum(), proof);
+    let same = is_of(&run.job.image, run.job.gzip, store.checksum(), proof);
     if !run.session.unless_stopped(same).await? {
         return Ok(None);
     }
@@ -125,8 +132,11 @@ async fn already_there<S: Store>(
         .progress
         .fact(&format!("{} is there from an earlier run", target.url));
     let source = mark(&run.job.image);
-    run.journal
-        .note(|entry| (entry.source, entry.sent) = (source, true));
+    run.journal.note(|entry| {
+        (entry.source, entry.sent) = (source, true);
+        (entry.upload, entry.completing) = (None, None);
+    });
+    super::abort_others(run, &**store, target).await;
     let object = hold(run.cleanup, store, target);
     Ok(Some(Sent {
         uploaded_bytes: 0,
@@ -137,29 +147,36 @@ async fn already_there<S: Store>(
     }))
 }
 
-/// Whether the object has the local bytes: the journal's word is not enough.
-async fn is_of(image: &Image, checksum: Checksum, mut proof: Proof) -> Result<bool> {
+/// Whether the object has the local bytes, gzipped or not: the journal's word is not enough.
+async fn is_of(image: &Image, gzip: bool, checksum: Checksum, proof: Proof) -> Result<bool> {
     let path = match &image.source {
         Source::File(path) => path.clone(),
         Source::Stdin => return Err(Error::failed("standard input can't be read twice")),
     };
     let name = path.display().to_string();
-    let hashed = tokio::task::spawn_blocking(move || -> std::io::Result<bool> {
-        let (mut file, mut hasher, mut buffer) =
-            (File::open(path)?, Hasher::new(checksum), vec![0; READ]);
-        loop {
-            match file.read(&mut buffer)? {
-                0 => return Ok(proof.holds(hasher.finish())),
-                bytes => {
-                    hasher.update(&buffer[..bytes]);
-                    proof.update(&buffer[..bytes]);
-                }
-            }
+    let hashed = tokio::task::spawn_blocking(move || {
+        let file = File::open(path)?;
+        if gzip {
+            return is_equal(Gzip::new(file, false)?, checksum, proof);
         }
+        is_equal(file, checksum, proof)
     });
     let unreadable = || Error::failed(format!("{name} can't be read"));
     hashed
         .await
         .map_err(|error| unreadable().because(error))?
         .map_err(|error| unreadable().because(error))
+}
+
+fn is_equal(mut local: impl Read, checksum: Checksum, mut proof: Proof) -> std::io::Result<bool> {
+    let (mut hasher, mut buffer) = (Hasher::new(checksum), vec![0; READ]);
+    loop {
+        match local.read(&mut buffer)? {
+            0 => return Ok(proof.holds(hasher.finish())),
+            bytes => {
+                hasher.update(&buffer[..bytes]);
+                proof.update(&buffer[..bytes]);
+            }
+        }
+    }
 }

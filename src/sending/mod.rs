@@ -2,6 +2,7 @@
 //! upload to progress, journal and undo list. The same for every cloud.
 
 mod earlier;
+mod pending;
 
 use std::fs::File;
 use std::io::Read;
@@ -9,7 +10,7 @@ use std::path::Path;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
-use crate::cleanup::{Cleanup, Entry};
+use crate::cleanup::{Cleanup, Entry, possible};
 use crate::compress::{self, Gzip, Plain};
 use crate::error::{Error, Result};
 use crate::image::{Image, Source};
@@ -22,6 +23,8 @@ use crate::units;
 use crate::upload::{self, Cause, Failure, Observer, Plan, Upload};
 
 pub use earlier::{is_same_source, is_steady, mark};
+use pending::Noted;
+pub use pending::{hold_all, hold_earlier};
 
 /// After a stop, parts in flight may land for this long.
 const GRACE: Duration = Duration::from_secs(2);
@@ -41,6 +44,8 @@ pub struct Target {
     pub remove: String,
     /// Another run, on another machine, would give the object the same name.
     pub is_steady: bool,
+    /// Lists the unfinished uploads of the key, to abort one whose id is not known.
+    pub uploads: String,
     /// Removes the parts of an unfinished upload, given its id.
     pub abort: Box<dyn Fn(&UploadId) -> String + Send + Sync>,
 }
@@ -92,8 +97,10 @@ pub async fn send<S: Store>(run: &mut Run<'_>, store: &Arc<S>, target: &Target) 
     match result {
         Ok(sent) => {
             transfer.into_iter().for_each(Transfer::finish);
-            run.journal
-                .note(|entry| (entry.upload, entry.sent) = (None, true));
+            run.journal.note(|entry| {
+                (entry.upload, entry.sent, entry.completing) = (None, true, None);
+            });
+            abort_others(run, &**store, target).await;
             let plain = packed.and_then(|packed| packed.plain.get().cloned());
             if let Some(plain) = &plain {
                 let (size, sent) = (units::bytes(plain.size), units::bytes(sent.size));
@@ -116,6 +123,20 @@ pub async fn send<S: Store>(run: &mut Run<'_>, store: &Arc<S>, target: &Target) 
     }
 }
 
+/// A CreateMultipartUpload that was sent twice may have begun two uploads, of which one has
+/// become the object.
+async fn abort_others<S: Store>(run: &Run<'_>, store: &S, target: &Target) {
+    if !run.journal.entry().beginning {
+        return;
+    }
+    if let Err(error) = pending::abort_without_parts(store).await {
+        let (what, see) = (possible::upload(&target.url), &target.uploads);
+        let text = format!("{what} could not be looked for: {error}; look for it with: {see}");
+        run.session.progress.warn(&text);
+    }
+    run.journal.note(|entry| entry.beginning = false);
+}
+
 fn prepare<S: Store>(
     run: &Run<'_>,
     store: &Arc<S>,
@@ -129,18 +150,16 @@ fn prepare<S: Store>(
         (open(&job.image)?, None)
     };
     let mark = mark(&job.image);
-    run.journal
-        .note(|entry| (entry.source, entry.sent) = (mark, false));
-    let journal = run.journal.clone();
+    run.journal.note(|entry| entry.source = mark);
+    let entry = run.journal.entry();
     let upload = Upload {
         store: Arc::clone(store),
         source,
         plan: plan(job, store.limits())?,
-        resume: run.journal.entry().upload.map(UploadId),
-        on_begin: Box::new(move |id| {
-            journal.note(|entry| entry.upload = Some(id.0.clone()));
-            Ok(())
-        }),
+        resume: entry.upload.map(UploadId),
+        unnoted: entry.beginning,
+        part_size: entry.part_size,
+        notes: Arc::new(Noted(run.journal.clone())),
         observer: Arc::clone(shown) as Arc<dyn Observer>,
         stop: run.session.cancel.stop.clone(),
         leave: run.session.cancel.leave.clone(),
@@ -271,19 +290,6 @@ pub fn hold<S: Store>(cleanup: &mut Cleanup, store: &Arc<S>, target: &Target) ->
     })
 }
 
-/// Puts the parts of an unfinished upload on the undo list.
-pub fn hold_parts<S: Store>(
-    cleanup: &mut Cleanup,
-    store: &Arc<S>,
-    target: &Target,
-    upload: &UploadId,
-    what: String,
-) -> Entry {
-    let (store, id) = (Arc::clone(store), upload.clone());
-    let remove = (target.abort)(upload);
-    cleanup.reusable(what, remove, async move || Ok(store.abort(&id).await?))
-}
-
 /// Names what stays of an upload that did not end.
 fn failed<S: Store>(
     run: &mut Run<'_>,
@@ -302,13 +308,14 @@ fn failed<S: Store>(
         run.journal.note(|entry| entry.acknowledged = Some(bytes));
         let (number, size) = (units::number(parts.into(), "part"), units::bytes(bytes));
         let what = format!("{number} of {} ({size})", target.url);
-        let entry = hold_parts(run.cleanup, store, target, &upload, what);
+        let held = pending::Held::of(run.journal, store, target);
+        let entry = held.parts(run.cleanup, &upload, what);
         // Of a continued upload not all parts have been met again yet.
         if !run.job.resumes() || (parts == 0 && earlier != Some(upload.0.as_str())) {
             run.cleanup.spoil(entry);
-            run.journal.note(|entry| entry.upload = None);
         }
     }
+    pending::Held::of(run.journal, store, target).possible(run.cleanup);
     match cause {
         Cause::Stopped => run.session.stopped(),
         Cause::Failed(error) => error,
@@ -360,6 +367,11 @@ impl Observer for Shown {
                 "the service asks to slow down: {parts} parts at once for now"
             ));
         });
+    }
+
+    fn unfinished(&self, tries: u32, why: &store::Error) {
+        let text = format!("the object is not there yet: {why}; {tries} more tries at most");
+        self.with(|transfer| transfer.note(&text));
     }
 
     fn forgotten(&self, _: &UploadId) {

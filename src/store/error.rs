@@ -63,6 +63,8 @@ impl Class {
             | "RequestTimeout"
             | "RequestTimeoutException"
             | "IncompleteBody" => Self::Transient,
+            // A success that says nothing, or nothing that can be read.
+            "" if matches!(status, Some(200..=299)) => Self::Transient,
             _ => Self::of_status(status),
         }
     }
@@ -180,9 +182,10 @@ impl Error {
         self.status
     }
 
-    /// Whether the request may have been heard all the same.
-    pub fn is_unanswered(&self) -> bool {
-        self.status.is_none() && self.class == Class::Transient
+    /// Whether the request may have done what it asks for all the same: its answer was lost,
+    /// could not be read, or tells of a trouble on the way.
+    pub fn is_unclear(&self) -> bool {
+        self.class == Class::Transient
     }
 
     /// Whether the service is known not to have done what was asked for. After any other

@@ -19,7 +19,7 @@ use bytes::Bytes;
 pub use body::{Body, Tap};
 pub use digest::{Checksum, Digest, Hasher};
 pub use error::{Class, Error};
-pub use proof::{Proof, is_the_object};
+pub use proof::{Proof, is_the_object, tag_of_parts};
 
 use crate::retry::Patience;
 

@@ -261,7 +261,7 @@ impl Store for Oss {
         }
         let etag = answer
             .header("etag")
-            .ok_or_else(|| Error::other("the answer carries no ETag"))?;
+            .ok_or_else(|| Error::answered(200, None, "the answer carries no ETag"))?;
         Ok(SentPart {
             number: part.number,
             size: part.bytes.len() as u64,

@@ -15,8 +15,9 @@ pub fn is_the_object(head: &Head, parts: &[SentPart], whole: &Whole) -> bool {
     head.size == whole.size && proven
 }
 
-/// The parts' tags are their MD5s, where they look like that.
-fn tag_of_parts(parts: &[SentPart]) -> Option<String> {
+/// The tag of the object that these parts make, where it follows from theirs: S3's is the MD5 of
+/// the parts' MD5s.
+pub fn tag_of_parts(parts: &[SentPart]) -> Option<String> {
     let md5s = parts.iter().map(|part| match part.digest {
         md5 @ Digest::Md5(_) => Some(md5),
         _ => Digest::from_etag(&part.etag),

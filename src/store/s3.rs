@@ -255,6 +255,7 @@ impl S3 {
         }
         // The answer may trickle blanks for minutes, which the SDK would take for a stall.
         let patient = aws_sdk_s3::config::Builder::new()
+            .retry_config(RetryConfig::disabled())
             .stalled_stream_protection(StalledStreamProtectionConfig::disabled())
             .timeout_config(
                 TimeoutConfig::builder()
@@ -304,7 +305,7 @@ impl Store for S3 {
         answer
             .upload_id
             .map(UploadId)
-            .ok_or_else(|| Error::other("the answer names no upload"))
+            .ok_or_else(|| Error::answered(200, None, "the answer names no upload"))
     }
 
     async fn put(&self, upload: &UploadId, part: Part) -> Result<SentPart> {
@@ -337,7 +338,7 @@ impl Store for S3 {
         let etag = sent
             .map_err(|error| self.failed(&clients, error))?
             .e_tag
-            .ok_or_else(|| Error::other("the answer carries no ETag"))?;
+            .ok_or_else(|| Error::answered(200, None, "the answer carries no ETag"))?;
         Ok(SentPart {
             number: part.number,
             size: part.bytes.len() as u64,

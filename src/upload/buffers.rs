@@ -6,6 +6,12 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
 
+use crate::error::{Error, Result};
+use crate::units;
+
+/// Left for requests, when a part's buffer is made.
+const SPARE: usize = 16 << 20;
+
 /// The buffers of one upload.
 pub struct Pool {
     size: usize,
@@ -44,24 +50,33 @@ impl Pool {
     }
 
     /// A buffer of the pool's size, with old bytes in it. Blocks until there is one;
-    /// `None` when nobody wants more parts.
-    pub fn take(self: &Arc<Self>) -> Option<(Vec<u8>, Lease)> {
+    /// `None` when nobody wants more parts. Where memory ends, fewer are made; not even one
+    /// is an error.
+    pub fn take(self: &Arc<Self>) -> Result<Option<(Vec<u8>, Lease)>> {
         let mut state = self.lock();
-        while state.leased >= state.most && !state.closed {
-            state = self
-                .given_back
-                .wait(state)
-                .unwrap_or_else(PoisonError::into_inner);
+        loop {
+            while state.leased >= state.most && !state.closed {
+                state = self
+                    .given_back
+                    .wait(state)
+                    .unwrap_or_else(PoisonError::into_inner);
+            }
+            if state.closed {
+                return Ok(None);
+            }
+            let idle = state.idle.pop();
+            let made = idle.is_none();
+            if let Some(buffer) = idle.or_else(|| zeros(self.size)) {
+                state.made += usize::from(made);
+                state.leased += 1;
+                return Ok(Some((buffer, Lease(Arc::clone(self)))));
+            }
+            if state.leased == 0 {
+                return Err(too_large(self.size));
+            }
+            tracing::debug!("memory ends: {} parts at once", state.leased);
+            state.most = state.leased;
         }
-        if state.closed {
-            return None;
-        }
-        state.leased += 1;
-        let buffer = state.idle.pop().unwrap_or_else(|| {
-            state.made += 1;
-            vec![0; self.size]
-        });
-        Some((buffer, Lease(Arc::clone(self))))
     }
 
     /// From now on as many parts may be in memory.
@@ -92,6 +107,23 @@ impl Pool {
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// So many zeros, where memory is left for everything else, too.
+fn zeros(size: usize) -> Option<Vec<u8>> {
+    let mut probe = Vec::<u8>::new();
+    probe.try_reserve_exact(size.checked_add(SPARE)?).ok()?;
+    drop(probe);
+    let mut buffer = Vec::new();
+    buffer.try_reserve_exact(size).ok()?;
+    buffer.resize(size, 0);
+    Some(buffer)
+}
+
+fn too_large(size: usize) -> Error {
+    let size = units::bytes(size as u64);
+    Error::failed(format!("there is no memory for a part of {size}"))
+        .hint("raise the limit of memory, or give a smaller --part-size")
 }
 
 impl Lease {
@@ -138,7 +170,7 @@ mod tests {
     fn the_last_sharer_gives_the_buffer_back() {
         let pool = Pool::new(16, 2);
         for _ in 0..10 {
-            let (mut buffer, lease) = pool.take().expect("open");
+            let (mut buffer, lease) = pool.take().expect("memory").expect("open");
             buffer[..4].copy_from_slice(b"part");
             let bytes = lease.share(buffer, 4);
             let frame = bytes.slice(1..3);
@@ -151,20 +183,20 @@ mod tests {
     #[test]
     fn a_stuck_connection_costs_a_buffer_but_stops_nobody() {
         let pool = Pool::new(16, 1);
-        let (buffer, lease) = pool.take().expect("open");
+        let (buffer, lease) = pool.take().expect("memory").expect("open");
         let stuck = lease.share(buffer, 16);
         drop(lease);
-        let _next = pool.take().expect("open");
+        let _next = pool.take().expect("memory").expect("open");
         assert_eq!((pool.made(), stuck.len()), (2, 16));
     }
 
     #[test]
     fn more_may_be_allowed_while_the_reader_waits() {
         let pool = Pool::new(16, 1);
-        let (_buffer, _lease) = pool.take().expect("open");
+        let (_buffer, _lease) = pool.take().expect("memory").expect("open");
         let waiting = std::thread::spawn({
             let pool = Arc::clone(&pool);
-            move || pool.take().is_some()
+            move || pool.take().expect("memory").is_some()
         });
         pool.allow(2);
         assert!(waiting.join().expect("no panic"));
@@ -173,12 +205,12 @@ mod tests {
     #[test]
     fn a_reader_that_waits_wakes_when_a_part_is_done_or_nobody_wants_more() {
         let pool = Pool::new(16, 1);
-        let (_buffer, lease) = pool.take().expect("open");
+        let (_buffer, lease) = pool.take().expect("memory").expect("open");
         let waiting = std::thread::spawn({
             let pool = Arc::clone(&pool);
             move || {
-                let second = pool.take();
-                (second.is_some(), pool.take().is_some())
+                let second = pool.take().expect("memory");
+                (second.is_some(), pool.take().expect("memory").is_some())
             }
         });
         drop(lease);

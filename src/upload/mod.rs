@@ -53,6 +53,9 @@ pub trait Observer: Send + Sync + 'static {
     /// The service asked to slow down: this many parts at once for now.
     fn narrowed(&self, _parts: usize) {}
 
+    /// The object could not be made of its parts yet; so many tries follow at most.
+    fn unfinished(&self, _tries: u32, _why: &store::Error) {}
+
     /// The upload that was to be continued is gone; a new one is begun.
     fn forgotten(&self, _upload: &UploadId) {}
 }
@@ -60,8 +63,27 @@ pub trait Observer: Send + Sync + 'static {
 /// Nobody listens.
 impl Observer for () {}
 
-/// Called with the upload's id before its first part travels, so that it can be written down.
-pub type OnBegin = Box<dyn FnOnce(&UploadId) -> Result<()> + Send>;
+/// Writes down what the service is asked to make, before it is asked, so that it can be
+/// found again however this process ends.
+pub trait Notes: Send + Sync + 'static {
+    /// CreateMultipartUpload is sent next; not called for an upload that is continued.
+    fn beginning(&self) {}
+
+    /// The service has refused: no upload was begun.
+    fn refused(&self) {}
+
+    /// Parts of so many bytes go to this upload. `alone`: no other one can have been begun.
+    fn begun(&self, _upload: &UploadId, _part_size: u64, _alone: bool) {}
+
+    /// CompleteMultipartUpload is sent next; it makes an object of these parts.
+    fn completing(&self, _parts: &[SentPart], _whole: &Whole) {}
+
+    /// The service has refused: it has made no object.
+    fn not_completed(&self) {}
+}
+
+/// Nothing is written down.
+impl Notes for () {}
 
 /// An upload to be done.
 pub struct Upload<S> {
@@ -73,8 +95,12 @@ pub struct Upload<S> {
     pub plan: Plan,
     /// The unfinished upload to go on with.
     pub resume: Option<UploadId>,
-    /// Who writes down what was begun; not called for an upload that is continued.
-    pub on_begin: OnBegin,
+    /// An earlier run may have begun an upload whose id was not written down.
+    pub unnoted: bool,
+    /// Part size of the upload to go on with, where that is known.
+    pub part_size: Option<u64>,
+    /// Who writes down what the service is asked for.
+    pub notes: Arc<dyn Notes>,
     /// Who shows it.
     pub observer: Arc<dyn Observer>,
     /// Stop: begin no more parts.
@@ -181,7 +207,9 @@ async fn go<S: Store>(job: Upload<S>, tally: &mut Tally) -> Result<Done, Cause> 
         source,
         plan,
         resume,
-        on_begin,
+        unnoted,
+        part_size,
+        notes,
         observer,
         stop,
         leave,
@@ -192,11 +220,14 @@ async fn go<S: Store>(job: Upload<S>, tally: &mut Tally) -> Result<Done, Cause> 
         store: &*store,
         origin: origin.clone(),
         plan: &plan,
+        made_in: part_size.unwrap_or(plan.part_size),
+        unnoted,
+        notes: &*notes,
         observer: &*observer,
         stop: &stop,
         leave: &leave,
     };
-    let (upload, listed) = match opening.open(resume, on_begin, tally).await? {
+    let (upload, listed) = match opening.open(resume, tally).await? {
         Opened::Upload(upload, listed) => (upload, listed),
         Opened::Object(upload, made) => {
             return Ok((made.size, Some(made.digest), made.sha256, upload));
@@ -253,7 +284,8 @@ async fn go<S: Store>(job: Upload<S>, tally: &mut Tally) -> Result<Done, Cause> 
         origin.unchanged()?;
     }
     let whole = tally.whole(checksum, size);
-    let finishing = finish(&sender, &tally.parts, &whole);
+    notes.completing(&tally.parts, &whole);
+    let finishing = finish(&sender, &*notes, &tally.parts, &whole);
     within_grace(&stop, &leave, sender.plan.grace, finishing)
         .await
         .ok_or(Cause::Stopped)??;
@@ -377,22 +409,51 @@ impl<S: Store> Flight<'_, S> {
 }
 
 /// Makes the object of its parts, with patience for a busy service.
-async fn finish<S: Store>(sender: &Sender<S>, parts: &[SentPart], whole: &Whole) -> Result<()> {
-    let mut patience = Patience::new(sender.plan.retries);
-    loop {
+async fn finish<S: Store>(
+    sender: &Sender<S>,
+    notes: &dyn Notes,
+    parts: &[SentPart],
+    whole: &Whole,
+) -> Result<()> {
+    let (mut patience, mut unclear) = (Patience::new(sender.plan.retries), false);
+    for attempt in 1.. {
         let Err(failure) = sender.store.finish(&sender.upload, parts, whole).await else {
             return Ok(());
         };
+        unclear |= failure.is_unclear();
         let class = if failure.class() == Class::Garbled {
             Class::Final
         } else {
             failure.class()
         };
         let Some(pause) = patience.after(class) else {
+            if !unclear {
+                notes.not_completed();
+            }
             let parts = units::number(parts.len() as u64, "part");
             let what = format!("the object could not be made of its {parts}");
             return Err(Error::failed(what).because(failure));
         };
+        if attempt == 1 {
+            sender.observer.unfinished(sender.plan.retries, &failure);
+        }
         sleep(pause).await;
     }
+    Err(Error::failed("no more tries"))
+}
+
+/// The uploads of the store's key that have no part, the newest first. A run whose
+/// CreateMultipartUpload was not answered has sent none.
+pub async fn without_parts<S: Store>(store: &S) -> store::Result<Vec<UploadId>> {
+    let mut empty = Vec::new();
+    for upload in store.open_uploads().await? {
+        if store
+            .list(&upload)
+            .await?
+            .is_some_and(|parts| parts.is_empty())
+        {
+            empty.push(upload);
+        }
+    }
+    Ok(empty)
 }

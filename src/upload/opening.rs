@@ -8,7 +8,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::resume::{self, Made};
 use super::source::Origin;
-use super::{Cause, Observer, OnBegin, Plan, Tally, within_grace};
+use super::{Cause, Notes, Observer, Plan, Tally, within_grace};
 use crate::error::{Error, Result};
 use crate::store::{self, Class, Store, UploadId};
 
@@ -25,6 +25,11 @@ pub(super) struct Opening<'a, S> {
     pub store: &'a S,
     pub origin: Option<Origin>,
     pub plan: &'a Plan,
+    /// Bytes of a part of the upload that is gone on with.
+    pub made_in: u64,
+    /// An earlier run may have begun an upload whose id was not written down.
+    pub unnoted: bool,
+    pub notes: &'a dyn Notes,
     pub observer: &'a dyn Observer,
     pub stop: &'a CancellationToken,
     pub leave: &'a CancellationToken,
@@ -36,7 +41,6 @@ impl<S: Store> Opening<'_, S> {
     pub(super) async fn open(
         self,
         resume: Option<UploadId>,
-        on_begin: OnBegin,
         tally: &mut Tally,
     ) -> Result<Opened, Cause> {
         if let Some(upload) = resume {
@@ -45,9 +49,9 @@ impl<S: Store> Opening<'_, S> {
                 return Ok(Opened::Upload(upload, listed));
             }
             tally.upload = None;
-            let (part_size, sha256) = (self.plan.part_size, self.plan.sha256);
+            let sha256 = self.plan.sha256;
             let origin = self.origin.clone();
-            let made = resume::made(self.store, origin, part_size, sha256, self.stop);
+            let made = resume::made(self.store, origin, self.made_in, sha256, self.stop);
             if let Some(made) = self.unless_stopped(made).await? {
                 tally.resumed = made.size;
                 self.observer.resumed(made.size);
@@ -58,41 +62,57 @@ impl<S: Store> Opening<'_, S> {
         if self.stop.is_cancelled() {
             return Err(Cause::Stopped);
         }
+        self.notes.beginning();
         let grace = self.plan.grace;
         let Some(begun) = within_grace(self.stop, self.leave, grace, self.begin()).await else {
             // What was begun and not heard of must not stay unnamed.
-            let unheard = within_grace(self.stop, self.leave, grace, self.unheard());
-            tally.upload = unheard.await.flatten();
+            let unnamed = within_grace(self.stop, self.leave, grace, self.unnamed());
+            let mut found = unnamed.await.unwrap_or_default();
+            let alone = found.len() == 1;
+            tally.upload = found.pop();
+            if let Some(upload) = &tally.upload {
+                self.notes.begun(upload, self.plan.part_size, alone);
+            }
             return Err(Cause::Stopped);
         };
-        let upload = begun
+        let (upload, alone) = begun
             .map_err(|error| Error::failed("the upload could not be started").because(error))?;
         tally.upload = Some(upload.clone());
-        on_begin(&upload)?;
+        self.notes.begun(&upload, self.plan.part_size, alone);
         Ok(Opened::Upload(upload, Vec::new()))
     }
 
-    /// Begins one. After a lost answer it may be there already, and then no other is begun.
-    async fn begin(&self) -> store::Result<UploadId> {
+    /// Begins one, and says whether it is the only one that can have been begun. After an
+    /// answer that was lost it may be there already, and then no other is begun.
+    async fn begin(&self) -> store::Result<(UploadId, bool)> {
         let (mut pauses, mut renewed) = (self.store.patience().pauses(), false);
+        let mut unclear = self.unnoted;
+        if unclear && let Some(upload) = self.unnamed().await.pop() {
+            return Ok((upload, false));
+        }
         loop {
             let error = match self.store.begin().await {
-                Ok(upload) => return Ok(upload),
+                Ok(upload) => return Ok((upload, !unclear)),
                 Err(error) => error,
             };
-            let asked = match error.class() {
-                Class::Throttled { retry_after } => retry_after,
-                Class::Expired if renewed => return Err(error),
-                class if class.is_worth_a_retry() => None,
-                _ => return Err(error),
+            if error.is_unclear() {
+                match super::without_parts(self.store).await {
+                    Ok(found) if found.is_empty() => unclear |= error.status().is_none(),
+                    Ok(mut found) => return Ok((found.remove(0), false)),
+                    Err(_) => unclear = true,
+                }
+            }
+            let pause = match error.class() {
+                Class::Expired if renewed => None,
+                Class::Throttled { retry_after } => pauses.next(retry_after),
+                class if class.is_worth_a_retry() => pauses.next(None),
+                _ => None,
             };
             renewed |= error.class() == Class::Expired;
-            if error.is_unanswered()
-                && let Some(upload) = self.unheard().await
-            {
-                return Ok(upload);
-            }
-            let Some(pause) = pauses.next(asked) else {
+            let Some(pause) = pause else {
+                if !unclear {
+                    self.notes.refused();
+                }
                 return Err(error);
             };
             tracing::debug!("{error}; again in {pause:?}");
@@ -100,17 +120,12 @@ impl<S: Store> Opening<'_, S> {
         }
     }
 
-    /// An upload of this key without a part: one that has any is another run's. Who may not
-    /// list them has none.
-    async fn unheard(&self) -> Option<UploadId> {
-        for upload in self.store.open_uploads().await.ok()? {
-            if let Ok(Some(parts)) = self.store.list(&upload).await
-                && parts.is_empty()
-            {
-                return Some(upload);
-            }
-        }
-        None
+    /// The uploads of this key without a part, the newest last: one that has any is another
+    /// run's. Who may not list them has none.
+    async fn unnamed(&self) -> Vec<UploadId> {
+        let mut found = super::without_parts(self.store).await.unwrap_or_default();
+        found.reverse();
+        found
     }
 
     async fn list(&self, upload: &UploadId) -> Result<Option<Vec<store::ListedPart>>> {

@@ -59,7 +59,7 @@ impl Reader {
         let mut sha256 = self.sha256.then(Sha256::new);
         let mut offset = 0;
         for number in 1.. {
-            let Some((buffer, lease)) = self.pool.take() else {
+            let Some((buffer, lease)) = self.pool.take()? else {
                 return Ok(());
             };
             let full = buffer.len();

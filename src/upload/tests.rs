@@ -343,7 +343,9 @@ fn job(store: &Arc<Fake>, source: Source) -> Upload<Fake> {
         source,
         plan: small_plan(),
         resume: None,
-        on_begin: Box::new(|_| Ok(())),
+        unnoted: false,
+        part_size: None,
+        notes: Arc::new(()),
         observer: Arc::new(()),
         stop: CancellationToken::new(),
         leave: CancellationToken::new(),
@@ -755,12 +757,10 @@ async fn resume_sends_what_is_missing_or_different() {
         (5, "eeeeeeeeee"),
     ]));
     let heard = Arc::new(Heard::default());
-    let on_begin: OnBegin = Box::new(|_| unreachable!("nothing is begun"));
     let resume = Some(UploadId("old".into()));
     let job = Upload {
         observer: Arc::<Heard>::clone(&heard),
         resume,
-        on_begin,
         ..job(&store, source(&text(35)))
     };
     let sent = run(job).await.expect("sent");
@@ -937,27 +937,83 @@ async fn an_object_of_other_bytes_or_without_a_digest_is_not_the_upload_s() {
     }
 }
 
+/// What the engine has written down, with how far the service was.
+struct Written {
+    store: Arc<Fake>,
+    lines: Mutex<Vec<String>>,
+}
+
+impl Written {
+    fn of(store: &Arc<Fake>) -> Arc<Self> {
+        Arc::new(Self {
+            store: Arc::clone(store),
+            lines: Mutex::default(),
+        })
+    }
+
+    fn write(&self, what: &str) {
+        let state = self.store.state();
+        let (begun, parts, object) = (state.begun, state.puts.len(), state.object.is_some());
+        let line = format!("{what}: {begun} begun, {parts} parts, object {object}");
+        self.lines.lock().expect("lines").push(line);
+    }
+
+    fn lines(&self) -> Vec<String> {
+        self.lines.lock().expect("lines").clone()
+    }
+}
+
+impl Notes for Written {
+    fn beginning(&self) {
+        self.write("beginning");
+    }
+
+    fn refused(&self) {
+        self.write("refused");
+    }
+
+    fn begun(&self, upload: &UploadId, part_size: u64, alone: bool) {
+        self.write(&format!("{upload} of {part_size}, alone {alone}"));
+    }
+
+    fn completing(&self, parts: &[SentPart], whole: &Whole) {
+        self.write(&format!("completing {} in {}", whole.size, parts.len()));
+    }
+}
+
 #[tokio::test]
-async fn the_upload_is_written_down_before_the_first_part() {
+async fn everything_is_written_down_before_the_service_is_asked() {
     let store = Arc::new(Fake::default());
-    let seen = Arc::clone(&store);
-    let on_begin: OnBegin = Box::new(move |upload| {
-        assert_eq!(
-            (upload.0.as_str(), seen.state().puts.len()),
-            ("upload 1", 0)
-        );
-        Err(Error::failed("the journal cannot be written"))
-    });
-    let failure = run(Upload {
-        on_begin,
+    let notes = Written::of(&store);
+    let job = Upload {
+        notes: Arc::<Written>::clone(&notes),
         ..job(&store, source(&text(25)))
-    })
-    .await
-    .expect_err("no journal");
-    assert_eq!(words(&failure), "error: the journal cannot be written");
+    };
+    run(job).await.expect("sent");
     assert_eq!(
-        (failure.upload, store.state().puts.len()),
-        (Some(UploadId("upload 1".into())), 0)
+        notes.lines(),
+        [
+            "beginning: 0 begun, 0 parts, object false",
+            "upload 1 of 10, alone true: 1 begun, 0 parts, object false",
+            "completing 25 in 3: 1 begun, 3 parts, object false",
+        ]
+    );
+}
+
+#[tokio::test]
+async fn what_an_earlier_run_has_begun_without_an_answer_is_gone_on_with() {
+    let store = Arc::new(Fake::with_upload([]));
+    let notes = Written::of(&store);
+    let job = Upload {
+        unnoted: true,
+        notes: Arc::<Written>::clone(&notes),
+        ..job(&store, source(&text(25)))
+    };
+    assert_eq!(run(job).await.expect("sent").upload.0, "old");
+    assert_eq!(
+        notes.lines()[1],
+        "old of 10, alone false: 0 begun, 0 parts, object false",
+        "whether there is another one, only the service knows"
     );
 }
 

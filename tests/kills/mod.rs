@@ -19,7 +19,7 @@ use crate::support::{Ended, Run, Running, Stage};
 use point::{Lost, Moment, Point, Stop};
 
 /// Cases at the same time. Most of their time they wait.
-const AT_ONCE: usize = 12;
+const AT_ONCE: usize = 8;
 /// Runs of the same command until it must have succeeded.
 const TRIES: usize = 3;
 /// Two parts of 5 MiB, the smallest that S3 takes.

@@ -5,6 +5,7 @@ mod system;
 mod terminal;
 
 use std::fs;
+use std::io::{PipeReader, Write};
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::sync::LazyLock;
@@ -20,6 +21,9 @@ pub use terminal::Terminal;
 
 /// Longer than any story takes; a program that hangs fails its story, not the suite.
 const PATIENCE: Duration = Duration::from_secs(120);
+
+/// What a pipe of Linux holds, in bytes.
+const PIPE: usize = 64 << 10;
 
 /// Waits for what can only be looked at.
 async fn until(what: &str, so: impl Fn() -> bool) {
@@ -166,6 +170,14 @@ impl<'a> Run<'a> {
         let file = fs::File::options().append(true).open(path);
         self.command.stdout(file.expect("a file to write to"));
         self
+    }
+
+    /// With a pipe for standard output that is full, and that nobody reads.
+    pub fn unread(mut self) -> (Running<'a>, PipeReader) {
+        let (reader, mut writer) = std::io::pipe().expect("a pipe");
+        writer.write_all(&[b' '; PIPE]).expect("a full pipe");
+        self.command.stdout(writer);
+        (self.start(), reader)
     }
 
     /// With standard error on a terminal of so many columns, as a job of its own.

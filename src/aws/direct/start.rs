@@ -4,12 +4,13 @@
 use tokio::time::Instant;
 use uuid::Uuid;
 
-use super::super::ebs::{Direct, Found, Log, Wish};
+use super::super::ebs::{Direct, Found, Log};
 use super::super::volume::{self, State};
-use super::super::{Run, image, import};
+use super::super::{Run, fault, image, import, possible};
 use super::Target;
-use crate::cleanup::Entry;
-use crate::error::{Kind, Result};
+use crate::cleanup;
+use crate::error::Result;
+use crate::journal::SnapshotRequest;
 use crate::sending;
 use crate::shell::quote;
 use crate::units;
@@ -78,14 +79,19 @@ impl Run<'_> {
         let source = sending::mark(&self.job.common.image);
         let entry = self.journal.entry();
         let same = entry.request.as_ref() == Some(&request) && entry.source == source;
-        let token = entry.client_token.filter(|_| same);
+        let known = entry.client_token.filter(|_| same);
+        let token = known.clone();
         let token = token.unwrap_or_else(|| Uuid::new_v4().to_string());
+        let wish = match entry.snapshot_request {
+            Some(asked) if known.is_some() => asked,
+            _ => self.wish(),
+        };
         self.journal.note(|entry| {
             (entry.request, entry.client_token) = (Some(request), Some(token.clone()));
-            entry.source = source;
+            (entry.source, entry.snapshot_request) = (source, Some(wish.clone()));
         });
-        let unheard = self.hold_unheard_snapshot(&token);
-        let (direct, wish) = (Direct::new(&self.clients.ebs), self.wish());
+        self.hold_possible_snapshot();
+        let direct = Direct::new(&self.clients.ebs);
         let start = async {
             let started = direct.start(&wish, &token).await;
             started.map_err(|trouble| {
@@ -99,9 +105,12 @@ impl Run<'_> {
         let started = match self.session.finish_soon(start).await {
             Ok(started) => started,
             Err(error) => {
-                // Refused is not started; unheard may be.
-                if error.kind() == Kind::Failed {
-                    self.cleanup.disarm(unheard);
+                // Refused is not started, unless an earlier run has asked.
+                if known.is_none() && !fault::may_be_done(&error) {
+                    if let Some(entry) = self.held.snapshot.take() {
+                        self.cleanup.disarm(entry);
+                    }
+                    self.journal.note(|entry| entry.client_token = None);
                 }
                 return Err(error);
             }
@@ -111,7 +120,6 @@ impl Run<'_> {
         self.journal.note(|entry| {
             (entry.filling, entry.sealed) = (Some(snapshot.clone()), false);
         });
-        self.cleanup.disarm(unheard);
         self.hold_filling(&snapshot, 0);
         Ok(Target {
             snapshot,
@@ -124,11 +132,11 @@ impl Run<'_> {
         })
     }
 
-    fn wish(&self) -> Wish {
+    fn wish(&self) -> SnapshotRequest {
         let job = &self.job;
         let gib = job.common.image.virtual_size.unwrap_or_default();
         let (kept, not_kept) = TIMEOUT;
-        Wish {
+        SnapshotRequest {
             volume_size: i64::try_from(gib.div_ceil(1 << 30).max(1)).unwrap_or(i64::MAX),
             description: job.description.clone(),
             tags: job.tags.clone(),
@@ -141,23 +149,27 @@ impl Run<'_> {
         }
     }
 
-    fn hold_unheard_snapshot(&mut self, token: &str) -> Entry {
-        let (clients, wish, token) = (self.clients.clone(), self.wish(), token.to_owned());
-        let (cli, region) = (&self.job.cli, &self.job.region);
-        self.cleanup.reusable(
-            "a snapshot that may have been started unheard",
+    /// A snapshot whose answer is not known yet, on the undo list in the snapshot's place.
+    pub(in crate::aws) fn hold_possible_snapshot(&mut self) {
+        let entry = self.journal.entry();
+        let (Some(token), Some(request)) = (entry.client_token, entry.snapshot_request) else {
+            return;
+        };
+        let (clients, cli, region) = (self.clients.clone(), &self.job.cli, &self.job.region);
+        let entry = self.cleanup.reusable(
+            cleanup::possible::snapshot(region),
             format!("{cli} ec2 describe-snapshots --owner-ids self --filters Name=status,Values=pending --region {region}, and delete-snapshot"),
-            async move || {
-                let started = Direct::new(&clients.ebs).start(&wish, &token).await;
-                let started = started.map_err(|trouble| trouble.fault)?;
-                image::delete_snapshot(&clients, &started.snapshot).await
-            },
-        )
+            async move || possible::delete_started(&clients, &request, &token).await,
+        );
+        if let Some(earlier) = self.held.snapshot.replace(entry) {
+            self.cleanup.disarm(earlier);
+        }
     }
 
     /// A snapshot with so many blocks on the undo list.
     pub(super) fn hold_filling(&mut self, snapshot: &str, blocks: usize) {
         let (clients, id) = (self.clients.clone(), snapshot.to_owned());
+        let journal = self.journal.clone();
         let entry = self.cleanup.reusable(
             format!(
                 "the snapshot {snapshot} with {}",
@@ -168,7 +180,11 @@ impl Run<'_> {
                 self.job.cli,
                 quote(&self.job.region)
             ),
-            async move || image::delete_snapshot(&clients, &id).await,
+            async move || {
+                journal
+                    .forgetting(&id, image::delete_snapshot(&clients, &id))
+                    .await
+            },
         );
         if let Some(earlier) = self.held.snapshot.replace(entry) {
             self.cleanup.disarm(earlier);
@@ -186,9 +202,6 @@ impl Run<'_> {
         if let Some(entry) = self.held.snapshot {
             self.cleanup.spoil(entry);
         }
-        self.journal.note(|entry| {
-            (entry.filling, entry.client_token, entry.sealed) = (None, None, false);
-        });
     }
 
     /// Nothing can be made of the snapshot: it goes now, and the run goes on.

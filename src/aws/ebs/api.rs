@@ -23,27 +23,13 @@ use bytes::Bytes;
 
 use super::sums::Sum;
 use crate::aws::fault::Fault;
+use crate::journal::SnapshotRequest;
 use crate::store::{self, Body, Class, Tap};
 
 /// A connection that is not there by then will not come.
 const CONNECT: Duration = Duration::from_secs(10);
 
 const UNKNOWN: &str = "ResourceNotFoundException";
-
-/// The snapshot that is asked for.
-#[derive(Clone, Debug)]
-pub struct Wish {
-    /// GiB.
-    pub volume_size: i64,
-    pub description: Option<String>,
-    pub tags: Vec<(String, String)>,
-    /// Encrypted whatever the account's default is.
-    pub encrypted: bool,
-    /// With this key; none is the account's own.
-    pub kms_key: Option<String>,
-    /// Minutes without a write after which the service gives the snapshot up.
-    pub timeout: i32,
-}
 
 /// A snapshot that takes blocks.
 #[derive(Clone, Debug)]
@@ -130,7 +116,7 @@ impl Direct {
     }
 
     /// StartSnapshot. The token makes a repeated request the same one.
-    pub async fn start(&self, wish: &Wish, token: &str) -> Result<Started, Trouble> {
+    pub async fn start(&self, wish: &SnapshotRequest, token: &str) -> Result<Started, Trouble> {
         let tags = wish.tags.iter();
         let tags = tags.map(|(key, value)| Tag::builder().key(key).value(value).build());
         let tags: Vec<_> = tags.collect();

@@ -134,7 +134,10 @@ impl Disk {
             if hole && self.sparse {
                 return Ok(true);
             }
-            let Some((mut buffer, lease)) = spare.take().or_else(|| pool.take()) else {
+            let kept = spare
+                .take()
+                .map_or_else(|| pool.take(), |kept| Ok(Some(kept)));
+            let Some((mut buffer, lease)) = kept? else {
                 return Ok(false);
             };
             if hole {

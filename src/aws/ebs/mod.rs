@@ -17,7 +17,7 @@ use tokio::task::{JoinError, JoinSet};
 use tokio::time::{Instant, sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
-pub use api::{Direct, Trouble, Wish};
+pub use api::{Direct, Trouble};
 pub use blocks::Disk;
 pub use log::{Found, Log};
 
