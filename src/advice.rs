@@ -31,10 +31,11 @@ pub fn filled(hint: &str, image: &Image, own: &[(&str, &str)]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::image::Format;
 
     #[test]
     fn a_hint_can_be_pasted() {
-        let mut image = Image::from_head(&[0; 4096], None).expect("a raw disk");
+        let mut image = Image::from_head(&[0; 4096], Some(Format::Raw)).expect("a raw disk");
         image.source = Source::File("my disk.vmdk".into());
         let said = |hint| filled(hint, &image, &[("{role}", "vmimport")]);
         assert_eq!(

@@ -1,6 +1,8 @@
 //! The road of ImportSnapshot and RegisterImage: what it carries, which images take it,
 //! and how it ends when something goes wrong.
 
+use std::os::unix::fs::FileExt;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use futures_util::future::join_all;
@@ -270,6 +272,7 @@ async fn a_volume_that_cannot_hold_the_image_is_refused_before_anything_is_sent(
     let stage = Stage::new().await;
     let disk = std::fs::File::create(stage.path("disk.raw")).unwrap();
     disk.set_len((3 << 30) + 1).unwrap();
+    disk.write_all_at(&sample::raw(2 << 20)[..512], 0).unwrap();
     let run = stage.imgimport("aws --bucket importbucket --volume-size 3 disk.raw");
     run.ends().await.exits(2).prints("").says(
         "

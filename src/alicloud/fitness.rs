@@ -109,10 +109,10 @@ fn file(image: &Image) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::image::VhdKind;
+    use crate::image::{Format, VhdKind};
 
     fn image(content: Content, size: u64) -> Image {
-        let mut image = Image::from_head(&[0; 4096], None).expect("a raw disk");
+        let mut image = Image::from_head(&[0; 4096], Some(Format::Raw)).expect("a raw disk");
         image.format = content.format();
         (image.content, image.virtual_size) = (content, Some(size));
         image
@@ -133,6 +133,7 @@ mod tests {
         let dynamic = |table| Content::Vhd {
             kind: VhdKind::Dynamic,
             table_size: Some(table),
+            by_geometry: false,
         };
         let qcow2 = |zstd, extended_l2| Content::Qcow2 {
             version: 3,

@@ -5,7 +5,7 @@ use super::finding::{Finding, Level};
 use super::{Cloud, page};
 use crate::error::{Error, Result};
 use crate::guest::Guest;
-use crate::image::{Image, Said};
+use crate::image::{Content, Image, Said};
 use crate::layers::{Invocation, Provider};
 use crate::session::Session;
 
@@ -100,13 +100,17 @@ impl Look {
 impl Seen {
     /// Whether the members of an OVA are what its manifest says.
     async fn verify(self, session: &Session) -> Result<Self> {
-        if self.image.has_manifest() && self.image.size.is_some_and(|size| size > LARGE) {
+        if self.image.is_read_whole() && self.image.size.is_some_and(|size| size > LARGE) {
             let label = self.image.label();
-            session
-                .progress
-                .stage(&format!("Comparing {label} with its manifest"));
+            session.progress.stage(&match self.image.content {
+                Content::Ova { .. } => format!("Comparing {label} with its manifest"),
+                _ => format!("Reading {label} to its end"),
+            });
         }
-        let comparing = tokio::task::spawn_blocking(move || (self.image.verify(), self));
+        let comparing = tokio::task::spawn_blocking(move || {
+            let mut seen = self;
+            (seen.image.verify(), seen)
+        });
         let compared = session.cancel.stop.run_until_cancelled(comparing).await;
         let compared = compared.ok_or_else(|| session.stopped())?;
         let (whole, seen) = compared.map_err(|error| {
@@ -132,9 +136,16 @@ impl Seen {
                 page::plain(why)
             ));
         };
-        if let (true, true, Some(why)) = (self.skip, self.examined, self.cloud.refuses(&self.image))
-        {
-            loudly(&why);
+        if let (true, Err((reason, remedy))) = (self.examined, self.cloud.takes(&self.image)) {
+            // What lies in a compressed file is known now, when all of it was read.
+            if !self.skip && self.image.content.is_compressed_file() {
+                let label = self.image.label();
+                let error = Error::refused(format!("{title} can't import {label}"));
+                return Err(error.because_of(reason).hint(remedy));
+            }
+            if self.skip {
+                loudly(&reason);
+            }
         }
         for finding in self.cloud.inside(&self.guest, self.examined) {
             match finding.level {

@@ -66,14 +66,13 @@ impl Cloud {
         }
     }
 
-    /// Why its import would not take the file.
-    fn refuses(self, image: &Image) -> Option<String> {
-        let taken = match self {
+    /// Whether its import takes the file; the reason and the remedy when it does not.
+    fn takes(self, image: &Image) -> Result<(), (String, String)> {
+        match self {
             Self::Aws => crate::aws::accepts(image),
             Self::Alicloud => crate::alicloud::accepts(image).map(drop),
             Self::Digitalocean => crate::digitalocean::accepts(image),
-        };
-        taken.err().map(|(reason, _)| reason)
+        }
     }
 
     /// What it makes of the system in it; `examined` where the import looks inside, too.
@@ -99,7 +98,7 @@ pub struct Report {
 impl Report {
     /// Looks; of standard input at its head.
     pub fn new(options: &Options) -> Result<Self> {
-        let image = match &options.image {
+        let mut image = match &options.image {
             Some(path) if path == Path::new("-") && io::stdin().is_terminal() => {
                 return Err(Error::usage("standard input is a terminal, not an image"));
             }
@@ -202,5 +201,7 @@ fn warnings(image: &Image) -> Vec<Finding> {
         let remedy = warning.remedy.clone().unwrap_or_default();
         Rule("image", "").warning(&warning.text, remedy)
     };
-    image.warnings.iter().map(warning).collect()
+    let blank = Rule("image", "").unseen("its disk is blank, no system is on it");
+    let blank = image.blank.then_some(blank);
+    image.warnings.iter().map(warning).chain(blank).collect()
 }

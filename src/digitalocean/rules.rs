@@ -1,13 +1,10 @@
 //! What DigitalOcean takes, checked before a byte is sent. Each rule says why.
 //! <https://docs.digitalocean.com/products/custom-images/details/limits/>
 
-use std::io::Read;
 use std::path::Path;
 
-use flate2::read::MultiGzDecoder;
-
 use super::options::{Compression, Options};
-use crate::image::{Content, HEAD, Image, Source, Table, conversion, quoted};
+use crate::image::{Content, Image, Source, Table, conversion, quoted};
 use crate::problems::Problems;
 use crate::units;
 
@@ -131,11 +128,8 @@ pub fn is_gzipped(image: &Image, compression: Compression) -> bool {
 /// The ending of what is sent: DigitalOcean looks at it (docs.digitalocean.com, "Custom Images").
 pub fn ending(image: &Image, gzipped: bool) -> String {
     let plain = match &image.content {
-        Content::Gzip => format!(
-            "{}.gz",
-            inside(image).map_or("img", |inner| word(&inner.content))
-        ),
-        Content::Bzip2 => format!("{}.bz2", named_inside(image)),
+        Content::Gzip => format!("{}.gz", inside(image)),
+        Content::Bzip2 => format!("{}.bz2", inside(image)),
         content => word(content).to_owned(),
     };
     if gzipped {
@@ -145,30 +139,12 @@ pub fn ending(image: &Image, gzipped: bool) -> String {
     }
 }
 
-fn word(content: &Content) -> &'static str {
-    match content.format() {
-        Some(format) => format.extension(),
-        None if *content == Content::Vdi => "vdi",
-        None => "img",
+/// The ending of what lies in a compressed file; of one whose beginning does not show it,
+/// what the name says.
+fn inside(image: &Image) -> String {
+    if let Some(inner) = &image.inner {
+        return word(&inner.content).to_owned();
     }
-}
-
-/// The image in a gzip file, as far as its first bytes show it.
-fn inside(image: &Image) -> Option<Image> {
-    let compressed: Box<dyn Read> = match &image.source {
-        Source::File(path) => Box::new(std::fs::File::open(path).ok()?),
-        Source::Stdin => Box::new(&image.head[..]),
-    };
-    let mut head = Vec::new();
-    // A pipe's head ends within the stream, which is no error here.
-    let _cut = MultiGzDecoder::new(compressed)
-        .take(HEAD as u64)
-        .read_to_end(&mut head);
-    Image::from_head(&head, None).ok()
-}
-
-/// What the name of a bzip2 file says of its content.
-fn named_inside(image: &Image) -> String {
     let Source::File(path) = &image.source else {
         return "img".to_owned();
     };
@@ -178,6 +154,14 @@ fn named_inside(image: &Image) -> String {
     inner
         .filter(|inner| known.contains(&inner.as_str()))
         .unwrap_or_else(|| "img".to_owned())
+}
+
+fn word(content: &Content) -> &'static str {
+    match content.format() {
+        Some(format) => format.extension(),
+        None if *content == Content::Vdi => "vdi",
+        None => "img",
+    }
 }
 
 /// A disk without partitions does not start.
@@ -190,14 +174,11 @@ pub fn warning(image: &Image) -> Option<String> {
 
 /// Whether DigitalOcean takes such an image; the reason and the remedy when it does not.
 pub fn accepts(image: &Image) -> Result<(), (String, String)> {
-    let inner = match image.content {
-        Content::Gzip => inside(image),
-        _ => None,
-    };
-    if let Some(inner) = inner
-        && takes(&inner, image).is_err()
+    if let Some(inner) = &image.inner
+        && (takes(inner, image).is_err() || inner.content.is_compressed_file())
     {
-        let reason = format!("{TAKES}; in the gzip file is {}", inner.label());
+        let name = image.content.name();
+        let reason = format!("{TAKES}; in the {name} is {}", inner.label());
         return Err((reason, "unpack it, and import what is inside".to_owned()));
     }
     takes(image, image)?;
@@ -269,22 +250,30 @@ mod tests {
         file.finish().unwrap()
     }
 
+    /// A disk with boot code and nothing else.
+    fn disk() -> Vec<u8> {
+        let mut disk = vec![0; 1024];
+        disk[0] = 0xfa;
+        disk[510..512].copy_from_slice(&[0x55, 0xaa]);
+        disk
+    }
+
     fn image(bytes: &[u8]) -> Image {
         Image::from_head(bytes, None).unwrap()
     }
 
     #[test]
     fn the_ending_tells_what_is_sent() {
-        let raw = image(&[0; 1024]);
+        let raw = image(&disk());
         assert_eq!(ending(&raw, true), "raw.gz");
         assert_eq!(ending(&raw, false), "raw");
-        assert_eq!(ending(&image(&gzip(&[0; 1024])), false), "raw.gz");
+        assert_eq!(ending(&image(&gzip(&disk())), false), "raw.gz");
         assert_eq!(ending(&image(b"BZh9"), false), "img.bz2");
     }
 
     #[test]
     fn a_raw_disk_is_gzipped_and_a_gzip_file_is_not_gzipped_again() {
-        let (raw, packed) = (image(&[0; 1024]), image(&gzip(&[0; 1024])));
+        let (raw, packed) = (image(&disk()), image(&gzip(&disk())));
         assert!(is_gzipped(&raw, Compression::Auto));
         assert!(!is_gzipped(&raw, Compression::None));
         assert!(!is_gzipped(&packed, Compression::Gzip));

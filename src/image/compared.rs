@@ -75,7 +75,8 @@ fn disk(path: &Path, size: u64) {
         std::iter::repeat_with(next).take(len).collect()
     };
     let places = [
-        (0, noise(512)),
+        (0, noise(510)),
+        (510, vec![0x55, 0xaa]),
         (65_536 - 512, vec![7; 1024]),
         (2 * MIB - 1536, noise(70_000)),
         (3 * MIB + 4096, vec![0xaa; 200_000]),

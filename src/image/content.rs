@@ -54,6 +54,8 @@ pub enum Content {
         /// Dynamic: table entries × block size in bytes. Alibaba's import wants it
         /// equal to the virtual size (`InvalidVHDImage.IncorrectSize`).
         table_size: Option<u64>,
+        /// Whether qemu-img takes the disk's geometry for its size, which is another one.
+        by_geometry: bool,
     },
     /// A tar archive whose first member is an OVF descriptor.
     Ova {
@@ -148,6 +150,11 @@ impl Content {
             _ => "a",
         };
         format!("{article} {}", self.name())
+    }
+
+    /// Whether both are the same container, whatever is known of its details.
+    pub(super) fn is_like(&self, other: &Self) -> bool {
+        std::mem::discriminant(self) == std::mem::discriminant(other)
     }
 
     /// Whether it is one file compressed as a whole.

@@ -1,5 +1,6 @@
-//! An OVA against its manifest: every member's digest, in one pass over the file. What a
-//! download has broken shows here, before it is sent.
+//! A file against what it says of itself: an OVA's members against the digests of its
+//! manifest, a compressed file against its checksums. What a download has broken shows here,
+//! before it is sent.
 
 use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
@@ -9,23 +10,42 @@ use super::manifest::{Comparison, LARGEST, Manifest};
 use super::ova::Names;
 use super::refusal::{Sight, Trouble};
 use super::window::Window;
-use super::{Content, Image, Source, regular_file};
+use super::{Content, Image, Source, packed, regular_file};
 use crate::error::Result;
 
 impl Image {
-    /// Refuses an OVA of which a member does not have the digest in the manifest. Without
-    /// one there is nothing to compare, and a pipe can't be read twice.
-    pub fn verify(&self) -> Result<()> {
-        let (Source::File(path), true) = (&self.source, self.has_manifest()) else {
+    /// Reads the file where all of it must be read: refuses an OVA of which a member does not
+    /// have the digest in the manifest, and a compressed file that is damaged or cut, or whose
+    /// content is. A pipe can't be read twice: it is looked at while it is sent.
+    pub fn verify(&mut self) -> Result<()> {
+        let Source::File(path) = self.source.clone() else {
             return Ok(());
         };
-        let (file, about) = regular_file(path)?;
-        compare(&file, about.len()).map_err(|trouble| trouble.at(path))
+        if self.has_manifest() {
+            let (file, about) = regular_file(&path)?;
+            return compare(&file, about.len()).map_err(|trouble| trouble.at(&path));
+        }
+        if self.is_compressed() {
+            let (file, _) = regular_file(&path)?;
+            let inner = packed::verify(&self.content, file, self.said);
+            let inner = inner.map_err(|trouble| trouble.at(&path))?;
+            self.holds(Some(inner));
+        }
+        Ok(())
     }
 
-    /// Whether there is anything to compare.
-    pub fn has_manifest(&self) -> bool {
+    /// Whether all of the file must be read to know that it is whole.
+    pub fn is_read_whole(&self) -> bool {
+        self.has_manifest() || self.is_compressed()
+    }
+
+    fn has_manifest(&self) -> bool {
         matches!(self.content, Content::Ova { manifest: true })
+    }
+
+    /// Whether a cloud takes it compressed.
+    fn is_compressed(&self) -> bool {
+        matches!(self.content, Content::Gzip | Content::Bzip2)
     }
 }
 

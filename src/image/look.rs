@@ -1,14 +1,16 @@
 //! The look at an image in its order: what the bytes are, whether that is what the user
 //! says, what lies on its disks. A refusal becomes a warning for a user who wants no checks.
 
-use std::io;
+use std::io::{self, Read};
+use std::path::Path;
 
 use super::blocks::first_disk;
 use super::boot::Boot;
 use super::probe::{self, Found};
 use super::refusal::{Notice, Remedy, Sight, Trouble};
-use super::window::{ReadAt, Window};
-use super::{Blocks, Content, Format, Image, Source, VhdKind, layout, mark};
+use super::window::{ReadAt, Window, size};
+use super::{Blocks, Content, Format, Image, Source, VhdKind};
+use super::{layout, mark, named, packed, recognized};
 
 /// What the user says of the image.
 #[derive(Clone, Copy, Debug, Default)]
@@ -25,6 +27,21 @@ impl From<Option<Format>> for Said {
         Self {
             format,
             skip_checks,
+        }
+    }
+}
+
+impl Said {
+    /// A refusal as a warning, for a user who wants no checks.
+    fn lifted(self, result: Sight<Option<Notice>>) -> Sight<Option<Notice>> {
+        match result {
+            Err(Trouble::Unfit { cause, .. } | Trouble::Strange { cause, .. })
+                if self.skip_checks =>
+            {
+                let text = format!("the image is imported all the same (--skip-checks): {cause}");
+                Ok(Some(Notice::new(text, None)))
+            }
+            result => result,
         }
     }
 }
@@ -46,32 +63,76 @@ impl Subject<'_> {
         let found = probe::look(&self.window);
         let found = found.and_then(|found| agrees(found, said.format, &self.window));
         let image = found.and_then(|found| {
-            let mut image = self.image(found);
+            let mut image = self.image(found, said);
             image.look_inside(self.there, self.open)?;
+            if image.content.is_compressed_file() {
+                let packed = Sequence::of((self.open)()?, self.there);
+                image.holds(packed::look(&image.content, packed, said)?);
+            }
             Ok(image)
         });
-        match image {
-            Err(Trouble::Unfit { cause, .. })
-                if said.skip_checks && !self.window.up_to(0, 1)?.is_empty() =>
-            {
-                let text = format!("the image is imported all the same (--skip-checks): {cause}");
-                let mut found = mark::found(&self.window, said.format)?;
-                found.warnings.push(Notice::new(text, None));
-                let mut image = self.image(found);
-                // As far as it can be seen: that is what was refused.
-                let _ = image.look_inside(self.there, self.open);
-                Ok(image)
-            }
-            image => image,
-        }
+        let refusal = match image {
+            Ok(image) => return Ok(image),
+            // There is nothing that could be sent.
+            Err(trouble) if self.window.up_to(0, 1)?.is_empty() => return Err(trouble),
+            Err(trouble) => said.lifted(Err(trouble))?,
+        };
+        let mut found = mark::found(&self.window, said.format)?;
+        found.warnings.extend(refusal);
+        let mut image = self.image(found, said);
+        // As far as it can be seen: that is what was refused.
+        let _ = image.look_inside(self.there, self.open);
+        Ok(image)
     }
 
-    fn image(&self, found: Found) -> Image {
-        Image::found(found, self.source.clone(), self.size)
+    fn image(&self, mut found: Found, said: Said) -> Image {
+        if let Source::File(path) = &self.source
+            && let Some(ending) = named::contradicts(path, &found.content)
+        {
+            let label = found.content.label();
+            let text = format!("its name ends in .{ending}, but its content is {label}");
+            found.warnings.push(Notice::new(text, None));
+        }
+        if self.source == Source::Stdin && found.content == (Content::Ova { manifest: true }) {
+            let text = "the files of the OVA are not compared with its manifest, which standard input does not allow";
+            let remedy = Remedy::say("give the file itself");
+            found.warnings.push(Notice::new(text, Some(remedy)));
+        }
+        let mut image = Image::found(found, self.source.clone(), self.size);
+        image.said = said;
+        image
+    }
+}
+
+/// Reads bytes one after the other.
+struct Sequence {
+    bytes: Box<dyn ReadAt + Send + Sync>,
+    at: u64,
+    len: u64,
+}
+
+impl Sequence {
+    fn of(bytes: Box<dyn ReadAt + Send + Sync>, len: u64) -> Self {
+        Self { bytes, at: 0, len }
+    }
+}
+
+impl Read for Sequence {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let count = buffer.len().min(size(self.len - self.at));
+        self.bytes.read_at(&mut buffer[..count], self.at)?;
+        self.at += count as u64;
+        Ok(count)
     }
 }
 
 impl Image {
+    /// Notes what a compressed file holds; its size is that of the disk.
+    pub(super) fn holds(&mut self, inner: Option<Self>) {
+        self.virtual_size = inner.as_ref().and_then(|inner| inner.virtual_size);
+        self.inner = inner.map(Box::new);
+    }
+
     /// Looks at the partition tables of its disks, which lie in `len` bytes that `open`
     /// gives: refuses disks that no cloud can use, and sees how the first one boots. What
     /// can't be decoded here shows nothing.
@@ -81,6 +142,11 @@ impl Image {
         open: &dyn Fn() -> io::Result<Box<dyn ReadAt + Send + Sync>>,
     ) -> Sight<()> {
         let first = first_disk(self).ok().map(|(_, start, _)| start);
+        let path = match &self.source {
+            Source::File(path) => path.clone(),
+            Source::Stdin => Path::new("-").to_owned(),
+        };
+        let (mut notices, mut blank) = (vec![], false);
         let mut seen = None;
         for disk in &self.disks {
             let (Some(content), Some(start)) = (&disk.content, disk.offset) else {
@@ -96,16 +162,26 @@ impl Image {
             let Ok(partitions) = blocks.partitions() else {
                 continue;
             };
-            partitions
-                .fit(disk.virtual_size)
-                .map_err(|trouble| match self.content {
-                    Content::Ova { .. } => trouble.inside(&disk.name),
-                    _ => trouble,
-                })?;
+            let inside = |trouble: Trouble| match self.content {
+                Content::Ova { .. } => trouble.inside(&disk.name),
+                _ => trouble,
+            };
+            let fits = partitions.fit(disk.virtual_size).map_err(inside);
+            notices.extend(self.said.lifted(fits.map(|()| None))?);
             if first == Some(start) {
+                let named = self.said.format.is_some();
+                let known = recognized::check(content, &blocks, &partitions, named);
+                let lifted = known.map_err(inside).map(|is_blank| {
+                    blank = is_blank;
+                    None
+                });
+                notices.extend(self.said.lifted(lifted)?);
                 seen = Some(Boot::of(&blocks, &partitions));
             }
         }
+        let notices = notices.into_iter().map(|notice| notice.at(&path));
+        self.warnings.extend(notices);
+        self.blank = blank;
         if let Some(seen) = seen {
             let firmware = self.boot.firmware;
             self.boot = Boot { firmware, ..seen };
@@ -125,6 +201,7 @@ fn agrees(mut found: Found, said: Option<Format>, window: &Window) -> Result<Fou
         found.content = Content::Vhd {
             kind: VhdKind::Fixed,
             table_size: None,
+            by_geometry: false,
         };
         return Ok(found);
     }

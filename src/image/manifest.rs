@@ -187,6 +187,8 @@ fn summed(line: &str) -> Option<(Algorithm, &str, &str)> {
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     fn compare(manifest: &Manifest, name: &str, content: &[u8]) -> Comparison {
@@ -277,5 +279,14 @@ mod tests {
         assert_eq!(manifest.uncompared(&["a.ovf"]), Some(unknown));
         assert_eq!(compare(&manifest, "b.ovf", b"abc"), Comparison::Unlisted);
         assert_eq!(manifest.unread, 4);
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
+        #[test]
+        fn no_bytes_make_it_panic(text in "(SHA|MD5|256|-|\\(|\\)|=| |%|%2|%20|a|\n|[0-9a-f]{32}|\\PC){0,60}") {
+            let _ = Manifest::parse(text.as_bytes()).uncompared(&["a"]);
+        }
     }
 }

@@ -27,6 +27,7 @@ fn of_format(format: Format) -> Content {
         Format::Vhd => Content::Vhd {
             kind: VhdKind::Fixed,
             table_size: None,
+            by_geometry: false,
         },
         Format::Ova => Content::Ova { manifest: false },
         Format::Vmdk => Content::Vmdk {

@@ -14,14 +14,18 @@ mod layout;
 mod look;
 mod manifest;
 mod mark;
+mod named;
 mod ova;
 mod ovf;
+mod packed;
 mod partitions;
 mod probe;
 mod qcow2;
 mod raw;
+mod recognized;
 mod refusal;
 mod stranger;
+mod stream;
 mod table;
 mod unpack;
 mod vdi;
@@ -46,6 +50,7 @@ pub use filling::Filling;
 pub use look::Said;
 pub use partitions::{Partition, Role};
 pub use refusal::{Warning, conversion, quoted};
+pub use stream::{Verdict, Watched};
 pub use table::Table;
 
 use look::Subject;
@@ -54,8 +59,9 @@ use refusal::{Remedy, Trouble, shown};
 use window::Window;
 
 /// Bytes of standard input that are looked at: descriptors and partition tables
-/// lie in the first 32 KiB, the mark of an ISO image at 32 KiB.
-pub const HEAD: usize = 64 << 10;
+/// lie in the first 32 KiB, the mark of an ISO image at 32 KiB, the last mark of a file
+/// system behind 128 KiB.
+pub const HEAD: usize = 256 << 10;
 
 /// Where the bytes come from.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -87,6 +93,12 @@ pub struct Image {
     pub head: Vec<u8>,
     /// What does not keep it from being imported.
     pub warnings: Vec<Warning>,
+    /// What lies in a compressed file, as far as it is seen.
+    pub inner: Option<Box<Image>>,
+    /// What the user says of it.
+    pub said: Said,
+    /// Whether the disk in its container begins with zeros, and nothing is on it.
+    pub blank: bool,
 }
 
 /// The first bytes of standard input, at most [`HEAD`]; waits for them.
@@ -184,6 +196,9 @@ impl Image {
             modified: None,
             identity: None,
             head: Vec::new(),
+            inner: None,
+            said: Said::default(),
+            blank: false,
         }
     }
 
@@ -320,7 +335,7 @@ mod tests {
     #[test]
     fn a_file_is_known_again_until_it_changes() {
         let mut file = file(&[1; 1024]);
-        let image = Image::open(file.path(), None).unwrap();
+        let image = Image::open(file.path(), Some(Format::Raw)).unwrap();
         assert_eq!(image.size, Some(1024));
         assert_eq!(image.disks[0].virtual_size, Some(1024));
         assert!(image.is_still(file.as_file()).unwrap());
@@ -385,7 +400,7 @@ mod tests {
 
     #[test]
     fn a_pipe_is_looked_at_by_its_head_which_is_kept() {
-        let image = Image::from_head(&vec![1; HEAD], None).unwrap();
+        let image = Image::from_head(&vec![1; HEAD], Some(Format::Raw)).unwrap();
         assert_eq!((image.size, image.virtual_size), (None, None));
         assert_eq!(image.head.len(), HEAD);
         assert_eq!(image.describe(), "raw disk");

@@ -90,7 +90,7 @@ struct Archive<'a> {
 /// What a file holds.
 #[derive(Clone, Debug)]
 struct Seen {
-    content: Content,
+    content: Option<Content>,
     virtual_size: Option<u64>,
 }
 
@@ -296,7 +296,7 @@ impl Archive<'_> {
             offset: Some(member.offset),
             size: Some(member.size),
             virtual_size: seen.virtual_size.or(disk.capacity),
-            content: Some(seen.content),
+            content: seen.content,
         })
     }
 
@@ -308,8 +308,8 @@ impl Archive<'_> {
         let part = self.window.part(member.offset, member.size);
         let found = probe_disk(&part, member).map_err(|trouble| trouble.inside(&member.name))?;
         let seen = Seen {
-            content: found.content,
-            virtual_size: found.virtual_size,
+            virtual_size: found.as_ref().and_then(|found| found.virtual_size),
+            content: found.map(|found| found.content),
         };
         self.seen.insert(member.offset, seen.clone());
         Ok(seen)
@@ -327,13 +327,16 @@ fn blank(disk: &DiskRef) -> Disk {
     }
 }
 
-/// Only what importers of OVAs read; an OVA in an OVA is never followed.
-fn probe_disk(part: &Window, member: &Member) -> Sight<Found> {
+/// Only what importers of OVAs read; an OVA in an OVA is never followed. None where a pipe
+/// does not show it yet: a fixed VHD is known by its end.
+fn probe_disk(part: &Window, member: &Member) -> Sight<Option<Found>> {
     let head = part.up_to(0, 512)?;
     let found = if vhd::is_here(part, &head)? {
         vhd::look(part)?
     } else if vmdk::is_here(&head) {
         vmdk::look(part)?
+    } else if part.len().is_none() && probe::compressed(&head).is_none() {
+        return Ok(None);
     } else {
         let cause = match probe::compressed(&head) {
             Some(content) => format!("it is {}, not a disk", content.label()),
@@ -349,7 +352,7 @@ fn probe_disk(part: &Window, member: &Member) -> Sight<Found> {
             "the VMDK is not stream-optimized, as a disk in an OVA must be",
             Remedy::TakeOut(member.name.clone()),
         )),
-        _ => Ok(found),
+        _ => Ok(Some(found)),
     }
 }
 

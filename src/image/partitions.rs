@@ -76,7 +76,13 @@ impl Partitions {
                     "the disk is cut short: its partition table ({name}) counts on {} bytes, but only {disk} are there",
                     self.end
                 ),
-                Remedy::CopyAgain,
+                if self.holds_all(disk) {
+                    Remedy::say(
+                        "copy, download or export it again; if it was shrunk on purpose, write the second copy of its GPT again, with sgdisk --move-second-header, or add --skip-checks",
+                    )
+                } else {
+                    Remedy::CopyAgain
+                },
             ));
         }
         if self.sector == SECTOR {
@@ -91,6 +97,17 @@ impl Partitions {
                 "make the disk again with sectors of 512 bytes: systemd-repart --sector-size=512, logical_block_size=512 in QEMU, or New-VHD -LogicalSectorSizeBytes 512",
             ),
         ))
+    }
+
+    /// Whether a shorter disk still has all partitions of its GPT.
+    fn holds_all(&self, disk: u64) -> bool {
+        let within = |part: &Partition| {
+            let end = part.start.checked_add(part.size);
+            end.is_some_and(|end| end <= disk)
+        };
+        let list = self.list.as_ref();
+        let is_gpt = self.table == Table::Gpt && self.sector == SECTOR;
+        is_gpt && list.is_some_and(|list| !list.is_empty() && list.iter().all(within))
     }
 
     fn of_gpt(disk: &Blocks, mbr: Vec<u8>, gpt: &Gpt) -> Self {

@@ -71,7 +71,7 @@ fn plain(window: &Window, head: &[u8]) -> Sight<Found> {
     }
     match window.get(ISO_MARK, 5)? {
         Some(mark) if mark == b"CD001" => return Ok(Found::opaque(Content::Iso)),
-        _ => stranger::refuse(window, head)?,
+        _ => stranger::refuse(window)?,
     }
     raw::look(window)
 }

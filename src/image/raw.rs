@@ -30,7 +30,7 @@ mod tests {
     #[test]
     fn less_than_a_sector_is_no_disk() {
         assert_eq!(
-            refusal(b"hello"),
+            refusal(&[1; 5]),
             because(
                 "it is no disk image: 5 bytes are less than a sector",
                 "name the image file itself"

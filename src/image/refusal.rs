@@ -6,7 +6,7 @@ use std::fmt;
 use std::io;
 use std::path::Path;
 
-use super::{Content, Image, Source};
+use super::{Content, Image, Source, named};
 use crate::error::Error;
 use crate::shell::quote;
 
@@ -18,6 +18,8 @@ pub(super) type Sight<T> = Result<T, Trouble>;
 pub(super) enum Trouble {
     /// The file itself is the matter.
     Unfit { cause: String, remedy: Remedy },
+    /// It is not what a disk image is; its name may say that it is one.
+    Strange { cause: String, remedy: Remedy },
     /// It could not be read.
     Unread(io::Error),
 }
@@ -84,7 +86,7 @@ impl Trouble {
                     other => other,
                 },
             },
-            unread @ Self::Unread(_) => unread,
+            other => other,
         }
     }
 
@@ -100,6 +102,13 @@ impl Trouble {
             Self::Unfit { cause, remedy } => Error::refused(format!("{name} cannot be {done}"))
                 .because_of(cause)
                 .hint(remedy.sentence(path)),
+            Self::Strange { cause, remedy } => {
+                let cause = match named::ending(path) {
+                    Some(ending) => format!("{cause}, though its name ends in .{ending}"),
+                    None => cause,
+                };
+                Self::Unfit { cause, remedy }.keeps_from_being(done, path)
+            }
             Self::Unread(error) => Error::failed(format!("{name} cannot be read")).because(error),
         }
     }
@@ -207,29 +216,56 @@ fn convert(path: &Path) -> String {
 
 /// The command that makes a disk of another format of the image, beside it.
 pub fn conversion(image: &Image, format: &str, extension: &str) -> String {
+    let path = match &image.source {
+        Source::File(path) => path.as_path(),
+        Source::Stdin => Path::new("-"),
+    };
+    if let Content::Vhd {
+        by_geometry: true, ..
+    } = image.content
+    {
+        return by_size(format, path, extension);
+    }
     // qemu-img takes a fixed VHD for a raw disk unless it is told.
     let from = match image.content {
         Content::Vhd { .. } => "-f vpc ",
         _ => "",
     };
-    let path = match &image.source {
-        Source::File(path) => path,
-        Source::Stdin => Path::new("-"),
-    };
     qemu_img(&format!("{from}-O {format}"), path, extension)
 }
 
+/// Virtual PC's disks end where their geometry does, for qemu-img; their own size counts.
+fn by_size(format: &str, path: &Path, extension: &str) -> String {
+    let (from, to) = from_to(path, extension);
+    let name = if path == Path::new("-") {
+        from
+    } else {
+        // qemu-img's options are separated by commas; two are one.
+        path.display().to_string().replace(',', ",,")
+    };
+    let disk = format!("driver=vpc,force_size_calc=current_size,file.filename={name}");
+    format!(
+        "qemu-img convert --image-opts -O {format} {} {to}",
+        quote(&disk)
+    )
+}
+
 fn qemu_img(options: &str, path: &Path, extension: &str) -> String {
+    let (from, to) = from_to(path, extension);
+    format!("qemu-img convert {options} {from} {to}")
+}
+
+/// The image and a file beside it, as a shell takes them.
+fn from_to(path: &Path, extension: &str) -> (String, String) {
     let mut target = path.with_extension(extension);
     if target == path {
         target = path.with_extension(format!("new.{extension}"));
     }
-    let (from, to) = if path == Path::new("-") {
+    if path == Path::new("-") {
         ("IMAGE".to_owned(), format!("disk.{extension}"))
     } else {
         (quoted(path), quoted(&target))
-    };
-    format!("qemu-img convert {options} {from} {to}")
+    }
 }
 
 /// The path as a shell takes it.
@@ -271,6 +307,22 @@ mod tests {
         assert_eq!(
             hint("-"),
             "convert it first: qemu-img convert -O raw IMAGE disk.raw"
+        );
+    }
+
+    #[test]
+    fn a_disk_of_virtual_pc_keeps_its_size() {
+        let said = Some(crate::image::Format::Raw);
+        let mut image = Image::from_head(&[0; 512], said).unwrap();
+        image.content = Content::Vhd {
+            kind: crate::image::VhdKind::Dynamic,
+            table_size: None,
+            by_geometry: true,
+        };
+        image.source = Source::File("a, b.vhd".into());
+        assert_eq!(
+            conversion(&image, "raw", "raw"),
+            "qemu-img convert --image-opts -O raw 'driver=vpc,force_size_calc=current_size,file.filename=a,, b.vhd' 'a, b.raw'"
         );
     }
 

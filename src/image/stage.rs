@@ -11,15 +11,36 @@ use proptest::prelude::*;
 use super::blocks::first_disk;
 use super::look::Subject;
 use super::window::{ReadAt, Window, size};
-use super::{Blocks, Format, HEAD, Image, Result, Said, Source, layout, probe};
+use super::{Blocks, Format, HEAD, Image, Result, Said, Source, Warning, layout, probe};
 
-/// Looks at these bytes as a file.
+/// Looks at these bytes as a file, whatever lies on its disk.
 pub(super) fn open(bytes: &[u8]) -> Result<Image> {
-    seen(bytes, None)
+    let strict = seen(bytes, None);
+    let Ok(mut image) = (match strict {
+        Ok(image) => return Ok(image),
+        Err(_) => unchecked(bytes),
+    }) else {
+        return strict;
+    };
+    let lifted = |warning: &Warning| warning.text.contains("(--skip-checks)");
+    let unknown = |warning: &Warning| {
+        let text = &warning.text;
+        !lifted(warning) || text.contains("not recognized") || text.contains("it is blank")
+    };
+    if !image.warnings.iter().all(unknown) {
+        return strict;
+    }
+    image.warnings.retain(|warning| !lifted(warning));
+    Ok(image)
 }
 
 pub(super) fn said(bytes: &[u8], format: Format) -> Result<Image> {
     seen(bytes, Some(format))
+}
+
+/// Looks at these bytes as a file, as a user's.
+pub(super) fn strict(bytes: &[u8]) -> Result<Image> {
+    seen(bytes, None)
 }
 
 /// The same for a user who wants no checks.
@@ -42,7 +63,7 @@ pub(super) fn warnings(bytes: &[u8]) -> Vec<String> {
 
 /// The whole message of the refusal, without its first line, which is always the same.
 pub(super) fn refusal(bytes: &[u8]) -> String {
-    let error = open(bytes).unwrap_err();
+    let error = seen(bytes, None).unwrap_err();
     assert_eq!(error.kind().exit_code(), 3);
     let text = error.to_string();
     let rest = text.strip_prefix("error: disk.img cannot be imported\n  cause: ");

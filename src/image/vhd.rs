@@ -61,6 +61,22 @@ impl Footer {
     fn virtual_size(&self) -> u64 {
         self.fields().be64(48)
     }
+
+    /// Whether QEMU takes the geometry for the size, which is another one ("Disk Geometry":
+    /// cylinders, heads, sectors; QEMU vpc.c, "Known creator apps").
+    fn is_measured_by_geometry(&self) -> bool {
+        let (fields, creator) = (self.fields(), self.fields().bytes(28, 4));
+        let [cylinders, heads, sectors] = [
+            fields.be32(56) >> 16,
+            fields.u8(58).into(),
+            fields.u8(59).into(),
+        ];
+        let geometry = u64::from(cylinders) * u64::from(heads) * u64::from(sectors) * SECTOR;
+        let by_size: [&[u8]; 6] = [b"win ", b"qem2", b"d2v ", b"tap\0", b"CTXS", b"wa\0\0"];
+        // The largest geometry stands for every larger disk.
+        let is_largest = geometry == 65_535 * 16 * 255 * SECTOR;
+        !by_size.contains(&creator) && !is_largest && geometry != self.virtual_size()
+    }
 }
 
 pub(super) fn is_here(window: &Window, head: &[u8]) -> Sight<bool> {
@@ -125,6 +141,7 @@ fn fixed(window: &Window, footer: &Footer) -> Sight<Found> {
     let content = Content::Vhd {
         kind: VhdKind::Fixed,
         table_size: None,
+        by_geometry: footer.is_measured_by_geometry(),
     };
     Ok(Found::disk(content, virtual_size))
 }
@@ -143,6 +160,7 @@ fn dynamic_disk(footer: &Footer, table_size: Option<u64>) -> Found {
     let content = Content::Vhd {
         kind: VhdKind::Dynamic,
         table_size,
+        by_geometry: footer.is_measured_by_geometry(),
     };
     Found::disk(content, footer.virtual_size())
 }

@@ -26,6 +26,11 @@ pub(super) trait ReadAt: fmt::Debug {
     fn data(&self, from: u64) -> io::Result<Option<Range<u64>>> {
         Ok(Some(from..u64::MAX))
     }
+
+    /// Whether these bytes can still be read: not all of a pipe are kept.
+    fn has(&self, _offset: u64, _count: u64) -> bool {
+        true
+    }
 }
 
 impl ReadAt for File {
@@ -114,14 +119,29 @@ impl<'a> Window<'a> {
     /// These bytes, or None where they cannot be seen.
     pub(super) fn get(&self, offset: u64, count: u64) -> io::Result<Option<Vec<u8>>> {
         match offset.checked_add(count) {
+            Some(_) if !self.has(offset, count) => Ok(None),
             Some(end) if end <= self.seen => self.read(offset, count).map(Some),
             _ => Ok(None),
         }
     }
 
+    /// Whether the source still has these bytes; it notes those that are to come.
+    fn has(&self, offset: u64, count: u64) -> bool {
+        let at = self.start.saturating_add(offset);
+        self.source.has(at, count.min(TABLE_BUDGET))
+    }
+
     /// As many of these bytes as can be seen.
     pub(super) fn up_to(&self, offset: u64, count: u64) -> io::Result<Vec<u8>> {
-        self.read(offset, count.min(self.seen.saturating_sub(offset)))
+        let there = count.min(self.seen.saturating_sub(offset));
+        if there < count && !self.complete {
+            // What is to come is asked for.
+            let _ = self.has(offset, count);
+        }
+        if !self.has(offset, there) {
+            return Ok(vec![]);
+        }
+        self.read(offset, there)
     }
 
     /// These bytes of a container; None only for what a pipe does not show yet.

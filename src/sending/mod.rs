@@ -13,7 +13,7 @@ use std::time::Duration;
 use crate::cleanup::{Cleanup, Entry, possible};
 use crate::compress::{self, Gzip, Plain};
 use crate::error::{Error, Result};
-use crate::image::{Image, Source};
+use crate::image::{Image, Source, Verdict, Watched};
 use crate::job::Job;
 use crate::journal::Journal;
 use crate::progress::Transfer;
@@ -88,7 +88,7 @@ pub async fn send<S: Store>(run: &mut Run<'_>, store: &Arc<S>, target: &Target) 
         .stage(&format!("Uploading to {}", target.url));
     earlier::adopt(run, &**store, target).await;
     let shown = Arc::new(Shown(Mutex::default()));
-    let (upload, packed) = prepare(run, store, &shown)?;
+    let (upload, packed, verdict) = prepare(run, store, &shown)?;
     shown.show(transfer(run, packed.as_ref()));
     let earlier = run.journal.entry().upload;
     let (keeps, sending) = (run.job.resumes(), upload::run(upload));
@@ -107,6 +107,9 @@ pub async fn send<S: Store>(run: &mut Run<'_>, store: &Arc<S>, target: &Target) 
                 let progress = &run.session.progress;
                 progress.note(&format!("The image's {size} were sent as {sent}"));
             }
+            for warning in verdict.warnings() {
+                run.session.progress.warn(&warning.to_string());
+            }
             let object = hold(run.cleanup, store, target);
             Ok(Sent {
                 uploaded_bytes: sent.uploaded_bytes,
@@ -118,7 +121,9 @@ pub async fn send<S: Store>(run: &mut Run<'_>, store: &Arc<S>, target: &Target) 
         }
         Err(failure) => {
             drop(transfer);
-            Err(failed(run, store, target, failure, earlier.as_deref()))
+            let error = failed(run, store, target, failure, earlier.as_deref());
+            // The end of a pipe may have shown what no import could use.
+            Err(verdict.refusal().unwrap_or(error))
         }
     }
 }
@@ -141,13 +146,14 @@ fn prepare<S: Store>(
     run: &Run<'_>,
     store: &Arc<S>,
     shown: &Arc<Shown>,
-) -> Result<(Upload<S>, Option<Packed>)> {
+) -> Result<(Upload<S>, Option<Packed>, Arc<Verdict>)> {
     let job = run.job;
-    let (source, packed) = if job.gzip {
-        let (source, packed) = open_gzipped(&job.image, job.sha256)?;
-        (source, Some(packed))
+    let (source, packed, verdict) = if job.gzip {
+        let (source, packed, verdict) = open_gzipped(&job.image, job.sha256)?;
+        (source, Some(packed), verdict)
     } else {
-        (open(&job.image)?, None)
+        let (source, verdict) = open(&job.image)?;
+        (source, None, verdict)
     };
     let mark = mark(&job.image);
     run.journal.note(|entry| entry.source = mark);
@@ -164,7 +170,7 @@ fn prepare<S: Store>(
         stop: run.session.cancel.stop.clone(),
         leave: run.session.cancel.leave.clone(),
     };
-    Ok((upload, packed))
+    Ok((upload, packed, verdict))
 }
 
 /// What a gzipped image comes to shows while it is read.
@@ -219,27 +225,33 @@ pub fn outline(job: &Job, limits: store::Limits, url: String) -> Result<crate::p
     })
 }
 
-fn open(image: &Image) -> Result<upload::Source> {
+fn open(image: &Image) -> Result<(upload::Source, Arc<Verdict>)> {
     let Source::File(path) = &image.source else {
-        return Ok(upload::Source::stream(pipe(image), None));
+        let pipe = pipe(image);
+        let verdict = pipe.verdict();
+        return Ok((upload::Source::stream(pipe, None), verdict));
     };
-    upload::Source::file(still(image, path)?).map_err(|error| unreadable(path, error))
+    let source = upload::Source::file(still(image, path)?);
+    let source = source.map_err(|error| unreadable(path, error))?;
+    Ok((source, Arc::default()))
 }
 
 /// The same, gzipped on the way.
-fn open_gzipped(image: &Image, sha256: bool) -> Result<(upload::Source, Packed)> {
+fn open_gzipped(image: &Image, sha256: bool) -> Result<(upload::Source, Packed, Arc<Verdict>)> {
     let broken = |error| Error::failed("the image can't be compressed").because(error);
     let Source::File(path) = &image.source else {
-        let gzip = Gzip::new(pipe(image), sha256).map_err(broken)?;
+        let pipe = pipe(image);
+        let verdict = pipe.verdict();
+        let gzip = Gzip::new(pipe, sha256).map_err(broken)?;
         let packed = Packed::of(&gzip);
-        return Ok((upload::Source::stream(gzip, None), packed));
+        return Ok((upload::Source::stream(gzip, None), packed, verdict));
     };
     let file = still(image, path)?;
     let reader = file.try_clone().map_err(|error| unreadable(path, error))?;
     let gzip = Gzip::new(reader, sha256).map_err(broken)?;
     let packed = Packed::of(&gzip);
     let source = upload::Source::made_of(file, gzip).map_err(|error| unreadable(path, error))?;
-    Ok((source, packed))
+    Ok((source, packed, Arc::default()))
 }
 
 impl Packed {
@@ -251,8 +263,10 @@ impl Packed {
     }
 }
 
-fn pipe(image: &Image) -> impl Read + Send + 'static {
-    std::io::Cursor::new(image.head.clone()).chain(std::io::stdin())
+/// Standard input, looked at to its end.
+fn pipe(image: &Image) -> Watched<impl Read + Send + 'static> {
+    let bytes = std::io::Cursor::new(image.head.clone()).chain(std::io::stdin());
+    Watched::new(bytes, image)
 }
 
 /// The file, if it is as it was when it was looked at.

@@ -180,12 +180,12 @@ mod tests {
 
     use super::*;
     use crate::host;
-    use crate::image::Image;
+    use crate::image::{Format, Image};
 
     const SIZE: usize = 4096;
 
     fn disk(file: &tempfile::NamedTempFile, sparse: bool) -> Disk {
-        let image = Image::open(file.path(), None).unwrap();
+        let image = Image::open(file.path(), Some(Format::Raw)).unwrap();
         Disk::new(Arc::new(image::Blocks::open(&image).unwrap()), SIZE, sparse).unwrap()
     }
 

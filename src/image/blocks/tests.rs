@@ -2,6 +2,7 @@ use std::io::Write;
 
 use super::*;
 use crate::host;
+use crate::image::Format;
 
 /// Windows is not asked for holes.
 #[cfg(unix)]
@@ -11,7 +12,7 @@ fn of_a_sparse_disk_only_the_data_is_named() {
     file.as_file().set_len(64 << 20).unwrap();
     host::write_all_at(file.as_file(), &[7; 4096], 32 << 20).unwrap();
     file.as_file().flush().unwrap();
-    let image = Image::open(file.path(), None).unwrap();
+    let image = Image::open(file.path(), Some(Format::Raw)).unwrap();
     let blocks = Blocks::open(&image).unwrap();
     assert_eq!(blocks.size(), 64 << 20);
     let data = blocks.data(0).unwrap().unwrap();
@@ -54,7 +55,7 @@ fn many_read_the_same_compressed_disk_at_once() {
 fn a_file_that_changed_since_it_was_looked_at_is_refused() {
     let file = tempfile::NamedTempFile::new().unwrap();
     file.as_file().set_len(4096).unwrap();
-    let image = Image::open(file.path(), None).unwrap();
+    let image = Image::open(file.path(), Some(Format::Raw)).unwrap();
     file.as_file().set_len(8192).unwrap();
     let error = Blocks::open(&image).unwrap_err().to_string();
     let cause = " cannot be looked into\n  cause: it changed while it was looked at\n  hint: start again when nothing writes to it any more";

@@ -104,18 +104,25 @@ impl<'a> Names<'a> {
         let name = &file.name;
         if !unlisted.is_empty() {
             let files = some(&unlisted);
+            let (were, them) = match unlisted.as_slice() {
+                [_] => ("was", "it"),
+                _ => ("were", "them"),
+            };
             let text =
-                format!("the manifest {name} does not list {files}, so that nothing is compared");
+                format!("{files} {were} not compared: the manifest {name} does not list {them}");
             warnings.push(Notice::new(text, None));
         }
         if let Some((first, algorithm)) = unknown.first() {
             let text = format!(
-                "the manifest {name} has digests of {algorithm}, which is not known here: {first} is not compared"
+                "{first} was not compared: its digest in {name} is of the unknown algorithm {algorithm}"
             );
             warnings.push(Notice::new(text, None));
         }
         if manifest.unread > 0 {
-            let lines = crate::units::number(manifest.unread as u64, "line");
+            let lines = match manifest.unread {
+                1 => "1 line".to_owned(),
+                many => format!("{many} lines"),
+            };
             let text = format!("{lines} of the manifest {name} can't be read");
             warnings.push(Notice::new(text, None));
         }

@@ -408,14 +408,14 @@ fn what_a_manifest_does_not_vouch_for_is_a_warning() {
     assert_eq!(
         warnings(&with_manifest("SHA3-256(a.ovf)= 00\n\nnonsense\n")),
         [
-            "the manifest a.mf does not list disk1.vmdk, so that nothing is compared",
-            "the manifest a.mf has digests of SHA3-256, which is not known here: a.ovf is not compared",
+            "disk1.vmdk was not compared: the manifest a.mf does not list it",
+            "a.ovf was not compared: its digest in a.mf is of the unknown algorithm SHA3-256",
             "1 line of the manifest a.mf can't be read",
         ]
     );
     assert_eq!(
         warnings(&with_manifest("")),
-        ["the manifest a.mf does not list a.ovf and disk1.vmdk, so that nothing is compared"]
+        ["a.ovf and disk1.vmdk were not compared: the manifest a.mf does not list them"]
     );
 }
 

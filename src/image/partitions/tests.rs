@@ -174,8 +174,15 @@ fn a_damaged_gpt_is_unknown_and_a_bare_file_system_has_no_table() {
 fn a_disk_cut_before_its_backup_gpt_is_refused() {
     assert_eq!(
         refusal(&gpt_disk(512, EFI_SYSTEM)[..65000]),
+        because(
+            "the disk is cut short: its partition table (GPT) counts on 65536 bytes, but only 65000 are there",
+            "copy, download or export it again; if it was shrunk on purpose, write the second copy of its GPT again, with sgdisk --move-second-header, or add --skip-checks"
+        )
+    );
+    assert_eq!(
+        refusal(&gpt_disk(512, EFI_SYSTEM)[..22000]),
         copy_again(
-            "the disk is cut short: its partition table (GPT) counts on 65536 bytes, but only 65000 are there"
+            "the disk is cut short: its partition table (GPT) counts on 65536 bytes, but only 22000 are there"
         )
     );
 }

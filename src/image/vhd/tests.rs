@@ -104,6 +104,7 @@ fn a_dynamic_vhd_tells_its_table_and_the_disk_inside() {
     let content = Content::Vhd {
         kind: VhdKind::Dynamic,
         table_size: Some(8192),
+        by_geometry: false,
     };
     assert_eq!((image.content, image.virtual_size), (content, Some(8192)));
     assert_eq!(image.boot.bios, Some(false));

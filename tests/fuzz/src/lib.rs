@@ -8,10 +8,15 @@
 mod error;
 #[path = "../../../src/guest/mod.rs"]
 mod guest;
+#[path = "../../../src/host/mod.rs"]
+mod host;
 #[path = "../../../src/image/mod.rs"]
 mod image;
+#[path = "../../../src/shell.rs"]
+mod shell;
 
 use std::fs::File;
+use std::io::Read;
 use std::os::fd::AsRawFd;
 use std::os::unix::fs::FileExt;
 use std::path::PathBuf;
@@ -19,7 +24,7 @@ use std::path::PathBuf;
 use crc_fast::CrcAlgorithm;
 use rustix::fs::{MemfdFlags, memfd_create};
 
-use image::{Blocks, HEAD, Image};
+use image::{Blocks, HEAD, Image, Watched};
 
 /// A file in memory, with holes where nothing was written.
 pub struct Disk(File);
@@ -58,10 +63,11 @@ impl Disk {
     /// Looks at it in every way.
     pub fn look(&self) {
         let path = PathBuf::from(format!("/proc/self/fd/{}", self.0.as_raw_fd()));
-        let Ok(image) = Image::open(&path, None) else {
+        let Ok(mut image) = Image::open(&path, None) else {
             return;
         };
         image.describe();
+        let _ = image.verify();
         let Ok(blocks) = Blocks::open(&image) else {
             return;
         };
@@ -80,10 +86,13 @@ impl Default for Disk {
     }
 }
 
-/// The bytes as a file and as the head of a pipe.
+/// The bytes as a file and as a pipe, which is read to its end.
 pub fn look(bytes: &[u8]) {
     let head = &bytes[..bytes.len().min(HEAD)];
-    let _ = Image::from_head(head, None).map(|image| image.describe());
+    if let Ok(image) = Image::from_head(head, None) {
+        image.describe();
+        let _ = Watched::new(bytes, &image).read_to_end(&mut Vec::new());
+    }
     Disk::of(bytes).look();
 }
 

@@ -1,0 +1,223 @@
+//! Whether what a disk begins with is known: a partition table, boot code or a file system.
+//! What is not known is never taken for a disk that a machine could start from.
+
+use super::filling::Filling;
+use super::partitions::Partitions;
+use super::probe::is_zero;
+use super::refusal::{Remedy, Sight, Trouble};
+use super::table::Table;
+use super::window::size;
+use super::{Blocks, Content, stranger};
+
+/// Bytes that are looked at; the last mark of a file system lies behind 128 KiB.
+pub(super) const HEAD: u64 = 256 << 10;
+/// Read at once: of a pipe, only the first bytes can be read.
+const STEP: u64 = 4 << 10;
+/// Bytes of a boot sector that may be code.
+const CODE: usize = 440;
+
+/// Marks of file systems and partition tables that are not looked into.
+const OTHERS: [(usize, &[u8]); 9] = [
+    (3, b"EXFAT   "),
+    (1024, b"H+"),
+    (1024, b"HX"),
+    (32, b"NXSB"),
+    (65588, b"ReIsEr"),
+    // Apple's partition map, BSD's disk label on a bare disk, Sun's label.
+    (512, b"PM\0\0"),
+    (512, &[0x57, 0x45, 0x56, 0x82]),
+    (64, &[0x57, 0x45, 0x56, 0x82]),
+    (508, &[0xda, 0xbe]),
+];
+
+const MISSING: &str = "no partition table, boot code or file system";
+
+/// Refuses a disk of which nothing is known; returns whether one in a container is blank.
+/// `named` says that the user named the format.
+pub(super) fn check(
+    content: &Content,
+    disk: &Blocks,
+    partitions: &Partitions,
+    named: bool,
+) -> Sight<bool> {
+    let head = head(disk);
+    let label = content.label();
+    if *content != Content::Raw
+        && let Some(stranger) = stranger::nested(&head)
+    {
+        let cause = format!("{label} holds {}, not a disk", stranger.name);
+        return Err(Trouble::unfit(cause, stranger.remedy));
+    }
+    let filling = filling(&head);
+    if head.is_empty() || named || partitions.table != Table::None {
+        return Ok(false);
+    }
+    if let Some(encrypted) = filling.filter(|filling| filling.is_encrypted()) {
+        return Err(Trouble::unfit(
+            format!(
+                "it is one encrypted volume ({}) without a partition table, no machine starts from it",
+                encrypted.name()
+            ),
+            Remedy::say(
+                "install the system without encryption, and let the cloud encrypt the disk",
+            ),
+        ));
+    }
+    if filling.is_some() || is_known(&head) {
+        return Ok(false);
+    }
+    match (content, is_zero(&head)) {
+        (Content::Raw, true) => Err(Trouble::Strange {
+            cause: format!("it is blank: it begins with zeros, and has {MISSING}"),
+            remedy: raw_anyway(),
+        }),
+        (Content::Raw, false) => Err(Trouble::Strange {
+            cause: format!(
+                "it is not recognized: it has {MISSING}, and no mark of an image format"
+            ),
+            remedy: raw_anyway(),
+        }),
+        (_, true) => Ok(true),
+        (_, false) => Err(Trouble::unfit(
+            format!("the disk in {label} is not recognized: it has {MISSING}"),
+            Remedy::say("import a disk with a system on it, or add --skip-checks"),
+        )),
+    }
+}
+
+fn raw_anyway() -> Remedy {
+    Remedy::say("name the image file itself, or add --format raw if its bytes are a disk")
+}
+
+/// The first bytes, as far as they can be read.
+fn head(disk: &Blocks) -> Vec<u8> {
+    let mut head = vec![0; size(HEAD.min(disk.size()))];
+    if disk.read_at(&mut head, 0).is_ok() {
+        return head;
+    }
+    let mut at = 0;
+    for piece in head.chunks_mut(size(STEP)) {
+        if disk.read_at(piece, at as u64).is_err() {
+            break;
+        }
+        at += piece.len();
+    }
+    head.truncate(at);
+    head
+}
+
+fn filling(head: &[u8]) -> Option<Filling> {
+    Filling::of(|buffer, at| {
+        let at = size(at);
+        let there = at
+            .checked_add(buffer.len())
+            .and_then(|end| head.get(at..end));
+        there.is_some_and(|there| {
+            buffer.copy_from_slice(there);
+            true
+        })
+    })
+}
+
+/// Boot code, or another mark.
+fn is_known(head: &[u8]) -> bool {
+    let boots = head.get(510..512) == Some(&[0x55, 0xaa]) && !is_zero(&head[..CODE]);
+    let marked =
+        |(at, mark): &(usize, &[u8])| head.get(*at..).is_some_and(|rest| rest.starts_with(mark));
+    boots || OTHERS.iter().any(marked)
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use crate::image::Format;
+    use crate::image::partitions::tests::mbr_disk;
+    use crate::image::stage::{because, open, refusal, said, warnings, with};
+    use crate::image::vhd;
+
+    const RAW: &str = "name the image file itself, or add --format raw if its bytes are a disk";
+
+    fn noise(len: usize) -> Vec<u8> {
+        let mut state = 1_u32;
+        let bytes = std::iter::from_fn(|| {
+            state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            Some(state.to_be_bytes()[0])
+        });
+        bytes.take(len).collect()
+    }
+
+    #[test]
+    fn bytes_without_meaning_are_no_disk_unless_the_user_says_so() {
+        let noise = noise(8192);
+        assert_eq!(
+            refusal(&noise),
+            because(
+                "it is not recognized: it has no partition table, boot code or file system, and no mark of an image format",
+                RAW
+            )
+        );
+        assert_eq!(
+            refusal(&[0; 8192]),
+            because(
+                "it is blank: it begins with zeros, and has no partition table, boot code or file system",
+                RAW
+            )
+        );
+        assert!(said(&noise, Format::Raw).is_ok() && said(&[0; 8192], Format::Raw).is_ok());
+        let marked = with(&[0; 8192], &[(510, &[0x55, 0xaa])]);
+        assert!(refusal(&marked).starts_with("it is not recognized"));
+    }
+
+    #[test]
+    fn a_table_boot_code_or_a_file_system_is_enough() {
+        let zeros = vec![0; 140_000];
+        for marks in [
+            &[(0, &[0xfa, 0x31][..]), (510, &[0x55, 0xaa])][..],
+            &[(1080, &[0x53, 0xef])],
+            &[(65600, b"_BHRfS_M")],
+            &[(0, b"XFSB")],
+            &[(512, b"PM\0\0")],
+        ] {
+            assert!(open(&with(&zeros, marks)).is_ok(), "{marks:?}");
+        }
+        assert!(open(&mbr_disk(0x83)).is_ok());
+    }
+
+    #[test]
+    fn the_same_is_asked_of_the_disk_in_a_container() {
+        let vhd = |disk: &[u8]| vhd::tests::fixed_vhd(disk);
+        assert_eq!(
+            refusal(&vhd(&noise(8192))),
+            because(
+                "the disk in a fixed VHD is not recognized: it has no partition table, boot code or file system",
+                "import a disk with a system on it, or add --skip-checks"
+            )
+        );
+        assert!(open(&vhd(&[0; 8192])).unwrap().blank);
+        assert!(warnings(&vhd(&[0; 8192])).is_empty());
+        let iso = with(&[0; 40960], &[(32769, b"CD001"), (510, &[0x55, 0xaa])]);
+        assert_eq!(
+            refusal(&vhd(&iso)),
+            because(
+                "a fixed VHD holds an ISO image, not a disk",
+                "install the system on a disk, and import that"
+            )
+        );
+        let qcow2 = with(&[0; 8192], &[(0, b"QFI\xfb")]);
+        assert!(refusal(&vhd(&qcow2)).starts_with("a fixed VHD holds a qcow2, not a disk"));
+        let page = [b"<html>".to_vec(), vec![b' '; 8186]].concat();
+        assert!(
+            refusal(&vhd(&page)).starts_with("a fixed VHD holds a web page (HTML), not a disk")
+        );
+    }
+
+    #[test]
+    fn an_encrypted_volume_alone_starts_no_machine() {
+        let luks = with(&[0; 8192], &[(0, b"LUKS\xba\xbe")]);
+        assert!(
+            refusal(&luks)
+                .starts_with("it is one encrypted volume (LUKS) without a partition table")
+        );
+        assert!(said(&luks, Format::Raw).is_ok());
+    }
+}
