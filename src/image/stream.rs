@@ -65,14 +65,12 @@ impl Watch {
 
     /// The next bytes.
     pub fn see(&mut self, bytes: &[u8]) {
-        match &mut self.0 {
-            Way::Plain(plain) => {
-                for piece in bytes.chunks(STEP) {
-                    plain.see(piece);
-                }
+        for piece in bytes.chunks(STEP) {
+            match &mut self.0 {
+                Way::Plain(plain) => plain.see(piece),
+                // An unpacker that is gone has met an error, which `end` tells.
+                Way::Packed(unpacking) => drop(unpacking.pieces.send(piece.to_vec())),
             }
-            // An unpacker that is gone has met an error, which `end` tells.
-            Way::Packed(unpacking) => drop(unpacking.pieces.send(bytes.to_vec())),
         }
     }
 

@@ -61,8 +61,8 @@ impl<'a> Names<'a> {
         let folder = self.folder();
         // Some writers leave a percent sign as it is, some give the path in the archive.
         let paths = [href, &decoded].into_iter();
-        let found = paths.flat_map(|path| [plain(&format!("{folder}{path}")), plain(path)]);
-        let at = found.filter_map(|path| self.by_path.get(&path)).next()?;
+        let mut found = paths.flat_map(|path| [plain(&format!("{folder}{path}")), plain(path)]);
+        let at = found.find_map(|path| self.by_path.get(&path))?;
         self.members.get(*at)
     }
 

@@ -611,6 +611,28 @@ fn more_files_or_disks_than_any_machine_has_are_refused() {
 }
 
 #[test]
+fn of_many_disks_some_are_looked_into() {
+    let files: String = (0..40)
+        .map(|at| format!("<File id='f{at}' href='{at}.vhd'/>"))
+        .collect();
+    let disks: String = (0..40)
+        .map(|at| format!("<Disk diskId='d{at}' fileRef='f{at}'/>"))
+        .collect();
+    let vhd = vhd::tests::fixed_vhd(&[0; 512]);
+    let names: Vec<_> = (0..40).map(|at| format!("{at}.vhd")).collect();
+    let descriptor = ovf(&[&files, &disks, SYSTEM]);
+    let mut members: Vec<(&str, &[u8])> = vec![("a.ovf", &descriptor)];
+    members.extend(names.iter().map(|name| (name.as_str(), vhd.as_slice())));
+    let ova = tar(&members);
+    assert_eq!(
+        warnings(&ova),
+        ["only 32 disks of the OVA were looked into"]
+    );
+    let seen = |disk: &&Disk| disk.content.is_some();
+    assert_eq!(open(&ova).unwrap().disks.iter().filter(seen).count(), 32);
+}
+
+#[test]
 fn without_checks_every_refusal_is_a_warning() {
     let two = tar(&[
         ("a.ovf", &ovf(&[FILE, DISK, SYSTEM, SYSTEM])),
