@@ -195,7 +195,7 @@ mod tests {
         );
         assert!(open(&vhd(&[0; 8192])).unwrap().blank);
         assert!(warnings(&vhd(&[0; 8192])).is_empty());
-        let iso = with(&[0; 40960], &[(32769, b"CD001"), (510, &[0x55, 0xaa])]);
+        let iso = with(&vec![0; 40960], &[(32769, b"CD001"), (510, &[0x55, 0xaa])]);
         assert_eq!(
             refusal(&vhd(&iso)),
             because(

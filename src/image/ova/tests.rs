@@ -378,8 +378,8 @@ fn with_manifest(manifest: &str) -> Vec<u8> {
 #[test]
 fn a_manifest_that_fits_is_told() {
     let descriptor = ovf(&[FILE, DISK, SYSTEM]);
-    let sha1 = hex::encode(&sha1::Sha1::digest(&descriptor));
-    let sha256 = hex::encode(&sha2::Sha256::digest(&descriptor));
+    let sha1 = hex::encode(sha1::Sha1::digest(&descriptor));
+    let sha256 = hex::encode(sha2::Sha256::digest(&descriptor));
     for line in [
         format!("SHA1(a.ovf)= {sha1}"),
         format!("SHA256(a.ovf)= {sha256}"),
@@ -601,7 +601,8 @@ fn more_files_or_disks_than_any_machine_has_are_refused() {
         refused(&[FILE, &disks, SYSTEM]),
         copy_again("the descriptor a.ovf of the OVA can't be read: it names more than 1000 disks")
     );
-    let attributes: String = (0..300_000).map(|at| format!(" a{at}=''")).collect();
+    let attributes: Vec<_> = (0..300_000).map(|at| format!(" a{at}=''")).collect();
+    let attributes = attributes.concat();
     let disk = format!("<Disk diskId='d1' fileRef='f1'{attributes}/>");
     let ova = tar(&[
         ("a.ovf", &ovf(&[FILE, &disk, SYSTEM])),
@@ -612,15 +613,15 @@ fn more_files_or_disks_than_any_machine_has_are_refused() {
 
 #[test]
 fn of_many_disks_some_are_looked_into() {
-    let files: String = (0..40)
+    let files: Vec<_> = (0..40)
         .map(|at| format!("<File id='f{at}' href='{at}.vhd'/>"))
         .collect();
-    let disks: String = (0..40)
+    let disks: Vec<_> = (0..40)
         .map(|at| format!("<Disk diskId='d{at}' fileRef='f{at}'/>"))
         .collect();
     let vhd = vhd::tests::fixed_vhd(&[0; 512]);
     let names: Vec<_> = (0..40).map(|at| format!("{at}.vhd")).collect();
-    let descriptor = ovf(&[&files, &disks, SYSTEM]);
+    let descriptor = ovf(&[&files.concat(), &disks.concat(), SYSTEM]);
     let mut members: Vec<(&str, &[u8])> = vec![("a.ovf", &descriptor)];
     members.extend(names.iter().map(|name| (name.as_str(), vhd.as_slice())));
     let ova = tar(&members);
