@@ -328,7 +328,7 @@ async fn what_lies_in_a_compressed_file_is_refused_before_the_upload() {
             "encrypted.qcow2.gz",
             "in a gzip file: the qcow2 is encrypted",
         ),
-        ("large.qcow2.gz", "less than 100 GB, this one has 200 GB"),
+        ("large.qcow2.gz", "less than 100 GB, this one has 186.3 GiB"),
         ("vm.ova.gz", "in the gzip file is an OVA"),
     ] {
         let run = stage.imgimport(&format!("{digitalocean} -q {file}"));
