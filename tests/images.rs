@@ -306,7 +306,9 @@ async fn what_lies_in_a_compressed_file_is_refused_before_the_upload() {
     let mut encrypted = sample::qcow2(2 << 20);
     encrypted[35] = 2;
     stage.file("encrypted.qcow2.gz", gzip(&encrypted));
-    stage.file("large.qcow2.gz", gzip(&sample::qcow2(200_000_000_000)));
+    let mut large = sample::qcow2(200_000_000_000);
+    large[36..40].copy_from_slice(&400_u32.to_be_bytes());
+    stage.file("large.qcow2.gz", gzip(&large));
     stage.file("vm.ova.gz", gzip(&sample::ova("vm", &sample::raw(2 << 20))));
     let digitalocean = CLOUDS[2];
     for (file, cause) in [
