@@ -2,6 +2,8 @@
 //! machine, and its metadata service, are asked past any proxy, which could not reach them.
 //! `http` does the same for the clouds that have no SDK here.
 
+use std::time::Duration;
+
 use aws_smithy_http_client::proxy::ProxyConfig;
 use aws_smithy_http_client::tls::Provider;
 use aws_smithy_http_client::tls::rustls_provider::CryptoMode;
@@ -11,8 +13,24 @@ use aws_smithy_runtime_api::client::http::{
     http_client_fn,
 };
 use aws_smithy_runtime_api::client::orchestrator::HttpRequest;
+use aws_smithy_types::timeout::TimeoutConfig;
 
 use crate::endpoint::is_near;
+
+/// Time to set up a TCP connection. Only a host that is gone needs longer.
+const CONNECT: Duration = Duration::from_secs(10);
+
+/// Returns the timeouts of requests whose bodies take as long as the line needs: only
+/// setting up the connection is limited.
+///
+/// The other timeouts are disabled and not left out: what is left out comes from the
+/// client that a client was made from (`TimeoutConfig::take_defaults_from`).
+pub fn connect_timeout_only() -> TimeoutConfig {
+    TimeoutConfig::disabled()
+        .into_builder()
+        .connect_timeout(CONNECT)
+        .build()
+}
 
 /// The connections of one address to the outside, and to this machine.
 #[derive(Debug)]

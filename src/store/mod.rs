@@ -120,17 +120,6 @@ impl Part {
     pub fn body(&self) -> Body {
         Body::new(self.bytes.clone(), self.tap.clone())
     }
-
-    /// Waits until the tap has let all bytes go at once: for a client that cannot take frames.
-    pub async fn drawn(&self) {
-        let Some(tap) = &self.tap else { return };
-        let mut rest = self.bytes.len();
-        while rest > 0 {
-            let (share, from) = tap.draw(rest);
-            rest -= share.clamp(1, rest);
-            tokio::time::sleep_until(from).await;
-        }
-    }
 }
 
 /// A part that the service has acknowledged.

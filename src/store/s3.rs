@@ -2,14 +2,17 @@
 //! answer means. Region, credentials, endpoint and path style are the client's,
 //! which the recipes make.
 //!
-//! Timeouts. A part has a connect timeout and no other from here: how long it may
-//! take follows from its size and the line, and the engine drops the call when no
-//! byte has moved for a while. hyper then closes the connection once the few frames
-//! that it had buffered are written, or TCP gives up. The SDK's own stalled-stream
-//! protection is off for parts (it watches the body's frames too, but knows nothing
-//! of `--limit-rate`), and so are its retries, lest two loops multiply.
+//! Timeouts. A part has a connect timeout and no other: how long it may take follows
+//! from its size and the line, and the engine drops the call when no byte has moved
+//! for a while. The SDK fills what a client's timeouts leave out from those of the
+//! client that it was made from, so each of the others is switched off by name. hyper
+//! closes the connection once the few frames that it had buffered are written, or TCP
+//! gives up. The SDK's own stalled-stream protection is off for parts (it watches the
+//! body's frames too, but knows nothing of `--limit-rate`), and so are its retries,
+//! lest two loops multiply.
 
 mod answers;
+mod payload;
 #[cfg(test)]
 mod tests;
 
@@ -21,7 +24,7 @@ use aws_sdk_s3::Client;
 use aws_sdk_s3::config::http::HttpResponse;
 use aws_sdk_s3::config::{
     IdentityCache, RequestChecksumCalculation, ResponseChecksumValidation,
-    StalledStreamProtectionConfig, retry::RetryConfig, timeout::TimeoutConfig,
+    StalledStreamProtectionConfig, retry::RetryConfig,
 };
 use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_s3::operation::create_multipart_upload::builders::CreateMultipartUploadFluentBuilder;
@@ -36,8 +39,10 @@ use super::{
     Checksum, Class, Digest, Error, Head, Limits, ListedPart, Part, Result, SentPart, Store,
     UploadId, Whole, is_the_object,
 };
+use crate::connector::connect_timeout_only;
 use crate::retry::Patience;
 use answers::{failure, listed, parts_by_another_name};
+use payload::PayloadHash;
 
 /// S3 user guide, "Amazon S3 multipart upload limits": 10,000 parts of 5 MiB to 5 GiB; 48.8 TiB.
 pub const AWS_LIMITS: Limits = Limits {
@@ -57,9 +62,6 @@ pub const SPACES_LIMITS: Limits = Limits {
     max_object: 5_000_000_000_000,
     at_once: 10,
 };
-
-/// A connection that is not there by then will not come.
-const CONNECT: Duration = Duration::from_secs(10);
 
 /// For one try of a small call.
 const ATTEMPT: Duration = Duration::from_mins(1);
@@ -154,12 +156,14 @@ impl S3 {
             .to_builder()
             .request_checksum_calculation(RequestChecksumCalculation::WhenRequired)
             .response_checksum_validation(ResponseChecksumValidation::WhenRequired);
-        let timeouts = TimeoutConfig::builder().connect_timeout(CONNECT);
-        let small = base
-            .clone()
-            .timeout_config(timeouts.clone().operation_attempt_timeout(ATTEMPT).build());
+        let small = base.clone().timeout_config(
+            connect_timeout_only()
+                .into_builder()
+                .operation_attempt_timeout(ATTEMPT)
+                .build(),
+        );
         let parts = base
-            .timeout_config(timeouts.build())
+            .timeout_config(connect_timeout_only())
             .retry_config(RetryConfig::disabled())
             .stalled_stream_protection(StalledStreamProtectionConfig::disabled());
         let clients = Clients {
@@ -258,8 +262,8 @@ impl S3 {
             .retry_config(RetryConfig::disabled())
             .stalled_stream_protection(StalledStreamProtectionConfig::disabled())
             .timeout_config(
-                TimeoutConfig::builder()
-                    .connect_timeout(CONNECT)
+                connect_timeout_only()
+                    .into_builder()
                     .operation_attempt_timeout(FINISH_ATTEMPT)
                     .build(),
             );
@@ -324,17 +328,14 @@ impl Store for S3 {
             Digest::Md5(_) => call.content_md5(part.digest.base64()),
             Digest::Crc64Ecma(_) => return Err(Error::other("S3 knows no CRC-64/XZ")),
         };
-        let sent = if self.place.sign_payload {
-            part.drawn().await;
-            call.body(ByteStream::from(part.bytes.clone())).send().await
+        let body = ByteStream::new(SdkBody::from_body_1_x(part.body()));
+        let call = call.body(body).customize();
+        let call = if self.place.sign_payload {
+            call.interceptor(PayloadHash::of(&part.bytes))
         } else {
-            let body = ByteStream::new(SdkBody::from_body_1_x(part.body()));
-            call.body(body)
-                .customize()
-                .disable_payload_signing()
-                .send()
-                .await
+            call.disable_payload_signing()
         };
+        let sent = call.send().await;
         let etag = sent
             .map_err(|error| self.failed(&clients, error))?
             .e_tag

@@ -1,17 +1,14 @@
 //! The EBS direct APIs: what each call sends, and what its answer means for the next step.
 //!
-//! Timeouts. A block has a connect timeout and no other from here: the engine drops the
-//! call when no byte has moved for a while. The SDK's own retries and its stalled-stream
+//! Timeouts. A block has a connect timeout and no other: the engine drops the call when
+//! no byte has moved for a while. The SDK's own retries and its stalled-stream
 //! protection are off for blocks, lest two loops multiply. The body of a block is not
 //! part of the signature, its checksum is (`v4-unsigned-body` in the service's model).
 
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
 
 use aws_sdk_ebs::Client;
-use aws_sdk_ebs::config::{
-    IdentityCache, StalledStreamProtectionConfig, retry::RetryConfig, timeout::TimeoutConfig,
-};
+use aws_sdk_ebs::config::{IdentityCache, StalledStreamProtectionConfig, retry::RetryConfig};
 use aws_sdk_ebs::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_ebs::operation::RequestId;
 use aws_sdk_ebs::operation::put_snapshot_block::PutSnapshotBlockError;
@@ -23,11 +20,9 @@ use bytes::Bytes;
 
 use super::sums::Sum;
 use crate::aws::fault::Fault;
+use crate::connector::connect_timeout_only;
 use crate::journal::SnapshotRequest;
 use crate::store::{self, Body, Class, Tap};
-
-/// A connection that is not there by then will not come.
-const CONNECT: Duration = Duration::from_secs(10);
 
 const UNKNOWN: &str = "ResourceNotFoundException";
 
@@ -88,7 +83,7 @@ impl Direct {
         let blocks = client
             .config()
             .to_builder()
-            .timeout_config(TimeoutConfig::builder().connect_timeout(CONNECT).build())
+            .timeout_config(connect_timeout_only())
             .retry_config(RetryConfig::disabled())
             .stalled_stream_protection(StalledStreamProtectionConfig::disabled());
         Self(Arc::new(Mutex::new(Clients {
@@ -232,4 +227,29 @@ fn block_refused(error: SdkError<PutSnapshotBlockError>) -> Trouble {
         _ => trouble.class,
     };
     Trouble { class, ..trouble }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use aws_sdk_ebs::config::{BehaviorVersion, timeout::TimeoutConfig};
+
+    use super::*;
+
+    /// What a client's timeouts leave out comes from the client that it was made from.
+    #[test]
+    fn a_block_may_take_as_long_as_it_needs_whatever_the_client_allows() {
+        let second = Duration::from_secs(1);
+        let hasty = TimeoutConfig::builder()
+            .read_timeout(second)
+            .operation_attempt_timeout(second)
+            .operation_timeout(second);
+        let config = aws_sdk_ebs::Config::builder()
+            .behavior_version(BehaviorVersion::latest())
+            .timeout_config(hasty.build());
+        let clients = Direct::new(&Client::from_conf(config.build())).clients();
+        let blocks = clients.blocks.config().timeout_config();
+        assert_eq!(blocks, Some(&connect_timeout_only()));
+    }
 }

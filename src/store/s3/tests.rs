@@ -2,7 +2,9 @@
 
 use std::sync::{Arc, Mutex};
 
-use aws_sdk_s3::config::{BehaviorVersion, Credentials, Region, retry::RetryConfig};
+use aws_sdk_s3::config::{
+    BehaviorVersion, Credentials, Region, retry::RetryConfig, timeout::TimeoutConfig,
+};
 use bytes::Bytes;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
@@ -178,6 +180,35 @@ async fn a_part_for_spaces_carries_its_md5_and_no_checksum_of_aws() {
         !request.contains("x-amz-checksum") && !request.contains("x-amz-sdk-checksum"),
         "{request}"
     );
+}
+
+/// What a client's timeouts leave out comes from the client that it was made from.
+#[test]
+fn a_part_may_take_as_long_as_it_needs_whatever_the_client_allows() {
+    let second = Duration::from_secs(1);
+    let hasty = TimeoutConfig::builder()
+        .connect_timeout(second)
+        .read_timeout(second)
+        .operation_attempt_timeout(second)
+        .operation_timeout(second);
+    let config = aws_sdk_s3::Config::builder()
+        .behavior_version(BehaviorVersion::latest())
+        .timeout_config(hasty.build());
+    let place = Place {
+        bucket: "bucket".into(),
+        key: "key".into(),
+        flavour: Flavour::Aws,
+        encryption: None,
+        public_read: false,
+        owner: None,
+        sign_payload: false,
+    };
+    let clients = S3::new(&Client::from_conf(config.build()), place).clients();
+    let parts = clients.parts.config().timeout_config();
+    assert_eq!(parts, Some(&connect_timeout_only()));
+    let small = clients.small.config().timeout_config().expect("timeouts");
+    assert_eq!(small.operation_attempt_timeout(), Some(ATTEMPT));
+    assert_eq!(small.read_timeout(), None);
 }
 
 #[tokio::test]
