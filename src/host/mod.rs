@@ -6,6 +6,9 @@ use std::io;
 
 use serde::{Deserialize, Serialize};
 
+mod sockets;
+pub use sockets::unsent_bytes;
+
 #[cfg(unix)]
 mod unix;
 #[cfg(unix)]

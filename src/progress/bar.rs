@@ -32,6 +32,7 @@ pub(super) fn upload(flow: &Flow, now: Instant, width: usize, paint: Paint) -> S
         facts.add(4, done);
     }
     let left = flow.total.map(|total| total.saturating_sub(flow.done()));
+    let remaining = flow.remaining.seconds();
     match (flow.silent(now), flow.speed.at(now), left) {
         (_, _, Some(0)) => facts
             .add(3, "finishing".to_owned())
@@ -41,16 +42,15 @@ pub(super) fn upload(flow: &Flow, now: Instant, width: usize, paint: Paint) -> S
         (_, Some(speed), None) => facts
             .add(3, per_second(speed))
             .add(1, whole_seconds(elapsed)),
-        (_, Some(speed), Some(left)) => facts
-            .add(1, per_second(speed))
-            .add(3, format!("{} left", until(left, speed))),
+        (_, Some(speed), Some(_)) => {
+            let facts = facts.add(1, per_second(speed));
+            match remaining.map(Duration::from_secs).map(whole_seconds) {
+                Some(remaining) => facts.add(3, format!("{remaining} left")),
+                None => facts,
+            }
+        }
     };
     facts.fit(width, share(flow), elapsed, paint)
-}
-
-/// The time that so many bytes take, rounded up: "0 s left" would be a promise.
-fn until(left: u64, speed: u64) -> String {
-    whole_seconds(Duration::from_secs(left.div_ceil(speed.max(1))))
 }
 
 fn share(flow: &Flow) -> Option<(u64, u64)> {
@@ -184,21 +184,25 @@ mod tests {
     }
 
     fn sent(flow: &mut Flow, seconds: u64, bytes: u64) {
-        flow.acknowledge(bytes, flow.started + Duration::from_secs(seconds));
+        let now = flow.started + Duration::from_secs(seconds);
+        flow.moved(bytes, bytes, now);
+        flow.acknowledge(bytes, now);
     }
 
     #[test]
     fn an_upload_says_as_much_as_fits() {
         let mut flow = flow(Some(150 * MIB));
-        sent(&mut flow, 2, 63 * MIB);
+        sent(&mut flow, 0, MIB);
+        sent(&mut flow, 1, 31 * MIB);
+        sent(&mut flow, 2, 31 * MIB);
         for (width, line) in [
             (
                 80,
-                "  ━━━━━━━━────────────   42 %  63.0 MiB of 150.0 MiB  31.5 MiB/s  3 s left",
+                "  ━━━━━━━━────────────   42 %  63.0 MiB of 150.0 MiB  31.0 MiB/s  3 s left",
             ),
             (
                 65,
-                "  ━━━━╸──────   42 %  63.0 MiB of 150.0 MiB  31.5 MiB/s  3 s left",
+                "  ━━━━╸──────   42 %  63.0 MiB of 150.0 MiB  31.0 MiB/s  3 s left",
             ),
             (
                 60,
@@ -232,7 +236,7 @@ mod tests {
         sent(&mut flow, 100, 25 * MIB);
         assert_eq!(
             at(&flow, 100, 80),
-            "  ━━━━━━━━━━──────────   50 %  75.0 MiB of 150.0 MiB  256.0 KiB/s  5 min left"
+            "  ━━━━━━━━━━──────────   50 %  75.0 MiB of 150.0 MiB  1 min 40 s"
         );
         assert_eq!(
             at(&flow, 131, 80),
@@ -247,7 +251,9 @@ mod tests {
     #[test]
     fn a_stream_has_bytes_and_speed() {
         let mut flow = flow(None);
-        sent(&mut flow, 5, 10 * MIB);
+        sent(&mut flow, 1, 2 * MIB);
+        sent(&mut flow, 2, 2 * MIB);
+        sent(&mut flow, 5, 6 * MIB);
         assert_eq!(
             at(&flow, 5, 80),
             "  ──────────────━━━━──  10.0 MiB  2.0 MiB/s  5 s"

@@ -678,13 +678,23 @@ fn on_a_terminal_a_stage_is_a_line_that_ends_with_its_result() {
     terminal.shows("disk.raw: raw disk, 10.0 MiB disk\nChecking the account … 3 s");
     progress.stage("Uploading to s3://b/k");
     let transfer = progress.upload(Some(10 * MIB));
-    run.after(1000);
+    transfer.moved(2 * MIB, 2 * MIB);
+    run.after(750);
+    transfer.moved(2 * MIB, 4 * MIB);
+    run.after(250);
+    transfer.moved(MIB, 5 * MIB);
+    terminal.shows(
+        "disk.raw: raw disk, 10.0 MiB disk
+Checking the account … 3.0 s
+Uploading to s3://b/k
+  ───────────────────    0 %  0 B of 10.0 MiB  4.0 MiB/s  2 s left",
+    );
     transfer.acknowledged(5 * MIB);
     terminal.shows(
         "disk.raw: raw disk, 10.0 MiB disk
 Checking the account … 3.0 s
 Uploading to s3://b/k
-  ━━━━━━━━━╸─────────   50 %  5.0 MiB of 10.0 MiB  5.0 MiB/s  1 s left",
+  ━━━━━━━━━╸─────────   50 %  5.0 MiB of 10.0 MiB  4.0 MiB/s  2 s left",
     );
     run.after(1000);
     transfer.acknowledged(5 * MIB);

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use super::event::{self, Event};
-use super::pace::{Notes, Pace, Rhythm, SILENCE, Speed};
+use super::pace::{Notes, Pace, Remaining, Rhythm, SILENCE, Speed};
 use super::{Bar, Progress, bar, guard};
 
 /// Guesses the whole from what has gone so far.
@@ -23,12 +23,19 @@ pub struct Transfer {
 pub(super) struct Flow {
     pub(super) total: Option<u64>,
     pub(super) guess: Option<Guess>,
+    /// Bytes that the service has acknowledged.
     pub(super) sent: u64,
     pub(super) resumed: u64,
+    /// Bytes that have left this machine, those of repeated tries included.
+    left: u64,
+    /// Of these, bytes that wait for the service's answer.
+    unanswered: u64,
     pub(super) started: Instant,
     pub(super) speed: Speed,
+    pub(super) remaining: Remaining,
     /// The share of an estimate that was last shown.
     shown: (u64, u64),
+    /// When a byte moved or an answer came last.
     heard: Instant,
     pace: Pace,
     notes: Notes,
@@ -67,7 +74,13 @@ impl Transfer {
         flow.tell(&self.progress);
     }
 
-    /// So many bytes were there already and are not sent again; they do not count for the speed.
+    /// So many bytes have left since the last call, and so many wait for their answer.
+    pub fn moved(&self, bytes: u64, unanswered: u64) {
+        let mut flow = guard(&self.flow);
+        flow.moved(bytes, unanswered, self.progress.shared.now());
+    }
+
+    /// So many bytes were there already and are not sent again; they do not count for the rate.
     pub fn resumed(&self, bytes: u64) {
         let mut flow = guard(&self.flow);
         flow.resumed = flow.resumed.saturating_add(bytes);
@@ -121,8 +134,11 @@ impl Flow {
             guess: None,
             sent: 0,
             resumed: 0,
+            left: 0,
+            unanswered: 0,
             started: now,
-            speed: Speed::new(now),
+            speed: Speed::default(),
+            remaining: Remaining::new(now),
             shown: (0, 0),
             heard: now,
             pace: Pace::new(rhythm, now, total.map(|_| 0)),
@@ -133,8 +149,21 @@ impl Flow {
 
     pub(super) fn acknowledge(&mut self, bytes: u64, now: Instant) {
         self.sent = self.sent.saturating_add(bytes);
-        self.speed.mark(now, self.sent);
+        self.unanswered = self.unanswered.saturating_sub(bytes);
         self.heard = now;
+    }
+
+    pub(super) fn moved(&mut self, bytes: u64, unanswered: u64, now: Instant) {
+        if bytes > 0 {
+            self.heard = now;
+        }
+        (self.left, self.unanswered) = (self.left.saturating_add(bytes), unanswered);
+        self.speed.mark(now, self.left);
+        let under_way = self.done().saturating_add(unanswered);
+        if let Some(total) = self.total {
+            let rest = total.saturating_sub(under_way);
+            self.remaining.update(now, rest, self.speed.at(now));
+        }
     }
 
     /// All that the service has.
@@ -163,7 +192,7 @@ impl Flow {
         self.total.map(|total| event::percent(self.done(), total))
     }
 
-    /// How long nothing has come back, when that is worth a word.
+    /// How long no byte has moved, when that is worth a word.
     pub(super) fn silent(&self, now: Instant) -> Option<Duration> {
         let waits = self.total.is_none_or(|total| self.done() < total);
         Some(now.duration_since(self.heard)).filter(|&silent| waits && silent >= SILENCE)

@@ -20,7 +20,7 @@ use crate::progress::Transfer;
 use crate::session::Session;
 use crate::store::{self, Store, UploadId};
 use crate::units;
-use crate::upload::{self, Cause, Failure, Observer, Plan, Upload};
+use crate::upload::{self, Cause, Failure, Moved, Observer, Plan, Upload};
 
 pub use earlier::{is_same_source, is_steady, mark};
 use pending::Noted;
@@ -360,6 +360,10 @@ impl Shown {
 impl Observer for Shown {
     fn acknowledged(&self, bytes: u64) {
         self.with(|transfer| transfer.acknowledged(bytes));
+    }
+
+    fn moved(&self, moved: Moved) {
+        self.with(|transfer| transfer.moved(moved.bytes, moved.unanswered));
     }
 
     fn resumed(&self, bytes: u64) {

@@ -5,6 +5,7 @@
 //! unfinished upload is kept for a resume or aborted is the caller's decision.
 
 mod buffers;
+mod line;
 mod opening;
 mod pace;
 mod parts;
@@ -30,19 +31,23 @@ use crate::store::{self, Checksum, Class, Digest, SentPart, Store, UploadId, Who
 use crate::units;
 pub use buffers::{Lease, Pool};
 use opening::{Opened, Opening};
-pub use pace::{Rate, Watch, Window};
+pub use line::{Line, Moved};
+pub use pace::Window;
 pub use parts::{MAX_CONCURRENCY, Plan, count, plan};
 use reader::{Chunk, Read, Reader};
 use resume::Known;
 pub use sender::Patience;
 use sender::Sender;
 pub use source::{Source, changed};
-use width::Width;
+pub use width::{Bounds, Width};
 
 /// Hears what happens, on whatever thread it happens; must return at once.
 pub trait Observer: Send + Sync + 'static {
     /// The service has acknowledged a part of this many bytes that were sent now.
     fn acknowledged(&self, _bytes: u64) {}
+
+    /// Bytes have left since the last call; called a few times a second.
+    fn moved(&self, _moved: Moved) {}
 
     /// A part of this many bytes was there already.
     fn resumed(&self, _bytes: u64) {}
@@ -238,7 +243,6 @@ async fn go<S: Store>(job: Upload<S>, tally: &mut Tally) -> Result<Done, Cause> 
     });
     let total = size.map(|size| count(size, plan.part_size));
 
-    let plan = within_rate(plan);
     let most = plan.widest.unwrap_or(plan.concurrency);
     let buffers = plan.concurrency + 1;
     // A small image needs no large buffers; one byte more, so that its end is seen.
@@ -255,16 +259,20 @@ async fn go<S: Store>(job: Upload<S>, tally: &mut Tally) -> Result<Done, Cause> 
     .start(most + 1)?;
     let _closed = CloseOnDrop(Arc::clone(&pool));
 
+    let width = plan.widest.map(|most| Bounds {
+        part_size: plan.part_size,
+        longest: parts::LONGEST,
+        plenty: plan.concurrency,
+        most,
+    });
     let sender = Arc::new(Sender {
         store: Arc::clone(&store),
         upload: upload.clone(),
         total,
         origin,
-        rate: plan.limit_rate.map(|rate| Arc::new(Rate::new(rate))),
-        window: Window::new(plan.concurrency),
-        width: plan
-            .widest
-            .map(|most| Mutex::new(Width::new(plan.part_size, plan.concurrency, most))),
+        line: Line::new(plan.limit_rate, plan.stall),
+        window: Window::new(width.map_or(plan.concurrency, |bounds| bounds.first())),
+        width: width.map(|bounds| Mutex::new(Width::new(bounds))),
         pool,
         observer,
         stop: stop.clone(),
@@ -290,16 +298,6 @@ async fn go<S: Store>(job: Upload<S>, tally: &mut Tally) -> Result<Done, Cause> 
         .await
         .ok_or(Cause::Stopped)??;
     Ok((size, whole.digest, sha256, upload))
-}
-
-/// Under `--limit-rate` it is known beforehand how many parts at once are bearable.
-fn within_rate(mut plan: Plan) -> Plan {
-    if let (Some(rate), Some(_)) = (plan.limit_rate, plan.widest) {
-        #[expect(clippy::cast_precision_loss, reason = "a rate")]
-        let rate = rate as f64;
-        plan.concurrency = width::at_rate(rate, plan.part_size, plan.concurrency);
-    }
-    plan
 }
 
 /// Wakes the reader when the upload ends, however it ends.
@@ -357,12 +355,15 @@ impl<S: Store> Flight<'_, S> {
         let stop = self.sender.stop.clone();
         let plan = &self.sender.plan;
         let most = plan.widest.unwrap_or(plan.concurrency);
+        let line = Arc::clone(&self.sender.line);
+        let mut looks = Line::looks();
         let mut end = None;
         while end.is_none() || !self.parts.is_empty() {
             tokio::select! {
                 biased;
                 () = stop.cancelled() => return Err(Cause::Stopped),
                 Some(landed) = self.parts.join_next() => self.land(landed)?,
+                _ = looks.tick() => self.sender.observer.moved(line.look()),
                 read = reads.recv(), if end.is_none() && self.parts.len() < most => match read {
                     Some(Ok(Read::Part(chunk))) => self.begin(chunk),
                     Some(Ok(Read::End { size, sha256 })) => end = Some((size, sha256)),

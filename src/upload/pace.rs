@@ -1,34 +1,27 @@
-//! How fast bytes may go, and whether they go at all: `--limit-rate` over all parts
-//! together, the clock that finds a stalled part, and the window that a throttling
-//! service makes smaller for a while.
+//! How fast bytes may go: `--limit-rate` over all parts together, and the window that a
+//! throttling service makes smaller for a while.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-use tokio::time::{Instant, sleep_until};
-
-use crate::store::Tap;
+use tokio::time::Instant;
 
 /// With a rate, this much of a second goes at once: small enough to look steady.
 const SLICE: f64 = 0.05;
-
-/// What a connection was given may still lie in the kernel's buffers: a line slower
-/// than this is called stalled.
-const SLOWEST: u64 = 32 << 10;
 
 /// Answers of one burst are one hint to slow down, not many.
 const BURST: Duration = Duration::from_secs(1);
 
 /// A rate for all parts together.
-pub struct Rate {
+pub(super) struct Rate {
     bytes_per_second: u64,
     free_from: Mutex<Instant>,
 }
 
 impl Rate {
     /// So many bytes a second.
-    pub fn new(bytes_per_second: u64) -> Self {
+    pub(super) fn new(bytes_per_second: u64) -> Self {
         Self {
             bytes_per_second: bytes_per_second.max(1),
             free_from: Mutex::new(Instant::now()),
@@ -43,53 +36,12 @@ impl Rate {
         clippy::cast_possible_truncation,
         reason = "a rate"
     )]
-    fn book(&self, bytes: usize) -> (usize, Instant) {
+    pub(super) fn book(&self, bytes: usize) -> (usize, Instant) {
         let rate = self.bytes_per_second as f64;
         let share = bytes.min((rate * SLICE) as usize).max(1);
         let mut free_from = locked(&self.free_from);
         let from = (*free_from).max(Instant::now());
         *free_from = from + Duration::from_secs_f64(share as f64 / rate);
-        (share, from)
-    }
-}
-
-/// Watches one try of one part.
-pub struct Watch {
-    rate: Option<Arc<Rate>>,
-    stall: Duration,
-    deadline: Mutex<Instant>,
-}
-
-impl Watch {
-    /// Calls a try stalled when nothing has moved for this long.
-    pub fn new(rate: Option<Arc<Rate>>, stall: Duration) -> Self {
-        Self {
-            rate,
-            stall,
-            deadline: Mutex::new(Instant::now() + stall),
-        }
-    }
-
-    /// Ends when nothing has moved for too long.
-    pub async fn stalled(&self) {
-        loop {
-            let deadline = *locked(&self.deadline);
-            if deadline <= Instant::now() {
-                return;
-            }
-            sleep_until(deadline).await;
-        }
-    }
-}
-
-impl Tap for Watch {
-    fn draw(&self, bytes: usize) -> (usize, Instant) {
-        let (share, from) = match &self.rate {
-            Some(rate) => rate.book(bytes),
-            None => (bytes, Instant::now()),
-        };
-        let slow = Duration::from_secs(share as u64 / SLOWEST);
-        *locked(&self.deadline) = from + self.stall + slow;
         (share, from)
     }
 }
@@ -157,7 +109,7 @@ impl Window {
     }
 
     /// From now on this many parts at once, and fewer only after a hint to slow down.
-    pub(super) fn resize(&self, most: usize) {
+    pub fn resize(&self, most: usize) {
         let mut state = locked(&self.state);
         let throttled = state.size < state.most;
         state.most = most;
@@ -211,13 +163,12 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_rate_is_kept_over_all_that_draw() {
-        let rate = Arc::new(Rate::new(1000));
+        let rate = Rate::new(1000);
         let start = Instant::now();
-        let watches = [0, 1].map(|_| Watch::new(Some(Arc::clone(&rate)), Duration::from_mins(1)));
         let mut drawn = 0;
         let mut last = start;
         while drawn < 3000 {
-            let (share, from) = watches[drawn / 50 % 2].draw(400);
+            let (share, from) = rate.book(400);
             assert_eq!(share, 50);
             (drawn, last) = (drawn + share, from);
         }
@@ -231,17 +182,6 @@ mod tests {
         tokio::time::advance(Duration::from_secs(10)).await;
         rate.book(50);
         assert_eq!(rate.book(50).1 - Instant::now(), Duration::from_millis(50));
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn waiting_for_the_rate_is_no_stall_but_silence_is() {
-        let watch = Watch::new(Some(Arc::new(Rate::new(1))), Duration::from_secs(2));
-        let start = Instant::now();
-        for second in 0..10 {
-            assert_eq!(watch.draw(1), (1, start + Duration::from_secs(second)));
-        }
-        watch.stalled().await;
-        assert_eq!(start.elapsed(), Duration::from_secs(9 + 2));
     }
 
     #[tokio::test(start_paused = true)]

@@ -16,8 +16,11 @@ const PART: u64 = 8 * MIB;
 /// The part of a stream, whose end nobody knows: 10,000 of these are 312 GiB.
 const STREAM_PART: u64 = 32 * MIB;
 
-/// Parts in flight, before anything was measured.
+/// Parts in flight on a line that carries them in time.
 const CONCURRENCY: usize = 8;
+
+/// A part that takes longer than this shows no progress and is dear to lose.
+pub(super) const LONGEST: Duration = Duration::from_secs(16);
 
 /// Part buffers together, unless the user says otherwise: larger parts, fewer in flight.
 const MEMORY: u64 = 512 * MIB;
@@ -30,7 +33,8 @@ pub const MAX_CONCURRENCY: usize = 256;
 pub struct Plan {
     /// Bytes of each part but the last.
     pub part_size: u64,
-    /// Parts in flight at first. Memory is `(parts in flight + 1) * part_size`.
+    /// Parts in flight: from the start when the user said how many, else once measurement
+    /// shows that none takes too long. Memory is `(parts in flight + 1) * part_size`.
     pub concurrency: usize,
     /// Parts in flight at most, where measurement shows that more is faster; `None`: the
     /// user said how many.
@@ -39,7 +43,7 @@ pub struct Plan {
     pub limit_rate: Option<u64>,
     /// Tries of a part after its first; with the pauses of `sender`, ten are about a minute.
     pub retries: u32,
-    /// A part of which no byte moves for this long is sent again on a fresh connection.
+    /// A part is sent again on a fresh connection when no byte has moved for this long.
     pub stall: Duration,
     /// After a stop, parts in flight may land for this long.
     pub grace: Duration,

@@ -7,13 +7,14 @@ use std::time::Duration;
 
 use backon::{BackoffBuilder, ExponentialBackoff, ExponentialBuilder};
 use bytes::Bytes;
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
 
 use super::Observer;
 use super::buffers::Pool;
-use super::pace::{Rate, Watch, Window};
-use super::parts::Plan;
+use super::line::Line;
+use super::pace::Window;
+use super::parts::{LONGEST, Plan};
 use super::reader::Chunk;
 use super::source::{Origin, changed};
 use super::width::Width;
@@ -73,7 +74,7 @@ pub(super) struct Sender<S> {
     pub(super) plan: Plan,
     pub(super) total: Option<u64>,
     pub(super) origin: Option<Origin>,
-    pub(super) rate: Option<Arc<Rate>>,
+    pub(super) line: Arc<Line>,
     pub(super) window: Arc<Window>,
     /// Learns the window's size; `None` when the user said it.
     pub(super) width: Option<Mutex<Width>>,
@@ -115,33 +116,42 @@ impl<S: Store> Sender<S> {
     /// One try, given up when it stalls.
     async fn once(&self, chunk: &Chunk) -> store::Result<SentPart> {
         let _slot = self.window.enter().await;
-        let watch = Arc::new(Watch::new(self.rate.clone(), self.plan.stall));
-        let tap: Arc<dyn store::Tap> = Arc::<Watch>::clone(&watch);
+        let (attempt, began) = (self.line.start(), Instant::now());
         let part = Part {
             number: chunk.number,
             bytes: chunk.bytes.clone(),
             digest: chunk.digest,
-            tap: Some(tap),
+            tap: Some(attempt.tap()),
         };
         let sent = tokio::select! {
-            sent = self.store.put(&self.upload, part) => sent?,
-            () = watch.stalled() => {
+            sent = self.store.put(&self.upload, part) => {
+                attempt.answered();
+                sent
+            }
+            () = attempt.stalled() => {
                 let silence = format!("no byte moved for {}", units::seconds(self.plan.stall));
-                return Err(store::Error::unanswered(silence));
+                Err(store::Error::unanswered(silence))
             }
         };
-        self.passed(sent.size);
-        Ok(sent)
+        match &sent {
+            Ok(sent) => self.passed(sent.size, began.elapsed()),
+            // The fewer parts share the line, the sooner one of them is through.
+            Err(lost) if lost.class() == Class::Transient && began.elapsed() > LONGEST => {
+                self.window.narrow();
+            }
+            Err(_) => {}
+        }
+        sent
     }
 
-    fn passed(&self, bytes: u64) {
+    fn passed(&self, bytes: u64, took: Duration) {
         self.window.passed();
         let width = self.width.as_ref().map(|width| width.lock());
         let Some(mut width) = width.map(|width| width.unwrap_or_else(PoisonError::into_inner))
         else {
             return;
         };
-        if let Some(parts) = width.passed(bytes) {
+        if let Some(parts) = width.passed(bytes, took) {
             tracing::debug!("{parts} parts at once from now on");
             self.window.resize(parts);
             self.pool.allow(self.plan.concurrency.max(parts) + 1);

@@ -8,6 +8,7 @@ use super::super::{Run, policy};
 use crate::error::Error;
 use crate::progress::Transfer;
 use crate::units;
+use crate::upload::Moved;
 
 /// "Permissions to use the EBS direct APIs with encryption" of the EBS user guide.
 const KEY: &str = "; an encrypted one needs its KMS key, too: kms:CreateGrant, kms:Decrypt, kms:DescribeKey, kms:GenerateDataKeyWithoutPlaintext, kms:ReEncrypt*";
@@ -63,6 +64,10 @@ impl Shown {
 impl ebs::Observer for Shown {
     fn acknowledged(&self, bytes: u64) {
         self.with(|transfer| transfer.acknowledged(bytes));
+    }
+
+    fn moved(&self, moved: Moved) {
+        self.with(|transfer| transfer.moved(moved.bytes, moved.unanswered));
     }
 
     fn resumed(&self, bytes: u64) {

@@ -9,7 +9,7 @@ mod log;
 mod sender;
 mod sums;
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use tokio::sync::mpsc;
@@ -23,25 +23,32 @@ pub use log::{Found, Log};
 
 use crate::error::{Error, Result};
 use crate::store::Class;
-use crate::upload::{MAX_CONCURRENCY, Patience, Pool, Rate, Window};
+use crate::upload::{Bounds, Line, MAX_CONCURRENCY, Moved, Patience, Pool, Width, Window};
 use blocks::{Block, Read};
 use sender::Sender;
 use sums::{Sum, Sums};
 
-/// Blocks in flight. With some 100 ms for each that is 300 MiB/s, within the 1,000
-/// requests a second that the service takes for one snapshot (EBS user guide, "Quotas").
+/// Blocks in flight on a line that carries them in time. With some 100 ms for each that is
+/// 300 MiB/s, within the 1,000 requests a second that the service takes for one snapshot
+/// (EBS user guide, "Quotas").
 const CONCURRENCY: usize = 64;
+
+/// A block that takes longer than this shows no progress.
+const LONGEST: Duration = Duration::from_secs(4);
 
 /// How the blocks are to go.
 #[derive(Clone, Copy, Debug)]
 pub struct Plan {
-    /// Blocks in flight. Memory is `(concurrency + 1)` blocks.
+    /// Blocks in flight: from the start when the user said how many, else once measurement
+    /// shows that none takes too long. Memory is `(concurrency + 1)` blocks.
     pub concurrency: usize,
+    /// Whether the user said how many.
+    pub fixed: bool,
     /// Bytes a second, over all blocks together.
     pub limit_rate: Option<u64>,
     /// Tries of a block after its first.
     pub retries: u32,
-    /// A block of which no byte moves for this long is sent again on a fresh connection:
+    /// A block is sent again on a fresh connection when no byte has moved for this long:
     /// some requests are taken and never answered (awslabs/coldsnap#437).
     pub stall: Duration,
     /// After a stop, blocks in flight may land for this long.
@@ -51,6 +58,7 @@ pub struct Plan {
 impl Plan {
     /// From what the user said.
     pub fn new(concurrency: Option<u64>, limit_rate: Option<u64>) -> Result<Self> {
+        let fixed = concurrency.is_some();
         let concurrency = match concurrency.map(usize::try_from) {
             None => CONCURRENCY,
             Some(Ok(said)) if (1..=MAX_CONCURRENCY).contains(&said) => said,
@@ -61,6 +69,7 @@ impl Plan {
         };
         Ok(Self {
             concurrency,
+            fixed,
             limit_rate,
             retries: 12,
             stall: Duration::from_secs(15),
@@ -73,6 +82,8 @@ impl Plan {
 pub trait Observer: Send + Sync + 'static {
     /// The service has acknowledged a block of this many bytes.
     fn acknowledged(&self, bytes: u64);
+    /// Bytes have left since the last call; called a few times a second.
+    fn moved(&self, moved: Moved);
     /// A block was there already.
     fn resumed(&self, bytes: u64);
     /// A block holds zeros and does not travel.
@@ -158,13 +169,20 @@ pub async fn send(upload: Upload) -> Result<Sent, Failure> {
     };
     let buffers = upload.plan.concurrency + 1;
     let pool = Pool::new(upload.block_size, buffers);
+    let width = (!upload.plan.fixed).then_some(Bounds {
+        part_size: upload.block_size as u64,
+        longest: LONGEST,
+        plenty: upload.plan.concurrency,
+        most: upload.plan.concurrency,
+    });
     let sender = Arc::new(Sender {
         direct: upload.direct,
         snapshot: upload.snapshot,
         started: upload.started,
         disk: upload.disk.clone(),
-        rate: upload.plan.limit_rate.map(|rate| Arc::new(Rate::new(rate))),
-        window: Window::new(upload.plan.concurrency),
+        line: Line::new(upload.plan.limit_rate, upload.plan.stall),
+        window: Window::new(width.map_or(upload.plan.concurrency, |bounds| bounds.first())),
+        width: width.map(|bounds| Mutex::new(Width::new(bounds))),
         plan: upload.plan,
         observer: upload.observer,
         stop: upload.stop,
@@ -225,12 +243,15 @@ impl Flight<'_> {
     async fn send_all(&mut self, mut reads: mpsc::Receiver<Result<Read>>) -> Result<(), Cause> {
         let stop = self.sender.stop.clone();
         let most = self.sender.plan.concurrency;
+        let line = Arc::clone(&self.sender.line);
+        let mut looks = Line::looks();
         let mut open = true;
         while open || !self.blocks.is_empty() {
             tokio::select! {
                 biased;
                 () = stop.cancelled() => return Err(Cause::Stopped),
                 Some(landed) = self.blocks.join_next() => self.land(landed)?,
+                _ = looks.tick() => self.sender.observer.moved(line.look()),
                 read = reads.recv(), if open && self.blocks.len() < most => match read {
                     Some(Ok(Read::Block(block))) => self.begin(block),
                     Some(Ok(Read::Zeros)) => self.sender.observer.skipped(self.block_size),

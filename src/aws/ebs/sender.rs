@@ -1,7 +1,7 @@
 //! The sending side: one block until it is acknowledged. What is worth another try,
 //! after what pause, and when it is enough.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use tokio::time::{Instant, sleep};
@@ -12,8 +12,9 @@ use super::blocks::{Block, Disk};
 use super::sums::Sum;
 use super::{Cause, Observer, Plan};
 use crate::error::{Error, Result};
-use crate::store::{Class, Tap};
-use crate::upload::{Patience, Rate, Watch, Window, changed};
+use crate::store::Class;
+use crate::units;
+use crate::upload::{Line, Patience, Width, Window, changed};
 
 /// So long after its start a snapshot "does not exist" here and there; EBS's own people
 /// recommend to try again for two minutes (awslabs/coldsnap#56).
@@ -29,8 +30,10 @@ pub(super) struct Sender {
     pub(super) started: Option<Instant>,
     pub(super) disk: Disk,
     pub(super) plan: Plan,
-    pub(super) rate: Option<Arc<Rate>>,
+    pub(super) line: Arc<Line>,
     pub(super) window: Arc<Window>,
+    /// Learns the window's size; `None` when the user said it.
+    pub(super) width: Option<Mutex<Width>>,
     pub(super) observer: Arc<dyn Observer>,
     pub(super) stop: CancellationToken,
     pub(super) leave: CancellationToken,
@@ -56,8 +59,8 @@ impl Sender {
             let (class, why) = match self.once(&block).await {
                 Once::Passed => return Ok((block.index, block.sum)),
                 Once::Stalled => {
-                    let silence = format!("no byte moved for {} s", self.plan.stall.as_secs());
-                    (Class::Throttled { retry_after: None }, Err(silence))
+                    let silence = format!("no byte moved for {}", units::seconds(self.plan.stall));
+                    (Class::Transient, Err(silence))
                 }
                 Once::Refused(trouble) => (trouble.class, Ok(trouble)),
             };
@@ -69,7 +72,6 @@ impl Sender {
             let Some(pause) = pause else {
                 return Err(given_up(block.index, attempt, why));
             };
-            // A line that takes less than it is given is as good as a service that says so.
             if matches!(class, Class::Throttled { .. })
                 && let Some(blocks) = self.window.narrow()
             {
@@ -115,24 +117,40 @@ impl Sender {
     /// One try, given up when it stalls.
     async fn once(&self, block: &Block) -> Once {
         let _slot = self.window.enter().await;
-        let watch = Arc::new(Watch::new(self.rate.clone(), self.plan.stall));
-        let tap: Arc<dyn Tap> = Arc::<Watch>::clone(&watch);
+        let (attempt, began) = (self.line.start(), Instant::now());
         let put = self.direct.put(
             &self.snapshot,
             block.index,
             &block.sum,
             block.bytes.clone(),
-            tap,
+            attempt.tap(),
         );
         tokio::select! {
-            put = put => match put {
-                Ok(()) => {
-                    self.window.passed();
-                    Once::Passed
+            put = put => {
+                attempt.answered();
+                match put {
+                    Ok(()) => {
+                        self.passed(block.bytes.len() as u64, began.elapsed());
+                        Once::Passed
+                    }
+                    Err(trouble) => Once::Refused(trouble),
                 }
-                Err(trouble) => Once::Refused(trouble),
             },
-            () = watch.stalled() => Once::Stalled,
+            () = attempt.stalled() => {
+                // The fewer blocks share the line, the sooner one of them is through.
+                self.window.narrow();
+                Once::Stalled
+            }
+        }
+    }
+
+    fn passed(&self, bytes: u64, took: Duration) {
+        self.window.passed();
+        let Some(width) = &self.width else { return };
+        let mut width = width.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(blocks) = width.passed(bytes, took) {
+            tracing::debug!("{blocks} blocks at once from now on");
+            self.window.resize(blocks);
         }
     }
 
