@@ -26,6 +26,7 @@ mod register;
 mod role;
 mod run;
 mod settings;
+mod slow;
 mod stdout;
 mod support;
 mod terminal;

@@ -74,7 +74,7 @@ def start_line(endpoint, line):
     """The same server at the end of a long, narrow line."""
     address, _, port = endpoint.rpartition(":")
     own = free_port()
-    words = [sys.executable, str(HERE / "slow.py"), str(own), port, *line.split(",")]
+    words = [sys.executable, str(HERE / "line.py"), str(own), port, *line.split(",")]
     process = subprocess.Popen(words)
     wait_for(own)
     return process, f"{address}:{own}"

@@ -1,6 +1,7 @@
 //! The stage for the stories: a sandbox with a bucket and a role, a home of its own, the
 //! real program. What it prints is compared whole, standard output and standard error.
 
+mod relay;
 mod system;
 mod terminal;
 
@@ -17,6 +18,7 @@ use tempfile::TempDir;
 use tokio::io::AsyncReadExt;
 use tokio::process::{Child, Command};
 
+pub use relay::Line;
 pub use terminal::Terminal;
 
 /// Longer than any story takes; a program that hangs fails its story, not the suite.

@@ -46,6 +46,11 @@ impl Gate {
         self.open.send_replace(true);
     }
 
+    /// Arrives at the gate and waits until it is open.
+    pub async fn wait(&self) {
+        self.pass().await;
+    }
+
     pub(crate) async fn pass(&self) {
         self.knock();
         let mut open = self.open.subscribe();
