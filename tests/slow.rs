@@ -45,7 +45,7 @@ impl Target {
     }
 
     /// The import over this line.
-    async fn import<'a>(self, stage: &'a Stage, line: Line, options: &str) -> Run<'a> {
+    fn import<'a>(self, stage: &'a Stage, line: Line, options: &str) -> Run<'a> {
         let command = match self {
             Self::S3 => format!("aws --bucket {BUCKET}"),
             Self::Ebs => "aws --method ebs-direct".to_owned(),
@@ -71,7 +71,7 @@ impl Target {
             Self::Oss => ("ALICLOUD_OSS_ENDPOINT", cloud.oss_endpoint()),
             Self::Spaces => ("SPACES_ENDPOINT_URL", cloud.spaces_endpoint()),
         };
-        run.env(variable, &line.to(endpoint).await)
+        run.env(variable, &line.to(endpoint))
     }
 
     /// The image is there, with all bytes of the disk.
@@ -127,11 +127,7 @@ async fn travels_once(line: Line, megabytes: usize, options: &str) {
     let uploads = ALL.map(async |target| {
         let stage = target.stage().await;
         let disk = stage.disk(megabytes);
-        let run = target
-            .import(&stage, line.clone(), options)
-            .await
-            .ends()
-            .await;
+        let run = target.import(&stage, line.clone(), options).ends().await;
         target.arrived_whole(&stage, &run, &disk);
         target.sent_each_part_once(&stage);
         for warned in ["nothing acknowledged", "again in", "slow down"] {
@@ -191,7 +187,7 @@ async fn a_line_that_stops_for_a_while_ends_no_upload() {
             ..Line::default()
         };
         let import = target.import(&stage, line, "--stall-timeout 500ms");
-        let mut running = import.await.start();
+        let mut running = import.start();
         running.says("no byte moved for 0.5 s; again in").await;
         gate.release();
         let run = running.ends().await;
@@ -210,7 +206,7 @@ async fn connections_that_are_dropped_cost_their_own_parts_alone() {
             drops: Some((2, 1300 << 10)),
             ..Line::mbit(50)
         };
-        let run = target.import(&stage, line, "").await.ends().await;
+        let run = target.import(&stage, line, "").ends().await;
         target.arrived_whole(&stage, &run, &disk);
         let again = run.stderr.matches("; again in ").count();
         assert_eq!(again, 2, "{target:?}: {}", run.stderr);
@@ -226,7 +222,7 @@ async fn rate_and_time_left_are_shown_before_anything_is_acknowledged() {
     let uploads = ALL.map(async |target| {
         let stage = target.stage().await;
         let disk = stage.disk(4);
-        let run = target.import(&stage, Line::mbit(8), "").await;
+        let run = target.import(&stage, Line::mbit(8), "");
         let (running, mut terminal) = run.on_terminal(100);
         let run = running.ends().await;
         target.arrived_whole(&stage, &run, &disk);

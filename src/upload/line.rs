@@ -69,6 +69,8 @@ struct Moves {
     /// Of these, bytes in the kernel's send buffers when it was last asked; `None`: the
     /// system does not tell.
     queued: Option<u64>,
+    /// Bytes that were in these buffers when their tries were given up: they never leave.
+    lost: u64,
     /// Bytes that have left. Never becomes less.
     left: u64,
     /// When a byte moved last.
@@ -92,6 +94,7 @@ impl Line {
                 tries: 0,
                 in_flight: 0,
                 queued: None,
+                lost: 0,
                 left: 0,
                 moved: now,
                 pace: 0.0,
@@ -107,7 +110,8 @@ impl Line {
         let own = Own {
             handed: 0,
             at: Instant::now(),
-            mark: moves.gone(),
+            mark: moves.left,
+            answered: false,
             over: false,
         };
         drop(moves);
@@ -129,17 +133,22 @@ impl Line {
     /// The kernel tells only what waits for all connections of the program. Where it
     /// sends several images at once, each line counts less than has left.
     pub fn look(&self) -> Moved {
-        self.see(host::unsent_bytes())
+        // First what was handed over, then what of it still waits: bytes that are handed
+        // over in between have not left.
+        let handed = self.moves().handed;
+        self.see(handed, host::unsent_bytes())
     }
 
-    fn see(&self, queued: Option<u64>) -> Moved {
+    fn see(&self, handed: u64, queued: Option<u64>) -> Moved {
         let mut moves = self.moves();
         let before = moves.left;
         moves.queued = queued;
-        moves.count(Instant::now());
+        let kept = moves.waiting() + moves.lost;
+        moves.count(handed.saturating_sub(kept), Instant::now());
+        let finished = moves.handed - moves.in_flight - moves.lost;
         Moved {
             bytes: moves.left - before,
-            unanswered: moves.in_flight - moves.waiting(),
+            unanswered: moves.left.saturating_sub(finished),
         }
     }
 
@@ -149,18 +158,25 @@ impl Line {
 }
 
 impl Moves {
-    /// Bytes of the tries under way that have not left.
+    /// Bytes of the tries under way that were in the kernel's buffers at the last look.
     fn waiting(&self) -> u64 {
         self.queued.unwrap_or_default().min(self.in_flight)
     }
 
-    /// Bytes that have left, as far as the kernel was asked.
-    fn gone(&self) -> u64 {
-        self.handed - self.waiting()
+    /// Ends a try; what it has in the kernel's buffers is lost without an answer.
+    fn end(&mut self, handed: u64, answered: bool) {
+        if !answered {
+            // The kernel tells one number for all connections: its share of it.
+            let waiting = u128::from(self.waiting()) * u128::from(handed);
+            let share = waiting.checked_div(u128::from(self.in_flight));
+            self.lost += u64::try_from(share.unwrap_or_default()).unwrap_or_default();
+        }
+        self.tries -= 1;
+        self.in_flight -= handed;
     }
 
-    fn count(&mut self, now: Instant) {
-        let left = self.gone();
+    /// Notes how many bytes have left by now.
+    fn count(&mut self, left: u64, now: Instant) {
         if left <= self.left {
             return;
         }
@@ -216,6 +232,7 @@ struct Own {
     at: Instant,
     /// What had left over all connections then.
     mark: u64,
+    answered: bool,
     over: bool,
 }
 
@@ -227,10 +244,9 @@ impl Try {
 
     /// Notes that the service has answered.
     pub fn answered(&self) {
+        locked(&self.0.own).answered = true;
         let mut moves = self.0.line.moves();
-        let now = Instant::now();
-        moves.moved = moves.moved.max(now);
-        moves.count(now);
+        moves.moved = moves.moved.max(Instant::now());
     }
 
     /// Ends when the try counts as stalled.
@@ -246,9 +262,7 @@ impl Drop for Try {
         let mut own = locked(&self.0.own);
         // A connection that was given up may still ask for bytes.
         own.over = true;
-        let mut moves = self.0.line.moves();
-        moves.tries -= 1;
-        moves.in_flight -= own.handed;
+        self.0.line.moves().end(own.handed, own.answered);
     }
 }
 
@@ -267,7 +281,7 @@ impl Watch {
             return Some(deadline);
         }
         let turn = own.handed.min(SEND_BUFFER).saturating_mul(moves.tries);
-        if moves.gone().saturating_sub(own.mark) > turn.saturating_mul(2) {
+        if moves.left - own.mark > turn.saturating_mul(2) {
             return None;
         }
         let deadline = moves.moved + stall + moves.drain(stall);
@@ -289,7 +303,7 @@ impl Tap for Watch {
             moves.in_flight += share as u64;
             moves.moved = moves.moved.max(from);
             (own.handed, own.at) = (own.handed + share as u64, from);
-            own.mark = moves.gone();
+            own.mark = moves.left;
         }
         (share, from)
     }
@@ -307,6 +321,11 @@ mod tests {
 
     const MIB: usize = 1 << 20;
     const MINUTE: Duration = Duration::from_secs(60);
+
+    fn see(line: &Line, queued: Option<u64>) -> Moved {
+        let handed = line.moves().handed;
+        line.see(handed, queued)
+    }
 
     /// Hands over all of these bytes at once.
     fn give(attempt: &Try, bytes: usize) {
@@ -340,15 +359,30 @@ mod tests {
         let attempt = line.start();
         give(&attempt, 8 * MIB);
         let seen = |queued| {
-            let moved = line.see(Some(queued));
+            let moved = see(&line, Some(queued));
             (moved.bytes, moved.unanswered)
         };
         assert_eq!(seen(8 << 20), (0, 0));
         assert_eq!(seen(5 << 20), (3 << 20, 3 << 20));
-        assert_eq!(seen(6 << 20), (0, 2 << 20), "of another image, as it seems");
+        assert_eq!(seen(6 << 20), (0, 3 << 20), "of another image, as it seems");
         assert_eq!(seen(0), (5 << 20, 8 << 20));
+        attempt.answered();
         drop(attempt);
         assert_eq!(seen(0), (0, 0));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn bytes_handed_over_while_the_kernel_is_asked_have_not_left() {
+        let line = Line::new(None, MINUTE);
+        let attempt = line.start();
+        give(&attempt, MIB);
+        let handed = line.moves().handed;
+        give(&attempt, 4 * MIB);
+        let moved = line.see(handed, Some(0));
+        assert_eq!((moved.bytes, moved.unanswered), (1 << 20, 1 << 20));
+        attempt.answered();
+        let moved = see(&line, Some(4 << 20));
+        assert_eq!((moved.bytes, moved.unanswered), (0, 1 << 20));
     }
 
     #[tokio::test(start_paused = true)]
@@ -356,10 +390,10 @@ mod tests {
         let line = Line::new(None, MINUTE);
         let attempt = line.start();
         give(&attempt, 4 * MIB);
-        line.see(Some(4 << 20));
+        see(&line, Some(4 << 20));
         for second in 1..=600 {
             advance(Duration::from_secs(1)).await;
-            line.see(Some((4 << 20) - second * 1000));
+            see(&line, Some((4 << 20) - second * 1000));
             assert!(attempt.0.patience().is_some(), "{second}");
         }
         assert!((60..=80).contains(&stalls(&attempt).await));
@@ -370,11 +404,11 @@ mod tests {
         let line = Line::new(None, MINUTE);
         let (silent, other) = (line.start(), line.start());
         give(&silent, 2 * MIB);
-        for _ in 0..8 {
+        for _ in 0..6 {
             advance(MINUTE / 2).await;
             assert!(silent.0.patience().is_some());
             give(&other, MIB);
-            line.see(Some(0));
+            see(&line, Some(0));
         }
         advance(MINUTE).await;
         give(&other, MIB);
@@ -387,7 +421,7 @@ mod tests {
         let line = Line::new(None, MINUTE);
         let attempt = line.start();
         give(&attempt, 4 * MIB);
-        line.see(None);
+        see(&line, None);
         assert_eq!(stalls(&attempt).await, 60 + 4 * 1024 / 32);
     }
 
@@ -397,9 +431,10 @@ mod tests {
         let (one, other) = (line.start(), line.start());
         give(&one, MIB);
         give(&other, MIB);
-        line.see(Some(2 << 20));
+        see(&line, Some(2 << 20));
         stalls(&one).await;
         drop(one);
+        assert_eq!(see(&line, Some(1 << 20)).bytes, 0);
         assert_eq!(stalls(&other).await, 0);
     }
 
@@ -410,7 +445,7 @@ mod tests {
         assert_eq!(attempt.0.draw(MIB).0, 8 << 10);
         give(&attempt, 64 * MIB);
         advance(LOOK).await;
-        line.see(Some(0));
+        see(&line, Some(0));
         assert_eq!(attempt.0.draw(MIB).0, 256 << 10);
     }
 }

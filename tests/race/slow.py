@@ -51,7 +51,7 @@ def start_sandbox():
     return sandbox, env
 
 
-def clouds(file, env, extra):
+def clouds(file, env, extra, name):
     base = {**race.CLEAN, **env, "AWS_EC2_METADATA_DISABLED": "true", "TERM": "xterm",
             "ALIBABA_CLOUD_ECS_METADATA_DISABLED": "true", "AWS_DEFAULT_REGION": env["AWS_REGION"],
             "AWS_MAX_ATTEMPTS": "1"}
@@ -61,11 +61,11 @@ def clouds(file, env, extra):
     yield Cloud("EBS direct", "AWS_ENDPOINT_URL_EBS",
                 [race.IMGIMPORT, "aws", "--method", "ebs-direct", *own], base)
     yield Cloud("OSS", "ALICLOUD_OSS_ENDPOINT",
-                [race.IMGIMPORT, "alicloud", "--bucket", "importbucket", "--image-name", "slow",
+                [race.IMGIMPORT, "alicloud", "--bucket", "importbucket", "--image-name", name,
                  *own], base)
     yield Cloud("Spaces", "SPACES_ENDPOINT_URL",
                 [race.IMGIMPORT, "digitalocean", "--space", "importbucket", "--spaces-region",
-                 "nyc3", "--image-region", "nyc3", "--image-name", "slow", *own], base)
+                 "nyc3", "--image-region", "nyc3", "--image-name", name, *own], base)
     if aws := shutil.which("aws"):
         yield Cloud("aws s3 cp", "AWS_ENDPOINT_URL_S3",
                     [aws, "s3", "cp", file, "s3://importbucket/cp"], base)
@@ -73,7 +73,7 @@ def clouds(file, env, extra):
         # It sends an ACL, which only the Space allows.
         remote = {"RCLONE_CONFIG_S_TYPE": "s3", "RCLONE_CONFIG_S_PROVIDER": "Other",
                   "RCLONE_CONFIG_S_ENV_AUTH": "true", "RCLONE_S3_NO_CHECK_BUCKET": "true",
-                  "RCLONE_CONFIG_S_REGION": env["AWS_REGION"],
+                  "RCLONE_CONFIG_S_REGION": "nyc3",
                   "RCLONE_S3_ENDPOINT": env["SPACES_ENDPOINT_URL"],
                   "AWS_ACCESS_KEY_ID": env["SPACES_ACCESS_KEY_ID"],
                   "AWS_SECRET_ACCESS_KEY": env["SPACES_SECRET_ACCESS_KEY"]}
@@ -155,7 +155,7 @@ def main():
               "left rises by |")
         print("|---|---|--:|--:|--:|--:|--:|--:|")
         for mbit in map(float, said.lines.split(",")):
-            for cloud in clouds(str(file), env, said.words):
+            for cloud in clouds(str(file), env, said.words, f"slow-{mbit:g}"):
                 if wanted and cloud.name not in wanted:
                     continue
                 there = cloud.env.get(cloud.variable, env["AWS_ENDPOINT_URL_S3"])

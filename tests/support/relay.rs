@@ -44,7 +44,7 @@ impl Line {
 
     /// Begins to carry, as long as the test's runtime runs; returns the endpoint to use in
     /// place of `endpoint`.
-    pub async fn to(self, endpoint: &str) -> String {
+    pub fn to(self, endpoint: &str) -> String {
         let there = endpoint.trim_start_matches("http://");
         let there: SocketAddr = there.parse().expect("an address");
         let socket = TcpSocket::new_v4().expect("a socket");
