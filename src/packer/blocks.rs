@@ -172,7 +172,7 @@ fn image(
     built(import.only().as_deref()).map(Ok)
 }
 
-/// The file that the post-processor takes of several.
+/// The file that the post-processor imports of several.
 fn chosen(cloud: Cloud, import: &Link, files: &Value) -> Result<String, String> {
     let files: Vec<_> = match files {
         Value::Array(files) => files.iter().filter_map(Value::as_str).collect(),

@@ -47,7 +47,8 @@ pub(super) fn translate(
     user: User<'_>,
     remarks: &mut Vec<Remark>,
 ) -> Result<String, String> {
-    let marked = resolve(text, user, remarks)?;
+    let unmarked = |text: &str| text.replace(MARKS[0], "{{").replace(MARKS[1], "}}");
+    let marked = resolve(text, user, remarks).map_err(|why| unmarked(&why))?;
     for name in marked.split(MARKS[0]).filter_map(|part| {
         let name = part.strip_prefix("env \"")?.split(MARKS[1]).next()?;
         name.strip_suffix('"')
@@ -57,10 +58,7 @@ pub(super) fn translate(
             remarks.push(remark);
         }
     }
-    let out = marked
-        .replace("{{", "{{\"{{\"}}")
-        .replace(MARKS[0], "{{")
-        .replace(MARKS[1], "}}");
+    let out = unmarked(&marked.replace("{{", "{{\"{{\"}}"));
     Template::parse(&out)?;
     Ok(out)
 }

@@ -622,7 +622,7 @@ fn what_nobody_can_know_beforehand_is_not_claimed() {
         ),
         (
             r#""{{isotime `${env("LAYOUT")}`}}""#,
-            "{{isotime `\u{fdd0}env \"LAYOUT\"\u{fdd1}`}} changes a text that is known only when the import runs".to_owned(),
+            "{{isotime `{{env \"LAYOUT\"}}`}} changes a text that is known only when the import runs".to_owned(),
         ),
     ] {
         assert_eq!(
