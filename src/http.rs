@@ -17,6 +17,7 @@ pub use reqwest::Method;
 
 use crate::endpoint::is_loopback;
 use crate::error::{Error, Result};
+use crate::secret::masked;
 use crate::unheard;
 
 /// Nothing answers a SYN for this long but a host that is gone.
@@ -41,10 +42,6 @@ pub struct Http {
     /// For loopback and metadata services, which no proxy can reach.
     near: Client,
 }
-
-/// What comes before the signature in an address (`X-Amz-Signature=`, `x-oss-signature=`), and
-/// before who signed.
-const SIGNED: [&str; 2] = ["ignature=", "redential="];
 
 /// What is asked.
 pub struct Call {
@@ -183,7 +180,7 @@ fn note(service: &str, way: &str, body: &Bytes, secret: bool) {
     let text = String::from_utf8_lossy(body);
     let shown = !secret && !text.is_empty() && !text.contains("SignatureDoesNotMatch");
     if shown && body.len() <= DOCUMENT {
-        tracing::trace!("{service}: {way} {}", unsigned(&text));
+        tracing::trace!("{service}: {way} {}", masked(&text));
     }
 }
 
@@ -250,21 +247,6 @@ impl fmt::Display for Silence {
 
 impl std::error::Error for Silence {}
 
-/// The text without signatures.
-pub fn unsigned(text: &str) -> String {
-    let mut text = text.to_owned();
-    for name in SIGNED {
-        let mut from = 0;
-        while let Some(at) = text[from..].find(name) {
-            from += at + name.len();
-            let ends = |c: char| !(c.is_ascii_alphanumeric() || "%+/=_-".contains(c));
-            let len = text[from..].find(ends).unwrap_or(text.len() - from);
-            text.replace_range(from..from + len, "…");
-        }
-    }
-    text
-}
-
 /// RFC 3986 encoding, as signatures want it: a space is %20, `*` %2A, `/` %2F, `~` itself.
 pub fn encode(text: &str) -> String {
     utf8_percent_encode(text, &RESERVED).to_string()
@@ -291,15 +273,5 @@ mod tests {
     fn escapes_what_signatures_want_escaped() {
         assert_eq!(encode("my image*~(1)"), "my%20image%2A~%281%29");
         assert_eq!(encode("v/中+"), "v%2F%E4%B8%AD%2B");
-    }
-
-    #[test]
-    fn no_signature_is_shown() {
-        let url = r#"{"url":"https://s/k?X-Amz-Credential=K%2F1&X-Amz-Signature=0aF9&x=1"}"#;
-        assert_eq!(
-            unsigned(url),
-            r#"{"url":"https://s/k?X-Amz-Credential=…&X-Amz-Signature=…&x=1"}"#
-        );
-        assert_eq!(unsigned("nothing to hide"), "nothing to hide");
     }
 }

@@ -14,6 +14,7 @@ use sha2::{Digest, Sha256};
 
 use crate::error::{Error, Result};
 use crate::host;
+use crate::secret::masked;
 
 mod shelf;
 
@@ -356,10 +357,17 @@ impl Place {
     /// Locks the entry; `None` when another process holds it.
     fn take(directory: &Path, name: &str) -> anyhow::Result<Option<Self>> {
         host::make_private(directory).with_context(|| format!("{}", directory.display()))?;
+        check(directory)?;
         let (path, lock) = (
             directory.join(format!("{name}.json")),
             directory.join(format!("{name}.lock")),
         );
+        for other in ["json", "lock", "new", BLOCKS] {
+            let file = path.with_extension(other);
+            if file.symlink_metadata().is_ok() {
+                check(&file)?;
+            }
+        }
         let held = OpenOptions::new()
             .create(true)
             .truncate(false)
@@ -409,7 +417,7 @@ impl Place {
     fn write(&self, entry: &Entry) -> anyhow::Result<()> {
         let draft = self.path.with_extension("new");
         let mut file = File::create(&draft)?;
-        file.write_all(&serde_json::to_vec(entry)?)?;
+        file.write_all(masked(&serde_json::to_string(entry)?).as_bytes())?;
         file.sync_all()?;
         Ok(fs::rename(&draft, &self.path)?)
     }
@@ -423,8 +431,15 @@ pub fn account<const N: usize>(said: [(&str, Option<String>); N]) -> BTreeMap<St
     said.filter(|(_, value)| !value.contains('@')).collect()
 }
 
+/// An error where the directory or file is a link, or not this user's own.
+pub fn check(path: &Path) -> anyhow::Result<()> {
+    host::check_private(path)
+        .map_err(|why| anyhow::anyhow!("{} is not used: {why}", path.display()))
+}
+
 fn read(path: &Path) -> Entry {
-    fs::read(path)
+    check(path)
+        .and_then(|()| Ok(fs::read(path)?))
         .ok()
         .and_then(|bytes| serde_json::from_slice(&bytes).ok())
         .unwrap_or_default()

@@ -7,13 +7,16 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use crate::cleanup::{self, Cleanup, possible};
+use crate::endpoint;
 use crate::error::{Error, Kind, Result};
+use crate::host;
 use crate::journal::{Entry, Journal, Shelved, Whereabouts};
 use crate::layers::{Environment, Invocation};
 use crate::outcome::Format;
 use crate::progress::one_line;
 use crate::session::Session;
 use crate::settings::{File, Table};
+use crate::shell::quote;
 use crate::units;
 use crate::{alicloud, aws, digitalocean};
 
@@ -316,6 +319,7 @@ async fn clean(
     let mut cleanup = Cleanup::default();
     let remove = format!("imgimport jobs --clean {id}");
     if let Some(place) = entry.place() {
+        sound(&entry, &place).map_err(|why| failed().because_of(why))?;
         let wallet = Wallet {
             journal: &journal,
             entry: &entry,
@@ -326,7 +330,13 @@ async fn clean(
         wallet
             .hold(&remove, session, &mut cleanup)
             .await
-            .map_err(|error| failed().because_of(error.brief()))?;
+            .map_err(|error| {
+                let failed = failed().because_of(error.brief());
+                match error.advice() {
+                    Some(advice) => failed.hint(advice),
+                    None => failed,
+                }
+            })?;
     }
     let stays = cleanup::end(cleanup, false, session).await;
     if !stays.is_empty() {
@@ -387,13 +397,70 @@ impl Wallet<'_> {
         }
     }
 
+    /// The entry's options over the environment over the file. An address of the journal gets
+    /// secrets where it is on this machine, the cloud's own, or what is configured now.
     fn options<P: Table>(&self, said: P) -> Result<P> {
+        let configured = self
+            .file
+            .under(Invocation::<P>::default(), self.environment)?;
+        let configured = configured.provider.addresses();
+        for (id, url) in said.addresses() {
+            let is_configured = configured.iter().any(|(_, other)| *other == url);
+            if !is_configured
+                && !endpoint::is_loopback(&url)
+                && !endpoint::is_within(&url, P::DOMAINS)
+            {
+                let variables = P::VARIABLES.iter().find(|(known, _)| *known == id);
+                let variable = variables.and_then(|(_, names)| names.first().copied());
+                let own = format!("IMGIMPORT_{}_{}", P::NAME, id).to_uppercase();
+                let variable = variable.unwrap_or(&own);
+                return Err(Error::failed("its endpoint is not used")
+                    .because_of(format!(
+                        "the journal has {url} as {id}, which neither {variable} nor the settings file has"
+                    ))
+                    .hint(format!(
+                        "if it is right, run this again with {variable}={} before it",
+                        quote(&url)
+                    )));
+            }
+        }
         let said = Invocation {
             provider: said,
             ..Invocation::default()
         };
-        Ok(said
-            .over(self.environment, self.file.clone().invocation())?
-            .provider)
+        Ok(self.file.under(said, self.environment)?.provider)
     }
+}
+
+/// Whether an entry says what this program writes into one: names that can be part of
+/// addresses, ids of one word, a credentials file that is the user's own.
+fn sound(entry: &Entry, place: &Whereabouts) -> Result<(), String> {
+    endpoint::region(&place.region)?;
+    // The place of an import without a bucket begins with a slash.
+    let bucket = place.bucket.strip_prefix('/').unwrap_or(&place.bucket);
+    let is_name = |sign: char| sign.is_ascii_alphanumeric() || "._-".contains(sign);
+    if bucket.is_empty() || !bucket.chars().all(is_name) {
+        return Err(format!("the journal has {bucket:?} as a bucket"));
+    }
+    let ids = [
+        &entry.upload,
+        &entry.task,
+        &entry.filling,
+        &entry.snapshot,
+        &entry.image,
+        &entry.copy,
+    ];
+    let copies = entry.copies.iter().flat_map(|(region, id)| [region, id]);
+    let mut ids = ids.into_iter().flatten().chain(copies);
+    if let Some(id) = ids.find(|id| !id.chars().all(|sign| sign.is_ascii_graphic())) {
+        return Err(format!("the journal has {id:?} as an id"));
+    }
+    let Some(file) = entry.account.get("shared_credentials_file") else {
+        return Ok(());
+    };
+    let path = std::path::Path::new(file);
+    if !path.exists() {
+        return Ok(());
+    }
+    host::check_owner(path).map_err(|why| format!("the credentials file {file} is not used: {why}"))
 }

@@ -72,7 +72,7 @@ use error::{Error, Result};
 use frame::Done;
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
-use layers::{Environment, Invocation};
+use layers::{Environment, Invocation, Provider};
 use progress::{Mode, Progress};
 use session::Session;
 use settings::{File, Table};
@@ -104,6 +104,7 @@ pub fn main() -> ExitCode {
 /// Does what the command line says; prints the result and how it ended.
 async fn run(cli: Cli) -> ExitCode {
     let environment = Environment::read();
+    hide_secrets(&environment);
     let mut cli = cli;
     cli.general.lay_over(&environment);
     match cli.command {
@@ -119,6 +120,19 @@ async fn run(cli: Cli) -> ExitCode {
     }
 }
 
+/// From here on nothing that is printed has a secret of these variables in it.
+fn hide_secrets(environment: &Environment) {
+    let secrets = [
+        aws::Options::SECRETS,
+        alicloud::Options::SECRETS,
+        digitalocean::Options::SECRETS,
+    ];
+    let names = secrets.into_iter().flatten().flat_map(|(_, names)| *names);
+    for value in names.filter_map(|name| environment.get(name)) {
+        secret::Secret::new(value);
+    }
+}
+
 /// `imgimport run`: the frame of a single command around all jobs of a file.
 async fn many(said: cli::Run, general: General, environment: Environment) -> ExitCode {
     let twice =
@@ -127,15 +141,13 @@ async fn many(said: cli::Run, general: General, environment: Environment) -> Exi
         .config
         .as_ref()
         .map_or(Ok(&said.file), |_| Err(twice()));
-    let read = file
-        .and_then(|file| File::read(file))
-        .and_then(|(file, warning)| {
-            let output = cli::output(&said.output, &environment, file.output())?;
-            let jobs = file.jobs(&environment, &output, said.dry_run)?;
-            let parallel = said.parallel(&environment, file.parallel())?;
-            Ok((jobs, output, parallel, template::clock()?, warning))
-        });
-    let (jobs, output, parallel, clock, warning) = match read {
+    let read = file.and_then(|file| File::read(file)).and_then(|file| {
+        let output = cli::output(&said.output, &environment, file.output())?;
+        let jobs = file.jobs(&environment, &output, said.dry_run)?;
+        let parallel = said.parallel(&environment, file.parallel())?;
+        Ok((file, jobs, output, parallel, template::clock()?))
+    });
+    let (file, jobs, output, parallel, clock) = match read {
         Ok(read) => read,
         Err(error) => {
             return end(
@@ -147,9 +159,7 @@ async fn many(said: cli::Run, general: General, environment: Environment) -> Exi
     };
     let progress = Progress::new(output.progress.unwrap_or(Mode::Auto), general.quiet);
     log(general.verbose, &progress);
-    if let Some(warning) = warning {
-        progress.warn(&warning);
-    }
+    file.tell(&progress);
     let batch = batch::Batch {
         environment: &environment,
         cancel: Cancel::default(),
@@ -169,10 +179,15 @@ async fn many(said: cli::Run, general: General, environment: Environment) -> Exi
 
 /// `imgimport jobs`: the journal, listed or cleared.
 async fn jobs(said: cli::Jobs, general: General, environment: Environment) -> ExitCode {
-    let read = File::find(general.config.as_deref(), &environment).and_then(|(file, _)| {
+    let read = File::find(general.config.as_deref(), &environment).and_then(|file| {
         let output = cli::output(&said.output, &environment, file.output())?;
         let shelf = journal::directory().map(|directory| journal::shelf(&directory));
-        let shelf = leftovers::choose(shelf.unwrap_or_default(), &said.ids)?;
+        let shelf = shelf.transpose().map_err(|why| {
+            Error::failed("the journal can't be read")
+                .because(why)
+                .hint("keep it in a directory of your own, and name that in XDG_STATE_HOME")
+        });
+        let shelf = leftovers::choose(shelf?.unwrap_or_default(), &said.ids)?;
         Ok((file, output, shelf, template::clock()?))
     });
     let (file, output, shelf, clock) = match read {
@@ -188,6 +203,7 @@ async fn jobs(said: cli::Jobs, general: General, environment: Environment) -> Ex
     let format = output.format.unwrap_or_default();
     let progress = Progress::new(output.progress.unwrap_or(Mode::Auto), general.quiet);
     log(general.verbose, &progress);
+    file.tell(&progress);
     if !said.clean {
         if shelf.is_empty() {
             progress.note("the journal has no unfinished jobs");
@@ -248,9 +264,8 @@ async fn go<P: Table>(
     ) -> Result<Done>,
 ) -> ExitCode {
     let settings = File::find(general.config.as_deref(), &environment);
-    let settings = settings
-        .and_then(|(file, warning)| Ok((flags.over(&environment, file.invocation())?, warning)));
-    let (said, warning) = match settings {
+    let settings = settings.and_then(|file| Ok((file.under(flags, &environment)?, file)));
+    let (said, file) = match settings {
         Ok(settings) => settings,
         Err(error) => {
             return end(
@@ -263,8 +278,9 @@ async fn go<P: Table>(
     let format = said.output.format.unwrap_or_default();
     let progress = Progress::new(said.output.progress.unwrap_or(Mode::Auto), general.quiet);
     log(general.verbose, &progress);
-    if let Some(warning) = warning {
-        progress.warn(&warning);
+    file.tell(&progress);
+    for note in &said.notes {
+        progress.note(note);
     }
     let clock = match template::clock() {
         Ok(clock) => clock,
@@ -297,7 +313,8 @@ async fn look(flags: check::Options, general: &General, environment: &Environmen
     let progress = Progress::new(Mode::Plain, general.quiet);
     log(general.verbose, &progress);
     let format = flags.output.unwrap_or_default();
-    let options = File::find(general.config.as_deref(), environment).and_then(|(file, _)| {
+    let options = File::find(general.config.as_deref(), environment).and_then(|file| {
+        file.tell(&progress);
         let (image, output) = file.for_check();
         flags.over(environment, image, output)
     });

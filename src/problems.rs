@@ -5,6 +5,7 @@ use std::marker::PhantomData;
 
 use clap::Command;
 
+use crate::endpoint;
 use crate::error::{Error, Result};
 use crate::layers::{Invocation, Provider, variables};
 use crate::template::{Template, Values};
@@ -54,6 +55,15 @@ impl<P: Provider> Problems<P> {
         }
     }
 
+    /// Notes each address to which no secret may be sent.
+    pub fn addresses(&mut self, options: &P) {
+        for (id, url) in options.addresses() {
+            if let Err(why) = endpoint::check(&url) {
+                self.wrong(id, why);
+            }
+        }
+    }
+
     /// Fills in a template; a broken one is a problem and stays as it is.
     pub fn render(&mut self, id: &str, text: &str, values: &Values<'_>) -> String {
         match Template::parse(text).and_then(|template| template.render(values)) {
@@ -92,15 +102,15 @@ impl<P: Provider> Problems<P> {
 fn names<P: Provider>(id: &str, last: &str) -> String {
     let command = <Invocation<P> as clap::Args>::augment_args(Command::new("imgimport"));
     let key = format!("{id} in [{}]", P::NAME);
+    let own = P::VARIABLES.iter().find(|(own, _)| *own == id);
+    let own = own.and_then(|(_, names)| names.first().map(|&name| name.to_owned()));
     match command.get_arguments().find(|option| option.get_id() == id) {
         Some(option) => {
             let flag = option.get_long().unwrap_or_default();
-            let own = P::VARIABLES.iter().find(|(own, _)| *own == id);
-            let own = own.and_then(|(_, names)| names.first().map(|&name| name.to_owned()));
             let variable = own.or_else(|| variables::<P>(option).into_iter().next());
             let variable = variable.unwrap_or_default();
             format!("--{flag}, {variable} {last} {key}")
         }
-        None => key,
+        None => own.unwrap_or(key),
     }
 }

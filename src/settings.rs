@@ -1,12 +1,16 @@
 //! The lowest layer: finds and reads the TOML file. A key that is not known is an error
 //! that shows the line and the nearest name that is.
 
+use std::fmt;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
 mod entry;
+mod found;
+mod overruled;
+mod tree;
 
 use crate::alicloud;
 use crate::aws;
@@ -15,6 +19,7 @@ use crate::error::{Error, Result};
 use crate::host;
 use crate::layers::{Environment, Invocation, Output, Provider, Upload, Wait, lenient};
 use crate::outcome::Format;
+use crate::progress::Progress;
 use entry::Entry;
 pub use entry::{Cloud, Job};
 
@@ -39,6 +44,28 @@ pub struct File {
     parallel: Option<std::num::NonZeroUsize>,
     /// What `imgimport run` does; the other commands have no use for it.
     job: Vec<Entry>,
+    /// Where all of it stands.
+    #[serde(skip)]
+    origin: Option<Origin>,
+}
+
+/// The file that settings come from.
+#[derive(Clone)]
+struct Origin {
+    path: PathBuf,
+    /// Nobody has named it.
+    is_found: bool,
+    /// It holds a secret, and others can read it.
+    is_open: bool,
+    /// What it says, secrets included.
+    table: toml::Table,
+}
+
+/// Without what the file says, which may be secret.
+impl fmt::Debug for Origin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.path.fmt(f)
+    }
 }
 
 /// A provider that has a table in the file.
@@ -66,37 +93,83 @@ impl Table for digitalocean::Options {
 }
 
 impl File {
-    /// The file that the flag, the variable or the directory names; with it, what the user
-    /// should be warned of.
-    pub fn find(said: Option<&Path>, environment: &Environment) -> Result<(Self, Option<String>)> {
+    /// The file that the flag, the variable or the directory names. One that nobody named must
+    /// belong to the user, and may not set everything.
+    pub fn find(said: Option<&Path>, environment: &Environment) -> Result<Self> {
         let named = said
             .map(Path::to_owned)
+            .filter(|path| !path.as_os_str().is_empty())
             .or_else(|| environment.get("IMGIMPORT_CONFIG").map(PathBuf::from));
+        let default = Path::new(DEFAULT);
         match named {
             Some(path) => Self::read(&path),
-            None if Path::new(DEFAULT).exists() => Self::read(Path::new(DEFAULT)),
-            None => Ok((Self::default(), None)),
+            None if default.symlink_metadata().is_ok() => {
+                found::check_owner(default)?;
+                let mut file = Self::read(default)?;
+                if let Some(origin) = &mut file.origin {
+                    origin.is_found = true;
+                    found::check_keys(default, &origin.table)?;
+                }
+                Ok(file)
+            }
+            None => Ok(Self::default()),
         }
     }
 
     /// This file and no other.
-    pub fn read(path: &Path) -> Result<(Self, Option<String>)> {
-        let failed = || {
-            Error::usage(format!(
-                "the settings file {} can't be used",
-                path.display()
-            ))
-        };
-        let text = std::fs::read_to_string(path).map_err(|error| failed().because(error))?;
-        let file: Self = toml::from_str(&text)
-            .map_err(|error| failed().because_of(explain(path, &text, &error)))?;
-        let warning = (file.holds_secret() && host::is_readable_by_others(path)).then(|| {
-            format!(
-                "{} holds a secret and others can read it: chmod 600 {0}",
-                path.display()
-            )
+    pub fn read(path: &Path) -> Result<Self> {
+        let text = std::fs::read_to_string(path).map_err(|error| unusable(path).because(error))?;
+        let wrong =
+            |error: &toml::de::Error| unusable(path).because_of(explain(path, &text, error));
+        let document = tree::parse(&text).map_err(|error| wrong(&error))?;
+        let table = toml::Table::deserialize(toml::Deserializer::from(document.clone()))
+            .map_err(|error| wrong(&error))?;
+        let mut file =
+            Self::deserialize(toml::Deserializer::from(document)).map_err(|error| wrong(&error))?;
+        file.origin = Some(Origin {
+            path: path.to_owned(),
+            is_found: false,
+            is_open: file.holds_secret() && host::is_readable_by_others(path),
+            table,
         });
-        Ok((file, warning))
+        Ok(file)
+    }
+
+    /// Says which file is used where nobody named it, and warns where others can read its
+    /// secrets.
+    pub fn tell(&self, progress: &Progress) {
+        let Some(origin) = &self.origin else {
+            return;
+        };
+        let path = origin.path.display();
+        if origin.is_found {
+            progress.fact(&format!("Settings from {path}"));
+        }
+        if origin.is_open {
+            progress.warn(&format!(
+                "{path} holds a secret and others can read it: chmod 600 {path}"
+            ));
+        }
+    }
+
+    /// The flags over the environment over this file, with a note on each variable that
+    /// overrides the file. A secret of a higher layer is never sent to an address of a file
+    /// that nobody named.
+    pub fn under<P: Table>(
+        &self,
+        flags: Invocation<P>,
+        environment: &Environment,
+    ) -> Result<Invocation<P>> {
+        let said = environment.said()?;
+        let mut notes = overruled::lines(&flags, environment, &said, self);
+        let file = self.clone().invocation();
+        let above = flags.clone().over(environment, Invocation::default())?;
+        if let Some(origin) = self.origin.as_ref().filter(|origin| origin.is_found) {
+            found::check_secrets(&origin.path, &above, &file.provider)?;
+        }
+        let mut said = flags.over(environment, file)?;
+        said.notes.append(&mut notes);
+        Ok(said)
     }
 
     fn holds_secret(&self) -> bool {
@@ -122,6 +195,7 @@ impl File {
             provider: P::table(&mut self),
             image: self.image,
             head: None,
+            notes: Vec::new(),
             upload: self.upload,
             wait: self.wait,
             output: self.output,
@@ -129,6 +203,14 @@ impl File {
             skip_checks: self.skip_checks,
         }
     }
+}
+
+/// The beginning of every error about the file.
+fn unusable(path: &Path) -> Error {
+    Error::usage(format!(
+        "the settings file {} can't be used",
+        path.display()
+    ))
 }
 
 /// The place, the line with a caret, and what to write instead.

@@ -5,9 +5,11 @@ use std::io::{self, ErrorKind, Write};
 
 use crate::error::Error;
 use crate::progress::Progress;
+use crate::secret::masked;
 
-/// Writes the text and a newline to standard output.
+/// Writes the text and a newline to standard output, secrets masked.
 pub fn write(text: &str, progress: &Progress) -> io::Result<()> {
+    let text = masked(text);
     progress.aside(|| {
         let mut out = io::stdout();
         writeln!(out, "{text}").and_then(|()| out.flush())

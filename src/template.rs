@@ -1,6 +1,6 @@
 //! `{{timestamp}}` and friends, in names, keys, descriptions and tags. A template is
 //! checked whole before anything happens; rendering can then fail only for a variable
-//! that is not set. Which values may hold a template is left to the rooms.
+//! that is not set or may be secret. Which values may hold a template is left to the rooms.
 
 use std::str::FromStr;
 
@@ -77,8 +77,8 @@ pub struct Values<'a> {
     pub file_stem: &'a str,
     /// The format of what is uploaded.
     pub format: &'a str,
-    /// Looks up a variable of the environment.
-    pub env: &'a dyn Fn(&str) -> Option<String>,
+    /// What a variable of the environment holds; an error says why it can't be used.
+    pub env: &'a dyn Fn(&str) -> Result<String, String>,
 }
 
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -109,7 +109,7 @@ impl Template {
         Ok(Self(pieces))
     }
 
-    /// Fills the holes; the error names the variable that is not set.
+    /// Fills the holes; the error names the variable that can't be used.
     pub fn render(&self, values: &Values) -> Result<String, String> {
         self.0.iter().map(|piece| piece.render(values)).collect()
     }
@@ -130,8 +130,7 @@ impl Piece {
             Self::Timestamp => values.clock.as_second().to_string(),
             Self::Isotime(layout) => isotime(layout, values.clock)?,
             Self::Uuid => Uuid::new_v4().to_string(),
-            Self::Env(name) => (values.env)(name)
-                .ok_or_else(|| format!("{{{{env \"{name}\"}}}}: the variable {name} is not set"))?,
+            Self::Env(name) => (values.env)(name)?,
             Self::FileStem => values.file_stem.to_owned(),
             Self::Format => values.format.to_owned(),
         })
@@ -363,7 +362,12 @@ mod tests {
     use super::*;
 
     fn render(text: &str) -> Result<String, String> {
-        let env = |name: &str| (name == "BUILD").then(|| "417".to_owned());
+        let env = |name: &str| match name {
+            "BUILD" => Ok("417".to_owned()),
+            name => Err(format!(
+                "{{{{env \"{name}\"}}}}: the variable {name} is not set"
+            )),
+        };
         let clock = "2024-02-05T03:04:09.012Z".parse().unwrap();
         Template::parse(text)?.render(&Values {
             clock,

@@ -10,6 +10,7 @@ use clap::error::{ContextKind, ContextValue, ErrorKind};
 use crate::error::Error;
 use crate::layers::{Environment, reason};
 use crate::outcome::Format;
+use crate::secret::masked;
 
 /// Prints the error, or the help that was asked for, and ends the program.
 pub fn end(mut error: clap::Error, commands: &clap::Command) -> ! {
@@ -17,7 +18,7 @@ pub fn end(mut error: clap::Error, commands: &clap::Command) -> ! {
     if error.use_stderr() && said(&Environment::read()) == Format::Json {
         let object = to_json(&error);
         // Nobody reads it; the sentence on standard error follows anyway.
-        let _ = writeln!(std::io::stdout(), "{object}");
+        let _ = writeln!(std::io::stdout(), "{}", masked(&object.to_string()));
     }
     if error.use_stderr() {
         error.exit()

@@ -1232,6 +1232,7 @@ async fn all_that_is_missing_or_wrong_is_said_at_once() {
         .without("ALICLOUD_SECRET_KEY");
     run.ends().await.exits(2).prints("").says(
         r#"
+        Settings from imgimport.toml
         error: 15 settings are missing or wrong
           - no image: give its path, IMGIMPORT_IMAGE or image in the settings file
           - the region is missing: give --region, ALICLOUD_REGION or region in [alicloud]

@@ -1047,5 +1047,6 @@ async fn without_checks_it_goes_there_all_the_same_and_loudly() {
         .imgimport("aws --bucket importbucket --dry-run disk.qcow2")
         .ends()
         .await;
+    let said = format!("Settings from imgimport.toml\n{said}");
     assert!(run.exits(0).stderr.starts_with(&said), "{}", run.stderr);
 }

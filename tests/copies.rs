@@ -830,9 +830,10 @@ async fn every_wish_is_a_variable_and_a_key_of_the_file_too() {
         "imgimport.toml",
         "[aws]\ns3_bucket_name = \"importbucket\"\npublic = true\n",
     );
-    stage.imgimport("aws -q disk.raw").ends().await.exits(0);
+    let command = "aws --config imgimport.toml -q disk.raw";
+    stage.imgimport(command).ends().await.exits(0);
     let run = stage
-        .imgimport("aws -q disk.raw")
+        .imgimport(command)
         .env("IMGIMPORT_AWS_PUBLIC", "false");
     run.ends().await.exits(0);
     let images = stage.cloud.ec2().images();

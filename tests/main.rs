@@ -14,6 +14,7 @@ mod digitalocean;
 mod docs;
 mod ebs;
 mod errors;
+mod found;
 mod gateways;
 mod images;
 mod jobs;

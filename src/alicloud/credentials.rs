@@ -8,6 +8,7 @@ use std::path::PathBuf;
 use super::options::Options;
 use super::profile::{File, Profile};
 use super::sign::Key;
+use crate::endpoint;
 use crate::error::{Error, Result};
 use crate::layers::Environment;
 use crate::secret::Secret;
@@ -172,7 +173,10 @@ fn surroundings(environment: &Environment) -> Result<Source> {
         return Ok(Source::Ecs { role });
     }
     if let Some(address) = environment.get("ALIBABA_CLOUD_CREDENTIALS_URI") {
-        external_allowed(environment, "ALIBABA_CLOUD_CREDENTIALS_URI")?;
+        const URI: &str = "ALIBABA_CLOUD_CREDENTIALS_URI";
+        external_allowed(environment, URI)?;
+        endpoint::check_source(&address)
+            .map_err(|why| Error::usage(format!("the variable {URI} is wrong")).because_of(why))?;
         return Ok(Source::Uri(address));
     }
     Ok(if metadata {
@@ -232,7 +236,9 @@ fn source(
         }),
         "credentialsuri" => {
             external_allowed(environment, name)?;
-            Ok(Source::Uri(need(&profile.credentials_uri, "credentials_uri")?))
+            let address = need(&profile.credentials_uri, "credentials_uri")?;
+            endpoint::check_source(&address).map_err(wrong)?;
+            Ok(Source::Uri(address))
         }
         "external" => {
             external_allowed(environment, name)?;

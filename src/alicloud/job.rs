@@ -125,7 +125,7 @@ impl Job {
         let mut problems = Problems::default();
         let options = &said.provider;
         let opened = Opened::open(&said, options.format, &mut problems);
-        let lookup = |name: &str| environment.get(name);
+        let lookup = |name: &str| environment.for_template(name);
         let stem = opened.file_stem();
         let values = Values {
             clock,

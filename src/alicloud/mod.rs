@@ -28,6 +28,7 @@ mod rules;
 mod sign;
 mod steps;
 mod task;
+mod trust;
 mod wallet;
 
 use std::collections::BTreeMap;

@@ -7,8 +7,10 @@ use merge::Merge;
 use serde::Deserialize;
 
 use super::names::{Architecture, BootMode, Detection, LicenseType, OsType, REGIONS};
+use super::trust;
 use crate::guest::Guest;
 use crate::image::Format;
+use crate::layers::trust::Table;
 use crate::layers::{Environment, Provider, Suggest, lenient, negated, switch};
 use crate::secret::Secret;
 
@@ -20,6 +22,7 @@ use crate::secret::Secret;
 pub struct Options {
     /// Region of the import, such as cn-beijing; the bucket must lie there [required]
     #[arg(long, value_name = "REGION", value_parser = Suggest(REGIONS), hide_possible_values = true)]
+    #[serde(deserialize_with = "lenient::region")]
     pub region: Option<String>,
 
     /// Bucket that holds the image while it is imported; made (private) if it does not exist [required]
@@ -171,7 +174,7 @@ pub struct Options {
         value_parser = Suggest(REGIONS),
         hide_possible_values = true
     )]
-    #[serde(alias = "copy_to", deserialize_with = "lenient::list")]
+    #[serde(alias = "copy_to", deserialize_with = "lenient::regions")]
     pub image_copy_regions: Option<Vec<String>>,
 
     /// Name of the copy, one for each region [default: the image's name] (can be repeated)
@@ -325,28 +328,27 @@ impl Provider for Options {
         ("sts_endpoint", &["ALICLOUD_STS_ENDPOINT"]),
     ];
 
+    const SECRETS: &'static [(&'static str, &'static [&'static str])] = trust::SECRETS;
+    const TRUST: &'static Table = trust::TRUST;
+    const DOMAINS: &'static [&'static str] = trust::DOMAINS;
+
+    fn addresses(&self) -> Vec<(&'static str, String)> {
+        trust::addresses(self)
+    }
+
+    fn has_secret_for(&self, _: &str) -> bool {
+        self.access_key.is_some() && self.secret_key.is_some()
+    }
+
     fn format(&self) -> Option<Format> {
         self.format
     }
 
     fn without_flags(environment: &Environment) -> Self {
         Self {
-            access_key: environment.secret(&[
-                "IMGIMPORT_ALICLOUD_ACCESS_KEY",
-                "ALICLOUD_ACCESS_KEY",
-                "ALIBABA_CLOUD_ACCESS_KEY_ID",
-            ]),
-            secret_key: environment.secret(&[
-                "IMGIMPORT_ALICLOUD_SECRET_KEY",
-                "ALICLOUD_SECRET_KEY",
-                "ALIBABA_CLOUD_ACCESS_KEY_SECRET",
-            ]),
-            security_token: environment.secret(&[
-                "IMGIMPORT_ALICLOUD_SECURITY_TOKEN",
-                "SECURITY_TOKEN",
-                "ALICLOUD_SECURITY_TOKEN",
-                "ALIBABA_CLOUD_SECURITY_TOKEN",
-            ]),
+            access_key: environment.secret(Self::SECRETS, "access_key"),
+            secret_key: environment.secret(Self::SECRETS, "secret_key"),
+            security_token: environment.secret(Self::SECRETS, "security_token"),
             ..Self::default()
         }
     }

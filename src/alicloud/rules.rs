@@ -3,7 +3,7 @@
 
 use super::names::{Architecture, BootMode, OsType};
 use super::options::Options;
-use crate::endpoint::{is_loopback, is_url, url_of};
+use crate::endpoint::is_loopback;
 use crate::problems::Problems;
 
 /// Tags of one resource.
@@ -201,32 +201,10 @@ pub fn single(options: &Options, problems: &mut Problems<Options>) {
     for name in options.image_copy_names.iter().flatten() {
         note("image_copy_names", image_name(name));
     }
-    for (id, url) in [
-        ("ecs_endpoint", &options.ecs_endpoint),
-        ("oss_endpoint", &options.oss_endpoint),
-        ("ram_endpoint", &options.ram_endpoint),
-        ("sts_endpoint", &options.sts_endpoint),
-    ] {
-        if let Some(url) = url {
-            note(id, endpoint(url));
-        }
-    }
+    problems.addresses(options);
     let tags = options.tags.as_ref().map_or(0, Vec::len);
     let too_many = format!("{tags} tags are too many, Alibaba Cloud takes {TAGS}");
     problems.expect(tags <= TAGS, "tags", too_many);
-}
-
-/// A URL, or a host that is reached by HTTPS; without TLS only to this machine, for keys and
-/// images travel there.
-fn endpoint(named: &str) -> Result<(), String> {
-    let url = url_of(named);
-    if !is_url(&url) {
-        return Err(format!("\"{url}\" is no endpoint: write https://host"));
-    }
-    if url.to_ascii_lowercase().starts_with("http://") && !is_loopback(&url) {
-        return Err(format!("\"{url}\" is not encrypted: write https://"));
-    }
-    Ok(())
 }
 
 /// The combinations that Alibaba Cloud refuses, some of them only after the upload.
@@ -359,18 +337,5 @@ mod tests {
         assert_eq!(platform("Windows Server 2025"), None);
         assert!(unknown_platform("Ubunto").ends_with("did you mean \"Ubuntu\"?"));
         assert!(unknown_platform("Haiku").ends_with("may refuse it"));
-    }
-
-    #[test]
-    fn endpoints_without_tls_are_for_this_machine() {
-        assert_eq!(endpoint("http://127.0.0.1:80"), Ok(()));
-        assert_eq!(
-            endpoint("https://oss-cn-beijing-internal.aliyuncs.com"),
-            Ok(())
-        );
-        assert_eq!(endpoint("oss-cn-beijing.aliyuncs.com"), Ok(()));
-        for wrong in ["http://oss.example", "HTTP://oss.example", "ftp://x", "a b"] {
-            assert!(endpoint(wrong).is_err(), "{wrong}");
-        }
     }
 }

@@ -170,7 +170,7 @@ impl Job {
         let options = &said.provider;
         let now = Timestamp::now();
         let opened = Opened::open(&said, options.format, &mut problems);
-        let lookup = |name: &str| environment.get(name);
+        let lookup = |name: &str| environment.for_template(name);
         let stem = opened.file_stem();
         let values = Values {
             clock,

@@ -39,6 +39,7 @@ mod share;
 mod snapshot;
 mod steps;
 mod task;
+mod trust;
 mod uefi;
 mod volume;
 
@@ -49,7 +50,7 @@ use aws_sdk_ec2::types::Image;
 use futures_util::future::BoxFuture;
 #[cfg(test)]
 pub use help::ALL as HELP;
-pub use options::Options;
+pub use options::{AssumeRole, Options, Polling};
 pub use refused::refused;
 
 use crate::cleanup::{Cleanup, Entry};

@@ -12,8 +12,10 @@ use super::names::{
     TpmSupport, VolumeType,
 };
 use super::road::{self, Road};
+use super::trust;
 use crate::guest::Guest;
 use crate::image::Format;
+use crate::layers::trust::Table;
 use crate::layers::{Environment, Provider, Suggest, lenient, negated, switch};
 use crate::problems::Problems;
 use crate::secret::Secret;
@@ -26,6 +28,7 @@ use crate::secret::Secret;
 pub struct Options {
     /// Region of the import, where the bucket must lie [default: the profile's]
     #[arg(long, value_name = "REGION", value_parser = Suggest(REGIONS), hide_possible_values = true)]
+    #[serde(deserialize_with = "lenient::region")]
     pub region: Option<String>,
 
     /// Bucket that holds the image while it is imported; it must exist [default: none, for --method ebs-direct]
@@ -125,7 +128,7 @@ pub struct Options {
         value_parser = Suggest(REGIONS),
         hide_possible_values = true
     )]
-    #[serde(alias = "copy_to", deserialize_with = "lenient::list")]
+    #[serde(alias = "copy_to", deserialize_with = "lenient::regions")]
     pub copy_to_regions: Option<Vec<String>>,
 
     /// KMS key of a region, for the copy there (can be repeated) [default: the region's EBS key]
@@ -363,7 +366,29 @@ impl Provider for Options {
         ("profile", &["AWS_PROFILE"]),
         ("shared_credentials_file", &["AWS_SHARED_CREDENTIALS_FILE"]),
         ("endpoint_url", &["AWS_ENDPOINT_URL"]),
+        ("endpoint_url_s3", &["AWS_ENDPOINT_URL_S3"]),
+        ("endpoint_url_ec2", &["AWS_ENDPOINT_URL_EC2"]),
+        ("endpoint_url_ebs", &["AWS_ENDPOINT_URL_EBS"]),
+        ("endpoint_url_ssm", &["AWS_ENDPOINT_URL_SSM"]),
+        (
+            "endpoint_url_service_quotas",
+            &["AWS_ENDPOINT_URL_SERVICE_QUOTAS"],
+        ),
+        ("endpoint_url_sts", &["AWS_ENDPOINT_URL_STS"]),
+        ("endpoint_url_iam", &["AWS_ENDPOINT_URL_IAM"]),
     ];
+
+    const SECRETS: &'static [(&'static str, &'static [&'static str])] = trust::SECRETS;
+    const TRUST: &'static Table = trust::TRUST;
+    const DOMAINS: &'static [&'static str] = trust::DOMAINS;
+
+    fn addresses(&self) -> Vec<(&'static str, String)> {
+        trust::addresses(self)
+    }
+
+    fn has_secret_for(&self, _: &str) -> bool {
+        self.access_key.is_some() && self.secret_key.is_some()
+    }
 
     fn format(&self) -> Option<Format> {
         self.format
@@ -371,9 +396,9 @@ impl Provider for Options {
 
     fn without_flags(environment: &Environment) -> Self {
         Self {
-            access_key: environment.secret(&["IMGIMPORT_AWS_ACCESS_KEY", "AWS_ACCESS_KEY_ID"]),
-            secret_key: environment.secret(&["IMGIMPORT_AWS_SECRET_KEY", "AWS_SECRET_ACCESS_KEY"]),
-            token: environment.secret(&["IMGIMPORT_AWS_TOKEN", "AWS_SESSION_TOKEN"]),
+            access_key: environment.secret(Self::SECRETS, "access_key"),
+            secret_key: environment.secret(Self::SECRETS, "secret_key"),
+            token: environment.secret(Self::SECRETS, "token"),
             endpoint_url_s3: environment.get("AWS_ENDPOINT_URL_S3"),
             endpoint_url_ec2: environment.get("AWS_ENDPOINT_URL_EC2"),
             endpoint_url_ebs: environment.get("AWS_ENDPOINT_URL_EBS"),

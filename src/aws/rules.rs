@@ -177,6 +177,7 @@ pub fn single(options: &Options, problems: &mut Problems<Options>) {
             }
         });
     }
+    problems.addresses(options);
     let tags = options.tags.as_ref().map_or(0, Vec::len);
     problems.expect(
         tags <= TAGS,

@@ -9,6 +9,9 @@ use std::sync::{Mutex, PoisonError};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
+use crate::journal;
+use crate::secret::masked;
+
 /// The record of one file of jobs; gone once all of them are done.
 pub struct Done {
     path: Option<PathBuf>,
@@ -21,6 +24,7 @@ impl Done {
         let place = fs::canonicalize(file).unwrap_or_else(|_| file.to_owned());
         let name = hex::encode(&Sha256::digest(place.as_os_str().as_encoded_bytes())[..16]);
         let path = directory.map(|directory| directory.join(format!("{name}.run")));
+        let path = path.filter(|path| is_own(path));
         let read = path.as_ref().and_then(|path| fs::read(path).ok());
         let results = read.and_then(|bytes| serde_json::from_slice(&bytes).ok());
         Self {
@@ -59,10 +63,21 @@ impl Done {
     }
 }
 
+/// Whether neither the directory nor the record nor its draft is a link or somebody else's.
+fn is_own(path: &Path) -> bool {
+    let all = [
+        path.parent().map(Path::to_owned),
+        Some(path.to_owned()),
+        Some(path.with_extension("new")),
+    ];
+    let mut there = all.into_iter().flatten();
+    there.all(|path| path.symlink_metadata().is_err() || journal::check(&path).is_ok())
+}
+
 /// Written beside and moved over, as the journal is.
 fn write(path: &Path, results: &BTreeMap<String, Value>) -> std::io::Result<()> {
     let draft = path.with_extension("new");
-    fs::write(&draft, serde_json::to_vec(results)?)?;
+    fs::write(&draft, masked(&serde_json::to_string(results)?).as_bytes())?;
     fs::rename(&draft, path)
 }
 

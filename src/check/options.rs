@@ -65,9 +65,8 @@ impl Options {
             .or(image);
         if self.clouds.is_none() {
             let names = own("for").map(|(name, text)| {
-                let all = lenient::split(&text)
-                    .into_iter()
-                    .map(|word| choice(&name, &word));
+                let words = lenient::split(&text).map_err(|why| wrong(&name, why))?;
+                let all = words.into_iter().map(|word| choice(&name, &word));
                 all.collect::<Result<Vec<Cloud>>>()
             });
             self.clouds = names.transpose()?;

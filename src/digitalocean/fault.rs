@@ -8,7 +8,8 @@ use serde::Deserialize;
 
 use super::help;
 use crate::error::Error;
-use crate::http::{Answer, Silence, unsigned};
+use crate::http::{Answer, Silence};
+use crate::secret::masked;
 use crate::unheard;
 
 /// The rate limits' longest window ("Rate limit" of the API reference: an hour).
@@ -56,7 +57,7 @@ impl Fault {
         Self {
             status: Some(answer.status),
             id: body.id,
-            message: unsigned(&body.message.unwrap_or_default()),
+            message: masked(&body.message.unwrap_or_default()).into_owned(),
             request,
             wait: wait(answer, SystemTime::now()),
             arrived: true,

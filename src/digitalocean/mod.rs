@@ -16,6 +16,7 @@ mod spaces;
 mod steps;
 mod token;
 mod transfer;
+mod trust;
 
 use std::time::Instant;
 

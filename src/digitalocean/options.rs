@@ -5,8 +5,10 @@
 use merge::Merge;
 use serde::Deserialize;
 
+use super::trust;
 use crate::guest::Guest;
 use crate::image::Format;
+use crate::layers::trust::Table;
 use crate::layers::{Environment, Provider, Suggest, lenient, negated, switch};
 use crate::secret::Secret;
 use crate::units;
@@ -25,6 +27,7 @@ const REGIONS: &[&str] = &[
 pub struct Options {
     /// Region of the Space [required]
     #[arg(long, value_name = "REGION", value_parser = Suggest(REGIONS), hide_possible_values = true)]
+    #[serde(deserialize_with = "lenient::region")]
     pub spaces_region: Option<String>,
 
     /// Space that holds the image while it is imported; it must exist [required]
@@ -67,7 +70,7 @@ pub struct Options {
 
     /// Region of the image: the first is imported to, the others by transfer (can be repeated) [required]
     #[arg(id = "image_regions", long = "image-region", visible_alias = "image-regions", value_name = "REGION", value_delimiter = ',', value_parser = Suggest(REGIONS), hide_possible_values = true, action = clap::ArgAction::Append)]
-    #[serde(alias = "image_region", deserialize_with = "lenient::list")]
+    #[serde(alias = "image_region", deserialize_with = "lenient::regions")]
     pub image_regions: Option<Vec<String>>,
 
     /// Tag on the image (can be repeated)
@@ -174,28 +177,30 @@ impl Provider for Options {
         ("http_retry_wait_max", &["DIGITALOCEAN_HTTP_RETRY_WAIT_MAX"]),
     ];
 
+    const SECRETS: &'static [(&'static str, &'static [&'static str])] = trust::SECRETS;
+    const TRUST: &'static Table = trust::TRUST;
+    const DOMAINS: &'static [&'static str] = trust::DOMAINS;
+
+    fn addresses(&self) -> Vec<(&'static str, String)> {
+        trust::addresses(self)
+    }
+
+    fn has_secret_for(&self, address: &str) -> bool {
+        match address {
+            "api_url" => self.api_token.is_some(),
+            _ => self.spaces_key.is_some() && self.spaces_secret.is_some(),
+        }
+    }
+
     fn format(&self) -> Option<Format> {
         self.format
     }
 
     fn without_flags(environment: &Environment) -> Self {
         Self {
-            api_token: environment.secret(&[
-                "IMGIMPORT_DIGITALOCEAN_API_TOKEN",
-                "DIGITALOCEAN_TOKEN",
-                "DIGITALOCEAN_ACCESS_TOKEN",
-                "DIGITALOCEAN_API_TOKEN",
-            ]),
-            spaces_key: environment.secret(&[
-                "IMGIMPORT_DIGITALOCEAN_SPACES_KEY",
-                "DIGITALOCEAN_SPACES_ACCESS_KEY",
-                "SPACES_ACCESS_KEY_ID",
-            ]),
-            spaces_secret: environment.secret(&[
-                "IMGIMPORT_DIGITALOCEAN_SPACES_SECRET",
-                "DIGITALOCEAN_SPACES_SECRET_KEY",
-                "SPACES_SECRET_ACCESS_KEY",
-            ]),
+            api_token: environment.secret(Self::SECRETS, "api_token"),
+            spaces_key: environment.secret(Self::SECRETS, "spaces_key"),
+            spaces_secret: environment.secret(Self::SECRETS, "spaces_secret"),
             ..Self::default()
         }
     }

@@ -11,7 +11,7 @@ use std::time::Duration;
 // Not rustix: its numbers of processes can't be 0, and 0 is what the kernel answers in a
 // container whose session or group of processes began outside it.
 use nix::sys::signal::{Signal as Name, raise};
-use nix::unistd::{getpgrp, getsid, tcgetpgrp};
+use nix::unistd::{geteuid, getpgrp, getsid, tcgetpgrp};
 use rustix::fs::{SeekFrom, seek};
 use rustix::io::Errno;
 use tokio::signal::unix::{SignalKind, signal};
@@ -67,6 +67,48 @@ pub fn make_private(directory: &Path) -> io::Result<()> {
 pub fn is_readable_by_others(path: &Path) -> bool {
     path.metadata()
         .is_ok_and(|metadata| metadata.permissions().mode() & 0o077 != 0)
+}
+
+/// Why a file, or the link to one, is not the user's own: somebody else owns it, or others can
+/// write it. The group of the user's own name may.
+pub fn check_owner(path: &Path) -> Result<(), String> {
+    let link = path.symlink_metadata().map_err(|error| error.to_string())?;
+    let file = path.metadata().map_err(|error| error.to_string())?;
+    if let Some(owner) = [link.uid(), file.uid()]
+        .into_iter()
+        .find(|owner| !is_mine(*owner))
+    {
+        return Err(format!("it belongs to another user (id {owner})"));
+    }
+    let mode = file.permissions().mode();
+    let private_group = file.uid() != 0 && file.gid() == file.uid();
+    if mode & 0o002 != 0 || (mode & 0o020 != 0 && !private_group) {
+        return Err("others can write it".to_owned());
+    }
+    Ok(())
+}
+
+/// Whether it is this user; under sudo also the one who called it, as git has it.
+fn is_mine(owner: u32) -> bool {
+    let me = geteuid();
+    let caller = || std::env::var("SUDO_UID").ok()?.parse().ok();
+    owner == me.as_raw() || (me.is_root() && caller() == Some(owner))
+}
+
+/// Why a file or directory of the journal can't be relied on: it is a link, belongs to another
+/// user, or everybody can write it.
+pub fn check_private(path: &Path) -> Result<(), String> {
+    let about = path.symlink_metadata().map_err(|error| error.to_string())?;
+    if about.is_symlink() {
+        return Err("it is a link".to_owned());
+    }
+    if !is_mine(about.uid()) {
+        return Err(format!("it belongs to another user (id {})", about.uid()));
+    }
+    if about.permissions().mode() & 0o002 != 0 {
+        return Err("everybody can write it".to_owned());
+    }
+    Ok(())
 }
 
 /// Calls `heard` for each Ctrl-C, SIGTERM and SIGHUP from here on.

@@ -50,6 +50,22 @@ pub fn is_readable_by_others(_: &Path) -> bool {
     false
 }
 
+/// Not told here: Windows shows owners and permissions only to programs that ask for them
+/// otherwise.
+#[expect(clippy::unnecessary_wraps, reason = "other systems can fail")]
+pub fn check_owner(_: &Path) -> Result<(), String> {
+    Ok(())
+}
+
+/// Why a file or directory of the journal can't be relied on: it is a link.
+pub fn check_private(path: &Path) -> Result<(), String> {
+    let about = path.symlink_metadata().map_err(|error| error.to_string())?;
+    if about.is_symlink() {
+        return Err("it is a link".to_owned());
+    }
+    Ok(())
+}
+
 /// Calls `heard` for each Ctrl-C, for a console that is closed and for the end of a session
 /// from here on.
 pub fn listen(heard: impl Fn(Signal) + Clone + Send + 'static) {

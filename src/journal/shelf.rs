@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use super::{Entry, Journal, Place as File, is_locked, read};
+use super::{Entry, Journal, Place as File, check, is_locked, read};
 
 /// Signs of an entry's name that people read and write.
 const SHORT: usize = 8;
@@ -32,12 +32,17 @@ pub struct Place {
     pub key: String,
 }
 
-/// What lies in the journal's directory, oldest first.
-pub fn shelf(directory: &Path) -> Vec<Shelved> {
+/// What lies in the journal's directory, oldest first. A directory that is a link or not this
+/// user's own is an error, such an entry is left out.
+pub fn shelf(directory: &Path) -> anyhow::Result<Vec<Shelved>> {
+    if directory.symlink_metadata().is_ok() {
+        check(directory)?;
+    }
     let paths = fs::read_dir(directory).into_iter().flatten();
     let paths = paths.filter_map(|entry| Some(entry.ok()?.path()));
     let mut shelved: Vec<_> = paths
         .filter(|path| path.extension().is_some_and(|ending| ending == "json"))
+        .filter(|path| check(path).is_ok())
         .filter_map(|path| {
             Some(Shelved {
                 id: path.file_stem()?.to_str()?.to_owned(),
@@ -48,7 +53,7 @@ pub fn shelf(directory: &Path) -> Vec<Shelved> {
         })
         .collect();
     shelved.sort_by(|a, b| (a.entry.clock, &a.id).cmp(&(b.entry.clock, &b.id)));
-    shelved
+    Ok(shelved)
 }
 
 impl Shelved {

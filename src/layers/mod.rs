@@ -3,16 +3,21 @@
 //! itself is read in `settings`; what a setting means is the providers' business.
 
 mod environment;
+mod fields;
 pub mod lenient;
 mod suggest;
+pub mod trust;
 
 use std::ffi::OsString;
+use std::fmt;
 use std::path::PathBuf;
 
 use merge::Merge;
 use serde::Deserialize;
+use serde::de::DeserializeOwned;
 
-pub use environment::{Environment, reason, variables};
+pub use environment::{Environment, Said, reason, variables};
+pub use fields::fields;
 pub use suggest::Suggest;
 
 use crate::error::{Error, Result};
@@ -21,12 +26,28 @@ use crate::image::Format;
 use crate::units::{Duration, Rate, Size};
 
 /// A cloud's options: a TOML table, a group of flags and a family of variables in one.
-pub trait Provider: clap::Args + Merge + Default {
+pub trait Provider: clap::Args + Merge + Default + Clone + fmt::Debug + DeserializeOwned {
     /// The sub-command and the TOML table.
     const NAME: &'static str;
 
     /// The provider's own variables, by the id of the option that they set; earlier names win.
     const VARIABLES: &'static [(&'static str, &'static [&'static str])];
+
+    /// The variables that hold the provider's secrets, by the key of the settings file; earlier
+    /// names win.
+    const SECRETS: &'static [(&'static str, &'static [&'static str])];
+
+    /// Which settings files may set a key of the provider's table.
+    const TRUST: &'static trust::Table;
+
+    /// The domains of the provider's own addresses.
+    const DOMAINS: &'static [&'static str];
+
+    /// Every address that a secret is sent to, by the key or the field of its option.
+    fn addresses(&self) -> Vec<(&'static str, String)>;
+
+    /// Whether these options hold the secret that is sent to the address of that key.
+    fn has_secret_for(&self, address: &str) -> bool;
 
     /// What only the environment and the file can say: secrets, since a command line is
     /// readable by every user of the machine, and the provider's own special variables.
@@ -64,6 +85,10 @@ pub struct Invocation<P: Provider> {
     /// The first bytes of standard input, once they are read.
     #[arg(skip)]
     pub head: Option<Vec<u8>>,
+
+    /// What the user should know of how the layers were combined.
+    #[arg(skip)]
+    pub notes: Vec<String>,
 
     /// The provider's own options.
     #[command(flatten)]
@@ -169,6 +194,8 @@ impl<P: Provider> Invocation<P> {
 
     /// Lays the flags over the environment over the file.
     pub fn over(mut self, environment: &Environment, file: Self) -> Result<Self> {
+        // A script's empty variable in place of a path is no path.
+        self.image = self.image.filter(|path| !path.as_os_str().is_empty());
         self.merge(environment.layer::<P>()?);
         self.merge(file);
         Ok(self)

@@ -1,12 +1,14 @@
-//! Values that a shell completes but that nobody is held to: clouds open regions faster
-//! than programs are released.
+//! Regions, which a shell completes but nobody is held to: clouds open regions faster than
+//! programs are released.
 
 use std::ffi::OsStr;
 
 use clap::builder::{PossibleValue, StringValueParser, TypedValueParser};
 use clap::{Arg, Command};
 
-/// Takes any text, and offers these.
+use crate::endpoint;
+
+/// Takes the name of any region, and offers these.
 #[derive(Clone, Copy, Debug)]
 pub struct Suggest(pub &'static [&'static str]);
 
@@ -19,7 +21,8 @@ impl TypedValueParser for Suggest {
         argument: Option<&Arg>,
         value: &OsStr,
     ) -> Result<String, clap::Error> {
-        StringValueParser::new().parse_ref(command, argument, value)
+        let region = StringValueParser::new().try_map(|text| endpoint::region(&text));
+        region.parse_ref(command, argument, value)
     }
 
     fn possible_values(&self) -> Option<Box<dyn Iterator<Item = PossibleValue> + '_>> {

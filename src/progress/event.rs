@@ -7,6 +7,7 @@ use serde::Serialize;
 
 use super::Paint;
 use super::columns::{clean, one_line};
+use crate::secret::masked;
 use crate::units;
 
 /// What takes less time is not worth a word on it.
@@ -116,7 +117,7 @@ impl Event<'_> {
 
 /// A stage is one line, also when a file's name has two.
 pub(super) fn heading(text: &str) -> String {
-    clean(text).replace('\n', " ")
+    clean(&masked(text)).replace('\n', " ")
 }
 
 fn uploading(bytes: u64, total: Option<u64>, estimated: bool, silent: Option<Duration>) -> String {

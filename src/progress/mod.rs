@@ -38,6 +38,8 @@ pub use remote::Remote;
 use screen::Screen;
 pub use transfer::Transfer;
 
+use crate::secret::masked;
+
 /// What progress looks like on standard error.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, clap::ValueEnum)]
 pub enum Mode {
@@ -222,7 +224,8 @@ impl Progress {
                 screen.result(self.scope.id, &event.result(), &sentence);
             }
             (Face::Bars(screen), Event::Imported { .. }) => {
-                screen.instead(self.scope.id, &event.line(self.shared.paint));
+                let sentence = event.line(self.shared.paint);
+                screen.instead(self.scope.id, &masked(&sentence));
             }
             (Face::Bars(_) | Face::Plain, _) => self.write(&event.line(self.shared.paint)),
             (Face::Json, _) => self.write(&event.json(&self.scope.name)),
@@ -232,17 +235,18 @@ impl Progress {
     /// One or more whole lines, broken between words where there is a terminal.
     fn write(&self, text: &str) {
         match &self.shared.face {
-            Face::Bars(screen) => screen.print(self.scope.id, text),
+            Face::Bars(screen) => screen.print(self.scope.id, &masked(text)),
             Face::Plain | Face::Json => self.write_as_it_is(text),
         }
     }
 
     /// Nobody is left to tell when standard error is closed.
     fn write_as_it_is(&self, text: &str) {
+        let text = masked(text);
         let text = match &self.shared.face {
-            Face::Bars(screen) => return screen.print_as_it_is(self.scope.id, text),
-            Face::Plain => scope::prefixed(&self.scope.name, text),
-            Face::Json => text.to_owned(),
+            Face::Bars(screen) => return screen.print_as_it_is(self.scope.id, &text),
+            Face::Plain => scope::prefixed(&self.scope.name, &text),
+            Face::Json => text.into_owned(),
         };
         let mut out = guard(&self.shared.out);
         let _ = out

@@ -7,6 +7,7 @@ use std::time::Instant;
 use super::event::Event;
 use super::pace::{Pace, Rhythm};
 use super::{Bar, Progress, bar, guard};
+use crate::secret::masked;
 
 /// The cloud's own work. Dropped without `finish`, its bar goes away.
 pub struct Remote {
@@ -46,7 +47,7 @@ impl Remote {
     pub fn set(&self, percent: Option<u8>, message: &str) {
         let mut work = guard(&self.work);
         work.percent = percent.map(|percent| percent.min(100));
-        message.clone_into(&mut work.message);
+        work.message = masked(message).into_owned();
         work.tell(&self.progress);
     }
 

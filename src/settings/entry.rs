@@ -225,6 +225,7 @@ impl File {
         let said = Invocation {
             image: entry.image.clone(),
             head: None,
+            notes: Vec::new(),
             provider: options.map(|options| *options).unwrap_or_default(),
             upload: entry.upload.clone(),
             wait: entry.wait.clone(),
@@ -232,8 +233,8 @@ impl File {
             dry_run,
             skip_checks: entry.skip_checks,
         };
-        let said = said
-            .over(environment, self.clone().invocation())
+        let said = self
+            .under(said, environment)
             .map_err(|error| error.brief())?;
         if said.image.as_deref() == Some(Path::new("-")) {
             return Err(

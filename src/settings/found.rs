@@ -1,0 +1,192 @@
+//! The settings file of the current directory, which nobody named: it counts only where it
+//! belongs to the user, and it may not set everything. See [`Trust`].
+
+use std::path::Path;
+
+use super::tree;
+use crate::endpoint;
+use crate::error::Result;
+use crate::host;
+use crate::layers::trust::{self, Trust};
+use crate::layers::{Invocation, Provider};
+use crate::{alicloud, aws, digitalocean};
+
+/// The decisions on the tables that all clouds share, and on the top level.
+const SHARED: &[(&str, &trust::Table)] = &[
+    (
+        "",
+        &[(
+            Trust::Any,
+            &[
+                "alicloud",
+                "aws",
+                "digitalocean",
+                "image",
+                "job",
+                "output",
+                "parallel",
+                "skip_checks",
+                "upload",
+                "wait",
+            ],
+        )],
+    ),
+    (
+        "upload",
+        &[(
+            Trust::Any,
+            &[
+                "concurrency",
+                "limit_rate",
+                "part_size",
+                "resume",
+                "stall_timeout",
+            ],
+        )],
+    ),
+    (
+        "wait",
+        &[(
+            Trust::Any,
+            &["interval", "poll_interval", "timeout", "wait"],
+        )],
+    ),
+    ("output", &[(Trust::Any, &["format", "output", "progress"])]),
+];
+
+/// The decisions on every table. Entries `[[job]]` are for `imgimport run`, whose file is named.
+fn tables() -> impl Iterator<Item = (&'static str, &'static trust::Table)> {
+    let clouds = [
+        (aws::Options::NAME, aws::Options::TRUST),
+        (alicloud::Options::NAME, alicloud::Options::TRUST),
+        (digitalocean::Options::NAME, digitalocean::Options::TRUST),
+    ];
+    SHARED.iter().copied().chain(clouds)
+}
+
+/// What a file that was found has to be told to become one that was named.
+fn hint(path: &Path) -> String {
+    format!("if you trust this file: --config {}", path.display())
+}
+
+/// An error where the file belongs to somebody else, or others can write it.
+pub fn check_owner(path: &Path) -> Result<()> {
+    host::check_owner(path).map_err(|why| super::unusable(path).because_of(why).hint(hint(path)))
+}
+
+/// An error where the file sets what only a file that was named may set.
+pub fn check_keys(path: &Path, file: &toml::Table) -> Result<()> {
+    let mut refused = Vec::new();
+    for (name, decisions) in tables() {
+        let table = match name {
+            "" => Some(file),
+            name => file.get(name).and_then(toml::Value::as_table),
+        };
+        for (key, value) in table.into_iter().flatten() {
+            if let Some(reason) = reason(trust::decision(decisions, key), value) {
+                refused.push(format!("{key} in [{name}] says {reason}"));
+            }
+        }
+    }
+    if refused.is_empty() {
+        return Ok(());
+    }
+    let list = refused.join("; ");
+    let why = format!("it was found here and not named, so it can't decide this: {list}");
+    Err(super::unusable(path).because_of(why).hint(hint(path)))
+}
+
+/// What the value decides; none where any file may set it.
+fn reason(trust: Trust, value: &toml::Value) -> Option<&'static str> {
+    match trust {
+        Trust::Any => None,
+        Trust::Named(reason) => Some(reason),
+        Trust::Address => {
+            let near = value.as_str().is_some_and(endpoint::is_loopback);
+            (!near).then_some("where secrets are sent")
+        }
+        Trust::Except(refused, reason) => refused(&tree::text(value)).then_some(reason),
+    }
+}
+
+/// An error where an address of the file would get a secret that is not in the file, too.
+/// `above` is what flags and variables say.
+pub fn check_secrets<P: Provider>(path: &Path, above: &Invocation<P>, file: &P) -> Result<()> {
+    let (above, mut below) = (&above.provider, file.clone());
+    below.yield_to(above);
+    let overruled = above.addresses();
+    let addresses = below.addresses().into_iter();
+    let mut foreign = addresses.filter(|(id, _)| {
+        let own = below.has_secret_for(id) && !above.has_secret_for(id);
+        !own && overruled.iter().all(|(other, _)| other != id)
+    });
+    let Some((id, _)) = foreign.next() else {
+        return Ok(());
+    };
+    let why = format!(
+        "it was found here and not named, and {id} in [{}] would get secrets that it does not hold itself",
+        P::NAME
+    );
+    Err(super::unusable(path).because_of(why).hint(hint(path)))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+    use crate::layers::{Output, Upload, Wait, fields};
+    use crate::settings::File;
+
+    fn keys() -> [(&'static str, &'static [&'static str]); 7] {
+        [
+            ("", fields::<File>()),
+            ("upload", fields::<Upload>()),
+            ("wait", fields::<Wait>()),
+            ("output", fields::<Output>()),
+            ("aws", fields::<aws::Options>()),
+            ("alicloud", fields::<alicloud::Options>()),
+            ("digitalocean", fields::<digitalocean::Options>()),
+        ]
+    }
+
+    /// A new key stands in the table `TRUST` of its cloud.
+    #[test]
+    fn somebody_has_decided_who_may_set_each_key() {
+        for ((name, decisions), (table, keys)) in tables().zip(keys()) {
+            assert_eq!(name, table);
+            let rows = decisions.iter().flat_map(|(_, keys)| keys.iter());
+            let decided: Vec<_> = rows.copied().collect();
+            let once: BTreeSet<_> = decided.iter().copied().collect();
+            assert_eq!(once.len(), decided.len(), "[{name}] has a key twice");
+            let there: BTreeSet<_> = keys.iter().copied().collect();
+            let undecided: Vec<_> = there.symmetric_difference(&once).collect();
+            assert!(undecided.is_empty(), "[{name}]: {undecided:?}");
+        }
+    }
+
+    fn addressed<P: Provider>() {
+        for (trust, keys) in P::TRUST {
+            for &key in *keys {
+                let file = toml::Table::from_iter([(key.to_owned(), "http://127.0.0.1:1".into())]);
+                let said: Result<P, _> = file.try_into();
+                let count = said.map(|said| said.addresses().len()).unwrap_or_default();
+                let expected = usize::from(matches!(trust, Trust::Address));
+                assert_eq!(count, expected, "{key} in [{}]", P::NAME);
+            }
+        }
+    }
+
+    #[test]
+    fn every_address_is_one_that_secrets_are_sent_to() {
+        addressed::<aws::Options>();
+        addressed::<alicloud::Options>();
+        addressed::<digitalocean::Options>();
+    }
+
+    #[test]
+    fn a_key_that_nobody_has_decided_on_needs_a_file_that_was_named() {
+        let decision = trust::decision(aws::Options::TRUST, "new");
+        assert!(matches!(decision, Trust::Named(_)));
+    }
+}
