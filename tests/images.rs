@@ -1,6 +1,6 @@
 //! Images that AWS would refuse after an hour are refused before a byte is sent.
 
-use std::io::Write;
+use std::io::{Read, Write};
 
 use imgimport_sandbox::{SPACES_REGION, alibaba, sample};
 
@@ -358,6 +358,74 @@ async fn what_lies_in_a_compressed_file_is_refused_before_the_upload() {
             .requests("spaces:CreateMultipartUpload")
             .is_empty()
     );
+}
+
+/// The files of an OVA.
+fn unpacked(ova: &[u8]) -> Vec<(String, Vec<u8>)> {
+    let mut archive = tar::Archive::new(ova);
+    let mut files = vec![];
+    for entry in archive.entries().unwrap() {
+        let mut entry = entry.unwrap();
+        let mut bytes = vec![];
+        entry.read_to_end(&mut bytes).unwrap();
+        files.push((entry.path().unwrap().display().to_string(), bytes));
+    }
+    files
+}
+
+/// An OVA of these files.
+fn packed(files: &[(String, Vec<u8>)]) -> Vec<u8> {
+    let mut archive = tar::Builder::new(vec![]);
+    for (name, bytes) in files {
+        let mut header = tar::Header::new_ustar();
+        header.set_size(bytes.len() as u64);
+        header.set_mode(0o644);
+        archive
+            .append_data(&mut header, name, bytes.as_slice())
+            .unwrap();
+    }
+    archive.into_inner().unwrap()
+}
+
+#[tokio::test]
+async fn an_ova_whose_manifest_lacks_a_line_is_imported_with_a_warning() {
+    let stage = Stage::new().await;
+    let mut files = unpacked(&sample::ova("vm", &sample::raw(2 << 20)));
+    let manifest = String::from_utf8(files[1].1.clone()).unwrap();
+    let (_, rest) = manifest.split_once('\n').unwrap();
+    files[1].1 = rest.replace("SHA256", "SHA2-256").into_bytes();
+    stage.file("vm.ova", packed(&files));
+    let run = stage.imgimport(&format!("{COMMAND} vm.ova")).ends().await;
+    run.exits(0)
+        .prints("ami-ID")
+        .says("warning: vm.ovf was not compared: the manifest vm.mf does not list it");
+    files[1].1 = rest.replace("SHA256", "SHA384").into_bytes();
+    stage.file("wrong.ova", packed(&files));
+    let run = stage.imgimport(&format!("{COMMAND} wrong.ova"));
+    run.ends().await.exits(3).prints("").says(
+        "
+        warning: vm.ovf was not compared: the manifest vm.mf does not list it
+        error: wrong.ova cannot be imported
+          cause: the OVA is damaged: vm.vmdk does not have the digest in vm.mf
+          hint: copy, download or export it again
+        ",
+    );
+}
+
+#[tokio::test]
+async fn an_ova_in_another_order_is_packed_again_by_the_command_of_the_hint() {
+    let stage = Stage::new().await;
+    let mut files = unpacked(&sample::ova("my vm", &sample::raw(2 << 20)));
+    files.reverse();
+    stage.file("my vm.ova", packed(&files));
+    let import = |file| stage.program(["aws", "--bucket", "importbucket", "-q", file]);
+    let run = import("my vm.ova");
+    let run = run.ends().await;
+    run.exits(3).prints("");
+    let (_, command) = run.stderr.split_once("hint: pack it again: ").unwrap();
+    stage.shell(command).ends().await.exits(0);
+    let run = import("my vm.new.ova");
+    run.ends().await.exits(0).prints("ami-ID").says("");
 }
 
 #[tokio::test]

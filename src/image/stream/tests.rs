@@ -138,6 +138,10 @@ fn what_lies_in_a_compressed_stream_is_looked_at_to_its_end() {
     assert!(
         refused(&damaged).starts_with("the gzip file is damaged behind 1048576 unpacked bytes")
     );
+    let padded = [gzip(&disk), vec![0; 1024]].concat();
+    assert_eq!(piped(&padded, None), Ok(vec![]));
+    let twice = [gzip(&disk[..512_000]), gzip(&disk[512_000..])].concat();
+    assert_eq!(piped(&twice, None), Ok(vec![]));
 }
 
 /// An OVA of a disk in a fixed VHD, which is larger than what is kept.
