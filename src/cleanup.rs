@@ -21,9 +21,21 @@ pub struct Entry(usize);
 struct Made {
     entry: Entry,
     what: String,
+    note: String,
     remove: String,
     reusable: bool,
     undo: Undo,
+}
+
+impl Made {
+    fn noted(&self) -> String {
+        let Self { what, note, .. } = self;
+        if note.is_empty() {
+            what.clone()
+        } else {
+            format!("{what}, {note}")
+        }
+    }
 }
 
 /// What this run has made and not yet handed over.
@@ -82,6 +94,7 @@ impl Cleanup {
         self.made.push(Made {
             entry,
             what,
+            note: String::new(),
             remove,
             reusable,
             undo,
@@ -92,6 +105,14 @@ impl Cleanup {
     /// The thing is gone, or it is what the user wanted: it comes off the list.
     pub fn disarm(&mut self, entry: Entry) {
         self.made.retain(|made| made.entry != entry);
+    }
+
+    /// What there is to know of the thing where it stays; an empty text takes that back.
+    pub fn note(&mut self, entry: Entry, note: impl Into<String>) {
+        let made = self.made.iter_mut().find(|made| made.entry == entry);
+        if let Some(made) = made {
+            made.note = note.into();
+        }
     }
 
     /// Nothing can be made of it any more.
@@ -118,7 +139,7 @@ impl Cleanup {
         let mut needed = false;
         while let Some(made) = self.made.pop() {
             if needed || cancel.leave.is_cancelled() || (made.reusable && !all) {
-                stays.push(stay(&made.what, &made.remove));
+                stays.push(stay(&made.noted(), &made.remove));
                 continue;
             }
             progress.note(&format!("Removing {}", made.what));
@@ -130,12 +151,13 @@ impl Cleanup {
             if let Err(error) = gone {
                 needed = true;
                 // The command comes last, to be copied.
+                let what = made.noted();
                 let what = if cancel.leave.is_cancelled() {
-                    made.what
+                    what
                 } else {
                     let advice = self.advice.as_ref().and_then(|advice| advice(&error));
                     let advice = advice.map_or_else(String::new, |advice| format!("; {advice}"));
-                    format!("{} (it could not be removed: {error:#}{advice})", made.what)
+                    format!("{what} (it could not be removed: {error:#}{advice})")
                 };
                 stays.push(stay(&what, &made.remove));
             }

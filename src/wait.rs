@@ -14,6 +14,10 @@ use crate::units;
 /// a router's restart, shorter than anybody wants to look at a dead line.
 const PATIENCE: Duration = Duration::from_secs(15 * 60);
 
+/// One refusal of what was asked before may be a mistake of the service; so many in a row
+/// are its answer.
+const REFUSALS: u32 = 5;
+
 /// What the cloud said this time.
 pub enum Poll<T> {
     /// It is done.
@@ -33,6 +37,8 @@ pub enum Trouble {
     Final(Error),
     /// The question got lost; the next may arrive.
     Passing(Error),
+    /// The cloud refuses to say; a few times in a row, that is final.
+    Refused(Error),
 }
 
 /// How patiently to wait.
@@ -49,9 +55,20 @@ pub async fn until<T>(
     session: &Session,
     pace: Pace,
     remote: &Remote,
+    ask: impl AsyncFnMut() -> Result<Poll<T>, Trouble>,
+) -> Result<T> {
+    let show = |percent, message: &str| remote.set(percent, message);
+    until_shown(session, pace, show, ask).await
+}
+
+/// The same, where somebody else shows how far the work is.
+pub async fn until_shown<T>(
+    session: &Session,
+    pace: Pace,
+    show: impl Fn(Option<u8>, &str),
     mut ask: impl AsyncFnMut() -> Result<Poll<T>, Trouble>,
 ) -> Result<T> {
-    let (mut silent_since, mut asked) = (None, false);
+    let (mut silent_since, mut refusals, mut asked) = (None, 0, false);
     loop {
         // A deadline that has passed before the first question would never let the work be
         // seen to be done, however often the same command is run.
@@ -65,10 +82,16 @@ pub async fn until<T>(
         match answer {
             Ok(Poll::Done(result)) => return Ok(result),
             Ok(Poll::NotYet { percent, message }) => {
-                silent_since = None;
-                remote.set(percent, &message);
+                (silent_since, refusals) = (None, 0);
+                show(percent, &message);
             }
             Err(Trouble::Final(error)) => return Err(error),
+            Err(Trouble::Refused(error)) => {
+                refusals += 1;
+                if refusals >= REFUSALS {
+                    return Err(error);
+                }
+            }
             Err(Trouble::Passing(error)) => {
                 let since = *silent_since.get_or_insert_with(|| {
                     let budget = units::pause(PATIENCE);

@@ -8,13 +8,16 @@ use flate2::write::GzEncoder;
 use imgimport_sandbox::{CustomImageScript, Fault, Gate, SPACES_REGION, TransferScript};
 use sha2::{Digest, Sha256};
 
-use crate::support::{Ended, Run, Stage};
+use crate::support::{Run, Stage};
 
 const SPACE: &str = "import-bucket";
 
 /// What every story gives.
 const NAMES: &str =
     "digitalocean --space import-bucket --spaces-region nyc3 --image-name web --image-region nyc3";
+
+/// Requests are tried again at once.
+const SOON: &str = "--http-retry-wait-min 0.01 --http-retry-wait-max 0.01";
 
 async fn stage() -> Stage {
     let stage = Stage::new().await;
@@ -58,6 +61,21 @@ fn nothing_stays(stage: &Stage) {
     assert!(stage.journal().is_empty(), "no journal stays");
 }
 
+/// All that is there is the one image.
+fn nothing_but_the_image(stage: &Stage) {
+    nothing_but_images(stage, 1);
+}
+
+fn nothing_but_images(stage: &Stage, count: usize) {
+    nothing_public(stage);
+    assert!(stage.cloud.spaces().uploads().is_empty(), "no parts stay");
+    let cloud = stage.cloud.digitalocean();
+    let names: Vec<_> = cloud.images().into_iter().map(|image| image.name).collect();
+    assert_eq!(names, vec!["web"; count]);
+    assert_eq!(cloud.tags(), [""; 0], "no tag stays");
+    assert!(stage.journal().is_empty(), "no journal stays");
+}
+
 /// Twelve megabytes that do not compress, then a lot of nothing.
 fn mostly_empty(stage: &Stage) -> Vec<u8> {
     let mut disk = stage.disk(12);
@@ -77,7 +95,7 @@ async fn a_raw_disk_becomes_an_image_in_two_regions() {
         "
         disk.raw: raw disk, 64.0 MiB disk
         Checking the account, Space import-bucket in nyc3 and regions nyc3, nyc2
-        Uploading to s3://import-bucket/disk.raw.gz
+        Uploading to s3://import-bucket/disk-RANDOM.raw.gz
         Uploaded 12.1 MiB in TIME
           The image's 64.0 MiB were sent as 12.1 MiB
         Importing as 157000001
@@ -134,7 +152,8 @@ async fn packers_block_says_the_same() {
     assert_eq!(image.description, "Packer import 1767225600");
     assert_eq!(image.distribution, "Ubuntu");
     assert_eq!(image.regions, ["nyc3", "nyc2"]);
-    assert!(image.url.ends_with("/disk-1767225600.raw.gz"));
+    assert!(image.url.contains("/disk-1767225600-"));
+    assert!(image.url.ends_with(".raw.gz"));
     assert!(arrived(&stage, &run.raw) == disk);
 }
 
@@ -268,12 +287,12 @@ async fn the_clouds_own_reason_is_told_and_nothing_stays() {
         "
         disk.raw: raw disk, 2.0 MiB disk
         Checking the account, Space import-bucket in nyc3 and region nyc3
-        Uploading to s3://import-bucket/k.raw.gz
+        Uploading to s3://import-bucket/k-RANDOM.raw.gz
         Uploaded 2.0 MiB in TIME
           The image's 2.0 MiB were sent as 2.0 MiB
         Importing as 157000001
           new
-          Removing s3://import-bucket/k.raw.gz
+          Removing s3://import-bucket/k-RANDOM.raw.gz
         error: the import 157000001 failed
           cause: We had a problem decompressing your file
           hint: say --compression none, or unpack the file and compress it again with gzip
@@ -307,7 +326,9 @@ async fn a_failing_region_loses_neither_the_others_nor_the_cleanup() {
     run.exits(0).prints("157000001");
     assert_eq!(cloud.images()[0].regions, ["nyc3", "ams3", "nyc2"]);
     assert_eq!(stage.cloud.requests("do:CreateImage").len(), 1);
-    assert_eq!(stage.cloud.requests("do:TransferImage").len(), 3);
+    let transfers = stage.cloud.requests("do:TransferImage");
+    let started = transfers.iter().filter(|request| request.succeeded());
+    assert_eq!(started.count(), 3);
 }
 
 #[tokio::test]
@@ -457,27 +478,52 @@ async fn ctrl_c_while_uploading_keeps_parts_and_no_object() {
     nothing_public(&stage);
 }
 
-/// Ctrl-C once DigitalOcean fetches the object.
-async fn stopped_while_importing(stage: &Stage) -> Ended {
+/// What stays of a run that was stopped while DigitalOcean reads the object.
+const STAYS: &str = "
+        error: stopped
+          left behind: the import 157000001, which goes on; remove it with: doctl compute image delete 157000001 --force
+          left behind: s3://import-bucket/k-RANDOM.raw.gz, which everybody who knows its address can read; remove it with: aws s3 rm s3://import-bucket/k-RANDOM.raw.gz --endpoint-url http://HOST
+          hint: the same command goes on from there
+        ";
+
+#[tokio::test]
+async fn ctrl_c_while_importing_keeps_the_import_and_says_who_can_read_the_object() {
+    let stage = stage().await;
+    let disk = stage.disk(2);
+    let gate = Gate::new();
+    let script = CustomImageScript::quick().hold(&gate);
+    stage.cloud.digitalocean().import_script(script);
+    let args = format!("{NAMES} --key k.raw.gz -q disk.raw");
+    let running = imgimport(&stage, &args).start();
+    gate.reached().await;
+    running.signal("INT");
+    running.ends().await.exits(130).prints("").says(STAYS);
+
+    gate.release();
+    let run = imgimport(&stage, &args).ends().await;
+    run.exits(0).prints("157000001");
+    assert!(arrived(&stage, &run.raw) == disk);
+    assert_eq!(stage.cloud.requests("spaces:UploadPart").len(), 1);
+    nothing_but_the_image(&stage);
+}
+
+#[tokio::test]
+async fn a_second_ctrl_c_while_importing_removes_everything() {
+    let stage = stage().await;
+    stage.disk(2);
     let gate = Gate::new();
     let script = CustomImageScript::quick().hold(&gate);
     stage.cloud.digitalocean().import_script(script);
     let args = format!("{NAMES} --key k.raw.gz disk.raw");
-    let mut running = imgimport(stage, &args).start();
-    running.says("  new").await;
+    let mut running = imgimport(&stage, &args).start();
+    gate.reached().await;
     running.signal("INT");
-    running.ends().await
-}
-
-#[tokio::test]
-async fn ctrl_c_while_importing_removes_everything() {
-    let stage = stage().await;
-    stage.disk(2);
-    let run = stopped_while_importing(&stage).await;
-    run.exits(130).prints("").says(
+    running.says("removes everything\n").await;
+    running.signal("INT");
+    running.ends().await.exits(130).prints("").says(
         "
           Removing the import 157000001, which goes on
-          Removing s3://import-bucket/k.raw.gz
+          Removing s3://import-bucket/k-RANDOM.raw.gz
         error: stopped
         ",
     );
@@ -492,29 +538,210 @@ async fn a_token_that_may_not_delete_images_is_told_the_scope() {
     stage
         .cloud
         .fault(denied.answer(403, "forbidden", "You are not authorized"));
-    let run = stopped_while_importing(&stage).await;
-    run.exits(130).prints("").says(
+    let gate = Gate::new();
+    let script = CustomImageScript::quick().hold(&gate);
+    stage.cloud.digitalocean().import_script(script);
+    let args = format!("{NAMES} --key k.raw.gz --no-resume disk.raw");
+    let mut running = imgimport(&stage, &args).start();
+    running.says("  new").await;
+    running.signal("INT");
+    running.ends().await.exits(130).prints("").says(
         "
           Removing the import 157000001, which goes on
         error: stopped
           left behind: the import 157000001, which goes on (it could not be removed: You are not authorized (forbidden, request ID); give the token the scope image:delete); remove it with: doctl compute image delete 157000001 --force
-          left behind: s3://import-bucket/k.raw.gz; remove it with: aws s3 rm s3://import-bucket/k.raw.gz --endpoint-url http://HOST
-          hint: the same command goes on from there
+          left behind: s3://import-bucket/k-RANDOM.raw.gz, which everybody who knows its address can read; remove it with: aws s3 rm s3://import-bucket/k-RANDOM.raw.gz --endpoint-url http://HOST
         ",
     );
 }
 
 #[tokio::test]
-async fn ctrl_c_while_the_image_is_asked_for_removes_the_object() {
+async fn ctrl_c_while_the_image_is_asked_for_keeps_what_may_be_there() {
     let stage = stage().await;
-    stage.disk(2);
+    let disk = stage.disk(2);
     let gate = stage.cloud.hold(Fault::on("do:CreateImage").always());
-    let running = imgimport(&stage, &format!("{NAMES} -q disk.raw")).start();
+    let args = format!("{NAMES} -q --key k.raw.gz disk.raw");
+    let running = imgimport(&stage, &args).start();
     gate.reached().await;
     running.signal("INT");
-    running.ends().await.exits(130).prints("");
-    nothing_public(&stage);
-    assert!(stage.journal().is_empty());
+    running.ends().await.exits(130).prints("").says(
+        "
+        error: stopped
+          left behind: an image \"web\" with the tag imgimport-RANDOM, if DigitalOcean has begun it; remove it with: doctl compute image list-user, and doctl compute image delete ID --force
+          left behind: s3://import-bucket/k-RANDOM.raw.gz, which everybody who knows its address can read; remove it with: aws s3 rm s3://import-bucket/k-RANDOM.raw.gz --endpoint-url http://HOST
+          hint: the same command goes on from there
+        ",
+    );
+    stage.cloud.clear_faults();
+    let run = imgimport(&stage, &args).ends().await;
+    run.exits(0);
+    assert!(arrived(&stage, &run.raw) == disk);
+    nothing_but_the_image(&stage);
+}
+
+#[tokio::test]
+async fn a_refused_import_keeps_the_object_where_nobody_can_read_it() {
+    let stage = stage().await;
+    let disk = stage.disk(2);
+    let refused = Fault::on("do:CreateImage").answer(422, "unprocessable_entity", "Not today.");
+    stage.cloud.fault(refused);
+    let args = format!("{NAMES} -q --key k.raw.gz disk.raw");
+    let run = imgimport(&stage, &args).ends().await;
+    run.exits(1).prints("").says(
+        "
+        error: the import could not be started
+          cause: Not today (unprocessable_entity, request ID)
+          left behind: s3://import-bucket/k-RANDOM.raw.gz; remove it with: aws s3 rm s3://import-bucket/k-RANDOM.raw.gz --endpoint-url http://HOST
+          hint: the same command goes on from there
+        ",
+    );
+    let objects = stage.cloud.spaces().objects();
+    assert!(objects.len() == 1 && !objects[0].public);
+    let run = imgimport(&stage, &args).ends().await;
+    run.exits(0).says("");
+    assert!(arrived(&stage, &run.raw) == disk);
+    assert_eq!(stage.cloud.requests("spaces:UploadPart").len(), 1);
+    nothing_but_the_image(&stage);
+}
+
+#[tokio::test]
+async fn a_refused_import_that_is_not_to_be_continued_leaves_nothing() {
+    let stage = stage().await;
+    stage.disk(2);
+    let refused = Fault::on("do:CreateImage").answer(422, "unprocessable_entity", "Not today.");
+    stage.cloud.fault(refused);
+    let run = imgimport(&stage, &format!("{NAMES} -q --no-resume disk.raw"));
+    run.ends().await.exits(1).says(
+        "
+        error: the import could not be started
+          cause: Not today (unprocessable_entity, request ID)
+        ",
+    );
+    nothing_stays(&stage);
+}
+
+#[tokio::test]
+async fn an_object_that_cannot_be_made_private_goes() {
+    let stage = stage().await;
+    stage.disk(2);
+    let refused = Fault::on("do:CreateImage").answer(422, "unprocessable_entity", "Not today.");
+    stage.cloud.fault(refused);
+    let denied = Fault::on("spaces:PutObjectAcl").always();
+    stage
+        .cloud
+        .fault(denied.answer(403, "AccessDenied", "Access Denied"));
+    let run = imgimport(&stage, &format!("{NAMES} -q disk.raw"));
+    run.ends().await.exits(1).says(
+        "
+        error: the import could not be started
+          cause: Not today (unprocessable_entity, request ID)
+        ",
+    );
+    nothing_stays(&stage);
+}
+
+#[tokio::test]
+async fn one_odd_answer_to_a_poll_is_nothing() {
+    let stage = stage().await;
+    let disk = stage.disk(2);
+    for (status, body) in [(200, ""), (200, "<html>"), (403, ""), (404, "")] {
+        let fault = Fault::on("do:GetImage").replace_answer(status, body);
+        stage.cloud.fault(fault);
+        let run = imgimport(&stage, &format!("{NAMES} {SOON} -q disk.raw"));
+        let run = run.ends().await;
+        run.exits(0).says("");
+        assert!(arrived(&stage, &run.raw) == disk);
+    }
+    nothing_but_images(&stage, 4);
+}
+
+#[tokio::test]
+async fn polls_that_are_refused_leave_the_import_to_the_next_run() {
+    let stage = stage().await;
+    stage.disk(2);
+    let denied = Fault::on("do:GetImage").always();
+    stage
+        .cloud
+        .fault(denied.answer(403, "forbidden", "You are not authorized"));
+    let args = format!("{NAMES} -q --key k.raw.gz disk.raw");
+    let run = imgimport(&stage, &args).ends().await;
+    run.exits(1).prints("").says(
+        "
+        error: the import's state could not be asked
+          cause: You are not authorized (forbidden, request ID)
+          left behind: the import 157000001, which goes on; remove it with: doctl compute image delete 157000001 --force
+          left behind: s3://import-bucket/k-RANDOM.raw.gz, which everybody who knows its address can read; remove it with: aws s3 rm s3://import-bucket/k-RANDOM.raw.gz --endpoint-url http://HOST
+          hint: give the token the scope image:read
+        ",
+    );
+    stage.cloud.clear_faults();
+    imgimport(&stage, &args)
+        .ends()
+        .await
+        .exits(0)
+        .prints("157000001");
+    assert_eq!(stage.cloud.requests("spaces:UploadPart").len(), 1);
+    nothing_but_the_image(&stage);
+}
+
+#[tokio::test]
+async fn an_image_that_was_made_twice_is_made_once() {
+    let stage = stage().await;
+    stage.disk(2);
+    // The list does not show the first one yet.
+    stage.cloud.fault(Fault::on("do:CreateImage").cut_answer());
+    let early = Fault::on("do:ListImages").nth(2);
+    stage
+        .cloud
+        .fault(early.replace_answer(200, r#"{"images":[]}"#));
+    let run = imgimport(&stage, &format!("{NAMES} -q disk.raw"));
+    run.ends().await.exits(0).prints("157000001").says("");
+    assert_eq!(stage.cloud.requests("do:CreateImage").len(), 2);
+    nothing_but_the_image(&stage);
+}
+
+#[tokio::test]
+async fn a_token_that_may_not_create_tags_is_enough() {
+    let stage = stage().await;
+    stage.disk(2);
+    let denied = Fault::on("do:CreateImage");
+    stage
+        .cloud
+        .fault(denied.answer(403, "forbidden", "You are not authorized"));
+    stage
+        .cloud
+        .fault(Fault::on("do:CreateImage").nth(2).cut_answer());
+    let run = imgimport(&stage, &format!("{NAMES} -q disk.raw"));
+    run.ends().await.exits(0).prints("157000001").says("");
+    assert!(
+        stage.cloud.requests("do:CreateImage")[1]
+            .get("tags")
+            .contains("[]")
+    );
+    nothing_but_the_image(&stage);
+}
+
+#[tokio::test]
+async fn two_machines_with_one_key_make_one_image() {
+    let stage = stage().await;
+    let disk = stage.disk(2);
+    let gate = Gate::new();
+    let script = CustomImageScript::quick().hold(&gate);
+    stage.cloud.digitalocean().import_script(script);
+    let args = format!("{NAMES} -q --key k.raw.gz disk.raw");
+    let first = imgimport(&stage, &args).start();
+    gate.reached().await;
+    let elsewhere = stage.path("elsewhere").display().to_string();
+    let second = imgimport(&stage, &args)
+        .env("XDG_STATE_HOME", &elsewhere)
+        .start();
+    stage.cloud.succeeded("do:ListImages", 5).await;
+    gate.release();
+    let (first, second) = tokio::join!(first.ends(), second.ends());
+    first.exits(0).prints("157000001").says("");
+    second.exits(0).prints("157000001").says("");
+    assert!(arrived(&stage, &first.raw) == disk);
+    nothing_but_the_image(&stage);
 }
 
 #[tokio::test]
@@ -553,6 +780,68 @@ async fn ctrl_c_while_transferring_keeps_the_image() {
 }
 
 #[tokio::test]
+async fn transfers_run_side_by_side_where_they_may() {
+    let stage = stage().await;
+    stage.disk(2);
+    let gate = Gate::new();
+    let cloud = stage.cloud.digitalocean();
+    cloud.transfer_script(TransferScript::default().side_by_side().hold(&gate));
+    let args = format!("{NAMES} -q --image-region ams3 --image-region nyc2 disk.raw");
+    let running = imgimport(&stage, &args).start();
+    stage.cloud.succeeded("do:TransferImage", 2).await;
+    gate.release();
+    running.ends().await.exits(0).prints("157000001").says("");
+    assert_eq!(cloud.images()[0].regions, ["nyc3", "ams3", "nyc2"]);
+    nothing_but_the_image(&stage);
+}
+
+#[tokio::test]
+async fn a_transfer_whose_answer_was_lost_is_found_among_the_actions() {
+    let stage = stage().await;
+    stage.disk(2);
+    let cloud = stage.cloud.digitalocean();
+    for fault in [
+        Fault::on("do:TransferImage").cut_answer(),
+        Fault::on("do:TransferImage").replace_answer(200, ""),
+        Fault::on("do:TransferImage").replace_answer(500, ""),
+    ] {
+        stage.cloud.fault(fault);
+        let run = imgimport(
+            &stage,
+            &format!("{NAMES} {SOON} -q --image-region ams3 disk.raw"),
+        );
+        run.ends().await.exits(0).says("");
+    }
+    for image in cloud.images() {
+        assert_eq!(image.regions, ["nyc3", "ams3"]);
+    }
+    assert_eq!(stage.cloud.requests("do:TransferImage").len(), 3);
+}
+
+#[tokio::test]
+async fn another_event_of_the_image_is_waited_for() {
+    let stage = stage().await;
+    stage.disk(2);
+    let busy = Fault::on("do:TransferImage").times(2);
+    let why = "Image already has an event in progress.";
+    stage
+        .cloud
+        .fault(busy.answer(422, "unprocessable_entity", why));
+    let event = r#"{"actions":[{"id":7,"status":"in-progress","type":"convert"}]}"#;
+    let listed = Fault::on("do:ListActions").nth(2).times(7);
+    stage.cloud.fault(listed.replace_answer(200, event));
+    let run = imgimport(
+        &stage,
+        &format!("{NAMES} {SOON} -q --image-region ams3 disk.raw"),
+    );
+    run.ends().await.exits(0).says("");
+    assert_eq!(
+        stage.cloud.digitalocean().images()[0].regions,
+        ["nyc3", "ams3"]
+    );
+}
+
+#[tokio::test]
 async fn the_deadline_leaves_the_import_its_object() {
     let stage = stage().await;
     let disk = stage.disk(2);
@@ -569,7 +858,7 @@ async fn the_deadline_leaves_the_import_its_object() {
         "
         error: the deadline passed while the cloud is still working
           left behind: the import 157000001, which goes on; remove it with: doctl compute image delete 157000001 --force
-          left behind: s3://import-bucket/k.raw.gz; remove it with: aws s3 rm s3://import-bucket/k.raw.gz --endpoint-url http://HOST
+          left behind: s3://import-bucket/k-RANDOM.raw.gz, which everybody who knows its address can read; remove it with: aws s3 rm s3://import-bucket/k-RANDOM.raw.gz --endpoint-url http://HOST
           hint: the same command goes on from there
         ",
     );
@@ -633,10 +922,10 @@ async fn a_signed_address_is_tried_when_asked_for() {
         "
         error: the import could not be started
           cause: Your source URL is unreachable (bad_request, request ID)
+          left behind: s3://import-bucket/imgimport-1767225600-RANDOM.raw.gz; remove it with: aws s3 rm s3://import-bucket/imgimport-1767225600-RANDOM.raw.gz --endpoint-url http://HOST
           hint: DigitalOcean may not take signed addresses: leave --object-access presigned out
         ",
     );
-    nothing_stays(&stage);
     stage.cloud.digitalocean().take_signed_addresses();
     let run = imgimport(&stage, &args).ends().await;
     run.exits(0).says("");

@@ -19,6 +19,9 @@ use crate::units;
 /// "Pagination" of the API reference: the most for a page.
 const PAGE: u32 = 200;
 
+/// No account has so many images that a list of them needs more pages.
+const PAGES: u32 = 500;
+
 /// A shorter pause is not worth a word.
 const NOTED: Duration = Duration::from_secs(2);
 
@@ -95,6 +98,9 @@ pub struct Image {
     /// Where it is.
     #[serde(default)]
     pub regions: Vec<String>,
+    /// Its tags.
+    #[serde(default)]
+    pub tags: Vec<String>,
 }
 
 /// Work on an image.
@@ -103,8 +109,13 @@ pub struct Action {
     /// The id.
     pub id: u64,
     /// `in-progress`, `completed`, `errored`.
-    #[serde(default)]
     pub status: String,
+    /// `transfer` and others.
+    #[serde(default, rename = "type")]
+    pub kind: String,
+    /// Where to, for a transfer.
+    #[serde(default)]
+    pub region_slug: Option<String>,
 }
 
 impl Api {
@@ -148,28 +159,51 @@ impl Api {
         self.list("/v2/images?private=true&", "images").await
     }
 
+    /// The images that carry this tag, all pages.
+    pub async fn tagged_images(&self, tag: &str) -> Result<Vec<Image>, Fault> {
+        self.list(&format!("/v2/images?tag_name={tag}&"), "images")
+            .await
+    }
+
     /// `POST /v2/images`, which makes an image each time.
     pub async fn create_image(&self, body: &Value) -> Result<Image, Fault> {
         let post = (Method::POST, "/v2/images");
-        self.ask(post, Some(body), Again::IfNothingWasDone, "image")
-            .await
+        self.ask_and(post, Some(body), Again::IfNothingWasDone, |answer| {
+            let image: Image = read(&answer, "image")?;
+            if image.name.as_deref() == body["name"].as_str() {
+                Ok(image)
+            } else {
+                let why = "the answer is not the image that was asked for";
+                Err(Fault::foreign(why.to_owned()))
+            }
+        })
+        .await
     }
 
     /// One image.
     pub async fn image(&self, id: u64) -> Result<Image, Fault> {
-        self.get(&format!("/v2/images/{id}"), "image").await
+        let path = format!("/v2/images/{id}");
+        let get = (Method::GET, path.as_str());
+        self.ask_and(get, None, Again::Whenever, |answer| {
+            let image: Image = read(&answer, "image")?;
+            // Every custom image has a status.
+            if image.id == id && image.status.is_some() {
+                Ok(image)
+            } else {
+                Err(Fault::foreign(format!("the answer is not the image {id}")))
+            }
+        })
+        .await
     }
 
     /// Removes an image everywhere; one that is gone already is a success.
     pub async fn delete_image(&self, id: u64) -> Result<(), Fault> {
-        let path = format!("/v2/images/{id}");
-        match self
-            .answer((Method::DELETE, &path), None, Again::Whenever)
-            .await
-        {
-            Err(fault) if fault.status() != Some(404) => Err(fault),
-            _ => Ok(()),
-        }
+        self.delete(&format!("/v2/images/{id}")).await
+    }
+
+    /// Removes a tag, from what carries it too; one that is gone already is a success.
+    pub async fn delete_tag(&self, tag: &str) -> Result<(), Fault> {
+        self.delete(&format!("/v2/tags/{tag}")).await
     }
 
     /// Starts the transfer of an image to another region.
@@ -181,10 +215,27 @@ impl Api {
             .await
     }
 
+    /// All actions on an image, all pages.
+    pub async fn actions(&self, image: u64) -> Result<Vec<Action>, Fault> {
+        self.list(&format!("/v2/images/{image}/actions?"), "actions")
+            .await
+    }
+
     /// How the work goes.
     pub async fn action(&self, image: u64, action: u64) -> Result<Action, Fault> {
-        self.get(&format!("/v2/images/{image}/actions/{action}"), "action")
-            .await
+        let path = format!("/v2/images/{image}/actions/{action}");
+        let get = (Method::GET, path.as_str());
+        self.ask_and(get, None, Again::Whenever, |answer| {
+            let found: Action = read(&answer, "action")?;
+            if found.id == action {
+                Ok(found)
+            } else {
+                Err(Fault::foreign(format!(
+                    "the answer is not the action {action}"
+                )))
+            }
+        })
+        .await
     }
 
     async fn get<T: DeserializeOwned>(&self, path: &str, key: &str) -> Result<T, Fault> {
@@ -192,16 +243,29 @@ impl Api {
             .await
     }
 
+    /// A 204 or any other success.
+    async fn delete(&self, path: &str) -> Result<(), Fault> {
+        let delete = (Method::DELETE, path);
+        match self
+            .ask_and(delete, None, Again::Whenever, |_| Ok(()))
+            .await
+        {
+            Err(fault) if fault.status() != Some(404) => Err(fault),
+            _ => Ok(()),
+        }
+    }
+
     /// Every page; `path` ends where a query goes on.
     async fn list<T: DeserializeOwned>(&self, path: &str, key: &str) -> Result<Vec<T>, Fault> {
         let mut all = Vec::new();
-        for page in 1.. {
+        for page in 1..=PAGES {
             let path = format!("{path}page={page}&per_page={PAGE}");
-            let body = self
-                .answer((Method::GET, &path), None, Again::Whenever)
+            let (found, more) = self
+                .ask_and((Method::GET, &path), None, Again::Whenever, |body| {
+                    let more = body["links"]["pages"]["next"].is_string();
+                    Ok((read::<Vec<T>>(&body, key)?, more))
+                })
                 .await?;
-            let more = body["links"]["pages"]["next"].is_string();
-            let found: Vec<T> = read(body, key)?;
             let nothing = found.is_empty();
             all.extend(found);
             if nothing || !more {
@@ -218,20 +282,23 @@ impl Api {
         again: Again,
         key: &str,
     ) -> Result<T, Fault> {
-        read(self.answer(what, body, again).await?, key)
+        self.ask_and(what, body, again, |body| read(&body, key))
+            .await
     }
 
-    /// One request, as often as patience allows.
-    async fn answer(
+    /// One request, as often as patience allows, and what is in its answer.
+    async fn ask_and<T>(
         &self,
         (method, path): (Method, &str),
         body: Option<&Value>,
         again: Again,
-    ) -> Result<Value, Fault> {
+        read: impl Fn(Value) -> Result<T, Fault>,
+    ) -> Result<T, Fault> {
         let patience = self.0.patience;
         let mut tried = 0;
         loop {
-            let fault = match self.once(method.clone(), path, body).await {
+            let answer = self.once(method.clone(), path, body).await;
+            let fault = match answer.and_then(&read) {
                 Ok(answer) => return Ok(answer),
                 Err(fault) => fault,
             };
@@ -282,12 +349,9 @@ impl Api {
 }
 
 /// What is in the answer under this key; the description shows an action without one.
-fn read<T: DeserializeOwned>(mut answer: Value, key: &str) -> Result<T, Fault> {
-    without_nulls(&mut answer);
-    let inner = match answer.get_mut(key) {
-        Some(inner) => inner.take(),
-        None => answer,
-    };
+fn read<T: DeserializeOwned>(answer: &Value, key: &str) -> Result<T, Fault> {
+    let mut inner = answer.get(key).unwrap_or(answer).clone();
+    without_nulls(&mut inner);
     serde_json::from_value(inner).map_err(|error| Fault::garbled(200, &error))
 }
 

@@ -64,12 +64,24 @@ impl Fault {
         }
     }
 
-    /// An answer that makes no sense.
+    /// A success whose body can't be read: a gateway's, or one that was cut.
     pub fn garbled(status: u16, why: &serde_json::Error) -> Self {
         Self {
             status: Some(status),
             id: None,
             message: format!("the answer can't be read: {why}"),
+            request: None,
+            wait: None,
+            arrived: true,
+        }
+    }
+
+    /// A success that answers another question.
+    pub fn foreign(why: String) -> Self {
+        Self {
+            status: Some(200),
+            id: None,
+            message: why,
             request: None,
             wait: None,
             arrived: true,
@@ -90,13 +102,9 @@ impl Fault {
     pub fn is_passing(&self) -> bool {
         match self.status {
             None => !unheard::lasts(&self.message),
-            Some(status) => matches!(status, 429 | 500 | 502..),
+            // A success that can't be read comes from in between, as a 502 does.
+            Some(status) => matches!(status, 200..300 | 429 | 500 | 502..),
         }
-    }
-
-    /// Whether an answer came at all.
-    pub fn is_answered(&self) -> bool {
-        self.status.is_some()
     }
 
     /// Whether it is sure that nothing was done.

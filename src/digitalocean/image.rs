@@ -1,5 +1,4 @@
-//! The custom image: the request, its states, and finding the one whose id was not
-//! heard. DigitalOcean knows no state "failed": an import that fails is `deleted`, with
+//! The custom image: the request and its states. DigitalOcean knows no state "failed": an import that fails is `deleted`, with
 //! the reason in `error_message` (`apis.md` C2).
 
 use serde_json::{Value, json};
@@ -8,6 +7,7 @@ use super::api::{Api, Image};
 use super::fault::Fault;
 use super::help;
 use super::job::Job;
+use super::mark::Mark;
 use super::options::ObjectAccess;
 use crate::error::{Error, Result};
 use crate::wait::{Poll, Trouble};
@@ -29,13 +29,14 @@ pub fn request(job: &Job) -> String {
     )
 }
 
-fn body(job: &Job, url: &str) -> Value {
+fn body(job: &Job, url: &str, mark: &Mark) -> Value {
+    let tags: Vec<_> = job.tags.iter().chain(&mark.tag).collect();
     let mut body = json!({
         "name": job.name,
         "url": url,
         "region": job.region(),
         "distribution": job.distribution,
-        "tags": job.tags,
+        "tags": tags,
     });
     if let Some(description) = &job.description {
         body["description"] = json!(description);
@@ -46,43 +47,51 @@ fn body(job: &Job, url: &str) -> Value {
 /// The ids of the images that have this name already, which is no name's privilege.
 pub async fn namesakes(job: &Job, api: &Api) -> Result<Vec<u64>, Fault> {
     let images = api.own_images().await?;
-    let alive = |image: &Image| !is(image, "deleted");
     let same = images
         .into_iter()
-        .filter(|image| image.name.as_ref() == Some(&job.name));
-    Ok(same.filter(alive).map(|image| image.id).collect())
+        .filter(|image| image.name.as_ref() == Some(&job.name) && !is_gone(image));
+    Ok(same.map(|image| image.id).collect())
 }
 
-/// Starts the import, once. A request whose answer was lost may have made an image; it is
-/// looked for among those of the same name that were not there `before`, if that is known.
-pub async fn start(job: &Job, api: &Api, url: &str, before: Option<&[u64]>) -> Result<u64> {
+/// Why there is no image.
+pub enum NotStarted {
+    /// None was made.
+    Refused(Error),
+    /// The token may not create the image's own tag, or no image at all.
+    Forbidden(Error),
+    /// One may have been made, and nobody can say.
+    Unknown(Error),
+}
+
+/// Starts the import. A request whose answer was lost may have made an image, which is
+/// looked for by its mark before another one is asked for.
+pub async fn start(job: &Job, api: &Api, url: &str, mark: &Mark) -> Result<Image, NotStarted> {
     let mut tried = 0;
     loop {
-        let fault = match api.create_image(&body(job, url)).await {
-            Ok(image) => return Ok(image.id),
+        let fault = match api.create_image(&body(job, url, mark)).await {
+            Ok(image) => return Ok(image),
             Err(fault) => fault,
         };
-        let Some(before) = before.filter(|_| !fault.did_nothing()) else {
-            return Err(refused(job, fault));
-        };
-        // An answer that was lost may still be on its way; a server's trouble is over.
-        let pause = api.pause(tried).filter(|_| fault.is_answered());
+        if fault.status() == Some(403) {
+            return Err(NotStarted::Forbidden(refused(job, fault)));
+        }
+        if fault.did_nothing() {
+            return Err(NotStarted::Refused(refused(job, fault)));
+        }
+        let pause = api.pause(tried);
         if let Some(pause) = pause {
+            // It may still be on its way.
             tokio::time::sleep(pause).await;
         }
-        match newcomer(job, api, before).await? {
-            Some(id) => return Ok(id),
-            None if pause.is_none() => return Err(refused(job, fault)),
-            None => tried += 1,
+        match mark.find(api).await {
+            Ok(found) => match found.into_iter().next() {
+                Some(image) => return Ok(image),
+                None if pause.is_some() => tried += 1,
+                None => return Err(NotStarted::Refused(refused(job, fault))),
+            },
+            Err(_) => return Err(NotStarted::Unknown(refused(job, fault))),
         }
     }
-}
-
-/// The image of this name that was not there before.
-pub async fn newcomer(job: &Job, api: &Api, before: &[u64]) -> Result<Option<u64>> {
-    let now = namesakes(job, api).await;
-    let now = now.map_err(|fault| fault.fails("the account's images could not be listed", READ))?;
-    Ok(now.into_iter().filter(|id| !before.contains(id)).max())
 }
 
 fn refused(job: &Job, fault: Fault) -> Error {
@@ -99,7 +108,7 @@ fn refused(job: &Job, fault: Fault) -> Error {
 /// Whether an image that an earlier run has made is on its way, or done; none if it is gone.
 pub async fn find(api: &Api, id: u64) -> Result<Option<Image>> {
     match api.image(id).await {
-        Ok(image) if is(&image, "deleted") || reason(&image).is_some() => Ok(None),
+        Ok(image) if is_gone(&image) => Ok(None),
         Ok(image) => Ok(Some(image)),
         Err(fault) if fault.status() == Some(404) => Ok(None),
         Err(fault) => Err(fault.fails(format!("the image {id} could not be asked for"), READ)),
@@ -111,22 +120,13 @@ pub async fn poll(job: &Job, api: &Api, id: u64) -> Result<Poll<Image>, Trouble>
     let failed = || format!("the import {id} failed");
     let image = match api.image(id).await {
         Ok(image) => image,
-        Err(fault) if fault.is_passing() => {
-            return Err(Trouble::Passing(
-                fault.fails("the import's state could not be asked", READ),
-            ));
-        }
         Err(fault) if fault.status() == Some(404) => {
             let error = Error::failed(failed()).because(fault);
-            return Err(Trouble::Final(
+            return Err(Trouble::Refused(
                 error.hint("somebody may have deleted the image"),
             ));
         }
-        Err(fault) => {
-            return Err(Trouble::Final(
-                fault.fails("the import's state could not be asked", READ),
-            ));
-        }
+        Err(fault) => return Err(unknown(fault, "the import's state could not be asked")),
     };
     if let Some(reason) = reason(&image) {
         return Err(Trouble::Final(explained(
@@ -147,6 +147,23 @@ pub async fn poll(job: &Job, api: &Api, id: u64) -> Result<Poll<Image>, Trouble>
         percent: None,
         message,
     })
+}
+
+/// An answer without the state: DigitalOcean goes on, so it is asked again, more often
+/// where the trouble is on the way than where it refuses.
+pub fn unknown(fault: Fault, what: &str) -> Trouble {
+    if fault.is_passing() {
+        Trouble::Passing(fault.fails(what, READ))
+    } else if fault.is_unauthorized() {
+        Trouble::Final(fault.fails(what, READ))
+    } else {
+        Trouble::Refused(fault.fails(what, READ))
+    }
+}
+
+/// Whether nothing will come of it: DigitalOcean keeps images whose import has failed.
+pub fn is_gone(image: &Image) -> bool {
+    is(image, "deleted") || reason(image).is_some()
 }
 
 /// `NEW` is seen in capitals, so none is trusted to stay as it is.

@@ -4,12 +4,10 @@
 use std::time::Duration;
 
 use jiff::Timestamp;
-use sha2::{Digest, Sha256};
-use uuid::Uuid;
 
 use super::api::Patience;
 use super::options::{ObjectAccess, Options};
-use super::{rules, token};
+use super::{key, rules, token};
 use crate::endpoint;
 use crate::error::{Error, Result};
 use crate::job::{self, Opened};
@@ -47,6 +45,8 @@ pub struct Job {
     pub access: ObjectAccess,
     /// Name of the temporary object.
     pub key: String,
+    /// The name that the user gave, without the random part that makes it unguessable.
+    pub given_key: Option<String>,
     /// The same before its template was filled in: what identifies the job.
     pub key_template: String,
     /// Regions of the image, that of the import first.
@@ -112,6 +112,8 @@ impl Job {
         let texts = Texts::render(
             options,
             ending.as_deref().unwrap_or("img"),
+            // The plan shows what was given: nothing is sent under it.
+            said.dry_run.unwrap_or(false),
             &values,
             &mut problems,
         );
@@ -151,6 +153,7 @@ impl Job {
             space,
             access: options.object_access.unwrap_or_default(),
             key: texts.key,
+            given_key: texts.given_key,
             key_template: texts.key_template,
             regions: regions(options.image_regions.unwrap_or_default()),
             name: texts.name,
@@ -302,6 +305,7 @@ fn regions(said: Vec<String>) -> Vec<String> {
 /// Everything that may be a template, filled in and checked.
 struct Texts {
     key: String,
+    given_key: Option<String>,
     key_template: String,
     name: String,
     description: Option<String>,
@@ -312,21 +316,27 @@ impl Texts {
     fn render(
         options: &Options,
         ending: &str,
+        dry_run: bool,
         values: &Values<'_>,
         problems: &mut Problems<Options>,
     ) -> Self {
         let default = "imgimport-{{timestamp}}-";
-        let (key_template, key) = match &options.space_object_name {
-            Some(said) => (
-                said.clone(),
-                problems.render("space_object_name", said, values),
-            ),
+        let is_public = options.object_access.unwrap_or_default() == ObjectAccess::PublicRead;
+        let (key_template, key, given_key) = match &options.space_object_name {
+            Some(said) => {
+                let given = problems.render("space_object_name", said, values);
+                let is_random = said.contains("{{uuid}}");
+                let key = if is_public && !is_random && !dry_run {
+                    key::unguessable(&given)
+                } else {
+                    given.clone()
+                };
+                (said.clone(), key, Some(given))
+            }
             None => {
                 let start = problems.render("space_object_name", default, values);
-                (
-                    format!("{default}.{ending}"),
-                    format!("{start}{}.{ending}", unguessable()),
-                )
+                let key = format!("{start}{}.{ending}", key::random());
+                (format!("{default}.{ending}"), key, None)
             }
         };
         let name = options.image_name.as_deref().unwrap_or("name");
@@ -351,19 +361,13 @@ impl Texts {
         }
         Self {
             key,
+            given_key,
             key_template,
             name,
             description,
             tags,
         }
     }
-}
-
-/// 128 random bits: the object is public while it is imported, so its name is its lock.
-fn unguessable() -> String {
-    // One UUID has 122.
-    let random = [Uuid::new_v4().into_bytes(), Uuid::new_v4().into_bytes()].concat();
-    hex::encode(&Sha256::digest(random)[..16])
 }
 
 #[cfg(test)]
@@ -376,9 +380,4 @@ mod tests {
         assert_eq!(regions(said), ["nyc3", "ams3"]);
     }
 
-    #[test]
-    fn no_two_names_are_the_same() {
-        assert_eq!(unguessable().len(), 32);
-        assert_ne!(unguessable(), unguessable());
-    }
 }

@@ -4,11 +4,15 @@
 
 mod adopt;
 mod api;
+mod earlier;
 mod fault;
 mod help;
 mod image;
+mod import;
 mod job;
+mod key;
 pub mod leftovers;
+mod mark;
 mod options;
 mod preflight;
 mod rules;
@@ -23,11 +27,12 @@ use std::time::Instant;
 use futures_util::future::BoxFuture;
 #[cfg(test)]
 pub use help::ALL as HELP;
+use options::ObjectAccess;
 pub use options::Options;
 pub use rules::{accepts, warning};
 
 use crate::cleanup::{Cleanup, Entry};
-use crate::error::{Kind, Result};
+use crate::error::Result;
 use crate::frame::{self, Done};
 use crate::journal::Journal;
 use crate::layers::{Environment, Invocation};
@@ -36,6 +41,7 @@ use crate::plan::Plan;
 use crate::session::Session;
 use api::Api;
 use job::Job;
+use mark::Mark;
 
 /// `imgimport digitalocean`. `look` is what is said of the image once the settings are sound.
 pub async fn run(
@@ -68,13 +74,15 @@ pub async fn run(
         journal,
         cleanup,
         held,
+        mark: None,
+        namesakes: None,
         plan: Plan::new(&session.progress),
         began: None,
         outcome,
     };
     let result = run.steps().await;
-    if let Err(error) = &result {
-        run.nothing_public_stays(error.kind());
+    if result.is_err() {
+        run.close_object().await;
     }
     let Run {
         job,
@@ -90,7 +98,7 @@ pub async fn run(
 fn open_journal(job: &mut Job, session: &Session) -> Result<Journal> {
     let (path, region) = (job.common.path(), job.region().to_owned());
     let (space, key, name) = (&job.space, &job.key_template, &job.name_template);
-    let words = [
+    let mut words = vec![
         "digitalocean",
         &space.region,
         &space.name,
@@ -99,6 +107,10 @@ fn open_journal(job: &mut Job, session: &Session) -> Result<Journal> {
         &region,
         &path,
     ];
+    // Parts keep the access that their upload was begun with.
+    if job.access == ObjectAccess::Presigned {
+        words.push("presigned");
+    }
     frame::open_journal(&job.common, &mut job.key, &words, session)
 }
 
@@ -111,6 +123,11 @@ struct Run<'a> {
     journal: Journal,
     cleanup: Cleanup,
     held: Held,
+    /// How the image is found by whoever does not know its id.
+    mark: Option<Mark>,
+    /// The images of this name that were there when the run began; looked at where several
+    /// machines use one key.
+    namesakes: Option<Vec<u64>>,
     plan: Plan,
     /// When the cloud's work began; the deadline counts from here.
     began: Option<Instant>,
@@ -120,9 +137,17 @@ struct Run<'a> {
 /// What is on the undo list now.
 #[derive(Default)]
 struct Held {
-    object: Option<Entry>,
+    object: Option<Object>,
     import: Option<Entry>,
     image: Option<Entry>,
+}
+
+/// The object on the undo list.
+#[derive(Clone, Copy)]
+struct Object {
+    entry: Entry,
+    /// An earlier run has sent it, and may have made it private since.
+    is_earlier: bool,
 }
 
 impl Run<'_> {
@@ -146,22 +171,8 @@ impl Run<'_> {
         let image = self.wait(id).await?;
         self.remove_object().await;
         self.transfer(&image).await?;
+        self.remove_mark(id).await;
         self.finish(image);
         Ok(())
-    }
-
-    /// An object that anybody can read does not outlive the run, and no import outlives
-    /// its object: only a run that stops waiting leaves both.
-    fn nothing_public_stays(&mut self, kind: Kind) {
-        if kind == Kind::Deadline {
-            return;
-        }
-        let open = [self.held.object, self.held.import];
-        if open.iter().any(Option::is_some) {
-            self.forget_import();
-        }
-        for entry in open.into_iter().flatten() {
-            self.cleanup.spoil(entry);
-        }
     }
 }

@@ -1,5 +1,5 @@
-//! The temporary object in Spaces: where it lies, who may read it, sent and removed. It
-//! is public while DigitalOcean reads it, so unlike in other clouds it never stays.
+//! The temporary object in Spaces: where it lies, who may read it, sent and removed. It is
+//! public while DigitalOcean reads it; where no import reads it, it is private or gone.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,20 +12,24 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use super::api::Patience;
 use super::job::{Job, Space};
 use super::options::ObjectAccess;
-use super::{Run, fault, help};
+use super::{Object, Run, fault, help};
+use crate::cleanup::Entry;
 use crate::connector;
 use crate::endpoint::is_loopback;
 use crate::error::{Error, Result};
 use crate::outcome;
 use crate::sending::{self, Target};
 use crate::store::s3::{Flavour, Place, S3, must_sign};
-use crate::store::{Error as Refusal, Store};
+use crate::store::{Class, Error as Refusal, Store};
 
 /// A signed address must outlive the import, which takes minutes to hours; Spaces allows a week.
 const SIGNED_FOR: Duration = Duration::from_hours(24);
 
-/// After a stop, for the question whether an object came into being.
+/// After a stop, for a small request on the object.
 const MOMENT: Duration = Duration::from_secs(5);
+
+/// What is said of a public object that stays.
+const READABLE: &str = "which everybody who knows its address can read";
 
 /// What stands in a path as it is (RFC 3986, 2.3).
 const PLAIN: &AsciiSet = &NON_ALPHANUMERIC
@@ -114,16 +118,26 @@ fn access(space: &str, refusal: &Refusal) -> Option<String> {
 
 impl Run<'_> {
     pub(super) fn store(&self) -> Arc<S3> {
+        self.store_of(self.job.key.clone())
+    }
+
+    /// The same for another name.
+    pub(super) fn store_of(&self, key: String) -> Arc<S3> {
         let place = Place {
             bucket: self.job.space.name.clone(),
-            key: self.job.key.clone(),
+            key,
             flavour: Flavour::Spaces,
             encryption: None,
-            public_read: self.job.access == ObjectAccess::PublicRead,
+            public_read: self.is_public(),
             owner: None,
             sign_payload: must_sign(Some(&self.job.space.endpoint)),
         };
         Arc::new(S3::new(&self.spaces, place))
+    }
+
+    /// Whether everybody who knows its address may read the object.
+    fn is_public(&self) -> bool {
+        self.job.access == ObjectAccess::PublicRead
     }
 
     /// The address that DigitalOcean reads.
@@ -140,8 +154,28 @@ impl Run<'_> {
         }
     }
 
-    /// The image becomes an object; an earlier run's parts are not sent again.
+    /// The image becomes an object; what another run has sent is not sent again.
     pub(super) async fn send(&mut self) -> Result<()> {
+        if self.adopt().await? {
+            return Ok(());
+        }
+        let Err(error) = self.send_once().await else {
+            return Ok(());
+        };
+        let gone = error.cause::<Refusal>().map(Refusal::class) == Some(Class::Gone);
+        if !gone || self.shared_key().is_none() {
+            return Err(error);
+        }
+        // A run on another machine has completed the upload that this one went on with.
+        self.journal.note(|entry| entry.upload = None);
+        if self.adopt_completed().await? {
+            return Ok(());
+        }
+        self.is_there_another().await?;
+        self.send_once().await
+    }
+
+    async fn send_once(&mut self) -> Result<()> {
         let (store, target) = (self.store(), target(&self.job));
         let mut run = sending::Run {
             job: &self.job.common,
@@ -151,8 +185,7 @@ impl Run<'_> {
         };
         match sending::send(&mut run, &store, &target).await {
             Ok(sent) => {
-                self.held.object = Some(sent.object);
-                self.outcome.object = Some(self.object(false));
+                self.hold(sent.object, sent.uploaded_bytes == 0);
                 self.outcome.uploaded_bytes = Some(sent.uploaded_bytes);
                 self.outcome.source.sha256 = sent.sha256;
                 self.outcome.seconds.upload = Some(sent.elapsed);
@@ -177,20 +210,100 @@ impl Run<'_> {
         }
     }
 
-    /// The object of an earlier run, which an import is reading.
+    /// The object of an earlier run.
     pub(super) fn hold_object(&mut self) {
         let (store, target) = (self.store(), target(&self.job));
-        self.held.object = Some(sending::hold(&mut self.cleanup, &store, &target));
+        let entry = sending::hold(&mut self.cleanup, &store, &target);
+        self.hold(entry, true);
+    }
+
+    fn hold(&mut self, entry: Entry, is_earlier: bool) {
+        self.let_go_of_object();
+        if self.is_public() {
+            self.cleanup.note(entry, READABLE);
+        }
+        self.held.object = Some(Object { entry, is_earlier });
         self.outcome.object = Some(self.object(false));
+    }
+
+    pub(super) fn let_go_of_object(&mut self) {
+        if let Some(object) = self.held.object.take() {
+            self.cleanup.disarm(object.entry);
+        }
+    }
+
+    /// No import can be made of the object.
+    pub(super) fn spoil_object(&mut self) {
+        if let Some(object) = self.held.object.take() {
+            self.cleanup.spoil(object.entry);
+            self.journal.note(|entry| entry.sent = false);
+        }
+    }
+
+    /// Lets DigitalOcean read an object that an earlier run may have made private.
+    pub(super) async fn give_access(&mut self) -> Result<()> {
+        let is_earlier = self.held.object.is_some_and(|object| object.is_earlier);
+        if !is_earlier {
+            return Ok(());
+        }
+        let (store, public, url) = (self.store(), self.is_public(), self.job.url());
+        let set = async { Ok(store.set_public(public).await) };
+        self.session.unless_stopped(set).await?.map_err(|error| {
+            let hint = access(&self.job.space.name, &error);
+            let failed = Error::failed(format!("the access to {url} could not be set"));
+            let failed = failed.because(error);
+            match hint {
+                Some(hint) => failed.hint(hint),
+                None => failed,
+            }
+        })
+    }
+
+    /// At the end of a run without an image: an object that nobody reads is private, for the
+    /// next run; one that can't be made private goes.
+    pub(super) async fn close_object(&mut self) {
+        let Some(object) = self.held.object.filter(|_| self.is_public()) else {
+            return;
+        };
+        let cancel = &self.session.cancel;
+        let all_goes = !self.job.common.resumes() || cancel.undo.is_cancelled();
+        if self.held.import.is_some() || all_goes {
+            return;
+        }
+        let store = self.store();
+        let closed = tokio::select! {
+            () = cancel.leave.cancelled() => return,
+            closed = tokio::time::timeout(MOMENT, store.set_public(false)) => closed,
+        };
+        if matches!(closed, Ok(Ok(()))) {
+            self.cleanup.note(object.entry, "");
+        } else {
+            self.spoil_object();
+        }
+    }
+
+    /// `--no-wait`: the import reads the object, so that stays.
+    pub(super) fn leave_running(&mut self, id: u64) {
+        let (url, remove) = (self.job.url(), target(&self.job).remove);
+        let public = if self.is_public() {
+            format!(", {READABLE}")
+        } else {
+            String::new()
+        };
+        self.session.progress.note(&format!(
+            "{url} is read by {id}{public}; the same command waits for the image and removes it, or remove it afterwards with: {remove}"
+        ));
+        self.cleanup.release();
     }
 
     /// The import has read the object. That it can't be deleted is no reason to lose the image.
     pub(super) async fn remove_object(&mut self) {
         let url = self.job.url();
         if self.job.common.skip_clean {
-            let public = match self.job.access {
-                ObjectAccess::PublicRead => ", for everybody who knows its address",
-                ObjectAccess::Presigned => "",
+            let public = if self.is_public() {
+                ", for everybody who knows its address"
+            } else {
+                ""
             };
             self.session
                 .progress
@@ -202,15 +315,8 @@ impl Run<'_> {
         } else {
             self.outcome.object = Some(self.object(true));
         }
-        if let Some(entry) = self.held.object.take() {
-            self.cleanup.disarm(entry);
-        }
+        self.let_go_of_object();
         self.journal.note(|entry| entry.sent = false);
-    }
-
-    /// The way to remove the object by hand.
-    pub(super) fn removal(&self) -> String {
-        target(&self.job).remove
     }
 
     fn object(&self, deleted: bool) -> outcome::Object {

@@ -29,7 +29,7 @@ use aws_sdk_s3::config::{
 use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_s3::operation::create_multipart_upload::builders::CreateMultipartUploadFluentBuilder;
 use aws_sdk_s3::presigning::PresigningConfig;
-use aws_sdk_s3::primitives::{ByteStream, SdkBody};
+use aws_sdk_s3::primitives::{ByteStream, DateTime, SdkBody};
 use aws_sdk_s3::types::{
     ChecksumAlgorithm, ChecksumMode, ChecksumType, CompletedMultipartUpload, CompletedPart,
     ObjectCannedAcl, ServerSideEncryption,
@@ -123,6 +123,15 @@ pub struct S3 {
     place: Place,
 }
 
+/// Names in a bucket, the newest first.
+#[derive(Debug, Default)]
+pub struct Names {
+    /// Of objects.
+    pub objects: Vec<String>,
+    /// Of unfinished uploads.
+    pub uploads: Vec<String>,
+}
+
 /// Cheap to clone: clones share credentials and connections.
 #[derive(Clone)]
 struct Clients {
@@ -211,6 +220,56 @@ impl S3 {
             .key(&self.place.key);
         let request = call.presigned(life).await.map_err(failure)?;
         Ok(request.uri().to_owned())
+    }
+
+    /// Lets everybody read the object, or nobody but its owner: PutObjectAcl.
+    pub async fn set_public(&self, public: bool) -> Result<()> {
+        let acl = if public {
+            ObjectCannedAcl::PublicRead
+        } else {
+            ObjectCannedAcl::Private
+        };
+        let clients = self.clients();
+        let call = clients
+            .small
+            .put_object_acl()
+            .bucket(&self.place.bucket)
+            .key(&self.place.key)
+            .set_expected_bucket_owner(self.place.owner.clone())
+            .acl(acl);
+        let sent = call.send().await;
+        sent.map(drop).map_err(|error| self.failed(&clients, error))
+    }
+
+    /// The objects and the unfinished uploads whose names begin like this.
+    pub async fn names(&self, prefix: &str) -> Result<Names> {
+        let clients = self.clients();
+        let (bucket, owner) = (&self.place.bucket, &self.place.owner);
+        let mut objects = Vec::new();
+        let mut pages = clients
+            .small
+            .list_objects_v2()
+            .bucket(bucket)
+            .prefix(prefix)
+            .set_expected_bucket_owner(owner.clone())
+            .into_paginator()
+            .send();
+        while let Some(page) = pages.next().await {
+            let found = page.map_err(failure)?.contents.unwrap_or_default();
+            objects.extend(found.into_iter().map(|one| (one.last_modified, one.key)));
+        }
+        let call = clients
+            .small
+            .list_multipart_uploads()
+            .bucket(bucket)
+            .prefix(prefix)
+            .set_expected_bucket_owner(owner.clone());
+        let page = call.send().await.map_err(failure)?;
+        let uploads = page.uploads.unwrap_or_default().into_iter();
+        Ok(Names {
+            objects: newest_first(objects),
+            uploads: newest_first(uploads.map(|one| (one.initiated, one.key)).collect()),
+        })
     }
 
     fn create(&self, clients: &Clients) -> CreateMultipartUploadFluentBuilder {
@@ -486,6 +545,11 @@ impl Store for S3 {
             _ => Ok(()),
         }
     }
+}
+
+fn newest_first(mut named: Vec<(Option<DateTime>, Option<String>)>) -> Vec<String> {
+    named.sort_by_key(|(time, _)| std::cmp::Reverse(*time));
+    named.into_iter().filter_map(|(_, name)| name).collect()
 }
 
 fn completed(part: &SentPart) -> CompletedPart {

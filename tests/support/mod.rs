@@ -358,6 +358,8 @@ static VARIABLE: LazyLock<Vec<(Regex, &str)>> = LazyLock::new(|| {
             "imgimport-TOKEN",
         ),
         (r"(?-u:\b)([mst])-bp1[0-9a-f]{17}", "$1-ID"),
+        // The random part of an object's name, and the tag of a custom image.
+        (r"-[0-9a-f]{32}(?-u:\b)", "-RANDOM"),
         (r"request [0-9A-Fa-f-]{12,}", "request ID"),
         (r"127\.0\.0\.1:[0-9]+", "HOST"),
         // How far an estimate is when the first part arrives is as it happens.

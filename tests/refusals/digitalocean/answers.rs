@@ -9,6 +9,12 @@ const COMMAND: &str = "digitalocean --space import-bucket --spaces-region nyc3 -
 const TROUBLE: &str =
     "run the same command again; https://status.digitalocean.com tells of troubles";
 
+/// The object that the next run imports; nobody else can read it.
+const OBJECT: &str = "s3://import-bucket/imgimport-1767225600-RANDOM.raw.gz; remove it with: aws s3 rm s3://import-bucket/imgimport-1767225600-RANDOM.raw.gz --endpoint-url http://HOST";
+
+/// What a hint says that knows nothing better, where something stays.
+const AGAIN: &str = "the same command goes on from there";
+
 const ACCOUNT: &str = "DigitalOcean does not accept the caller";
 const CREATE: &str = "the import could not be started";
 const TOKEN: &str =
@@ -92,15 +98,17 @@ async fn what_the_api_answers_comes_with_its_remedy() {
             let refusal = Fault::on(operation).always();
             stage.cloud.fault(refusal.answer(status, code, text));
             let run = imgimport(&stage, COMMAND).ends().await;
+            let sent = operation == "do:CreateImage";
             let told = Told {
                 what,
                 cause: &format!("{text} ({code}, request ID)"),
-                left: &[],
-                hint,
+                left: if sent { &[OBJECT] } else { &[] },
+                hint: if sent && hint.is_empty() { AGAIN } else { hint },
             };
             run.exits(1).prints("").says(&told.whole());
+            let objects = stage.cloud.spaces().objects();
             assert!(
-                stage.cloud.spaces().objects().is_empty(),
+                objects.iter().all(|object| !object.public),
                 "nothing public stays"
             );
         },
@@ -172,7 +180,7 @@ async fn an_image_that_is_gone_is_said() {
     let told = Told {
         what: "the import 157000001 failed",
         cause: "The resource you requested could not be found (not_found, request ID)",
-        left: &[],
+        left: &[OBJECT],
         hint: "somebody may have deleted the image",
     };
     let run = imgimport(&stage, COMMAND).ends().await;

@@ -11,20 +11,23 @@ async fn digitalocean_denies_a_call() {
     let image =
         "the image 157000001 in nyc3; remove it with: doctl compute image delete 157000001 --force";
     let transfer = "warning: 157000001 did not come to ams3: the transfer to ams3 could not be started: Not you (forbidden, request ID)\n";
+    let object = "s3://import-bucket/imgimport-1767225600-RANDOM.raw.gz; remove it with: aws s3 rm s3://import-bucket/imgimport-1767225600-RANDOM.raw.gz --endpoint-url http://HOST";
+    let import = "the import 157000001, which goes on; remove it with: doctl compute image delete 157000001 --force";
+    let public = object.replace(";", ", which everybody who knows its address can read;");
     let rows: [(_, _, _, _, &[&str]); 3] = [
         (
             "do:CreateImage",
             "",
             "the import could not be started",
             "image:create, and tag:create for new tags",
-            &[],
+            &[object],
         ),
         (
             "do:GetImage",
             "",
             "the import's state could not be asked",
             "image:read",
-            &[],
+            &[import, &public],
         ),
         (
             "do:TransferImage",
@@ -66,6 +69,6 @@ async fn spaces_denies_to_delete_the_object() {
     let command = "digitalocean --space import-bucket --spaces-region nyc3 --image-name web --image-region nyc3 --key k.raw.gz -q disk.raw";
     let run = imgimport(&stage, command).ends().await;
     run.exits(0).prints("157000001").says(
-        "warning: s3://import-bucket/k.raw.gz could not be deleted: Not you (AccessDenied, request ID); delete it with: aws s3 rm s3://import-bucket/k.raw.gz --endpoint-url http://HOST; next time, give the Spaces key read and write access to import-bucket",
+        "warning: s3://import-bucket/k-RANDOM.raw.gz could not be deleted: Not you (AccessDenied, request ID); delete it with: aws s3 rm s3://import-bucket/k-RANDOM.raw.gz --endpoint-url http://HOST; next time, give the Spaces key read and write access to import-bucket",
     );
 }

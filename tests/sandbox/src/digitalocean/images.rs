@@ -9,7 +9,8 @@ use serde_json::{Value, json};
 
 use super::model::{Action, Image, Status, World};
 use super::{
-    Answer, DigitalOceanService, fetch, not_found, paging, query, unprocessable, verdict, wire,
+    Answer, DigitalOceanService, fetch, not_found, paging, query, tags, unprocessable, verdict,
+    wire,
 };
 use crate::clock;
 use crate::fault::Refusal;
@@ -80,7 +81,7 @@ impl DigitalOceanService {
                 "Your source URL is unreachable.",
             ));
         }
-        let tags = tags(body)?;
+        let tags = tags::names(body)?;
         let mut world = self.account.world();
         let said = text("distribution");
         let distribution = DISTRIBUTIONS.into_iter().find(|known| *known == said);
@@ -102,6 +103,7 @@ impl DigitalOceanService {
             since: Instant::now(),
         };
         let answer = json!({"image": wire::image(&image)});
+        world.tags.extend(image.tags.iter().cloned());
         world.images.insert(image.id, image);
         Ok((202, answer))
     }
@@ -192,6 +194,22 @@ impl DigitalOceanService {
         Ok((201, answer))
     }
 
+    /// Every action on the image, as it is now; only a poll of one lets it go on.
+    pub(super) fn list_actions(&self, id: &str, head: &Parts) -> Answer {
+        let id: u64 = id.parse().map_err(|_| not_found())?;
+        let world = self.account.world();
+        if !world.images.contains_key(&id) {
+            return Err(not_found());
+        }
+        let place = |slug: &str| world.regions.iter().find(|place| place.slug == slug);
+        let of_image = world.actions.values().filter(|action| action.image == id);
+        let actions: Vec<_> = of_image
+            .map(|action| wire::action(action, place(&action.region)))
+            .collect();
+        let path = format!("/v2/images/{id}/actions");
+        Ok((200, wire::page("actions", &actions, paging(head)?, &path)))
+    }
+
     pub(super) fn get_action(&self, id: &str) -> Answer {
         let id: u64 = id.parse().map_err(|_| not_found())?;
         let mut world = self.account.world();
@@ -256,13 +274,17 @@ fn may_transfer(
     regions: &[String],
     region: &str,
 ) -> Result<(), Refusal> {
-    let busy = world
-        .actions
-        .values()
-        .any(|action| action.image == image && action.status == "in-progress");
+    let running = |action: &&Action| action.image == image && action.status == "in-progress";
+    let same = |action: &Action| action.region == region;
+    let mut running = world.actions.values().filter(running);
+    let busy = if world.transfers.side_by_side {
+        running.any(same)
+    } else {
+        running.next().is_some()
+    };
     let known = world.regions.iter().find(|known| known.slug == region);
     match known {
-        _ if busy => Err(unprocessable("Image already has a pending event.")),
+        _ if busy => Err(unprocessable("Image already has an event in progress.")),
         None => Err(unprocessable(
             "You specified an invalid region for the transfer.",
         )),
@@ -274,25 +296,5 @@ fn may_transfer(
             Err(unprocessable("Image is already available in this region."))
         }
         Some(_) => Ok(()),
-    }
-}
-
-fn tags(body: &Value) -> Result<Vec<String>, Refusal> {
-    let Some(tags) = body["tags"].as_array() else {
-        return Ok(Vec::new());
-    };
-    let fits = |c: char| c.is_ascii_alphanumeric() || ":-_".contains(c);
-    let tags: Option<Vec<_>> = tags.iter().map(Value::as_str).collect();
-    match tags {
-        Some(tags)
-            if tags
-                .iter()
-                .all(|tag| (1..=255).contains(&tag.len()) && tag.chars().all(fits)) =>
-        {
-            Ok(tags.into_iter().map(str::to_owned).collect())
-        }
-        _ => Err(unprocessable(
-            "Tags may contain letters, numbers, colons, dashes, and underscores.",
-        )),
     }
 }

@@ -6,6 +6,7 @@ mod fetch;
 mod images;
 mod model;
 mod script;
+mod tags;
 mod verdict;
 mod wire;
 
@@ -101,11 +102,15 @@ impl DigitalOceanService {
         match (&head.method, steps.as_slice()) {
             (&Method::GET, ["v2", "account"]) => Ok((200, account())),
             (&Method::GET, ["v2", "regions"]) => self.regions(head),
-            (&Method::GET, ["v2", "tags"]) => self.tags(head),
+            (&Method::GET, ["v2", "tags"]) => self.list_tags(head),
+            (&Method::POST, ["v2", "tags"]) => self.create_tag(&json_of(body)?),
+            (&Method::GET, ["v2", "tags", name]) => self.get_tag(name),
+            (&Method::DELETE, ["v2", "tags", name]) => self.delete_tag(name),
             (&Method::GET, ["v2", "images"]) => self.list_images(head),
             (&Method::POST, ["v2", "images"]) => self.create_image(&json_of(body)?).await,
             (&Method::GET, ["v2", "images", id]) => self.get_image(id).await,
             (&Method::DELETE, ["v2", "images", id]) => self.delete_image(id),
+            (&Method::GET, ["v2", "images", id, "actions"]) => self.list_actions(id, head),
             (&Method::POST, ["v2", "images", id, "actions"]) => self.act(id, &json_of(body)?),
             (&Method::GET, ["v2", "images", _, "actions", id] | ["v2", "actions", id]) => {
                 self.get_action(id)
@@ -126,28 +131,6 @@ impl DigitalOceanService {
             200,
             wire::page("regions", &regions, paging(head)?, "/v2/regions"),
         ))
-    }
-
-    /// The tags of the images that are there.
-    fn tags(&self, head: &Parts) -> Answer {
-        let world = self.account.world();
-        let mut names: Vec<_> = world
-            .images
-            .values()
-            .flat_map(|image| image.tags.clone())
-            .collect();
-        names.sort();
-        names.dedup();
-        let tag = |name: &String| {
-            let tagged = world
-                .images
-                .values()
-                .filter(|image| image.tags.contains(name));
-            let count = tagged.count();
-            json!({"name": name, "resources": {"count": count, "images": {"count": count}}})
-        };
-        let tags: Vec<_> = names.iter().map(tag).collect();
-        Ok((200, wire::page("tags", &tags, paging(head)?, "/v2/tags")))
     }
 }
 
@@ -206,10 +189,14 @@ fn operation(head: &Parts, body: &Value) -> &'static str {
         (&Method::GET, ["v2", "account"]) => "GetAccount",
         (&Method::GET, ["v2", "regions"]) => "ListRegions",
         (&Method::GET, ["v2", "tags"]) => "ListTags",
+        (&Method::POST, ["v2", "tags"]) => "CreateTag",
+        (&Method::GET, ["v2", "tags", _]) => "GetTag",
+        (&Method::DELETE, ["v2", "tags", _]) => "DeleteTag",
         (&Method::GET, ["v2", "images"]) => "ListImages",
         (&Method::POST, ["v2", "images"]) => "CreateImage",
         (&Method::GET, ["v2", "images", _]) => "GetImage",
         (&Method::DELETE, ["v2", "images", _]) => "DeleteImage",
+        (&Method::GET, ["v2", "images", _, "actions"]) => "ListActions",
         (&Method::POST, ["v2", "images", _, "actions"]) if body["type"] == "transfer" => {
             "TransferImage"
         }

@@ -1,7 +1,7 @@
 //! What the account holds: regions, images, actions; and the doors tests use to look at
 //! them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Instant;
 
@@ -32,6 +32,7 @@ pub(super) struct World {
     pub(super) regions: Vec<Region>,
     pub(super) images: BTreeMap<u64, Image>,
     pub(super) actions: BTreeMap<u64, Action>,
+    pub(super) tags: BTreeSet<String>,
     pub(super) script: CustomImageScript,
     pub(super) transfers: TransferScript,
     pub(super) takes_signed: bool,
@@ -135,6 +136,7 @@ impl DigitalOcean {
             regions: regions.to_vec(),
             images: BTreeMap::new(),
             actions: BTreeMap::new(),
+            tags: BTreeSet::new(),
             script: CustomImageScript::default(),
             transfers: TransferScript::default(),
             takes_signed: false,
@@ -151,6 +153,11 @@ impl DigitalOcean {
     /// All images that were ever asked for and not removed by a request.
     pub fn images(&self) -> Vec<CustomImageView> {
         self.world().images.values().map(Image::view).collect()
+    }
+
+    /// The account's tags, used or not.
+    pub fn tags(&self) -> Vec<String> {
+        self.world().tags.iter().cloned().collect()
     }
 
     /// What arrived, unpacked; none before the import has read it.

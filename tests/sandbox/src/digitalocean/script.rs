@@ -63,15 +63,17 @@ pub struct TransferScript {
     pub(super) polls: usize,
     pub(super) failing: Vec<String>,
     pub(super) gate: Option<Gate>,
+    pub(super) side_by_side: bool,
 }
 
 impl Default for TransferScript {
-    /// In progress at one poll, then completed.
+    /// In progress at one poll, then completed; one at a time for each image.
     fn default() -> Self {
         Self {
             polls: 1,
             failing: Vec::new(),
             gate: None,
+            side_by_side: false,
         }
     }
 }
@@ -88,6 +90,13 @@ impl TransferScript {
     #[must_use]
     pub fn hold(mut self, gate: &Gate) -> Self {
         self.gate = Some(gate.clone());
+        self
+    }
+
+    /// Transfers of one image to several regions run at the same time.
+    #[must_use]
+    pub fn side_by_side(mut self) -> Self {
+        self.side_by_side = true;
         self
     }
 }
