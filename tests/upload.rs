@@ -294,6 +294,25 @@ async fn a_journal_that_names_the_upload_of_another_key_is_not_believed() {
 }
 
 #[tokio::test]
+async fn another_encryption_is_another_upload() {
+    let stage = Stage::new().await;
+    stage.disk(22);
+    killed_at(&stage, stage.imgimport(COMMAND), "s3:UploadPart", 3).await;
+    let encrypted = COMMAND.replace("-q", "-q --s3-encryption AES256");
+    let sent = parts(&stage, "s3:UploadPart", 0).len();
+    stage.imgimport(&encrypted).ends().await.exits(0).says("");
+    assert_eq!(parts(&stage, "s3:UploadPart", sent), [1, 2, 3, 4, 5]);
+    let begun = stage.cloud.requests("s3:CreateMultipartUpload");
+    assert_eq!(begun[1].get("x-amz-server-side-encryption"), "AES256");
+    let left = stage.imgimport("jobs").ends().await;
+    assert!(
+        left.stdout.contains("parts of s3://importbucket/k"),
+        "{}",
+        left.stdout
+    );
+}
+
+#[tokio::test]
 async fn a_journal_of_nonsense_is_none() {
     let stage = Stage::new().await;
     let disk = stage.disk(22);

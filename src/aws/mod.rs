@@ -131,7 +131,9 @@ fn open_journal(job: &mut Job, session: &Session) -> Result<Journal> {
         Road::EbsDirect => "/ebs-direct",
         _ => &job.bucket,
     };
-    let words = [
+    // Parts are encrypted as their upload was begun.
+    let encryption = job.s3_encryption.as_ref().map(|asked| format!("{asked:?}"));
+    let mut words = vec![
         "aws",
         &job.region,
         place,
@@ -139,6 +141,7 @@ fn open_journal(job: &mut Job, session: &Session) -> Result<Journal> {
         name.unwrap_or_default(),
         &path,
     ];
+    words.extend(encryption.as_deref());
     frame::open_journal(&job.common, &mut job.key, &words, session)
 }
 

@@ -17,7 +17,8 @@ use crate::store::{Error as Refusal, Store};
 fn target(job: &Job) -> Target {
     let (cli, bucket, key) = (job.cli.clone(), job.bucket.clone(), quote(&job.key));
     Target {
-        is_steady: sending::is_steady(&job.key_template),
+        // How another run's upload is encrypted is shown nowhere.
+        is_steady: sending::is_steady(&job.key_template) && job.s3_encryption.is_none(),
         url: job.url(),
         remove: format!("{cli} s3 rm {}", quote(&job.url())),
         uploads: format!(
