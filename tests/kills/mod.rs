@@ -7,6 +7,7 @@
 //! cloud needs for this is a [`Recipe`].
 
 mod aws;
+mod digitalocean;
 mod point;
 
 use std::collections::BTreeMap;

@@ -156,6 +156,11 @@ impl<'a> Run<'a> {
         self
     }
 
+    /// The sandbox that it runs in.
+    pub fn cloud(&self) -> &'a Sandbox {
+        &self.stage.cloud
+    }
+
     pub fn without(mut self, name: &str) -> Self {
         self.command.env_remove(name);
         self
