@@ -138,8 +138,9 @@ impl Cleanup {
         // A thing that could not be removed may need those made before it: a task its object.
         let mut needed = false;
         while let Some(made) = self.made.pop() {
+            let noted = made.noted();
             if needed || cancel.leave.is_cancelled() || (made.reusable && !all) {
-                stays.push(stay(&made.noted(), &made.remove));
+                stays.push(stay(&noted, &made.remove));
                 continue;
             }
             progress.note(&format!("Removing {}", made.what));
@@ -151,13 +152,12 @@ impl Cleanup {
             if let Err(error) = gone {
                 needed = true;
                 // The command comes last, to be copied.
-                let what = made.noted();
                 let what = if cancel.leave.is_cancelled() {
-                    what
+                    noted
                 } else {
                     let advice = self.advice.as_ref().and_then(|advice| advice(&error));
                     let advice = advice.map_or_else(String::new, |advice| format!("; {advice}"));
-                    format!("{what} (it could not be removed: {error:#}{advice})")
+                    format!("{noted} (it could not be removed: {error:#}{advice})")
                 };
                 stays.push(stay(&what, &made.remove));
             }

@@ -45,6 +45,8 @@ pub struct Entry {
     pub completing: Option<Object>,
     /// The object is complete.
     pub sent: bool,
+    /// Everybody who knows the object's address can read it, once it is complete.
+    pub public: bool,
     /// What was asked of the import; another question needs another task.
     pub request: Option<String>,
     /// Makes a repeated question the same question.

@@ -56,11 +56,19 @@ fn things(entry: &Entry) -> Vec<(String, Option<&'static str>)> {
         };
         things.push((format!("parts of {url}{sent}"), Some(STORAGE)));
     }
-    if entry.sent {
-        things.push((url.clone(), Some(STORAGE)));
-    } else if entry.completing.is_some() {
-        things.push((possible::object(&url), Some(STORAGE)));
-    }
+    let object = match (entry.sent, &entry.completing) {
+        (true, _) => Some(url),
+        (false, Some(_)) => Some(possible::object(&url)),
+        (false, None) => None,
+    };
+    things.extend(object.map(|object| {
+        let object = if entry.public {
+            format!("{object}, {}", possible::READABLE)
+        } else {
+            object
+        };
+        (object, Some(STORAGE))
+    }));
     let image_costs = match place.cloud.as_str() {
         "digitalocean" => IMAGE,
         _ => SNAPSHOTS,

@@ -58,6 +58,7 @@ fn nothing_stays(stage: &Stage) {
         stage.cloud.digitalocean().images().is_empty(),
         "no image stays"
     );
+    assert_eq!(stage.cloud.digitalocean().tags(), [""; 0], "no tag stays");
     assert!(stage.journal().is_empty(), "no journal stays");
 }
 
@@ -567,7 +568,7 @@ async fn ctrl_c_while_the_image_is_asked_for_keeps_what_may_be_there() {
     running.ends().await.exits(130).prints("").says(
         "
         error: stopped
-          left behind: an image \"web\" with the tag imgimport-RANDOM, if DigitalOcean has begun it; remove it with: doctl compute image list-user, and doctl compute image delete ID --force
+          left behind: an import of s3://import-bucket/k-RANDOM.raw.gz that may have started; remove it with: doctl compute image list-user, and doctl compute image delete ID --force
           left behind: s3://import-bucket/k-RANDOM.raw.gz, which everybody who knows its address can read; remove it with: aws s3 rm s3://import-bucket/k-RANDOM.raw.gz --endpoint-url http://HOST
           hint: the same command goes on from there
         ",
@@ -742,6 +743,74 @@ async fn two_machines_with_one_key_make_one_image() {
     second.exits(0).prints("157000001").says("");
     assert!(arrived(&stage, &first.raw) == disk);
     nothing_but_the_image(&stage);
+}
+
+#[tokio::test]
+async fn two_machines_that_begin_at_once_make_one_image() {
+    let stage = stage().await;
+    let disk = stage.disk(2);
+    // Neither has seen the other's upload.
+    let both = Fault::on("spaces:CreateMultipartUpload").times(2);
+    let gate = stage.cloud.hold(both);
+    let args = format!("{NAMES} -q --key k.raw.gz disk.raw");
+    let elsewhere = stage.path("elsewhere").display().to_string();
+    let first = imgimport(&stage, &args).start();
+    let second = imgimport(&stage, &args)
+        .env("XDG_STATE_HOME", &elsewhere)
+        .start();
+    gate.reached_by(2).await;
+    gate.release();
+    let (first, second) = tokio::join!(first.ends(), second.ends());
+    first.exits(0).says("");
+    second.exits(0).says("");
+    assert_eq!(first.raw, second.raw);
+    assert!(arrived(&stage, &first.raw) == disk);
+    nothing_but_the_image(&stage);
+}
+
+#[tokio::test]
+async fn another_machine_goes_on_with_the_parts_of_the_same_key() {
+    let stage = stage().await;
+    let disk = stage.disk(22);
+    let args = format!("{NAMES} -q --key k.raw.gz --part-size 5MiB --concurrency 1 disk.raw");
+    let when = Fault::on("spaces:UploadPart").with("partNumber", "3");
+    let gate = stage.cloud.hold(when);
+    let running = imgimport(&stage, &args).start();
+    gate.reached().await;
+    running.kill().await;
+    stage.cloud.clear_faults();
+    let elsewhere = stage.path("elsewhere").display().to_string();
+    let run = imgimport(&stage, &args).env("XDG_STATE_HOME", &elsewhere);
+    let run = run.ends().await;
+    run.exits(0);
+    assert!(arrived(&stage, &run.raw) == disk);
+    let parts = stage.cloud.requests("spaces:UploadPart");
+    let mut sent: Vec<_> = parts.iter().filter(|part| part.succeeded()).collect();
+    sent.sort_by_key(|part| part.get("partNumber").to_owned());
+    sent.dedup_by_key(|part| part.get("partNumber").to_owned());
+    assert_eq!(sent.len(), 5);
+    assert_eq!(parts.iter().filter(|part| part.succeeded()).count(), 5);
+    nothing_public(&stage);
+}
+
+#[tokio::test]
+async fn what_stays_public_is_said_by_jobs_and_goes_with_clean() {
+    let stage = stage().await;
+    stage.disk(2);
+    let gate = Gate::new();
+    let script = CustomImageScript::quick().hold(&gate);
+    stage.cloud.digitalocean().import_script(script);
+    let args = format!("{NAMES} -q --key k.raw.gz --timeout 1ms disk.raw");
+    imgimport(&stage, &args).ends().await.exits(4);
+    let jobs = imgimport(&stage, "jobs").ends().await;
+    let object = "  s3://import-bucket/k-RANDOM.raw.gz, which everybody who knows its address can read: billed as storage until it is removed\n";
+    assert!(jobs.stdout.contains(object), "{}", jobs.stdout);
+    imgimport(&stage, "jobs --clean -q")
+        .ends()
+        .await
+        .exits(0)
+        .says("");
+    nothing_stays(&stage);
 }
 
 #[tokio::test]

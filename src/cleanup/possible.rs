@@ -1,6 +1,9 @@
 //! Names of what a request may have made whose answer is not known, the same at Ctrl-C, in
 //! `jobs` and in `jobs --clean`.
 
+/// What is said of a public object that stays.
+pub const READABLE: &str = "which everybody who knows its address can read";
+
 /// CreateMultipartUpload.
 pub fn upload(url: &str) -> String {
     format!("an upload of {url} that may have started")

@@ -2,23 +2,15 @@
 //! part of its own, so what they left is found by what its names have in common, and counts
 //! only as far as it has the local bytes.
 
-use std::fs::File;
-use std::io::{self, Read};
-
 use super::{Run, image, key};
-use crate::compress::Gzip;
 use crate::error::{Error, Result};
-use crate::image::Source;
 use crate::sending;
+use crate::store::Store;
 use crate::store::s3::SPACES_LIMITS;
-use crate::store::{Checksum, Hasher, Proof, Store};
 
 /// Objects that are compared with the local bytes, the newest first: each costs a look at
 /// the whole image.
 const COMPARED: usize = 3;
-
-/// Read and hashed at a time.
-const READ: usize = 1 << 20;
 
 impl Run<'_> {
     /// The key as the user gave it, where the names of other runs follow from it.
@@ -68,7 +60,7 @@ impl Run<'_> {
             if self.has_local_bytes(&key).await? && self.take_key(&key) {
                 let source = sending::mark(&self.job.common.image);
                 self.journal
-                    .note(|entry| (entry.source, entry.sent) = (source, true));
+                    .note(|entry| (entry.source, entry.sent, entry.public) = (source, true, true));
                 let text = format!("{} is there from another run", self.job.url());
                 self.session.progress.fact(&text);
                 self.hold_object();
@@ -80,10 +72,10 @@ impl Run<'_> {
     }
 
     /// Whether another run with this key has something in the Space.
-    pub(super) async fn is_shared(&self) -> bool {
+    pub(super) async fn is_shared(&self) -> Result<bool> {
         let own = |key: &String| *key == self.job.key;
-        let names = self.names().await.unwrap_or_default();
-        !names.0.iter().chain(&names.1).all(own)
+        let (objects, uploads) = self.names().await?;
+        Ok(!objects.iter().chain(&uploads).all(own))
     }
 
     /// An error if the image has come to the account since this run began.
@@ -141,33 +133,8 @@ impl Run<'_> {
         let Some(proof) = head.proof(part_size) else {
             return Ok(false);
         };
-        let Source::File(path) = &self.job.common.image.source else {
-            return Ok(false);
-        };
-        let (path, gzip, size) = (path.clone(), self.job.common.gzip, head.size);
-        let compared = tokio::task::spawn_blocking(move || {
-            let file = File::open(path)?;
-            if gzip {
-                compare(Gzip::new(file, false)?, size, proof)
-            } else {
-                compare(file, size, proof)
-            }
-        });
-        let compared = async { Ok(compared.await) };
-        let compared = self.session.unless_stopped(compared).await?;
-        Ok(compared.is_ok_and(|same| same.unwrap_or_default()))
-    }
-}
-
-fn compare(mut bytes: impl Read, size: u64, mut proof: Proof) -> io::Result<bool> {
-    let (mut hasher, mut buffer, mut seen) = (Hasher::new(Checksum::Md5), vec![0; READ], 0);
-    loop {
-        let read = bytes.read(&mut buffer)?;
-        seen += read as u64;
-        if read == 0 || seen > size {
-            return Ok(seen == size && proof.holds(hasher.finish()));
-        }
-        hasher.update(&buffer[..read]);
-        proof.update(&buffer[..read]);
+        let (image, gzip) = (&self.job.common.image, self.job.common.gzip);
+        let same = sending::is_of(image, gzip, store.checksum(), proof);
+        self.session.unless_stopped(same).await
     }
 }

@@ -6,8 +6,9 @@ use std::time::{Duration, Instant};
 use super::api::Image;
 use super::fault::Fault;
 use super::image::NotStarted;
-use super::mark::Mark;
+use super::mark::{self, Mark};
 use super::{Run, image};
+use crate::cleanup::{Entry, possible};
 use crate::error::{Error, Kind, Result};
 use crate::sending;
 use crate::store::Store;
@@ -47,9 +48,8 @@ impl Run<'_> {
             self.attach(id);
             return Ok(Some(id));
         }
-        self.let_go_of_import();
+        self.forget_import();
         self.let_go_of_object();
-        self.journal.note(|entry| entry.task = None);
         Ok(None)
     }
 
@@ -234,18 +234,26 @@ impl Run<'_> {
     fn hold_import(&mut self, id: Option<u64>) {
         let (what, remove) = match (id, &self.mark) {
             (Some(id), _) => (format!("the import {id}, which goes on"), deletion(id)),
-            (None, Some(mark)) => (
-                format!("{}, if DigitalOcean has begun it", mark.describe()),
+            (None, Some(_)) => (
+                possible::import(&self.job.url()),
                 "doctl compute image list-user, and doctl compute image delete ID --force"
                     .to_owned(),
             ),
             (None, None) => return,
         };
         self.let_go_of_import();
-        let (api, mark) = (self.api.clone(), self.mark.clone());
-        let undo = async move || Ok(delete(&api, mark.as_ref(), id).await?);
-        self.held.import = Some(self.cleanup.reusable(what, remove, undo));
+        self.held.import = Some(self.hold_marked(what, remove, id));
         self.began.get_or_insert_with(Instant::now);
+    }
+
+    /// Its removal takes all that has the mark, and then the journal has no import any more.
+    fn hold_marked(&mut self, what: String, remove: String, id: Option<u64>) -> Entry {
+        let (api, mark, journal) = (self.api.clone(), self.mark.clone(), self.journal.clone());
+        self.cleanup.reusable(what, remove, async move || {
+            mark::delete(&api, mark.as_ref(), id).await?;
+            journal.note(|entry| (entry.task, entry.client_token) = (None, None));
+            Ok(())
+        })
     }
 
     fn let_go_of_import(&mut self) {
@@ -314,43 +322,39 @@ impl Run<'_> {
             .map(|(region, _)| region.as_str())
             .collect();
         let what = format!("the image {id} in {}", regions.join(", "));
-        let (api, mark) = (self.api.clone(), self.mark.clone());
-        let undo = async move || Ok(delete(&api, mark.as_ref(), Some(id)).await?);
-        let entry = self.cleanup.reusable(what, deletion(id), undo);
+        let entry = self.hold_marked(what, deletion(id), Some(id));
         if let Some(before) = self.held.image.replace(entry) {
             self.cleanup.disarm(before);
         }
     }
 
     /// The import is done: a second image goes, and the tag with it.
-    pub(super) async fn remove_mark(&mut self, id: u64) {
+    pub(super) async fn remove_mark(&mut self, id: u64) -> Result<()> {
         let Some(mark) = self.mark.clone().filter(|mark| mark.tag.is_some()) else {
-            return;
+            return Ok(());
         };
         // Another run with this key finds the image by its tag, and removes that at its own end.
-        if self.is_shared().await {
-            return;
+        if self.is_shared().await? {
+            return Ok(());
         }
+        let api = self.api.clone();
+        let removed = async {
+            let others = mark.delete_others(&api, id).await;
+            Ok((others, mark.delete_tag(&api).await))
+        };
+        let (others, tag) = self.session.finish_soon(removed).await?;
         let progress = &self.session.progress;
-        if let Err(fault) = mark.delete_others(&self.api, id).await {
+        if let Err(fault) = others {
             let text = format!("whether there is a second image could not be asked: {fault}");
             progress.note(&text);
         }
-        if let Err(fault) = mark.delete_tag(&self.api).await {
+        if let Err(fault) = tag {
             let tag = mark.tag.unwrap_or_default();
             progress.note(&format!(
                 "the tag {tag} stays on the image: {fault}; with the scope tag:delete it is removed"
             ));
         }
-    }
-}
-
-/// Deletes the image and all that has its mark.
-async fn delete(api: &super::api::Api, mark: Option<&Mark>, id: Option<u64>) -> Result<(), Fault> {
-    match (mark, id) {
-        (Some(mark), _) => mark.delete(api, id).await,
-        (None, Some(id)) => api.delete_image(id).await,
-        (None, None) => Ok(()),
+        Ok(())
     }
 }
 

@@ -6,10 +6,11 @@ use std::sync::Arc;
 
 use super::api::Api;
 use super::job::{Account, patience, space};
+use super::mark::{self, Mark};
 use super::options::Options;
 use super::spaces;
-use crate::cleanup::Cleanup;
-use crate::error::{Error, Result};
+use crate::cleanup::{Cleanup, possible};
+use crate::error::Result;
 use crate::journal::{Entry, Whereabouts};
 use crate::layers::Environment;
 use crate::problems::Problems;
@@ -69,18 +70,17 @@ pub fn hold(
         },
     ));
     let url = format!("s3://{}/{}", place.bucket, place.key);
-    if entry.is_unheard() {
-        let why = "its import may have started unheard, and would read what is removed here";
-        return Err(Error::failed(format!("{url} is left alone"))
-            .because_of(why)
-            .hint("run the command of that import again, which finds out"));
-    }
     cleanup.advised(spaces::undoing(&place.bucket));
     sending::hold_all(entry, cleanup, &store, &url, remove);
-    if let Some(id) = entry.task.as_deref().and_then(|id| id.parse().ok()) {
-        cleanup.useless(format!("the import {id}"), remove, async move || {
-            Ok(api.delete_image(id).await?)
-        });
-    }
+    let id = entry.task.as_deref().and_then(|id| id.parse().ok());
+    let mark = entry.client_token.as_deref().and_then(Mark::read);
+    let what = match (id, &mark) {
+        (Some(id), _) => format!("the import {id}"),
+        (None, Some(_)) => possible::import(&url),
+        (None, None) => return Ok(()),
+    };
+    cleanup.useless(what, remove, async move || {
+        Ok(mark::delete(&api, mark.as_ref(), id).await?)
+    });
     Ok(())
 }

@@ -64,14 +64,6 @@ impl Mark {
         serde_json::to_string(self).unwrap_or_default()
     }
 
-    /// As a person reads it.
-    pub fn describe(&self) -> String {
-        match &self.tag {
-            Some(tag) => format!("an image \"{}\" with the tag {tag}", self.name),
-            None => format!("an image \"{}\"", self.name),
-        }
-    }
-
     /// The images that have it and are not gone, the oldest first.
     pub async fn find(&self, api: &Api) -> Result<Vec<Image>, Fault> {
         let mut images = match &self.tag {
@@ -90,20 +82,18 @@ impl Mark {
         Ok(images)
     }
 
-    /// Deletes the images that have it but this one, and returns how many those were.
-    pub async fn delete_others(&self, api: &Api, keep: u64) -> Result<usize, Fault> {
-        let mut deleted = 0;
+    /// Deletes the images that have it but this one.
+    pub async fn delete_others(&self, api: &Api, keep: u64) -> Result<(), Fault> {
         for image in self.find(api).await? {
             if image.id != keep {
                 api.delete_image(image.id).await?;
-                deleted += 1;
             }
         }
-        Ok(deleted)
+        Ok(())
     }
 
     /// Deletes all images that have it, the one whose id is known first, and the tag.
-    pub async fn delete(&self, api: &Api, known: Option<u64>) -> Result<(), Fault> {
+    async fn delete(&self, api: &Api, known: Option<u64>) -> Result<(), Fault> {
         if let Some(id) = known {
             api.delete_image(id).await?;
         }
@@ -123,6 +113,15 @@ impl Mark {
             Some(tag) => api.delete_tag(tag).await,
             None => Ok(()),
         }
+    }
+}
+
+/// Deletes the image, and all that has the mark, where there is one.
+pub async fn delete(api: &Api, mark: Option<&Mark>, id: Option<u64>) -> Result<(), Fault> {
+    match (mark, id) {
+        (Some(mark), _) => mark.delete(api, id).await,
+        (None, Some(id)) => api.delete_image(id).await,
+        (None, None) => Ok(()),
     }
 }
 

@@ -169,9 +169,9 @@ impl Run<'_> {
             return Ok(());
         }
         let image = self.wait(id).await?;
-        self.remove_object().await;
+        self.remove_object().await?;
         self.transfer(&image).await?;
-        self.remove_mark(id).await;
+        self.remove_mark(id).await?;
         self.finish(image);
         Ok(())
     }

@@ -41,6 +41,9 @@ pub struct Options {
     pub space_name: Option<String>,
 
     /// Name of the temporary object [default: imgimport-{{timestamp}}-<32 random digits>.<ext>]
+    ///
+    /// An object that is public while it is imported gets 32 random digits before its suffixes,
+    /// so that nobody can guess its name.
     #[arg(
         id = "space_object_name",
         long = "key",

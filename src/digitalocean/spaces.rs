@@ -14,6 +14,7 @@ use super::job::{Job, Space};
 use super::options::ObjectAccess;
 use super::{Object, Run, fault, help};
 use crate::cleanup::Entry;
+use crate::cleanup::possible::READABLE;
 use crate::connector;
 use crate::endpoint::is_loopback;
 use crate::error::{Error, Result};
@@ -27,9 +28,6 @@ const SIGNED_FOR: Duration = Duration::from_hours(24);
 
 /// After a stop, for a small request on the object.
 const MOMENT: Duration = Duration::from_secs(5);
-
-/// What is said of a public object that stays.
-const READABLE: &str = "which everybody who knows its address can read";
 
 /// What stands in a path as it is (RFC 3986, 2.3).
 const PLAIN: &AsciiSet = &NON_ALPHANUMERIC
@@ -91,7 +89,8 @@ fn target(job: &Job) -> Target {
         ),
         abort: Box::new(move |upload| {
             format!(
-                "aws s3api abort-multipart-upload --bucket {space} --key {key} --upload-id {upload} --endpoint-url {endpoint}"
+                "aws s3api abort-multipart-upload --bucket {space} --key {key} --upload-id {} --endpoint-url {endpoint}",
+                shell(&upload.0)
             )
         }),
     }
@@ -176,6 +175,8 @@ impl Run<'_> {
     }
 
     async fn send_once(&mut self) -> Result<()> {
+        let is_public = self.is_public();
+        self.journal.note(|entry| entry.public = is_public);
         let (store, target) = (self.store(), target(&self.job));
         let mut run = sending::Run {
             job: &self.job.common,
@@ -247,8 +248,10 @@ impl Run<'_> {
             return Ok(());
         }
         let (store, public, url) = (self.store(), self.is_public(), self.job.url());
+        self.journal.note(|entry| entry.public |= public);
         let set = async { Ok(store.set_public(public).await) };
-        self.session.unless_stopped(set).await?.map_err(|error| {
+        let set = self.session.unless_stopped(set).await?;
+        set.map_err(|error| {
             let hint = access(&self.job.space.name, &error);
             let failed = Error::failed(format!("the access to {url} could not be set"));
             let failed = failed.because(error);
@@ -277,6 +280,7 @@ impl Run<'_> {
         };
         if matches!(closed, Ok(Ok(()))) {
             self.cleanup.note(object.entry, "");
+            self.journal.note(|entry| entry.public = false);
         } else {
             self.spoil_object();
         }
@@ -297,8 +301,8 @@ impl Run<'_> {
     }
 
     /// The import has read the object. That it can't be deleted is no reason to lose the image.
-    pub(super) async fn remove_object(&mut self) {
-        let url = self.job.url();
+    pub(super) async fn remove_object(&mut self) -> Result<()> {
+        let (url, store) = (self.job.url(), self.store());
         if self.job.common.skip_clean {
             let public = if self.is_public() {
                 ", for everybody who knows its address"
@@ -308,15 +312,20 @@ impl Run<'_> {
             self.session
                 .progress
                 .note(&format!("{url} is kept{public}"));
-        } else if let Err(error) = self.store().remove().await {
-            let advice = access(&self.job.space.name, &error);
-            let warning = sending::undeleted(&target(&self.job), &error, advice);
-            self.session.progress.warn(&warning);
         } else {
-            self.outcome.object = Some(self.object(true));
+            let removed = async { Ok(store.remove().await) };
+            if let Err(error) = self.session.finish_soon(removed).await? {
+                let advice = access(&self.job.space.name, &error);
+                let warning = sending::undeleted(&target(&self.job), &error, advice);
+                self.session.progress.warn(&warning);
+            } else {
+                self.outcome.object = Some(self.object(true));
+            }
         }
         self.let_go_of_object();
-        self.journal.note(|entry| entry.sent = false);
+        self.journal
+            .note(|entry| (entry.sent, entry.public) = (false, false));
+        Ok(())
     }
 
     fn object(&self, deleted: bool) -> outcome::Object {

@@ -70,8 +70,11 @@ impl Run<'_> {
             unsure: true,
             one_at_a_time: false,
         };
-        let result = wait::until_shown(self.session, pace, |_, _| (), async || work.poll().await);
-        let result = result.await;
+        let result = if work.is_over() {
+            Ok(())
+        } else {
+            wait::until_shown(self.session, pace, |_, _| (), async || work.poll().await).await
+        };
         let mut failed = Vec::new();
         for transfer in work.all {
             match transfer.state {
@@ -93,13 +96,17 @@ impl Run<'_> {
 }
 
 impl Transfers<'_> {
+    fn is_over(&self) -> bool {
+        let is_over =
+            |transfer: &Transfer| matches!(transfer.state, State::Done | State::Failed(_));
+        self.all.iter().all(is_over)
+    }
+
     /// One look at all of them.
     async fn poll(&mut self) -> Result<Poll<()>, Trouble> {
         self.ask_running().await?;
         self.start_waiting().await?;
-        let is_over =
-            |transfer: &Transfer| matches!(transfer.state, State::Done | State::Failed(_));
-        if self.all.iter().all(is_over) {
+        if self.is_over() {
             return Ok(Poll::Done(()));
         }
         Ok(Poll::NotYet {

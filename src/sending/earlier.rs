@@ -148,7 +148,7 @@ async fn already_there<S: Store>(
 }
 
 /// Whether the object has the local bytes, gzipped or not: the journal's word is not enough.
-async fn is_of(image: &Image, gzip: bool, checksum: Checksum, proof: Proof) -> Result<bool> {
+pub async fn is_of(image: &Image, gzip: bool, checksum: Checksum, proof: Proof) -> Result<bool> {
     let path = match &image.source {
         Source::File(path) => path.clone(),
         Source::Stdin => return Err(Error::failed("standard input can't be read twice")),

@@ -22,7 +22,7 @@ use crate::store::{self, Store, UploadId};
 use crate::units;
 use crate::upload::{self, Cause, Failure, Moved, Observer, Plan, Upload};
 
-pub use earlier::{is_same_source, is_steady, mark};
+pub use earlier::{is_of, is_same_source, is_steady, mark};
 use pending::Noted;
 pub use pending::{hold_all, hold_earlier};
 
