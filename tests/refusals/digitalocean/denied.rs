@@ -13,7 +13,7 @@ async fn digitalocean_denies_a_call() {
     let transfer = "warning: 157000001 did not come to ams3: the transfer to ams3 could not be started: Not you (forbidden, request ID)\n";
     let object = "s3://import-bucket/imgimport-1767225600-RANDOM.raw.gz; remove it with: aws s3 rm s3://import-bucket/imgimport-1767225600-RANDOM.raw.gz --endpoint-url http://HOST";
     let import = "the import 157000001, which goes on; remove it with: doctl compute image delete 157000001 --force";
-    let public = object.replace(";", ", which everybody who knows its address can read;");
+    let public = object.replace(';', ", which everybody who knows its address can read;");
     let rows: [(_, _, _, _, &[&str]); 3] = [
         (
             "do:CreateImage",
