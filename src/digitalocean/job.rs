@@ -379,5 +379,4 @@ mod tests {
         let said = ["NYC3", "ams3", "nyc3"].map(str::to_owned).to_vec();
         assert_eq!(regions(said), ["nyc3", "ams3"]);
     }
-
 }
