@@ -1,5 +1,6 @@
 //! The HTTP client of AWS's SDK as the SDK makes it, with one difference: what runs on this
-//! machine, and its metadata service, are asked past any proxy, which could not reach them.
+//! machine, and its metadata service, are asked past any proxy, which could not reach them;
+//! and no answer may be longer than 16 MiB.
 //! `http` does the same for the clouds that have no SDK here.
 
 use std::time::Duration;
@@ -14,8 +15,11 @@ use aws_smithy_runtime_api::client::http::{
 };
 use aws_smithy_runtime_api::client::orchestrator::HttpRequest;
 use aws_smithy_types::timeout::TimeoutConfig;
+use aws_smithy_types::body::SdkBody;
+use http_body_util::Limited;
 
 use crate::endpoint::is_near;
+use crate::http::LONGEST_ANSWER;
 
 /// Time to set up a TCP connection. Only a host that is gone needs longer.
 const CONNECT: Duration = Duration::from_secs(10);
@@ -41,11 +45,15 @@ struct Either {
 
 impl HttpConnector for Either {
     fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
-        if is_near(request.uri()) {
+        let answer = if is_near(request.uri()) {
             self.near.call(request)
         } else {
             self.outside.call(request)
-        }
+        };
+        HttpConnectorFuture::new(async move {
+            let limited = |body| SdkBody::from_body_1_x(Limited::new(body, LONGEST_ANSWER));
+            answer.await.map(|answer| answer.map(limited))
+        })
     }
 }
 

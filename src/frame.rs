@@ -1,6 +1,5 @@
 //! The frame around every recipe: the journal that it opens, and how it ends.
 
-use std::path::PathBuf;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -8,6 +7,7 @@ use uuid::Uuid;
 
 use crate::cleanup::{self, Cleanup};
 use crate::error::{Error, Kind, Result};
+use crate::image::{Image, Source};
 use crate::job::{GENERATED, Job};
 use crate::journal::{self, Journal};
 use crate::outcome::Outcome;
@@ -101,23 +101,36 @@ pub struct Done {
     /// The result.
     pub outcome: Outcome,
     journal: Option<Journal>,
-    source: Option<PathBuf>,
+    source: Option<Image>,
 }
 
 impl Done {
     /// The result was printed: nobody asks for it again.
     pub fn close(self, progress: &Progress) {
-        if let Some(source) = self.source
-            && let Err(error) = std::fs::remove_file(&source)
-        {
-            progress.warn(&format!(
-                "{} could not be deleted: {error}",
-                source.display()
-            ));
+        if let Some(image) = self.source {
+            delete(&image, progress);
         }
         if let Some(journal) = self.journal {
             journal.close();
         }
+    }
+}
+
+/// Deletes the local image, if its path still names the file that was sent.
+fn delete(image: &Image, progress: &Progress) {
+    let Source::File(path) = &image.source else {
+        return;
+    };
+    let name = path.display();
+    match image.is_still_at(path) {
+        Ok(true) => match std::fs::remove_file(path) {
+            Ok(()) => progress.fact(&format!("Deleted {name}")),
+            Err(error) => progress.warn(&format!("could not delete {name}: {error}")),
+        },
+        Ok(false) => progress.warn(&format!(
+            "{name} was not deleted: it changed after it was sent"
+        )),
+        Err(error) => progress.warn(&format!("could not delete {name}: {error}")),
     }
 }
 

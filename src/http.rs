@@ -6,7 +6,7 @@
 use std::fmt;
 use std::time::Duration;
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use reqwest::header::{HeaderMap, RETRY_AFTER};
 use reqwest::redirect::Policy;
@@ -26,6 +26,12 @@ const CONNECT: Duration = Duration::from_secs(10);
 pub const ANSWER: Duration = Duration::from_mins(1);
 /// Bodies up to this size are documents, not parts of an image.
 const DOCUMENT: usize = 64 << 10;
+/// No answer of these services is nearly as long: 1,000 entries of a list have about 1 MiB.
+pub const LONGEST_ANSWER: usize = 16 << 20;
+/// Why a longer one was not read.
+pub const TOO_LONG: &str = "the answer is longer than 16 MiB";
+/// The most pages of one list: 1,000 entries each, or 200 with DigitalOcean.
+pub const MAX_PAGES: usize = 100;
 /// RFC 3986, 2.3: what needs no escape.
 const RESERVED: AsciiSet = NON_ALPHANUMERIC
     .remove(b'-')
@@ -162,7 +168,7 @@ impl Http {
         }
         let answer = request.send().await?;
         let (status, headers) = (answer.status().as_u16(), answer.headers().clone());
-        let body = answer.bytes().await?;
+        let body = body(answer).await?;
         let answer = Answer {
             status,
             body,
@@ -173,6 +179,19 @@ impl Http {
         note(service, "received", &answer.body, call.secret);
         Ok(answer)
     }
+}
+
+/// The whole body, if it is no longer than an answer can be.
+async fn body(mut answer: reqwest::Response) -> Result<Bytes, Silence> {
+    let mut body = BytesMut::new();
+    while let Some(chunk) = answer.chunk().await? {
+        if body.len() + chunk.len() > LONGEST_ANSWER {
+            let why = TOO_LONG.to_owned();
+            return Err(Silence { why, arrived: true });
+        }
+        body.extend_from_slice(&chunk);
+    }
+    Ok(body.freeze())
 }
 
 /// A body on `-vv`. The answer to a wrong signature repeats the request, its token included.

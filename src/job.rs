@@ -8,6 +8,7 @@ use crate::error::{Error, Result};
 use crate::image::{Format, Image, Said, Source};
 use crate::layers::{Invocation, Provider, Upload};
 use crate::outcome;
+use crate::plan::Plan;
 use crate::problems::Problems;
 
 /// How the name of an object begins that the user did not choose.
@@ -137,11 +138,16 @@ impl Job {
         }
     }
 
-    /// The file that `--delete-source` deletes once the image is in the cloud.
-    pub fn unwanted_source(&self) -> Option<PathBuf> {
-        match &self.image.source {
-            Source::File(path) if self.delete_source => Some(path.clone()),
-            _ => None,
+    /// The image whose file `--delete-source` deletes once it is in the cloud.
+    pub fn unwanted_source(&self) -> Option<Image> {
+        let is_file = matches!(self.image.source, Source::File(_));
+        (self.delete_source && is_file).then(|| self.image.clone())
+    }
+
+    /// What a run with `--delete-source` would do in the end, for the plan.
+    pub fn plan_removal(&self, plan: &mut Plan) {
+        if let (true, Source::File(path)) = (self.delete_source, &self.image.source) {
+            plan.step(format!("delete the local file {}", path.display()));
         }
     }
 

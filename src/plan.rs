@@ -18,7 +18,7 @@ pub struct Plan {
 #[derive(Debug, Default, Serialize)]
 struct Known {
     caller: Option<String>,
-    road: Option<&'static str>,
+    method: Option<&'static str>,
     allowed: Vec<String>,
     quotas: Vec<Quota>,
     not_verified: Vec<String>,
@@ -70,9 +70,9 @@ impl Plan {
         self.known.caller = Some(caller);
     }
 
-    /// The road to the image, where there are several.
-    pub fn road(&mut self, road: &'static str) {
-        self.known.road = Some(road);
+    /// The method of the import, where there are several.
+    pub fn method(&mut self, method: &'static str) {
+        self.known.method = Some(method);
     }
 
     /// Permissions that the cloud has confirmed.

@@ -10,6 +10,13 @@ use backon::{BackoffBuilder, ExponentialBackoff, ExponentialBuilder};
 /// Base 0.2 s, cap 20 s, as in the SDKs of AWS and OSS.
 const PAUSES: (Duration, Duration) = (Duration::from_millis(200), Duration::from_secs(20));
 
+/// A person wonders about a pause of this length.
+const NOTICEABLE: Duration = Duration::from_secs(10);
+
+/// The longest pause that a service can ask for; some ask for an hour, and a hostile one for
+/// more than any clock holds.
+const LONGEST: Duration = Duration::from_mins(5);
+
 /// Tries after the first. With full jitter they last a minute on average, which is
 /// Alibaba's throttling window.
 const TRIES: usize = 12;
@@ -38,10 +45,19 @@ impl Patience {
 pub struct Pauses(ExponentialBackoff);
 
 impl Pauses {
-    /// The next pause, at least as long as the service asked for; `None` when it is enough.
+    /// Returns the next pause: as long as the service asked for, five minutes at most, and a
+    /// random share of our own. `None` after the last try.
     pub fn next(&mut self, asked: Option<Duration>) -> Option<Duration> {
         let pause = self.0.next()?.mul_f64(fraction());
-        Some(asked.unwrap_or_default() + pause)
+        let asked = asked.unwrap_or_default();
+        if asked >= NOTICEABLE {
+            let wait = asked.min(LONGEST).as_secs();
+            tracing::warn!(
+                "the service asks to wait {} s before the next request; waiting {wait} s",
+                asked.as_secs()
+            );
+        }
+        Some(asked.min(LONGEST) + pause)
     }
 }
 
@@ -61,8 +77,11 @@ mod tests {
         let mut pauses = Patience::of(None).pauses();
         let asked = Duration::from_secs(7);
         assert!(pauses.next(Some(asked)).is_some_and(|pause| pause >= asked));
+        let asked = Some(Duration::MAX);
+        let pause = pauses.next(asked);
+        assert!(pause.is_some_and(|pause| pause <= LONGEST + PAUSES.1));
         let rest: Vec<_> = std::iter::from_fn(|| pauses.next(None)).collect();
-        assert_eq!(rest.len(), TRIES - 1);
+        assert_eq!(rest.len(), TRIES - 2);
         assert!(rest.iter().all(|pause| *pause <= PAUSES.1));
     }
 }

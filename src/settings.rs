@@ -20,6 +20,7 @@ use crate::host;
 use crate::layers::{Environment, Invocation, Output, Provider, Upload, Wait, lenient};
 use crate::outcome::Format;
 use crate::progress::Progress;
+use crate::shell::Command;
 use entry::Entry;
 pub use entry::{Cloud, Job};
 

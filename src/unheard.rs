@@ -72,7 +72,9 @@ pub fn hint(why: &str, usually: &'static str) -> &'static str {
 
 /// Whether such a cause stays, however often it is tried.
 pub fn lasts(why: &str) -> bool {
-    why.contains(CERTIFICATE) || why.ends_with("wants a user and a password")
+    why.contains(CERTIFICATE)
+        || why.ends_with("wants a user and a password")
+        || why == crate::http::TOO_LONG
 }
 
 #[cfg(test)]

@@ -49,7 +49,7 @@ async fn a_program_reads_the_plan_of_an_import_to_aws() {
         plan(stage.imgimport(&command)).await,
         json!({
             "caller": "arn:aws:iam::123456789012:user/sandbox",
-            "road": "import-image",
+            "method": "import-image",
             "allowed": ["ec2:ImportImage", "ec2:CopyImage", "ec2:CreateTags"],
             "quotas": [{"name": "imports are running in eu-central-1", "used": 0, "limit": 20}],
             "not_verified": ["s3:PutObject", "s3:DeleteObject", "iam:PassRole"],
@@ -134,7 +134,7 @@ async fn a_program_reads_the_plan_of_an_import_to_alibaba_cloud() {
         plan(stage.alicloud(command)).await,
         json!({
             "caller": "acs:ram::1234567890123456:user/sandbox",
-            "road": null,
+            "method": null,
             "allowed": [],
             "quotas": [],
             "not_verified":
@@ -175,7 +175,7 @@ async fn a_program_reads_the_plan_of_an_import_to_digitalocean() {
         plan(run).await,
         json!({
             "caller": "sammy@example.com",
-            "road": null,
+            "method": null,
             "allowed": [],
             "quotas": [],
             "not_verified": ["the token's image:create", "write access to the Space", "quotas"],

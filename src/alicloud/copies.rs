@@ -149,10 +149,7 @@ impl Run<'_> {
         let journal = self.journal.clone();
         let entry = self.cleanup.reusable(
             format!("the copy {id} in {region}"),
-            format!(
-                "{} ecs DeleteImage --ImageId {id} --RegionId {region}",
-                self.job.cli
-            ),
+            image::removal(&self.job.cli, id, region),
             async move || remove::copy(&clients, &journal, &own.0, &own.1).await,
         );
         let earlier = self.held.copies.insert(region.to_owned(), entry);
@@ -164,11 +161,11 @@ impl Run<'_> {
 
     /// Copies of earlier runs that nobody asks for any more stay, and are named.
     fn name_unwanted(&self) {
-        let cli = &self.job.cli;
         for (region, id) in self.journal.entry().copies {
             if self.job.copies.iter().all(|copy| copy.region != region) {
+                let remove = image::removal(&self.job.cli, &id, &region);
                 self.session.progress.note(&format!(
-                    "{id} in {region}, the copy of an earlier run, stays; remove it with: {cli} ecs DeleteImage --ImageId {id} --RegionId {region}"
+                    "{id} in {region}, the copy of an earlier run, stays; remove it with: {remove}"
                 ));
             }
         }

@@ -4,7 +4,7 @@
 use super::fault::Fault;
 use super::image::Image;
 use super::import::{Import, Request};
-use super::{Run, image, import, remove};
+use super::{Run, image, import, remove, task};
 use crate::error::{Error, Result};
 use crate::sending;
 
@@ -119,12 +119,10 @@ impl Run<'_> {
             let gone = remove::image(&self.clients, &self.journal, &self.job.region, id);
             let gone = async {
                 gone.await.map_err(|why| {
-                    let (cli, region) = (&self.job.cli, &self.job.region);
+                    let remove = image::removal(&self.job.cli, id, &self.job.region);
                     Error::failed(format!("{id} of an earlier run can't be removed"))
                         .because(why)
-                        .hint(format!(
-                            "remove it with: {cli} ecs DeleteImage --ImageId {id} --RegionId {region}"
-                        ))
+                        .hint(format!("remove it with: {remove}"))
                 })
             };
             self.session.finish_soon(gone).await?;
@@ -168,12 +166,9 @@ impl Run<'_> {
 
     /// Another import reads the object that this one would overwrite.
     fn in_the_way(&self, import: &Import) -> Error {
-        let (cli, region) = (&self.job.cli, &self.job.region);
         let cancel = match &import.task {
-            Some(task) => format!("{cli} ecs CancelTask --TaskId {task} --RegionId {region}"),
-            None => format!(
-                "{cli} ecs DescribeTasks --TaskAction ImportImage --RegionId {region}, and CancelTask"
-            ),
+            Some(task) => task::cancellation(&self.job, task).to_string(),
+            None => format!("{}, and CancelTask", task::list(&self.job)),
         };
         Error::failed(format!(
             "{} is still read by an earlier import, {}",

@@ -1,6 +1,7 @@
 //! Alibaba Cloud's known codes and reasons, each with what helps.
 
 use super::job::Job;
+use super::role;
 use crate::advice;
 
 /// Nobody can do more, and much has passed by then.
@@ -8,7 +9,7 @@ const LATER: &str = "wait some minutes, and run the same command again";
 const AGAIN: &str = "run the same command again: what was sent is still there";
 const KEYS: &str = "check the access key and the secret key: ALICLOUD_ACCESS_KEY, ALICLOUD_SECRET_KEY, or the profile";
 const RAW: &str = "convert the image: {raw}";
-const READ: &str = "let the import's role read the bucket: {cli} ram AttachPolicyToRole --PolicyType System --PolicyName AliyunECSImageImportRolePolicy --RoleName {role}";
+const READ: &str = "let the import's role read the bucket: {attach}";
 const SIZE: &str = "choose a --system-size of at least the disk's size and at most 2048 GiB";
 const SLOWER: &str = "wait some minutes, and run the same command again; --limit-rate and --concurrency make it gentler";
 const DETECTION: &str = "leave --detection-strategy out";
@@ -242,9 +243,9 @@ pub fn oss(refusal: &str) -> Option<&'static str> {
 }
 
 fn filled(job: &Job, help: &str) -> String {
-    let cli = job.cli.to_string();
+    let attach = role::attachment(job).to_string();
     let own = [
-        ("{cli}", cli.as_str()),
+        ("{attach}", attach.as_str()),
         ("{role}", job.role_name.as_str()),
         ("{region}", job.region.as_str()),
     ];

@@ -12,6 +12,7 @@ use super::job::{Copied, Job};
 use super::rules;
 use super::sign::Pairs;
 use crate::error::{Error, Result};
+use crate::shell::Command;
 use crate::wait::{Poll, Trouble};
 
 /// DescribeImages shows only what is available unless it is asked for all of these.
@@ -357,4 +358,10 @@ pub async fn copy(
         }
     }
     Err(fault)
+}
+
+/// The command that deletes the image.
+pub fn removal(cli: &Command, image: &str, region: &str) -> Command {
+    let delete = cli.words("ecs DeleteImage").option("--ImageId", image);
+    delete.option("--RegionId", region)
 }

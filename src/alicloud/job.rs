@@ -14,7 +14,7 @@ use crate::layers::{Environment, Invocation};
 use crate::outcome::Outcome;
 use crate::problems::Problems;
 use crate::sending;
-use crate::shell::Cli;
+use crate::shell::Command;
 use crate::store::oss;
 use crate::template::Values;
 
@@ -30,7 +30,7 @@ pub struct Job {
     /// What every import has.
     pub common: job::Job,
     /// How a person asks for the same account.
-    pub cli: Cli,
+    pub cli: Command,
     /// Region of the import.
     pub region: String,
     /// Bucket of the temporary object.
@@ -108,10 +108,10 @@ pub enum Replace {
 }
 
 /// The aliyun CLI as it reaches the same account.
-fn cli(options: &Options, environment: &Environment) -> Cli {
+fn cli(options: &Options, environment: &Environment) -> Command {
     let variables = ["ALICLOUD_PROFILE", "ALIBABA_CLOUD_PROFILE"];
     let profile = environment.unsaid(&variables, options.profile.as_deref());
-    Cli::of("aliyun").with("--profile", profile)
+    Command::new("aliyun").option_if("--profile", profile)
 }
 
 impl Job {
@@ -206,7 +206,7 @@ impl Job {
         Self {
             boot_mode: fitness::boot_mode(options.boot_mode, architecture, &common.image),
             common,
-            cli: Cli::of("aliyun"),
+            cli: Command::new("aliyun"),
             region: String::new(),
             copies: copies(&options, &texts.name),
             replace: replace(&options),

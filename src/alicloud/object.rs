@@ -8,27 +8,30 @@ use crate::error::{Error, Result};
 use crate::outcome;
 use crate::permission;
 use crate::sending::{self, Target};
-use crate::shell::quote;
+use crate::shell::Command;
 use crate::store::oss::Oss;
 use crate::store::{Error as Refusal, Store};
 
+/// The command that deletes the temporary object.
+pub(super) fn removal(job: &Job) -> Command {
+    let remove = job.cli.words("oss rm").arg(job.url());
+    remove.option("--region", &job.region)
+}
+
 fn target(job: &Job) -> Target {
-    let (cli, url, quoted) = (job.cli.clone(), job.url(), quote(&job.url()));
+    let abort = job.cli.words("oss rm").arg(job.url()).words("-m");
+    let list = job.cli.words("oss ls").arg(job.url()).words("-m");
+    let list = list.option("--region", &job.region);
+    let region = job.region.clone();
     Target {
         is_steady: sending::is_steady(&job.key_template),
-        url,
-        remove: format!("{cli} oss rm {quoted} --region {}", job.region),
-        uploads: format!(
-            "{cli} oss ls {quoted} -m --region {}, and oss rm -m --upload-id",
-            job.region
-        ),
-        abort: {
-            let region = job.region.clone();
-            Box::new(move |upload| {
-                let upload = quote(&upload.0);
-                format!("{cli} oss rm {quoted} -m --upload-id {upload} --region {region}")
-            })
-        },
+        url: job.url(),
+        remove: removal(job).into(),
+        uploads: format!("{list}, and oss rm -m --upload-id"),
+        abort: Box::new(move |upload| {
+            let abort = abort.option("--upload-id", &upload.0);
+            abort.option("--region", &region).into()
+        }),
     }
 }
 
@@ -150,12 +153,15 @@ impl Run<'_> {
     pub(super) fn hold_bucket(&mut self) {
         let (store, bucket) = (self.store(), &self.job.bucket);
         let journal = self.journal.clone();
+        let remove = self
+            .job
+            .cli
+            .words("oss rm")
+            .arg(format!("oss://{bucket}"))
+            .words("-b");
         let held = self.cleanup.reusable(
             format!("the bucket {bucket}"),
-            format!(
-                "{} oss rm oss://{bucket} -b --region {}",
-                self.job.cli, self.job.region
-            ),
+            remove.option("--region", &self.job.region),
             async move || {
                 remove_bucket(&store).await?;
                 journal.note(|entry| entry.created_bucket = false);

@@ -13,6 +13,7 @@ use super::fault::Fault;
 use super::job::Job;
 use crate::error::{Error, Result};
 use crate::journal::Journal;
+use crate::shell::Command;
 
 /// The name that ImportImage looks for when no other is given.
 pub const DEFAULT: &str = "AliyunECSImageImportDefaultRole";
@@ -206,15 +207,29 @@ pub fn unseen(job: &Job) -> Error {
     .hint(administrator(job))
 }
 
+/// The command that lets the role read the bucket.
+pub(super) fn attachment(job: &Job) -> Command {
+    let attach = job.cli.words("ram AttachPolicyToRole --PolicyType System");
+    let attach = attach.option("--PolicyName", POLICY);
+    attach.option("--RoleName", &job.role_name)
+}
+
 /// What somebody with more rights has to do.
 fn administrator(job: &Job) -> String {
-    let (cli, name) = (&job.cli, &job.role_name);
+    let on_role = |operation| {
+        job.cli
+            .words(operation)
+            .option("--RoleName", &job.role_name)
+    };
+    let create = on_role("ram CreateRole").option("--AssumeRolePolicyDocument", TRUST);
+    let update = on_role("ram UpdateRole").option("--NewAssumeRolePolicyDocument", TRUST);
     format!(
         "let an administrator of the account run:\n\
-         {cli} ram CreateRole --RoleName {name} --AssumeRolePolicyDocument '{TRUST}'\n\
-         {cli} ram AttachPolicyToRole --PolicyType System --PolicyName {POLICY} --RoleName {name}\n\
+         {create}\n\
+         {}\n\
          or, where the role exists:\n\
-         {cli} ram UpdateRole --RoleName {name} --NewAssumeRolePolicyDocument '{TRUST}'"
+         {update}",
+        attachment(job)
     )
 }
 

@@ -10,13 +10,13 @@ use uuid::Uuid;
 use super::fault::Fault;
 use super::image::{Image, Refusals};
 use super::import::Import;
-use super::{Run, change, image, import, preflight, remove, role};
+use super::{Run, change, image, import, object, preflight, remove, role, task};
 use crate::cleanup::Entry;
 use crate::error::{Error, Kind, Result};
 use crate::journal;
 use crate::sending;
-use crate::shell::quote;
 use crate::store::oss::LIMITS;
+use crate::units::listed;
 use crate::wait::{self, Pace};
 
 /// What can't be asked without doing it: ImportImage's DryRun looks for the object.
@@ -100,9 +100,14 @@ impl Run<'_> {
         for copy in &job.copies {
             plan.step(format!("copy it to {} as \"{}\"", copy.region, copy.name));
         }
+        if !job.accounts.is_empty() {
+            let accounts: Vec<_> = job.accounts.iter().map(String::as_str).collect();
+            plan.step(format!("share it with {}", listed(&accounts)));
+        }
         if !job.common.skip_clean {
             plan.step(format!("remove {} afterwards", job.url()));
         }
+        job.common.plan_removal(plan);
         self.outcome.plan = Some(plan.to_json());
         Ok(())
     }
@@ -165,12 +170,12 @@ impl Run<'_> {
 
     fn hold_unanswered(&mut self, name: &str, token: &str) -> Entry {
         let (clients, region) = (self.clients.clone(), self.job.region.clone());
-        let (cli, journal) = (&self.job.cli, self.journal.clone());
+        let (list, journal) = (task::list(&self.job), self.journal.clone());
         let request = import::request_of(&self.job, name, token);
         let again = import::parameters(&self.job, name, token);
         self.cleanup.reusable(
             "an import task that may have started unheard",
-            format!("{cli} ecs DescribeTasks --TaskAction ImportImage --RegionId {region}, and CancelTask"),
+            format!("{list}, and CancelTask"),
             async move || import::cancel_unanswered(&clients, &journal, &request, again).await,
         )
     }
@@ -188,18 +193,15 @@ impl Run<'_> {
 
     pub(super) fn hold_import(&mut self, import: &Import) {
         let (clients, region) = (self.clients.clone(), self.job.region.clone());
-        let (journal, cli, held) = (self.journal.clone(), &self.job.cli, import.clone());
+        let (journal, held) = (self.journal.clone(), import.clone());
         let (what, remove) = match &import.task {
             Some(task) => (
                 format!("the import task {task}"),
-                format!("{cli} ecs CancelTask --TaskId {task} --RegionId {region}"),
+                task::cancellation(&self.job, task),
             ),
             None => (
                 format!("the image {}, which is being made", import.image),
-                format!(
-                    "{cli} ecs DeleteImage --ImageId {} --RegionId {region}",
-                    import.image
-                ),
+                image::removal(&self.job.cli, &import.image, &region),
             ),
         };
         let entry = self.cleanup.reusable(what, remove, async move || {
@@ -214,10 +216,10 @@ impl Run<'_> {
 
     /// `--no-wait`: the task reads the object, so that stays.
     pub(super) fn leave_running(&mut self, import: &Import) {
-        let (cli, url, region) = (&self.job.cli, self.job.url(), &self.job.region);
-        let (name, quoted) = (import.name(), quote(&url));
+        let (url, name) = (self.job.url(), import.name());
         self.session.progress.note(&format!(
-            "{url} is read by {name}; remove it afterwards with: {cli} oss rm {quoted} --region {region}"
+            "{url} is read by {name}; remove it afterwards with: {}",
+            object::removal(&self.job)
         ));
         self.cleanup.release();
     }
@@ -259,8 +261,7 @@ impl Run<'_> {
     }
 
     pub(super) fn hold_image(&mut self, image: &str) {
-        let (region, cli) = (&self.job.region, &self.job.cli);
-        let command = format!("{cli} ecs DeleteImage --ImageId {image} --RegionId {region}");
+        let command = image::removal(&self.job.cli, image, &self.job.region);
         let undo = self.removal(image);
         self.cleanup
             .reusable(format!("the image {image}"), command, undo);
@@ -268,8 +269,7 @@ impl Run<'_> {
 
     /// What a failed import leaves: an image that is none, but has the name.
     fn hold_failed(&mut self, image: &str) {
-        let (region, cli) = (&self.job.region, &self.job.cli);
-        let command = format!("{cli} ecs DeleteImage --ImageId {image} --RegionId {region}");
+        let command = image::removal(&self.job.cli, image, &self.job.region);
         let undo = self.removal(image);
         self.cleanup
             .useless(format!("the failed image {image}"), command, undo);
@@ -305,6 +305,11 @@ impl Run<'_> {
         change::describe(job, clients, image).await?;
         change::tag(job, clients, region, image).await?;
         change::share(job, clients, region, &image.image_id).await?;
+        if !job.accounts.is_empty() {
+            let accounts: Vec<_> = job.accounts.iter().map(String::as_str).collect();
+            let text = format!("Shared {} with {}", image.image_id, listed(&accounts));
+            self.session.progress.fact(&text);
+        }
         self.outcome.images = vec![(region.clone(), image.image_id.clone())];
         self.outcome.snapshot_ids = Some(image.snapshots());
         self.outcome.image_id = Some(image.image_id.clone());

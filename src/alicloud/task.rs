@@ -11,7 +11,9 @@ use super::api::pairs;
 use super::change::Done;
 use super::clients::Clients;
 use super::fault::Fault;
+use super::job::Job;
 use super::{ids, image};
+use crate::shell::Command;
 
 /// How long a cancelled task may take to let go of the object.
 const LETTING_GO: Duration = Duration::from_mins(2);
@@ -159,6 +161,18 @@ pub async fn of_image(
         }
     }
     Ok(None)
+}
+
+/// The command that cancels the task.
+pub fn cancellation(job: &Job, task: &str) -> Command {
+    let cancel = job.cli.words("ecs CancelTask").option("--TaskId", task);
+    cancel.option("--RegionId", &job.region)
+}
+
+/// The command that lists the import tasks of the region.
+pub fn list(job: &Job) -> Command {
+    let list = "ecs DescribeTasks --TaskAction ImportImage";
+    job.cli.words(list).option("--RegionId", &job.region)
 }
 
 /// Cancels the task and waits until it has let go of the object.

@@ -19,7 +19,7 @@ use crate::error::{Error, Kind, Result};
 use crate::journal::{CopyRequest, Journal};
 use crate::progress::Remote;
 use crate::session::Session;
-use crate::shell::Cli;
+use crate::shell::Command;
 use crate::units::listed;
 use crate::wait::{self, Pace, Poll};
 
@@ -279,7 +279,7 @@ async fn ask(call: CopyImageFluentBuilder, source: &str) -> Result<String> {
 /// The copies' places on the undo list, one for each region.
 struct Undo<'a> {
     journal: &'a Journal,
-    cli: &'a Cli,
+    cli: &'a Command,
     cleanup: &'a mut Cleanup,
     held: &'a mut BTreeMap<String, Entry>,
 }

@@ -211,10 +211,7 @@ impl Run<'_> {
 
     /// Another import reads the object that this one would overwrite.
     fn in_the_way(&self, task: &str) -> Error {
-        let cancel = format!(
-            "{} ec2 cancel-import-task --import-task-id {task} --region {}",
-            self.job.cli, self.job.region
-        );
+        let cancel = task::cancellation(&self.job, task);
         Error::failed(format!(
             "{} is still read by an earlier import, {task}",
             self.job.url()

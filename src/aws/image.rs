@@ -15,7 +15,7 @@ use super::fault::Fault;
 use super::import::tags;
 use super::job::{Encryption, Job};
 use crate::error::{Error, Result};
-use crate::shell::Cli;
+use crate::shell::Command;
 use crate::wait::{Poll, Trouble};
 
 /// By then every part of EC2 knows a new image.
@@ -192,10 +192,19 @@ pub fn snapshots(image: &Image) -> Vec<String> {
 }
 
 /// The command that removes an image and its snapshots.
-pub fn removal(cli: &Cli, image: &str, region: &str) -> String {
-    format!(
-        "{cli} ec2 deregister-image --image-id {image} --delete-associated-snapshots --region {region}"
-    )
+pub fn removal(cli: &Command, image: &str, region: &str) -> Command {
+    cli.words("ec2 deregister-image")
+        .option("--image-id", image)
+        .words("--delete-associated-snapshots")
+        .option("--region", region)
+}
+
+/// The command that removes a snapshot in the region of the import.
+pub fn snapshot_removal(job: &Job, snapshot: &str) -> Command {
+    job.cli
+        .words("ec2 delete-snapshot")
+        .option("--snapshot-id", snapshot)
+        .option("--region", &job.region)
 }
 
 /// Removes an image and its snapshots; one that is gone already is fine.

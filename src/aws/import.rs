@@ -15,9 +15,8 @@ use super::clients::Clients;
 use super::fault::Fault;
 use super::job::Job;
 use super::names::{BootMode, word};
-use super::policy::partition;
 use super::road::Road;
-use super::{register, role};
+use super::{partition, register, role};
 use crate::error::Result;
 use crate::progress::Progress;
 
@@ -79,7 +78,7 @@ pub async fn start(
 
 /// What the road's import needs.
 pub fn needs(job: &Job) -> String {
-    let (partition, role) = (partition(&job.region), &job.role_name);
+    let (partition, role) = (partition::of(&job.region), &job.role_name);
     format!(
         "{} and iam:PassRole on arn:{partition}:iam::*:role/{role}",
         call(job)

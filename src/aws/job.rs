@@ -18,7 +18,7 @@ use crate::layers::{Environment, Invocation};
 use crate::outcome::Outcome;
 use crate::problems::Problems;
 use crate::sending;
-use crate::shell::Cli;
+use crate::shell::Command;
 use crate::store::s3::AWS_LIMITS;
 use crate::template::Values;
 use crate::units;
@@ -27,8 +27,6 @@ use crate::units;
 const ROLE: &str = "vmimport";
 /// VM Import takes 20 minutes and more; asking oftener only uses up the account's quota.
 const INTERVAL: std::time::Duration = std::time::Duration::from_secs(15);
-/// EC2 "Description" of an image.
-const DESCRIPTION: usize = 255;
 /// What ImportImage calls it, too.
 const ROOT_DEVICE: &str = "/dev/sda1";
 
@@ -42,7 +40,7 @@ pub struct Job {
     /// Why these, when nobody said which.
     pub why: Option<String>,
     /// How a person asks for the same account.
-    pub cli: Cli,
+    pub cli: Command,
     /// Region of the import.
     pub region: String,
     /// Bucket of the temporary object.
@@ -137,6 +135,12 @@ impl Share {
     pub fn is_public(&self) -> bool {
         self.groups.iter().any(|group| group == "all")
     }
+
+    /// The accounts, organizations and units that may launch it.
+    pub fn audience(&self) -> Vec<&str> {
+        let all = self.users.iter().chain(&self.org_arns).chain(&self.ou_arns);
+        all.map(String::as_str).collect()
+    }
 }
 
 /// The AMI's snapshots are encrypted.
@@ -148,13 +152,13 @@ pub struct Encryption {
 
 /// The AWS CLI as it reaches the same account. An address with a password in it is nothing
 /// to print.
-fn cli(options: &Options, environment: &Environment) -> Cli {
+fn cli(options: &Options, environment: &Environment) -> Command {
     let profile = environment.unsaid(&["AWS_PROFILE"], options.profile.as_deref());
     let endpoint = environment.unsaid(&["AWS_ENDPOINT_URL"], options.endpoint_url.as_deref());
-    Cli::of("aws").with("--profile", profile).with(
-        "--endpoint-url",
-        endpoint.filter(|address| !address.contains('@')),
-    )
+    let endpoint = endpoint.filter(|address| !address.contains('@'));
+    Command::new("aws")
+        .option_if("--profile", profile)
+        .option_if("--endpoint-url", endpoint)
 }
 
 impl Job {
@@ -258,7 +262,7 @@ impl Job {
             common,
             road: choice.road,
             why: choice.why,
-            cli: Cli::of("aws"),
+            cli: Command::new("aws"),
             region,
             bucket: options.s3_bucket_name.unwrap_or_default(),
             key: texts.key,
@@ -405,12 +409,10 @@ impl Texts {
         if let Some(Err(why)) = ssm_parameter.as_deref().map(reach::parameter_name) {
             problems.wrong("ssm_parameter", why);
         }
-        let length = description.as_ref().map_or(0, |text| text.chars().count());
-        problems.expect(
-            length <= DESCRIPTION,
-            "ami_description",
-            format!("the description has {length} characters, AWS takes {DESCRIPTION}"),
-        );
+        if let Some(Err(why)) = description.as_deref().map(rules::description) {
+            problems.wrong("ami_description", why);
+        }
+        rules::tags(&tags, problems);
         Self {
             key,
             key_template,

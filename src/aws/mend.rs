@@ -67,9 +67,11 @@ impl Run<'_> {
             }
         };
         self.session.finish_soon(created).await?;
+        let remove = self.job.cli.words("iam delete-role");
+        let remove = remove.option("--role-name", &self.job.role_name);
         let half = self.cleanup.reusable(
             format!("the service role {name}, which has no permissions yet"),
-            format!("{} iam delete-role --role-name {name}", self.job.cli),
+            remove.to_string(),
             async move || {
                 let gone = iam.delete_role().role_name(name).send().await;
                 let gone = gone.map(drop).map_err(Fault::from);

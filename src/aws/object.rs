@@ -4,31 +4,36 @@ use std::sync::Arc;
 
 use super::job::Job;
 use super::names::S3Encryption;
-use super::policy::partition;
-use super::{Run, fault, help};
+use super::{Run, fault, help, partition};
 use crate::error::{Error, Result};
 use crate::outcome;
 use crate::permission;
 use crate::sending::{self, Target};
-use crate::shell::quote;
+use crate::shell::Command;
 use crate::store::s3::{Encryption, Flavour, Place, S3, must_sign};
 use crate::store::{Error as Refusal, Store};
 
+/// The command that deletes the temporary object.
+pub(super) fn removal(job: &Job) -> Command {
+    job.cli.words("s3 rm").arg(job.url())
+}
+
 fn target(job: &Job) -> Target {
-    let (cli, bucket, key) = (job.cli.clone(), job.bucket.clone(), quote(&job.key));
+    let abort = job.cli.words("s3api abort-multipart-upload");
+    let abort = abort
+        .option("--bucket", &job.bucket)
+        .option("--key", &job.key);
+    let list = job.cli.words("s3api list-multipart-uploads");
+    let list = list
+        .option("--bucket", &job.bucket)
+        .option("--prefix", &job.key);
     Target {
         // How another run's upload is encrypted is shown nowhere.
         is_steady: sending::is_steady(&job.key_template) && job.s3_encryption.is_none(),
         url: job.url(),
-        remove: format!("{cli} s3 rm {}", quote(&job.url())),
-        uploads: format!(
-            "{cli} s3api list-multipart-uploads --bucket {bucket} --prefix {key}, and abort-multipart-upload"
-        ),
-        abort: Box::new(move |upload| {
-            format!(
-                "{cli} s3api abort-multipart-upload --bucket {bucket} --key {key} --upload-id {upload}"
-            )
-        }),
+        remove: removal(job).into(),
+        uploads: format!("{list}, and abort-multipart-upload"),
+        abort: Box::new(move |upload| abort.option("--upload-id", &upload.0).into()),
     }
 }
 
@@ -56,7 +61,7 @@ fn permission(job: &Job, refusal: &Refusal, actions: &[&str]) -> Option<String> 
 }
 
 fn arn(region: &str, bucket: &str, key: &str) -> String {
-    format!("arn:{}:s3:::{bucket}/{key}", partition(region))
+    format!("arn:{}:s3:::{bucket}/{key}", partition::of(region))
 }
 
 /// What helps whoever may not remove what a run has made: the object, its parts, and what

@@ -4,6 +4,7 @@
 use serde_json::Value;
 
 use super::job::Job;
+use super::partition;
 
 /// The trust policy; the capital E in `sts:Externalid` is AWS's.
 pub const TRUST: &str = r#"{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":{"Service":"vmie.amazonaws.com"},"Action":"sts:AssumeRole","Condition":{"StringEquals":{"sts:Externalid":"vmimport"}}}]}"#;
@@ -17,7 +18,7 @@ const LONGEST_KEY: usize = 100;
 /// Permissions for one bucket, and for the keys that this import was given. Every set of
 /// keys has a name of its own, so that none overwrites another's.
 pub fn permissions(job: &Job) -> Vec<(String, String)> {
-    let (bucket, partition) = (&job.bucket, partition(&job.region));
+    let (bucket, partition) = (&job.bucket, partition::of(&job.region));
     let reading = format!(
         r#"{{"Version":"2012-10-17","Statement":[{{"Effect":"Allow","Action":["s3:GetBucketLocation","s3:GetObject","s3:ListBucket"],"Resource":["arn:{partition}:s3:::{bucket}","arn:{partition}:s3:::{bucket}/*"]}},{{"Effect":"Allow","Action":["ec2:ModifySnapshotAttribute","ec2:CopySnapshot","ec2:RegisterImage","ec2:Describe*"],"Resource":"*"}}]}}"#
     );
@@ -57,7 +58,7 @@ fn with_key(job: &Job, key: &str) -> String {
         ),
         None if key.starts_with("arn:") => (key.to_owned(), String::new()),
         None => {
-            let partition = partition(&job.region);
+            let partition = partition::of(&job.region);
             (
                 format!("arn:{partition}:kms:{}:*:key/{key}", job.region),
                 String::new(),
@@ -74,15 +75,6 @@ fn with_key(job: &Job, key: &str) -> String {
 fn alias(key: &str) -> Option<&str> {
     let at = key.find("alias/")?;
     (at == 0 || key[..at].ends_with(':')).then(|| &key[at..])
-}
-
-/// The first word of an ARN differs in China and in GovCloud.
-pub fn partition(region: &str) -> &'static str {
-    match region {
-        _ if region.starts_with("cn-") => "aws-cn",
-        _ if region.starts_with("us-gov-") => "aws-us-gov",
-        _ => "aws",
-    }
 }
 
 /// Whether a statement allows VM Import to assume the role. Other conditions than the
@@ -165,7 +157,7 @@ impl Gaps {
 }
 
 fn needs(job: &Job) -> Vec<Need> {
-    let bucket = format!("arn:{}:s3:::{}", partition(&job.region), job.bucket);
+    let bucket = format!("arn:{}:s3:::{}", partition::of(&job.region), job.bucket);
     let object = format!("{bucket}/{}", job.key);
     let need = |action, resource: &str| Need {
         action,

@@ -6,9 +6,9 @@ use aws_sdk_ec2::types::{Filter, Image, UserBucketDetails};
 use super::clients::Clients;
 use super::ebs::Direct;
 use super::fault::Fault;
-use super::{image, register, task};
+use super::{image, quota, register, task};
 use crate::journal::SnapshotRequest;
-use crate::shell::{Cli, quote};
+use crate::shell::Command;
 
 /// Tasks that read an object, or have read it.
 pub struct Readers {
@@ -48,22 +48,13 @@ pub async fn readers(clients: &Clients, bucket: &str, key: &str) -> Result<Reade
         Some("completed") => found.done.extend(task),
         _ => found.running.extend(task),
     };
-    let call = clients.ec2.describe_import_image_tasks().into_paginator();
-    let mut tasks = call.items().send();
-    while let Some(task) = tasks.next().await {
-        let task = task?;
+    for task in quota::images(clients).await? {
         let mut disks = task.snapshot_details().iter();
         if disks.any(|disk| is_this(disk.user_bucket())) {
             add(task.status.as_deref(), task.import_task_id);
         }
     }
-    let call = clients
-        .ec2
-        .describe_import_snapshot_tasks()
-        .into_paginator();
-    let mut tasks = call.items().send();
-    while let Some(task) = tasks.next().await {
-        let task = task?;
+    for task in quota::snapshots(clients).await? {
         if let Some(detail) = &task.snapshot_task_detail
             && is_this(detail.user_bucket())
         {
@@ -103,11 +94,10 @@ pub async fn copy(clients: &Clients, name: &str, source: &str) -> Result<Option<
 }
 
 /// The commands that find an image of this name and remove it.
-pub fn removal(cli: &Cli, name: &str, region: &str) -> String {
-    let filter = quote(&format!("Name=name,Values={name}"));
-    format!(
-        "{cli} ec2 describe-images --owners self --filters {filter} --region {region}, and deregister-image"
-    )
+pub fn removal(cli: &Command, name: &str, region: &str) -> String {
+    let list = cli.words("ec2 describe-images --owners self");
+    let list = list.option("--filters", format!("Name=name,Values={name}"));
+    format!("{}, and deregister-image", list.option("--region", region))
 }
 
 /// Removes the copy of `source` that has this name. A journal of an older version has neither.

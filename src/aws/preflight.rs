@@ -12,10 +12,11 @@ use super::image::snapshots;
 use super::job::Job;
 use super::road::Road;
 use super::role::{self, Finding};
-use super::{policy, publish, regions};
+use super::{partition, publish, regions};
 use crate::error::{Error, Result};
 use crate::journal;
 use crate::permission;
+use crate::shell::Command;
 
 /// What an unfinished run has made, which may have the name already.
 pub struct Ours {
@@ -144,15 +145,21 @@ async fn bucket(job: &Job, clients: &Clients) -> Result<()> {
                 405 | 501 => return Ok(()),
                 404 => Error::failed(what())
                     .because_of("there is no such bucket")
-                    .hint(format!(
-                        "create it: {} s3 mb s3://{} --region {}",
-                        job.cli, job.bucket, job.region
-                    )),
+                    .hint(format!("create it: {}", creation(job))),
                 403 => denied(job, &error),
                 _ => Fault::from(error).fails(what(), &listing(job)),
             })
         }
     }
+}
+
+/// The command that creates the bucket.
+fn creation(job: &Job) -> Command {
+    let url = format!("s3://{}", job.bucket);
+    job.cli
+        .words("s3 mb")
+        .arg(url)
+        .option("--region", &job.region)
 }
 
 /// A HEAD has no body, so S3 can't say whether keys or permissions are wrong.
@@ -175,7 +182,7 @@ where
 
 /// HeadBucket's permission has a list's name.
 fn listing(job: &Job) -> String {
-    let partition = policy::partition(&job.region);
+    let partition = partition::of(&job.region);
     format!("s3:ListBucket on arn:{partition}:s3:::{}", job.bucket)
 }
 

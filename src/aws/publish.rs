@@ -8,13 +8,12 @@ use aws_sdk_ssm::types::{Parameter, ParameterType};
 use backon::{ConstantBuilder, Retryable};
 use futures_util::future::try_join_all;
 
-use super::Run;
 use super::clients::Clients;
 use super::fault::Fault;
 use super::job::Job;
-use super::policy::partition;
+use super::{Run, partition};
 use crate::error::{Error, Kind, Result};
-use crate::shell::{Cli, quote};
+use crate::shell::Command;
 use crate::units::listed;
 
 /// The type of a parameter that holds an AMI's id; Systems Manager looks whether there is one.
@@ -32,7 +31,7 @@ fn putting(region: &str, name: &str) -> String {
 }
 
 fn resource(region: &str, name: &str) -> String {
-    let (partition, name) = (partition(region), name.trim_start_matches('/'));
+    let (partition, name) = (partition::of(region), name.trim_start_matches('/'));
     format!("arn:{partition}:ssm:{region}:*:parameter/{name}")
 }
 
@@ -170,16 +169,23 @@ impl Held {
     }
 
     /// How to undo it by hand. Whatever is no AMI's id is not for everybody's eyes.
-    fn command(&self, cli: &Cli, region: &str, name: &str) -> String {
+    fn command(&self, cli: &Command, region: &str, name: &str) -> String {
+        let call = |operation| cli.words(operation).option("--name", name);
         match self {
-            Self::Value(value, _) if !value.starts_with("ami-") => format!(
-                "{cli} ssm get-parameter-history --name {name} --region {region}, and put-parameter"
-            ),
-            Self::Value(value, kind) => format!(
-                "{cli} ssm put-parameter --name {name} --value {} --type String --data-type {kind} --overwrite --region {region}",
-                quote(value)
-            ),
-            _ => format!("{cli} ssm delete-parameter --name {name} --region {region}"),
+            Self::Value(value, _) if !value.starts_with("ami-") => {
+                let history = call("ssm get-parameter-history").option("--region", region);
+                format!("{history}, and put-parameter")
+            }
+            Self::Value(value, kind) => call("ssm put-parameter")
+                .option("--value", value)
+                .words("--type String")
+                .option("--data-type", kind)
+                .words("--overwrite")
+                .option("--region", region)
+                .to_string(),
+            _ => call("ssm delete-parameter")
+                .option("--region", region)
+                .to_string(),
         }
     }
 

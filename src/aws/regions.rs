@@ -9,7 +9,7 @@ use super::fault::Fault;
 use super::job::Job;
 use super::share::unblock;
 use crate::error::{Error, Result};
-use crate::shell::Cli;
+use crate::shell::Command;
 
 /// Names more alike than this are typing errors (Jaro-Winkler).
 const ALIKE: f64 = 0.9;
@@ -36,7 +36,7 @@ pub async fn exist(job: &Job, clients: &Clients) -> Result<()> {
     Ok(())
 }
 
-fn usable(cli: &Cli, name: &str, known: &[Region]) -> Result<()> {
+fn usable(cli: &Command, name: &str, known: &[Region]) -> Result<()> {
     let failed = || Error::failed(format!("the AMI can't be copied to {name}"));
     let found = known
         .iter()
@@ -45,7 +45,9 @@ fn usable(cli: &Cli, name: &str, known: &[Region]) -> Result<()> {
         Some(Some("not-opted-in")) => Err(failed()
             .because_of("the region is not enabled for the account")
             .hint(format!(
-                "enable it: {cli} account enable-region --region-name {name}"
+                "enable it: {}",
+                cli.words("account enable-region")
+                    .option("--region-name", name)
             ))),
         Some(_) => Ok(()),
         None => {
@@ -53,7 +55,8 @@ fn usable(cli: &Cli, name: &str, known: &[Region]) -> Result<()> {
             Err(match nearest(name, known) {
                 Some(near) => error.hint(format!("did you mean {near}?")),
                 None => error.hint(format!(
-                    "list the regions with: {cli} ec2 describe-regions --all-regions"
+                    "list the regions with: {}",
+                    cli.words("ec2 describe-regions --all-regions")
                 )),
             })
         }
@@ -83,7 +86,7 @@ pub async fn let_in_the_public(job: &Job, clients: &Clients) -> Result<()> {
 }
 
 /// "Block public access for AMIs" is on in every account that has had no public AMI.
-async fn is_open(cli: &Cli, region: &str, clients: &Clients) -> Result<()> {
+async fn is_open(cli: &Command, region: &str, clients: &Clients) -> Result<()> {
     let request = clients.ec2.get_image_block_public_access_state();
     let answer = match request.send().await.map_err(Fault::from) {
         Ok(answer) => answer,
@@ -103,7 +106,7 @@ async fn is_open(cli: &Cli, region: &str, clients: &Clients) -> Result<()> {
 }
 
 /// With encryption by default on, whatever is imported or copied is encrypted.
-async fn is_plain(cli: &Cli, region: &str, clients: &Clients) -> Result<()> {
+async fn is_plain(cli: &Command, region: &str, clients: &Clients) -> Result<()> {
     let request = clients.ec2.get_ebs_encryption_by_default();
     match request.send().await.map_err(Fault::from) {
         Ok(answer) if answer.ebs_encryption_by_default() == Some(true) => Err(private(region)
@@ -111,7 +114,8 @@ async fn is_plain(cli: &Cli, region: &str, clients: &Clients) -> Result<()> {
                 "the account encrypts every new snapshot in {region}, and an encrypted AMI can't be public"
             ))
             .hint(format!(
-                "switch that off: {cli} ec2 disable-ebs-encryption-by-default --region {region}"
+                "switch that off: {}",
+                cli.words("ec2 disable-ebs-encryption-by-default").option("--region", region)
             ))),
         Ok(_) => Ok(()),
         Err(fault) => not_told(fault, "ec2:GetEbsEncryptionByDefault"),

@@ -21,7 +21,7 @@ const NO_SNAPSHOT: &str = "snap-00000000000000000";
 impl Run<'_> {
     /// Asks for each call; one that is refused ends it, as it would end the job.
     pub(super) async fn rehearse(&mut self) -> Result<()> {
-        self.plan.road(self.job.road.word());
+        self.plan.method(self.job.road.word());
         if !self.knows_dry_run().await {
             let open = "what the caller may, for this EC2 knows no DryRun";
             self.plan.not_verified(&["quotas", open]);
@@ -89,9 +89,16 @@ impl Run<'_> {
             let tags: Vec<_> = tags.collect();
             plan.step(format!("tag it and its snapshots with {}", tags.join(", ")));
         }
+        if job.share.is_public() {
+            plan.step("make it public: every AWS account can launch it");
+        }
+        if !job.share.audience().is_empty() {
+            plan.step(format!("share it with {}", listed(&job.share.audience())));
+        }
         if job.road != Road::EbsDirect && !job.common.skip_clean {
             plan.step(format!("remove {} afterwards", job.url()));
         }
+        job.common.plan_removal(plan);
         self.outcome.plan = Some(plan.to_json());
         Ok(())
     }

@@ -13,7 +13,7 @@ use super::job::Job;
 use super::policy::{self, Gaps, TRUST};
 use super::preflight::PATIENCE;
 use crate::error::{Error, Result};
-use crate::shell::quote;
+use crate::shell::Command;
 
 /// Seconds after which nobody can call a role new.
 const FRESH: i64 = 10 * 60;
@@ -178,23 +178,32 @@ pub fn missing(job: &Job) -> Error {
 
 /// The commands that create the role.
 pub fn creation(job: &Job) -> String {
-    let (cli, role) = (&job.cli, &job.role_name);
-    let create = format!(
-        "{cli} iam create-role --role-name {role} --assume-role-policy-document {}",
-        quote(TRUST)
-    );
-    [vec![create], permissions(job)].concat().join("\n")
+    let create = on_role(job, "iam create-role").option("--assume-role-policy-document", TRUST);
+    lines(std::iter::once(create).chain(permissions(job)))
 }
 
-fn permissions(job: &Job) -> Vec<String> {
-    let (cli, role) = (&job.cli, &job.role_name);
+fn permissions(job: &Job) -> Vec<Command> {
     let put = |(name, document): (String, String)| {
-        let document = quote(&document);
-        format!(
-            "{cli} iam put-role-policy --role-name {role} --policy-name {name} --policy-document {document}"
-        )
+        on_role(job, "iam put-role-policy")
+            .option("--policy-name", name)
+            .option("--policy-document", document)
     };
     policy::permissions(job).into_iter().map(put).collect()
+}
+
+/// A command of the AWS CLI about the service role.
+fn on_role(job: &Job, operation: &'static str) -> Command {
+    job.cli
+        .words(operation)
+        .option("--role-name", &job.role_name)
+}
+
+fn lines(commands: impl IntoIterator<Item = Command>) -> String {
+    let commands: Vec<_> = commands
+        .into_iter()
+        .map(|command| command.to_string())
+        .collect();
+    commands.join("\n")
 }
 
 impl Wrong {
@@ -229,7 +238,7 @@ impl Wrong {
 
     /// The role can't be used, and what an administrator has to change.
     pub fn error(&self, job: &Job) -> Error {
-        let (cli, name) = (&job.cli, &job.role_name);
+        let name = &job.role_name;
         let error = Error::failed(format!("the service role {name} can't be used"))
             .because_of(self.why(job));
         if !self.can_be_mended() {
@@ -237,17 +246,15 @@ impl Wrong {
         }
         let mut commands = Vec::new();
         if let Some(trust) = &self.trust {
-            let trust = quote(&policy::trusting(trust));
-            commands.push(format!(
-                "{cli} iam update-assume-role-policy --role-name {name} --policy-document {trust}"
-            ));
+            let update = on_role(job, "iam update-assume-role-policy");
+            commands.push(update.option("--policy-document", policy::trusting(trust)));
         }
         if !self.gaps.lacks.is_empty() {
             commands.extend(permissions(job));
         }
         error.hint(format!(
             "repair it with --create-role, or with:\n{}",
-            commands.join("\n")
+            lines(commands)
         ))
     }
 }

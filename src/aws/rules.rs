@@ -1,5 +1,7 @@
 //! What AWS takes, checked before a byte is sent. Each rule says why.
 
+use std::collections::BTreeSet;
+
 use super::job::Register;
 use super::names::{Architecture, BootMode, LicenseType, Platform};
 use super::options::Options;
@@ -12,6 +14,8 @@ use crate::shell::quote;
 
 /// EC2 RegisterImage and CopyImage, "Name".
 const AMI_NAME_SIGNS: &str = "()[] ./-'@_";
+/// EC2 "Description" of an image.
+const DESCRIPTION: usize = 255;
 /// Tags per resource, "Tag restrictions" of the EC2 user guide.
 const TAGS: usize = 50;
 /// VM Import/Export, "Limitations": disks of ImportImage, and of ImportSnapshot without a
@@ -51,24 +55,28 @@ pub fn as_ami_name(text: &str) -> String {
     name
 }
 
-/// A bucket's name, "Bucket naming rules" of the S3 user guide.
+/// A bucket's name ("Bucket naming rules" of the S3 user guide). Buckets that were created
+/// in us-east-1 before March 2018 can have up to 255 characters, capitals and underscores.
 pub fn bucket(name: &str) -> Result<(), String> {
-    let fits = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '.' || c == '-';
-    let ends_well =
-        |c: Option<char>| c.is_some_and(|c| c.is_ascii_lowercase() || c.is_ascii_digit());
+    let fits = |c: char| c.is_ascii_alphanumeric() || "._-".contains(c);
+    if (3..=255).contains(&name.len()) && name.chars().all(fits) {
+        return Ok(());
+    }
+    Err(format!(
+        "\"{name}\" cannot be the name of a bucket: 3 to 63 lowercase letters, digits, dots and hyphens"
+    ))
+}
+
+/// Whether a new bucket could not have this name: one that has it is older than the rules.
+pub fn is_old_bucket(name: &str) -> bool {
+    let fits = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit();
     let well = (3..=63).contains(&name.len())
-        && name.chars().all(fits)
-        && ends_well(name.chars().next())
-        && ends_well(name.chars().next_back())
+        && name.chars().all(|c| fits(c) || c == '.' || c == '-')
+        && name.starts_with(fits)
+        && name.ends_with(fits)
         && !name.contains("..")
         && name.parse::<std::net::Ipv4Addr>().is_err();
-    if well {
-        Ok(())
-    } else {
-        Err(format!(
-            "\"{name}\" can't be a bucket's name: 3 to 63 lower-case letters, digits, dots and hyphens"
-        ))
-    }
+    !well
 }
 
 /// An object's key: up to 1,024 bytes of UTF-8.
@@ -146,12 +154,6 @@ pub fn single(options: &Options, problems: &mut Problems<Options>) {
     );
     check(
         problems,
-        "tags",
-        options.tags.iter().flatten(),
-        |(key, value)| tag(key, value),
-    );
-    check(
-        problems,
         "ami_groups",
         options.ami_groups.iter().flatten(),
         |group| {
@@ -178,12 +180,44 @@ pub fn single(options: &Options, problems: &mut Problems<Options>) {
         });
     }
     problems.addresses(options);
-    let tags = options.tags.as_ref().map_or(0, Vec::len);
+}
+
+/// The tags as they will be sent: CreateTags comes after the import, when it is late for an
+/// error.
+pub fn tags(tags: &[(String, String)], problems: &mut Problems<Options>) {
+    check(problems, "tags", tags.iter(), |(key, value)| {
+        tag(key, value)
+    });
+    let mut keys = BTreeSet::new();
+    for (key, _) in tags {
+        problems.expect(
+            keys.insert(key),
+            "tags",
+            format!("the tag key \"{key}\" is given twice"),
+        );
+    }
     problems.expect(
-        tags <= TAGS,
+        tags.len() <= TAGS,
         "tags",
-        format!("{tags} tags are too many, AWS takes {TAGS}"),
+        format!("AWS accepts {TAGS} tags, not {}", tags.len()),
     );
+}
+
+/// An AMI's description: up to 255 characters of ASCII. EC2 answers others with
+/// "Character sets beyond ASCII are not supported", after the import.
+pub fn description(text: &str) -> Result<(), String> {
+    let length = text.chars().count();
+    if length > DESCRIPTION {
+        return Err(format!(
+            "the description has {length} characters, AWS accepts {DESCRIPTION}"
+        ));
+    }
+    match text.chars().find(|c| !matches!(c, ' '..='~')) {
+        Some(c) => Err(format!(
+            "the description has the character {c:?}, AWS accepts printable ASCII"
+        )),
+        None => Ok(()),
+    }
 }
 
 fn check<P: Provider, T>(

@@ -12,7 +12,7 @@ use super::fault::Fault;
 use super::image::{is_unknown, patiently};
 use super::job::{Job, Share};
 use crate::error::Result;
-use crate::shell::Cli;
+use crate::shell::Command;
 
 /// Shares the image and its snapshots as asked.
 pub async fn share(job: &Job, clients: &Clients, image: &str, snapshots: &[String]) -> Result<()> {
@@ -46,9 +46,11 @@ async fn share_image(job: &Job, clients: &Clients, image: &str) -> Result<()> {
 }
 
 /// How an account lets AMIs be public.
-pub fn unblock(cli: &Cli, region: &str) -> String {
+pub fn unblock(cli: &Command, region: &str) -> String {
+    let disable = cli.words("ec2 disable-image-block-public-access");
     format!(
-        "lift the block, which may take 10 minutes: {cli} ec2 disable-image-block-public-access --region {region}"
+        "lift the block, which may take 10 minutes: {}",
+        disable.option("--region", region)
     )
 }
 

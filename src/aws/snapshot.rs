@@ -15,10 +15,7 @@ impl Run<'_> {
         let journal = self.journal.clone();
         let entry = self.cleanup.reusable(
             format!("the snapshot {snapshot}"),
-            format!(
-                "{} ec2 delete-snapshot --snapshot-id {snapshot} --region {}",
-                self.job.cli, self.job.region
-            ),
+            image::snapshot_removal(&self.job, snapshot),
             async move || {
                 journal
                     .forgetting(&id, image::delete_snapshot(&clients, &id))
@@ -104,10 +101,11 @@ impl Run<'_> {
     pub(super) fn hold_registered(&mut self, image: &str) -> Entry {
         let (clients, id) = (self.clients.clone(), image.to_owned());
         let journal = self.journal.clone();
-        let (cli, region) = (&self.job.cli, &self.job.region);
+        let remove = self.job.cli.words("ec2 deregister-image");
+        let remove = remove.option("--image-id", image);
         let entry = self.cleanup.reusable(
             format!("the image {image}"),
-            format!("{cli} ec2 deregister-image --image-id {image} --region {region}"),
+            remove.option("--region", &self.job.region),
             async move || {
                 journal
                     .forgetting(&id, image::deregister_alone(&clients, &id))

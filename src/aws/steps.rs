@@ -9,11 +9,11 @@ use uuid::Uuid;
 use super::possible::{self, Readers};
 use super::preflight::Ours;
 use super::road::Road;
-use super::{Run, fault, image, import, preflight, share, task};
+use super::{Run, fault, image, import, object, preflight, share, task};
 use crate::cleanup::{self, Entry};
 use crate::error::{Kind, Result};
 use crate::sending;
-use crate::shell::quote;
+use crate::units::listed;
 use crate::wait::{self, Pace};
 
 impl Run<'_> {
@@ -106,13 +106,11 @@ impl Run<'_> {
         let (clients, job) = (self.clients.clone(), &self.job);
         let (bucket, key) = (job.bucket.clone(), job.key.clone());
         let earlier = self.journal.entry().earlier_tasks;
-        let describe = task::describing(job.road.task());
+        let describe = job.cli.words(task::describing(job.road.task()));
+        let describe = describe.option("--region", &job.region);
         let entry = self.cleanup.reusable(
             cleanup::possible::import(&job.url()),
-            format!(
-                "{} ec2 {describe} --region {}, and cancel-import-task",
-                job.cli, job.region
-            ),
+            format!("{describe}, and cancel-import-task"),
             async move || {
                 possible::cancel_imports(&clients, &bucket, &key, earlier.as_deref()).await
             },
@@ -127,10 +125,7 @@ impl Run<'_> {
         let journal = self.journal.clone();
         let entry = self.cleanup.reusable(
             format!("the import task {task}"),
-            format!(
-                "{} ec2 cancel-import-task --import-task-id {task} --region {}",
-                self.job.cli, self.job.region
-            ),
+            task::cancellation(&self.job, task),
             async move || journal.forgetting(&id, task::cancel(&clients, &id)).await,
         );
         if let Some(earlier) = self.held.task.replace(entry) {
@@ -147,9 +142,8 @@ impl Run<'_> {
             format!("{url} is read by {task}; the same command without --no-wait registers the image and removes it")
         } else {
             format!(
-                "{url} is read by {task}; remove it afterwards with: {} s3 rm {}",
-                self.job.cli,
-                quote(&url)
+                "{url} is read by {task}; remove it afterwards with: {}",
+                object::removal(&self.job)
             )
         });
         if !self.job.copies.is_empty() || self.job.ssm_parameter.is_some() {
@@ -347,6 +341,18 @@ impl Run<'_> {
             image::deprecate(clients, &id, job.deprecate_at).await
         };
         self.session.unless_stopped(changes).await?;
+        let progress = &self.session.progress;
+        if job.share.is_public() {
+            progress.fact(&format!(
+                "Made {id} public: every AWS account can launch it"
+            ));
+        }
+        if !job.share.audience().is_empty() {
+            progress.fact(&format!(
+                "Shared {id} with {}",
+                listed(&job.share.audience())
+            ));
+        }
         self.outcome.name = image.name().map(str::to_owned);
         self.outcome.images = vec![(job.region.clone(), id.clone())];
         self.outcome.snapshot_ids = Some(snapshots);

@@ -13,6 +13,7 @@ use super::fault::Fault;
 use super::job::Job;
 use super::{help, image};
 use crate::error::{Error, Result};
+use crate::shell::Command;
 use crate::wait::{Poll, Trouble};
 
 /// How long a cancelled task may take to let go of the object.
@@ -56,9 +57,9 @@ impl From<ImportSnapshotTask> for Task {
 /// The call that describes the task; its id says which kind it is.
 pub fn describing(task: &str) -> &'static str {
     if makes_snapshot(task) {
-        "describe-import-snapshot-tasks"
+        "ec2 describe-import-snapshot-tasks"
     } else {
-        "describe-import-image-tasks"
+        "ec2 describe-import-image-tasks"
     }
 }
 
@@ -174,6 +175,14 @@ fn failure(job: &Job, task: &str, reason: Option<&str>) -> Error {
         Some(help) => error.hint(help),
         None => error,
     }
+}
+
+/// The command that cancels the task.
+pub fn cancellation(job: &Job, task: &str) -> Command {
+    job.cli
+        .words("ec2 cancel-import-task")
+        .option("--import-task-id", task)
+        .option("--region", &job.region)
 }
 
 /// Cancels the task and waits until it has let go of the object. A task that was

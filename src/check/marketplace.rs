@@ -2,8 +2,11 @@
 //! and what its clean-up script would have removed. Where the script does not do what it
 //! means to, the meaning counts: it looks at every user, at every home.
 
+use std::path::Path;
+
 use super::finding::{Finding, Rule};
 use crate::guest::{Left, Look, Os, Password, System, User};
+use crate::shell::Command;
 
 /// Version of the script whose rules these are.
 pub const VERSION: &str = "1.8.1";
@@ -108,18 +111,19 @@ fn firewall(system: &System) -> Finding {
     }
 }
 
+/// How to remove a file of the image, on the machine that it was made of.
+fn remove_it(path: &str) -> String {
+    format!("remove it: {}", Command::new("rm").file(Path::new(path)))
+}
+
 fn logs(logs: &Look<Vec<Left>>) -> Vec<Finding> {
     let rule = Rule("logs", CHECK);
     let Look::Here(logs) = logs else {
         return vec![rule.unseen("/var/log can't be seen")];
     };
     let archives = logs.iter().filter(|log| is_archive(&log.path));
-    let archives = archives.map(|log| {
-        rule.warning(
-            format!("log archive {}", log.path),
-            format!("remove it: rm {}", crate::shell::quote(&log.path)),
-        )
-    });
+    let archives =
+        archives.map(|log| rule.warning(format!("log archive {}", log.path), remove_it(&log.path)));
     let full = logs
         .iter()
         .filter(|log| matches!(log.path.rsplit_once('.'), Some((_, "log"))) && log.size > LITTLE);
@@ -128,7 +132,10 @@ fn logs(logs: &Look<Vec<Left>>) -> Vec<Finding> {
         let size = crate::units::bytes(log.size);
         rule.warning(
             format!("{} has {size}", log.path),
-            format!("empty it: truncate -s 0 {}", crate::shell::quote(&log.path)),
+            format!(
+                "empty it: {}",
+                Command::new("truncate -s 0").file(Path::new(&log.path))
+            ),
         )
     });
     let found: Vec<_> = archives.chain(full).collect();
@@ -181,10 +188,8 @@ fn users(users: &Look<Vec<User>>) -> Vec<Finding> {
 
 fn password(user: &User) -> Finding {
     let rule = Rule("passwords", CHECK);
-    let lock = format!(
-        "lock it: usermod -p '!' {}",
-        crate::shell::quote(&user.name)
-    );
+    let lock = Command::new("usermod -p '!' --").arg(&user.name);
+    let lock = format!("lock it: {lock}");
     match user.password {
         Password::None => rule.ok("no passwords"),
         Password::Set => rule.refused(format!("the user {} has a password", user.name), lock),
@@ -223,7 +228,7 @@ fn keys(user: &User) -> Vec<Finding> {
 
 fn key(file: &Left, rule: Rule) -> Option<Finding> {
     let (path, name) = (&file.path, file.path.rsplit('/').next().unwrap_or_default());
-    let remove = format!("remove it: rm {}", crate::shell::quote(path));
+    let remove = remove_it(path);
     match (name, file.size) {
         ("authorized_keys", size) => {
             (size > LITTLE).then(|| rule.refused(format!("{path} lets somebody in"), remove))
@@ -244,7 +249,7 @@ fn history(user: &User) -> Finding {
             let path = format!("{}/.bash_history", user.home);
             rule.refused(
                 format!("{path} has {}", crate::units::bytes(size)),
-                format!("remove it: rm {}", crate::shell::quote(&path)),
+                remove_it(&path),
             )
         }
         Look::Unseen => rule.unseen(format!("{} can't be seen", user.home)),

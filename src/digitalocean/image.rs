@@ -10,6 +10,7 @@ use super::job::Job;
 use super::mark::Mark;
 use super::options::ObjectAccess;
 use crate::error::{Error, Result};
+use crate::shell::Command;
 use crate::wait::{Poll, Trouble};
 
 /// What the token must be allowed for the image and its tags.
@@ -103,6 +104,12 @@ fn refused(job: &Job, fault: Fault) -> Error {
         );
     }
     error
+}
+
+/// The command that deletes the image.
+pub fn removal(id: u64) -> Command {
+    let delete = Command::new("doctl compute image delete");
+    delete.arg(id.to_string()).words("--force")
 }
 
 /// Whether an image that an earlier run has made is on its way, or done; none if it is gone.

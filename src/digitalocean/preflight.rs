@@ -6,6 +6,7 @@ use super::help;
 use super::job::Job;
 use crate::error::{Error, Result};
 use crate::progress::Progress;
+use crate::shell::Command;
 use crate::store::Store;
 use crate::store::s3::S3;
 use crate::unheard;
@@ -114,8 +115,10 @@ async fn space(job: &Job, spaces: &aws_sdk_s3::Client, store: &S3) -> Result<()>
         return Err(Error::failed(what())
             .because_of(format!("there is no such Space in {region}"))
             .hint(format!(
-                "create it: aws s3 mb s3://{name} --endpoint-url {}; or name its own region with --spaces-region",
-                job.space.endpoint
+                "create it: {}; or name its own region with --spaces-region",
+                Command::new("aws s3 mb")
+                    .arg(format!("s3://{name}"))
+                    .option("--endpoint-url", &job.space.endpoint)
             )));
     }
     let Err(why) = store.open_uploads().await else {

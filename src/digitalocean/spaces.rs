@@ -20,6 +20,7 @@ use crate::endpoint::is_loopback;
 use crate::error::{Error, Result};
 use crate::outcome;
 use crate::sending::{self, Target};
+use crate::shell::Command;
 use crate::store::s3::{Flavour, Place, S3, must_sign};
 use crate::store::{Class, Error as Refusal, Store};
 
@@ -75,30 +76,25 @@ pub fn address(space: &Space, key: &str) -> String {
 }
 
 fn target(job: &Job) -> Target {
-    let (space, key, endpoint) = (
-        job.space.name.clone(),
-        shell(&job.key),
-        job.space.endpoint.clone(),
-    );
+    let endpoint = &job.space.endpoint;
+    let remove = Command::new("aws s3 rm").arg(job.url());
+    let abort = Command::new("aws s3api abort-multipart-upload");
+    let abort = abort
+        .option("--bucket", &job.space.name)
+        .option("--key", &job.key);
+    let abort = abort.option("--endpoint-url", endpoint);
+    let list = Command::new("aws s3api list-multipart-uploads");
+    let list = list
+        .option("--bucket", &job.space.name)
+        .option("--prefix", &job.key);
+    let list = list.option("--endpoint-url", endpoint);
     Target {
         is_steady: sending::is_steady(&job.key_template),
         url: job.url(),
-        remove: format!("aws s3 rm {} --endpoint-url {endpoint}", shell(&job.url())),
-        uploads: format!(
-            "aws s3api list-multipart-uploads --bucket {space} --prefix {key} --endpoint-url {endpoint}, and abort-multipart-upload"
-        ),
-        abort: Box::new(move |upload| {
-            format!(
-                "aws s3api abort-multipart-upload --bucket {space} --key {key} --upload-id {} --endpoint-url {endpoint}",
-                shell(&upload.0)
-            )
-        }),
+        remove: remove.option("--endpoint-url", endpoint).into(),
+        uploads: format!("{list}, and abort-multipart-upload"),
+        abort: Box::new(move |upload| abort.option("--upload-id", &upload.0).into()),
     }
-}
-
-/// The text as a shell takes it.
-fn shell(text: &str) -> String {
-    crate::image::quoted(std::path::Path::new(text))
 }
 
 /// What helps whoever may not remove what a run has made: the object, its parts, the image.

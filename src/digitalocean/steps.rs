@@ -59,6 +59,9 @@ impl Run<'_> {
             "quotas",
         ]);
         plan.upload(sending::outline(&job.common, SPACES_LIMITS, job.url())?);
+        if job.access == ObjectAccess::PublicRead {
+            plan.step("let everybody who knows its address read it until the import has ended");
+        }
         let (name, region) = (&job.name, job.region());
         plan.step(format!("import it into {region} as the image \"{name}\""));
         if let [_, others @ ..] = job.regions.as_slice()
@@ -69,6 +72,7 @@ impl Run<'_> {
         if !job.common.skip_clean {
             plan.step(format!("remove {} afterwards", job.url()));
         }
+        job.common.plan_removal(plan);
         self.outcome.plan = Some(plan.to_json());
         Ok(())
     }

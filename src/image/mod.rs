@@ -235,6 +235,12 @@ impl Image {
     }
 
     /// Whether the file is still the one that was looked at, by what the system says of it.
+    pub fn is_still_at(&self, path: &Path) -> io::Result<bool> {
+        // Nothing but a file is opened: a pipe could block.
+        Ok(fs::metadata(path)?.is_file() && self.is_still(&File::open(path)?)?)
+    }
+
+    /// Whether the file is as it was when it was looked at.
     pub fn is_still(&self, file: &File) -> io::Result<bool> {
         let now = file.metadata()?;
         Ok(self.size == Some(now.len())

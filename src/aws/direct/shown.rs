@@ -4,7 +4,7 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use super::super::ebs::{self, Trouble};
-use super::super::{Run, policy};
+use super::super::{Run, partition};
 use crate::error::Error;
 use crate::progress::Transfer;
 use crate::units;
@@ -29,7 +29,7 @@ impl Run<'_> {
 
 /// Permission to write snapshots and nothing else.
 fn writing(region: &str) -> String {
-    let partition = policy::partition(region);
+    let partition = partition::of(region);
     serde_json::json!({
         "Version": "2012-10-17",
         "Statement": [{

@@ -12,7 +12,6 @@ use crate::cleanup;
 use crate::error::Result;
 use crate::journal::SnapshotRequest;
 use crate::sending;
-use crate::shell::quote;
 use crate::units;
 
 /// A snapshot that a later run may go on with waits a day for its next block; another is
@@ -155,10 +154,12 @@ impl Run<'_> {
         let (Some(token), Some(request)) = (entry.client_token, entry.snapshot_request) else {
             return;
         };
-        let (clients, cli, region) = (self.clients.clone(), &self.job.cli, &self.job.region);
+        let (clients, region) = (self.clients.clone(), &self.job.region);
+        let list = "ec2 describe-snapshots --owner-ids self --filters Name=status,Values=pending";
+        let list = self.job.cli.words(list).option("--region", region);
         let entry = self.cleanup.reusable(
             cleanup::possible::snapshot(region),
-            format!("{cli} ec2 describe-snapshots --owner-ids self --filters Name=status,Values=pending --region {region}, and delete-snapshot"),
+            format!("{list}, and delete-snapshot"),
             async move || possible::delete_started(&clients, &request, &token).await,
         );
         if let Some(earlier) = self.held.snapshot.replace(entry) {
@@ -175,11 +176,7 @@ impl Run<'_> {
                 "the snapshot {snapshot} with {}",
                 units::number(blocks as u64, "block")
             ),
-            format!(
-                "{} ec2 delete-snapshot --snapshot-id {snapshot} --region {}",
-                self.job.cli,
-                quote(&self.job.region)
-            ),
+            image::snapshot_removal(&self.job, snapshot),
             async move || {
                 journal
                     .forgetting(&id, image::delete_snapshot(&clients, &id))
@@ -208,8 +205,8 @@ impl Run<'_> {
     pub(super) async fn forget_filling(&mut self, snapshot: &str) {
         if let Err(error) = image::delete_snapshot(&self.clients, snapshot).await {
             let text = format!(
-                "{snapshot} could not be deleted: {error:#}; delete it with: {} ec2 delete-snapshot --snapshot-id {snapshot} --region {}",
-                self.job.cli, self.job.region
+                "{snapshot} could not be deleted: {error:#}; delete it with: {}",
+                image::snapshot_removal(&self.job, snapshot)
             );
             self.session.progress.warn(&text);
         }
