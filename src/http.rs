@@ -266,6 +266,14 @@ impl fmt::Display for Silence {
 
 impl std::error::Error for Silence {}
 
+/// Whether a list has had enough pages; the first is 1. A service could go on for ever.
+pub fn is_last_page(page: usize) -> bool {
+    if page == MAX_PAGES {
+        tracing::warn!("a list has more than {MAX_PAGES} pages; the rest was not read");
+    }
+    page >= MAX_PAGES
+}
+
 /// RFC 3986 encoding, as signatures want it: a space is %20, `*` %2A, `/` %2F, `~` itself.
 pub fn encode(text: &str) -> String {
     utf8_percent_encode(text, &RESERVED).to_string()

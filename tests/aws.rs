@@ -359,6 +359,117 @@ async fn a_source_is_deleted_only_when_asked_and_only_after_success() {
 }
 
 #[tokio::test]
+async fn a_file_that_replaced_the_image_is_not_deleted() {
+    let stage = Stage::new().await;
+    stage.disk(2);
+    let gate = Gate::new();
+    stage.cloud.import_script(ImportScript::quick().hold(&gate));
+    let running = stage
+        .imgimport("aws --bucket importbucket --delete-source -q disk.raw")
+        .start();
+    gate.reached().await;
+    std::fs::rename(stage.file("new.raw", "another"), stage.path("disk.raw")).unwrap();
+    gate.release();
+    running
+        .ends()
+        .await
+        .exits(0)
+        .says("warning: disk.raw was not deleted: it changed after it was sent");
+    assert_eq!(std::fs::read(stage.path("disk.raw")).unwrap(), b"another");
+}
+
+#[tokio::test]
+async fn an_old_bucket_is_used_with_a_warning() {
+    let stage = Stage::new().await;
+    stage.disk(2);
+    stage.cloud.s3().create_bucket("My_Old_Bucket", REGION);
+    stage
+        .cloud
+        .iam()
+        .put_import_role("vmimport", "My_Old_Bucket");
+    let run = stage.imgimport("aws --bucket My_Old_Bucket -q disk.raw");
+    run.ends().await.exits(0).says(
+        "warning: no new bucket can be named My_Old_Bucket: only buckets that were created in us-east-1 before March 2018 have such names",
+    );
+}
+
+#[tokio::test]
+async fn what_ec2_would_refuse_after_the_import_is_refused_before_the_upload() {
+    let stage = Stage::new().await;
+    stage.disk(2);
+    let run = stage
+        .program([
+            "aws",
+            "--bucket",
+            "importbucket",
+            "--ami-name",
+            "web",
+            "--ami-description",
+            "web \u{2014} one",
+            "--tag",
+            "team=a",
+            "--tag",
+            "team=b",
+            "disk.raw",
+        ])
+        .ends()
+        .await;
+    run.exits(2);
+    assert!(
+        run.stderr
+            .contains("the description has the character '\u{2014}', AWS accepts printable ASCII")
+    );
+    assert!(run.stderr.contains("the tag key \"team\" is given twice"));
+    assert!(stage.cloud.journal().is_empty());
+}
+
+#[tokio::test]
+async fn a_body_without_end_is_an_error() {
+    // See `http` and `connector`: the sandbox has no such body, a listener of the test has.
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    tokio::spawn(async move {
+        while let Ok((mut line, _)) = listener.accept().await {
+            tokio::spawn(async move {
+                use tokio::io::{AsyncReadExt, AsyncWriteExt};
+                let _ = line.read(&mut [0; 4096]).await;
+                let head = "HTTP/1.1 200 OK\r\ncontent-length: 99999999999\r\n\r\n";
+                let _ = line.write_all(head.as_bytes()).await;
+                while line.write_all(&[b' '; 65536]).await.is_ok() {}
+            });
+        }
+    });
+    let stage = Stage::new().await;
+    stage.disk(2);
+    let run = stage
+        .imgimport("digitalocean --space s --spaces-region nyc3 --image-name web --image-region nyc3 --max-retries 0 -q disk.raw")
+        .env("DIGITALOCEAN_TOKEN", "dop_v1_x")
+        .env("DIGITALOCEAN_SPACES_ACCESS_KEY", "k")
+        .env("DIGITALOCEAN_SPACES_SECRET_KEY", "s")
+        .env("DIGITALOCEAN_API_URL", &format!("http://{address}"))
+        .env("SPACES_ENDPOINT_URL", &format!("http://{address}"))
+        .ends()
+        .await;
+    run.exits(1);
+    assert!(
+        run.stderr.contains("the answer is longer than 16 MiB"),
+        "{}",
+        run.stderr
+    );
+    let run = stage
+        .imgimport("aws --bucket importbucket --max-retries 0 -q disk.raw")
+        .env("AWS_ENDPOINT_URL", &format!("http://{address}"))
+        .ends()
+        .await;
+    run.exits(1);
+    assert!(
+        run.stderr.contains("length limit exceeded"),
+        "{}",
+        run.stderr
+    );
+}
+
+#[tokio::test]
 async fn standard_input_is_sent_as_it_comes() {
     let stage = Stage::new().await;
     let disk = stage.disk(12);

@@ -185,10 +185,34 @@ async fn a_program_reads_the_plan_of_an_import_to_digitalocean() {
             },
             "steps": [
                 "send 2.0 MiB, gzipped, to s3://import-bucket/web, in parts of 8.0 MiB, 8 at once",
+                "make s3://import-bucket/web public: everybody who knows its address can read it until the import has ended",
                 "import it into nyc3 as the image \"web\"",
                 "transfer it to fra1",
                 "remove s3://import-bucket/web afterwards",
             ],
         })
     );
+}
+
+#[tokio::test]
+async fn the_plan_names_what_becomes_public_or_shared_and_what_is_deleted() {
+    let stage = stage().await;
+    let open = format!("{AWS} --public --ami-users 111122223333 --delete-source");
+    let steps = plan(stage.imgimport(&open)).await["steps"].take();
+    let steps: Vec<_> = steps.as_array().unwrap().iter().skip(2).collect();
+    assert_eq!(
+        steps,
+        [
+            "make it public: every AWS account can launch it",
+            "share it with 111122223333",
+            "remove s3://importbucket/imgimport-1767225600.raw afterwards",
+            "delete the local file disk.raw",
+        ]
+    );
+    let shared = "alicloud --bucket packer --image-name web --dry-run --output json -q disk.raw \
+                  --share-account 1234567890123456 --delete-source";
+    let steps = plan(stage.alicloud(shared)).await["steps"].take();
+    let steps: Vec<_> = steps.as_array().unwrap().iter().rev().collect();
+    assert_eq!(steps[0], "delete the local file disk.raw");
+    assert_eq!(steps[2], "share it with 1234567890123456");
 }

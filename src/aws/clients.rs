@@ -17,6 +17,8 @@ use crate::endpoint::is_loopback;
 const CONNECT: Duration = Duration::from_secs(10);
 /// EC2's slowest answers, such as ImportImage, take some seconds.
 const ANSWER: Duration = Duration::from_secs(30);
+/// For one try, its answer included: a body that comes byte by byte must end, too.
+const ATTEMPT: Duration = Duration::from_mins(2);
 /// Tries after the first; with the SDK's pauses a dead network is told of within half a minute.
 const RETRIES: u32 = 3;
 
@@ -186,6 +188,7 @@ async fn base(options: &Options, region: &str) -> SdkConfig {
     let timeouts = TimeoutConfig::builder()
         .connect_timeout(CONNECT)
         .read_timeout(ANSWER)
+        .operation_attempt_timeout(ATTEMPT)
         .build();
     let tries = options.max_retries.unwrap_or(RETRIES).saturating_add(1);
     let mut loader = aws_config::defaults(BehaviorVersion::latest())

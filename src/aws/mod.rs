@@ -21,6 +21,7 @@ mod mend;
 mod names;
 mod object;
 mod options;
+mod pages;
 mod partition;
 mod policy;
 mod possible;

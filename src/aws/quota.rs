@@ -6,6 +6,7 @@ use aws_sdk_servicequotas::types::ServiceQuota;
 
 use super::clients::Clients;
 use super::fault::Fault;
+use super::pages;
 use super::preflight::PATIENCE;
 use crate::plan::Quota;
 
@@ -68,16 +69,21 @@ async fn running(clients: &Clients) -> Result<u64, Fault> {
     Ok(running.count() as u64)
 }
 
-async fn images(clients: &Clients) -> Result<Vec<ImportImageTask>, Fault> {
+pub(super) async fn images(clients: &Clients) -> Result<Vec<ImportImageTask>, Fault> {
     let tasks = clients.ec2.describe_import_image_tasks();
-    let tasks = tasks.into_paginator().items().send();
-    Ok(tasks.collect::<Result<_, _>>().await?)
+    let mut list = tasks.into_paginator().send();
+    let tasks = pages::all(async || list.next().await, |page| page.import_image_tasks);
+    Ok(tasks.await?)
 }
 
-async fn snapshots(clients: &Clients) -> Result<Vec<ImportSnapshotTask>, Fault> {
+pub(super) async fn snapshots(clients: &Clients) -> Result<Vec<ImportSnapshotTask>, Fault> {
     let tasks = clients.ec2.describe_import_snapshot_tasks();
-    let tasks = tasks.into_paginator().items().send();
-    Ok(tasks.collect::<Result<_, _>>().await?)
+    let mut list = tasks.into_paginator().send();
+    let tasks = pages::all(
+        async || list.next().await,
+        |page| page.import_snapshot_tasks,
+    );
+    Ok(tasks.await?)
 }
 
 /// A task that fails is `deleting` first ("Monitor an import image task").

@@ -35,6 +35,12 @@ impl Run<'_> {
         if let Some(why) = &job.why {
             progress.fact(&format!("Taking the road {}: {why}", job.road.word()));
         }
+        if job.road != Road::EbsDirect && rules::is_old_bucket(&job.bucket) {
+            progress.warn(&format!(
+                "no new bucket can be named {}: only buckets that were created in us-east-1 before March 2018 have such names",
+                job.bucket
+            ));
+        }
         let ours = Ours::of(&self.journal.entry(), &job.region);
         let found = self
             .session

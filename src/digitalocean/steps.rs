@@ -60,7 +60,10 @@ impl Run<'_> {
         ]);
         plan.upload(sending::outline(&job.common, SPACES_LIMITS, job.url())?);
         if job.access == ObjectAccess::PublicRead {
-            plan.step("let everybody who knows its address read it until the import has ended");
+            plan.step(format!(
+                "make {} public: everybody who knows its address can read it until the import has ended",
+                job.url()
+            ));
         }
         let (name, region) = (&job.name, job.region());
         plan.step(format!("import it into {region} as the image \"{name}\""));

@@ -14,7 +14,7 @@ use super::{
     Checksum, Class, Digest, Error, Head, Limits, ListedPart, Part, Result, SentPart, Store,
     UploadId, Whole, is_the_object,
 };
-use crate::http::{ANSWER, Answer, Call, Http, Method, Payload};
+use crate::http::{ANSWER, Answer, Call, Http, Method, Payload, is_last_page};
 use crate::retry::Patience;
 use answers::{Begun, Parts, Uploads, crc, failure, read};
 pub use bucket::Bucket;
@@ -272,7 +272,7 @@ impl Store for Oss {
 
     async fn list(&self, upload: &UploadId) -> Result<Option<Vec<ListedPart>>> {
         let (mut parts, mut marker) = (Vec::new(), "0".to_owned());
-        loop {
+        for number in 1.. {
             let query = [
                 ("max-parts", "1000"),
                 ("part-number-marker", marker.as_str()),
@@ -285,7 +285,9 @@ impl Store for Oss {
             };
             parts.extend(page.parts.into_iter().map(ListedPart::from));
             match page.next {
-                Some(next) if page.truncated && next != marker => marker = next,
+                Some(next) if page.truncated && next != marker && !is_last_page(number) => {
+                    marker = next;
+                }
                 _ => break,
             }
         }
@@ -296,7 +298,7 @@ impl Store for Oss {
     /// Newest first.
     async fn open_uploads(&self) -> Result<Vec<UploadId>> {
         let (mut uploads, mut markers) = (Vec::new(), (String::new(), String::new()));
-        loop {
+        for number in 1.. {
             let mut query = vec![("uploads", ""), ("prefix", self.place.key.as_str())];
             if !markers.0.is_empty() {
                 query.push(("key-marker", &markers.0));
@@ -306,7 +308,7 @@ impl Store for Oss {
             let own = page.uploads.into_iter();
             uploads.extend(own.filter(|upload| upload.key == self.place.key));
             let next = (page.next_key, page.next_upload);
-            if !page.truncated || next == markers {
+            if !page.truncated || next == markers || is_last_page(number) {
                 break;
             }
             markers = next;

@@ -40,6 +40,7 @@ use super::{
     UploadId, Whole, is_the_object,
 };
 use crate::connector::connect_timeout_only;
+use crate::http::is_last_page;
 use crate::retry::Patience;
 use answers::{failure, listed, parts_by_another_name};
 use payload::PayloadHash;
@@ -418,12 +419,16 @@ impl Store for S3 {
             .set_expected_bucket_owner(self.place.owner.clone())
             .into_paginator()
             .send();
-        let mut parts = Vec::new();
+        let (mut parts, mut number) = (Vec::new(), 0);
         while let Some(page) = pages.next().await {
+            number += 1;
             let error = match page {
                 Ok(page) => {
                     let all = page.parts().iter();
                     parts.extend(all.filter_map(|part| listed(part, self.checksum())));
+                    if is_last_page(number) {
+                        break;
+                    }
                     continue;
                 }
                 Err(error) => error,
@@ -444,7 +449,7 @@ impl Store for S3 {
     /// Newest first.
     async fn open_uploads(&self) -> Result<Vec<UploadId>> {
         let (mut uploads, mut key_marker, mut id_marker) = (Vec::new(), None, None);
-        loop {
+        for number in 1.. {
             let page = self
                 .clients()
                 .small
@@ -464,7 +469,8 @@ impl Store for S3 {
                     .cloned(),
             );
             (key_marker, id_marker) = (page.next_key_marker, page.next_upload_id_marker);
-            if page.is_truncated != Some(true) || key_marker.is_none() {
+            let is_last = page.is_truncated != Some(true) || key_marker.is_none();
+            if is_last || is_last_page(number) {
                 break;
             }
         }

@@ -291,9 +291,29 @@ impl Ec2Service {
     }
 }
 
+/// Descriptions of images, snapshots and tasks have up to 255 characters of ASCII.
+fn ascii_description(query: &Query) -> Result<(), Refusal> {
+    let given = ["Description", "Description.Value"].map(|name| query.get(name));
+    for text in given.into_iter().flatten() {
+        if !text.is_ascii() {
+            let text = format!(
+                "Value ({text}) for parameter description is invalid. \
+                 Character sets beyond ASCII are not supported."
+            );
+            return Err(Refusal::new(400, "InvalidParameterValue", text));
+        }
+        if text.len() > 255 {
+            let text = "Description must be at most 255 characters";
+            return Err(Refusal::new(400, "InvalidParameterValue", text));
+        }
+    }
+    Ok(())
+}
+
 impl Call<'_> {
     fn perform(&self) -> Answer {
         let action = self.query.action();
+        ascii_description(self.query)?;
         dry_run(self.query)?;
         match action {
             "ImportImage" => self.import_image(),

@@ -214,15 +214,20 @@ pub(super) fn tags_for(query: &Query, allowed: &[&str], kind: &str) -> Result<Ta
 }
 
 pub(super) fn tags_of(query: &Query) -> Result<Tags, Refusal> {
-    let tags = query.structs("Tag").into_iter().map(|tag| {
+    let mut tags = Tags::new();
+    for tag in query.structs("Tag") {
         let key = tag.required("Key")?;
         if key.starts_with("aws:") {
             let text = "Tag keys starting with 'aws:' are reserved for internal use";
             return Err(Refusal::new(400, "InvalidParameterValue", text));
         }
-        Ok((key.to_owned(), tag.owned("Value").unwrap_or_default()))
-    });
-    tags.collect()
+        let value = tag.owned("Value").unwrap_or_default();
+        if tags.insert(key.to_owned(), value).is_some() {
+            let text = format!("Duplicate tag key '{key}' specified.");
+            return Err(Refusal::new(400, "InvalidParameterValue", text));
+        }
+    }
+    Ok(tags)
 }
 
 pub(super) fn write_tags(xml: &mut Xml, tags: &Tags) {
