@@ -306,6 +306,7 @@ async fn copies_arrive_in_two_regions_with_tags_and_shares() {
         Uploaded 2.0 MiB in TIME
         Importing as t-ID
         Imported as m-ID
+        Shared m-ID with 1111222233334444
         Copying it to cn-hangzhou as m-ID
            0 % Creating
         Copying it to cn-shanghai as m-ID

@@ -1,6 +1,6 @@
 //! Imports to AWS as people ask for them.
 
-use imgimport_sandbox::{CopyScript, Fault, Gate, ImportScript, Permission, sample};
+use imgimport_sandbox::{CopyScript, Fault, Gate, ImportScript, Permission, REGION, sample};
 
 use crate::support::{BUCKET, Stage};
 
@@ -442,7 +442,7 @@ async fn a_body_without_end_is_an_error() {
     let stage = Stage::new().await;
     stage.disk(2);
     let run = stage
-        .imgimport("digitalocean --space s --spaces-region nyc3 --image-name web --image-region nyc3 --max-retries 0 -q disk.raw")
+        .imgimport("digitalocean --space space --spaces-region nyc3 --image-name web --image-region nyc3 -q disk.raw")
         .env("DIGITALOCEAN_TOKEN", "dop_v1_x")
         .env("DIGITALOCEAN_SPACES_ACCESS_KEY", "k")
         .env("DIGITALOCEAN_SPACES_SECRET_KEY", "s")
@@ -458,7 +458,7 @@ async fn a_body_without_end_is_an_error() {
     );
     let run = stage
         .imgimport("aws --bucket importbucket --max-retries 0 -q disk.raw")
-        .env("AWS_ENDPOINT_URL", &format!("http://{address}"))
+        .env("AWS_ENDPOINT_URL_EC2", &format!("http://{address}"))
         .ends()
         .await;
     run.exits(1);

@@ -1066,7 +1066,7 @@ async fn a_dry_run_says_who_asks_and_what_would_happen() {
     );
     assert!(
         run.stderr.contains(
-            ", in one part\nWould import it into nyc3 as the image \"web\"\nWould remove s3://"
+            " public: everybody who knows its address can read it until the import has ended\nWould import it into nyc3 as the image \"web\"\nWould remove s3://"
         ),
         "{}",
         run.stderr

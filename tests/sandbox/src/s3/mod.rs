@@ -29,6 +29,7 @@ use s3s::dto::{
     PutObjectOutput, UploadPartInput, UploadPartOutput,
 };
 use s3s::service::{S3Service, S3ServiceBuilder};
+use s3s::validation::NameValidation;
 use s3s::{S3, S3Request, S3Response, S3Result, s3_error};
 
 pub use self::buckets::{Buckets, ObjectView, PartView, UploadView};
@@ -53,6 +54,7 @@ impl Storage {
             buckets: buckets.clone(),
         };
         let mut protocol = S3ServiceBuilder::new(Shelf(buckets.clone()));
+        protocol.set_validation(OldNames);
         protocol.set_auth(doorkeeper());
         protocol.set_access(doorkeeper());
         let protocol = protocol.build();
@@ -285,5 +287,15 @@ impl S3 for Shelf {
             AbortMultipartUploadOutput::default(),
             StatusCode::NO_CONTENT,
         ))
+    }
+}
+
+/// The names that buckets of us-east-1 could have before March 2018; newer ones are a part.
+struct OldNames;
+
+impl NameValidation for OldNames {
+    fn validate_bucket_name(&self, name: &str) -> bool {
+        let fits = |c: char| c.is_ascii_alphanumeric() || "._-".contains(c);
+        (3..=255).contains(&name.len()) && name.chars().all(fits)
     }
 }
