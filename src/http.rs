@@ -31,7 +31,7 @@ pub const LONGEST_ANSWER: usize = 16 << 20;
 /// Why a longer one was not read.
 pub const TOO_LONG: &str = "the answer is longer than 16 MiB";
 /// The most pages of one list: 1,000 entries each, or 200 with DigitalOcean.
-pub const MAX_PAGES: usize = 100;
+const MAX_PAGES: usize = 100;
 /// RFC 3986, 2.3: what needs no escape.
 const RESERVED: AsciiSet = NON_ALPHANUMERIC
     .remove(b'-')

@@ -12,7 +12,6 @@ use super::job::{Copied, Job};
 use super::rules;
 use super::sign::Pairs;
 use crate::error::{Error, Result};
-use crate::http::is_last_page;
 use crate::shell::Command;
 use crate::wait::{Poll, Trouble};
 

@@ -9,7 +9,7 @@ use uuid::Uuid;
 use super::possible::{self, Readers};
 use super::preflight::Ours;
 use super::road::Road;
-use super::{Run, fault, image, import, object, preflight, share, task};
+use super::{Run, fault, image, import, object, preflight, rules, share, task};
 use crate::cleanup::{self, Entry};
 use crate::error::{Kind, Result};
 use crate::sending;
