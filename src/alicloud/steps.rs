@@ -169,7 +169,7 @@ impl Run<'_> {
     }
 
     fn hold_unanswered(&mut self, name: &str, token: &str) -> Entry {
-        let (clients, region) = (self.clients.clone(), self.job.region.clone());
+        let clients = self.clients.clone();
         let (list, journal) = (task::list(&self.job), self.journal.clone());
         let request = import::request_of(&self.job, name, token);
         let again = import::parameters(&self.job, name, token);

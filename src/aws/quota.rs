@@ -71,18 +71,15 @@ async fn running(clients: &Clients) -> Result<u64, Fault> {
 
 pub(super) async fn images(clients: &Clients) -> Result<Vec<ImportImageTask>, Fault> {
     let tasks = clients.ec2.describe_import_image_tasks();
-    let mut list = tasks.into_paginator().send();
-    let tasks = pages::all(async || list.next().await, |page| page.import_image_tasks);
+    let list = tasks.into_paginator().send();
+    let tasks = pages::all(list, |page| page.import_image_tasks);
     Ok(tasks.await?)
 }
 
 pub(super) async fn snapshots(clients: &Clients) -> Result<Vec<ImportSnapshotTask>, Fault> {
     let tasks = clients.ec2.describe_import_snapshot_tasks();
-    let mut list = tasks.into_paginator().send();
-    let tasks = pages::all(
-        async || list.next().await,
-        |page| page.import_snapshot_tasks,
-    );
+    let list = tasks.into_paginator().send();
+    let tasks = pages::all(list, |page| page.import_snapshot_tasks);
     Ok(tasks.await?)
 }
 

@@ -125,8 +125,8 @@ async fn gaps(job: &Job, clients: &Clients) -> Result<Gaps, Fault> {
 
 async fn own_policies(job: &Job, clients: &Clients) -> Result<Vec<String>, Fault> {
     let list = clients.iam.list_role_policies().role_name(&job.role_name);
-    let mut list = list.into_paginator().send();
-    let names = pages::all(async || list.next().await, |page| Some(page.policy_names)).await?;
+    let list = list.into_paginator().send();
+    let names = pages::all(list, |page| Some(page.policy_names)).await?;
     let mut documents = Vec::new();
     for name in names {
         let call = clients.iam.get_role_policy();
@@ -138,8 +138,8 @@ async fn own_policies(job: &Job, clients: &Clients) -> Result<Vec<String>, Fault
 
 async fn managed_policies(job: &Job, clients: &Clients) -> Result<Vec<String>, Fault> {
     let list = clients.iam.list_attached_role_policies();
-    let mut list = list.role_name(&job.role_name).into_paginator().send();
-    let attached = pages::all(async || list.next().await, |page| page.attached_policies).await?;
+    let list = list.role_name(&job.role_name).into_paginator().send();
+    let attached = pages::all(list, |page| page.attached_policies).await?;
     let mut documents = Vec::new();
     for arn in attached.into_iter().filter_map(|policy| policy.policy_arn) {
         let policy = clients
