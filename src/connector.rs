@@ -14,8 +14,8 @@ use aws_smithy_runtime_api::client::http::{
     http_client_fn,
 };
 use aws_smithy_runtime_api::client::orchestrator::HttpRequest;
-use aws_smithy_types::timeout::TimeoutConfig;
 use aws_smithy_types::body::SdkBody;
+use aws_smithy_types::timeout::TimeoutConfig;
 use http_body_util::Limited;
 
 use crate::endpoint::is_near;

@@ -148,7 +148,8 @@ impl File {
         }
         if origin.is_open {
             progress.warn(&format!(
-                "{path} holds a secret and others can read it: chmod 600 {path}"
+                "{path} holds a secret and others can read it: {}",
+                Command::new("chmod 600").file(&origin.path)
             ));
         }
     }

@@ -11,7 +11,7 @@ use tokio::time::sleep;
 
 use super::fault::Fault;
 use crate::error::{Error, Result};
-use crate::http::{ANSWER, Call, Http, Method, Payload, is_last_page, without_nulls};
+use crate::http::{ANSWER, Call, Http, Method, Payload, without_nulls};
 use crate::progress::Progress;
 use crate::secret::Secret;
 use crate::units;
@@ -268,7 +268,7 @@ impl Api {
                 .await?;
             let nothing = found.is_empty();
             all.extend(found);
-            if nothing || !more || is_last_page(page) {
+            if nothing || !more {
                 break;
             }
         }

@@ -87,7 +87,7 @@ impl Run<'_> {
         ids.sort_unstable();
         ids.dedup();
         for id in ids {
-            let delete = deletion(id);
+            let delete = image::removal(id);
             self.session.progress.warn(&format!(
                 "the image {id} of an earlier run stays: it has other contents or settings; delete it with: {delete}"
             ));
@@ -214,7 +214,7 @@ impl Run<'_> {
             session.progress.fact(&text);
             self.attach(oldest);
             if let Err(fault) = api.delete_image(id).await {
-                let delete = deletion(id);
+                let delete = image::removal(id);
                 session.progress.warn(&format!(
                     "the second image {id} could not be deleted: {fault}; delete it with: {delete}"
                 ));
@@ -233,7 +233,10 @@ impl Run<'_> {
     /// On the undo list, with all that has its mark.
     fn hold_import(&mut self, id: Option<u64>) {
         let (what, remove) = match (id, &self.mark) {
-            (Some(id), _) => (format!("the import {id}, which goes on"), deletion(id)),
+            (Some(id), _) => (
+                format!("the import {id}, which goes on"),
+                image::removal(id).into(),
+            ),
             (None, Some(_)) => (
                 possible::import(&self.job.url()),
                 "doctl compute image list-user, and doctl compute image delete ID --force"
@@ -322,7 +325,7 @@ impl Run<'_> {
             .map(|(region, _)| region.as_str())
             .collect();
         let what = format!("the image {id} in {}", regions.join(", "));
-        let entry = self.hold_marked(what, deletion(id), Some(id));
+        let entry = self.hold_marked(what, image::removal(id).into(), Some(id));
         if let Some(before) = self.held.image.replace(entry) {
             self.cleanup.disarm(before);
         }
@@ -360,9 +363,4 @@ impl Run<'_> {
 
 fn unlisted(fault: Fault) -> Error {
     fault.fails("the account's images could not be listed", "image:read")
-}
-
-/// The command that deletes an image.
-fn deletion(id: u64) -> String {
-    format!("doctl compute image delete {id} --force")
 }

@@ -4,6 +4,7 @@
 use std::time::Instant;
 
 use super::api::Image;
+use super::options::ObjectAccess;
 use super::{Run, preflight};
 use crate::error::Result;
 use crate::sending;

@@ -16,9 +16,15 @@ pub fn unsent_bytes() -> Option<u64> {
     let own: std::collections::HashSet<u64> = open.filter_map(|fd| socket(fd.target)).collect();
     let connections = procfs::net::tcp().ok()?;
     // Where IPv6 is off there is no such table.
-    let connections = connections.into_iter().chain(procfs::net::tcp6().unwrap_or_default());
+    let connections = connections
+        .into_iter()
+        .chain(procfs::net::tcp6().unwrap_or_default());
     let waiting = connections.filter(|connection| own.contains(&connection.inode));
-    Some(waiting.map(|connection| u64::from(connection.tx_queue)).sum())
+    Some(
+        waiting
+            .map(|connection| u64::from(connection.tx_queue))
+            .sum(),
+    )
 }
 
 /// Returns `None`: only Linux shows it without a privilege.
