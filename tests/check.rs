@@ -684,6 +684,48 @@ async fn an_encrypted_disk_is_refused_where_the_import_looks_inside() {
 }
 
 #[tokio::test]
+async fn bitlocker_is_encryption_too() {
+    let stage = Stage::new().await;
+    marked(&stage, 3, b"-FVE-FS-");
+    let (report, _) = look(&stage, "disk.raw").await;
+    assert_eq!(report["system"]["partitions"][0]["content"], "bitlocker");
+    stage.imgimport("aws --bucket importbucket disk.raw").ends().await.exits(3).prints("").says(
+        "
+        error: AWS can't import a raw disk
+          cause: a partition is encrypted (BitLocker), ImportImage takes no encrypted volumes
+          hint: turn BitLocker off in Windows first: manage-bde -off C:; AWS encrypts with --ami-encrypt
+        ",
+    );
+}
+
+#[tokio::test]
+async fn a_disk_for_larger_sectors_is_refused_by_everybody() {
+    let stage = Stage::new().await;
+    let mut disk = sample::raw(4 << 20);
+    disk[446..512].fill(0);
+    disk[446 + 4] = 0x83;
+    disk[446 + 8] = 128;
+    disk[446 + 12] = 64;
+    disk[510..512].copy_from_slice(&[0x55, 0xaa]);
+    let ext = 128 * 4096 + 1080;
+    disk[ext..ext + 2].copy_from_slice(&[0x53, 0xef]);
+    stage.file("disk.raw", disk);
+    for command in ["check", "aws --bucket importbucket"] {
+        stage.imgimport(&format!("{command} disk.raw")).ends().await.exits(3).prints("").says(
+            "
+            error: disk.raw cannot be imported
+              cause: its partition table (MBR) is made for sectors of 4096 bytes, the disks of AWS, Alibaba Cloud and DigitalOcean have sectors of 512: nothing finds a partition there
+              hint: make the disk again with sectors of 512 bytes: systemd-repart --sector-size=512, logical_block_size=512 in QEMU, or New-VHD -LogicalSectorSizeBytes 512
+            ",
+        );
+    }
+    assert!(
+        stage.cloud.journal().is_empty(),
+        "nobody was asked anything"
+    );
+}
+
+#[tokio::test]
 async fn a_system_with_its_kernels_on_another_partition() {
     let Some(system) = System::debian() else {
         return;

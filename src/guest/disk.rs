@@ -3,12 +3,9 @@
 
 use std::cell::RefCell;
 use std::collections::HashMap;
-use std::error::Error;
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::rc::Rc;
 use std::time::{Duration, Instant};
-
-use ext4_view::Ext4Read;
 
 use crate::image::Blocks;
 
@@ -30,6 +27,8 @@ struct Inner {
     lines: HashMap<u64, Vec<u8>>,
     left: u64,
     until: Instant,
+    /// Which of the limits ended the look.
+    over: Option<&'static str>,
 }
 
 impl Disk {
@@ -39,7 +38,13 @@ impl Disk {
             lines: HashMap::new(),
             left: MOST,
             until: Instant::now() + LONGEST,
+            over: None,
         })))
+    }
+
+    /// Why the rest of it was not read, if that is so.
+    pub(super) fn over(&self) -> Option<&'static str> {
+        self.0.borrow().over
     }
 
     /// A stretch of it.
@@ -70,17 +75,22 @@ impl Inner {
         Ok(())
     }
 
+    fn ends(&mut self, why: &'static str) -> io::Error {
+        self.over = Some(why);
+        io::Error::other(why)
+    }
+
     fn line(&mut self, number: u64) -> io::Result<&[u8]> {
         if Instant::now() > self.until {
-            return Err(io::Error::other("reading it takes too long"));
+            return Err(self.ends("reading it takes too long"));
         }
         if !self.lines.contains_key(&number) {
             let start = number.saturating_mul(LINE);
             let size = LINE.min(self.blocks.size().saturating_sub(start));
-            self.left = self
-                .left
-                .checked_sub(size)
-                .ok_or_else(|| io::Error::other("too much of it would have to be read"))?;
+            let Some(left) = self.left.checked_sub(size) else {
+                return Err(self.ends("too much of it would have to be read"));
+            };
+            self.left = left;
             let mut bytes = vec![0; usize::try_from(size).map_err(io::Error::other)?];
             self.blocks.read_at(&mut bytes, start)?;
             if self.lines.len() >= LINES {
@@ -101,6 +111,16 @@ pub(super) struct Slice {
 }
 
 impl Slice {
+    /// Bytes of it.
+    pub(super) fn size(&self) -> u64 {
+        self.size
+    }
+
+    /// The same stretch, to be read from its start.
+    pub(super) fn whole(&self) -> Self {
+        self.disk.slice(self.start, self.size)
+    }
+
     pub(super) fn read_at(&self, buffer: &mut [u8], at: u64) -> io::Result<()> {
         let end = at.checked_add(buffer.len() as u64);
         if end.is_none_or(|end| end > self.size) {
@@ -113,12 +133,6 @@ impl Slice {
     pub(super) fn get<const N: usize>(&self, at: u64) -> Option<[u8; N]> {
         let mut bytes = [0; N];
         self.read_at(&mut bytes, at).ok().map(|()| bytes)
-    }
-}
-
-impl Ext4Read for Slice {
-    fn read(&mut self, at: u64, buffer: &mut [u8]) -> Result<(), Box<dyn Error + Send + Sync>> {
-        Ok(self.read_at(buffer, at)?)
     }
 }
 

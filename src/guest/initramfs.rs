@@ -2,16 +2,21 @@
 //! after the other, the first ones plain (microcode), the last one compressed.
 //! <https://docs.kernel.org/driver-api/early-userspace/buffer-format.html>
 
+use std::cell::Cell;
 use std::collections::BTreeSet;
 use std::io::{self, BufRead, BufReader, Read};
+use std::rc::Rc;
+use std::time::{Duration, Instant};
 
 use flate2::read::GzDecoder;
 use lz4_flex::frame::FrameDecoder;
 use lzma_rust2::XzReader;
 use ruzstd::decoding::StreamingDecoder;
 
-/// Unpacked bytes that are looked at.
+/// Bytes of the file, and unpacked ones, that are looked at.
 const MOST: u64 = 1 << 30;
+/// How long that may take.
+const LONGEST: Duration = Duration::from_secs(10);
 /// KiB that an xz stream may ask for.
 const XZ_MEMORY: u32 = 128 << 10;
 /// Bytes of a window that a zstd stream may ask for.
@@ -20,22 +25,142 @@ const ZSTD_WINDOW: u64 = 128 << 20;
 const LONGEST_NAME: u64 = 4096;
 const TRAILER: &[u8] = b"TRAILER!!!";
 
-/// The names of its modules, such as `virtio_blk`; None where it can't be read.
-pub(super) fn modules(file: impl Read + 'static) -> Option<BTreeSet<String>> {
-    let mut found = BTreeSet::new();
-    let mut packed = BufReader::new(file);
-    loop {
-        skip_zeros(&mut packed).ok()?;
-        if packed.fill_buf().ok()?.starts_with(b"07070") {
-            archive(&mut packed, &mut found).ok()?;
-            continue;
+/// Why an initramfs was not read to its end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Unread {
+    /// It is damaged, or of another format.
+    Unknown,
+    TooLarge,
+    TooLong,
+}
+
+/// Which of these modules, such as `virtio_blk`, it carries. Keeps no other name, for an
+/// archive may have millions.
+pub(super) fn modules(
+    file: impl Read + 'static,
+    wanted: &[&'static str],
+) -> Result<BTreeSet<&'static str>, Unread> {
+    within(file, wanted, MOST, LONGEST)
+}
+
+fn within(
+    file: impl Read + 'static,
+    wanted: &[&'static str],
+    most: u64,
+    longest: Duration,
+) -> Result<BTreeSet<&'static str>, Unread> {
+    let over = Rc::new(Cell::new(None));
+    let budget = Budget {
+        left: most,
+        until: Instant::now() + longest,
+        over: Rc::clone(&over),
+    };
+    let mut search = Search {
+        wanted,
+        found: BTreeSet::new(),
+    };
+    match search.all(file, &budget) {
+        Some(()) => Ok(search.found),
+        None => Err(over.get().unwrap_or(Unread::Unknown)),
+    }
+}
+
+/// What a reader may read.
+#[derive(Clone)]
+struct Budget {
+    left: u64,
+    until: Instant,
+    /// What was used up.
+    over: Rc<Cell<Option<Unread>>>,
+}
+
+impl Budget {
+    fn of<R: Read>(&self, inner: R) -> Limited<R> {
+        let budget = self.clone();
+        Limited { inner, budget }
+    }
+}
+
+struct Limited<R> {
+    inner: R,
+    budget: Budget,
+}
+
+impl<R: Read> Read for Limited<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let Budget { left, until, over } = &mut self.budget;
+        let used_up = if *left == 0 {
+            Some(Unread::TooLarge)
+        } else {
+            (Instant::now() > *until).then_some(Unread::TooLong)
+        };
+        if used_up.is_some() {
+            over.set(used_up);
+            return Err(io::Error::other("too much"));
         }
-        if packed.fill_buf().ok()?.is_empty() {
-            return Some(found);
+        let room = usize::try_from(*left).map_or(buffer.len(), |left| left.min(buffer.len()));
+        let count = self.inner.read(&mut buffer[..room])?;
+        *left = left.saturating_sub(count as u64);
+        Ok(count)
+    }
+}
+
+/// The modules that are looked for, and those that were found.
+struct Search<'a> {
+    wanted: &'a [&'static str],
+    found: BTreeSet<&'static str>,
+}
+
+impl Search<'_> {
+    /// The plain archives, and the compressed one behind them; None where that can't be read.
+    fn all(&mut self, file: impl Read + 'static, budget: &Budget) -> Option<()> {
+        let mut packed = BufReader::new(budget.of(file));
+        loop {
+            if self.is_done() {
+                return Some(());
+            }
+            skip_zeros(&mut packed).ok()?;
+            if packed.fill_buf().ok()?.starts_with(b"07070") {
+                self.archive(&mut packed).ok()?;
+            } else if packed.fill_buf().ok()?.is_empty() {
+                return Some(());
+            } else {
+                let mut unpacked = BufReader::new(budget.of(unpack(packed)?));
+                return self.archive(&mut unpacked).ok();
+            }
         }
-        let mut unpacked = BufReader::new(unpack(packed)?.take(MOST));
-        archive(&mut unpacked, &mut found).ok()?;
-        return Some(found);
+    }
+
+    fn is_done(&self) -> bool {
+        self.found.len() == self.wanted.len()
+    }
+
+    /// One archive up to its trailer, or until everything was found.
+    fn archive(&mut self, file: &mut impl BufRead) -> io::Result<()> {
+        while !self.is_done() {
+            let mut header = [0; 110];
+            file.read_exact(&mut header)?;
+            if !header.starts_with(b"070701") && !header.starts_with(b"070702") {
+                return Err(io::ErrorKind::InvalidData.into());
+            }
+            let (size, length) = (field(&header, 54)?, field(&header, 94)?);
+            if !(1..=LONGEST_NAME).contains(&length) {
+                return Err(io::ErrorKind::InvalidData.into());
+            }
+            // Names and contents end on multiples of four.
+            let padded = (110 + length).next_multiple_of(4) - 110;
+            let mut name = vec![0; usize::try_from(padded).map_err(io::Error::other)?];
+            file.read_exact(&mut name)?;
+            let name = name.split(|&byte| byte == 0).next().unwrap_or_default();
+            if name == TRAILER {
+                return Ok(());
+            }
+            let module = std::str::from_utf8(name).ok().and_then(module);
+            let known = |module: &String| self.wanted.iter().find(|known| *known == module);
+            self.found.extend(module.as_ref().and_then(known));
+            skip(file, size.next_multiple_of(4))?;
+        }
+        Ok(())
     }
 }
 
@@ -69,31 +194,6 @@ fn skip_zeros(file: &mut impl BufRead) -> io::Result<()> {
         if !all {
             return Ok(());
         }
-    }
-}
-
-/// One archive up to its trailer.
-fn archive(file: &mut impl BufRead, found: &mut BTreeSet<String>) -> io::Result<()> {
-    loop {
-        let mut header = [0; 110];
-        file.read_exact(&mut header)?;
-        if !header.starts_with(b"070701") && !header.starts_with(b"070702") {
-            return Err(io::ErrorKind::InvalidData.into());
-        }
-        let (size, length) = (field(&header, 54)?, field(&header, 94)?);
-        if !(1..=LONGEST_NAME).contains(&length) {
-            return Err(io::ErrorKind::InvalidData.into());
-        }
-        // Names and contents end on multiples of four.
-        let padded = (110 + length).next_multiple_of(4) - 110;
-        let mut name = vec![0; usize::try_from(padded).map_err(io::Error::other)?];
-        file.read_exact(&mut name)?;
-        let name = name.split(|&byte| byte == 0).next().unwrap_or_default();
-        if name == TRAILER {
-            return Ok(());
-        }
-        found.extend(module(&String::from_utf8_lossy(name)));
-        skip(file, size.next_multiple_of(4))?;
     }
 }
 
@@ -150,8 +250,11 @@ mod tests {
         file.finish().unwrap()
     }
 
-    fn seen(bytes: Vec<u8>) -> Option<Vec<String>> {
-        modules(Cursor::new(bytes)).map(|names| names.into_iter().collect())
+    const WANTED: [&str; 3] = ["virtio_blk", "nvme_core", "ena"];
+
+    fn seen(bytes: Vec<u8>) -> Option<Vec<&'static str>> {
+        let found = modules(Cursor::new(bytes), &WANTED).ok()?;
+        Some(found.into_iter().collect())
     }
 
     #[test]
@@ -169,7 +272,7 @@ mod tests {
             ("etc/foo.kong", b""),
         ]);
         let both = [early.clone(), vec![0; 700], gzip(&main)].concat();
-        let names = ["nvme_core", "virtio_blk"].map(str::to_owned).to_vec();
+        let names = vec!["nvme_core", "virtio_blk"];
         assert_eq!(seen(both), Some(names.clone()));
         assert_eq!(seen([early, main].concat()), Some(names));
     }
@@ -182,5 +285,49 @@ mod tests {
         long[94..102].copy_from_slice(b"ffffffff");
         assert_eq!(seen(long), None);
         assert_eq!(seen(cpio(&[("a.ko", b"1")])[..112].to_vec()), None);
+    }
+
+    #[test]
+    fn an_archive_of_millions_of_names_is_not_kept_in_memory() {
+        let names: Vec<_> = (0..20_000).map(|n| format!("m{n}.ko")).collect();
+        let mut files: Vec<_> = names.iter().map(|name| (name.as_str(), &b""[..])).collect();
+        files.push(("ena.ko", b""));
+        let archive = cpio(&files);
+        let found = modules(Cursor::new(archive.clone()), &WANTED).unwrap();
+        assert_eq!(found.into_iter().collect::<Vec<_>>(), ["ena"]);
+        for bytes in [archive.clone(), gzip(&archive)] {
+            let long = |most| within(Cursor::new(bytes.clone()), &WANTED, most, LONGEST);
+            assert_eq!(long(100_000), Err(Unread::TooLarge));
+            let late = within(Cursor::new(bytes.clone()), &WANTED, MOST, Duration::ZERO);
+            assert_eq!(late, Err(Unread::TooLong));
+        }
+    }
+
+    #[test]
+    fn what_goes_on_without_end_ends() {
+        // Zeros between archives, and a file of zeros in one.
+        assert_eq!(
+            within(io::repeat(0), &WANTED, 1 << 20, LONGEST),
+            Err(Unread::TooLarge)
+        );
+        let mut large = cpio(&[("a", b"")]);
+        large[54..62].copy_from_slice(b"ffffffff");
+        let endless = Cursor::new(large[..112].to_vec()).chain(io::repeat(0));
+        assert_eq!(
+            within(endless, &WANTED, 1 << 20, LONGEST),
+            Err(Unread::TooLarge)
+        );
+    }
+
+    #[test]
+    fn nothing_is_read_once_everything_was_found() {
+        let archive = cpio(&[
+            ("a/virtio-blk.ko", b""),
+            ("nvme-core.ko.xz", b""),
+            ("ena.ko", b""),
+        ]);
+        let endless = Cursor::new(archive).chain(io::repeat(7));
+        let found = within(endless, &WANTED, MOST, LONGEST).unwrap();
+        assert_eq!(found.len(), 3);
     }
 }

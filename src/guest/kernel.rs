@@ -3,10 +3,9 @@
 
 use std::cmp::Ordering;
 use std::collections::{BTreeMap, BTreeSet};
-use std::io::{self, Read};
 
 use super::Architecture;
-use super::initramfs;
+use super::initramfs::{self, Unread};
 use super::tree::{Look, Tree};
 
 /// What the clouds' virtual machines have: virtio, NVMe, Amazon's network, Xen.
@@ -56,6 +55,7 @@ impl Kernel {
 /// The kernels, the newest first; only the newest is looked at for drivers.
 pub(super) fn find(tree: &Tree) -> Look<Vec<Kernel>> {
     let modules = tree.list("/lib/modules");
+    let modules = modules.or_else(|| tree.list("/usr/lib/modules"));
     let boot = tree.names("/boot");
     let Look::Here(modules) = modules else {
         return modules.map(|_| vec![]);
@@ -90,7 +90,9 @@ pub(super) fn find(tree: &Tree) -> Look<Vec<Kernel>> {
 
 fn drivers(tree: &Tree, boot: &[String], version: &str) -> Option<BTreeMap<&'static str, Driver>> {
     let names = |file: &str| -> Option<BTreeSet<String>> {
-        let text = tree.text(&format!("/lib/modules/{version}/{file}"));
+        let path = format!("lib/modules/{version}/{file}");
+        let text = tree.text(&format!("/{path}"));
+        let text = text.or_else(|| tree.text(&format!("/usr/{path}")));
         let Look::Here(text) = text else { return None };
         let path = |line: &str| initramfs::module(line.split(':').next().unwrap_or_default());
         Some(text.lines().filter_map(path).collect())
@@ -118,7 +120,7 @@ fn drivers(tree: &Tree, boot: &[String], version: &str) -> Option<BTreeMap<&'sta
 
 /// The modules in the kernel's initramfs: Debian's, Red Hat's and SUSE's name for it, or
 /// the only one that there is.
-fn early(tree: &Tree, boot: &[String], version: &str) -> Option<BTreeSet<String>> {
+fn early(tree: &Tree, boot: &[String], version: &str) -> Option<BTreeSet<&'static str>> {
     let known = [
         format!("initrd.img-{version}"),
         format!("initramfs-{version}.img"),
@@ -137,21 +139,17 @@ fn early(tree: &Tree, boot: &[String], version: &str) -> Option<BTreeSet<String>
             _ => None,
         }
     })?;
-    match tree.open(&format!("/boot/{name}")) {
-        Look::Here(file) => initramfs::modules(Reader(file)),
-        _ => None,
-    }
-}
-
-/// A file of the image as the decoders read it.
-struct Reader(ext4_view::File);
-
-impl Read for Reader {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        self.0
-            .read_bytes(buffer)
-            .map_err(|error| io::Error::other(error.to_string()))
-    }
+    let Look::Here(file) = tree.open(&format!("/boot/{name}")) else {
+        return None;
+    };
+    let why = match initramfs::modules(file, &DRIVERS) {
+        Ok(found) => return Some(found),
+        Err(Unread::Unknown) => return None,
+        Err(Unread::TooLarge) => "it unpacks to more than 1 GiB",
+        Err(Unread::TooLong) => "it takes too long",
+    };
+    tree.note(format!("/boot/{name} was not read to its end: {why}"));
+    None
 }
 
 /// Versions by their numbers: 6.1.0-9 before 6.1.0-10.

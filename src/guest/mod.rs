@@ -6,44 +6,34 @@ mod cloud_init;
 mod disk;
 mod doubts;
 mod esp;
+mod ext;
+mod files;
+mod guarded;
 mod initramfs;
 mod json;
 mod kernel;
+mod mounts;
 mod network;
+mod ntfs;
+mod release;
 mod system;
 mod traces;
 mod tree;
 mod volume;
-
-use std::panic;
-use std::sync::mpsc;
-use std::thread;
-use std::time::Duration;
-
-use ext4_view::Ext4;
+mod windows;
 
 use crate::image::{Blocks, Boot, Image, Partition, Role, Table};
 
 pub use crate::image::Filling;
 pub use kernel::{Driver, Kernel};
-pub use system::{Os, System};
+pub use release::Os;
+pub use system::System;
 pub use traces::{Left, Password, User};
 pub use tree::Look;
 pub use volume::Volume;
 
 use disk::{Disk, Slice};
-use tree::Tree;
-
-/// A look that runs in circles is left alone after this long.
-const PATIENCE: Duration = Duration::from_secs(30);
-/// The name of the thread that looks.
-const THREAD: &str = "guest";
-/// Enough for whatever the file systems' readers do by recursion.
-const STACK: usize = 16 << 20;
-/// Directories of a system that may lie on a file system of their own.
-const OWN: [&str; 9] = [
-    "/boot", "/etc", "/home", "/opt", "/root", "/tmp", "/usr", "/var", "/srv",
-];
+use guarded::guarded;
 
 /// The processor that the system is built for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -155,42 +145,6 @@ impl Guest {
     }
 }
 
-/// Bytes from outside go through readers that others wrote: one that panics, or never
-/// comes back, makes a look that showed nothing.
-fn guarded<T: Send + 'static>(
-    look: impl FnOnce() -> T + Send + 'static,
-) -> Result<T, &'static str> {
-    silence();
-    let (tell, told) = mpsc::channel();
-    let watched = move || {
-        let seen = panic::catch_unwind(panic::AssertUnwindSafe(look));
-        let _gone = tell.send(seen.ok());
-    };
-    let thread = thread::Builder::new()
-        .name(THREAD.to_owned())
-        .stack_size(STACK);
-    if thread.spawn(watched).is_err() {
-        return Err("there is no thread to look into the disk with");
-    }
-    match told.recv_timeout(PATIENCE) {
-        Ok(seen) => seen.ok_or("its file systems are damaged"),
-        Err(_) => Err("looking into the disk takes too long"),
-    }
-}
-
-/// A panic on the thread that looks is no news for the user.
-fn silence() {
-    static ONCE: std::sync::Once = std::sync::Once::new();
-    ONCE.call_once(|| {
-        let before = panic::take_hook();
-        panic::set_hook(Box::new(move |info| {
-            if thread::current().name() != Some(THREAD) {
-                before(info);
-            }
-        }));
-    });
-}
-
 fn look(blocks: Blocks, boot: Boot) -> Guest {
     let size = blocks.size();
     let partitions = blocks.partitions();
@@ -234,6 +188,11 @@ fn look(blocks: Blocks, boot: Boot) -> Guest {
     let slices = |volume: &Volume| disk.slice(volume.partition.start, volume.partition.size);
     start(&mut guest, slices);
     files(&mut guest, slices);
+    if let Some(why) = disk.over() {
+        guest.troubles.push(format!(
+            "what is not named was not looked at, for the budget of the look is used up: {why}"
+        ));
+    }
     // Only PCs have a BIOS.
     let pc = |known| matches!(known, Architecture::X86_64 | Architecture::I386);
     if guest.architecture.is_some_and(|known| !pc(known)) {
@@ -273,99 +232,20 @@ fn start(guest: &mut Guest, slices: impl Fn(&Volume) -> Slice) {
         None if guest.table == Table::Unknown => {}
         None => guest.uefi = Some(false),
     }
-    let boot_manager = |volume: &Volume| {
-        volume.content == Some(Filling::Ntfs)
-            && slices(volume)
-                .get::<512>(0)
-                .is_some_and(|sector| sector.windows(7).any(|word| word == b"BOOTMGR"))
-    };
-    let loader = |path: &String| path.eq_ignore_ascii_case("EFI/Microsoft/Boot/bootmgfw.efi");
-    if guest.volumes.iter().any(boot_manager) || guest.loaders.iter().flatten().any(loader) {
+}
+
+/// What the system's own files say.
+fn files(guest: &mut Guest, slices: impl Fn(&Volume) -> Slice) {
+    if let Some(tree) = mounts::tree(guest, &slices) {
+        guest.family = Some(Family::Linux);
+        guest.architecture = kernel::architecture(&tree).or(guest.architecture);
+        guest.system = Some(System::of(&tree));
+        guest.troubles.extend(tree.notes());
+    } else if windows::is_here(guest, slices) {
         guest.family = Some(Family::Windows);
     }
 }
 
-/// Finds the root file system, mounts the others over it and looks around.
-fn files(guest: &mut Guest, slices: impl Fn(&Volume) -> Slice) {
-    let mut systems: Vec<_> = vec![];
-    for (at, volume) in guest.volumes.iter().enumerate() {
-        if volume.content != Some(Filling::Ext) {
-            continue;
-        }
-        match Ext4::load(Box::new(slices(volume))) {
-            Ok(files) => systems.push((at, files)),
-            Err(error) => guest.troubles.push(format!(
-                "the ext4 file system of partition {} can't be read: {error}",
-                volume.partition.number
-            )),
-        }
-    }
-    let is_root = |files: &Ext4| {
-        let has = |path: &str| files.symlink_metadata(path).is_ok();
-        has("/etc") && (has("/usr") || has("/bin"))
-    };
-    let Some(found) = systems.iter().position(|(_, files)| is_root(files)) else {
-        return;
-    };
-    let (at, root) = systems.swap_remove(found);
-    guest.volumes[at].mounted = Some("/".to_owned());
-    let free = free(&slices(&guest.volumes[at]));
-    let mut tree = Tree::new(root);
-    for mount in system::fstab(&tree).here().into_iter().flatten() {
-        let own = OWN
-            .iter()
-            .any(|dir| mount.point == *dir || mount.point.starts_with(&format!("{dir}/")));
-        let lies = mount.device.contains('=') || mount.device.starts_with("/dev/");
-        if !own || !lies || mount.point.starts_with("/boot/efi") {
-            continue;
-        }
-        let there = systems
-            .iter()
-            .position(|(at, files)| is_device(&mount.device, files, &guest.volumes[*at].partition));
-        let files = there.map(|there| systems.swap_remove(there));
-        if let Some((at, _)) = &files {
-            guest.volumes[*at].mounted = Some(mount.point.clone());
-        }
-        tree.mount(&mount.point, files.map(|(_, files)| files));
-    }
-    guest.family = Some(Family::Linux);
-    guest.architecture = kernel::architecture(&tree).or(guest.architecture);
-    guest.system = Some(System::of(&tree, free));
-}
-
-/// Whether fstab means this file system.
-fn is_device(device: &str, files: &Ext4, partition: &Partition) -> bool {
-    let quoted = |text: &str| text.trim_matches('"').to_lowercase();
-    match device.split_once('=') {
-        Some(("UUID", uuid)) => quoted(uuid) == files.uuid().to_string().to_lowercase(),
-        Some(("LABEL", label)) => label.trim_matches('"') == files.label().display().to_string(),
-        Some(("PARTUUID", uuid)) => quoted(uuid) == partition.uuid,
-        Some(_) => false,
-        None => match device.strip_prefix("/dev/disk/by-uuid/") {
-            Some(uuid) => quoted(uuid) == files.uuid().to_string().to_lowercase(),
-            None => {
-                let digits = device.rsplit(|c: char| !c.is_ascii_digit()).next();
-                digits.and_then(|digits| digits.parse().ok()) == Some(partition.number)
-            }
-        },
-    }
-}
-
-/// Free bytes by the superblock: `s_free_blocks_count` × block size.
-fn free(slice: &Slice) -> Option<u64> {
-    let block = slice.get::<1024>(1024)?;
-    let word = |at: usize| {
-        block[at..at + 4]
-            .iter()
-            .rev()
-            .fold(0, |sum, &byte| sum << 8 | u64::from(byte))
-    };
-    // INCOMPAT_64BIT
-    let high = if word(0x60) & 0x80 != 0 {
-        word(0x158)
-    } else {
-        0
-    };
-    let size = 1024_u64.checked_shl(u32::try_from(word(0x18)).ok()?)?;
-    (high << 32 | word(0x0c)).checked_mul(size)
-}
+#[cfg(all(test, unix))]
+#[allow(clippy::unwrap_used, clippy::panic)]
+mod tests;

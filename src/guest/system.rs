@@ -3,6 +3,7 @@
 use super::cloud_init::{self, CloudInit};
 use super::kernel::{self, Kernel};
 use super::network::{self, Network};
+use super::release::{self, Os};
 use super::traces::{self, Traces};
 use super::tree::{Look, Tree};
 
@@ -25,19 +26,6 @@ pub struct System {
     pub traces: Traces,
 }
 
-/// os-release(5), or what older systems have in its place.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Os {
-    /// "debian".
-    pub id: String,
-    /// "Debian GNU/Linux".
-    pub name: String,
-    /// "12"; empty on a rolling release.
-    pub version: String,
-    /// "Debian GNU/Linux 12 (bookworm)".
-    pub pretty: String,
-}
-
 /// A line of fstab.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Mount {
@@ -48,16 +36,16 @@ pub struct Mount {
 }
 
 impl System {
-    pub(super) fn of(tree: &Tree, free: Option<u64>) -> Self {
+    pub(super) fn of(tree: &Tree) -> Self {
         Self {
-            os: os(tree),
+            os: release::find(tree),
             kernels: kernel::find(tree),
             cloud_init: cloud_init::find(tree),
             fstab: fstab(tree),
             root_devices: root_devices(tree),
             sshd: sshd(tree),
             network: network::find(tree),
-            free,
+            free: tree.free(),
             traces: traces::find(tree),
         }
     }
@@ -75,7 +63,7 @@ impl System {
 }
 
 /// `/dev/sda1`, `/dev/vda`, `/dev/nvme0n1p2`; not `/dev/disk/by-…`, `/dev/mapper/…`.
-fn is_placed(device: &str) -> bool {
+pub(super) fn is_placed(device: &str) -> bool {
     let name = device.strip_prefix("/dev/").unwrap_or_default();
     let disk = |start: &str| {
         name.strip_prefix(start)
@@ -85,71 +73,6 @@ fn is_placed(device: &str) -> bool {
         && ["sd", "vd", "xvd", "hd", "nvme"]
             .iter()
             .any(|start| disk(start))
-}
-
-fn os(tree: &Tree) -> Look<Os> {
-    let text = tree
-        .text("/etc/os-release")
-        .or_else(|| tree.text("/usr/lib/os-release"));
-    if let Look::Here(text) = text {
-        return Look::Here(release(&text));
-    }
-    let older = |name: &str, id: &str, version: &str| {
-        let pretty = format!("{name} {version}");
-        Os {
-            id: id.into(),
-            name: name.into(),
-            version: version.into(),
-            pretty,
-        }
-    };
-    let red_hat = tree.text("/etc/redhat-release").map(|text| {
-        let centos = text.starts_with("CentOS");
-        let version = text
-            .split(|c: char| !c.is_ascii_digit())
-            .find(|run| !run.is_empty())
-            .unwrap_or_default()
-            .to_owned();
-        if centos {
-            older("CentOS Linux", "centos", &version)
-        } else {
-            older("Red Hat Enterprise Linux", "rhel", &version)
-        }
-    });
-    red_hat.or_else(|| {
-        tree.text("/etc/debian_version")
-            .map(|text| older("Debian", "debian", text.trim()))
-    })
-}
-
-/// Assignments as a shell writes them.
-fn release(text: &str) -> Os {
-    let value = |key: &str| {
-        let assigned = |line: &str| {
-            line.trim()
-                .strip_prefix(key)?
-                .strip_prefix('=')
-                .map(str::to_owned)
-        };
-        let raw = text.lines().filter_map(assigned).next_back();
-        let raw = raw.unwrap_or_default();
-        raw.trim_matches(['"', '\'']).replace('\\', "")
-    };
-    let or = |value: String, other: &str| {
-        if value.is_empty() {
-            other.to_owned()
-        } else {
-            value
-        }
-    };
-    let name = or(value("NAME"), "Linux");
-    let version = value("VERSION_ID");
-    Os {
-        id: or(value("ID"), "linux").to_lowercase(),
-        pretty: or(value("PRETTY_NAME"), format!("{name} {version}").trim()),
-        name,
-        version,
-    }
 }
 
 pub(super) fn fstab(tree: &Tree) -> Look<Vec<Mount>> {
@@ -217,16 +140,6 @@ fn sshd(tree: &Tree) -> Look<Option<bool>> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn os_release_is_read_as_a_shell_would() {
-        let os = release(
-            "PRETTY_NAME=\"Debian GNU/Linux 12 (bookworm)\"\nNAME=\"Debian GNU/Linux\"\nVERSION_ID='12'\nID=debian\n",
-        );
-        assert_eq!((os.id.as_str(), os.version.as_str()), ("debian", "12"));
-        assert_eq!(os.pretty, "Debian GNU/Linux 12 (bookworm)");
-        assert_eq!(release("").pretty, "Linux");
-    }
 
     #[test]
     fn devices_that_other_machines_name_otherwise() {

@@ -122,7 +122,7 @@ fn user(tree: &Tree, name: &str, home: &str, shadow: &Look<String>) -> User {
         ssh: tree.list(&ssh).map(|all| left(&ssh, all, is_plain)),
         history: tree
             .at(&format!("{home}/.bash_history"))
-            .map(|about| about.len()),
+            .map(|about| about.size),
         name: name.to_owned(),
         home: home.to_owned(),
     }

@@ -2,7 +2,11 @@
 //! can be read here. What lies on one that can't be read is not seen, which is not the
 //! same as not there.
 
-use ext4_view::{Ext4, Ext4Error, FileType, Metadata};
+use std::cell::RefCell;
+use std::collections::HashSet;
+use std::io::Read;
+
+use super::files::{self, About, Files, Kind, Miss, Seen};
 
 /// What a look at something showed.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -52,6 +56,16 @@ impl<T> Look<T> {
     }
 }
 
+impl<T> From<Seen<T>> for Look<T> {
+    fn from(seen: Seen<T>) -> Self {
+        match seen {
+            Ok(it) => Self::Here(it),
+            Err(Miss::Absent) => Self::Absent,
+            Err(Miss::Unseen) => Self::Unseen,
+        }
+    }
+}
+
 /// Configuration and lists are smaller; of a larger file the rest is left.
 const TEXT: usize = 4 << 20;
 /// Names in a directory that are looked at.
@@ -67,83 +81,148 @@ pub struct Entry {
     pub directory: bool,
 }
 
+/// Links that are followed on one path (Linux, MAXSYMLINKS), and the names that they may
+/// make of it.
+const LINKS: u32 = 40;
+const DEPTH: usize = 1000;
+/// Directories that are remembered as such.
+const DIRECTORIES: usize = 4096;
+
 /// The files of a system.
 pub(super) struct Tree {
-    root: Ext4,
+    root: Box<dyn Files>,
     /// Mount points below the root; None for one that can't be read.
-    mounts: Vec<(String, Option<Ext4>)>,
+    mounts: Vec<(String, Option<Box<dyn Files>>)>,
+    /// Paths that are directories and no links.
+    directories: RefCell<HashSet<String>>,
+    /// What a look has to say beyond what it returns.
+    notes: RefCell<Vec<String>>,
 }
 
 impl Tree {
-    pub(super) fn new(root: Ext4) -> Self {
+    pub(super) fn new(root: Box<dyn Files>) -> Self {
         Self {
             root,
             mounts: vec![],
+            directories: RefCell::default(),
+            notes: RefCell::default(),
         }
     }
 
     /// Lays a file system over a directory, as fstab does.
-    pub(super) fn mount(&mut self, point: &str, files: Option<Ext4>) {
+    pub(super) fn mount(&mut self, point: &str, files: Option<Box<dyn Files>>) {
         self.mounts
             .push((point.trim_end_matches('/').to_owned(), files));
         // The deepest first.
         self.mounts
             .sort_by_key(|(point, _)| std::cmp::Reverse(point.len()));
+        self.directories.borrow_mut().clear();
     }
 
-    /// The file system that a path lies on, and the path there.
-    fn place<'a>(&self, path: &'a str) -> Option<(&Ext4, &'a str)> {
+    /// Free bytes of the root file system.
+    pub(super) fn free(&self) -> Option<u64> {
+        self.root.free()
+    }
+
+    /// Says something beside what a look returns.
+    pub(super) fn note(&self, what: String) {
+        self.notes.borrow_mut().push(what);
+    }
+
+    pub(super) fn notes(self) -> Vec<String> {
+        self.notes.into_inner()
+    }
+
+    /// Asks the file system that a path lies on, which leads through no links.
+    fn ask<T>(&self, path: &str, ask: impl FnOnce(&dyn Files, &str) -> Seen<T>) -> Seen<T> {
         for (point, files) in &self.mounts {
             if let Some(rest) = path.strip_prefix(point.as_str())
                 && (rest.is_empty() || rest.starts_with('/'))
             {
-                return files
-                    .as_ref()
-                    .map(|files| (files, if rest.is_empty() { "/" } else { rest }));
+                let files = files.as_ref().ok_or(Miss::Unseen)?;
+                return ask(&**files, if rest.is_empty() { "/" } else { rest });
             }
         }
-        Some((&self.root, path))
+        ask(&*self.root, path)
     }
 
-    fn look<T>(&self, path: &str, at: impl FnOnce(&Ext4, &str) -> Result<T, Ext4Error>) -> Look<T> {
-        let Some((files, path)) = self.place(path) else {
-            return Look::Unseen;
-        };
-        match at(files, path) {
-            Ok(it) => Look::Here(it),
-            Err(Ext4Error::NotFound | Ext4Error::NotADirectory | Ext4Error::IsADirectory) => {
-                Look::Absent
+    fn about(&self, path: &str) -> Seen<About> {
+        self.ask(path, |files, path| files.about(path))
+    }
+
+    /// The path without links, through all file systems; the last name is followed on demand.
+    fn resolve(&self, path: &str, follow: bool) -> Seen<String> {
+        let names = |path: &str| -> Vec<String> { path.rsplit('/').map(str::to_owned).collect() };
+        let mut real = String::new();
+        let mut rest = names(path.trim_end_matches('/'));
+        let mut links = LINKS;
+        while let Some(name) = rest.pop() {
+            if name.is_empty() || name == "." {
+                continue;
             }
-            Err(_) => Look::Unseen,
+            if name == ".." {
+                real.truncate(real.rfind('/').unwrap_or(0));
+                continue;
+            }
+            let here = format!("{real}/{name}");
+            let last = rest.is_empty();
+            if last && !follow {
+                return Ok(here);
+            }
+            if self.directories.borrow().contains(&here) {
+                real = here;
+                continue;
+            }
+            match self.about(&here)?.kind {
+                Kind::Link => {
+                    links = links.checked_sub(1).ok_or(Miss::Absent)?;
+                    let target = self.ask(&here, |files, path| files.link(path))?;
+                    if target.starts_with('/') {
+                        real.clear();
+                    }
+                    rest.extend(names(&target));
+                    if rest.len() > DEPTH {
+                        return Err(Miss::Unseen);
+                    }
+                }
+                Kind::Directory => {
+                    let mut known = self.directories.borrow_mut();
+                    if known.len() < DIRECTORIES {
+                        known.insert(here.clone());
+                    }
+                    real = here;
+                }
+                Kind::File | Kind::Other if last => real = here,
+                Kind::File | Kind::Other => return Err(Miss::Absent),
+            }
         }
+        Ok(if real.is_empty() {
+            "/".to_owned()
+        } else {
+            real
+        })
+    }
+
+    fn look<T>(&self, path: &str, at: impl FnOnce(&dyn Files, &str) -> Seen<T>) -> Look<T> {
+        let found = self.resolve(path, true);
+        found.and_then(|path| self.ask(&path, at)).into()
     }
 
     /// What there is at a path; a link counts as what it leads to.
-    pub(super) fn at(&self, path: &str) -> Look<Metadata> {
-        self.look(path, |files, path| files.metadata(path))
+    pub(super) fn at(&self, path: &str) -> Look<About> {
+        self.look(path, |files, path| files.about(path))
     }
 
     /// A file or a link by that name, wherever the link leads.
     pub(super) fn has(&self, path: &str) -> Option<bool> {
-        self.look(path, |files, path| files.symlink_metadata(path))
-            .is_here()
+        let found = self.resolve(path, false);
+        Look::from(found.and_then(|path| self.about(&path))).is_here()
     }
 
     /// The first bytes of a file.
     pub(super) fn bytes(&self, path: &str, most: usize) -> Look<Vec<u8>> {
         self.look(path, |files, path| {
-            let mut file = files.open(path)?;
-            let mut bytes =
-                vec![0; most.min(usize::try_from(file.metadata().len()).unwrap_or(most))];
-            let mut filled = 0;
-            while let Some(rest) = bytes.get_mut(filled..).filter(|rest| !rest.is_empty()) {
-                match file.read_bytes(rest)? {
-                    0 => break,
-                    count => filled += count,
-                }
-            }
-            bytes.truncate(filled);
-            Ok(bytes)
+            files::read(files.open(path)?, most).map_err(|_| Miss::Unseen)
         })
     }
 
@@ -154,36 +233,35 @@ impl Tree {
     }
 
     /// A file that is read piece by piece.
-    pub(super) fn open(&self, path: &str) -> Look<ext4_view::File> {
+    pub(super) fn open(&self, path: &str) -> Look<Box<dyn Read>> {
         self.look(path, |files, path| files.open(path))
     }
 
     /// What is in a directory, by name.
     pub(super) fn list(&self, path: &str) -> Look<Vec<Entry>> {
-        self.look(path, |files, path| {
-            let mut names = vec![];
-            for entry in files.read_dir(path)?.take(NAMES) {
-                let entry = entry?;
-                let name = entry.file_name().display().to_string();
-                if name == "." || name == ".." {
-                    continue;
-                }
-                let kind = entry.file_type().ok();
+        let entries = self.resolve(path, true).and_then(|real| {
+            let names = self.ask(&real, |files, path| files.names(path, NAMES))?;
+            let dir = real.trim_end_matches('/');
+            let entry = |(name, kind): (String, Kind)| {
+                let path = format!("{dir}/{name}");
                 // A link counts as the file that it leads to.
                 let about = match kind {
-                    Some(FileType::Regular) => entry.metadata().ok(),
-                    Some(FileType::Symlink) => files.metadata(&entry.path()).ok(),
-                    _ => None,
+                    Kind::File => self.about(&path).ok(),
+                    Kind::Link => self.at(&path).here().copied(),
+                    Kind::Directory | Kind::Other => None,
                 };
-                let about = about.filter(|about| about.file_type() == FileType::Regular);
-                names.push(Entry {
+                let file = about.filter(|about| about.kind == Kind::File);
+                Entry {
+                    size: file.map_or(0, |about| about.size),
+                    directory: kind == Kind::Directory,
                     name,
-                    size: about.map_or(0, |about| about.len()),
-                    directory: kind == Some(FileType::Directory),
-                });
-            }
-            names.sort_by(|a, b| a.name.cmp(&b.name));
-            Ok(names)
+                }
+            };
+            Ok(names.into_iter().map(entry).collect::<Vec<_>>())
+        });
+        Look::from(entries).map(|mut entries| {
+            entries.sort_by(|a, b| a.name.cmp(&b.name));
+            entries
         })
     }
 

@@ -99,6 +99,11 @@ impl Filling {
         matches!(self, Self::Lvm | Self::Raid) || self.is_encrypted()
     }
 
+    /// Whether a system that is not Windows may have its files there.
+    pub fn is_foreign_to_windows(self) -> bool {
+        !matches!(self, Self::Fat | Self::Ntfs | Self::BitLocker)
+    }
+
     /// Whether a system may have its files there, and not here to be read.
     pub fn hides_files(self) -> bool {
         !matches!(self, Self::Ext | Self::Fat | Self::Ntfs | Self::Swap)

@@ -49,3 +49,15 @@ printf '\x80\x00\x02\x00\x83\x00\x00\x00\x00\x08\x00\x00\x00\x20\x00\x00' | dd o
 printf '\x55\xaa' | dd of=guest.raw bs=1 seek=510 conv=notrunc status=none
 dd if="$disk" of=guest.raw bs=1M seek=1 conv=notrunc status=none
 rm -r "$root"
+
+# an NTFS with two directories called as those of Windows; needs mkntfs (ntfs-3g)
+truncate -s 2M "$disk.ntfs"
+mkntfs -q -F "$disk.ntfs" >/dev/null 2>&1
+python3 - "$disk.ntfs" windows.raw <<'EOF'
+import sys
+ntfs = open(sys.argv[1], 'rb').read()
+for own, theirs in (('$Extend', 'Windows'), ('$Reparse', 'System32')):
+    ntfs = ntfs.replace(own.encode('utf-16le'), theirs.encode('utf-16le'))
+open(sys.argv[2], 'wb').write(ntfs)
+EOF
+rm "$disk.ntfs"

@@ -239,3 +239,29 @@ fn no_vhdx_makes_it_panic() {
     let fields = [&[header][..], &tables, &items].concat();
     bend_and_seal(&vhdx(), &fields, reseal);
 }
+
+#[test]
+fn a_disk_of_larger_sectors_is_refused_when_its_table_is_made_for_them() {
+    let sectors = (M + (3 << 16), &4096_u64.to_le_bytes()[..]);
+    let gpt = crate::image::partitions::tests::gpt_disk(4096, [1; 16]);
+    let hint = "make the disk again with sectors of 512 bytes: systemd-repart --sector-size=512, logical_block_size=512 in QEMU, or New-VHD -LogicalSectorSizeBytes 512";
+    let made_for = |table: &str| {
+        because(
+            &format!(
+                "its partition table ({table}) is made for sectors of 4096 bytes, the disks of AWS, Alibaba Cloud and DigitalOcean have sectors of 512: nothing finds a partition there"
+            ),
+            hint,
+        )
+    };
+    assert_eq!(refused(&[sectors, (3 * M, &gpt)]), made_for("GPT"));
+    // An MBR does not say it, the container does.
+    let entry = [0x80, 0, 0, 0, 0x83, 0, 0, 0, 8, 0, 0, 0, 120, 0, 0, 0];
+    let mbr: [(usize, &[u8]); 2] = [(3 * M + 446, &entry), (3 * M + 510, &[0x55, 0xaa])];
+    assert_eq!(refused(&[sectors, mbr[0], mbr[1]]), made_for("MBR"));
+    let usual = with(&vhdx(), &mbr);
+    assert_eq!(open(&usual).unwrap().boot.table, crate::image::Table::Mbr);
+    // A table for 512 is found by every cloud, whatever Hyper-V shows.
+    let gpt = crate::image::partitions::tests::gpt_disk(512, [1; 16]);
+    let found = open(&with(&vhdx(), &[sectors, (3 * M, &gpt)])).unwrap();
+    assert_eq!(found.boot.table, crate::image::Table::Gpt);
+}

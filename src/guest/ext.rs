@@ -1,0 +1,240 @@
+//! ext2, ext3 and ext4. One that was not unmounted has changes in its journal; where the
+//! journal can't be read it is left out, and the files are read as they lie on the disk.
+
+use std::error::Error;
+use std::io::{self, Read};
+
+use crc_fast::CrcAlgorithm::Crc32Iscsi;
+use ext4_view::{Ext4, Ext4Error, Ext4Read, FileType};
+
+use super::disk::Slice;
+use super::files::{About, Files, Kind, Miss, Seen};
+use super::guarded::caught;
+
+/// Where the superblock lies, and what its fields are (Linux, Documentation/filesystems/ext4).
+const PLACE: u64 = 1024;
+const SIZE: usize = 1024;
+const BLOCKS: usize = 0x04;
+const FREE_BLOCKS: usize = 0x0c;
+const LOG_BLOCK_SIZE: usize = 0x18;
+const BLOCKS_PER_GROUP: usize = 0x20;
+const INODE_SIZE: usize = 0x58;
+const INCOMPATIBLE: usize = 0x60;
+const READ_ONLY_COMPATIBLE: usize = 0x64;
+const BLOCKS_HIGH: usize = 0x150;
+const FREE_BLOCKS_HIGH: usize = 0x158;
+const CHECKSUM: usize = 0x3fc;
+
+/// INCOMPAT_RECOVER: the journal holds changes.
+const RECOVER: u32 = 0x4;
+const WIDE: u32 = 0x80;
+/// INCOMPAT_MMP and INCOMPAT_EA_INODE concern writers and extended attributes only.
+const IRRELEVANT: u32 = 0x100 | 0x400;
+/// RO_COMPAT_METADATA_CSUM.
+const CHECKSUMS: u32 = 0x400;
+/// Smaller inodes have half a checksum, which the reader of their files does not know.
+const INODE_WITH_CHECKSUM: u32 = 132;
+
+/// mke2fs makes no group smaller; a descriptor of each is kept in memory.
+const SMALLEST_GROUP: u32 = 256;
+
+/// A file system that can be read.
+pub(super) struct Ext {
+    files: Ext4,
+    free: Option<u64>,
+}
+
+/// Opens it; also returns whether its journal was left out. An error says why it can't be
+/// read.
+pub(super) fn open(slice: &Slice) -> Result<(Ext, bool), String> {
+    let superblock = Superblock::read(slice).ok_or("its superblock can't be read")?;
+    if !superblock.is_possible(slice.size()) {
+        return Err("it claims to be larger than its partition".to_owned());
+    }
+    if superblock.has_checksums() && superblock.0[CHECKSUM..] != superblock.checksum() {
+        return Err("the checksum of its superblock is wrong".to_owned());
+    }
+    let free = superblock.free();
+    let load = |without: u32| {
+        let view = View {
+            slice: slice.whole(),
+            superblock: superblock.without(without),
+        };
+        let loaded = caught(|| Ext4::load(Box::new(view)));
+        match loaded {
+            Some(Ok(files)) => Ok(Ext { files, free }),
+            Some(Err(error)) => Err(error.to_string()),
+            None => Err("it is damaged".to_owned()),
+        }
+    };
+    match load(IRRELEVANT) {
+        Ok(files) => Ok((files, false)),
+        Err(error) if superblock.word(INCOMPATIBLE) & RECOVER == 0 => Err(error),
+        Err(_) => load(IRRELEVANT | RECOVER).map(|files| (files, true)),
+    }
+}
+
+/// The superblock.
+#[derive(Clone)]
+struct Superblock([u8; SIZE]);
+
+impl Superblock {
+    fn read(slice: &Slice) -> Option<Self> {
+        slice.get(PLACE).map(Self)
+    }
+
+    fn word(&self, at: usize) -> u32 {
+        let bytes = self.0[at..].first_chunk().copied();
+        u32::from_le_bytes(bytes.unwrap_or_default())
+    }
+
+    /// A number whose upper half counts only in file systems of 64 bits.
+    fn wide(&self, low: usize, high: usize) -> u64 {
+        let wide = self.word(INCOMPATIBLE) & WIDE != 0;
+        let high = if wide { self.word(high) } else { 0 };
+        u64::from(high) << 32 | u64::from(self.word(low))
+    }
+
+    fn block_size(&self) -> Option<u64> {
+        1024_u64.checked_shl(self.word(LOG_BLOCK_SIZE).min(63))
+    }
+
+    /// Whether its numbers fit a partition of these bytes: memory is taken by them.
+    fn is_possible(&self, partition: u64) -> bool {
+        let bytes = self
+            .block_size()
+            .and_then(|size| size.checked_mul(self.wide(BLOCKS, BLOCKS_HIGH)));
+        bytes.is_some_and(|bytes| bytes <= partition)
+            && self.word(BLOCKS_PER_GROUP) >= SMALLEST_GROUP
+    }
+
+    /// Free bytes.
+    fn free(&self) -> Option<u64> {
+        self.wide(FREE_BLOCKS, FREE_BLOCKS_HIGH)
+            .checked_mul(self.block_size()?)
+    }
+
+    fn checksum(&self) -> [u8; 4] {
+        let sum = crc_fast::checksum(Crc32Iscsi, &self.0[..CHECKSUM]);
+        // Kept without the inversion at the end.
+        let sum = u32::try_from(sum).unwrap_or_default();
+        (!sum).to_le_bytes()
+    }
+
+    fn has_checksums(&self) -> bool {
+        self.word(READ_ONLY_COMPATIBLE) & CHECKSUMS != 0
+    }
+
+    /// The same without these incompatible features, and without checksums where they can't
+    /// be compared.
+    fn without(&self, features: u32) -> Self {
+        let mut changed = self.clone();
+        changed.clear(INCOMPATIBLE, features);
+        if self.word(INODE_SIZE) & 0xffff < INODE_WITH_CHECKSUM {
+            changed.clear(READ_ONLY_COMPATIBLE, CHECKSUMS);
+        }
+        let sum = changed.checksum();
+        changed.0[CHECKSUM..].copy_from_slice(&sum);
+        changed
+    }
+
+    fn clear(&mut self, at: usize, features: u32) {
+        let left = self.word(at) & !features;
+        self.0[at..at + 4].copy_from_slice(&left.to_le_bytes());
+    }
+}
+
+/// The partition with another superblock.
+struct View {
+    slice: Slice,
+    superblock: Superblock,
+}
+
+impl Ext4Read for View {
+    fn read(&mut self, at: u64, buffer: &mut [u8]) -> Result<(), Box<dyn Error + Send + Sync>> {
+        self.slice.read_at(buffer, at)?;
+        let end = at + buffer.len() as u64;
+        let (from, to) = (at.max(PLACE), end.min(PLACE + SIZE as u64));
+        if from < to {
+            let place = |from: u64, base: u64| usize::try_from(from - base);
+            let changed = &self.superblock.0[place(from, PLACE)?..place(to, PLACE)?];
+            buffer[place(from, at)?..place(to, at)?].copy_from_slice(changed);
+        }
+        Ok(())
+    }
+}
+
+fn miss(error: &Ext4Error) -> Miss {
+    match error {
+        Ext4Error::NotFound | Ext4Error::NotADirectory | Ext4Error::IsADirectory => Miss::Absent,
+        _ => Miss::Unseen,
+    }
+}
+
+fn kind(found: FileType) -> Kind {
+    match found {
+        FileType::Regular => Kind::File,
+        FileType::Directory => Kind::Directory,
+        FileType::Symlink => Kind::Link,
+        _ => Kind::Other,
+    }
+}
+
+impl Files for Ext {
+    fn about(&self, path: &str) -> Seen<About> {
+        let about = self.files.symlink_metadata(path);
+        let about = about.map_err(|error| miss(&error))?;
+        Ok(About {
+            kind: kind(about.file_type()),
+            size: about.len(),
+        })
+    }
+
+    fn link(&self, path: &str) -> Seen<String> {
+        let target = self.files.read_link(path);
+        target
+            .map(|target| target.display().to_string())
+            .map_err(|error| miss(&error))
+    }
+
+    fn names(&self, path: &str, most: usize) -> Seen<Vec<(String, Kind)>> {
+        let mut names = vec![];
+        let entries = self.files.read_dir(path).map_err(|error| miss(&error))?;
+        for entry in entries.take(most) {
+            let entry = entry.map_err(|error| miss(&error))?;
+            let name = entry.file_name().display().to_string();
+            if name != "." && name != ".." {
+                names.push((name, entry.file_type().map_or(Kind::Other, kind)));
+            }
+        }
+        Ok(names)
+    }
+
+    fn open(&self, path: &str) -> Seen<Box<dyn Read>> {
+        let file = self.files.open(path).map_err(|error| miss(&error))?;
+        Ok(Box::new(Content(file)))
+    }
+
+    fn uuid(&self) -> String {
+        self.files.uuid().to_string()
+    }
+
+    fn label(&self) -> String {
+        self.files.label().display().to_string()
+    }
+
+    fn free(&self) -> Option<u64> {
+        self.free
+    }
+}
+
+/// A file's bytes.
+struct Content(ext4_view::File);
+
+impl Read for Content {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        self.0
+            .read_bytes(buffer)
+            .map_err(|error| io::Error::other(error.to_string()))
+    }
+}

@@ -1,0 +1,58 @@
+//! Whether the system on the disk is Windows. Its files are proof; what its installers and
+//! formatters leave behind counts only where nothing on the disk is another system's.
+
+use super::disk::Slice;
+use super::ntfs::{self, Contents};
+use super::{Guest, Volume};
+use crate::image::Filling;
+
+/// Whether Windows is on the disk; asked where no root of another system was found.
+pub(super) fn is_here(guest: &Guest, slices: impl Fn(&Volume) -> Slice) -> bool {
+    let volumes = || guest.volumes.iter();
+    let on_ntfs: Vec<_> = volumes()
+        .filter(|volume| volume.content == Some(Filling::Ntfs))
+        .map(|volume| {
+            let slice = slices(volume);
+            (ntfs::contents(&slice), slice)
+        })
+        .collect();
+    if on_ntfs
+        .iter()
+        .any(|(contents, _)| *contents == Contents::Windows)
+    {
+        return true;
+    }
+    let contents = volumes().filter_map(|volume| volume.content);
+    if contents.into_iter().any(Filling::is_foreign_to_windows) || starts_another(guest) {
+        return false;
+    }
+    let starts_windows = |(contents, slice): &(Contents, Slice)| match contents {
+        Contents::Windows | Contents::BootManager => true,
+        Contents::Data => false,
+        Contents::Unreadable => seeks_boot_manager(slice),
+    };
+    on_ntfs.iter().any(starts_windows)
+        || volumes().any(|volume| volume.content == Some(Filling::BitLocker))
+        || loaders(guest).any(|path| path == "efi/microsoft/boot/bootmgfw.efi")
+}
+
+/// The boot code that Windows writes into every NTFS that it formats.
+fn seeks_boot_manager(slice: &Slice) -> bool {
+    slice
+        .get::<512>(0)
+        .is_some_and(|sector| sector.windows(7).any(|word| word == b"BOOTMGR"))
+}
+
+/// Whether a boot loader of other systems is in the EFI system partition.
+fn starts_another(guest: &Guest) -> bool {
+    let names = ["grub", "shim", "systemd-boot", "refind", "elilo", "limine"];
+    loaders(guest).any(|path| names.iter().any(|name| path.contains(name)))
+}
+
+fn loaders(guest: &Guest) -> impl Iterator<Item = String> {
+    guest
+        .loaders
+        .iter()
+        .flatten()
+        .map(|path| path.to_ascii_lowercase())
+}
