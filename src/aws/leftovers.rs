@@ -102,7 +102,7 @@ pub async fn hold(
             task::cancel(&clients, &task).await
         });
     }
-    hold_possible(entry, place, &clients, remove, cleanup);
+    hold_possible_import(entry, place, &clients, remove, cleanup);
     let snapshots = [entry.filling.clone(), entry.snapshot.clone()];
     for snapshot in snapshots.into_iter().flatten() {
         let clients = clients.clone();
@@ -120,6 +120,7 @@ pub async fn hold(
             image::deregister(&clients, &image).await
         });
     }
+    hold_possible_images(entry, place, &clients, remove, cleanup);
     for (region, copy) in entry.copies.clone() {
         let clients = clients.in_region(&region);
         let what = format!("the copy {copy} in {region}");
@@ -130,8 +131,9 @@ pub async fn hold(
     Ok(())
 }
 
-/// Puts on the list what may be there although no answer has named it.
-fn hold_possible(
+/// Puts on the list the import, or the snapshot, that may be there although no answer has named
+/// it.
+fn hold_possible_import(
     entry: &Entry,
     place: &Whereabouts,
     clients: &Clients,
@@ -158,6 +160,17 @@ fn hold_possible(
             });
         }
     }
+}
+
+/// The same for images, which go before the snapshots that they need.
+fn hold_possible_images(
+    entry: &Entry,
+    place: &Whereabouts,
+    clients: &Clients,
+    remove: &str,
+    cleanup: &mut Cleanup,
+) {
+    let region = &place.region;
     let name = entry.name.clone().unwrap_or_default();
     if let Some(snapshot) = entry.snapshot.clone().filter(|_| entry.is_registering()) {
         let (clients, what) = (clients.clone(), cleanup::possible::image(&name, region));

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{Recipe, Thing, interrupt};
+use super::{MEGABYTES, Recipe, Thing, interrupt};
 use crate::support::Stage;
 
 const IMAGE: Recipe = Recipe {
@@ -133,8 +133,10 @@ fn disks(stage: &Stage) -> BTreeMap<String, Vec<u8>> {
     let images = ec2.images().into_iter();
     images
         .map(|image| {
-            let disk = ec2.arrived(&image.id).expect("an image of something");
-            (image.id, disk)
+            let content = ec2.arrived_content(&image.id);
+            let content = content.expect("an image of something");
+            let disk = content.start((MEGABYTES as u64) << 20);
+            (image.id, disk.expect("the sandbox reads its own files"))
         })
         .collect()
 }

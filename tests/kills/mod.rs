@@ -47,7 +47,7 @@ pub struct Recipe {
     pub changes: fn(&str) -> bool,
     /// Everything that lies in the cloud now.
     pub things: fn(&Stage) -> Vec<Thing>,
-    /// The disks of all images, by id.
+    /// The disks of all images, by id, as long as the one that was imported: a volume is longer.
     pub disks: fn(&Stage) -> BTreeMap<String, Vec<u8>>,
     /// The operations that send bytes, each with the details that say which bytes.
     pub parts: &'static [(&'static str, &'static [&'static str])],

@@ -16,10 +16,12 @@ use aws_sdk_ebs::primitives::{ByteStream, SdkBody};
 use aws_sdk_ebs::types::{
     ChecksumAggregationMethod, ChecksumAlgorithm, Tag, ValidationExceptionReason,
 };
+use backon::Retryable;
 use bytes::Bytes;
 
 use super::sums::Sum;
 use crate::aws::fault::Fault;
+use crate::aws::image::patiently;
 use crate::connector::connect_timeout_only;
 use crate::journal::SnapshotRequest;
 use crate::store::{self, Body, Class, Tap};
@@ -110,8 +112,15 @@ impl Direct {
         trouble
     }
 
-    /// StartSnapshot. The token makes a repeated request the same one.
+    /// StartSnapshot, again if the answer can't be read. The token makes a repeated request the
+    /// same one.
     pub async fn start(&self, wish: &SnapshotRequest, token: &str) -> Result<Started, Trouble> {
+        let request = || self.start_once(wish, token);
+        let again = |trouble: &Trouble| trouble.fault.is_unreadable();
+        request.retry(patiently()).when(again).await
+    }
+
+    async fn start_once(&self, wish: &SnapshotRequest, token: &str) -> Result<Started, Trouble> {
         let tags = wish.tags.iter();
         let tags = tags.map(|(key, value)| Tag::builder().key(key).value(value).build());
         let tags: Vec<_> = tags.collect();
@@ -129,12 +138,16 @@ impl Direct {
             .send()
             .await
             .map_err(|error| self.failed(&clients, judged(error)))?;
+        let unreadable = || Trouble {
+            fault: Fault::unreadable("AWS gave no snapshot id"),
+            class: Class::Transient,
+        };
+        let block_size = answer
+            .block_size
+            .and_then(|size| usize::try_from(size).ok());
         Ok(Started {
-            snapshot: answer.snapshot_id.unwrap_or_default(),
-            block_size: answer
-                .block_size
-                .and_then(|size| usize::try_from(size).ok())
-                .unwrap_or_default(),
+            snapshot: answer.snapshot_id.ok_or_else(unreadable)?,
+            block_size: block_size.filter(|size| *size > 0).ok_or_else(unreadable)?,
             encrypted: answer.kms_key_arn.is_some(),
         })
     }

@@ -36,6 +36,11 @@ impl Content {
         Ok(bytes)
     }
 
+    /// Its first bytes, so many at most.
+    pub fn start(&self, len: u64) -> io::Result<Vec<u8>> {
+        self.read_at(0, len.min(self.size()))
+    }
+
     /// Writes all of it to a file, with holes for zeros.
     pub fn save(&self, path: &Path) -> io::Result<()> {
         let (file, mut at) = (File::create(path)?, 0);
