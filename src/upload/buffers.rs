@@ -217,4 +217,13 @@ mod tests {
         pool.close();
         assert!(!waiting.join().expect("no panic").1);
     }
+
+    #[test]
+    fn a_part_that_memory_does_not_hold_is_an_error() {
+        let pool = Pool::new(usize::MAX / 4, 2);
+        let error = pool.take().err().expect("so much memory is not there");
+        let text = error.to_string();
+        assert!(text.contains("there is no memory for a part of"), "{text}");
+        assert_eq!(pool.made(), 0);
+    }
 }
