@@ -1,6 +1,7 @@
 //! The command line: sub-commands, and what all of them share. Each option's wording
 //! stands beside its field.
 
+mod arguments;
 mod groups;
 mod help;
 pub mod pages;
@@ -196,7 +197,8 @@ impl Cli {
     /// Reads the command line; help and wrong usage end the program here.
     pub fn read() -> Self {
         let mut command = command();
-        let matches = command.try_get_matches_from_mut(std::env::args_os());
+        let arguments = arguments::tidy(&command, std::env::args_os());
+        let matches = command.try_get_matches_from_mut(arguments);
         matches
             .and_then(|matches| Self::from_arg_matches(&matches))
             .unwrap_or_else(|error| usage::end(error, &command))

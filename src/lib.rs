@@ -41,6 +41,7 @@ mod leftovers;
 mod messages;
 mod outcome;
 mod packer;
+mod panics;
 mod permission;
 mod plan;
 mod problems;
@@ -79,6 +80,7 @@ use settings::{File, Table};
 
 /// The program.
 pub fn main() -> ExitCode {
+    panics::install();
     let cli = Cli::read();
     match tokio::runtime::Builder::new_multi_thread()
         .enable_all()
@@ -102,11 +104,18 @@ pub fn main() -> ExitCode {
 }
 
 /// Does what the command line says; prints the result and how it ended.
-async fn run(cli: Cli) -> ExitCode {
+async fn run(mut cli: Cli) -> ExitCode {
     let environment = Environment::read();
     hide_secrets(&environment);
-    let mut cli = cli;
     cli.general.lay_over(&environment);
+    let (format, quiet) = (usage::said(&environment), cli.general.quiet);
+    let ended = panics::caught(async { Ok(command_of(cli, environment).await) });
+    ended
+        .await
+        .unwrap_or_else(|error| end(Err(error), format, &Progress::new(Mode::Plain, quiet)))
+}
+
+async fn command_of(cli: Cli, environment: Environment) -> ExitCode {
     match cli.command {
         Command::Aws(flags) => go(*flags, cli.general, environment, aws::run).await,
         Command::Alicloud(flags) => go(*flags, cli.general, environment, alicloud::run).await,

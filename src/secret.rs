@@ -67,6 +67,9 @@ impl<'de> Deserialize<'de> for Secret {
     }
 }
 
+/// How every answer of [`fault`] begins.
+pub const FAULT: &str = "a key or token can't have";
+
 /// Why the text can't be a key or a token, which travel in HTTP headers. The answer does not
 /// quote the text.
 pub fn fault(text: &str) -> Option<String> {
@@ -83,7 +86,7 @@ pub fn fault(text: &str) -> Option<String> {
         _ => "a character that is not ASCII",
     };
     Some(format!(
-        "a key or token can't have {what} in it, this one has it at character {}",
+        "{FAULT} {what} in it, this one has it at character {}",
         at + 1
     ))
 }

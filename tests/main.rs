@@ -32,3 +32,4 @@ mod stdout;
 mod support;
 mod terminal;
 mod upload;
+mod values;

@@ -13,14 +13,16 @@ use super::fault::Fault;
 use super::options::Options;
 use super::sign::{self, Pairs, oss4};
 use super::wallet::{Services, Wallet};
-use crate::endpoint::{is_loopback, url_of};
-use crate::error::Result;
+use crate::endpoint::{self, is_loopback, url_of};
+use crate::error::{Error, Result};
 use crate::http::Http;
 use crate::layers::Environment;
 use crate::retry::Patience;
 use crate::store::oss::{Addressing, Oss, Place, Signer, Unsigned};
 use crate::store::{self, Class};
 
+/// Names another place of the metadata service.
+const METADATA_VARIABLE: &str = "ALIBABA_CLOUD_ECS_METADATA_ENDPOINT";
 /// Where every ECS instance finds its metadata.
 const METADATA: &str = "http://100.100.100.200";
 
@@ -60,11 +62,14 @@ impl Clients {
             caller.sts.as_deref(),
         );
         let patience = Patience::of(options.max_retries);
+        let metadata = environment.get(METADATA_VARIABLE);
+        let metadata = metadata.unwrap_or_else(|| METADATA.to_owned());
+        endpoint::check_source(&metadata).map_err(|why| {
+            Error::usage(format!("the variable {METADATA_VARIABLE} is wrong")).because_of(why)
+        })?;
         let services = Services {
             sts: endpoints.sts.clone(),
-            metadata: environment
-                .get("ALIBABA_CLOUD_ECS_METADATA_ENDPOINT")
-                .unwrap_or_else(|| METADATA.to_owned()),
+            metadata,
             metadata_v1: environment
                 .get("ALIBABA_CLOUD_IMDSV1_DISABLED")
                 .is_none_or(|value| value != "1" && !value.eq_ignore_ascii_case("true")),

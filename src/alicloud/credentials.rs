@@ -11,7 +11,7 @@ use super::sign::Key;
 use crate::endpoint;
 use crate::error::{Error, Result};
 use crate::layers::Environment;
-use crate::secret::Secret;
+use crate::secret::{self, Secret};
 
 /// The name of a role's session, unless one is given.
 const SESSION: &str = "imgimport";
@@ -133,13 +133,22 @@ impl Caller {
     }
 
     fn of_profile(profile: &Profile, file: &File, environment: &Environment) -> Result<Self> {
+        let wrong = |why: String| {
+            let what = format!("the profile \"{}\" can't be used", profile.name);
+            Error::usage(what).because_of(why)
+        };
+        let region = given(&profile.region_id).map(|region| endpoint::region(&region));
+        let sts = given(&profile.sts_endpoint).or_else(|| {
+            given(&profile.sts_region).map(|region| format!("sts.{region}.aliyuncs.com"))
+        });
+        if let Some(host) = &sts {
+            endpoint::check(&endpoint::url_of(host)).map_err(wrong)?;
+        }
         Ok(Self {
             source: source(profile, file, environment, 0)?,
-            region: given(&profile.region_id),
+            region: region.transpose().map_err(wrong)?,
             profile: Some(profile.name.clone()),
-            sts: given(&profile.sts_endpoint).or_else(|| {
-                given(&profile.sts_region).map(|region| format!("sts.{region}.aliyuncs.com"))
-            }),
+            sts,
         })
     }
 }
@@ -254,6 +263,9 @@ fn source(
 pub fn keys(profile: &Profile, temporary: bool) -> Result<Source, String> {
     let text = |secret: &Option<Secret>| secret.clone().filter(|one| !one.expose().is_empty());
     let id = given(&profile.access_key_id).ok_or("it has no access_key_id")?;
+    if let Some(fault) = secret::fault(&id) {
+        return Err(format!("its access_key_id is wrong: {fault}"));
+    }
     let secret = text(&profile.access_key_secret).ok_or("it has no access_key_secret")?;
     let token = text(&profile.sts_token).filter(|_| temporary);
     if temporary && token.is_none() {
@@ -281,6 +293,7 @@ fn on(environment: &Environment, name: &str) -> bool {
 }
 
 fn given(text: &str) -> Option<String> {
+    let text = text.trim();
     (!text.is_empty()).then(|| text.to_owned())
 }
 

@@ -13,6 +13,7 @@ use crate::cleanup::Cleanup;
 use crate::error::{Error, Result};
 use crate::journal::{Entry, Journal, Whereabouts};
 use crate::layers::Environment;
+use crate::problems::Problems;
 use crate::progress::Progress;
 use crate::sending;
 use crate::shell::quote;
@@ -74,6 +75,9 @@ pub async fn hold(
 ) -> Result<()> {
     let entry = journal.entry();
     check(&entry)?;
+    let mut problems = Problems::default();
+    problems.addresses(options);
+    problems.finish()?;
     cleanup.advised(object::undoing(&place.bucket, &place.key));
     let (clients, _) = Clients::new(options, environment)?;
     let store = Arc::new(clients.oss(&place.bucket, &place.key));

@@ -10,7 +10,7 @@ use crate::error::{Error, Result};
 use crate::host;
 use crate::http::one_line;
 use crate::layers::Environment;
-use crate::secret::Secret;
+use crate::secret::{self, Secret};
 
 /// The configuration.
 #[derive(Default, Deserialize)]
@@ -68,11 +68,15 @@ impl File {
         let bytes = std::fs::read(path).map_err(|error| failed().because(error))?;
         // serde_json's message names a place, never a value that may be secret.
         serde_json::from_slice(&bytes).map_err(|error| {
-            failed().because_of(format!(
-                "it is not the aliyun CLI's JSON: line {}, column {}",
-                error.line(),
-                error.column()
-            ))
+            let place = format!("line {}, column {}", error.line(), error.column());
+            // Of other errors in the data the message may quote a value.
+            let text = error.to_string();
+            let fault = text.split(" at line ").next().unwrap_or_default();
+            failed().because_of(if fault.starts_with(secret::FAULT) {
+                format!("{fault}: {place}")
+            } else {
+                format!("it is not the aliyun CLI's JSON: {place}")
+            })
         })
     }
 

@@ -63,7 +63,7 @@ struct Held {
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
 struct Credentials {
-    access_key_id: String,
+    access_key_id: Secret,
     access_key_secret: Secret,
     security_token: Option<Secret>,
     expiration: Option<String>,
@@ -73,7 +73,7 @@ impl From<Credentials> for Held {
     fn from(keys: Credentials) -> Self {
         Self {
             key: Key {
-                id: keys.access_key_id,
+                id: keys.access_key_id.expose().to_owned(),
                 secret: keys.access_key_secret,
                 token: keys.security_token,
             },

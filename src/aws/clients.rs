@@ -12,6 +12,7 @@ use super::options::Options;
 use super::requests::Requests;
 use crate::connector;
 use crate::endpoint::is_loopback;
+use crate::error::{Error, Result};
 
 /// Nothing answers a SYN for this long but a host that is gone.
 const CONNECT: Duration = Duration::from_secs(10);
@@ -67,9 +68,15 @@ pub async fn region(options: &Options) -> Option<String> {
 }
 
 impl Clients {
-    /// Sets up the clients; asks nobody yet.
-    pub async fn new(options: &Options, region: &str) -> Self {
+    /// Sets up the clients; asks nobody yet. The address in a profile is checked as any other.
+    pub async fn new(options: &Options, region: &str) -> Result<Self> {
         let base = base(options, region).await;
+        if options.endpoint_url.is_none()
+            && let Some(Err(why)) = base.endpoint_url().map(crate::endpoint::check)
+        {
+            let what = "the endpoint_url of the profile can't be used";
+            return Err(Error::usage(what).because_of(why));
+        }
         let options = &with_endpoint(options, base.endpoint_url());
         let base = credentials::provide(
             options,
@@ -87,7 +94,7 @@ impl Clients {
         let sts_endpoint = endpoint(options, options.endpoint_url_sts.as_ref());
         let iam_endpoint = endpoint(options, options.endpoint_url_iam.as_ref());
         let is_local = ec2_endpoint.as_deref().is_some_and(is_loopback);
-        Self {
+        Ok(Self {
             has_sts: !is_local || sts_endpoint.is_some(),
             has_iam: !is_local || iam_endpoint.is_some(),
             s3: {
@@ -141,7 +148,7 @@ impl Clients {
             region: region.to_owned(),
             ec2_endpoint,
             ssm_endpoint,
-        }
+        })
     }
 
     /// The same for images and parameters of another region.

@@ -11,20 +11,76 @@ use aws_config::profile::ProfileFileCredentialsProvider;
 use aws_config::provider_config::ProviderConfig;
 use aws_config::sts::AssumeRoleProvider;
 use aws_config::web_identity_token::WebIdentityTokenCredentialsProvider;
+use aws_credential_types::provider::error::CredentialsError;
+use aws_credential_types::provider::{ProvideCredentials, future};
 use aws_runtime::env_config::file::{EnvConfigFileKind, EnvConfigFiles};
 use aws_sdk_sts::config::{Credentials, SharedCredentialsProvider};
 
 use super::options::{AssumeRole, Options};
 use crate::connector;
+use crate::secret::{self, Secret};
 
 /// Adds credentials to the configuration. Nothing is asked before the first request.
 pub async fn provide(options: &Options, base: SdkConfig, sts: Option<String>) -> SdkConfig {
-    let own = own(options, &base).await;
+    let own = checked(own(options, &base).await);
     let provider = match role(options) {
-        Some(role) => assume(role, own, &base, sts).await,
+        Some(role) => checked(assume(role, own, &base, sts).await),
         None => own,
     };
     base.into_builder().credentials_provider(provider).build()
+}
+
+/// The beginning of the error about credentials that can't be sent.
+pub const UNUSABLE: &str = "the credentials can't be used: ";
+
+/// Credentials from whatever source: without white space around them, and none that can't
+/// travel in a header. From here on they are masked in everything that is printed.
+#[derive(Debug)]
+struct Checked(SharedCredentialsProvider);
+
+fn checked(provider: SharedCredentialsProvider) -> SharedCredentialsProvider {
+    SharedCredentialsProvider::new(Checked(provider))
+}
+
+impl ProvideCredentials for Checked {
+    fn provide_credentials<'a>(&'a self) -> future::ProvideCredentials<'a>
+    where
+        Self: 'a,
+    {
+        future::ProvideCredentials::new(async {
+            let found = self.0.provide_credentials().await?;
+            check(found)
+        })
+    }
+}
+
+fn check(found: Credentials) -> Result<Credentials, CredentialsError> {
+    let parts = [
+        Some(found.access_key_id()),
+        Some(found.secret_access_key()),
+        found.session_token(),
+    ];
+    for part in parts.into_iter().flatten() {
+        if let Some(fault) = secret::fault(part) {
+            return Err(CredentialsError::invalid_configuration(format!(
+                "{UNUSABLE}{fault}"
+            )));
+        }
+    }
+    let [access, secret, token] = parts.map(|part| part.map(Secret::new));
+    let (Some(access), Some(secret)) = (access, secret) else {
+        return Ok(found);
+    };
+    if parts.iter().flatten().all(|part| part.trim() == *part) {
+        return Ok(found);
+    }
+    Ok(Credentials::new(
+        access.expose(),
+        secret.expose(),
+        token.map(|token| token.expose().to_owned()),
+        found.expiry(),
+        "settings",
+    ))
 }
 
 /// The caller before any role is assumed.

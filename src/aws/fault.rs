@@ -7,7 +7,7 @@ use aws_sdk_ec2::error::{DisplayErrorContext, ProvideErrorMetadata, SdkError};
 use aws_sdk_ec2::operation::RequestId;
 use aws_sdk_sts::operation::assume_role::AssumeRoleError;
 
-use super::help;
+use super::{credentials, help};
 use crate::error::{Error, Kind};
 use crate::permission;
 use crate::unheard;
@@ -61,7 +61,13 @@ where
             return fault;
         }
         let text = DisplayErrorContext(&error).to_string();
-        let unsigned = text.contains("CredentialsNotLoaded") || text.contains("ProviderError");
+        let unsigned = [
+            "CredentialsNotLoaded",
+            "ProviderError",
+            "InvalidConfiguration",
+        ]
+        .iter()
+        .any(|word| text.contains(word));
         let nature = if unsigned {
             Nature::Unsigned
         } else {
@@ -69,6 +75,8 @@ where
         };
         let message = if text.contains("no credentials found in chain") {
             NOBODY.to_owned()
+        } else if let Some(fault) = unusable(&error) {
+            fault
         } else {
             unheard::why(&error)
         };
@@ -91,6 +99,15 @@ fn sentence(message: Option<&str>, code: Option<&str>, status: u16) -> String {
         || format!("AWS answered with HTTP status {status} and gave no reason"),
         str::to_owned,
     )
+}
+
+/// Credentials were found, and can't be sent.
+fn unusable(error: &(dyn std::error::Error + 'static)) -> Option<String> {
+    let text = error.to_string();
+    if text.starts_with(credentials::UNUSABLE) {
+        return Some(text);
+    }
+    unusable(error.source()?)
 }
 
 /// The SDK's own sentence lists every place where it looked, a line each.
@@ -227,7 +244,13 @@ impl Fault {
     /// `action` is the permission that the request needs.
     pub fn fails(self, what: impl Into<String>, action: &str) -> Error {
         let hint = self.hint(action);
-        let error = Error::failed(what).because(self);
+        let is_setting = self.message.starts_with(credentials::UNUSABLE);
+        let error = if is_setting {
+            Error::usage(what)
+        } else {
+            Error::failed(what)
+        };
+        let error = error.because(self);
         match hint {
             Some(hint) => error.hint(hint),
             None => error,
@@ -237,6 +260,11 @@ impl Fault {
     fn hint(&self, needs: &str) -> Option<String> {
         if self.is_denied() {
             return Some(self.permission(needs));
+        }
+        if self.message.starts_with(credentials::UNUSABLE) {
+            return Some(
+                "correct them in the profile or the program that they come from".to_owned(),
+            );
         }
         let known = help::refusal(self.code(), &self.message);
         let nature = || match self.nature {

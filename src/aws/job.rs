@@ -11,6 +11,7 @@ use super::options::Options;
 use super::refused::refused;
 use super::road::{self, Road};
 use super::{direct, reach, rules, uefi};
+use crate::endpoint;
 use crate::error::{Error, Result};
 use crate::image::{Blocks, Source};
 use crate::job::{self, Opened};
@@ -183,8 +184,10 @@ impl Job {
             env: &lookup,
         };
 
-        if region.is_none() {
-            problems.missing("the region", "region");
+        match region.as_deref().map(endpoint::region) {
+            None => problems.missing("the region", "region"),
+            Some(Err(why)) => problems.wrong("region", why),
+            Some(Ok(_)) => {}
         }
         let choice = road::choose(options, &mut problems);
         let piped = opened

@@ -10,6 +10,7 @@ use super::{image, object, possible, task};
 use crate::cleanup::{self, Cleanup};
 use crate::error::Result;
 use crate::journal::{Entry, Whereabouts};
+use crate::problems::Problems;
 use crate::sending;
 use crate::store::s3::{Flavour, Place, S3, must_sign};
 
@@ -78,8 +79,11 @@ pub async fn hold(
     remove: &str,
     cleanup: &mut Cleanup,
 ) -> Result<()> {
+    let mut problems = Problems::default();
+    problems.addresses(options);
+    problems.finish()?;
     cleanup.advised(object::undoing(&place.region, &place.bucket, &place.key));
-    let clients = Clients::new(options, &place.region).await;
+    let clients = Clients::new(options, &place.region).await?;
     let store = Arc::new(S3::new(
         &clients.s3,
         Place {

@@ -86,7 +86,7 @@ pub async fn run(
     look: BoxFuture<'_, Result<()>>,
 ) -> Result<Done> {
     let region = clients::region(&said.provider).await;
-    let clients = Clients::new(&said.provider, region.as_deref().unwrap_or_default()).await;
+    let clients = Clients::new(&said.provider, region.as_deref().unwrap_or_default()).await?;
     let resolve = |clock| Job::resolve(said.clone(), region.clone(), clock, environment);
     let mut job = resolve(session.clock)?;
     look.await?;

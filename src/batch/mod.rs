@@ -17,6 +17,7 @@ use crate::error::{Error, Kind, Result};
 use crate::frame;
 use crate::layers::Environment;
 use crate::outcome::Format;
+use crate::panics;
 use crate::progress::Progress;
 use crate::session::Session;
 use crate::settings::{Cloud, Job};
@@ -72,7 +73,10 @@ impl Batch<'_> {
             return self.print(&name, result, &progress, write);
         }
         let keeps = !job.is_rehearsal();
-        match self.import(job, &progress).await {
+        for note in job.notes() {
+            progress.note(note);
+        }
+        match panics::caught(self.import(job, &progress)).await {
             Ok(done) => {
                 let result = done.outcome.to_json();
                 if keeps && done.outcome.image_id.is_some() {

@@ -10,6 +10,7 @@ use super::groups::grouped;
 use super::pages::{PAGES, Page, Rows};
 use crate::aws;
 use crate::check;
+use crate::layers::trust::{self, Trust};
 use crate::layers::{Provider, variables};
 use crate::{alicloud, digitalocean};
 
@@ -158,6 +159,12 @@ fn key<P: Provider>(option: &Arg) -> Option<String> {
         (_, "skip_checks") => Some("skip_checks".to_owned()),
         (_, "output") => Some("[output] format".to_owned()),
         (Some(table), _) if is_table(option) => Some(format!("[{}] {id}", table.to_lowercase())),
-        _ => Some(format!("[{}] {id}", P::NAME)),
+        _ => {
+            let who = match trust::decision(P::TRUST, id) {
+                Trust::Any => "",
+                _ => ", in a file that was named",
+            };
+            Some(format!("[{}] {id}{who}", P::NAME))
+        }
     }
 }

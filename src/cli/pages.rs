@@ -59,7 +59,9 @@ const IMPORT_STATUS: Rows = &[
 /// The settings and the journal, which imports read and write.
 const SETTINGS: (&str, &str) = (
     "imgimport.toml",
-    "settings, read from the current directory unless --config or IMGIMPORT_CONFIG names another file",
+    "settings, read from the current directory unless --config or IMGIMPORT_CONFIG names another file; \
+     a file that was not named must belong to the user and can't set addresses, credentials, roles, deletion \
+     of the image or public access",
 );
 const JOURNAL: (&str, &str) = (
     "~/.local/state/imgimport",

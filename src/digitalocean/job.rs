@@ -282,11 +282,15 @@ pub fn space(options: &Options, problems: &mut Problems<Options>) -> Space {
 /// How busy answers are met.
 pub fn patience(options: &Options) -> Patience {
     let (tries, least, most) = RETRIES;
-    let least = options.http_retry_wait_min.unwrap_or(least);
+    let pause = |said: Option<f64>, usual: f64| {
+        let said = said.filter(|seconds| rules::PAUSES.contains(seconds));
+        Duration::from_secs_f64(said.unwrap_or(usual))
+    };
+    let least = pause(options.http_retry_wait_min, least);
     Patience {
         tries: options.http_retry_max.unwrap_or(tries),
-        least: Duration::from_secs_f64(least),
-        most: Duration::from_secs_f64(options.http_retry_wait_max.unwrap_or(most).max(least)),
+        least,
+        most: pause(options.http_retry_wait_max, most).max(least),
     }
 }
 

@@ -1,6 +1,7 @@
 //! What DigitalOcean takes, checked before a byte is sent. Each rule says why.
 //! <https://docs.digitalocean.com/products/custom-images/details/limits/>
 
+use std::ops::RangeInclusive;
 use std::path::Path;
 
 use super::options::{Compression, Options};
@@ -29,6 +30,9 @@ const DISTRIBUTIONS: [&str; 13] = [
     "Unknown",
 ];
 
+/// Seconds between two tries of a request.
+pub const PAUSES: RangeInclusive<f64> = 0.0..=3600.0;
+
 const TAKES: &str = "DigitalOcean takes RAW, qcow2, VHDX, VDI and VMDK, as they are or compressed with gzip or bzip2";
 
 /// The rules that look at one option alone.
@@ -48,7 +52,7 @@ pub fn single(options: &Options, problems: &mut Problems<Options>) {
         ("http_retry_wait_min", options.http_retry_wait_min),
         ("http_retry_wait_max", options.http_retry_wait_max),
     ] {
-        let well = seconds.is_none_or(|seconds| (0.0..=3600.0).contains(&seconds));
+        let well = seconds.is_none_or(|seconds| PAUSES.contains(&seconds));
         problems.expect(well, id, "a pause has 0 to 3600 seconds");
     }
 }

@@ -7,7 +7,7 @@ use yaml_rust2::{Yaml, YamlLoader};
 
 use crate::host;
 use crate::layers::Environment;
-use crate::secret::Secret;
+use crate::secret::{self, Secret};
 
 /// doctl's name for the account that has no name.
 const DEFAULT: &str = "default";
@@ -31,7 +31,15 @@ pub fn doctl(environment: &Environment) -> Result<Option<Doctl>, String> {
     let documents =
         YamlLoader::load_from_str(&text).map_err(|error| unusable(error.to_string()))?;
     let file = documents.first().unwrap_or(&Yaml::Null);
-    Ok(Some(read(file, environment.get("DIGITALOCEAN_CONTEXT"))))
+    let doctl = read(file, environment.get("DIGITALOCEAN_CONTEXT"));
+    let fault = doctl
+        .token
+        .as_ref()
+        .and_then(|token| secret::fault(token.expose()));
+    match fault {
+        Some(fault) => Err(unusable(fault)),
+        None => Ok(Some(doctl)),
+    }
 }
 
 /// `doctl --config`, else where doctl looks on this system.
@@ -56,6 +64,7 @@ fn read(file: &Yaml, said: Option<String>) -> Doctl {
     let text = |value: &Yaml| {
         value
             .as_str()
+            .map(str::trim)
             .filter(|text| !text.is_empty())
             .map(str::to_owned)
     };

@@ -60,6 +60,15 @@ impl Job {
         }
     }
 
+    /// What the user should know of how the layers were combined.
+    pub fn notes(&self) -> &[String] {
+        match &self.cloud {
+            Cloud::Aws(said) => &said.notes,
+            Cloud::Alicloud(said) => &said.notes,
+            Cloud::Digitalocean(said) => &said.notes,
+        }
+    }
+
     /// Whether it only says what it would do.
     pub fn is_rehearsal(&self) -> bool {
         let dry_run = match &self.cloud {

@@ -5,8 +5,10 @@ mod relay;
 mod system;
 mod terminal;
 
+use std::ffi::OsStr;
 use std::fs;
 use std::io::{PipeReader, Write};
+use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::sync::LazyLock;
@@ -145,6 +147,12 @@ pub struct Run<'a> {
 impl<'a> Run<'a> {
     pub fn env(mut self, name: &str, value: &str) -> Self {
         self.command.env(name, value);
+        self
+    }
+
+    /// A value that need not be text.
+    pub fn env_bytes(mut self, name: &str, value: &[u8]) -> Self {
+        self.command.env(name, OsStr::from_bytes(value));
         self
     }
 

@@ -5,8 +5,11 @@ use super::{IMPORT_STATUS, JOURNAL, Page, SETTINGS};
 pub const PROGRAM: Page = Page {
     command: "",
     description: "Each option can be given as a flag, as an environment variable and as a key of a TOML file; flags \
-        win over variables, variables over the file. An empty variable counts as unset. The description of an \
-        option names its variables and its key.\n\n\
+        win over variables, variables over the file. White space around a value is removed, and an empty one \
+        counts as unset. A list in a variable has commas between its entries; an entry with a comma in it stands \
+        in double quotes. The description of an option names its variables and its key.\n\n\
+        Secrets come from variables, the file or the provider's own files, never from flags, and are sent to no \
+        address that a file names which nobody has named.\n\n\
         A run that was stopped, killed or cut off is continued by the same command.",
     output: "Standard output carries the image's id alone, everything else goes to standard error.",
     exit_status: IMPORT_STATUS,
@@ -145,7 +148,8 @@ pub const JOBS: Page = Page {
         what they have left in the cloud, and since when. The same command as before goes on from there; \
         --clean removes it instead: parts, objects, import tasks and images without their name. Nothing is \
         asked; what is removed is said. A job that a process is at work on is left alone.\n\n\
-        Keys come from the environment and the settings file, as for the imports themselves.",
+        Keys come from the environment and the settings file, as for the imports themselves. They are sent to the \
+        cloud's own endpoints, to loopback, and to those that these settings have now.",
     output: "Standard output has a paragraph for each job, with --clean the names of those that are gone. With \
         --output json it has one object.",
     exit_status: &[
