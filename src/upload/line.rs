@@ -412,6 +412,7 @@ mod tests {
         }
         advance(MINUTE).await;
         give(&other, MIB);
+        see(&line, Some(0));
         assert!(silent.0.patience().is_none());
         assert!(other.0.patience().is_some());
     }
