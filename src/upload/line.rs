@@ -40,6 +40,9 @@ const FRAME: (u64, u64) = (8 << 10, 256 << 10);
 /// Frames that the line carries in a second.
 const FRAMES_PER_SECOND: u64 = 160;
 
+/// A connection gets its turn before so many times what all of them hold has left.
+const UNFAIR: u64 = 4;
+
 /// Weight of the newest measurement.
 const NEWEST: f64 = 0.3;
 
@@ -111,6 +114,7 @@ impl Line {
             handed: 0,
             at: Instant::now(),
             mark: moves.left,
+            tries: moves.tries,
             answered: false,
             over: false,
         };
@@ -232,6 +236,8 @@ struct Own {
     at: Instant,
     /// What had left over all connections then.
     mark: u64,
+    /// Tries under way beside it, the most that were seen.
+    tries: u64,
     answered: bool,
     over: bool,
 }
@@ -274,14 +280,15 @@ impl Watch {
     /// others that its turn must have come is a silent try stalled although they move.
     fn patience(&self) -> Option<Instant> {
         let (stall, now) = (self.line.stall, Instant::now());
-        let own = locked(&self.own);
+        let mut own = locked(&self.own);
         let moves = self.line.moves();
+        own.tries = own.tries.max(moves.tries);
         let deadline = own.at + stall;
         if now < deadline {
             return Some(deadline);
         }
-        let turn = own.handed.min(SEND_BUFFER).saturating_mul(moves.tries);
-        if moves.left - own.mark > turn.saturating_mul(2) {
+        let turn = own.handed.min(SEND_BUFFER).saturating_mul(own.tries);
+        if moves.left - own.mark > turn.saturating_mul(UNFAIR) {
             return None;
         }
         let deadline = moves.moved + stall + moves.drain(stall);
@@ -304,6 +311,7 @@ impl Tap for Watch {
             moves.moved = moves.moved.max(from);
             (own.handed, own.at) = (own.handed + share as u64, from);
             own.mark = moves.left;
+            own.tries = own.tries.max(moves.tries);
         }
         (share, from)
     }
@@ -404,7 +412,7 @@ mod tests {
         let line = Line::new(None, MINUTE);
         let (silent, other) = (line.start(), line.start());
         give(&silent, 2 * MIB);
-        for _ in 0..6 {
+        for _ in 0..14 {
             advance(MINUTE / 2).await;
             assert!(silent.0.patience().is_some());
             give(&other, MIB);
