@@ -104,6 +104,7 @@ impl Shared {
                     due = self.takes(read).await;
                     if self.drops(own) {
                         drop_it.send_replace(true);
+                        return;
                     }
                 }
                 let arrives = due + self.line.round_trip / 2;
