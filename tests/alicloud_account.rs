@@ -104,7 +104,7 @@ async fn an_image_that_is_being_copied_for_long_is_asked_for_at_the_pace_of_the_
     ));
     let run = stage.alicloud(&format!("{COMMAND} --copy-to cn-hangzhou --max-retries 0"));
     run.ends().await.exits(0).prints("m-ID").says(
-        "warning: m-ID could not be copied to cn-hangzhou: The image is being copied (OperationDenied.ImageCopying, request ID); asking on",
+        "warning: m-ID could not be copied to cn-hangzhou: The image is being copied (OperationDenied.ImageCopying, request ID); asking on for up to 15 min",
     );
     assert_eq!(stage.cloud.ecs().images().len(), 2);
 }

@@ -138,6 +138,11 @@ async fn a_copy_that_nobody_has_noted_goes_with_the_job() {
     let (stage, _) = stage().await;
     let command = format!("{COMMAND} --copy-to cn-hangzhou");
     killed_at(&stage, &command, "ecs:CopyImage").await;
+    let named = jobs(&stage).await;
+    assert!(
+        named.contains("cn-hangzhou that may have been made"),
+        "{named}"
+    );
     clean(&stage).await.exits(0);
     assert!(images(&stage).is_empty(), "{:?}", images(&stage));
     assert!(stage.cloud.ecs().snapshots().is_empty());
@@ -196,6 +201,38 @@ async fn the_snapshots_of_a_replaced_image_go_although_the_image_is_gone_already
     let snapshots = stage.cloud.ecs().snapshots();
     assert!(snapshots.len() == 1 && snapshots[0].id != old);
     assert_eq!(stage.cloud.ecs().tasks().len(), 2);
+}
+
+#[tokio::test]
+async fn a_replacement_comes_to_its_end_wherever_it_was_killed() {
+    for request in [
+        "ecs:ImportImage",
+        "ecs:DeleteImage",
+        "ecs:DeleteSnapshot",
+        "ecs:ModifyImageAttribute",
+    ] {
+        for processed in [false, true] {
+            let (stage, command) = replaced().await;
+            let old = stage.cloud.ecs().images()[0].id.clone();
+            let gate = if processed {
+                stage.cloud.hold_answer(Fault::on(request))
+            } else {
+                stage.cloud.hold(Fault::on(request))
+            };
+            let running = stage.alicloud(&command).start();
+            gate.reached().await;
+            running.kill().await;
+            stage.cloud.clear_faults();
+            let run = stage.alicloud(&command).ends().await;
+            run.exits(0).prints("m-ID").says("");
+            let case = format!("{request}, {processed}");
+            assert_eq!(images(&stage), [at(REGION, "web")], "{case}");
+            assert_ne!(run.raw, old, "{case}");
+            assert_eq!(stage.cloud.ecs().snapshots().len(), 1, "{case}");
+            assert_eq!(stage.cloud.ecs().tasks().len(), 2, "{case}");
+            assert!(stage.journal().is_empty(), "{case}");
+        }
+    }
 }
 
 #[tokio::test]
@@ -276,6 +313,93 @@ async fn a_role_that_a_run_has_created_is_named_and_stays_with_the_next_step() {
     let step = format!("aliyun ram DeleteRole --RoleName {role}");
     assert!(cleaned.stderr.contains(&step), "{}", cleaned.stderr);
     assert!(stage.cloud.ram().role(role).is_some());
+}
+
+/// A 200 that is not the service's, with an id that is a command, and one that is cut.
+#[tokio::test]
+async fn an_answer_that_is_not_ecs_s_is_asked_for_again() {
+    for body in [
+        "",
+        "<html>Sign in</html>",
+        "{}",
+        r#"{"RequestId": "R", "ImageId": "m-$(reboot)", "TaskId": "t-1"}"#,
+        r#"{"RequestId": "R", "ImageId": "m-1", "TaskId": "t-1; rm"}"#,
+        r#"{"RequestId": "R", "Images": {"Image": [{"ImageId": "--m"}]}}"#,
+    ] {
+        for operation in [
+            "ecs:DescribeImages",
+            "ecs:ImportImage",
+            "ecs:DescribeTaskAttribute",
+            "ecs:CopyImage",
+            "ecs:TagResources",
+        ] {
+            // TagResources says no more than that; CopyImage names an image and nothing else.
+            let is_own = match operation {
+                "ecs:TagResources" => body.contains("RequestId"),
+                "ecs:CopyImage" => body.contains("\"m-1\""),
+                _ => false,
+            };
+            if is_own {
+                continue;
+            }
+            let (stage, disk) = stage().await;
+            let odd = Fault::on(operation).replace_answer(200, body);
+            stage.cloud.fault(odd);
+            let run = stage.alicloud(&format!("{COMMAND} --tag a=b --copy-to cn-hangzhou"));
+            let run = run.ends().await;
+            run.exits(0).prints("m-ID").says("");
+            let case = format!("{operation}: {body}");
+            assert_eq!(
+                images(&stage),
+                [at(REGION, "web"), at("cn-hangzhou", "web")],
+                "{case}"
+            );
+            assert_eq!(stage.cloud.ecs().tasks().len(), 1, "{case}");
+            assert_eq!(stage.cloud.ecs().arrived(&run.raw), Some(disk), "{case}");
+        }
+    }
+}
+
+/// The same of OSS: a list that is none is no reason to send anything again.
+#[tokio::test]
+async fn an_answer_that_is_not_oss_s_does_not_begin_the_upload_anew() {
+    let command =
+        "alicloud --bucket packer --image-name web --part-size 5MiB --concurrency 1 -q disk.raw";
+    for operation in ["oss:GetBucketInfo", "oss:ListParts", "oss:HeadObject"] {
+        for body in ["", "<html>Sign in</html>"] {
+            let (stage, _) = stage().await;
+            let disk = stage.disk(12);
+            // ListParts comes after a kill in the upload, HeadObject after one behind it.
+            let request = if operation == "oss:HeadObject" {
+                "oss:CompleteMultipartUpload"
+            } else {
+                "oss:UploadPart"
+            };
+            let gate = stage.cloud.hold(Fault::on(request).with("partNumber", "3"));
+            let complete = stage
+                .cloud
+                .hold_answer(Fault::on("oss:CompleteMultipartUpload"));
+            let running = stage.alicloud(command).start();
+            if request == "oss:UploadPart" {
+                gate.reached().await;
+            } else {
+                complete.reached().await;
+            }
+            running.kill().await;
+            stage.cloud.clear_faults();
+            complete.release();
+            stage
+                .cloud
+                .fault(Fault::on(operation).replace_answer(200, body));
+            let sent = stage.cloud.requests("oss:UploadPart").len();
+            let run = stage.alicloud(command).ends().await;
+            run.exits(0).prints("m-ID").says("");
+            let again = stage.cloud.requests("oss:UploadPart").len() - sent;
+            let missing = usize::from(request == "oss:UploadPart");
+            assert_eq!(again, missing, "{operation}: {body}");
+            assert_eq!(stage.cloud.ecs().arrived(&run.raw), Some(disk));
+        }
+    }
 }
 
 #[tokio::test]

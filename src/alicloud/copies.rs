@@ -6,8 +6,9 @@ use uuid::Uuid;
 use super::fault::Fault;
 use super::image::{self, Image, Refusals};
 use super::job::Copied;
+use super::sign::Pairs;
 use super::{Run, change, remove};
-use crate::cleanup::Entry;
+use crate::cleanup::{Entry, possible};
 use crate::error::{Error, Kind, Result};
 use crate::journal::CopyRequest;
 use crate::wait::{self, Poll, Trouble};
@@ -125,23 +126,69 @@ impl Run<'_> {
             let what = format!("{image} could not be copied to {region}");
             fault.fails(what, "ecs:CopyImage")
         };
-        let pace = self.pace();
-        let remote = self.session.progress.import();
-        let id = wait::until(self.session, pace, &remote, async || {
-            let start =
-                async { Ok(image::copy(&self.clients, region, parameters.clone(), token).await) };
-            match self.session.finish_soon(start).await {
-                Ok(Ok(id)) => Ok(Poll::Done(id)),
-                Ok(Err(fault)) if fault.is_conflict() => Err(Trouble::Passing(failed(fault))),
-                Ok(Err(fault)) => Err(Trouble::Final(failed(fault))),
-                Err(stopped) => Err(Trouble::Final(stopped)),
+        let unanswered = self.hold_unanswered_copy(region, &asked, &parameters);
+        let (pace, clients) = (self.pace(), self.clients.clone());
+        let ask = async || image::copy(&clients, region, parameters.clone(), token).await;
+        let first = self.session.finish_soon(async { Ok(ask().await) }).await?;
+        let (mut first, remote) = (Some(first), self.session.progress.import());
+        let started = wait::until(self.session, pace, &remote, async || {
+            let answer = match first.take() {
+                Some(answer) => answer,
+                None => ask().await,
+            };
+            match answer {
+                Ok(id) => Ok(Poll::Done(id)),
+                Err(fault) if fault.is_conflict() => Err(Trouble::Passing(failed(fault))),
+                Err(fault) => Err(Trouble::Final(failed(fault))),
             }
-        })
-        .await?;
+        });
+        let id = match started.await {
+            Ok(id) => id,
+            Err(error) => {
+                if error.cause::<Fault>().is_some_and(Fault::is_refusal) {
+                    self.cleanup.disarm(unanswered);
+                }
+                return Err(error);
+            }
+        };
         drop(remote);
+        self.cleanup.disarm(unanswered);
         self.journal
             .note(|entry| drop(entry.copies.insert(region.clone(), id.clone())));
         Ok(id)
+    }
+
+    /// A copy whose answer is not here yet.
+    fn hold_unanswered_copy(
+        &mut self,
+        region: &str,
+        asked: &CopyRequest,
+        parameters: &Pairs,
+    ) -> Entry {
+        let (clients, journal) = (self.clients.clone(), self.journal.clone());
+        let (own, token) = (region.to_owned(), asked.client_token.clone());
+        let again = parameters.clone();
+        let name = asked.name.as_deref().unwrap_or_default();
+        self.cleanup.reusable(
+            possible::image(name, region),
+            format!(
+                "{}, and CancelCopyImage or DeleteImage",
+                image::filter(&self.job.cli, region, &token)
+            ),
+            async move || {
+                // What is not shown may still be on its way; asked for again it is the same copy.
+                let found = image::requested(&clients, &own, &token).await?;
+                let id = match found {
+                    Some(image) => image.image_id,
+                    None => match image::copy(&clients, &own, again, &token).await {
+                        Ok(id) => id,
+                        Err(fault) if fault.is_refusal() => return Ok(()),
+                        Err(fault) => return Err(fault.into()),
+                    },
+                };
+                remove::copy(&clients, &journal, &own, &id).await
+            },
+        )
     }
 
     pub(super) fn hold_copy(&mut self, region: &str, id: &str) -> Entry {

@@ -174,6 +174,14 @@ pub fn marked(job: &Job, token: &str) -> Pairs {
     tags(&all)
 }
 
+/// The command that looks for the image of a request.
+pub fn filter(cli: &Command, region: &str, token: &str) -> Command {
+    cli.words("ecs DescribeImages --Status Creating,Available")
+        .option("--RegionId", region)
+        .option("--Tag.1.Key", TOKEN)
+        .option("--Tag.1.Value", token)
+}
+
 /// One image by its id, in whatever state.
 pub async fn find(clients: &Clients, region: &str, image: &str) -> Result<Option<Image>, Fault> {
     let images = list(clients, region, pairs([("ImageId", image)])).await?;

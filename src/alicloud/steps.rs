@@ -11,7 +11,7 @@ use super::fault::Fault;
 use super::image::{Image, Refusals};
 use super::import::Import;
 use super::{Run, change, image, import, object, preflight, remove, role, task};
-use crate::cleanup::Entry;
+use crate::cleanup::{Entry, possible};
 use crate::error::{Error, Kind, Result};
 use crate::journal;
 use crate::sending;
@@ -174,7 +174,7 @@ impl Run<'_> {
         let request = import::request_of(&self.job, name, token);
         let again = import::parameters(&self.job, name, token);
         self.cleanup.reusable(
-            "an import task that may have started unheard",
+            possible::import(&self.job.url()),
             format!("{list}, and CancelTask"),
             async move || import::cancel_unanswered(&clients, &journal, &request, again).await,
         )

@@ -8,6 +8,7 @@ use crate::support::Stage;
 const IMAGE: Recipe = Recipe {
     name: "import-image",
     args: "aws --bucket importbucket --part-size 5MiB --concurrency 1 --ami-name web --ami-description text --tag team=a --ami-users 111122223333 --copy-to eu-west-1 disk.raw",
+    prepare: |_| (),
     environment: |run| run,
     changes: |operation| {
         let call = operation.split_once(':').map_or("", |(_, call)| call);

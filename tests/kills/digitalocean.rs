@@ -13,6 +13,7 @@ const SPACE: &str = "import-bucket";
 const IMAGE: Recipe = Recipe {
     name: "custom-image",
     args: "digitalocean --space import-bucket --spaces-region nyc3 --part-size 5MiB --concurrency 1 --http-retry-wait-min 0.01 --http-retry-wait-max 0.1 --image-name web --image-description text --tag team --image-region nyc3 --image-region ams3 --image-region nyc2 disk.raw",
+    prepare: |_| (),
     environment: |run| {
         let cloud = run.cloud();
         // A Space that is there stays as it is.

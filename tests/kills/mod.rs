@@ -6,6 +6,7 @@
 //! The requests are those of an import without trouble, so that none is forgotten. What a
 //! cloud needs for this is a [`Recipe`].
 
+mod alicloud;
 mod aws;
 mod digitalocean;
 mod point;
@@ -41,6 +42,8 @@ pub struct Recipe {
     pub name: &'static str,
     /// The command line, which imports `disk.raw` with a name, tags and copies.
     pub args: &'static str,
+    /// Makes the cloud ready: how its imports go, what is there already.
+    pub prepare: fn(&Stage),
     /// Adds the cloud's environment.
     pub environment: for<'a> fn(Run<'a>) -> Run<'a>,
     /// Whether a request of this operation changes something in the cloud.
@@ -139,6 +142,7 @@ struct Clean {
 impl Clean {
     async fn run(recipe: Recipe) -> Self {
         let stage = Stage::new().await;
+        (recipe.prepare)(&stage);
         let disk = stage.disk(MEGABYTES);
         recipe.command(&stage).ends().await.exits(0);
         let journal = stage.cloud.journal().into_iter();
@@ -197,6 +201,7 @@ impl Clean {
 
     async fn tell(&self, case: Case) {
         let stage = Stage::new().await;
+        (self.recipe.prepare)(&stage);
         stage.disk(MEGABYTES);
         match case {
             Case::Again(point, moment) => {
