@@ -30,6 +30,13 @@ impl Command {
         Self(format!("{} {}", self.0, quote(word.as_ref())))
     }
 
+    /// Appends an operand, after `--` when it begins with a dash.
+    #[must_use]
+    pub fn operand(&self, word: &str) -> Self {
+        let dashes = if word.starts_with('-') { "-- " } else { "" };
+        Self(format!("{} {dashes}{}", self.0, quote(word)))
+    }
+
     /// Appends an option and its value, as one word when the value begins with a dash:
     /// the parsers of the AWS CLI and others would take it for another option.
     #[must_use]

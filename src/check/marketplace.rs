@@ -188,7 +188,7 @@ fn users(users: &Look<Vec<User>>) -> Vec<Finding> {
 
 fn password(user: &User) -> Finding {
     let rule = Rule("passwords", CHECK);
-    let lock = Command::new("usermod -p '!' --").arg(&user.name);
+    let lock = Command::new("usermod -p '!'").operand(&user.name);
     let lock = format!("lock it: {lock}");
     match user.password {
         Password::None => rule.ok("no passwords"),
