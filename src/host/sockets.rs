@@ -46,7 +46,7 @@ mod tests {
         let address = door.local_addr().expect("an address");
         let mut stream = TcpStream::connect(address).expect("a connection");
         stream.set_nonblocking(true).expect("a socket");
-        let (mut written, data) = (0, [0; 1 << 16]);
+        let (mut written, data) = (0, vec![0; 1 << 16]);
         while let Ok(more) = stream.write(&data) {
             written += more as u64;
         }
