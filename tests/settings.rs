@@ -166,11 +166,11 @@ async fn all_that_is_missing_or_wrong_is_said_at_once() {
           - the region is missing: give --region, AWS_REGION or region in [aws]
           - the bucket is missing: give --bucket, IMGIMPORT_AWS_BUCKET or s3_bucket_name in [aws]
           - \"12\" is not an account: an account has 12 digits (--ami-users, IMGIMPORT_AWS_AMI_USERS or ami_users in [aws])
-          - the tag \"aws:x\" can't begin with aws:, that prefix is AWS's own (--tag, IMGIMPORT_AWS_TAG or tags in [aws])
           - a KMS key for the AMI says nothing unless the AMI is encrypted: add --ami-encrypt (--ami-kms-key, IMGIMPORT_AWS_AMI_KMS_KEY or ami_kms_key in [aws])
           - EC2 imports no 32-bit systems any more (--architecture, IMGIMPORT_AWS_ARCHITECTURE or architecture in [aws])
           - {{stamp}} is not known: write {{timestamp}}, {{isotime}}, {{uuid}}, {{env}}, {{file_stem}}, {{format}} (--key, IMGIMPORT_AWS_KEY or s3_key_name in [aws])
           - an AMI's name has 3 to 128 characters, this one 1 (--ami-name, IMGIMPORT_AWS_AMI_NAME or ami_name in [aws])
+          - the tag \"aws:x\" can't begin with aws:, that prefix is AWS's own (--tag, IMGIMPORT_AWS_TAG or tags in [aws])
         ",
         );
 }
