@@ -31,7 +31,7 @@ pub async fn provide(options: &Options, base: SdkConfig, sts: Option<String>) ->
 }
 
 /// The beginning of the error about credentials that can't be sent.
-pub const UNUSABLE: &str = "the credentials can't be used: ";
+pub const UNUSABLE: &str = "the credentials can't be used";
 
 /// Credentials from whatever source: without white space around them, and none that can't
 /// travel in a header. From here on they are masked in everything that is printed.
@@ -63,7 +63,7 @@ fn check(found: Credentials) -> Result<Credentials, CredentialsError> {
     for part in parts.into_iter().flatten() {
         if let Some(fault) = secret::fault(part) {
             return Err(CredentialsError::invalid_configuration(format!(
-                "{UNUSABLE}{fault}"
+                "{UNUSABLE}: {fault}"
             )));
         }
     }
