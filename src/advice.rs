@@ -2,7 +2,8 @@
 //! `{raw}`, `{qcow2}` and `{stream}` for the command that converts this image, `{file}` for
 //! its name, and whatever else a cloud knows.
 
-use crate::image::{Image, Source, conversion, quoted};
+use crate::image::{Image, Source, conversion};
+use crate::shell::quote_path;
 
 /// The formats that a hint may want: mark, qemu-img's words, extension.
 const CONVERSIONS: [(&str, &str, &str); 3] = [
@@ -19,7 +20,7 @@ pub fn filled(hint: &str, image: &Image, own: &[(&str, &str)]) -> String {
             hint.replace(mark, &conversion(image, format, extension))
         });
     let file = match &image.source {
-        Source::File(path) => quoted(path),
+        Source::File(path) => quote_path(path),
         Source::Stdin => "IMAGE".to_owned(),
     };
     own.iter()

@@ -296,6 +296,33 @@ mod tests {
         assert_eq!(Answer::of(429, &[], "").retry_after(), None);
     }
 
+    #[tokio::test]
+    async fn an_answer_without_end_is_given_up() {
+        use tokio::io::{AsyncReadExt, AsyncWriteExt};
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await;
+        let listener = listener.expect("a port");
+        let url = format!("http://{}", listener.local_addr().expect("an address"));
+        tokio::spawn(async move {
+            let (mut line, _) = listener.accept().await.expect("a connection");
+            let _ = line.read(&mut [0; 4096]).await;
+            let head = b"HTTP/1.1 200 OK\r\ncontent-length: 99999999999\r\n\r\n";
+            let _ = line.write_all(head).await;
+            while line.write_all(&[b' '; 4096]).await.is_ok() {}
+        });
+        let call = Call {
+            service: "test",
+            method: Method::GET,
+            url,
+            headers: Vec::new(),
+            body: Payload::Empty,
+            timeout: None,
+            secret: false,
+            direct: true,
+        };
+        let silence = Http::new().expect("a client").send(call).await;
+        assert_eq!(silence.expect_err("too long").why, TOO_LONG);
+    }
+
     #[test]
     fn escapes_what_signatures_want_escaped() {
         assert_eq!(encode("my image*~(1)"), "my%20image%2A~%281%29");

@@ -1190,7 +1190,7 @@ async fn formats_that_alibaba_does_not_take_are_refused_with_the_command_that_co
         "
         error: Alibaba Cloud can't import an OVA
           cause: Alibaba Cloud takes RAW, VHD, QCOW2 and VMDK
-          hint: unpack it: tar -xf disk.ova, then convert its disk: qemu-img convert -O qcow2 disk.vmdk disk.qcow2
+          hint: unpack it: tar -xf disk.ova -- disk.vmdk, then convert its disk: qemu-img convert -O qcow2 disk.vmdk disk.qcow2
         ",
     );
     assert!(stage.cloud.journal().is_empty(), "nobody was asked");

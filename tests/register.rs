@@ -310,7 +310,7 @@ async fn an_ova_is_no_disk_and_the_remedy_is_said() {
         "
         error: AWS can't import an OVA
           cause: EC2's ImportSnapshot takes no OVA, it takes one disk
-          hint: unpack its disk with: tar -xf disk.ova disk.vmdk, and import that; or say --method import-image
+          hint: unpack its disk with: tar -xf disk.ova -- disk.vmdk, and import that; or say --method import-image
         ",
     );
 }

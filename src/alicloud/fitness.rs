@@ -2,7 +2,8 @@
 //! size of the system disk, how the system starts. Rules for options are in `rules`.
 
 use super::names::{Architecture, BootMode};
-use crate::image::{Content, Firmware, Image, Source, conversion, quoted};
+use crate::image::{Content, Firmware, Image, conversion, unpacking};
+use crate::shell::Command;
 use crate::units;
 
 /// GiB of a disk (ECS "ImportImage", DiskImageSize).
@@ -76,16 +77,13 @@ pub fn accepts(image: &Image) -> Result<Option<String>, (String, String)> {
 /// What makes something of it that can be imported.
 fn remedy(image: &Image) -> String {
     match image.content {
-        Content::Ova { .. } => {
-            let name = file(image);
-            let disk = image
-                .disks
-                .first()
-                .map_or("disk.vmdk", |disk| disk.name.as_str());
-            format!(
-                "unpack it: tar -xf {name}, then convert its disk: qemu-img convert -O qcow2 {disk} disk.qcow2"
-            )
-        }
+        Content::Ova { .. } => match unpacking(image) {
+            Some((unpack, disk)) => {
+                let convert = Command::new("qemu-img convert -O qcow2").file(disk);
+                format!("unpack it: {unpack}, then convert its disk: {convert} disk.qcow2")
+            }
+            None => "unpack it, and convert its disk with qemu-img convert -O qcow2".to_owned(),
+        },
         Content::Iso => "install the system on a disk, and import that".to_owned(),
         Content::Zip => "unpack it, and import the disk in it".to_owned(),
         ref content if content.is_compressed_file() => {
@@ -97,13 +95,6 @@ fn remedy(image: &Image) -> String {
 
 fn convert(format: &str, image: &Image, extension: &str) -> String {
     format!("convert it: {}", conversion(image, format, extension))
-}
-
-fn file(image: &Image) -> String {
-    match &image.source {
-        Source::File(path) => quoted(path),
-        Source::Stdin => "disk.img".to_owned(),
-    }
 }
 
 #[cfg(test)]

@@ -7,10 +7,9 @@ use super::names::{Architecture, BootMode, LicenseType, Platform};
 use super::options::Options;
 use super::road::Road;
 use crate::error::{Error, Result as Ended};
-use crate::image::{Content, Image, Source, VmdkKind, conversion};
+use crate::image::{Content, Image, VmdkKind, conversion, unpacking};
 use crate::layers::Provider;
 use crate::problems::Problems;
-use crate::shell::quote;
 
 /// EC2 RegisterImage and CopyImage, "Name".
 const AMI_NAME_SIGNS: &str = "()[] ./-'@_";
@@ -452,20 +451,11 @@ pub fn block_key(options: &Options, problems: &mut Problems<Options>) {
 /// A snapshot is made of one disk.
 fn unpack(image: &Image) -> (String, String) {
     let reason = "EC2's ImportSnapshot takes no OVA, it takes one disk".to_owned();
-    let disk = image
-        .disks
-        .first()
-        .map_or("disk.vmdk", |disk| disk.name.as_str());
-    let remedy = match &image.source {
-        Source::File(path) => {
-            let (path, disk) = (quote(&path.display().to_string()), quote(disk));
-            format!(
-                "unpack its disk with: tar -xf {path} {disk}, and import that; or say --method import-image"
-            )
+    let remedy = match unpacking(image) {
+        Some((unpack, _)) => {
+            format!("unpack its disk with: {unpack}, and import that; or say --method import-image")
         }
-        Source::Stdin => {
-            "unpack its disk, and import that; or say --method import-image".to_owned()
-        }
+        None => "unpack its disk, and import that; or say --method import-image".to_owned(),
     };
     (reason, remedy)
 }

@@ -5,8 +5,9 @@ use std::ops::RangeInclusive;
 use std::path::Path;
 
 use super::options::{Compression, Options};
-use crate::image::{Content, Image, Source, Table, conversion, quoted};
+use crate::image::{Content, Image, Source, Table, conversion, unpacking};
 use crate::problems::Problems;
+use crate::shell::{Command, quote_path};
 use crate::units;
 
 /// API reference, POST /v2/images: "smaller than 100 GB after being decompressed".
@@ -220,21 +221,17 @@ fn takes(image: &Image, file: &Image) -> Result<(), (String, String)> {
 
 /// The disk of an archive, taken out and converted.
 fn from_ova(image: &Image) -> String {
-    let disk = image
-        .disks
-        .first()
-        .map_or("disk1.vmdk", |disk| disk.name.as_str());
-    let (disk, archive) = (Path::new(disk), name(image));
-    format!(
-        "take its disk out and convert it: tar -xf {archive} {0} && qemu-img convert -O qcow2 {0} {1}",
-        quoted(disk),
-        quoted(&disk.with_extension("qcow2")),
-    )
+    let Some((unpack, disk)) = unpacking(image) else {
+        return "unpack it, and convert its disk with qemu-img convert -O qcow2".to_owned();
+    };
+    let convert = Command::new("qemu-img convert -O qcow2").file(disk);
+    let convert = convert.file(&disk.with_extension("qcow2"));
+    format!("take its disk out and convert it: {unpack} && {convert}")
 }
 
 fn name(image: &Image) -> String {
     match &image.source {
-        Source::File(path) => quoted(path),
+        Source::File(path) => quote_path(path),
         Source::Stdin => "IMAGE".to_owned(),
     }
 }

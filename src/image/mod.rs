@@ -49,7 +49,7 @@ pub use content::{Content, Format, VhdKind, VmdkKind};
 pub use filling::Filling;
 pub use look::Said;
 pub use partitions::{Partition, Role};
-pub use refusal::{Warning, conversion, quoted};
+pub use refusal::{Warning, conversion, unpacking};
 pub use stream::{Verdict, Watched};
 pub use table::Table;
 

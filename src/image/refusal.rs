@@ -8,7 +8,7 @@ use std::path::Path;
 
 use super::{Content, Image, Source, named};
 use crate::error::Error;
-use crate::shell::quote;
+use crate::shell::{Command, is_visible, quote, quote_path};
 
 /// The result of looking into a container.
 pub(super) type Sight<T> = Result<T, Trouble>;
@@ -191,23 +191,33 @@ fn take_out(path: &Path, file: &str) -> String {
     format!("import the disk on its own: tar -xf {archive} -- {file} && {convert}")
 }
 
-/// The archive and one beside it, as tar takes them: a colon would name another machine.
+/// Returns the command that unpacks the first disk of an OVA, and the disk's file. `None`
+/// for standard input, and where the name of the disk must not stand in a command.
+pub fn unpacking(image: &Image) -> Option<(Command, &Path)> {
+    let (Source::File(archive), Some(disk)) = (&image.source, image.disks.first()) else {
+        return None;
+    };
+    is_plain(&disk.name).then(|| {
+        let unpack = Command::new("tar -xf").file(archive).words("--");
+        (unpack.arg(&disk.name), Path::new(&disk.name))
+    })
+}
+
+/// The archive and one beside it.
 fn archives(path: &Path) -> (String, String) {
     if path == Path::new("-") {
         return ("IMAGE".into(), "new.ova".into());
     }
-    let named = |path: &Path| {
-        let text = path.display().to_string();
-        let odd = text.starts_with('-') || (text.contains(':') && !text.starts_with('/'));
-        quote(&if odd { format!("./{text}") } else { text })
-    };
-    (named(path), named(&path.with_extension("new.ova")))
+    (
+        quote_path(path),
+        quote_path(&path.with_extension("new.ova")),
+    )
 }
 
 /// Whether a name from an archive may stand in a command: it leads into no folder, is no
 /// option and shows no other characters than it has.
 fn is_plain(name: &str) -> bool {
-    !name.contains(['/', '\\']) && !name.starts_with('-') && !name.chars().any(char::is_control)
+    !name.contains(['/', '\\']) && !name.starts_with('-') && name.chars().all(is_visible)
 }
 
 fn convert(path: &Path) -> String {
@@ -264,19 +274,7 @@ fn from_to(path: &Path, extension: &str) -> (String, String) {
     if path == Path::new("-") {
         ("IMAGE".to_owned(), format!("disk.{extension}"))
     } else {
-        (quoted(path), quoted(&target))
-    }
-}
-
-/// The path as a shell takes it.
-pub fn quoted(path: &Path) -> String {
-    let text = path.display().to_string();
-    let plain = |c: char| c.is_alphanumeric() || "/._-+=:,@%".contains(c);
-    if text.chars().all(plain) && !text.starts_with('-') {
-        text
-    } else {
-        let dashed = if text.starts_with('-') { "./" } else { "" };
-        format!("'{dashed}{}'", text.replace('\'', r"'\''"))
+        (quote_path(path), quote_path(&target))
     }
 }
 
@@ -302,7 +300,7 @@ mod tests {
         );
         assert_eq!(
             hint("-x.vdi"),
-            "convert it first: qemu-img convert -O raw './-x.vdi' './-x.raw'"
+            "convert it first: qemu-img convert -O raw ./-x.vdi ./-x.raw"
         );
         assert_eq!(
             hint("-"),
