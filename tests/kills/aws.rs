@@ -111,10 +111,10 @@ fn things(stage: &Stage) -> Vec<Thing> {
             name if name.starts_with("import-ami-") => "import-ami-TASK",
             name => name,
         };
-        let (region, state, tags) = (&image.region, image.state, &image.tags);
-        let (text, shared) = (&image.description, &image.launch_permissions);
+        let (region, status, tags) = (&image.region, image.state, &image.tags);
+        let (about, shared) = (&image.description, &image.launch_permissions);
         thing(
-            format!("image {name} in {region}, {state}, {text:?}, {tags:?}, {shared:?}"),
+            format!("image {name} in {region}, {status}, {about:?}, {tags:?}, {shared:?}"),
             image_names(image),
         );
     }

@@ -190,7 +190,7 @@ impl<'a> Run<'a> {
     /// With a pipe for standard output that is full, and that nobody reads.
     pub fn unread(mut self) -> (Running<'a>, PipeReader) {
         let (reader, mut writer) = std::io::pipe().expect("a pipe");
-        writer.write_all(&[b' '; PIPE]).expect("a full pipe");
+        writer.write_all(&vec![b' '; PIPE]).expect("a full pipe");
         self.command.stdout(writer);
         (self.start(), reader)
     }
