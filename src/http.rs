@@ -28,8 +28,6 @@ pub const ANSWER: Duration = Duration::from_mins(1);
 const DOCUMENT: usize = 64 << 10;
 /// No answer of these services is nearly as long: 1,000 entries of a list have about 1 MiB.
 pub const LONGEST_ANSWER: usize = 16 << 20;
-/// Why a longer one was not read.
-pub const TOO_LONG: &str = "the answer is longer than 16 MiB";
 /// The most pages of one list: 1,000 entries each, or 200 with DigitalOcean.
 const MAX_PAGES: usize = 100;
 /// RFC 3986, 2.3: what needs no escape.
@@ -186,7 +184,7 @@ async fn body(mut answer: reqwest::Response) -> Result<Bytes, Silence> {
     let mut body = BytesMut::new();
     while let Some(chunk) = answer.chunk().await? {
         if body.len() + chunk.len() > LONGEST_ANSWER {
-            let why = TOO_LONG.to_owned();
+            let why = unheard::TOO_LONG.to_owned();
             return Err(Silence { why, arrived: true });
         }
         body.extend_from_slice(&chunk);
@@ -320,7 +318,7 @@ mod tests {
             direct: true,
         };
         let silence = Http::new().expect("a client").send(call).await;
-        assert_eq!(silence.expect_err("too long").why, TOO_LONG);
+        assert_eq!(silence.expect_err("too long").why, unheard::TOO_LONG);
     }
 
     #[test]

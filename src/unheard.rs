@@ -16,6 +16,9 @@ const LAYERS: [&str; 5] = [
 /// The variables that name a proxy, in the order in which the libraries ask them.
 const PROXIES: [&str; 4] = ["HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy"];
 
+/// Why an answer beyond the limit of `http` was not read.
+pub const TOO_LONG: &str = "the answer is longer than 16 MiB";
+
 /// rustls's word for a certificate that it does not take.
 const CERTIFICATE: &str = "invalid peer certificate";
 
@@ -72,9 +75,7 @@ pub fn hint(why: &str, usually: &'static str) -> &'static str {
 
 /// Whether such a cause stays, however often it is tried.
 pub fn lasts(why: &str) -> bool {
-    why.contains(CERTIFICATE)
-        || why.ends_with("wants a user and a password")
-        || why == crate::http::TOO_LONG
+    why.contains(CERTIFICATE) || why.ends_with("wants a user and a password") || why == TOO_LONG
 }
 
 #[cfg(test)]
