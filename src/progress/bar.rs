@@ -5,8 +5,7 @@ use std::time::{Duration, Instant};
 use super::Paint;
 use super::columns::{cut, one_line, width};
 use super::event::{about, per_second, silence, whole_seconds};
-use super::remote::Work;
-use super::transfer::Flow;
+use super::state::{Flow, Work};
 use crate::units;
 
 /// A column of the wandering stripe for each of these.

@@ -15,6 +15,7 @@ mod pane;
 mod remote;
 mod scope;
 mod screen;
+mod state;
 mod transfer;
 
 #[cfg(test)]

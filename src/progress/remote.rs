@@ -1,11 +1,11 @@
-//! The cloud's own work. Holds what it says; how that looks is left to `event` and `bar`.
+//! The cloud's own work: the handle that sets percent and message. How they look is left to
+//! `event` and `bar`.
 
 use std::sync::mpsc::Sender;
 use std::sync::{Arc, Mutex};
-use std::time::Instant;
 
 use super::event::Event;
-use super::pace::{Pace, Rhythm};
+use super::state::Work;
 use super::{Bar, Progress, bar, guard};
 use crate::secret::masked;
 
@@ -15,15 +15,6 @@ pub struct Remote {
     work: Arc<Mutex<Work>>,
     bar: Option<Bar>,
     _beat: Option<Sender<()>>,
-}
-
-/// What is known of an import.
-pub(super) struct Work {
-    pub(super) percent: Option<u8>,
-    pub(super) message: String,
-    pub(super) started: Instant,
-    pace: Pace,
-    over: bool,
 }
 
 impl Remote {
@@ -68,31 +59,5 @@ impl Remote {
     #[cfg(test)]
     pub(super) fn beat(&self) {
         guard(&self.work).tell(&self.progress);
-    }
-}
-
-impl Work {
-    pub(super) fn new(rhythm: Rhythm, now: Instant) -> Self {
-        Self {
-            percent: None,
-            message: String::new(),
-            started: now,
-            pace: Pace::new(rhythm, now, None),
-            over: false,
-        }
-    }
-
-    /// Under its lock, so that no line is late.
-    fn tell(&mut self, progress: &Progress) {
-        let now = progress.shared.now();
-        if progress.shared.repeats()
-            && !self.over
-            && self.pace.due(now, self.percent, &self.message)
-        {
-            progress.say(&Event::Import {
-                percent: self.percent,
-                message: &self.message,
-            });
-        }
     }
 }
