@@ -2,9 +2,8 @@
 
 use super::Blocks;
 use super::partitions::{Partition, Partitions, Role};
-use super::probe::is_zero;
 use super::table::Table;
-use super::window::Fields;
+use super::window::{Fields, is_zero};
 
 /// Bytes of an MBR that may be code.
 const CODE: usize = 440;

@@ -9,8 +9,9 @@ use super::archive;
 use super::manifest::{Comparison, LARGEST, Manifest};
 use super::ova::Names;
 use super::refusal::{Sight, Trouble};
+use super::stream::verify;
 use super::window::Window;
-use super::{Content, Image, Source, packed, regular_file};
+use super::{Content, Image, Source, regular_file};
 use crate::error::Result;
 
 impl Image {
@@ -27,7 +28,7 @@ impl Image {
         }
         if self.is_compressed() {
             let (file, _) = regular_file(&path)?;
-            let inner = packed::verify(&self.content, file, self.said);
+            let inner = verify(&self.content, file, self.said);
             let inner = inner.map_err(|trouble| trouble.at(&path))?;
             self.holds(Some(inner));
         }

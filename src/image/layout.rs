@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use super::cache::Cache;
 use super::unpack::Codec;
-use super::window::{Fields, ReadAt, Window, size};
+use super::window::{Fields, ReadAt, Window, broken, size};
 
 /// Bytes of tables that are read at once, from a multiple of them on, and that are
 /// kept in all.
@@ -240,12 +240,4 @@ impl Source {
             _ => Err(broken("its table lies beyond the end of the file")),
         }
     }
-}
-
-/// What a sound container never holds.
-pub(super) fn broken(how: &str) -> io::Error {
-    io::Error::new(
-        io::ErrorKind::InvalidData,
-        format!("the container is damaged: {how}"),
-    )
 }

@@ -3,14 +3,15 @@
 
 use std::io::{self, Read};
 use std::path::Path;
+use std::sync::Arc;
 
 use super::blocks::first_disk;
 use super::boot::Boot;
-use super::probe::{self, Found};
+use super::found::Found;
 use super::refusal::{Notice, Remedy, Sight, Trouble};
 use super::window::{ReadAt, Window, size};
-use super::{Blocks, Content, Format, Image, Source, VhdKind};
-use super::{layout, mark, named, packed, recognized};
+use super::{Blocks, Content, Format, HEAD, Image, Source, VhdKind};
+use super::{layout, mark, named, packed, probe, recognized};
 
 /// What the user says of the image.
 #[derive(Clone, Copy, Debug, Default)]
@@ -67,7 +68,7 @@ impl Subject<'_> {
             image.look_inside(self.there, self.open)?;
             if image.content.is_compressed_file() {
                 let packed = Sequence::of((self.open)()?, self.there);
-                image.holds(packed::look(&image.content, packed, said)?);
+                image.holds(look_compressed(&image.content, packed, said)?);
             }
             Ok(image)
         });
@@ -101,6 +102,68 @@ impl Subject<'_> {
         let mut image = Image::found(found, self.source.clone(), self.size);
         image.said = said;
         image
+    }
+}
+
+/// The image in a compressed file, as far as its first bytes show it; None where they can't
+/// be unpacked.
+fn look_compressed(
+    content: &Content,
+    packed: impl Read + Send,
+    said: Said,
+) -> Sight<Option<Image>> {
+    let mut head = vec![0; HEAD];
+    let Ok(Some(mut unpacked)) = packed::unpacked(content, packed) else {
+        return Ok(None);
+    };
+    let end = packed::fill(&mut *unpacked, &mut head);
+    head.truncate(end.len);
+    if head.is_empty() {
+        return Ok(None);
+    }
+    let whole = end.reason.is_some_and(|reason| reason.is_ok());
+    of_head(content, head, whole, said).map(Some)
+}
+
+/// The image that these first bytes of the unpacked ones show; `whole` if there are no others.
+pub(super) fn of_head(content: &Content, head: Vec<u8>, whole: bool, said: Said) -> Sight<Image> {
+    let shared: Arc<[u8]> = head.clone().into();
+    let bytes: &[u8] = &shared;
+    let window = if whole {
+        Window::all(&bytes, bytes.len() as u64)
+    } else {
+        Window::head(&bytes)
+    };
+    let subject = Subject {
+        source: Source::Stdin,
+        window,
+        size: whole.then_some(bytes.len() as u64),
+        there: bytes.len() as u64,
+        open: &|| Ok(Box::new(Arc::clone(&shared))),
+    };
+    let inner = Said {
+        format: None,
+        ..said
+    };
+    let image = subject.look(inner);
+    let mut image = image.map_err(|trouble| within(content, trouble))?;
+    image.head = head;
+    Ok(image)
+}
+
+/// Says that the trouble is with what lies in the file.
+pub(super) fn within(content: &Content, trouble: Trouble) -> Trouble {
+    match trouble {
+        Trouble::Unfit { cause, remedy } | Trouble::Strange { cause, remedy } => Trouble::Unfit {
+            cause: format!("in {}: {cause}", content.label()),
+            remedy: match remedy {
+                Remedy::Convert | Remedy::TakeOut(_) | Remedy::Repack(_) => {
+                    Remedy::say("unpack it, and import what lies in it")
+                }
+                other => other,
+            },
+        },
+        Trouble::Unread(error) => Trouble::Unread(error),
     }
 }
 

@@ -2,7 +2,7 @@
 //! structure is looked at.
 
 use super::content::{Content, Format, VhdKind, VmdkKind};
-use super::probe::{self, Found};
+use super::found::{Found, compressed};
 use super::refusal::Sight;
 use super::window::Window;
 use super::{ova, vdi, vhd, vmdk};
@@ -61,6 +61,6 @@ fn of_mark(window: &Window) -> Sight<Content> {
     } else if ova::is_here(&head) {
         of_format(Format::Ova)
     } else {
-        probe::compressed(&head).unwrap_or(Content::Raw)
+        compressed(&head).unwrap_or(Content::Raw)
     })
 }

@@ -10,6 +10,7 @@ mod cache;
 mod content;
 mod digests;
 mod filling;
+mod found;
 mod layout;
 mod look;
 mod manifest;
@@ -19,6 +20,7 @@ mod ova;
 mod ovf;
 mod packed;
 mod partitions;
+mod passed;
 mod probe;
 mod qcow2;
 mod raw;
@@ -53,8 +55,8 @@ pub use refusal::{Warning, conversion, unpacking};
 pub use stream::{Verdict, Watched};
 pub use table::Table;
 
+use found::Found;
 use look::Subject;
-use probe::Found;
 use refusal::{Remedy, Trouble, shown};
 use window::Window;
 

@@ -10,9 +10,9 @@ use std::collections::{HashMap, HashSet};
 use super::archive::{self, Member};
 use super::boot::Firmware;
 use super::content::{Content, VmdkKind};
+use super::found::{Found, compressed};
 use super::manifest::{Comparison, Manifest};
 use super::ovf::{self, DiskRef, FileRef};
-use super::probe::{self, Found};
 use super::refusal::{Notice, Remedy, Sight, Trouble, export_as_stream};
 use super::window::Window;
 use super::{Disk, vhd, vmdk};
@@ -353,10 +353,10 @@ fn probe_disk(part: &Window, member: &Member) -> Sight<Option<Found>> {
         vhd::look(part)?
     } else if vmdk::is_here(&head) {
         vmdk::look(part)?
-    } else if part.len().is_none() && probe::compressed(&head).is_none() {
+    } else if part.len().is_none() && compressed(&head).is_none() {
         return Ok(None);
     } else {
-        let cause = match probe::compressed(&head) {
+        let cause = match compressed(&head) {
             Some(content) => format!("it is {}, not a disk", content.label()),
             None => "it is neither a VMDK nor a VHD".into(),
         };

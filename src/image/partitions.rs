@@ -6,10 +6,9 @@ use std::io;
 
 use super::Blocks;
 use super::filling::Filling;
-use super::probe::is_zero;
 use super::refusal::{Remedy, Sight, Trouble};
 use super::table::{self, BIOS_BOOT, EFI_SYSTEM, Entry, Gpt, TYPE_EFI, TYPE_PROTECTIVE, Table};
-use super::window::{Fields, size};
+use super::window::{Fields, is_zero, size};
 
 /// More bytes of GPT entries than these are not looked at; 128 entries have 16 KiB.
 const MOST: u64 = 1 << 20;

@@ -2,48 +2,14 @@
 //! hide in another: the trailer of a VHD first, a raw disk last. The name of the
 //! file says nothing here.
 
-use super::boot::Firmware;
 use super::content::Content;
-use super::refusal::{Notice, Remedy, Sight, Trouble};
-use super::window::{Structure, Window};
-use super::{Disk, ova, qcow2, raw, stranger, vdi, vhd, vhdx, vmdk};
+use super::found::{Found, compressed};
+use super::refusal::{Remedy, Sight, Trouble};
+use super::window::Window;
+use super::{ova, qcow2, raw, stranger, vdi, vhd, vhdx, vmdk};
 
 /// Offset of the mark of ISO 9660: sector 16 of 2048 bytes, behind the type byte.
 const ISO_MARK: u64 = 32769;
-
-/// What a container showed of itself.
-pub(super) struct Found {
-    pub(super) content: Content,
-    /// Bytes of the disk as the guest sees them.
-    pub(super) virtual_size: Option<u64>,
-    /// The members of an OVA.
-    pub(super) disks: Option<Vec<Disk>>,
-    /// The firmware that an OVA asks for.
-    pub(super) firmware: Option<Firmware>,
-    /// What does not keep it from being imported.
-    pub(super) warnings: Vec<Notice>,
-}
-
-impl Found {
-    /// A container of one disk.
-    pub(super) fn disk(content: Content, virtual_size: u64) -> Self {
-        Self {
-            virtual_size: Some(virtual_size),
-            ..Self::opaque(content)
-        }
-    }
-
-    /// Something of which nothing more is known.
-    pub(super) fn opaque(content: Content) -> Self {
-        Self {
-            content,
-            virtual_size: None,
-            disks: None,
-            firmware: None,
-            warnings: vec![],
-        }
-    }
-}
 
 /// Says what the bytes are, and refuses what no cloud can take.
 pub(super) fn look(window: &Window) -> Sight<Found> {
@@ -74,36 +40,6 @@ fn plain(window: &Window, head: &[u8]) -> Sight<Found> {
         _ => stranger::refuse(window)?,
     }
     raw::look(window)
-}
-
-/// What is compressed as a whole.
-pub(super) fn compressed(head: &[u8]) -> Option<Content> {
-    match head {
-        // RFC 1952: the method after the mark is always 8, deflate
-        [0x1f, 0x8b, 8, ..] => Some(Content::Gzip),
-        [b'B', b'Z', b'h', b'1'..=b'9', ..] => Some(Content::Bzip2),
-        [0xfd, b'7', b'z', b'X', b'Z', 0, ..] => Some(Content::Xz),
-        [0x28, 0xb5, 0x2f, 0xfd, ..] => Some(Content::Zstd),
-        [b'P', b'K', 3, 4, ..] => Some(Content::Zip),
-        _ => None,
-    }
-}
-
-/// Whether the field is all zero.
-pub(super) fn is_zero(bytes: &[u8]) -> bool {
-    bytes.iter().all(|&byte| byte == 0)
-}
-
-/// A count that the file claims; no sound file goes beyond the limit.
-pub(super) fn at_most(of: Structure, unit: &str, value: u64, limit: u64) -> Sight<u64> {
-    if value <= limit {
-        return Ok(value);
-    }
-    let Structure(container, name) = of;
-    Err(Trouble::damaged(
-        container,
-        format_args!("{name} would have {value} {unit}, at most {limit} are possible"),
-    ))
 }
 
 #[cfg(test)]

@@ -5,7 +5,7 @@
 mod blocks;
 
 use super::content::Content;
-use super::probe::{Found, at_most};
+use super::found::{Found, at_most};
 use super::refusal::{Remedy, Sight, Trouble};
 use super::unpack::Codec;
 use super::window::{Fields, Structure, TABLE_BUDGET, Window};

@@ -2,7 +2,7 @@
 //! is one, so this is where files that are no disk at all end up too.
 
 use super::content::Content;
-use super::probe::Found;
+use super::found::Found;
 use super::refusal::{Remedy, Sight, Trouble};
 use super::window::Window;
 

@@ -3,10 +3,9 @@
 
 use super::filling::Filling;
 use super::partitions::Partitions;
-use super::probe::is_zero;
 use super::refusal::{Remedy, Sight, Trouble};
 use super::table::Table;
-use super::window::size;
+use super::window::{is_zero, size};
 use super::{Blocks, Content, stranger};
 
 /// Bytes that are looked at; the last mark of a file system lies behind 128 KiB.

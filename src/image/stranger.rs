@@ -3,7 +3,7 @@
 
 use super::refusal::{Remedy, Sight, Trouble};
 use super::window::Window;
-use super::{archive, probe, vdi, vmdk};
+use super::{archive, found, vdi, vmdk};
 
 /// Bytes from the start that show the marks; that of an ISO image lies behind 32 KiB.
 pub(super) const HEAD: u64 = 34 << 10;
@@ -196,7 +196,7 @@ pub(super) fn nested(head: &[u8]) -> Option<Stranger> {
         "a VHDX"
     } else if head.starts_with(b"conectix") {
         "a VHD"
-    } else if probe::compressed(head).is_some() {
+    } else if found::compressed(head).is_some() {
         "a compressed file"
     } else {
         return named(head);

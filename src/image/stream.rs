@@ -2,28 +2,19 @@
 //! it is whole, and what it is. The bytes that the look asks for are kept, first ones, last
 //! ones and those of tables; at the end it is repeated with the length that there was.
 
-use std::collections::{BTreeMap, VecDeque};
-use std::io;
+use std::io::{self, Read};
 use std::path::Path;
 use std::sync::mpsc::{SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
 
-use super::look::Subject;
+use super::look::{Said, Subject, of_head, within};
+use super::passed::Passed;
 use super::refusal::{Remedy, Sight, Trouble};
-use super::window::{ReadAt, Window, size};
-use super::{Image, Source, Warning, packed};
+use super::window::Window;
+use super::{Content, HEAD, Image, Source, Warning, packed};
 use crate::error::{Error, Kind};
 
-/// First bytes that are kept.
-const FIRST: u64 = 4 << 20;
-/// Last bytes that are kept: those of a footer, and of what has just passed by.
-const LAST: u64 = 4 << 20;
-/// Bytes after which what has come is looked at: it may ask for what came right behind it.
-const PAUSE: u64 = 1 << 20;
-/// Bytes of tables that are kept, in so many pieces.
-const KEPT: u64 = 64 << 20;
-const PIECES: usize = 10_000;
 /// Bytes that pass by at once.
 const STEP: usize = 128 << 10;
 /// Pieces of a compressed stream that wait to be unpacked.
@@ -96,11 +87,61 @@ impl Unpacking {
             received: Mutex::new(received),
             now: io::Cursor::default(),
         };
-        let work = move || packed::verify(&content, reader, said);
+        let work = move || verify(&content, reader, said);
         let thread = thread::Builder::new().name("unpacking".to_owned());
         let thread = thread.spawn(work).ok()?;
         Some(Self { pieces, thread })
     }
+}
+
+/// Reads a compressed stream to its end: its checksums and lengths must be right, and what
+/// lies in it is looked at as a whole. Returns that, with its size.
+pub(super) fn verify(content: &Content, packed: impl Read + Send, said: Said) -> Sight<Image> {
+    let unpacked =
+        packed::unpacked(content, packed).map_err(|error| packed::broken(content, 0, &error))?;
+    let Some(mut unpacked) = unpacked else {
+        return Err(Trouble::unfit("it can't be unpacked", Remedy::CopyAgain));
+    };
+    let mut block = vec![0; HEAD];
+    let mut end = packed::fill(&mut *unpacked, &mut block);
+    let mut inner: Option<Image> = None;
+    let mut watch: Option<Watch> = None;
+    let mut size = 0;
+    loop {
+        size += end.len as u64;
+        if let Some(Err(error)) = &end.reason {
+            if !packed::is_padding(content, size, error) {
+                return Err(packed::broken(content, size, error));
+            }
+            end.reason = Some(Ok(()));
+        }
+        let bytes = &block[..end.len];
+        match &mut watch {
+            Some(watch) => watch.see(bytes),
+            None if size == 0 => {
+                let cause = format!("there is nothing in {}", content.label());
+                return Err(Trouble::unfit(cause, Remedy::CopyAgain));
+            }
+            None => {
+                let image = of_head(content, bytes.to_vec(), end.reason.is_some(), said)?;
+                let mut first = Watch::new(&image);
+                first.see(bytes);
+                (inner, watch) = (Some(image), Some(first));
+            }
+        }
+        if end.reason.is_some() {
+            break;
+        }
+        end = packed::fill(&mut *unpacked, &mut block);
+    }
+    let ended = watch.map_or(Ok(vec![]), Watch::end);
+    ended.map_err(|trouble| within(content, trouble))?;
+    let mut inner = inner.ok_or_else(|| Trouble::unfit("it is empty", Remedy::CopyAgain))?;
+    (inner.size, inner.head) = (Some(size), vec![]);
+    if inner.content == Content::Raw {
+        inner.virtual_size = Some(size);
+    }
+    Ok(inner)
 }
 
 /// What was sent to the unpacker.
@@ -109,7 +150,7 @@ struct Pieces {
     now: io::Cursor<Vec<u8>>,
 }
 
-impl io::Read for Pieces {
+impl Read for Pieces {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         loop {
             let read = self.now.read(buffer)?;
@@ -178,124 +219,6 @@ impl Plain {
     }
 }
 
-/// The bytes that have passed by, of which some are kept.
-#[derive(Debug, Default)]
-struct Passed(Mutex<State>);
-
-#[derive(Debug, Default)]
-struct State {
-    len: u64,
-    first: Vec<u8>,
-    last: VecDeque<u8>,
-    /// Bytes of tables, by their place.
-    kept: BTreeMap<u64, Vec<u8>>,
-    bytes: u64,
-    /// What was asked for and has not passed by: its place and its end.
-    wanted: BTreeMap<u64, u64>,
-    /// Where the next look is due.
-    due: Option<u64>,
-    overflowed: bool,
-}
-
-impl Passed {
-    fn lock(&self) -> MutexGuard<'_, State> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Takes the next bytes; returns whether it is time for another look.
-    fn take(&self, piece: &[u8]) -> bool {
-        let mut state = self.lock();
-        let begins = state.len == 0;
-        let room = size(FIRST).saturating_sub(state.first.len());
-        let first = &piece[..piece.len().min(room)];
-        state.first.extend_from_slice(first);
-        state.last.extend(piece);
-        let excess = state.last.len().saturating_sub(size(LAST));
-        state.last.drain(..excess);
-        state.len += piece.len() as u64;
-        let len = state.len;
-        let wanted = std::mem::take(&mut state.wanted);
-        let (come, wanted): (Vec<_>, Vec<_>) = wanted.into_iter().partition(|(_, end)| *end <= len);
-        state.wanted = wanted.into_iter().collect();
-        if !come.is_empty() {
-            state.due.get_or_insert(len + PAUSE);
-        }
-        for (from, end) in come {
-            state.keep(from, size(end - from));
-        }
-        let is_due = begins || state.due.is_some_and(|due| due <= len);
-        if is_due {
-            state.due = None;
-        }
-        is_due
-    }
-}
-
-impl State {
-    /// These bytes, if they are among the first or were kept.
-    fn held(&self, from: u64, count: usize) -> Option<Vec<u8>> {
-        let end = from.checked_add(count as u64)?;
-        if end <= self.first.len() as u64 {
-            return Some(self.first[size(from)..size(end)].to_vec());
-        }
-        let (at, bytes) = self.kept.range(..=from).next_back()?;
-        let there = bytes.get(size(from - at)..)?;
-        there.get(..count).map(<[u8]>::to_vec)
-    }
-
-    /// These bytes, if they have just passed by.
-    fn recent(&self, from: u64, count: usize) -> Option<Vec<u8>> {
-        let end = from.checked_add(count as u64)?;
-        let last = self.len - self.last.len() as u64;
-        if from < last || end > self.len {
-            return None;
-        }
-        let range = size(from - last)..size(end - last);
-        Some(self.last.range(range).copied().collect())
-    }
-
-    /// Keeps these bytes for the next look, or notes that they are waited for.
-    fn keep(&mut self, from: u64, count: usize) -> Option<Vec<u8>> {
-        let end = from.checked_add(count as u64)?;
-        if end > self.len {
-            if self.wanted.len() < PIECES {
-                let wanted = self.wanted.entry(from).or_insert(end);
-                *wanted = end.max(*wanted);
-            } else {
-                self.overflowed = true;
-            }
-            return None;
-        }
-        if let Some(held) = self.held(from, count) {
-            return Some(held);
-        }
-        let found = self.recent(from, count)?;
-        if self.bytes + count as u64 > KEPT || self.kept.len() >= PIECES {
-            self.overflowed = true;
-        } else {
-            self.bytes += count as u64;
-            self.kept.insert(from, found.clone());
-        }
-        Some(found)
-    }
-}
-
-impl ReadAt for Arc<Passed> {
-    fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<()> {
-        match self.lock().keep(offset, buffer.len()) {
-            Some(bytes) => {
-                buffer.copy_from_slice(&bytes);
-                Ok(())
-            }
-            None => Err(io::Error::other("these bytes have passed by")),
-        }
-    }
-
-    fn has(&self, offset: u64, count: u64) -> bool {
-        self.lock().keep(offset, size(count)).is_some()
-    }
-}
-
 /// A reader whose bytes are looked at. What the look refuses ends it with an error.
 pub struct Watched<R> {
     reader: R,
@@ -327,7 +250,7 @@ impl Verdict {
     }
 }
 
-impl<R: io::Read> Watched<R> {
+impl<R: Read> Watched<R> {
     /// Looks at all that `reader` gives, which begins with the image's own head.
     pub fn new(reader: R, image: &Image) -> Self {
         Self {
@@ -345,7 +268,7 @@ impl<R: io::Read> Watched<R> {
     }
 }
 
-impl<R: io::Read> io::Read for Watched<R> {
+impl<R: Read> Read for Watched<R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let read = self.reader.read(buffer)?;
         if read > 0 {

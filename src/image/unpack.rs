@@ -6,7 +6,7 @@ use std::io::{self, Read};
 use flate2::{Decompress, FlushDecompress};
 use ruzstd::decoding::StreamingDecoder;
 
-use super::layout::broken;
+use super::window::broken;
 
 /// What QEMU's default level writes for streams of unknown length is 2 MiB.
 const ZSTD_WINDOW: u64 = 8 << 20;

@@ -4,9 +4,9 @@
 mod blocks;
 
 use super::content::Content;
-use super::probe::{Found, at_most, is_zero};
+use super::found::{Found, at_most};
 use super::refusal::{Remedy, Sight, Trouble};
-use super::window::{Fields, Structure, Window};
+use super::window::{Fields, Structure, Window, is_zero};
 
 pub(super) use blocks::layout;
 

@@ -5,7 +5,7 @@
 mod blocks;
 
 use super::content::{Content, VhdKind};
-use super::probe::{Found, at_most};
+use super::found::{Found, at_most};
 use super::refusal::{Remedy, Sight, Trouble};
 use super::window::{Fields, Structure, Window};
 

@@ -6,9 +6,9 @@ use crc_fast::CrcAlgorithm::Crc32Iscsi;
 mod blocks;
 
 use super::content::{Content, VhdKind};
-use super::probe::{Found, at_most, is_zero};
+use super::found::{Found, at_most};
 use super::refusal::{Remedy, Sight, Trouble};
-use super::window::{Fields, Structure, Window, size};
+use super::window::{Fields, Structure, Window, is_zero, size};
 
 pub(super) use blocks::layout;
 

@@ -6,9 +6,9 @@
 mod blocks;
 
 use super::content::{Content, VmdkKind};
-use super::probe::{Found, at_most, is_zero};
+use super::found::{Found, at_most};
 use super::refusal::{Remedy, Sight, Trouble};
-use super::window::{Fields, Structure, TABLE_BUDGET, Window};
+use super::window::{Fields, Structure, TABLE_BUDGET, Window, is_zero};
 
 pub(super) use blocks::layout;
 

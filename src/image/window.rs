@@ -250,6 +250,19 @@ impl<'a> Fields<'a> {
     }
 }
 
+/// Whether the field is all zero.
+pub(super) fn is_zero(bytes: &[u8]) -> bool {
+    bytes.iter().all(|&byte| byte == 0)
+}
+
+/// What a sound container never holds.
+pub(super) fn broken(how: &str) -> io::Error {
+    io::Error::new(
+        io::ErrorKind::InvalidData,
+        format!("the container is damaged: {how}"),
+    )
+}
+
 /// A count of bytes in memory; only ever called with bounded values.
 pub(super) fn size(count: u64) -> usize {
     usize::try_from(count).unwrap_or(usize::MAX)

@@ -7,9 +7,9 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use super::cache::Cache;
-use super::layout::{Extent, Layout, Packed, Place, Plain, Source, broken};
+use super::layout::{Extent, Layout, Packed, Place, Plain, Source};
 use super::refusal::{Remedy, Sight, Trouble};
-use super::window::size;
+use super::window::{broken, size};
 use super::{Content, Image, Source as From, VhdKind, qcow2, vdi, vhd, vhdx, vmdk};
 use crate::error::{Error, Result};
 

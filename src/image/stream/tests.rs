@@ -175,7 +175,7 @@ fn without_checks_the_end_is_a_warning() {
     let disk = large(1 << 20);
     let packed = gzip(&disk);
     for bytes in [&disk[..600_000], &packed[..packed.len() - 4]] {
-        let said = crate::image::Said {
+        let said = Said {
             format: None,
             skip_checks: true,
         };

@@ -3,9 +3,9 @@
 use std::io;
 
 use super::{FULLY_PRESENT, MIB, Metadata, PARTIALLY_PRESENT};
-use crate::image::layout::{Extent, Layout, Source, Table, Unit, broken};
+use crate::image::layout::{Extent, Layout, Source, Table, Unit};
 use crate::image::refusal::Sight;
-use crate::image::window::{Fields, Structure, Window};
+use crate::image::window::{Fields, Structure, Window, broken};
 
 /// The size of the disk, and where its parts lie.
 pub(in crate::image) fn layout(window: &Window) -> Sight<(u64, Box<dyn Layout>)> {

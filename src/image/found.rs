@@ -1,0 +1,66 @@
+//! What a container showed of itself, and what every format needs to find it out.
+
+use super::Disk;
+use super::boot::Firmware;
+use super::content::Content;
+use super::refusal::{Notice, Sight, Trouble};
+use super::window::Structure;
+
+/// What a container showed of itself.
+pub(super) struct Found {
+    pub(super) content: Content,
+    /// Bytes of the disk as the guest sees them.
+    pub(super) virtual_size: Option<u64>,
+    /// The members of an OVA.
+    pub(super) disks: Option<Vec<Disk>>,
+    /// The firmware that an OVA asks for.
+    pub(super) firmware: Option<Firmware>,
+    /// What does not keep it from being imported.
+    pub(super) warnings: Vec<Notice>,
+}
+
+impl Found {
+    /// A container of one disk.
+    pub(super) fn disk(content: Content, virtual_size: u64) -> Self {
+        Self {
+            virtual_size: Some(virtual_size),
+            ..Self::opaque(content)
+        }
+    }
+
+    /// Something of which nothing more is known.
+    pub(super) fn opaque(content: Content) -> Self {
+        Self {
+            content,
+            virtual_size: None,
+            disks: None,
+            firmware: None,
+            warnings: vec![],
+        }
+    }
+}
+
+/// What is compressed as a whole.
+pub(super) fn compressed(head: &[u8]) -> Option<Content> {
+    match head {
+        // RFC 1952: the method after the mark is always 8, deflate
+        [0x1f, 0x8b, 8, ..] => Some(Content::Gzip),
+        [b'B', b'Z', b'h', b'1'..=b'9', ..] => Some(Content::Bzip2),
+        [0xfd, b'7', b'z', b'X', b'Z', 0, ..] => Some(Content::Xz),
+        [0x28, 0xb5, 0x2f, 0xfd, ..] => Some(Content::Zstd),
+        [b'P', b'K', 3, 4, ..] => Some(Content::Zip),
+        _ => None,
+    }
+}
+
+/// A count that the file claims; no sound file goes beyond the limit.
+pub(super) fn at_most(of: Structure, unit: &str, value: u64, limit: u64) -> Sight<u64> {
+    if value <= limit {
+        return Ok(value);
+    }
+    let Structure(container, name) = of;
+    Err(Trouble::damaged(
+        container,
+        format_args!("{name} would have {value} {unit}, at most {limit} are possible"),
+    ))
+}
