@@ -21,6 +21,7 @@ mod object;
 mod options;
 mod preflight;
 mod profile;
+mod provider;
 mod refused;
 mod remove;
 mod role;

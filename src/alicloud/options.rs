@@ -7,11 +7,8 @@ use merge::Merge;
 use serde::Deserialize;
 
 use super::names::{Architecture, BootMode, Detection, LicenseType, OsType, REGIONS};
-use super::trust;
-use crate::guest::Guest;
 use crate::image::Format;
-use crate::layers::trust::Table;
-use crate::layers::{Environment, Provider, Suggest, lenient, negated, switch};
+use crate::layers::{Suggest, lenient, negated, switch};
 use crate::secret::Secret;
 
 /// The table `[alicloud]`, the flags and the variables of `imgimport alicloud`.
@@ -298,81 +295,6 @@ pub struct Options {
     pub wait_copying_image_ready_timeout: Option<toml::Value>,
     #[arg(skip)]
     pub wait_snapshot_ready_timeout: Option<toml::Value>,
-}
-
-impl Provider for Options {
-    const NAME: &'static str = "alicloud";
-
-    const VARIABLES: &'static [(&'static str, &'static [&'static str])] = &[
-        (
-            "region",
-            &[
-                "ALICLOUD_REGION",
-                "ALIBABA_CLOUD_REGION_ID",
-                "ALIBABA_CLOUD_REGION",
-            ],
-        ),
-        ("profile", &["ALICLOUD_PROFILE", "ALIBABA_CLOUD_PROFILE"]),
-        (
-            "shared_credentials_file",
-            &[
-                "ALICLOUD_SHARED_CREDENTIALS_FILE",
-                "ALIBABA_CLOUD_CONFIG_FILE",
-            ],
-        ),
-        ("ram_role_name", &["ALICLOUD_ECS_ROLE_NAME"]),
-        ("ram_role_arn", &["ALICLOUD_ASSUME_ROLE_ARN"]),
-        ("ecs_endpoint", &["ALICLOUD_ECS_ENDPOINT"]),
-        ("oss_endpoint", &["ALICLOUD_OSS_ENDPOINT"]),
-        ("ram_endpoint", &["ALICLOUD_RAM_ENDPOINT"]),
-        ("sts_endpoint", &["ALICLOUD_STS_ENDPOINT"]),
-    ];
-
-    const SECRETS: &'static [(&'static str, &'static [&'static str])] = trust::SECRETS;
-    const TRUST: &'static Table = trust::TRUST;
-    const DOMAINS: &'static [&'static str] = trust::DOMAINS;
-
-    fn addresses(&self) -> Vec<(&'static str, String)> {
-        trust::addresses(self)
-    }
-
-    fn has_secret_for(&self, _: &str) -> bool {
-        self.access_key.is_some() && self.secret_key.is_some()
-    }
-
-    fn format(&self) -> Option<Format> {
-        self.format
-    }
-
-    fn without_flags(environment: &Environment) -> Self {
-        Self {
-            access_key: environment.secret(Self::SECRETS, "access_key"),
-            secret_key: environment.secret(Self::SECRETS, "secret_key"),
-            security_token: environment.secret(Self::SECRETS, "security_token"),
-            ..Self::default()
-        }
-    }
-
-    /// A layer that says who asks says all of it: keys of the file never mix with a
-    /// profile of the command line.
-    fn yield_to(&mut self, above: &Self) {
-        let said = above.profile.is_some()
-            || above.access_key.is_some()
-            || above.secret_key.is_some()
-            || above.ram_role_name.is_some();
-        if said {
-            (self.profile, self.ram_role_name) = (None, None);
-            (self.access_key, self.secret_key, self.security_token) = (None, None, None);
-        }
-    }
-
-    fn adopt(&mut self, guest: &Guest) -> Vec<String> {
-        super::adopt::adopt(self, guest)
-    }
-
-    fn doubts(&self, guest: &Guest) -> Vec<String> {
-        super::adopt::doubts(self, guest)
-    }
 }
 
 impl Options {

@@ -26,6 +26,7 @@ mod partition;
 mod policy;
 mod possible;
 mod preflight;
+mod provider;
 mod publish;
 mod quota;
 mod reach;

@@ -11,13 +11,8 @@ use super::names::{
     Architecture, BootMode, ImdsSupport, LicenseType, Method, Platform, REGIONS, S3Encryption,
     TpmSupport, VolumeType,
 };
-use super::road::{self, Road};
-use super::trust;
-use crate::guest::Guest;
 use crate::image::Format;
-use crate::layers::trust::Table;
-use crate::layers::{Environment, Provider, Suggest, lenient, negated, switch};
-use crate::problems::Problems;
+use crate::layers::{Suggest, lenient, negated, switch};
 use crate::secret::Secret;
 
 /// The table `[aws]`, the flags and the variables of `imgimport aws`.
@@ -356,90 +351,6 @@ pub struct Polling {
     /// Seconds between two questions.
     #[serde(deserialize_with = "lenient::value")]
     pub delay_seconds: Option<u32>,
-}
-
-impl Provider for Options {
-    const NAME: &'static str = "aws";
-
-    const VARIABLES: &'static [(&'static str, &'static [&'static str])] = &[
-        ("region", &["AWS_REGION", "AWS_DEFAULT_REGION"]),
-        ("profile", &["AWS_PROFILE"]),
-        ("shared_credentials_file", &["AWS_SHARED_CREDENTIALS_FILE"]),
-        ("endpoint_url", &["AWS_ENDPOINT_URL"]),
-        ("endpoint_url_s3", &["AWS_ENDPOINT_URL_S3"]),
-        ("endpoint_url_ec2", &["AWS_ENDPOINT_URL_EC2"]),
-        ("endpoint_url_ebs", &["AWS_ENDPOINT_URL_EBS"]),
-        ("endpoint_url_ssm", &["AWS_ENDPOINT_URL_SSM"]),
-        (
-            "endpoint_url_service_quotas",
-            &["AWS_ENDPOINT_URL_SERVICE_QUOTAS"],
-        ),
-        ("endpoint_url_sts", &["AWS_ENDPOINT_URL_STS"]),
-        ("endpoint_url_iam", &["AWS_ENDPOINT_URL_IAM"]),
-    ];
-
-    const SECRETS: &'static [(&'static str, &'static [&'static str])] = trust::SECRETS;
-    const TRUST: &'static Table = trust::TRUST;
-    const DOMAINS: &'static [&'static str] = trust::DOMAINS;
-
-    fn addresses(&self) -> Vec<(&'static str, String)> {
-        trust::addresses(self)
-    }
-
-    fn has_secret_for(&self, _: &str) -> bool {
-        self.access_key.is_some() && self.secret_key.is_some()
-    }
-
-    fn format(&self) -> Option<Format> {
-        self.format
-    }
-
-    fn without_flags(environment: &Environment) -> Self {
-        Self {
-            access_key: environment.secret(Self::SECRETS, "access_key"),
-            secret_key: environment.secret(Self::SECRETS, "secret_key"),
-            token: environment.secret(Self::SECRETS, "token"),
-            endpoint_url_s3: environment.get("AWS_ENDPOINT_URL_S3"),
-            endpoint_url_ec2: environment.get("AWS_ENDPOINT_URL_EC2"),
-            endpoint_url_ebs: environment.get("AWS_ENDPOINT_URL_EBS"),
-            endpoint_url_ssm: environment.get("AWS_ENDPOINT_URL_SSM"),
-            endpoint_url_service_quotas: environment.get("AWS_ENDPOINT_URL_SERVICE_QUOTAS"),
-            endpoint_url_sts: environment.get("AWS_ENDPOINT_URL_STS"),
-            endpoint_url_iam: environment.get("AWS_ENDPOINT_URL_IAM"),
-            ..Self::default()
-        }
-    }
-
-    /// A layer that says who asks says all of it: keys of the file never mix with a
-    /// profile of the command line. The same goes for endpoints.
-    fn yield_to(&mut self, above: &Self) {
-        if above.endpoint_url.is_some() {
-            (self.endpoint_url_s3, self.endpoint_url_ec2) = (None, None);
-            (self.endpoint_url_ssm, self.endpoint_url_service_quotas) = (None, None);
-            (
-                self.endpoint_url_ebs,
-                self.endpoint_url_sts,
-                self.endpoint_url_iam,
-                self.custom_endpoint_ec2,
-            ) = (None, None, None, None);
-        }
-        if above.profile.is_some() || above.access_key.is_some() || above.secret_key.is_some() {
-            (self.profile, self.access_key, self.secret_key, self.token) = (None, None, None, None);
-        }
-    }
-
-    fn adopt(&mut self, guest: &Guest) -> Vec<String> {
-        super::adopt::adopt(self, guest)
-    }
-
-    fn doubts(&self, guest: &Guest) -> Vec<String> {
-        super::adopt::doubts(self, guest)
-    }
-
-    fn is_examined(&self) -> bool {
-        let mut problems = Problems::<Self>::default();
-        road::choose(self, &mut problems).road == Road::ImportImage
-    }
 }
 
 impl Options {

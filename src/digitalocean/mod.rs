@@ -15,6 +15,7 @@ pub mod leftovers;
 mod mark;
 mod options;
 mod preflight;
+mod provider;
 mod rules;
 mod spaces;
 mod steps;
