@@ -103,6 +103,25 @@ pub struct Image {
     pub tags: Vec<String>,
 }
 
+impl Image {
+    /// Whether nothing will come of it: DigitalOcean keeps images whose import has failed.
+    pub fn is_gone(&self) -> bool {
+        self.has_status("deleted") || self.failure().is_some()
+    }
+
+    /// Compares without case: the API also answers `NEW`, in capitals.
+    pub fn has_status(&self, status: &str) -> bool {
+        let known = self.status.as_deref();
+        known.is_some_and(|known| known.eq_ignore_ascii_case(status))
+    }
+
+    /// Why the import failed. The API reference's example of no error is one blank.
+    pub fn failure(&self) -> Option<&str> {
+        let message = self.error_message.as_deref().map(str::trim);
+        message.filter(|text| !text.is_empty())
+    }
+}
+
 /// Work on an image.
 #[derive(Clone, Debug, Deserialize)]
 pub struct Action {

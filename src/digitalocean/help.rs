@@ -1,8 +1,8 @@
 //! DigitalOcean's known reasons and Spaces' known refusals, each with what helps
 //! (`apis.md` C2).
 
-use super::job::Job;
 use crate::advice;
+use crate::image::Image;
 
 /// Words in the reason for which an import failed, in small letters.
 const REASONS: &[(&str, &str)] = &[
@@ -59,10 +59,10 @@ pub const TROUBLE: &str =
 pub const ALL: &[&[(&str, &str)]] = &[REASONS, SPACES];
 
 /// What helps against the reason for which an import failed.
-pub fn reason(job: &Job, reason: &str) -> Option<String> {
+pub fn reason(reason: &str, image: &Image) -> Option<String> {
     let reason = reason.to_lowercase();
     let (_, help) = REASONS.iter().find(|(text, _)| reason.contains(text))?;
-    Some(advice::filled(help, &job.common.image, &[]))
+    Some(advice::filled(help, image, &[]))
 }
 
 /// What helps against a refusal of Spaces.

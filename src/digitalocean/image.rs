@@ -17,19 +17,6 @@ use crate::wait::{Poll, Trouble};
 const CREATE: &str = "image:create, and tag:create for new tags";
 const READ: &str = "image:read";
 
-/// Everything that the request says but the address. Two requests with the same words are the same request.
-pub fn request(job: &Job) -> String {
-    format!(
-        "{} {} {:?} {} {:?} {:?}",
-        job.name_template,
-        job.region(),
-        job.description,
-        job.distribution,
-        job.tags,
-        job.access
-    )
-}
-
 fn body(job: &Job, url: &str, mark: &Mark) -> Value {
     let tags: Vec<_> = job.tags.iter().chain(&mark.tag).collect();
     let mut body = json!({
@@ -50,7 +37,7 @@ pub async fn namesakes(job: &Job, api: &Api) -> Result<Vec<u64>, Fault> {
     let images = api.own_images().await?;
     let same = images
         .into_iter()
-        .filter(|image| image.name.as_ref() == Some(&job.name) && !is_gone(image));
+        .filter(|image| image.name.as_ref() == Some(&job.name) && !image.is_gone());
     Ok(same.map(|image| image.id).collect())
 }
 
@@ -115,7 +102,7 @@ pub fn removal(id: u64) -> Command {
 /// Whether an image that an earlier run has made is on its way, or done; none if it is gone.
 pub async fn find(api: &Api, id: u64) -> Result<Option<Image>> {
     match api.image(id).await {
-        Ok(image) if is_gone(&image) => Ok(None),
+        Ok(image) if image.is_gone() => Ok(None),
         Ok(image) => Ok(Some(image)),
         Err(fault) if fault.status() == Some(404) => Ok(None),
         Err(fault) => Err(fault.fails(format!("the image {id} could not be asked for"), READ)),
@@ -135,18 +122,18 @@ pub async fn poll(job: &Job, api: &Api, id: u64) -> Result<Poll<Image>, Trouble>
         }
         Err(fault) => return Err(unknown(fault, "the import's state could not be asked")),
     };
-    if let Some(reason) = reason(&image) {
+    if let Some(reason) = image.failure() {
         return Err(Trouble::Final(explained(
             job,
             Error::failed(failed()),
             reason,
         )));
     }
-    if is(&image, "deleted") || is(&image, "retired") {
+    if image.has_status("deleted") || image.has_status("retired") {
         let error = Error::failed(failed()).because_of("DigitalOcean gave no reason");
         return Err(Trouble::Final(error));
     }
-    if is(&image, "available") {
+    if image.has_status("available") {
         return Ok(Poll::Done(image));
     }
     let message = image.status.unwrap_or_default().to_lowercase();
@@ -168,31 +155,9 @@ pub fn unknown(fault: Fault, what: &str) -> Trouble {
     }
 }
 
-/// Whether nothing will come of it: DigitalOcean keeps images whose import has failed.
-pub fn is_gone(image: &Image) -> bool {
-    is(image, "deleted") || reason(image).is_some()
-}
-
-/// `NEW` is seen in capitals, so none is trusted to stay as it is.
-fn is(image: &Image, status: &str) -> bool {
-    image
-        .status
-        .as_ref()
-        .is_some_and(|said| said.eq_ignore_ascii_case(status))
-}
-
-/// The description's own example of no error is one blank.
-fn reason(image: &Image) -> Option<&str> {
-    image
-        .error_message
-        .as_deref()
-        .map(str::trim)
-        .filter(|text| !text.is_empty())
-}
-
 fn explained(job: &Job, error: Error, reason: &str) -> Error {
     let error = error.because_of(reason.trim_end_matches('.'));
-    match help::reason(job, reason) {
+    match help::reason(reason, &job.common.image) {
         Some(help) => error.hint(help),
         None => error,
     }

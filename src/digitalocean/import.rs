@@ -29,7 +29,7 @@ impl Run<'_> {
         if known.is_none() && mark.is_none() {
             return Ok(None);
         }
-        let same = entry.request.as_ref() == Some(&image::request(&self.job))
+        let same = entry.request.as_ref() == Some(&self.job.fingerprint())
             && sending::is_same_source(&self.journal, &self.job.common.image);
         if !same {
             self.part_with(known, mark).await;
@@ -156,7 +156,7 @@ impl Run<'_> {
 
     /// The journal has the image's mark before DigitalOcean is asked for it.
     fn intend(&mut self, mark: Mark) {
-        let (request, noted) = (image::request(&self.job), mark.noted());
+        let (request, noted) = (self.job.fingerprint(), mark.noted());
         self.journal.note(|entry| {
             (entry.request, entry.client_token) = (Some(request), Some(noted));
         });
@@ -303,7 +303,7 @@ impl Run<'_> {
     /// somebody deleted leaves the object. What DigitalOcean does not say goes on.
     async fn is_it_over(&mut self, id: u64) {
         let has_failed = match self.api.image(id).await {
-            Ok(image) if image::is_gone(&image) => true,
+            Ok(image) if image.is_gone() => true,
             Err(fault) if fault.status() == Some(404) => false,
             _ => return,
         };

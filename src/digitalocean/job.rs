@@ -185,6 +185,20 @@ impl Job {
     pub fn url(&self) -> String {
         format!("s3://{}/{}", self.space.name, self.key)
     }
+
+    /// Everything that the request says but the address. Two requests with the same words are
+    /// the same request.
+    pub fn fingerprint(&self) -> String {
+        format!(
+            "{} {} {:?} {} {:?} {:?}",
+            self.name_template,
+            self.region(),
+            self.description,
+            self.distribution,
+            self.tags,
+            self.access
+        )
+    }
 }
 
 /// What nothing can be done without.

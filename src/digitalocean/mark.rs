@@ -9,7 +9,6 @@ use uuid::Uuid;
 
 use super::api::{Api, Image};
 use super::fault::Fault;
-use super::image;
 use super::job::Job;
 
 /// How every tag of this kind begins; 32 hexadecimal digits follow.
@@ -37,7 +36,7 @@ impl Mark {
             &job.space.region,
             &job.space.name,
             key,
-            &image::request(job),
+            &job.fingerprint(),
             etag.unwrap_or(&chance),
         ];
         let words = words.map(String::from).join("\0");
@@ -76,7 +75,7 @@ impl Mark {
                 Some(tag) => image.tags.contains(tag),
                 None => !self.others.contains(&image.id),
             };
-            is_meant && image.name.as_ref() == Some(&self.name) && !image::is_gone(image)
+            is_meant && image.name.as_ref() == Some(&self.name) && !image.is_gone()
         });
         images.sort_by_key(|image| image.id);
         Ok(images)
