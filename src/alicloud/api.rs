@@ -2,12 +2,12 @@
 //! JSON. What may pass is tried again, each time with a fresh nonce. What the answers
 //! mean is for the recipe's rooms.
 
+use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use super::fault::Fault;
-use super::sign::{Key, Pairs, Rpc, acs3};
-use super::wallet::Wallet;
+use super::sign::{KeySource, Pairs, Rpc, acs3};
 use crate::http::{
     ANSWER, Answer, Call, Http, Method, Payload, encode, one_line, without_controls, without_nulls,
 };
@@ -40,14 +40,9 @@ pub const STS: Product = Product {
     version: "2015-04-01",
 };
 
-/// Whose key signs.
-#[derive(Clone, Copy)]
-pub enum Signed<'a> {
-    /// The caller's, renewed when it is over.
-    By(&'a Wallet),
-    /// This one.
-    With(&'a Key),
-}
+/// An answer that says only that it was done.
+#[derive(Deserialize)]
+pub struct Done {}
 
 /// One action.
 pub struct Action<'a> {
@@ -73,22 +68,19 @@ impl Action<'_> {
     pub async fn ask<T: DeserializeOwned>(
         &self,
         http: &Http,
-        signed: Signed<'_>,
+        keys: &impl KeySource,
         patience: Patience,
     ) -> Result<T, Fault> {
         let (mut pauses, mut renewed) = (patience.pauses(), false);
         loop {
-            let fault = match self.once(http, signed).await {
+            let fault = match self.once(http, keys).await {
                 Ok(answer) => return Ok(answer),
                 Err(fault) => fault,
             };
-            match signed {
-                Signed::By(wallet) if fault.is_expired() && !renewed => {
-                    renewed = true;
-                    wallet.expired();
-                }
-                _ if fault.is_passing() => {}
-                _ => return Err(fault),
+            if fault.is_expired() && !renewed && keys.expired() {
+                renewed = true;
+            } else if !fault.is_passing() {
+                return Err(fault);
             }
             let Some(pause) = pauses.next(fault.retry_after()) else {
                 return Err(fault);
@@ -98,11 +90,12 @@ impl Action<'_> {
         }
     }
 
-    async fn once<T: DeserializeOwned>(&self, http: &Http, signed: Signed<'_>) -> Result<T, Fault> {
-        let key = match signed {
-            Signed::By(wallet) => wallet.key().await?,
-            Signed::With(key) => key.clone(),
-        };
+    async fn once<T: DeserializeOwned>(
+        &self,
+        http: &Http,
+        keys: &impl KeySource,
+    ) -> Result<T, Fault> {
+        let key = keys.key().await?;
         let host = self.endpoint.split("://").last().unwrap_or_default();
         let mut headers = acs3(
             &key,

@@ -1,9 +1,7 @@
 //! What is changed on an available image: its name, description, tags and shares. Each
 //! request comes to the same end when it is sent again.
 
-use serde::Deserialize;
-
-use super::api::{list, pairs, tags};
+use super::api::{Done, list, pairs, tags};
 use super::clients::Clients;
 use super::fault::Fault;
 use super::image::{self, Image};
@@ -14,10 +12,6 @@ use crate::journal::{Journal, SnapshotOf};
 
 /// ModifyImageSharePermission ignores whatever comes after the tenth account.
 const ACCOUNTS: usize = 10;
-
-/// An answer that says only that it was done.
-#[derive(Deserialize)]
-pub struct Done {}
 
 /// The name, where the image was made under another one because this was taken. Whatever
 /// has the name goes first, now that its successor is available; the journal knows of it, and

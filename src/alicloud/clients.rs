@@ -7,11 +7,11 @@ use std::sync::Arc;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use super::api::{Action, ECS, Product, RAM, STS, Signed};
+use super::api::{Action, ECS, Product, RAM, STS};
 use super::credentials::Caller;
 use super::fault::Fault;
 use super::options::Options;
-use super::sign::{self, Pairs, oss4};
+use super::sign::{self, KeySource, Pairs, oss4};
 use super::wallet::{Services, Wallet};
 use crate::endpoint::{self, is_loopback, url_of};
 use crate::error::{Error, Result};
@@ -157,8 +157,7 @@ impl Clients {
             name,
             parameters,
         };
-        let signed = Signed::By(&self.wallet);
-        let answer = action.ask(&self.http, signed, self.patience).await;
+        let answer = action.ask(&self.http, &self.wallet, self.patience).await;
         answer.map_err(|fault| {
             fault
                 .needing(format!("{}:{name}", product.name))

@@ -1,8 +1,7 @@
 //! Alibaba Cloud's known codes and reasons, each with what helps.
 
-use super::job::Job;
-use super::role;
 use crate::advice;
+use crate::image::Image;
 
 /// Nobody can do more, and much has passed by then.
 const LATER: &str = "wait some minutes, and run the same command again";
@@ -217,6 +216,29 @@ const OSS: &[(&str, &str)] = &[
 #[cfg(test)]
 pub const ALL: &[&[(&str, &str)]] = &[OSS, REASONS, PUBLIC, IMPORT];
 
+/// What the placeholders of a hint stand for.
+pub struct HintContext<'a> {
+    /// The image that is imported.
+    pub image: &'a Image,
+    /// The region of the import.
+    pub region: &'a str,
+    /// The name of the role that reads the bucket.
+    pub role_name: &'a str,
+    /// The command that lets the role read the bucket.
+    pub attach: String,
+}
+
+impl HintContext<'_> {
+    fn fill(&self, help: &str) -> String {
+        let own = [
+            ("{attach}", self.attach.as_str()),
+            ("{role}", self.role_name),
+            ("{region}", self.region),
+        ];
+        advice::filled(help, self.image, &own)
+    }
+}
+
 fn known<'a>(table: &[(&str, &'a str)], fits: impl Fn(&str) -> bool) -> Option<&'a str> {
     let known = table.iter().find(|(text, _)| fits(text));
     known.map(|(_, help)| *help)
@@ -228,26 +250,16 @@ pub fn refusal(code: &str) -> Option<&'static str> {
 }
 
 /// What helps where ImportImage refuses with this code.
-pub fn import(job: &Job, code: &str) -> Option<String> {
-    known(IMPORT, |start| code.starts_with(start)).map(|help| filled(job, help))
+pub fn import(code: &str, context: &HintContext<'_>) -> Option<String> {
+    known(IMPORT, |start| code.starts_with(start)).map(|help| context.fill(help))
 }
 
 /// What helps against the reason for which an import failed.
-pub fn reason(job: &Job, reason: &str) -> Option<String> {
-    known(REASONS, |text| reason.contains(text)).map(|help| filled(job, help))
+pub fn reason(reason: &str, context: &HintContext<'_>) -> Option<String> {
+    known(REASONS, |text| reason.contains(text)).map(|help| context.fill(help))
 }
 
 /// What helps against OSS's refusal, by the code in it.
 pub fn oss(refusal: &str) -> Option<&'static str> {
     known(OSS, |code| refusal.contains(code))
-}
-
-fn filled(job: &Job, help: &str) -> String {
-    let attach = role::attachment(job).to_string();
-    let own = [
-        ("{attach}", attach.as_str()),
-        ("{role}", job.role_name.as_str()),
-        ("{region}", job.region.as_str()),
-    ];
-    advice::filled(help, &job.common.image, &own)
 }

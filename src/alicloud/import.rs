@@ -9,11 +9,12 @@ use serde::Deserialize;
 use super::api::pairs;
 use super::clients::Clients;
 use super::fault::Fault;
+use super::help::{self, HintContext};
 use super::image::{self, Image, Refusals};
 use super::job::Job;
 use super::names::word;
 use super::task::{self, Task};
-use super::{help, ids, remove, role};
+use super::{ids, remove, role};
 use crate::error::{Error, Result};
 use crate::journal::Journal;
 use crate::wait::{Poll, Trouble};
@@ -122,10 +123,19 @@ pub async fn start(
     })
 }
 
+fn hint_context(job: &Job) -> HintContext<'_> {
+    HintContext {
+        image: &job.common.image,
+        region: &job.region,
+        role_name: &job.role_name,
+        attach: role::attachment(job).to_string(),
+    }
+}
+
 fn not_started(job: &Job, fault: Fault) -> Error {
     // RAM writes the names of roles in small letters.
     let role = job.role_name.to_lowercase();
-    let help = help::import(job, fault.code());
+    let help = help::import(fault.code(), &hint_context(job));
     let error = fault.fails(
         "the import could not be started",
         &format!("ecs:ImportImage and ram:PassRole on acs:ram:*:*:role/{role}"),
@@ -352,7 +362,7 @@ fn failure(job: &Job, import: &Import, status: &str, reason: Option<String>) -> 
         "" => "Alibaba Cloud gave no reason".to_owned(),
         status => format!("{image} is {status}; Alibaba Cloud gave no reason"),
     });
-    let help = help::reason(job, &reason);
+    let help = help::reason(&reason, &hint_context(job));
     let error = Error::failed(format!("the import {} failed", import.name())).because_of(reason);
     match help {
         Some(help) => error.hint(help),

@@ -3,10 +3,10 @@
 
 use jiff::Timestamp;
 
-use super::names::{Architecture, BootMode, Detection, LicenseType, OsType};
+use super::names::{Architecture, BootMode, DEFAULT_ROLE, Detection, LicenseType, OsType};
 use super::options::Options;
 use super::refused::refused;
-use super::{fitness, role, rules};
+use super::{fitness, rules};
 use crate::error::{Error, Result};
 use crate::image::Format;
 use crate::job::{self, Opened};
@@ -222,9 +222,7 @@ impl Job {
             system_size: None,
             license_type: options.license_type,
             detection: options.detection_strategy,
-            role_name: options
-                .role_name
-                .unwrap_or_else(|| role::DEFAULT.to_owned()),
+            role_name: options.role_name.unwrap_or_else(|| DEFAULT_ROLE.to_owned()),
             resource_group: options.resource_group_id,
             family: options.target_image_family,
             tags: texts.tags,

@@ -3,6 +3,9 @@
 
 use clap::ValueEnum;
 
+/// The role that ImportImage looks for when no other is given.
+pub const DEFAULT_ROLE: &str = "AliyunECSImageImportDefaultRole";
+
 /// Regions of ECS, for a shell to complete.
 pub const REGIONS: &[&str] = &[
     "ap-northeast-1",

@@ -7,8 +7,7 @@ use std::time::Duration;
 use anyhow::bail;
 use backon::{ConstantBuilder, Retryable};
 
-use super::api::pairs;
-use super::change::Done;
+use super::api::{Done, pairs};
 use super::clients::Clients;
 use super::fault::Fault;
 use super::image;

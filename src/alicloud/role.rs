@@ -6,8 +6,7 @@ use std::time::Duration;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::api::pairs;
-use super::change::Done;
+use super::api::{Done, pairs};
 use super::clients::Clients;
 use super::fault::Fault;
 use super::job::Job;
@@ -15,8 +14,6 @@ use crate::error::{Error, Result};
 use crate::journal::Journal;
 use crate::shell::Command;
 
-/// The name that ImportImage looks for when no other is given.
-pub const DEFAULT: &str = "AliyunECSImageImportDefaultRole";
 /// Alibaba Cloud's own policy for it: reads objects of every bucket.
 const POLICY: &str = "AliyunECSImageImportRolePolicy";
 /// RAM tells the other services of a new role within a minute or so.

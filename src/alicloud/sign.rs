@@ -6,6 +6,7 @@ use hmac::{Hmac, KeyInit, Mac};
 use jiff::Timestamp;
 use sha2::{Digest, Sha256};
 
+use super::fault::Fault;
 use crate::http::encode;
 use crate::secret::Secret;
 
@@ -23,6 +24,31 @@ pub struct Key {
     pub secret: Secret,
     /// SecurityToken of a temporary key.
     pub token: Option<Secret>,
+}
+
+/// Gives the key that signs the next request.
+pub trait KeySource: Sync {
+    /// A key that is good for the next minutes.
+    ///
+    /// # Errors
+    ///
+    /// What keeps the source from giving one.
+    fn key(&self) -> impl Future<Output = Result<Key, Fault>> + Send;
+
+    /// Records that a service calls the key expired. Returns whether `key` gives another one
+    /// then.
+    fn expired(&self) -> bool;
+}
+
+/// A key that was given stays the same.
+impl KeySource for Key {
+    async fn key(&self) -> Result<Key, Fault> {
+        Ok(self.clone())
+    }
+
+    fn expired(&self) -> bool {
+        false
+    }
 }
 
 /// Names and values, of a query or of headers.

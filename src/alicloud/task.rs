@@ -7,8 +7,7 @@ use backon::{ConstantBuilder, Retryable};
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::api::pairs;
-use super::change::Done;
+use super::api::{Done, pairs};
 use super::clients::Clients;
 use super::fault::Fault;
 use super::job::Job;

@@ -9,11 +9,11 @@ use serde::Deserialize;
 use serde_json::Value;
 use tokio::sync::Mutex;
 
-use super::api::{Action, STS, Signed, pairs};
+use super::api::{Action, STS, pairs};
 use super::credentials::{Role, Source, keys};
 use super::fault::Fault;
 use super::profile::Profile;
-use super::sign::{Key, Pairs};
+use super::sign::{Key, KeySource, Pairs};
 use crate::http::{ANSWER, Answer, Call, Http, Method, Payload, encode, one_line};
 use crate::permission;
 use crate::retry::Patience;
@@ -100,9 +100,10 @@ impl Wallet {
             over: false.into(),
         }))
     }
+}
 
-    /// The key, good for the next minutes.
-    pub async fn key(&self) -> Result<Key, Fault> {
+impl KeySource for Wallet {
+    async fn key(&self) -> Result<Key, Fault> {
         use std::sync::atomic::Ordering::SeqCst;
         let mut held = self.0.held.lock().await;
         if self.0.over.swap(false, SeqCst) {
@@ -121,9 +122,9 @@ impl Wallet {
         }
     }
 
-    /// A service calls the key expired.
-    pub fn expired(&self) {
+    fn expired(&self) -> bool {
         self.0.over.store(true, std::sync::atomic::Ordering::SeqCst);
+        true
     }
 }
 
@@ -232,7 +233,7 @@ impl Inside {
         };
         // Boxed: signing a request may need a key that another request brings.
         let patience = self.services.patience;
-        let answer = Box::pin(action.ask(&self.http, Signed::With(own), patience)).await;
+        let answer = Box::pin(action.ask(&self.http, own, patience)).await;
         granted(answer.map_err(|fault| ungranted(fault, role, None))?)
     }
 
