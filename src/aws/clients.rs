@@ -23,6 +23,9 @@ const ATTEMPT: Duration = Duration::from_mins(2);
 /// Tries after the first; with the SDK's pauses a dead network is told of within half a minute.
 const RETRIES: u32 = 3;
 
+/// For an answer before the upload that an import can do without.
+pub const PREFLIGHT_TIMEOUT: Duration = Duration::from_secs(10);
+
 /// Everything that speaks to AWS.
 #[derive(Clone)]
 pub struct Clients {

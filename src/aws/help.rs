@@ -1,8 +1,8 @@
 //! AWS's known refusals and reasons, each with what helps. Codes are those of "Error codes
 //! for the Amazon EC2 API" and of the SDKs' retries ("Retry behavior").
 
-use super::job::Job;
 use crate::advice;
+use crate::image::Image;
 
 /// Beginnings of codes of a request that is refused at once.
 const CODES: &[(&str, &str)] = &[
@@ -174,8 +174,8 @@ pub fn refusal(code: &str, message: &str) -> Option<&'static str> {
 }
 
 /// What helps against the reason for which a task failed.
-pub fn reason(job: &Job, reason: &str) -> Option<String> {
+pub fn reason(reason: &str, image: &Image, role_name: &str) -> Option<String> {
     let (_, help) = REASONS.iter().find(|(text, _)| reason.contains(text))?;
-    let role = ("{role}", job.role_name.as_str());
-    Some(advice::filled(help, &job.common.image, &[role]))
+    let role = ("{role}", role_name);
+    Some(advice::filled(help, image, &[role]))
 }

@@ -7,13 +7,14 @@ use aws_sdk_ec2::operation::copy_image::builders::CopyImageFluentBuilder;
 use aws_sdk_ec2::operation::deregister_image::builders::DeregisterImageFluentBuilder;
 use aws_sdk_ec2::types::{AttributeValue, Image, ImageState, ResourceType, Tag};
 use aws_smithy_types::DateTime;
-use backon::{ExponentialBuilder, Retryable};
+use backon::Retryable;
 use jiff::Timestamp;
 
 use super::clients::Clients;
+use super::consistency::{consistency_backoff, is_unknown};
 use super::fault::Fault;
-use super::import::tags;
 use super::job::{Encryption, Job};
+use super::tags::tags;
 use crate::error::{Error, Result};
 use crate::shell::Command;
 use crate::wait::{Poll, Trouble};
@@ -44,7 +45,7 @@ pub async fn send_copy(call: &CopyImageFluentBuilder) -> Result<String, Fault> {
         id.ok_or_else(|| Fault::unreadable("AWS gave no image id"))
     };
     let again = |fault: &Fault| is_unknown(fault) || fault.is_unreadable();
-    request.retry(patiently()).when(again).await
+    request.retry(consistency_backoff()).when(again).await
 }
 
 /// Whether the caller may copy; copies nothing.
@@ -174,14 +175,6 @@ pub async fn snapshot_exists(clients: &Clients, snapshot: &str) -> Result<bool> 
     }
 }
 
-/// A new image is not known everywhere at once.
-pub fn is_unknown(fault: &Fault) -> bool {
-    matches!(
-        fault.code(),
-        "InvalidAMIID.NotFound" | "InvalidAMIID.Unavailable" | "InvalidSnapshot.NotFound"
-    )
-}
-
 /// The snapshots behind an image.
 pub fn snapshots(image: &Image) -> Vec<String> {
     let disks = image
@@ -247,15 +240,6 @@ pub async fn delete_snapshot(clients: &Clients, snapshot: &str) -> anyhow::Resul
     }
 }
 
-/// Tries for as long as a new image may take to be known, about a minute.
-pub fn patiently() -> ExponentialBuilder {
-    ExponentialBuilder::default()
-        .with_min_delay(Duration::from_secs(1))
-        .with_max_delay(Duration::from_secs(10))
-        .with_max_times(6)
-        .with_jitter()
-}
-
 /// Tags the image and its snapshots.
 pub async fn tag(job: &Job, clients: &Clients, ids: &[String]) -> Result<()> {
     if job.tags.is_empty() || ids.is_empty() {
@@ -274,7 +258,7 @@ pub async fn tag(job: &Job, clients: &Clients, ids: &[String]) -> Result<()> {
             .set_tags(Some(list.clone()));
         call.send().await.map(drop).map_err(Fault::from)
     };
-    let done = request.retry(patiently()).when(is_unknown).await;
+    let done = request.retry(consistency_backoff()).when(is_unknown).await;
     done.map_err(|fault| fault.fails(format!("{} could not be tagged", ids[0]), "ec2:CreateTags"))
 }
 
@@ -300,7 +284,7 @@ pub async fn describe_as_asked(
     }
     for (what, call) in changes {
         let request = || async { call.clone().send().await.map(drop).map_err(Fault::from) };
-        let done = request.retry(patiently()).when(is_unknown).await;
+        let done = request.retry(consistency_backoff()).when(is_unknown).await;
         done.map_err(|fault| {
             fault.fails(
                 format!("the {what} of {image} could not be set"),
@@ -320,7 +304,7 @@ pub async fn deprecate(clients: &Clients, image: &str, at: Option<Timestamp>) ->
         .image_id(image)
         .deprecate_at(DateTime::from_secs(at.as_second()));
     let request = || async { call.clone().send().await.map(drop).map_err(Fault::from) };
-    let done = request.retry(patiently()).when(is_unknown).await;
+    let done = request.retry(consistency_backoff()).when(is_unknown).await;
     done.map_err(|fault| {
         fault.fails(
             format!("the deprecation of {image} could not be set"),

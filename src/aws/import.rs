@@ -6,16 +6,16 @@ use std::time::Duration;
 use aws_sdk_ec2::operation::import_image::builders::ImportImageFluentBuilder;
 use aws_sdk_ec2::operation::import_snapshot::builders::ImportSnapshotFluentBuilder;
 use aws_sdk_ec2::types::{
-    BootModeValues, ImageDiskContainer, ResourceType, SnapshotDiskContainer, Tag, TagSpecification,
-    UserBucket,
+    BootModeValues, ImageDiskContainer, ResourceType, SnapshotDiskContainer, UserBucket,
 };
 use backon::{ExponentialBuilder, Retryable};
 
 use super::clients::Clients;
 use super::fault::Fault;
 use super::job::Job;
-use super::names::{BootMode, word};
+use super::names::word;
 use super::road::Road;
+use super::tags::tags;
 use super::{partition, register, role};
 use crate::error::Result;
 use crate::progress::Progress;
@@ -145,7 +145,7 @@ fn image(job: &Job, clients: &Clients, token: &str) -> ImportImageFluentBuilder 
         .architecture(word(&job.architecture))
         .role_name(&job.role_name)
         .set_description(job.description.clone())
-        .set_boot_mode(job.boot_mode.map(boot_mode))
+        .set_boot_mode(job.boot_mode.map(BootModeValues::from))
         .set_platform(job.platform.map(|platform| platform.wire().to_owned()))
         .set_license_type(job.license_type.as_ref().map(word))
         .set_encrypted(encryption.map(|_| true))
@@ -187,27 +187,4 @@ fn format(job: &Job) -> Option<String> {
 /// AWS says so when the role is missing, wrong, or so new that it is not known yet.
 fn is_role_trouble(fault: &Fault) -> bool {
     fault.code() == "InvalidParameter" && fault.message().contains("service role")
-}
-
-pub fn boot_mode(mode: BootMode) -> BootModeValues {
-    match mode {
-        BootMode::LegacyBios => BootModeValues::LegacyBios,
-        BootMode::Uefi => BootModeValues::Uefi,
-        BootMode::UefiPreferred => BootModeValues::UefiPreferred,
-    }
-}
-
-/// The job's tags for one kind of thing, none if there are none.
-pub fn tags(job: &Job, kind: ResourceType) -> Option<TagSpecification> {
-    let tags = job
-        .tags
-        .iter()
-        .map(|(key, value)| Tag::builder().key(key).value(value).build());
-    let tags: Vec<_> = tags.collect();
-    (!tags.is_empty()).then(|| {
-        TagSpecification::builder()
-            .resource_type(kind)
-            .set_tags(Some(tags))
-            .build()
-    })
 }

@@ -10,7 +10,7 @@ use super::names::{
 use super::options::Options;
 use super::refused::refused;
 use super::road::{self, Road};
-use super::{direct, reach, rules, uefi};
+use super::{ebs, reach, rules, uefi};
 use crate::endpoint;
 use crate::error::{Error, Result};
 use crate::image::{Blocks, Source};
@@ -233,11 +233,11 @@ impl Job {
             INTERVAL,
         );
         if choice.road == Road::EbsDirect {
-            direct::plan(&common)?;
+            ebs_plan(&common)?;
         } else {
             sending::plan(&common, AWS_LIMITS)?;
         }
-        rules::volume(&register, common.image.virtual_size)?;
+        rules::volume(register.volume_size, common.image.virtual_size)?;
         let region = region.unwrap_or_default();
         let cli = cli(&said.provider, environment);
         let job = Self::put_together(common, choice, region, said.provider, texts, register);
@@ -479,6 +479,21 @@ fn with_polling(
         .map(|attempts| delay.unwrap_or(INTERVAL) * attempts);
     said.wait.timeout = said.wait.timeout.or(all.map(units::Duration));
     said
+}
+
+/// How the blocks of a snapshot are sent, for --method ebs-direct.
+pub fn ebs_plan(common: &job::Job) -> Result<ebs::Plan> {
+    let upload = &common.upload;
+    let plan = ebs::Plan::new(
+        upload.concurrency.map(u64::from),
+        upload.limit_rate.map(|rate| rate.0),
+    )?;
+    Ok(ebs::Plan {
+        stall: upload
+            .stall_timeout
+            .map_or(plan.stall, std::time::Duration::from),
+        ..plan
+    })
 }
 
 #[cfg(test)]

@@ -5,6 +5,7 @@
 
 mod adopt;
 mod clients;
+mod consistency;
 mod copies;
 mod credentials;
 mod direct;
@@ -41,6 +42,7 @@ mod rules;
 mod share;
 mod snapshot;
 mod steps;
+mod tags;
 mod task;
 mod trust;
 mod uefi;

@@ -1,6 +1,7 @@
 //! AWS's own words for what an image can be, as flags and keys spell them. `wire` is
 //! the word in a request, where it differs from the flag's.
 
+use aws_sdk_ec2::types::BootModeValues;
 use clap::ValueEnum;
 
 /// Regions of AWS, for a shell to complete: botocore's list in November 2026.
@@ -86,6 +87,16 @@ pub enum BootMode {
     /// Whichever the instance type has
     #[value(name = "uefi-preferred")]
     UefiPreferred,
+}
+
+impl From<BootMode> for BootModeValues {
+    fn from(mode: BootMode) -> Self {
+        match mode {
+            BootMode::LegacyBios => Self::LegacyBios,
+            BootMode::Uefi => Self::Uefi,
+            BootMode::UefiPreferred => Self::UefiPreferred,
+        }
+    }
 }
 
 /// The family of the operating system.

@@ -1,12 +1,10 @@
 //! What can be known before a byte leaves: who asks, whether the bucket is there and in
 //! the right region, whether the name is free and the service role looks right.
 
-use std::time::Duration;
-
 use aws_sdk_ec2::types::{Filter, Image};
 use aws_sdk_s3::error::SdkError;
 
-use super::clients::Clients;
+use super::clients::{Clients, PREFLIGHT_TIMEOUT};
 use super::fault::Fault;
 use super::image::snapshots;
 use super::job::Job;
@@ -61,9 +59,6 @@ pub struct Found {
     pub unknown: Option<Fault>,
 }
 
-/// A question that can be done without is not waited for longer.
-pub const PATIENCE: Duration = Duration::from_secs(10);
-
 /// Asks all of it at once; the first in order of sense is the one reported. What the
 /// service role looks like is for the caller to judge.
 pub async fn check(job: &Job, clients: &Clients, ours: &Ours) -> Result<Found> {
@@ -92,7 +87,7 @@ async fn caller(job: &Job, clients: &Clients) -> Result<(Option<String>, Option<
         return Ok((None, None));
     }
     let asked = clients.sts.get_caller_identity().send();
-    let answer = match tokio::time::timeout(PATIENCE, asked).await {
+    let answer = match tokio::time::timeout(PREFLIGHT_TIMEOUT, asked).await {
         Ok(answer) => answer.map_err(Fault::from),
         Err(_) => Err(Fault::unheard("STS does not answer")),
     };
@@ -117,7 +112,7 @@ async fn names_elsewhere(job: &Job, clients: &Clients, ours: &Ours) -> Result<()
 async fn role(job: &Job, clients: &Clients) -> Finding {
     match job.road {
         Road::EbsDirect => Finding::Right,
-        _ => tokio::time::timeout(PATIENCE, role::look(job, clients))
+        _ => tokio::time::timeout(PREFLIGHT_TIMEOUT, role::look(job, clients))
             .await
             .unwrap_or_else(|_| Finding::Hidden(Fault::unheard("IAM does not answer"))),
     }

@@ -4,10 +4,9 @@
 use aws_sdk_ec2::types::{ImportImageTask, ImportSnapshotTask};
 use aws_sdk_servicequotas::types::ServiceQuota;
 
-use super::clients::Clients;
+use super::clients::{Clients, PREFLIGHT_TIMEOUT};
 use super::fault::Fault;
 use super::pages;
-use super::preflight::PATIENCE;
 use crate::plan::Quota;
 
 /// "Concurrent task limit for ImportImage, ImportSnapshot, and ExportImage", by region, 20
@@ -19,7 +18,7 @@ const CODE: &str = "L-66ABAAD5";
 pub async fn imports(clients: &Clients) -> Option<Quota> {
     let quotas = clients.quotas.as_ref()?;
     let asked = async { tokio::try_join!(running(clients), limit(quotas)) };
-    let answer = tokio::time::timeout(PATIENCE, asked).await;
+    let answer = tokio::time::timeout(PREFLIGHT_TIMEOUT, asked).await;
     match answer.ok()? {
         Ok((used, limit)) => Some(Quota {
             name: format!("imports are running in {}", clients.region),

@@ -12,11 +12,11 @@ use backon::{ExponentialBuilder, Retryable};
 use sha2::{Digest, Sha256};
 
 use super::clients::Clients;
+use super::consistency::{consistency_backoff, is_unknown};
 use super::fault::Fault;
-use super::image::{is_unknown, patiently};
-use super::import::{boot_mode, tags};
 use super::job::Job;
 use super::names::{Architecture, BootMode, word};
+use super::tags::tags;
 use crate::error::Result;
 
 /// Questions after which an image that EC2 says is there is not ours.
@@ -59,7 +59,7 @@ pub async fn register(job: &Job, clients: &Clients, snapshot: &str) -> Result<Re
         id.ok_or_else(|| Fault::unreadable("AWS gave no image id"))
     };
     let again = |fault: &Fault| is_unknown(fault) || fault.is_unreadable();
-    match request.retry(patiently()).when(again).await {
+    match request.retry(consistency_backoff()).when(again).await {
         Ok(image) => Ok(Registered { image, now: true }),
         Err(fault) if fault.code() == "InvalidAMIName.Duplicate" => {
             match find_patiently(clients, &name, snapshot).await {
@@ -115,7 +115,7 @@ fn request_for(job: &Job, clients: &Clients, snapshot: &str) -> RegisterImageFlu
 fn starts(job: &Job) -> Option<BootModeValues> {
     let arm = job.architecture == Architecture::Arm64;
     let mode = job.boot_mode.or(arm.then_some(BootMode::Uefi));
-    mode.map(boot_mode)
+    mode.map(BootModeValues::from)
 }
 
 /// The image that has the name and the snapshot, if there is one.

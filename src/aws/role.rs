@@ -7,12 +7,11 @@ use std::time::Duration;
 use aws_sdk_iam::types::Role;
 use percent_encoding::percent_decode_str;
 
-use super::clients::Clients;
+use super::clients::{Clients, PREFLIGHT_TIMEOUT};
 use super::fault::Fault;
 use super::job::Job;
 use super::pages;
 use super::policy::{self, Gaps, TRUST};
-use super::preflight::PATIENCE;
 use crate::error::{Error, Result};
 use crate::shell::Command;
 
@@ -52,7 +51,7 @@ pub async fn is_fresh(job: &Job, clients: &Clients) -> bool {
         return false;
     }
     let call = clients.iam.get_role().role_name(&job.role_name);
-    let created = match tokio::time::timeout(PATIENCE, call.send()).await {
+    let created = match tokio::time::timeout(PREFLIGHT_TIMEOUT, call.send()).await {
         Ok(Ok(answer)) => answer.role.map_or(0, |role| role.create_date.secs()),
         _ => return false,
     };

@@ -2,7 +2,6 @@
 
 use std::collections::BTreeSet;
 
-use super::job::Register;
 use super::names::{Architecture, BootMode, LicenseType, Platform};
 use super::options::Options;
 use super::road::Road;
@@ -334,8 +333,8 @@ fn device(name: &str) -> Result<(), String> {
 }
 
 /// A volume that is smaller than its image can't hold it.
-pub fn volume(register: &Register, image: Option<u64>) -> Ended<()> {
-    let (Some(size), Some(image)) = (register.volume_size, image) else {
+pub fn volume(volume_size: Option<i32>, image: Option<u64>) -> Ended<()> {
+    let (Some(size), Some(image)) = (volume_size, image) else {
         return Ok(());
     };
     let least = image.div_ceil(1 << 30);

@@ -8,8 +8,8 @@ use aws_sdk_ec2::types::{
 use backon::Retryable;
 
 use super::clients::Clients;
+use super::consistency::{consistency_backoff, is_unknown};
 use super::fault::Fault;
-use super::image::{is_unknown, patiently};
 use super::job::{Job, Share};
 use crate::error::Result;
 use crate::shell::Command;
@@ -30,7 +30,7 @@ async fn share_image(job: &Job, clients: &Clients, image: &str) -> Result<()> {
         .image_id(image)
         .launch_permission(permissions);
     let request = || async { call.clone().send().await.map(drop).map_err(Fault::from) };
-    let done = request.retry(patiently()).when(is_unknown).await;
+    let done = request.retry(consistency_backoff()).when(is_unknown).await;
     done.map_err(|fault| {
         let blocked = job.share.is_public() && fault.code() == "OperationNotPermitted";
         let error = fault.fails(
@@ -107,7 +107,7 @@ async fn share_snapshots(job: &Job, clients: &Clients, snapshots: &[String]) -> 
             .attribute(SnapshotAttributeName::CreateVolumePermission)
             .create_volume_permission(permissions.clone());
         let request = || async { call.clone().send().await.map(drop).map_err(Fault::from) };
-        let done = request.retry(patiently()).when(is_unknown).await;
+        let done = request.retry(consistency_backoff()).when(is_unknown).await;
         done.map_err(|fault| {
             fault.fails(
                 format!("{snapshot} could not be shared"),

@@ -171,7 +171,7 @@ fn failure(job: &Job, task: &str, reason: Option<&str>) -> Error {
         .filter(|reason| !reason.is_empty())
         .unwrap_or("AWS gave no reason");
     let error = Error::failed(format!("the import {task} failed")).because_of(reason);
-    match help::reason(job, reason) {
+    match help::reason(reason, &job.common.image, &job.role_name) {
         Some(help) => error.hint(help),
         None => error,
     }

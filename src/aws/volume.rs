@@ -3,8 +3,8 @@
 use aws_sdk_ec2::types::{Snapshot, SnapshotState};
 
 use super::clients::Clients;
+use super::consistency::is_unknown;
 use super::fault::Fault;
-use super::image::is_unknown;
 use crate::error::{Error, Result};
 use crate::wait::{Poll, Trouble};
 

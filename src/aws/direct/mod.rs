@@ -6,16 +6,15 @@ mod shown;
 mod start;
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use tokio::time::Instant;
 
 use super::Run;
 use super::ebs::{self, Cause, Direct, Disk, Log, Plan, Sealing};
+use super::job::ebs_plan;
 use super::volume;
 use crate::error::{Error, Result};
 use crate::image::{Blocks, Source};
-use crate::job;
 use crate::{upload, wait};
 use shown::Shown;
 
@@ -127,7 +126,7 @@ impl Run<'_> {
         self.session
             .progress
             .stage(&format!("Writing to {snapshot}"));
-        let plan = plan(&self.job.common)?;
+        let plan = ebs_plan(&self.job.common)?;
         let sent = match self.send_blocks(target, plan).await {
             Ok(sent) => sent,
             Err(failure) => return Err(self.not_sent(&snapshot, failure)),
@@ -229,17 +228,4 @@ impl Run<'_> {
         }
         Err(upload::changed("somebody wrote to it".to_owned()))
     }
-}
-
-/// How the blocks are to go.
-pub fn plan(job: &job::Job) -> Result<Plan> {
-    let upload = &job.upload;
-    let plan = Plan::new(
-        upload.concurrency.map(u64::from),
-        upload.limit_rate.map(|rate| rate.0),
-    )?;
-    Ok(Plan {
-        stall: upload.stall_timeout.map_or(plan.stall, Duration::from),
-        ..plan
-    })
 }

@@ -20,8 +20,8 @@ use backon::Retryable;
 use bytes::Bytes;
 
 use super::sums::Sum;
+use crate::aws::consistency::consistency_backoff;
 use crate::aws::fault::Fault;
-use crate::aws::image::patiently;
 use crate::connector::connect_timeout_only;
 use crate::journal::SnapshotRequest;
 use crate::store::{self, Body, Class, Tap};
@@ -117,7 +117,7 @@ impl Direct {
     pub async fn start(&self, wish: &SnapshotRequest, token: &str) -> Result<Started, Trouble> {
         let request = || self.start_once(wish, token);
         let again = |trouble: &Trouble| trouble.fault.is_unreadable();
-        request.retry(patiently()).when(again).await
+        request.retry(consistency_backoff()).when(again).await
     }
 
     async fn start_once(&self, wish: &SnapshotRequest, token: &str) -> Result<Started, Trouble> {

@@ -9,8 +9,8 @@ use tokio_util::sync::CancellationToken;
 
 use super::api::{Direct, Trouble};
 use super::blocks::{Block, Disk};
+use super::plan::{Cause, Observer, Plan};
 use super::sums::Sum;
-use super::{Cause, Observer, Plan};
 use crate::error::{Error, Result};
 use crate::store::Class;
 use crate::units;
