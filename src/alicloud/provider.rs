@@ -1,5 +1,5 @@
-//! What the command line, the environment and the settings file need to know of the options
-//! of an import to Alibaba Cloud.
+//! Alibaba Cloud's options as a `Provider`: their variables and secrets, which layer overrides
+//! which, what the guest fills in.
 
 use super::options::Options;
 use super::{adopt, trust};

@@ -1,6 +1,7 @@
 //! How a disk boots, as far as its boot sectors and partition types show it.
 
 use super::Blocks;
+use super::firmware::Firmware;
 use super::partitions::{Partition, Partitions, Role};
 use super::table::Table;
 use super::window::{Fields, is_zero};
@@ -10,13 +11,6 @@ const CODE: usize = 440;
 /// GRUB's boot.h, GRUB_BOOT_MACHINE_KERNEL_SECTOR: where boot.img keeps the sector that it
 /// goes on with.
 const GRUB_SECTOR: usize = 0x5c;
-
-/// What starts a machine.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Firmware {
-    Bios,
-    Efi,
-}
 
 /// What is seen of how a disk boots.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

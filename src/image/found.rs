@@ -1,8 +1,8 @@
 //! What a container showed of itself, and what every format needs to find it out.
 
 use super::Disk;
-use super::boot::Firmware;
 use super::content::Content;
+use super::firmware::Firmware;
 use super::refusal::{Notice, Sight, Trouble};
 use super::window::Structure;
 

@@ -8,8 +8,8 @@ mod names;
 use std::collections::{HashMap, HashSet};
 
 use super::archive::{self, Member};
-use super::boot::Firmware;
 use super::content::{Content, VmdkKind};
+use super::firmware::Firmware;
 use super::found::{Found, compressed};
 use super::manifest::{Comparison, Manifest};
 use super::ovf::{self, DiskRef, FileRef};

@@ -1,5 +1,4 @@
-//! What sending blocks needs from its caller and gives back: how they are sent, who is told of
-//! it, why it ended early.
+//! How blocks are sent, what a caller can observe of it, and why it ended early.
 
 use std::time::Duration;
 
