@@ -245,11 +245,11 @@ fn from_packer(said: cli::FromPacker, general: &General) -> ExitCode {
             value.into_string().ok()?,
         ))
     });
-    let given = packer::Given {
+    let sources = packer::VariableSources {
         environment: variables.collect(),
-        arguments: said.var,
+        options: said.var,
     };
-    match packer::read(&said.template, &said.var_file, &given) {
+    match packer::read(&said.template, &said.var_file, &sources) {
         Ok(translation) => {
             for note in &translation.notes {
                 progress.warn(note);

@@ -133,7 +133,9 @@ fn files(directory: &Path) -> BTreeSet<PathBuf> {
     let mut all = BTreeSet::new();
     for path in paths {
         if path.is_dir() {
-            all.extend(files(&path));
+            if !path.ends_with("tests") {
+                all.extend(files(&path));
+            }
         } else if path
             .file_name()
             .is_some_and(|name| name != "tests.rs" && name != "messages.rs")

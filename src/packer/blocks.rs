@@ -1,40 +1,14 @@
-//! What a template has for an import: the post-processors with their entries, each with
+//! What a template has for an import: the post-processors with their options, each with
 //! its line.
 
-use ::toml::Value;
+use std::collections::BTreeSet;
 
-use super::node::Place;
-
-/// The clouds whose post-processors are understood.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(super) enum Cloud {
-    Aws,
-    Alicloud,
-    Digitalocean,
-}
-
-impl Cloud {
-    pub(super) const ALL: [Self; 3] = [Self::Aws, Self::Alicloud, Self::Digitalocean];
-
-    /// Packer's name of the post-processor.
-    pub(super) fn post_processor(self) -> &'static str {
-        match self {
-            Self::Aws => "amazon-import",
-            Self::Alicloud => "alicloud-import",
-            Self::Digitalocean => "digitalocean-import",
-        }
-    }
-
-    pub(super) fn of(post_processor: &str) -> Option<Self> {
-        Self::ALL
-            .into_iter()
-            .find(|cloud| cloud.post_processor() == post_processor)
-    }
-}
+use super::document::Place;
+use super::keys::Cloud;
 
 /// One import post-processor.
 #[derive(Debug)]
-pub(super) struct Block {
+pub(super) struct Import {
     pub(super) cloud: Cloud,
     pub(super) place: Place,
     pub(super) name: Option<String>,
@@ -42,15 +16,15 @@ pub(super) struct Block {
     pub(super) image: Option<Result<String, (Place, String)>>,
     pub(super) entries: Vec<Entry>,
     /// The other post-processors of its sequence.
-    pub(super) neighbors: Vec<Neighbor>,
+    pub(super) others: Vec<OtherPostProcessor>,
 }
 
 /// A post-processor before or after the import.
 #[derive(Clone, Debug)]
-pub(super) struct Neighbor {
+pub(super) struct OtherPostProcessor {
     pub(super) place: Place,
     pub(super) kind: String,
-    pub(super) before: bool,
+    pub(super) is_before: bool,
 }
 
 /// `key = value`; the path has the tables around the key.
@@ -58,114 +32,113 @@ pub(super) struct Neighbor {
 pub(super) struct Entry {
     pub(super) path: Vec<String>,
     pub(super) place: Place,
-    pub(super) value: Said,
-}
-
-impl Entry {
-    /// The value of a key at the top of the post-processor.
-    pub(super) fn value_of(&self, key: &str) -> Option<&Said> {
-        (self.path.len() == 1 && self.path[0] == key).then_some(&self.value)
-    }
+    pub(super) value: EntryValue,
 }
 
 /// What the template has for a key.
 #[derive(Clone, Debug)]
-pub(super) enum Said {
-    /// A value, and the variables that it comes from.
-    Value(Value, Vec<Remark>),
-    /// Nothing that is known without Packer, and why.
-    Unclear(String),
-    /// A secret; its value was not looked at.
+pub(super) enum EntryValue {
+    Known(Known),
+    /// Why the value is not known.
+    Unknown(String),
+    /// A secret; its value was not evaluated.
     Secret,
 }
 
-/// What a reader of the settings should know of a value.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub(super) enum Remark {
-    /// A variable's default is used.
-    Default(String),
-    /// The run reads this variable of the environment.
-    Environment(String),
+/// A value that can be written.
+#[derive(Clone, Debug)]
+pub(super) struct Known {
+    pub(super) value: ::toml::Value,
+    /// The variables whose defaults are in it.
+    pub(super) defaults: BTreeSet<String>,
+    /// The variables of the environment that the import reads.
+    pub(super) environment: BTreeSet<String>,
 }
 
-/// A post-processor of a sequence, before it is known what it is.
+/// A post-processor of a sequence.
 #[derive(Debug)]
-pub(super) struct Link {
+pub(super) struct PostProcessor {
     pub(super) kind: String,
     pub(super) name: Option<String>,
     pub(super) place: Place,
     pub(super) entries: Vec<Entry>,
 }
 
-impl Link {
-    fn value_of(&self, key: &str) -> Option<&Said> {
-        self.entries
-            .iter()
-            .rev()
-            .find_map(|entry| entry.value_of(key))
+impl PostProcessor {
+    /// Returns the value of a key that is not in a table.
+    fn value(&self, key: &str) -> Option<&EntryValue> {
+        let mut entries = self.entries.iter().rev();
+        let entry = entries.find(|entry| entry.path.len() == 1 && entry.path[0] == key);
+        entry.map(|entry| &entry.value)
     }
 
-    /// The builds that it is for, if it is not for all of them.
+    /// Returns the builds that it is for, or nothing if it is for all of them.
     fn only(&self) -> Option<Vec<&str>> {
-        match self.value_of("only")? {
-            Said::Value(Value::Array(names), _) => {
-                Some(names.iter().filter_map(Value::as_str).collect())
-            }
+        match self.value("only")? {
+            EntryValue::Known(known) => Some(texts(&known.value)),
             _ => Some(Vec::new()),
         }
     }
 }
 
-/// The imports of a sequence, each with what is around it. `built` gives the file of the
-/// builder, if there is one that is certain, for these builds.
-pub(super) fn sequence(
-    links: &[Link],
+/// The texts of a list, or the one text.
+fn texts(value: &::toml::Value) -> Vec<&str> {
+    match value {
+        ::toml::Value::Array(items) => items.iter().filter_map(::toml::Value::as_str).collect(),
+        text => text.as_str().into_iter().collect(),
+    }
+}
+
+/// Returns the imports of a sequence. `built` returns the file of the builder for these
+/// builds, if there is one that is certain.
+pub(super) fn imports(
+    sequence: &[PostProcessor],
     built: &dyn Fn(Option<&[&str]>) -> Option<String>,
-) -> Vec<Block> {
-    let import = |(at, link): (usize, &Link)| {
-        let cloud = Cloud::of(&link.kind)?;
-        let others = links.iter().enumerate().filter(|(other, link)| {
-            *other != at && link.kind != "artifice" && Cloud::of(&link.kind).is_none()
-        });
-        Some(Block {
+) -> Vec<Import> {
+    let import = |(at, import): (usize, &PostProcessor)| {
+        let cloud = Cloud::new(&import.kind)?;
+        let others = sequence
+            .iter()
+            .enumerate()
+            .filter(|(_, other)| other.kind != "artifice" && Cloud::new(&other.kind).is_none());
+        Some(Import {
             cloud,
-            place: link.place.clone(),
-            name: link.name.clone(),
-            image: image(cloud, link, &links[..at], built),
-            entries: link.entries.clone(),
-            neighbors: others
-                .map(|(other, link)| Neighbor {
-                    place: link.place.clone(),
-                    kind: link.kind.clone(),
-                    before: other < at,
+            place: import.place.clone(),
+            name: import.name.clone(),
+            image: image(cloud, import, &sequence[..at], built),
+            entries: import.entries.clone(),
+            others: others
+                .map(|(other, post_processor)| OtherPostProcessor {
+                    place: post_processor.place.clone(),
+                    kind: post_processor.kind.clone(),
+                    is_before: other < at,
                 })
                 .collect(),
         })
     };
-    links.iter().enumerate().filter_map(import).collect()
+    sequence.iter().enumerate().filter_map(import).collect()
 }
 
-/// The file of the nearest `artifice` or, if nothing before the import makes another
-/// one, of the builder.
+/// The file of the nearest `artifice` or, if nothing before the import makes another one,
+/// of the builder.
 fn image(
     cloud: Cloud,
-    import: &Link,
-    before: &[Link],
+    import: &PostProcessor,
+    before: &[PostProcessor],
     built: &dyn Fn(Option<&[&str]>) -> Option<String>,
 ) -> Option<Result<String, (Place, String)>> {
     // These hand on the files that they get.
     const SAME: [&str; 3] = ["shell-local", "manifest", "checksum"];
-    for link in before.iter().rev() {
-        if link.kind == "artifice" {
-            let files = link.value_of("files");
-            let chosen = match files {
-                Some(Said::Value(files, _)) => chosen(cloud, import, files),
-                Some(Said::Unclear(why)) => Err(why.clone()),
-                Some(Said::Secret) | None => Err("it names no files".to_owned()),
+    for other in before.iter().rev() {
+        if other.kind == "artifice" {
+            let image = match other.value("files") {
+                Some(EntryValue::Known(files)) => choose(cloud, import, &texts(&files.value)),
+                Some(EntryValue::Unknown(reason)) => Err(reason.clone()),
+                _ => Err("it names no files".to_owned()),
             };
-            return Some(chosen.map_err(|why| (link.place.clone(), why)));
+            return Some(image.map_err(|reason| (other.place.clone(), reason)));
         }
-        if !SAME.contains(&link.kind.as_str()) && Cloud::of(&link.kind).is_none() {
+        if !SAME.contains(&other.kind.as_str()) && Cloud::new(&other.kind).is_none() {
             return None;
         }
     }
@@ -173,37 +146,32 @@ fn image(
 }
 
 /// The file that the post-processor imports of several.
-fn chosen(cloud: Cloud, import: &Link, files: &Value) -> Result<String, String> {
-    let files: Vec<_> = match files {
-        Value::Array(files) => files.iter().filter_map(Value::as_str).collect(),
-        file => file.as_str().into_iter().collect(),
-    };
-    if files
-        .iter()
-        .any(|file| file.contains(['*', '?', '[']) || file.contains("{{"))
-    {
+fn choose(cloud: Cloud, import: &PostProcessor, files: &[&str]) -> Result<String, String> {
+    if files.iter().any(|file| file.contains(['*', '?', '['])) {
         return Err("its files are known only after the build".to_owned());
     }
-    if let [file] = files.as_slice() {
+    if let [file] = files {
         return Ok((*file).to_owned());
     }
-    let endings: Vec<String> = match cloud {
-        Cloud::Aws => match import.value_of("format") {
-            None => vec![".ova".to_owned()],
-            Some(Said::Value(format, _)) => vec![format!(".{}", format.as_str().unwrap_or("ova"))],
+    let format;
+    let endings: &[&str] = match cloud {
+        Cloud::Aws => match import.value("format") {
+            None => &[".ova"],
+            Some(EntryValue::Known(known)) => {
+                format = format!(".{}", known.value.as_str().unwrap_or("ova"));
+                &[format.as_str()]
+            }
             Some(_) => {
                 return Err("the format, which chooses one of its files, is not known".to_owned());
             }
         },
-        Cloud::Alicloud => ["vhd", "raw"].map(str::to_owned).to_vec(),
-        Cloud::Digitalocean => [
+        Cloud::Alicloud => &["vhd", "raw"],
+        Cloud::Digitalocean => &[
             "raw", "img", "qcow2", "vhdx", "vdi", "vmdk", "tar.bz2", "tar.xz", "tar.gz",
-        ]
-        .map(str::to_owned)
-        .to_vec(),
+        ],
     };
-    let fits = |file: &&&str| endings.iter().any(|ending| file.ends_with(ending));
-    let file = files.iter().find(fits);
+    let mut files = files.iter();
+    let file = files.find(|file| endings.iter().any(|ending| file.ends_with(ending)));
     file.map(|file| (*file).to_owned())
         .ok_or_else(|| format!("none of its files ends in {}", endings.join(" or ")))
 }

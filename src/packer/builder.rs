@@ -1,7 +1,9 @@
 //! The file that a builder makes, where its settings leave no doubt.
 
-use super::node::Node;
+use super::document::Node;
+use super::evaluate::evaluate;
 use super::scope::Scope;
+use super::templates::expand;
 
 /// A builder of a template.
 pub(super) struct Builder<'n> {
@@ -13,93 +15,74 @@ pub(super) struct Builder<'n> {
 }
 
 impl Builder<'_> {
-    /// The file, relative to the folder in which Packer runs.
+    /// Returns the file, relative to the folder in which Packer runs.
     ///
     /// Sources: `Prepare` and the last steps of hashicorp/packer's builder/file,
     /// packer-plugin-qemu (`config.go`, `step_create_disk.go`), packer-plugin-virtualbox and
     /// packer-plugin-vmware (`output_config.go`, `step_export.go`).
     pub(super) fn file(&self, scope: &Scope) -> Option<String> {
-        let text = |key| match self.setting(scope, key) {
-            Setting::Text(text) => Some(text),
-            Setting::Missing | Setting::Unclear => None,
+        let folder = |default: String| {
+            let folder = self.setting(scope, "output_directory")?.unwrap_or(default);
+            Some(folder.trim_end_matches('/').to_owned())
         };
-        let or = |key, default: String| match self.setting(scope, key) {
-            Setting::Text(text) => Some(text),
-            Setting::Missing => Some(default),
-            Setting::Unclear => None,
-        };
-        let missing = |key| matches!(self.setting(scope, key), Setting::Missing);
-        let folder = || or("output_directory", format!("output-{}", self.name));
+        let is_missing = |key| self.setting(scope, key) == Some(None);
+        let folder = || folder(format!("output-{}", self.name));
         match self.kind {
-            "file" => text("target"),
-            "qemu" => Some(within(
-                &folder()?,
-                &or("vm_name", format!("packer-{}", self.name))?,
-            )),
+            "file" => self.setting(scope, "target")?,
+            "qemu" => {
+                let name = self.setting(scope, "vm_name")?;
+                let name = name.unwrap_or_else(|| format!("packer-{}", self.name));
+                Some(format!("{}/{name}", folder()?))
+            }
             // Of the formats only this one is a single file. The virtual machine's default
             // name has the time of the build.
             "virtualbox-iso" | "virtualbox-ovf" | "virtualbox-vm" | "vmware-iso" | "vmware-vmx"
-                if text("format")? == "ova" && missing("skip_export") && missing("remote_type") =>
+                if self.setting(scope, "format")?? == "ova"
+                    && is_missing("skip_export")
+                    && is_missing("remote_type") =>
             {
-                let name = match text("output_filename") {
+                let name = match self.setting(scope, "output_filename")? {
                     Some(name) if self.kind.starts_with("virtualbox") => name,
-                    None if missing("output_filename") => text("vm_name")?,
-                    _ => return None,
+                    None => self.setting(scope, "vm_name")??,
+                    Some(_) => return None,
                 };
-                Some(within(&folder()?, &format!("{name}.ova")))
+                Some(format!("{}/{name}.ova", folder()?))
             }
             _ => None,
         }
     }
 
-    fn setting(&self, scope: &Scope, key: &str) -> Setting {
+    /// Returns the text of a setting, `Some(None)` if it has none, and `None` if that is not
+    /// known.
+    #[expect(clippy::option_option, reason = "unknown and missing differ")]
+    fn setting(&self, scope: &Scope, key: &str) -> Option<Option<String>> {
         let Some(node) = self.settings.iter().find_map(|settings| settings.get(key)) else {
-            return Setting::Missing;
+            return Some(None);
         };
-        let user = |name: &str, remarks: &mut Vec<_>| scope.user(name, remarks);
-        let text = scope.evaluate(node).ok().and_then(|value| {
-            super::holes::translate(value.as_str()?, &user, &mut Vec::new()).ok()
-        });
-        match text {
-            Some(text) if text.is_empty() => Setting::Missing,
-            Some(text) if !text.contains("{{") => Setting::Text(text),
-            _ => Setting::Unclear,
-        }
+        let text = evaluate(node, scope).ok()?.into_text().ok()?;
+        let text = expand(&text, &|name| scope.user(name)).ok()?;
+        let text = text.known().ok()?;
+        Some(Some(text.to_owned()).filter(|text| !text.is_empty()))
     }
 }
 
-enum Setting {
-    Missing,
-    Text(String),
-    Unclear,
-}
-
-fn within(folder: &str, name: &str) -> String {
-    let folder = folder.trim_end_matches('/');
-    format!("{folder}/{name}")
-}
-
-/// The one builder that is meant, with the names that `only` has.
-pub(super) fn one<'b, 'n>(
+/// Returns the one builder that makes the files, with the names that `only` has.
+pub(super) fn single<'b, 'n>(
     builders: &'b [Builder<'n>],
     only: Option<&[&str]>,
     full_names: bool,
 ) -> Option<&'b Builder<'n>> {
-    let meant = |builder: &&Builder<'_>| {
-        only.is_none_or(|only| {
-            only.iter().any(|name| {
-                let full = format!("{}.{}", builder.kind, builder.name);
-                *name
-                    == if full_names {
-                        full
-                    } else {
-                        builder.name.to_owned()
-                    }
-            })
-        })
+    let name = |builder: &Builder<'_>| {
+        if full_names {
+            format!("{}.{}", builder.kind, builder.name)
+        } else {
+            builder.name.to_owned()
+        }
     };
-    let mut meant = builders.iter().filter(meant);
-    match (meant.next(), meant.next()) {
+    let mut builders = builders
+        .iter()
+        .filter(|builder| only.is_none_or(|only| only.contains(&name(builder).as_str())));
+    match (builders.next(), builders.next()) {
         (builder, None) => builder,
         _ => None,
     }

@@ -1,136 +1,200 @@
-//! What an expression of HCL gives when everything in it is known. The evaluation is
-//! hcl-rs's; where that differs from Packer's, nothing is claimed.
+//! Evaluates literals, names, plain interpolations, and conditions on known values.
+//!
+//! A value that is not known may only be interpolated into a text or stand by itself.
+//! Whatever else is done with it, and every other function, is an error that says why. Errors
+//! never quote a value, which may be secret.
 
-use std::collections::BTreeSet;
-
-use ::hcl::Value;
-use ::hcl::edit::Decorated;
 use ::hcl::edit::expr::{
-    BinaryOp, BinaryOperator, Expression, ForExpr, Traversal, TraversalOperator, UnaryOp,
+    BinaryOp, BinaryOperator, Conditional, Expression, FuncCall, Traversal, TraversalOperator,
     UnaryOperator,
 };
-use ::hcl::edit::template::ForTemplateExpr;
-use ::hcl::edit::visit::{
-    Visit, visit_binary_op, visit_expr, visit_for_expr, visit_for_template_expr, visit_traversal,
-    visit_unary_op,
-};
-use ::hcl::eval::{Context, ErrorKind, Evaluate};
+use ::hcl::edit::template::{Element, HeredocTemplate, StringTemplate};
+use ::hcl::template::Strip;
 
-/// The functions whose value only the import knows; nothing may be done with it.
-const AT_RUN_TIME: [&str; 6] = [
-    "env",
-    "formatdate",
-    "legacy_isotime",
-    "legacy_strftime",
-    "timestamp",
-    "uuidv4",
-];
+use super::document::{Content, Node, literal_key};
+use super::references::name;
+use super::scope::Scope;
+use super::time_functions;
+use super::value::{Text, Value};
 
-/// What the expression gives, or why that is not known: never with a value in it. The
-/// context has only what is known, so a name that is not known makes it an error.
-pub(super) fn strict(expression: &Expression, context: &Context<'_>) -> Result<Value, String> {
-    let mut differs = Differs { context, why: None };
-    differs.visit_expr(expression);
-    if let Some(why) = differs.why {
-        return Err(why.to_owned());
-    }
-    let expression = ::hcl::Expression::from(expression.clone());
-    expression
-        .evaluate(context)
-        .map_err(|error| match error.into_kind() {
-            ErrorKind::UndefinedVar(name) => format!("it uses {name}, which only Packer knows"),
-            ErrorKind::UndefinedFunc(name) if AT_RUN_TIME.contains(&name.name.as_str()) => {
-                format!("it uses what {name} gives, which is known only when the import runs")
-            }
-            ErrorKind::UndefinedFunc(name) => {
-                format!("it uses the function {name}, which this program does not have")
-            }
-            ErrorKind::NoSuchKey(key) => format!("it uses {key}, which only Packer knows"),
-            ErrorKind::FuncCall(name, why) if !why.starts_with("expected ") => {
-                format!("it uses the function {name}, and {why}")
-            }
-            ErrorKind::FuncCall(name, _) => {
-                format!("it uses the function {name} with something unexpected")
-            }
-            _ => "it can't be worked out without Packer".to_owned(),
-        })
-}
-
-/// `var.x` and `local.x` of an expression.
-pub(super) fn names(expression: &Expression) -> BTreeSet<String> {
-    let mut names = Names::default();
-    names.visit_expr(expression);
-    names.0
-}
-
-/// The two words of `var.x`, `local.x` or another name in two parts.
-pub(super) fn name(traversal: &Traversal) -> Option<String> {
-    let first = traversal.operators.first().map(Decorated::value);
-    match (&traversal.expr, first) {
-        (Expression::Variable(root), Some(TraversalOperator::GetAttr(name))) => {
-            Some(format!("{}.{}", root.as_str(), name.as_str()))
+/// Evaluates a node with the names of a scope.
+pub(super) fn evaluate(node: &Node, scope: &Scope) -> Result<Value, String> {
+    match &node.content {
+        Content::Object(members) => {
+            let members = members.iter();
+            let members = members.map(|(key, node)| Ok((key.clone(), evaluate(node, scope)?)));
+            Ok(Value::Object(members.collect::<Result<_, String>>()?))
         }
-        _ => None,
+        Content::List(items) => {
+            let items = items.iter().map(|item| evaluate(item, scope));
+            Ok(Value::List(items.collect::<Result<_, _>>()?))
+        }
+        Content::Value(value) => expression(value, scope),
     }
 }
 
-#[derive(Default)]
-struct Names(BTreeSet<String>);
-
-impl Visit for Names {
-    fn visit_expr(&mut self, expression: &Expression) {
-        visit_expr(self, expression);
-    }
-
-    fn visit_traversal(&mut self, traversal: &Traversal) {
-        let name = name(traversal);
-        let own = |name: &String| name.starts_with("var.") || name.starts_with("local.");
-        self.0.extend(name.filter(own));
-        visit_traversal(self, traversal);
-    }
+/// Evaluates an expression with the names of a scope.
+pub(super) fn expression(expression: &Expression, scope: &Scope) -> Result<Value, String> {
+    // The parser limits how deeply expressions are nested.
+    let inner = |inner: &Expression| self::expression(inner, scope);
+    Ok(match expression {
+        Expression::Null(_) => Value::Null,
+        Expression::Bool(value) => Value::Bool(*value.value()),
+        Expression::Number(number) => Value::Number(*number.value()),
+        Expression::String(text) => Value::text(text.value()),
+        Expression::Parenthesis(parenthesis) => inner(parenthesis.inner())?,
+        Expression::Array(list) => Value::List(list.iter().map(inner).collect::<Result<_, _>>()?),
+        Expression::Object(object) => {
+            let members = object.iter().map(|(key, value)| {
+                let key = literal_key(key).ok_or("one of its keys is an expression")?;
+                Ok((key.to_owned(), inner(value.expr())?))
+            });
+            Value::Object(members.collect::<Result<_, String>>()?)
+        }
+        Expression::StringTemplate(own) => template(own, scope)?,
+        Expression::HeredocTemplate(own) => heredoc(own)?,
+        Expression::Traversal(own) => traversal(own, scope)?,
+        Expression::Conditional(own) => conditional(own, scope)?,
+        Expression::BinaryOp(own) => Value::Bool(comparison(own, scope)?),
+        Expression::UnaryOp(own) if *own.operator.value() == UnaryOperator::Not => {
+            Value::Bool(!bool(&own.expr, scope)?)
+        }
+        Expression::FuncCall(own) => call(own, scope)?,
+        Expression::Variable(name) => {
+            return Err(format!(
+                "it uses {}, which only Packer knows",
+                name.as_str()
+            ));
+        }
+        Expression::UnaryOp(_) => return Err("it calculates with numbers".to_owned()),
+        Expression::ForExpr(_) => {
+            return Err("it uses for, which this program does not evaluate".to_owned());
+        }
+    })
 }
 
-/// Looks for what hcl-rs does otherwise than Packer.
-struct Differs<'c> {
-    context: &'c Context<'c>,
-    why: Option<&'static str>,
-}
-
-impl Differs<'_> {
-    /// Packer goes through an object by its sorted keys, hcl-rs in the order in which it
-    /// is written.
-    fn collection(&mut self, collection: &Expression) {
-        let known = strict(collection, self.context);
-        if !known.is_ok_and(|value| value.is_array()) {
-            self.why = Some("it goes through something else than a list");
+/// Evaluates a text. This is the one place where a value that is not known becomes part of
+/// another one.
+fn template(template: &StringTemplate, scope: &Scope) -> Result<Value, String> {
+    if let Some(Element::Interpolation(whole)) = template.as_single_element() {
+        return expression(&whole.expr, scope);
+    }
+    let mut text = Text::default();
+    for element in template {
+        match element {
+            Element::Literal(literal) => text.push_str(literal),
+            Element::Interpolation(part) if part.strip == Strip::None => {
+                text.append(expression(&part.expr, scope)?.into_text()?);
+            }
+            Element::Interpolation(_) => {
+                return Err("it uses ${~ }, which this program does not evaluate".to_owned());
+            }
+            Element::Directive(_) => {
+                return Err("it uses %{ }, which this program does not evaluate".to_owned());
+            }
         }
     }
+    Ok(Value::Text(text))
 }
 
-impl Visit for Differs<'_> {
-    fn visit_for_expr(&mut self, node: &ForExpr) {
-        self.collection(&node.intro.collection_expr);
-        visit_for_expr(self, node);
-    }
-
-    fn visit_for_template_expr(&mut self, node: &ForTemplateExpr) {
-        self.collection(&node.collection_expr);
-        visit_for_template_expr(self, node);
-    }
-
-    // Packer's numbers have any size and precision.
-    fn visit_binary_op(&mut self, node: &BinaryOp) {
-        use BinaryOperator::{Div, Minus, Mod, Mul, Plus};
-        if matches!(node.operator.value(), Plus | Minus | Mul | Div | Mod) {
-            self.why = Some("it computes with numbers");
+/// Evaluates a heredoc without interpolations. Packer and hcl-edit count the indentation of
+/// empty lines differently.
+fn heredoc(heredoc: &HeredocTemplate) -> Result<Value, String> {
+    match heredoc.template.as_single_element() {
+        Some(Element::Literal(text))
+            if !text.contains('\r') && text.lines().all(|line| !line.trim().is_empty()) =>
+        {
+            Ok(Value::text(text))
         }
-        visit_binary_op(self, node);
+        _ => Err("it is a heredoc with interpolations or empty lines".to_owned()),
     }
+}
 
-    fn visit_unary_op(&mut self, node: &UnaryOp) {
-        if *node.operator.value() == UnaryOperator::Neg {
-            self.why = Some("it computes with numbers");
+/// Evaluates `var.x`, or parts of it that literals name.
+fn traversal(traversal: &Traversal, scope: &Scope) -> Result<Value, String> {
+    let Some(name) = name(traversal) else {
+        expression(&traversal.expr, scope)?;
+        return Err("it uses a part of an expression".to_owned());
+    };
+    let mut value = scope.get(&name)?;
+    for operator in traversal.operators.iter().skip(1) {
+        let key = match operator.value() {
+            TraversalOperator::GetAttr(key) => Some(key.as_str()),
+            TraversalOperator::Index(Expression::String(key)) => Some(key.value().as_str()),
+            _ => None,
+        };
+        let part = match (value, key, operator.value()) {
+            (Value::Object(members), Some(key), _) => {
+                let mut members = members.into_iter().rev();
+                let member = members.find(|(name, _)| name == key);
+                member.map(|(_, value)| value)
+            }
+            (Value::List(items), _, TraversalOperator::Index(Expression::Number(at))) => {
+                let at = at.value().as_u64().and_then(|at| usize::try_from(at).ok());
+                at.and_then(|at| items.into_iter().nth(at))
+            }
+            _ => None,
+        };
+        value = part.ok_or_else(|| {
+            format!("it uses a part of {name}, which this program does not evaluate")
+        })?;
+    }
+    Ok(value)
+}
+
+fn call(call: &FuncCall, scope: &Scope) -> Result<Value, String> {
+    let function = call.name.name.as_str();
+    if !time_functions::is_evaluated(function) || call.name.is_namespaced() {
+        return Err(format!(
+            "it uses the function {function}, which this program does not evaluate"
+        ));
+    }
+    let arguments = call.args.iter().map(|argument| expression(argument, scope));
+    time_functions::call(function, &arguments.collect::<Result<Vec<_>, _>>()?)
+}
+
+/// Evaluates `a ? b : c`. Packer gives both sides one type, so both have to be known.
+fn conditional(condition: &Conditional, scope: &Scope) -> Result<Value, String> {
+    let is_true = bool(&condition.cond_expr, scope)?;
+    let sides = [&condition.true_expr, &condition.false_expr].map(|side| expression(side, scope));
+    let [first, second] = sides;
+    let (first, second) = (first?, second?);
+    let is_text = |item: &Value| matches!(item, Value::Text(_));
+    match (&first, &second) {
+        (Value::Text(_), Value::Text(_))
+        | (Value::Bool(_), Value::Bool(_))
+        | (Value::Number(_), Value::Number(_)) => {}
+        (Value::List(first), Value::List(second)) if first.iter().chain(second).all(is_text) => {}
+        _ => return Err("its condition chooses between different types".to_owned()),
+    }
+    Ok(if is_true { first } else { second })
+}
+
+/// Compares texts and truth values. Packer converts other types in ways of its own.
+fn comparison(operation: &BinaryOp, scope: &Scope) -> Result<bool, String> {
+    let (left, right) = (&operation.lhs_expr, &operation.rhs_expr);
+    let is_equal = || match (expression(left, scope)?, expression(right, scope)?) {
+        (Value::Text(left), Value::Text(right)) => Ok(left.known()? == right.known()?),
+        (Value::Bool(left), Value::Bool(right)) => Ok(left == right),
+        _ => Err("it compares something else than two texts".to_owned()),
+    };
+    match operation.operator.value() {
+        BinaryOperator::And => Ok(bool(left, scope)? & bool(right, scope)?),
+        BinaryOperator::Or => Ok(bool(left, scope)? | bool(right, scope)?),
+        BinaryOperator::Eq => is_equal(),
+        BinaryOperator::NotEq => Ok(!is_equal()?),
+        _ => Err("it calculates with numbers".to_owned()),
+    }
+}
+
+fn bool(value: &Expression, scope: &Scope) -> Result<bool, String> {
+    match expression(value, scope)? {
+        Value::Bool(value) => Ok(value),
+        value => {
+            if let Value::Text(text) = value {
+                text.known()?;
+            }
+            Err("its condition is neither true nor false".to_owned())
         }
-        visit_unary_op(self, node);
     }
 }

@@ -1,19 +1,19 @@
-//! The files of a template, chosen as Packer chooses them.
+//! Reads the files of a template, those that Packer would read.
 
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use crate::error::{Error, Result};
 
-/// What was read, each file with its name.
+/// The files that were read, each with its name.
 #[derive(Debug, Default)]
 pub(super) struct Files {
-    /// The template's name, as it was given.
+    /// The path of the template.
     pub(super) name: String,
-    /// Its folder, which a template knows as `path.root`.
+    /// Its folder, which is `path.root` in a template.
     pub(super) folder: Option<String>,
     pub(super) templates: Vec<(String, String)>,
-    /// Values of variables, the later over the earlier.
+    /// Files of variables; the later count.
     pub(super) variables: Vec<(String, String)>,
 }
 
@@ -90,10 +90,10 @@ fn file(path: &Path) -> Result<(String, String)> {
 fn text(name: &str, bytes: std::io::Result<Vec<u8>>) -> Result<String> {
     let bytes = bytes.map_err(|error| unreadable(name).because(error))?;
     let text = String::from_utf8(bytes);
-    let text = text.map_err(|_| unreadable(name).because_of("it is not a text"))?;
+    let text = text.map_err(|_| unreadable(name).because_of("it is not UTF-8 text"))?;
     Ok(text.trim_start_matches('\u{feff}').to_owned())
 }
 
 fn unreadable(name: &str) -> Error {
-    Error::usage(format!("the Packer template {name} can't be read"))
+    Error::usage(format!("could not read the Packer template {name}"))
 }

@@ -1,35 +1,37 @@
-//! Packer's older templates: JSON, with `{{user}}` for variables.
+//! Reads Packer's older templates: JSON, with `{{user}}` for variables.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 
-use ::hcl::Value;
+use super::blocks::{Import, imports};
+use super::builder::{Builder, single};
+use super::document::{Content, Node, ParseError};
+use super::evaluate::evaluate;
+use super::keys;
+use super::post_processor::post_processor;
+use super::references::{secrets, users};
+use super::scope::Scope;
+use super::templates::expand;
+use super::value::{Text, Value};
+use super::variables::{VariableSources, secret};
 
-use super::blocks::{Block, sequence};
-use super::builder::{Builder, one};
-use super::cloud;
-use super::links::link;
-use super::node::{Broken, Content, Node};
-use super::scope::{Scope, Variable};
-use super::secrets::{secret_names, users};
-use super::variables::{Given, Type};
-
-/// The import blocks of a template, of a list of post-processors, or of one that stands
-/// by itself.
-pub(super) fn read(root: &Node, files: &[Node], given: &Given) -> Result<Vec<Block>, Broken> {
-    let alone = matches!(root.content, Content::List(_)) || root.get("type").is_some();
-    let lists: Vec<&Node> = if alone {
+/// Returns the imports of a template, of a list of post-processors, or of one that stands by
+/// itself.
+pub(super) fn read(
+    root: &Node,
+    files: &[Node],
+    sources: &VariableSources,
+) -> Result<Vec<Import>, ParseError> {
+    let is_part = matches!(root.content, Content::List(_)) || root.get("type").is_some();
+    let lists: Vec<&Node> = if is_part {
         vec![root]
     } else {
-        root.all("post-processors").collect()
+        let members = root.members().iter();
+        let lists = members.filter(|(name, _)| name == "post-processors");
+        lists.map(|(_, node)| node).collect()
     };
-    let declared = match root.get("variables") {
-        Some(variables) => object(variables)?,
-        None => &[],
-    };
-    let secrets = secrets(root, declared);
-    let scope = Scope::new(variables(declared, &secrets, files, given), None);
+    let scope = scope(root, files, sources)?;
     let mut builders = Vec::new();
-    for builder in root.get("builders").map_or(&[][..], Node::items) {
+    for builder in root.blocks("builders") {
         let kind = builder.get("type").and_then(Node::text).unwrap_or_default();
         builders.push(Builder {
             kind,
@@ -37,103 +39,103 @@ pub(super) fn read(root: &Node, files: &[Node], given: &Given) -> Result<Vec<Blo
             settings: vec![builder],
         });
     }
-    let built = |only: Option<&[&str]>| one(&builders, only, false)?.file(&scope);
-    let mut blocks = Vec::new();
+    let built = |only: Option<&[&str]>| single(&builders, only, false)?.file(&scope);
+    let mut found = Vec::new();
     for list in lists {
-        let entries = match &list.content {
-            Content::List(entries) => entries.as_slice(),
-            _ if alone => std::slice::from_ref(list),
-            _ => return Err(broken(list, "a list is expected here")),
-        };
-        for entry in entries {
-            let mut links = Vec::new();
-            for node in entry.items() {
-                links.push(match node.text() {
-                    // A post-processor without settings.
-                    Some(kind) => link(&scope, kind, node),
+        if !is_part && !matches!(list.content, Content::List(_)) {
+            return Err(invalid(list, "a list is expected here"));
+        }
+        for sequence in list.items() {
+            let mut post_processors = Vec::new();
+            for node in sequence.items() {
+                // A post-processor without options is only its type.
+                let kind = match node.text() {
+                    Some(kind) => Some(kind),
                     None => {
                         object(node)?;
-                        let kind = node.get("type").and_then(Node::text);
-                        link(&scope, kind.unwrap_or_default(), node)
+                        node.get("type").and_then(Node::text)
                     }
-                });
+                };
+                post_processors.push(post_processor(&scope, kind.unwrap_or_default(), node));
             }
-            blocks.extend(sequence(&links, &built));
+            found.extend(imports(&post_processors, &built));
         }
     }
-    Ok(blocks)
+    Ok(found)
 }
 
-/// The variables that secrets are read from, with those that they are made of, and what
-/// is declared as sensitive.
-fn secrets(root: &Node, declared: &[(String, Node)]) -> BTreeSet<String> {
-    let names = root.all("sensitive-variables").flat_map(Node::items);
-    let names = names.filter_map(|name| Some(format!("var.{}", name.text()?)));
-    let mut open: Vec<_> = names.chain(secret_names(root)).collect();
-    let mut secrets = BTreeSet::new();
-    while let Some(name) = open.pop() {
-        let short = name.trim_start_matches("var.");
-        if secrets.insert(short.to_owned()) {
-            let own = declared.iter().filter(|(other, _)| other == short);
-            let texts = own.filter_map(|(_, node)| node.text());
-            open.extend(texts.flat_map(users).map(|name| format!("var.{name}")));
-        }
-    }
-    secrets
-}
-
-fn broken(node: &Node, why: &str) -> Broken {
-    Broken {
+fn invalid(node: &Node, reason: &str) -> ParseError {
+    ParseError {
         place: node.place.clone(),
-        why: why.to_owned(),
+        reason: reason.to_owned(),
     }
 }
 
-fn object(node: &Node) -> Result<&[(String, Node)], Broken> {
+fn object(node: &Node) -> Result<&[(String, Node)], ParseError> {
     match &node.content {
         Content::Object(members) => Ok(members),
-        _ => Err(broken(node, "an object is expected here")),
+        _ => Err(invalid(node, "an object is expected here")),
     }
 }
 
-/// The variables of the template with the values that count: those of `--var`, of the files,
-/// and the defaults. What is declared nowhere may be set, too.
-fn variables(
-    declared: &[(String, Node)],
-    secrets: &BTreeSet<String>,
-    files: &[Node],
-    given: &Given,
-) -> Vec<Variable> {
-    let mut variables: Vec<Variable> = Vec::new();
-    let mut set = |name: &str, value: Option<String>, is_default: bool| {
-        variables.retain(|variable| variable.name != name);
-        variables.push(Variable {
-            name: name.to_owned(),
-            kind: Type::Text,
-            value: value.map(Value::from),
-            environment: None,
-            is_default,
-            secret: secrets.contains(name) || cloud::is_secret(name),
-        });
+/// A variable with the value that counts.
+struct Variable {
+    text: Option<String>,
+    is_default: bool,
+}
+
+/// Reads the variables: those of the template with their defaults, then the files, then
+/// `--var`. What the template does not declare may be set, too.
+fn scope(root: &Node, files: &[Node], sources: &VariableSources) -> Result<Scope, ParseError> {
+    let declared = match root.get("variables") {
+        Some(variables) => object(variables)?,
+        None => &[],
     };
-    for (name, default) in declared {
-        set(name, text(default), true);
+    let sensitive = root.blocks("sensitive-variables");
+    let sensitive = sensitive.filter_map(|name| Some(format!("var.{}", name.text()?)));
+    let secrets = secrets(root, sensitive, |name| {
+        let mut declared = declared.iter().rev();
+        let declared = declared.find(|(own, _)| name.strip_prefix("var.") == Some(own));
+        declared.map(|(_, node)| node)
+    });
+    let defaults = declared.iter().map(|(name, node)| (name, text(node), true));
+    let values = files.iter().flat_map(Node::members);
+    let values = values.map(|(name, node)| (name, text(node), false));
+    let options = sources.options.iter();
+    let options = options.map(|(name, value)| (name, Some(value.clone()), false));
+    let mut variables = BTreeMap::new();
+    for (name, text, is_default) in defaults.chain(values).chain(options) {
+        variables.insert(format!("var.{name}"), Variable { text, is_default });
     }
-    for (name, node) in files.iter().flat_map(Node::members) {
-        set(name, text(node), false);
-    }
-    for (name, value) in &given.arguments {
-        set(name, Some(value.clone()), false);
-    }
-    variables
+    // A required variable without a value is not defined, as `Scope::user` wants it.
+    variables.retain(|name, variable| variable.text.is_some() || secrets.contains(name));
+    let mut scope = Scope::with_user();
+    scope.insert_all(
+        variables,
+        |variable| users(variable.text.as_deref().unwrap_or_default()).collect(),
+        |scope, full, variable| {
+            let name = full.trim_start_matches("var.");
+            if secrets.contains(full) || keys::is_secret(name) {
+                return (Err(secret(name)), None);
+            }
+            let text = Text::new(variable.text.as_deref().unwrap_or_default());
+            match expand(&text, &|name| scope.user(name)) {
+                Ok(text) => {
+                    let is_default = variable.is_default && text.known().is_ok();
+                    (Ok(Value::Text(text)), is_default.then(|| name.to_owned()))
+                }
+                Err(reason) => {
+                    let unknown = format!("the variable {name}, which is not known ({reason})");
+                    (Err(unknown), None)
+                }
+            }
+        },
+    );
+    Ok(scope)
 }
 
-/// A text, or a number or a switch as one.
+/// A text, or a number or truth value as one.
 fn text(node: &Node) -> Option<String> {
-    let Content::Value(value) = &node.content else {
-        return None;
-    };
-    let number = || Some(value.as_number()?.to_string());
-    let text = value.as_str().map(str::to_owned).or_else(number);
-    text.or_else(|| Some(value.as_bool()?.to_string()))
+    let text = evaluate(node, &Scope::default()).ok()?.into_text().ok()?;
+    Some(text.known().ok()?.to_owned())
 }

@@ -1,84 +1,81 @@
-//! `imgimport from-packer`: a Packer template's import post-processors as settings of
-//! ours. `hcl` and `json` read Packer's two languages into the same blocks; `cloud` asks
-//! each cloud's own options whether they have a key; `toml` writes what is left. What is
-//! not known for certain is left out and named, and no secret is repeated.
+//! `imgimport from-packer`: a Packer template's import post-processors as settings.
+//!
+//! `parse` reads HCL and JSON into one tree, `hcl` and `json` find the imports in it,
+//! `evaluate` and `templates` evaluate their values, `keys` checks each key with the options of
+//! its cloud, and `toml` writes the settings. Literals, variables, locals, plain interpolations,
+//! conditions on known values and the time are evaluated. Everything else is left out and
+//! named, and no secret is repeated.
 
 mod blocks;
 mod builder;
-mod cloud;
+mod document;
 mod evaluate;
 mod files;
-mod functions;
 mod hcl;
-mod holes;
 mod json;
-mod links;
-mod node;
+mod keys;
+mod parse;
+mod post_processor;
+mod references;
 mod scope;
-mod secrets;
+mod templates;
 #[cfg(test)]
 mod tests;
+mod time_functions;
 mod toml;
+mod value;
 mod variables;
 
 use std::path::{Path, PathBuf};
 
 use crate::error::{Error, Result};
 
-use blocks::Cloud;
+use document::{Content, Node, ParseError, Place};
 use files::Files;
-use node::{Broken, Content, Node, Texts};
+use keys::Cloud;
+use parse::{Texts, parse_hcl, parse_json};
 
-pub use variables::Given;
+pub use toml::Translation;
+pub use variables::VariableSources;
 
-/// What a template becomes.
-#[derive(Debug)]
-pub struct Translation {
-    /// A settings file.
-    pub toml: String,
-    /// What could not be carried over, each with its place and what to do instead.
-    pub notes: Vec<String>,
+/// Reads and translates the template: a file, all templates of a folder, or standard input
+/// for `-`. `variables` are the files of `--var-file`, in their order.
+pub fn read(path: &Path, variables: &[PathBuf], sources: &VariableSources) -> Result<Translation> {
+    translate(&Files::read(path, variables)?, sources)
 }
 
-/// Reads and translates the template: a file, all templates of a folder, or standard
-/// input for `-`. The files of variables are those of `--var-file`, in their order.
-pub fn read(path: &Path, variables: &[PathBuf], given: &Given) -> Result<Translation> {
-    translate(&Files::read(path, variables)?, given)
-}
-
-/// Translates what was read.
-fn translate(files: &Files, given: &Given) -> Result<Translation> {
+fn translate(files: &Files, sources: &VariableSources) -> Result<Translation> {
     let mut members = Vec::new();
     let mut older = None;
     for (name, text) in &files.templates {
-        match parse(name, text)? {
-            Parsed::Hcl(Content::Object(own)) => members.extend(own),
-            Parsed::Hcl(_) => {}
+        match parse(name, text).map_err(|error| unreadable(&error))? {
+            Parsed::Hcl(node) => members.extend(node.members().to_vec()),
             Parsed::Older(node) => older = Some(node),
         }
     }
     let mut variables = Vec::new();
     for (name, text) in &files.variables {
-        variables.push(if is_json(name, text) {
-            json_of(name, text, Texts::Templates)?
+        let node = if is_json(name, text) {
+            parse_json(name, text, Texts::Templates)
         } else {
-            Node::native(name, text).map_err(unreadable)?
-        });
+            parse_hcl(name, text)
+        };
+        variables.push(node.map_err(|error| unreadable(&error))?);
     }
-    let blocks = match older {
-        Some(root) => json::read(&root, &variables, given).map_err(unreadable)?,
+    let imports = match older {
+        Some(root) => json::read(&root, &variables, sources).map_err(|error| unreadable(&error))?,
         None => {
             let root = Node {
-                place: node::Place {
+                place: Place {
                     file: files.name.as_str().into(),
                     line: 1,
                 },
                 content: Content::Object(members),
             };
-            hcl::read(&root, files.folder.as_deref(), &variables, given)?
+            hcl::read(&root, files.folder.as_deref(), &variables, sources)?
         }
     };
-    if blocks.is_empty() {
+    if imports.is_empty() {
         return Err(
             Error::usage(format!("{} has nothing to carry over", files.name)).because_of(format!(
                 "it has no post-processor {}",
@@ -89,52 +86,48 @@ fn translate(files: &Files, given: &Given) -> Result<Translation> {
             )),
         );
     }
-    Ok(toml::write(&files.name, blocks))
+    Ok(toml::write(&files.name, imports))
 }
 
 /// A file in one of Packer's languages.
 enum Parsed {
-    Hcl(Content),
+    Hcl(Node),
     Older(Node),
 }
 
-fn parse(name: &str, text: &str) -> Result<Parsed> {
+fn parse(name: &str, text: &str) -> std::result::Result<Parsed, ParseError> {
     if !is_json(name, text) {
-        let node = Node::native(name, text).map_err(unreadable)?;
-        return Ok(Parsed::Hcl(node.content));
+        return parse_hcl(name, text).map(Parsed::Hcl);
     }
-    // In the older language `${…}` means nothing.
-    let node = json_of(name, text, Texts::Plain)?;
-    if is_hcl(name, &node) {
-        return Ok(Parsed::Hcl(json_of(name, text, Texts::Templates)?.content));
-    }
-    Ok(Parsed::Older(node))
-}
-
-fn json_of(name: &str, text: &str, texts: Texts) -> Result<Node> {
     // As the documentation shows it: `"post-processors": […]` with nothing around it.
     let wrapped = text
         .trim_start()
         .starts_with('"')
         .then(|| format!("{{{text}}}"));
-    Node::json(name, wrapped.as_deref().unwrap_or(text), texts).map_err(unreadable)
+    let text = wrapped.as_deref().unwrap_or(text);
+    // In the older language `${…}` has no meaning.
+    let node = parse_json(name, text, Texts::Plain)?;
+    if is_hcl(name, &node) {
+        return parse_json(name, text, Texts::Templates).map(Parsed::Hcl);
+    }
+    Ok(Parsed::Older(node))
 }
 
-fn unreadable(broken: Broken) -> Error {
+fn unreadable(error: &ParseError) -> Error {
     Error::usage(format!(
-        "the Packer template {} can't be read",
-        broken.place
+        "could not read the Packer template {}",
+        error.place
     ))
-    .because_of(broken.why)
+    .because_of(error.reason.clone())
 }
 
-/// The ending tells it; without one, the first character does.
+/// Whether the text is JSON: by the end of its name or, without one, by the first character.
 fn is_json(name: &str, text: &str) -> bool {
     let ends = |ending: &str| name.to_ascii_lowercase().ends_with(ending);
     ends(".json") || (!ends(".hcl") && text.trim_start().starts_with(['{', '[', '"']))
 }
 
-/// Whether JSON is HCL: by its name, or by what the older templates don't have.
+/// Whether JSON is HCL: by its name, or by what the older templates do not have.
 fn is_hcl(name: &str, node: &Node) -> bool {
     const OWN: [&str; 6] = ["build", "source", "variable", "locals", "local", "packer"];
     name.to_ascii_lowercase().ends_with(".pkr.json")

@@ -1,44 +1,52 @@
-//! Writes blocks as a settings file: keys that are taken, comments for the others, and a
+//! Writes imports as a settings file: keys that are accepted, comments for the others, and a
 //! note for everything that somebody has to look at.
 
 use std::fmt::Write;
 
 use ::toml::Value;
 
-use super::Translation;
-use super::blocks::{Block, Cloud, Entry, Remark, Said};
-use super::cloud::{UNKNOWN, renders};
-use super::node::Place;
+use super::blocks::{Entry, EntryValue, Import, Known};
+use super::document::Place;
+use super::keys::{Cloud, UNKNOWN};
 
-/// The settings file with the notes. One block of a cloud is that cloud's table; several
-/// need a job each.
-pub(super) fn write(name: &str, blocks: Vec<Block>) -> Translation {
+/// What a template becomes.
+#[derive(Debug)]
+pub struct Translation {
+    /// A settings file.
+    pub toml: String,
+    /// What is left out, each with its place, the reason and what to do instead.
+    pub notes: Vec<String>,
+}
+
+/// Returns the settings file with the notes. A single import of a cloud is that cloud's
+/// table; several need a job each.
+pub(super) fn write(name: &str, imports: Vec<Import>) -> Translation {
     let mut writer = Writer {
-        toml: format!("# {} as settings of imgimport\n", plain(name)),
+        toml: format!("# {} as settings of imgimport\n", one_line(name)),
         notes: Vec::new(),
     };
-    let image = |block: &Block| block.image.clone().and_then(Result::ok);
-    let one = |block: &Block| {
-        let of_cloud = blocks.iter().filter(|other| other.cloud == block.cloud);
-        of_cloud.count() == 1 && image(block) == image(&blocks[0])
+    let image = |import: &Import| import.image.clone().and_then(Result::ok);
+    let is_single = |import: &Import| {
+        let of_cloud = imports.iter().filter(|other| other.cloud == import.cloud);
+        of_cloud.count() == 1 && image(import) == image(&imports[0])
     };
-    if blocks.iter().all(one) {
-        writer.image(image(&blocks[0]).as_deref());
-        for block in blocks {
-            let table = vec![block.cloud.table().to_owned()];
-            writer.head(&format!("[{}]", table[0]), name, &block);
-            writer.block(&table, block);
+    if imports.iter().all(is_single) {
+        writer.image(image(&imports[0]).as_deref());
+        for import in imports {
+            let table = import.cloud.table();
+            writer.head(&format!("[{table}]"), name, &import);
+            writer.import(table, import);
         }
     } else {
-        for block in blocks {
-            writer.head("[[job]]", name, &block);
-            if let Some(name) = &block.name {
-                writer.line(&format!("name = {}", text(name)));
+        for import in imports {
+            writer.head("[[job]]", name, &import);
+            if let Some(name) = &import.name {
+                writer.line(&format!("name = {}", Value::from(name.as_str())));
             }
-            writer.image(image(&block).as_deref());
-            let table = vec!["job".to_owned(), block.cloud.table().to_owned()];
-            writer.line(&format!("\n[job.{}]", table[1]));
-            writer.block(&table, block);
+            writer.image(image(&import).as_deref());
+            let table = format!("job.{}", import.cloud.table());
+            writer.line(&format!("\n[{table}]"));
+            writer.import(&table, import);
         }
     }
     Translation {
@@ -58,80 +66,79 @@ impl Writer {
     }
 
     fn note(&mut self, place: &Place, text: &str) {
-        let note = format!("{place}: {text}");
+        let note = format!("{place}: {}", one_line(text));
         if !self.notes.contains(&note) {
             self.notes.push(note);
         }
     }
 
-    fn head(&mut self, table: &str, name: &str, block: &Block) {
-        let post_processor = block.cloud.post_processor();
-        let place = if *block.place.file == *name {
-            format!("line {}", block.place.line)
+    fn head(&mut self, table: &str, name: &str, import: &Import) {
+        let place = if *import.place.file == *name {
+            format!("line {}", import.place.line)
         } else {
-            plain(&block.place.to_string())
+            one_line(&import.place.to_string())
         };
-        self.line(&format!("\n{table} # {post_processor}, {place}"));
-        for neighbor in &block.neighbors {
-            let (when, kind) = (
-                if neighbor.before { "before" } else { "after" },
-                &neighbor.kind,
-            );
-            let text = format!("{kind} is not carried over: do what it does {when} imgimport runs");
-            self.note(&neighbor.place, &plain(&text));
-        }
-        if let Some(Err((place, why))) = &block.image {
+        self.line(&format!(
+            "\n{table} # {}, {place}",
+            import.cloud.post_processor()
+        ));
+        for other in &import.others {
+            let when = if other.is_before { "before" } else { "after" };
             let text = format!(
-                "the image is not carried over: {why}: write image = … or name it on the command line"
+                "{} is not carried over: do what it does {when} imgimport runs",
+                other.kind
             );
-            self.note(place, &plain(&text));
+            self.note(&other.place, &text);
+        }
+        if let Some(Err((place, reason))) = &import.image {
+            let text = format!(
+                "the image is not carried over: {reason}: write image = … or name it on the command line"
+            );
+            self.note(place, &text);
         }
     }
 
-    /// The file, if the template leaves no doubt.
+    /// Writes the file, if the template leaves no doubt.
     fn image(&mut self, image: Option<&str>) {
         match image {
-            Some(image) => self.line(&format!("image = {}", text(image))),
+            Some(image) => self.line(&format!("image = {}", Value::from(image))),
             None => self.line("# image: the file that the build makes"),
         }
     }
 
-    fn block(&mut self, table: &[String], block: Block) {
-        let cloud = block.cloud;
+    fn import(&mut self, table: &str, import: Import) {
+        let cloud = import.cloud;
         let mut entries: Vec<Entry> = Vec::new();
-        for entry in block.entries {
+        for entry in import.entries {
             // The last of two counts.
             entries.retain(|earlier| earlier.path != entry.path);
             entries.push(entry);
         }
+        // The lines of the table and of those within it, each by its path.
         let mut tables: Vec<(Vec<String>, Vec<String>)> = vec![(Vec::new(), Vec::new())];
         for entry in entries {
-            let parent = entry.path[..entry.path.len() - 1].to_vec();
-            let (pair, comment) = match self.entry(cloud, entry) {
-                Written::Pair(pair) => (Some(pair), None),
-                Written::Comment(comment) => (None, Some(comment)),
-                Written::Nothing => continue,
+            let Some(line) = self.entry(cloud, &entry) else {
+                continue;
             };
             // A comment needs no table of its own.
-            let place = if comment.is_some() {
-                Vec::new()
+            let path = if line.starts_with('#') {
+                &[]
             } else {
-                parent
+                &entry.path[..entry.path.len() - 1]
             };
-            let at = tables.iter().position(|(path, _)| *path == place);
-            let at = at.unwrap_or_else(|| {
-                tables.push((place, Vec::new()));
-                tables.len() - 1
-            });
-            tables[at].1.extend(pair.or(comment));
+            match tables.iter_mut().find(|(table, _)| table == path) {
+                Some((_, lines)) => lines.push(line),
+                None => tables.push((path.to_vec(), vec![line])),
+            }
         }
-        if let (Cloud::Aws, Some(method)) = (cloud, method(&tables[0].1)) {
-            tables[0].1.push(method.to_owned());
+        if cloud == Cloud::Aws {
+            let method = method(&tables[0].1);
+            tables[0].1.extend(method.map(str::to_owned));
         }
         for (path, lines) in tables {
             if !path.is_empty() {
-                let path: Vec<_> = table.iter().chain(&path).map(|name| key(name)).collect();
-                self.line(&format!("\n[{}]", path.join(".")));
+                let path: Vec<_> = path.iter().map(|name| key(name)).collect();
+                self.line(&format!("\n[{table}.{}]", path.join(".")));
             }
             for line in lines {
                 self.line(&line);
@@ -139,97 +146,68 @@ impl Writer {
         }
     }
 
-    fn entry(&mut self, cloud: Cloud, entry: Entry) -> Written {
-        let (name, top) = (plain(&entry.path.join(".")), entry.path[0].clone());
-        // The variable of keep_input_artifact means the opposite.
-        let has_variable = entry.path.len() == 1 && top != "keep_input_artifact";
-        let variable = cloud.variable(&top).filter(|_| has_variable);
-        let (value, remarks) = match entry.value {
-            Said::Secret => {
-                return match cloud.secret_variable(&top) {
-                    Some(variable) => Written::Comment(format!("# {name}: set {variable}")),
-                    None => self.dropped(&entry.place, &name, UNKNOWN),
-                };
+    /// Returns the line for a key, and nothing for one that is unset here and in Packer.
+    fn entry(&mut self, cloud: Cloud, entry: &Entry) -> Option<String> {
+        let (name, top) = (one_line(&entry.path.join(".")), entry.path[0].as_str());
+        let known = match &entry.value {
+            EntryValue::Known(known) => known,
+            EntryValue::Secret => {
+                return Some(match cloud.secret_variable(top) {
+                    Some(variable) => format!("# {name}: set {variable}"),
+                    None => self.left_out(&entry.place, &name, UNKNOWN),
+                });
             }
-            Said::Unclear(why) => {
+            EntryValue::Unknown(reason) => {
+                let variable = cloud.variable(top).filter(|_| entry.path.len() == 1);
                 let instead = match variable {
-                    Some(variable) => format!("{why}: write it, or set {variable}"),
-                    None => format!("{why}: write it"),
+                    Some(variable) => format!("{reason}: write its value, or set {variable}"),
+                    None => format!("{reason}: write its value"),
                 };
-                return self.dropped(&entry.place, &name, &instead);
+                return Some(self.left_out(&entry.place, &name, &instead));
             }
-            Said::Value(value, remarks) => (value, remarks),
         };
-        let default = remarks.iter().find_map(|remark| match remark {
-            Remark::Default(variable) => Some(variable),
-            Remark::Environment(_) => None,
-        });
-        // Unset here and in Packer; a tag may well be empty.
-        if is_empty(&value) && top != "tags" {
-            return match default {
-                Some(variable) => Written::Comment(format!(
-                    "# {name}: the variable {} is empty by default",
-                    plain(variable)
-                )),
-                None => Written::Nothing,
-            };
+        // A tag may well be empty.
+        if is_empty(&known.value) && top != "tags" {
+            let variable = known.defaults.first()?;
+            return Some(format!(
+                "# {name}: the variable {} is empty by default",
+                one_line(variable)
+            ));
         }
-        if has_hole(&value) && !renders(&top) {
-            let mut instead =
-                variable.map_or_else(|| "write it".to_owned(), |name| format!("set {name}"));
-            for remark in &remarks {
-                if let Remark::Environment(name) = remark
-                    && let Some(name) = name.strip_prefix("PKR_VAR_")
-                {
-                    let _ = write!(instead, ", or give --var {name}=VALUE");
-                }
-            }
-            let text = format!("its value is not known before the run: {instead}");
-            return self.dropped(&entry.place, &name, &text);
+        if let Err(reason) = cloud.check(&entry.path, &known.value) {
+            return Some(self.left_out(&entry.place, &name, &reason));
         }
-        if let Err(why) = cloud.takes(&entry.path, &value) {
-            return self.dropped(&entry.place, &name, &why);
+        let environment = known.environment.iter();
+        for variable in environment.filter(|name| name.starts_with("PKR_VAR_")) {
+            let text = format!("{name} needs {variable} in the environment");
+            self.note(&entry.place, &text);
         }
-        let mut comments: Vec<String> = Vec::new();
-        for remark in &remarks {
-            let comment = match remark {
-                Remark::Default(variable) => format!("the variable {}'s default", plain(variable)),
-                Remark::Environment(variable) => {
-                    if variable.starts_with("PKR_VAR_") {
-                        let text = format!("{name} needs {variable} in the environment");
-                        self.note(&entry.place, &plain(&text));
-                    }
-                    format!("needs {}", plain(variable))
-                }
-            };
-            if !comments.contains(&comment) {
-                comments.push(comment);
-            }
-        }
-        let comment = if comments.is_empty() {
-            String::new()
-        } else {
-            format!(" # {}", comments.join(", "))
-        };
         let last = entry.path.last().map_or_else(String::new, |name| key(name));
-        Written::Pair(format!("{last} = {value}{comment}"))
+        Some(format!("{last} = {}{}", known.value, comment(known)))
     }
 
-    fn dropped(&mut self, place: &Place, name: &str, why: &str) -> Written {
-        let why = plain(why);
-        self.note(place, &format!("{name} is not carried over: {why}"));
-        Written::Comment(format!("# {name}: {why}"))
+    fn left_out(&mut self, place: &Place, name: &str, reason: &str) -> String {
+        let reason = one_line(reason);
+        self.note(place, &format!("{name} is not carried over: {reason}"));
+        format!("# {name}: {reason}")
     }
 }
 
-enum Written {
-    Pair(String),
-    Comment(String),
-    Nothing,
+/// Returns what a reader of the settings should know of a value.
+fn comment(known: &Known) -> String {
+    let defaults = known.defaults.iter();
+    let defaults = defaults.map(|name| format!("the variable {}'s default", one_line(name)));
+    let environment = known.environment.iter();
+    let environment = environment.map(|name| format!("needs {name}"));
+    let comments: Vec<_> = defaults.chain(environment).collect();
+    match comments.as_slice() {
+        [] => String::new(),
+        comments => format!(" # {}", comments.join(", ")),
+    }
 }
 
-/// The method that Packer's import has, where no bucket is left to choose it: without one
-/// the import would take the EBS direct APIs.
+/// Returns the method that Packer's import has, where no bucket is left to choose it: without
+/// a bucket the import would use the EBS direct APIs.
 fn method(lines: &[String]) -> Option<&'static str> {
     let has = |start: &str| lines.iter().any(|line| line.starts_with(start));
     if has("s3_bucket_name = ") || has("method = ") {
@@ -246,38 +224,24 @@ fn method(lines: &[String]) -> Option<&'static str> {
 fn is_empty(value: &Value) -> bool {
     match value {
         Value::String(text) => text.is_empty(),
-        Value::Array(list) => list.is_empty(),
+        Value::Array(items) => items.is_empty(),
         _ => false,
     }
 }
 
-fn has_hole(value: &Value) -> bool {
-    match value {
-        Value::String(text) => text.contains("{{"),
-        Value::Array(list) => list.iter().any(has_hole),
-        _ => false,
-    }
-}
-
-fn text(text: &str) -> String {
-    Value::from(text).to_string()
-}
-
-/// A key, in quotes where TOML wants them.
+/// Returns a key, in quotes where TOML requires them.
 fn key(name: &str) -> String {
-    let bare = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '-';
-    if !name.is_empty() && name.chars().all(bare) {
+    let is_bare = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '-';
+    if !name.is_empty() && name.chars().all(is_bare) {
         return name.to_owned();
     }
-    // Basic strings are keys, too; multi-line ones are not.
-    serde_json::to_string(name)
-        .unwrap_or_default()
-        .replace('\u{7f}', "\\u007f")
+    // A basic string is a key; a multi-line one, which toml may write, is not.
+    let quoted = serde_json::to_string(name).unwrap_or_default();
+    quoted.replace('\u{7f}', "\\u007f")
 }
 
-/// One line, whatever the template says.
-fn plain(text: &str) -> String {
-    text.chars()
-        .map(|c| if c.is_control() { ' ' } else { c })
-        .collect()
+/// Returns the text in one line, whatever the template has.
+fn one_line(text: &str) -> String {
+    let plain = |c: char| if c.is_control() { ' ' } else { c };
+    text.chars().map(plain).collect()
 }

@@ -174,10 +174,12 @@ pub const FROM_PACKER: Page = Page {
     description: "Reads the blocks amazon-import, alicloud-import and digitalocean-import of a template in JSON or \
         HCL2, or of all *.pkr.hcl and *.pkr.json of a folder, and prints a settings file. Variables have the values \
         that Packer would give them: the default, PKR_VAR_NAME, *.auto.pkrvars.hcl and *.auto.pkrvars.json of the \
-        folder, --var-file, --var, the later over the earlier. A text that is not known yet, such as the time, stays \
-        open where it is only inserted into another text; whatever else depends on something that is not known is \
-        left out. All that is left out is named on standard error with its line, the reason and what to do instead. \
-        Secrets are never printed: a comment names the variable to set.",
+        folder, --var-file, --var, the later over the earlier. The command evaluates literals, variables, locals, their \
+        interpolation into a text, conditions and comparisons of known values, and the time: timestamp, formatdate, \
+        isotime. The import fills in the time and a variable that has no value here, where they are interpolated into \
+        a text. A key whose value uses anything else, such as another function or a condition on a variable that has \
+        no value here, is left out. Standard error names each key that is left out with its line, the reason and what \
+        to do instead. Secrets are never printed: a comment names the variable to set.",
     output: "Standard output has the settings.",
     exit_status: &[
         ("0", "the settings are printed, whatever had to be left out"),

@@ -1,15 +1,14 @@
-//! What each cloud takes, asked of the cloud's own options: there is no second list of
-//! keys that could say something else.
+//! The keys that each cloud accepts, taken from the cloud's own options: there is no second
+//! list that could differ from them.
 
 use ::toml::{Table, Value};
 use clap::Command;
 use serde::de::DeserializeOwned;
 
-use super::blocks::Cloud;
 use crate::layers::{Invocation, Provider, variables};
 use crate::{alicloud, aws, digitalocean};
 
-/// Why a key is left out that Packer may know and an import does not.
+/// The reason for leaving out a key that Packer may know and an import does not.
 pub(super) const UNKNOWN: &str = "an import has no use for it: leave it out";
 
 /// Keys whose values are secrets, with the variable to set instead.
@@ -28,7 +27,7 @@ const SECRETS: [(&str, &str, &str, &str); 7] = [
     ("spaces_secret", "", "", "SPACES_SECRET_ACCESS_KEY"),
 ];
 
-/// Keys that may hold `{{…}}` here.
+/// Keys in which the import evaluates `{{…}}`.
 const TEMPLATES: [&str; 10] = [
     "s3_key_name",
     "ami_name",
@@ -42,30 +41,43 @@ const TEMPLATES: [&str; 10] = [
     "space_object_name",
 ];
 
-/// Packer's own keys of every post-processor, with what to do here.
-const PACKERS: [(&str, &str); 2] = [
-    (
-        "only",
-        "builds are chosen by what is run here: keep the tables that you want",
-    ),
-    (
-        "except",
-        "builds are chosen by what is run here: keep the tables that you want",
-    ),
-];
-
 /// Whether the value of this key must not be shown, whatever the cloud.
 pub(super) fn is_secret(key: &str) -> bool {
     SECRETS.iter().any(|(secret, ..)| *secret == key)
 }
 
-/// Whether the key may hold `{{…}}` here.
-pub(super) fn renders(key: &str) -> bool {
+/// Whether the import evaluates `{{…}}` in this key.
+pub(super) fn has_templates(key: &str) -> bool {
     TEMPLATES.contains(&key)
 }
 
+/// The clouds whose post-processors are read.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Cloud {
+    Aws,
+    Alicloud,
+    Digitalocean,
+}
+
 impl Cloud {
-    /// The table of the settings file.
+    pub(super) const ALL: [Self; 3] = [Self::Aws, Self::Alicloud, Self::Digitalocean];
+
+    /// Returns the cloud of a post-processor, and nothing for those that do not import.
+    pub(super) fn new(post_processor: &str) -> Option<Self> {
+        let mut clouds = Self::ALL.into_iter();
+        clouds.find(|cloud| cloud.post_processor() == post_processor)
+    }
+
+    /// Returns Packer's name of the post-processor.
+    pub(super) fn post_processor(self) -> &'static str {
+        match self {
+            Self::Aws => "amazon-import",
+            Self::Alicloud => "alicloud-import",
+            Self::Digitalocean => "digitalocean-import",
+        }
+    }
+
+    /// Returns the table of the settings file.
     pub(super) fn table(self) -> &'static str {
         match self {
             Self::Aws => aws::Options::NAME,
@@ -74,7 +86,7 @@ impl Cloud {
         }
     }
 
-    /// The variable that this secret belongs into.
+    /// Returns the variable to set in place of a secret key.
     pub(super) fn secret_variable(self, key: &str) -> Option<&'static str> {
         let (_, aws, alicloud, digitalocean) =
             SECRETS.iter().find(|(secret, ..)| *secret == key)?;
@@ -86,33 +98,35 @@ impl Cloud {
         Some(*name).filter(|name| !name.is_empty())
     }
 
-    /// Whether the import takes the key with this value; why not, and what to do instead.
-    pub(super) fn takes(self, path: &[String], value: &Value) -> Result<(), String> {
-        let key = path.first().map(String::as_str).unwrap_or_default();
-        if let Some((_, instead)) = PACKERS.iter().find(|(known, _)| *known == key) {
-            return Err((*instead).to_owned());
-        }
-        match self {
-            Self::Aws => takes(path, value, aws::refused),
-            Self::Alicloud => takes(path, value, alicloud::refused),
-            Self::Digitalocean => takes::<digitalocean::Options>(path, value, |_| Vec::new()),
-        }
-    }
-
-    /// The variable that sets this option.
+    /// Returns the variable that sets an option.
     pub(super) fn variable(self, key: &str) -> Option<String> {
         match self {
+            // The variable of keep_input_artifact means the opposite.
+            _ if key == "keep_input_artifact" => None,
             Self::Aws => variable::<aws::Options>(key),
             Self::Alicloud => variable::<alicloud::Options>(key),
             Self::Digitalocean => variable::<digitalocean::Options>(key),
         }
     }
+
+    /// Checks that the import accepts the key with this value. The error says why not, and
+    /// what to do instead.
+    pub(super) fn check(self, path: &[String], value: &Value) -> Result<(), String> {
+        match self {
+            _ if ["only", "except"].contains(&path[0].as_str()) => {
+                Err("imgimport imports each table that it reads: keep those that you want".into())
+            }
+            Self::Aws => check(path, value, aws::refused),
+            Self::Alicloud => check(path, value, alicloud::refused),
+            Self::Digitalocean => check::<digitalocean::Options>(path, value, |_| Vec::new()),
+        }
+    }
 }
 
-fn takes<P: Provider + DeserializeOwned>(
+fn check<P: Provider + DeserializeOwned>(
     path: &[String],
     value: &Value,
-    refused: impl Fn(&P) -> Vec<(&'static str, String)>,
+    unsupported: impl Fn(&P) -> Vec<(&'static str, String)>,
 ) -> Result<(), String> {
     let nested = path.iter().rev().fold(value.clone(), |value, key| {
         Value::Table(Table::from_iter([(key.clone(), value)]))
@@ -121,22 +135,22 @@ fn takes<P: Provider + DeserializeOwned>(
         let message = error.message().trim();
         match message.split_once(", expected ") {
             Some((unknown, known)) if unknown.starts_with("unknown field") => {
-                unused(path.last().map_or("", String::as_str), known)
+                unknown_key(path.last().map_or("", String::as_str), known)
             }
             _ => message.to_owned(),
         }
     })?;
-    match refused(&options).into_iter().next() {
-        Some((_, why)) => Err(why),
+    match unsupported(&options).into_iter().next() {
+        Some((_, reason)) => Err(reason),
         None => Ok(()),
     }
 }
 
-/// Why a key is not one of these, which serde names all.
-fn unused(key: &str, known: &str) -> String {
+/// Says why a key is none of these, which are serde's list of all.
+fn unknown_key(key: &str, known: &str) -> String {
     let names = known.split('`').skip(1).step_by(2);
-    let likeness = names.map(|name| (strsim::jaro_winkler(key, name), name));
-    let nearest = likeness.max_by(|a, b| a.0.total_cmp(&b.0));
+    let names = names.map(|name| (strsim::jaro_winkler(key, name), name));
+    let nearest = names.max_by(|a, b| a.0.total_cmp(&b.0));
     match nearest.filter(|(likeness, _)| *likeness > 0.9) {
         Some((_, name)) => format!("there is no such key: did you mean {name}?"),
         None => UNKNOWN.to_owned(),
@@ -145,9 +159,8 @@ fn unused(key: &str, known: &str) -> String {
 
 fn variable<P: Provider>(key: &str) -> Option<String> {
     let command = <Invocation<P> as clap::Args>::augment_args(Command::new("imgimport"));
-    let option = command
-        .get_arguments()
-        .find(|option| option.get_id() == key)?;
+    let mut options = command.get_arguments();
+    let option = options.find(|option| option.get_id() == key)?;
     let own = P::VARIABLES.iter().find(|(own, _)| *own == key);
     let own = own.and_then(|(_, names)| names.first().map(|&name| name.to_owned()));
     own.or_else(|| variables::<P>(option).into_iter().next())
