@@ -4,6 +4,7 @@
 mod elvish;
 mod examples;
 mod help;
+mod imports;
 mod manual;
 mod permissions;
 mod profiles;
@@ -14,6 +15,17 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use clap_complete::Shell;
+
+#[test]
+fn no_files_of_src_take_names_from_each_other_in_a_circle() {
+    let src = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let circles = imports::Crate::read(&src).circles();
+    assert!(
+        circles.is_empty(),
+        "move what an arrow hangs on to where it belongs:\n\n{}",
+        circles.join("\n")
+    );
+}
 
 #[test]
 fn the_manual_is_that_of_this_command_line() {
