@@ -1,13 +1,13 @@
-//! The HTTP client of AWS's SDK as the SDK makes it, with one difference: what runs on this
+//! The HTTP client of AWS's SDK as the SDK makes it, with these differences: what runs on this
 //! machine, and its metadata service, are asked past any proxy, which could not reach them;
-//! and no answer may be longer than 16 MiB.
+//! proxies and authorities are those of `network`; and no answer may be longer than 16 MiB.
 //! `http` does the same for the clouds that have no SDK here.
 
 use std::time::Duration;
 
 use aws_smithy_http_client::proxy::ProxyConfig;
-use aws_smithy_http_client::tls::Provider;
 use aws_smithy_http_client::tls::rustls_provider::CryptoMode;
+use aws_smithy_http_client::tls::{Provider, TlsContext, TrustStore};
 use aws_smithy_http_client::{Builder, ConnectorBuilder};
 use aws_smithy_runtime_api::client::http::{
     HttpClient, HttpConnector, HttpConnectorFuture, SharedHttpClient, SharedHttpConnector,
@@ -17,9 +17,12 @@ use aws_smithy_runtime_api::client::orchestrator::HttpRequest;
 use aws_smithy_types::body::SdkBody;
 use aws_smithy_types::timeout::TimeoutConfig;
 use http_body_util::Limited;
+use reqwest::Url;
 
 use crate::endpoint::is_near;
+use crate::error::{Error, Result};
 use crate::http::LONGEST_ANSWER;
+use crate::network::{Authorities, Proxies};
 
 /// Time to set up a TCP connection. Only a host that is gone needs longer.
 const CONNECT: Duration = Duration::from_secs(10);
@@ -36,10 +39,11 @@ pub fn connect_timeout_only() -> TimeoutConfig {
         .build()
 }
 
-/// The connections of one address to the outside, and to this machine.
+/// The connections to the outside, by scheme, and to this machine.
 #[derive(Debug)]
 struct Either {
-    outside: SharedHttpConnector,
+    https: SharedHttpConnector,
+    http: SharedHttpConnector,
     near: SharedHttpConnector,
 }
 
@@ -47,8 +51,10 @@ impl HttpConnector for Either {
     fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
         let answer = if is_near(request.uri()) {
             self.near.call(request)
+        } else if request.uri().starts_with("http:") {
+            self.http.call(request)
         } else {
-            self.outside.call(request)
+            self.https.call(request)
         };
         HttpConnectorFuture::new(async move {
             let limited = |body| SdkBody::from_body_1_x(Limited::new(body, LONGEST_ANSWER));
@@ -57,30 +63,64 @@ impl HttpConnector for Either {
     }
 }
 
-/// For all clients of a run: clones share their connections.
-pub fn client() -> SharedHttpClient {
-    let (outside, near) = (
-        through(ProxyConfig::from_env),
-        through(ProxyConfig::disabled),
+/// For all clients of a run: clones share their connections. Without authorities of its own
+/// those of the environment count, or the system's.
+///
+/// # Errors
+///
+/// A variable of the environment names no proxy, or no authorities.
+pub fn client(authorities: Option<Authorities>) -> Result<SharedHttpClient> {
+    let authorities = match authorities {
+        Some(own) => Some(own),
+        None => Authorities::of_environment()?,
+    };
+    let proxies = Proxies::read()?;
+    let trust = trust(authorities.as_ref())?;
+    let way = |proxy: Option<&Url>| -> Result<SharedHttpClient> {
+        let proxy = match proxy {
+            None => ProxyConfig::disabled(),
+            Some(url) => ProxyConfig::all(url.as_str())
+                .map_err(|error| Error::usage("the proxy can't be used").because(error))?
+                .no_proxy(&proxies.none),
+        };
+        Ok(through(proxy, trust.clone()))
+    };
+    let (https, http, near) = (
+        way(proxies.https.as_ref())?,
+        way(proxies.http.as_ref())?,
+        way(None)?,
     );
-    http_client_fn(move |settings, components| {
+    Ok(http_client_fn(move |settings, components| {
         SharedHttpConnector::new(Either {
-            outside: outside.http_connector(settings, components),
+            https: https.http_connector(settings, components),
+            http: http.http_connector(settings, components),
             near: near.http_connector(settings, components),
         })
-    })
+    }))
+}
+
+/// The authorities whose certificates count; the system's where none are named.
+fn trust(authorities: Option<&Authorities>) -> Result<TlsContext> {
+    let store = match authorities {
+        Some(authorities) => TrustStore::empty().with_pem_certificate(authorities.pem()),
+        None => TrustStore::default(),
+    };
+    let context = TlsContext::builder().with_trust_store(store).build();
+    context.map_err(|error| Error::failed("no HTTPS connection can be set up").because(error))
 }
 
 /// "default HTTPS client" of aws-smithy-runtime.
-fn through(proxy: fn() -> ProxyConfig) -> SharedHttpClient {
+fn through(proxy: ProxyConfig, trust: TlsContext) -> SharedHttpClient {
     Builder::new().build_with_connector_fn(move |settings, components| {
         let provider = Provider::Rustls(CryptoMode::AwsLc);
-        let mut connector = ConnectorBuilder::default().tls_provider(provider);
+        let mut connector = ConnectorBuilder::default()
+            .tls_provider(provider)
+            .tls_context(trust.clone());
         connector.set_connector_settings(settings.cloned());
         if let Some(components) = components {
             connector.set_sleep_impl(components.sleep_impl());
         }
-        connector.set_proxy_config(Some(proxy()));
+        connector.set_proxy_config(Some(proxy.clone()));
         connector.build()
     })
 }

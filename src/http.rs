@@ -10,13 +10,14 @@ use bytes::{Bytes, BytesMut};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use reqwest::header::{HeaderMap, RETRY_AFTER};
 use reqwest::redirect::Policy;
-use reqwest::{Client, ClientBuilder};
+use reqwest::{Certificate, Client, ClientBuilder, NoProxy, Proxy};
 use serde_json::Value;
 
 pub use reqwest::Method;
 
 use crate::endpoint::is_loopback;
 use crate::error::{Error, Result};
+use crate::network::{Authorities, Proxies};
 use crate::secret::masked;
 use crate::unheard;
 
@@ -127,17 +128,34 @@ pub fn without_controls(value: &mut Value) {
 impl Http {
     /// Sets up the connections; asks nobody yet.
     pub fn new() -> Result<Self> {
-        let build = |builder: ClientBuilder| {
+        let (proxies, authorities) = (Proxies::read()?, Authorities::of_environment()?);
+        let failed = |error| Error::failed("no HTTPS connection can be set up").because(error);
+        let build = |mut builder: ClientBuilder| {
+            if let Some(authorities) = &authorities {
+                let certificates = authorities.der().map(Certificate::from_der);
+                let certificates: Result<Vec<_>, _> = certificates.collect();
+                builder = builder.tls_certs_only(certificates.map_err(failed)?);
+            }
             let client = builder
                 .connect_timeout(CONNECT)
                 .redirect(Policy::none()) // a signature holds for one address
                 .http1_only() // dropping a request must close its connection
                 .user_agent(concat!("imgimport/", env!("CARGO_PKG_VERSION")));
-            let failed = |error| Error::failed("no HTTPS connection can be set up").because(error);
             client.build().map_err(failed)
         };
+        let mut outside = Client::builder();
+        if !proxies.is_empty() {
+            outside = outside.no_proxy();
+        }
+        let none = NoProxy::from_string(&proxies.none);
+        if let Some(url) = proxies.https {
+            outside = outside.proxy(Proxy::https(url).map_err(failed)?.no_proxy(none.clone()));
+        }
+        if let Some(url) = proxies.http {
+            outside = outside.proxy(Proxy::http(url).map_err(failed)?.no_proxy(none));
+        }
         Ok(Self {
-            outside: build(Client::builder())?,
+            outside: build(outside)?,
             near: build(Client::builder().no_proxy())?,
         })
     }

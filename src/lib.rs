@@ -32,6 +32,7 @@ mod frame;
 mod guest;
 mod host;
 mod http;
+mod ids;
 mod image;
 mod job;
 mod journal;
@@ -39,6 +40,7 @@ mod layers;
 mod leftovers;
 #[cfg(test)]
 mod messages;
+mod network;
 mod outcome;
 mod packer;
 mod panics;

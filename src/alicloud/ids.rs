@@ -1,20 +1,15 @@
-//! The ids of ECS, checked against their form where they come in: they end up in commands,
-//! in the journal and on standard output.
+//! The ids of ECS, checked where an answer is read.
 
 use serde::de::{Deserialize, Deserializer, Error};
 
-/// Characters after the prefix. The ids of ECS have 20; nothing says that they always will.
-const LONGEST: usize = 64;
+use crate::ids::{Prefixes, is_id};
 
-/// Whether it is `prefix-` and then letters and digits, such as `m-bp67acfmxazb4ph0aaaa`.
-fn is_id(prefix: &str, text: &str) -> bool {
-    let rest = text
-        .strip_prefix(prefix)
-        .and_then(|rest| rest.strip_prefix('-'));
-    rest.is_some_and(|rest| {
-        (1..=LONGEST).contains(&rest.len()) && rest.bytes().all(|byte| byte.is_ascii_alphanumeric())
-    })
-}
+/// The forms of the ids.
+pub const PREFIXES: Prefixes = Prefixes {
+    task: &["t"],
+    image: &["m"],
+    snapshot: &["s"],
+};
 
 fn checked<'de, D: Deserializer<'de>>(prefix: &str, source: D) -> Result<String, D::Error> {
     let text = String::deserialize(source)?;
@@ -41,42 +36,4 @@ pub fn snapshot<'de, D: Deserializer<'de>>(source: D) -> Result<String, D::Error
         return Ok(text);
     }
     Err(D::Error::custom("an id is not s-…"))
-}
-
-/// The ids of an entry of the journal that are none of ECS's. A journal is a file.
-pub fn foreign<'a>(
-    tasks: impl IntoIterator<Item = &'a String>,
-    images: impl IntoIterator<Item = &'a String>,
-    snapshots: impl IntoIterator<Item = &'a String>,
-) -> Option<&'a String> {
-    let tasks = tasks.into_iter().map(|id| ("t", id));
-    let images = images.into_iter().map(|id| ("m", id));
-    let snapshots = snapshots.into_iter().map(|id| ("s", id));
-    let mut all = tasks.chain(images).chain(snapshots);
-    all.find(|(prefix, id)| !is_id(prefix, id))
-        .map(|(_, id)| id)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn an_id_is_its_prefix_and_letters_and_digits() {
-        assert!(is_id("m", "m-bp67acfmxazb4ph0aaaa"));
-        for wrong in [
-            "m-",
-            "m",
-            "",
-            "t-bp1",
-            "m-a b",
-            "m-a;reboot",
-            "m-$(id)",
-            "m-a\n",
-            "m-é",
-        ] {
-            assert!(!is_id("m", wrong), "{wrong:?}");
-        }
-        assert!(!is_id("m", &format!("m-{}", "a".repeat(65))));
-    }
 }

@@ -74,7 +74,7 @@ pub async fn hold(
     cleanup: &mut Cleanup,
 ) -> Result<()> {
     let entry = journal.entry();
-    check(&entry)?;
+    ids::PREFIXES.check(&entry)?;
     let mut problems = Problems::default();
     problems.addresses(options);
     problems.finish()?;
@@ -107,18 +107,6 @@ pub async fn hold(
         things.copy(cleanup, region, copy);
     }
     Ok(())
-}
-
-/// A journal is a file: what is no id of ECS's is not sent to it, and stands in no command.
-fn check(entry: &Entry) -> Result<()> {
-    let images = entry.image.iter().chain(entry.copies.values());
-    let images = images.chain(entry.replaced.values());
-    let owners = entry.snapshots.values().map(|of| &of.image);
-    match ids::foreign(&entry.task, images.chain(owners), entry.snapshots.keys()) {
-        None => Ok(()),
-        Some(id) => Err(Error::failed("the journal's entry can't be used")
-            .because_of(format!("{id:?} is no id of ECS's"))),
-    }
 }
 
 /// The import of the entry: the one that it names, or the one that its request has started.

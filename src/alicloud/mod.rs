@@ -67,6 +67,7 @@ pub async fn run(
     let mut job = resolve(session.clock)?;
     look.await?;
     let journal = open_journal(&mut job, session)?;
+    ids::PREFIXES.check(&journal.entry())?;
     let account = leftovers::account(&said.provider);
     journal.note(|entry| entry.account = account);
     if let Some(clock) = frame::first_clock(&journal, session) {

@@ -6,13 +6,16 @@ use std::time::Duration;
 use aws_config::retry::RetryConfig;
 use aws_config::timeout::TimeoutConfig;
 use aws_config::{AppName, BehaviorVersion, Region, SdkConfig};
+use aws_sdk_sts::config::SharedHttpClient;
 
 use super::credentials;
 use super::options::Options;
+use super::profile::Profiles;
 use super::requests::Requests;
 use crate::connector;
 use crate::endpoint::is_loopback;
 use crate::error::{Error, Result};
+use crate::network::Authorities;
 
 /// Nothing answers a SYN for this long but a host that is gone.
 const CONNECT: Duration = Duration::from_secs(10);
@@ -57,23 +60,42 @@ pub struct Clients {
 }
 
 /// The region that the options name, or the profile, or the instance that this runs on.
-pub async fn region(options: &Options) -> Option<String> {
+///
+/// # Errors
+///
+/// The profile is not known, or nothing can be asked.
+pub async fn region(options: &Options) -> Result<Option<String>> {
+    let http = http(&Profiles::load(options).await?)?;
     if let Some(region) = &options.region {
-        return Some(region.clone());
+        return Ok(Some(region.clone()));
     }
     let mut loader = aws_config::defaults(BehaviorVersion::latest())
-        .http_client(connector::client())
+        .http_client(http)
         .no_credentials();
     if let Some(profile) = &options.profile {
         loader = loader.profile_name(profile);
     }
-    loader.load().await.region().map(Region::to_string)
+    Ok(loader.load().await.region().map(Region::to_string))
+}
+
+/// The connections. `AWS_CA_BUNDLE` comes before the profile's `ca_bundle`, as in the AWS CLI;
+/// both come before what is set for all programs.
+fn http(profiles: &Profiles) -> Result<SharedHttpClient> {
+    let own = match Authorities::of_variable("AWS_CA_BUNDLE")? {
+        Some(own) => Some(own),
+        None => profiles.authorities()?,
+    };
+    connector::client(own)
 }
 
 impl Clients {
     /// Sets up the clients; asks nobody yet. The address in a profile is checked as any other.
     pub async fn new(options: &Options, region: &str) -> Result<Self> {
-        let base = base(options, region).await;
+        let profiles = Profiles::load(options).await?;
+        let http = http(&profiles)?;
+        let way = (!credentials::are_given(options)).then(|| profiles.way());
+        let way = way.transpose()?;
+        let base = base(options, region, http.clone()).await;
         if options.endpoint_url.is_none()
             && let Some(Err(why)) = base.endpoint_url().map(crate::endpoint::check)
         {
@@ -85,6 +107,8 @@ impl Clients {
             options,
             base,
             endpoint(options, options.endpoint_url_sts.as_ref()),
+            way,
+            http,
         )
         .await;
         let ec2 = options
@@ -194,7 +218,7 @@ fn with_endpoint(options: &Options, profile: Option<&str>) -> Options {
     }
 }
 
-async fn base(options: &Options, region: &str) -> SdkConfig {
+async fn base(options: &Options, region: &str, http: SharedHttpClient) -> SdkConfig {
     let timeouts = TimeoutConfig::builder()
         .connect_timeout(CONNECT)
         .read_timeout(ANSWER)
@@ -205,7 +229,7 @@ async fn base(options: &Options, region: &str) -> SdkConfig {
         .region(Region::new(region.to_owned()))
         .retry_config(RetryConfig::standard().with_max_attempts(tries))
         .timeout_config(timeouts)
-        .http_client(connector::client())
+        .http_client(http)
         .no_credentials();
     if let Ok(name) = AppName::new("imgimport") {
         loader = loader.app_name(name);

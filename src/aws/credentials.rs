@@ -13,18 +13,25 @@ use aws_config::sts::AssumeRoleProvider;
 use aws_config::web_identity_token::WebIdentityTokenCredentialsProvider;
 use aws_credential_types::provider::error::CredentialsError;
 use aws_credential_types::provider::{ProvideCredentials, future};
-use aws_runtime::env_config::file::{EnvConfigFileKind, EnvConfigFiles};
-use aws_sdk_sts::config::{Credentials, SharedCredentialsProvider};
+use aws_sdk_sts::config::{Credentials, SharedCredentialsProvider, SharedHttpClient};
 
 use super::options::{AssumeRole, Options};
-use crate::connector;
+use super::profile::{self, Way};
+use super::unsigned;
 use crate::secret::{self, Secret};
 
-/// Adds credentials to the configuration. Nothing is asked before the first request.
-pub async fn provide(options: &Options, base: SdkConfig, sts: Option<String>) -> SdkConfig {
-    let own = checked(own(options, &base).await);
+/// Adds credentials to the configuration. Nothing is asked before the first request. `way` is
+/// how they are found; none where the options hold them.
+pub async fn provide(
+    options: &Options,
+    base: SdkConfig,
+    sts: Option<String>,
+    way: Option<Way>,
+    http: SharedHttpClient,
+) -> SdkConfig {
+    let own = checked(own(options, &base, http).await, way);
     let provider = match role(options) {
-        Some(role) => checked(assume(role, own, &base, sts).await),
+        Some(role) => checked(assume(role, own, &base, sts).await, None),
         None => own,
     };
     base.into_builder().credentials_provider(provider).build()
@@ -36,10 +43,19 @@ pub const UNUSABLE: &str = "the credentials can't be used";
 /// Credentials from whatever source: without white space around them, and none that can't
 /// travel in a header. From here on they are masked in everything that is printed.
 #[derive(Debug)]
-struct Checked(SharedCredentialsProvider);
+struct Checked {
+    provider: SharedCredentialsProvider,
+    /// How they are found, to say why there are none.
+    way: Option<Way>,
+}
 
-fn checked(provider: SharedCredentialsProvider) -> SharedCredentialsProvider {
-    SharedCredentialsProvider::new(Checked(provider))
+fn checked(provider: SharedCredentialsProvider, way: Option<Way>) -> SharedCredentialsProvider {
+    SharedCredentialsProvider::new(Checked { provider, way })
+}
+
+/// Whether the options hold credentials themselves.
+pub fn are_given(options: &Options) -> bool {
+    options.access_key.is_some() && options.secret_key.is_some()
 }
 
 impl ProvideCredentials for Checked {
@@ -48,8 +64,12 @@ impl ProvideCredentials for Checked {
         Self: 'a,
     {
         future::ProvideCredentials::new(async {
-            let found = self.0.provide_credentials().await?;
-            check(found)
+            let found = self.provider.provide_credentials().await;
+            let found = found.map_err(|error| match &self.way {
+                Some(way) => unsigned::explain(way, error),
+                None => error,
+            });
+            check(found?)
         })
     }
 }
@@ -84,7 +104,11 @@ fn check(found: Credentials) -> Result<Credentials, CredentialsError> {
 }
 
 /// The caller before any role is assumed.
-async fn own(options: &Options, base: &SdkConfig) -> SharedCredentialsProvider {
+async fn own(
+    options: &Options,
+    base: &SdkConfig,
+    http: SharedHttpClient,
+) -> SharedCredentialsProvider {
     if let (Some(access), Some(secret)) = (&options.access_key, &options.secret_key) {
         let token = options
             .token
@@ -100,9 +124,9 @@ async fn own(options: &Options, base: &SdkConfig) -> SharedCredentialsProvider {
     }
     let context = ProviderConfig::default()
         .with_region(base.region().cloned())
-        .with_http_client(connector::client());
+        .with_http_client(http);
     let mut profile = ProfileFileCredentialsProvider::builder().configure(&context);
-    if let Some(files) = profile_files(options) {
+    if let Some(files) = profile::files(options) {
         profile = profile.profile_files(files);
     }
     if let Some(name) = &options.profile {
@@ -126,17 +150,6 @@ async fn own(options: &Options, base: &SdkConfig) -> SharedCredentialsProvider {
     }
     let chain = DefaultCredentialsChain::builder().configure(context);
     SharedCredentialsProvider::new(chain.build().await)
-}
-
-/// The user's credentials file in place of the usual one, the usual configuration beside it.
-fn profile_files(options: &Options) -> Option<EnvConfigFiles> {
-    let file = options.shared_credentials_file.as_ref()?;
-    Some(
-        EnvConfigFiles::builder()
-            .with_file(EnvConfigFileKind::Credentials, file)
-            .include_default_config_file(true)
-            .build(),
-    )
 }
 
 /// The role of the flags laid over the table.

@@ -2,11 +2,16 @@
 
 use std::fmt;
 
+use aws_credential_types::provider::error::CredentialsError;
 use aws_sdk_ec2::config::http::HttpResponse;
 use aws_sdk_ec2::error::{DisplayErrorContext, ProvideErrorMetadata, SdkError};
 use aws_sdk_ec2::operation::RequestId;
 use aws_sdk_sts::operation::assume_role::AssumeRoleError;
+use aws_sdk_sts::operation::assume_role_with_web_identity::AssumeRoleWithWebIdentityError;
+use aws_smithy_runtime_api::client::result::ConnectorError;
 
+use super::ids::Foreign;
+use super::unsigned::{self, Unsigned};
 use super::{credentials, help};
 use crate::error::{Error, Kind};
 use crate::permission;
@@ -24,6 +29,8 @@ pub struct Fault {
     action: Option<&'static str>,
     /// The permission that the request needs, where whoever hears of it can't say.
     needs: Option<&'static str>,
+    /// What helps, where that follows from where the credentials should have come from.
+    advice: Option<String>,
 }
 
 /// What sort of trouble it is.
@@ -55,25 +62,39 @@ where
                 nature: Nature::Answer,
                 action: None,
                 needs: None,
+                advice: None,
             };
         }
+        let unsigned = unsigned::find::<Unsigned>(&error);
+        let advice = unsigned.map(|unsigned| unsigned.hint.clone());
         if let Some(fault) = while_assuming(&error) {
-            return fault;
+            return Self { advice, ..fault };
         }
+        let why = unsigned.and_then(|unsigned| unsigned.why.clone());
         let text = DisplayErrorContext(&error).to_string();
-        let unsigned = [
-            "CredentialsNotLoaded",
-            "ProviderError",
-            "InvalidConfiguration",
-        ]
-        .iter()
-        .any(|word| text.contains(word));
+        let no_credentials = || {
+            let words = [
+                "CredentialsNotLoaded",
+                "ProviderError",
+                "InvalidConfiguration",
+            ];
+            // A request without credentials is a ConnectorError, too: the one within counts.
+            let inner = unsigned::find::<CredentialsError>(&error);
+            let silent =
+                inner.is_some_and(|inner| unsigned::find::<ConnectorError>(inner).is_some());
+            !silent && words.iter().any(|word| text.contains(word))
+        };
+        let unsigned = unsigned.is_some() || no_credentials();
         let nature = if unsigned {
             Nature::Unsigned
         } else {
             Nature::Network
         };
-        let message = if text.contains("no credentials found in chain") {
+        let message = if let Some(why) = why {
+            why
+        } else if let Some(foreign) = unsigned::find::<Foreign>(&error) {
+            foreign.to_string()
+        } else if text.contains("no credentials found in chain") {
             NOBODY.to_owned()
         } else if let Some(fault) = unusable(&error) {
             fault
@@ -88,6 +109,7 @@ where
             nature,
             action: None,
             needs: None,
+            advice,
         }
     }
 }
@@ -115,29 +137,35 @@ const NOBODY: &str = "no credentials were found";
 
 /// The role could not be assumed: STS's answer lies deep in the other request's error.
 fn while_assuming(error: &(dyn std::error::Error + 'static)) -> Option<Fault> {
-    let mut next = error.source();
-    while let Some(error) = next {
-        if let Some(SdkError::ServiceError(answer)) =
-            error.downcast_ref::<SdkError<AssumeRoleError>>()
-        {
-            let (status, answer) = (answer.raw().status().as_u16(), answer.err());
-            let (code, message) = (answer.code(), answer.message());
-            return Some(Fault {
-                code: code.map(str::to_owned),
-                message: format!(
-                    "the role was not assumed: {}",
-                    sentence(message, code, status)
-                ),
-                request: answer.request_id().map(str::to_owned),
-                status: Some(status),
-                nature: Nature::Answer,
-                action: Some("sts:AssumeRole"),
-                needs: None,
-            });
-        }
-        next = error.source();
+    if let Some(refusal) = unsigned::find::<SdkError<AssumeRoleError>>(error) {
+        return refused(refusal, "sts:AssumeRole");
     }
-    None
+    let refusal = unsigned::find::<SdkError<AssumeRoleWithWebIdentityError>>(error)?;
+    refused(refusal, "sts:AssumeRoleWithWebIdentity")
+}
+
+fn refused<E>(error: &SdkError<E>, action: &'static str) -> Option<Fault>
+where
+    E: ProvideErrorMetadata + RequestId,
+{
+    let SdkError::ServiceError(answer) = error else {
+        return None;
+    };
+    let (status, answer) = (answer.raw().status().as_u16(), answer.err());
+    let (code, message) = (answer.code(), answer.message());
+    Some(Fault {
+        code: code.map(str::to_owned),
+        message: format!(
+            "the role was not assumed: {}",
+            sentence(message, code, status)
+        ),
+        request: answer.request_id().map(str::to_owned),
+        status: Some(status),
+        nature: Nature::Answer,
+        action: Some(action),
+        needs: None,
+        advice: None,
+    })
 }
 
 impl Fault {
@@ -151,6 +179,7 @@ impl Fault {
             nature: Nature::Network,
             action: None,
             needs: None,
+            advice: None,
         }
     }
 
@@ -258,6 +287,9 @@ impl Fault {
     }
 
     fn hint(&self, needs: &str) -> Option<String> {
+        if let Some(advice) = &self.advice {
+            return Some(advice.clone());
+        }
         if self.is_denied() {
             return Some(self.permission(needs));
         }

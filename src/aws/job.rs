@@ -46,6 +46,8 @@ pub struct Job {
     pub region: String,
     /// Bucket of the temporary object.
     pub bucket: String,
+    /// The account that owns the bucket, where the user names it.
+    pub bucket_owner: Option<String>,
     /// Name of the temporary object.
     pub key: String,
     /// The same before its template was filled in: what identifies the job.
@@ -268,6 +270,7 @@ impl Job {
             cli: Command::new("aws"),
             region,
             bucket: options.s3_bucket_name.unwrap_or_default(),
+            bucket_owner: options.bucket_owner,
             key: texts.key,
             key_template: texts.key_template,
             name: texts.name,

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use super::clients::Clients;
 use super::options::Options;
-use super::{image, object, possible, task};
+use super::{ids, image, object, possible, rules, task};
 use crate::cleanup::{self, Cleanup};
 use crate::error::Result;
 use crate::journal::{Entry, Whereabouts};
@@ -37,6 +37,7 @@ pub fn account(options: &Options) -> BTreeMap<String, String> {
             "session_name",
             options.session_name.clone().or(role.session_name),
         ),
+        ("bucket_owner", options.bucket_owner.clone()),
         ("endpoint_url", options.endpoint_url.clone()),
         ("endpoint_url_s3", options.endpoint_url_s3.clone()),
         (
@@ -62,6 +63,7 @@ pub fn options(place: &Whereabouts, account: &BTreeMap<String, String>) -> Optio
         assume_role_arn: said("assume_role_arn"),
         external_id: said("external_id"),
         session_name: said("session_name"),
+        bucket_owner: said("bucket_owner"),
         endpoint_url: said("endpoint_url"),
         endpoint_url_s3: said("endpoint_url_s3"),
         endpoint_url_ec2: said("endpoint_url_ec2"),
@@ -79,7 +81,11 @@ pub async fn hold(
     remove: &str,
     cleanup: &mut Cleanup,
 ) -> Result<()> {
+    ids::PREFIXES.check(entry)?;
     let mut problems = Problems::default();
+    if let Some(Err(why)) = options.bucket_owner.as_deref().map(rules::account) {
+        problems.wrong("bucket_owner", why);
+    }
     problems.addresses(options);
     problems.finish()?;
     cleanup.advised(object::undoing(&place.region, &place.bucket, &place.key));
@@ -92,7 +98,7 @@ pub async fn hold(
             flavour: Flavour::Aws,
             encryption: None,
             public_read: false,
-            owner: None,
+            owner: options.bucket_owner.clone(),
             sign_payload: must_sign(clients.s3_endpoint.as_deref()),
         },
     ));

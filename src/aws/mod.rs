@@ -13,6 +13,7 @@ mod earlier;
 mod ebs;
 mod fault;
 mod help;
+mod ids;
 mod image;
 mod import;
 mod job;
@@ -27,6 +28,7 @@ mod partition;
 mod policy;
 mod possible;
 mod preflight;
+mod profile;
 mod provider;
 mod publish;
 mod quota;
@@ -46,6 +48,7 @@ mod tags;
 mod task;
 mod trust;
 mod uefi;
+mod unsigned;
 mod volume;
 
 use std::collections::BTreeMap;
@@ -88,14 +91,23 @@ pub async fn run(
     session: &Session,
     look: BoxFuture<'_, Result<()>>,
 ) -> Result<Done> {
-    let region = clients::region(&said.provider).await;
+    let region = clients::region(&said.provider).await?;
     let clients = Clients::new(&said.provider, region.as_deref().unwrap_or_default()).await?;
     let resolve = |clock| Job::resolve(said.clone(), region.clone(), clock, environment);
     let mut job = resolve(session.clock)?;
     look.await?;
     let journal = open_journal(&mut job, session)?;
+    ids::PREFIXES.check(&journal.entry())?;
     let account = leftovers::account(&said.provider);
-    journal.note(|entry| entry.account = account);
+    // Until the caller is known, the owner of the bucket is whom an earlier run saw.
+    let owner = job.bucket_owner.clone();
+    let owner = owner.or_else(|| journal.entry().account.get(OWNER).cloned());
+    let owner = owner.filter(|owner| ids::is_account(owner));
+    journal.note(|entry| {
+        entry.account = account;
+        let noted = owner.clone().map(|owner| (OWNER.to_owned(), owner));
+        entry.account.extend(noted);
+    });
     if let Some(clock) = frame::first_clock(&journal, session) {
         job = Job {
             key: job.key,
@@ -108,6 +120,7 @@ pub async fn run(
     let mut run = Run {
         job,
         clients,
+        bucket_owner: owner,
         session,
         journal,
         cleanup,
@@ -127,6 +140,9 @@ pub async fn run(
     } = run;
     frame::end(&job.common, session, &journal, cleanup, outcome, result).await
 }
+
+/// The entry of the journal's account that holds the owner of the bucket.
+const OWNER: &str = "bucket_owner";
 
 /// The same image to the same key under the same name is the same job.
 fn open_journal(job: &mut Job, session: &Session) -> Result<Journal> {
@@ -154,6 +170,8 @@ fn open_journal(job: &mut Job, session: &Session) -> Result<Journal> {
 struct Run<'a> {
     job: Job,
     clients: Clients,
+    /// The account that must own the bucket: S3 refuses requests that name another one.
+    bucket_owner: Option<String>,
     session: &'a Session,
     journal: Journal,
     cleanup: Cleanup,

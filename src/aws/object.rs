@@ -107,7 +107,7 @@ impl Run<'_> {
             flavour: Flavour::Aws,
             encryption,
             public_read: false,
-            owner: None,
+            owner: self.bucket_owner.clone(),
             sign_payload: must_sign(self.clients.s3_endpoint.as_deref()),
         };
         Arc::new(S3::new(&self.clients.s3, place))

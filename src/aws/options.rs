@@ -36,6 +36,10 @@ pub struct Options {
     #[serde(alias = "bucket")]
     pub s3_bucket_name: Option<String>,
 
+    /// Account that owns the bucket; requests are refused where another one does [default: the caller's]
+    #[arg(long, value_name = "ACCOUNT")]
+    pub bucket_owner: Option<String>,
+
     /// Name of the temporary object [default: imgimport-{{timestamp}}.<ext>]
     #[arg(
         id = "s3_key_name",

@@ -2,7 +2,7 @@
 //! the right region, whether the name is free and the service role looks right.
 
 use aws_sdk_ec2::types::{Filter, Image};
-use aws_sdk_s3::error::SdkError;
+use aws_sdk_sts::operation::get_caller_identity::GetCallerIdentityOutput as Identity;
 
 use super::clients::{Clients, PREFLIGHT_TIMEOUT};
 use super::fault::Fault;
@@ -10,7 +10,8 @@ use super::image::snapshots;
 use super::job::Job;
 use super::road::Road;
 use super::role::{self, Finding};
-use super::{partition, publish, regions};
+use super::{partition, publish, regions, trust};
+use crate::endpoint;
 use crate::error::{Error, Result};
 use crate::journal;
 use crate::permission;
@@ -55,6 +56,8 @@ pub struct Found {
     pub role: Finding,
     /// Who asks, where that was asked for.
     pub caller: Option<String>,
+    /// The account that owns the bucket, where that is known.
+    pub bucket_owner: Option<String>,
     /// Why nobody said who asks.
     pub unknown: Option<Fault>,
 }
@@ -63,26 +66,29 @@ pub struct Found {
 /// service role looks like is for the caller to judge.
 pub async fn check(job: &Job, clients: &Clients, ours: &Ours) -> Result<Found> {
     let (caller, role) = tokio::join!(caller(job, clients), role(job, clients));
-    let (caller, unknown) = caller?;
+    let (identity, unknown) = caller?;
+    let (caller, account) = identity.map_or((None, None), |one| (one.arn, one.account));
     regions::exist(job, clients).await?;
     let (bucket, name, elsewhere, public, parameter) = tokio::join!(
-        bucket(job, clients),
+        bucket(job, clients, account),
         name(job, &job.region, clients, ours),
         names_elsewhere(job, clients, ours),
         regions::let_in_the_public(job, clients),
         publish::check(job, clients),
     );
-    let all = bucket.and(name).and(elsewhere).and(public).and(parameter);
-    all.map(|()| Found {
+    let bucket_owner = bucket?;
+    name.and(elsewhere).and(public).and(parameter)?;
+    Ok(Found {
         role,
         caller,
+        bucket_owner,
         unknown,
     })
 }
 
 /// GetCallerIdentity. AWS grants it to everybody whose keys are good; where nobody answers,
 /// S3 and EC2 will say whether they are.
-async fn caller(job: &Job, clients: &Clients) -> Result<(Option<String>, Option<Fault>)> {
+async fn caller(job: &Job, clients: &Clients) -> Result<(Option<Identity>, Option<Fault>)> {
     if !job.check_caller || !clients.has_sts {
         return Ok((None, None));
     }
@@ -92,7 +98,7 @@ async fn caller(job: &Job, clients: &Clients) -> Result<(Option<String>, Option<
         Err(_) => Err(Fault::unheard("STS does not answer")),
     };
     match answer {
-        Ok(answer) => Ok((answer.arn, None)),
+        Ok(answer) => Ok((Some(answer), None)),
         Err(fault) if fault.leaves_open() => Ok((None, Some(fault))),
         Err(fault) => Err(fault.fails("AWS does not accept the caller", "sts:GetCallerIdentity")),
     }
@@ -118,14 +124,22 @@ async fn role(job: &Job, clients: &Clients) -> Finding {
     }
 }
 
-/// HeadBucket; its answer names the bucket's region even when it refuses.
-async fn bucket(job: &Job, clients: &Clients) -> Result<()> {
+/// HeadBucket; its answer names the bucket's region even when it refuses. Returns the account
+/// that must own the bucket in all further requests: the one that the user names, or else the
+/// caller's. A bucket of somebody else under the name of a deleted one gets no image.
+async fn bucket(job: &Job, clients: &Clients, caller: Option<String>) -> Result<Option<String>> {
     if job.road == Road::EbsDirect {
-        return Ok(());
+        return Ok(None);
     }
     let what = || format!("the bucket {} can't be used", job.bucket);
-    match clients.s3.head_bucket().bucket(&job.bucket).send().await {
-        Ok(answer) => local(job, answer.bucket_region()),
+    let owner = job.bucket_owner.clone();
+    let owner = owner.or_else(|| caller.filter(|_| knows_accounts(clients)));
+    let head = |owner: Option<String>| {
+        let call = clients.s3.head_bucket().bucket(&job.bucket);
+        call.set_expected_bucket_owner(owner).send()
+    };
+    match head(owner.clone()).await {
+        Ok(answer) => local(job, answer.bucket_region()).map(|()| owner),
         Err(error) => {
             let status = error
                 .raw_response()
@@ -135,17 +149,39 @@ async fn bucket(job: &Job, clients: &Clients) -> Result<()> {
                 .and_then(|answer| answer.headers().get("x-amz-bucket-region"))
                 .map(str::to_owned);
             local(job, region.as_deref())?;
-            Err(match status {
+            match status {
                 // No such question here; the upload will say.
-                405 | 501 => return Ok(()),
-                404 => Error::failed(what())
+                405 | 501 => Ok(owner),
+                404 => Err(Error::failed(what())
                     .because_of("there is no such bucket")
-                    .hint(format!("create it: {}", creation(job))),
-                403 => denied(job, &error),
-                _ => Fault::from(error).fails(what(), &listing(job)),
-            })
+                    .hint(format!("create it: {}", creation(job)))),
+                403 => match owner {
+                    Some(owner) if head(None).await.is_ok() => Err(foreign(job, &owner)),
+                    owner => denied(job, clients, owner).await,
+                },
+                _ => Err(Fault::from(error).fails(what(), &listing(job))),
+            }
         }
     }
+}
+
+/// Whether the accounts of this object storage are those of AWS.
+fn knows_accounts(clients: &Clients) -> bool {
+    let own = |url: &str| endpoint::is_loopback(url) || endpoint::is_within(url, trust::DOMAINS);
+    clients.s3_endpoint.as_deref().is_none_or(own)
+}
+
+/// The bucket lets the caller in, and is another account's.
+fn foreign(job: &Job, owner: &str) -> Error {
+    let error = Error::failed(format!("the bucket {} can't be used", job.bucket));
+    if job.bucket_owner.is_some() {
+        return error
+            .because_of(format!("it is not owned by the account {owner}"))
+            .hint("correct --bucket-owner, or leave it out where the bucket is the caller's own");
+    }
+    error
+        .because_of(format!("it is not owned by the caller's account {owner}"))
+        .hint("if it is the right bucket, name the account that owns it: --bucket-owner ACCOUNT")
 }
 
 /// The command that creates the bucket.
@@ -157,22 +193,21 @@ fn creation(job: &Job) -> Command {
         .option("--region", &job.region)
 }
 
-/// A HEAD has no body, so S3 can't say whether keys or permissions are wrong.
-fn denied<E>(job: &Job, error: &SdkError<E>) -> Error
-where
-    E: aws_sdk_s3::error::ProvideErrorMetadata + std::error::Error + Send + Sync + 'static,
-{
-    use aws_sdk_s3::operation::RequestId;
-    let request = error
-        .request_id()
-        .map(|id| format!(" (403, request {id})"))
-        .unwrap_or_default();
-    Error::failed(format!("the bucket {} can't be used", job.bucket))
-        .because_of(format!("S3 denies access to it{request}"))
-        .hint(format!(
-            "the bucket may be another account's; or {}",
-            permission::allow(permission::IAM, &listing(job))
-        ))
+/// A HEAD has no body, so that S3 can't say whether keys or permissions are wrong: a list, which
+/// needs the same permission, is asked for, and its refusal says it.
+async fn denied(job: &Job, clients: &Clients, owner: Option<String>) -> Result<Option<String>> {
+    let what = format!("the bucket {} can't be used", job.bucket);
+    let call = clients.s3.list_objects_v2().bucket(&job.bucket).max_keys(1);
+    let Err(error) = call.set_expected_bucket_owner(owner.clone()).send().await else {
+        return Ok(owner);
+    };
+    let fault = Fault::from(error);
+    if !fault.is_denied() {
+        return Err(fault.fails(what, &listing(job)));
+    }
+    let allow = permission::allow(permission::IAM, &listing(job));
+    let hint = format!("the bucket may be another account's; or {allow}");
+    Err(Error::failed(what).because(fault).hint(hint))
 }
 
 /// HeadBucket's permission has a list's name.

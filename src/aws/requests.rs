@@ -1,4 +1,5 @@
-//! Every request on `-v`, every body on `-vv`, without what must stay secret: no header
+//! Watches all requests of the SDK: refuses answers with ids of a wrong form, and shows
+//! every request on `-v`, every body on `-vv`, without what must stay secret: no header
 //! is shown (they hold signatures and tokens), no body of STS (its answers are
 //! credentials) or of Systems Manager (what a parameter held is nobody's business), none of
 //! S3 but the small documents.
@@ -8,6 +9,8 @@ use aws_sdk_s3::config::interceptors::{
 };
 use aws_sdk_s3::config::{ConfigBag, Intercept, RuntimeComponents};
 use aws_sdk_s3::error::BoxError;
+
+use super::ids;
 
 /// Bodies up to this size are documents, not parts of an image.
 const DOCUMENT: usize = 64 << 10;
@@ -81,6 +84,13 @@ impl Intercept for Requests {
                 String::from_utf8_lossy(body)
             );
         }
-        Ok(())
+        let body = answer
+            .body()
+            .bytes()
+            .filter(|_| answer.status().is_success());
+        match body.and_then(|body| ids::fault(self.service, body)) {
+            Some(fault) => Err(fault.into()),
+            None => Ok(()),
+        }
     }
 }

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use super::ids;
 use super::names::{Architecture, BootMode, LicenseType, Platform};
 use super::options::Options;
 use super::road::Road;
@@ -110,8 +111,7 @@ pub fn tag(key: &str, value: &str) -> Result<(), String> {
 
 /// An account: 12 digits.
 pub fn account(id: &str) -> Result<(), String> {
-    let well = id.len() == 12 && id.bytes().all(|b| b.is_ascii_digit());
-    if well {
+    if ids::is_account(id) {
         Ok(())
     } else {
         Err(format!(
@@ -141,6 +141,8 @@ pub fn single(options: &Options, problems: &mut Problems<Options>) {
         options.s3_bucket_name.iter(),
         |name| bucket(name),
     );
+    let owner = options.bucket_owner.iter();
+    check(problems, "bucket_owner", owner, |id| account(id));
     check(problems, "role_name", options.role_name.iter(), |name| {
         role_name(name)
     });

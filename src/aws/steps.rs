@@ -9,7 +9,7 @@ use uuid::Uuid;
 use super::possible::{self, Readers};
 use super::preflight::Ours;
 use super::road::Road;
-use super::{Run, fault, image, import, object, preflight, rules, share, task};
+use super::{OWNER, Run, fault, image, import, object, preflight, rules, share, task};
 use crate::cleanup::{self, Entry};
 use crate::error::{Kind, Result};
 use crate::sending;
@@ -46,6 +46,10 @@ impl Run<'_> {
             .session
             .unless_stopped(preflight::check(job, &self.clients, &ours))
             .await?;
+        self.bucket_owner = found.bucket_owner;
+        let owner = self.bucket_owner.clone();
+        let owner = owner.map(|owner| (OWNER.to_owned(), owner));
+        self.journal.note(|entry| entry.account.extend(owner));
         if let Some(fault) = &found.unknown {
             progress.note(&format!("AWS did not say who the caller is: {fault}"));
         }

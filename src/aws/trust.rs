@@ -43,6 +43,7 @@ pub const TRUST: &Table = &[
             "aws_polling",
             "boot_mode",
             "bucket",
+            "bucket_owner",
             "copy_kms_key",
             "copy_kms_keys",
             "copy_to",

@@ -58,7 +58,7 @@ pub fn hold(
         progress,
     )?;
     let store = Arc::new(S3::new(
-        &spaces::client(&space, patience(options)),
+        &spaces::client(&space, patience(options))?,
         Place {
             bucket: place.bucket.clone(),
             key: place.key.clone(),

@@ -68,7 +68,7 @@ pub async fn run(
     let (mut cleanup, held) = (Cleanup::default(), Held::default());
     cleanup.advised(spaces::undoing(&job.space.name));
     let mut run = Run {
-        spaces: spaces::client(&job.space, job.patience),
+        spaces: spaces::client(&job.space, job.patience)?,
         job,
         api,
         session,

@@ -40,13 +40,13 @@ const PLAIN: &AsciiSet = &NON_ALPHANUMERIC
 
 /// The S3 client of the Space. Small requests are tried again with patience; parts are the
 /// engine's business.
-pub fn client(space: &Space, patience: Patience) -> Client {
+pub fn client(space: &Space, patience: Patience) -> Result<Client> {
     let (access, secret) = (space.access_key.expose(), space.secret_key.expose());
     let mut config = Builder::new()
         .behavior_version(BehaviorVersion::latest())
         .region(Region::new(space.region.clone()))
         .credentials_provider(Credentials::new(access, secret, None, None, "settings"))
-        .http_client(connector::client())
+        .http_client(connector::client(None)?)
         .endpoint_url(&space.endpoint)
         .force_path_style(is_loopback(&space.endpoint))
         .retry_config(
@@ -58,7 +58,7 @@ pub fn client(space: &Space, patience: Patience) -> Client {
     if let Ok(name) = AppName::new("imgimport") {
         config = config.app_name(name);
     }
-    Client::from_conf(config.build())
+    Ok(Client::from_conf(config.build()))
 }
 
 /// The object's own address, as anybody may ask for it.

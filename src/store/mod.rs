@@ -21,6 +21,7 @@ pub use digest::{Checksum, Digest, Hasher};
 pub use error::{Class, Error};
 pub use proof::{Proof, is_the_object, tag_of_parts};
 
+use crate::ids::is_upload;
 use crate::retry::Patience;
 
 /// What a store's calls come to.
@@ -80,6 +81,13 @@ pub trait Store: Send + Sync + 'static {
 /// The service's name for an unfinished upload.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct UploadId(pub String);
+
+impl UploadId {
+    /// An id from a service's answer; none where it can't be one.
+    pub fn read(text: String) -> Option<Self> {
+        is_upload(&text).then_some(Self(text))
+    }
+}
 
 impl fmt::Display for UploadId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -240,7 +240,8 @@ impl Store for Oss {
             ..Ask::about(Method::POST, &self.place.key, &[("uploads", "")])
         };
         let answer = self.send(&ask, Payload::Empty, Some(ask.timeout)).await?;
-        read::<Begun>(&answer).map(|begun| UploadId(begun.upload_id))
+        let upload = UploadId::read(read::<Begun>(&answer)?.upload_id);
+        upload.ok_or_else(|| Error::answered(200, None, "the answer names no upload"))
     }
 
     async fn put(&self, upload: &UploadId, part: Part) -> Result<SentPart> {
@@ -316,7 +317,7 @@ impl Store for Oss {
         uploads.sort_by(|a, b| b.initiated.cmp(&a.initiated));
         Ok(uploads
             .into_iter()
-            .map(|upload| UploadId(upload.upload_id))
+            .filter_map(|upload| UploadId::read(upload.upload_id))
             .collect())
     }
 

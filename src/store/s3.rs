@@ -368,7 +368,7 @@ impl Store for S3 {
         let answer = answer.map_err(|error| self.failed(&clients, error))?;
         answer
             .upload_id
-            .map(UploadId)
+            .and_then(UploadId::read)
             .ok_or_else(|| Error::answered(200, None, "the answer names no upload"))
     }
 
@@ -477,7 +477,7 @@ impl Store for S3 {
         uploads.sort_by_key(|one| std::cmp::Reverse(one.initiated));
         Ok(uploads
             .into_iter()
-            .filter_map(|one| one.upload_id.map(UploadId))
+            .filter_map(|one| one.upload_id.and_then(UploadId::read))
             .collect())
     }
 

@@ -4,6 +4,7 @@
 mod relay;
 mod system;
 mod terminal;
+mod tls;
 
 use std::ffi::OsStr;
 use std::fs;
@@ -22,6 +23,7 @@ use tokio::process::{Child, Command};
 
 pub use relay::Line;
 pub use terminal::Terminal;
+pub use tls::{AUTHORITY, tls};
 
 /// Longer than any story takes; a program that hangs fails its story, not the suite.
 const PATIENCE: Duration = Duration::from_secs(120);

@@ -42,8 +42,12 @@ pub const PROGRAM: Page = Page {
             "the proxy between here and the clouds, and the hosts that need none",
         ),
         (
-            "SSL_CERT_FILE",
-            "file with the certificates of the authorities to trust instead of the system's",
+            "SSL_CERT_FILE, SSL_CERT_DIR",
+            "file, and directories, with the certificates of the authorities to trust instead of the system's",
+        ),
+        (
+            "AWS_CA_BUNDLE",
+            "the same for imgimport aws; it comes before ca_bundle of the profile, and both before SSL_CERT_FILE",
         ),
     ],
     files: &[SETTINGS, JOURNAL],

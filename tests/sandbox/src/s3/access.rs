@@ -86,7 +86,8 @@ fn denied() -> S3Error {
 fn signed_access(bucket: &Bucket, cx: &S3AccessContext<'_>) -> S3Result<()> {
     check_region(bucket, cx)?;
     let expected = cx.headers().get("x-amz-expected-bucket-owner");
-    if bucket.owner != ACCOUNT || expected.is_some_and(|owner| owner != bucket.owner.as_str()) {
+    let foreign = bucket.owner != ACCOUNT && !bucket.shared;
+    if foreign || expected.is_some_and(|owner| owner != bucket.owner.as_str()) {
         return Err(denied());
     }
     Ok(())

@@ -15,6 +15,8 @@ use crate::keys::ACCOUNT;
 pub(crate) struct Bucket {
     pub(crate) region: String,
     pub(crate) owner: String,
+    /// Other accounts may use it, too
+    pub(super) shared: bool,
     /// False since April 2023: "Bucket owner enforced"
     pub(super) acls: bool,
     pub(super) objects: BTreeMap<String, Object>,
@@ -135,10 +137,26 @@ impl Buckets {
         self.add(name, region, "999999999999", false);
     }
 
+    /// A bucket of another account that lets everybody in.
+    pub fn create_shared_bucket(&self, name: &str, region: &str, owner: &str) {
+        self.add(name, region, owner, false);
+        if let Some(bucket) = self.all().get_mut(name) {
+            bucket.shared = true;
+        }
+    }
+
+    /// Makes the bucket another account's, which lets everybody in.
+    pub fn give_bucket(&self, name: &str, owner: &str) {
+        if let Some(bucket) = self.all().get_mut(name) {
+            (bucket.owner, bucket.shared) = (owner.to_owned(), true);
+        }
+    }
+
     pub(super) fn add(&self, name: &str, region: &str, owner: &str, acls: bool) {
         let bucket = Bucket {
             region: region.to_owned(),
             owner: owner.to_owned(),
+            shared: false,
             acls,
             objects: BTreeMap::new(),
             uploads: BTreeMap::new(),
