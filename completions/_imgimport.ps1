@@ -60,6 +60,7 @@ Register-ArgumentCompleter -Native -CommandName 'imgimport' -ScriptBlock {
             [CompletionResult]::new('--region', '--region', [CompletionResultType]::ParameterName, 'Region of the import, where the bucket must lie [default: the profile''s]')
             [CompletionResult]::new('--bucket', '--bucket', [CompletionResultType]::ParameterName, 'Bucket that holds the image while it is imported; it must exist [default: none, for --method ebs-direct]')
             [CompletionResult]::new('--s3-bucket-name', '--s3-bucket-name', [CompletionResultType]::ParameterName, 'Bucket that holds the image while it is imported; it must exist [default: none, for --method ebs-direct]')
+            [CompletionResult]::new('--bucket-owner', '--bucket-owner', [CompletionResultType]::ParameterName, 'Account that owns the bucket; requests are refused where another one does [default: the caller''s]')
             [CompletionResult]::new('--key', '--key', [CompletionResultType]::ParameterName, 'Name of the temporary object [default: imgimport-{{timestamp}}.<ext>]')
             [CompletionResult]::new('--s3-key-name', '--s3-key-name', [CompletionResultType]::ParameterName, 'Name of the temporary object [default: imgimport-{{timestamp}}.<ext>]')
             [CompletionResult]::new('--format', '--format', [CompletionResultType]::ParameterName, 'Format of the image [default: detected]')

@@ -388,7 +388,7 @@ _imgimport() {
             return 0
             ;;
         imgimport__subcmd__aws)
-            opts="-q -v -h -V --region --s3-bucket-name --bucket --s3-key-name --key --format --skip-clean --delete-source --method --ami-name --ami-description --tag --ami-users --ami-groups --ami-org-arns --ami-ou-arns --public --share-snapshots --deprecate-at --copy-to --copy-kms-key --ssm-parameter --ami-encrypt --ami-kms-key --s3-encryption --s3-encryption-key --license-type --role-name --create-role --architecture --boot-mode --platform --imds-support --tpm-support --uefi-data --volume-type --volume-size --root-device-name --profile --shared-credentials-file --assume-role-arn --external-id --session-name --endpoint-url --max-retries --concurrency --part-size --limit-rate --stall-timeout --no-resume --timeout --poll-interval --no-wait --output --progress --dry-run --skip-checks --config --quiet --verbose --help --version"
+            opts="-q -v -h -V --region --s3-bucket-name --bucket --bucket-owner --s3-key-name --key --format --skip-clean --delete-source --method --ami-name --ami-description --tag --ami-users --ami-groups --ami-org-arns --ami-ou-arns --public --share-snapshots --deprecate-at --copy-to --copy-kms-key --ssm-parameter --ami-encrypt --ami-kms-key --s3-encryption --s3-encryption-key --license-type --role-name --create-role --architecture --boot-mode --platform --imds-support --tpm-support --uefi-data --volume-type --volume-size --root-device-name --profile --shared-credentials-file --assume-role-arn --external-id --session-name --endpoint-url --max-retries --concurrency --part-size --limit-rate --stall-timeout --no-resume --timeout --poll-interval --no-wait --output --progress --dry-run --skip-checks --config --quiet --verbose --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -403,6 +403,10 @@ _imgimport() {
                     return 0
                     ;;
                 --s3-bucket-name)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --bucket-owner)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;

@@ -55,6 +55,7 @@ set edit:completion:arg-completer[imgimport] = {|@words|
             cand --region 'Region of the import, where the bucket must lie [default: the profile''s]'
             cand --bucket 'Bucket that holds the image while it is imported; it must exist [default: none, for --method ebs-direct]'
             cand --s3-bucket-name 'Bucket that holds the image while it is imported; it must exist [default: none, for --method ebs-direct]'
+            cand --bucket-owner 'Account that owns the bucket; requests are refused where another one does [default: the caller''s]'
             cand --key 'Name of the temporary object [default: imgimport-{{timestamp}}.<ext>]'
             cand --s3-key-name 'Name of the temporary object [default: imgimport-{{timestamp}}.<ext>]'
             cand --format 'Format of the image [default: detected]'

@@ -102,6 +102,7 @@ us-gov-west-1\t''
 us-west-1\t''
 us-west-2\t''"
 complete -c imgimport -n "__fish_imgimport_using_subcommand aws" -l bucket -l s3-bucket-name -d 'Bucket that holds the image while it is imported; it must exist [default: none, for --method ebs-direct]' -r
+complete -c imgimport -n "__fish_imgimport_using_subcommand aws" -l bucket-owner -d 'Account that owns the bucket; requests are refused where another one does [default: the caller\'s]' -r
 complete -c imgimport -n "__fish_imgimport_using_subcommand aws" -l key -l s3-key-name -d 'Name of the temporary object [default: imgimport-{{timestamp}}.<ext>]' -r
 complete -c imgimport -n "__fish_imgimport_using_subcommand aws" -l format -d 'Format of the image [default: detected]' -r -f -a "raw\t'The bytes of the disk as the guest sees them'
 vhd\t'Microsoft Virtual PC, Azure'

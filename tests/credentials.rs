@@ -101,10 +101,7 @@ async fn a_sign_in_that_is_over_is_renewed_by_its_own_command() {
     fs::create_dir_all(stage.path(cache)).unwrap();
     let token = r#"{"accessToken": "hush-hush", "expiresAt": "2020-01-01T00:00:00Z", "region": "eu-central-1", "startUrl": "https://corp.awsapps.com/start"}"#;
     let digest = <sha1::Sha1 as sha1::Digest>::digest(b"corp");
-    let name = digest
-        .iter()
-        .map(|byte| format!("{byte:02x}"))
-        .collect::<String>();
+    let name = hex::encode(digest);
     stage.file(&format!("{cache}/{name}.json"), token);
     let over = "the SSO token has expired and cannot be refreshed";
     with(&stage, "dev", 1, &said("dev", over, hint)).await;

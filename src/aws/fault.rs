@@ -30,8 +30,12 @@ pub struct Fault {
     /// The permission that the request needs, where whoever hears of it can't say.
     needs: Option<&'static str>,
     /// What helps, where that follows from where the credentials should have come from.
-    advice: Option<String>,
+    advice: Option<Box<Advice>>,
 }
+
+/// A hint; boxed, it keeps the error small.
+#[derive(Clone, Debug)]
+struct Advice(String);
 
 /// What sort of trouble it is.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -66,7 +70,7 @@ where
             };
         }
         let unsigned = unsigned::find::<Unsigned>(&error);
-        let advice = unsigned.map(|unsigned| unsigned.hint.clone());
+        let advice = unsigned.map(|unsigned| Box::new(Advice(unsigned.hint.clone())));
         if let Some(fault) = while_assuming(&error) {
             return Self { advice, ..fault };
         }
@@ -288,7 +292,7 @@ impl Fault {
 
     fn hint(&self, needs: &str) -> Option<String> {
         if let Some(advice) = &self.advice {
-            return Some(advice.clone());
+            return Some(advice.0.clone());
         }
         if self.is_denied() {
             return Some(self.permission(needs));
