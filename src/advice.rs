@@ -1,32 +1,60 @@
 //! Hints of the clouds' tables of help, with the run's own words where a table has a mark:
-//! `{raw}`, `{qcow2}` and `{stream}` for the command that converts this image, `{file}` for
-//! its name, and whatever else a cloud knows.
+//! `{raw}`, `{qcow2}` and `{stream}` for the command that converts this image, `{info}` for the
+//! one that looks at it, `{file}` for its name, and whatever else a cloud knows.
 
-use crate::image::{Image, Source, conversion};
-use crate::shell::quote_path;
+use std::path::Path;
 
-/// The formats that a hint may want: mark, qemu-img's words, extension.
-const CONVERSIONS: [(&str, &str, &str); 3] = [
-    ("{raw}", "raw", "raw"),
-    ("{qcow2}", "qcow2", "qcow2"),
-    ("{stream}", "vmdk -o subformat=streamOptimized", "vmdk"),
+use crate::image::{Image, Source, Target, conversion};
+use crate::shell::Command;
+
+/// The formats that a hint may want.
+const CONVERSIONS: [(&str, Target); 3] = [
+    ("raw", Target::Raw),
+    ("qcow2", Target::Qcow2),
+    ("stream", Target::StreamOptimized),
 ];
 
-/// The hint with its marks filled in.
+/// The hint with its marks filled in; `own` has the cloud's marks without their braces. What
+/// is filled in is not looked through for marks.
 pub fn filled(hint: &str, image: &Image, own: &[(&str, &str)]) -> String {
-    let hint = CONVERSIONS
-        .iter()
-        .fold(hint.to_owned(), |hint, (mark, format, extension)| {
-            hint.replace(mark, &conversion(image, format, extension))
-        });
-    let file = match &image.source {
-        Source::File(path) => quote_path(path),
-        Source::Stdin => "IMAGE".to_owned(),
+    let mut filled = String::new();
+    let mut rest = hint;
+    while let Some((before, mark, after)) = next_mark(rest) {
+        filled.push_str(before);
+        match word(mark, image, own) {
+            Some(word) => filled.push_str(&word),
+            None => filled.push_str(&rest[before.len()..rest.len() - after.len()]),
+        }
+        rest = after;
+    }
+    filled + rest
+}
+
+/// The text before the first mark, its name, and the text behind it.
+fn next_mark(text: &str) -> Option<(&str, &str, &str)> {
+    let (before, rest) = text.split_once('{')?;
+    let (mark, after) = rest.split_once('}')?;
+    Some((before, mark, after))
+}
+
+fn word(mark: &str, image: &Image, own: &[(&str, &str)]) -> Option<String> {
+    if let Some((_, target)) = CONVERSIONS.iter().find(|(known, _)| *known == mark) {
+        let by_hand = || "unpack it, and convert its disk with qemu-img".to_owned();
+        let command = conversion(image, *target);
+        return Some(command.map_or_else(by_hand, |command| command.to_string()));
+    }
+    let path = match &image.source {
+        Source::File(path) => path.as_path(),
+        Source::Stdin => Path::new("IMAGE"),
     };
-    own.iter()
-        .fold(hint.replace("{file}", &file), |hint, (mark, word)| {
-            hint.replace(mark, word)
-        })
+    match mark {
+        "info" => Some(Command::new("qemu-img info").file(path).to_string()),
+        "file" => Some(path.display().to_string()),
+        _ => {
+            let (_, word) = own.iter().find(|(known, _)| *known == mark)?;
+            Some((*word).to_owned())
+        }
+    }
 }
 
 #[cfg(test)]
@@ -38,14 +66,14 @@ mod tests {
     fn a_hint_can_be_pasted() {
         let mut image = Image::from_head(&[0; 4096], Some(Format::Raw)).expect("a raw disk");
         image.source = Source::File("my disk.vmdk".into());
-        let said = |hint| filled(hint, &image, &[("{role}", "vmimport")]);
+        let said = |hint| filled(hint, &image, &[("role", "vmimport")]);
         assert_eq!(
             said("convert it: {stream}"),
-            "convert it: qemu-img convert -O vmdk -o subformat=streamOptimized 'my disk.vmdk' 'my disk.new.vmdk'"
+            "convert it: qemu-img convert -f raw -O vmdk -o subformat=streamOptimized 'my disk.vmdk' 'my disk.new.vmdk'"
         );
         assert_eq!(
             said("let {role} read {file}"),
-            "let vmimport read 'my disk.vmdk'"
+            "let vmimport read my disk.vmdk"
         );
     }
 }

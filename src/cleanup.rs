@@ -8,6 +8,7 @@ use std::pin::Pin;
 use crate::cancel::Cancel;
 use crate::progress::Progress;
 use crate::session::Session;
+use crate::shell::Removal;
 
 /// What helps against an error, where something is known that does.
 type Advice = Box<dyn Fn(&anyhow::Error) -> Option<String> + Send>;
@@ -22,7 +23,7 @@ struct Made {
     entry: Entry,
     what: String,
     note: String,
-    remove: String,
+    remove: Removal,
     reusable: bool,
     undo: Undo,
 }
@@ -52,11 +53,12 @@ impl Cleanup {
         self.advice = Some(Box::new(advice));
     }
 
-    /// Notes a thing that a later run can go on from. `remove` is the command that removes it by hand.
+    /// Notes a thing that a later run can go on from. `remove` says how to
+    /// remove it by hand.
     pub fn reusable<F>(
         &mut self,
         what: impl Into<String>,
-        remove: impl Into<String>,
+        remove: impl Into<Removal>,
         undo: impl FnOnce() -> F + Send + 'static,
     ) -> Entry
     where
@@ -74,7 +76,7 @@ impl Cleanup {
     pub fn useless<F>(
         &mut self,
         what: impl Into<String>,
-        remove: impl Into<String>,
+        remove: impl Into<Removal>,
         undo: impl FnOnce() -> F + Send + 'static,
     ) -> Entry
     where
@@ -88,7 +90,7 @@ impl Cleanup {
         )
     }
 
-    fn push(&mut self, what: String, remove: String, reusable: bool, undo: Undo) -> Entry {
+    fn push(&mut self, what: String, remove: Removal, reusable: bool, undo: Undo) -> Entry {
         let entry = Entry(self.next);
         self.next += 1;
         self.made.push(Made {
@@ -166,8 +168,8 @@ impl Cleanup {
     }
 }
 
-fn stay(what: &str, remove: &str) -> String {
-    format!("{what}; remove it with: {remove}")
+fn stay(what: &str, remove: &Removal) -> String {
+    format!("{what}; {remove}")
 }
 
 /// How a run that brought no image ends: what a later run can use is kept and named, the

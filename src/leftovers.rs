@@ -16,7 +16,7 @@ use crate::outcome::Format;
 use crate::progress::one_line;
 use crate::session::Session;
 use crate::settings::{File, Table};
-use crate::shell::quote;
+use crate::shell::{self, Command};
 use crate::units;
 use crate::{alicloud, aws, digitalocean};
 
@@ -325,7 +325,7 @@ async fn clean(
     };
     let entry = journal.entry();
     let mut cleanup = Cleanup::default();
-    let remove = format!("imgimport jobs --clean {id}");
+    let remove = Command::new("imgimport jobs --clean").arg(id);
     if let Some(place) = entry.place() {
         sound(&entry, &place).map_err(|why| failed().because_of(why))?;
         let wallet = Wallet {
@@ -365,7 +365,7 @@ struct Wallet<'a> {
 }
 
 impl Wallet<'_> {
-    async fn hold(&self, remove: &str, session: &Session, cleanup: &mut Cleanup) -> Result<()> {
+    async fn hold(&self, remove: &Command, session: &Session, cleanup: &mut Cleanup) -> Result<()> {
         let (entry, place, account) = (self.entry, self.place, &self.entry.account);
         match place.cloud.as_str() {
             "aws" => {
@@ -427,8 +427,8 @@ impl Wallet<'_> {
                         "the journal has {url} as {id}, which neither {variable} nor the settings file has"
                     ))
                     .hint(format!(
-                        "if it is right, run this again with {variable}={} before it",
-                        quote(&url)
+                        "if it is right, run this again with this before it: {}",
+                        shell::variable(variable, &url)
                     )));
             }
         }

@@ -253,6 +253,27 @@ fn a_command_in_a_hint_is_one_that_is_there() {
     assert!(met > 5, "only {met} commands were found");
 }
 
+/// The beginning of a call of a program, in a literal.
+const CALL: &str = r"(?-u:\b)(?:aws (?:account|ebs|ec2|iam|kms|s3|s3api|ssm|sso|sts)|aliyun [a-z]+|doctl [a-z]+|qemu-img [a-z]+|(?:tar|gzip|bzip2|xz|zstd) -[-a-z]|unzip|mkdir|truncate -|chmod [0-7]|usermod -|imgimport (?:aws|alicloud|digitalocean|check|jobs|run)) ";
+
+#[test]
+fn a_command_with_names_in_it_is_built_by_the_type_that_quotes_them() {
+    let call = Regex::new(CALL).expect("a pattern");
+    let calls: Vec<_> = literals(ANY)
+        .into_iter()
+        .chain(literals(ERRORS))
+        .filter(|(file, text)| {
+            let is_page = file.components().any(|part| part.as_os_str() == "pages");
+            !is_page && call.is_match(&format!("{text} "))
+        })
+        .collect();
+    assert!(calls.len() > 40, "only {} were found", calls.len());
+    // A table's marks are filled in with whole commands and quoted words.
+    let wrong = calls.into_iter().filter(|(_, text)| text.contains('{'));
+    let wrong: Vec<_> = wrong.collect();
+    assert!(wrong.is_empty(), "{wrong:#?}");
+}
+
 #[test]
 fn no_entry_hides_behind_another() {
     for table in [

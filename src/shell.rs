@@ -52,10 +52,31 @@ impl Command {
         value.map_or_else(|| self.clone(), |value| self.option(name, value))
     }
 
-    /// Appends the path of a file. See [`quote_path`].
+    /// Appends the path of a file as a word that programs accept as a file: a relative path
+    /// gets a leading `./` when it begins with a dash, which would make it an option, or when
+    /// it has a colon before its first slash, which makes it another machine's for `tar` and
+    /// a protocol's for `qemu-img`.
     #[must_use]
     pub fn file(&self, path: &Path) -> Self {
-        Self(format!("{} {}", self.0, quote_path(path)))
+        Self(format!("{} {}", self.0, quote_bytes(&file(path))))
+    }
+
+    /// Appends options of an image in the form of qemu-img's `--image-opts`, with the path of
+    /// the file as the last one. There, a comma is written as two.
+    #[must_use]
+    pub fn image_options(&self, options: &'static str, path: &Path) -> Self {
+        let mut word = format!("{options},file.filename=").into_bytes();
+        for byte in file(path) {
+            word.push(byte);
+            word.extend((byte == b',').then_some(b','));
+        }
+        Self(format!("{} {}", self.0, quote_bytes(&word)))
+    }
+
+    /// Appends another command, which runs only when this one has succeeded.
+    #[must_use]
+    pub fn then(&self, next: &Self) -> Self {
+        Self(format!("{} && {}", self.0, next.0))
     }
 }
 
@@ -65,44 +86,89 @@ impl fmt::Display for Command {
     }
 }
 
-impl From<Command> for String {
-    fn from(command: Command) -> Self {
-        command.0
+/// What a person does to remove something by hand. The command comes last, to be copied.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Removal {
+    command: Command,
+    /// The operation that removes what the command lists.
+    operation: Option<&'static str>,
+}
+
+impl Removal {
+    /// Lists what may be there; this operation removes it.
+    pub fn of_listed(list: Command, operation: &'static str) -> Self {
+        let operation = Some(operation);
+        Self {
+            command: list,
+            operation,
+        }
     }
 }
 
+impl From<Command> for Removal {
+    fn from(command: Command) -> Self {
+        let operation = None;
+        Self { command, operation }
+    }
+}
+
+impl fmt::Display for Removal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.operation {
+            Some(operation) => write!(
+                f,
+                "remove it with {operation} if this lists it: {}",
+                self.command
+            ),
+            None => write!(f, "remove it with: {}", self.command),
+        }
+    }
+}
+
+/// Returns `NAME=VALUE` as it stands before a command that gets the variable.
+pub fn variable(name: &str, value: &str) -> String {
+    format!("{name}={}", quote(value))
+}
+
 /// Returns the word as it is, or quoted where a shell would read more into it.
-pub fn quote(word: &str) -> String {
+fn quote(word: &str) -> String {
     quote_bytes(word.as_bytes())
 }
 
-/// Returns the path as one word that programs accept as a file.
-///
-/// A relative path gets a leading `./` when it begins with a dash, which would make it an
-/// option, or when it has a colon before its first slash, which makes it another machine's
-/// for `tar` and a protocol's for `qemu-img`.
-pub fn quote_path(path: &Path) -> String {
+/// The bytes of a path that programs accept as a file. See [`Command::file`].
+fn file(path: &Path) -> Vec<u8> {
     let bytes = path.as_os_str().as_encoded_bytes();
     let first = bytes.split(|byte| *byte == b'/').next().unwrap_or_default();
     let is_relative = matches!(path.components().next(), Some(Component::Normal(_)));
     if is_relative && (first.starts_with(b"-") || first.contains(&b':')) {
-        quote_bytes(&[b"./", bytes].concat())
+        [b"./", bytes].concat()
     } else {
-        quote_bytes(bytes)
+        bytes.to_vec()
     }
 }
 
 fn quote_bytes(word: &[u8]) -> String {
     match std::str::from_utf8(word) {
-        Ok(text) if !text.is_empty() && text.chars().all(is_plain) && !text.starts_with('=') => {
+        Ok(text)
+            if !text.is_empty() && text.chars().all(is_plain) && !text.starts_with(['=', '%']) =>
+        {
             text.to_owned()
         }
-        Ok(text) if text.chars().all(is_visible) => format!("'{}'", text.replace('\'', r"'\''")),
+        Ok(text) if text.chars().all(is_visible) && !is_escaped(text) => {
+            format!("'{}'", text.replace('\'', r"'\''"))
+        }
         _ => escape(word),
     }
 }
 
-/// What no shell treats specially. A `=` at the beginning names a program in zsh.
+/// Whether fish reads more than the characters in single quotes: there, a backslash escapes
+/// a backslash and a quote.
+fn is_escaped(text: &str) -> bool {
+    text.ends_with('\\') || text.contains(r"\\") || text.contains(r"\'")
+}
+
+/// What no shell treats specially. At the beginning, a `=` names a program in zsh and a `%`
+/// a job.
 fn is_plain(c: char) -> bool {
     c.is_alphanumeric() || "_-./:=@%+,".contains(c)
 }
@@ -123,10 +189,12 @@ fn escape(word: &[u8]) -> String {
     let (front, newlines) = word.split_at(front);
     let mut escaped = String::new();
     if !front.is_empty() {
-        escaped.push_str("\"$(printf -- '");
-        for byte in front {
+        escaped.push_str("\"$(printf '");
+        for (at, byte) in front.iter().enumerate() {
             match byte {
                 b'%' => escaped.push_str("%%"),
+                // An option, and not every printf knows `--`.
+                b'-' if at == 0 => escaped.push_str(r"\055"),
                 // Interactive shells expand `!` within double quotes.
                 b'\\' | b'\'' | b'!' => _ = write!(escaped, r"\{byte:03o}"),
                 b' '..=b'~' => escaped.push(char::from(*byte)),
@@ -146,29 +214,10 @@ fn escape(word: &[u8]) -> String {
 
 #[cfg(test)]
 mod tests {
-    use std::ffi::OsString;
-    use std::os::unix::ffi::OsStringExt;
-
+    use imgimport_sandbox::shells;
     use proptest::prelude::*;
 
     use super::*;
-
-    /// The words that a shell makes of a command line.
-    fn words(shell: &str, line: &str) -> Vec<Vec<u8>> {
-        let script = format!("show() {{ printf '%s\\0' \"$@\"; }}; {line}");
-        let output = std::process::Command::new(shell)
-            .args(["-c", &script])
-            .output()
-            .expect("a shell");
-        assert!(output.status.success(), "{shell}: {line}");
-        let mut words: Vec<_> = output
-            .stdout
-            .split(|byte| *byte == 0)
-            .map(<[u8]>::to_vec)
-            .collect();
-        words.pop();
-        words
-    }
 
     #[test]
     fn only_what_a_shell_would_read_is_quoted() {
@@ -177,7 +226,7 @@ mod tests {
         assert_eq!(quote("it's"), r"'it'\''s'");
         assert_eq!(quote(""), "''");
         assert_eq!(quote("=ls"), "'=ls'");
-        assert_eq!(quote("a\nb!"), r#""$(printf -- 'a\012b\041')""#);
+        assert_eq!(quote("a\nb!"), r#""$(printf 'a\012b\041')""#);
     }
 
     #[test]
@@ -198,29 +247,88 @@ mod tests {
 
     #[test]
     fn a_file_is_neither_an_option_nor_on_another_machine() {
-        let path = |path: &str| quote_path(Path::new(path));
-        assert_eq!(path("-x.vdi"), "./-x.vdi");
-        assert_eq!(path("host:disk 1.ova"), "'./host:disk 1.ova'");
-        assert_eq!(path("./a:b"), "./a:b");
-        assert_eq!(path("/a:b"), "/a:b");
-        assert_eq!(path("a/b:c"), "a/b:c");
+        let path = |path: &str| Command::new("rm").file(Path::new(path)).to_string();
+        assert_eq!(path("-x.vdi"), "rm ./-x.vdi");
+        assert_eq!(path("host:disk 1.ova"), "rm './host:disk 1.ova'");
+        assert_eq!(path("./a:b"), "rm ./a:b");
+        assert_eq!(path("/a:b"), "rm /a:b");
+        assert_eq!(path("a/b:c"), "rm a/b:c");
+        let options = Command::new("qemu-img info --image-opts");
+        assert_eq!(
+            options
+                .image_options("driver=vpc", Path::new("a:b, c.vhd"))
+                .to_string(),
+            "qemu-img info --image-opts 'driver=vpc,file.filename=./a:b,, c.vhd'"
+        );
+    }
+
+    /// A command of every kind of word.
+    fn example(name: &str) -> (Command, Vec<&'static str>, Vec<String>) {
+        let path = Path::new(name);
+        let file = String::from_utf8(file(path)).expect("a name of text");
+        let command = Command::new("aws s3api list-parts")
+            .option_if("--profile", Some(name))
+            .option("--key", name)
+            .words("--force")
+            .file(path)
+            .image_options("driver=vpc", path)
+            .operand(name);
+        let dashed = |option: &str| {
+            if name.starts_with('-') {
+                vec![format!("{option}={name}")]
+            } else {
+                vec![option.to_owned(), name.to_owned()]
+            }
+        };
+        let dashes = name.starts_with('-').then(|| "--".to_owned());
+        let words = dashed("--profile").into_iter().chain(dashed("--key"));
+        let options = format!("driver=vpc,file.filename={}", file.replace(',', ",,"));
+        let words = words.chain(["--force".to_owned(), file, options]);
+        let words = words.chain(dashes).chain([name.to_owned()]).collect();
+        (command, vec!["aws", "s3api", "list-parts"], words)
+    }
+
+    #[test]
+    fn every_shell_makes_one_call_of_a_command_whatever_the_names_are() {
+        for name in shells::HOSTILE {
+            let (command, fixed, words) = example(name);
+            let fixed = fixed.into_iter().map(|word| word.as_bytes().to_vec());
+            let words = words.into_iter().map(String::into_bytes);
+            let call: Vec<_> = fixed.chain(words).collect();
+            let line = command
+                .then(&Command::new("rm").file(Path::new("b")))
+                .to_string();
+            assert!(line.chars().all(is_visible), "{line:?}");
+            let next = vec![b"rm".to_vec(), b"b".to_vec()];
+            shells::all_make(&line, &[call, next]);
+        }
+    }
+
+    #[test]
+    fn a_removal_ends_in_its_command() {
+        let remove = Removal::from(Command::new("aws s3 rm").arg("s3://b/k 1"));
+        assert_eq!(remove.to_string(), "remove it with: aws s3 rm 's3://b/k 1'");
+        let list = Command::new("aws ec2 describe-images").option("--region", "eu-west-1");
+        assert_eq!(
+            Removal::of_listed(list, "deregister-image").to_string(),
+            "remove it with deregister-image if this lists it: aws ec2 describe-images --region eu-west-1"
+        );
     }
 
     proptest! {
-        #![proptest_config(ProptestConfig::with_cases(64))]
+        #![proptest_config(ProptestConfig::with_cases(32))]
 
         #[test]
         fn a_shell_reads_each_word_back(word in proptest::collection::vec(1_u8.., 0..12)) {
-            let path = OsString::from_vec([b"/".to_vec(), word.clone()].concat());
-            let line = format!("show {}", quote_bytes(&word));
-            // dash has no $'..', which only a newline at the end needs.
-            let shells: &[&str] = if word.ends_with(b"\n") { &["bash"] } else { &["sh", "bash"] };
-            for shell in shells {
-                prop_assert_eq!(words(shell, &line), [word.clone()]);
-            }
-            let line = Command::new("show rm").file(Path::new(&path)).to_string();
-            if !word.ends_with(b"\n") {
-                prop_assert_eq!(&words("sh", &line)[1], path.as_encoded_bytes());
+            // dash and fish have no $'..', which only a newline at the end needs.
+            let line = format!("rm {}", quote_bytes(&word));
+            let expected = [b"rm".to_vec(), word.clone()];
+            let is_text = std::str::from_utf8(&word).is_ok();
+            for shell in shells::installed() {
+                let needs = !is_text && shell == "fish" || word.ends_with(b"\n") && shell != "bash";
+                if !needs {
+                    prop_assert_eq!(shells::calls(shell, &line), [expected.clone()], "{}", shell);
+                }
             }
         }
 

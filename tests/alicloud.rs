@@ -849,7 +849,7 @@ async fn an_object_that_cannot_be_deleted_is_a_warning_since_the_image_exists() 
         .fault(fault.answer(403, "AccessDenied", "not you"));
     stage.alicloud(COMMAND).ends().await.exits(0).prints("m-ID").says(
         "
-        warning: oss://packer/imgimport-1767225600.raw could not be deleted: not you [EC 0003-00000001] (AccessDenied, request ID); delete it with: aliyun oss rm oss://packer/imgimport-1767225600.raw --region cn-beijing; next time, allow the caller oss:DeleteObject: {\"Version\":\"1\",\"Statement\":[{\"Effect\":\"Allow\",\"Action\":\"oss:DeleteObject\",\"Resource\":\"acs:oss:*:*:packer/imgimport-1767225600.raw\"}]}
+        warning: oss://packer/imgimport-1767225600.raw could not be deleted: not you [EC 0003-00000001] (AccessDenied, request ID); next time, allow the caller oss:DeleteObject: {\"Version\":\"1\",\"Statement\":[{\"Effect\":\"Allow\",\"Action\":\"oss:DeleteObject\",\"Resource\":\"acs:oss:*:*:packer/imgimport-1767225600.raw\"}]}; delete it with: aliyun oss rm oss://packer/imgimport-1767225600.raw --region cn-beijing
         ",
     );
 }
@@ -1190,7 +1190,7 @@ async fn formats_that_alibaba_does_not_take_are_refused_with_the_command_that_co
         "
         error: Alibaba Cloud can't import an OVA
           cause: Alibaba Cloud takes RAW, VHD, QCOW2 and VMDK
-          hint: unpack it: tar -xf disk.ova -- disk.vmdk, then convert its disk: qemu-img convert -O qcow2 disk.vmdk disk.qcow2
+          hint: take its disk out and convert it: tar -xf disk.ova -- disk.vmdk && qemu-img convert -f vmdk -O qcow2 disk.vmdk disk.qcow2
         ",
     );
     assert!(stage.cloud.journal().is_empty(), "nobody was asked");

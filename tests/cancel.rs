@@ -451,7 +451,7 @@ async fn another_import_is_not_robbed_of_the_object_that_it_reads() {
           cause: that import was of another image, or was asked for differently
           left behind: the import task import-ami-TASK; remove it with: aws ec2 cancel-import-task --import-task-id import-ami-TASK --region eu-central-1
           left behind: s3://importbucket/k; remove it with: aws s3 rm s3://importbucket/k
-          hint: wait for it, cancel it with: aws ec2 cancel-import-task --import-task-id import-ami-TASK --region eu-central-1; or give this one another --key
+          hint: wait for it, give this one another --key, or cancel it with: aws ec2 cancel-import-task --import-task-id import-ami-TASK --region eu-central-1
         ",
     );
     assert_eq!(stage.cloud.s3().objects().len(), 1);

@@ -412,7 +412,7 @@ async fn wrong_keys_and_a_missing_space_are_found_before_the_upload() {
         "
         error: the Space elsewhere can't be used
           cause: there is no such Space in nyc3
-          hint: create it: aws s3 mb s3://elsewhere --endpoint-url http://HOST; or name its own region with --spaces-region
+          hint: name its own region with --spaces-region, or create it: aws s3 mb s3://elsewhere --endpoint-url http://HOST
         ",
     );
     assert!(
@@ -568,7 +568,7 @@ async fn ctrl_c_while_the_image_is_asked_for_keeps_what_may_be_there() {
     running.ends().await.exits(130).prints("").says(
         "
         error: stopped
-          left behind: an import of s3://import-bucket/k-RANDOM.raw.gz that may have started; remove it with: doctl compute image list-user, and doctl compute image delete ID --force
+          left behind: an import of s3://import-bucket/k-RANDOM.raw.gz that may have started; remove it with doctl compute image delete if this lists it: doctl compute image list-user
           left behind: s3://import-bucket/k-RANDOM.raw.gz, which everybody who knows its address can read; remove it with: aws s3 rm s3://import-bucket/k-RANDOM.raw.gz --endpoint-url http://HOST
           hint: the same command goes on from there
         ",

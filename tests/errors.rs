@@ -253,7 +253,7 @@ async fn an_object_that_cannot_be_deleted_is_a_warning_since_the_image_exists() 
         .await;
     run.exits(0).prints("ami-ID").says(
         "
-        warning: s3://importbucket/imgimport-1767225600.raw could not be deleted: Access Denied (AccessDenied, request ID); delete it with: aws s3 rm s3://importbucket/imgimport-1767225600.raw; next time, allow the caller s3:DeleteObject: {\"Version\":\"2012-10-17\",\"Statement\":[{\"Effect\":\"Allow\",\"Action\":\"s3:DeleteObject\",\"Resource\":\"arn:aws:s3:::importbucket/imgimport-1767225600.raw\"}]}
+        warning: s3://importbucket/imgimport-1767225600.raw could not be deleted: Access Denied (AccessDenied, request ID); next time, allow the caller s3:DeleteObject: {\"Version\":\"2012-10-17\",\"Statement\":[{\"Effect\":\"Allow\",\"Action\":\"s3:DeleteObject\",\"Resource\":\"arn:aws:s3:::importbucket/imgimport-1767225600.raw\"}]}; delete it with: aws s3 rm s3://importbucket/imgimport-1767225600.raw
         ",
     );
 }

@@ -70,7 +70,7 @@ async fn a_format_that_aws_does_not_take() {
         "
         error: AWS can't import a qcow2
           cause: AWS takes OVA, RAW, VHD, VHDX and stream-optimized VMDK
-          hint: convert it: qemu-img convert -O raw disk.qcow2 disk.raw
+          hint: convert it: qemu-img convert -f qcow2 -O raw disk.qcow2 disk.raw
         ",
     );
 }

@@ -9,6 +9,7 @@ mod alicloud_unanswered;
 mod aws;
 mod cancel;
 mod check;
+mod commands;
 mod copies;
 mod credentials;
 mod digitalocean;

@@ -310,7 +310,7 @@ async fn an_ova_is_no_disk_and_the_remedy_is_said() {
         "
         error: AWS can't import an OVA
           cause: EC2's ImportSnapshot takes no OVA, it takes one disk
-          hint: unpack its disk with: tar -xf disk.ova -- disk.vmdk, and import that; or say --method import-image
+          hint: say --method import-image, or unpack its disk and import that: tar -xf disk.ova -- disk.vmdk
         ",
     );
 }
@@ -445,7 +445,7 @@ async fn an_import_that_fails_leaves_what_was_sent_and_says_why() {
         error: the import import-snap-TASK failed
           cause: ClientError: Disk validation failed [Unsupported VMDK File Format]
           left behind: s3://importbucket/imgimport-1767225600.raw; remove it with: aws s3 rm s3://importbucket/imgimport-1767225600.raw
-          hint: make the VMDK stream-optimized: qemu-img convert -O vmdk -o subformat=streamOptimized disk.raw disk.vmdk
+          hint: make the VMDK stream-optimized: qemu-img convert -f raw -O vmdk -o subformat=streamOptimized disk.raw disk.vmdk
         ",
     );
     stage.cloud.import_script(ImportScript::quick());

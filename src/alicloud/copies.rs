@@ -11,6 +11,7 @@ use super::{Run, change, remove};
 use crate::cleanup::{Entry, possible};
 use crate::error::{Error, Kind, Result};
 use crate::journal::CopyRequest;
+use crate::shell::Removal;
 use crate::wait::{self, Poll, Trouble};
 
 impl Run<'_> {
@@ -171,9 +172,9 @@ impl Run<'_> {
         let name = asked.name.as_deref().unwrap_or_default();
         self.cleanup.reusable(
             possible::image(name, region),
-            format!(
-                "{}, and CancelCopyImage or DeleteImage",
-                image::filter(&self.job.cli, region, &token)
+            Removal::of_listed(
+                image::filter(&self.job.cli, region, &token),
+                "CancelCopyImage or DeleteImage",
             ),
             async move || {
                 // What is not shown may still be on its way; asked for again it is the same copy.

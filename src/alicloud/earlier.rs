@@ -167,8 +167,8 @@ impl Run<'_> {
     /// Another import reads the object that this one would overwrite.
     fn in_the_way(&self, import: &Import) -> Error {
         let cancel = match &import.task {
-            Some(task) => task::cancellation(&self.job, task).to_string(),
-            None => format!("{}, and CancelTask", task::list(&self.job)),
+            Some(task) => format!("cancel it with: {}", task::cancellation(&self.job, task)),
+            None => format!("find it, for CancelTask, with: {}", task::list(&self.job)),
         };
         Error::failed(format!(
             "{} is still read by an earlier import, {}",
@@ -177,7 +177,7 @@ impl Run<'_> {
         ))
         .because_of("that import was of another image, or was asked for differently")
         .hint(format!(
-            "wait for it, cancel it with: {cancel}; or give this one another --key"
+            "wait for it, give this one another --key, or {cancel}"
         ))
     }
 }

@@ -10,7 +10,7 @@ use super::help;
 use crate::error::Error;
 use crate::http::{Answer, Silence, one_line};
 use crate::permission;
-use crate::shell::quote;
+use crate::shell::Command;
 use crate::unheard;
 
 /// Codes of refusals whose documentation says "try again later" (the pages "Error codes" of
@@ -249,9 +249,10 @@ impl Fault {
         let over = "get a new temporary key; this one is over";
         match &self.about.profile {
             Some(profile) if self.is_expired() => {
-                let profile = quote(profile);
+                let configure = Command::new("aliyun configure --mode StsToken");
                 return Some(format!(
-                    "{over}: aliyun configure --mode StsToken --profile {profile}"
+                    "{over}: {}",
+                    configure.option("--profile", profile)
                 ));
             }
             None if self.is_expired() => return Some(over.to_owned()),

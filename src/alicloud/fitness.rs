@@ -2,8 +2,7 @@
 //! size of the system disk, how the system starts. Rules for options are in `rules`.
 
 use super::names::{Architecture, BootMode};
-use crate::image::{Content, Firmware, Image, conversion, unpacking};
-use crate::shell::Command;
+use crate::image::{Content, Firmware, Image, Target, action};
 use crate::units;
 
 /// GiB of a disk (ECS "ImportImage", DiskImageSize).
@@ -38,7 +37,7 @@ pub fn boot_mode(said: Option<BootMode>, architecture: Architecture, image: &Ima
 
 /// Whether ImportImage takes such an image: a warning, or the reason and the remedy.
 pub fn accepts(image: &Image) -> Result<Option<String>, (String, String)> {
-    let to_raw = || convert("raw", image, "raw");
+    let to_raw = || action(image, Target::Raw);
     let warning = match image.content {
         Content::Vhd { table_size, .. } => {
             if table_size.is_some_and(|size| Some(size) != image.virtual_size) {
@@ -50,7 +49,7 @@ pub fn accepts(image: &Image) -> Result<Option<String>, (String, String)> {
         Content::Qcow2 { extended_l2, zstd, .. } if extended_l2 || zstd => {
             let what = if zstd { "zstd compression" } else { "extended L2 entries" };
             let reason = format!("Alibaba Cloud takes no qcow2 with {what}");
-            return Err((reason, convert("qcow2 -c", image, "qcow2")));
+            return Err((reason, action(image, Target::CompressedQcow2)));
         }
         Content::Raw | Content::Qcow2 { .. } => None,
         Content::Vmdk { .. } => Some(
@@ -58,7 +57,7 @@ pub fn accepts(image: &Image) -> Result<Option<String>, (String, String)> {
         ),
         _ => {
             let reason = "Alibaba Cloud takes RAW, VHD, QCOW2 and VMDK".to_owned();
-            return Err((reason, remedy(image)));
+            return Err((reason, action(image, Target::Qcow2)));
         }
     };
     let largest = *DISK.end() * GIB;
@@ -72,29 +71,6 @@ pub fn accepts(image: &Image) -> Result<Option<String>, (String, String)> {
         )),
         _ => Ok(warning),
     }
-}
-
-/// What makes something of it that can be imported.
-fn remedy(image: &Image) -> String {
-    match image.content {
-        Content::Ova { .. } => match unpacking(image) {
-            Some((unpack, disk)) => {
-                let convert = Command::new("qemu-img convert -O qcow2").file(disk);
-                format!("unpack it: {unpack}, then convert its disk: {convert} disk.qcow2")
-            }
-            None => "unpack it, and convert its disk with qemu-img convert -O qcow2".to_owned(),
-        },
-        Content::Iso => "install the system on a disk, and import that".to_owned(),
-        Content::Zip => "unpack it, and import the disk in it".to_owned(),
-        ref content if content.is_compressed_file() => {
-            "decompress it, and import the disk in it".to_owned()
-        }
-        _ => convert("qcow2", image, "qcow2"),
-    }
-}
-
-fn convert(format: &str, image: &Image, extension: &str) -> String {
-    format!("convert it: {}", conversion(image, format, extension))
 }
 
 #[cfg(test)]

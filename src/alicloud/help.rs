@@ -231,9 +231,9 @@ pub struct HintContext<'a> {
 impl HintContext<'_> {
     fn fill(&self, help: &str) -> String {
         let own = [
-            ("{attach}", self.attach.as_str()),
-            ("{role}", self.role_name),
-            ("{region}", self.region),
+            ("attach", self.attach.as_str()),
+            ("role", self.role_name),
+            ("region", self.region),
         ];
         advice::filled(help, self.image, &own)
     }

@@ -8,7 +8,7 @@ use super::clients::Clients;
 use super::fault::Fault;
 use super::import::{Import, Request};
 use super::options::Options;
-use super::{ids, image, import, object, remove};
+use super::{ids, image, import, object, remove, role};
 use crate::cleanup::Cleanup;
 use crate::error::{Error, Result};
 use crate::journal::{Entry, Journal, Whereabouts};
@@ -16,7 +16,7 @@ use crate::layers::Environment;
 use crate::problems::Problems;
 use crate::progress::Progress;
 use crate::sending;
-use crate::shell::quote;
+use crate::shell::Command;
 use crate::store::oss::Oss;
 
 /// How Alibaba Cloud is reached, for the journal: nothing secret.
@@ -69,7 +69,7 @@ pub async fn hold(
     place: &Whereabouts,
     options: &Options,
     environment: &Environment,
-    remove: &str,
+    remove: &Command,
     progress: &Progress,
     cleanup: &mut Cleanup,
 ) -> Result<()> {
@@ -114,7 +114,7 @@ async fn import_of(
     clients: &Clients,
     place: &Whereabouts,
     entry: &Entry,
-    remove: &str,
+    remove: &Command,
 ) -> Result<Option<Import>> {
     if let Some(image) = entry.image.clone() {
         let task = entry.task.clone();
@@ -178,24 +178,25 @@ async fn copies_of(clients: &Clients, entry: &Entry) -> Result<BTreeMap<String, 
 
 /// The role stays: the next import needs it, too.
 fn kept_role(role: &str) -> String {
-    let name = quote(role);
-    format!(
-        "The role {role} stays, for the imports to come; without any, remove it with: aliyun ram DetachPolicyFromRole --PolicyType System --PolicyName AliyunECSImageImportRolePolicy --RoleName {name} && aliyun ram DeleteRole --RoleName {name}"
-    )
+    let detach = Command::new("aliyun ram DetachPolicyFromRole --PolicyType System");
+    let detach = detach.option("--PolicyName", role::POLICY);
+    let delete = Command::new("aliyun ram DeleteRole").option("--RoleName", role);
+    let remove = detach.option("--RoleName", role).then(&delete);
+    format!("The role {role} stays, for the imports to come; without any, remove it with: {remove}")
 }
 
 /// How each of them is removed.
 struct Things<'a> {
     clients: Clients,
     journal: &'a Journal,
-    remove: &'a str,
+    remove: &'a Command,
 }
 
 impl Things<'_> {
     fn bucket(&self, cleanup: &mut Cleanup, store: Arc<Oss>, bucket: &str) {
         let what = format!("the bucket {bucket}, unless it holds other objects");
         let journal = self.journal.clone();
-        cleanup.useless(what, self.remove, async move || {
+        cleanup.useless(what, self.remove.clone(), async move || {
             object::remove_bucket(&store).await?;
             journal.note(|entry| entry.created_bucket = false);
             Ok(())
@@ -209,7 +210,7 @@ impl Things<'_> {
             region.to_owned(),
         );
         let what = format!("the snapshots of deleted images in {region}");
-        cleanup.useless(what, self.remove, async move || {
+        cleanup.useless(what, self.remove.clone(), async move || {
             let gone = remove::snapshots(&clients, &journal, &region).await;
             gone.map_err(|(.., fault)| fault.into())
         });
@@ -226,7 +227,7 @@ impl Things<'_> {
             Some(task) => format!("the import task {task} and its image {image}"),
             None => format!("the image {image}"),
         };
-        cleanup.useless(what, self.remove, async move || {
+        cleanup.useless(what, self.remove.clone(), async move || {
             import::cancel(&clients, &journal, &region, &import).await
         });
     }
@@ -234,7 +235,7 @@ impl Things<'_> {
     fn copy(&self, cleanup: &mut Cleanup, region: String, copy: String) {
         let (clients, journal) = (self.clients.clone(), self.journal.clone());
         let what = format!("the copy {copy} in {region}");
-        cleanup.useless(what, self.remove, async move || {
+        cleanup.useless(what, self.remove.clone(), async move || {
             remove::copy(&clients, &journal, &region, &copy).await
         });
     }

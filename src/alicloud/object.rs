@@ -8,7 +8,7 @@ use crate::error::{Error, Result};
 use crate::outcome;
 use crate::permission;
 use crate::sending::{self, Target};
-use crate::shell::Command;
+use crate::shell::{Command, Removal};
 use crate::store::oss::Oss;
 use crate::store::{Error as Refusal, Store};
 
@@ -26,11 +26,11 @@ fn target(job: &Job) -> Target {
     Target {
         is_steady: sending::is_steady(&job.key_template),
         url: job.url(),
-        remove: removal(job).into(),
-        uploads: format!("{list}, and oss rm -m --upload-id"),
+        remove: removal(job),
+        uploads: Removal::of_listed(list, "oss rm -m --upload-id"),
         abort: Box::new(move |upload| {
             let abort = abort.option("--upload-id", &upload.0);
-            abort.option("--region", &region).into()
+            abort.option("--region", &region)
         }),
     }
 }

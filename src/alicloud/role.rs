@@ -15,7 +15,7 @@ use crate::journal::Journal;
 use crate::shell::Command;
 
 /// Alibaba Cloud's own policy for it: reads objects of every bucket.
-const POLICY: &str = "AliyunECSImageImportRolePolicy";
+pub(super) const POLICY: &str = "AliyunECSImageImportRolePolicy";
 /// RAM tells the other services of a new role within a minute or so.
 pub const PROPAGATION: Duration = Duration::from_mins(2);
 /// A question that can be done without is not waited for longer.

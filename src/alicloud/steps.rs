@@ -15,6 +15,7 @@ use crate::cleanup::{Entry, possible};
 use crate::error::{Error, Kind, Result};
 use crate::journal;
 use crate::sending;
+use crate::shell::Removal;
 use crate::store::oss::LIMITS;
 use crate::units::listed;
 use crate::wait::{self, Pace};
@@ -175,7 +176,7 @@ impl Run<'_> {
         let again = import::parameters(&self.job, name, token);
         self.cleanup.reusable(
             possible::import(&self.job.url()),
-            format!("{list}, and CancelTask"),
+            Removal::of_listed(list, "CancelTask"),
             async move || import::cancel_unanswered(&clients, &journal, &request, again).await,
         )
     }

@@ -218,7 +218,7 @@ impl Run<'_> {
         ))
         .because_of("that import was of another image, or was asked for differently")
         .hint(format!(
-            "wait for it, cancel it with: {cancel}; or give this one another --key"
+            "wait for it, give this one another --key, or cancel it with: {cancel}"
         ))
     }
 }

@@ -98,7 +98,7 @@ pub const REASONS: &[(&str, &str)] = &[
     ),
     (
         "Unsupported specified file format",
-        "say the image's own --format; what it is, tells: qemu-img info {file}",
+        "say the image's own --format; what it is, tells: {info}",
     ),
     (
         "403 Forbidden",
@@ -176,6 +176,6 @@ pub fn refusal(code: &str, message: &str) -> Option<&'static str> {
 /// What helps against the reason for which a task failed.
 pub fn reason(reason: &str, image: &Image, role_name: &str) -> Option<String> {
     let (_, help) = REASONS.iter().find(|(text, _)| reason.contains(text))?;
-    let role = ("{role}", role_name);
+    let role = ("role", role_name);
     Some(advice::filled(help, image, &[role]))
 }

@@ -12,6 +12,7 @@ use crate::error::Result;
 use crate::journal::{Entry, Whereabouts};
 use crate::problems::Problems;
 use crate::sending;
+use crate::shell::Command;
 use crate::store::s3::{Flavour, Place, S3, must_sign};
 
 /// How AWS is reached, for the journal: nothing secret.
@@ -78,7 +79,7 @@ pub async fn hold(
     entry: &Entry,
     place: &Whereabouts,
     options: &Options,
-    remove: &str,
+    remove: &Command,
     cleanup: &mut Cleanup,
 ) -> Result<()> {
     ids::PREFIXES.check(entry)?;
@@ -108,7 +109,7 @@ pub async fn hold(
     if let Some(task) = entry.task.clone().filter(|_| !made) {
         let clients = clients.clone();
         let what = format!("the import task {task}");
-        cleanup.useless(what, remove, async move || {
+        cleanup.useless(what, remove.clone(), async move || {
             task::cancel(&clients, &task).await
         });
     }
@@ -118,7 +119,7 @@ pub async fn hold(
         let clients = clients.clone();
         cleanup.useless(
             format!("the snapshot {snapshot}"),
-            remove,
+            remove.clone(),
             async move || image::delete_snapshot(&clients, &snapshot).await,
         );
     }
@@ -126,7 +127,7 @@ pub async fn hold(
     for image in images.into_iter().flatten() {
         let clients = clients.clone();
         let what = format!("the image {image}");
-        cleanup.useless(what, remove, async move || {
+        cleanup.useless(what, remove.clone(), async move || {
             image::deregister(&clients, &image).await
         });
     }
@@ -134,7 +135,7 @@ pub async fn hold(
     for (region, copy) in entry.copies.clone() {
         let clients = clients.in_region(&region);
         let what = format!("the copy {copy} in {region}");
-        cleanup.useless(what, remove, async move || {
+        cleanup.useless(what, remove.clone(), async move || {
             image::deregister(&clients, &copy).await
         });
     }
@@ -147,7 +148,7 @@ fn hold_possible_import(
     entry: &Entry,
     place: &Whereabouts,
     clients: &Clients,
-    remove: &str,
+    remove: &Command,
     cleanup: &mut Cleanup,
 ) {
     let region = &place.region;
@@ -159,12 +160,12 @@ fn hold_possible_import(
             .zip(entry.snapshot_request.clone());
         if let Some((token, request)) = asked {
             let what = cleanup::possible::snapshot(region);
-            cleanup.useless(what, remove, async move || {
+            cleanup.useless(what, remove.clone(), async move || {
                 possible::delete_started(&clients, &request, &token).await
             });
         } else {
             let what = cleanup::possible::import(&format!("s3://{}/{}", place.bucket, place.key));
-            cleanup.useless(what, remove, async move || {
+            cleanup.useless(what, remove.clone(), async move || {
                 let earlier = entry.earlier_tasks.as_deref();
                 possible::cancel_imports(&clients, &place.bucket, &place.key, earlier).await
             });
@@ -177,7 +178,7 @@ fn hold_possible_images(
     entry: &Entry,
     place: &Whereabouts,
     clients: &Clients,
-    remove: &str,
+    remove: &Command,
     cleanup: &mut Cleanup,
 ) {
     let region = &place.region;
@@ -185,13 +186,13 @@ fn hold_possible_images(
     if let Some(snapshot) = entry.snapshot.clone().filter(|_| entry.is_registering()) {
         let (clients, what) = (clients.clone(), cleanup::possible::image(&name, region));
         let name = name.clone();
-        cleanup.useless(what, remove, async move || {
+        cleanup.useless(what, remove.clone(), async move || {
             possible::remove_registered(&clients, &name, &snapshot).await
         });
     }
     if let Some(image) = entry.image.clone().filter(|_| entry.is_naming()) {
         let (clients, what) = (clients.clone(), cleanup::possible::image(&name, region));
-        cleanup.useless(what, remove, async move || {
+        cleanup.useless(what, remove.clone(), async move || {
             possible::remove_copy(&clients, &name, &image).await
         });
     }
@@ -202,7 +203,7 @@ fn hold_possible_images(
             cleanup::possible::image(&name, region),
         );
         let source = asked.source.clone().unwrap_or_default();
-        cleanup.useless(what, remove, async move || {
+        cleanup.useless(what, remove.clone(), async move || {
             possible::remove_copy(&clients, &name, &source).await
         });
     }

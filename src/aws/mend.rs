@@ -71,7 +71,7 @@ impl Run<'_> {
         let remove = remove.option("--role-name", &self.job.role_name);
         let half = self.cleanup.reusable(
             format!("the service role {name}, which has no permissions yet"),
-            remove.to_string(),
+            remove,
             async move || {
                 let gone = iam.delete_role().role_name(name).send().await;
                 let gone = gone.map(drop).map_err(Fault::from);

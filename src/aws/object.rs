@@ -9,7 +9,7 @@ use crate::error::{Error, Result};
 use crate::outcome;
 use crate::permission;
 use crate::sending::{self, Target};
-use crate::shell::Command;
+use crate::shell::{Command, Removal};
 use crate::store::s3::{Encryption, Flavour, Place, S3, must_sign};
 use crate::store::{Error as Refusal, Store};
 
@@ -31,9 +31,9 @@ fn target(job: &Job) -> Target {
         // How another run's upload is encrypted is shown nowhere.
         is_steady: sending::is_steady(&job.key_template) && job.s3_encryption.is_none(),
         url: job.url(),
-        remove: removal(job).into(),
-        uploads: format!("{list}, and abort-multipart-upload"),
-        abort: Box::new(move |upload| abort.option("--upload-id", &upload.0).into()),
+        remove: removal(job),
+        uploads: Removal::of_listed(list, "abort-multipart-upload"),
+        abort: Box::new(move |upload| abort.option("--upload-id", &upload.0)),
     }
 }
 

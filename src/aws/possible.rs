@@ -8,7 +8,7 @@ use super::ebs::Direct;
 use super::fault::Fault;
 use super::{image, quota, register, task};
 use crate::journal::SnapshotRequest;
-use crate::shell::Command;
+use crate::shell::{Command, Removal};
 
 /// Tasks that read an object, or have read it.
 pub struct Readers {
@@ -94,10 +94,10 @@ pub async fn copy(clients: &Clients, name: &str, source: &str) -> Result<Option<
 }
 
 /// The commands that find an image of this name and remove it.
-pub fn removal(cli: &Command, name: &str, region: &str) -> String {
+pub fn removal(cli: &Command, name: &str, region: &str) -> Removal {
     let list = cli.words("ec2 describe-images --owners self");
     let list = list.option("--filters", format!("Name=name,Values={name}"));
-    format!("{}, and deregister-image", list.option("--region", region))
+    Removal::of_listed(list.option("--region", region), "deregister-image")
 }
 
 /// Removes the copy of `source` that has this name. A journal of an older version has neither.

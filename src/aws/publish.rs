@@ -13,7 +13,7 @@ use super::fault::Fault;
 use super::job::Job;
 use super::{Run, partition};
 use crate::error::{Error, Kind, Result};
-use crate::shell::Command;
+use crate::shell::{Command, Removal};
 use crate::units::listed;
 
 /// The type of a parameter that holds an AMI's id; Systems Manager looks whether there is one.
@@ -169,12 +169,12 @@ impl Held {
     }
 
     /// How to undo it by hand. Whatever is no AMI's id is not for everybody's eyes.
-    fn command(&self, cli: &Command, region: &str, name: &str) -> String {
+    fn command(&self, cli: &Command, region: &str, name: &str) -> Removal {
         let call = |operation| cli.words(operation).option("--name", name);
         match self {
             Self::Value(value, _) if !value.starts_with("ami-") => {
                 let history = call("ssm get-parameter-history").option("--region", region);
-                format!("{history}, and put-parameter")
+                Removal::of_listed(history, "put-parameter")
             }
             Self::Value(value, kind) => call("ssm put-parameter")
                 .option("--value", value)
@@ -182,10 +182,10 @@ impl Held {
                 .option("--data-type", kind)
                 .words("--overwrite")
                 .option("--region", region)
-                .to_string(),
+                .into(),
             _ => call("ssm delete-parameter")
                 .option("--region", region)
-                .to_string(),
+                .into(),
         }
     }
 

@@ -7,7 +7,7 @@ use super::names::{Architecture, BootMode, LicenseType, Platform};
 use super::options::Options;
 use super::road::Road;
 use crate::error::{Error, Result as Ended};
-use crate::image::{Content, Image, VmdkKind, conversion, unpacking};
+use crate::image::{Content, Image, Target, VmdkKind, action, unpacking};
 use crate::layers::Provider;
 use crate::problems::Problems;
 
@@ -368,15 +368,12 @@ pub fn accepts(image: &Image, road: Road) -> Result<(), (String, String)> {
         } => {}
         Content::Vmdk { .. } => {
             let reason = "AWS takes only stream-optimized VMDKs".to_owned();
-            return Err((
-                reason,
-                convert("vmdk -o subformat=streamOptimized", image, "vmdk"),
-            ));
+            return Err((reason, action(image, Target::StreamOptimized)));
         }
         _ => {
             return Err((
                 "AWS takes OVA, RAW, VHD, VHDX and stream-optimized VMDK".to_owned(),
-                convert("raw", image, "raw"),
+                action(image, Target::Raw),
             ));
         }
     }
@@ -454,9 +451,9 @@ fn unpack(image: &Image) -> (String, String) {
     let reason = "EC2's ImportSnapshot takes no OVA, it takes one disk".to_owned();
     let remedy = match unpacking(image) {
         Some((unpack, _)) => {
-            format!("unpack its disk with: {unpack}, and import that; or say --method import-image")
+            format!("say --method import-image, or unpack its disk and import that: {unpack}")
         }
-        None => "unpack its disk, and import that; or say --method import-image".to_owned(),
+        None => "say --method import-image, or unpack its disk and import that".to_owned(),
     };
     (reason, remedy)
 }
@@ -471,11 +468,4 @@ fn inside(content: &Content) -> bool {
             content,
             Content::Raw | Content::Vhd { .. } | Content::Vhdx { .. }
         )
-}
-
-fn convert(format: &str, image: &Image, extension: &str) -> String {
-    if image.content.is_compressed_file() {
-        return "unpack it first".to_owned();
-    }
-    format!("convert it: {}", conversion(image, format, extension))
 }

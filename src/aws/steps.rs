@@ -13,6 +13,7 @@ use super::{OWNER, Run, fault, image, import, object, preflight, rules, share, t
 use crate::cleanup::{self, Entry};
 use crate::error::{Kind, Result};
 use crate::sending;
+use crate::shell::Removal;
 use crate::units::listed;
 use crate::wait::{self, Pace};
 
@@ -120,7 +121,7 @@ impl Run<'_> {
         let describe = describe.option("--region", &job.region);
         let entry = self.cleanup.reusable(
             cleanup::possible::import(&job.url()),
-            format!("{describe}, and cancel-import-task"),
+            Removal::of_listed(describe, "cancel-import-task"),
             async move || {
                 possible::cancel_imports(&clients, &bucket, &key, earlier.as_deref()).await
             },
@@ -274,7 +275,7 @@ impl Run<'_> {
             let advice = fault::permission(&error, "ec2:DeregisterImage and ec2:DeleteSnapshot");
             let advice = advice.map_or_else(String::new, |advice| format!("; next time, {advice}"));
             self.session.progress.warn(&format!(
-                "{first}, the image before it had its name, could not be removed: {error:#}; remove it with: {remove}{advice}"
+                "{first}, the image before it had its name, could not be removed: {error:#}{advice}; remove it with: {remove}"
             ));
         }
         if let Some(first) = self.held.image.take() {

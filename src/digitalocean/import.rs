@@ -11,6 +11,7 @@ use super::{Run, image};
 use crate::cleanup::{Entry, possible};
 use crate::error::{Error, Kind, Result};
 use crate::sending;
+use crate::shell::{Command, Removal};
 use crate::store::Store;
 use crate::wait;
 
@@ -239,8 +240,10 @@ impl Run<'_> {
             ),
             (None, Some(_)) => (
                 possible::import(&self.job.url()),
-                "doctl compute image list-user, and doctl compute image delete ID --force"
-                    .to_owned(),
+                Removal::of_listed(
+                    Command::new("doctl compute image list-user"),
+                    "doctl compute image delete",
+                ),
             ),
             (None, None) => return,
         };
@@ -250,7 +253,7 @@ impl Run<'_> {
     }
 
     /// Its removal takes all that has the mark, and then the journal has no import any more.
-    fn hold_marked(&mut self, what: String, remove: String, id: Option<u64>) -> Entry {
+    fn hold_marked(&mut self, what: String, remove: Removal, id: Option<u64>) -> Entry {
         let (api, mark, journal) = (self.api.clone(), self.mark.clone(), self.journal.clone());
         self.cleanup.reusable(what, remove, async move || {
             mark::delete(&api, mark.as_ref(), id).await?;

@@ -16,6 +16,7 @@ use crate::layers::Environment;
 use crate::problems::Problems;
 use crate::progress::Progress;
 use crate::sending;
+use crate::shell::Command;
 use crate::store::s3::{Flavour, Place, S3, must_sign};
 
 /// How DigitalOcean is reached, for the journal: nothing secret.
@@ -43,7 +44,7 @@ pub fn hold(
     place: &Whereabouts,
     options: &Options,
     environment: &Environment,
-    remove: &str,
+    remove: &Command,
     progress: &Progress,
     cleanup: &mut Cleanup,
 ) -> Result<()> {
@@ -79,7 +80,7 @@ pub fn hold(
         (None, Some(_)) => possible::import(&url),
         (None, None) => return Ok(()),
     };
-    cleanup.useless(what, remove, async move || {
+    cleanup.useless(what, remove.clone(), async move || {
         Ok(mark::delete(&api, mark.as_ref(), id).await?)
     });
     Ok(())

@@ -115,7 +115,7 @@ async fn space(job: &Job, spaces: &aws_sdk_s3::Client, store: &S3) -> Result<()>
         return Err(Error::failed(what())
             .because_of(format!("there is no such Space in {region}"))
             .hint(format!(
-                "create it: {}; or name its own region with --spaces-region",
+                "name its own region with --spaces-region, or create it: {}",
                 Command::new("aws s3 mb")
                     .arg(format!("s3://{name}"))
                     .option("--endpoint-url", &job.space.endpoint)

@@ -5,9 +5,8 @@ use std::ops::RangeInclusive;
 use std::path::Path;
 
 use super::options::{Compression, Options};
-use crate::image::{Content, Image, Source, Table, conversion, unpacking};
+use crate::image::{Content, Image, Source, Table, Target, action};
 use crate::problems::Problems;
-use crate::shell::{Command, quote_path};
 use crate::units;
 
 /// API reference, POST /v2/images: "smaller than 100 GB after being decompressed".
@@ -184,7 +183,7 @@ pub fn accepts(image: &Image) -> Result<(), (String, String)> {
     {
         let name = image.content.name();
         let reason = format!("{TAKES}; in the {name} is {}", inner.label());
-        return Err((reason, "unpack it, and import what is inside".to_owned()));
+        return Err((reason, action(image, Target::Qcow2)));
     }
     takes(image, image)?;
     let size = image.virtual_size.or(image.size).unwrap_or_default();
@@ -201,38 +200,20 @@ pub fn accepts(image: &Image) -> Result<(), (String, String)> {
 }
 
 fn takes(image: &Image, file: &Image) -> Result<(), (String, String)> {
-    let remedy = match &image.content {
+    match &image.content {
         Content::Raw
         | Content::Qcow2 { .. }
         | Content::Vhdx { .. }
         | Content::Vdi
         | Content::Vmdk { .. }
         | Content::Gzip
-        | Content::Bzip2 => return Ok(()),
-        Content::Vhd { .. } => format!("convert it: {}", conversion(file, "qcow2", "qcow2")),
-        Content::Ova { .. } => from_ova(file),
-        Content::Xz => format!("unpack it: xz -dk {}", name(file)),
-        Content::Zstd => format!("unpack it: zstd -d {}", name(file)),
-        Content::Zip => format!("unpack it: unzip {}", name(file)),
-        Content::Iso => "install the system on a disk, and import that".to_owned(),
-    };
-    Err((TAKES.to_owned(), remedy))
-}
-
-/// The disk of an archive, taken out and converted.
-fn from_ova(image: &Image) -> String {
-    let Some((unpack, disk)) = unpacking(image) else {
-        return "unpack it, and convert its disk with qemu-img convert -O qcow2".to_owned();
-    };
-    let convert = Command::new("qemu-img convert -O qcow2").file(disk);
-    let convert = convert.file(&disk.with_extension("qcow2"));
-    format!("take its disk out and convert it: {unpack} && {convert}")
-}
-
-fn name(image: &Image) -> String {
-    match &image.source {
-        Source::File(path) => quote_path(path),
-        Source::Stdin => "IMAGE".to_owned(),
+        | Content::Bzip2 => Ok(()),
+        Content::Vhd { .. }
+        | Content::Ova { .. }
+        | Content::Xz
+        | Content::Zstd
+        | Content::Zip
+        | Content::Iso => Err((TAKES.to_owned(), action(file, Target::Qcow2))),
     }
 }
 

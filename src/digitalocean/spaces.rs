@@ -20,7 +20,7 @@ use crate::endpoint::is_loopback;
 use crate::error::{Error, Result};
 use crate::outcome;
 use crate::sending::{self, Target};
-use crate::shell::Command;
+use crate::shell::{Command, Removal};
 use crate::store::s3::{Flavour, Place, S3, must_sign};
 use crate::store::{Class, Error as Refusal, Store};
 
@@ -91,9 +91,9 @@ fn target(job: &Job) -> Target {
     Target {
         is_steady: sending::is_steady(&job.key_template),
         url: job.url(),
-        remove: remove.option("--endpoint-url", endpoint).into(),
-        uploads: format!("{list}, and abort-multipart-upload"),
-        abort: Box::new(move |upload| abort.option("--upload-id", &upload.0).into()),
+        remove: remove.option("--endpoint-url", endpoint),
+        uploads: Removal::of_listed(list, "abort-multipart-upload"),
+        abort: Box::new(move |upload| abort.option("--upload-id", &upload.0)),
     }
 }
 

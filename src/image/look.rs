@@ -157,7 +157,10 @@ pub(super) fn within(content: &Content, trouble: Trouble) -> Trouble {
         Trouble::Unfit { cause, remedy } | Trouble::Strange { cause, remedy } => Trouble::Unfit {
             cause: format!("in {}: {cause}", content.label()),
             remedy: match remedy {
-                Remedy::Convert | Remedy::TakeOut(_) | Remedy::Repack(_) => {
+                Remedy::Convert(_)
+                | Remedy::Repair(..)
+                | Remedy::TakeOut(..)
+                | Remedy::Repack(_) => {
                     Remedy::say("unpack it, and import what lies in it")
                 }
                 other => other,

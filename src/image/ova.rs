@@ -15,7 +15,7 @@ use super::manifest::{Comparison, Manifest};
 use super::ovf::{self, DiskRef, FileRef};
 use super::refusal::{Notice, Remedy, Sight, Trouble, export_as_stream};
 use super::window::Window;
-use super::{Disk, vhd, vmdk};
+use super::{Disk, qcow2, vdi, vhd, vhdx, vmdk};
 pub(super) use names::Names;
 
 /// Files that are looked into: the tables of each may take a tenth of a second, and AWS
@@ -256,7 +256,7 @@ impl Archive<'_> {
             return Err(Trouble::unfit(
                 format!("{href} in the OVA is no plain file, but a link or sparse"),
                 Remedy::say(
-                    "pack the OVA again, with plain files only: tar --format=ustar --dereference",
+                    "pack the OVA again, with plain files only, as tar does with --dereference",
                 ),
             ));
         }
@@ -356,22 +356,36 @@ fn probe_disk(part: &Window, member: &Member) -> Sight<Option<Found>> {
     } else if part.len().is_none() && compressed(&head).is_none() {
         return Ok(None);
     } else {
-        let cause = match compressed(&head) {
+        let compressed = compressed(&head);
+        let cause = match &compressed {
             Some(content) => format!("it is {}, not a disk", content.label()),
             None => "it is neither a VMDK nor a VHD".into(),
         };
-        let remedy = Remedy::TakeOut(member.name.clone());
+        let content = compressed.or_else(|| other_disk(part, &head));
+        let remedy = Remedy::TakeOut(member.name.clone(), content);
         return Err(Trouble::unfit(cause, remedy));
     };
-    match found.content {
+    match &found.content {
         Content::Vmdk {
             kind: VmdkKind::MonolithicSparse,
         } => Err(Trouble::unfit(
             "the VMDK is not stream-optimized, as a disk in an OVA must be",
-            Remedy::TakeOut(member.name.clone()),
+            Remedy::TakeOut(member.name.clone(), Some(found.content)),
         )),
         _ => Ok(Some(found)),
     }
+}
+
+/// What a file holds that is a disk in another form than importers of OVAs read. None where
+/// that is not known: its own bytes are not taken for a disk.
+fn other_disk(part: &Window, head: &[u8]) -> Option<Content> {
+    let found = match head {
+        [b'v', b'h', b'd', b'x', b'f', b'i', b'l', b'e', ..] => vhdx::look(part),
+        [b'Q', b'F', b'I', 0xfb, ..] => qcow2::look(part),
+        head if vdi::is_here(head) => vdi::look(part),
+        _ => return None,
+    };
+    found.ok().map(|found| found.content)
 }
 
 #[cfg(test)]

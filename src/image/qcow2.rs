@@ -67,21 +67,22 @@ fn stands_alone(fields: Fields) -> Sight<()> {
     let features = features(fields);
     let version = fields.be32(4);
     let refused = |cause: &str, remedy: Remedy| Err(Trouble::unfit(cause, remedy));
-    let repair = || Remedy::say("repair it first, on a copy: qemu-img check -r all");
+    let repair = || Remedy::Repair("repair it first, on a copy", "qcow2");
     if !matches!(version, 2 | 3) {
         let cause = format!("the qcow2 is of version {version}, the clouds take 2 and 3");
-        return refused(&cause, Remedy::Convert);
+        let format = if version == 1 { "qcow" } else { "qcow2" };
+        return refused(&cause, Remedy::Convert(format));
     }
     if fields.be64(8) != 0 {
         let cause = "the qcow2 has a backing file, it holds only what changed since";
-        return refused(cause, Remedy::Convert);
+        return refused(cause, Remedy::Convert("qcow2"));
     }
     if features & EXTERNAL_DATA != 0 {
         let cause = "the qcow2 keeps its data in another file";
-        return refused(cause, Remedy::Convert);
+        return refused(cause, Remedy::Convert("qcow2"));
     }
     if fields.be32(32) != 0 {
-        let remedy = "decrypt it first, with qemu-img convert and its --object secret";
+        let remedy = "decrypt it first, with qemu-img and its --object secret";
         return refused("the qcow2 is encrypted", Remedy::say(remedy));
     }
     if features & CORRUPT != 0 {
@@ -93,7 +94,7 @@ fn stands_alone(fields: Fields) -> Sight<()> {
     let packing = fields.u8(104);
     if features & !KNOWN != 0 || (features & COMPRESSION_TYPE != 0 && packing > 1) {
         let cause = "the qcow2 uses features that are newer than any importer";
-        return refused(cause, Remedy::Convert);
+        return refused(cause, Remedy::Convert("qcow2"));
     }
     Ok(())
 }

@@ -6,9 +6,9 @@ use std::fmt;
 use std::io;
 use std::path::Path;
 
-use super::{Content, Image, Source, named};
+use super::conversion::{self, Driver, Target};
+use super::{Content, named};
 use crate::error::Error;
-use crate::shell::{Command, is_visible, quote, quote_path};
 
 /// The result of looking into a container.
 pub(super) type Sight<T> = Result<T, Trouble>;
@@ -29,12 +29,14 @@ pub(super) enum Trouble {
 pub(super) enum Remedy {
     /// The copy is damaged, the original may be sound.
     CopyAgain,
-    /// qemu-img understands what no cloud takes; raw is what every cloud takes.
-    Convert,
+    /// qemu-img reads what no cloud takes, by this format; raw is what every cloud takes.
+    Convert(&'static str),
+    /// qemu-img repairs it: what is to be done, and the format.
+    Repair(&'static str, &'static str),
     /// The OVA packed again, of these of its files in this order.
     Repack(Vec<String>),
-    /// The disk in this file of the OVA, on its own.
-    TakeOut(String),
+    /// The disk in this file of the OVA, on its own; what it is, where that is known.
+    TakeOut(String, Option<Content>),
     /// Anything else, in full.
     Say(String),
 }
@@ -82,7 +84,7 @@ impl Trouble {
             Self::Unfit { cause, remedy } => Self::Unfit {
                 cause: format!("{member} in the OVA: {cause}"),
                 remedy: match remedy {
-                    Remedy::Convert => export_as_stream(),
+                    Remedy::Convert(_) | Remedy::Repair(..) => export_as_stream(),
                     other => other,
                 },
             },
@@ -146,9 +148,15 @@ impl Remedy {
     fn sentence(&self, path: &Path) -> String {
         match self {
             Self::CopyAgain => "copy, download or export it again".into(),
-            Self::Convert => convert(path),
+            Self::Convert(format) => {
+                let command = conversion::convert(Driver::Named(format), path, Target::Raw);
+                format!("convert it first: {command}")
+            }
+            Self::Repair(action, format) => {
+                format!("{action}: {}", conversion::repair(format, path))
+            }
             Self::Repack(files) => repack(path, files),
-            Self::TakeOut(file) => take_out(path, file),
+            Self::TakeOut(file, content) => take_out(path, file, content.as_ref()),
             Self::Say(sentence) => sentence.clone(),
         }
     }
@@ -170,111 +178,20 @@ pub(super) fn shown(path: &Path) -> String {
 
 /// Unpacks the files and packs them in this order.
 fn repack(path: &Path, files: &[String]) -> String {
-    if !files.iter().all(|file| is_plain(file)) {
-        return "unpack it, and pack it again with tar --format=ustar, the descriptor first".into();
+    let files: Vec<_> = files.iter().map(String::as_str).collect();
+    match conversion::repacking(path, &files) {
+        Some(command) => format!("pack it again: {command}"),
+        None => {
+            "unpack it, and pack it again in the ustar format of tar, the descriptor first".into()
+        }
     }
-    let (archive, target) = archives(path);
-    let files: Vec<_> = files.iter().map(|file| quote(file)).collect();
-    let files = files.join(" ");
-    format!(
-        "pack it again: mkdir unpacked && tar -xf {archive} -C unpacked -- {files} && tar --format=ustar -cf {target} -C unpacked -- {files}"
-    )
 }
 
 /// Unpacks a disk and makes a raw one of it.
-fn take_out(path: &Path, file: &str) -> String {
-    if !is_plain(file) {
-        return "unpack the disk, convert it with qemu-img convert -O raw, and import that".into();
-    }
-    let (archive, _) = archives(path);
-    let (convert, file) = (qemu_img("-O raw", Path::new(file), "raw"), quote(file));
-    format!("import the disk on its own: tar -xf {archive} -- {file} && {convert}")
-}
-
-/// Returns the command that unpacks the first disk of an OVA, and the disk's file. `None`
-/// for standard input, and where the name of the disk must not stand in a command.
-pub fn unpacking(image: &Image) -> Option<(Command, &Path)> {
-    let (Source::File(archive), Some(disk)) = (&image.source, image.disks.first()) else {
-        return None;
-    };
-    is_plain(&disk.name).then(|| {
-        let unpack = Command::new("tar -xf").file(archive).words("--");
-        (unpack.arg(&disk.name), Path::new(&disk.name))
-    })
-}
-
-/// The archive and one beside it.
-fn archives(path: &Path) -> (String, String) {
-    if path == Path::new("-") {
-        return ("IMAGE".into(), "new.ova".into());
-    }
-    (
-        quote_path(path),
-        quote_path(&path.with_extension("new.ova")),
-    )
-}
-
-/// Whether a name from an archive may stand in a command: it leads into no folder, is no
-/// option and shows no other characters than it has.
-fn is_plain(name: &str) -> bool {
-    !name.contains(['/', '\\']) && !name.starts_with('-') && name.chars().all(is_visible)
-}
-
-fn convert(path: &Path) -> String {
-    format!("convert it first: {}", qemu_img("-O raw", path, "raw"))
-}
-
-/// The command that makes a disk of another format of the image, beside it.
-pub fn conversion(image: &Image, format: &str, extension: &str) -> String {
-    let path = match &image.source {
-        Source::File(path) => path.as_path(),
-        Source::Stdin => Path::new("-"),
-    };
-    if let Content::Vhd {
-        by_geometry: true, ..
-    } = image.content
-    {
-        return by_size(format, path, extension);
-    }
-    // qemu-img takes a fixed VHD for a raw disk unless it is told.
-    let from = match image.content {
-        Content::Vhd { .. } => "-f vpc ",
-        _ => "",
-    };
-    qemu_img(&format!("{from}-O {format}"), path, extension)
-}
-
-/// Virtual PC's disks end where their geometry does, for qemu-img; their own size counts.
-fn by_size(format: &str, path: &Path, extension: &str) -> String {
-    let (from, to) = from_to(path, extension);
-    let name = if path == Path::new("-") {
-        from
-    } else {
-        // qemu-img's options are separated by commas; two are one.
-        path.display().to_string().replace(',', ",,")
-    };
-    let disk = format!("driver=vpc,force_size_calc=current_size,file.filename={name}");
-    format!(
-        "qemu-img convert --image-opts -O {format} {} {to}",
-        quote(&disk)
-    )
-}
-
-fn qemu_img(options: &str, path: &Path, extension: &str) -> String {
-    let (from, to) = from_to(path, extension);
-    format!("qemu-img convert {options} {from} {to}")
-}
-
-/// The image and a file beside it, as a shell takes them.
-fn from_to(path: &Path, extension: &str) -> (String, String) {
-    let mut target = path.with_extension(extension);
-    if target == path {
-        target = path.with_extension(format!("new.{extension}"));
-    }
-    if path == Path::new("-") {
-        ("IMAGE".to_owned(), format!("disk.{extension}"))
-    } else {
-        (quote_path(path), quote_path(&target))
+fn take_out(path: &Path, file: &str, content: Option<&Content>) -> String {
+    match conversion::taking_out(path, file, content) {
+        Some(command) => format!("import the disk on its own: {command}"),
+        None => "unpack the disk, convert it to raw with qemu-img, and import that".into(),
     }
 }
 
@@ -285,42 +202,26 @@ mod tests {
 
     #[test]
     fn the_remedy_can_be_pasted_into_a_shell() {
-        let hint = |path: &str| Remedy::Convert.sentence(Path::new(path));
+        let hint = |path: &str| Remedy::Convert("vdi").sentence(Path::new(path));
         assert_eq!(
             hint("a/disk.vdi"),
-            "convert it first: qemu-img convert -O raw a/disk.vdi a/disk.raw"
+            "convert it first: qemu-img convert -f vdi -O raw a/disk.vdi a/disk.raw"
         );
         assert_eq!(
             hint("it's.vmdk"),
-            r"convert it first: qemu-img convert -O raw 'it'\''s.vmdk' 'it'\''s.raw'"
+            r"convert it first: qemu-img convert -f vdi -O raw 'it'\''s.vmdk' 'it'\''s.raw'"
         );
         assert_eq!(
             hint("disk.raw"),
-            "convert it first: qemu-img convert -O raw disk.raw disk.new.raw"
+            "convert it first: qemu-img convert -f vdi -O raw disk.raw disk.new.raw"
         );
         assert_eq!(
             hint("-x.vdi"),
-            "convert it first: qemu-img convert -O raw ./-x.vdi ./-x.raw"
+            "convert it first: qemu-img convert -f vdi -O raw ./-x.vdi ./-x.raw"
         );
         assert_eq!(
             hint("-"),
-            "convert it first: qemu-img convert -O raw IMAGE disk.raw"
-        );
-    }
-
-    #[test]
-    fn a_disk_of_virtual_pc_keeps_its_size() {
-        let said = Some(crate::image::Format::Raw);
-        let mut image = Image::from_head(&[0; 512], said).unwrap();
-        image.content = Content::Vhd {
-            kind: crate::image::VhdKind::Dynamic,
-            table_size: None,
-            by_geometry: true,
-        };
-        image.source = Source::File("a, b.vhd".into());
-        assert_eq!(
-            conversion(&image, "raw", "raw"),
-            "qemu-img convert --image-opts -O raw 'driver=vpc,force_size_calc=current_size,file.filename=a,, b.vhd' 'a, b.raw'"
+            "convert it first: qemu-img convert -f vdi -O raw IMAGE disk.raw"
         );
     }
 

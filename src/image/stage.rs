@@ -89,10 +89,11 @@ pub(super) fn copy_again(cause: &str) -> String {
     because(cause, "copy, download or export it again")
 }
 
-pub(super) fn convert(cause: &str) -> String {
+/// The message of what qemu-img converts, by this format.
+pub(super) fn convert(format: &str, cause: &str) -> String {
     because(
         cause,
-        "convert it first: qemu-img convert -O raw disk.img disk.raw",
+        &format!("convert it first: qemu-img convert -f {format} -O raw disk.img disk.raw"),
     )
 }
 

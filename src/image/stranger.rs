@@ -26,8 +26,8 @@ pub(super) struct Stranger {
 /// What helps.
 #[derive(Clone, Copy)]
 enum Help {
-    /// qemu-img reads it.
-    Convert,
+    /// qemu-img reads it, by this format.
+    Convert(&'static str),
     /// The image may lie in it.
     Unpack,
     /// It is something else.
@@ -40,11 +40,31 @@ use Help::{Convert, Other, Say, Unpack};
 
 /// Offset, mark, name and remedy, after QEMU's block drivers and file(1).
 const MARKS: &[(usize, &[u8], &str, Help)] = &[
-    (0, b"QED\0", "a QED image", Convert),
-    (0, b"WithoutFreeSpace", "a disk of Parallels", Convert),
-    (0, b"WithouFreSpacExt", "a disk of Parallels", Convert),
-    (0, b"Bochs Virtual HD Image", "a disk of Bochs", Convert),
-    (0, b"#!/bin/sh\n#V2.0 Format\n", "a cloop image", Convert),
+    (0, b"QED\0", "a QED image", Convert("qed")),
+    (
+        0,
+        b"WithoutFreeSpace",
+        "a disk of Parallels",
+        Convert("parallels"),
+    ),
+    (
+        0,
+        b"WithouFreSpacExt",
+        "a disk of Parallels",
+        Convert("parallels"),
+    ),
+    (
+        0,
+        b"Bochs Virtual HD Image",
+        "a disk of Bochs",
+        Convert("bochs"),
+    ),
+    (
+        0,
+        b"#!/bin/sh\n#V2.0 Format\n",
+        "a cloop image",
+        Convert("cloop"),
+    ),
     (
         0,
         b"OOOM\0\0\0\x02",
@@ -139,7 +159,7 @@ pub(super) fn refuse(window: &Window) -> Sight<()> {
     let trailer = window.len().and_then(|len| len.checked_sub(512));
     let trailer = trailer.map(|at| window.up_to(at, 8)).transpose()?;
     let stranger = if trailer.is_some_and(|trailer| trailer == APPLE) {
-        let (name, remedy) = ("a disk image of macOS", Remedy::Convert);
+        let (name, remedy) = ("a disk image of macOS", Remedy::Convert("dmg"));
         Some(Stranger { name, remedy })
     } else {
         named(&window.up_to(0, HEAD)?)
@@ -167,7 +187,7 @@ fn named(head: &[u8]) -> Option<Stranger> {
         None => text(head)?,
     };
     let remedy = match help {
-        Convert => Remedy::Convert,
+        Convert(format) => Remedy::Convert(format),
         Unpack => Remedy::say("unpack it and import the disk image in it"),
         Other => Remedy::say("name the image file itself"),
         Say(sentence) => Remedy::say(sentence),
@@ -236,8 +256,7 @@ fn text(head: &[u8]) -> Option<(&'static str, Help)> {
     let text = String::from_utf8_lossy(start).trim_start().to_lowercase();
     let page = "it is a page, maybe of an error or a log-in: download the image again";
     let git = "it only stands for the file: git lfs pull";
-    let ovf =
-        "pack it with its disks: tar --format=ustar -cf vm.ova vm.ovf DISKS; or import its disk";
+    let ovf = "import the disk that it names, or export the virtual machine as an OVA";
     let starts = |words: &[&str]| words.iter().any(|word| text.starts_with(word));
     Some(if starts(&["<!doctype html", "<html", "<head", "<body"]) {
         ("a web page (HTML)", Say(page))
@@ -267,14 +286,17 @@ mod tests {
     fn other_disk_images_are_named_and_not_taken_for_raw_disks() {
         let disk = [0; 4096];
         let refused = |at, mark: &[u8]| refusal(&with(&disk, &[(at, mark)]));
-        let qed = convert("it is a QED image, which no cloud takes");
+        let qed = convert("qed", "it is a QED image, which no cloud takes");
         assert_eq!(refused(0, b"QED\0"), qed);
-        let parallels = convert("it is a disk of Parallels, which no cloud takes");
+        let parallels = convert(
+            "parallels",
+            "it is a disk of Parallels, which no cloud takes",
+        );
         assert_eq!(refused(0, b"WithoutFreeSpace"), parallels);
         assert_eq!(refused(0, b"WithouFreSpacExt"), parallels);
-        let bochs = convert("it is a disk of Bochs, which no cloud takes");
+        let bochs = convert("bochs", "it is a disk of Bochs, which no cloud takes");
         assert_eq!(refused(0, b"Bochs Virtual HD Image"), bochs);
-        let apple = convert("it is a disk image of macOS, which no cloud takes");
+        let apple = convert("dmg", "it is a disk image of macOS, which no cloud takes");
         assert_eq!(refused(4096 - 512, b"koly\0\0\0\x04"), apple);
         let sound = crate::image::partitions::tests::mbr_disk(0x83);
         assert!(open(&with(&sound, &[(1024, b"QED\0")])).is_ok());

@@ -35,7 +35,7 @@ pub(super) fn look(window: &Window) -> Sight<Found> {
     if version >> 16 != 1 {
         return Err(Trouble::unfit(
             format!("the VDI is of version {}, only 1 is known", version >> 16),
-            Remedy::Convert,
+            Remedy::Convert("vdi"),
         ));
     }
     whole(fields)?;
@@ -182,7 +182,7 @@ mod tests {
     fn another_version_is_refused() {
         assert_eq!(
             refused(&[(70, &[7])]),
-            convert("the VDI is of version 7, only 1 is known")
+            convert("vdi", "the VDI is of version 7, only 1 is known")
         );
     }
 

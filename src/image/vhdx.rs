@@ -76,8 +76,9 @@ fn closed(start: Fields) -> Sight<()> {
     }
     Err(Trouble::unfit(
         "the VHDX was not closed properly, its log holds changes that are not in the disk yet",
-        Remedy::say(
-            "open and close it once, as with Mount-VHD and Dismount-VHD, or with qemu-img check -r all",
+        Remedy::Repair(
+            "open and close it once, as with Mount-VHD and Dismount-VHD, or with",
+            "vhdx",
         ),
     ))
 }
@@ -122,7 +123,7 @@ impl Regions {
             if !known && entry.le32(28) & 1 != 0 {
                 return Err(Trouble::unfit(
                     "the VHDX needs features that are newer than any importer",
-                    Remedy::Convert,
+                    Remedy::Convert("vhdx"),
                 ));
             }
         }

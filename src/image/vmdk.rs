@@ -52,7 +52,7 @@ pub(super) fn look(window: &Window) -> Sight<Found> {
         return sparse(window);
     }
     let (what, remedy) = if head.starts_with(ESX_SPARSE) {
-        ("a sparse disk of ESX".into(), Remedy::Convert)
+        ("a sparse disk of ESX".into(), Remedy::Convert("vmdk"))
     } else if head.starts_with(&SE_SPARSE) {
         let what = "a space-efficient sparse disk of ESX";
         (what.into(), by_descriptor())
@@ -60,14 +60,14 @@ pub(super) fn look(window: &Window) -> Sight<Found> {
         let start = window.up_to(0, TAIL)?;
         let descriptor = Descriptor::parse(&start);
         descriptor.alone()?;
-        (descriptor.only(), Remedy::Convert)
+        (descriptor.only(), Remedy::Convert("vmdk"))
     };
     Err(Trouble::unfit(format!("the VMDK is {what}"), remedy))
 }
 
 fn by_descriptor() -> Remedy {
     Remedy::say(
-        "convert the whole disk first, by its descriptor file: qemu-img convert -O raw DESCRIPTOR.vmdk disk.raw",
+        "convert the whole disk first, by its descriptor file: qemu-img convert -f vmdk -O raw DESCRIPTOR.vmdk disk.raw",
     )
 }
 
@@ -206,7 +206,7 @@ impl Header {
         match said {
             _ if self.flags & COMPRESSED_WITH_MARKERS == COMPRESSED => Err(Trouble::unfit(
                 "the VMDK compresses its grains without marking them, which no cloud takes",
-                Remedy::Convert,
+                Remedy::Convert("vmdk"),
             )),
             Some("streamOptimized") | None if self.is_stream() => Ok(VmdkKind::StreamOptimized),
             Some("monolithicSparse") if !self.is_stream() => Ok(VmdkKind::MonolithicSparse),
@@ -216,7 +216,7 @@ impl Header {
             )),
             Some(other) => Err(Trouble::unfit(
                 format!("the VMDK is of the type {other:?}, which no cloud takes"),
-                Remedy::Convert,
+                Remedy::Convert("vmdk"),
             )),
         }
     }

@@ -18,6 +18,7 @@ use crate::job::Job;
 use crate::journal::Journal;
 use crate::progress::Transfer;
 use crate::session::Session;
+use crate::shell::{Command, Removal};
 use crate::store::{self, Store, UploadId};
 use crate::units;
 use crate::upload::{self, Cause, Failure, Moved, Observer, Plan, Upload};
@@ -41,13 +42,13 @@ pub struct Target {
     /// `s3://bucket/key`.
     pub url: String,
     /// Removes the object.
-    pub remove: String,
+    pub remove: Command,
     /// Another run, on another machine, would give the object the same name.
     pub is_steady: bool,
     /// Lists the unfinished uploads of the key, to abort one whose id is not known.
-    pub uploads: String,
+    pub uploads: Removal,
     /// Removes the parts of an unfinished upload, given its id.
-    pub abort: Box<dyn Fn(&UploadId) -> String + Send + Sync>,
+    pub abort: Box<dyn Fn(&UploadId) -> Command + Send + Sync>,
 }
 
 /// The object is there.
@@ -136,7 +137,7 @@ async fn abort_others<S: Store>(run: &Run<'_>, store: &S, target: &Target) {
     }
     if let Err(error) = pending::abort_without_parts(store).await {
         let (what, see) = (possible::upload(&target.url), &target.uploads);
-        let text = format!("{what} could not be looked for: {error}; look for it with: {see}");
+        let text = format!("{what} could not be looked for: {error}; {see}");
         run.session.progress.warn(&text);
     }
     run.journal.note(|entry| entry.beginning = false);
@@ -289,17 +290,14 @@ fn unreadable(path: &Path, error: std::io::Error) -> Error {
 /// A warning: the object stays although the image is there. That is no reason to lose it.
 pub fn undeleted(target: &Target, why: &store::Error, advice: Option<String>) -> String {
     let Target { url, remove, .. } = target;
-    let warning = format!("{url} could not be deleted: {why}; delete it with: {remove}");
-    match advice {
-        Some(advice) => format!("{warning}; next time, {advice}"),
-        None => warning,
-    }
+    let advice = advice.map_or_else(String::new, |advice| format!("; next time, {advice}"));
+    format!("{url} could not be deleted: {why}{advice}; delete it with: {remove}")
 }
 
 /// Puts the object on the undo list.
 pub fn hold<S: Store>(cleanup: &mut Cleanup, store: &Arc<S>, target: &Target) -> Entry {
     let store = Arc::clone(store);
-    cleanup.reusable(&target.url, &target.remove, async move || {
+    cleanup.reusable(&target.url, target.remove.clone(), async move || {
         Ok(store.remove().await?)
     })
 }

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use super::Target;
 use crate::cleanup::{Cleanup, Entry, possible};
 use crate::journal::{self, Journal};
+use crate::shell::Command;
 use crate::store::{Head, SentPart, Store, UploadId, Whole, tag_of_parts};
 use crate::upload::{Notes, without_parts};
 
@@ -124,20 +125,24 @@ impl<'a, S: Store> Held<'a, S> {
         if entry.beginning {
             let (store, journal) = (Arc::clone(self.store), self.journal.clone());
             let what = possible::upload(&target.url);
-            held.push(cleanup.reusable(what, &target.uploads, async move || {
-                abort_without_parts(&*store).await?;
-                journal.note(|entry| entry.beginning = false);
-                Ok(())
-            }));
+            held.push(
+                cleanup.reusable(what, target.uploads.clone(), async move || {
+                    abort_without_parts(&*store).await?;
+                    journal.note(|entry| entry.beginning = false);
+                    Ok(())
+                }),
+            );
         }
         if let Some(expected) = entry.completing {
             let (store, journal) = (Arc::clone(self.store), self.journal.clone());
             let what = possible::object(&target.url);
-            held.push(cleanup.reusable(what, &target.remove, async move || {
-                remove_expected(&*store, &expected).await?;
-                journal.note(|entry| entry.completing = None);
-                Ok(())
-            }));
+            held.push(
+                cleanup.reusable(what, target.remove.clone(), async move || {
+                    remove_expected(&*store, &expected).await?;
+                    journal.note(|entry| entry.completing = None);
+                    Ok(())
+                }),
+            );
         }
         held
     }
@@ -149,28 +154,32 @@ pub fn hold_all<S: Store>(
     cleanup: &mut Cleanup,
     store: &Arc<S>,
     url: &str,
-    remove: &str,
+    remove: &Command,
 ) {
     if entry.beginning {
         let store = Arc::clone(store);
-        cleanup.useless(possible::upload(url), remove, async move || {
+        cleanup.useless(possible::upload(url), remove.clone(), async move || {
             Ok(abort_without_parts(&*store).await?)
         });
     }
     if let Some(upload) = entry.upload.clone().map(UploadId) {
         let store = Arc::clone(store);
-        cleanup.useless(format!("the parts of {url}"), remove, async move || {
-            Ok(store.abort(&upload).await?)
-        });
+        cleanup.useless(
+            format!("the parts of {url}"),
+            remove.clone(),
+            async move || Ok(store.abort(&upload).await?),
+        );
     }
     if let Some(expected) = entry.completing.clone() {
         let store = Arc::clone(store);
-        cleanup.useless(possible::object(url), remove, async move || {
+        cleanup.useless(possible::object(url), remove.clone(), async move || {
             remove_expected(&*store, &expected).await
         });
     }
     if entry.sent {
         let store = Arc::clone(store);
-        cleanup.useless(url, remove, async move || Ok(store.remove().await?));
+        cleanup.useless(url, remove.clone(), async move || {
+            Ok(store.remove().await?)
+        });
     }
 }

@@ -1,6 +1,7 @@
 //! The stage for the stories: a sandbox with a bucket and a role, a home of its own, the
 //! real program. What it prints is compared whole, standard output and standard error.
 
+pub mod commands;
 mod relay;
 mod system;
 mod terminal;
@@ -293,6 +294,7 @@ impl Running<'_> {
             .expect("it ends in time")
             .expect("it can be waited for");
         let text = |bytes: &[u8]| stage.tidy(&String::from_utf8_lossy(bytes));
+        commands::check(&String::from_utf8_lossy(&output.stderr));
         Ended {
             code: output.status.code(),
             stdout: text(&output.stdout),

@@ -12,6 +12,7 @@ use crate::cleanup;
 use crate::error::Result;
 use crate::journal::SnapshotRequest;
 use crate::sending;
+use crate::shell::Removal;
 use crate::units;
 
 /// A snapshot that a later run may go on with waits a day for its next block; another is
@@ -159,7 +160,7 @@ impl Run<'_> {
         let list = self.job.cli.words(list).option("--region", region);
         let entry = self.cleanup.reusable(
             cleanup::possible::snapshot(region),
-            format!("{list}, and delete-snapshot"),
+            Removal::of_listed(list, "delete-snapshot"),
             async move || possible::delete_started(&clients, &request, &token).await,
         );
         if let Some(earlier) = self.held.snapshot.replace(entry) {

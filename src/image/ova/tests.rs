@@ -325,7 +325,7 @@ fn what_the_descriptor_names_must_be_inside() {
     );
 }
 
-const TAKE_OUT: &str = "import the disk on its own: tar -xf disk.img -- disk1.vmdk && qemu-img convert -O raw disk1.vmdk disk1.raw";
+const TAKE_OUT: &str = "import the disk on its own: tar -xf disk.img -- disk1.vmdk";
 
 #[test]
 fn a_disk_of_another_kind_is_refused() {
@@ -347,7 +347,7 @@ fn a_disk_of_another_kind_is_refused() {
         refusal(&with_disk(&vmdk::tests::sparse())),
         because(
             "disk1.vmdk in the OVA: the VMDK is not stream-optimized, as a disk in an OVA must be",
-            TAKE_OUT
+            &format!("{TAKE_OUT} && qemu-img convert -f vmdk -O raw disk1.vmdk disk1.raw")
         )
     );
     assert_eq!(
@@ -493,7 +493,7 @@ fn the_descriptor_comes_first_or_the_command_says_how() {
         refusal(&hostile),
         because(
             "the descriptor a.ovf is not the first file of the OVA, which AWS does not take",
-            "unpack it, and pack it again with tar --format=ustar, the descriptor first"
+            "unpack it, and pack it again in the ustar format of tar, the descriptor first"
         )
     );
     let sidecar = tar(&[

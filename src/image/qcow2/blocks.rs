@@ -15,7 +15,7 @@ pub(in crate::image) fn layout(window: &Window) -> Sight<(u64, Box<dyn Layout>)>
     let header = Header::find(window)?;
     if header.features & EXTENDED_L2 != 0 {
         let cause = "the qcow2 has extended L2 entries, which can't be looked into";
-        return Err(Trouble::unfit(cause, Remedy::Convert));
+        return Err(Trouble::unfit(cause, Remedy::Convert("qcow2")));
     }
     Ok((header.virtual_size, Box::new(header)))
 }

@@ -110,36 +110,45 @@ fn the_last_cluster_may_end_with_the_file() {
 fn what_does_not_stand_alone_is_refused() {
     assert_eq!(
         refused(&[(7, &[1])]),
-        convert("the qcow2 is of version 1, the clouds take 2 and 3")
+        convert("qcow", "the qcow2 is of version 1, the clouds take 2 and 3")
     );
     assert_eq!(
         refused(&[(15, &[1])]),
-        convert("the qcow2 has a backing file, it holds only what changed since")
+        convert(
+            "qcow2",
+            "the qcow2 has a backing file, it holds only what changed since"
+        )
     );
     assert_eq!(
         refused(&[(79, &[4])]),
-        convert("the qcow2 keeps its data in another file")
+        convert("qcow2", "the qcow2 keeps its data in another file")
     );
     assert_eq!(
         refused(&[(72, &[1])]),
-        convert("the qcow2 uses features that are newer than any importer")
+        convert(
+            "qcow2",
+            "the qcow2 uses features that are newer than any importer"
+        )
     );
     assert_eq!(
         refused(&[(79, &[8]), (104, &[2])]),
-        convert("the qcow2 uses features that are newer than any importer")
+        convert(
+            "qcow2",
+            "the qcow2 uses features that are newer than any importer"
+        )
     );
     assert_eq!(
         refused(&[(35, &[2])]),
         because(
             "the qcow2 is encrypted",
-            "decrypt it first, with qemu-img convert and its --object secret"
+            "decrypt it first, with qemu-img and its --object secret"
         )
     );
 }
 
 #[test]
 fn what_needs_repair_is_refused() {
-    let hint = "repair it first, on a copy: qemu-img check -r all";
+    let hint = "repair it first, on a copy: qemu-img check -f qcow2 -r all disk.img";
     assert_eq!(
         refused(&[(79, &[2])]),
         because("the qcow2 is marked as corrupt", hint)

@@ -133,7 +133,7 @@ fn an_open_log_is_refused() {
         refused(&[(128 << 10, &header(2, 7))]),
         because(
             "the VHDX was not closed properly, its log holds changes that are not in the disk yet",
-            "open and close it once, as with Mount-VHD and Dismount-VHD, or with qemu-img check -r all"
+            "open and close it once, as with Mount-VHD and Dismount-VHD, or with: qemu-img check -f vhdx -r all disk.img"
         )
     );
     assert!(open(&with(&vhdx(), &[(64 << 10, &header(1, 7))])).is_ok());
@@ -157,7 +157,10 @@ fn a_region_that_must_be_known_and_is_not_is_refused() {
     table = seal(&with(&table, &[(4, &[0; 4]), (8, &[3]), (80, &third)]));
     assert_eq!(
         refused(&[(192 << 10, &table)]),
-        convert("the VHDX needs features that are newer than any importer")
+        convert(
+            "vhdx",
+            "the VHDX needs features that are newer than any importer"
+        )
     );
 }
 

@@ -19,7 +19,7 @@ pub(in crate::image) fn layout(window: &Window) -> Sight<(u64, Box<dyn Layout>)>
     if header.is_stream() && grain > MAX_PACKED_GRAIN {
         let cause =
             format!("the VMDK packs {grain} bytes together, which is too much to look into");
-        return Err(Trouble::unfit(cause, Remedy::Convert));
+        return Err(Trouble::unfit(cause, Remedy::Convert("vmdk")));
     }
     Ok((size, Box::new(header)))
 }

@@ -164,9 +164,12 @@ fn a_pipe_shows_the_header() {
 #[test]
 fn what_no_cloud_takes_is_refused() {
     let only = |what: &str| {
-        convert(&format!(
-            "the VMDK is only the descriptor{what}, the disk itself lies in other files beside it"
-        ))
+        convert(
+            "vmdk",
+            &format!(
+                "the VMDK is only the descriptor{what}, the disk itself lies in other files beside it"
+            ),
+        )
     };
     for (kind, what) in [
         ("monolithicFlat", " of a flat disk (monolithicFlat)"),
@@ -184,28 +187,34 @@ fn what_no_cloud_takes_is_refused() {
     assert_eq!(refusal(&spaced), only(""));
     assert_eq!(
         refusal(&with(&[0; 512], &[(0, ESX_SPARSE)])),
-        convert("the VMDK is a sparse disk of ESX")
+        convert("vmdk", "the VMDK is a sparse disk of ESX")
     );
     assert_eq!(
         refusal(&with(&[0; 512], &[(0, &SE_SPARSE)])),
         because(
             "the VMDK is a space-efficient sparse disk of ESX",
-            "convert the whole disk first, by its descriptor file: qemu-img convert -O raw DESCRIPTOR.vmdk disk.raw"
+            "convert the whole disk first, by its descriptor file: qemu-img convert -f vmdk -O raw DESCRIPTOR.vmdk disk.raw"
         )
     );
     assert_eq!(
         refusal(&qemu(3, "vmfsSparse", "ffffffff")),
-        convert("the VMDK is of the type \"vmfsSparse\", which no cloud takes")
+        convert(
+            "vmdk",
+            "the VMDK is of the type \"vmfsSparse\", which no cloud takes"
+        )
     );
     assert_eq!(
         refusal(&with(&sparse(), &[(10, &[1])])),
-        convert("the VMDK compresses its grains without marking them, which no cloud takes")
+        convert(
+            "vmdk",
+            "the VMDK compresses its grains without marking them, which no cloud takes"
+        )
     );
     assert_eq!(
         refusal(&with(&sparse(), &[(512, &[0; 512])])),
         because(
             "the VMDK is one piece of a split disk, which its descriptor file puts together",
-            "convert the whole disk first, by its descriptor file: qemu-img convert -O raw DESCRIPTOR.vmdk disk.raw"
+            "convert the whole disk first, by its descriptor file: qemu-img convert -f vmdk -O raw DESCRIPTOR.vmdk disk.raw"
         )
     );
 }

@@ -12,7 +12,7 @@ const KEYS: &str = "check the access key and the secret key: ALICLOUD_ACCESS_KEY
 const AGAIN: &str = "run the same command again: what was sent is still there";
 const MINUTE: &str = "wait a minute and run the same command again";
 const LATER: &str = "wait some minutes, and run the same command again";
-const RAW: &str = "convert the image: qemu-img convert -O raw disk.raw disk.new.raw";
+const RAW: &str = "convert the image: qemu-img convert -f raw -O raw disk.raw disk.new.raw";
 const READ: &str = "let the import's role read the bucket: aliyun ram AttachPolicyToRole --PolicyType System --PolicyName AliyunECSImageImportRolePolicy --RoleName AliyunECSImageImportDefaultRole";
 const SIZE: &str = "choose a --system-size of at least the disk's size and at most 2048 GiB";
 const GOES_ON: &str = "the same command goes on from there";
@@ -21,7 +21,7 @@ const TOKEN: &str = "the security token belongs to another key: give all three o
 
 const NAME: &str =
     "choose another --image-name: 2 to 128 letters, digits, '.', ':', '_' and '-', a letter first";
-const RAW_ELSEWHERE: &str = "the region does not take this format; convert the image: qemu-img convert -O raw disk.raw disk.new.raw";
+const RAW_ELSEWHERE: &str = "the region does not take this format; convert the image: qemu-img convert -f raw -O raw disk.raw disk.new.raw";
 const ARCHITECTURE: &str = "choose another --architecture, one that goes with the --platform";
 const LICENSE: &str = "choose another --license-type, such as BYOL";
 const BOOT: &str = "choose another --boot-mode; an arm64 image needs UEFI";
@@ -142,7 +142,7 @@ const REFUSED: &[(u16, &str, &str)] = &[
     (
         403,
         "UserNotInTheWhiteList",
-        "this format is a preview that Alibaba Cloud opens on request; convert the image: qemu-img convert -O qcow2 disk.raw disk.qcow2",
+        "this format is a preview that Alibaba Cloud opens on request; convert the image: qemu-img convert -f raw -O qcow2 disk.raw disk.qcow2",
     ),
     (403, "InvalidBlockSize.NotSupport", RAW),
     (403, "InvalidVHDImage.IncorrectSize", RAW),
@@ -266,7 +266,7 @@ async fn the_reason_of_a_failed_import_comes_with_its_remedy() {
         (
             "InvalidImageFormat",
             "The file is no disk",
-            "say the image's own --format, or convert it: qemu-img convert -O raw disk.raw disk.new.raw",
+            "say the image's own --format, or convert it: qemu-img convert -f raw -O raw disk.raw disk.new.raw",
         ),
         ("InvalidOSS.NotAuthorized", "The role may not read", READ),
         (

@@ -138,7 +138,7 @@ async fn what_the_ebs_direct_apis_answer_comes_with_its_remedy() {
         let command = "aws --method ebs-direct --ami-name web --max-retries 0 -q disk.raw";
         let run = stage.imgimport(command).ends().await;
         // A trouble of the service says nothing of what it has done.
-        let left = ["a snapshot in eu-central-1 that may have been started; remove it with: aws ec2 describe-snapshots --owner-ids self --filters Name=status,Values=pending --region eu-central-1, and delete-snapshot"];
+        let left = ["a snapshot in eu-central-1 that may have been started; remove it with delete-snapshot if this lists it: aws ec2 describe-snapshots --owner-ids self --filters Name=status,Values=pending --region eu-central-1"];
         let told = Told {
             what: "the snapshot could not be started",
             cause: &format!("In EBS's words ({code}, request ID)"),

@@ -19,7 +19,7 @@ const REASONS: &[(&str, &str)] = &[
     ),
     (
         "ClientError: Disk validation failed [Unsupported VMDK File Format]",
-        "make the VMDK stream-optimized: qemu-img convert -O vmdk -o subformat=streamOptimized disk.raw disk.vmdk",
+        "make the VMDK stream-optimized: qemu-img convert -f raw -O vmdk -o subformat=streamOptimized disk.raw disk.vmdk",
     ),
     (
         "ClientError: Disk validation failed [Unsupported OVA format]",
@@ -35,7 +35,7 @@ const REASONS: &[(&str, &str)] = &[
     ),
     (
         "ClientError: Footers not identical",
-        "the VHD is damaged, or holds only what differs from another: convert the whole disk: qemu-img convert -O raw disk.raw disk.new.raw",
+        "the VHD is damaged, or holds only what differs from another: convert the whole disk: qemu-img convert -f raw -O raw disk.raw disk.new.raw",
     ),
     (
         "ClientError: Uncompressed data has an invalid length",

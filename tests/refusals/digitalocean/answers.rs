@@ -120,7 +120,7 @@ async fn what_the_api_answers_comes_with_its_remedy() {
 #[tokio::test]
 async fn the_reason_of_a_failed_import_comes_with_its_remedy() {
     let gzip = "say --compression none, or unpack the file and compress it again with gzip";
-    let convert = "convert it: qemu-img convert -O qcow2 disk.raw disk.qcow2";
+    let convert = "convert it: qemu-img convert -f raw -O qcow2 disk.raw disk.qcow2";
     let large = "a custom image may have less than 100 GB, unpacked: shrink the disk";
     let fetch =
         "run the same command again; DigitalOcean must be able to read the object at its address";

@@ -25,6 +25,8 @@ mod roles;
 mod s3;
 pub mod sample;
 mod serve;
+#[cfg(unix)]
+pub mod shells;
 mod sigv4;
 mod spelled;
 mod ssm;
