@@ -109,13 +109,11 @@ pub fn inside(guest: &Guest, examined: bool) -> Vec<Finding> {
     found
 }
 
+/// ImportImage takes no encrypted volume, whatever is on it.
 fn encryption(guest: &Guest) -> Option<Finding> {
-    let contents = guest.volumes.iter().filter_map(|volume| volume.content);
-    let encrypted = contents
-        .into_iter()
-        .find(|content| content.is_encrypted())?;
+    let encrypted = guest.encrypted()?;
     let remedy = if encrypted == Filling::BitLocker {
-        "turn BitLocker off in Windows first: manage-bde -off C:; AWS encrypts with --ami-encrypt"
+        linux::BITLOCKER
     } else {
         "import it with --method import-snapshot; or install the system without encryption, and let AWS encrypt: --ami-encrypt"
     };

@@ -22,6 +22,7 @@ pub fn form(image: &Image) -> Vec<Finding> {
 
 pub fn inside(guest: &Guest) -> Vec<Finding> {
     let mut found = vec![];
+    found.extend(linux::encryption(guest, Rule("encryption", REQUIREMENTS)));
     found.extend(linux::file_system(
         guest,
         &[Filling::Ext],

@@ -27,6 +27,32 @@ pub fn how(guest: &Guest) -> Option<&'static str> {
     }
 }
 
+/// What helps where BitLocker has encrypted a volume.
+pub const BITLOCKER: &str = "turn BitLocker off in Windows first: manage-bde -off C:";
+
+/// Whether a new machine can read the system: nobody is there to unlock an encrypted volume. A
+/// volume beside a system that can be read is a warning.
+pub fn encryption(guest: &Guest, rule: Rule) -> Option<Finding> {
+    let encrypted = guest.encrypted()?;
+    let name = encrypted.name();
+    let remedy = if encrypted == Filling::BitLocker {
+        BITLOCKER
+    } else {
+        "install the system without encryption; if it unlocks itself, add --skip-checks"
+    };
+    Some(if guest.is_readable() {
+        rule.warning(
+            format!("a partition is encrypted ({name}), a new machine has nobody to unlock it"),
+            remedy,
+        )
+    } else {
+        rule.refused(
+            format!("the system is encrypted ({name}), a new machine has nobody to unlock it"),
+            remedy,
+        )
+    })
+}
+
 /// Whether the root file system is of a kind that the cloud knows.
 pub fn file_system(guest: &Guest, known: &[Filling], rule: Rule) -> Option<Finding> {
     let root = guest

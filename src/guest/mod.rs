@@ -78,6 +78,8 @@ pub struct Guest {
     pub family: Option<Family>,
     /// None where no root file system was found that can be read.
     pub system: Option<System>,
+    /// Whether the files of a Windows were seen.
+    pub has_windows_files: bool,
     /// What could not be read, and why.
     pub troubles: Vec<String>,
 }
@@ -126,6 +128,17 @@ impl Guest {
     pub fn hidden(&self) -> Option<Filling> {
         let fillings = self.volumes.iter().filter_map(|volume| volume.content);
         fillings.into_iter().find(|content| content.hides_files())
+    }
+
+    /// A volume that is encrypted as a whole.
+    pub fn encrypted(&self) -> Option<Filling> {
+        let fillings = self.volumes.iter().filter_map(|volume| volume.content);
+        fillings.into_iter().find(|content| content.is_encrypted())
+    }
+
+    /// Whether files of the system can be read.
+    pub fn is_readable(&self) -> bool {
+        self.system.is_some() || self.has_windows_files
     }
 
     /// The newest kernel.
@@ -241,8 +254,9 @@ fn files(guest: &mut Guest, slices: impl Fn(&Volume) -> Slice) {
         guest.architecture = kernel::architecture(&tree).or(guest.architecture);
         guest.system = Some(System::of(&tree));
         guest.troubles.extend(tree.notes());
-    } else if windows::is_here(guest, slices) {
+    } else if let Some(proof) = windows::look(guest, slices) {
         guest.family = Some(Family::Windows);
+        guest.has_windows_files = proof == windows::Proof::Files;
     }
 }
 

@@ -6,8 +6,17 @@ use super::ntfs::{self, Contents};
 use super::{Guest, Volume};
 use crate::image::Filling;
 
+/// What shows that Windows is on the disk.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Proof {
+    /// Its files.
+    Files,
+    /// What its installers and formatters leave behind.
+    Traces,
+}
+
 /// Whether Windows is on the disk; asked where no root of another system was found.
-pub(super) fn is_here(guest: &Guest, slices: impl Fn(&Volume) -> Slice) -> bool {
+pub(super) fn look(guest: &Guest, slices: impl Fn(&Volume) -> Slice) -> Option<Proof> {
     let volumes = || guest.volumes.iter();
     let on_ntfs: Vec<_> = volumes()
         .filter(|volume| volume.content == Some(Filling::Ntfs))
@@ -20,20 +29,21 @@ pub(super) fn is_here(guest: &Guest, slices: impl Fn(&Volume) -> Slice) -> bool 
         .iter()
         .any(|(contents, _)| *contents == Contents::Windows)
     {
-        return true;
+        return Some(Proof::Files);
     }
     let contents = volumes().filter_map(|volume| volume.content);
     if contents.into_iter().any(Filling::is_foreign_to_windows) || starts_another(guest) {
-        return false;
+        return None;
     }
     let starts_windows = |(contents, slice): &(Contents, Slice)| match contents {
         Contents::Windows | Contents::BootManager => true,
         Contents::Data => false,
         Contents::Unreadable => seeks_boot_manager(slice),
     };
-    on_ntfs.iter().any(starts_windows)
+    let is_traced = on_ntfs.iter().any(starts_windows)
         || volumes().any(|volume| volume.content == Some(Filling::BitLocker))
-        || loaders(guest).any(|path| path == "efi/microsoft/boot/bootmgfw.efi")
+        || loaders(guest).any(|path| path == "efi/microsoft/boot/bootmgfw.efi");
+    is_traced.then_some(Proof::Traces)
 }
 
 /// The boot code that Windows writes into every NTFS that it formats.
