@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::error::{Error, Result};
-use crate::image::{Format, Image, Said, Source};
+use crate::image::{Accepts, Format, Image, Said, Source};
 use crate::layers::{Invocation, Provider, Upload};
 use crate::outcome;
 use crate::plan::Plan;
@@ -19,6 +19,8 @@ pub const GENERATED: &str = "imgimport-{{timestamp}}";
 pub struct Job {
     /// The local image.
     pub image: Image,
+    /// Whether the cloud accepts an image.
+    pub accepts: Accepts,
     /// How the image is sent.
     pub upload: Upload,
     /// How to wait for the cloud.
@@ -109,6 +111,7 @@ impl Job {
     /// Puts the common part together.
     pub fn new<P: Provider>(
         image: Image,
+        accepts: Accepts,
         said: &Invocation<P>,
         skip_clean: bool,
         delete_source: bool,
@@ -116,6 +119,7 @@ impl Job {
     ) -> Self {
         Self {
             image,
+            accepts,
             upload: said.upload.clone(),
             wait: Wait {
                 interval: said.wait.interval.map_or(interval, Into::into),

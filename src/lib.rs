@@ -326,7 +326,10 @@ async fn look(flags: check::Options, general: &General, environment: &Environmen
     let format = flags.output.unwrap_or_default();
     let options = File::find(general.config.as_deref(), environment).and_then(|file| {
         file.tell(&progress);
-        let (image, output) = file.for_check();
+        let (image, output, path) = file.for_check();
+        for note in flags.overrides(environment, image.as_deref(), output, path.as_deref()) {
+            progress.note(&note);
+        }
         flags.over(environment, image, output)
     });
     let options = match options {

@@ -186,9 +186,10 @@ impl File {
         jobs || aws.holds_secret() || alicloud.holds_secret() || digitalocean.holds_secret()
     }
 
-    /// What the file says to `check`: the image, and how the page is written.
-    pub fn for_check(self) -> (Option<PathBuf>, Option<Format>) {
-        (self.image, self.output.format)
+    /// What the file says to `check`: the image, and how the page is written; and the file.
+    pub fn for_check(self) -> (Option<PathBuf>, Option<Format>, Option<PathBuf>) {
+        let path = self.origin.map(|origin| origin.path);
+        (self.image, self.output.format, path)
     }
 
     /// What the file says to one sub-command.

@@ -234,6 +234,47 @@ async fn a_session_token_that_a_service_repeats_is_masked() {
     }
 }
 
+/// Services of the other clouds repeat what they were sent, too.
+#[tokio::test]
+async fn the_secrets_that_a_service_of_another_cloud_repeats_are_masked() {
+    let stage = stage().await;
+    let token = "CAIShush/hush+hush==";
+    let encoded = "CAIShush%2Fhush%2Bhush%3D%3D";
+    let api = value(&stage, "DIGITALOCEAN_TOKEN");
+    let spaces = value(&stage, "SPACES_SECRET_ACCESS_KEY");
+    let secret = value(&stage, "ALICLOUD_SECRET_KEY");
+    let message = format!(
+        "it was x-oss-security-token:{token} SecurityToken={encoded} Bearer {api} {spaces} {secret}"
+    );
+    for (operation, command) in [
+        ("oss:GetBucketInfo", ALICLOUD),
+        ("oss:ListObjects", ALICLOUD),
+        ("ecs:DescribeRegions", ALICLOUD),
+        ("ecs:DescribeImages", ALICLOUD),
+        ("sts:GetCallerIdentity", ALICLOUD),
+        ("do:GetAccount", DIGITALOCEAN),
+        ("do:ListImages", DIGITALOCEAN),
+        ("do:ListRegions", DIGITALOCEAN),
+        ("spaces:HeadBucket", DIGITALOCEAN),
+        ("spaces:ListMultipartUploads", DIGITALOCEAN),
+    ] {
+        let fault = Fault::on(operation).always();
+        stage
+            .cloud
+            .fault(fault.answer(403, "SignatureDoesNotMatch", &message));
+        for more in ["--image-name web", "--image-name web -vv --output json"] {
+            let command = command.replace(" -q", "").replace("--image-name web ", "");
+            let run = everywhere(&stage, &format!("{command} {more}"));
+            let run = run.env("SECURITY_TOKEN", token).ends().await;
+            let said = format!("{}{}", run.stdout, run.stderr_raw);
+            for hidden in ["hush", &api, &spaces, &secret] {
+                assert!(!said.contains(hidden), "{operation} {hidden}: {said}");
+            }
+        }
+        stage.cloud.clear_faults();
+    }
+}
+
 #[tokio::test]
 async fn empty_is_unset_in_all_three_layers() {
     let stage = stage().await;
@@ -371,6 +412,31 @@ async fn a_variable_that_overrides_the_file_is_said() {
         "{}",
         run.stderr
     );
+}
+
+#[tokio::test]
+async fn a_variable_that_overrides_the_file_is_said_by_check_too() {
+    let stage = stage().await;
+    stage.file("other.raw", imgimport_sandbox::sample::raw(2 << 20));
+    let settings = "image = \"other.raw\"\n[output]\nformat = \"json\"\n";
+    stage.file("named.toml", settings);
+    let check = |args: &str| {
+        let run = stage.imgimport(&format!("check --config named.toml {args}"));
+        run.env("IMGIMPORT_IMAGE", "disk.raw")
+            .env("IMGIMPORT_OUTPUT", "text")
+    };
+    check("").ends().await.exits(0).says(
+        "
+          image disk.raw from IMGIMPORT_IMAGE; named.toml has other.raw
+          output text from IMGIMPORT_OUTPUT; named.toml has json
+        "
+        .trim_end_matches(' '),
+    );
+    let run = check("--output json other.raw").ends().await;
+    run.exits(0).says("");
+    let same = check("").env("IMGIMPORT_IMAGE", "other.raw");
+    let same = same.env("IMGIMPORT_OUTPUT", "JSON").ends().await;
+    same.exits(0).says("");
 }
 
 /// What is likely to be wrong.

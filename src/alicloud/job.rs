@@ -8,7 +8,7 @@ use super::options::Options;
 use super::refused::refused;
 use super::{fitness, rules};
 use crate::error::{Error, Result};
-use crate::image::Format;
+use crate::image::{Accepts, Format};
 use crate::job::{self, Opened};
 use crate::layers::{Environment, Invocation};
 use crate::outcome::Outcome;
@@ -149,12 +149,17 @@ impl Job {
         problems.finish()?;
 
         let image = opened.finish()?;
-        let warning = fitness::accepts(&image).or_else(|(reason, remedy)| {
-            let error = Error::refused(format!("Alibaba Cloud can't import {}", image.label()))
-                .because_of(reason)
-                .hint(remedy);
-            said.refused(error).map(|()| None)
-        })?;
+        let accepts = Accepts::new(|image| {
+            fitness::accepts(image)
+                .map(drop)
+                .map_err(|(reason, remedy)| {
+                    let error =
+                        Error::refused(format!("Alibaba Cloud can't import {}", image.label()));
+                    error.because_of(reason).hint(remedy)
+                })
+        });
+        accepts.check(&image).or_else(|error| said.refused(error))?;
+        let warning = fitness::accepts(&image).ok().flatten();
         let mut problems = Problems::<Options>::default();
         let size = fitness::system_size(options.image_system_size, &image);
         let system_size = size.unwrap_or_else(|why| {
@@ -167,6 +172,7 @@ impl Job {
         problems.finish()?;
         let common = job::Job::new(
             image,
+            accepts,
             &said,
             options.skip_clean.unwrap_or(false),
             !options.keep_input_artifact.unwrap_or(true),

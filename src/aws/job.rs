@@ -13,7 +13,7 @@ use super::road::{self, Road};
 use super::{ebs, reach, rules, uefi};
 use crate::endpoint;
 use crate::error::{Error, Result};
-use crate::image::{Blocks, Source};
+use crate::image::{Accepts, Blocks, Source};
 use crate::job::{self, Opened};
 use crate::layers::{Environment, Invocation};
 use crate::outcome::Outcome;
@@ -221,14 +221,17 @@ impl Job {
             let hint = "convert it to raw with qemu-img, or name a --bucket";
             Blocks::open(&image).map_err(|error| error.hint(hint))?;
         }
-        rules::accepts(&image, choice.road).or_else(|(reason, remedy)| {
-            let error = Error::refused(format!("AWS can't import {}", image.label()))
-                .because_of(reason)
-                .hint(remedy);
-            said.refused(error)
-        })?;
+        let road = choice.road;
+        let accepts = Accepts::new(move |image| {
+            rules::accepts(image, road).map_err(|(reason, remedy)| {
+                let error = Error::refused(format!("AWS can't import {}", image.label()));
+                error.because_of(reason).hint(remedy)
+            })
+        });
+        accepts.check(&image).or_else(|error| said.refused(error))?;
         let common = job::Job::new(
             image,
+            accepts,
             &said,
             options.skip_clean.unwrap_or(false),
             !options.keep_input_artifact.unwrap_or(true),

@@ -18,7 +18,7 @@ use serde_json::{Value, json};
 
 use crate::error::{Error, Kind, Result};
 use crate::guest::Guest;
-use crate::image::{Image, Source, Warning};
+use crate::image::{Content, Image, Source, Warning};
 use crate::outcome::Format;
 
 pub use before::Look;
@@ -203,5 +203,14 @@ fn warnings(image: &Image) -> Vec<Finding> {
     };
     let blank = Rule("image", "").unseen("its disk is blank, no system is on it");
     let blank = image.blank.then_some(blank);
-    image.warnings.iter().map(warning).chain(blank).collect()
+    let is_passing =
+        image.source == Source::Stdin && image.content == Content::Ova { manifest: true };
+    let uncompared = is_passing.then(|| {
+        Rule("image", "").warning(
+            "the files of the OVA are not compared with its manifest: of standard input, only the first bytes are read",
+            "give the file itself",
+        )
+    });
+    let all = image.warnings.iter().map(warning);
+    all.chain(uncompared).chain(blank).collect()
 }

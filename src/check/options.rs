@@ -1,6 +1,8 @@
 //! What can be said to `imgimport check`.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+
+use clap::ValueEnum;
 
 use crate::error::{Error, Result};
 use crate::image::Format;
@@ -47,6 +49,32 @@ pub struct Options {
 }
 
 impl Options {
+    /// A line for each variable that overrides a different value of the settings file at `path`.
+    pub fn overrides(
+        &self,
+        environment: &Environment,
+        image: Option<&Path>,
+        output: Option<outcome::Format>,
+        path: Option<&Path>,
+    ) -> Vec<String> {
+        let output = output.as_ref().and_then(ValueEnum::to_possible_value);
+        let image = image.map(|image| image.display().to_string());
+        let output = output.map(|output| output.get_name().to_owned());
+        let values = [
+            ("image", self.image.is_some(), image),
+            ("output", self.output.is_some(), output),
+        ];
+        let line = |(option, is_flag, value): (&str, bool, Option<String>)| {
+            let (value, path) = (value.filter(|_| !is_flag)?, path?.display());
+            let names = variables(option);
+            let set = |name: &String| Some((name.clone(), environment.get(name)?));
+            let (name, text) = names.iter().find_map(set)?;
+            let differs = !text.eq_ignore_ascii_case(&value) || option == "image" && text != value;
+            differs.then(|| format!("{option} {text} from {name}; {path} has {value}"))
+        };
+        values.into_iter().filter_map(line).collect()
+    }
+
     /// What the variables, and below them the settings file, say where the flags are silent.
     pub fn over(
         mut self,
@@ -98,7 +126,7 @@ pub fn variables(option: &str) -> [String; 2] {
     ]
 }
 
-fn choice<T: clap::ValueEnum>(name: &str, word: &str) -> Result<T> {
+fn choice<T: ValueEnum>(name: &str, word: &str) -> Result<T> {
     T::from_str(word, true).map_err(|_| {
         let known = T::value_variants().iter().filter_map(T::to_possible_value);
         let known: Vec<_> = known.map(|value| value.get_name().to_owned()).collect();

@@ -10,6 +10,7 @@ use super::options::{ObjectAccess, Options};
 use super::{key, rules, token};
 use crate::endpoint;
 use crate::error::{Error, Result};
+use crate::image::Accepts;
 use crate::job::{self, Opened};
 use crate::layers::{Environment, Invocation};
 use crate::outcome::Outcome;
@@ -120,12 +121,13 @@ impl Job {
         problems.finish()?;
 
         let image = opened.finish()?;
-        rules::accepts(&image).or_else(|(reason, remedy)| {
-            let error = Error::refused(format!("DigitalOcean can't import {}", image.label()))
-                .because_of(reason)
-                .hint(remedy);
-            said.refused(error)
-        })?;
+        let accepts = Accepts::new(|image| {
+            rules::accepts(image).map_err(|(reason, remedy)| {
+                let error = Error::refused(format!("DigitalOcean can't import {}", image.label()));
+                error.because_of(reason).hint(remedy)
+            })
+        });
+        accepts.check(&image).or_else(|error| said.refused(error))?;
         let mut warnings: Vec<_> = rules::warning(&image).into_iter().collect();
         let (distribution, known) =
             rules::distribution(options.image_distribution.as_deref().unwrap_or("Unknown"));
@@ -137,6 +139,7 @@ impl Job {
         let (skip_clean, keep) = (options.skip_clean, options.keep_input_artifact);
         let mut common = job::Job::new(
             image,
+            accepts,
             &said,
             skip_clean.unwrap_or(false),
             !keep.unwrap_or(true),

@@ -5,7 +5,7 @@ use std::ops::RangeInclusive;
 use std::path::Path;
 
 use super::options::{Compression, Options};
-use crate::image::{Content, Image, Source, Table, Target, action};
+use crate::image::{Content, Image, Source, Table, Target, action, unpacked};
 use crate::problems::Problems;
 use crate::units;
 
@@ -183,7 +183,7 @@ pub fn accepts(image: &Image) -> Result<(), (String, String)> {
     {
         let name = image.content.name();
         let reason = format!("{TAKES}; in the {name} is {}", inner.label());
-        return Err((reason, action(image, Target::Qcow2)));
+        return Err((reason, unpacked(image, Target::Qcow2)));
     }
     takes(image, image)?;
     let size = image.virtual_size.or(image.size).unwrap_or_default();

@@ -11,9 +11,9 @@ use super::refusal::{Remedy, Sight, Trouble};
 use super::window::{Structure, Window};
 
 /// An OVA has a handful of members; more are another kind of archive.
-const MAX_MEMBERS: usize = 1000;
+pub(super) const MAX_MEMBERS: usize = 1000;
 /// Bytes of tar headers, with their extensions, that one look may read.
-const MAX_HEADERS: u64 = 8 << 20;
+pub(super) const MAX_HEADERS: u64 = 8 << 20;
 
 /// A file in the archive.
 #[derive(Debug)]
@@ -48,7 +48,7 @@ fn is_v7(header: &[u8]) -> bool {
 }
 
 impl Member {
-    fn of<R: Read>(entry: &tar::Entry<'_, R>) -> Self {
+    pub(super) fn of<R: Read>(entry: &tar::Entry<'_, R>) -> Self {
         let name = String::from_utf8_lossy(&entry.path_bytes()).into_owned();
         Self {
             name: name.strip_prefix("./").unwrap_or(&name).to_owned(),

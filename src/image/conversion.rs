@@ -146,6 +146,14 @@ pub fn action(image: &Image, target: Target) -> String {
     }
 }
 
+/// Returns what unpacks a compressed file and makes an image of this format of what lies in it.
+pub fn unpacked(image: &Image, target: Target) -> String {
+    match conversion(image, target) {
+        Some(command) => format!("unpack it and convert its disk: {command}"),
+        None => decompressed(image),
+    }
+}
+
 /// Returns what unpacks a compressed file: an action, with its command where there is one.
 fn decompressed(image: &Image) -> String {
     match decompression(&image.content, path(image)) {

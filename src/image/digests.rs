@@ -6,9 +6,10 @@ use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
 
 use super::archive;
+use super::comparison::different;
 use super::manifest::{Comparison, LARGEST, Manifest};
 use super::ova::Names;
-use super::refusal::{Sight, Trouble};
+use super::refusal::Sight;
 use super::stream::verify;
 use super::window::Window;
 use super::{Content, Image, Source, regular_file};
@@ -63,9 +64,7 @@ fn compare(mut file: &File, size: u64) -> Sight<()> {
         file.seek(SeekFrom::Start(member.offset))?;
         let content = &mut file.take(member.size);
         if manifest.compare(&names.all(member), content)? == Comparison::Different {
-            let (name, listing) = (&member.name, &listing.name);
-            let how = format_args!("{name} does not have the digest in {listing}");
-            return Err(Trouble::damaged("OVA", how));
+            return Err(different(member, listing));
         }
     }
     Ok(())

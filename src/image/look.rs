@@ -94,11 +94,6 @@ impl Subject<'_> {
             let text = format!("its name ends in .{ending}, but its content is {label}");
             found.warnings.push(Notice::new(text, None));
         }
-        if self.source == Source::Stdin && found.content == (Content::Ova { manifest: true }) {
-            let text = "the files of the OVA are not compared with its manifest, which standard input does not allow";
-            let remedy = Remedy::say("give the file itself");
-            found.warnings.push(Notice::new(text, Some(remedy)));
-        }
         let mut image = Image::found(found, self.source.clone(), self.size);
         image.said = said;
         image
@@ -160,9 +155,7 @@ pub(super) fn within(content: &Content, trouble: Trouble) -> Trouble {
                 Remedy::Convert(_)
                 | Remedy::Repair(..)
                 | Remedy::TakeOut(..)
-                | Remedy::Repack(_) => {
-                    Remedy::say("unpack it, and import what lies in it")
-                }
+                | Remedy::Repack(_) => Remedy::say("unpack it, and import what lies in it"),
                 other => other,
             },
         },

@@ -105,12 +105,60 @@ impl Manifest {
         })
     }
 
+    /// Compares a file whose digests are known; `None` where that of the line is not among them.
+    pub(super) fn compare_digests(&self, names: &[&str], digests: &Digests) -> Option<Comparison> {
+        let Some(line) = self.line(names) else {
+            return Some(Comparison::Unlisted);
+        };
+        let digest = match &line.algorithm {
+            Algorithm::Sha1 => &digests.sha1,
+            Algorithm::Sha256 => &digests.sha256,
+            Algorithm::Unknown(name) => return Some(Comparison::Unknown(name.clone())),
+            _ => return None,
+        };
+        Some(if *digest == line.digest {
+            Comparison::Same
+        } else {
+            Comparison::Different
+        })
+    }
+
     /// What would be said of a file without reading it: None where it will be compared.
     pub(super) fn uncompared(&self, names: &[&str]) -> Option<Comparison> {
         match self.line(names).map(|line| &line.algorithm) {
             None => Some(Comparison::Unlisted),
             Some(Algorithm::Unknown(name)) => Some(Comparison::Unknown(name.clone())),
             Some(_) => None,
+        }
+    }
+}
+
+/// The digests that exporters write, of a file that comes before the manifest.
+pub(super) struct Digests {
+    sha1: String,
+    sha256: String,
+}
+
+impl Digests {
+    /// Reads to the end.
+    pub(super) fn of(content: &mut dyn Read) -> io::Result<Self> {
+        let (mut sha1, mut sha256) = (Sha1::new(), Sha256::new());
+        let mut block = vec![0; BLOCK];
+        loop {
+            match content.read(&mut block) {
+                Ok(0) => {
+                    return Ok(Self {
+                        sha1: hex::encode(sha1.finalize()),
+                        sha256: hex::encode(sha256.finalize()),
+                    });
+                }
+                Ok(read) => {
+                    sha1.update(&block[..read]);
+                    sha256.update(&block[..read]);
+                }
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
         }
     }
 }

@@ -2,95 +2,105 @@
 //! it is whole, and what it is. The bytes that the look asks for are kept, first ones, last
 //! ones and those of tables; at the end it is repeated with the length that there was.
 
+mod aside;
+
+use std::fmt;
 use std::io::{self, Read};
 use std::path::Path;
-use std::sync::mpsc::{SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::thread::{self, JoinHandle};
 
 use super::look::{Said, Subject, of_head, within};
 use super::passed::Passed;
-use super::refusal::{Remedy, Sight, Trouble};
+use super::refusal::{Notice, Remedy, Sight, Trouble};
 use super::window::Window;
-use super::{Content, HEAD, Image, Source, Warning, packed};
-use crate::error::{Error, Kind};
+use super::{Content, HEAD, Image, Source, Warning, comparison, packed};
+use crate::error::{Error, Kind, Result};
+use aside::Aside;
 
 /// Bytes that pass by at once.
 const STEP: usize = 128 << 10;
-/// Pieces of a compressed stream that wait to be unpacked.
-const WAITING: usize = 16;
-
 /// Looks at what passes by.
-pub struct Watch(Way);
+pub(super) struct Watch(Way);
 
 enum Way {
     /// A disk, or a container of disks.
     Plain(Box<Plain>),
-    /// A compressed stream, unpacked on a thread of its own.
-    Packed(Unpacking),
+    /// A compressed stream, unpacked as it comes.
+    Packed(Box<Image>, Aside<Image>),
 }
 
 struct Plain {
     image: Image,
     passed: Arc<Passed>,
+    /// Compares the members of an OVA with its manifest.
+    comparing: Option<Aside<Vec<Notice>>>,
+    /// Whether its end may show that it is something else than its beginning did.
+    may_differ: bool,
 }
 
-struct Unpacking {
-    pieces: SyncSender<Vec<u8>>,
-    thread: JoinHandle<Sight<Image>>,
+/// What the end has shown.
+pub(super) struct Whole {
+    /// The image, with its size.
+    pub(super) image: Image,
+    /// Warnings that the beginning did not give.
+    pub(super) warnings: Vec<Warning>,
 }
 
 impl Watch {
     /// Begins with what the first bytes have shown.
-    pub fn new(image: &Image) -> Self {
-        let is_packed = image.content.is_compressed_file();
-        let unpacking = is_packed.then(|| Unpacking::begin(image)).flatten();
-        Self(match unpacking {
-            Some(unpacking) => Way::Packed(unpacking),
-            None => Way::Plain(Box::new(Plain {
-                image: image.clone(),
-                passed: Arc::default(),
-            })),
-        })
+    pub(super) fn new(image: &Image) -> Self {
+        let unpacking = image.content.is_compressed_file().then(|| {
+            let (content, said) = (image.content.clone(), image.said);
+            Aside::begin(move |pieces| verify(&content, pieces, said))
+        });
+        match unpacking.flatten() {
+            Some(unpacking) => Self(Way::Packed(Box::new(image.clone()), unpacking)),
+            None => Self::plain(image, false),
+        }
+    }
+
+    /// The same for what lies in a compressed stream: nobody has relied on its beginning.
+    pub(super) fn within(image: &Image) -> Self {
+        Self::plain(image, true)
+    }
+
+    fn plain(image: &Image, may_differ: bool) -> Self {
+        let is_ova = matches!(image.content, Content::Ova { .. });
+        Self(Way::Plain(Box::new(Plain {
+            image: image.clone(),
+            passed: Arc::default(),
+            comparing: is_ova
+                .then(|| Aside::begin(comparison::of_passing))
+                .flatten(),
+            may_differ,
+        })))
     }
 
     /// The next bytes.
-    pub fn see(&mut self, bytes: &[u8]) {
+    pub(super) fn see(&mut self, bytes: &[u8]) {
         for piece in bytes.chunks(STEP) {
             match &mut self.0 {
                 Way::Plain(plain) => plain.see(piece),
-                // An unpacker that is gone has met an error, which `end` tells.
-                Way::Packed(unpacking) => drop(unpacking.pieces.send(piece.to_vec())),
+                Way::Packed(_, unpacking) => unpacking.see(piece),
             }
         }
     }
 
     /// There are no more bytes: refuses what is not whole, or not what it seemed to be.
-    /// Returns the warnings of the look that are new.
-    pub(super) fn end(self) -> Sight<Vec<Warning>> {
+    pub(super) fn end(self) -> Sight<Whole> {
         match self.0 {
             Way::Plain(plain) => plain.end(),
-            Way::Packed(Unpacking { pieces, thread }) => {
-                drop(pieces);
-                let gone = |_| Err(io::Error::other("the unpacking broke off").into());
-                thread.join().unwrap_or_else(gone).map(|_| vec![])
+            Way::Packed(mut image, unpacking) => {
+                let inner = unpacking.end()?;
+                let known = image.inner.take().map_or(vec![], |inner| inner.warnings);
+                let warnings = inner.warnings.iter();
+                let warnings = warnings.filter(|warning| !known.contains(warning));
+                let warnings = warnings.cloned().collect();
+                image.holds(Some(inner));
+                let image = *image;
+                Ok(Whole { image, warnings })
             }
         }
-    }
-}
-
-impl Unpacking {
-    fn begin(image: &Image) -> Option<Self> {
-        let (pieces, received) = sync_channel(WAITING);
-        let (content, said) = (image.content.clone(), image.said);
-        let reader = Pieces {
-            received: Mutex::new(received),
-            now: io::Cursor::default(),
-        };
-        let work = move || verify(&content, reader, said);
-        let thread = thread::Builder::new().name("unpacking".to_owned());
-        let thread = thread.spawn(work).ok()?;
-        Some(Self { pieces, thread })
     }
 }
 
@@ -104,7 +114,6 @@ pub(super) fn verify(content: &Content, packed: impl Read + Send, said: Said) ->
     };
     let mut block = vec![0; HEAD];
     let mut end = packed::fill(&mut *unpacked, &mut block);
-    let mut inner: Option<Image> = None;
     let mut watch: Option<Watch> = None;
     let mut size = 0;
     loop {
@@ -124,9 +133,9 @@ pub(super) fn verify(content: &Content, packed: impl Read + Send, said: Said) ->
             }
             None => {
                 let image = of_head(content, bytes.to_vec(), end.reason.is_some(), said)?;
-                let mut first = Watch::new(&image);
+                let mut first = Watch::within(&image);
                 first.see(bytes);
-                (inner, watch) = (Some(image), Some(first));
+                watch = Some(first);
             }
         }
         if end.reason.is_some() {
@@ -134,9 +143,9 @@ pub(super) fn verify(content: &Content, packed: impl Read + Send, said: Said) ->
         }
         end = packed::fill(&mut *unpacked, &mut block);
     }
-    let ended = watch.map_or(Ok(vec![]), Watch::end);
-    ended.map_err(|trouble| within(content, trouble))?;
-    let mut inner = inner.ok_or_else(|| Trouble::unfit("it is empty", Remedy::CopyAgain))?;
+    let watch = watch.ok_or_else(|| Trouble::unfit("it is empty", Remedy::CopyAgain))?;
+    let whole = watch.end().map_err(|trouble| within(content, trouble))?;
+    let mut inner = whole.image;
     (inner.size, inner.head) = (Some(size), vec![]);
     if inner.content == Content::Raw {
         inner.virtual_size = Some(size);
@@ -144,33 +153,11 @@ pub(super) fn verify(content: &Content, packed: impl Read + Send, said: Said) ->
     Ok(inner)
 }
 
-/// What was sent to the unpacker.
-struct Pieces {
-    received: Mutex<std::sync::mpsc::Receiver<Vec<u8>>>,
-    now: io::Cursor<Vec<u8>>,
-}
-
-impl Read for Pieces {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        loop {
-            let read = self.now.read(buffer)?;
-            if read > 0 || buffer.is_empty() {
-                return Ok(read);
-            }
-            let next = self
-                .received
-                .get_mut()
-                .unwrap_or_else(PoisonError::into_inner);
-            match next.recv() {
-                Ok(piece) => self.now = io::Cursor::new(piece),
-                Err(_) => return Ok(0),
-            }
-        }
-    }
-}
-
 impl Plain {
     fn see(&mut self, piece: &[u8]) {
+        if let Some(comparing) = &self.comparing {
+            comparing.see(piece);
+        }
         let passed = &self.passed;
         if passed.take(piece) {
             // What it finds does not matter yet, what it asks for does.
@@ -190,17 +177,16 @@ impl Plain {
         subject.look(self.image.said)
     }
 
-    fn end(self) -> Sight<Vec<Warning>> {
+    fn end(self) -> Sight<Whole> {
         let (len, is_all) = {
             let state = self.passed.lock();
             (state.len, !state.overflowed)
         };
         if !is_all {
-            // With tables missing, nothing could be said of what they point to.
-            return Ok(vec![]);
+            return Ok(self.unchecked(len));
         }
-        let image = self.look(&Window::all(&self.passed, len), Some(len))?;
-        if !image.content.is_like(&self.image.content) {
+        let mut image = self.look(&Window::all(&self.passed, len), Some(len))?;
+        if !self.may_differ && !image.content.is_like(&self.image.content) {
             let remedy = match image.content.format() {
                 Some(format) => format!("say --format {format}"),
                 None => "give it as a file".to_owned(),
@@ -214,8 +200,25 @@ impl Plain {
                 Remedy::say(remedy),
             ));
         }
-        let known = |warning: &Warning| !self.image.warnings.contains(warning);
-        Ok(image.warnings.into_iter().filter(known).collect())
+        if let Some(comparing) = self.comparing {
+            let notices = comparing.end()?;
+            let warnings = notices.into_iter().map(|notice| notice.at(Path::new("-")));
+            image.warnings.extend(warnings);
+        }
+        let known = |warning: &&Warning| !self.image.warnings.contains(warning);
+        let warnings = image.warnings.iter().filter(known).cloned().collect();
+        Ok(Whole { image, warnings })
+    }
+
+    /// With tables missing, nothing can be said of what they point to.
+    fn unchecked(self, len: u64) -> Whole {
+        let text = "whether the image is whole was not checked: its tables are larger than what is kept of standard input";
+        let warning = Notice::new(text, Some(Remedy::say("give the file itself")));
+        let warnings = vec![warning.at(Path::new("-"))];
+        let mut image = self.image;
+        image.size = Some(len);
+        image.warnings.extend(warnings.iter().cloned());
+        Whole { image, warnings }
     }
 }
 
@@ -227,7 +230,29 @@ pub struct Watched<R> {
     /// What the end was refused for.
     refused: Option<String>,
     skip_checks: bool,
+    accepts: Accepts,
     verdict: Arc<Verdict>,
+}
+
+/// Whether the cloud accepts an image; asked again where only the end of a pipe shows all of it.
+#[derive(Clone)]
+pub struct Accepts(Arc<dyn Fn(&Image) -> Result<()> + Send + Sync>);
+
+impl Accepts {
+    pub fn new(accepts: impl Fn(&Image) -> Result<()> + Send + Sync + 'static) -> Self {
+        Self(Arc::new(accepts))
+    }
+
+    /// The cloud's refusal as an error.
+    pub fn check(&self, image: &Image) -> Result<()> {
+        (self.0)(image)
+    }
+}
+
+impl fmt::Debug for Accepts {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Accepts")
+    }
 }
 
 /// What the end of a stream has shown.
@@ -252,12 +277,13 @@ impl Verdict {
 
 impl<R: Read> Watched<R> {
     /// Looks at all that `reader` gives, which begins with the image's own head.
-    pub fn new(reader: R, image: &Image) -> Self {
+    pub fn new(reader: R, image: &Image, accepts: Accepts) -> Self {
         Self {
             reader,
             watch: Some(Watch::new(image)),
             refused: None,
             skip_checks: image.said.skip_checks,
+            accepts,
             verdict: Arc::default(),
         }
     }
@@ -265,6 +291,29 @@ impl<R: Read> Watched<R> {
     /// To be asked at the end.
     pub fn verdict(&self) -> Arc<Verdict> {
         Arc::clone(&self.verdict)
+    }
+}
+
+impl<R> Watched<R> {
+    /// Looks at the end, and asks the cloud's rules.
+    fn conclude(&mut self, watch: Watch) {
+        let whole = watch.end().map_err(|trouble| trouble.at(Path::new("-")));
+        let whole = whole.and_then(|whole| {
+            self.accepts.check(&whole.image)?;
+            Ok(whole.warnings)
+        });
+        match whole {
+            Ok(warnings) => self.verdict.lock().1 = warnings,
+            Err(error) if self.skip_checks && error.kind() == Kind::Refused => {
+                let (why, remedy) = (error.brief(), None);
+                let text = format!("it is imported all the same (--skip-checks): {why}");
+                self.verdict.lock().1 = vec![Warning { text, remedy }];
+            }
+            Err(error) => {
+                self.refused = Some(error.brief());
+                self.verdict.lock().0 = Some(error);
+            }
+        }
     }
 }
 
@@ -280,20 +329,8 @@ impl<R: Read> Read for Watched<R> {
         if buffer.is_empty() {
             return Ok(0);
         }
-        match self.watch.take().map(Watch::end) {
-            Some(Err(trouble)) => {
-                let error = trouble.at(Path::new("-"));
-                if self.skip_checks && error.kind() == Kind::Refused {
-                    let (why, remedy) = (error.brief(), None);
-                    let text = format!("it is imported all the same (--skip-checks): {why}");
-                    self.verdict.lock().1 = vec![Warning { text, remedy }];
-                    return Ok(0);
-                }
-                self.refused = Some(error.brief());
-                self.verdict.lock().0 = Some(error);
-            }
-            Some(Ok(warnings)) => self.verdict.lock().1 = warnings,
-            None => {}
+        if let Some(watch) = self.watch.take() {
+            self.conclude(watch);
         }
         match &self.refused {
             Some(why) => Err(io::Error::other(why.clone())),

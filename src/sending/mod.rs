@@ -150,10 +150,10 @@ fn prepare<S: Store>(
 ) -> Result<(Upload<S>, Option<Packed>, Arc<Verdict>)> {
     let job = run.job;
     let (source, packed, verdict) = if job.gzip {
-        let (source, packed, verdict) = open_gzipped(&job.image, job.sha256)?;
+        let (source, packed, verdict) = open_gzipped(job)?;
         (source, Some(packed), verdict)
     } else {
-        let (source, verdict) = open(&job.image)?;
+        let (source, verdict) = open(job)?;
         (source, None, verdict)
     };
     let mark = mark(&job.image);
@@ -226,30 +226,30 @@ pub fn outline(job: &Job, limits: store::Limits, url: String) -> Result<crate::p
     })
 }
 
-fn open(image: &Image) -> Result<(upload::Source, Arc<Verdict>)> {
-    let Source::File(path) = &image.source else {
-        let pipe = pipe(image);
+fn open(job: &Job) -> Result<(upload::Source, Arc<Verdict>)> {
+    let Source::File(path) = &job.image.source else {
+        let pipe = pipe(job);
         let verdict = pipe.verdict();
         return Ok((upload::Source::stream(pipe, None), verdict));
     };
-    let source = upload::Source::file(still(image, path)?);
+    let source = upload::Source::file(still(&job.image, path)?);
     let source = source.map_err(|error| unreadable(path, error))?;
     Ok((source, Arc::default()))
 }
 
 /// The same, gzipped on the way.
-fn open_gzipped(image: &Image, sha256: bool) -> Result<(upload::Source, Packed, Arc<Verdict>)> {
+fn open_gzipped(job: &Job) -> Result<(upload::Source, Packed, Arc<Verdict>)> {
     let broken = |error| Error::failed("the image can't be compressed").because(error);
-    let Source::File(path) = &image.source else {
-        let pipe = pipe(image);
+    let Source::File(path) = &job.image.source else {
+        let pipe = pipe(job);
         let verdict = pipe.verdict();
-        let gzip = Gzip::new(pipe, sha256).map_err(broken)?;
+        let gzip = Gzip::new(pipe, job.sha256).map_err(broken)?;
         let packed = Packed::of(&gzip);
         return Ok((upload::Source::stream(gzip, None), packed, verdict));
     };
-    let file = still(image, path)?;
+    let file = still(&job.image, path)?;
     let reader = file.try_clone().map_err(|error| unreadable(path, error))?;
-    let gzip = Gzip::new(reader, sha256).map_err(broken)?;
+    let gzip = Gzip::new(reader, job.sha256).map_err(broken)?;
     let packed = Packed::of(&gzip);
     let source = upload::Source::made_of(file, gzip).map_err(|error| unreadable(path, error))?;
     Ok((source, packed, Arc::default()))
@@ -265,9 +265,9 @@ impl Packed {
 }
 
 /// Standard input, looked at to its end.
-fn pipe(image: &Image) -> Watched<impl Read + Send + 'static> {
-    let bytes = std::io::Cursor::new(image.head.clone()).chain(std::io::stdin());
-    Watched::new(bytes, image)
+fn pipe(job: &Job) -> Watched<impl Read + Send + 'static> {
+    let bytes = std::io::Cursor::new(job.image.head.clone()).chain(std::io::stdin());
+    Watched::new(bytes, &job.image, job.accepts.clone())
 }
 
 /// The file, if it is as it was when it was looked at.

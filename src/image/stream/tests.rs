@@ -9,7 +9,7 @@ use crate::image::{Format, HEAD, vhd, vmdk};
 fn piped(bytes: &[u8], said: Option<Format>) -> Result<Vec<String>, String> {
     let head = &bytes[..bytes.len().min(HEAD)];
     let image = Image::from_head(head, said).map_err(|error| error.brief())?;
-    let mut watched = Watched::new(bytes, &image);
+    let mut watched = Watched::new(bytes, &image, Accepts::new(|_| Ok(())));
     let verdict = watched.verdict();
     let mut copy = Vec::new();
     let read = watched.read_to_end(&mut copy);
@@ -180,7 +180,7 @@ fn without_checks_the_end_is_a_warning() {
             skip_checks: true,
         };
         let image = Image::from_head(&bytes[..bytes.len().min(HEAD)], said).unwrap();
-        let mut watched = Watched::new(bytes, &image);
+        let mut watched = Watched::new(bytes, &image, Accepts::new(|_| Ok(())));
         let verdict = watched.verdict();
         watched.read_to_end(&mut Vec::new()).unwrap();
         let warnings = verdict.warnings();

@@ -1,0 +1,101 @@
+//! The members of an OVA against the digests of its manifest, while the archive passes by.
+
+use std::cell::Cell;
+use std::io::{self, Read};
+use std::rc::Rc;
+
+use super::archive::{MAX_HEADERS, MAX_MEMBERS, Member};
+use super::manifest::{Comparison, Digests, LARGEST, Manifest};
+use super::ova::Names;
+use super::refusal::{Notice, Sight, Trouble};
+
+/// A member that has another digest than its line.
+pub(super) fn different(member: &Member, listing: &Member) -> Trouble {
+    let (name, listing) = (&member.name, &listing.name);
+    let how = format_args!("{name} does not have the digest in {listing}");
+    Trouble::damaged("OVA", how)
+}
+
+/// Compares the members of an OVA with its manifest while the archive passes by. What is
+/// wrong with the archive itself is for the look at it to say.
+pub(super) fn of_passing(archive: impl Read) -> Sight<Vec<Notice>> {
+    let left = Rc::new(Cell::new(MAX_HEADERS));
+    let mut archive = tar::Archive::new(Bounded {
+        reader: archive,
+        left: Rc::clone(&left),
+    });
+    let (mut members, mut manifest) = (vec![], None);
+    // What came before the manifest.
+    let mut early: Vec<(usize, Digests)> = vec![];
+    let entries = archive.entries().into_iter().flatten();
+    for entry in entries.map_while(Result::ok) {
+        let mut entry = entry;
+        members.push(Member::of(&entry));
+        let (at, names) = (members.len() - 1, Names::of(&members));
+        let member = &members[at];
+        left.set(u64::MAX);
+        if names
+            .manifest()
+            .is_some_and(|listing| listing.offset == member.offset)
+        {
+            let mut text = vec![];
+            entry.by_ref().take(LARGEST).read_to_end(&mut text)?;
+            manifest = Some((Manifest::parse(&text), at));
+        } else if let Some((manifest, listing)) = &manifest {
+            let compared = manifest.compare(&names.all(member), &mut entry);
+            if compared.ok() == Some(Comparison::Different) {
+                return Err(different(member, &members[*listing]));
+            }
+        } else if member.is_whole
+            && let Ok(digests) = Digests::of(&mut entry)
+        {
+            early.push((at, digests));
+        }
+        if io::copy(&mut entry, &mut io::sink()).is_err() || members.len() > MAX_MEMBERS {
+            break;
+        }
+        left.set(MAX_HEADERS);
+    }
+    // The rest of the stream is for the others who look at it.
+    let Some((manifest, listing)) = manifest else {
+        return Ok(vec![]);
+    };
+    let names = Names::of(&members);
+    let mut notices = vec![];
+    for (at, digests) in &early {
+        let member = &members[*at];
+        match manifest.compare_digests(&names.all(member), digests) {
+            Some(Comparison::Different) => return Err(different(member, &members[listing])),
+            Some(_) => {}
+            None => {
+                let (name, listing) = (&member.name, &members[listing].name);
+                let text = format!(
+                    "{name} was not compared: the manifest {listing} comes behind it on standard input"
+                );
+                notices.push(Notice::new(text, None));
+            }
+        }
+    }
+    Ok(notices)
+}
+
+/// A reader with a budget, so that the extension of a header is never read without limit.
+struct Bounded<R> {
+    reader: R,
+    left: Rc<Cell<u64>>,
+}
+
+impl<R: Read> Read for Bounded<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let left = self.left.get();
+        if left == 0 {
+            return Err(io::Error::other("its headers never end"));
+        }
+        let count = buffer
+            .len()
+            .min(usize::try_from(left).unwrap_or(usize::MAX));
+        let read = self.reader.read(&mut buffer[..count])?;
+        self.left.set(left.saturating_sub(read as u64));
+        Ok(read)
+    }
+}
