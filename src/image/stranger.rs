@@ -92,6 +92,9 @@ const MARKS: &[(usize, &[u8], &str, Help)] = &[
     (0, b"hsqs", "a SquashFS file system", INSTALL),
     (0, b"sqsh", "a SquashFS file system", INSTALL),
     (0, b"partclone-image", "an image of Partclone", RESTORE),
+    (0, b"\0ntfsclone-image", "an image of ntfsclone", RESTORE),
+    (0, b"shdw", "a sparse disk image of macOS (ASIF)", EXPORT),
+    (0, b"rqsf", "a VHD set of Hyper-V", EXPORT),
     (0, b"FsArCh_", "an archive of FSArchiver", RESTORE),
     (0, b"\xfe\xef\x01", "an image of Norton Ghost", RESTORE),
     (

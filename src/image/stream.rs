@@ -236,7 +236,9 @@ pub struct Watched<R> {
 
 /// Whether the cloud accepts an image; asked again where only the end of a pipe shows all of it.
 #[derive(Clone)]
-pub struct Accepts(Arc<dyn Fn(&Image) -> Result<()> + Send + Sync>);
+pub struct Accepts(Arc<Rule>);
+
+type Rule = dyn Fn(&Image) -> Result<()> + Send + Sync;
 
 impl Accepts {
     pub fn new(accepts: impl Fn(&Image) -> Result<()> + Send + Sync + 'static) -> Self {
