@@ -280,11 +280,11 @@ mod tests {
                 vec![option.to_owned(), name.to_owned()]
             }
         };
-        let dashes = name.starts_with('-').then(|| "--".to_owned());
+        let separator = name.starts_with('-').then(|| "--".to_owned());
         let words = dashed("--profile").into_iter().chain(dashed("--key"));
         let options = format!("driver=vpc,file.filename={}", file.replace(',', ",,"));
         let words = words.chain(["--force".to_owned(), file, options]);
-        let words = words.chain(dashes).chain([name.to_owned()]).collect();
+        let words = words.chain(separator).chain([name.to_owned()]).collect();
         (command, vec!["aws", "s3api", "list-parts"], words)
     }
 
