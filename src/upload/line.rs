@@ -139,8 +139,14 @@ impl Line {
     pub fn look(&self) -> Moved {
         // First what was handed over, then what of it still waits: bytes that are handed
         // over in between have not left.
-        let handed = self.moves().handed;
-        self.see(handed, host::unsent_bytes())
+        let (handed, under_way) = {
+            let moves = self.moves();
+            (moves.handed, moves.in_flight > 0)
+        };
+        // The system's list of connections may be long: it is read only for bytes that can
+        // be waiting.
+        let queued = under_way.then(host::unsent_bytes).flatten();
+        self.see(handed, queued)
     }
 
     fn see(&self, handed: u64, queued: Option<u64>) -> Moved {

@@ -12,7 +12,8 @@ const TOKEN: &str = "imgimport:token";
 
 const IMAGE: Recipe = Recipe {
     name: "alicloud",
-    args: "alicloud --bucket packer --part-size 5MiB --concurrency 1 --image-name web --image-description text --image-family web --tag team=a --share-account 1111222233334444 --copy-to cn-hangzhou disk.raw",
+    args: "alicloud --bucket packer --part-size 1MiB --concurrency 1 --image-name web --image-description text --image-family web --tag team=a --share-account 1111222233334444 --copy-to cn-hangzhou disk.raw",
+    megabytes: 2,
     prepare: |stage| {
         stage.cloud.ecs().import_script(ImportScript::quick());
         stage.cloud.ecs().copy_script(CopyScript::creating(1));

@@ -1,13 +1,15 @@
 //! The three ways to an AMI.
 
 use std::collections::BTreeMap;
+use std::fs;
 
-use super::{MEGABYTES, Recipe, Thing, interrupt};
+use super::{Recipe, TWO_S3_PARTS, Thing, interrupt};
 use crate::support::Stage;
 
 const IMAGE: Recipe = Recipe {
     name: "import-image",
     args: "aws --bucket importbucket --part-size 5MiB --concurrency 1 --ami-name web --ami-description text --tag team=a --ami-users 111122223333 --copy-to eu-west-1 disk.raw",
+    megabytes: TWO_S3_PARTS,
     prepare: |_| (),
     environment: |run| run,
     changes: |operation| {
@@ -36,6 +38,8 @@ const SNAPSHOT: Recipe = Recipe {
 const BLOCKS: Recipe = Recipe {
     name: "ebs-direct",
     args: "aws --method ebs-direct --concurrency 1 --ami-name web --ami-description text --tag team=a --ami-users 111122223333 --copy-to eu-west-1 disk.raw",
+    // Four blocks.
+    megabytes: 2,
     ..IMAGE
 };
 
@@ -131,13 +135,14 @@ fn image_names(image: &imgimport_sandbox::ImageView) -> Vec<String> {
 
 fn disks(stage: &Stage) -> BTreeMap<String, Vec<u8>> {
     let ec2 = stage.cloud.ec2();
+    let disk = fs::metadata(stage.path("disk.raw")).expect("a disk");
     let images = ec2.images().into_iter();
     images
         .map(|image| {
             let content = ec2.arrived_content(&image.id);
             let content = content.expect("an image of something");
-            let disk = content.start((MEGABYTES as u64) << 20);
-            (image.id, disk.expect("the sandbox reads its own files"))
+            let start = content.start(disk.len());
+            (image.id, start.expect("the sandbox reads its own files"))
         })
         .collect()
 }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use imgimport_sandbox::{CustomImageScript, CustomImageView, SPACES_REGION};
 
-use super::{Recipe, Thing, interrupt};
+use super::{Recipe, TWO_S3_PARTS, Thing, interrupt};
 use crate::support::Stage;
 
 const SPACE: &str = "import-bucket";
@@ -13,6 +13,7 @@ const SPACE: &str = "import-bucket";
 const IMAGE: Recipe = Recipe {
     name: "custom-image",
     args: "digitalocean --space import-bucket --spaces-region nyc3 --part-size 5MiB --concurrency 1 --http-retry-wait-min 0.01 --http-retry-wait-max 0.1 --image-name web --image-description text --tag team --image-region nyc3 --image-region ams3 --image-region nyc2 disk.raw",
+    megabytes: TWO_S3_PARTS,
     prepare: |_| (),
     environment: |run| {
         let cloud = run.cloud();

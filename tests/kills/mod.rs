@@ -13,6 +13,7 @@ mod point;
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
+use std::sync::Arc;
 
 use futures_util::StreamExt;
 use futures_util::stream;
@@ -24,8 +25,8 @@ use point::{Lost, Moment, Point, Stop};
 const AT_ONCE: usize = 8;
 /// Runs of the same command until it must have succeeded.
 const TRIES: usize = 3;
-/// Two parts of 5 MiB, the smallest that S3 takes.
-const MEGABYTES: usize = 6;
+/// Megabytes of a disk that makes two parts of 5 MiB, the smallest that S3 accepts.
+const TWO_S3_PARTS: usize = 6;
 
 /// When which signals come. They are the same to the program but for the second.
 const STOPS: [(Moment, Stop); 4] = [
@@ -42,6 +43,8 @@ pub struct Recipe {
     pub name: &'static str,
     /// The command line, which imports `disk.raw` with a name, tags and copies.
     pub args: &'static str,
+    /// Megabytes of the disk: as few as make two parts.
+    pub megabytes: usize,
     /// Makes the cloud ready: how its imports go, what is there already.
     pub prepare: fn(&Stage),
     /// Adds the cloud's environment.
@@ -82,12 +85,12 @@ enum Case {
 
 /// Interrupts the import at all points; panics with the list of what fails.
 pub async fn interrupt(recipe: Recipe, at: impl Fn(&str) -> bool) {
-    let clean = Clean::run(recipe).await;
+    let clean = Arc::new(Clean::run(recipe).await);
     let cases = clean.cases(at);
     let total = cases.len();
     let failed: Vec<_> = stream::iter(cases)
         .map(|case| {
-            let (name, clean) = (case.name(recipe.name), clean.clone());
+            let (name, clean) = (case.name(recipe.name), Arc::clone(&clean));
             async move {
                 let told = tokio::spawn(async move { clean.tell(case).await });
                 let failed = told.await.err();
@@ -128,7 +131,6 @@ fn judge(recipe: Recipe, total: usize, mut failed: Vec<(String, String)>) {
 }
 
 /// The import without trouble.
-#[derive(Clone)]
 struct Clean {
     recipe: Recipe,
     /// Its requests.
@@ -143,7 +145,7 @@ impl Clean {
     async fn run(recipe: Recipe) -> Self {
         let stage = Stage::new().await;
         (recipe.prepare)(&stage);
-        let disk = stage.disk(MEGABYTES);
+        let disk = stage.disk(recipe.megabytes);
         recipe.command(&stage).ends().await.exits(0);
         let journal = stage.cloud.journal().into_iter();
         let clean = Self {
@@ -202,7 +204,7 @@ impl Clean {
     async fn tell(&self, case: Case) {
         let stage = Stage::new().await;
         (self.recipe.prepare)(&stage);
-        stage.disk(MEGABYTES);
+        stage.file("disk.raw", &self.disk);
         match case {
             Case::Again(point, moment) => {
                 if self.kill(&stage, &point, moment).await {
