@@ -2,8 +2,10 @@
 //! long, and where its id is published.
 
 use std::collections::BTreeMap;
+use std::fs;
 
 use imgimport_sandbox::{CopyScript, Fault, Gate, ImageView, Permission};
+use serde_json::Value;
 
 use crate::support::Stage;
 
@@ -297,6 +299,37 @@ async fn killed_while_copying_and_run_again_makes_no_second_copy() {
         "only the answer that nobody heard is asked for again"
     );
     assert_eq!(asked[3].get("region"), "us-east-1");
+}
+
+#[tokio::test]
+async fn a_copy_in_the_journal_of_an_older_version_is_found() {
+    let stage = Stage::new().await;
+    stage.disk(2);
+    let unheard = Fault::on("ec2:CopyImage").with("region", "us-east-1");
+    let unheard = stage.cloud.hold_answer(unheard);
+    let running = stage.imgimport(COMMAND).start();
+    unheard.reached().await;
+    running.kill().await;
+    unheard.release();
+    // Such a journal has neither the copy's name nor what is copied.
+    let path = stage.journal().into_iter();
+    let path = path
+        .into_iter()
+        .find(|path| path.extension() == Some("json".as_ref()));
+    let path = path.expect("a journal");
+    let mut entry: Value = serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
+    let asked = entry["copy_requests"]["us-east-1"].as_object_mut().unwrap();
+    assert!(asked.remove("name").is_some() && asked.remove("source").is_some());
+    fs::write(path, serde_json::to_vec(&entry).unwrap()).unwrap();
+
+    let jobs = stage.imgimport("jobs").ends().await;
+    jobs.exits(0);
+    assert!(jobs.stdout.contains("us-east-1"), "{}", jobs.stdout);
+    let run = stage.imgimport(COMMAND).ends().await;
+    run.exits(0).prints("ami-ID").says("");
+    assert_eq!(regions(&stage), ["eu-central-1", "eu-west-1", "us-east-1"]);
+    assert_eq!(stage.cloud.ec2().snapshots().len(), 3);
+    assert!(stage.journal().is_empty());
 }
 
 #[tokio::test]
@@ -733,8 +766,7 @@ async fn the_plan_has_regions_and_parameter() {
 
 #[tokio::test]
 async fn the_policy_of_the_readme_is_enough_and_no_more_than_enough() {
-    let readme =
-        std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/README.md")).unwrap();
+    let readme = fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/README.md")).unwrap();
     let policy = readme
         .split("```json\n")
         .nth(1)

@@ -8,7 +8,7 @@ use flate2::write::GzEncoder;
 use imgimport_sandbox::{CustomImageScript, Fault, Gate, SPACES_REGION, TransferScript};
 use sha2::{Digest, Sha256};
 
-use crate::support::{Run, Stage};
+use crate::support::{Run, Running, Stage};
 
 const SPACE: &str = "import-bucket";
 
@@ -765,6 +765,60 @@ async fn two_machines_that_begin_at_once_make_one_image() {
     second.exits(0).says("");
     assert_eq!(first.raw, second.raw);
     assert!(arrived(&stage, &first.raw) == disk);
+    nothing_but_the_image(&stage);
+}
+
+/// Two machines with the same key: each sends the last part, and the second has the upload
+/// of the first.
+async fn both_at_the_last_part<'a>(stage: &'a Stage) -> [(Running<'a>, Gate); 2] {
+    let last = || Fault::on("spaces:UploadPart").with("partNumber", "5");
+    let (first, second) = (stage.cloud.hold(last()), stage.cloud.hold(last().nth(2)));
+    let args = format!("{NAMES} -q --key k.raw.gz --part-size 5MiB --concurrency 1 disk.raw");
+    let run = imgimport(stage, &args).start();
+    first.reached().await;
+    let elsewhere = stage.path("elsewhere").display().to_string();
+    let other = imgimport(stage, &args);
+    let other = other.env("XDG_STATE_HOME", &elsewhere).start();
+    second.reached().await;
+    [(run, first), (other, second)]
+}
+
+#[tokio::test]
+async fn a_machine_that_completes_its_part_late_hears_of_the_image() {
+    let stage = stage().await;
+    stage.disk(22);
+    let [(first, one), (second, other)] = both_at_the_last_part(&stage).await;
+    one.release();
+    first.ends().await.exits(0).prints("157000001");
+    other.release();
+    second.ends().await.exits(1).prints("").says(
+        r#"
+        error: another run has made the image 157000001 "web"
+          cause: it had the same key, and completed s3://import-bucket/k-RANDOM.raw.gz
+          hint: use that image; the same command makes another one
+        "#,
+    );
+    nothing_but_the_image(&stage);
+}
+
+#[tokio::test]
+async fn a_machine_whose_object_another_one_has_imported_hears_of_the_image() {
+    let stage = stage().await;
+    stage.disk(22);
+    let [(first, one), (second, other)] = both_at_the_last_part(&stage).await;
+    let import = stage.cloud.hold(Fault::on("do:CreateImage"));
+    one.release();
+    import.reached().await;
+    other.release();
+    second.ends().await.exits(0).prints("157000001").says("");
+    import.release();
+    first.ends().await.exits(1).prints("").says(
+        r#"
+        error: another run has made the image 157000001 "web"
+          cause: it had the same key, and completed s3://import-bucket/k-RANDOM.raw.gz
+          hint: use that image; the same command makes another one
+        "#,
+    );
     nothing_but_the_image(&stage);
 }
 

@@ -10,7 +10,7 @@ use imgimport_sandbox::alibaba::REGION;
 use imgimport_sandbox::{Fault, Gate, ImportScript, UploadView};
 use serde_json::{Value, json};
 
-use crate::support::{BUCKET, Ended, Run, Stage};
+use crate::support::{BUCKET, Ended, Run, Running, Stage};
 
 /// A disk of 22 MiB is five parts, one on its way at a time.
 const COMMAND: &str =
@@ -167,6 +167,61 @@ async fn another_machine_goes_on_with_the_parts_of_the_same_key() {
     );
     assert_eq!(stage.cloud.ec2().arrived(&run.raw), Some(disk));
     assert_eq!(parts(&stage, "s3:UploadPart", 4), [4, 5]);
+    assert!(stage.cloud.s3().uploads().is_empty());
+}
+
+/// Two machines with the same key: each sends the last part, and the second has the upload
+/// of the first.
+async fn both_at_the_last_part<'a>(stage: &'a Stage) -> [(Running<'a>, Gate); 2] {
+    let last = || Fault::on("s3:UploadPart").with("partNumber", "5");
+    let (first, second) = (stage.cloud.hold(last()), stage.cloud.hold(last().nth(2)));
+    let run = stage.imgimport(COMMAND).start();
+    reached(&first).await;
+    let elsewhere = stage.path("elsewhere").display().to_string();
+    let other = stage.imgimport(&COMMAND.replace(" -q", ""));
+    let other = other.env("XDG_STATE_HOME", &elsewhere).start();
+    reached(&second).await;
+    [(run, first), (other, second)]
+}
+
+#[tokio::test]
+async fn an_upload_that_another_machine_completes_is_not_sent_again() {
+    let stage = Stage::new().await;
+    let disk = stage.disk(22);
+    let [(first, one), (mut second, other)] = both_at_the_last_part(&stage).await;
+    let import = stage.cloud.hold(Fault::on("ec2:ImportImage"));
+    // Each import is over before the object goes.
+    let removal = stage.cloud.hold(Fault::on("s3:DeleteObject").times(2));
+    one.release();
+    reached(&import).await;
+    other.release();
+    let text = second
+        .says("s3://importbucket/k is there from an earlier run")
+        .await;
+    assert!(
+        text.contains("another run has completed or aborted the upload to s3://importbucket/k"),
+        "{text}"
+    );
+    import.release();
+    removal.reached_by(2).await;
+    removal.release();
+    let (first, second) = tokio::join!(first.ends(), second.ends());
+    for run in [first, second] {
+        arrived_whole(&stage, &run, disk.clone());
+    }
+    assert_eq!(parts(&stage, "s3:UploadPart", 0), [1, 2, 3, 4, 5, 5]);
+}
+
+#[tokio::test]
+async fn an_object_that_another_machine_has_imported_and_removed_is_sent_again() {
+    let stage = Stage::new().await;
+    let disk = stage.disk(22);
+    let [(first, one), (second, other)] = both_at_the_last_part(&stage).await;
+    one.release();
+    arrived_whole(&stage, &first.ends().await, disk.clone());
+    other.release();
+    arrived_whole(&stage, &second.ends().await, disk);
+    assert_eq!(parts(&stage, "s3:UploadPart", 6), [1, 2, 3, 4, 5]);
     assert!(stage.cloud.s3().uploads().is_empty());
 }
 

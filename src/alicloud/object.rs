@@ -200,7 +200,7 @@ impl Run<'_> {
             journal: &self.journal,
             cleanup: &mut self.cleanup,
         };
-        let sent = sending::send(&mut run, &store, &target).await;
+        let sent = sending::send_shared(&mut run, &store, &target).await;
         let sent = sent.map_err(|error| advised(&self.job, error))?;
         self.held.object = Some(sent.object);
         self.outcome.object = Some(self.object(false));

@@ -126,6 +126,8 @@ impl Run<'_> {
             }
             Err(NotStarted::Refused(error) | NotStarted::Forbidden(error)) => {
                 self.forget_import();
+                // It may have read and removed the object.
+                self.is_there_another().await?;
                 Err(error)
             }
         }

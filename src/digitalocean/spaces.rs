@@ -22,7 +22,7 @@ use crate::outcome;
 use crate::sending::{self, Target};
 use crate::shell::{Command, Removal};
 use crate::store::s3::{Flavour, Place, S3, must_sign};
-use crate::store::{Class, Error as Refusal, Store};
+use crate::store::{Error as Refusal, Store};
 
 /// A signed address must outlive the import, which takes minutes to hours; Spaces allows a week.
 const SIGNED_FOR: Duration = Duration::from_hours(24);
@@ -157,12 +157,10 @@ impl Run<'_> {
         let Err(error) = self.send_once().await else {
             return Ok(());
         };
-        let gone = error.cause::<Refusal>().map(Refusal::class) == Some(Class::Gone);
-        if !gone || self.shared_key().is_none() {
+        // A run on another machine has completed the upload that this one went on with.
+        if !sending::is_gone(&error) || self.shared_key().is_none() {
             return Err(error);
         }
-        // A run on another machine has completed the upload that this one went on with.
-        self.journal.note(|entry| entry.upload = None);
         if self.adopt_completed().await? {
             return Ok(());
         }

@@ -19,7 +19,7 @@ use crate::journal::Journal;
 use crate::progress::Transfer;
 use crate::session::Session;
 use crate::shell::{Command, Removal};
-use crate::store::{self, Store, UploadId};
+use crate::store::{self, Class, Store, UploadId};
 use crate::units;
 use crate::upload::{self, Cause, Failure, Moved, Observer, Plan, Upload};
 
@@ -76,6 +76,31 @@ pub struct Run<'a> {
     pub journal: &'a Journal,
     /// What this run makes.
     pub cleanup: &'a mut Cleanup,
+}
+
+/// Sends the image. Where a run on another machine has completed or aborted the upload that
+/// this one went on with, the object counts if it has the local bytes; else all is sent again.
+pub async fn send_shared<S: Store>(
+    run: &mut Run<'_>,
+    store: &Arc<S>,
+    target: &Target,
+) -> Result<Sent> {
+    match send(run, store, target).await {
+        Err(error) if is_gone(&error) && target.is_steady && run.job.resumes() => {
+            let text = format!(
+                "another run has completed or aborted the upload to {}",
+                target.url
+            );
+            run.session.progress.note(&text);
+            send(run, store, target).await
+        }
+        ended => ended,
+    }
+}
+
+/// Whether the service knows no such upload any more.
+pub fn is_gone(error: &Error) -> bool {
+    error.cause::<store::Error>().map(store::Error::class) == Some(Class::Gone)
 }
 
 /// Sends the image, or what is still missing of it.
@@ -316,7 +341,11 @@ fn failed<S: Store>(
         parts,
         bytes,
     } = failure;
-    if let Some(upload) = upload {
+    let gone = matches!(&cause, Cause::Failed(error) if is_gone(error));
+    if gone {
+        run.journal
+            .note(|entry| (entry.upload, entry.acknowledged) = (None, None));
+    } else if let Some(upload) = upload {
         run.journal.note(|entry| entry.acknowledged = Some(bytes));
         let (number, size) = (units::number(parts.into(), "part"), units::bytes(bytes));
         let what = format!("{number} of {} ({size})", target.url);
