@@ -66,6 +66,7 @@ mod wait;
 use std::io::IsTerminal;
 use std::path::Path;
 use std::process::ExitCode;
+use std::thread;
 use std::time::Instant;
 
 use cancel::Cancel;
@@ -80,10 +81,34 @@ use progress::{Mode, Progress};
 use session::Session;
 use settings::{File, Table};
 
+/// Bytes of stack for the run: as many as Linux gives a main thread.
+const STACK: usize = 8 << 20;
+
+/// Bytes of address space for everything but the buffers of parts: threads, requests, the
+/// image's tables. As measured; half of it was too little.
+const MEMORY: u64 = 64 << 20;
+
 /// The program.
 pub fn main() -> ExitCode {
     panics::install();
+    // A main thread's stack is mapped as it grows, and a process whose address space is used up
+    // ends there with SIGSEGV. The stack of another thread is mapped before it starts.
+    let run = thread::Builder::new()
+        .name("main".to_owned())
+        .stack_size(STACK)
+        .spawn(start);
+    match run.map(thread::JoinHandle::join) {
+        Ok(Ok(code)) => code,
+        Ok(Err(payload)) => refuse(panics::error(payload.as_ref())),
+        Err(error) => refuse(Error::failed("the program can't start").because(error)),
+    }
+}
+
+fn start() -> ExitCode {
     let cli = Cli::read();
+    if let Err(error) = enough_memory() {
+        return refuse(error);
+    }
     match tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
@@ -94,15 +119,30 @@ pub fn main() -> ExitCode {
             runtime.shutdown_background();
             code
         }
-        Err(error) => {
-            let error = Error::failed("the program can't start").because(error);
-            end(
-                Err(error),
-                outcome::Format::Text,
-                &Progress::new(Mode::Plain, false),
-            )
-        }
+        Err(error) => refuse(Error::failed("the program can't start").because(error)),
     }
+}
+
+/// An allocation that fails ends the program without a word on what to do. Part buffers are
+/// not among these: where they do not fit, there are fewer, or an error.
+fn enough_memory() -> Result<()> {
+    let Some((limit, used)) = host::address_space() else {
+        return Ok(());
+    };
+    if limit.saturating_sub(used) >= MEMORY {
+        return Ok(());
+    }
+    let least = units::bytes((used + MEMORY).next_multiple_of(MEMORY));
+    let cause = format!("its address space is limited to {}", units::bytes(limit));
+    Err(Error::failed("the program has too little memory")
+        .because_of(cause)
+        .hint(format!("allow {least} or more: ulimit -v unlimited")))
+}
+
+/// Ends a program that has not read its settings.
+fn refuse(error: Error) -> ExitCode {
+    let progress = Progress::new(Mode::Plain, false);
+    end(Err(error), outcome::Format::Text, &progress)
 }
 
 /// Does what the command line says; prints the result and how it ended.

@@ -22,6 +22,7 @@ mod ids;
 mod images;
 mod jobs;
 mod kills;
+mod memory;
 mod network;
 mod owner;
 mod packer;

@@ -6,6 +6,9 @@ use std::io;
 
 use serde::{Deserialize, Serialize};
 
+mod memory;
+pub use memory::address_space;
+
 mod sockets;
 pub use sockets::unsent_bytes;
 
