@@ -47,8 +47,8 @@ pub use system::{System, container, tool};
 
 pub const BUCKET: &str = "importbucket";
 
-/// One certificate of an authority, which has signed nothing.
-const AUTHORITY: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/authority.pem");
+/// A file with the certificate of one authority, which has signed nothing.
+const NOBODY: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/nobody.pem");
 
 /// A cloud, a home and the program.
 pub struct Stage {
@@ -130,7 +130,7 @@ impl Stage {
             .env("COLUMNS", "100")
             .env("TERM", "xterm")
             // The system's hundred and more are read at each start, and nobody here has one.
-            .env("SSL_CERT_FILE", AUTHORITY)
+            .env("SSL_CERT_FILE", NOBODY)
             .env("SOURCE_DATE_EPOCH", "1767225600")
             .env("AWS_EC2_METADATA_DISABLED", "true")
             .env("IMGIMPORT_POLL_INTERVAL", "10ms")
