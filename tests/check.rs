@@ -689,13 +689,22 @@ async fn bitlocker_is_encryption_too() {
     marked(&stage, 3, b"-FVE-FS-");
     let (report, _) = look(&stage, "disk.raw").await;
     assert_eq!(report["system"]["partitions"][0]["content"], "bitlocker");
-    stage.imgimport("aws --bucket importbucket disk.raw").ends().await.exits(3).prints("").says(
-        "
+    for cloud in 0..3 {
+        assert_eq!(report["clouds"][cloud]["verdict"], "refused", "{report}");
+    }
+    stage
+        .imgimport("aws --bucket importbucket disk.raw")
+        .ends()
+        .await
+        .exits(3)
+        .prints("")
+        .says(
+            "
         error: AWS can't import a raw disk
           cause: a partition is encrypted (BitLocker), ImportImage takes no encrypted volumes
-          hint: turn BitLocker off in Windows first: manage-bde -off C:; AWS encrypts with --ami-encrypt
+          hint: turn BitLocker off in Windows first: manage-bde -off C:
         ",
-    );
+        );
 }
 
 #[tokio::test]
