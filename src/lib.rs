@@ -15,53 +15,29 @@
 //! never know each other · `check` · `settings packer batch leftovers usage cli` ·
 //! this file.
 
-mod advice;
 mod alicloud;
 mod aws;
-mod batch;
-mod cancel;
 mod check;
-mod cleanup;
 mod cli;
-mod compress;
-mod connector;
+mod commands;
+mod config;
 mod digitalocean;
-mod endpoint;
 mod error;
-mod frame;
 mod guest;
-mod host;
-mod http;
-mod ids;
 mod image;
-mod job;
-mod journal;
-mod layers;
-mod leftovers;
+mod import;
 #[cfg(test)]
 mod messages;
-mod network;
-mod outcome;
+mod net;
 mod packer;
-mod panics;
-mod permission;
-mod plan;
-mod problems;
+mod platform;
 mod progress;
-mod retry;
 mod secret;
-mod sending;
-mod session;
 mod settings;
 mod shell;
-mod stdout;
 mod store;
-mod template;
-mod unheard;
+mod transfer;
 mod units;
-mod upload;
-mod usage;
-mod wait;
 
 use std::io::IsTerminal;
 use std::path::Path;
@@ -69,16 +45,16 @@ use std::process::ExitCode;
 use std::thread;
 use std::time::Instant;
 
-use cancel::Cancel;
 use cli::{Cli, Command, General};
-pub use cli::{command, pages};
+pub use cli::{command, help_text};
+use config::{Environment, Invocation, Provider};
 use error::{Error, Result};
-use frame::Done;
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
-use layers::{Environment, Invocation, Provider};
+use import::cancel::Cancel;
+use import::lifecycle::Done;
+use import::session::Session;
 use progress::{Mode, Progress};
-use session::Session;
 use settings::{File, Table};
 
 /// Bytes of stack for the run: as many as Linux gives a main thread.
@@ -90,7 +66,7 @@ const MEMORY: u64 = 64 << 20;
 
 /// The program.
 pub fn main() -> ExitCode {
-    panics::install();
+    commands::panics::install();
     // A main thread's stack is mapped as it grows, and a process whose address space is used up
     // ends there with SIGSEGV. The stack of another thread is mapped before it starts.
     let run = thread::Builder::new()
@@ -99,7 +75,7 @@ pub fn main() -> ExitCode {
         .spawn(start);
     match run.map(thread::JoinHandle::join) {
         Ok(Ok(code)) => code,
-        Ok(Err(payload)) => refuse(panics::error(payload.as_ref())),
+        Ok(Err(payload)) => refuse(commands::panics::error(payload.as_ref())),
         Err(error) => refuse(Error::failed("the program can't start").because(error)),
     }
 }
@@ -126,7 +102,7 @@ fn start() -> ExitCode {
 /// An allocation that fails ends the program without a word on what to do. Part buffers are
 /// not among these: where they do not fit, there are fewer, or an error.
 fn enough_memory() -> Result<()> {
-    let Some((limit, used)) = host::address_space() else {
+    let Some((limit, used)) = platform::address_space() else {
         return Ok(());
     };
     if limit.saturating_sub(used) >= MEMORY {
@@ -142,7 +118,7 @@ fn enough_memory() -> Result<()> {
 /// Ends a program that has not read its settings.
 fn refuse(error: Error) -> ExitCode {
     let progress = Progress::new(Mode::Plain, false);
-    end(Err(error), outcome::Format::Text, &progress)
+    end(Err(error), import::outcome::Format::Text, &progress)
 }
 
 /// Does what the command line says; prints the result and how it ended.
@@ -150,8 +126,8 @@ async fn run(mut cli: Cli) -> ExitCode {
     let environment = Environment::read();
     hide_secrets(&environment);
     cli.general.lay_over(&environment);
-    let (format, quiet) = (usage::said(&environment), cli.general.quiet);
-    let ended = panics::caught(async { Ok(command_of(cli, environment).await) });
+    let (format, quiet) = (cli::usage_error::said(&environment), cli.general.quiet);
+    let ended = commands::panics::caught(async { Ok(command_of(cli, environment).await) });
     ended
         .await
         .unwrap_or_else(|error| end(Err(error), format, &Progress::new(Mode::Plain, quiet)))
@@ -196,14 +172,14 @@ async fn many(said: cli::Run, general: General, environment: Environment) -> Exi
         let output = cli::output(&said.output, &environment, file.output())?;
         let jobs = file.jobs(&environment, &output, said.dry_run)?;
         let parallel = said.parallel(&environment, file.parallel())?;
-        Ok((file, jobs, output, parallel, template::clock()?))
+        Ok((file, jobs, output, parallel, config::template::clock()?))
     });
     let (file, jobs, output, parallel, clock) = match read {
         Ok(read) => read,
         Err(error) => {
             return end(
                 Err(error),
-                usage::said(&environment),
+                cli::usage_error::said(&environment),
                 &Progress::new(Mode::Plain, general.quiet),
             );
         }
@@ -211,18 +187,20 @@ async fn many(said: cli::Run, general: General, environment: Environment) -> Exi
     let progress = Progress::new(output.progress.unwrap_or(Mode::Auto), general.quiet);
     log(general.verbose, &progress);
     file.tell(&progress);
-    let batch = batch::Batch {
+    let batch = commands::run::Batch {
         environment: &environment,
         cancel: Cancel::default(),
         progress: progress.clone(),
         clock,
         format: output.format.unwrap_or_default(),
-        done: batch::Done::open(journal::directory().as_deref(), &said.file),
+        done: commands::run::Done::open(import::journal::directory().as_deref(), &said.file),
     };
-    cancel::listen(&batch.cancel);
+    import::cancel::listen(&batch.cancel);
     batch.progress.minds_the_shell();
     let code = batch
-        .run(jobs, parallel, |line| stdout::write(line, &progress))
+        .run(jobs, parallel, |line| {
+            commands::stdout::write(line, &progress)
+        })
         .await;
     progress.close();
     ExitCode::from(code)
@@ -232,21 +210,22 @@ async fn many(said: cli::Run, general: General, environment: Environment) -> Exi
 async fn jobs(said: cli::Jobs, general: General, environment: Environment) -> ExitCode {
     let read = File::find(general.config.as_deref(), &environment).and_then(|file| {
         let output = cli::output(&said.output, &environment, file.output())?;
-        let shelf = journal::directory().map(|directory| journal::shelf(&directory));
+        let shelf =
+            import::journal::directory().map(|directory| import::journal::shelf(&directory));
         let shelf = shelf.transpose().map_err(|why| {
             Error::failed("the journal can't be read")
                 .because(why)
                 .hint("keep it in a directory of your own, and name that in XDG_STATE_HOME")
         });
-        let shelf = leftovers::choose(shelf?.unwrap_or_default(), &said.ids)?;
-        Ok((file, output, shelf, template::clock()?))
+        let shelf = commands::jobs::choose(shelf?.unwrap_or_default(), &said.ids)?;
+        Ok((file, output, shelf, config::template::clock()?))
     });
     let (file, output, shelf, clock) = match read {
         Ok(read) => read,
         Err(error) => {
             return end(
                 Err(error),
-                usage::said(&environment),
+                cli::usage_error::said(&environment),
                 &Progress::new(Mode::Plain, general.quiet),
             );
         }
@@ -259,7 +238,7 @@ async fn jobs(said: cli::Jobs, general: General, environment: Environment) -> Ex
         if shelf.is_empty() {
             progress.note("the journal has no unfinished jobs");
         }
-        let list = leftovers::list(&shelf, clock, format);
+        let list = commands::jobs::list(&shelf, clock, format);
         return report(&list, 0, &progress);
     }
     let session = Session {
@@ -268,10 +247,10 @@ async fn jobs(said: cli::Jobs, general: General, environment: Environment) -> Ex
         clock,
         began: Instant::now(),
     };
-    cancel::listen(&session.cancel);
+    import::cancel::listen(&session.cancel);
     session.progress.minds_the_shell();
     let named = !said.ids.is_empty();
-    let cleaned = leftovers::clean_all(&shelf, named, &file, &environment, &session).await;
+    let cleaned = commands::jobs::clean_all(&shelf, named, &file, &environment, &session).await;
     session.progress.close();
     let text = cleaned.render(format);
     report(&text, cleaned.exit_code(), &session.progress)
@@ -298,7 +277,7 @@ fn from_packer(said: cli::FromPacker, general: &General) -> ExitCode {
             }
             report(translation.toml.trim_end(), 0, &progress)
         }
-        Err(error) => end(Err(error), outcome::Format::Text, &progress),
+        Err(error) => end(Err(error), import::outcome::Format::Text, &progress),
     }
 }
 
@@ -321,7 +300,7 @@ async fn go<P: Table>(
         Err(error) => {
             return end(
                 Err(error),
-                usage::said(&environment),
+                cli::usage_error::said(&environment),
                 &Progress::new(Mode::Plain, general.quiet),
             );
         }
@@ -333,7 +312,7 @@ async fn go<P: Table>(
     for note in &said.notes {
         progress.note(note);
     }
-    let clock = match template::clock() {
+    let clock = match config::template::clock() {
         Ok(clock) => clock,
         Err(error) => return end(Err(error), format, &progress),
     };
@@ -343,7 +322,7 @@ async fn go<P: Table>(
         clock,
         began: Instant::now(),
     };
-    cancel::listen(&session.cancel);
+    import::cancel::listen(&session.cancel);
     session.progress.minds_the_shell();
     let mut said = match read_head(said, &session).await {
         Ok(said) => said,
@@ -354,7 +333,7 @@ async fn go<P: Table>(
         Err(error) => return end(Err(error), format, &session.progress),
     };
     let work = recipe(said, &environment, &session, look);
-    let result = frame::until_left(work, &session).await;
+    let result = import::lifecycle::until_left(work, &session).await;
     end(result, format, &session.progress)
 }
 
@@ -409,15 +388,15 @@ async fn read_head<P: Table>(mut said: Invocation<P>, session: &Session) -> Resu
 
 /// Prints the result on standard output, the error on standard error. The journal closes once
 /// the result was printed.
-fn end(result: Result<Done>, format: outcome::Format, progress: &Progress) -> ExitCode {
+fn end(result: Result<Done>, format: import::outcome::Format, progress: &Progress) -> ExitCode {
     let error = match result {
         Ok(done) => {
             progress.close();
             let text = done.outcome.render(format);
             if !text.is_empty()
-                && let Err(error) = stdout::write(&text, progress)
+                && let Err(error) = commands::stdout::write(&text, progress)
             {
-                progress.error(&stdout::unwritten(done.outcome.id(), error));
+                progress.error(&commands::stdout::unwritten(done.outcome.id(), error));
                 return ExitCode::FAILURE;
             }
             done.close(progress);
@@ -427,9 +406,9 @@ fn end(result: Result<Done>, format: outcome::Format, progress: &Progress) -> Ex
     };
     progress.error(&error);
     progress.close();
-    if format == outcome::Format::Json {
+    if format == import::outcome::Format::Json {
         // The same error is on standard error, and the exit code says that there is one.
-        let _ = stdout::write(&error.to_json().to_string(), progress);
+        let _ = commands::stdout::write(&error.to_json().to_string(), progress);
     }
     ExitCode::from(error.kind().exit_code())
 }
@@ -440,7 +419,7 @@ fn report(text: &str, code: u8, progress: &Progress) -> ExitCode {
     if text.is_empty() {
         return ExitCode::from(code);
     }
-    match stdout::write_report(text, progress) {
+    match commands::stdout::write_report(text, progress) {
         Ok(()) => ExitCode::from(code),
         Err(error) => {
             progress.error(&error);

@@ -6,12 +6,12 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use super::fault::Fault;
+use super::error::Fault;
 use super::sign::{KeySource, Pairs, Rpc, acs3};
-use crate::http::{
+use crate::net::http::{
     ANSWER, Answer, Call, Http, Method, Payload, encode, one_line, without_controls, without_nulls,
 };
-use crate::retry::Patience;
+use crate::net::retry::Patience;
 
 /// Characters of a parser's complaint, which may quote the answer.
 const LONGEST: usize = 200;

@@ -3,16 +3,17 @@
 
 use uuid::Uuid;
 
-use super::fault::Fault;
+use super::error::Fault;
 use super::image::{self, Image, Refusals};
 use super::job::Copied;
 use super::sign::Pairs;
-use super::{Run, change, remove};
-use crate::cleanup::{Entry, possible};
+use super::{Run, attributes, remove};
 use crate::error::{Error, Kind, Result};
-use crate::journal::CopyRequest;
+use crate::import::journal::CopyRequest;
+use crate::import::poll;
+use crate::import::poll::{Poll, Trouble};
+use crate::import::undo::{Entry, unconfirmed};
 use crate::shell::Removal;
-use crate::wait::{self, Poll, Trouble};
 
 impl Run<'_> {
     /// The image in every region that was asked for.
@@ -21,9 +22,9 @@ impl Run<'_> {
             let made = self.copy_to(&image.image_id, &copy).await?;
             let (job, clients, region) = (&self.job, &self.clients, &copy.region);
             let (journal, replace) = (&self.journal, job.replace);
-            change::rename(clients, journal, region, &made, &copy.name, replace).await?;
-            change::tag(job, clients, region, &made).await?;
-            change::share(job, clients, region, &made.image_id).await?;
+            attributes::rename(clients, journal, region, &made, &copy.name, replace).await?;
+            attributes::tag(job, clients, region, &made).await?;
+            attributes::share(job, clients, region, &made.image_id).await?;
             self.outcome
                 .images
                 .push((copy.region, made.image_id.clone()));
@@ -43,7 +44,7 @@ impl Run<'_> {
         let entry = self.hold_copy(&copy.region, &id);
         let remote = self.session.progress.import();
         let mut refusals = Refusals::default();
-        let made = wait::until(self.session, self.pace(), &remote, async || {
+        let made = poll::until(self.session, self.pace(), &remote, async || {
             image::poll(&self.clients, &copy.region, &id, &mut refusals).await
         })
         .await;
@@ -132,7 +133,7 @@ impl Run<'_> {
         let ask = async || image::copy(&clients, region, parameters.clone(), token).await;
         let first = self.session.finish_soon(async { Ok(ask().await) }).await?;
         let (mut first, remote) = (Some(first), self.session.progress.import());
-        let started = wait::until(self.session, pace, &remote, async || {
+        let started = poll::until(self.session, pace, &remote, async || {
             let answer = match first.take() {
                 Some(answer) => answer,
                 None => ask().await,
@@ -171,7 +172,7 @@ impl Run<'_> {
         let again = parameters.clone();
         let name = asked.name.as_deref().unwrap_or_default();
         self.cleanup.reusable(
-            possible::image(name, region),
+            unconfirmed::image(name, region),
             Removal::of_listed(
                 image::filter(&self.job.cli, region, &token),
                 "CancelCopyImage or DeleteImage",

@@ -2,7 +2,7 @@
 
 use serde::de::{Deserialize, Deserializer, Error};
 
-use crate::ids::{Prefixes, is_id};
+use crate::net::ids::{Prefixes, is_id};
 
 /// The forms of the ids.
 pub const PREFIXES: Prefixes = Prefixes {

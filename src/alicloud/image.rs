@@ -5,15 +5,15 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::api::{pairs, tags};
-use super::clients::Clients;
-use super::fault::Fault;
+use super::client::Clients;
+use super::error::Fault;
 use super::ids;
 use super::job::{Copied, Job};
-use super::rules;
 use super::sign::Pairs;
+use super::validate;
 use crate::error::{Error, Result};
+use crate::import::poll::{Poll, Trouble};
 use crate::shell::Command;
-use crate::wait::{Poll, Trouble};
 
 /// DescribeImages shows only what is available unless it is asked for all of these.
 const STATES: &str = "Creating,Waiting,Available,UnAvailable,CreateFailed,Deprecated";
@@ -162,7 +162,7 @@ pub fn own_name(token: &str) -> String {
 
 /// Whether the job's tags leave room for the one that carries the token.
 pub fn has_room(job: &Job) -> bool {
-    job.tags.len() < rules::TAGS
+    job.tags.len() < validate::TAGS
 }
 
 /// The job's tags, and the one that carries the token.

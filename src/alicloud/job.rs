@@ -3,20 +3,22 @@
 
 use jiff::Timestamp;
 
-use super::names::{Architecture, BootMode, DEFAULT_ROLE, Detection, LicenseType, OsType};
 use super::options::Options;
-use super::refused::refused;
-use super::{fitness, rules};
+use super::unsupported::refused;
+use super::validate;
+use super::validate::image;
+use super::values::{Architecture, BootMode, DEFAULT_ROLE, Detection, LicenseType, OsType};
+use crate::config::problems::Problems;
+use crate::config::template::Values;
+use crate::config::{Environment, Invocation};
 use crate::error::{Error, Result};
 use crate::image::{Accepts, Format};
-use crate::job::{self, Opened};
-use crate::layers::{Environment, Invocation};
-use crate::outcome::Outcome;
-use crate::problems::Problems;
-use crate::sending;
+use crate::import;
+use crate::import::job;
+use crate::import::job::Opened;
+use crate::import::outcome::Outcome;
 use crate::shell::Command;
 use crate::store::oss;
-use crate::template::Values;
 
 /// ECS's guide asks every 5 to 15 seconds.
 const INTERVAL: std::time::Duration = std::time::Duration::from_secs(10);
@@ -143,30 +145,27 @@ impl Job {
         for (key, why) in refused(options) {
             problems.wrong(key, why);
         }
-        rules::single(options, &mut problems);
-        rules::together(options, region.as_deref(), &mut problems);
+        validate::single(options, &mut problems);
+        validate::together(options, region.as_deref(), &mut problems);
         let texts = Texts::render(options, opened.extension(), &values, &mut problems);
         problems.finish()?;
 
         let image = opened.finish()?;
         let accepts = Accepts::new(|image| {
-            fitness::accepts(image)
-                .map(drop)
-                .map_err(|(reason, remedy)| {
-                    let error =
-                        Error::refused(format!("Alibaba Cloud can't import {}", image.label()));
-                    error.because_of(reason).hint(remedy)
-                })
+            image::accepts(image).map(drop).map_err(|(reason, remedy)| {
+                let error = Error::refused(format!("Alibaba Cloud can't import {}", image.label()));
+                error.because_of(reason).hint(remedy)
+            })
         });
         accepts.check(&image).or_else(|error| said.refused(error))?;
-        let warning = fitness::accepts(&image).ok().flatten();
+        let warning = image::accepts(&image).ok().flatten();
         let mut problems = Problems::<Options>::default();
-        let size = fitness::system_size(options.image_system_size, &image);
+        let size = image::system_size(options.image_system_size, &image);
         let system_size = size.unwrap_or_else(|why| {
             problems.wrong("image_system_size", why);
             None
         });
-        if let Err(why) = rules::key(&texts.key, image.format.map_or("raw", Format::extension)) {
+        if let Err(why) = validate::key(&texts.key, image.format.map_or("raw", Format::extension)) {
             problems.wrong("oss_key_name", why);
         }
         problems.finish()?;
@@ -178,13 +177,13 @@ impl Job {
             !options.keep_input_artifact.unwrap_or(true),
             INTERVAL,
         );
-        sending::plan(&common, oss::LIMITS)?;
+        import::upload::plan(&common, oss::LIMITS)?;
         let cli = cli(&said.provider, environment);
         let platform = said.provider.image_platform.as_deref();
-        let unknown = platform.filter(|name| rules::platform(name).is_none());
+        let unknown = platform.filter(|name| validate::platform(name).is_none());
         let warnings = warning
             .into_iter()
-            .chain(unknown.map(rules::unknown_platform));
+            .chain(unknown.map(validate::unknown_platform));
         let warnings = warnings.collect();
         let mut job = Self::put_together(common, said.provider, texts);
         (job.region, job.system_size, job.warnings) =
@@ -196,9 +195,9 @@ impl Job {
     fn put_together(common: job::Job, options: Options, texts: Texts) -> Self {
         let architecture = options.image_architecture.unwrap_or_default();
         let named = options.image_platform.as_deref();
-        let named = named.map(|name| rules::platform(name).unwrap_or(name));
+        let named = named.map(|name| validate::platform(name).unwrap_or(name));
         let os_type = options.image_os_type.unwrap_or_else(|| {
-            if named.is_some_and(rules::is_windows) {
+            if named.is_some_and(validate::is_windows) {
                 OsType::Windows
             } else {
                 OsType::Linux
@@ -210,7 +209,7 @@ impl Job {
             PLATFORM
         });
         Self {
-            boot_mode: fitness::boot_mode(options.boot_mode, architecture, &common.image),
+            boot_mode: image::boot_mode(options.boot_mode, architecture, &common.image),
             common,
             cli: Command::new("aliyun"),
             region: String::new(),
@@ -320,10 +319,10 @@ impl Texts {
                 problems.render("tags", value, values),
             ));
         }
-        if let Err(why) = rules::image_name(&name) {
+        if let Err(why) = validate::image_name(&name) {
             problems.wrong("image_name", why);
         }
-        if let Some(Err(why)) = description.as_deref().map(rules::description) {
+        if let Some(Err(why)) = description.as_deref().map(validate::description) {
             problems.wrong("image_description", why);
         }
         Self {

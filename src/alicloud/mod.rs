@@ -1,56 +1,54 @@
 //! The road to an ECS image: object in OSS, ECS ImportImage, tags, shares, copies. Reads
 //! from top to bottom like Alibaba Cloud's own guide ("Import custom images").
 
-mod adopt;
 mod api;
-mod change;
-mod clients;
+mod attributes;
+mod client;
 mod copies;
 mod credentials;
-mod earlier;
-mod fault;
-mod fitness;
-mod help;
+mod detect;
+mod error;
+mod hints;
 mod ids;
 mod image;
-mod import;
+mod import_task;
 mod job;
-pub mod leftovers;
-mod names;
-mod object;
 mod options;
 mod preflight;
-mod profile;
 mod provider;
-mod refused;
 mod remove;
+pub mod resources;
+mod resume;
 mod role;
-mod rules;
 mod sign;
 mod steps;
-mod task;
+mod task_status;
 mod trust;
-mod wallet;
+mod unsupported;
+mod upload;
+mod validate;
+mod values;
 
 use std::collections::BTreeMap;
 use std::time::Instant;
 
-pub use fitness::accepts;
 use futures_util::future::BoxFuture;
 #[cfg(test)]
-pub use help::ALL as HELP;
+pub use hints::ALL as HELP;
 pub use options::Options;
-pub use refused::refused;
+pub use unsupported::refused;
+pub use validate::image::accepts;
 
-use crate::cleanup::{Cleanup, Entry};
+use crate::config::{Environment, Invocation};
 use crate::error::Result;
-use crate::frame::{self, Done};
-use crate::journal::Journal;
-use crate::layers::{Environment, Invocation};
-use crate::outcome::Outcome;
-use crate::plan::Plan;
-use crate::session::Session;
-use clients::Clients;
+use crate::import::dry_run::Plan;
+use crate::import::journal::Journal;
+use crate::import::lifecycle;
+use crate::import::lifecycle::Done;
+use crate::import::outcome::Outcome;
+use crate::import::session::Session;
+use crate::import::undo::{Cleanup, Entry};
+use client::Clients;
 use image::Image;
 use job::Job;
 use preflight::Findings;
@@ -68,9 +66,9 @@ pub async fn run(
     look.await?;
     let journal = open_journal(&mut job, session)?;
     ids::PREFIXES.check(&journal.entry())?;
-    let account = leftovers::account(&said.provider);
+    let account = resources::account(&said.provider);
     journal.note(|entry| entry.account = account);
-    if let Some(clock) = frame::first_clock(&journal, session) {
+    if let Some(clock) = lifecycle::first_clock(&journal, session) {
         job = Job {
             key: job.key,
             ..resolve(clock)?
@@ -78,7 +76,7 @@ pub async fn run(
     }
     let outcome = job.outcome();
     let mut cleanup = Cleanup::default();
-    cleanup.advised(object::undoing(&job.bucket, &job.key));
+    cleanup.advised(upload::undoing(&job.bucket, &job.key));
     let mut run = Run {
         job,
         clients,
@@ -99,7 +97,7 @@ pub async fn run(
         outcome,
         ..
     } = run;
-    frame::end(&job.common, session, &journal, cleanup, outcome, result).await
+    lifecycle::end(&job.common, session, &journal, cleanup, outcome, result).await
 }
 
 /// The same image to the same key under the same name is the same job.
@@ -107,7 +105,7 @@ fn open_journal(job: &mut Job, session: &Session) -> Result<Journal> {
     let path = job.common.path();
     let (key, name) = (&job.key_template, &job.name_template);
     let words = ["alicloud", &job.region, &job.bucket, key, name, &path];
-    frame::open_journal(&job.common, &mut job.key, &words, session)
+    lifecycle::open_journal(&job.common, &mut job.key, &words, session)
 }
 
 /// One import under way. Each step is a method in `steps`, `object` or `copies`.

@@ -6,9 +6,9 @@ use std::path::PathBuf;
 use merge::Merge;
 use serde::Deserialize;
 
-use super::names::{Architecture, BootMode, Detection, LicenseType, OsType, REGIONS};
+use super::values::{Architecture, BootMode, Detection, LicenseType, OsType, REGIONS};
+use crate::config::{Suggest, deserialize, negated, switch};
 use crate::image::Format;
-use crate::layers::{Suggest, lenient, negated, switch};
 use crate::secret::Secret;
 
 /// The table `[alicloud]`, the flags and the variables of `imgimport alicloud`.
@@ -19,7 +19,7 @@ use crate::secret::Secret;
 pub struct Options {
     /// Region of the import, such as cn-beijing; the bucket must lie there [required]
     #[arg(long, value_name = "REGION", value_parser = Suggest(REGIONS), hide_possible_values = true)]
-    #[serde(deserialize_with = "lenient::region")]
+    #[serde(deserialize_with = "deserialize::region")]
     pub region: Option<String>,
 
     /// Bucket that holds the image while it is imported; made (private) if it does not exist [required]
@@ -44,17 +44,17 @@ pub struct Options {
 
     /// Format of the image [default: detected]
     #[arg(long, value_name = "FMT", ignore_case = true)]
-    #[serde(deserialize_with = "lenient::choice")]
+    #[serde(deserialize_with = "deserialize::choice")]
     pub format: Option<Format>,
 
     /// Keep the temporary object
     #[arg(long, num_args = 0..=1, default_missing_value = "true", require_equals = true, value_name = "BOOL", value_parser = switch)]
-    #[serde(deserialize_with = "lenient::switch")]
+    #[serde(deserialize_with = "deserialize::switch")]
     pub skip_clean: Option<bool>,
 
     /// Delete the local image after a successful import
     #[arg(id = "keep_input_artifact", long = "delete-source", num_args = 0..=1, default_missing_value = "true", require_equals = true, value_name = "BOOL", value_parser = negated)]
-    #[serde(deserialize_with = "lenient::switch")]
+    #[serde(deserialize_with = "deserialize::switch")]
     pub keep_input_artifact: Option<bool>,
 
     /// Name of the image [default: imgimport-{{timestamp}}]
@@ -73,7 +73,7 @@ pub struct Options {
         value_name = "OS",
         ignore_case = true
     )]
-    #[serde(alias = "os_type", deserialize_with = "lenient::choice")]
+    #[serde(alias = "os_type", deserialize_with = "deserialize::choice")]
     pub image_os_type: Option<OsType>,
 
     /// Distribution or release, such as Ubuntu or "Windows Server 2022" [default: Others Linux]
@@ -94,7 +94,7 @@ pub struct Options {
         value_name = "ARCH",
         ignore_case = true
     )]
-    #[serde(alias = "architecture", deserialize_with = "lenient::choice")]
+    #[serde(alias = "architecture", deserialize_with = "deserialize::choice")]
     pub image_architecture: Option<Architecture>,
 
     /// Size of the system disk in GiB [default: what the image needs]
@@ -104,27 +104,30 @@ pub struct Options {
         visible_alias = "image-system-size",
         value_name = "GIB"
     )]
-    #[serde(alias = "system_size", deserialize_with = "lenient::value")]
+    #[serde(alias = "system_size", deserialize_with = "deserialize::value")]
     pub image_system_size: Option<u32>,
 
     /// Replace an image of that name, once the new one is available
     #[arg(id = "image_force_delete", long = "force-delete", visible_alias = "image-force-delete", num_args = 0..=1, default_missing_value = "true", require_equals = true, value_name = "BOOL", value_parser = switch)]
-    #[serde(alias = "force_delete", deserialize_with = "lenient::switch")]
+    #[serde(alias = "force_delete", deserialize_with = "deserialize::switch")]
     pub image_force_delete: Option<bool>,
 
     /// Delete the replaced image's snapshots, too
     #[arg(id = "image_force_delete_snapshots", long = "force-delete-snapshots", num_args = 0..=1, default_missing_value = "true", require_equals = true, value_name = "BOOL", value_parser = switch)]
-    #[serde(alias = "force_delete_snapshots", deserialize_with = "lenient::switch")]
+    #[serde(
+        alias = "force_delete_snapshots",
+        deserialize_with = "deserialize::switch"
+    )]
     pub image_force_delete_snapshots: Option<bool>,
 
     /// How the system boots [default: BIOS, UEFI where the disk has nothing else]
     #[arg(long, value_name = "MODE", ignore_case = true)]
-    #[serde(deserialize_with = "lenient::choice")]
+    #[serde(deserialize_with = "deserialize::choice")]
     pub boot_mode: Option<BootMode>,
 
     /// Whose licence the system runs under
     #[arg(long, value_name = "TYPE", ignore_case = true)]
-    #[serde(deserialize_with = "lenient::choice")]
+    #[serde(deserialize_with = "deserialize::choice")]
     pub license_type: Option<LicenseType>,
 
     /// RAM role of the import [default: AliyunECSImageImportDefaultRole]
@@ -142,12 +145,12 @@ pub struct Options {
 
     /// Let Alibaba Cloud examine the imported image
     #[arg(long, value_name = "STRATEGY", ignore_case = true)]
-    #[serde(deserialize_with = "lenient::choice")]
+    #[serde(deserialize_with = "deserialize::choice")]
     pub detection_strategy: Option<Detection>,
 
     /// Tag on the image, its copies and their snapshots (can be repeated)
     #[arg(id = "tags", long = "tag", value_name = "K=V", value_parser = tag, action = clap::ArgAction::Append)]
-    #[serde(alias = "tag", deserialize_with = "lenient::pairs")]
+    #[serde(alias = "tag", deserialize_with = "deserialize::pairs")]
     pub tags: Option<Vec<(String, String)>>,
 
     /// Account that may use the image and its copies (can be repeated)
@@ -158,7 +161,7 @@ pub struct Options {
         value_name = "ACCOUNT",
         value_delimiter = ','
     )]
-    #[serde(alias = "share_account", deserialize_with = "lenient::list")]
+    #[serde(alias = "share_account", deserialize_with = "deserialize::list")]
     pub image_share_account: Option<Vec<String>>,
 
     /// Region to copy the image to (can be repeated)
@@ -171,7 +174,7 @@ pub struct Options {
         value_parser = Suggest(REGIONS),
         hide_possible_values = true
     )]
-    #[serde(alias = "copy_to", deserialize_with = "lenient::regions")]
+    #[serde(alias = "copy_to", deserialize_with = "deserialize::regions")]
     pub image_copy_regions: Option<Vec<String>>,
 
     /// Name of the copy, one for each region [default: the image's name] (can be repeated)
@@ -182,12 +185,12 @@ pub struct Options {
         value_name = "NAME",
         value_delimiter = ','
     )]
-    #[serde(alias = "copy_name", deserialize_with = "lenient::list")]
+    #[serde(alias = "copy_name", deserialize_with = "deserialize::list")]
     pub image_copy_names: Option<Vec<String>>,
 
     /// Encrypt the copies
     #[arg(id = "image_encrypted", long = "encrypt-copies", visible_alias = "image-encrypted", num_args = 0..=1, default_missing_value = "true", require_equals = true, value_name = "BOOL", value_parser = switch)]
-    #[serde(alias = "encrypt_copies", deserialize_with = "lenient::switch")]
+    #[serde(alias = "encrypt_copies", deserialize_with = "deserialize::switch")]
     pub image_encrypted: Option<bool>,
 
     /// KMS key for the encrypted copies [default: ECS's service key]
@@ -201,7 +204,7 @@ pub struct Options {
         value_name = "KEY",
         value_delimiter = ','
     )]
-    #[serde(alias = "kms_key_copy_id", deserialize_with = "lenient::list")]
+    #[serde(alias = "kms_key_copy_id", deserialize_with = "deserialize::list")]
     pub kms_key_copy_ids: Option<Vec<String>>,
 
     /// Profile of the aliyun CLI's configuration
@@ -255,27 +258,27 @@ pub struct Options {
 
     /// Put the bucket into the path instead of the host's name
     #[arg(long, num_args = 0..=1, default_missing_value = "true", require_equals = true, value_name = "BOOL", value_parser = switch, help_heading = "Alibaba Cloud account")]
-    #[serde(deserialize_with = "lenient::switch")]
+    #[serde(deserialize_with = "deserialize::switch")]
     pub oss_path_style: Option<bool>,
 
     /// The OSS endpoint is a domain bound to the bucket
     #[arg(long, num_args = 0..=1, default_missing_value = "true", require_equals = true, value_name = "BOOL", value_parser = switch, help_heading = "Alibaba Cloud account")]
-    #[serde(deserialize_with = "lenient::switch")]
+    #[serde(deserialize_with = "deserialize::switch")]
     pub oss_cname: Option<bool>,
 
     /// How often a request that Alibaba Cloud could not answer is sent again [default: 12]
     #[arg(long, value_name = "N", help_heading = "Alibaba Cloud account")]
-    #[serde(deserialize_with = "lenient::value")]
+    #[serde(deserialize_with = "deserialize::value")]
     pub max_retries: Option<u32>,
 
     /// Packer's switch; regions are Alibaba Cloud's to know, so there is nothing to skip.
     #[arg(skip)]
-    #[serde(deserialize_with = "lenient::switch")]
+    #[serde(deserialize_with = "deserialize::switch")]
     pub skip_region_validation: Option<bool>,
 
     /// Packer's, for its builder's source image; an import has none.
     #[arg(skip)]
-    #[serde(deserialize_with = "lenient::switch")]
+    #[serde(deserialize_with = "deserialize::switch")]
     pub skip_image_validation: Option<bool>,
 
     /// Packer's, with no counterpart here; so are those that follow.

@@ -1,13 +1,13 @@
 //! What can be known before a byte leaves: whether the names are free, the bucket is
 //! there and in the right region, the role looks right. Changes nothing.
 
-use super::clients::Clients;
+use super::client::Clients;
 use super::image::{self, Image};
 use super::job::{Job, Replace};
-use super::{object, role};
+use super::{role, upload};
 use crate::error::{Error, Result};
-use crate::journal::Entry;
-use crate::permission;
+use crate::import::journal::Entry;
+use crate::net::permission;
 use crate::store::Error as Refusal;
 use crate::store::oss::Bucket;
 
@@ -96,7 +96,7 @@ fn unusable(job: &Job, error: Refusal) -> Error {
                 &format!("oss:GetBucketInfo on acs:oss:*:*:{}", job.bucket)
             )
         )),
-        _ => object::advice(job, &error.to_string()),
+        _ => upload::advice(job, &error.to_string()),
     };
     let what = Error::failed(format!("the bucket {} can't be used", job.bucket)).because(error);
     match hint {

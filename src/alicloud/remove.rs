@@ -8,10 +8,10 @@ use anyhow::bail;
 use backon::{ConstantBuilder, Retryable};
 
 use super::api::{Done, pairs};
-use super::clients::Clients;
-use super::fault::Fault;
+use super::client::Clients;
+use super::error::Fault;
 use super::image;
-use crate::journal::{Journal, SnapshotOf};
+use crate::import::journal::{Journal, SnapshotOf};
 
 /// How long ECS may take to see that an import or a copy has ended.
 const SETTLING: usize = 120;

@@ -7,11 +7,11 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::api::{Done, pairs};
-use super::clients::Clients;
-use super::fault::Fault;
+use super::client::Clients;
+use super::error::Fault;
 use super::job::Job;
 use crate::error::{Error, Result};
-use crate::journal::Journal;
+use crate::import::journal::Journal;
 use crate::shell::Command;
 
 /// Alibaba Cloud's own policy for it: reads objects of every bucket.

@@ -6,8 +6,8 @@ use hmac::{Hmac, KeyInit, Mac};
 use jiff::Timestamp;
 use sha2::{Digest, Sha256};
 
-use super::fault::Fault;
-use crate::http::encode;
+use super::error::Fault;
+use crate::net::http::encode;
 use crate::secret::Secret;
 
 /// SHA-256 of no bytes: every signed RPC carries its parameters in the query.

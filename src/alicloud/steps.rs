@@ -7,18 +7,19 @@ use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use uuid::Uuid;
 
-use super::fault::Fault;
+use super::error::Fault;
 use super::image::{Image, Refusals};
-use super::import::Import;
-use super::{Run, change, image, import, object, preflight, remove, role, task};
-use crate::cleanup::{Entry, possible};
+use super::import_task::Import;
+use super::{Run, attributes, image, import_task, preflight, remove, role, task_status, upload};
 use crate::error::{Error, Kind, Result};
-use crate::journal;
-use crate::sending;
+use crate::import;
+use crate::import::journal;
+use crate::import::poll;
+use crate::import::poll::Pace;
+use crate::import::undo::{Entry, unconfirmed};
 use crate::shell::Removal;
 use crate::store::oss::LIMITS;
 use crate::units::listed;
-use crate::wait::{self, Pace};
 
 /// What can't be asked without doing it: ImportImage's DryRun looks for the object.
 const UNASKED: [&str; 5] = [
@@ -88,7 +89,7 @@ impl Run<'_> {
             role::State::Missing => plan.step(format!("create the role {}", job.role_name)),
             role::State::Wrong { .. } => plan.step(format!("repair the role {}", job.role_name)),
         }
-        plan.upload(sending::outline(&job.common, LIMITS, job.url())?);
+        plan.upload(import::upload::outline(&job.common, LIMITS, job.url())?);
         let (name, region) = (&job.name, &job.region);
         let replacing = if findings.taken.contains(region) {
             ", in place of the one that has the name"
@@ -132,7 +133,7 @@ impl Run<'_> {
     /// ImportImage. The journal knows token and name before ECS does.
     pub(super) async fn start(&mut self) -> Result<Import> {
         self.session.check()?;
-        let request = import::request(&self.job);
+        let request = import_task::request(&self.job);
         let entry = self.journal.entry();
         let same = entry.request.as_ref() == Some(&request);
         let token = entry.client_token.filter(|_| same);
@@ -144,7 +145,7 @@ impl Run<'_> {
             entry.name = Some(name.clone());
         });
         let unanswered = self.hold_unanswered(&name, &token);
-        let start = import::start(&self.job, &self.clients, &self.journal, (&name, &token));
+        let start = import_task::start(&self.job, &self.clients, &self.journal, (&name, &token));
         let import = match self.session.finish_soon(start).await {
             Ok(import) => import,
             Err(error) => {
@@ -171,13 +172,13 @@ impl Run<'_> {
 
     fn hold_unanswered(&mut self, name: &str, token: &str) -> Entry {
         let clients = self.clients.clone();
-        let (list, journal) = (task::list(&self.job), self.journal.clone());
-        let request = import::request_of(&self.job, name, token);
-        let again = import::parameters(&self.job, name, token);
+        let (list, journal) = (task_status::list(&self.job), self.journal.clone());
+        let request = import_task::request_of(&self.job, name, token);
+        let again = import_task::parameters(&self.job, name, token);
         self.cleanup.reusable(
-            possible::import(&self.job.url()),
+            unconfirmed::import(&self.job.url()),
             Removal::of_listed(list, "CancelTask"),
-            async move || import::cancel_unanswered(&clients, &journal, &request, again).await,
+            async move || import_task::cancel_unanswered(&clients, &journal, &request, again).await,
         )
     }
 
@@ -198,7 +199,7 @@ impl Run<'_> {
         let (what, remove) = match &import.task {
             Some(task) => (
                 format!("the import task {task}"),
-                task::cancellation(&self.job, task),
+                task_status::cancellation(&self.job, task),
             ),
             None => (
                 format!("the image {}, which is being made", import.image),
@@ -206,7 +207,7 @@ impl Run<'_> {
             ),
         };
         let entry = self.cleanup.reusable(what, remove, async move || {
-            import::cancel(&clients, &journal, &region, &held).await
+            import_task::cancel(&clients, &journal, &region, &held).await
         });
         if let Some(earlier) = self.held.import.replace(entry) {
             self.cleanup.disarm(earlier);
@@ -220,7 +221,7 @@ impl Run<'_> {
         let (url, name) = (self.job.url(), import.name());
         self.session.progress.note(&format!(
             "{url} is read by {name}; remove it afterwards with: {}",
-            object::removal(&self.job)
+            upload::removal(&self.job)
         ));
         self.cleanup.release();
     }
@@ -229,8 +230,8 @@ impl Run<'_> {
     pub(super) async fn wait(&mut self, import: &Import) -> Result<Image> {
         let remote = self.session.progress.import();
         let mut refusals = Refusals::default();
-        let result = wait::until(self.session, self.pace(), &remote, async || {
-            import::poll(&self.job, &self.clients, import, &mut refusals).await
+        let result = poll::until(self.session, self.pace(), &remote, async || {
+            import_task::poll(&self.job, &self.clients, import, &mut refusals).await
         })
         .await;
         match result {
@@ -257,7 +258,7 @@ impl Run<'_> {
     }
 
     async fn has_ended(&self, import: &Import) -> bool {
-        let alive = import::alive(&self.job, &self.clients, import).await;
+        let alive = import_task::alive(&self.job, &self.clients, import).await;
         matches!(alive, Ok(None))
     }
 
@@ -286,7 +287,7 @@ impl Run<'_> {
         move || {
             async move {
                 remove::image(&clients, &journal, &region, &id).await?;
-                import::forget(&journal);
+                import_task::forget(&journal);
                 Ok(())
             }
             .boxed()
@@ -302,10 +303,10 @@ impl Run<'_> {
             progress.stage(&format!("Naming {id} \"{name}\""));
         }
         let replace = job.replace;
-        change::rename(clients, &self.journal, region, image, &job.name, replace).await?;
-        change::describe(job, clients, image).await?;
-        change::tag(job, clients, region, image).await?;
-        change::share(job, clients, region, &image.image_id).await?;
+        attributes::rename(clients, &self.journal, region, image, &job.name, replace).await?;
+        attributes::describe(job, clients, image).await?;
+        attributes::tag(job, clients, region, image).await?;
+        attributes::share(job, clients, region, &image.image_id).await?;
         if !job.accounts.is_empty() {
             let accounts: Vec<_> = job.accounts.iter().map(String::as_str).collect();
             let text = format!("Shared {} with {}", image.image_id, listed(&accounts));

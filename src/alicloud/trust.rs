@@ -1,8 +1,8 @@
 //! Which keys of `[alicloud]` hold or receive secrets, and which settings files may set them.
 
 use super::options::Options;
-use crate::endpoint::url_of;
-use crate::layers::trust::{SOURCE, Table, Trust, WHOSE};
+use crate::config::trust::{SOURCE, Table, Trust, WHOSE};
+use crate::net::endpoint::url_of;
 
 /// The variables of the secrets.
 pub const SECRETS: &[(&str, &[&str])] = &[

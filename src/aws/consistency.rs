@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use backon::ExponentialBuilder;
 
-use super::fault::Fault;
+use super::error::Fault;
 
 /// Whether EC2 does not find the image or the snapshot, or not yet.
 pub fn is_unknown(fault: &Fault) -> bool {

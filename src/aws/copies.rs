@@ -11,17 +11,19 @@ use futures_util::StreamExt;
 use futures_util::stream;
 use uuid::Uuid;
 
-use super::clients::Clients;
+use super::client::Clients;
 use super::job::{Copied, Job};
-use super::{Run, fault, image, possible, share};
-use crate::cleanup::{self, Cleanup, Entry};
+use super::{Run, ami, error, share, unconfirmed};
 use crate::error::{Error, Kind, Result};
-use crate::journal::{CopyRequest, Journal};
+use crate::import::journal::{CopyRequest, Journal};
+use crate::import::poll;
+use crate::import::poll::{Pace, Poll};
+use crate::import::session::Session;
+use crate::import::undo;
+use crate::import::undo::{Cleanup, Entry};
 use crate::progress::Remote;
-use crate::session::Session;
 use crate::shell::Command;
 use crate::units::listed;
-use crate::wait::{self, Pace, Poll};
 
 /// Copies at the same time; EC2 takes 20 into a region, but asks for patience with its API.
 const AT_ONCE: usize = 8;
@@ -159,11 +161,11 @@ impl Copies<'_> {
             None => self.start(copy, &clients).await?,
         };
         let image = self.available(copy, &clients, &id).await?;
-        let snapshots = image::snapshots(&image);
+        let snapshots = ami::snapshots(&image);
         let finish = async {
-            image::describe_as_asked(self.job, &clients, &id, false).await?;
+            ami::describe_as_asked(self.job, &clients, &id, false).await?;
             share::share(self.job, &clients, &id, &snapshots).await?;
-            image::deprecate(&clients, &id, self.job.deprecate_at).await
+            ami::deprecate(&clients, &id, self.job.deprecate_at).await
         };
         self.session.unless_stopped(finish).await?;
         lock(&self.left).retain(|region| *region != copy.region);
@@ -176,7 +178,7 @@ impl Copies<'_> {
         let Some(id) = entry.copies.get(region) else {
             return Ok(None);
         };
-        let exists = image::exists(clients, id);
+        let exists = ami::exists(clients, id);
         if !self.session.unless_stopped(exists).await? {
             lock(&self.undo).let_go(region);
             forget(self.journal, region);
@@ -210,7 +212,7 @@ impl Copies<'_> {
             entry.copy_requests.insert(region.clone(), asked);
         });
         let encryption = copy.encryption.as_ref();
-        let call = image::copy_request(
+        let call = ami::copy_request(
             self.job,
             clients,
             self.source,
@@ -228,7 +230,7 @@ impl Copies<'_> {
             }
             Err(error) => {
                 // Refused is not started, unless an earlier run has asked.
-                if !known && !fault::may_be_done(&error) {
+                if !known && !error::may_be_done(&error) {
                     lock(&self.undo).let_go(region);
                     forget(self.journal, region);
                 }
@@ -240,15 +242,15 @@ impl Copies<'_> {
     /// Waits for the copy. One that has failed is of no use to a later run.
     async fn available(&self, copy: &Copied, clients: &Clients, id: &str) -> Result<Image> {
         let began = Instant::now();
-        let made = wait::until(self.session, self.pace, self.remote, async || {
-            Ok(match image::poll(clients, id, "copying", began).await? {
+        let made = poll::until(self.session, self.pace, self.remote, async || {
+            Ok(match ami::poll(clients, id, "copying", began).await? {
                 Poll::NotYet { .. } => self.not_yet(),
                 done @ Poll::Done(_) => done,
             })
         })
         .await;
         let failed = made.as_ref().err().map(Error::kind) == Some(Kind::Failed);
-        if failed && image::is_lost(clients, id).await {
+        if failed && ami::is_lost(clients, id).await {
             lock(&self.undo).spoil(&copy.region);
         }
         made
@@ -272,7 +274,7 @@ impl Copies<'_> {
 
 async fn ask(call: CopyImageFluentBuilder, source: &str) -> Result<String> {
     let failed = || format!("the copy of {source} could not be started");
-    let copy = image::send_copy(&call).await;
+    let copy = ami::send_copy(&call).await;
     copy.map_err(|fault| fault.fails(failed(), "ec2:CopyImage"))
 }
 
@@ -289,10 +291,10 @@ impl Undo<'_> {
         let (id, journal) = (copy.to_owned(), self.journal.clone());
         let entry = self.cleanup.reusable(
             format!("the copy {copy} in {region}"),
-            image::removal(self.cli, copy, region),
+            ami::removal(self.cli, copy, region),
             async move || {
                 journal
-                    .forgetting(&id, image::deregister(&clients, &id))
+                    .forgetting(&id, ami::deregister(&clients, &id))
                     .await
             },
         );
@@ -303,9 +305,9 @@ impl Undo<'_> {
     fn hold_possible(&mut self, clients: Clients, region: &str, name: &str, source: &str) {
         let (named, source) = (name.to_owned(), source.to_owned());
         let entry = self.cleanup.reusable(
-            cleanup::possible::image(name, region),
-            possible::removal(self.cli, name, region),
-            async move || possible::remove_copy(&clients, &named, &source).await,
+            undo::unconfirmed::image(name, region),
+            unconfirmed::removal(self.cli, name, region),
+            async move || unconfirmed::remove_copy(&clients, &named, &source).await,
         );
         self.take_place(region, entry);
     }

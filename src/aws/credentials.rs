@@ -15,9 +15,9 @@ use aws_credential_types::provider::error::CredentialsError;
 use aws_credential_types::provider::{ProvideCredentials, future};
 use aws_sdk_sts::config::{Credentials, SharedCredentialsProvider, SharedHttpClient};
 
+use super::credential_error;
 use super::options::{AssumeRole, Options};
 use super::profile::{self, Way};
-use super::unsigned;
 use crate::secret::{self, Secret};
 
 /// Adds credentials to the configuration. Nothing is asked before the first request. `way` is
@@ -66,7 +66,7 @@ impl ProvideCredentials for Checked {
         future::ProvideCredentials::new(async {
             let found = self.provider.provide_credentials().await;
             let found = found.map_err(|error| match &self.way {
-                Some(way) => unsigned::explain(way, error),
+                Some(way) => credential_error::explain(way, error),
                 None => error,
             });
             check(found?)

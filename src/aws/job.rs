@@ -3,25 +3,29 @@
 
 use jiff::Timestamp;
 
-use super::names::{
+use super::ebs_direct::writer;
+use super::method;
+use super::method::Road;
+use super::options::Options;
+use super::unsupported::refused;
+use super::validate::reach;
+use super::values::{
     Architecture, BootMode, ImdsSupport, LicenseType, Platform, S3Encryption, TpmSupport,
     VolumeType,
 };
-use super::options::Options;
-use super::refused::refused;
-use super::road::{self, Road};
-use super::{ebs, reach, rules, uefi};
-use crate::endpoint;
+use super::{uefi, validate};
+use crate::config::problems::Problems;
+use crate::config::template::Values;
+use crate::config::{Environment, Invocation};
 use crate::error::{Error, Result};
 use crate::image::{Accepts, Blocks, Source};
-use crate::job::{self, Opened};
-use crate::layers::{Environment, Invocation};
-use crate::outcome::Outcome;
-use crate::problems::Problems;
-use crate::sending;
+use crate::import;
+use crate::import::job;
+use crate::import::job::Opened;
+use crate::import::outcome::Outcome;
+use crate::net::endpoint;
 use crate::shell::Command;
 use crate::store::s3::AWS_LIMITS;
-use crate::template::Values;
 use crate::units;
 
 /// The name that AWS looks for when no other is given.
@@ -191,7 +195,7 @@ impl Job {
             Some(Err(why)) => problems.wrong("region", why),
             Some(Ok(_)) => {}
         }
-        let choice = road::choose(options, &mut problems);
+        let choice = method::choose(options, &mut problems);
         let piped = opened
             .image()
             .is_some_and(|image| image.source == Source::Stdin);
@@ -201,14 +205,14 @@ impl Job {
             problems.missing("the bucket", "s3_bucket_name");
         }
         if choice.road == Road::EbsDirect {
-            rules::block_key(options, &mut problems);
+            validate::block_key(options, &mut problems);
         }
         credentials(options, &mut problems);
         for (key, why) in refused(options) {
             problems.wrong(key, why);
         }
-        rules::single(options, &mut problems);
-        rules::together(options, &mut problems);
+        validate::single(options, &mut problems);
+        validate::together(options, &mut problems);
         reach::copies(options, region.as_deref(), &mut problems);
         let deprecate_at = reach::deprecation(options, now, &mut problems);
         let texts = Texts::render(options, opened.extension(), &values, &mut problems);
@@ -223,7 +227,7 @@ impl Job {
         }
         let road = choice.road;
         let accepts = Accepts::new(move |image| {
-            rules::accepts(image, road).map_err(|(reason, remedy)| {
+            validate::accepts(image, road).map_err(|(reason, remedy)| {
                 let error = Error::refused(format!("AWS can't import {}", image.label()));
                 error.because_of(reason).hint(remedy)
             })
@@ -240,9 +244,9 @@ impl Job {
         if choice.road == Road::EbsDirect {
             ebs_plan(&common)?;
         } else {
-            sending::plan(&common, AWS_LIMITS)?;
+            import::upload::plan(&common, AWS_LIMITS)?;
         }
-        rules::volume(register.volume_size, common.image.virtual_size)?;
+        validate::volume(register.volume_size, common.image.virtual_size)?;
         let region = region.unwrap_or_default();
         let cli = cli(&said.provider, environment);
         let job = Self::put_together(common, choice, region, said.provider, texts, register);
@@ -256,7 +260,7 @@ impl Job {
 
     fn put_together(
         common: job::Job,
-        choice: road::Choice,
+        choice: method::Choice,
         region: String,
         options: Options,
         texts: Texts,
@@ -315,9 +319,9 @@ impl Job {
         let file = self.key.rsplit('/').next().unwrap_or_default();
         let stem = file.split_once('.').map_or(file, |(stem, _)| stem);
         if self.key_template.starts_with(job::GENERATED) {
-            return rules::as_ami_name(stem);
+            return validate::as_ami_name(stem);
         }
-        rules::as_ami_name(&format!("{stem}-{}", self.clock.as_second()))
+        validate::as_ami_name(&format!("{stem}-{}", self.clock.as_second()))
     }
 
     /// What is known of the result before anything was done.
@@ -405,10 +409,10 @@ impl Texts {
             )
         });
         let tags: Vec<_> = tags.collect();
-        if let Err(why) = rules::key(&key) {
+        if let Err(why) = validate::key(&key) {
             problems.wrong("s3_key_name", why);
         }
-        if let Some(Err(why)) = name.as_deref().map(rules::ami_name) {
+        if let Some(Err(why)) = name.as_deref().map(validate::ami_name) {
             problems.wrong("ami_name", why);
         }
         let ssm_parameter = options
@@ -418,10 +422,10 @@ impl Texts {
         if let Some(Err(why)) = ssm_parameter.as_deref().map(reach::parameter_name) {
             problems.wrong("ssm_parameter", why);
         }
-        if let Some(Err(why)) = description.as_deref().map(rules::description) {
+        if let Some(Err(why)) = description.as_deref().map(validate::description) {
             problems.wrong("ami_description", why);
         }
-        rules::tags(&tags, problems);
+        validate::tags(&tags, problems);
         Self {
             key,
             key_template,
@@ -488,13 +492,13 @@ fn with_polling(
 }
 
 /// How the blocks of a snapshot are sent, for --method ebs-direct.
-pub fn ebs_plan(common: &job::Job) -> Result<ebs::Plan> {
+pub fn ebs_plan(common: &job::Job) -> Result<writer::Plan> {
     let upload = &common.upload;
-    let plan = ebs::Plan::new(
+    let plan = writer::Plan::new(
         upload.concurrency.map(u64::from),
         upload.limit_rate.map(|rate| rate.0),
     )?;
-    Ok(ebs::Plan {
+    Ok(writer::Plan {
         stall: upload
             .stall_timeout
             .map_or(plan.stall, std::time::Duration::from),

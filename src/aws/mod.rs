@@ -3,52 +3,50 @@
 //! bottom like Amazon's own guides ("Import your VM as an image", "Import a disk as a
 //! snapshot", "Write snapshots with the EBS direct APIs").
 
-mod adopt;
-mod clients;
+mod ami;
+mod client;
 mod consistency;
 mod copies;
+mod credential_error;
 mod credentials;
-mod direct;
-mod earlier;
-mod ebs;
-mod fault;
-mod help;
+mod deprecation;
+mod detect;
+mod dry_run;
+mod ebs_direct;
+mod error;
+mod hints;
 mod ids;
-mod image;
-mod import;
+mod import_task;
 mod job;
-pub mod leftovers;
-mod lifecycle;
-mod mend;
-mod names;
-mod object;
+mod method;
 mod options;
 mod pages;
 mod partition;
-mod policy;
-mod possible;
 mod preflight;
 mod profile;
 mod provider;
-mod publish;
 mod quota;
-mod reach;
-mod refused;
 mod regions;
 mod register;
-mod rehearse;
-mod requests;
-mod road;
+mod request_log;
+pub mod resources;
+mod resume;
 mod role;
-mod rules;
+mod role_policy;
+mod role_setup;
 mod share;
 mod snapshot;
+mod ssm_parameter;
 mod steps;
 mod tags;
-mod task;
+mod task_status;
 mod trust;
 mod uefi;
-mod unsigned;
+mod unconfirmed;
+mod unsupported;
+mod upload;
+mod validate;
+mod values;
 mod volume;
 
 use std::collections::BTreeMap;
@@ -57,31 +55,32 @@ use std::time::Instant;
 use aws_sdk_ec2::types::Image;
 use futures_util::future::BoxFuture;
 #[cfg(test)]
-pub use help::ALL as HELP;
+pub use hints::ALL as HELP;
 pub use options::{AssumeRole, Options, Polling};
-pub use refused::refused;
+pub use unsupported::refused;
 
-use crate::cleanup::{Cleanup, Entry};
+use crate::config::{Environment, Invocation};
 use crate::error::Result;
-use crate::frame::{self, Done};
-use crate::journal::Journal;
-use crate::layers::{Environment, Invocation};
-use crate::outcome::Outcome;
-use crate::plan::Plan;
-use crate::session::Session;
-use clients::Clients;
+use crate::import::dry_run::Plan;
+use crate::import::journal::Journal;
+use crate::import::lifecycle;
+use crate::import::lifecycle::Done;
+use crate::import::outcome::Outcome;
+use crate::import::session::Session;
+use crate::import::undo::{Cleanup, Entry};
+use client::Clients;
 use job::Job;
-use road::Road;
+use method::Road;
 
 /// Whether ImportImage takes such an image, the road that is taken unless another is asked
 /// for; the reason and the remedy when it does not.
 pub fn accepts(image: &crate::image::Image) -> Result<(), (String, String)> {
-    rules::accepts(image, Road::ImportImage)
+    validate::accepts(image, Road::ImportImage)
 }
 
 /// Whether its disk can be written into a snapshot block by block.
 pub fn takes_blocks(image: &crate::image::Image) -> bool {
-    rules::accepts(image, Road::EbsDirect).is_ok() && crate::image::Blocks::open(image).is_ok()
+    validate::accepts(image, Road::EbsDirect).is_ok() && crate::image::Blocks::open(image).is_ok()
 }
 
 /// `imgimport aws`. `look` is what is said of the image once the settings are sound.
@@ -91,14 +90,14 @@ pub async fn run(
     session: &Session,
     look: BoxFuture<'_, Result<()>>,
 ) -> Result<Done> {
-    let region = clients::region(&said.provider).await?;
+    let region = client::region(&said.provider).await?;
     let clients = Clients::new(&said.provider, region.as_deref().unwrap_or_default()).await?;
     let resolve = |clock| Job::resolve(said.clone(), region.clone(), clock, environment);
     let mut job = resolve(session.clock)?;
     look.await?;
     let journal = open_journal(&mut job, session)?;
     ids::PREFIXES.check(&journal.entry())?;
-    let account = leftovers::account(&said.provider);
+    let account = resources::account(&said.provider);
     // Until the caller is known, the owner of the bucket is whom an earlier run saw.
     let owner = job.bucket_owner.clone();
     let owner = owner.or_else(|| journal.entry().account.get(OWNER).cloned());
@@ -108,7 +107,7 @@ pub async fn run(
         let noted = owner.clone().map(|owner| (OWNER.to_owned(), owner));
         entry.account.extend(noted);
     });
-    if let Some(clock) = frame::first_clock(&journal, session) {
+    if let Some(clock) = lifecycle::first_clock(&journal, session) {
         job = Job {
             key: job.key,
             ..resolve(clock)?
@@ -116,7 +115,7 @@ pub async fn run(
     }
     let outcome = job.outcome();
     let (mut cleanup, held) = (Cleanup::default(), Held::default());
-    cleanup.advised(object::undoing(&job.region, &job.bucket, &job.key));
+    cleanup.advised(upload::undoing(&job.region, &job.bucket, &job.key));
     let mut run = Run {
         job,
         clients,
@@ -138,7 +137,7 @@ pub async fn run(
         outcome,
         ..
     } = run;
-    frame::end(&job.common, session, &journal, cleanup, outcome, result).await
+    lifecycle::end(&job.common, session, &journal, cleanup, outcome, result).await
 }
 
 /// The entry of the journal's account that holds the owner of the bucket.
@@ -163,7 +162,7 @@ fn open_journal(job: &mut Job, session: &Session) -> Result<Journal> {
         &path,
     ];
     words.extend(encryption.as_deref());
-    frame::open_journal(&job.common, &mut job.key, &words, session)
+    lifecycle::open_journal(&job.common, &mut job.key, &words, session)
 }
 
 /// One import under way. Each step is a method in `steps`.

@@ -6,13 +6,13 @@ use std::path::PathBuf;
 use merge::Merge;
 use serde::Deserialize;
 
-use super::lifecycle::DeprecateAt;
-use super::names::{
+use super::deprecation::DeprecateAt;
+use super::values::{
     Architecture, BootMode, ImdsSupport, LicenseType, Method, Platform, REGIONS, S3Encryption,
     TpmSupport, VolumeType,
 };
+use crate::config::{Suggest, deserialize, negated, switch};
 use crate::image::Format;
-use crate::layers::{Suggest, lenient, negated, switch};
 use crate::secret::Secret;
 
 /// The table `[aws]`, the flags and the variables of `imgimport aws`.
@@ -23,7 +23,7 @@ use crate::secret::Secret;
 pub struct Options {
     /// Region of the import, where the bucket must lie [default: the profile's]
     #[arg(long, value_name = "REGION", value_parser = Suggest(REGIONS), hide_possible_values = true)]
-    #[serde(deserialize_with = "lenient::region")]
+    #[serde(deserialize_with = "deserialize::region")]
     pub region: Option<String>,
 
     /// Bucket that holds the image while it is imported; it must exist [default: none, for --method ebs-direct]
@@ -52,22 +52,22 @@ pub struct Options {
 
     /// Format of the image [default: detected]
     #[arg(long, value_name = "FMT", ignore_case = true)]
-    #[serde(deserialize_with = "lenient::choice")]
+    #[serde(deserialize_with = "deserialize::choice")]
     pub format: Option<Format>,
 
     /// Keep the temporary object
     #[arg(long, num_args = 0..=1, default_missing_value = "true", require_equals = true, value_name = "BOOL", value_parser = switch)]
-    #[serde(deserialize_with = "lenient::switch")]
+    #[serde(deserialize_with = "deserialize::switch")]
     pub skip_clean: Option<bool>,
 
     /// Delete the local image after a successful import
     #[arg(id = "keep_input_artifact", long = "delete-source", num_args = 0..=1, default_missing_value = "true", require_equals = true, value_name = "BOOL", value_parser = negated)]
-    #[serde(deserialize_with = "lenient::switch")]
+    #[serde(deserialize_with = "deserialize::switch")]
     pub keep_input_artifact: Option<bool>,
 
     /// How the image becomes an AMI [default: auto]
     #[arg(long, value_name = "METHOD", ignore_case = true)]
-    #[serde(deserialize_with = "lenient::choice")]
+    #[serde(deserialize_with = "deserialize::choice")]
     pub method: Option<Method>,
 
     /// Name of the AMI [default: the import task's id, or one with the time in it]
@@ -80,42 +80,42 @@ pub struct Options {
 
     /// Tag on the AMI and its snapshots (can be repeated)
     #[arg(id = "tags", long = "tag", value_name = "K=V", value_parser = tag, action = clap::ArgAction::Append)]
-    #[serde(alias = "tag", deserialize_with = "lenient::pairs")]
+    #[serde(alias = "tag", deserialize_with = "deserialize::pairs")]
     pub tags: Option<Vec<(String, String)>>,
 
     /// Account that may launch the AMI (can be repeated)
     #[arg(long, value_name = "ACCOUNT", value_delimiter = ',')]
-    #[serde(deserialize_with = "lenient::list")]
+    #[serde(deserialize_with = "deserialize::list")]
     pub ami_users: Option<Vec<String>>,
 
     /// Group that may launch the AMI; AWS knows only `all` (can be repeated)
     #[arg(long, value_name = "GROUP", value_delimiter = ',')]
-    #[serde(deserialize_with = "lenient::list")]
+    #[serde(deserialize_with = "deserialize::list")]
     pub ami_groups: Option<Vec<String>>,
 
     /// Organization that may launch the AMI (can be repeated)
     #[arg(long, value_name = "ARN", value_delimiter = ',')]
-    #[serde(deserialize_with = "lenient::list")]
+    #[serde(deserialize_with = "deserialize::list")]
     pub ami_org_arns: Option<Vec<String>>,
 
     /// Organizational unit that may launch the AMI (can be repeated)
     #[arg(long, value_name = "ARN", value_delimiter = ',')]
-    #[serde(deserialize_with = "lenient::list")]
+    #[serde(deserialize_with = "deserialize::list")]
     pub ami_ou_arns: Option<Vec<String>>,
 
     /// Let everybody launch the AMI, as `--ami-groups all` does
     #[arg(long, num_args = 0..=1, default_missing_value = "true", require_equals = true, value_name = "BOOL", value_parser = switch)]
-    #[serde(deserialize_with = "lenient::switch")]
+    #[serde(deserialize_with = "deserialize::switch")]
     pub public: Option<bool>,
 
     /// Let the accounts make volumes of the AMI's snapshots, too [default: true]
     #[arg(long, num_args = 0..=1, default_missing_value = "true", require_equals = true, value_name = "BOOL", value_parser = switch)]
-    #[serde(deserialize_with = "lenient::switch")]
+    #[serde(deserialize_with = "deserialize::switch")]
     pub share_snapshots: Option<bool>,
 
     /// When the AMI is deprecated: a moment such as 2030-01-01T00:00:00Z, or a time from now such as 90d or 2y
     #[arg(long, value_name = "TIME")]
-    #[serde(deserialize_with = "lenient::value")]
+    #[serde(deserialize_with = "deserialize::value")]
     pub deprecate_at: Option<DeprecateAt>,
 
     /// Region to copy the AMI to (can be repeated)
@@ -127,12 +127,12 @@ pub struct Options {
         value_parser = Suggest(REGIONS),
         hide_possible_values = true
     )]
-    #[serde(alias = "copy_to", deserialize_with = "lenient::regions")]
+    #[serde(alias = "copy_to", deserialize_with = "deserialize::regions")]
     pub copy_to_regions: Option<Vec<String>>,
 
     /// KMS key of a region, for the copy there (can be repeated) [default: the region's EBS key]
     #[arg(id = "copy_kms_keys", long = "copy-kms-key", value_name = "REGION=KEY", value_parser = regional_key, action = clap::ArgAction::Append)]
-    #[serde(alias = "copy_kms_key", deserialize_with = "lenient::pairs")]
+    #[serde(alias = "copy_kms_key", deserialize_with = "deserialize::pairs")]
     pub copy_kms_keys: Option<Vec<(String, String)>>,
 
     /// Parameter of Systems Manager that is to hold the AMI's id, in each region the id there
@@ -141,7 +141,7 @@ pub struct Options {
 
     /// Encrypt the AMI's snapshots
     #[arg(long, num_args = 0..=1, default_missing_value = "true", require_equals = true, value_name = "BOOL", value_parser = switch)]
-    #[serde(deserialize_with = "lenient::switch")]
+    #[serde(deserialize_with = "deserialize::switch")]
     pub ami_encrypt: Option<bool>,
 
     /// KMS key for the AMI's snapshots [default: the account's EBS key]
@@ -150,7 +150,7 @@ pub struct Options {
 
     /// Encryption of the temporary object
     #[arg(long, value_name = "KIND", ignore_case = true)]
-    #[serde(deserialize_with = "lenient::choice")]
+    #[serde(deserialize_with = "deserialize::choice")]
     pub s3_encryption: Option<S3Encryption>,
 
     /// KMS key for the temporary object, with --s3-encryption aws:kms
@@ -159,7 +159,7 @@ pub struct Options {
 
     /// Whose licence the system runs under
     #[arg(long, value_name = "TYPE", ignore_case = true)]
-    #[serde(deserialize_with = "lenient::choice")]
+    #[serde(deserialize_with = "deserialize::choice")]
     pub license_type: Option<LicenseType>,
 
     /// Service role of the import [default: vmimport]
@@ -168,32 +168,32 @@ pub struct Options {
 
     /// Create or repair the service role where it is missing or wrong
     #[arg(long, num_args = 0..=1, default_missing_value = "true", require_equals = true, value_name = "BOOL", value_parser = switch)]
-    #[serde(deserialize_with = "lenient::switch")]
+    #[serde(deserialize_with = "deserialize::switch")]
     pub create_role: Option<bool>,
 
     /// Processor architecture of the system [default: x86_64]
     #[arg(long, value_name = "ARCH", ignore_case = true)]
-    #[serde(deserialize_with = "lenient::choice")]
+    #[serde(deserialize_with = "deserialize::choice")]
     pub architecture: Option<Architecture>,
 
     /// How the system boots [default: AWS looks]
     #[arg(long, value_name = "MODE", ignore_case = true)]
-    #[serde(deserialize_with = "lenient::choice")]
+    #[serde(deserialize_with = "deserialize::choice")]
     pub boot_mode: Option<BootMode>,
 
     /// Family of the operating system [default: AWS looks]
     #[arg(long, value_name = "OS", ignore_case = true)]
-    #[serde(deserialize_with = "lenient::choice")]
+    #[serde(deserialize_with = "deserialize::choice")]
     pub platform: Option<Platform>,
 
     /// v2.0 makes every instance of the AMI require IMDSv2
     #[arg(long, value_name = "VERSION", ignore_case = true)]
-    #[serde(deserialize_with = "lenient::choice")]
+    #[serde(deserialize_with = "deserialize::choice")]
     pub imds_support: Option<ImdsSupport>,
 
     /// Trusted Platform Module of the AMI's instances
     #[arg(long, value_name = "VERSION", ignore_case = true)]
-    #[serde(deserialize_with = "lenient::choice")]
+    #[serde(deserialize_with = "deserialize::choice")]
     pub tpm_support: Option<TpmSupport>,
 
     /// File with the UEFI variables, as `aws ec2 get-instance-uefi-data` prints them
@@ -202,12 +202,12 @@ pub struct Options {
 
     /// Kind of the root volume [default: gp3, where AWS does not choose]
     #[arg(long, value_name = "TYPE", ignore_case = true)]
-    #[serde(deserialize_with = "lenient::choice")]
+    #[serde(deserialize_with = "deserialize::choice")]
     pub volume_type: Option<VolumeType>,
 
     /// Size of the root volume in GiB [default: what the image needs]
     #[arg(long, value_name = "GIB")]
-    #[serde(deserialize_with = "lenient::value")]
+    #[serde(deserialize_with = "deserialize::value")]
     pub volume_size: Option<u32>,
 
     /// Name of the root device [default: /dev/sda1]
@@ -289,17 +289,17 @@ pub struct Options {
 
     /// How often a request that AWS could not answer is sent again [default: 3]
     #[arg(long, value_name = "N", help_heading = "AWS account")]
-    #[serde(deserialize_with = "lenient::value")]
+    #[serde(deserialize_with = "deserialize::value")]
     pub max_retries: Option<u32>,
 
     /// Don't ask STS who the caller is.
     #[arg(skip)]
-    #[serde(deserialize_with = "lenient::switch")]
+    #[serde(deserialize_with = "deserialize::switch")]
     pub skip_credential_validation: Option<bool>,
 
     /// Don't ask the instance metadata service for credentials.
     #[arg(skip)]
-    #[serde(deserialize_with = "lenient::switch")]
+    #[serde(deserialize_with = "deserialize::switch")]
     pub skip_metadata_api_check: Option<bool>,
 
     /// Packer's way to say `[wait]`.
@@ -331,15 +331,15 @@ pub struct AssumeRole {
     /// The name of the session.
     pub session_name: Option<String>,
     /// How long a session lasts, in seconds; it is renewed when it ends.
-    #[serde(deserialize_with = "lenient::value")]
+    #[serde(deserialize_with = "deserialize::value")]
     pub duration_seconds: Option<u32>,
     /// A policy that narrows the session.
     pub policy: Option<String>,
     /// Managed policies that narrow the session.
-    #[serde(deserialize_with = "lenient::list")]
+    #[serde(deserialize_with = "deserialize::list")]
     pub policy_arns: Option<Vec<String>>,
     /// Tags of the session.
-    #[serde(deserialize_with = "lenient::pairs")]
+    #[serde(deserialize_with = "deserialize::pairs")]
     pub tags: Option<Vec<(String, String)>>,
     /// Packer's, with no counterpart here.
     pub transitive_tag_keys: Option<toml::Value>,
@@ -350,10 +350,10 @@ pub struct AssumeRole {
 #[serde(default, deny_unknown_fields)]
 pub struct Polling {
     /// Questions before the wait is given up.
-    #[serde(deserialize_with = "lenient::value")]
+    #[serde(deserialize_with = "deserialize::value")]
     pub max_attempts: Option<u32>,
     /// Seconds between two questions.
-    #[serde(deserialize_with = "lenient::value")]
+    #[serde(deserialize_with = "deserialize::value")]
     pub delay_seconds: Option<u32>,
 }
 

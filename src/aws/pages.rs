@@ -2,7 +2,7 @@
 
 use aws_smithy_async::future::pagination_stream::PaginationStream;
 
-use crate::http::is_last_page;
+use crate::net::http::is_last_page;
 
 /// Returns the items of all pages, up to the most pages that are read of any list.
 pub async fn all<P, T, E>(

@@ -4,17 +4,17 @@
 use aws_sdk_ec2::types::{Filter, Image};
 use aws_sdk_sts::operation::get_caller_identity::GetCallerIdentityOutput as Identity;
 
-use super::clients::{Clients, PREFLIGHT_TIMEOUT};
-use super::fault::Fault;
-use super::image::snapshots;
+use super::ami::snapshots;
+use super::client::{Clients, PREFLIGHT_TIMEOUT};
+use super::error::Fault;
 use super::job::Job;
-use super::road::Road;
+use super::method::Road;
 use super::role::{self, Finding};
-use super::{partition, publish, regions, trust};
-use crate::endpoint;
+use super::{partition, regions, ssm_parameter, trust};
 use crate::error::{Error, Result};
-use crate::journal;
-use crate::permission;
+use crate::import::journal;
+use crate::net::endpoint;
+use crate::net::permission;
 use crate::shell::Command;
 
 /// What an unfinished run has made, which may have the name already.
@@ -74,7 +74,7 @@ pub async fn check(job: &Job, clients: &Clients, ours: &Ours) -> Result<Found> {
         name(job, &job.region, clients, ours),
         names_elsewhere(job, clients, ours),
         regions::let_in_the_public(job, clients),
-        publish::check(job, clients),
+        ssm_parameter::check(job, clients),
     );
     let bucket_owner = bucket?;
     name.and(elsewhere).and(public).and(parameter)?;

@@ -11,10 +11,10 @@ use aws_types::os_shim_internal::{Env, Fs};
 
 use super::options::Options;
 use crate::error::{Error, Result};
-use crate::http::one_line;
-use crate::network::Authorities;
+use crate::net::environment::Authorities;
+use crate::net::http::one_line;
+use crate::net::network_error;
 use crate::shell::Command;
-use crate::unheard;
 
 /// The profile that counts where none is named.
 const DEFAULT: &str = "default";
@@ -297,7 +297,7 @@ fn unusable(name: &str) -> Error {
 
 /// The SDK's message names the file and the line, and quotes no value.
 fn unread(error: &ProfileFileLoadError) -> Error {
-    Error::usage("the AWS configuration files can't be read").because_of(unheard::why(error))
+    Error::usage("the AWS configuration files can't be read").because_of(network_error::why(error))
 }
 
 impl Way {

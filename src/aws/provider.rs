@@ -1,14 +1,15 @@
 //! AWS's options as a `Provider`: their variables and secrets, which layer overrides
 //! which, what the guest fills in.
 
+use super::method;
+use super::method::Road;
 use super::options::Options;
-use super::road::{self, Road};
-use super::{adopt, trust};
+use super::{detect, trust};
+use crate::config::problems::Problems;
+use crate::config::trust::Table;
+use crate::config::{Environment, Provider};
 use crate::guest::Guest;
 use crate::image::Format;
-use crate::layers::trust::Table;
-use crate::layers::{Environment, Provider};
-use crate::problems::Problems;
 
 impl Provider for Options {
     const NAME: &'static str = "aws";
@@ -81,15 +82,15 @@ impl Provider for Options {
     }
 
     fn adopt(&mut self, guest: &Guest) -> Vec<String> {
-        adopt::adopt(self, guest)
+        detect::adopt(self, guest)
     }
 
     fn doubts(&self, guest: &Guest) -> Vec<String> {
-        adopt::doubts(self, guest)
+        detect::doubts(self, guest)
     }
 
     fn is_examined(&self) -> bool {
         let mut problems = Problems::<Self>::default();
-        road::choose(self, &mut problems).road == Road::ImportImage
+        method::choose(self, &mut problems).road == Road::ImportImage
     }
 }

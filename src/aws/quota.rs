@@ -4,10 +4,10 @@
 use aws_sdk_ec2::types::{ImportImageTask, ImportSnapshotTask};
 use aws_sdk_servicequotas::types::ServiceQuota;
 
-use super::clients::{Clients, PREFLIGHT_TIMEOUT};
-use super::fault::Fault;
+use super::client::{Clients, PREFLIGHT_TIMEOUT};
+use super::error::Fault;
 use super::pages;
-use crate::plan::Quota;
+use crate::import::dry_run::Quota;
 
 /// "Concurrent task limit for ImportImage, ImportSnapshot, and ExportImage", by region, 20
 /// unless it was raised (AWS General Reference, "VM Import/Export endpoints and quotas").

@@ -4,8 +4,8 @@
 use aws_sdk_ec2::types::{ManagedBy, Region};
 use futures_util::future::try_join_all;
 
-use super::clients::Clients;
-use super::fault::Fault;
+use super::client::Clients;
+use super::error::Fault;
 use super::job::Job;
 use super::share::unblock;
 use crate::error::{Error, Result};

@@ -11,12 +11,12 @@ use aws_sdk_ec2::types::{
 use backon::{ExponentialBuilder, Retryable};
 use sha2::{Digest, Sha256};
 
-use super::clients::Clients;
+use super::client::Clients;
 use super::consistency::{consistency_backoff, is_unknown};
-use super::fault::Fault;
+use super::error::Fault;
 use super::job::Job;
-use super::names::{Architecture, BootMode, word};
 use super::tags::tags;
+use super::values::{Architecture, BootMode, word};
 use crate::error::Result;
 
 /// Questions after which an image that EC2 says is there is not ours.

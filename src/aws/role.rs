@@ -7,11 +7,12 @@ use std::time::Duration;
 use aws_sdk_iam::types::Role;
 use percent_encoding::percent_decode_str;
 
-use super::clients::{Clients, PREFLIGHT_TIMEOUT};
-use super::fault::Fault;
+use super::client::{Clients, PREFLIGHT_TIMEOUT};
+use super::error::Fault;
 use super::job::Job;
 use super::pages;
-use super::policy::{self, Gaps, TRUST};
+use super::role_policy;
+use super::role_policy::{Gaps, TRUST};
 use crate::error::{Error, Result};
 use crate::shell::Command;
 
@@ -78,7 +79,7 @@ async fn examine(job: &Job, clients: &Clients) -> Result<Finding, Fault> {
     let role = call.send().await?.role;
     // What is not shown can't be judged.
     let trust = role.as_ref().and_then(trust);
-    let trust = trust.filter(|trust| !policy::trusts_vm_import(trust));
+    let trust = trust.filter(|trust| !role_policy::trusts_vm_import(trust));
     let gaps = match gaps(job, clients).await {
         Ok(gaps) => gaps,
         // What is seen to be wrong is wrong, whatever else is hidden.
@@ -184,7 +185,7 @@ fn permissions(job: &Job) -> Vec<Command> {
             .option("--policy-name", name)
             .option("--policy-document", document)
     };
-    policy::permissions(job).into_iter().map(put).collect()
+    role_policy::permissions(job).into_iter().map(put).collect()
 }
 
 /// A command of the AWS CLI about the service role.
@@ -243,7 +244,7 @@ impl Wrong {
         let mut commands = Vec::new();
         if let Some(trust) = &self.trust {
             let update = on_role(job, "iam update-assume-role-policy");
-            commands.push(update.option("--policy-document", policy::trusting(trust)));
+            commands.push(update.option("--policy-document", role_policy::trusting(trust)));
         }
         if !self.gaps.lacks.is_empty() {
             commands.extend(permissions(job));

@@ -7,9 +7,9 @@ use aws_sdk_ec2::types::{
 };
 use backon::Retryable;
 
-use super::clients::Clients;
+use super::client::Clients;
 use super::consistency::{consistency_backoff, is_unknown};
-use super::fault::Fault;
+use super::error::Fault;
 use super::job::{Job, Share};
 use crate::error::Result;
 use crate::shell::Command;

@@ -4,9 +4,10 @@
 
 use aws_sdk_ec2::types::Image;
 
-use super::{Run, fault, image, possible, register};
-use crate::cleanup::{self, Entry};
+use super::{Run, ami, error, register, unconfirmed};
 use crate::error::{Kind, Result};
+use crate::import::undo;
+use crate::import::undo::Entry;
 
 impl Run<'_> {
     /// The snapshot is there and nobody else's.
@@ -15,10 +16,10 @@ impl Run<'_> {
         let journal = self.journal.clone();
         let entry = self.cleanup.reusable(
             format!("the snapshot {snapshot}"),
-            image::snapshot_removal(&self.job, snapshot),
+            ami::snapshot_removal(&self.job, snapshot),
             async move || {
                 journal
-                    .forgetting(&id, image::delete_snapshot(&clients, &id))
+                    .forgetting(&id, ami::delete_snapshot(&clients, &id))
                     .await
             },
         );
@@ -40,7 +41,7 @@ impl Run<'_> {
             Err(error) => {
                 // A question that failed is not an image that failed.
                 let failed = error.kind() == Kind::Failed;
-                if failed && image::is_lost(&self.clients, &image).await {
+                if failed && ami::is_lost(&self.clients, &image).await {
                     self.cleanup.spoil(entry);
                 }
                 Err(error)
@@ -66,7 +67,7 @@ impl Run<'_> {
             Ok(registered) => registered,
             Err(error) => {
                 // Refused is not registered, unless an earlier run has asked.
-                if !known && !fault::may_be_done(&error) {
+                if !known && !error::may_be_done(&error) {
                     if let Some(entry) = self.held.image.take() {
                         self.cleanup.disarm(entry);
                     }
@@ -89,9 +90,9 @@ impl Run<'_> {
             (self.clients.clone(), snapshot.to_owned(), name.to_owned());
         let (cli, region) = (&self.job.cli, &self.job.region);
         let entry = self.cleanup.reusable(
-            cleanup::possible::image(name, region),
-            possible::removal(cli, name, region),
-            async move || possible::remove_registered(&clients, &named, &snapshot).await,
+            undo::unconfirmed::image(name, region),
+            unconfirmed::removal(cli, name, region),
+            async move || unconfirmed::remove_registered(&clients, &named, &snapshot).await,
         );
         if let Some(earlier) = self.held.image.replace(entry) {
             self.cleanup.disarm(earlier);
@@ -108,7 +109,7 @@ impl Run<'_> {
             remove.option("--region", &self.job.region),
             async move || {
                 journal
-                    .forgetting(&id, image::deregister_alone(&clients, &id))
+                    .forgetting(&id, ami::deregister_alone(&clients, &id))
                     .await
             },
         );

@@ -6,16 +6,19 @@ use std::time::Instant;
 use aws_sdk_ec2::types::Image;
 use uuid::Uuid;
 
-use super::possible::{self, Readers};
+use super::method::Road;
 use super::preflight::Ours;
-use super::road::Road;
-use super::{OWNER, Run, fault, image, import, object, preflight, rules, share, task};
-use crate::cleanup::{self, Entry};
+use super::unconfirmed;
+use super::unconfirmed::Readers;
+use super::{OWNER, Run, ami, error, import_task, preflight, share, task_status, upload, validate};
 use crate::error::{Kind, Result};
-use crate::sending;
+use crate::import;
+use crate::import::poll;
+use crate::import::poll::Pace;
+use crate::import::undo;
+use crate::import::undo::Entry;
 use crate::shell::Removal;
 use crate::units::listed;
-use crate::wait::{self, Pace};
 
 impl Run<'_> {
     /// What can be known before a byte leaves.
@@ -36,7 +39,7 @@ impl Run<'_> {
         if let Some(why) = &job.why {
             progress.fact(&format!("Taking the road {}: {why}", job.road.word()));
         }
-        if job.road != Road::EbsDirect && rules::is_old_bucket(&job.bucket) {
+        if job.road != Road::EbsDirect && validate::is_old_bucket(&job.bucket) {
             progress.warn(&format!(
                 "no new bucket can be named {}: only buckets that were created in us-east-1 before March 2018 have such names",
                 job.bucket
@@ -64,7 +67,7 @@ impl Run<'_> {
     /// tasks were there before.
     pub(super) async fn start(&mut self) -> Result<String> {
         self.session.check()?;
-        let request = import::request(&self.job);
+        let request = import_task::request(&self.job);
         let entry = self.journal.entry();
         let same = entry.request.as_ref() == Some(&request);
         let known = entry.client_token.filter(|_| same);
@@ -78,7 +81,7 @@ impl Run<'_> {
             (entry.request, entry.client_token) = (Some(request), Some(token.clone()));
         });
         self.hold_possible_import();
-        let started = self.session.finish_soon(import::start(
+        let started = self.session.finish_soon(import_task::start(
             &self.job,
             &self.clients,
             &self.session.progress,
@@ -88,7 +91,7 @@ impl Run<'_> {
             Ok(task) => task,
             Err(error) => {
                 // Refused is not started, unless an earlier run has asked.
-                if known.is_none() && !fault::may_be_done(&error) {
+                if known.is_none() && !error::may_be_done(&error) {
                     self.let_go_of_task();
                     self.journal.note(|entry| entry.client_token = None);
                 }
@@ -105,10 +108,10 @@ impl Run<'_> {
     /// name that no other run gives has had no other object.
     async fn earlier_readers(&self) -> Result<Option<Vec<String>>> {
         let job = &self.job;
-        if !sending::is_steady(&job.key_template) {
+        if !import::upload::is_steady(&job.key_template) {
             return Ok(Some(Vec::new()));
         }
-        let found = possible::readers(&self.clients, &job.bucket, &job.key).await;
+        let found = unconfirmed::readers(&self.clients, &job.bucket, &job.key).await;
         Ok(found.ok().map(Readers::all))
     }
 
@@ -117,13 +120,13 @@ impl Run<'_> {
         let (clients, job) = (self.clients.clone(), &self.job);
         let (bucket, key) = (job.bucket.clone(), job.key.clone());
         let earlier = self.journal.entry().earlier_tasks;
-        let describe = job.cli.words(task::describing(job.road.task()));
+        let describe = job.cli.words(task_status::describing(job.road.task()));
         let describe = describe.option("--region", &job.region);
         let entry = self.cleanup.reusable(
-            cleanup::possible::import(&job.url()),
+            undo::unconfirmed::import(&job.url()),
             Removal::of_listed(describe, "cancel-import-task"),
             async move || {
-                possible::cancel_imports(&clients, &bucket, &key, earlier.as_deref()).await
+                unconfirmed::cancel_imports(&clients, &bucket, &key, earlier.as_deref()).await
             },
         );
         if let Some(earlier) = self.held.task.replace(entry) {
@@ -136,8 +139,12 @@ impl Run<'_> {
         let journal = self.journal.clone();
         let entry = self.cleanup.reusable(
             format!("the import task {task}"),
-            task::cancellation(&self.job, task),
-            async move || journal.forgetting(&id, task::cancel(&clients, &id)).await,
+            task_status::cancellation(&self.job, task),
+            async move || {
+                journal
+                    .forgetting(&id, task_status::cancel(&clients, &id))
+                    .await
+            },
         );
         if let Some(earlier) = self.held.task.replace(entry) {
             self.cleanup.disarm(earlier);
@@ -154,7 +161,7 @@ impl Run<'_> {
         } else {
             format!(
                 "{url} is read by {task}; remove it afterwards with: {}",
-                object::removal(&self.job)
+                upload::removal(&self.job)
             )
         });
         if !self.job.copies.is_empty() || self.job.ssm_parameter.is_some() {
@@ -168,8 +175,8 @@ impl Run<'_> {
     /// Waits until the task has made an image, or a snapshot.
     pub(super) async fn wait(&mut self, task: &str) -> Result<String> {
         let remote = self.session.progress.import();
-        let result = wait::until(self.session, self.pace(), &remote, async || {
-            task::poll(&self.job, &self.clients, task).await
+        let result = poll::until(self.session, self.pace(), &remote, async || {
+            task_status::poll(&self.job, &self.clients, task).await
         })
         .await;
         match result {
@@ -211,8 +218,8 @@ impl Run<'_> {
 
     async fn task_is_gone(&self, task: &str) -> bool {
         matches!(
-            task::state(&self.clients, task).await,
-            Ok(task::State::Gone)
+            task_status::state(&self.clients, task).await,
+            Ok(task_status::State::Gone)
         )
     }
 
@@ -237,10 +244,10 @@ impl Run<'_> {
         let journal = self.journal.clone();
         self.cleanup.reusable(
             format!("the image {image}"),
-            image::removal(cli, image, region),
+            ami::removal(cli, image, region),
             async move || {
                 journal
-                    .forgetting(&id, image::deregister(&clients, &id))
+                    .forgetting(&id, ami::deregister(&clients, &id))
                     .await
             },
         )
@@ -264,15 +271,15 @@ impl Run<'_> {
             Err(error) => {
                 // A question that failed is not a copy that failed.
                 let failed = error.kind() == Kind::Failed;
-                if failed && image::is_lost(&self.clients, &copy).await {
+                if failed && ami::is_lost(&self.clients, &copy).await {
                     self.cleanup.spoil(entry);
                 }
                 return Err(error);
             }
         };
-        if let Err(error) = image::deregister(&self.clients, &first).await {
-            let remove = image::removal(&self.job.cli, &first, &self.job.region);
-            let advice = fault::permission(&error, "ec2:DeregisterImage and ec2:DeleteSnapshot");
+        if let Err(error) = ami::deregister(&self.clients, &first).await {
+            let remove = ami::removal(&self.job.cli, &first, &self.job.region);
+            let advice = error::permission(&error, "ec2:DeregisterImage and ec2:DeleteSnapshot");
             let advice = advice.map_or_else(String::new, |advice| format!("; next time, {advice}"));
             self.session.progress.warn(&format!(
                 "{first}, the image before it had its name, could not be removed: {error:#}{advice}; remove it with: {remove}"
@@ -294,7 +301,7 @@ impl Run<'_> {
             (entry.copy_token, entry.name) = (Some(token.clone()), Some(name.to_owned()));
         });
         self.hold_possible_copy(first, name);
-        let copy = image::copy(&self.job, &self.clients, first, name, &token);
+        let copy = ami::copy(&self.job, &self.clients, first, name, &token);
         match self.session.finish_soon(copy).await {
             Ok(copy) => {
                 self.journal.note(|entry| entry.copy = Some(copy.clone()));
@@ -302,7 +309,7 @@ impl Run<'_> {
             }
             Err(error) => {
                 // Refused is not copied, unless an earlier run has asked.
-                if known.is_none() && !fault::may_be_done(&error) {
+                if known.is_none() && !error::may_be_done(&error) {
                     if let Some(entry) = self.held.copy.take() {
                         self.cleanup.disarm(entry);
                     }
@@ -318,9 +325,9 @@ impl Run<'_> {
         let (clients, source, named) = (self.clients.clone(), first.to_owned(), name.to_owned());
         let (cli, region) = (&self.job.cli, &self.job.region);
         let entry = self.cleanup.reusable(
-            cleanup::possible::image(name, region),
-            possible::removal(cli, name, region),
-            async move || possible::remove_copy(&clients, &named, &source).await,
+            undo::unconfirmed::image(name, region),
+            unconfirmed::removal(cli, name, region),
+            async move || unconfirmed::remove_copy(&clients, &named, &source).await,
         );
         if let Some(earlier) = self.held.copy.replace(entry) {
             self.cleanup.disarm(earlier);
@@ -330,8 +337,8 @@ impl Run<'_> {
     pub(super) async fn available(&mut self, image: &str, doing: &str) -> Result<Image> {
         let remote = self.session.progress.import();
         let began = Instant::now();
-        let image = wait::until(self.session, self.pace(), &remote, async || {
-            image::poll(&self.clients, image, doing, began).await
+        let image = poll::until(self.session, self.pace(), &remote, async || {
+            ami::poll(&self.clients, image, doing, began).await
         })
         .await?;
         drop(remote);
@@ -341,15 +348,15 @@ impl Run<'_> {
     /// Tags, description, permissions.
     pub(super) async fn describe(&mut self, image: &Image) -> Result<()> {
         let id = image.image_id().unwrap_or_default().to_owned();
-        let snapshots = image::snapshots(image);
+        let snapshots = ami::snapshots(image);
         let (job, clients) = (&self.job, &self.clients);
         let carried = self.registered;
         let changes = async {
             let both = [vec![id.clone()], snapshots.clone()].concat();
-            image::tag(job, clients, if carried { &snapshots } else { &both }).await?;
-            image::describe_as_asked(job, clients, &id, carried).await?;
+            ami::tag(job, clients, if carried { &snapshots } else { &both }).await?;
+            ami::describe_as_asked(job, clients, &id, carried).await?;
             share::share(job, clients, &id, &snapshots).await?;
-            image::deprecate(clients, &id, job.deprecate_at).await
+            ami::deprecate(clients, &id, job.deprecate_at).await
         };
         self.session.unless_stopped(changes).await?;
         let progress = &self.session.progress;

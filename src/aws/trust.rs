@@ -1,7 +1,7 @@
 //! Which keys of `[aws]` hold or receive secrets, and which settings files may set them.
 
 use super::options::Options;
-use crate::layers::trust::{SOURCE, Table, Trust, WHOSE, is_on};
+use crate::config::trust::{SOURCE, Table, Trust, WHOSE, is_on};
 
 /// The variables of the secrets.
 pub const SECRETS: &[(&str, &[&str])] = &[

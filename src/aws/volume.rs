@@ -2,11 +2,11 @@
 
 use aws_sdk_ec2::types::{Snapshot, SnapshotState};
 
-use super::clients::Clients;
+use super::client::Clients;
 use super::consistency::is_unknown;
-use super::fault::Fault;
+use super::error::Fault;
 use crate::error::{Error, Result};
-use crate::wait::{Poll, Trouble};
+use crate::import::poll::{Poll, Trouble};
 
 const PERMISSION: &str = "ec2:DescribeSnapshots";
 

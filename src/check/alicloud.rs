@@ -1,7 +1,7 @@
 //! What Alibaba Cloud makes of an image.
 
+use super::common;
 use super::finding::{Finding, Rule};
-use super::linux;
 use crate::alicloud;
 use crate::guest::{Architecture, Filling, Guest};
 use crate::image::Image;
@@ -24,8 +24,8 @@ pub fn form(image: &Image) -> Vec<Finding> {
 
 pub fn inside(guest: &Guest) -> Vec<Finding> {
     let mut found = vec![];
-    found.extend(linux::encryption(guest, Rule("encryption", EXAMINED)));
-    found.extend(linux::file_system(
+    found.extend(common::encryption(guest, Rule("encryption", EXAMINED)));
+    found.extend(common::file_system(
         guest,
         &KNOWN,
         Rule("file system", GUIDE),
@@ -38,22 +38,22 @@ pub fn inside(guest: &Guest) -> Vec<Finding> {
     let Some(system) = &guest.system else {
         return found;
     };
-    found.extend(linux::drivers(
+    found.extend(common::drivers(
         guest,
         &["virtio_pci", "virtio_blk"],
         &["virtio_net"],
         Rule("virtio", IMPORT),
     ));
-    found.extend(linux::drivers(
+    found.extend(common::drivers(
         guest,
         &["nvme"],
         &[],
         Rule("nvme", EXAMINED),
     ));
-    found.push(linux::devices(system, Rule("devices", EXAMINED)));
-    found.push(linux::network(system, Rule("network", EXAMINED)));
-    found.push(linux::ssh(system, Rule("ssh", GUIDE)));
-    found.push(linux::cloud_init(
+    found.push(common::devices(system, Rule("devices", EXAMINED)));
+    found.push(common::network(system, Rule("network", EXAMINED)));
+    found.push(common::ssh(system, Rule("ssh", GUIDE)));
+    found.push(common::cloud_init(
         system,
         "AliYun",
         Rule("cloud-init", GUIDE),
@@ -81,5 +81,5 @@ fn boot(guest: &Guest) -> Finding {
             "install one in an EFI system partition",
         );
     }
-    linux::starts(guest, rule)
+    common::starts(guest, rule)
 }

@@ -1,7 +1,7 @@
 //! What AWS makes of an image.
 
+use super::common;
 use super::finding::{Finding, Rule};
-use super::linux;
 use crate::aws;
 use crate::guest::{Architecture, Family, Filling, Guest, System};
 use crate::image::Image;
@@ -78,7 +78,7 @@ pub fn inside(guest: &Guest, examined: bool) -> Vec<Finding> {
     let mut found = vec![];
     if examined {
         found.extend(encryption(guest));
-        found.extend(linux::file_system(
+        found.extend(common::file_system(
             guest,
             &KNOWN,
             Rule("file system", REQUIREMENTS),
@@ -96,16 +96,16 @@ pub fn inside(guest: &Guest, examined: bool) -> Vec<Finding> {
         found.extend(kernel(guest));
         found.extend(free(system));
     }
-    found.extend(linux::drivers(
+    found.extend(common::drivers(
         guest,
         &["nvme"],
         &["ena"],
         Rule("drivers", NITRO),
     ));
-    found.push(linux::devices(system, Rule("devices", CHANGES)));
-    found.push(linux::network(system, Rule("network", LIMITS)));
-    found.push(linux::ssh(system, Rule("ssh", REQUIREMENTS)));
-    found.push(linux::cloud_init(system, "Ec2", Rule("cloud-init", KEYS)));
+    found.push(common::devices(system, Rule("devices", CHANGES)));
+    found.push(common::network(system, Rule("network", LIMITS)));
+    found.push(common::ssh(system, Rule("ssh", REQUIREMENTS)));
+    found.push(common::cloud_init(system, "Ec2", Rule("cloud-init", KEYS)));
     found
 }
 
@@ -113,7 +113,7 @@ pub fn inside(guest: &Guest, examined: bool) -> Vec<Finding> {
 fn encryption(guest: &Guest) -> Option<Finding> {
     let encrypted = guest.encrypted()?;
     let remedy = if encrypted == Filling::BitLocker {
-        linux::BITLOCKER
+        common::BITLOCKER
     } else {
         "import it with --method import-snapshot; or install the system without encryption, and let AWS encrypt: --ami-encrypt"
     };
@@ -163,7 +163,7 @@ fn boot(guest: &Guest) -> Finding {
             "write it, with grub-install --removable for example",
         );
     }
-    linux::starts(guest, rule)
+    common::starts(guest, rule)
 }
 
 fn kernel(guest: &Guest) -> Option<Finding> {

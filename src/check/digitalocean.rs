@@ -1,7 +1,7 @@
 //! What DigitalOcean makes of an image.
 
+use super::common;
 use super::finding::{Finding, Rule};
-use super::linux;
 use crate::digitalocean;
 use crate::guest::{Architecture, Family, Filling, Guest, Look, System};
 use crate::image::Image;
@@ -22,8 +22,8 @@ pub fn form(image: &Image) -> Vec<Finding> {
 
 pub fn inside(guest: &Guest) -> Vec<Finding> {
     let mut found = vec![];
-    found.extend(linux::encryption(guest, Rule("encryption", REQUIREMENTS)));
-    found.extend(linux::file_system(
+    found.extend(common::encryption(guest, Rule("encryption", REQUIREMENTS)));
+    found.extend(common::file_system(
         guest,
         &[Filling::Ext],
         Rule("file system", REQUIREMENTS),
@@ -38,19 +38,19 @@ pub fn inside(guest: &Guest) -> Vec<Finding> {
         return found;
     }
     found.push(architecture(guest));
-    found.push(linux::starts(guest, Rule("boot mode", REQUIREMENTS)));
+    found.push(common::starts(guest, Rule("boot mode", REQUIREMENTS)));
     let Some(system) = &guest.system else {
         return found;
     };
-    found.extend(linux::drivers(
+    found.extend(common::drivers(
         guest,
         &["virtio_pci", "virtio_blk", "virtio_scsi"],
         &["virtio_net"],
         Rule("virtio", REQUIREMENTS),
     ));
-    found.push(linux::devices(system, Rule("devices", REQUIREMENTS)));
-    found.push(linux::network(system, Rule("network", LIMITS)));
-    found.push(linux::ssh(system, Rule("ssh", REQUIREMENTS)));
+    found.push(common::devices(system, Rule("devices", REQUIREMENTS)));
+    found.push(common::network(system, Rule("network", LIMITS)));
+    found.push(common::ssh(system, Rule("ssh", REQUIREMENTS)));
     found.push(cloud_init(system));
     found
 }
@@ -74,7 +74,7 @@ fn architecture(guest: &Guest) -> Finding {
 fn cloud_init(system: &System) -> Finding {
     let rule = Rule("cloud-init", REQUIREMENTS);
     let Look::Here(found) = &system.cloud_init else {
-        return linux::cloud_init(system, "ConfigDrive", rule);
+        return common::cloud_init(system, "ConfigDrive", rule);
     };
     let place = |wanted: &str| {
         found
@@ -94,7 +94,7 @@ fn cloud_init(system: &System) -> Finding {
     if found.version.as_deref().is_some_and(is_too_old) {
         return rule.warning("its cloud-init is older than 0.7.7", "install a newer one");
     }
-    linux::cloud_init(system, "ConfigDrive", rule)
+    common::cloud_init(system, "ConfigDrive", rule)
 }
 
 /// Before 0.7.7; later versions are numbered by years.

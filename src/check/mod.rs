@@ -3,13 +3,13 @@
 
 mod alicloud;
 mod aws;
-mod before;
+mod common;
 mod digitalocean;
 mod finding;
-mod linux;
 mod marketplace;
 mod options;
-mod page;
+mod pre_import;
+mod report;
 
 use std::io::{self, IsTerminal};
 use std::path::Path;
@@ -19,10 +19,10 @@ use serde_json::{Value, json};
 use crate::error::{Error, Kind, Result};
 use crate::guest::Guest;
 use crate::image::{Content, Image, Source, Warning};
-use crate::outcome::Format;
+use crate::import::outcome::Format;
 
-pub use before::Look;
 pub use options::{Options, variables};
+pub use pre_import::Look;
 
 use finding::{Finding, Level, Rule, Verdict};
 
@@ -161,7 +161,7 @@ impl Report {
     /// What goes to standard output.
     pub fn render(&self, format: Format) -> String {
         match format {
-            Format::Text => page::render(self),
+            Format::Text => report::render(self),
             Format::Json => self.to_json().to_string(),
         }
     }

@@ -4,10 +4,10 @@ use std::path::{Path, PathBuf};
 
 use clap::ValueEnum;
 
+use crate::config::{Environment, deserialize, switch};
 use crate::error::{Error, Result};
 use crate::image::Format;
-use crate::layers::{Environment, lenient, switch};
-use crate::outcome;
+use crate::import::outcome;
 
 use super::Cloud;
 
@@ -93,7 +93,7 @@ impl Options {
             .or(image);
         if self.clouds.is_none() {
             let names = own("for").map(|(name, text)| {
-                let words = lenient::split(&text).map_err(|why| wrong(&name, why))?;
+                let words = deserialize::split(&text).map_err(|why| wrong(&name, why))?;
                 let all = words.into_iter().map(|word| choice(&name, &word));
                 all.collect::<Result<Vec<Cloud>>>()
             });

@@ -6,12 +6,13 @@ use std::fmt::Write as _;
 use clap::{Arg, Command, CommandFactory};
 
 use super::Cli;
-use super::groups::grouped;
-use super::pages::{PAGES, Page, Rows};
+use super::help_groups::grouped;
+use super::help_text::{PAGES, Page, Rows};
 use crate::aws;
 use crate::check;
-use crate::layers::trust::{self, Trust};
-use crate::layers::{Provider, variables};
+use crate::config::trust;
+use crate::config::trust::Trust;
+use crate::config::{Provider, variables};
 use crate::{alicloud, digitalocean};
 
 /// The command line.

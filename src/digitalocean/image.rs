@@ -3,15 +3,15 @@
 
 use serde_json::{Value, json};
 
-use super::api::{Api, Image};
-use super::fault::Fault;
-use super::help;
+use super::client::{Api, Image};
+use super::error::Fault;
+use super::hints;
+use super::image_marker::Mark;
 use super::job::Job;
-use super::mark::Mark;
 use super::options::ObjectAccess;
 use crate::error::{Error, Result};
+use crate::import::poll::{Poll, Trouble};
 use crate::shell::Command;
-use crate::wait::{Poll, Trouble};
 
 /// What the token must be allowed for the image and its tags.
 const CREATE: &str = "image:create, and tag:create for new tags";
@@ -157,7 +157,7 @@ pub fn unknown(fault: Fault, what: &str) -> Trouble {
 
 fn explained(job: &Job, error: Error, reason: &str) -> Error {
     let error = error.because_of(reason.trim_end_matches('.'));
-    match help::reason(reason, &job.common.image) {
+    match hints::reason(reason, &job.common.image) {
         Some(help) => error.hint(help),
         None => error,
     }

@@ -5,20 +5,21 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::api::Patience;
+use super::client::Patience;
 use super::options::{ObjectAccess, Options};
-use super::{key, rules, token};
-use crate::endpoint;
+use super::{credentials, key, validate};
+use crate::config::problems::Problems;
+use crate::config::template::Values;
+use crate::config::{Environment, Invocation};
 use crate::error::{Error, Result};
 use crate::image::Accepts;
-use crate::job::{self, Opened};
-use crate::layers::{Environment, Invocation};
-use crate::outcome::Outcome;
-use crate::problems::Problems;
+use crate::import;
+use crate::import::job;
+use crate::import::job::Opened;
+use crate::import::outcome::Outcome;
+use crate::net::endpoint;
 use crate::secret::Secret;
-use crate::sending;
 use crate::store::s3::SPACES_LIMITS;
-use crate::template::Values;
 
 /// godo's pace; the account has 250 requests a minute.
 const INTERVAL: Duration = Duration::from_secs(5);
@@ -95,8 +96,8 @@ impl Job {
         let compression = options.compression.unwrap_or_default();
         let gzip = opened
             .image()
-            .is_some_and(|image| rules::is_gzipped(image, compression));
-        let ending = opened.image().map(|image| rules::ending(image, gzip));
+            .is_some_and(|image| validate::is_gzipped(image, compression));
+        let ending = opened.image().map(|image| validate::ending(image, gzip));
         let lookup = |name: &str| environment.for_template(name);
         let stem = opened.file_stem();
         let values = Values {
@@ -107,7 +108,7 @@ impl Job {
         };
 
         required(options, &mut problems);
-        rules::single(options, &mut problems);
+        validate::single(options, &mut problems);
         let account = Account::find(options, environment, &mut problems);
         let space = space(options, &mut problems);
         let texts = Texts::render(
@@ -122,15 +123,15 @@ impl Job {
 
         let image = opened.finish()?;
         let accepts = Accepts::new(|image| {
-            rules::accepts(image).map_err(|(reason, remedy)| {
+            validate::accepts(image).map_err(|(reason, remedy)| {
                 let error = Error::refused(format!("DigitalOcean can't import {}", image.label()));
                 error.because_of(reason).hint(remedy)
             })
         });
         accepts.check(&image).or_else(|error| said.refused(error))?;
-        let mut warnings: Vec<_> = rules::warning(&image).into_iter().collect();
+        let mut warnings: Vec<_> = validate::warning(&image).into_iter().collect();
         let (distribution, known) =
-            rules::distribution(options.image_distribution.as_deref().unwrap_or("Unknown"));
+            validate::distribution(options.image_distribution.as_deref().unwrap_or("Unknown"));
         if !known {
             warnings.push(format!(
                 "DigitalOcean may not know the distribution \"{distribution}\", and call it Unknown"
@@ -146,7 +147,7 @@ impl Job {
             INTERVAL,
         );
         common.gzip = gzip;
-        sending::plan(&common, SPACES_LIMITS)?;
+        import::upload::plan(&common, SPACES_LIMITS)?;
         let options = said.provider;
         Ok(Self {
             common,
@@ -250,7 +251,7 @@ impl Account {
         let mut api_url = options.api_url.clone();
         let mut token = options.api_token.clone();
         if token.is_none() {
-            match token::doctl(environment) {
+            match credentials::doctl(environment) {
                 Ok(Some(doctl)) if doctl.token.is_some() => {
                     token = doctl.token;
                     api_url = api_url.or(doctl.api_url);
@@ -300,7 +301,7 @@ pub fn space(options: &Options, problems: &mut Problems<Options>) -> Space {
 pub fn patience(options: &Options) -> Patience {
     let (tries, least, most) = RETRIES;
     let pause = |said: Option<f64>, usual: f64| {
-        let said = said.filter(|seconds| rules::PAUSES.contains(seconds));
+        let said = said.filter(|seconds| validate::PAUSES.contains(seconds));
         Duration::from_secs_f64(said.unwrap_or(usual))
     };
     let least = pause(options.http_retry_wait_min, least);
@@ -374,10 +375,10 @@ impl Texts {
         let tags: Vec<_> = tags
             .map(|tag| problems.render("image_tags", tag, values))
             .collect();
-        for why in tags.iter().filter_map(|tag| rules::tag(tag).err()) {
+        for why in tags.iter().filter_map(|tag| validate::tag(tag).err()) {
             problems.wrong("image_tags", why);
         }
-        if let Err(why) = rules::key(&key) {
+        if let Err(why) = validate::key(&key) {
             problems.wrong("space_object_name", why);
         }
         Self {

@@ -2,47 +2,48 @@
 //! its address, transfer to further regions. Reads from top to bottom like DigitalOcean's
 //! own guide ("How to Upload Custom Images").
 
-mod adopt;
-mod api;
-mod earlier;
-mod fault;
-mod help;
+mod client;
+mod copies;
+mod credentials;
+mod detect;
+mod error;
+mod hints;
 mod image;
-mod import;
+mod image_marker;
+mod import_task;
 mod job;
 mod key;
-pub mod leftovers;
-mod mark;
 mod options;
 mod preflight;
 mod provider;
-mod rules;
-mod spaces;
+pub mod resources;
+mod resume;
 mod steps;
-mod token;
-mod transfer;
 mod trust;
+mod upload;
+mod validate;
 
 use std::time::Instant;
 
 use futures_util::future::BoxFuture;
 #[cfg(test)]
-pub use help::ALL as HELP;
+pub use hints::ALL as HELP;
 use options::ObjectAccess;
 pub use options::Options;
-pub use rules::{accepts, warning};
+pub use validate::{accepts, warning};
 
-use crate::cleanup::{Cleanup, Entry};
+use crate::config::{Environment, Invocation};
 use crate::error::Result;
-use crate::frame::{self, Done};
-use crate::journal::Journal;
-use crate::layers::{Environment, Invocation};
-use crate::outcome::Outcome;
-use crate::plan::Plan;
-use crate::session::Session;
-use api::Api;
+use crate::import::dry_run::Plan;
+use crate::import::journal::Journal;
+use crate::import::lifecycle;
+use crate::import::lifecycle::Done;
+use crate::import::outcome::Outcome;
+use crate::import::session::Session;
+use crate::import::undo::{Cleanup, Entry};
+use client::Api;
+use image_marker::Mark;
 use job::Job;
-use mark::Mark;
 
 /// `imgimport digitalocean`. `look` is what is said of the image once the settings are sound.
 pub async fn run(
@@ -56,9 +57,9 @@ pub async fn run(
     look.await?;
     let api = Api::new(&job.api_url, &job.token, job.patience, &session.progress)?;
     let journal = open_journal(&mut job, session)?;
-    let account = leftovers::account(&said.provider);
+    let account = resources::account(&said.provider);
     journal.note(|entry| entry.account = account);
-    if let Some(clock) = frame::first_clock(&journal, session) {
+    if let Some(clock) = lifecycle::first_clock(&journal, session) {
         job = Job {
             key: job.key,
             ..resolve(clock)?
@@ -66,9 +67,9 @@ pub async fn run(
     }
     let outcome = job.outcome();
     let (mut cleanup, held) = (Cleanup::default(), Held::default());
-    cleanup.advised(spaces::undoing(&job.space.name));
+    cleanup.advised(upload::undoing(&job.space.name));
     let mut run = Run {
-        spaces: spaces::client(&job.space, job.patience)?,
+        spaces: upload::client(&job.space, job.patience)?,
         job,
         api,
         session,
@@ -92,7 +93,7 @@ pub async fn run(
         outcome,
         ..
     } = run;
-    frame::end(&job.common, session, &journal, cleanup, outcome, result).await
+    lifecycle::end(&job.common, session, &journal, cleanup, outcome, result).await
 }
 
 /// The same image to the same key under the same name is the same job.
@@ -112,7 +113,7 @@ fn open_journal(job: &mut Job, session: &Session) -> Result<Journal> {
     if job.access == ObjectAccess::Presigned {
         words.push("presigned");
     }
-    frame::open_journal(&job.common, &mut job.key, &words, session)
+    lifecycle::open_journal(&job.common, &mut job.key, &words, session)
 }
 
 /// One import under way. Each step is a method in `steps`, `spaces` and `transfer`.

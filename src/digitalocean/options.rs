@@ -5,8 +5,8 @@
 use merge::Merge;
 use serde::Deserialize;
 
+use crate::config::{Suggest, deserialize, negated, switch};
 use crate::image::Format;
-use crate::layers::{Suggest, lenient, negated, switch};
 use crate::secret::Secret;
 use crate::units;
 
@@ -24,7 +24,7 @@ const REGIONS: &[&str] = &[
 pub struct Options {
     /// Region of the Space [required]
     #[arg(long, value_name = "REGION", value_parser = Suggest(REGIONS), hide_possible_values = true)]
-    #[serde(deserialize_with = "lenient::region")]
+    #[serde(deserialize_with = "deserialize::region")]
     pub spaces_region: Option<String>,
 
     /// Space that holds the image while it is imported; it must exist [required]
@@ -70,37 +70,37 @@ pub struct Options {
 
     /// Region of the image: the first is imported to, the others by transfer (can be repeated) [required]
     #[arg(id = "image_regions", long = "image-region", visible_alias = "image-regions", value_name = "REGION", value_delimiter = ',', value_parser = Suggest(REGIONS), hide_possible_values = true, action = clap::ArgAction::Append)]
-    #[serde(alias = "image_region", deserialize_with = "lenient::regions")]
+    #[serde(alias = "image_region", deserialize_with = "deserialize::regions")]
     pub image_regions: Option<Vec<String>>,
 
     /// Tag on the image (can be repeated)
     #[arg(id = "image_tags", long = "tag", visible_alias = "image-tags", value_name = "TAG", value_delimiter = ',', action = clap::ArgAction::Append)]
-    #[serde(alias = "tag", alias = "tags", deserialize_with = "lenient::list")]
+    #[serde(alias = "tag", alias = "tags", deserialize_with = "deserialize::list")]
     pub image_tags: Option<Vec<String>>,
 
     /// Format of the image [default: detected]
     #[arg(long, value_name = "FMT", ignore_case = true)]
-    #[serde(deserialize_with = "lenient::choice")]
+    #[serde(deserialize_with = "deserialize::choice")]
     pub format: Option<Format>,
 
     /// Compression on the way; DigitalOcean unpacks it [default: auto]
     #[arg(long, value_name = "HOW", ignore_case = true)]
-    #[serde(deserialize_with = "lenient::choice")]
+    #[serde(deserialize_with = "deserialize::choice")]
     pub compression: Option<Compression>,
 
     /// How DigitalOcean may read the temporary object [default: public-read]
     #[arg(long, value_name = "HOW", ignore_case = true)]
-    #[serde(deserialize_with = "lenient::choice")]
+    #[serde(deserialize_with = "deserialize::choice")]
     pub object_access: Option<ObjectAccess>,
 
     /// Keep the temporary object, which can be read by everybody who knows its address
     #[arg(long, num_args = 0..=1, default_missing_value = "true", require_equals = true, value_name = "BOOL", value_parser = switch)]
-    #[serde(deserialize_with = "lenient::switch")]
+    #[serde(deserialize_with = "deserialize::switch")]
     pub skip_clean: Option<bool>,
 
     /// Delete the local image after a successful import
     #[arg(id = "keep_input_artifact", long = "delete-source", num_args = 0..=1, default_missing_value = "true", require_equals = true, value_name = "BOOL", value_parser = negated)]
-    #[serde(deserialize_with = "lenient::switch")]
+    #[serde(deserialize_with = "deserialize::switch")]
     pub keep_input_artifact: Option<bool>,
 
     /// API token; from `DIGITALOCEAN_TOKEN`, doctl's or the settings file, never a flag.
@@ -117,7 +117,7 @@ pub struct Options {
 
     /// Packer's deadline; `--timeout` and `[wait] timeout` win over it.
     #[arg(skip)]
-    #[serde(deserialize_with = "lenient::value")]
+    #[serde(deserialize_with = "deserialize::value")]
     pub timeout: Option<units::Duration>,
 
     /// Address of the API [default: https://api.digitalocean.com]
@@ -130,17 +130,17 @@ pub struct Options {
 
     /// Tries of a request after its first, when DigitalOcean is busy [default: 5]
     #[arg(long, value_name = "N", help_heading = "DigitalOcean API")]
-    #[serde(deserialize_with = "lenient::value")]
+    #[serde(deserialize_with = "deserialize::value")]
     pub http_retry_max: Option<u32>,
 
     /// Shortest pause before another try, in seconds [default: 1]
     #[arg(long, value_name = "SECONDS", help_heading = "DigitalOcean API")]
-    #[serde(deserialize_with = "lenient::value")]
+    #[serde(deserialize_with = "deserialize::value")]
     pub http_retry_wait_min: Option<f64>,
 
     /// Longest pause that is chosen, in seconds; what DigitalOcean asks for is obeyed [default: 30]
     #[arg(long, value_name = "SECONDS", help_heading = "DigitalOcean API")]
-    #[serde(deserialize_with = "lenient::value")]
+    #[serde(deserialize_with = "deserialize::value")]
     pub http_retry_wait_max: Option<f64>,
 }
 

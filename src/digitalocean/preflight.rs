@@ -1,15 +1,15 @@
 //! What can be known before a byte leaves: whether the token is good, the regions are
 //! there and take images, and the Space is there and ours.
 
-use super::api::{Api, Region};
-use super::help;
+use super::client::{Api, Region};
+use super::hints;
 use super::job::Job;
 use crate::error::{Error, Result};
+use crate::net::network_error;
 use crate::progress::Progress;
 use crate::shell::Command;
 use crate::store::Store;
 use crate::store::s3::S3;
-use crate::unheard;
 
 /// What a region needs for images from other regions (API reference, regions).
 const TRANSFER: &str = "image_transfer";
@@ -126,8 +126,8 @@ async fn space(job: &Job, spaces: &aws_sdk_s3::Client, store: &S3) -> Result<()>
     };
     let silent = why.status().is_none();
     let usually = "check the network, the region's name and --spaces-endpoint";
-    let network = silent.then(|| unheard::hint(why.message(), usually));
-    let hint = why.code().and_then(help::spaces).or(network);
+    let network = silent.then(|| network_error::hint(why.message(), usually));
+    let hint = why.code().and_then(hints::spaces).or(network);
     let error = Error::failed(what()).because(why);
     Err(match hint {
         Some(hint) => error.hint(hint),

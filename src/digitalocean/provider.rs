@@ -2,11 +2,11 @@
 //! which, what the guest fills in.
 
 use super::options::Options;
-use super::{adopt, trust};
+use super::{detect, trust};
+use crate::config::trust::Table;
+use crate::config::{Environment, Provider};
 use crate::guest::Guest;
 use crate::image::Format;
-use crate::layers::trust::Table;
-use crate::layers::{Environment, Provider};
 
 impl Provider for Options {
     const NAME: &'static str = "digitalocean";
@@ -55,10 +55,10 @@ impl Provider for Options {
     }
 
     fn adopt(&mut self, guest: &Guest) -> Vec<String> {
-        adopt::adopt(self, guest)
+        detect::adopt(self, guest)
     }
 
     fn doubts(&self, guest: &Guest) -> Vec<String> {
-        adopt::doubts(self, guest)
+        detect::doubts(self, guest)
     }
 }

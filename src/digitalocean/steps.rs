@@ -3,13 +3,13 @@
 
 use std::time::Instant;
 
-use super::api::Image;
+use super::client::Image;
 use super::options::ObjectAccess;
 use super::{Run, preflight};
 use crate::error::Result;
-use crate::sending;
+use crate::import;
+use crate::import::poll::Pace;
 use crate::store::s3::SPACES_LIMITS;
-use crate::wait::Pace;
 
 impl Run<'_> {
     /// What can be known before a byte leaves.
@@ -59,7 +59,11 @@ impl Run<'_> {
             "write access to the Space",
             "quotas",
         ]);
-        plan.upload(sending::outline(&job.common, SPACES_LIMITS, job.url())?);
+        plan.upload(import::upload::outline(
+            &job.common,
+            SPACES_LIMITS,
+            job.url(),
+        )?);
         if job.access == ObjectAccess::PublicRead {
             plan.step(format!(
                 "make {} public: everybody who knows its address can read it until the import has ended",

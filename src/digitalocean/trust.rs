@@ -2,7 +2,7 @@
 //! them.
 
 use super::options::Options;
-use crate::layers::trust::{SOURCE, Table, Trust, is_on};
+use crate::config::trust::{SOURCE, Table, Trust, is_on};
 
 /// The variables of the secrets.
 pub const SECRETS: &[(&str, &[&str])] = &[

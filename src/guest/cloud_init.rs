@@ -2,7 +2,7 @@
 
 use yaml_rust2::{Yaml, YamlLoader};
 
-use super::tree::{Look, Tree};
+use super::root_fs::{Look, Tree};
 
 /// Bytes of a list of data sources; the loader follows its brackets by recursion.
 const LIST: usize = 4096;

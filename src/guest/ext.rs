@@ -9,7 +9,7 @@ use ext4_view::{Ext4, Ext4Error, Ext4Read, FileType};
 
 use super::disk::Slice;
 use super::files::{About, Files, Kind, Miss, Seen};
-use super::guarded::caught;
+use super::guard::caught;
 
 /// Where the superblock lies, and what its fields are (Linux, Documentation/filesystems/ext4).
 const PLACE: u64 = 1024;

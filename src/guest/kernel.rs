@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::Architecture;
 use super::initramfs::{self, Unread};
-use super::tree::{Look, Tree};
+use super::root_fs::{Look, Tree};
 
 /// What the clouds' virtual machines have: virtio, NVMe, Amazon's network, Xen.
 pub const DRIVERS: [&str; 8] = [

@@ -4,21 +4,21 @@
 
 mod cloud_init;
 mod disk;
-mod doubts;
 mod esp;
 mod ext;
 mod files;
-mod guarded;
+mod guard;
 mod initramfs;
 mod json;
 mod kernel;
+mod mismatch;
 mod mounts;
 mod network;
 mod ntfs;
 mod release;
+mod residue;
+mod root_fs;
 mod system;
-mod traces;
-mod tree;
 mod volume;
 mod windows;
 
@@ -27,13 +27,13 @@ use crate::image::{Blocks, Boot, Image, Partition, Role, Table};
 pub use crate::image::Filling;
 pub use kernel::{Driver, Kernel};
 pub use release::Os;
+pub use residue::{Left, Password, User};
+pub use root_fs::Look;
 pub use system::System;
-pub use traces::{Left, Password, User};
-pub use tree::Look;
 pub use volume::Volume;
 
 use disk::{Disk, Slice};
-use guarded::guarded;
+use guard::guarded;
 
 /// The processor that the system is built for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

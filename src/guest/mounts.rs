@@ -1,8 +1,8 @@
 //! Which file system is the root, and which others fstab mounts over it.
 
 use super::files::Files;
+use super::root_fs::Tree;
 use super::system;
-use super::tree::Tree;
 use super::{Guest, Volume, ext};
 use crate::guest::disk::Slice;
 use crate::image::{Filling, Partition};

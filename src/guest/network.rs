@@ -1,6 +1,6 @@
 //! Whether the system asks for its address, and which interfaces it knows by name.
 
-use super::tree::{Look, Tree};
+use super::root_fs::{Look, Tree};
 
 /// How the network is set up.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

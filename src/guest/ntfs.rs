@@ -7,7 +7,7 @@ use ntfs::{Ntfs, NtfsAttribute, NtfsAttributeType, NtfsFile};
 
 use super::disk::Slice;
 use super::files::{Miss, Seen};
-use super::guarded::caught;
+use super::guard::caught;
 
 /// Bytes that are read and names that are compared at most. Windows and what lies beside it
 /// have some hundred names; what is read of an index is kept while it is walked.

@@ -1,7 +1,7 @@
 //! Which distribution a Linux system is: os-release(5), or what older systems have in its
 //! place, each in its own words.
 
-use super::tree::{Look, Tree};
+use super::root_fs::{Look, Tree};
 
 /// os-release(5), or what older systems have in its place.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

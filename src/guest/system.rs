@@ -4,8 +4,9 @@ use super::cloud_init::{self, CloudInit};
 use super::kernel::{self, Kernel};
 use super::network::{self, Network};
 use super::release::{self, Os};
-use super::traces::{self, Traces};
-use super::tree::{Look, Tree};
+use super::residue;
+use super::residue::Traces;
+use super::root_fs::{Look, Tree};
 
 /// What the root file system shows.
 #[derive(Clone, Debug, Default)]
@@ -46,7 +47,7 @@ impl System {
             sshd: sshd(tree),
             network: network::find(tree),
             free: tree.free(),
-            traces: traces::find(tree),
+            traces: residue::find(tree),
         }
     }
 

@@ -4,10 +4,10 @@ use std::cell::Cell;
 use std::io::{self, Read};
 use std::rc::Rc;
 
-use super::archive::{MAX_HEADERS, MAX_MEMBERS, Member};
-use super::manifest::{Comparison, Digests, LARGEST, Manifest};
-use super::ova::Names;
-use super::refusal::{Notice, Sight, Trouble};
+use super::error::{Notice, Sight, Trouble};
+use super::formats::archive::{MAX_HEADERS, MAX_MEMBERS, Member};
+use super::formats::ova::Names;
+use super::ova_manifest::{Comparison, Digests, LARGEST, Manifest};
 
 /// A member that has another digest than its line.
 pub(super) fn different(member: &Member, listing: &Member) -> Trouble {

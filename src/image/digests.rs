@@ -5,13 +5,13 @@
 use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
 
-use super::archive;
+use super::byte_view::Window;
 use super::comparison::different;
-use super::manifest::{Comparison, LARGEST, Manifest};
-use super::ova::Names;
-use super::refusal::Sight;
+use super::error::Sight;
+use super::formats::archive;
+use super::formats::ova::Names;
+use super::ova_manifest::{Comparison, LARGEST, Manifest};
 use super::stream::verify;
-use super::window::Window;
 use super::{Content, Image, Source, regular_file};
 use crate::error::Result;
 

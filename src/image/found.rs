@@ -1,10 +1,10 @@
 //! What a container showed of itself, and what every format needs to find it out.
 
 use super::Disk;
+use super::byte_view::Structure;
 use super::content::Content;
+use super::error::{Notice, Sight, Trouble};
 use super::firmware::Firmware;
-use super::refusal::{Notice, Sight, Trouble};
-use super::window::Structure;
 
 /// What a container showed of itself.
 pub(super) struct Found {

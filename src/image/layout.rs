@@ -7,9 +7,9 @@ use std::io;
 use std::ops::Range;
 use std::sync::Arc;
 
+use super::byte_view::{Fields, ReadAt, Window, broken, size};
 use super::cache::Cache;
-use super::unpack::Codec;
-use super::window::{Fields, ReadAt, Window, broken, size};
+use super::decompress::Codec;
 
 /// Bytes of tables that are read at once, from a multiple of them on, and that are
 /// kept in all.

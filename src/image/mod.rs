@@ -3,41 +3,32 @@
 //! the containers apart, each has a file of its own, `partitions` reads the disk inside.
 //! What a single cloud does not take is for that cloud's recipe to refuse.
 
-mod archive;
-mod blocks;
 mod boot;
+mod byte_view;
 mod cache;
 mod comparison;
+mod compressed;
 mod content;
 mod conversion;
+mod decompress;
+mod detect;
 mod digests;
-mod filling;
+mod disk_reader;
+mod error;
+mod file_name;
 mod firmware;
 mod found;
+mod inspect;
 mod layout;
-mod look;
-mod manifest;
-mod mark;
-mod named;
-mod ova;
-mod ovf;
-mod packed;
+mod magic;
+mod ova_manifest;
+mod partition_table;
 mod partitions;
-mod passed;
-mod probe;
-mod qcow2;
-mod raw;
+mod pipe_bytes;
 mod recognized;
-mod refusal;
-mod stranger;
 mod stream;
-mod table;
-mod unpack;
-mod vdi;
-mod vhd;
-mod vhdx;
-mod vmdk;
-mod window;
+mod unsupported;
+mod volume_kind;
 
 use std::fs::{self, File, FileType, Metadata};
 use std::io::{self, Read};
@@ -46,24 +37,25 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use crate::error::{Error, Result};
-use crate::host::{self, Identity, Other};
+use crate::platform;
+use crate::platform::{Identity, Other};
 
-pub use blocks::Blocks;
 pub use boot::Boot;
 pub use content::{Content, Format, VhdKind, VmdkKind};
 pub use conversion::{Target, action, conversion, unpacked, unpacking};
-pub use filling::Filling;
+pub use disk_reader::Blocks;
+pub use error::Warning;
 pub use firmware::Firmware;
-pub use look::Said;
+pub use inspect::Said;
+pub use partition_table::Table;
 pub use partitions::{Partition, Role};
-pub use refusal::Warning;
 pub use stream::{Accepts, Verdict, Watched};
-pub use table::Table;
+pub use volume_kind::Filling;
 
+use byte_view::Window;
+use error::{Remedy, Trouble, shown};
 use found::Found;
-use look::Subject;
-use refusal::{Remedy, Trouble, shown};
-use window::Window;
+use inspect::Subject;
 
 /// Bytes of standard input that are looked at: descriptors and partition tables
 /// lie in the first 32 KiB, the mark of an ISO image at 32 KiB, the last mark of a file
@@ -151,7 +143,7 @@ impl Image {
         };
         let mut image = subject.look(said).map_err(|trouble| trouble.at(path))?;
         image.modified = about.modified().ok();
-        image.identity = Some(host::identity(&file).map_err(|error| unreadable(path, error))?);
+        image.identity = Some(platform::identity(&file).map_err(|error| unreadable(path, error))?);
         Ok(image)
     }
 
@@ -252,7 +244,7 @@ impl Image {
         let now = file.metadata()?;
         Ok(self.size == Some(now.len())
             && self.modified == now.modified().ok()
-            && self.identity == Some(host::identity(file)?))
+            && self.identity == Some(platform::identity(file)?))
     }
 }
 
@@ -288,7 +280,7 @@ fn unreadable(path: &Path, error: io::Error) -> Error {
 }
 
 fn no_file(path: &Path, kind: FileType) -> Option<Error> {
-    let (cause, remedy) = match host::other(kind)? {
+    let (cause, remedy) = match platform::other(kind)? {
         Other::Directory => ("it is a directory", "name the image file in it"),
         Other::Pipe => (
             "it is a pipe, not a file",
@@ -316,12 +308,13 @@ fn binary_size(bytes: u64) -> String {
     }
 }
 
+pub mod formats;
 #[cfg(all(test, unix))]
 #[allow(clippy::unwrap_used)]
-mod compared;
+mod qemu_tests;
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
-mod stage;
+mod test_support;
 
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
@@ -399,16 +392,18 @@ mod tests {
     #[test]
     fn the_format_said_must_not_contradict_the_content() {
         assert_eq!(
-            stage::said(&[1; 512], Format::Ova).unwrap_err().to_string(),
+            test_support::said(&[1; 512], Format::Ova)
+                .unwrap_err()
+                .to_string(),
             "error: disk.img cannot be imported\n  cause: its content is a raw disk, but the format given is ova\n  hint: leave --format out, or say --format raw"
         );
         assert_eq!(
-            stage::said(b"\x1f\x8b\x08 and more", Format::Raw)
+            test_support::said(b"\x1f\x8b\x08 and more", Format::Raw)
                 .unwrap_err()
                 .to_string(),
             "error: disk.img cannot be imported\n  cause: its content is a gzip file, but the format given is raw\n  hint: leave --format out"
         );
-        assert!(stage::said(&[1; 512], Format::Raw).is_ok());
+        assert!(test_support::said(&[1; 512], Format::Raw).is_ok());
     }
 
     #[test]

@@ -1,12 +1,12 @@
 //! Whether what a disk begins with is known: a partition table, boot code or a file system.
 //! What is not known is never taken for a disk that a machine could start from.
 
-use super::filling::Filling;
+use super::byte_view::{is_zero, size};
+use super::error::{Remedy, Sight, Trouble};
+use super::partition_table::Table;
 use super::partitions::Partitions;
-use super::refusal::{Remedy, Sight, Trouble};
-use super::table::Table;
-use super::window::{is_zero, size};
-use super::{Blocks, Content, stranger};
+use super::volume_kind::Filling;
+use super::{Blocks, Content, unsupported};
 
 /// Bytes that are looked at; the last mark of a file system lies behind 128 KiB.
 pub(super) const HEAD: u64 = 256 << 10;
@@ -42,7 +42,7 @@ pub(super) fn check(
     let head = head(disk);
     let label = content.label();
     if *content != Content::Raw
-        && let Some(stranger) = stranger::nested(&head)
+        && let Some(stranger) = unsupported::nested(&head)
     {
         let cause = format!("{label} holds {}, not a disk", stranger.name);
         return Err(Trouble::unfit(cause, stranger.remedy));
@@ -130,9 +130,9 @@ fn is_known(head: &[u8]) -> bool {
 #[allow(clippy::unwrap_used)]
 mod tests {
     use crate::image::Format;
+    use crate::image::formats::vhd;
     use crate::image::partitions::tests::mbr_disk;
-    use crate::image::stage::{because, open, refusal, said, warnings, with};
-    use crate::image::vhd;
+    use crate::image::test_support::{because, open, refusal, said, warnings, with};
 
     const RAW: &str = "name the image file itself, or add --format raw if its bytes are a disk";
 

@@ -5,7 +5,7 @@ use ::toml::{Table, Value};
 use clap::Command;
 use serde::de::DeserializeOwned;
 
-use crate::layers::{Invocation, Provider, variables};
+use crate::config::{Invocation, Provider, variables};
 use crate::{alicloud, aws, digitalocean};
 
 /// The reason for leaving out a key that Packer may know and an import does not.

@@ -8,7 +8,7 @@ use ::hcl::edit::visit::{Visit, visit_traversal};
 
 use super::document::{Content, Node};
 use super::keys;
-use crate::template::{Token, tokens};
+use crate::config::template::{Token, tokens};
 
 /// Returns the first two words of `var.x`, `local.x` or another name of two words.
 pub(super) fn name(traversal: &Traversal) -> Option<String> {

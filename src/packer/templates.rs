@@ -5,7 +5,7 @@
 
 use super::time_functions::go_layout;
 use super::value::{Deferred, Part, Text};
-use crate::template::{Token, tokens};
+use crate::config::template::{Token, tokens};
 
 /// Returns the text with each `{{…}}` evaluated; `user` returns the value of a variable.
 pub(super) fn expand(

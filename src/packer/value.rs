@@ -4,8 +4,8 @@ use std::fmt;
 
 use ::hcl::Number;
 
+use crate::config::template::Template;
 use crate::secret::is_secret_name;
-use crate::template::Template;
 
 /// A value.
 #[derive(Clone, Debug, PartialEq)]

@@ -164,7 +164,7 @@ fn wander(width: usize, elapsed: Duration) -> usize {
 
 #[cfg(test)]
 mod tests {
-    use super::super::pace::Rhythm;
+    use super::super::output_rate::Rhythm;
     use super::*;
 
     const MIB: u64 = 1 << 20;

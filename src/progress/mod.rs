@@ -6,17 +6,17 @@ mod bar;
 mod columns;
 mod event;
 mod failure;
-mod foot;
-mod front;
+mod job_control;
 mod log;
-mod pace;
-mod paint;
-mod pane;
-mod remote;
+mod output_rate;
 mod scope;
 mod screen;
 mod state;
-mod transfer;
+mod status_area;
+mod style;
+mod task;
+mod upload;
+mod virtual_terminal;
 
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
@@ -33,11 +33,11 @@ pub use columns::one_line;
 use console::Term;
 use event::Event;
 pub use log::Log;
-use pace::Rhythm;
-use paint::Paint;
-pub use remote::Remote;
+use output_rate::Rhythm;
 use screen::Screen;
-pub use transfer::Transfer;
+use style::Paint;
+pub use task::Remote;
+pub use upload::Transfer;
 
 use crate::secret::masked;
 
@@ -101,7 +101,7 @@ impl Progress {
         let (paint, clock): (_, Clock) = (Paint::of_standard_error(), Arc::new(Instant::now));
         let face = match mode {
             Mode::Json => Face::Json,
-            Mode::Auto | Mode::Bar if !quiet && paint::can_draw() => {
+            Mode::Auto | Mode::Bar if !quiet && style::can_draw() => {
                 let terminal = Box::new(Term::buffered_stderr());
                 Face::Bars(Screen::new(terminal, paint, Arc::clone(&clock)).lives())
             }

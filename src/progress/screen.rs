@@ -9,10 +9,10 @@ use std::time::Duration;
 use indicatif::TermLike;
 
 use super::event::WORTH_A_WORD;
-use super::foot::Foot;
 use super::scope::{Draw, Heading, Scope, prefixed};
+use super::status_area::Foot;
 use super::{Clock, Paint, columns, guard};
-use crate::host;
+use crate::platform;
 use crate::units;
 
 /// Between two drawings.
@@ -310,7 +310,7 @@ impl Inner {
 
     /// Draws, unless nobody would see it where it belongs.
     fn look(&mut self) {
-        self.away = host::is_in_background();
+        self.away = platform::is_in_background();
         self.draw();
     }
 

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use super::Progress;
 use super::event::{self, Event};
-use super::pace::{Notes, Pace, Remaining, Rhythm, SILENCE, Speed};
+use super::output_rate::{Notes, Pace, Remaining, Rhythm, SILENCE, Speed};
 
 /// Guesses the whole from what has gone so far.
 pub(super) type Guess = Box<dyn Fn() -> Option<u64> + Send>;

@@ -4,11 +4,12 @@
 use std::path::Path;
 
 use super::tree;
-use crate::endpoint;
+use crate::config::trust;
+use crate::config::trust::Trust;
+use crate::config::{Invocation, Provider};
 use crate::error::Result;
-use crate::host;
-use crate::layers::trust::{self, Trust};
-use crate::layers::{Invocation, Provider};
+use crate::net::endpoint;
+use crate::platform;
 use crate::{alicloud, aws, digitalocean};
 
 /// The decisions on the tables that all clouds share, and on the top level.
@@ -71,7 +72,8 @@ fn hint(path: &Path) -> String {
 
 /// An error where the file belongs to somebody else, or others can write it.
 pub fn check_owner(path: &Path) -> Result<()> {
-    host::check_owner(path).map_err(|why| super::unusable(path).because_of(why).hint(hint(path)))
+    platform::check_owner(path)
+        .map_err(|why| super::unusable(path).because_of(why).hint(hint(path)))
 }
 
 /// An error where the file sets what only a file that was named may set.
@@ -135,7 +137,7 @@ mod tests {
     use std::collections::BTreeSet;
 
     use super::*;
-    use crate::layers::{Output, Upload, Wait, fields};
+    use crate::config::{Output, Upload, Wait, fields};
     use crate::settings::File;
 
     fn keys() -> [(&'static str, &'static [&'static str]); 7] {

@@ -4,7 +4,7 @@
 use merge::Merge;
 
 use super::{File, Table, tree};
-use crate::layers::{Environment, Invocation, Said};
+use crate::config::{Environment, Invocation, Said};
 
 /// The tables in which an option of an import can stand, the top level first.
 fn tables<P: Table>() -> [&'static str; 5] {

@@ -8,8 +8,8 @@ use toml::Spanned;
 use toml::de::{DeArray, DeTable, DeValue, Error};
 
 use super::File;
-use super::entry::Entry;
-use crate::layers::{Output, Upload, Wait, fields};
+use super::job_entry::Entry;
+use crate::config::{Output, Upload, Wait, fields};
 use crate::{alicloud, aws, digitalocean};
 
 /// The document without white space around values and without known keys that are empty.

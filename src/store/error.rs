@@ -4,8 +4,8 @@
 use std::fmt;
 use std::time::Duration;
 
-use crate::http::one_line;
-use crate::unheard;
+use crate::net::http::one_line;
+use crate::net::network_error;
 
 /// What a failure means for the next step.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -118,7 +118,7 @@ impl Error {
     /// No answer came: connection, timeout, stall.
     pub fn unanswered(message: impl Into<String>) -> Self {
         let message = message.into();
-        let class = if unheard::lasts(&message) {
+        let class = if network_error::lasts(&message) {
             Class::Final
         } else {
             Class::Transient

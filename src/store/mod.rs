@@ -4,11 +4,11 @@
 //! to `upload`, and who may do what belongs to the recipes.
 
 mod body;
-mod digest;
+mod checksum;
 mod error;
 pub mod oss;
-mod proof;
 pub mod s3;
+mod verify;
 
 use std::fmt;
 use std::future::Future;
@@ -17,12 +17,12 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 pub use body::{Body, Tap};
-pub use digest::{Checksum, Digest, Hasher};
+pub use checksum::{Checksum, Digest, Hasher};
 pub use error::{Class, Error};
-pub use proof::{Proof, is_the_object, tag_of_parts};
+pub use verify::{Proof, is_the_object, tag_of_parts};
 
-use crate::ids::is_upload;
-use crate::retry::Patience;
+use crate::net::ids::is_upload;
+use crate::net::retry::Patience;
 
 /// What a store's calls come to.
 pub type Result<T, E = Error> = std::result::Result<T, E>;

@@ -108,7 +108,7 @@ async fn works(script: &str) {
 
 #[tokio::test]
 async fn every_example_of_the_manual_does_what_it_says() {
-    for page in imgimport::pages::PAGES {
+    for page in imgimport::help_text::PAGES {
         for (_, script) in page.examples {
             works(script).await;
         }

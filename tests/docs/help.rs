@@ -34,7 +34,7 @@ fn every_page_fits_a_terminal_of_eighty_columns() {
 /// Help indents them by six columns; a terminal that breaks a line would break the command.
 #[test]
 fn no_example_is_broken_by_a_terminal() {
-    for page in imgimport::pages::PAGES {
+    for page in imgimport::help_text::PAGES {
         let lines = page
             .examples
             .iter()

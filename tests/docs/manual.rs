@@ -4,7 +4,7 @@
 use clap::{Arg, Command};
 use clap_mangen::Man;
 use clap_mangen::roff::{Inline, Roff, bold, italic, roman};
-use imgimport::pages::{PAGES, Page, Rows};
+use imgimport::help_text::{PAGES, Page, Rows};
 
 /// What other pages a reader may want.
 const SEE_ALSO: &[&str] = &[

@@ -1,7 +1,7 @@
 use super::*;
+use crate::image::partition_table::{BIOS_BOOT, EFI_SYSTEM};
 use crate::image::partitions::tests::{gpt_disk, mbr_disk};
-use crate::image::stage::{open, with};
-use crate::image::table::{BIOS_BOOT, EFI_SYSTEM};
+use crate::image::test_support::{open, with};
 
 /// How the disk boots: table, UEFI, BIOS.
 fn boots(disk: &[u8]) -> (Table, Option<bool>, Option<bool>) {

@@ -1,5 +1,5 @@
 use super::*;
-use crate::image::stage::{because, bend, blocks, copy_again, open, refusal, with};
+use crate::image::test_support::{because, bend, blocks, copy_again, open, refusal, with};
 
 const LARGE: &str = "make the disk again with sectors of 512 bytes: systemd-repart --sector-size=512, logical_block_size=512 in QEMU, or New-VHD -LogicalSectorSizeBytes 512";
 
@@ -24,7 +24,7 @@ pub(in crate::image) fn gpt_of(sector: usize, entries: usize, kind: [u8; 16]) ->
     header[72..80].copy_from_slice(&(entries as u64).to_le_bytes());
     header[80..84].copy_from_slice(&128_u32.to_le_bytes());
     header[84..88].copy_from_slice(&128_u32.to_le_bytes());
-    let sum = u32::try_from(table::header_checksum(&header)).unwrap();
+    let sum = u32::try_from(partition_table::header_checksum(&header)).unwrap();
     header[16..20].copy_from_slice(&sum.to_le_bytes());
     let entry = [kind, [7; 16]].concat();
     let (first, end) = (40_u64.to_le_bytes(), 47_u64.to_le_bytes());

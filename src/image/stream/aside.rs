@@ -5,7 +5,7 @@ use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::sync::{Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
 
-use crate::image::refusal::Sight;
+use crate::image::error::Sight;
 
 /// Pieces that wait to be read.
 const WAITING: usize = 16;

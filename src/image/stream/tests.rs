@@ -1,9 +1,10 @@
 use std::io::{Read, Write};
 
 use super::*;
+use crate::image::formats::{vhd, vmdk};
+use crate::image::partition_table::EFI_SYSTEM;
 use crate::image::partitions::tests::{gpt_disk, mbr_disk};
-use crate::image::table::EFI_SYSTEM;
-use crate::image::{Format, HEAD, vhd, vmdk};
+use crate::image::{Format, HEAD};
 
 /// How a pipe of these bytes ends.
 fn piped(bytes: &[u8], said: Option<Format>) -> Result<Vec<String>, String> {
@@ -99,7 +100,7 @@ fn a_pipe_is_refused_where_the_file_would_be() {
         noise,
     ] {
         for end in (0..=16).map(|part| sound.len() * part / 16) {
-            let file = crate::image::stage::strict(&sound[..end]).map(|_| ());
+            let file = crate::image::test_support::strict(&sound[..end]).map(|_| ());
             let pipe = piped(&sound[..end], None).map(|_| ());
             assert_eq!(
                 file.is_err(),

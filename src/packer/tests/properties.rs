@@ -5,7 +5,7 @@ use jiff::Timestamp;
 use proptest::prelude::*;
 
 use super::{accepted, translate};
-use crate::template::{Template, Values};
+use crate::config::template::{Template, Values};
 
 /// The time of the run.
 const CLOCK: &str = "2024-02-05T03:04:09Z";

@@ -3,9 +3,9 @@
 
 use serde::Deserialize;
 
-use super::answers::read;
+use super::parse::read;
 use super::{Ask, Class, Error, Oss, Result};
-use crate::http::Method;
+use crate::net::http::Method;
 
 /// What OSS tells of a bucket.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]

@@ -1,0 +1,245 @@
+//! Everything that speaks to Alibaba Cloud: one key for ECS, OSS, RAM and STS alike, the
+//! endpoints that the user named.
+
+use std::pin::Pin;
+use std::sync::Arc;
+
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+
+use super::api::{Action, ECS, Product, RAM, STS};
+use super::credentials::Caller;
+use super::credentials::cache::{Services, Wallet};
+use super::error::Fault;
+use super::options::Options;
+use super::sign::{self, KeySource, Pairs, oss4};
+use crate::config::Environment;
+use crate::error::{Error, Result};
+use crate::net::endpoint;
+use crate::net::endpoint::{is_loopback, url_of};
+use crate::net::http::Http;
+use crate::net::retry::Patience;
+use crate::store::oss::{Addressing, Oss, Place, Signer, Unsigned};
+use crate::store::{self, Class};
+
+/// Names another place of the metadata service.
+const METADATA_VARIABLE: &str = "ALIBABA_CLOUD_ECS_METADATA_ENDPOINT";
+/// Where every ECS instance finds its metadata.
+const METADATA: &str = "http://100.100.100.200";
+
+/// The services. Clones share connections and key.
+#[derive(Clone)]
+pub struct Clients {
+    http: Http,
+    wallet: Wallet,
+    endpoints: Arc<Endpoints>,
+    patience: Patience,
+    /// The profile of the aliyun CLI that the key comes from.
+    profile: Option<String>,
+}
+
+#[derive(Debug)]
+struct Endpoints {
+    region: String,
+    /// The user's; otherwise each region has its own.
+    ecs: Option<String>,
+    ram: String,
+    sts: String,
+    oss: String,
+    addressing: Addressing,
+}
+
+impl Clients {
+    /// Sets up the clients; asks nobody yet. The caller's profile may name the region.
+    pub fn new(options: &Options, environment: &Environment) -> Result<(Self, Option<String>)> {
+        let http = Http::new()?;
+        let caller = Caller::find(options, environment)?;
+        let region = options.region.clone().or(caller.region);
+        // Packer tolerates the name of OSS's endpoint as a region.
+        let region = region.map(|name| name.strip_prefix("oss-").unwrap_or(&name).to_owned());
+        let endpoints = Endpoints::new(
+            options,
+            region.as_deref().unwrap_or_default(),
+            caller.sts.as_deref(),
+        );
+        let patience = Patience::of(options.max_retries);
+        let metadata = environment.get(METADATA_VARIABLE);
+        let metadata = metadata.unwrap_or_else(|| METADATA.to_owned());
+        endpoint::check_source(&metadata).map_err(|why| {
+            Error::usage(format!("the variable {METADATA_VARIABLE} is wrong")).because_of(why)
+        })?;
+        let services = Services {
+            sts: endpoints.sts.clone(),
+            metadata,
+            metadata_v1: environment
+                .get("ALIBABA_CLOUD_IMDSV1_DISABLED")
+                .is_none_or(|value| value != "1" && !value.eq_ignore_ascii_case("true")),
+            patience,
+        };
+        let wallet = Wallet::new(caller.source, http.clone(), services);
+        let endpoints = Arc::new(endpoints);
+        let clients = Self {
+            http,
+            wallet,
+            endpoints,
+            patience,
+            profile: caller.profile,
+        };
+        Ok((clients, region))
+    }
+
+    /// An action of ECS in the import's region.
+    pub async fn ecs<T: DeserializeOwned>(
+        &self,
+        action: &str,
+        parameters: Pairs,
+    ) -> Result<T, Fault> {
+        self.ecs_in(&self.endpoints.region, action, parameters)
+            .await
+    }
+
+    /// An action of ECS in any region.
+    pub async fn ecs_in<T: DeserializeOwned>(
+        &self,
+        region: &str,
+        action: &str,
+        mut parameters: Pairs,
+    ) -> Result<T, Fault> {
+        parameters.push(("RegionId".to_owned(), region.to_owned()));
+        self.ecs_at(region, action, &parameters).await
+    }
+
+    /// An action whose region is its endpoint's, and that knows no RegionId.
+    pub async fn ecs_at<T: DeserializeOwned>(
+        &self,
+        region: &str,
+        action: &str,
+        parameters: &Pairs,
+    ) -> Result<T, Fault> {
+        let own = || format!("https://ecs.{region}.aliyuncs.com");
+        let endpoint = self.endpoints.ecs.clone().unwrap_or_else(own);
+        self.call(ECS, &endpoint, action, parameters).await
+    }
+
+    /// Whether there is a RAM to ask: a local ECS need not have one, and keys that are good
+    /// there are none of Alibaba Cloud's business.
+    pub fn has_ram(&self) -> bool {
+        let is_local = self.endpoints.ecs.as_deref().is_some_and(is_loopback);
+        !is_local || is_loopback(&self.endpoints.ram)
+    }
+
+    /// An action of RAM, which knows no regions.
+    pub async fn ram<T: DeserializeOwned>(
+        &self,
+        action: &str,
+        parameters: Pairs,
+    ) -> Result<T, Fault> {
+        self.call(RAM, &self.endpoints.ram, action, &parameters)
+            .await
+    }
+
+    /// Who asks, in RAM's words.
+    pub async fn caller(&self) -> Result<String, Fault> {
+        let (name, endpoint) = ("GetCallerIdentity", &self.endpoints.sts);
+        let answer: Value = self.call(STS, endpoint, name, &Vec::new()).await?;
+        Ok(answer["Arn"].as_str().unwrap_or("unknown").to_owned())
+    }
+
+    async fn call<T: DeserializeOwned>(
+        &self,
+        product: Product,
+        endpoint: &str,
+        name: &str,
+        parameters: &Pairs,
+    ) -> Result<T, Fault> {
+        let action = Action {
+            product,
+            endpoint,
+            name,
+            parameters,
+        };
+        let answer = action.ask(&self.http, &self.wallet, self.patience).await;
+        answer.map_err(|fault| {
+            fault
+                .needing(format!("{}:{name}", product.name))
+                .signed_by(self.profile.as_deref())
+        })
+    }
+
+    /// An object in OSS, or its bucket.
+    pub fn oss(&self, bucket: &str, key: &str) -> Oss {
+        let place = Place {
+            endpoint: self.endpoints.oss.clone(),
+            addressing: self.endpoints.addressing,
+            bucket: bucket.to_owned(),
+            key: key.to_owned(),
+        };
+        let signer = OssSigner {
+            wallet: self.wallet.clone(),
+            region: self.endpoints.region.clone(),
+        };
+        Oss::new(self.http.clone(), Arc::new(signer), place, self.patience)
+    }
+}
+
+impl Endpoints {
+    fn new(options: &Options, region: &str, profile_sts: Option<&str>) -> Self {
+        let url = |named: &Option<String>| named.as_deref().map(url_of);
+        let oss = url(&options.oss_endpoint);
+        let near = oss.as_deref().is_some_and(is_loopback);
+        let addressing = match options.oss_cname {
+            Some(true) => Addressing::Custom,
+            _ if options.oss_path_style.unwrap_or(near) => Addressing::Path,
+            _ => Addressing::Virtual,
+        };
+        let sts = profile_sts.map(url_of);
+        Self {
+            region: region.to_owned(),
+            ecs: url(&options.ecs_endpoint),
+            ram: url(&options.ram_endpoint)
+                .unwrap_or_else(|| "https://ram.aliyuncs.com".to_owned()),
+            sts: url(&options.sts_endpoint)
+                .or(sts)
+                .unwrap_or_else(|| format!("https://sts.{region}.aliyuncs.com")),
+            oss: oss.unwrap_or_else(|| format!("https://oss-{region}.aliyuncs.com")),
+            addressing,
+        }
+    }
+}
+
+/// OSS4-HMAC-SHA256 with the caller's key.
+struct OssSigner {
+    wallet: Wallet,
+    region: String,
+}
+
+impl Signer for OssSigner {
+    fn sign<'a>(
+        &'a self,
+        request: &'a Unsigned<'a>,
+    ) -> Pin<Box<dyn Future<Output = store::Result<Pairs>> + Send + 'a>> {
+        Box::pin(async move {
+            let key = self.wallet.key().await.map_err(|fault| {
+                let error = store::Error::other(fault.to_string());
+                if fault.is_passing() {
+                    error.class_is(Class::Transient)
+                } else {
+                    error
+                }
+            })?;
+            let request = sign::Oss {
+                region: &self.region,
+                method: request.method,
+                path: request.path,
+                query: request.query,
+                headers: request.headers,
+                time: jiff::Timestamp::now(),
+            };
+            Ok(oss4(&key, &request))
+        })
+    }
+
+    fn expired(&self) {
+        self.wallet.expired();
+    }
+}

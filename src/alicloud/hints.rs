@@ -1,0 +1,265 @@
+//! Alibaba Cloud's known codes and reasons, each with what helps.
+
+use crate::image::Image;
+use crate::net::hints;
+
+/// Nobody can do more, and much has passed by then.
+const LATER: &str = "wait some minutes, and run the same command again";
+const AGAIN: &str = "run the same command again: what was sent is still there";
+const KEYS: &str = "check the access key and the secret key: ALICLOUD_ACCESS_KEY, ALICLOUD_SECRET_KEY, or the profile";
+const RAW: &str = "convert the image: {raw}";
+const READ: &str = "let the import's role read the bucket: {attach}";
+const SIZE: &str = "choose a --system-size of at least the disk's size and at most 2048 GiB";
+const SLOWER: &str = "wait some minutes, and run the same command again; --limit-rate and --concurrency make it gentler";
+const DETECTION: &str = "leave --detection-strategy out";
+
+/// Beginnings of codes that any action may answer ("Public error codes"), and what helps.
+const PUBLIC: &[(&str, &str)] = &[
+    ("InvalidAccessKeyId", KEYS),
+    ("SignatureDoesNotMatch", KEYS),
+    ("IncompleteSignature", KEYS),
+    ("InvalidTimeStamp", "set this machine's clock"),
+    (
+        "InvalidSecurityToken",
+        "the security token belongs to another key: give all three of one set",
+    ),
+    (
+        "InvalidRegionId",
+        "check the region's name; the regions are listed with: aliyun ecs DescribeRegions",
+    ),
+    (
+        "Account.Arrearage",
+        "pay the account's open bills, and run the same command again",
+    ),
+    ("SignatureNonceUsed", LATER),
+    ("Throttling", "wait a minute and run the same command again"),
+    ("ServiceUnavailable", LATER),
+    ("InternalError", LATER),
+];
+
+/// Beginnings of ImportImage's own codes ("ImportImage", "Error codes"), and what helps.
+const IMPORT: &[(&str, &str)] = &[
+    (
+        "InvalidOSSBucket.NotMatched",
+        "name a bucket in {region}, the import's region; one that does not exist is made",
+    ),
+    (
+        "InvalidOSSBucket.EncryptUnsupported",
+        "name another --bucket, one that does not encrypt; one that does not exist is made",
+    ),
+    (
+        "InvalidOSSObject.NeedRestore",
+        "name another --bucket, one of the storage class Standard; one that does not exist is made",
+    ),
+    (
+        "InvalidOSSBucket.FlowLimit",
+        "wait until the bucket's traffic is below its limit, and run the same command again",
+    ),
+    (
+        "UnsupportedSuffix.OSSObject",
+        "give the object a --key that ends in the format's own suffix",
+    ),
+    (
+        "InvalidImageName.Duplicated",
+        "choose another --image-name, or say --force-delete",
+    ),
+    ("InvalidVHDImage.IncorrectSize", RAW),
+    (
+        "ImageIsImporting",
+        "wait until the other import of that object has ended, or choose another --key",
+    ),
+    (
+        "QuotaExceed.Image",
+        "delete images that nobody needs, or ask for a higher quota",
+    ),
+    (
+        "UserNotInTheWhiteList",
+        "this format is a preview that Alibaba Cloud opens on request; convert the image: {qcow2}",
+    ),
+    (
+        "InvalidImageFormat.RegionNotSupported",
+        "the region does not take this format; convert the image: {raw}",
+    ),
+    ("InvalidImageFormat", RAW),
+    (
+        "InvalidResourceGroup",
+        "check --resource-group-id; the groups are listed with: aliyun resourcemanager ListResourceGroups",
+    ),
+    (
+        "InvalidImageName.Malformed",
+        "choose another --image-name: 2 to 128 letters, digits, '.', ':', '_' and '-', a letter first",
+    ),
+    (
+        "InvalidDescription.Malformed",
+        "choose another --image-description: 2 to 256 characters, no address first",
+    ),
+    (
+        "InvalidOSSObject.Malformed",
+        "choose another --key, without a slash first",
+    ),
+    (
+        "InvalidOSSObject.Size",
+        "the image is empty: check the file {file}",
+    ),
+    (
+        "InvalidOSSObject.NotFound",
+        "run the same command again: the object is sent anew",
+    ),
+    (
+        "InvalidOSSBucket.Malformed",
+        "choose another --bucket: 3 to 63 small letters, digits and '-'",
+    ),
+    (
+        "InvalidOSSBucket.NotFound",
+        "run the same command again: a bucket that does not exist is made",
+    ),
+    (
+        "InvalidArchitecture",
+        "choose another --architecture, one that goes with the --platform",
+    ),
+    (
+        "InvalidPlatform",
+        "choose another --platform: Others Linux fits any Linux",
+    ),
+    ("InvalidOSType", "say --os-type linux or --os-type windows"),
+    ("InvalidImageSize", SIZE),
+    ("InvalidDataDiskSize", SIZE),
+    (
+        "InvalidRegion.NotSupport",
+        "choose another --region: this one takes no imports",
+    ),
+    (
+        "InvalidLicenseType",
+        "choose another --license-type, such as BYOL",
+    ),
+    (
+        "InvalidBootMode",
+        "choose another --boot-mode; an arm64 image needs UEFI",
+    ),
+    ("InvalidParameter.DetectionStrategy", DETECTION),
+    ("ImageCheckUnsupported", DETECTION),
+    (
+        "InvalidClientToken",
+        "say --no-resume: that run has a token of its own",
+    ),
+    (
+        "InvalidOperation.CloudBoxImageImportRoleRequired",
+        "a CloudBox needs a role of its own: choose another --region",
+    ),
+    ("InvalidOSS.NotAuthorized", READ),
+    ("ImportImageFailed", AGAIN),
+    ("InvalidBlockSize", RAW),
+    ("TagKey.Duplication", "give every --tag a key of its own"),
+];
+
+/// Why an import failed (ECS "Notes for importing images") and what helps.
+const REASONS: &[(&str, &str)] = &[
+    ("IncorrectSize", RAW),
+    (
+        "Format",
+        "say the image's own --format, or convert it: {raw}",
+    ),
+    ("NotAuthorized", READ),
+    (
+        "NoSuchKey",
+        "run the same command again: the object is sent anew",
+    ),
+];
+
+/// OSS's codes ("Error codes" of OSS) and what helps.
+const OSS: &[(&str, &str)] = &[
+    ("InvalidAccessKeyId", KEYS),
+    ("SignatureDoesNotMatch", KEYS),
+    (
+        "SecurityTokenExpired",
+        "get a new temporary key; this one is over",
+    ),
+    (
+        "InvalidSecurityToken",
+        "the security token belongs to another key: give all three of one set",
+    ),
+    ("RequestTimeTooSkewed", "set this machine's clock"),
+    (
+        "BucketAlreadyExists",
+        "another account has a bucket of that name: choose another --bucket",
+    ),
+    ("TooManyBuckets", "delete buckets, or name one that exists"),
+    (
+        "InvalidBucketName",
+        "choose another --bucket: 3 to 63 small letters, digits and '-'",
+    ),
+    (
+        "NoSuchBucket",
+        "run the same command again: a bucket that does not exist is made",
+    ),
+    (
+        "UserDisable",
+        "pay the account's open bills, or enable OSS for it, and run the same command again",
+    ),
+    (
+        "SecondLevelDomainForbidden",
+        "leave --oss-path-style out: OSS takes the bucket in the host's name alone",
+    ),
+    ("FileAlreadyExists", "choose another --key"),
+    (
+        "EntityTooSmall",
+        "give a larger --part-size; OSS takes none below 100 KiB",
+    ),
+    ("QpsLimitExceeded", SLOWER),
+    ("TrafficRateLimitExceeded", SLOWER),
+    ("SlowDown", SLOWER),
+    ("ServiceUnavailable", LATER),
+    ("InternalError", LATER),
+];
+
+/// All of it.
+#[cfg(test)]
+pub const ALL: &[&[(&str, &str)]] = &[OSS, REASONS, PUBLIC, IMPORT];
+
+/// What the placeholders of a hint stand for.
+pub struct HintContext<'a> {
+    /// The image that is imported.
+    pub image: &'a Image,
+    /// The region of the import.
+    pub region: &'a str,
+    /// The name of the role that reads the bucket.
+    pub role_name: &'a str,
+    /// The command that lets the role read the bucket.
+    pub attach: String,
+}
+
+impl HintContext<'_> {
+    fn fill(&self, help: &str) -> String {
+        let own = [
+            ("attach", self.attach.as_str()),
+            ("role", self.role_name),
+            ("region", self.region),
+        ];
+        hints::filled(help, self.image, &own)
+    }
+}
+
+fn known<'a>(table: &[(&str, &'a str)], fits: impl Fn(&str) -> bool) -> Option<&'a str> {
+    let known = table.iter().find(|(text, _)| fits(text));
+    known.map(|(_, help)| *help)
+}
+
+/// What helps against a refusal of this code, whatever was asked.
+pub fn refusal(code: &str) -> Option<&'static str> {
+    known(PUBLIC, |start| code.starts_with(start))
+}
+
+/// What helps where ImportImage refuses with this code.
+pub fn import(code: &str, context: &HintContext<'_>) -> Option<String> {
+    known(IMPORT, |start| code.starts_with(start)).map(|help| context.fill(help))
+}
+
+/// What helps against the reason for which an import failed.
+pub fn reason(reason: &str, context: &HintContext<'_>) -> Option<String> {
+    known(REASONS, |text| reason.contains(text)).map(|help| context.fill(help))
+}
+
+/// What helps against OSS's refusal, by the code in it.
+pub fn oss(refusal: &str) -> Option<&'static str> {
+    known(OSS, |code| refusal.contains(code))
+}

@@ -1,0 +1,223 @@
+//! Import tasks: their state, the task that makes an image, cancelling one. Why an import
+//! failed is told by DescribeTaskAttribute alone.
+
+use std::time::Duration;
+
+use backon::{ConstantBuilder, Retryable};
+use serde::Deserialize;
+use serde_json::Value;
+
+use super::api::{Done, pairs};
+use super::client::Clients;
+use super::error::Fault;
+use super::job::Job;
+use super::{ids, image};
+use crate::shell::Command;
+
+/// How long a cancelled task may take to let go of the object.
+const LETTING_GO: Duration = Duration::from_mins(2);
+
+/// DescribeTaskAttribute's answer. `TaskStatus` has no default: an answer without it is none
+/// of ECS's.
+#[expect(clippy::struct_field_names, reason = "ECS's own names")]
+#[derive(Clone, Debug, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub struct Task {
+    pub task_status: String,
+    #[serde(default)]
+    pub task_process: Value,
+    #[serde(default)]
+    failed_count: Value,
+    #[serde(default)]
+    operation_progress_set: Operations,
+}
+
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+struct Operations {
+    operation_progress: Vec<Operation>,
+}
+
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+struct Operation {
+    error_code: String,
+    error_msg: String,
+}
+
+/// A page of DescribeTasks.
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Tasks {
+    task_set: TaskSet,
+    #[serde(default)]
+    total_count: usize,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct TaskSet {
+    task: Vec<ListedTask>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct ListedTask {
+    #[serde(deserialize_with = "ids::task")]
+    task_id: String,
+    /// The image.
+    #[serde(default)]
+    resource_id: String,
+}
+
+impl Task {
+    /// It has ended without an image.
+    pub fn has_failed(&self) -> bool {
+        // A number, or a number in quotes.
+        let failures = self.failed_count.to_string();
+        let some = failures
+            .trim_matches('"')
+            .parse::<u32>()
+            .is_ok_and(|count| count > 0);
+        matches!(
+            self.task_status.as_str(),
+            "Failed" | "Deleted" | "Canceled" | "Cancelled"
+        ) || (self.task_status == "Finished" && some)
+    }
+
+    /// It has ended.
+    pub fn is_over(&self) -> bool {
+        self.task_status == "Finished" || self.has_failed()
+    }
+
+    /// "the sentence (Code)".
+    pub fn reason(&self) -> Option<String> {
+        let operations = self.operation_progress_set.operation_progress.iter();
+        let mut told =
+            operations.filter(|one| !one.error_msg.is_empty() || !one.error_code.is_empty());
+        told.next().map(|one| {
+            match (one.error_msg.trim_end_matches('.'), one.error_code.as_str()) {
+                (message, "") => message.to_owned(),
+                ("", code) => code.to_owned(),
+                (message, code) => format!("{message} ({code})"),
+            }
+        })
+    }
+}
+
+/// The task as ECS describes it; none where it is unknown, or not for this caller to see.
+pub async fn describe(clients: &Clients, task: Option<&str>) -> Result<Option<Task>, Fault> {
+    let Some(task) = task else {
+        return Ok(None);
+    };
+    let answer = clients
+        .ecs("DescribeTaskAttribute", pairs([("TaskId", task)]))
+        .await;
+    match answer {
+        Ok(answer) => Ok(Some(answer)),
+        Err(fault)
+            if fault.is_denied()
+                || fault.leaves_open()
+                || fault.code().starts_with("InvalidTaskId") =>
+        {
+            tracing::debug!("{task} can't be looked at: {fault}");
+            Ok(None)
+        }
+        Err(fault) => Err(fault),
+    }
+}
+
+/// Why the task failed, asked for once more.
+pub async fn reason(clients: &Clients, task: Option<&str>) -> Option<String> {
+    let state = describe(clients, task).await.ok()?;
+    state.and_then(|state| state.reason())
+}
+
+/// The task that makes an image.
+pub async fn of_image(
+    clients: &Clients,
+    region: &str,
+    image: &str,
+) -> Result<Option<String>, Fault> {
+    let mut seen = 0;
+    for number in 1..=image::PAGES {
+        let parameters = pairs([
+            ("TaskAction", "ImportImage"),
+            ("ResourceIds.1", image),
+            ("PageSize", image::PAGE),
+            ("PageNumber", &number.to_string()),
+        ]);
+        let page: Tasks = clients.ecs_in(region, "DescribeTasks", parameters).await?;
+        let tasks = page.task_set.task;
+        seen += tasks.len();
+        let last = tasks.is_empty() || seen >= page.total_count;
+        let mut own = tasks.into_iter().filter(|task| task.resource_id == image);
+        if let Some(task) = own.next() {
+            return Ok(Some(task.task_id));
+        }
+        if last {
+            break;
+        }
+    }
+    Ok(None)
+}
+
+/// The command that cancels the task.
+pub fn cancellation(job: &Job, task: &str) -> Command {
+    let cancel = job.cli.words("ecs CancelTask").option("--TaskId", task);
+    cancel.option("--RegionId", &job.region)
+}
+
+/// The command that lists the import tasks of the region.
+pub fn list(job: &Job) -> Command {
+    let list = "ecs DescribeTasks --TaskAction ImportImage";
+    job.cli.words(list).option("--RegionId", &job.region)
+}
+
+/// Cancels the task and waits until it has let go of the object.
+pub async fn cancel(clients: &Clients, task: &str) -> anyhow::Result<()> {
+    let cancelled: Result<Done, Fault> = clients.ecs("CancelTask", pairs([("TaskId", task)])).await;
+    let rounds = usize::try_from(LETTING_GO.as_secs()).unwrap_or(1);
+    let over = async || match describe(clients, Some(task)).await? {
+        Some(state) if !state.is_over() => Err(anyhow::anyhow!("it is still being cancelled")),
+        _ => Ok(()),
+    };
+    let patience = ConstantBuilder::default()
+        .with_delay(Duration::from_secs(1))
+        .with_max_times(rounds);
+    let over = over.retry(patience).when(|_| cancelled.is_ok()).await;
+    match (over, cancelled) {
+        (Err(_), Err(fault)) => Err(fault.into()),
+        (over, _) => over,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn task(json: &str) -> Task {
+        serde_json::from_str(json).expect("a task")
+    }
+
+    #[test]
+    fn a_finished_task_may_have_failed() {
+        assert!(!task(r#"{"TaskStatus": "Finished", "FailedCount": 0}"#).has_failed());
+        assert!(task(r#"{"TaskStatus": "Finished", "FailedCount": "1"}"#).has_failed());
+        assert!(task(r#"{"TaskStatus": "Failed"}"#).has_failed());
+        assert!(!task(r#"{"TaskStatus": "Processing"}"#).is_over());
+    }
+
+    #[test]
+    fn the_reason_is_the_operations() {
+        let failed = task(
+            r#"{"TaskStatus": "Failed", "OperationProgressSet": {"OperationProgress": [{"OperationStatus": "Success"},
+            {"ErrorCode": "InvalidImageFormat", "ErrorMsg": "The file is no disk."}]}}"#,
+        );
+        assert_eq!(
+            failed.reason().as_deref(),
+            Some("The file is no disk (InvalidImageFormat)")
+        );
+        assert_eq!(task(r#"{"TaskStatus": "Processing"}"#).reason(), None);
+    }
+}

@@ -1,0 +1,164 @@
+//! `--dry-run`: the calls that the job needs, asked with EC2's own DryRun, which tells whether
+//! the caller may make them, and does nothing ("DryRun" of the EC2 API reference); and the
+//! plan of the real run.
+
+use aws_sdk_ec2::types::Tag;
+use uuid::Uuid;
+
+use super::error::Fault;
+use super::method::Road;
+use super::{Run, ami, import_task, quota, register, share};
+use crate::error::Result;
+use crate::import;
+use crate::import::dry_run::Quota;
+use crate::store::s3::AWS_LIMITS;
+use crate::units::{bytes, listed};
+
+/// No image and no snapshot have these; who may call is decided before they are looked for.
+const NO_IMAGE: &str = "ami-00000000000000000";
+const NO_SNAPSHOT: &str = "snap-00000000000000000";
+
+impl Run<'_> {
+    /// Asks for each call; one that is refused ends it, as it would end the job.
+    pub(super) async fn rehearse(&mut self) -> Result<()> {
+        self.plan.method(self.job.road.word());
+        if !self.knows_dry_run().await {
+            let open = "what the caller may, for this EC2 knows no DryRun";
+            self.plan.not_verified(&["quotas", open]);
+            return Ok(());
+        }
+        let (mut allowed, mut open) = (Vec::new(), self.unasked());
+        for (action, answer) in self.calls().await {
+            match answer {
+                Err(fault) if fault.code() == "DryRunOperation" => allowed.push(action),
+                Err(fault) if fault.is_denied() => {
+                    let needs = match action {
+                        "ec2:ImportImage" | "ec2:ImportSnapshot" => import_task::needs(&self.job),
+                        action => action.to_owned(),
+                    };
+                    return Err(fault.fails(format!("{action} would be refused"), &needs));
+                }
+                _ => open.insert(0, action),
+            }
+        }
+        self.plan.allowed(&allowed);
+        match self.quota().await {
+            Some(quota) => self.plan.quota(quota),
+            None => open.push("quotas"),
+        }
+        self.plan.not_verified(&open);
+        Ok(())
+    }
+
+    /// What is written block by block is no import task.
+    async fn quota(&self) -> Option<Quota> {
+        match self.job.road {
+            Road::EbsDirect => None,
+            _ => quota::imports(&self.clients).await,
+        }
+    }
+
+    /// What a real run would do.
+    pub(super) fn outline(&mut self) -> Result<()> {
+        let (job, plan) = (&self.job, &mut self.plan);
+        if job.road == Road::EbsDirect {
+            let size = job.common.image.size.map_or_else(String::new, bytes);
+            plan.step(format!("send the data of {size} into a snapshot"));
+        } else {
+            plan.upload(import::upload::outline(&job.common, AWS_LIMITS, job.url())?);
+        }
+        let own = job.road.registers().then(|| job.image_name());
+        let name = job.name.clone().or(own).map_or_else(
+            || "an AMI named after its task".to_owned(),
+            |name| format!("the AMI \"{name}\""),
+        );
+        let road = match job.road {
+            Road::ImportImage => "",
+            Road::ImportSnapshot | Road::EbsDirect => ", registered from its snapshot",
+        };
+        plan.step(format!("import it into {} as {name}{road}", job.region));
+        let regions: Vec<_> = job.copies.iter().map(|copy| copy.region.as_str()).collect();
+        if !regions.is_empty() {
+            plan.step(format!("copy it to {}", listed(&regions)));
+        }
+        if let Some(parameter) = &job.ssm_parameter {
+            plan.step(format!("publish its id as {parameter}"));
+        }
+        if !job.tags.is_empty() {
+            let tags = job.tags.iter().map(|(key, value)| format!("{key}={value}"));
+            let tags: Vec<_> = tags.collect();
+            plan.step(format!("tag it and its snapshots with {}", tags.join(", ")));
+        }
+        if job.share.is_public() {
+            plan.step("make it public: every AWS account can launch it");
+        }
+        if !job.share.audience().is_empty() {
+            plan.step(format!("share it with {}", listed(&job.share.audience())));
+        }
+        if job.road != Road::EbsDirect && !job.common.skip_clean {
+            plan.step(format!("remove {} afterwards", job.url()));
+        }
+        job.common.plan_removal(plan);
+        self.outcome.plan = Some(plan.to_json());
+        Ok(())
+    }
+
+    /// EC2 answers a DryRun with an error. Who answers as if it had been meant, such as a local
+    /// cloud, would start the import that it is only asked about.
+    async fn knows_dry_run(&self) -> bool {
+        let question = self.clients.ec2.describe_images().dry_run(true);
+        let answer = question.image_ids(NO_IMAGE).send().await;
+        let answer = answer.map_err(Fault::from);
+        answer.is_err_and(|fault| fault.code() == "DryRunOperation" || fault.is_denied())
+    }
+
+    async fn calls(&self) -> Vec<(&'static str, Result<(), Fault>)> {
+        let (job, clients) = (&self.job, &self.clients);
+        let (ec2, token) = (&clients.ec2, Uuid::new_v4().to_string());
+        let mut calls = Vec::new();
+        if job.road != Road::EbsDirect {
+            let answer = import_task::Request::of(job, clients, &token)
+                .rehearse()
+                .await;
+            calls.push((import_task::call(job), answer));
+        }
+        if job.road.registers() {
+            let answer = register::rehearse(job, clients, NO_SNAPSHOT).await;
+            calls.push(("ec2:RegisterImage", answer));
+        }
+        let renamed = job.name.is_some() && !job.road.registers();
+        if renamed || !job.copies.is_empty() {
+            let answer = ami::rehearse_copy(job, clients, NO_IMAGE).await;
+            calls.push(("ec2:CopyImage", answer));
+        }
+        if !job.tags.is_empty() {
+            let tags = job.tags.iter();
+            let tags = tags.map(|(key, value)| Tag::builder().key(key).value(value).build());
+            let call = ec2.create_tags().dry_run(true).resources(NO_IMAGE);
+            let answer = call.set_tags(Some(tags.collect())).send().await;
+            calls.push(("ec2:CreateTags", answer.map(drop).map_err(Fault::from)));
+        }
+        if let Some(permissions) = share::launch_permissions(&job.share) {
+            let call = ec2
+                .modify_image_attribute()
+                .dry_run(true)
+                .image_id(NO_IMAGE);
+            let answer = call.launch_permission(permissions).send().await;
+            let answer = answer.map(drop).map_err(Fault::from);
+            calls.push(("ec2:ModifyImageAttribute", answer));
+        }
+        calls
+    }
+
+    /// What nobody can be asked without doing it.
+    fn unasked(&self) -> Vec<&'static str> {
+        let mut open = match self.job.road {
+            Road::EbsDirect => vec!["ebs:StartSnapshot", "ebs:PutSnapshotBlock"],
+            _ => vec!["s3:PutObject", "s3:DeleteObject", "iam:PassRole"],
+        };
+        if self.job.ssm_parameter.is_some() {
+            open.push("ssm:PutParameter");
+        }
+        open
+    }
+}

@@ -1,0 +1,194 @@
+//! `imgimport run`: the jobs of a file, some at a time, each with its own progress and its
+//! own end. They share the user's wish to stop, and nothing else.
+
+mod state;
+
+use std::io;
+use std::num::NonZeroUsize;
+use std::time::Instant;
+
+use futures_util::{FutureExt, StreamExt, stream};
+use jiff::Timestamp;
+use serde_json::Value;
+
+use crate::check::Look;
+use crate::commands::panics;
+use crate::commands::stdout;
+use crate::config::Environment;
+use crate::error::{Error, Kind, Result};
+use crate::import::cancel::Cancel;
+use crate::import::lifecycle;
+use crate::import::outcome::Format;
+use crate::import::session::Session;
+use crate::progress::Progress;
+use crate::settings::{Cloud, Job};
+use crate::{alicloud, aws, digitalocean};
+pub use state::Done;
+
+/// Jobs at the same time, where nobody says how many: an upload fills a line on its own,
+/// while the cloud's work on another image costs nothing here.
+pub const PARALLEL: NonZeroUsize = NonZeroUsize::MIN.saturating_add(1);
+
+/// What the jobs have in common.
+pub struct Batch<'a> {
+    /// The variables of this process.
+    pub environment: &'a Environment,
+    /// Signals, as tokens.
+    pub cancel: Cancel,
+    /// Standard error.
+    pub progress: Progress,
+    /// Read once, so that all names agree.
+    pub clock: Timestamp,
+    /// How a result is printed.
+    pub format: Format,
+    /// What earlier runs of the file have done.
+    pub done: Done,
+}
+
+impl Batch<'_> {
+    /// Runs the jobs; `write` prints a line on standard output. Returns the exit code.
+    pub async fn run(
+        &self,
+        jobs: Vec<Job>,
+        parallel: NonZeroUsize,
+        write: impl Fn(&str) -> io::Result<()>,
+    ) -> u8 {
+        let running = stream::iter(jobs).map(|job| async {
+            let kind = self.one(job, &write).await;
+            kind.err()
+        });
+        let ends: Vec<_> = running.buffer_unordered(parallel.get()).collect().await;
+        if ends.iter().all(Option::is_none) {
+            self.done.close();
+        }
+        worst(&ends)
+    }
+
+    /// One job with what is said of it.
+    async fn one(&self, job: Job, write: &impl Fn(&str) -> io::Result<()>) -> Result<(), Kind> {
+        let progress = self.progress.named(&job.name);
+        let (name, words, image) = (job.name.clone(), job.words.clone(), job.image());
+        if let Some(result) = self.done.result(&name, &words, image.as_deref()) {
+            progress.fact("An earlier run of this file has imported it");
+            return self.print(&name, result, &progress, write);
+        }
+        let keeps = !job.is_rehearsal();
+        for note in job.notes() {
+            progress.note(note);
+        }
+        match panics::caught(self.import(job, &progress)).await {
+            Ok(done) => {
+                let result = done.outcome.to_json();
+                if keeps && done.outcome.image_id.is_some() {
+                    self.done.note(&name, &words, image.as_deref(), &result);
+                }
+                // Its last stage is over, and stands before the result.
+                drop(progress);
+                self.print(&name, result, &self.progress.named(&name), write)?;
+                done.close(&self.progress);
+                Ok(())
+            }
+            Err(error) => {
+                progress.error(&error);
+                if self.format == Format::Json {
+                    // The same error is on standard error.
+                    let _ = write(&line(&name, error.to_json(), self.format));
+                }
+                Err(error.kind())
+            }
+        }
+    }
+
+    /// Prints the result of a job; one that could not be written makes the job fail.
+    fn print(
+        &self,
+        name: &str,
+        result: Value,
+        progress: &Progress,
+        write: &impl Fn(&str) -> io::Result<()>,
+    ) -> Result<(), Kind> {
+        let id = result["image_id"].as_str().or(result["task_id"].as_str());
+        let id = id.map(str::to_owned);
+        write(&line(name, result, self.format)).map_err(|error| {
+            let error = stdout::unwritten(id.as_deref(), error);
+            progress.error(&error);
+            error.kind()
+        })
+    }
+
+    /// The frame of a single command around one job.
+    async fn import(&self, job: Job, progress: &Progress) -> Result<lifecycle::Done> {
+        let session = Session {
+            cancel: self.cancel.clone(),
+            progress: progress.clone(),
+            clock: self.clock,
+            began: Instant::now(),
+        };
+        if self.cancel.stop.is_cancelled() {
+            return Err(Error::new(self.cancel.kind(), "stopped before it began"));
+        }
+        match job.cloud {
+            Cloud::Aws(mut said) => {
+                let look = Look::new(&mut said, &session).await?.judge(&session);
+                let work = aws::run(*said, self.environment, &session, look.boxed());
+                lifecycle::until_left(work, &session).await
+            }
+            Cloud::Alicloud(mut said) => {
+                let look = Look::new(&mut said, &session).await?.judge(&session);
+                let work = alicloud::run(*said, self.environment, &session, look.boxed());
+                lifecycle::until_left(work, &session).await
+            }
+            Cloud::Digitalocean(mut said) => {
+                let look = Look::new(&mut said, &session).await?.judge(&session);
+                let work = digitalocean::run(*said, self.environment, &session, look.boxed());
+                lifecycle::until_left(work, &session).await
+            }
+        }
+    }
+}
+
+/// `NAME<TAB>ID`, or the object of a single command with the job's name in it.
+fn line(name: &str, mut result: Value, format: Format) -> String {
+    if format == Format::Text {
+        let id = result["image_id"].as_str().or(result["task_id"].as_str());
+        return format!("{name}\t{}", id.unwrap_or_default());
+    }
+    result["job"] = name.into();
+    result.to_string()
+}
+
+/// What the user must look at first decides: stopped, then a failed step, wrong settings, a
+/// refused image, and last a deadline, after which the same command is simply run again.
+fn worst(ends: &[Option<Kind>]) -> u8 {
+    const ORDER: [Kind; 6] = [
+        Kind::Terminated,
+        Kind::Interrupted,
+        Kind::Failed,
+        Kind::Usage,
+        Kind::Refused,
+        Kind::Deadline,
+    ];
+    let worst = ORDER.into_iter().find(|kind| ends.contains(&Some(*kind)));
+    worst.map_or(0, Kind::exit_code)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_worst_end_is_the_exit_code() {
+        let all = [
+            Some(Kind::Deadline),
+            None,
+            Some(Kind::Refused),
+            Some(Kind::Usage),
+            Some(Kind::Failed),
+            Some(Kind::Interrupted),
+        ];
+        for (count, code) in [(0, 0), (1, 4), (2, 4), (3, 3), (4, 2), (5, 1), (6, 130)] {
+            assert_eq!(worst(&all[..count]), code);
+        }
+        assert_eq!(worst(&[None, None]), 0);
+    }
+}

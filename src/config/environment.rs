@@ -1,0 +1,313 @@
+//! The middle layer. Each option has a variable of ours, `IMGIMPORT_<COMMAND>_<OPTION>`
+//! or `IMGIMPORT_<OPTION>`, beside the provider's own; what it holds goes through the
+//! parser of the flag, so that both mean the same.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::ffi::OsString;
+use std::fmt;
+
+use clap::builder::Resettable;
+use clap::{Arg, ArgAction, Args, Command, FromArgMatches};
+use merge::Merge;
+
+use super::{Invocation, Output, Provider, argument, deserialize};
+use crate::error::{Error, Result};
+use crate::secret::{self, Secret};
+
+/// The variables of this process without white space around their values; the empty ones are
+/// left out.
+#[derive(Clone, Default)]
+pub struct Environment {
+    values: BTreeMap<String, String>,
+    /// Variables that are set to something that is not UTF-8.
+    unreadable: BTreeSet<String>,
+}
+
+/// What one variable sets.
+#[derive(Clone)]
+pub struct Said<P: Provider> {
+    /// The variable.
+    pub variable: String,
+    /// What it holds.
+    pub text: String,
+    /// The option's long name.
+    pub option: String,
+    /// The option alone.
+    pub layer: Invocation<P>,
+}
+
+impl Environment {
+    /// These variables.
+    pub fn of(variables: impl IntoIterator<Item = (String, String)>) -> Self {
+        let trimmed = variables
+            .into_iter()
+            .map(|(name, value)| (name, value.trim().to_owned()));
+        Self {
+            values: trimmed.filter(|(_, value)| !value.is_empty()).collect(),
+            unreadable: BTreeSet::new(),
+        }
+    }
+
+    /// The variables of this process.
+    pub fn read() -> Self {
+        Self::from_os(std::env::vars_os())
+    }
+
+    fn from_os(variables: impl IntoIterator<Item = (OsString, OsString)>) -> Self {
+        let (mut readable, mut unreadable) = (Vec::new(), BTreeSet::new());
+        for (name, value) in variables {
+            let Ok(name) = name.into_string() else {
+                continue;
+            };
+            match value.into_string() {
+                Ok(value) => readable.push((name, value)),
+                Err(_) => {
+                    unreadable.insert(name);
+                }
+            }
+        }
+        Self {
+            unreadable,
+            ..Self::of(readable)
+        }
+    }
+
+    /// One variable; an empty one counts as unset.
+    pub fn get(&self, name: &str) -> Option<String> {
+        self.values.get(name).cloned()
+    }
+
+    /// The setting, unless one of these variables says the same to other programs.
+    pub fn unsaid<'a>(&self, names: &[&str], setting: Option<&'a str>) -> Option<&'a str> {
+        let says = |name: &&str| self.get(name).as_deref() == setting;
+        setting.filter(|_| !names.iter().any(says))
+    }
+
+    /// A secret of the table `secrets`, from the first of its variables that is set.
+    pub fn secret(&self, secrets: &[(&str, &[&str])], id: &str) -> Option<Secret> {
+        self.secret_variable(secrets, id)
+            .map(|(_, value)| Secret::new(value))
+    }
+
+    /// The variable that sets a secret of the table, and its value.
+    pub fn secret_variable<'a>(
+        &self,
+        secrets: &[(&str, &'a [&'a str])],
+        id: &str,
+    ) -> Option<(&'a str, &str)> {
+        let (_, names) = secrets.iter().find(|(known, _)| *known == id)?;
+        let set = |name: &&'a str| Some((*name, self.values.get(*name)?.as_str()));
+        names.iter().find_map(set)
+    }
+
+    /// What `{{env "NAME"}}` stands for, which is printed, stored and seen by others.
+    pub fn for_template(&self, name: &str) -> Result<String, String> {
+        let refusal = || {
+            Err(format!(
+                "{{{{env \"{name}\"}}}} is refused: the variable {name} may hold a secret, and names and descriptions are not secret; put what is needed into another variable"
+            ))
+        };
+        if secret::is_secret_name(name) {
+            return refusal();
+        }
+        match self.values.get(name) {
+            Some(value) if secret::holds_secret(value) => refusal(),
+            Some(value) => Ok(value.clone()),
+            None => Err(format!(
+                "{{{{env \"{name}\"}}}}: the variable {name} is not set"
+            )),
+        }
+    }
+
+    /// What the variables say of the output, whatever the cloud.
+    pub fn output(&self) -> Result<Output> {
+        let command = Output::augment_args(Command::new("imgimport"));
+        let mut output = Output::default();
+        for option in command.get_arguments() {
+            let long = option.get_long().unwrap_or_default();
+            let name = format!("IMGIMPORT_{}", long.to_uppercase());
+            if let Some(value) = self.get(&name) {
+                let parsed = command
+                    .clone()
+                    .try_get_matches_from(argument(long, &value))
+                    .and_then(|matches| Output::from_arg_matches(&matches));
+                output.merge(parsed.map_err(|error| wrong(&name, &error))?);
+            }
+        }
+        Ok(output)
+    }
+
+    /// Reads every option's variables.
+    pub(super) fn layer<P: Provider>(&self) -> Result<Invocation<P>> {
+        let mut layer = Invocation {
+            provider: P::without_flags(self),
+            ..Invocation::default()
+        };
+        for said in self.said()? {
+            layer.merge(said.layer);
+        }
+        Ok(layer)
+    }
+
+    /// What the variables set, an entry for each option: its strongest variable. One error lists
+    /// all that is wrong.
+    pub fn said<P: Provider>(&self) -> Result<Vec<Said<P>>> {
+        // What a list is made of was decided before the parser sees it.
+        let command = Invocation::<P>::augment_args(Command::new("imgimport"))
+            .mut_args(|option| option.value_delimiter(Resettable::Reset));
+        let mut wrong = self.unusable::<P>();
+        let mut all = Vec::new();
+        for option in command.get_arguments() {
+            let mut names = variables::<P>(option).into_iter();
+            let Some((variable, text)) =
+                names.find_map(|name| Some((name.clone(), self.get(&name)?)))
+            else {
+                continue;
+            };
+            match parse(&command, option, &text) {
+                Ok(layer) => all.push(Said {
+                    variable,
+                    text,
+                    option: option.get_long().unwrap_or_default().to_owned(),
+                    layer,
+                }),
+                Err(why) => wrong.push((variable, why)),
+            }
+        }
+        if let Some(image) = self.get(IMAGE) {
+            all.push(Said {
+                variable: IMAGE.to_owned(),
+                text: image.clone(),
+                option: "image".to_owned(),
+                layer: Invocation {
+                    image: Some(image.into()),
+                    ..Invocation::default()
+                },
+            });
+        }
+        refuse(&wrong).map(|()| all)
+    }
+
+    /// Variables of this command that hold no text, or no secret that can be sent.
+    fn unusable<P: Provider>(&self) -> Vec<(String, String)> {
+        let command = Invocation::<P>::augment_args(Command::new("imgimport"));
+        let options = command.get_arguments().flat_map(variables::<P>);
+        let secrets = P::SECRETS.iter().flat_map(|(_, names)| names.iter());
+        let names = options.chain(secrets.map(|&name| name.to_owned()));
+        let unreadable = names
+            .chain([IMAGE.to_owned()])
+            .filter(|name| self.unreadable.contains(name))
+            .map(|name| (name, "it is not UTF-8".to_owned()));
+        let faults = P::SECRETS.iter().filter_map(|(id, _)| {
+            let (name, value) = self.secret_variable(P::SECRETS, id)?;
+            Some((name.to_owned(), secret::fault(value)?))
+        });
+        let mut unusable: Vec<_> = unreadable.chain(faults).collect();
+        unusable.dedup();
+        unusable
+    }
+}
+
+/// Names alone: a value may be a secret.
+impl fmt::Debug for Environment {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_set().entries(self.values.keys()).finish()
+    }
+}
+
+/// The image's variable, for all commands.
+const IMAGE: &str = "IMGIMPORT_IMAGE";
+
+/// The variables that set this option, the strongest first.
+pub fn variables<P: Provider>(option: &Arg) -> Vec<String> {
+    let mut names = Vec::new();
+    for long in option.get_long_and_visible_aliases().unwrap_or_default() {
+        let upper = long.to_uppercase().replace('-', "_");
+        names.push(format!("IMGIMPORT_{}_{upper}", P::NAME.to_uppercase()));
+        names.push(format!("IMGIMPORT_{upper}"));
+    }
+    let own = P::VARIABLES.iter().filter(|(id, _)| option.get_id() == id);
+    names.extend(own.flat_map(|(_, names)| names.iter().map(|&name| name.to_owned())));
+    names
+}
+
+/// All that is wrong, at once.
+fn refuse(wrong: &[(String, String)]) -> Result<()> {
+    match wrong {
+        [] => Ok(()),
+        [(name, why)] => Err(Error::usage(format!("the variable {name} is wrong")).because_of(why)),
+        many => {
+            let list: Vec<_> = many
+                .iter()
+                .map(|(name, why)| format!("\n  - {name}: {why}"))
+                .collect();
+            Err(Error::usage(format!(
+                "{} variables are wrong{}",
+                many.len(),
+                list.concat()
+            )))
+        }
+    }
+}
+
+fn parse<P: Provider>(
+    command: &Command,
+    option: &Arg,
+    value: &str,
+) -> Result<Invocation<P>, String> {
+    let long = option.get_long().unwrap_or_default();
+    let values = if matches!(option.get_action(), ArgAction::Append) {
+        deserialize::split(value)?
+    } else {
+        vec![value.to_owned()]
+    };
+    let arguments = values.iter().map(|value| argument(long, value)[1].clone());
+    let parsed = command
+        .clone()
+        .try_get_matches_from(std::iter::once("imgimport".into()).chain(arguments))
+        .and_then(|matches| Invocation::from_arg_matches(&matches));
+    parsed.map_err(|error| reason(&error))
+}
+
+fn wrong(name: &str, error: &clap::Error) -> Error {
+    Error::usage(format!("the variable {name} is wrong")).because_of(reason(error))
+}
+
+/// The first sentence of what the parser says, without its own "error:" and its usage lines.
+pub fn reason(error: &clap::Error) -> String {
+    let text = error.render().to_string();
+    let first = text.split("\n\n").next().unwrap_or_default();
+    first.trim_start_matches("error: ").trim().to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn of(name: &str, value: &str) -> Environment {
+        Environment::of([(name.to_owned(), value.to_owned())])
+    }
+
+    #[test]
+    fn a_value_has_no_white_space_around_it_and_an_empty_one_is_unset() {
+        assert_eq!(of("A", " b c\r\n").get("A").as_deref(), Some("b c"));
+        assert_eq!(of("A", " \n\t").get("A"), None);
+    }
+
+    #[test]
+    fn a_template_gets_no_secret() {
+        let name = |name: &str| of(name, "value").for_template(name);
+        assert_eq!(name("BUILD").as_deref(), Ok("value"));
+        for secret in [
+            "AWS_SECRET_ACCESS_KEY",
+            "my_token",
+            "DbPassword",
+            "HTTPS_PROXY",
+        ] {
+            assert!(name(secret).is_err(), "{secret}");
+        }
+        let _known = Secret::new("for-template-itself");
+        let held = of("BUILD", "x-for-template-itself").for_template("BUILD");
+        assert!(held.is_err_and(|why| !why.contains("itself")));
+    }
+}

@@ -1,0 +1,237 @@
+//! What can be said in three layers, flags over environment over TOML, and how one is
+//! laid over the other. One field is a flag, a variable and a key at once. The file
+//! itself is read in `settings`; what a setting means is the providers' business.
+
+pub mod deserialize;
+mod environment;
+mod fields;
+pub mod problems;
+mod suggest;
+pub mod template;
+pub mod trust;
+
+use std::ffi::OsString;
+use std::fmt;
+use std::path::PathBuf;
+
+use merge::Merge;
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+
+pub use environment::{Environment, Said, reason, variables};
+pub use fields::fields;
+pub use suggest::Suggest;
+
+use crate::error::{Error, Result};
+use crate::guest::Guest;
+use crate::image::Format;
+use crate::units::{Duration, Rate, Size};
+
+/// A cloud's options: a TOML table, a group of flags and a family of variables in one.
+pub trait Provider: clap::Args + Merge + Default + Clone + fmt::Debug + DeserializeOwned {
+    /// The sub-command and the TOML table.
+    const NAME: &'static str;
+
+    /// The provider's own variables, by the id of the option that they set; earlier names win.
+    const VARIABLES: &'static [(&'static str, &'static [&'static str])];
+
+    /// The variables that hold the provider's secrets, by the key of the settings file; earlier
+    /// names win.
+    const SECRETS: &'static [(&'static str, &'static [&'static str])];
+
+    /// Which settings files may set a key of the provider's table.
+    const TRUST: &'static trust::Table;
+
+    /// The domains of the provider's own addresses.
+    const DOMAINS: &'static [&'static str];
+
+    /// Every address that a secret is sent to, by the key or the field of its option.
+    fn addresses(&self) -> Vec<(&'static str, String)>;
+
+    /// Whether these options hold the secret that is sent to the address of that key.
+    fn has_secret_for(&self, address: &str) -> bool;
+
+    /// What only the environment and the file can say: secrets, since a command line is
+    /// readable by every user of the machine, and the provider's own special variables.
+    fn without_flags(environment: &Environment) -> Self;
+
+    /// The format of the image, where somebody named it.
+    fn format(&self) -> Option<Format>;
+
+    /// Drops what a higher layer rules out, before the two are laid over each other.
+    fn yield_to(&mut self, _above: &Self) {}
+
+    /// Fills in what the image shows for certain and nobody said; names what it filled in.
+    fn adopt(&mut self, _guest: &Guest) -> Vec<String> {
+        vec![]
+    }
+
+    /// What somebody said, and the image certainly shows otherwise.
+    fn doubts(&self, _guest: &Guest) -> Vec<String> {
+        vec![]
+    }
+
+    /// Whether the cloud looks into the system, too, and refuses some.
+    fn is_examined(&self) -> bool {
+        true
+    }
+}
+
+/// Everything a sub-command takes, from whichever layer.
+#[derive(Clone, Debug, Default, clap::Args)]
+pub struct Invocation<P: Provider> {
+    /// Disk image to import; `-` reads standard input
+    #[arg(value_name = "IMAGE", value_hint = clap::ValueHint::FilePath)]
+    pub image: Option<PathBuf>,
+
+    /// The first bytes of standard input, once they are read.
+    #[arg(skip)]
+    pub head: Option<Vec<u8>>,
+
+    /// What the user should know of how the layers were combined.
+    #[arg(skip)]
+    pub notes: Vec<String>,
+
+    /// The provider's own options.
+    #[command(flatten)]
+    pub provider: P,
+
+    /// How the image is sent.
+    #[command(flatten, next_help_heading = "Upload")]
+    pub upload: Upload,
+
+    /// How long the tool waits for the cloud.
+    #[command(flatten, next_help_heading = "Wait")]
+    pub wait: Wait,
+
+    /// What comes out.
+    #[command(flatten, next_help_heading = "Output")]
+    pub output: Output,
+
+    /// Check what can be checked, print the plan, change nothing
+    #[arg(long, num_args = 0..=1, default_missing_value = "true", require_equals = true, value_name = "BOOL", value_parser = switch)]
+    pub dry_run: Option<bool>,
+
+    /// Import the image even where the look into it refuses it
+    #[arg(long, num_args = 0..=1, default_missing_value = "true", require_equals = true, value_name = "BOOL", value_parser = switch)]
+    pub skip_checks: Option<bool>,
+}
+
+/// The table `[upload]`.
+#[derive(Clone, Debug, Default, PartialEq, clap::Args, Deserialize, Merge)]
+#[serde(default, deny_unknown_fields)]
+#[merge(strategy = merge::option::overwrite_none)]
+pub struct Upload {
+    /// Parts sent at the same time [default: chosen]
+    #[arg(long, value_name = "N")]
+    #[serde(deserialize_with = "deserialize::value")]
+    pub concurrency: Option<u32>,
+
+    /// Size of a part, such as 16MiB [default: chosen from the image's size]
+    #[arg(long, value_name = "SIZE")]
+    #[serde(deserialize_with = "deserialize::value")]
+    pub part_size: Option<Size>,
+
+    /// Most bytes to send in a second, such as 20MB/s [default: no limit]
+    #[arg(long, value_name = "RATE")]
+    #[serde(deserialize_with = "deserialize::value")]
+    pub limit_rate: Option<Rate>,
+
+    /// Silence after which a part is sent again on a fresh connection [default: 60s]
+    #[arg(long, value_name = "DUR")]
+    #[serde(deserialize_with = "deserialize::value")]
+    pub stall_timeout: Option<Duration>,
+
+    /// Leave nothing behind on any exit, and use nothing of an earlier run
+    #[arg(long = "no-resume", num_args = 0..=1, default_missing_value = "true", require_equals = true, value_name = "BOOL", value_parser = negated)]
+    #[serde(deserialize_with = "deserialize::switch")]
+    pub resume: Option<bool>,
+}
+
+/// The table `[wait]`.
+#[derive(Clone, Debug, Default, PartialEq, clap::Args, Deserialize, Merge)]
+#[serde(default, deny_unknown_fields)]
+#[merge(strategy = merge::option::overwrite_none)]
+pub struct Wait {
+    /// Deadline for everything after the upload, such as 90m or 2h [default: none]
+    #[arg(long, value_name = "DUR")]
+    #[serde(deserialize_with = "deserialize::value")]
+    pub timeout: Option<Duration>,
+
+    /// Pause between two questions to the cloud, such as 15s
+    #[arg(id = "interval", long = "poll-interval", value_name = "DUR")]
+    #[serde(alias = "poll_interval", deserialize_with = "deserialize::value")]
+    pub interval: Option<Duration>,
+
+    /// Start the import, print its task id and leave
+    #[arg(long = "no-wait", num_args = 0..=1, default_missing_value = "true", require_equals = true, value_name = "BOOL", value_parser = negated)]
+    #[serde(deserialize_with = "deserialize::switch")]
+    pub wait: Option<bool>,
+}
+
+/// The table `[output]`.
+#[derive(Clone, Debug, Default, PartialEq, clap::Args, Deserialize, Merge)]
+#[serde(default, deny_unknown_fields)]
+#[merge(strategy = merge::option::overwrite_none)]
+pub struct Output {
+    /// Result on standard output [default: text]
+    #[arg(id = "output", long = "output", value_name = "FMT", ignore_case = true)]
+    #[serde(alias = "output", deserialize_with = "deserialize::choice")]
+    pub format: Option<crate::import::outcome::Format>,
+
+    /// Progress on standard error [default: auto]
+    #[arg(long, value_name = "MODE", ignore_case = true)]
+    #[serde(deserialize_with = "deserialize::choice")]
+    pub progress: Option<crate::progress::Mode>,
+}
+
+impl<P: Provider> Invocation<P> {
+    /// A refusal before the upload stands, unless the user wants no checks.
+    pub fn refused(&self, error: Error) -> Result<()> {
+        if self.skip_checks == Some(true) {
+            return Ok(());
+        }
+        Err(error)
+    }
+
+    /// Lays the flags over the environment over the file.
+    pub fn over(mut self, environment: &Environment, file: Self) -> Result<Self> {
+        // A script's empty variable in place of a path is no path.
+        self.image = self.image.filter(|path| !path.as_os_str().is_empty());
+        self.merge(environment.layer::<P>()?);
+        self.merge(file);
+        Ok(self)
+    }
+}
+
+impl<P: Provider> Merge for Invocation<P> {
+    fn merge(&mut self, mut below: Self) {
+        merge::option::overwrite_none(&mut self.image, below.image);
+        merge::option::overwrite_none(&mut self.dry_run, below.dry_run);
+        merge::option::overwrite_none(&mut self.skip_checks, below.skip_checks);
+        below.provider.yield_to(&self.provider);
+        self.provider.merge(below.provider);
+        self.upload.merge(below.upload);
+        self.wait.merge(below.wait);
+        self.output.merge(below.output);
+    }
+}
+
+/// A switch: `--skip-clean`, `--skip-clean=false`, `IMGIMPORT_SKIP_CLEAN=1`.
+pub fn switch(text: &str) -> Result<bool, String> {
+    match text.to_lowercase().as_str() {
+        "true" | "1" | "yes" | "on" => Ok(true),
+        "false" | "0" | "no" | "off" => Ok(false),
+        _ => Err("write true or false".to_owned()),
+    }
+}
+
+/// A switch whose key says the opposite: `--no-wait` sets `wait` to false.
+pub fn negated(text: &str) -> Result<bool, String> {
+    switch(text).map(|said| !said)
+}
+
+/// The argument list that sets one option, as the environment layer writes it.
+fn argument(long: &str, value: &str) -> [OsString; 2] {
+    ["imgimport".into(), format!("--{long}={value}").into()]
+}

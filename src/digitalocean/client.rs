@@ -1,0 +1,384 @@
+//! The API, version 2: the requests of an import, what is tried again, what is read of
+//! the answers. <https://docs.digitalocean.com/reference/api/digitalocean/>
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use serde_json::{Value, json};
+use tokio::time::sleep;
+
+use super::error::Fault;
+use crate::error::{Error, Result};
+use crate::net::http::{ANSWER, Call, Http, Method, Payload, without_nulls};
+use crate::progress::Progress;
+use crate::secret::Secret;
+use crate::units;
+
+/// "Pagination" of the API reference: the most for a page.
+const PAGE: u32 = 200;
+
+/// No account has so many images that a list of them needs more pages.
+const PAGES: u32 = 500;
+
+/// A shorter pause is not worth a word.
+const NOTED: Duration = Duration::from_secs(2);
+
+/// How often, and after which pauses, a request is tried again.
+#[derive(Clone, Copy, Debug)]
+pub struct Patience {
+    /// Tries after the first.
+    pub tries: u32,
+    /// The first pause.
+    pub least: Duration,
+    /// The longest pause that is chosen here.
+    pub most: Duration,
+}
+
+/// The API of one account. Clones share the connections.
+#[derive(Clone)]
+pub struct Api(Arc<Inner>);
+
+struct Inner {
+    http: Http,
+    base: String,
+    token: Secret,
+    patience: Patience,
+    progress: Progress,
+}
+
+/// Which failures are worth another try.
+#[derive(Clone, Copy)]
+enum Again {
+    /// All that may pass: the request can be repeated.
+    Whenever,
+    /// Only where nothing was done: a second one would make a second thing.
+    IfNothingWasDone,
+}
+
+/// Who asks.
+#[derive(Debug, Deserialize)]
+pub struct Account {
+    /// Whose it is.
+    #[serde(default)]
+    pub email: String,
+    /// `active`, `warning`, `locked`.
+    #[serde(default)]
+    pub status: String,
+    /// Why, if it is not active.
+    #[serde(default)]
+    pub status_message: String,
+}
+
+/// A place where images can be.
+#[derive(Debug, Deserialize)]
+pub struct Region {
+    /// Its name in requests.
+    pub slug: String,
+    /// `image_transfer` and others.
+    #[serde(default)]
+    pub features: Option<Vec<String>>,
+}
+
+/// An image, as far as an import looks at it.
+#[derive(Clone, Debug, Deserialize)]
+pub struct Image {
+    /// The id, the same in all regions.
+    pub id: u64,
+    /// Not unique.
+    #[serde(default)]
+    pub name: Option<String>,
+    /// `NEW`, `pending`, `available`, `deleted`, `retired`, in any case.
+    #[serde(default)]
+    pub status: Option<String>,
+    /// Why the import failed; blank otherwise.
+    #[serde(default)]
+    pub error_message: Option<String>,
+    /// Where it is.
+    #[serde(default)]
+    pub regions: Vec<String>,
+    /// Its tags.
+    #[serde(default)]
+    pub tags: Vec<String>,
+}
+
+impl Image {
+    /// Whether nothing will come of it: DigitalOcean keeps images whose import has failed.
+    pub fn is_gone(&self) -> bool {
+        self.has_status("deleted") || self.failure().is_some()
+    }
+
+    /// Compares without case: the API also answers `NEW`, in capitals.
+    pub fn has_status(&self, status: &str) -> bool {
+        let known = self.status.as_deref();
+        known.is_some_and(|known| known.eq_ignore_ascii_case(status))
+    }
+
+    /// Why the import failed. The API reference's example of no error is one blank.
+    pub fn failure(&self) -> Option<&str> {
+        let message = self.error_message.as_deref().map(str::trim);
+        message.filter(|text| !text.is_empty())
+    }
+}
+
+/// Work on an image.
+#[derive(Clone, Debug, Deserialize)]
+pub struct Action {
+    /// The id.
+    pub id: u64,
+    /// `in-progress`, `completed`, `errored`.
+    pub status: String,
+    /// `transfer` and others.
+    #[serde(default, rename = "type")]
+    pub kind: String,
+    /// Where to, for a transfer.
+    #[serde(default)]
+    pub region_slug: Option<String>,
+}
+
+impl Api {
+    /// The pause before this try, the first of them being 0; none where it is one too many.
+    pub fn pause(&self, tried: u32) -> Option<Duration> {
+        let patience = self.0.patience;
+        (tried < patience.tries).then(|| patience.pause(tried))
+    }
+
+    /// Speaks to `base` with this token; asks nothing yet.
+    pub fn new(
+        base: &str,
+        token: &Secret,
+        patience: Patience,
+        progress: &Progress,
+    ) -> Result<Self> {
+        if !token.expose().bytes().all(|sign| sign.is_ascii_graphic()) {
+            return Err(Error::usage("the API token has signs that no token has"));
+        }
+        Ok(Self(Arc::new(Inner {
+            http: Http::new()?,
+            base: base.trim_end_matches('/').to_owned(),
+            token: token.clone(),
+            patience,
+            progress: progress.clone(),
+        })))
+    }
+
+    /// `GET /v2/account`.
+    pub async fn account(&self) -> Result<Account, Fault> {
+        self.get("/v2/account", "account").await
+    }
+
+    /// `GET /v2/regions`, all pages.
+    pub async fn regions(&self) -> Result<Vec<Region>, Fault> {
+        self.list("/v2/regions?", "regions").await
+    }
+
+    /// The account's own images, all pages.
+    pub async fn own_images(&self) -> Result<Vec<Image>, Fault> {
+        self.list("/v2/images?private=true&", "images").await
+    }
+
+    /// The images that carry this tag, all pages.
+    pub async fn tagged_images(&self, tag: &str) -> Result<Vec<Image>, Fault> {
+        self.list(&format!("/v2/images?tag_name={tag}&"), "images")
+            .await
+    }
+
+    /// `POST /v2/images`, which makes an image each time.
+    pub async fn create_image(&self, body: &Value) -> Result<Image, Fault> {
+        let post = (Method::POST, "/v2/images");
+        self.ask_and(post, Some(body), Again::IfNothingWasDone, |answer| {
+            let image: Image = read(&answer, "image")?;
+            if image.name.as_deref() == body["name"].as_str() {
+                Ok(image)
+            } else {
+                let why = "the answer is not the image that was asked for";
+                Err(Fault::foreign(why.to_owned()))
+            }
+        })
+        .await
+    }
+
+    /// One image.
+    pub async fn image(&self, id: u64) -> Result<Image, Fault> {
+        let path = format!("/v2/images/{id}");
+        let get = (Method::GET, path.as_str());
+        self.ask_and(get, None, Again::Whenever, |answer| {
+            let image: Image = read(&answer, "image")?;
+            // Every custom image has a status.
+            if image.id == id && image.status.is_some() {
+                Ok(image)
+            } else {
+                Err(Fault::foreign(format!("the answer is not the image {id}")))
+            }
+        })
+        .await
+    }
+
+    /// Removes an image everywhere; one that is gone already is a success.
+    pub async fn delete_image(&self, id: u64) -> Result<(), Fault> {
+        self.delete(&format!("/v2/images/{id}")).await
+    }
+
+    /// Removes a tag, from what carries it too; one that is gone already is a success.
+    pub async fn delete_tag(&self, tag: &str) -> Result<(), Fault> {
+        self.delete(&format!("/v2/tags/{tag}")).await
+    }
+
+    /// Starts the transfer of an image to another region.
+    pub async fn transfer(&self, image: u64, region: &str) -> Result<Action, Fault> {
+        let path = format!("/v2/images/{image}/actions");
+        let body = json!({"type": "transfer", "region": region});
+        let post = (Method::POST, path.as_str());
+        self.ask(post, Some(&body), Again::IfNothingWasDone, "action")
+            .await
+    }
+
+    /// All actions on an image, all pages.
+    pub async fn actions(&self, image: u64) -> Result<Vec<Action>, Fault> {
+        self.list(&format!("/v2/images/{image}/actions?"), "actions")
+            .await
+    }
+
+    /// How the work goes.
+    pub async fn action(&self, image: u64, action: u64) -> Result<Action, Fault> {
+        let path = format!("/v2/images/{image}/actions/{action}");
+        let get = (Method::GET, path.as_str());
+        self.ask_and(get, None, Again::Whenever, |answer| {
+            let found: Action = read(&answer, "action")?;
+            if found.id == action {
+                Ok(found)
+            } else {
+                Err(Fault::foreign(format!(
+                    "the answer is not the action {action}"
+                )))
+            }
+        })
+        .await
+    }
+
+    async fn get<T: DeserializeOwned>(&self, path: &str, key: &str) -> Result<T, Fault> {
+        self.ask((Method::GET, path), None, Again::Whenever, key)
+            .await
+    }
+
+    /// A 204 or any other success.
+    async fn delete(&self, path: &str) -> Result<(), Fault> {
+        let delete = (Method::DELETE, path);
+        match self
+            .ask_and(delete, None, Again::Whenever, |_| Ok(()))
+            .await
+        {
+            Err(fault) if fault.status() != Some(404) => Err(fault),
+            _ => Ok(()),
+        }
+    }
+
+    /// Every page; `path` ends where a query goes on.
+    async fn list<T: DeserializeOwned>(&self, path: &str, key: &str) -> Result<Vec<T>, Fault> {
+        let mut all = Vec::new();
+        for page in 1..=PAGES {
+            let path = format!("{path}page={page}&per_page={PAGE}");
+            let (found, more) = self
+                .ask_and((Method::GET, &path), None, Again::Whenever, |body| {
+                    let more = body["links"]["pages"]["next"].is_string();
+                    Ok((read::<Vec<T>>(&body, key)?, more))
+                })
+                .await?;
+            let nothing = found.is_empty();
+            all.extend(found);
+            if nothing || !more {
+                break;
+            }
+        }
+        Ok(all)
+    }
+
+    async fn ask<T: DeserializeOwned>(
+        &self,
+        what: (Method, &str),
+        body: Option<&Value>,
+        again: Again,
+        key: &str,
+    ) -> Result<T, Fault> {
+        self.ask_and(what, body, again, |body| read(&body, key))
+            .await
+    }
+
+    /// One request, as often as patience allows, and what is in its answer.
+    async fn ask_and<T>(
+        &self,
+        (method, path): (Method, &str),
+        body: Option<&Value>,
+        again: Again,
+        read: impl Fn(Value) -> Result<T, Fault>,
+    ) -> Result<T, Fault> {
+        let patience = self.0.patience;
+        let mut tried = 0;
+        loop {
+            let answer = self.once(method.clone(), path, body).await;
+            let fault = match answer.and_then(&read) {
+                Ok(answer) => return Ok(answer),
+                Err(fault) => fault,
+            };
+            let repeatable = match again {
+                Again::Whenever => true,
+                Again::IfNothingWasDone => fault.did_nothing(),
+            };
+            if tried >= patience.tries || !fault.is_passing() || !repeatable {
+                return Err(fault);
+            }
+            let pause = fault.wait().unwrap_or_else(|| patience.pause(tried));
+            if pause >= NOTED {
+                let pause = units::seconds(pause);
+                self.0
+                    .progress
+                    .note(&format!("DigitalOcean: {fault}; again in {pause}"));
+            }
+            sleep(pause).await;
+            tried += 1;
+        }
+    }
+
+    async fn once(&self, method: Method, path: &str, body: Option<&Value>) -> Result<Value, Fault> {
+        let authorization = format!("Bearer {}", self.0.token.expose());
+        let mut headers = vec![("authorization".to_owned(), authorization)];
+        let body = body.map_or(Payload::Empty, |body| {
+            headers.push(("content-type".to_owned(), "application/json".to_owned()));
+            Payload::Document(body.to_string().into())
+        });
+        let call = Call {
+            service: "digitalocean",
+            method,
+            url: format!("{}{path}", self.0.base),
+            headers,
+            body,
+            timeout: Some(ANSWER),
+            secret: false,
+            direct: false,
+        };
+        let answer = self.0.http.send(call).await?;
+        match answer.status {
+            204 => Ok(Value::Null),
+            200..=299 => serde_json::from_slice(&answer.body)
+                .map_err(|error| Fault::garbled(answer.status, &error)),
+            _ => Err(Fault::answered(&answer)),
+        }
+    }
+}
+
+/// What is in the answer under this key; the description shows an action without one.
+fn read<T: DeserializeOwned>(answer: &Value, key: &str) -> Result<T, Fault> {
+    let mut inner = answer.get(key).unwrap_or(answer).clone();
+    without_nulls(&mut inner);
+    serde_json::from_value(inner).map_err(|error| Fault::garbled(200, &error))
+}
+
+impl Patience {
+    /// Twice as long each time, up to half of it at random, so that many runs don't come back in step.
+    fn pause(&self, tried: u32) -> Duration {
+        let whole = self.least.saturating_mul(1 << tried.min(16)).min(self.most);
+        let chance = f64::from(uuid::Uuid::new_v4().as_bytes()[0]) / 255.0;
+        whole.mul_f64(0.5 + chance / 2.0)
+    }
+}

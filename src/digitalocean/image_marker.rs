@@ -1,0 +1,159 @@
+//! How the image of an import is found again by whoever does not know its id. DigitalOcean
+//! has no client token, so the image gets a tag of its own, which is removed at the end:
+//! the same bytes, asked for in the same words under the same key, have the same tag on
+//! every machine. A token that may not create tags leaves the image's name.
+
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+use uuid::Uuid;
+
+use super::client::{Api, Image};
+use super::error::Fault;
+use super::job::Job;
+
+/// How every tag of this kind begins; 32 hexadecimal digits follow.
+const PREFIX: &str = "imgimport-";
+
+/// What the journal keeps before an image is asked for.
+#[derive(Clone, Debug, Deserialize, Serialize, PartialEq)]
+pub struct Mark {
+    /// The image's own tag; none where the token may not create tags.
+    pub tag: Option<String>,
+    /// Its name.
+    pub name: String,
+    /// The ids of the images that had this name before; looked at only without a tag.
+    #[serde(default)]
+    pub others: Vec<u64>,
+}
+
+impl Mark {
+    /// The mark of the image that is made of the object with this tag. Where the service
+    /// does not show the object's tag, chance takes its place.
+    pub fn of(job: &Job, etag: Option<&str>) -> Self {
+        let chance = Uuid::new_v4().to_string();
+        let key = job.given_key.as_ref().unwrap_or(&job.key);
+        let words = [
+            &job.space.region,
+            &job.space.name,
+            key,
+            &job.fingerprint(),
+            etag.unwrap_or(&chance),
+        ];
+        let words = words.map(String::from).join("\0");
+        let digest = hex::encode(&Sha256::digest(words)[..16]);
+        Self {
+            tag: Some(format!("{PREFIX}{digest}")),
+            name: job.name.clone(),
+            others: Vec::new(),
+        }
+    }
+
+    /// The mark that the journal keeps, if it is one.
+    pub fn read(noted: &str) -> Option<Self> {
+        let mark: Self = serde_json::from_str(noted).ok()?;
+        let is_ours = |tag: &String| {
+            let digits = tag.strip_prefix(PREFIX).unwrap_or_default();
+            digits.len() == 32 && digits.bytes().all(|digit| digit.is_ascii_hexdigit())
+        };
+        mark.tag.as_ref().is_none_or(is_ours).then_some(mark)
+    }
+
+    /// As the journal keeps it.
+    pub fn noted(&self) -> String {
+        serde_json::to_string(self).unwrap_or_default()
+    }
+
+    /// The images that have it and are not gone, the oldest first.
+    pub async fn find(&self, api: &Api) -> Result<Vec<Image>, Fault> {
+        let mut images = match &self.tag {
+            Some(tag) => api.tagged_images(tag).await?,
+            None => api.own_images().await?,
+        };
+        // A gateway that ignores the filter would show images that are somebody else's.
+        images.retain(|image| {
+            let is_meant = match &self.tag {
+                Some(tag) => image.tags.contains(tag),
+                None => !self.others.contains(&image.id),
+            };
+            is_meant && image.name.as_ref() == Some(&self.name) && !image.is_gone()
+        });
+        images.sort_by_key(|image| image.id);
+        Ok(images)
+    }
+
+    /// Deletes the images that have it but this one.
+    pub async fn delete_others(&self, api: &Api, keep: u64) -> Result<(), Fault> {
+        for image in self.find(api).await? {
+            if image.id != keep {
+                api.delete_image(image.id).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Deletes all images that have it, the one whose id is known first, and the tag.
+    async fn delete(&self, api: &Api, known: Option<u64>) -> Result<(), Fault> {
+        if let Some(id) = known {
+            api.delete_image(id).await?;
+        }
+        for image in self.find(api).await? {
+            api.delete_image(image.id).await?;
+        }
+        match self.delete_tag(api).await {
+            // A tag without an image does no harm, and the token can't do more.
+            Err(fault) if fault.status() != Some(403) => Err(fault),
+            _ => Ok(()),
+        }
+    }
+
+    /// Removes the tag from the account.
+    pub async fn delete_tag(&self, api: &Api) -> Result<(), Fault> {
+        match &self.tag {
+            Some(tag) => api.delete_tag(tag).await,
+            None => Ok(()),
+        }
+    }
+}
+
+/// Deletes the image, and all that has the mark, where there is one.
+pub async fn delete(api: &Api, mark: Option<&Mark>, id: Option<u64>) -> Result<(), Fault> {
+    match (mark, id) {
+        (Some(mark), _) => mark.delete(api, id).await,
+        (None, Some(id)) => api.delete_image(id).await,
+        (None, None) => Ok(()),
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    fn mark(tag: Option<&str>) -> Mark {
+        Mark {
+            tag: tag.map(str::to_owned),
+            name: "web".to_owned(),
+            others: vec![7],
+        }
+    }
+
+    #[test]
+    fn what_was_noted_is_read_again() {
+        for mark in [mark(None), mark(Some(&format!("{PREFIX}{:032x}", 77)))] {
+            assert_eq!(Mark::read(&mark.noted()), Some(mark));
+        }
+    }
+
+    #[test]
+    fn a_tag_of_somebody_else_is_no_mark() {
+        for tag in [
+            "production",
+            "imgimport-",
+            "imgimport-77",
+            "imgimport-../../images/1",
+        ] {
+            assert_eq!(Mark::read(&mark(Some(tag)).noted()), None, "{tag}");
+        }
+        assert_eq!(Mark::read("157000001 157000002"), None);
+    }
+}

@@ -1,0 +1,54 @@
+//! Compressed units of a disk, each on its own: at most as many bytes as a unit
+//! has, whatever the input promises.
+
+use std::io::{self, Read};
+
+use flate2::{Decompress, FlushDecompress};
+use ruzstd::decoding::StreamingDecoder;
+
+use super::byte_view::broken;
+
+/// What QEMU's default level writes for streams of unknown length is 2 MiB.
+const ZSTD_WINDOW: u64 = 8 << 20;
+
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Codec {
+    /// RFC 1951, of qcow2.
+    Deflate,
+    /// RFC 1950, of VMDK.
+    Zlib,
+    /// RFC 8878, of qcow2.
+    Zstd,
+}
+
+impl Codec {
+    /// The bytes of a unit; fewer where the input ends early.
+    pub(super) fn unpack(self, input: &[u8], unit: usize) -> io::Result<Vec<u8>> {
+        match self {
+            Self::Deflate => inflate(Decompress::new(false), input, unit),
+            Self::Zlib => inflate(Decompress::new(true), input, unit),
+            Self::Zstd => zstd(input, unit),
+        }
+    }
+}
+
+fn inflate(mut decoder: Decompress, input: &[u8], unit: usize) -> io::Result<Vec<u8>> {
+    let mut output = Vec::with_capacity(unit);
+    decoder
+        .decompress_vec(input, &mut output, FlushDecompress::Sync)
+        .map_err(|error| broken(&format!("compressed data can't be read ({error})")))?;
+    Ok(output)
+}
+
+fn zstd(input: &[u8], unit: usize) -> io::Result<Vec<u8>> {
+    let unreadable =
+        |error: &dyn std::fmt::Display| broken(&format!("compressed data can't be read ({error})"));
+    let decoder = StreamingDecoder::new_with_max_window_size(input, ZSTD_WINDOW)
+        .map_err(|error| unreadable(&error))?;
+    let mut output = Vec::with_capacity(unit);
+    decoder
+        .take(unit as u64)
+        .read_to_end(&mut output)
+        .map_err(|error| unreadable(&error))?;
+    Ok(output)
+}

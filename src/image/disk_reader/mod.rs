@@ -1,0 +1,235 @@
+//! The first disk of an image as the guest sees it: bytes at positions, decoded in
+//! place, and where there is nothing but zeros.
+
+use std::fs::File;
+use std::io;
+use std::ops::Range;
+use std::sync::Arc;
+
+use super::byte_view::{broken, size};
+use super::cache::Cache;
+use super::error::{Remedy, Sight, Trouble};
+use super::formats::{qcow2, vdi, vhd, vhdx, vmdk};
+use super::layout::{Extent, Layout, Packed, Place, Plain, Source};
+use super::{Content, Image, Source as From, VhdKind};
+use crate::error::{Error, Result};
+
+/// Bytes of decompressed units that are kept.
+const UNPACKED: usize = 16 << 20;
+/// Data is named in ranges of at most about these many bytes, so that who asks
+/// again and again does not walk the same tables each time.
+const STRETCH: u64 = 1 << 30;
+
+/// A disk that can be read at any position, by many at once.
+#[derive(Debug)]
+pub struct Blocks {
+    file: Source,
+    layout: Box<dyn Layout>,
+    size: u64,
+    /// Bytes of a sector as the guest sees it.
+    sector: u64,
+    unpacked: Cache,
+}
+
+impl Blocks {
+    /// Opens the first disk of the image.
+    pub fn open(image: &Image) -> Result<Self> {
+        let From::File(path) = &image.source else {
+            return Err(Error::refused(
+                "standard input can't be read at any position",
+            ));
+        };
+        let file = File::open(path)
+            .and_then(|file| Ok((image.is_still(&file)?, file.metadata()?.len(), file)));
+        let opened = match file {
+            Ok((false, ..)) => Err(Trouble::unfit(
+                "it changed while it was looked at",
+                Remedy::say("start again when nothing writes to it any more"),
+            )),
+            Ok((true, size, file)) => first_disk(image).and_then(|(content, start, len)| {
+                let len = len.min(size.saturating_sub(start));
+                Self::of(content, Source::new(Box::new(file), start, len))
+            }),
+            Err(error) => Err(error.into()),
+        };
+        opened.map_err(|trouble| trouble.keeps_from_being("looked into", path))
+    }
+
+    /// Decodes a container.
+    pub(super) fn of(content: &Content, file: Source) -> Sight<Self> {
+        let window = file.window();
+        let (size, layout): (u64, Box<dyn Layout>) = match content {
+            Content::Raw => (file.len(), Box::new(Plain)),
+            // Its footer is at the end, which a pipe does not show.
+            Content::Vhd {
+                kind: VhdKind::Fixed,
+                ..
+            } if !file.is_complete() => (file.len(), Box::new(Plain)),
+            Content::Vhd { .. } => vhd::layout(&window)?,
+            Content::Vhdx { .. } => vhdx::layout(&window)?,
+            Content::Vmdk { .. } => vmdk::layout(&window)?,
+            Content::Qcow2 { .. } => qcow2::layout(&window)?,
+            Content::Vdi => vdi::layout(&window)?,
+            other => return Err(opaque(other)),
+        };
+        Ok(Self {
+            file,
+            layout,
+            size,
+            sector: match content {
+                Content::Vhdx { sector_size, .. } => sector_size.unwrap_or(512).into(),
+                _ => 512,
+            },
+            unpacked: Cache::of(UNPACKED),
+        })
+    }
+
+    /// Bytes of the disk.
+    pub fn size(&self) -> u64 {
+        self.size
+    }
+
+    /// Bytes of a sector as the guest sees it; a raw disk does not say it, 512 are usual.
+    pub(super) fn sector(&self) -> u64 {
+        self.sector
+    }
+
+    /// Fills the buffer from this position on; what lies past the end is an error.
+    pub fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<()> {
+        let end = offset.checked_add(buffer.len() as u64);
+        if end.is_none_or(|end| end > self.size) {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+        let (mut at, mut rest) = (offset, buffer);
+        while !rest.is_empty() {
+            let extent = self.extent(at)?;
+            let count = size(extent.end - at).min(rest.len());
+            let (now, later) = rest.split_at_mut(count);
+            self.fill(now, at, &extent.place)?;
+            at += count as u64;
+            rest = later;
+        }
+        Ok(())
+    }
+
+    /// The next range at or after `from` that may hold data; all before it are zeros.
+    /// Another may follow without a gap.
+    pub fn data(&self, from: u64) -> io::Result<Option<Range<u64>>> {
+        let mut found: Option<Range<u64>> = None;
+        let mut at = from;
+        while at < self.size {
+            let extent = self.extent(at)?;
+            let stored = self.stored(at, &extent)?;
+            match (&mut found, stored) {
+                (None, None) => at = extent.end,
+                (None, Some(stored)) => {
+                    at = stored.end;
+                    found = Some(stored);
+                }
+                (Some(found), Some(stored))
+                    if stored.start == found.end && found.end - found.start < STRETCH =>
+                {
+                    found.end = stored.end;
+                    at = stored.end;
+                }
+                (Some(_), _) => break,
+            }
+        }
+        Ok(found)
+    }
+
+    /// Bytes of the disk that may be other than zero.
+    pub fn allocated(&self) -> io::Result<u64> {
+        let (mut sum, mut at) = (0, 0);
+        while let Some(range) = self.data(at)? {
+            sum += range.end - range.start;
+            at = range.end;
+        }
+        Ok(sum)
+    }
+
+    /// What begins at this position, which lies on the disk; never empty.
+    fn extent(&self, at: u64) -> io::Result<Extent> {
+        let Extent { end, place } = self.layout.extent(&self.file, at)?;
+        let end = end.min(self.size);
+        if end <= at {
+            return Err(broken("its tables lead nowhere"));
+        }
+        Ok(Extent { end, place })
+    }
+
+    /// The first part of an extent that the file stores.
+    fn stored(&self, at: u64, extent: &Extent) -> io::Result<Option<Range<u64>>> {
+        match extent.place {
+            Place::Zeros => Ok(None),
+            Place::At(place) if self.layout.in_full() => {
+                let range = place..place.saturating_add(extent.end - at);
+                let stored = self.file.data(&range)?;
+                Ok(stored.map(|part| at + (part.start - place)..at + (part.end - place)))
+            }
+            Place::At(_) | Place::Packed(..) => Ok(Some(at..extent.end)),
+        }
+    }
+
+    fn fill(&self, buffer: &mut [u8], at: u64, place: &Place) -> io::Result<()> {
+        match place {
+            Place::Zeros => buffer.fill(0),
+            Place::At(place) => self.copy(buffer, *place)?,
+            Place::Packed(packed, range) => {
+                let unit = self.unit(*packed, range)?;
+                let from = size(at - range.start);
+                let bytes = unit.get(from..from + buffer.len());
+                buffer
+                    .copy_from_slice(bytes.ok_or_else(|| broken("compressed data is too short"))?);
+            }
+        }
+        Ok(())
+    }
+
+    /// QEMU leaves the end of a last cluster out: what begins in the file goes on
+    /// as zeros.
+    fn copy(&self, buffer: &mut [u8], place: u64) -> io::Result<()> {
+        let there = self.file.len().saturating_sub(place);
+        if there == 0 {
+            return Err(broken("it points beyond the end of the file"));
+        }
+        let (there, beyond) = buffer.split_at_mut(size(there).min(buffer.len()));
+        beyond.fill(0);
+        self.file.read(there, place)
+    }
+
+    fn unit(&self, packed: Packed, range: &Range<u64>) -> io::Result<Arc<Vec<u8>>> {
+        let bytes = range.end - range.start;
+        self.unpacked
+            .get(range.start, || self.file.unpack(packed, bytes))
+    }
+}
+
+/// What the first disk is, and where it lies in the file.
+pub(super) fn first_disk(image: &Image) -> Sight<(&Content, u64, u64)> {
+    let Content::Ova { .. } = image.content else {
+        return Ok((&image.content, 0, u64::MAX));
+    };
+    let first = image.disks.first();
+    let seen = first.and_then(|disk| Some((disk.content.as_ref()?, disk.offset?, disk.size?)));
+    seen.ok_or_else(|| {
+        Trouble::unfit(
+            "the first disk of the OVA is blank",
+            Remedy::say("export the virtual machine with the disk it boots from as its first"),
+        )
+    })
+}
+
+fn opaque(content: &Content) -> Trouble {
+    let cause = format!("the disk inside {} can't be read in place", content.label());
+    let remedy = if content.is_compressed_file() || *content == Content::Zip {
+        "unpack it first"
+    } else {
+        "name the image of a disk"
+    };
+    Trouble::unfit(cause, Remedy::say(remedy))
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests;

@@ -1,0 +1,239 @@
+//! Why a file cannot be imported, before the file's name is known: containers
+//! inside an OVA speak the same words as files of their own. `Image::open` adds
+//! the path and makes the user's `Error` of it.
+
+use std::fmt;
+use std::io;
+use std::path::Path;
+
+use super::conversion::{self, Driver, Target};
+use super::{Content, file_name};
+use crate::error::Error;
+
+/// The result of looking into a container.
+pub(super) type Sight<T> = Result<T, Trouble>;
+
+/// What stands between the file and an import.
+#[derive(Debug)]
+pub(super) enum Trouble {
+    /// The file itself is the matter.
+    Unfit { cause: String, remedy: Remedy },
+    /// It is not what a disk image is; its name may say that it is one.
+    Strange { cause: String, remedy: Remedy },
+    /// It could not be read.
+    Unread(io::Error),
+}
+
+/// What helps.
+#[derive(Clone, Debug)]
+pub(super) enum Remedy {
+    /// The copy is damaged, the original may be sound.
+    CopyAgain,
+    /// qemu-img reads what no cloud takes, by this format; raw is what every cloud takes.
+    Convert(&'static str),
+    /// qemu-img repairs it: what is to be done, and the format.
+    Repair(&'static str, &'static str),
+    /// The OVA packed again, of these of its files in this order.
+    Repack(Vec<String>),
+    /// The disk in this file of the OVA, on its own; what it is, where that is known.
+    TakeOut(String, Option<Content>),
+    /// Anything else, in full.
+    Say(String),
+}
+
+/// What does not keep the image from being imported, before the file's name is known.
+#[derive(Clone, Debug)]
+pub(super) struct Notice {
+    text: String,
+    remedy: Option<Remedy>,
+}
+
+/// The same for the user.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Warning {
+    pub text: String,
+    /// What helps.
+    pub remedy: Option<String>,
+}
+
+impl From<io::Error> for Trouble {
+    fn from(error: io::Error) -> Self {
+        Self::Unread(error)
+    }
+}
+
+impl Trouble {
+    pub(super) fn unfit(cause: impl Into<String>, remedy: Remedy) -> Self {
+        Self::Unfit {
+            cause: cause.into(),
+            remedy,
+        }
+    }
+
+    /// A structure with impossible values: nothing but a new copy helps.
+    pub(super) fn damaged(container: &str, how: impl fmt::Display) -> Self {
+        Self::unfit(
+            format!("the {container} is damaged: {how}"),
+            Remedy::CopyAgain,
+        )
+    }
+
+    /// Names the member of an OVA that is meant.
+    pub(super) fn inside(self, member: &str) -> Self {
+        match self {
+            Self::Unfit { cause, remedy } => Self::Unfit {
+                cause: format!("{member} in the OVA: {cause}"),
+                remedy: match remedy {
+                    Remedy::Convert(_) | Remedy::Repair(..) => export_as_stream(),
+                    other => other,
+                },
+            },
+            other => other,
+        }
+    }
+
+    /// The user's error for the file at `path`.
+    pub(super) fn at(self, path: &Path) -> Error {
+        self.keeps_from_being("imported", path)
+    }
+
+    /// The same where something else than an import is meant.
+    pub(super) fn keeps_from_being(self, done: &str, path: &Path) -> Error {
+        let name = shown(path);
+        match self {
+            Self::Unfit { cause, remedy } => Error::refused(format!("{name} cannot be {done}"))
+                .because_of(cause)
+                .hint(remedy.sentence(path)),
+            Self::Strange { cause, remedy } => {
+                let cause = match file_name::ending(path) {
+                    Some(ending) => format!("{cause}, though its name ends in .{ending}"),
+                    None => cause,
+                };
+                Self::Unfit { cause, remedy }.keeps_from_being(done, path)
+            }
+            Self::Unread(error) => Error::failed(format!("{name} cannot be read")).because(error),
+        }
+    }
+}
+
+impl Notice {
+    pub(super) fn new(text: impl Into<String>, remedy: Option<Remedy>) -> Self {
+        let text = text.into();
+        Self { text, remedy }
+    }
+
+    /// The warning for the file at `path`.
+    pub(super) fn at(self, path: &Path) -> Warning {
+        Warning {
+            text: self.text,
+            remedy: self.remedy.map(|remedy| remedy.sentence(path)),
+        }
+    }
+}
+
+impl fmt::Display for Warning {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.remedy {
+            Some(remedy) => write!(f, "{}; {remedy}", self.text),
+            None => f.write_str(&self.text),
+        }
+    }
+}
+
+impl Remedy {
+    pub(super) fn say(sentence: impl Into<String>) -> Self {
+        Self::Say(sentence.into())
+    }
+
+    fn sentence(&self, path: &Path) -> String {
+        match self {
+            Self::CopyAgain => "copy, download or export it again".into(),
+            Self::Convert(format) => {
+                let command = conversion::convert(Driver::Named(format), path, Target::Raw);
+                format!("convert it first: {command}")
+            }
+            Self::Repair(action, format) => {
+                format!("{action}: {}", conversion::repair(format, path))
+            }
+            Self::Repack(files) => repack(path, files),
+            Self::TakeOut(file, content) => take_out(path, file, content.as_ref()),
+            Self::Say(sentence) => sentence.clone(),
+        }
+    }
+}
+
+/// Every importer of OVAs takes stream-optimized VMDKs in them.
+pub(super) fn export_as_stream() -> Remedy {
+    Remedy::say("export the virtual machine again, with stream-optimized VMDK disks")
+}
+
+/// The name of the file as messages show it.
+pub(super) fn shown(path: &Path) -> String {
+    if path == Path::new("-") {
+        "the image on standard input".into()
+    } else {
+        path.display().to_string()
+    }
+}
+
+/// Unpacks the files and packs them in this order.
+fn repack(path: &Path, files: &[String]) -> String {
+    let files: Vec<_> = files.iter().map(String::as_str).collect();
+    match conversion::repacking(path, &files) {
+        Some(command) => format!("pack it again: {command}"),
+        None => {
+            "unpack it, and pack it again in the ustar format of tar, the descriptor first".into()
+        }
+    }
+}
+
+/// Unpacks a disk and makes a raw one of it.
+fn take_out(path: &Path, file: &str, content: Option<&Content>) -> String {
+    match conversion::taking_out(path, file, content) {
+        Some(command) => format!("import the disk on its own: {command}"),
+        None => "unpack the disk, convert it to raw with qemu-img, and import that".into(),
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_remedy_can_be_pasted_into_a_shell() {
+        let hint = |path: &str| Remedy::Convert("vdi").sentence(Path::new(path));
+        assert_eq!(
+            hint("a/disk.vdi"),
+            "convert it first: qemu-img convert -f vdi -O raw a/disk.vdi a/disk.raw"
+        );
+        assert_eq!(
+            hint("it's.vmdk"),
+            r"convert it first: qemu-img convert -f vdi -O raw 'it'\''s.vmdk' 'it'\''s.raw'"
+        );
+        assert_eq!(
+            hint("disk.raw"),
+            "convert it first: qemu-img convert -f vdi -O raw disk.raw disk.new.raw"
+        );
+        assert_eq!(
+            hint("-x.vdi"),
+            "convert it first: qemu-img convert -f vdi -O raw ./-x.vdi ./-x.raw"
+        );
+        assert_eq!(
+            hint("-"),
+            "convert it first: qemu-img convert -f vdi -O raw IMAGE disk.raw"
+        );
+    }
+
+    #[test]
+    fn a_file_that_cannot_be_read_is_no_refusal() {
+        let error = Trouble::from(io::Error::other("bad sector"))
+            .inside("disk1.vmdk")
+            .at(Path::new("x.ova"));
+        assert_eq!(
+            error.to_string(),
+            "error: x.ova cannot be read\n  cause: bad sector"
+        );
+        assert_eq!(error.kind().exit_code(), 1);
+    }
+}

@@ -1,0 +1,147 @@
+//! The members of a tar archive and where they lie (POSIX ustar, with the base-256
+//! and PAX sizes that writers use over 8 GiB, GNU's long names, and the form of Unix V7).
+//! Content is never read here; what the members mean is for `ova` to say.
+
+use std::collections::HashSet;
+use std::io::{self, Read, Seek, SeekFrom};
+
+use tar::EntryType;
+
+use super::super::byte_view::{Structure, Window};
+use super::super::error::{Remedy, Sight, Trouble};
+
+/// An OVA has a handful of members; more are another kind of archive.
+pub(in crate::image) const MAX_MEMBERS: usize = 1000;
+/// Bytes of tar headers, with their extensions, that one look may read.
+pub(in crate::image) const MAX_HEADERS: u64 = 8 << 20;
+
+/// A file in the archive.
+#[derive(Debug)]
+pub(in crate::image) struct Member {
+    pub(in crate::image) name: String,
+    /// First byte of its content in the archive.
+    pub(in crate::image) offset: u64,
+    pub(in crate::image) size: u64,
+    /// Whether its content lies in one piece; not so for links and GNU's sparse files.
+    pub(in crate::image) is_whole: bool,
+}
+
+/// Whether the bytes begin with the header of an archive: by the mark of POSIX, or by the
+/// checksum, which is all that the form of Unix V7 has.
+pub(in crate::image) fn is_here(head: &[u8]) -> bool {
+    let Some(header) = head.get(..512) else {
+        return false;
+    };
+    header[257..262] == *b"ustar" || is_v7(header)
+}
+
+/// POSIX "ustar Interchange Format", chksum: the sum of all bytes, its own as spaces.
+fn is_v7(header: &[u8]) -> bool {
+    let field = String::from_utf8_lossy(&header[148..156]);
+    let field = field.trim_matches(['\0', ' ']);
+    let bytes = header.iter().enumerate();
+    let sum = bytes.map(|(at, &byte)| match at {
+        148..156 => u64::from(b' '),
+        _ => u64::from(byte),
+    });
+    header[0] > b' ' && u64::from_str_radix(field, 8) == Ok(sum.sum())
+}
+
+impl Member {
+    pub(in crate::image) fn of<R: Read>(entry: &tar::Entry<'_, R>) -> Self {
+        let name = String::from_utf8_lossy(&entry.path_bytes()).into_owned();
+        Self {
+            name: name.strip_prefix("./").unwrap_or(&name).to_owned(),
+            offset: entry.raw_file_position(),
+            size: entry.size(),
+            is_whole: entry.header().entry_type().is_file(),
+        }
+    }
+
+    /// Whether its name has this extension, in any case.
+    pub(in crate::image) fn ends_with(&self, extension: &str) -> bool {
+        let from = self.name.len().saturating_sub(extension.len());
+        let end = self.name.get(from..);
+        end.is_some_and(|end| end.eq_ignore_ascii_case(extension))
+    }
+}
+
+/// The members, as far as a pipe shows them.
+pub(in crate::image) fn members(window: &Window) -> Sight<Vec<Member>> {
+    let mut archive = tar::Archive::new(Headers {
+        window,
+        at: 0,
+        left: MAX_HEADERS,
+    });
+    let mut members: Vec<Member> = Vec::new();
+    let mut names = HashSet::new();
+    for entry in archive.entries_with_seek()? {
+        let member = match entry {
+            Ok(entry) if is_named(entry.header().entry_type()) => Member::of(&entry),
+            Ok(_) => continue,
+            // a pipe ends anywhere, what follows is not seen
+            Err(_) if window.len().is_none() => break,
+            Err(error) if error.raw_os_error().is_some() => return Err(error.into()),
+            Err(error) => return Err(Trouble::damaged("OVA", error)),
+        };
+        let end = member.offset.saturating_add(member.size);
+        window.holds(Structure("OVA", "a file in it"), end)?;
+        if !names.insert(member.name.clone()) {
+            let how = format_args!("it has two files named {}", member.name);
+            return Err(Trouble::damaged("OVA", how));
+        }
+        members.push(member);
+        if members.len() > MAX_MEMBERS {
+            let cause = format!("the archive has more than {MAX_MEMBERS} files, which no OVA has");
+            let remedy = "pack only the descriptor and the disks that it names";
+            return Err(Trouble::unfit(cause, Remedy::say(remedy)));
+        }
+    }
+    Ok(members)
+}
+
+/// Files, and what stands for one.
+fn is_named(kind: EntryType) -> bool {
+    matches!(
+        kind,
+        EntryType::Regular
+            | EntryType::Continuous
+            | EntryType::Link
+            | EntryType::Symlink
+            | EntryType::GNUSparse
+    )
+}
+
+/// What the tar reader sees: a budget, so that a header's extension of gigabytes
+/// is an error and not an allocation.
+struct Headers<'a> {
+    window: &'a Window<'a>,
+    at: u64,
+    left: u64,
+}
+
+impl Read for Headers<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        if self.left == 0 {
+            return Err(io::Error::other("its headers never end"));
+        }
+        let wanted = self.left.min(buffer.len() as u64);
+        let bytes = self.window.up_to(self.at, wanted)?;
+        buffer[..bytes.len()].copy_from_slice(&bytes);
+        self.at += bytes.len() as u64;
+        self.left -= bytes.len() as u64;
+        Ok(bytes.len())
+    }
+}
+
+impl Seek for Headers<'_> {
+    fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
+        let at = match to {
+            SeekFrom::Start(at) => Some(at),
+            SeekFrom::Current(by) => self.at.checked_add_signed(by),
+            SeekFrom::End(_) => None,
+        };
+        self.at = at.ok_or(io::ErrorKind::InvalidInput)?;
+        Ok(self.at)
+    }
+}

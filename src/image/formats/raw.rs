@@ -1,0 +1,47 @@
+//! A raw disk: the bytes as the guest sees them. Everything that has no other mark
+//! is one, so this is where files that are no disk at all end up too.
+
+use super::super::byte_view::Window;
+use super::super::content::Content;
+use super::super::error::{Remedy, Sight, Trouble};
+use super::super::found::Found;
+
+/// Less than a sector holds no disk.
+const SECTOR: u64 = 512;
+
+pub(in crate::image) fn look(window: &Window) -> Sight<Found> {
+    match window.len() {
+        Some(len) if len < SECTOR => Err(Trouble::unfit(
+            format!("it is no disk image: {len} bytes are less than a sector"),
+            Remedy::say("name the image file itself"),
+        )),
+        len => Ok(Found {
+            virtual_size: len,
+            ..Found::opaque(Content::Raw)
+        }),
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use crate::image::test_support::{because, open, refusal};
+
+    #[test]
+    fn less_than_a_sector_is_no_disk() {
+        assert_eq!(
+            refusal(&[1; 5]),
+            because(
+                "it is no disk image: 5 bytes are less than a sector",
+                "name the image file itself"
+            )
+        );
+    }
+
+    #[test]
+    fn a_disk_is_as_large_as_its_file() {
+        let image = open(&[0; 1536]).unwrap();
+        assert_eq!(image.virtual_size, Some(1536));
+        assert_eq!(image.describe(), "raw disk, 1.5 KiB disk");
+    }
+}

@@ -1,0 +1,268 @@
+//! VHD, "Virtual Hard Disk Image Format Specification" 1.0 of Microsoft, 2006.
+//! A fixed VHD is a raw disk with a footer behind it, so only its last sector
+//! tells; a dynamic one begins with a copy of that footer. Integers are big-endian.
+
+mod blocks;
+
+use super::super::byte_view::{Fields, Structure, Window};
+use super::super::content::{Content, VhdKind};
+use super::super::error::{Remedy, Sight, Trouble};
+use super::super::found::{Found, at_most};
+
+pub(in crate::image) use blocks::layout;
+
+const COOKIE: &[u8] = b"conectix";
+const FOOTER: u64 = 512;
+/// "Hard Disk Footer Format": created before Virtual PC 2004, one byte is missing.
+const OLD_FOOTER: u64 = 511;
+/// "Dynamic Disk Header Format".
+const HEADER: u64 = 1024;
+const SECTOR: u64 = 512;
+/// QEMU vpc.c, VHD_MAX_SECTORS: 2040 GiB; with the smallest usual block, 512 KiB,
+/// its table has 4 Mi entries. A table ten times as large is no table.
+const MAX_ENTRIES: u64 = 40 << 20;
+const UNALLOCATED: u32 = u32::MAX;
+
+/// The fields of a footer that matter here.
+struct Footer {
+    /// 512 bytes, with the missing byte of the old form as zero.
+    bytes: Vec<u8>,
+    /// Its length in the file.
+    len: u64,
+}
+
+impl Footer {
+    fn read(window: &Window) -> Sight<Self> {
+        let footer = match trailer(window)? {
+            Some(footer) => footer,
+            None if window.len().is_none() => first(window)?,
+            None => return Err(no_footer()),
+        };
+        if is_sound(footer.fields(), 64) {
+            return Ok(footer);
+        }
+        Err(Trouble::damaged(
+            "VHD",
+            "the checksum of its footer is wrong",
+        ))
+    }
+
+    /// "Disk Type".
+    fn kind(&self) -> u32 {
+        self.fields().be32(60)
+    }
+
+    fn fields(&self) -> Fields<'_> {
+        Fields(&self.bytes)
+    }
+
+    /// "Current Size": what the creator shows to the guest. QEMU takes the geometry
+    /// instead for some creators, the clouds are not known to.
+    fn virtual_size(&self) -> u64 {
+        self.fields().be64(48)
+    }
+
+    /// Whether QEMU takes the geometry for the size, which is another one ("Disk Geometry":
+    /// cylinders, heads, sectors; QEMU vpc.c, "Known creator apps").
+    fn is_measured_by_geometry(&self) -> bool {
+        let (fields, creator) = (self.fields(), self.fields().bytes(28, 4));
+        let [cylinders, heads, sectors] = [
+            fields.be32(56) >> 16,
+            fields.u8(58).into(),
+            fields.u8(59).into(),
+        ];
+        let geometry = u64::from(cylinders) * u64::from(heads) * u64::from(sectors) * SECTOR;
+        let by_size: [&[u8]; 6] = [b"win ", b"qem2", b"d2v ", b"tap\0", b"CTXS", b"wa\0\0"];
+        // The largest geometry stands for every larger disk.
+        let is_largest = geometry == 65_535 * 16 * 255 * SECTOR;
+        !by_size.contains(&creator) && !is_largest && geometry != self.virtual_size()
+    }
+}
+
+pub(in crate::image) fn is_here(window: &Window, head: &[u8]) -> Sight<bool> {
+    Ok(head.starts_with(COOKIE) || trailer(window)?.is_some())
+}
+
+pub(in crate::image) fn look(window: &Window) -> Sight<Found> {
+    let footer = Footer::read(window)?;
+    match footer.kind() {
+        2 => fixed(window, &footer),
+        3 => dynamic(window, &footer),
+        4 => Err(Trouble::unfit(
+            "the VHD is a differencing disk, it holds only what changed since its parent",
+            Remedy::say("merge it into its parent first, in Hyper-V Manager or with Merge-VHD"),
+        )),
+        other => Err(Trouble::damaged(
+            "VHD",
+            format_args!("it claims to be of disk type {other}, which does not exist"),
+        )),
+    }
+}
+
+/// The footer at the end of the file.
+fn trailer(window: &Window) -> Sight<Option<Footer>> {
+    for len in [FOOTER, OLD_FOOTER] {
+        let at = window.len().and_then(|end| end.checked_sub(len));
+        let Some(at) = at else { continue };
+        let bytes = window.get(at, len)?;
+        if let Some(mut bytes) = bytes.filter(|bytes| bytes.starts_with(COOKIE)) {
+            bytes.resize(512, 0);
+            return Ok(Some(Footer { bytes, len }));
+        }
+    }
+    Ok(None)
+}
+
+/// The copy at the start, all that a pipe shows.
+fn first(window: &Window) -> Sight<Footer> {
+    let mut bytes = window.up_to(0, FOOTER)?;
+    bytes.resize(512, 0);
+    Ok(Footer { bytes, len: FOOTER })
+}
+
+fn no_footer() -> Trouble {
+    Trouble::unfit(
+        "the VHD is cut short: the footer that belongs at its end is missing",
+        Remedy::CopyAgain,
+    )
+}
+
+fn fixed(window: &Window, footer: &Footer) -> Sight<Found> {
+    let virtual_size = footer.virtual_size();
+    let there = window.len().map(|len| len - footer.len);
+    if let Some(there) = there.filter(|&there| there != virtual_size) {
+        return Err(Trouble::damaged(
+            "VHD",
+            format_args!(
+                "its footer promises a disk of {virtual_size} bytes, before the footer are {there}"
+            ),
+        ));
+    }
+    let content = Content::Vhd {
+        kind: VhdKind::Fixed,
+        table_size: None,
+        by_geometry: footer.is_measured_by_geometry(),
+    };
+    Ok(Found::disk(content, virtual_size))
+}
+
+fn dynamic(window: &Window, footer: &Footer) -> Sight<Found> {
+    same_twice(window, footer)?;
+    let Some(map) = Map::find(window, footer)? else {
+        return Ok(dynamic_disk(footer, None));
+    };
+    map.check(window, footer)?;
+    let table_size = map.entries.saturating_mul(map.block);
+    Ok(dynamic_disk(footer, Some(table_size)))
+}
+
+fn dynamic_disk(footer: &Footer, table_size: Option<u64>) -> Found {
+    let content = Content::Vhd {
+        kind: VhdKind::Dynamic,
+        table_size,
+        by_geometry: footer.is_measured_by_geometry(),
+    };
+    Found::disk(content, footer.virtual_size())
+}
+
+/// "Hard Disk Footer Format": the copy at the start repeats the footer.
+fn same_twice(window: &Window, footer: &Footer) -> Sight<()> {
+    let copy = window.up_to(0, footer.len)?;
+    if copy == footer.bytes[..copy.len()] {
+        return Ok(());
+    }
+    Err(Trouble::damaged(
+        "VHD",
+        "the copy of its footer at the start is not identical to the footer at the end",
+    ))
+}
+
+/// The block allocation table (BAT).
+#[derive(Debug)]
+struct Map {
+    at: u64,
+    entries: u64,
+    block: u64,
+}
+
+impl Map {
+    /// None where a pipe does not show the header yet.
+    fn find(window: &Window, footer: &Footer) -> Sight<Option<Self>> {
+        let at = footer.fields().be64(16);
+        let header = window.need(Structure("VHD", "its header"), at, HEADER)?;
+        let map = |header: Vec<u8>| Self::read(Fields(&header), footer);
+        header.map(map).transpose()
+    }
+
+    fn read(header: Fields, footer: &Footer) -> Sight<Self> {
+        if header.bytes(0, 8) != b"cxsparse" || !is_sound(header, 36) {
+            return Err(Trouble::damaged(
+                "VHD",
+                "the checksum of its dynamic disk header is wrong",
+            ));
+        }
+        let map = Self {
+            at: header.be64(16),
+            entries: at_most(
+                Structure("VHD", "its block table"),
+                "entries",
+                header.be32(28).into(),
+                MAX_ENTRIES,
+            )?,
+            block: header.be32(32).into(),
+        };
+        if !map.block.is_power_of_two() || map.block < SECTOR {
+            return Err(Trouble::damaged(
+                "VHD",
+                format_args!("it claims blocks of {} bytes", map.block),
+            ));
+        }
+        let blocks = footer.virtual_size().div_ceil(map.block);
+        if map.entries < blocks {
+            return Err(Trouble::damaged(
+                "VHD",
+                format_args!(
+                    "its block table has {} entries, the disk {blocks} blocks",
+                    map.entries
+                ),
+            ));
+        }
+        Ok(map)
+    }
+
+    /// Bytes of the bitmap before the data of a block.
+    fn bitmap(&self) -> u64 {
+        (self.block / SECTOR).div_ceil(8).next_multiple_of(SECTOR)
+    }
+
+    /// Every block must lie before the footer.
+    fn check(&self, window: &Window, footer: &Footer) -> Sight<()> {
+        let table = Structure("VHD", "its block table");
+        window.holds(table, self.at.saturating_add(self.entries * 4))?;
+        let bitmap = self.bitmap();
+        window.walk(self.at, self.entries, 4, |_, entry| {
+            let sector = entry.be32(0);
+            if sector == UNALLOCATED {
+                return Ok(());
+            }
+            let data = u64::from(sector) * SECTOR + bitmap;
+            let block = Structure("VHD", "a block of its data");
+            window.holds(block, data + self.block + footer.len)
+        })
+    }
+}
+
+/// "Checksum": the ones' complement of the sum of all bytes but its own four.
+fn is_sound(fields: Fields, at: usize) -> bool {
+    checksum(fields.0, at) == fields.be32(at)
+}
+
+fn checksum(bytes: &[u8], at: usize) -> u32 {
+    let own = at..at + 4;
+    let others = bytes.iter().enumerate().filter(|(i, _)| !own.contains(i));
+    !others.fold(0, |sum: u32, (_, &byte)| sum.wrapping_add(byte.into()))
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+pub(in crate::image) mod tests;

@@ -1,0 +1,322 @@
+//! How a disk is divided: MBR with its logical partitions, and GPT. One reader for every
+//! container, for it reads the decoded disk. How the disk boots is in `boot`, what its
+//! partitions hold in the `guest` room.
+
+use std::io;
+
+use super::Blocks;
+use super::byte_view::{Fields, is_zero, size};
+use super::error::{Remedy, Sight, Trouble};
+use super::partition_table;
+use super::partition_table::{BIOS_BOOT, EFI_SYSTEM, Entry, Gpt, TYPE_EFI, TYPE_PROTECTIVE, Table};
+use super::volume_kind::Filling;
+
+/// More bytes of GPT entries than these are not looked at; 128 entries have 16 KiB.
+const MOST: u64 = 1 << 20;
+/// Tables of logical partitions that are followed, as many as Linux follows.
+const LOGICAL: u32 = 100;
+/// MBR types of extended partitions: CHS, LBA, Linux.
+const EXTENDED: [u8; 3] = [0x05, 0x0f, 0x85];
+/// Bytes of a sector, of the clouds' disks and of those that have larger ones.
+const SECTOR: u64 = 512;
+const LARGE_SECTOR: u64 = 4096;
+
+/// What a partition is for, by its type.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Role {
+    EfiSystem,
+    BiosBoot,
+    Other,
+}
+
+/// A partition that lies on the disk.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Partition {
+    /// As in `/dev/sda3`.
+    pub number: u32,
+    /// First byte.
+    pub start: u64,
+    /// Bytes.
+    pub size: u64,
+    pub role: Role,
+    /// As in `PARTUUID=`.
+    pub uuid: String,
+    /// As in `PARTLABEL=`; empty in an MBR.
+    pub label: String,
+    /// GPT: a BIOS boot loader may start from it (UEFI 2.10, table 5.8, bit 2).
+    pub legacy_bootable: bool,
+}
+
+/// The partitions of a disk, and what is known of the table that names them.
+#[derive(Clone, Debug)]
+pub struct Partitions {
+    pub table: Table,
+    /// Bytes of a sector as the table counts them.
+    pub sector: u64,
+    /// In the order of their numbers; None where the table can't be read.
+    pub list: Option<Vec<Partition>>,
+    /// The MBR, whatever the table is.
+    pub(super) mbr: Vec<u8>,
+    /// The first byte behind all that the table counts on.
+    end: u64,
+}
+
+impl Partitions {
+    /// Refuses a disk that was cut, and one that is made for larger sectors than the clouds'
+    /// disks have. `disk` is the bytes of the disk, if that is known.
+    pub(super) fn fit(&self, disk: Option<u64>) -> Sight<()> {
+        let name = if self.table == Table::Gpt {
+            "GPT"
+        } else {
+            "MBR"
+        };
+        if let Some(disk) = disk.filter(|&disk| self.end > disk) {
+            return Err(Trouble::unfit(
+                format!(
+                    "the disk is cut short: its partition table ({name}) counts on {} bytes, but only {disk} are there",
+                    self.end
+                ),
+                if self.holds_all(disk) {
+                    Remedy::say(
+                        "copy, download or export it again; if it was shrunk on purpose, write the second copy of its GPT again, with sgdisk --move-second-header, or add --skip-checks",
+                    )
+                } else {
+                    Remedy::CopyAgain
+                },
+            ));
+        }
+        if self.sector == SECTOR {
+            return Ok(());
+        }
+        Err(Trouble::unfit(
+            format!(
+                "its partition table ({name}) is made for sectors of {} bytes, the disks of AWS, Alibaba Cloud and DigitalOcean have sectors of 512: nothing finds a partition there",
+                self.sector
+            ),
+            Remedy::say(
+                "make the disk again with sectors of 512 bytes: systemd-repart --sector-size=512, logical_block_size=512 in QEMU, or New-VHD -LogicalSectorSizeBytes 512",
+            ),
+        ))
+    }
+
+    /// Whether a shorter disk still has all partitions of its GPT.
+    fn holds_all(&self, disk: u64) -> bool {
+        let within = |part: &Partition| {
+            let end = part.start.checked_add(part.size);
+            end.is_some_and(|end| end <= disk)
+        };
+        let list = self.list.as_ref();
+        let is_gpt = self.table == Table::Gpt && self.sector == SECTOR;
+        is_gpt && list.is_some_and(|list| !list.is_empty() && list.iter().all(within))
+    }
+
+    fn of_gpt(disk: &Blocks, mbr: Vec<u8>, gpt: &Gpt) -> Self {
+        Self {
+            table: Table::Gpt,
+            sector: gpt.sector,
+            list: gpt_entries(disk, gpt).ok(),
+            mbr,
+            end: gpt.backup.saturating_add(1).saturating_mul(gpt.sector),
+        }
+    }
+
+    fn of_mbr(disk: &Blocks, mbr: Vec<u8>) -> Self {
+        let entries = Entry::all(Fields(&mbr));
+        let data = || entries.iter().filter(|entry| entry.kind != TYPE_PROTECTIVE);
+        let table = match (entries.as_slice(), data().next()) {
+            ([], _) => Table::None,
+            // Its GPT was looked for and is damaged.
+            _ if partition_table::is_protective(Fields(&mbr)) => Table::Unknown,
+            (_, None) => Table::Unknown,
+            _ => Table::Mbr,
+        };
+        let sector = mbr_sector(disk, &data());
+        let end = data().map(|entry| (entry.start + entry.sectors) * sector);
+        let end = end.max().unwrap_or(0);
+        Self {
+            table,
+            sector,
+            list: if table == Table::Unknown {
+                None
+            } else {
+                mbr_entries(disk, Fields(&mbr), data(), sector).ok()
+            },
+            mbr,
+            end,
+        }
+    }
+}
+
+impl Blocks {
+    /// How the disk is divided; an error where its first sector can't be read.
+    pub fn partitions(&self) -> io::Result<Partitions> {
+        let mut mbr = vec![0; size(SECTOR.min(self.size()))];
+        self.read_at(&mut mbr, 0)?;
+        if !(mbr.len() == 512 && mbr.ends_with(&[0x55, 0xaa])) {
+            return Ok(Partitions {
+                table: Table::None,
+                sector: SECTOR,
+                list: Some(vec![]),
+                mbr,
+                end: 0,
+            });
+        }
+        if partition_table::is_protective(Fields(&mbr)) {
+            let found = [SECTOR, LARGE_SECTOR].into_iter().find_map(|sector| {
+                let mut header = vec![0; size(sector)];
+                self.read_at(&mut header, sector).ok()?;
+                Gpt::read(&header)
+            });
+            if let Some(gpt) = found {
+                return Ok(Partitions::of_gpt(self, mbr, &gpt));
+            }
+        }
+        Ok(Partitions::of_mbr(self, mbr))
+    }
+}
+
+fn gpt_entries(disk: &Blocks, gpt: &Gpt) -> io::Result<Vec<Partition>> {
+    let bytes = gpt.count.saturating_mul(gpt.width);
+    if !(128..=4096).contains(&gpt.width) || bytes > MOST {
+        return Err(io::Error::other("the GPT's entries can't be read"));
+    }
+    let mut table = vec![0; size(bytes)];
+    disk.read_at(&mut table, gpt.entries.saturating_mul(gpt.sector))?;
+    let entries = table.chunks_exact(size(gpt.width)).zip(1..);
+    let used = entries.filter(|(entry, _)| !is_zero(&entry[..16]));
+    let partition = |(entry, number): (&[u8], u32)| {
+        let fields = Fields(entry);
+        let (first, last) = (fields.le64(32), fields.le64(40));
+        let sectors = last
+            .checked_sub(first)
+            .map_or(0, |more| more.saturating_add(1));
+        Partition {
+            number,
+            start: first.saturating_mul(gpt.sector),
+            size: sectors.saturating_mul(gpt.sector),
+            role: match fields.bytes(0, 16) {
+                kind if kind == EFI_SYSTEM => Role::EfiSystem,
+                kind if kind == BIOS_BOOT => Role::BiosBoot,
+                _ => Role::Other,
+            },
+            uuid: guid(fields.bytes(16, 16)),
+            label: text(fields.bytes(56, 72)),
+            legacy_bootable: fields.le64(48) & 4 != 0,
+        }
+    };
+    Ok(used.map(partition).collect())
+}
+
+fn mbr_entries<'a>(
+    disk: &Blocks,
+    mbr: Fields,
+    entries: impl Iterator<Item = &'a Entry>,
+    sector: u64,
+) -> io::Result<Vec<Partition>> {
+    let id = mbr.le32(440);
+    let partition = |number: u32, entry: &Entry| Partition {
+        number,
+        start: entry.start * sector,
+        size: entry.sectors * sector,
+        role: if entry.kind == TYPE_EFI {
+            Role::EfiSystem
+        } else {
+            Role::Other
+        },
+        uuid: format!("{id:08x}-{number:02x}"),
+        label: String::new(),
+        legacy_bootable: false,
+    };
+    let mut found = vec![];
+    let mut next = 5;
+    for entry in entries {
+        if !EXTENDED.contains(&entry.kind) {
+            found.push(partition(entry.slot, entry));
+            continue;
+        }
+        for logical in logical(disk, entry, sector)? {
+            found.push(partition(next, &logical));
+            next += 1;
+        }
+    }
+    found.sort_by_key(|partition| partition.number);
+    Ok(found)
+}
+
+/// Follows the chain of tables in an extended partition: each has one logical partition,
+/// counted from the table, and the next table, counted from the first.
+fn logical(disk: &Blocks, extended: &Entry, sector: u64) -> io::Result<Vec<Entry>> {
+    let mut found = vec![];
+    let mut at = extended.start;
+    for _ in 0..LOGICAL {
+        let mut table = [0; 512];
+        if (at + 1) * sector > disk.size() {
+            break;
+        }
+        disk.read_at(&mut table, at * sector)?;
+        if !table.ends_with(&[0x55, 0xaa]) {
+            break;
+        }
+        let entries = Entry::used(Fields(&table));
+        for entry in &entries {
+            // The third and the fourth entry are seldom used, and may be rubbish.
+            let inside = entry.slot <= 2
+                || at + entry.start + entry.sectors <= extended.start + extended.sectors;
+            if !EXTENDED.contains(&entry.kind) && inside {
+                found.push(Entry {
+                    start: at + entry.start,
+                    ..*entry
+                });
+            }
+        }
+        let next = entries.iter().find(|entry| EXTENDED.contains(&entry.kind));
+        match next.map(|next| extended.start + next.start) {
+            // A chain that turns back would never end.
+            Some(next) if next > at => at = next,
+            _ => break,
+        }
+    }
+    Ok(found)
+}
+
+/// An MBR does not say what its sectors have: where no file system begins if they have 512
+/// bytes, and one does if they have 4096, it was made for these.
+fn mbr_sector<'a>(disk: &Blocks, entries: &(impl Iterator<Item = &'a Entry> + Clone)) -> u64 {
+    let filled = |sector: u64| {
+        entries.clone().any(|entry| {
+            let start = entry.start * sector;
+            Filling::of(|buffer, at| disk.read_at(buffer, start.saturating_add(at)).is_ok())
+                .is_some()
+        })
+    };
+    let fits = |entry: &Entry| (entry.start + entry.sectors) * LARGE_SECTOR <= disk.size();
+    let may_be_large = entries.clone().next().is_some() && entries.clone().all(fits);
+    let is_large =
+        may_be_large && !filled(SECTOR) && (disk.sector() == LARGE_SECTOR || filled(LARGE_SECTOR));
+    if is_large { LARGE_SECTOR } else { SECTOR }
+}
+
+/// A GUID as it is written: its first three fields are little-endian.
+fn guid(bytes: &[u8]) -> String {
+    let fields = Fields(bytes);
+    let (low, mid, high) = (fields.le32(0), fields.le16(4), fields.le16(6));
+    let rest = hex::encode(fields.bytes(8, 8));
+    format!(
+        "{low:08x}-{mid:04x}-{high:04x}-{}-{}",
+        &rest[..4],
+        &rest[4..]
+    )
+}
+
+/// UTF-16 up to its zero.
+fn text(bytes: &[u8]) -> String {
+    let units = bytes
+        .chunks_exact(2)
+        .map(|unit| u16::from_le_bytes([unit[0], unit[1]]));
+    let units: Vec<_> = units.take_while(|&unit| unit != 0).collect();
+    String::from_utf16_lossy(&units)
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+pub(super) mod tests;

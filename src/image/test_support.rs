@@ -1,0 +1,274 @@
+//! The stage for this room's tests: bytes in memory are looked at as a file named
+//! disk.img or as a pipe, and inputs are bent until something should break.
+
+use std::cell::RefCell;
+use std::ops::Range;
+use std::path::Path;
+use std::sync::Arc;
+
+use proptest::prelude::*;
+
+use super::byte_view::{ReadAt, Window, size};
+use super::disk_reader::first_disk;
+use super::inspect::Subject;
+use super::{Blocks, Format, HEAD, Image, Result, Said, Source, Warning, detect, layout};
+
+/// Looks at these bytes as a file, whatever lies on its disk.
+pub(super) fn open(bytes: &[u8]) -> Result<Image> {
+    let strict = seen(bytes, None);
+    let Ok(mut image) = (match strict {
+        Ok(image) => return Ok(image),
+        Err(_) => unchecked(bytes),
+    }) else {
+        return strict;
+    };
+    let lifted = |warning: &Warning| warning.text.contains("(--skip-checks)");
+    let unknown = |warning: &Warning| {
+        let text = &warning.text;
+        !lifted(warning) || text.contains("not recognized") || text.contains("it is blank")
+    };
+    if !image.warnings.iter().all(unknown) {
+        return strict;
+    }
+    image.warnings.retain(|warning| !lifted(warning));
+    Ok(image)
+}
+
+pub(super) fn said(bytes: &[u8], format: Format) -> Result<Image> {
+    seen(bytes, Some(format))
+}
+
+/// Looks at these bytes as a file, as a user's.
+pub(super) fn strict(bytes: &[u8]) -> Result<Image> {
+    seen(bytes, None)
+}
+
+/// The same for a user who wants no checks.
+pub(super) fn unchecked(bytes: &[u8]) -> Result<Image> {
+    let (format, skip_checks) = (None, true);
+    seen(
+        bytes,
+        Said {
+            format,
+            skip_checks,
+        },
+    )
+}
+
+/// The warnings of a look, each as one line.
+pub(super) fn warnings(bytes: &[u8]) -> Vec<String> {
+    let image = open(bytes).unwrap();
+    image.warnings.iter().map(ToString::to_string).collect()
+}
+
+/// The whole message of the refusal, without its first line, which is always the same.
+pub(super) fn refusal(bytes: &[u8]) -> String {
+    let error = seen(bytes, None).unwrap_err();
+    assert_eq!(error.kind().exit_code(), 3);
+    let text = error.to_string();
+    let rest = text.strip_prefix("error: disk.img cannot be imported\n  cause: ");
+    rest.unwrap().to_owned()
+}
+
+/// The bytes with some of them replaced.
+pub(super) fn with(bytes: &[u8], changes: &[(usize, &[u8])]) -> Vec<u8> {
+    let mut bytes = bytes.to_vec();
+    for (at, change) in changes {
+        bytes[*at..at + change.len()].copy_from_slice(change);
+    }
+    bytes
+}
+
+/// Cause and hint as `refusal` gives them.
+pub(super) fn because(cause: &str, hint: &str) -> String {
+    format!("{cause}\n  hint: {hint}")
+}
+
+/// The message of a damaged or cut file.
+pub(super) fn copy_again(cause: &str) -> String {
+    because(cause, "copy, download or export it again")
+}
+
+/// The message of what qemu-img converts, by this format.
+pub(super) fn convert(format: &str, cause: &str) -> String {
+    because(
+        cause,
+        &format!("convert it first: qemu-img convert -f {format} -O raw disk.img disk.raw"),
+    )
+}
+
+fn seen(bytes: &[u8], said: impl Into<Said>) -> Result<Image> {
+    let path = Path::new("disk.img");
+    let shared: Arc<[u8]> = bytes.into();
+    let subject = Subject {
+        source: Source::File(path.into()),
+        window: Window::all(&bytes, bytes.len() as u64),
+        size: Some(bytes.len() as u64),
+        there: bytes.len() as u64,
+        open: &|| Ok(Box::new(Arc::clone(&shared))),
+    };
+    let image = subject.look(said.into());
+    image.map_err(|trouble| trouble.at(path))
+}
+
+/// The disk inside these bytes, and the ranges of it that may hold data.
+pub(super) fn disk(bytes: &[u8]) -> (Vec<u8>, Vec<(u64, u64)>) {
+    let blocks = blocks(bytes);
+    let mut disk = vec![0xcc; size(blocks.size())];
+    blocks.read_at(&mut disk, 0).unwrap();
+    (disk, data(bytes))
+}
+
+/// The ranges of the disk inside that may hold data.
+pub(super) fn data(bytes: &[u8]) -> Vec<(u64, u64)> {
+    let blocks = blocks(bytes);
+    let (mut ranges, mut at) = (vec![], 0);
+    while let Some(range) = blocks.data(at).unwrap() {
+        at = range.end;
+        ranges.push((range.start, range.end));
+    }
+    ranges
+}
+
+/// What reading the first byte of the disk inside ends in.
+pub(super) fn unreadable(bytes: &[u8]) -> String {
+    let error = blocks(bytes).read_at(&mut [0], 0).unwrap_err();
+    error.to_string()
+}
+
+pub(super) fn blocks(bytes: &[u8]) -> Blocks {
+    let image = open(bytes).unwrap();
+    let (content, start, len) = first_disk(&image).unwrap();
+    let shown = Shown {
+        bytes: bytes.to_vec(),
+        len: bytes.len(),
+    };
+    let len = len.min(bytes.len() as u64 - start);
+    let file = layout::Source::new(Box::new(Arc::new(shown)), start, len);
+    Blocks::of(content, file)
+        .map_err(|trouble| trouble.at(Path::new("disk.img")))
+        .unwrap()
+}
+
+/// Cases of every format: bytes of a sound image changed, its end cut off.
+const CASES: u32 = 10_000;
+
+/// Looks at the bytes in every way; what comes out does not matter, that it does.
+fn look_at(bytes: &[u8]) {
+    let _ = Image::from_head(&bytes[..bytes.len().min(HEAD)], None).map(|image| image.describe());
+}
+
+/// Looks at them as a file, and reads all over the disk inside.
+fn read_all_over(bytes: &Arc<Shown>) {
+    let window = Window::all(bytes, bytes.len as u64);
+    let Ok(found) = detect::look(&window) else {
+        return;
+    };
+    let mut image = Image::found(found, Source::File("disk.img".into()), None);
+    image.describe();
+    let _ = image.look_inside(bytes.len as u64, &|| Ok(Box::new(Arc::clone(bytes))));
+    let Ok((content, start, len)) = first_disk(&image) else {
+        return;
+    };
+    let len = len.min(bytes.len as u64 - start);
+    let file = layout::Source::new(Box::new(Arc::clone(bytes)), start, len);
+    let Ok(blocks) = Blocks::of(content, file) else {
+        return;
+    };
+    let _ = blocks.allocated();
+    let _ = blocks.partitions();
+    let size = blocks.size();
+    let mut buffer = [0; 700];
+    for at in [0, 300, size / 2, size.saturating_sub(700)] {
+        let _ = blocks.read_at(&mut buffer, at);
+    }
+}
+
+/// The bytes of a file, of which the end may be cut off.
+#[derive(Debug)]
+struct Shown {
+    bytes: Vec<u8>,
+    len: usize,
+}
+
+impl ReadAt for Arc<Shown> {
+    fn read_at(&self, buffer: &mut [u8], offset: u64) -> std::io::Result<()> {
+        (&self.bytes[..self.len]).read_at(buffer, offset)
+    }
+}
+
+/// Bends a sound image in its first bytes, and now and then anywhere. A panic, an
+/// overflow or an allocation without bounds fails the test.
+pub(super) fn bend(sound: &[u8], fields: usize) {
+    bend_and_seal(sound, std::slice::from_ref(&(0..fields)), |_| ());
+}
+
+/// The same with `seal`, which makes the checksums right again, so that what they
+/// guard is looked at too.
+pub(super) fn bend_and_seal(sound: &[u8], fields: &[Range<usize>], seal: impl Fn(&mut [u8])) {
+    let len = sound.len();
+    let field = prop_oneof![
+        any::<u64>().prop_map(|value| value.to_be_bytes().to_vec()),
+        any::<u8>().prop_map(|byte| vec![byte]),
+        Just(vec![0xff; 8]),
+        Just(vec![0; 8]),
+        (0..63_u32).prop_map(|bit| (1_u64 << bit).to_le_bytes().to_vec()),
+        (0..63_u32).prop_map(|bit| (1_u64 << bit).to_be_bytes().to_vec()),
+    ];
+    let all = fields.to_vec();
+    let inside = (0..all.len(), any::<prop::sample::Index>())
+        .prop_map(move |(part, at)| all[part].start + at.index(all[part].len()));
+    let place = prop_oneof![3 => inside, 1 => 0..len];
+    let changes = prop::collection::vec((place, field), 0..5);
+    let end = prop_oneof![3 => Just(len), 1 => 0..len];
+    let config = ProptestConfig {
+        cases: CASES,
+        failure_persistence: None,
+        ..ProptestConfig::default()
+    };
+    let again = RefCell::new(sound.to_vec());
+    proptest!(config, |(changes in changes, end in end)| {
+        let mut bytes = again.take();
+        bytes.resize(len, 0);
+        bytes.copy_from_slice(sound);
+        for (at, field) in changes {
+            let to = len.min(at + field.len());
+            bytes[at..to].copy_from_slice(&field[..to - at]);
+        }
+        seal(&mut bytes);
+        look_at(&bytes[..end]);
+        let shown = Arc::new(Shown { bytes, len: end });
+        read_all_over(&shown);
+        again.replace(Arc::into_inner(shown).unwrap().bytes);
+    });
+}
+
+fn look(bytes: Vec<u8>) {
+    look_at(&bytes);
+    let len = bytes.len();
+    read_all_over(&Arc::new(Shown { bytes, len }));
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn random_bytes_never_make_it_panic(bytes in prop::collection::vec(any::<u8>(), 0..5000)) {
+        look(bytes);
+    }
+
+    #[test]
+    fn random_bytes_behind_any_mark_never_make_it_panic(
+        mut bytes in prop::collection::vec(any::<u8>(), 1600..5000),
+        mark in 0..9_usize,
+    ) {
+        let marks: [(usize, &[u8]); 9] = [
+            (0, b"conectix"), (0, b"vhdxfile"), (0, b"QFI\xfb"), (0, b"KDMV"), (0, b"COWD"),
+            (0, b"# Disk DescriptorFile"), (64, b"\x7f\x10\xda\xbe"), (257, b"ustar\0"),
+            (512, b"EFI PART"),
+        ];
+        let (at, mark) = marks[mark];
+        bytes[at..at + mark.len()].copy_from_slice(mark);
+        look(bytes);
+    }
+}

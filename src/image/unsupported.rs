@@ -1,0 +1,370 @@
+//! Files that are no disk: known by their marks, so that none of them passes for a raw disk,
+//! neither on its own nor where a container should hold a disk.
+
+use super::byte_view::Window;
+use super::error::{Remedy, Sight, Trouble};
+use super::formats::{archive, vdi, vmdk};
+use super::found;
+
+/// Bytes from the start that show the marks; that of an ISO image lies behind 32 KiB.
+pub(super) const HEAD: u64 = 34 << 10;
+/// Offset of the mark of ISO 9660: sector 16 of 2048 bytes, behind the type byte.
+const ISO: usize = 32769;
+/// Linux, "The Linux/x86 Boot Protocol": the header's mark in a kernel.
+const KERNEL: usize = 514;
+/// An Apple disk image ends in a block of 512 bytes that begins so.
+const APPLE: &[u8] = b"koly\0\0\0\x04";
+/// Bytes in which text is told from other data.
+const TEXT: usize = 512;
+
+/// A file of another kind.
+pub(super) struct Stranger {
+    /// With its article: "a QED image".
+    pub(super) name: &'static str,
+    pub(super) remedy: Remedy,
+}
+
+/// What helps.
+#[derive(Clone, Copy)]
+enum Help {
+    /// qemu-img reads it, by this format.
+    Convert(&'static str),
+    /// The image may lie in it.
+    Unpack,
+    /// It is something else.
+    Other,
+    /// Anything else, in full.
+    Say(&'static str),
+}
+
+use Help::{Convert, Other, Say, Unpack};
+
+/// Offset, mark, name and remedy, after QEMU's block drivers and file(1).
+const MARKS: &[(usize, &[u8], &str, Help)] = &[
+    (0, b"QED\0", "a QED image", Convert("qed")),
+    (
+        0,
+        b"WithoutFreeSpace",
+        "a disk of Parallels",
+        Convert("parallels"),
+    ),
+    (
+        0,
+        b"WithouFreSpacExt",
+        "a disk of Parallels",
+        Convert("parallels"),
+    ),
+    (
+        0,
+        b"Bochs Virtual HD Image",
+        "a disk of Bochs",
+        Convert("bochs"),
+    ),
+    (
+        0,
+        b"#!/bin/sh\n#V2.0 Format\n",
+        "a cloop image",
+        Convert("cloop"),
+    ),
+    (
+        0,
+        b"OOOM\0\0\0\x02",
+        "a disk of User Mode Linux (COW)",
+        EXPORT,
+    ),
+    (0, b"encrcdsa", "an encrypted disk image of macOS", EXPORT),
+    (0, b"EVF\t\r\n\xff\0", "an EnCase image (EWF)", EVIDENCE),
+    (0, b"EVF2\r\n\x81\0", "an EnCase image (EWF2)", EVIDENCE),
+    (0, b"LVF\t\r\n\xff\0", "an EnCase image (EWF)", EVIDENCE),
+    (0, b"AFF10\r\n\0", "a forensic image (AFF)", EVIDENCE),
+    (
+        0,
+        b"VMA\0",
+        "a backup of Proxmox (VMA)",
+        Say("extract its disk: vma extract"),
+    ),
+    (
+        0,
+        b"\x3a\xff\x26\xed",
+        "a sparse image of Android",
+        Say("unpack it: simg2img"),
+    ),
+    (0, b"MSWIM\0\0\0", "a Windows image (WIM)", INSTALL),
+    (0, b"hsqs", "a SquashFS file system", INSTALL),
+    (0, b"sqsh", "a SquashFS file system", INSTALL),
+    (0, b"partclone-image", "an image of Partclone", RESTORE),
+    (0, b"\0ntfsclone-image", "an image of ntfsclone", RESTORE),
+    (0, b"shdw", "a sparse disk image of macOS (ASIF)", EXPORT),
+    (0, b"rqsf", "a VHD set of Hyper-V", EXPORT),
+    (0, b"FsArCh_", "an archive of FSArchiver", RESTORE),
+    (0, b"\xfe\xef\x01", "an image of Norton Ghost", RESTORE),
+    (
+        0,
+        b"\0\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\0",
+        "a raw CD image",
+        INSTALL,
+    ),
+    (0, b"\x27\x05\x19\x56", "an image of U-Boot", Other),
+    (0, b"7z\xbc\xaf\x27\x1c", "a 7-Zip archive", Unpack),
+    (0, b"Rar!\x1a\x07", "a RAR archive", Unpack),
+    (0, b"PK\x05\x06", "an empty zip archive", Other),
+    (0, b"PK\x07\x08", "a split zip archive", Unpack),
+    (0, b"\x04\x22\x4d\x18", "an LZ4 file", Unpack),
+    (0, b"\x02\x21\x4c\x18", "an LZ4 file", Unpack),
+    (0, b"LZIP", "an lzip file", Unpack),
+    (0, b"\x5d\0\0", "an LZMA file", Unpack),
+    (0, b"\x89LZO\0\r\n\x1a\n", "an lzop file", Unpack),
+    (0, b"LRZI", "an lrzip file", Unpack),
+    (0, b"\x1f\x9d", "a file of compress", Unpack),
+    (0, b"\xff\x06\0\0sNaPpY", "a Snappy file", Unpack),
+    (0, b"MSCF\0\0\0\0", "a cabinet archive", Unpack),
+    (0, b"xar!", "a xar archive", Unpack),
+    (0, b"!<arch>\n", "an ar archive or a Debian package", Unpack),
+    (0, b"\xed\xab\xee\xdb", "an RPM package", Unpack),
+    (0, b"070701", "a cpio archive", Unpack),
+    (0, b"070702", "a cpio archive", Unpack),
+    (0, b"070707", "a cpio archive", Unpack),
+    (0, b"Salted__", "a file that openssl encrypted", DECRYPT),
+    (
+        0,
+        b"age-encryption.org/",
+        "a file that age encrypted",
+        DECRYPT,
+    ),
+    (0, b"\x7fELF", "a program (ELF)", Other),
+    (0, b"\xcf\xfa\xed\xfe", "a program (Mach-O)", Other),
+    (0, b"\xca\xfe\xba\xbe", "a program (Mach-O or Java)", Other),
+    (KERNEL, b"HdrS", "a Linux kernel", INSTALL),
+    (0, b"%PDF-", "a PDF document", Other),
+    (0, b"\x89PNG\r\n\x1a\n", "a PNG picture", Other),
+    (0, b"\xff\xd8\xff", "a JPEG picture", Other),
+    (0, b"GIF8", "a GIF picture", Other),
+    (0, b"SQLite format 3\0", "an SQLite database", Other),
+    (
+        0,
+        b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1",
+        "an OLE document",
+        Other,
+    ),
+    (4, b"ftyp", "a video", Other),
+    (0, b"\xff\xfe", "a text file (UTF-16)", Other),
+    (0, b"\xfe\xff", "a text file (UTF-16)", Other),
+];
+
+const EXPORT: Help = Say("export or convert it as a raw disk");
+const EVIDENCE: Help =
+    Say("export it as a raw disk, with ewfexport -f raw or affconvert for example");
+const INSTALL: Help = Say("install the system on a disk, and import that");
+const RESTORE: Help = Say("restore it to a disk, and import that");
+const DECRYPT: Help = Say("decrypt it, and import the disk image in it");
+
+/// Refuses a file that is no disk.
+pub(super) fn refuse(window: &Window) -> Sight<()> {
+    let trailer = window.len().and_then(|len| len.checked_sub(512));
+    let trailer = trailer.map(|at| window.up_to(at, 8)).transpose()?;
+    let stranger = if trailer.is_some_and(|trailer| trailer == APPLE) {
+        let (name, remedy) = ("a disk image of macOS", Remedy::Convert("dmg"));
+        Some(Stranger { name, remedy })
+    } else {
+        named(&window.up_to(0, HEAD)?)
+    };
+    match stranger {
+        Some(Stranger { name, remedy }) => Err(Trouble::Strange {
+            cause: format!("it is {name}, which no cloud takes"),
+            remedy,
+        }),
+        None => Ok(()),
+    }
+}
+
+/// What the first bytes of a file are the mark of.
+fn named(head: &[u8]) -> Option<Stranger> {
+    // Boot code may begin with any bytes, so that a few of them are no mark there.
+    let boots = head.get(510..512) == Some(&[0x55, 0xaa]);
+    let marked = |(at, mark, _, _): &&(usize, &[u8], &str, Help)| {
+        let there = head.get(*at..).is_some_and(|rest| rest.starts_with(mark));
+        there && (mark.len() > 3 || !boots)
+    };
+    let (name, help) = match MARKS.iter().find(marked) {
+        Some((_, _, name, help)) => (*name, *help),
+        None if is_windows_program(head) => ("a program of Windows", Other),
+        None => text(head)?,
+    };
+    let remedy = match help {
+        Convert(format) => Remedy::Convert(format),
+        Unpack => Remedy::say("unpack it and import the disk image in it"),
+        Other => Remedy::say("name the image file itself"),
+        Say(sentence) => Remedy::say(sentence),
+    };
+    Some(Stranger { name, remedy })
+}
+
+/// What lies where a container should hold a disk: any of the above, an image format, an
+/// archive or an ISO image.
+pub(super) fn nested(head: &[u8]) -> Option<Stranger> {
+    let unpack = || Remedy::say("import the image that lies in it");
+    let name = if head
+        .get(ISO..)
+        .is_some_and(|rest| rest.starts_with(b"CD001"))
+    {
+        "an ISO image"
+    } else if archive::is_here(head) {
+        "a tar archive"
+    } else if head.starts_with(b"QFI\xfb") {
+        "a qcow2"
+    } else if vmdk::is_here(head) {
+        "a VMDK"
+    } else if vdi::is_here(head) {
+        "a VDI"
+    } else if head.starts_with(b"vhdxfile") {
+        "a VHDX"
+    } else if head.starts_with(b"conectix") {
+        "a VHD"
+    } else if found::compressed(head).is_some() {
+        "a compressed file"
+    } else {
+        return named(head);
+    };
+    let remedy = if name == "an ISO image" {
+        Remedy::say("install the system on a disk, and import that")
+    } else {
+        unpack()
+    };
+    Some(Stranger { name, remedy })
+}
+
+/// An MZ header that leads to a PE header.
+fn is_windows_program(head: &[u8]) -> bool {
+    let at = head.get(60..64).and_then(|field| field.try_into().ok());
+    let at = at
+        .map(u32::from_le_bytes)
+        .and_then(|at| usize::try_from(at).ok());
+    let rest = at.and_then(|at| head.get(at..));
+    head.starts_with(b"MZ") && rest.is_some_and(|rest| rest.starts_with(b"PE\0\0"))
+}
+
+/// What kind of text it is, if it is text: no control characters but white space.
+fn text(head: &[u8]) -> Option<(&'static str, Help)> {
+    let head = head.strip_prefix(b"\xef\xbb\xbf").unwrap_or(head);
+    let start = &head[..head.len().min(TEXT)];
+    let is_text =
+        |&byte: &u8| matches!(byte, b'\t' | b'\n' | b'\r' | 0x0c | 0x1b | 0x20..=0x7e | 0x80..);
+    // Boot sectors and random data have others among their first bytes.
+    if start.is_empty() || !start.iter().all(is_text) {
+        return None;
+    }
+    let ascii = start.iter().filter(|byte| byte.is_ascii()).count();
+    if ascii * 2 < start.len() {
+        return None;
+    }
+    let text = String::from_utf8_lossy(start).trim_start().to_lowercase();
+    let page = "it is a page, maybe of an error or a log-in: download the image again";
+    let git = "it only stands for the file: git lfs pull";
+    let ovf = "import the disk that it names, or export the virtual machine as an OVA";
+    let starts = |words: &[&str]| words.iter().any(|word| text.starts_with(word));
+    Some(if starts(&["<!doctype html", "<html", "<head", "<body"]) {
+        ("a web page (HTML)", Say(page))
+    } else if starts(&["version https://git-lfs"]) {
+        ("a pointer of Git LFS", Say(git))
+    } else if starts(&["<"]) && text.contains("envelope") {
+        ("an OVF descriptor alone", Say(ovf))
+    } else if starts(&["<"]) {
+        ("an XML file", Other)
+    } else if starts(&["{", "["]) {
+        ("a JSON or settings file", Other)
+    } else if starts(&["-----begin"]) {
+        ("a key, certificate or signature", Other)
+    } else if starts(&["#!"]) {
+        ("a script", Other)
+    } else {
+        ("a text file", Other)
+    })
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use crate::image::test_support::{because, convert, open, refusal, with};
+
+    #[test]
+    fn other_disk_images_are_named_and_not_taken_for_raw_disks() {
+        let disk = [0; 4096];
+        let refused = |at, mark: &[u8]| refusal(&with(&disk, &[(at, mark)]));
+        let qed = convert("qed", "it is a QED image, which no cloud takes");
+        assert_eq!(refused(0, b"QED\0"), qed);
+        let parallels = convert(
+            "parallels",
+            "it is a disk of Parallels, which no cloud takes",
+        );
+        assert_eq!(refused(0, b"WithoutFreeSpace"), parallels);
+        assert_eq!(refused(0, b"WithouFreSpacExt"), parallels);
+        let bochs = convert("bochs", "it is a disk of Bochs, which no cloud takes");
+        assert_eq!(refused(0, b"Bochs Virtual HD Image"), bochs);
+        let apple = convert("dmg", "it is a disk image of macOS, which no cloud takes");
+        assert_eq!(refused(4096 - 512, b"koly\0\0\0\x04"), apple);
+        let sound = crate::image::partitions::tests::mbr_disk(0x83);
+        assert!(open(&with(&sound, &[(1024, b"QED\0")])).is_ok());
+    }
+
+    #[test]
+    fn archives_are_named_and_not_taken_for_raw_disks() {
+        let marks: [(&[u8], &str); 6] = [
+            (b"7z\xbc\xaf\x27\x1c", "a 7-Zip archive"),
+            (b"Rar!\x1a\x07\x01", "a RAR archive"),
+            (b"\x04\x22\x4d\x18", "an LZ4 file"),
+            (b"LZIP\x01", "an lzip file"),
+            (b"MSCF\0\0\0\0", "a cabinet archive"),
+            (b"070701", "a cpio archive"),
+        ];
+        for (mark, name) in marks {
+            assert_eq!(
+                refusal(&with(&[0; 4096], &[(0, mark)])),
+                because(
+                    &format!("it is {name}, which no cloud takes"),
+                    "unpack it and import the disk image in it"
+                )
+            );
+        }
+    }
+
+    #[test]
+    fn text_is_told_by_how_it_begins() {
+        let long = |start: &str| format!("{start}{}", "more text, and a line end\r\n".repeat(40));
+        for (start, name) in [
+            ("<!DOCTYPE html><html>", "a web page (HTML)"),
+            ("\u{feff}\n<HTML lang=\"en\">", "a web page (HTML)"),
+            (
+                "<?xml version=\"1.0\"?>\n<ovf:Envelope>",
+                "an OVF descriptor alone",
+            ),
+            ("<?xml version=\"1.0\"?><VirtualBox/>", "an XML file"),
+            (
+                "version https://git-lfs.github.com/spec/v1\n",
+                "a pointer of Git LFS",
+            ),
+            (
+                "-----BEGIN PGP SIGNATURE-----\n",
+                "a key, certificate or signature",
+            ),
+            ("{\"a\": 1}", "a JSON or settings file"),
+            ("#!/bin/sh\n", "a script"),
+            ("J\u{fc}rgen\u{2019}s notes", "a text file"),
+        ] {
+            let refused = refusal(long(start).as_bytes());
+            let expected = format!("it is {name}, which no cloud takes\n");
+            assert!(refused.starts_with(&expected), "{start}: {refused}");
+        }
+    }
+
+    #[test]
+    fn programs_and_documents_are_no_disks() {
+        let program = with(&[0; 4096], &[(0, b"MZ"), (60, &[128]), (128, b"PE\0\0")]);
+        assert!(refusal(&program).starts_with("it is a program of Windows,"));
+        let kernel = with(&[0; 4096], &[(0, b"MZ"), (510, b"\x55\xaa\xeb\x66HdrS")]);
+        assert!(refusal(&kernel).starts_with("it is a Linux kernel,"));
+        let document = with(&[0; 4096], &[(0, b"%PDF-1.7")]);
+        assert!(refusal(&document).starts_with("it is a PDF document,"));
+        let evidence = with(&[0; 8192], &[(0, b"EVF\t\r\n\xff\0\x01")]);
+        assert!(refusal(&evidence).starts_with("it is an EnCase image (EWF),"));
+    }
+}

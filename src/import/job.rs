@@ -1,0 +1,176 @@
+//! What every import has, whatever the cloud: an image, a name for the temporary object,
+//! how to send and how to wait. Resolved once; the recipes see no option that is unset.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use crate::config::problems::Problems;
+use crate::config::{Invocation, Provider, Upload};
+use crate::error::{Error, Result};
+use crate::image::{Accepts, Format, Image, Said, Source};
+use crate::import::dry_run::Plan;
+use crate::import::outcome;
+
+/// How the name of an object begins that the user did not choose.
+pub const GENERATED: &str = "imgimport-{{timestamp}}";
+
+/// The common part of a job.
+#[derive(Debug)]
+pub struct Job {
+    /// The local image.
+    pub image: Image,
+    /// Whether the cloud accepts an image.
+    pub accepts: Accepts,
+    /// How the image is sent.
+    pub upload: Upload,
+    /// How to wait for the cloud.
+    pub wait: Wait,
+    /// Keep the temporary object.
+    pub skip_clean: bool,
+    /// Delete the local image in the end.
+    pub delete_source: bool,
+    /// The image is gzipped while it is sent.
+    pub gzip: bool,
+    /// Check and print the plan, change nothing.
+    pub dry_run: bool,
+    /// Whether the result names the image's SHA-256.
+    pub sha256: bool,
+}
+
+/// How to wait for the cloud.
+#[derive(Clone, Copy, Debug)]
+pub struct Wait {
+    /// Pause between two questions.
+    pub interval: Duration,
+    /// For everything after the upload.
+    pub timeout: Option<Duration>,
+    /// False returns with the task's id.
+    pub wait: bool,
+}
+
+/// The image as the settings name it: opened at once, complained of last.
+pub struct Opened {
+    image: Result<Image>,
+}
+
+impl Opened {
+    /// Opens the image. That none was named is a problem of the settings.
+    pub fn open<P: Provider>(
+        said: &Invocation<P>,
+        format: Option<Format>,
+        problems: &mut Problems<P>,
+    ) -> Self {
+        let of_image = Said {
+            format,
+            skip_checks: said.skip_checks == Some(true),
+        };
+        let image = match (&said.head, &said.image) {
+            (Some(head), _) => Image::from_head(head, of_image),
+            (None, Some(path)) => Image::open(path, of_image),
+            (None, None) => {
+                problems
+                    .note("no image: give its path, IMGIMPORT_IMAGE or image in the settings file");
+                Err(Error::usage("no image"))
+            }
+        };
+        Self { image }
+    }
+
+    /// The file's name without its ending, for templates.
+    pub fn file_stem(&self) -> String {
+        match self.image.as_ref().map(|image| &image.source) {
+            Ok(Source::File(path)) => path
+                .file_stem()
+                .map(|stem| stem.to_string_lossy().into_owned())
+                .unwrap_or_default(),
+            _ => "stdin".to_owned(),
+        }
+    }
+
+    /// The format's name and the ending of the temporary object.
+    pub fn extension(&self) -> &'static str {
+        self.image
+            .as_ref()
+            .ok()
+            .and_then(|image| image.format)
+            .map_or("img", Format::extension)
+    }
+
+    /// The image, if it could be opened.
+    pub fn image(&self) -> Option<&Image> {
+        self.image.as_ref().ok()
+    }
+
+    /// The image itself, once the settings are known to be right.
+    pub fn finish(self) -> Result<Image> {
+        self.image
+    }
+}
+
+impl Job {
+    /// Puts the common part together.
+    pub fn new<P: Provider>(
+        image: Image,
+        accepts: Accepts,
+        said: &Invocation<P>,
+        skip_clean: bool,
+        delete_source: bool,
+        interval: Duration,
+    ) -> Self {
+        Self {
+            image,
+            accepts,
+            upload: said.upload.clone(),
+            wait: Wait {
+                interval: said.wait.interval.map_or(interval, Into::into),
+                timeout: said.wait.timeout.map(Into::into),
+                wait: said.wait.wait.unwrap_or(true),
+            },
+            skip_clean,
+            delete_source,
+            gzip: false,
+            dry_run: said.dry_run.unwrap_or(false),
+            sha256: said.output.format == Some(outcome::Format::Json),
+        }
+    }
+
+    /// The image's path as it was given.
+    pub fn path(&self) -> String {
+        match &self.image.source {
+            Source::File(path) => path.display().to_string(),
+            Source::Stdin => "standard input".to_owned(),
+        }
+    }
+
+    /// The image whose file `--delete-source` deletes once it is in the cloud.
+    pub fn unwanted_source(&self) -> Option<Image> {
+        let is_file = matches!(self.image.source, Source::File(_));
+        (self.delete_source && is_file).then(|| self.image.clone())
+    }
+
+    /// What a run with `--delete-source` would do in the end, for the plan.
+    pub fn plan_removal(&self, plan: &mut Plan) {
+        if let (true, Source::File(path)) = (self.delete_source, &self.image.source) {
+            plan.step(format!("delete the local file {}", path.display()));
+        }
+    }
+
+    /// Whether an interrupted run leaves what the next one can go on from.
+    pub fn resumes(&self) -> bool {
+        self.upload.resume.unwrap_or(true) && matches!(self.image.source, Source::File(_))
+    }
+
+    /// The local image for the result.
+    pub fn source(&self, sha256: Option<String>) -> outcome::Source {
+        outcome::Source {
+            path: match &self.image.source {
+                Source::File(path) => path.clone(),
+                Source::Stdin => PathBuf::from("-"),
+            },
+            format: self.image.format.map(|format| format.to_string()),
+            size: self.image.size,
+            virtual_size: self.image.virtual_size,
+            sha256,
+        }
+    }
+}

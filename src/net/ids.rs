@@ -1,0 +1,154 @@
+//! Ids of things in a cloud, checked where they come in: from a service's answer, or from the
+//! journal. They end up in commands to paste, in requests, in the journal and on standard output.
+
+use crate::error::{Error, Result};
+use crate::import::journal::Entry;
+
+/// The most characters after the prefix. AWS's ids have 8 or 17, those of ECS 20; no
+/// specification says that they always will.
+const LONGEST: usize = 64;
+
+/// The most characters of an upload's id. S3's have about 130.
+const LONGEST_UPLOAD: usize = 1024;
+
+/// Whether the text is `prefix-` and then letters and digits, such as `ami-0123456789abcdef0`.
+pub fn is_id(prefix: &str, text: &str) -> bool {
+    let rest = text
+        .strip_prefix(prefix)
+        .and_then(|rest| rest.strip_prefix('-'));
+    rest.is_some_and(|rest| {
+        (1..=LONGEST).contains(&rest.len()) && rest.bytes().all(|byte| byte.is_ascii_alphanumeric())
+    })
+}
+
+/// Whether the text can be the id of a multipart upload, which is opaque: ASCII without blanks
+/// and control characters.
+pub fn is_upload(text: &str) -> bool {
+    (1..=LONGEST_UPLOAD).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_graphic())
+}
+
+/// The prefixes that a cloud's ids have.
+pub struct Prefixes {
+    /// Of import tasks.
+    pub task: &'static [&'static str],
+    /// Of images.
+    pub image: &'static [&'static str],
+    /// Of snapshots.
+    pub snapshot: &'static [&'static str],
+}
+
+impl Prefixes {
+    /// Checks every id of a journal's entry. A journal is a file: what is no id of the cloud
+    /// is not sent to it and is part of no command.
+    ///
+    /// # Errors
+    ///
+    /// One of them is no id of this cloud.
+    pub fn check(&self, entry: &Entry) -> Result<()> {
+        let images = entry.image.iter().chain(&entry.copy);
+        let images = images
+            .chain(entry.copies.values())
+            .chain(entry.replaced.values());
+        let images = images.chain(entry.snapshots.values().map(|of| &of.image));
+        let requests = entry.copy_requests.values();
+        let images = images.chain(requests.filter_map(|request| request.source.as_ref()));
+        let snapshots = entry.filling.iter().chain(&entry.snapshot);
+        let snapshots = snapshots.chain(entry.snapshots.keys());
+        let tasks = entry
+            .task
+            .iter()
+            .chain(entry.earlier_tasks.iter().flatten());
+        let ids = tasks.map(|id| (self.task, id));
+        let ids = ids.chain(images.map(|id| (self.image, id)));
+        let mut ids = ids.chain(snapshots.map(|id| (self.snapshot, id)));
+        let is_none =
+            |(prefixes, id): &(&[&str], &String)| !prefixes.iter().any(|prefix| is_id(prefix, id));
+        let foreign = ids.find(is_none).map(|(_, id)| id);
+        let upload = entry.upload.as_ref().filter(|id| !is_upload(id));
+        match foreign.or(upload) {
+            None => Ok(()),
+            Some(id) => Err(Error::failed("the journal's entry can't be used")
+                .because_of(format!("{id:?} is no id of this cloud"))),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const AWS: Prefixes = Prefixes {
+        task: &["import-ami", "import-snap"],
+        image: &["ami"],
+        snapshot: &["snap"],
+    };
+
+    #[test]
+    fn an_id_is_its_prefix_and_letters_and_digits() {
+        assert!(is_id("m", "m-bp67acfmxazb4ph0aaaa"));
+        assert!(is_id("import-ami", "import-ami-0123456789abcdef0"));
+        for wrong in [
+            "m-",
+            "m",
+            "",
+            "t-bp1",
+            "m-a b",
+            "m-a;reboot",
+            "m-$(id)",
+            "m-a\n",
+            "m-é",
+        ] {
+            assert!(!is_id("m", wrong), "{wrong:?}");
+        }
+        assert!(!is_id("m", &format!("m-{}", "a".repeat(65))));
+        assert!(is_upload("2~abc.DEF_-=+/"));
+        assert!(!is_upload("") && !is_upload("a b") && !is_upload("a\n") && !is_upload("é"));
+    }
+
+    #[test]
+    fn each_id_of_an_entry_is_checked() {
+        let text = |text: &str| Some(text.to_owned());
+        let whole = Entry {
+            task: text("import-snap-0a"),
+            image: text("ami-0a"),
+            snapshot: text("snap-0a"),
+            upload: text("2~x"),
+            ..Entry::default()
+        };
+        assert!(AWS.check(&whole).is_ok());
+        let copies = [("eu-west-1".to_owned(), "ami-1;reboot".to_owned())];
+        for wrong in [
+            Entry {
+                task: text("ami-0a"),
+                ..whole.clone()
+            },
+            Entry {
+                image: text("ami-1;reboot"),
+                ..whole.clone()
+            },
+            Entry {
+                copy: text("--owners"),
+                ..whole.clone()
+            },
+            Entry {
+                filling: text("snap-$(id)"),
+                ..whole.clone()
+            },
+            Entry {
+                upload: text("a\u{1b}[2J"),
+                ..whole.clone()
+            },
+            Entry {
+                earlier_tasks: Some(vec!["x".to_owned()]),
+                ..whole.clone()
+            },
+            Entry {
+                copies: copies.into(),
+                ..whole.clone()
+            },
+        ] {
+            let error = AWS.check(&wrong).expect_err("refused").to_string();
+            assert!(error.contains("is no id of this cloud"), "{error}");
+        }
+    }
+}

@@ -1,0 +1,568 @@
+//! AWS S3 and DigitalOcean Spaces over the AWS SDK: what each call sends, what its
+//! answer means. Region, credentials, endpoint and path style are the client's,
+//! which the recipes make.
+//!
+//! Timeouts. A part has a connect timeout and no other: how long it may take follows
+//! from its size and the line, and the engine drops the call when no byte has moved
+//! for a while. The SDK fills what a client's timeouts leave out from those of the
+//! client that it was made from, so each of the others is switched off by name. hyper
+//! closes the connection once the few frames that it had buffered are written, or TCP
+//! gives up. The SDK's own stalled-stream protection is off for parts (it watches the
+//! body's frames too, but knows nothing of `--limit-rate`), and so are its retries,
+//! lest two loops multiply.
+
+mod parse;
+mod payload;
+#[cfg(test)]
+mod tests;
+
+use std::net::IpAddr;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use aws_sdk_s3::Client;
+use aws_sdk_s3::config::http::HttpResponse;
+use aws_sdk_s3::config::{
+    IdentityCache, RequestChecksumCalculation, ResponseChecksumValidation,
+    StalledStreamProtectionConfig, retry::RetryConfig,
+};
+use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
+use aws_sdk_s3::operation::create_multipart_upload::builders::CreateMultipartUploadFluentBuilder;
+use aws_sdk_s3::presigning::PresigningConfig;
+use aws_sdk_s3::primitives::{ByteStream, DateTime, SdkBody};
+use aws_sdk_s3::types::{
+    ChecksumAlgorithm, ChecksumMode, ChecksumType, CompletedMultipartUpload, CompletedPart,
+    ObjectCannedAcl, ServerSideEncryption,
+};
+
+use super::{
+    Checksum, Class, Digest, Error, Head, Limits, ListedPart, Part, Result, SentPart, Store,
+    UploadId, Whole, is_the_object,
+};
+use crate::net::http::is_last_page;
+use crate::net::retry::Patience;
+use crate::net::sdk_http::connect_timeout_only;
+use parse::{failure, listed, parts_by_another_name};
+use payload::PayloadHash;
+
+/// S3 user guide, "Amazon S3 multipart upload limits": 10,000 parts of 5 MiB to 5 GiB; 48.8 TiB.
+pub const AWS_LIMITS: Limits = Limits {
+    min_part: 5 << 20,
+    max_part: 5 << 30,
+    max_parts: 10_000,
+    max_object: 10_000 * (5 << 30),
+    at_once: 32,
+};
+
+/// Spaces limits (docs.digitalocean.com/products/spaces/details/limits): objects up to 5 TB,
+/// ten requests at once for one object.
+pub const SPACES_LIMITS: Limits = Limits {
+    min_part: 5 << 20,
+    max_part: 5_000_000_000,
+    max_parts: 10_000,
+    max_object: 5_000_000_000_000,
+    at_once: 10,
+};
+
+/// For one try of a small call.
+const ATTEMPT: Duration = Duration::from_mins(1);
+
+/// Completing thousands of parts "could take several minutes" (API reference, CompleteMultipartUpload).
+const FINISH_ATTEMPT: Duration = Duration::from_mins(15);
+
+/// Which service speaks S3 here.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Flavour {
+    /// CRC64NVME of every part and of the whole object.
+    Aws,
+    /// Content-MD5 of every part; no `x-amz-checksum-*`, no trailers.
+    Spaces,
+}
+
+/// How the object is encrypted at rest.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Encryption {
+    /// `AES256`.
+    Aes256,
+    /// `aws:kms`, with the account's default key or this one.
+    Kms(Option<String>),
+}
+
+/// Which object, and how it is to lie there.
+#[derive(Clone, Debug)]
+pub struct Place {
+    /// The bucket or Space.
+    pub bucket: String,
+    /// The object's key.
+    pub key: String,
+    /// The dialect.
+    pub flavour: Flavour,
+    /// `None`: as the bucket does.
+    pub encryption: Option<Encryption>,
+    /// ACL `public-read`; otherwise no ACL is sent (buckets since 2023 refuse any).
+    pub public_read: bool,
+    /// The account that must own the bucket.
+    pub owner: Option<String>,
+    /// Hash each part's bytes into the signature: see [`must_sign`].
+    pub sign_payload: bool,
+}
+
+/// Whether payloads must be signed: over plain HTTP to another machine. TLS protects
+/// the bytes already, and on loopback nobody is in between.
+pub fn must_sign(endpoint: Option<&str>) -> bool {
+    let Some(uri) = endpoint.and_then(|url| url.parse::<http::Uri>().ok()) else {
+        return false;
+    };
+    let host = uri.host().unwrap_or_default().trim_matches(['[', ']']);
+    let loopback = host == "localhost" || host.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback());
+    uri.scheme_str() == Some("http") && !loopback
+}
+
+/// An object in S3 or Spaces.
+pub struct S3 {
+    clients: Mutex<Clients>,
+    place: Place,
+}
+
+/// Names in a bucket, the newest first.
+#[derive(Debug, Default)]
+pub struct Names {
+    /// Of objects.
+    pub objects: Vec<String>,
+    /// Of unfinished uploads.
+    pub uploads: Vec<String>,
+}
+
+/// Cheap to clone: clones share credentials and connections.
+#[derive(Clone)]
+struct Clients {
+    small: Client,
+    parts: Client,
+    /// How often the credentials were asked for anew.
+    renewals: u32,
+}
+
+impl Clients {
+    /// The same, with credentials yet to be fetched.
+    fn renewed(&self) -> Self {
+        let cache = IdentityCache::lazy().build();
+        let fresh = |client: &Client| {
+            let config = client.config().to_builder();
+            Client::from_conf(config.identity_cache(cache.clone()).build())
+        };
+        Self {
+            small: fresh(&self.small),
+            parts: fresh(&self.parts),
+            renewals: self.renewals + 1,
+        }
+    }
+}
+
+impl S3 {
+    /// The object `place`, through `client`'s credentials, region and connections.
+    pub fn new(client: &Client, place: Place) -> Self {
+        let base = client
+            .config()
+            .to_builder()
+            .request_checksum_calculation(RequestChecksumCalculation::WhenRequired)
+            .response_checksum_validation(ResponseChecksumValidation::WhenRequired);
+        let small = base.clone().timeout_config(
+            connect_timeout_only()
+                .into_builder()
+                .operation_attempt_timeout(ATTEMPT)
+                .build(),
+        );
+        let parts = base
+            .timeout_config(connect_timeout_only())
+            .retry_config(RetryConfig::disabled())
+            .stalled_stream_protection(StalledStreamProtectionConfig::disabled());
+        let clients = Clients {
+            small: Client::from_conf(small.build()),
+            parts: Client::from_conf(parts.build()),
+            renewals: 0,
+        };
+        Self {
+            clients: Mutex::new(clients),
+            place,
+        }
+    }
+
+    fn clients(&self) -> Clients {
+        self.held().clone()
+    }
+
+    fn held(&self) -> MutexGuard<'_, Clients> {
+        self.clients.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The service's words. Credentials that it calls expired are not used again: the
+    /// SDK would keep them until the end that they were said to have.
+    fn failed<E>(&self, used: &Clients, error: SdkError<E, HttpResponse>) -> Error
+    where
+        E: ProvideErrorMetadata + std::error::Error + Send + Sync + 'static,
+    {
+        let error = failure(error);
+        let mut held = self.held();
+        if error.class() == Class::Expired && held.renewals == used.renewals {
+            *held = held.renewed();
+        }
+        error
+    }
+
+    /// An address from which anybody can get the object for this long.
+    pub async fn presigned(&self, life: Duration) -> Result<String> {
+        let life =
+            PresigningConfig::expires_in(life).map_err(|error| Error::other(error.to_string()))?;
+        let call = self
+            .clients()
+            .small
+            .get_object()
+            .bucket(&self.place.bucket)
+            .key(&self.place.key);
+        let request = call.presigned(life).await.map_err(failure)?;
+        Ok(request.uri().to_owned())
+    }
+
+    /// Lets everybody read the object, or nobody but its owner: PutObjectAcl.
+    pub async fn set_public(&self, public: bool) -> Result<()> {
+        let acl = if public {
+            ObjectCannedAcl::PublicRead
+        } else {
+            ObjectCannedAcl::Private
+        };
+        let clients = self.clients();
+        let call = clients
+            .small
+            .put_object_acl()
+            .bucket(&self.place.bucket)
+            .key(&self.place.key)
+            .set_expected_bucket_owner(self.place.owner.clone())
+            .acl(acl);
+        let sent = call.send().await;
+        sent.map(drop).map_err(|error| self.failed(&clients, error))
+    }
+
+    /// The objects and the unfinished uploads whose names begin like this.
+    pub async fn names(&self, prefix: &str) -> Result<Names> {
+        let clients = self.clients();
+        let (bucket, owner) = (&self.place.bucket, &self.place.owner);
+        let mut objects = Vec::new();
+        let mut pages = clients
+            .small
+            .list_objects_v2()
+            .bucket(bucket)
+            .prefix(prefix)
+            .set_expected_bucket_owner(owner.clone())
+            .into_paginator()
+            .send();
+        while let Some(page) = pages.next().await {
+            let found = page.map_err(failure)?.contents.unwrap_or_default();
+            objects.extend(found.into_iter().map(|one| (one.last_modified, one.key)));
+        }
+        let call = clients
+            .small
+            .list_multipart_uploads()
+            .bucket(bucket)
+            .prefix(prefix)
+            .set_expected_bucket_owner(owner.clone());
+        let page = call.send().await.map_err(failure)?;
+        let uploads = page.uploads.unwrap_or_default().into_iter();
+        Ok(Names {
+            objects: newest_first(objects),
+            uploads: newest_first(uploads.map(|one| (one.initiated, one.key)).collect()),
+        })
+    }
+
+    fn create(&self, clients: &Clients) -> CreateMultipartUploadFluentBuilder {
+        let place = &self.place;
+        let mut call = clients
+            .small
+            .create_multipart_upload()
+            .bucket(&place.bucket)
+            .key(&place.key)
+            .content_type("application/octet-stream")
+            .set_expected_bucket_owner(place.owner.clone())
+            .set_acl(place.public_read.then_some(ObjectCannedAcl::PublicRead));
+        if place.flavour == Flavour::Aws {
+            call = call
+                .checksum_algorithm(ChecksumAlgorithm::Crc64Nvme)
+                .checksum_type(ChecksumType::FullObject);
+        }
+        match &place.encryption {
+            None => call,
+            Some(Encryption::Aes256) => call.server_side_encryption(ServerSideEncryption::Aes256),
+            Some(Encryption::Kms(key)) => call
+                .server_side_encryption(ServerSideEncryption::AwsKms)
+                .set_ssekms_key_id(key.clone()),
+        }
+    }
+
+    async fn complete(&self, upload: &UploadId, parts: &[SentPart], whole: &Whole) -> Result<()> {
+        let place = &self.place;
+        let parts = CompletedMultipartUpload::builder()
+            .set_parts(Some(parts.iter().map(completed).collect()))
+            .build();
+        let clients = self.clients();
+        let mut call = clients
+            .small
+            .complete_multipart_upload()
+            .bucket(&place.bucket)
+            .key(&place.key)
+            .upload_id(&upload.0)
+            .set_expected_bucket_owner(place.owner.clone())
+            .multipart_upload(parts);
+        if let (Flavour::Aws, Some(digest)) = (place.flavour, whole.digest) {
+            call = call
+                .checksum_crc64_nvme(digest.base64())
+                .checksum_type(ChecksumType::FullObject)
+                .mpu_object_size(i64::try_from(whole.size).unwrap_or(i64::MAX));
+        }
+        // The answer may trickle blanks for minutes, which the SDK would take for a stall.
+        let patient = aws_sdk_s3::config::Builder::new()
+            .retry_config(RetryConfig::disabled())
+            .stalled_stream_protection(StalledStreamProtectionConfig::disabled())
+            .timeout_config(
+                connect_timeout_only()
+                    .into_builder()
+                    .operation_attempt_timeout(FINISH_ATTEMPT)
+                    .build(),
+            );
+        call.customize()
+            .config_override(patient)
+            .send()
+            .await
+            .map(drop)
+            .map_err(|error| self.failed(&clients, error))
+    }
+}
+
+impl Store for S3 {
+    fn checksum(&self) -> Checksum {
+        if self.place.flavour == Flavour::Aws {
+            Checksum::Crc64Nvme
+        } else {
+            Checksum::Md5
+        }
+    }
+
+    fn limits(&self) -> Limits {
+        if self.place.flavour == Flavour::Aws {
+            AWS_LIMITS
+        } else {
+            SPACES_LIMITS
+        }
+    }
+
+    /// As the client was made, whose first try counts.
+    fn patience(&self) -> Patience {
+        let clients = self.clients();
+        let attempts = clients.small.config().retry_config();
+        Patience::of(attempts.map(|config| config.max_attempts().saturating_sub(1)))
+    }
+
+    async fn begin(&self) -> Result<UploadId> {
+        let (clients, once) = (self.clients(), RetryConfig::disabled());
+        let once = aws_sdk_s3::config::Builder::new().retry_config(once);
+        let call = self.create(&clients).customize().config_override(once);
+        let answer = call.send().await;
+        let answer = answer.map_err(|error| self.failed(&clients, error))?;
+        answer
+            .upload_id
+            .and_then(UploadId::read)
+            .ok_or_else(|| Error::answered(200, None, "the answer names no upload"))
+    }
+
+    async fn put(&self, upload: &UploadId, part: Part) -> Result<SentPart> {
+        let clients = self.clients();
+        let mut call = clients
+            .parts
+            .upload_part()
+            .bucket(&self.place.bucket)
+            .key(&self.place.key)
+            .upload_id(&upload.0)
+            .part_number(part.number.cast_signed())
+            .content_length(i64::try_from(part.bytes.len()).unwrap_or(i64::MAX))
+            .set_expected_bucket_owner(self.place.owner.clone());
+        call = match part.digest {
+            Digest::Crc64Nvme(_) => call.checksum_crc64_nvme(part.digest.base64()),
+            Digest::Md5(_) => call.content_md5(part.digest.base64()),
+            Digest::Crc64Ecma(_) => return Err(Error::other("S3 knows no CRC-64/XZ")),
+        };
+        let body = ByteStream::new(SdkBody::from_body_1_x(part.body()));
+        let call = call.body(body).customize();
+        let call = if self.place.sign_payload {
+            call.interceptor(PayloadHash::of(&part.bytes))
+        } else {
+            call.disable_payload_signing()
+        };
+        let sent = call.send().await;
+        let etag = sent
+            .map_err(|error| self.failed(&clients, error))?
+            .e_tag
+            .ok_or_else(|| Error::answered(200, None, "the answer carries no ETag"))?;
+        Ok(SentPart {
+            number: part.number,
+            size: part.bytes.len() as u64,
+            etag,
+            digest: part.digest,
+        })
+    }
+
+    async fn list(&self, upload: &UploadId) -> Result<Option<Vec<ListedPart>>> {
+        let mut pages = self
+            .clients()
+            .small
+            .list_parts()
+            .bucket(&self.place.bucket)
+            .key(&self.place.key)
+            .upload_id(&upload.0)
+            .set_expected_bucket_owner(self.place.owner.clone())
+            .into_paginator()
+            .send();
+        let (mut parts, mut number) = (Vec::new(), 0);
+        while let Some(page) = pages.next().await {
+            number += 1;
+            let error = match page {
+                Ok(page) => {
+                    let all = page.parts().iter();
+                    parts.extend(all.filter_map(|part| listed(part, self.checksum())));
+                    if is_last_page(number) {
+                        break;
+                    }
+                    continue;
+                }
+                Err(error) => error,
+            };
+            if let Some(all) = parts_by_another_name(&error) {
+                parts.extend(all);
+                break;
+            }
+            match failure(error) {
+                error if error.class() == Class::Gone => return Ok(None),
+                error => return Err(error),
+            }
+        }
+        parts.sort_by_key(|part| part.number);
+        Ok(Some(parts))
+    }
+
+    /// Newest first.
+    async fn open_uploads(&self) -> Result<Vec<UploadId>> {
+        let (mut uploads, mut key_marker, mut id_marker) = (Vec::new(), None, None);
+        for number in 1.. {
+            let page = self
+                .clients()
+                .small
+                .list_multipart_uploads()
+                .bucket(&self.place.bucket)
+                .prefix(&self.place.key)
+                .set_expected_bucket_owner(self.place.owner.clone())
+                .set_key_marker(key_marker.take())
+                .set_upload_id_marker(id_marker.take())
+                .send()
+                .await
+                .map_err(failure)?;
+            uploads.extend(
+                page.uploads()
+                    .iter()
+                    .filter(|one| one.key() == Some(self.place.key.as_str()))
+                    .cloned(),
+            );
+            (key_marker, id_marker) = (page.next_key_marker, page.next_upload_id_marker);
+            let is_last = page.is_truncated != Some(true) || key_marker.is_none();
+            if is_last || is_last_page(number) {
+                break;
+            }
+        }
+        uploads.sort_by_key(|one| std::cmp::Reverse(one.initiated));
+        Ok(uploads
+            .into_iter()
+            .filter_map(|one| one.upload_id.and_then(UploadId::read))
+            .collect())
+    }
+
+    async fn finish(&self, upload: &UploadId, parts: &[SentPart], whole: &Whole) -> Result<()> {
+        let Err(error) = self.complete(upload, parts, whole).await else {
+            return Ok(());
+        };
+        // An earlier try may have been done although its answer was lost.
+        let unsure = matches!(error.class(), Class::Gone | Class::Transient);
+        match self.head().await {
+            Ok(Some(head)) if unsure && is_the_object(&head, parts, whole) => Ok(()),
+            _ => Err(error),
+        }
+    }
+
+    async fn abort(&self, upload: &UploadId) -> Result<()> {
+        let call = self
+            .clients()
+            .small
+            .abort_multipart_upload()
+            .bucket(&self.place.bucket)
+            .key(&self.place.key);
+        let call = call
+            .upload_id(&upload.0)
+            .set_expected_bucket_owner(self.place.owner.clone());
+        match call.send().await.map_err(failure) {
+            Err(error) if error.class() != Class::Gone => Err(error),
+            _ => Ok(()),
+        }
+    }
+
+    async fn head(&self) -> Result<Option<Head>> {
+        let call = self
+            .clients()
+            .small
+            .head_object()
+            .bucket(&self.place.bucket)
+            .key(&self.place.key);
+        let mode = (self.place.flavour == Flavour::Aws).then_some(ChecksumMode::Enabled);
+        let call = call
+            .set_checksum_mode(mode)
+            .set_expected_bucket_owner(self.place.owner.clone());
+        match call.send().await.map_err(failure) {
+            Ok(head) => Ok(Some(Head {
+                size: head
+                    .content_length
+                    .and_then(|size| u64::try_from(size).ok())
+                    .unwrap_or_default(),
+                digest: head.checksum_crc64_nvme().and_then(Digest::from_crc64nvme),
+                etag: head.e_tag().map(|etag| etag.trim_matches('"').to_owned()),
+            })),
+            Err(error) if error.status() == Some(404) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    async fn remove(&self) -> Result<()> {
+        let call = self
+            .clients()
+            .small
+            .delete_object()
+            .bucket(&self.place.bucket)
+            .key(&self.place.key);
+        match call
+            .set_expected_bucket_owner(self.place.owner.clone())
+            .send()
+            .await
+            .map_err(failure)
+        {
+            Err(error) if error.code() != Some("NoSuchKey") => Err(error),
+            _ => Ok(()),
+        }
+    }
+}
+
+fn newest_first(mut named: Vec<(Option<DateTime>, Option<String>)>) -> Vec<String> {
+    named.sort_by_key(|(time, _)| std::cmp::Reverse(*time));
+    named.into_iter().filter_map(|(_, name)| name).collect()
+}
+
+fn completed(part: &SentPart) -> CompletedPart {
+    let crc = matches!(part.digest, Digest::Crc64Nvme(_)).then(|| part.digest.base64());
+    CompletedPart::builder()
+        .part_number(part.number.cast_signed())
+        .e_tag(&part.etag)
+        .set_checksum_crc64_nvme(crc)
+        .build()
+}

@@ -1,0 +1,133 @@
+//! The reading side: one thread that fills buffers in order and computes the digest
+//! while the bytes are still in the processor's cache. A thread and not a task: a
+//! read from a pipe may never end, and nobody should have to wait for it.
+
+use std::sync::Arc;
+use std::thread;
+
+use bytes::Bytes;
+use sha2::{Digest as _, Sha256};
+use tokio::sync::mpsc;
+
+use super::buffer_pool::{Lease, Pool};
+use super::source::Source;
+use crate::error::{Error, Result};
+use crate::store::{Checksum, Digest, Hasher};
+
+/// Read and hashed at a time: fits a core's cache.
+const BLOCK: usize = 256 << 10;
+
+/// A part that was read. The bytes go before the lease: the next reader then finds the buffer.
+pub(super) struct Chunk {
+    pub(super) number: u32,
+    pub(super) offset: u64,
+    pub(super) bytes: Bytes,
+    pub(super) digest: Digest,
+    _lease: Lease,
+}
+
+/// What the reader has to tell.
+pub(super) enum Read {
+    Part(Chunk),
+    End { size: u64, sha256: Option<String> },
+}
+
+pub(super) struct Reader {
+    pub(super) source: Source,
+    pub(super) pool: Arc<Pool>,
+    pub(super) checksum: Checksum,
+    pub(super) max_parts: u32,
+    pub(super) sha256: bool,
+}
+
+impl Reader {
+    /// Starts reading. At most as many parts wait in the channel as there are buffers.
+    pub(super) fn start(self, buffers: usize) -> Result<mpsc::Receiver<Result<Read>>> {
+        let (tell, told) = mpsc::channel(buffers);
+        let read = move || {
+            if let Err(error) = self.read(&tell) {
+                // Nobody listens any more when this fails, and nobody needs to.
+                drop(tell.blocking_send(Err(error)));
+            }
+        };
+        let spawned = thread::Builder::new().name("read".to_owned()).spawn(read);
+        spawned.map_err(|error| Error::failed("the image cannot be read").because(error))?;
+        Ok(told)
+    }
+
+    fn read(mut self, tell: &mpsc::Sender<Result<Read>>) -> Result<()> {
+        let mut sha256 = self.sha256.then(Sha256::new);
+        let mut offset = 0;
+        for number in 1.. {
+            let Some((buffer, lease)) = self.pool.take()? else {
+                return Ok(());
+            };
+            let full = buffer.len();
+            let (buffer, len, digest) = self.fill(buffer, offset, sha256.as_mut())?;
+            if len > 0 || number == 1 {
+                self.count(number)?;
+                let bytes = lease.share(buffer, len);
+                if tell
+                    .blocking_send(Ok(Read::Part(Chunk {
+                        number,
+                        offset,
+                        bytes,
+                        digest,
+                        _lease: lease,
+                    })))
+                    .is_err()
+                {
+                    return Ok(());
+                }
+            }
+            offset += len as u64;
+            if len < full {
+                break;
+            }
+        }
+        let sha256 = sha256.map(|hasher| hex::encode(hasher.finalize()));
+        drop(tell.blocking_send(Ok(Read::End {
+            size: offset,
+            sha256,
+        })));
+        Ok(())
+    }
+
+    /// Fills the buffer as far as there are bytes.
+    fn fill(
+        &mut self,
+        mut buffer: Vec<u8>,
+        offset: u64,
+        mut sha256: Option<&mut Sha256>,
+    ) -> Result<(Vec<u8>, usize, Digest)> {
+        let mut hasher = Hasher::new(self.checksum);
+        let mut len = 0;
+        while len < buffer.len() {
+            let end = buffer.len().min(len + BLOCK);
+            let read = self
+                .source
+                .read(offset + len as u64, &mut buffer[len..end])?;
+            if read == 0 {
+                break;
+            }
+            let fresh = &buffer[len..len + read];
+            hasher.update(fresh);
+            if let Some(sha256) = &mut sha256 {
+                sha256.update(fresh);
+            }
+            len += read;
+        }
+        Ok((buffer, len, hasher.finish()))
+    }
+
+    fn count(&self, number: u32) -> Result<()> {
+        if number <= self.max_parts {
+            return Ok(());
+        }
+        let what = format!(
+            "the stream is longer than {} parts, the most that the service takes",
+            self.max_parts
+        );
+        Err(Error::failed(what).hint("give a larger --part-size"))
+    }
+}
