@@ -1,4 +1,5 @@
-//! import
+//! What every import shares, whatever the cloud: the session and its signals, the job, the
+//! journal, the upload of the image, polling, the undo list and the result.
 
 pub mod cancel;
 pub mod dry_run;

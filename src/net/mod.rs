@@ -1,4 +1,5 @@
-//! net
+//! Requests over the network: HTTP clients, endpoints that the user names, retries, and why a
+//! request got no response. Hints and permissions are worded here for all clouds.
 
 pub mod endpoint;
 pub mod environment;

@@ -5,6 +5,7 @@ mod state;
 
 use std::io;
 use std::num::NonZeroUsize;
+use std::process::ExitCode;
 use std::time::Instant;
 
 use futures_util::{FutureExt, StreamExt, stream};
@@ -12,25 +13,62 @@ use jiff::Timestamp;
 use serde_json::Value;
 
 use crate::check::Look;
-use crate::commands::panics;
-use crate::commands::stdout;
-use crate::config::Environment;
+use crate::cli::{General, Run};
+use crate::commands::{output, panics, stdout};
+use crate::config::{Environment, template};
 use crate::error::{Error, Kind, Result};
-use crate::import::cancel::Cancel;
+use crate::import::cancel::{self, Cancel};
+use crate::import::journal;
 use crate::import::lifecycle;
 use crate::import::outcome::Format;
 use crate::import::session::Session;
 use crate::progress::Progress;
-use crate::settings::{Cloud, Job};
+use crate::settings::{Cloud, File, Job};
 use crate::{alicloud, aws, digitalocean};
-pub use state::Done;
+use state::Done;
 
 /// Jobs at the same time, where nobody says how many: an upload fills a line on its own,
 /// while the cloud's work on another image costs nothing here.
 pub const PARALLEL: NonZeroUsize = NonZeroUsize::MIN.saturating_add(1);
 
+/// Runs the jobs of a file.
+pub async fn execute(args: Run, general: General, environment: Environment) -> ExitCode {
+    let twice =
+        || Error::usage("run reads the file that it is given, and no other: leave --config out");
+    let file = general
+        .config
+        .as_ref()
+        .map_or(Ok(&args.file), |_| Err(twice()));
+    let read = file.and_then(|file| File::read(file)).and_then(|file| {
+        let output = crate::cli::output(&args.output, &environment, file.output())?;
+        let jobs = file.jobs(&environment, &output, args.dry_run)?;
+        let parallel = args.parallel(&environment, file.parallel())?;
+        Ok((file, jobs, output, parallel, template::clock()?))
+    });
+    let (file, jobs, output, parallel, clock) = match read {
+        Ok(read) => read,
+        Err(error) => return output::fail_without_settings(error, &general, &environment),
+    };
+    let progress = output::start(&general, &output, &file);
+    let batch = Batch {
+        environment: &environment,
+        cancel: Cancel::default(),
+        progress: progress.clone(),
+        clock,
+        format: output.format.unwrap_or_default(),
+        done: Done::open(journal::directory().as_deref(), &args.file),
+    };
+    cancel::listen(&batch.cancel);
+    batch.progress.minds_the_shell();
+    let code = batch
+        .run(jobs, parallel, |line| stdout::write(line, &progress))
+        .await;
+    progress.close();
+    ExitCode::from(code)
+}
+
 /// What the jobs have in common.
-pub struct Batch<'a> {
+struct Batch<'a> {
     /// The variables of this process.
     pub environment: &'a Environment,
     /// Signals, as tokens.

@@ -1,4 +1,4 @@
-//! formats
+//! One reader for each format of a disk image.
 
 pub mod archive;
 pub mod ova;
