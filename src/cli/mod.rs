@@ -67,6 +67,10 @@ pub enum Command {
     FromPacker(FromPacker),
 }
 
+/// Jobs at the same time by default: an upload can use the whole line, and the cloud's work on
+/// another image costs nothing here.
+const PARALLEL: NonZeroUsize = NonZeroUsize::MIN.saturating_add(1);
+
 /// `imgimport run`.
 #[derive(Clone, Debug, clap::Args)]
 pub struct Run {
@@ -113,7 +117,7 @@ impl Run {
             .parallel
             .or(variable.transpose()?)
             .or(file)
-            .unwrap_or(crate::commands::run::PARALLEL))
+            .unwrap_or(PARALLEL))
     }
 }
 

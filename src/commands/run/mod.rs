@@ -27,10 +27,6 @@ use crate::settings::{Cloud, File, Job};
 use crate::{alicloud, aws, digitalocean};
 use state::Done;
 
-/// Jobs at the same time, where nobody says how many: an upload fills a line on its own,
-/// while the cloud's work on another image costs nothing here.
-pub const PARALLEL: NonZeroUsize = NonZeroUsize::MIN.saturating_add(1);
-
 /// Runs the jobs of a file.
 pub async fn execute(args: Run, general: General, environment: Environment) -> ExitCode {
     let twice =
