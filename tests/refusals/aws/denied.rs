@@ -194,7 +194,7 @@ async fn s3_denies_a_call() {
             "s3:HeadBucket",
             "",
             "the bucket importbucket can't be used",
-            "S3 denies access to it (403, request ID)".to_owned(),
+            "Access Denied (AccessDenied, request ID)".to_owned(),
             &bucket,
         ),
         (
@@ -230,6 +230,12 @@ async fn s3_denies_a_call() {
         let stage = stage().await;
         let denied = Fault::on(operation).always();
         stage.cloud.fault(denied.answer(403, "AccessDenied", text));
+        if operation == "s3:HeadBucket" {
+            // The same permission; its refusal has a body.
+            let denied = Fault::on("s3:ListObjectsV2").always();
+            let denied = denied.answer(403, "AccessDenied", "Access Denied");
+            stage.cloud.fault(denied);
+        }
         let run = stage
             .imgimport("aws --bucket importbucket -q disk.raw")
             .ends()
