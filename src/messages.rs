@@ -264,7 +264,7 @@ fn a_command_with_names_in_it_is_built_by_the_type_that_quotes_them() {
         .chain(literals(ERRORS))
         .filter(|(file, text)| {
             let is_page = file.components().any(|part| part.as_os_str() == "pages");
-            !is_page && call.is_match(&format!("{text} "))
+            !is_page && !file.ends_with("stage.rs") && call.is_match(&format!("{text} "))
         })
         .collect();
     assert!(calls.len() > 30, "only {} were found", calls.len());

@@ -249,7 +249,7 @@ async fn wishes_that_contradict_each_other_are_said_with_what_to_do() {
         ),
         (
             "--uefi-data notes --boot-mode uefi",
-            "error: notes has no UEFI data: write it with aws ec2 get-instance-uefi-data, or with uefivars -o aws (--uefi-data, IMGIMPORT_AWS_UEFI_DATA or uefi_data in [aws])",
+            "error: notes has no UEFI data: write it with get-instance-uefi-data of the AWS CLI, or with uefivars -o aws (--uefi-data, IMGIMPORT_AWS_UEFI_DATA or uefi_data in [aws])",
         ),
         (
             "--root-device-name sda",

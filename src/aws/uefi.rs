@@ -21,7 +21,7 @@ pub fn read(path: &Path) -> Result<String, String> {
     let store = STANDARD.decode(&text).unwrap_or_default();
     if !store.starts_with(MAGIC) {
         return Err(format!(
-            "{} has no UEFI data: write it with aws ec2 get-instance-uefi-data, or with uefivars -o aws",
+            "{} has no UEFI data: write it with get-instance-uefi-data of the AWS CLI, or with uefivars -o aws",
             path.display()
         ));
     }

@@ -228,7 +228,7 @@ async fn oss_denies_to_delete_the_object() {
     );
     let remove = "aliyun oss rm oss://packer/imgimport-1767225600.raw --region cn-beijing";
     run.ends().await.exits(0).prints("m-ID").says(&format!(
-        "warning: oss://packer/imgimport-1767225600.raw could not be deleted: Not you [EC 0003-00000001] (AccessDenied, request ID); delete it with: {remove}; next time, {policy}"
+        "warning: oss://packer/imgimport-1767225600.raw could not be deleted: Not you [EC 0003-00000001] (AccessDenied, request ID); next time, {policy}; delete it with: {remove}"
     ));
 }
 

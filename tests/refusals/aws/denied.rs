@@ -345,14 +345,14 @@ async fn what_can_not_be_removed_afterwards_is_a_warning_with_the_permission() {
             "s3:DeleteObject",
             "AccessDenied",
             format!(
-                "warning: s3://importbucket/imgimport-1767225600.raw could not be deleted: Not you (AccessDenied, request ID); delete it with: aws s3 rm s3://importbucket/imgimport-1767225600.raw; next time, {deleting}"
+                "warning: s3://importbucket/imgimport-1767225600.raw could not be deleted: Not you (AccessDenied, request ID); next time, {deleting}; delete it with: aws s3 rm s3://importbucket/imgimport-1767225600.raw"
             ),
         ),
         (
             "ec2:DeregisterImage",
             "UnauthorizedOperation",
             format!(
-                "warning: ami-ID, the image before it had its name, could not be removed: Not you (UnauthorizedOperation, request ID); remove it with: {first}; next time, {images}"
+                "warning: ami-ID, the image before it had its name, could not be removed: Not you (UnauthorizedOperation, request ID); next time, {images}; remove it with: {first}"
             ),
         ),
         (

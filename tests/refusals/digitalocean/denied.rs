@@ -69,6 +69,6 @@ async fn spaces_denies_to_delete_the_object() {
     let command = "digitalocean --space import-bucket --spaces-region nyc3 --image-name web --image-region nyc3 --key k.raw.gz -q disk.raw";
     let run = imgimport(&stage, command).ends().await;
     run.exits(0).prints("157000001").says(
-        "warning: s3://import-bucket/k-RANDOM.raw.gz could not be deleted: Not you (AccessDenied, request ID); delete it with: aws s3 rm s3://import-bucket/k-RANDOM.raw.gz --endpoint-url http://HOST; next time, give the Spaces key read and write access to import-bucket",
+        "warning: s3://import-bucket/k-RANDOM.raw.gz could not be deleted: Not you (AccessDenied, request ID); next time, give the Spaces key read and write access to import-bucket; delete it with: aws s3 rm s3://import-bucket/k-RANDOM.raw.gz --endpoint-url http://HOST",
     );
 }
