@@ -53,7 +53,7 @@ impl Kind {
 #[derive(Debug)]
 pub struct Error {
     kind: Kind,
-    what: String,
+    message: String,
     cause: Option<anyhow::Error>,
     left_behind: Vec<String>,
     hint: Option<String>,
@@ -65,7 +65,7 @@ impl Error {
     pub fn new(kind: Kind, what: impl Into<String>) -> Self {
         Self {
             kind,
-            what: what.into(),
+            message: what.into(),
             cause: None,
             left_behind: Vec::new(),
             hint: None,
@@ -90,15 +90,15 @@ impl Error {
 
     /// Adds the cause, in the words of whoever refused.
     #[must_use]
-    pub fn because(mut self, cause: impl Into<anyhow::Error>) -> Self {
+    pub fn with_source(mut self, cause: impl Into<anyhow::Error>) -> Self {
         self.cause = Some(cause.into());
         self
     }
 
     /// Adds the cause as a plain sentence.
     #[must_use]
-    pub fn because_of(self, cause: impl Into<String>) -> Self {
-        self.because(anyhow::Error::msg(cause.into()))
+    pub fn with_cause(self, cause: impl Into<String>) -> Self {
+        self.with_source(anyhow::Error::msg(cause.into()))
     }
 
     /// Adds the one hint that helps; an earlier hint stays, it knows more.
@@ -110,8 +110,8 @@ impl Error {
 
     /// Names things that stay in the cloud or on the disk, each with the way to remove it.
     #[must_use]
-    pub fn leaves(mut self, things: impl IntoIterator<Item = String>) -> Self {
-        self.left_behind.extend(things);
+    pub fn with_left_behind(mut self, items: impl IntoIterator<Item = String>) -> Self {
+        self.left_behind.extend(items);
         self
     }
 
@@ -128,15 +128,15 @@ impl Error {
     }
 
     /// The hint, if there is one.
-    pub fn advice(&self) -> Option<&str> {
+    pub fn hint_text(&self) -> Option<&str> {
         self.hint.as_deref()
     }
 
     /// One line: what could not be done, and why.
-    pub fn brief(&self) -> String {
+    pub fn one_line(&self) -> String {
         match &self.cause {
-            Some(cause) => format!("{}: {cause:#}", self.what),
-            None => self.what.clone(),
+            Some(cause) => format!("{}: {cause:#}", self.message),
+            None => self.message.clone(),
         }
     }
 
@@ -151,7 +151,7 @@ impl Error {
             "schema": 1,
             "error": {
                 "kind": self.kind.name(),
-                "message": self.what,
+                "message": self.message,
                 "cause": self.cause.as_ref().map(|cause| format!("{cause:#}")),
                 "left_behind": self.left_behind,
                 "hint": self.hint,
@@ -169,15 +169,15 @@ impl Error {
 /// What a person reads on standard error.
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "error: {}", self.what)?;
+        write!(f, "error: {}", self.message)?;
         if let Some(cause) = &self.cause {
-            paragraph(f, "cause", &format!("{cause:#}"))?;
+            write_paragraph(f, "cause", &format!("{cause:#}"))?;
         }
         for thing in &self.left_behind {
-            paragraph(f, "left behind", thing)?;
+            write_paragraph(f, "left behind", thing)?;
         }
         if let Some(hint) = &self.hint {
-            paragraph(f, "hint", hint)?;
+            write_paragraph(f, "hint", hint)?;
         }
         Ok(())
     }
@@ -186,7 +186,7 @@ impl fmt::Display for Error {
 impl std::error::Error for Error {}
 
 /// One indented paragraph; further lines stand under the first.
-fn paragraph(f: &mut fmt::Formatter<'_>, label: &str, text: &str) -> fmt::Result {
+fn write_paragraph(f: &mut fmt::Formatter<'_>, label: &str, text: &str) -> fmt::Result {
     write!(
         f,
         "\n  {label}: {}",

@@ -82,9 +82,9 @@ pub fn main() -> ExitCode {
         .spawn(commands::start);
     match run.map(thread::JoinHandle::join) {
         Ok(Ok(code)) => code,
-        Ok(Err(payload)) => commands::cannot_start(commands::panics::error(payload.as_ref())),
+        Ok(Err(payload)) => commands::cannot_start(commands::panics::panic_error(payload.as_ref())),
         Err(error) => {
-            commands::cannot_start(Error::failed("the program can't start").because(error))
+            commands::cannot_start(Error::failed("the program can't start").with_source(error))
         }
     }
 }

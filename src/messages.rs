@@ -84,9 +84,9 @@ fn tables() -> impl Iterator<Item = (&'static str, &'static str)> {
 
 /// What an error or a warning says.
 const ERRORS: &str =
-    r"(?:Error::(?:failed|usage|refused)|\.hint|because_of|\.warn)\(\s*&?(?:format!\(\s*)?";
+    r"(?:Error::(?:failed|usage|refused)|\.hint|with_cause|\.warn)\(\s*&?(?:format!\(\s*)?";
 /// What is done, or has been found.
-const STEPS: &str = r"\.(?:stage|fact|finish)\(\s*&?(?:format!\(\s*)?";
+const STEPS: &str = r"\.(?:stage|info|finish)\(\s*&?(?:format!\(\s*)?";
 /// What a real run would do, after "Would ".
 const PLANS: &str = r"plan\.step\(\s*&?(?:format!\(\s*)?";
 /// Anything: hints of tables, texts that functions build, notes.
@@ -112,14 +112,14 @@ fn literals(before: &str) -> Vec<(PathBuf, String)> {
         found.extend(
             literal
                 .captures_iter(text)
-                .map(|found| (file.clone(), spoken(&found[1]))),
+                .map(|found| (file.clone(), shown_text(&found[1]))),
         );
     }
     found
 }
 
 /// The literal as it is printed.
-fn spoken(literal: &str) -> String {
+fn shown_text(literal: &str) -> String {
     let joined = Regex::new(r"\\\n\s*").expect("a pattern");
     let text = joined.replace_all(literal, "");
     text.replace(r#"\""#, "\"")
@@ -147,7 +147,7 @@ fn files(directory: &Path) -> BTreeSet<PathBuf> {
 }
 
 /// What is wrong with a sentence that completes "error: ", "cause: " or "hint: ".
-fn faults(text: &str) -> Vec<&'static str> {
+fn style_problems(text: &str) -> Vec<&'static str> {
     let mut faults = Vec::new();
     let first = text.chars().next().unwrap_or(' ');
     let named = NAMES.iter().any(|name| text.starts_with(name));
@@ -179,14 +179,14 @@ fn all_messages_are_sentences_that_help() {
     let wrong: Vec<_> = sentences
         .into_iter()
         .chain(helps)
-        .map(|(file, text)| (faults(&text), file, text))
+        .map(|(file, text)| (style_problems(&text), file, text))
         .filter(|(faults, ..)| !faults.is_empty())
         .collect();
     assert!(wrong.is_empty(), "{wrong:#?}");
 }
 
 #[test]
-fn a_step_is_told_as_a_sentence() {
+fn every_step_is_a_sentence() {
     let (steps, plans) = (literals(STEPS), literals(PLANS));
     let count = steps.len() + plans.len();
     assert!(count > 40, "only {count} were found");
@@ -205,7 +205,7 @@ fn a_step_is_told_as_a_sentence() {
 
 /// Of whatever reads like a sentence, wherever it is built.
 #[test]
-fn nothing_that_is_said_cries_or_speaks_of_its_inside() {
+fn no_message_shouts_or_names_rust_internals() {
     let inner = Regex::new(INNER).expect("a pattern");
     let mark = Regex::new(r"\{[^}]*\}").expect("a pattern");
     let words = |text: &str| mark.replace_all(text, "").split_whitespace().count();
@@ -216,9 +216,9 @@ fn nothing_that_is_said_cries_or_speaks_of_its_inside() {
         let is_page = file.components().any(|part| part.as_os_str() == "pages");
         words(text) > 4 && !is_page && !text.contains("\n\n") && !file.ends_with("stage.rs")
     };
-    let said: Vec<_> = literals(ANY).into_iter().filter(is_said).collect();
-    assert!(said.len() > 500, "only {} were found", said.len());
-    let wrong = said.into_iter().filter(|(_, text)| {
+    let messages: Vec<_> = literals(ANY).into_iter().filter(is_said).collect();
+    assert!(messages.len() > 500, "only {} were found", messages.len());
+    let wrong = messages.into_iter().filter(|(_, text)| {
         let text = plain(text);
         text.contains('!') || text.ends_with(['.', ' ']) || inner.is_match(&text)
     });
@@ -231,11 +231,11 @@ fn a_command_in_a_hint_is_one_that_is_there() {
     let command = Regex::new(r": ([a-z][a-z0-9-]*) (?:[a-z0-9]+ |-)").expect("a pattern");
     let helps = tables().map(|(_, help)| help.to_owned());
     let hints = literals(ERRORS).into_iter().map(|(_, text)| text);
-    let told = Regex::new(r"(?:convert it|with|run|create it|anew in the machine): ");
-    let told = told.expect("a pattern");
+    let command_hint = Regex::new(r"(?:convert it|with|run|create it|anew in the machine): ");
+    let command_hint = command_hint.expect("a pattern");
     let mut met = 0;
     for text in helps.chain(hints) {
-        for found in told.find_iter(&text) {
+        for found in command_hint.find_iter(&text) {
             let rest = &text[found.end() - 2..];
             if let Some(program) = command
                 .captures(rest)
@@ -285,8 +285,8 @@ fn no_entry_hides_behind_another() {
     .flatten()
     {
         for (number, (known, _)) in table.iter().enumerate() {
-            let earlier = &table[..number];
-            let hidden = earlier.iter().find(|(earlier, _)| known.contains(earlier));
+            let previous = &table[..number];
+            let hidden = previous.iter().find(|(earlier, _)| known.contains(earlier));
             assert!(hidden.is_none(), "{known} is never met: {hidden:?}");
         }
     }

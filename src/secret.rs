@@ -13,10 +13,10 @@ use serde::de::{Deserialize, Deserializer, Error};
 const MASK: &str = "(secret)";
 
 /// Shorter texts are no secret of any cloud, and would hide ordinary words.
-const SHORTEST: usize = 8;
+const MIN_LENGTH: usize = 8;
 
 /// The names of variables that say that they hold a secret.
-const NAMES: [&str; 4] = ["KEY", "SECRET", "TOKEN", "PASSWORD"];
+const SECRET_NAME_PARTS: [&str; 4] = ["KEY", "SECRET", "TOKEN", "PASSWORD"];
 
 /// Variables that hold a secret by their use, whatever their name: the address of a proxy has a
 /// password in it, an address of credentials may have one.
@@ -38,7 +38,7 @@ impl Secret {
     pub fn new(text: impl Into<String>) -> Self {
         let text: String = text.into();
         let text = text.trim();
-        hide(text);
+        register(text);
         Self(SecretString::from(text))
     }
 
@@ -60,7 +60,7 @@ impl<'de> Deserialize<'de> for Secret {
         let text = String::deserialize(deserializer)
             .map_err(|_| D::Error::custom("expected a text in quotes"))?;
         let secret = Self::new(text);
-        match fault(secret.expose()) {
+        match header_problem(secret.expose()) {
             Some(fault) => Err(D::Error::custom(fault)),
             None => Ok(secret),
         }
@@ -68,11 +68,11 @@ impl<'de> Deserialize<'de> for Secret {
 }
 
 /// How every answer of [`fault`] begins.
-pub const FAULT: &str = "a key or token can't have";
+pub const INVALID_IN_HEADER: &str = "a key or token can't have";
 
 /// Why the text can't be a key or a token, which travel in HTTP headers. The answer does not
 /// quote the text.
-pub fn fault(text: &str) -> Option<String> {
+pub fn header_problem(text: &str) -> Option<String> {
     let (at, sign) = text
         .trim()
         .chars()
@@ -86,7 +86,7 @@ pub fn fault(text: &str) -> Option<String> {
         _ => "a character that is not ASCII",
     };
     Some(format!(
-        "{FAULT} {what} in it, this one has it at character {}",
+        "{INVALID_IN_HEADER} {what} in it, this one has it at character {}",
         at + 1
     ))
 }
@@ -94,44 +94,45 @@ pub fn fault(text: &str) -> Option<String> {
 /// Whether a variable of this name holds a secret, by its name or by its use.
 pub fn is_secret_name(name: &str) -> bool {
     let upper = name.to_ascii_uppercase();
-    NAMES.iter().any(|word| upper.contains(word)) || BY_USE.contains(&upper.as_str())
+    SECRET_NAME_PARTS.iter().any(|word| upper.contains(word)) || BY_USE.contains(&upper.as_str())
 }
 
 /// The secrets that were read so far, the longest first.
-static KNOWN: RwLock<Vec<(String, Regex)>> = RwLock::new(Vec::new());
+static REGISTERED: RwLock<Vec<(String, Regex)>> = RwLock::new(Vec::new());
 
 /// Signatures in addresses, headers and answers, and who signed.
-static SIGNED: LazyLock<Option<Regex>> = LazyLock::new(|| {
+static SIGNATURE_PATTERN: LazyLock<Option<Regex>> = LazyLock::new(|| {
     let name = "(?i-u:signature(?:provided)?|credential)";
     let between = r#"\\?"?(?:=|%3[dD]|: ?|>) ?\\?"?"#;
     Regex::new(&format!("({name}{between})[A-Za-z0-9%+/=_.-]{{16,}}")).ok()
 });
 
 /// User and password in an address.
-static USER: LazyLock<Option<Regex>> = LazyLock::new(|| Regex::new(r#"(://)[^/ @"'<>\n]+@"#).ok());
+static USERINFO_PATTERN: LazyLock<Option<Regex>> =
+    LazyLock::new(|| Regex::new(r#"(://)[^/ @"'<>\n]+@"#).ok());
 
 /// Hides this text from now on.
-fn hide(text: &str) {
-    if text.len() < SHORTEST {
+fn register(text: &str) {
+    if text.len() < MIN_LENGTH {
         return;
     }
-    let is_known = |known: &[(String, Regex)]| known.iter().any(|(one, _)| one == text);
-    if is_known(&KNOWN.read().unwrap_or_else(PoisonError::into_inner)) {
+    let is_known = |registered: &[(String, Regex)]| registered.iter().any(|(one, _)| one == text);
+    if is_known(&REGISTERED.read().unwrap_or_else(PoisonError::into_inner)) {
         return;
     }
-    let pattern: String = text.chars().map(forms).collect();
+    let pattern: String = text.chars().map(escaped_forms).collect();
     let Ok(pattern) = RegexBuilder::new(&pattern).size_limit(64 << 20).build() else {
         return;
     };
-    let mut known = KNOWN.write().unwrap_or_else(PoisonError::into_inner);
-    if !is_known(&known) {
-        known.push((text.to_owned(), pattern));
-        known.sort_by_key(|(text, _)| std::cmp::Reverse(text.len()));
+    let mut registered = REGISTERED.write().unwrap_or_else(PoisonError::into_inner);
+    if !is_known(&registered) {
+        registered.push((text.to_owned(), pattern));
+        registered.sort_by_key(|(text, _)| std::cmp::Reverse(text.len()));
     }
 }
 
 /// The character as it stands in plain text, addresses (encoded once or more), JSON and XML.
-fn forms(sign: char) -> String {
+fn escaped_forms(sign: char) -> String {
     if sign.is_ascii_alphanumeric() {
         return sign.to_string();
     }
@@ -156,31 +157,31 @@ fn forms(sign: char) -> String {
 
 /// The text as it may be printed or kept: without the secrets that were read, without
 /// signatures, and without users and passwords in addresses.
-pub fn masked(text: &str) -> Cow<'_, str> {
+pub fn mask(text: &str) -> Cow<'_, str> {
     let mut text = Cow::Borrowed(text);
-    let known = KNOWN.read().unwrap_or_else(PoisonError::into_inner);
-    for (_, pattern) in known.iter() {
-        replace(&mut text, pattern, |_| MASK.to_owned());
+    let registered = REGISTERED.read().unwrap_or_else(PoisonError::into_inner);
+    for (_, pattern) in registered.iter() {
+        replace_matches(&mut text, pattern, |_| MASK.to_owned());
     }
-    if let Some(signed) = &*SIGNED {
-        replace(&mut text, signed, |found| format!("{}…", &found[1]));
+    if let Some(signed) = &*SIGNATURE_PATTERN {
+        replace_matches(&mut text, signed, |found| format!("{}…", &found[1]));
     }
-    if let Some(user) = &*USER {
-        replace(&mut text, user, |found| format!("{}…@", &found[1]));
+    if let Some(user) = &*USERINFO_PATTERN {
+        replace_matches(&mut text, user, |found| format!("{}…@", &found[1]));
     }
     text
 }
 
-fn replace(text: &mut Cow<'_, str>, pattern: &Regex, by: impl Fn(&Captures<'_>) -> String) {
+fn replace_matches(text: &mut Cow<'_, str>, pattern: &Regex, by: impl Fn(&Captures<'_>) -> String) {
     if pattern.is_match(text) {
         *text = Cow::Owned(pattern.replace_all(text, by).into_owned());
     }
 }
 
 /// Whether the text holds a secret that was read.
-pub fn holds_secret(text: &str) -> bool {
-    let known = KNOWN.read().unwrap_or_else(PoisonError::into_inner);
-    known.iter().any(|(_, pattern)| pattern.is_match(text))
+pub fn contains_secret(text: &str) -> bool {
+    let registered = REGISTERED.read().unwrap_or_else(PoisonError::into_inner);
+    registered.iter().any(|(_, pattern)| pattern.is_match(text))
 }
 
 #[cfg(test)]
@@ -205,18 +206,18 @@ mod tests {
         ] {
             let text = format!("x-amz-security-token:{form}\nhost:h");
             assert_eq!(
-                masked(&text),
+                mask(&text),
                 "x-amz-security-token:(secret)\nhost:h",
                 "{form}"
             );
         }
-        assert!(holds_secret(&format!("a{token}b")));
-        assert!(!holds_secret("nothing to hide"));
+        assert!(contains_secret(&format!("a{token}b")));
+        assert!(!contains_secret("nothing to hide"));
     }
 
     #[test]
     fn signatures_and_passwords_in_addresses_are_hidden() {
-        for (text, said) in [
+        for (text, masked_text) in [
             (
                 r#"{"url":"https://s/k?X-Amz-Credential=AKIAIOSFODNN7EXAMPLE%2F1&X-Amz-Signature=0af90af90af90af9&x=1"}"#,
                 r#"{"url":"https://s/k?X-Amz-Credential=…&X-Amz-Signature=…&x=1"}"#,
@@ -230,21 +231,24 @@ mod tests {
             ("nothing to hide", "nothing to hide"),
             ("the signature: none", "the signature: none"),
         ] {
-            assert_eq!(masked(text), said);
+            assert_eq!(mask(text), masked_text);
         }
     }
 
     #[test]
-    fn what_can_t_be_a_header_is_no_secret_and_is_not_quoted() {
-        assert_eq!(fault("AKIA+/=\n"), None);
+    fn a_secret_with_control_characters_is_rejected_and_not_quoted() {
+        assert_eq!(header_problem("AKIA+/=\n"), None);
         for (text, why) in [
             ("hush\nhush", "a line break"),
             ("hush hush", "a blank"),
             ("hush\0", "a control character"),
             ("hüsh", "a character that is not ASCII"),
         ] {
-            let said = fault(text).expect("a fault");
-            assert!(said.contains(why) && !said.contains("sh"), "{said}");
+            let problem = header_problem(text).expect("a fault");
+            assert!(
+                problem.contains(why) && !problem.contains("sh"),
+                "{problem}"
+            );
         }
     }
 

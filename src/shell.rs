@@ -220,7 +220,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_what_a_shell_would_read_is_quoted() {
+    fn only_special_characters_are_quoted() {
         assert_eq!(quote("s3://b/disk-1.raw"), "s3://b/disk-1.raw");
         assert_eq!(quote("a b"), "'a b'");
         assert_eq!(quote("it's"), r"'it'\''s'");
@@ -319,7 +319,7 @@ mod tests {
         #![proptest_config(ProptestConfig::with_cases(32))]
 
         #[test]
-        fn a_shell_reads_each_word_back(word in proptest::collection::vec(1_u8.., 0..12)) {
+        fn a_shell_parses_each_quoted_word_back(word in proptest::collection::vec(1_u8.., 0..12)) {
             // dash and fish have no $'..', which only a newline at the end needs.
             let line = format!("rm {}", quote_bytes(&word));
             let expected = [b"rm".to_vec(), word.clone()];

@@ -72,7 +72,7 @@ impl FromStr for Size {
 
     fn from_str(text: &str) -> Result<Self, String> {
         let text = text.trim();
-        count(text)
+        parse_count(text)
             .map(Self)
             .map_err(|why| why.explain(text, "a size", "5MiB or 1GB"))
     }
@@ -98,20 +98,20 @@ impl FromStr for Rate {
                 "{text:?} reads as bits: a rate is in bytes, like 20MB/s or 50MiB/s"
             ));
         }
-        count(amount)
+        parse_count(amount)
             .map(Self)
             .map_err(|why| why.explain(text, "a rate", "20MB/s or 50MiB/s"))
     }
 }
 
 /// Why a text is no number of bytes.
-enum Why {
+enum ParseProblem {
     Unreadable,
     TooLarge,
     Zero,
 }
 
-impl Why {
+impl ParseProblem {
     fn explain(&self, text: &str, what: &str, like: &str) -> String {
         match self {
             Self::Unreadable => format!("{text:?} is not {what}: write it like {like}"),
@@ -122,35 +122,40 @@ impl Why {
 }
 
 /// Reads `1.5GiB` in whole numbers, so that no byte is lost to rounding.
-fn count(text: &str) -> Result<u64, Why> {
+fn parse_count(text: &str) -> Result<u64, ParseProblem> {
     let end = text
         .find(|c: char| !c.is_ascii_digit() && c != '.')
         .unwrap_or(text.len());
     let (number, unit) = text.split_at(end);
-    let unit = multiple(unit.trim_start()).ok_or(Why::Unreadable)?;
+    let unit = unit_bytes(unit.trim_start()).ok_or(ParseProblem::Unreadable)?;
     let (whole, fraction) = number.split_once('.').unwrap_or((number, "0"));
     let scale = u32::try_from(fraction.len())
         .ok()
         .and_then(|digits| 10_u128.checked_pow(digits))
-        .ok_or(Why::Unreadable)?;
-    let bytes = digits(whole)?.checked_mul(unit).ok_or(Why::TooLarge)?;
-    let rest = digits(fraction)?.checked_mul(unit).ok_or(Why::TooLarge)? / scale;
+        .ok_or(ParseProblem::Unreadable)?;
+    let bytes = parse_digits(whole)?
+        .checked_mul(unit)
+        .ok_or(ParseProblem::TooLarge)?;
+    let rest = parse_digits(fraction)?
+        .checked_mul(unit)
+        .ok_or(ParseProblem::TooLarge)?
+        / scale;
     match u64::try_from(bytes.saturating_add(rest)) {
-        Ok(0) => Err(Why::Zero),
+        Ok(0) => Err(ParseProblem::Zero),
         Ok(bytes) => Ok(bytes),
-        Err(_) => Err(Why::TooLarge),
+        Err(_) => Err(ParseProblem::TooLarge),
     }
 }
 
-fn digits(text: &str) -> Result<u128, Why> {
+fn parse_digits(text: &str) -> Result<u128, ParseProblem> {
     if text.is_empty() || !text.bytes().all(|byte| byte.is_ascii_digit()) {
-        return Err(Why::Unreadable);
+        return Err(ParseProblem::Unreadable);
     }
-    text.parse().map_err(|_| Why::TooLarge)
+    text.parse().map_err(|_| ParseProblem::TooLarge)
 }
 
 /// What a unit stands for. A bare letter is binary, as in dd, split and curl.
-fn multiple(unit: &str) -> Option<u128> {
+fn unit_bytes(unit: &str) -> Option<u128> {
     let unit = unit.to_ascii_lowercase();
     if matches!(unit.as_str(), "" | "b") {
         return Some(1);
@@ -165,7 +170,7 @@ fn multiple(unit: &str) -> Option<u128> {
 }
 
 /// The shortest way to write exactly this many bytes.
-fn exact(bytes: u64) -> String {
+fn format_exact(bytes: u64) -> String {
     let divides = |base: u64| {
         (1..=6)
             .rev()
@@ -192,13 +197,13 @@ impl fmt::Display for Duration {
 
 impl fmt::Display for Size {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&exact(self.0))
+        f.write_str(&format_exact(self.0))
     }
 }
 
 impl fmt::Display for Rate {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}/s", exact(self.0))
+        write!(f, "{}/s", format_exact(self.0))
     }
 }
 
@@ -220,7 +225,7 @@ pub fn bytes(n: u64) -> String {
 }
 
 /// "1 part", "2 parts".
-pub fn number(n: u64, thing: &str) -> String {
+pub fn pluralize(n: u64, thing: &str) -> String {
     let ending = if n == 1 { "" } else { "s" };
     format!("{n} {thing}{ending}")
 }
@@ -231,7 +236,7 @@ fn tenths(n: u64, unit: u128) -> u128 {
 }
 
 /// Several in a sentence: "a", "a and b", "a, b and c".
-pub fn listed(words: &[&str]) -> String {
+pub fn join_with_and(words: &[&str]) -> String {
     match words {
         [most @ .., last] if !most.is_empty() => format!("{} and {last}", most.join(", ")),
         _ => words.concat(),
@@ -254,7 +259,7 @@ pub fn seconds(span: Span) -> String {
 }
 
 /// How long until something is tried again: "0.0 s" would look like a mistake.
-pub fn pause(span: Span) -> String {
+pub fn format_delay(span: Span) -> String {
     seconds(span.max(Span::from_millis(100)))
 }
 
@@ -265,7 +270,7 @@ mod tests {
 
     use super::*;
 
-    fn why<T: FromStr<Err = String> + fmt::Debug>(text: &str) -> String {
+    fn parse_error<T: FromStr<Err = String> + fmt::Debug>(text: &str) -> String {
         text.parse::<T>().unwrap_err()
     }
 
@@ -286,25 +291,25 @@ mod tests {
     }
 
     #[test]
-    fn a_duration_that_cannot_be_used_says_how_to_write_it() {
+    fn an_invalid_duration_names_the_syntax() {
         assert_eq!(
-            why::<Duration>("90"),
+            parse_error::<Duration>("90"),
             r#""90" has no unit: write 90s for seconds or 90m for minutes"#
         );
         assert_eq!(
-            why::<Duration>("soon"),
+            parse_error::<Duration>("soon"),
             r#""soon" is not a duration: write it like 300ms, 90s or 2h30m"#
         );
         for nothing in ["0s", "-5s", "5s ago"] {
             assert_eq!(
-                why::<Duration>(nothing),
+                parse_error::<Duration>(nothing),
                 format!(
                     "{nothing:?} is not longer than nothing: write it like 300ms, 90s or 2h30m"
                 )
             );
         }
-        assert!(why::<Duration>("").contains("is not a duration"));
-        assert!(why::<Duration>("99999999999999999999h").contains("is not a duration"));
+        assert!(parse_error::<Duration>("").contains("is not a duration"));
+        assert!(parse_error::<Duration>("99999999999999999999h").contains("is not a duration"));
     }
 
     #[test]
@@ -327,24 +332,27 @@ mod tests {
     }
 
     #[test]
-    fn a_size_that_cannot_be_used_says_how_to_write_it() {
+    fn an_invalid_size_names_the_syntax() {
         assert_eq!(
-            why::<Size>("5 apples"),
+            parse_error::<Size>("5 apples"),
             r#""5 apples" is not a size: write it like 5MiB or 1GB"#
         );
         assert_eq!(
-            why::<Size>("16EiB"),
+            parse_error::<Size>("16EiB"),
             r#""16EiB" is too large for a size: write it like 5MiB or 1GB"#
         );
         assert_eq!(
-            why::<Size>("0MiB"),
+            parse_error::<Size>("0MiB"),
             r#""0MiB" is less than one byte: write it like 5MiB or 1GB"#
         );
         for text in [
             "", "MiB", "-5MiB", "1.MiB", ".5MiB", "1.2.3MiB", "5ib", "5i", "5bb", "٥MiB", "5MiB/s",
             "+5",
         ] {
-            assert!(why::<Size>(text).contains("is not a size"), "{text}");
+            assert!(
+                parse_error::<Size>(text).contains("is not a size"),
+                "{text}"
+            );
         }
     }
 
@@ -361,21 +369,21 @@ mod tests {
     }
 
     #[test]
-    fn a_rate_that_cannot_be_used_says_how_to_write_it() {
+    fn an_invalid_rate_names_the_syntax() {
         assert_eq!(
-            why::<Rate>("20"),
+            parse_error::<Rate>("20"),
             r#""20" has no unit: write 20MB/s or 20kB/s"#
         );
         assert_eq!(
-            why::<Rate>("20Mb/s"),
+            parse_error::<Rate>("20Mb/s"),
             r#""20Mb/s" reads as bits: a rate is in bytes, like 20MB/s or 50MiB/s"#
         );
         assert_eq!(
-            why::<Rate>("fast"),
+            parse_error::<Rate>("fast"),
             r#""fast" is not a rate: write it like 20MB/s or 50MiB/s"#
         );
         assert_eq!(
-            why::<Rate>("0MB/s"),
+            parse_error::<Rate>("0MB/s"),
             r#""0MB/s" is less than one byte: write it like 20MB/s or 50MiB/s"#
         );
     }
@@ -419,7 +427,7 @@ mod tests {
         #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
 
         #[test]
-        fn what_is_printed_can_be_read(n in 1_u64.., power in 0_u32..40) {
+        fn formatted_values_parse_back(n in 1_u64.., power in 0_u32..40) {
             let n = n >> power << (power / 2);
             prop_assume!(n > 0);
             prop_assert_eq!(Size(n).to_string().parse(), Ok(Size(n)));

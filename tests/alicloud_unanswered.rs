@@ -4,44 +4,44 @@
 use imgimport_sandbox::alibaba::{CopyScript, ImportScript, REGION};
 use imgimport_sandbox::{Fault, Gate};
 
-use crate::support::{Ended, Stage};
+use crate::support::{Output, TestEnv};
 
 const COMMAND: &str = "alicloud --bucket packer --image-name web -q disk.raw";
 
 /// A bucket, a role, imports that go through in two polls, a disk of 2 MiB.
-async fn stage() -> (Stage, Vec<u8>) {
-    let stage = Stage::new().await;
-    stage.cloud.ecs().import_script(ImportScript::quick());
-    stage.cloud.ecs().copy_script(CopyScript::creating(1));
-    stage.cloud.ram().set_delay(0);
-    stage.cloud.oss().create_bucket("packer", REGION);
-    stage.cloud.ram().put_import_role();
-    let disk = stage.disk(2);
-    (stage, disk)
+async fn test_env() -> (TestEnv, Vec<u8>) {
+    let env = TestEnv::new().await;
+    env.cloud.ecs().import_script(ImportScript::quick());
+    env.cloud.ecs().copy_script(CopyScript::creating(1));
+    env.cloud.ram().set_delay(0);
+    env.cloud.oss().create_bucket("packer", REGION);
+    env.cloud.ram().put_import_role();
+    let disk = env.disk(2);
+    (env, disk)
 }
 
 /// Kills the command once this request is processed, before its answer comes.
-async fn killed_at(stage: &Stage, command: &str, request: &str) {
-    let answer = stage.cloud.hold_answer(Fault::on(request));
-    let running = stage.alicloud(command).start();
+async fn kill_at(env: &TestEnv, command: &str, request: &str) {
+    let answer = env.cloud.hold_answer(Fault::on(request));
+    let running = env.alicloud(command).start();
     answer.reached().await;
     running.kill().await;
     answer.release();
-    stage.cloud.clear_faults();
+    env.cloud.clear_faults();
 }
 
-async fn jobs(stage: &Stage) -> String {
-    let run = stage.alicloud("jobs").ends().await;
-    run.exits(0);
+async fn jobs(env: &TestEnv) -> String {
+    let run = env.alicloud("jobs").output().await;
+    run.code(0);
     run.stdout
 }
 
-async fn clean(stage: &Stage) -> Ended {
-    stage.alicloud("jobs --clean").ends().await
+async fn clean(env: &TestEnv) -> Output {
+    env.alicloud("jobs --clean").output().await
 }
 
-fn images(stage: &Stage) -> Vec<(String, String)> {
-    let images = stage.cloud.ecs().images().into_iter();
+fn images(env: &TestEnv) -> Vec<(String, String)> {
+    let images = env.cloud.ecs().images().into_iter();
     images.map(|image| (image.region, image.name)).collect()
 }
 
@@ -50,157 +50,150 @@ fn at(region: &str, name: &str) -> (String, String) {
 }
 
 #[tokio::test]
-async fn an_import_is_found_by_its_token_although_it_is_asked_for_with_other_tags_now() {
-    let (stage, disk) = stage().await;
+async fn an_import_is_found_by_its_client_token_despite_other_tags() {
+    let (env, disk) = test_env().await;
     let command = format!("{COMMAND} --tag team=a");
-    killed_at(&stage, &command, "ecs:ImportImage").await;
-    let run = stage
+    kill_at(&env, &command, "ecs:ImportImage").await;
+    let run = env
         .alicloud(&format!("{COMMAND} --tag team=b"))
-        .ends()
+        .output()
         .await;
-    run.exits(0).prints("m-ID").says("");
-    assert_eq!(stage.cloud.requests("ecs:ImportImage").len(), 1);
-    assert_eq!(images(&stage), [at(REGION, "web")]);
-    assert_eq!(stage.cloud.ecs().images()[0].tags["team"], "b");
-    assert_eq!(stage.cloud.ecs().arrived(&run.raw), Some(disk));
-    assert_eq!(stage.cloud.requests("oss:UploadPart").len(), 1);
+    run.code(0).stdout("m-ID").stderr("");
+    assert_eq!(env.cloud.requests("ecs:ImportImage").len(), 1);
+    assert_eq!(images(&env), [at(REGION, "web")]);
+    assert_eq!(env.cloud.ecs().images()[0].tags["team"], "b");
+    assert_eq!(env.cloud.ecs().imported_bytes(&run.stdout_raw), Some(disk));
+    assert_eq!(env.cloud.requests("oss:UploadPart").len(), 1);
 }
 
 #[tokio::test]
-async fn an_import_with_all_the_tags_that_ecs_takes_is_found_by_its_name() {
-    let (stage, _) = stage().await;
+async fn an_import_with_the_maximum_of_tags_is_found_by_its_name() {
+    let (env, _) = test_env().await;
     let tags: Vec<_> = (1..=20).map(|n| format!("--tag k{n}=v")).collect();
     let command = format!("{COMMAND} {}", tags.join(" "));
-    killed_at(&stage, &command, "ecs:ImportImage").await;
-    let run = stage.alicloud(&command).ends().await;
-    run.exits(0).prints("m-ID").says("");
-    assert_eq!(stage.cloud.requests("ecs:ImportImage").len(), 1);
-    assert_eq!(images(&stage), [at(REGION, "web")]);
+    kill_at(&env, &command, "ecs:ImportImage").await;
+    let run = env.alicloud(&command).output().await;
+    run.code(0).stdout("m-ID").stderr("");
+    assert_eq!(env.cloud.requests("ecs:ImportImage").len(), 1);
+    assert_eq!(images(&env), [at(REGION, "web")]);
 }
 
 #[tokio::test]
-async fn an_import_whose_token_ecs_has_forgotten_is_found_before_it_is_asked_for_again() {
-    let (stage, _) = stage().await;
+async fn an_import_with_an_expired_token_is_found_before_a_new_request() {
+    let (env, _) = test_env().await;
     let refusal = Fault::on("ecs:ImportImage").nth(2).always();
     let words = "The specified Image name has already been used.";
-    stage
-        .cloud
+    env.cloud
         .fault(refusal.answer(400, "InvalidImageName.Duplicated", words));
     let lost = Fault::on("ecs:ImportImage").cut_answer();
-    stage.cloud.fault(lost);
-    stage
-        .alicloud(COMMAND)
-        .ends()
+    env.cloud.fault(lost);
+    env.alicloud(COMMAND)
+        .output()
         .await
-        .exits(0)
-        .prints("m-ID")
-        .says("");
-    assert_eq!(stage.cloud.ecs().tasks().len(), 1);
+        .code(0)
+        .stdout("m-ID")
+        .stderr("");
+    assert_eq!(env.cloud.ecs().tasks().len(), 1);
 }
 
 #[tokio::test]
-async fn a_finished_import_that_nobody_has_noted_is_named_and_cancelled() {
-    let (stage, _) = stage().await;
+async fn an_unrecorded_finished_import_is_named_and_cancelled() {
+    let (env, _) = test_env().await;
     let script = ImportScript::quick().hold(&Gate::new());
-    stage.cloud.ecs().import_script(script);
-    killed_at(&stage, COMMAND, "ecs:ImportImage").await;
-    let named = jobs(&stage).await;
+    env.cloud.ecs().import_script(script);
+    kill_at(&env, COMMAND, "ecs:ImportImage").await;
+    let named = jobs(&env).await;
     assert!(named.contains("import"), "{named}");
     assert!(named.contains("that may have started"), "{named}");
-    clean(&stage).await.exits(0);
-    assert_eq!(stage.cloud.ecs().tasks()[0].status, "Cancelled");
-    assert!(images(&stage).is_empty());
-    assert!(stage.cloud.oss().objects().is_empty());
-    assert!(stage.journal().is_empty());
+    clean(&env).await.code(0);
+    assert_eq!(env.cloud.ecs().tasks()[0].status, "Cancelled");
+    assert!(images(&env).is_empty());
+    assert!(env.cloud.oss().objects().is_empty());
+    assert!(env.journal().is_empty());
 }
 
 #[tokio::test]
 async fn a_copy_is_found_by_its_token() {
-    let (stage, _) = stage().await;
+    let (env, _) = test_env().await;
     let command = format!("{COMMAND} --copy-to cn-hangzhou");
-    killed_at(&stage, &command, "ecs:CopyImage").await;
-    stage
-        .alicloud(&command)
-        .ends()
+    kill_at(&env, &command, "ecs:CopyImage").await;
+    env.alicloud(&command)
+        .output()
         .await
-        .exits(0)
-        .prints("m-ID")
-        .says("");
-    assert_eq!(stage.cloud.requests("ecs:CopyImage").len(), 1);
-    assert_eq!(
-        images(&stage),
-        [at(REGION, "web"), at("cn-hangzhou", "web")]
-    );
+        .code(0)
+        .stdout("m-ID")
+        .stderr("");
+    assert_eq!(env.cloud.requests("ecs:CopyImage").len(), 1);
+    assert_eq!(images(&env), [at(REGION, "web"), at("cn-hangzhou", "web")]);
 }
 
 #[tokio::test]
-async fn a_copy_that_nobody_has_noted_goes_with_the_job() {
-    let (stage, _) = stage().await;
+async fn an_unrecorded_copy_is_removed_with_the_job() {
+    let (env, _) = test_env().await;
     let command = format!("{COMMAND} --copy-to cn-hangzhou");
-    killed_at(&stage, &command, "ecs:CopyImage").await;
-    let named = jobs(&stage).await;
+    kill_at(&env, &command, "ecs:CopyImage").await;
+    let named = jobs(&env).await;
     assert!(
         named.contains("cn-hangzhou that may have been made"),
         "{named}"
     );
-    clean(&stage).await.exits(0);
-    assert!(images(&stage).is_empty(), "{:?}", images(&stage));
-    assert!(stage.cloud.ecs().snapshots().is_empty());
+    clean(&env).await.code(0);
+    assert!(images(&env).is_empty(), "{:?}", images(&env));
+    assert!(env.cloud.ecs().snapshots().is_empty());
 }
 
 #[tokio::test]
-async fn an_earlier_copy_goes_too_when_a_run_that_has_not_come_to_it_is_given_up() {
-    let (stage, _) = stage().await;
+async fn a_previous_copy_is_removed_with_the_job() {
+    let (env, _) = test_env().await;
     let command = format!("{COMMAND} --copy-to cn-hangzhou --tag a=b");
     let hold = Fault::on("ecs:TagResources").nth(3).always();
-    let gate = stage.cloud.hold(hold);
-    let running = stage.alicloud(&command).start();
+    let gate = env.cloud.hold(hold);
+    let running = env.alicloud(&command).start();
     gate.reached().await;
     running.kill().await;
-    stage.cloud.clear_faults();
-    let hold = stage.cloud.hold(Fault::on("ecs:DescribeImages").always());
-    let mut running = stage.alicloud(&command.replace("-q ", "")).start();
+    env.cloud.clear_faults();
+    let hold = env.cloud.hold(Fault::on("ecs:DescribeImages").always());
+    let mut running = env.alicloud(&command.replace("-q ", "")).start();
     hold.reached().await;
     running.signal("INT");
-    running.says("Ctrl-C once more").await;
-    stage.cloud.clear_faults();
+    running.wait_for_stderr("Ctrl-C once more").await;
+    env.cloud.clear_faults();
     hold.release();
     running.signal("INT");
-    let run = running.ends().await;
-    run.exits(130);
+    let run = running.output().await;
+    run.code(130);
     assert!(!run.stderr.contains("left behind"), "{}", run.stderr);
-    assert!(images(&stage).is_empty(), "{:?}", images(&stage));
-    assert!(stage.cloud.ecs().snapshots().is_empty());
-    assert!(stage.journal().is_empty());
+    assert!(images(&env).is_empty(), "{:?}", images(&env));
+    assert!(env.cloud.ecs().snapshots().is_empty());
+    assert!(env.journal().is_empty());
 }
 
 /// An image "web" with a snapshot, and the command that replaces both.
-async fn replaced() -> (Stage, String) {
-    let (stage, _) = stage().await;
-    stage.alicloud(COMMAND).ends().await.exits(0);
-    assert_eq!(stage.cloud.ecs().snapshots().len(), 1);
+async fn replaced_image() -> (TestEnv, String) {
+    let (env, _) = test_env().await;
+    env.alicloud(COMMAND).output().await.code(0);
+    assert_eq!(env.cloud.ecs().snapshots().len(), 1);
     let command = format!("{COMMAND} --force-delete --force-delete-snapshots");
-    (stage, command)
+    (env, command)
 }
 
 #[tokio::test]
-async fn the_snapshots_of_a_replaced_image_go_although_the_image_is_gone_already() {
-    let (stage, command) = replaced().await;
-    let old = stage.cloud.ecs().snapshots()[0].id.clone();
-    killed_at(&stage, &command, "ecs:DeleteImage").await;
-    let named = jobs(&stage).await;
+async fn the_snapshots_of_an_already_deleted_replaced_image_are_deleted() {
+    let (env, command) = replaced_image().await;
+    let old = env.cloud.ecs().snapshots()[0].id.clone();
+    kill_at(&env, &command, "ecs:DeleteImage").await;
+    let named = jobs(&env).await;
     assert!(named.contains("snapshot s-ID of m-ID"), "{named}");
-    stage
-        .alicloud(&command)
-        .ends()
+    env.alicloud(&command)
+        .output()
         .await
-        .exits(0)
-        .prints("m-ID")
-        .says("");
-    assert_eq!(images(&stage), [at(REGION, "web")]);
-    let snapshots = stage.cloud.ecs().snapshots();
+        .code(0)
+        .stdout("m-ID")
+        .stderr("");
+    assert_eq!(images(&env), [at(REGION, "web")]);
+    let snapshots = env.cloud.ecs().snapshots();
     assert!(snapshots.len() == 1 && snapshots[0].id != old);
-    assert_eq!(stage.cloud.ecs().tasks().len(), 2);
+    assert_eq!(env.cloud.ecs().tasks().len(), 2);
 }
 
 #[tokio::test]
@@ -212,35 +205,35 @@ async fn a_replacement_comes_to_its_end_wherever_it_was_killed() {
         "ecs:ModifyImageAttribute",
     ] {
         for processed in [false, true] {
-            let (stage, command) = replaced().await;
-            let old = stage.cloud.ecs().images()[0].id.clone();
+            let (env, command) = replaced_image().await;
+            let old = env.cloud.ecs().images()[0].id.clone();
             let gate = if processed {
-                stage.cloud.hold_answer(Fault::on(request))
+                env.cloud.hold_answer(Fault::on(request))
             } else {
-                stage.cloud.hold(Fault::on(request))
+                env.cloud.hold(Fault::on(request))
             };
-            let running = stage.alicloud(&command).start();
+            let running = env.alicloud(&command).start();
             gate.reached().await;
             running.kill().await;
-            stage.cloud.clear_faults();
-            let run = stage.alicloud(&command).ends().await;
-            run.exits(0).prints("m-ID").says("");
+            env.cloud.clear_faults();
+            let run = env.alicloud(&command).output().await;
+            run.code(0).stdout("m-ID").stderr("");
             let case = format!("{request}, {processed}");
-            assert_eq!(images(&stage), [at(REGION, "web")], "{case}");
-            assert_ne!(run.raw, old, "{case}");
-            assert_eq!(stage.cloud.ecs().snapshots().len(), 1, "{case}");
-            assert_eq!(stage.cloud.ecs().tasks().len(), 2, "{case}");
-            assert!(stage.journal().is_empty(), "{case}");
+            assert_eq!(images(&env), [at(REGION, "web")], "{case}");
+            assert_ne!(run.stdout_raw, old, "{case}");
+            assert_eq!(env.cloud.ecs().snapshots().len(), 1, "{case}");
+            assert_eq!(env.cloud.ecs().tasks().len(), 2, "{case}");
+            assert!(env.journal().is_empty(), "{case}");
         }
     }
 }
 
 #[tokio::test]
 async fn an_image_that_has_replaced_another_is_not_cleaned_away() {
-    let (stage, command) = replaced().await;
-    killed_at(&stage, &command, "ecs:DeleteImage").await;
-    let cleaned = clean(&stage).await;
-    cleaned.exits(1).prints("");
+    let (env, command) = replaced_image().await;
+    kill_at(&env, &command, "ecs:DeleteImage").await;
+    let cleaned = clean(&env).await;
+    cleaned.code(1).stdout("");
     assert!(
         cleaned
             .stderr
@@ -248,76 +241,75 @@ async fn an_image_that_has_replaced_another_is_not_cleaned_away() {
         "{}",
         cleaned.stderr
     );
-    assert_eq!(images(&stage).len(), 1, "one of the two stays");
-    stage
-        .alicloud(&command)
-        .ends()
+    assert_eq!(images(&env).len(), 1, "one of the two stays");
+    env.alicloud(&command)
+        .output()
         .await
-        .exits(0)
-        .prints("m-ID")
-        .says("");
-    assert_eq!(images(&stage), [at(REGION, "web")]);
+        .code(0)
+        .stdout("m-ID")
+        .stderr("");
+    assert_eq!(images(&env), [at(REGION, "web")]);
 }
 
 #[tokio::test]
 async fn an_image_that_has_not_been_deleted_yet_keeps_its_snapshots() {
-    let (stage, command) = replaced().await;
-    let gate = stage.cloud.hold(Fault::on("ecs:DeleteImage"));
-    let running = stage.alicloud(&command).start();
+    let (env, command) = replaced_image().await;
+    let gate = env.cloud.hold(Fault::on("ecs:DeleteImage"));
+    let running = env.alicloud(&command).start();
     gate.reached().await;
     running.kill().await;
-    stage.cloud.clear_faults();
-    clean(&stage).await.exits(0);
-    assert_eq!(images(&stage), [at(REGION, "web")], "the old one");
-    assert_eq!(stage.cloud.ecs().snapshots().len(), 1);
+    env.cloud.clear_faults();
+    clean(&env).await.code(0);
+    assert_eq!(images(&env), [at(REGION, "web")], "the old one");
+    assert_eq!(env.cloud.ecs().snapshots().len(), 1);
 }
 
 #[tokio::test]
 async fn a_bucket_that_a_run_has_created_is_named_and_goes_unless_it_is_used() {
     for used in [false, true] {
-        let stage = Stage::new().await;
-        stage.cloud.ram().put_import_role();
-        stage.disk(2);
-        killed_at(&stage, COMMAND, "oss:PutBucket").await;
-        assert_eq!(stage.cloud.oss().buckets().len(), 1);
-        let named = jobs(&stage).await;
+        let env = TestEnv::new().await;
+        env.cloud.ram().put_import_role();
+        env.disk(2);
+        kill_at(&env, COMMAND, "oss:PutBucket").await;
+        assert_eq!(env.cloud.oss().buckets().len(), 1);
+        let named = jobs(&env).await;
         assert!(
             named.contains("bucket packer, which the run creates"),
             "{named}"
         );
         if used {
             let other = "alicloud --bucket packer --key other.raw --image-name other --skip-clean -q disk.raw";
-            stage.cloud.ecs().import_script(ImportScript::quick());
-            stage.alicloud(other).ends().await.exits(0);
+            env.cloud.ecs().import_script(ImportScript::quick());
+            env.alicloud(other).output().await.code(0);
         }
-        clean(&stage).await.exits(0);
-        assert_eq!(stage.cloud.oss().buckets().len(), usize::from(used));
-        assert!(stage.journal().is_empty());
+        clean(&env).await.code(0);
+        assert_eq!(env.cloud.oss().buckets().len(), usize::from(used));
+        assert!(env.journal().is_empty());
     }
 }
 
 #[tokio::test]
 async fn a_role_that_a_run_has_created_is_named_and_stays_with_the_next_step() {
-    let stage = Stage::new().await;
-    stage.cloud.oss().create_bucket("packer", REGION);
-    stage.disk(2);
-    killed_at(&stage, COMMAND, "ram:CreateRole").await;
-    let named = jobs(&stage).await;
+    let env = TestEnv::new().await;
+    env.cloud.oss().create_bucket("packer", REGION);
+    env.disk(2);
+    kill_at(&env, COMMAND, "ram:CreateRole").await;
+    let named = jobs(&env).await;
     let role = "AliyunECSImageImportDefaultRole";
     assert!(
         named.contains(&format!("role {role}, which stays")),
         "{named}"
     );
-    let cleaned = clean(&stage).await;
-    cleaned.exits(0);
+    let cleaned = clean(&env).await;
+    cleaned.code(0);
     let step = format!("aliyun ram DeleteRole --RoleName {role}");
     assert!(cleaned.stderr.contains(&step), "{}", cleaned.stderr);
-    assert!(stage.cloud.ram().role(role).is_some());
+    assert!(env.cloud.ram().role(role).is_some());
 }
 
 /// A 200 that is not the service's, with an id that is a command, and one that is cut.
 #[tokio::test]
-async fn an_answer_that_is_not_ecs_s_is_asked_for_again() {
+async fn a_response_that_is_not_from_ecs_is_retried() {
     for body in [
         "",
         "<html>Sign in</html>",
@@ -342,62 +334,65 @@ async fn an_answer_that_is_not_ecs_s_is_asked_for_again() {
             if is_own {
                 continue;
             }
-            let (stage, disk) = stage().await;
+            let (env, disk) = test_env().await;
             let odd = Fault::on(operation).replace_answer(200, body);
-            stage.cloud.fault(odd);
-            let run = stage.alicloud(&format!("{COMMAND} --tag a=b --copy-to cn-hangzhou"));
-            let run = run.ends().await;
-            run.exits(0).prints("m-ID").says("");
+            env.cloud.fault(odd);
+            let run = env.alicloud(&format!("{COMMAND} --tag a=b --copy-to cn-hangzhou"));
+            let run = run.output().await;
+            run.code(0).stdout("m-ID").stderr("");
             let case = format!("{operation}: {body}");
             assert_eq!(
-                images(&stage),
+                images(&env),
                 [at(REGION, "web"), at("cn-hangzhou", "web")],
                 "{case}"
             );
-            assert_eq!(stage.cloud.ecs().tasks().len(), 1, "{case}");
-            assert_eq!(stage.cloud.ecs().arrived(&run.raw), Some(disk), "{case}");
+            assert_eq!(env.cloud.ecs().tasks().len(), 1, "{case}");
+            assert_eq!(
+                env.cloud.ecs().imported_bytes(&run.stdout_raw),
+                Some(disk),
+                "{case}"
+            );
         }
     }
 }
 
 /// The same of OSS: a list that is none is no reason to send anything again.
 #[tokio::test]
-async fn an_answer_that_is_not_oss_s_does_not_begin_the_upload_anew() {
+async fn a_response_that_is_not_from_oss_does_not_restart_the_upload() {
     let command =
         "alicloud --bucket packer --image-name web --part-size 5MiB --concurrency 1 -q disk.raw";
     for operation in ["oss:GetBucketInfo", "oss:ListParts", "oss:HeadObject"] {
         for body in ["", "<html>Sign in</html>"] {
-            let (stage, _) = stage().await;
-            let disk = stage.disk(12);
+            let (env, _) = test_env().await;
+            let disk = env.disk(12);
             // ListParts comes after a kill in the upload, HeadObject after one behind it.
             let request = if operation == "oss:HeadObject" {
                 "oss:CompleteMultipartUpload"
             } else {
                 "oss:UploadPart"
             };
-            let gate = stage.cloud.hold(Fault::on(request).with("partNumber", "3"));
-            let complete = stage
+            let gate = env.cloud.hold(Fault::on(request).with("partNumber", "3"));
+            let complete = env
                 .cloud
                 .hold_answer(Fault::on("oss:CompleteMultipartUpload"));
-            let running = stage.alicloud(command).start();
+            let running = env.alicloud(command).start();
             if request == "oss:UploadPart" {
                 gate.reached().await;
             } else {
                 complete.reached().await;
             }
             running.kill().await;
-            stage.cloud.clear_faults();
+            env.cloud.clear_faults();
             complete.release();
-            stage
-                .cloud
+            env.cloud
                 .fault(Fault::on(operation).replace_answer(200, body));
-            let sent = stage.cloud.requests("oss:UploadPart").len();
-            let run = stage.alicloud(command).ends().await;
-            run.exits(0).prints("m-ID").says("");
-            let again = stage.cloud.requests("oss:UploadPart").len() - sent;
+            let sent = env.cloud.requests("oss:UploadPart").len();
+            let run = env.alicloud(command).output().await;
+            run.code(0).stdout("m-ID").stderr("");
+            let again = env.cloud.requests("oss:UploadPart").len() - sent;
             let missing = usize::from(request == "oss:UploadPart");
             assert_eq!(again, missing, "{operation}: {body}");
-            assert_eq!(stage.cloud.ecs().arrived(&run.raw), Some(disk));
+            assert_eq!(env.cloud.ecs().imported_bytes(&run.stdout_raw), Some(disk));
         }
     }
 }
@@ -405,18 +400,17 @@ async fn an_answer_that_is_not_oss_s_does_not_begin_the_upload_anew() {
 #[tokio::test]
 async fn one_odd_refusal_of_a_poll_starts_no_second_import() {
     for operation in ["ecs:DescribeImages", "ecs:DescribeTaskAttribute"] {
-        let (stage, _) = stage().await;
+        let (env, _) = test_env().await;
         let gate = Gate::new();
         let script = ImportScript::quick().hold(&gate);
-        stage.cloud.ecs().import_script(script);
-        let running = stage.alicloud(COMMAND).start();
+        env.cloud.ecs().import_script(script);
+        let running = env.alicloud(COMMAND).start();
         gate.reached().await;
         let odd = Fault::on(operation).times(2);
-        stage
-            .cloud
+        env.cloud
             .fault(odd.answer(403, "Forbidden.RAM", "Not now."));
         gate.release();
-        running.ends().await.exits(0).prints("m-ID").says("");
-        assert_eq!(stage.cloud.ecs().tasks().len(), 1, "{operation}");
+        running.output().await.code(0).stdout("m-ID").stderr("");
+        assert_eq!(env.cloud.ecs().tasks().len(), 1, "{operation}");
     }
 }

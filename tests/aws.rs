@@ -2,17 +2,17 @@
 
 use imgimport_sandbox::{CopyScript, Fault, Gate, ImportScript, Permission, REGION, sample};
 
-use crate::support::{BUCKET, Stage};
+use crate::support::{BUCKET, TestEnv};
 
 #[tokio::test]
-async fn a_raw_disk_becomes_an_ami_and_its_id_is_all_that_standard_output_says() {
-    let stage = Stage::new().await;
-    let disk = stage.disk(2);
-    let run = stage
+async fn a_raw_disk_is_imported_and_its_ami_id_printed() {
+    let env = TestEnv::new().await;
+    let disk = env.disk(2);
+    let run = env
         .imgimport("aws --bucket importbucket disk.raw")
-        .ends()
+        .output()
         .await;
-    run.exits(0).prints("ami-ID").says(
+    run.code(0).stdout("ami-ID").stderr(
         "
         disk.raw: raw disk, 2.0 MiB disk
         Checking the account, bucket importbucket and role vmimport in eu-central-1
@@ -24,25 +24,25 @@ async fn a_raw_disk_becomes_an_ami_and_its_id_is_all_that_standard_output_says()
         Imported as ami-ID
         ",
     );
-    assert_eq!(stage.cloud.ec2().arrived(&run.raw), Some(disk));
+    assert_eq!(env.cloud.ec2().imported_bytes(&run.stdout_raw), Some(disk));
     assert!(
-        stage.cloud.s3().objects().is_empty(),
+        env.cloud.s3().objects().is_empty(),
         "the temporary object is deleted"
     );
     assert!(
-        stage.journal().is_empty(),
+        env.journal().is_empty(),
         "no journal is left of a finished job"
     );
 }
 
 #[tokio::test]
-async fn an_ova_becomes_an_ami_under_the_name_that_was_asked_for() {
-    let stage = Stage::new().await;
+async fn an_ova_is_imported_under_its_ami_name() {
+    let env = TestEnv::new().await;
     let ova = sample::ova("disk", &sample::raw(2 << 20));
-    stage.file("disk.ova", &ova);
-    let run = stage.imgimport("aws --bucket importbucket --ami-name web-1 --tag team=a disk.ova");
-    let run = run.ends().await;
-    run.exits(0).prints("ami-ID").says(
+    env.file("disk.ova", &ova);
+    let run = env.imgimport("aws --bucket importbucket --ami-name web-1 --tag team=a disk.ova");
+    let run = run.output().await;
+    run.code(0).stdout("ami-ID").stderr(
         "
         disk.ova: OVA with one stream-optimized VMDK, 2.0 MiB disk
         Checking the account, bucket importbucket and role vmimport in eu-central-1
@@ -56,7 +56,7 @@ async fn an_ova_becomes_an_ami_under_the_name_that_was_asked_for() {
           copying
         ",
     );
-    let images = stage.cloud.ec2().images();
+    let images = env.cloud.ec2().images();
     assert_eq!(
         images.len(),
         1,
@@ -64,10 +64,10 @@ async fn an_ova_becomes_an_ami_under_the_name_that_was_asked_for() {
     );
     assert_eq!(
         (images[0].id.as_str(), images[0].name.as_str()),
-        (run.raw.as_str(), "web-1")
+        (run.stdout_raw.as_str(), "web-1")
     );
     assert_eq!(images[0].tags["team"], "a");
-    let snapshots = stage.cloud.ec2().snapshots();
+    let snapshots = env.cloud.ec2().snapshots();
     assert_eq!(
         snapshots.len(),
         1,
@@ -77,10 +77,10 @@ async fn an_ova_becomes_an_ami_under_the_name_that_was_asked_for() {
 }
 
 #[tokio::test]
-async fn everything_that_was_asked_for_reaches_the_image() {
-    let stage = Stage::new().await;
-    stage.file("disk.vhd", sample::vhd(&sample::raw(2 << 20)));
-    let run = stage.program([
+async fn all_options_reach_the_ami() {
+    let env = TestEnv::new().await;
+    env.file("disk.vhd", sample::vhd(&sample::raw(2 << 20)));
+    let run = env.program([
         "aws",
         "--bucket=importbucket",
         "--key=in/{{file_stem}}.{{format}}",
@@ -96,9 +96,9 @@ async fn everything_that_was_asked_for_reaches_the_image() {
         "--skip-clean",
         "disk.vhd",
     ]);
-    let run = run.ends().await;
-    run.exits(0).prints("ami-ID");
-    let task = &stage.cloud.ec2().import_tasks()[0];
+    let run = run.output().await;
+    run.code(0).stdout("ami-ID");
+    let task = &env.cloud.ec2().import_tasks()[0];
     assert_eq!(
         (task.format.as_str(), task.key.as_str()),
         ("VHD", "in/disk.vhd")
@@ -113,7 +113,7 @@ async fn everything_that_was_asked_for_reaches_the_image() {
     let asked = asked.map(|name| task.request[name].as_str());
     assert_eq!(asked, ["uefi", "Linux", "BYOL", "vmimport", "x86_64"]);
     assert_eq!(task.tags["built"], "1767225600");
-    let image = &stage.cloud.ec2().images()[0];
+    let image = &env.cloud.ec2().images()[0];
     assert_eq!(image.description.as_deref(), Some("built 2026-01-01"));
     assert_eq!(image.imds_support.as_deref(), Some("v2.0"));
     assert_eq!(image.tags["built"], "1767225600");
@@ -123,7 +123,7 @@ async fn everything_that_was_asked_for_reaches_the_image() {
         "{:?}",
         image.launch_permissions
     );
-    let snapshot = &stage.cloud.ec2().snapshots()[0];
+    let snapshot = &env.cloud.ec2().snapshots()[0];
     let shared = |id: &str| Permission {
         kind: "userId",
         value: id.to_owned(),
@@ -132,7 +132,7 @@ async fn everything_that_was_asked_for_reaches_the_image() {
         snapshot.permissions,
         [shared("111122223333"), shared("444455556666")]
     );
-    let object = &stage.cloud.s3().objects()[0];
+    let object = &env.cloud.s3().objects()[0];
     assert_eq!(
         (object.key.as_str(), object.encryption.as_deref()),
         ("in/disk.vhd", Some("AES256"))
@@ -141,13 +141,13 @@ async fn everything_that_was_asked_for_reaches_the_image() {
 
 #[tokio::test]
 async fn an_encrypted_image_is_imported_and_named_with_its_key() {
-    let stage = Stage::new().await;
-    stage.disk(2);
-    let run = stage.imgimport(
+    let env = TestEnv::new().await;
+    env.disk(2);
+    let run = env.imgimport(
         "aws --bucket importbucket --ami-name sealed --ami-encrypt --ami-kms-key alias/images disk.raw",
     );
-    run.ends().await.exits(0);
-    let task = &stage.cloud.ec2().import_tasks()[0];
+    run.output().await.code(0);
+    let task = &env.cloud.ec2().import_tasks()[0];
     assert_eq!(
         (
             task.request["Encrypted"].as_str(),
@@ -155,7 +155,7 @@ async fn an_encrypted_image_is_imported_and_named_with_its_key() {
         ),
         ("true", "alias/images")
     );
-    let snapshots = stage.cloud.ec2().snapshots();
+    let snapshots = env.cloud.ec2().snapshots();
     assert!(
         snapshots.iter().all(|snapshot| snapshot.encrypted),
         "{snapshots:?}"
@@ -164,28 +164,28 @@ async fn an_encrypted_image_is_imported_and_named_with_its_key() {
 
 #[tokio::test]
 async fn the_result_as_json_has_every_key_even_those_that_do_not_apply() {
-    let stage = Stage::new().await;
-    stage.disk(2);
-    let run = stage
+    let env = TestEnv::new().await;
+    env.disk(2);
+    let run = env
         .imgimport("aws --bucket importbucket -q --output json disk.raw")
-        .ends()
+        .output()
         .await;
-    run.exits(0).says("").prints(
+    run.code(0).stderr("").stdout(
         r#"{"image_id":"ami-ID","images":[{"image_id":"ami-ID","region":"eu-central-1"}],"name":"import-ami-TASK","object":{"bucket":"importbucket","deleted":true,"key":"imgimport-1767225600.raw"},"provider":"aws","region":"eu-central-1","schema":1,"seconds":{"import":SECONDS,"total":SECONDS,"upload":SECONDS},"snapshot_ids":["snap-ID"],"source":{"format":"raw","path":"disk.raw","sha256":"0e86efe4adc30c55f679c86075133de0ef765cd6624324c049e234a6d9f006a8","size":2097152,"virtual_size":2097152},"task_id":"import-ami-TASK","uploaded_bytes":2097152}"#,
     );
 }
 
 #[tokio::test]
-async fn nobody_waits_and_the_next_run_attaches_to_the_task() {
-    let stage = Stage::new().await;
+async fn a_rerun_after_no_wait_attaches_to_the_task() {
+    let env = TestEnv::new().await;
     let gate = Gate::new();
-    stage.cloud.import_script(ImportScript::quick().hold(&gate));
-    stage.disk(2);
-    let run = stage
+    env.cloud.import_script(ImportScript::quick().hold(&gate));
+    env.disk(2);
+    let run = env
         .imgimport("aws --bucket importbucket --no-wait disk.raw")
-        .ends()
+        .output()
         .await;
-    run.exits(0).prints("import-ami-TASK").says(
+    run.code(0).stdout("import-ami-TASK").stderr(
         "
         disk.raw: raw disk, 2.0 MiB disk
         Checking the account, bucket importbucket and role vmimport in eu-central-1
@@ -196,14 +196,14 @@ async fn nobody_waits_and_the_next_run_attaches_to_the_task() {
           s3://importbucket/imgimport-1767225600.raw is read by import-ami-TASK; remove it afterwards with: aws s3 rm s3://importbucket/imgimport-1767225600.raw
         ",
     );
-    assert_eq!(stage.cloud.s3().objects().len(), 1, "the task reads it");
+    assert_eq!(env.cloud.s3().objects().len(), 1, "the task reads it");
 
     gate.release();
-    let run = stage
+    let run = env
         .imgimport("aws --bucket importbucket disk.raw")
-        .ends()
+        .output()
         .await;
-    run.exits(0).prints("ami-ID").says(
+    run.code(0).stdout("ami-ID").stderr(
         "
         disk.raw: raw disk, 2.0 MiB disk
         Checking the account, bucket importbucket and role vmimport in eu-central-1
@@ -212,24 +212,24 @@ async fn nobody_waits_and_the_next_run_attaches_to_the_task() {
         ",
     );
     assert_eq!(
-        stage.cloud.ec2().import_tasks().len(),
+        env.cloud.ec2().import_tasks().len(),
         1,
         "one import was started"
     );
     assert_eq!(
-        stage.cloud.requests("s3:UploadPart").len(),
+        env.cloud.requests("s3:UploadPart").len(),
         1,
         "nothing travelled twice"
     );
-    assert!(stage.cloud.s3().objects().is_empty());
+    assert!(env.cloud.s3().objects().is_empty());
 }
 
 #[tokio::test]
-async fn a_dry_run_asks_everything_and_changes_nothing() {
-    let stage = Stage::new().await;
-    stage.disk(2);
-    let run = stage.imgimport("aws --bucket importbucket --ami-name web --dry-run disk.raw");
-    run.ends().await.exits(0).prints("").says(
+async fn a_dry_run_sends_only_reads() {
+    let env = TestEnv::new().await;
+    env.disk(2);
+    let run = env.imgimport("aws --bucket importbucket --ami-name web --dry-run disk.raw");
+    run.output().await.code(0).stdout("").stderr(
         "
         disk.raw: raw disk, 2.0 MiB disk
         Checking the account, bucket importbucket and role vmimport in eu-central-1
@@ -242,9 +242,9 @@ async fn a_dry_run_asks_everything_and_changes_nothing() {
         Would remove s3://importbucket/imgimport-1767225600.raw afterwards
         ",
     );
-    let mut asked: Vec<_> = stage
+    let mut asked: Vec<_> = env
         .cloud
-        .journal()
+        .requests_so_far()
         .into_iter()
         .map(|entry| entry.operation)
         .collect();
@@ -271,47 +271,43 @@ async fn a_dry_run_asks_everything_and_changes_nothing() {
 
 #[tokio::test]
 async fn a_lost_answer_never_starts_a_second_import() {
-    let stage = Stage::new().await;
-    stage.disk(2);
-    stage.cloud.fault(Fault::on("ec2:ImportImage").cut_answer());
-    stage
-        .imgimport("aws --bucket importbucket disk.raw")
-        .ends()
+    let env = TestEnv::new().await;
+    env.disk(2);
+    env.cloud.fault(Fault::on("ec2:ImportImage").cut_answer());
+    env.imgimport("aws --bucket importbucket disk.raw")
+        .output()
         .await
-        .exits(0)
-        .prints("ami-ID");
-    assert_eq!(stage.cloud.requests("ec2:ImportImage").len(), 2);
-    assert_eq!(stage.cloud.ec2().import_tasks().len(), 1);
+        .code(0)
+        .stdout("ami-ID");
+    assert_eq!(env.cloud.requests("ec2:ImportImage").len(), 2);
+    assert_eq!(env.cloud.ec2().import_tasks().len(), 1);
 }
 
 #[tokio::test]
-async fn a_task_that_says_nothing_is_waited_for() {
-    let stage = Stage::new().await;
-    stage
-        .cloud
-        .import_script(ImportScript::quick().silent().silent());
-    stage.disk(2);
-    stage
-        .imgimport("aws --bucket importbucket disk.raw")
-        .ends()
+async fn a_task_without_a_status_message_is_polled() {
+    let env = TestEnv::new().await;
+    env.cloud
+        .import_script(ImportScript::quick().without_messages().without_messages());
+    env.disk(2);
+    env.imgimport("aws --bucket importbucket disk.raw")
+        .output()
         .await
-        .exits(0)
-        .prints("ami-ID");
+        .code(0)
+        .stdout("ami-ID");
 }
 
 #[tokio::test]
-async fn a_name_that_cannot_be_given_leaves_the_imported_image_for_the_next_run() {
-    let stage = Stage::new().await;
-    stage
-        .cloud
+async fn a_failed_rename_keeps_the_imported_image_for_the_next_run() {
+    let env = TestEnv::new().await;
+    env.cloud
         .ec2()
         .copy_script(CopyScript::default().fail("the key is not accessible"));
-    stage.disk(2);
-    let run = stage
+    env.disk(2);
+    let run = env
         .imgimport("aws --bucket importbucket --ami-name web -q disk.raw")
-        .ends()
+        .output()
         .await;
-    run.exits(1).prints("").says(
+    run.code(1).stdout("").stderr(
         "
         error: ami-ID is failed
           cause: the key is not accessible
@@ -319,85 +315,81 @@ async fn a_name_that_cannot_be_given_leaves_the_imported_image_for_the_next_run(
           hint: the same command goes on from there
         ",
     );
-    let images = stage.cloud.ec2().images();
+    let images = env.cloud.ec2().images();
     assert_eq!(
         images.len(),
         1,
         "the copy that failed is removed: {images:?}"
     );
     assert!(
-        stage.cloud.s3().objects().is_empty(),
+        env.cloud.s3().objects().is_empty(),
         "nobody needs the object any more"
     );
 
-    stage.cloud.ec2().copy_script(CopyScript::default());
-    let run = stage
+    env.cloud.ec2().copy_script(CopyScript::default());
+    let run = env
         .imgimport("aws --bucket importbucket --ami-name web -q disk.raw")
-        .ends()
+        .output()
         .await;
-    run.exits(0).prints("ami-ID").says("");
+    run.code(0).stdout("ami-ID").stderr("");
     assert_eq!(
-        stage.cloud.ec2().import_tasks().len(),
+        env.cloud.ec2().import_tasks().len(),
         1,
         "the image was imported once"
     );
-    assert_eq!(stage.cloud.ec2().images().len(), 1);
+    assert_eq!(env.cloud.ec2().images().len(), 1);
 }
 
 #[tokio::test]
-async fn a_source_is_deleted_only_when_asked_and_only_after_success() {
-    let stage = Stage::new().await;
-    stage.disk(2);
-    stage
-        .cloud
+async fn the_source_is_deleted_only_on_request_after_success() {
+    let env = TestEnv::new().await;
+    env.disk(2);
+    env.cloud
         .fault(Fault::on("ec2:ImportImage").answer(400, "InvalidParameter", "no"));
     let command = "aws --bucket importbucket --delete-source -q disk.raw";
-    stage.imgimport(command).ends().await.exits(1);
-    assert!(stage.path("disk.raw").exists());
-    stage.imgimport(command).ends().await.exits(0);
-    assert!(!stage.path("disk.raw").exists());
+    env.imgimport(command).output().await.code(1);
+    assert!(env.path("disk.raw").exists());
+    env.imgimport(command).output().await.code(0);
+    assert!(!env.path("disk.raw").exists());
 }
 
 #[tokio::test]
 async fn a_file_that_replaced_the_image_is_not_deleted() {
-    let stage = Stage::new().await;
-    stage.disk(2);
+    let env = TestEnv::new().await;
+    env.disk(2);
     let gate = Gate::new();
-    stage.cloud.import_script(ImportScript::quick().hold(&gate));
-    let running = stage
+    env.cloud.import_script(ImportScript::quick().hold(&gate));
+    let running = env
         .imgimport("aws --bucket importbucket --delete-source -q disk.raw")
         .start();
     gate.reached().await;
-    std::fs::rename(stage.file("new.raw", "another"), stage.path("disk.raw")).unwrap();
+    std::fs::rename(env.file("new.raw", "another"), env.path("disk.raw")).unwrap();
     gate.release();
     running
-        .ends()
+        .output()
         .await
-        .exits(0)
-        .says("warning: disk.raw was not deleted: it changed after it was sent");
-    assert_eq!(std::fs::read(stage.path("disk.raw")).unwrap(), b"another");
+        .code(0)
+        .stderr("warning: disk.raw was not deleted: it changed after it was sent");
+    assert_eq!(std::fs::read(env.path("disk.raw")).unwrap(), b"another");
 }
 
 #[tokio::test]
 async fn an_old_bucket_is_used_with_a_warning() {
-    let stage = Stage::new().await;
-    stage.disk(2);
-    stage.cloud.s3().create_bucket("My_Old_Bucket", REGION);
-    stage
-        .cloud
-        .iam()
-        .put_import_role("vmimport", "My_Old_Bucket");
-    let run = stage.imgimport("aws --bucket My_Old_Bucket -q disk.raw");
-    run.ends().await.exits(0).says(
+    let env = TestEnv::new().await;
+    env.disk(2);
+    env.cloud.s3().create_bucket("My_Old_Bucket", REGION);
+    env.cloud.iam().put_import_role("vmimport", "My_Old_Bucket");
+    let run = env.imgimport("aws --bucket My_Old_Bucket -q disk.raw");
+    run.output().await.code(0).stderr(
         "warning: no new bucket can be named My_Old_Bucket: only buckets that were created in us-east-1 before March 2018 have such names",
     );
 }
 
 #[tokio::test]
-async fn what_ec2_would_refuse_after_the_import_is_refused_before_the_upload() {
-    let stage = Stage::new().await;
-    stage.disk(2);
-    let run = stage
+async fn settings_that_ec2_rejects_are_reported_before_the_upload() {
+    let env = TestEnv::new().await;
+    env.disk(2);
+    let run = env
         .program([
             "aws",
             "--bucket",
@@ -412,15 +404,15 @@ async fn what_ec2_would_refuse_after_the_import_is_refused_before_the_upload() {
             "team=b",
             "disk.raw",
         ])
-        .ends()
+        .output()
         .await;
-    run.exits(2);
+    run.code(2);
     assert!(
         run.stderr
             .contains("the description has the character '\u{2014}', AWS accepts printable ASCII")
     );
     assert!(run.stderr.contains("the tag key \"team\" is given twice"));
-    assert!(stage.cloud.journal().is_empty());
+    assert!(env.cloud.requests_so_far().is_empty());
 }
 
 #[tokio::test]
@@ -438,14 +430,14 @@ async fn a_body_without_end_is_an_error() {
             });
         }
     });
-    let stage = Stage::new().await;
-    stage.disk(2);
-    let run = stage
+    let env = TestEnv::new().await;
+    env.disk(2);
+    let run = env
         .imgimport("aws --bucket importbucket --max-retries 0 -q disk.raw")
         .env("AWS_ENDPOINT_URL_EC2", &format!("http://{address}"))
-        .ends()
+        .output()
         .await;
-    run.exits(1);
+    run.code(1);
     assert!(
         run.stderr.contains("length limit exceeded"),
         "{}",
@@ -455,27 +447,27 @@ async fn a_body_without_end_is_an_error() {
 
 #[tokio::test]
 async fn standard_input_is_sent_as_it_comes() {
-    let stage = Stage::new().await;
-    let disk = stage.disk(12);
-    let run = stage
+    let env = TestEnv::new().await;
+    let disk = env.disk(12);
+    let run = env
         .imgimport("aws --bucket importbucket -q -")
-        .stdin(&stage.path("disk.raw"));
-    let run = run.ends().await;
-    run.exits(0).prints("ami-ID").says("");
-    assert_eq!(stage.cloud.ec2().arrived(&run.raw), Some(disk));
+        .stdin(&env.path("disk.raw"));
+    let run = run.output().await;
+    run.code(0).stdout("ami-ID").stderr("");
+    assert_eq!(env.cloud.ec2().imported_bytes(&run.stdout_raw), Some(disk));
 }
 
 #[tokio::test]
 async fn a_role_is_assumed_with_its_external_id() {
-    let stage = Stage::new().await;
-    stage.disk(2);
+    let env = TestEnv::new().await;
+    env.disk(2);
     let trust = r#"{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":{"AWS":"*"},"Action":"sts:AssumeRole","Condition":{"StringEquals":{"sts:ExternalId":"abc"}}}]}"#;
-    stage.cloud.iam().put_role(
+    env.cloud.iam().put_role(
         "builder",
         trust,
         r#"{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"*","Resource":"*"}]}"#,
     );
-    let run = stage.program([
+    let run = env.program([
         "aws",
         &format!("--bucket={BUCKET}"),
         "--assume-role-arn=arn:aws:iam::123456789012:role/builder",
@@ -483,22 +475,22 @@ async fn a_role_is_assumed_with_its_external_id() {
         "-q",
         "disk.raw",
     ]);
-    run.ends().await.exits(0).prints("ami-ID").says("");
+    run.output().await.code(0).stdout("ami-ID").stderr("");
     assert_eq!(
-        stage.cloud.requests("sts:AssumeRole")[0].get("ExternalId"),
+        env.cloud.requests("sts:AssumeRole")[0].get("ExternalId"),
         "abc"
     );
 }
 
 #[tokio::test]
 async fn an_ami_that_has_its_name_is_found_again_when_the_rest_has_failed() {
-    let stage = Stage::new().await;
-    stage.disk(2);
+    let env = TestEnv::new().await;
+    env.disk(2);
     let fault = Fault::on("ec2:ModifyImageAttribute").answer(400, "IncorrectState", "not now");
-    stage.cloud.fault(fault);
+    env.cloud.fault(fault);
     let command = "aws --bucket importbucket --ami-name web --ami-description a -q disk.raw";
-    let run = stage.imgimport(command).ends().await;
-    run.exits(1).prints("").says(
+    let run = env.imgimport(command).output().await;
+    run.code(1).stdout("").stderr(
         "
         error: the description of ami-ID could not be set
           cause: not now (IncorrectState, request ID)
@@ -506,25 +498,25 @@ async fn an_ami_that_has_its_name_is_found_again_when_the_rest_has_failed() {
           hint: the same command goes on from there
         ",
     );
-    stage.imgimport(command).ends().await.exits(0).says("");
-    assert_eq!(stage.cloud.ec2().import_tasks().len(), 1);
-    assert_eq!(stage.cloud.ec2().images().len(), 1);
+    env.imgimport(command).output().await.code(0).stderr("");
+    assert_eq!(env.cloud.ec2().import_tasks().len(), 1);
+    assert_eq!(env.cloud.ec2().images().len(), 1);
 }
 
 #[tokio::test]
 async fn a_profile_names_the_endpoint_of_services_that_have_none_of_their_own() {
-    let stage = Stage::new().await;
-    stage.disk(2);
-    let (endpoint, key) = (stage.cloud.sts_endpoint(), stage.cloud.key());
+    let env = TestEnv::new().await;
+    env.disk(2);
+    let (endpoint, key) = (env.cloud.sts_endpoint(), env.cloud.key());
     let (access, secret) = (&key.access_key, &key.secret_key);
     let profile = format!(
         "[profile images]\nendpoint_url = {endpoint}\naws_access_key_id = {access}\naws_secret_access_key = {secret}\n"
     );
-    stage.file("config", profile);
-    let run = stage.imgimport("aws --bucket importbucket --profile images -q disk.raw");
+    env.file("config", profile);
+    let run = env.imgimport("aws --bucket importbucket --profile images -q disk.raw");
     let run = run
-        .env("AWS_CONFIG_FILE", stage.path("config").to_str().unwrap())
+        .env("AWS_CONFIG_FILE", env.path("config").to_str().unwrap())
         .without("AWS_ENDPOINT_URL_STS");
-    run.ends().await.exits(0).prints("ami-ID").says("");
-    assert_eq!(stage.cloud.requests("sts:GetCallerIdentity").len(), 1);
+    run.output().await.code(0).stdout("ami-ID").stderr("");
+    assert_eq!(env.cloud.requests("sts:GetCallerIdentity").len(), 1);
 }

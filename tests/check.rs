@@ -6,20 +6,20 @@ use std::path::Path;
 use imgimport_sandbox::sample;
 use serde_json::Value;
 
-use crate::support::{Ended, Run, Stage, System, tool};
+use crate::support::{Cmd, Output, TestEnv, TestSystem, find_tool};
 
 /// What `imgimport check ARGS --output json` prints, and how it ended.
-async fn look(stage: &Stage, args: &str) -> (Value, Ended) {
-    let run = stage
+async fn check(env: &TestEnv, args: &str) -> (Value, Output) {
+    let run = env
         .imgimport(&format!("check --output json {args}"))
-        .ends()
+        .output()
         .await;
-    let value = serde_json::from_str(&run.raw).unwrap_or_default();
+    let value = serde_json::from_str(&run.stdout_raw).unwrap_or_default();
     (value, run)
 }
 
 /// `refused passwords: the user root has a password`, of everything that is not well.
-fn ill(findings: &Value) -> Vec<String> {
+fn failed_rules(findings: &Value) -> Vec<String> {
     let word = |finding: &Value, key: &str| finding[key].as_str().unwrap_or_default().to_owned();
     let all = findings.as_array().into_iter().flatten();
     let ill = all.filter(|finding| !matches!(finding["level"].as_str(), Some("ok" | "unseen")));
@@ -36,28 +36,36 @@ fn ill(findings: &Value) -> Vec<String> {
 
 /// What the Marketplace says of a system.
 #[track_caller]
-fn marketplace(system: System, code: i32, expected: &[&str]) -> impl Future<Output = ()> {
+fn marketplace(system: TestSystem, code: i32, expected: &[&str]) -> impl Future<Output = ()> {
     let here = std::panic::Location::caller();
     async move {
-        let stage = Stage::new().await;
-        system.write(&stage.path("disk.raw"));
-        let (report, run) = look(&stage, "--for digitalocean --marketplace disk.raw").await;
-        run.says("");
-        assert_eq!(ill(&report["marketplace"]["findings"]), expected, "{here}");
+        let env = TestEnv::new().await;
+        system.write(&env.path("disk.raw"));
+        let (report, run) = check(&env, "--for digitalocean --marketplace disk.raw").await;
+        run.stderr("");
+        assert_eq!(
+            failed_rules(&report["marketplace"]["findings"]),
+            expected,
+            "{here}"
+        );
         assert_eq!(run.code, Some(code), "{here}");
     }
 }
 
 /// What a cloud says of a system.
 #[track_caller]
-fn cloud(name: &'static str, system: System, expected: &[&str]) -> impl Future<Output = ()> {
+fn cloud(name: &'static str, system: TestSystem, expected: &[&str]) -> impl Future<Output = ()> {
     let here = std::panic::Location::caller();
     async move {
-        let stage = Stage::new().await;
-        system.write(&stage.path("disk.raw"));
-        let (report, run) = look(&stage, &format!("--for {name} disk.raw")).await;
-        run.says("");
-        assert_eq!(ill(&report["clouds"][0]["findings"]), expected, "{here}");
+        let env = TestEnv::new().await;
+        system.write(&env.path("disk.raw"));
+        let (report, run) = check(&env, &format!("--for {name} disk.raw")).await;
+        run.stderr("");
+        assert_eq!(
+            failed_rules(&report["clouds"][0]["findings"]),
+            expected,
+            "{here}"
+        );
         let refused = expected
             .iter()
             .any(|finding| finding.starts_with("refused"));
@@ -66,18 +74,18 @@ fn cloud(name: &'static str, system: System, expected: &[&str]) -> impl Future<O
 }
 
 #[tokio::test]
-async fn a_clean_system_is_taken_by_everybody() {
-    let Some(system) = System::debian() else {
+async fn a_clean_system_passes_every_cloud() {
+    let Some(system) = TestSystem::debian() else {
         return;
     };
-    let stage = Stage::new().await;
-    system.write(&stage.path("disk.raw"));
-    let run = stage
+    let env = TestEnv::new().await;
+    system.write(&env.path("disk.raw"));
+    let run = env
         .imgimport("check --marketplace disk.raw")
         .env("COLUMNS", "80")
-        .ends()
+        .output()
         .await;
-    run.exits(0).says("").prints(
+    run.code(0).stderr("").stdout(
         "
         disk.raw: raw disk, 400.0 MiB disk
 
@@ -110,14 +118,14 @@ async fn a_clean_system_is_taken_by_everybody() {
         ",
     );
     assert!(
-        stage.cloud.journal().is_empty(),
+        env.cloud.requests_so_far().is_empty(),
         "nobody was asked anything"
     );
 }
 
 #[tokio::test]
-async fn a_system_that_somebody_used_is_told_what_is_left() {
-    let Some(system) = System::debian() else {
+async fn a_used_system_is_reported_with_its_leftovers() {
+    let Some(system) = TestSystem::debian() else {
         return;
     };
     let system = system
@@ -125,14 +133,14 @@ async fn a_system_that_somebody_used_is_told_what_is_left() {
         .with("root/.ssh/authorized_keys", key())
         .with("root/.bash_history", "history\n".repeat(40))
         .with("var/log/syslog.1", "old");
-    let stage = Stage::new().await;
-    system.write(&stage.path("disk.raw"));
-    let run = stage
+    let env = TestEnv::new().await;
+    system.write(&env.path("disk.raw"));
+    let run = env
         .imgimport("check --for digitalocean --marketplace disk.raw")
         .env("COLUMNS", "80")
-        .ends()
+        .output()
         .await;
-    run.exits(3).says("");
+    run.code(3).stderr("");
     let (_, page) = run.stdout.split_once("DigitalOcean Marketplace").unwrap();
     let expected = ": refused for 3 reasons, 1 warning
   ✗ passwords       the user root has a password [1]
@@ -161,7 +169,7 @@ fn key() -> String {
 
 #[tokio::test]
 async fn entry_1_a_system_that_the_marketplace_does_not_take() {
-    let Some(system) = System::debian() else {
+    let Some(system) = TestSystem::debian() else {
         return;
     };
     let system = system.with(
@@ -178,7 +186,7 @@ async fn entry_1_a_system_that_the_marketplace_does_not_take() {
 
 #[tokio::test]
 async fn entry_2_a_version_that_the_marketplace_does_not_take() {
-    let Some(system) = System::debian() else {
+    let Some(system) = TestSystem::debian() else {
         return;
     };
     let system = system.with(
@@ -195,7 +203,7 @@ async fn entry_2_a_version_that_the_marketplace_does_not_take() {
 
 #[tokio::test]
 async fn entry_3_no_cloud_init() {
-    let Some(system) = System::debian() else {
+    let Some(system) = TestSystem::debian() else {
         return;
     };
     marketplace(
@@ -208,7 +216,7 @@ async fn entry_3_no_cloud_init() {
 
 #[tokio::test]
 async fn entry_4_no_firewall_is_a_warning() {
-    let Some(system) = System::debian() else {
+    let Some(system) = TestSystem::debian() else {
         return;
     };
     let system = system.with("etc/ufw/ufw.conf", "ENABLED=no\n");
@@ -218,7 +226,7 @@ async fn entry_4_no_firewall_is_a_warning() {
 #[tokio::test]
 async fn entry_4_every_firewall_counts() {
     for unit in ["firewalld", "nftables", "csf"] {
-        let Some(system) = System::debian() else {
+        let Some(system) = TestSystem::debian() else {
             return;
         };
         let system = system.without("etc/ufw").with(
@@ -231,12 +239,12 @@ async fn entry_4_every_firewall_counts() {
 
 #[tokio::test]
 async fn entry_5_pending_updates_are_not_guessed() {
-    let Some(system) = System::debian() else {
+    let Some(system) = TestSystem::debian() else {
         return;
     };
-    let stage = Stage::new().await;
-    system.write(&stage.path("disk.raw"));
-    let (report, _) = look(&stage, "--for digitalocean --marketplace disk.raw").await;
+    let env = TestEnv::new().await;
+    system.write(&env.path("disk.raw"));
+    let (report, _) = check(&env, "--for digitalocean --marketplace disk.raw").await;
     let findings = report["marketplace"]["findings"].as_array().unwrap();
     let updates = findings
         .iter()
@@ -248,7 +256,7 @@ async fn entry_5_pending_updates_are_not_guessed() {
 
 #[tokio::test]
 async fn entry_6_archives_of_logs() {
-    let Some(system) = System::debian() else {
+    let Some(system) = TestSystem::debian() else {
         return;
     };
     let system = system
@@ -265,7 +273,7 @@ async fn entry_6_archives_of_logs() {
 
 #[tokio::test]
 async fn entry_7_logs_that_were_not_emptied() {
-    let Some(system) = System::debian() else {
+    let Some(system) = TestSystem::debian() else {
         return;
     };
     let line = "x".repeat(51);
@@ -281,7 +289,7 @@ async fn entry_7_logs_that_were_not_emptied() {
 
 #[tokio::test]
 async fn entry_8_users_with_passwords() {
-    let Some(system) = System::debian() else {
+    let Some(system) = TestSystem::debian() else {
         return;
     };
     let passwd = "root:x:0:0::/root:/bin/sh\nann:x:1000:1000::/home/ann:/bin/sh\nbob:x:1001:1001::/home/bob:/bin/sh\neve:x:1002:1002::/home/eve:/bin/sh\ncentos:x:1003:1003::/home/centos:/bin/sh\n";
@@ -296,8 +304,8 @@ async fn entry_8_users_with_passwords() {
 }
 
 #[tokio::test]
-async fn entries_9_to_12_what_lies_among_a_users_keys() {
-    let Some(system) = System::debian() else {
+async fn entries_9_to_12_files_in_users_ssh_directories() {
+    let Some(system) = TestSystem::debian() else {
         return;
     };
     let passwd = "root:x:0:0::/root:/bin/sh\nann:x:1000:1000::/srv/ann:/bin/sh\n";
@@ -320,8 +328,8 @@ async fn entries_9_to_12_what_lies_among_a_users_keys() {
 }
 
 #[tokio::test]
-async fn entries_9_to_12_a_little_is_nothing() {
-    let Some(system) = System::debian() else {
+async fn entries_9_to_12_empty_files_are_accepted() {
+    let Some(system) = TestSystem::debian() else {
         return;
     };
     let system = system
@@ -338,7 +346,7 @@ async fn entries_9_to_12_a_little_is_nothing() {
 
 #[tokio::test]
 async fn entry_13_histories_of_shells() {
-    let Some(system) = System::debian() else {
+    let Some(system) = TestSystem::debian() else {
         return;
     };
     let passwd = "root:x:0:0::/root:/bin/sh\nann:x:1000:1000::/home/ann:/bin/sh\nbob:x:1001:1001::/home/bob:/bin/sh\n";
@@ -356,7 +364,7 @@ async fn entry_13_histories_of_shells() {
 
 #[tokio::test]
 async fn entry_14_root_is_a_user_like_others() {
-    let Some(system) = System::debian() else {
+    let Some(system) = TestSystem::debian() else {
         return;
     };
     let system = system
@@ -373,7 +381,7 @@ async fn entry_14_root_is_a_user_like_others() {
 
 #[tokio::test]
 async fn entry_15_the_agent() {
-    let Some(system) = System::debian() else {
+    let Some(system) = TestSystem::debian() else {
         return;
     };
     let system = system.with("opt/digitalocean/bin/do-agent", "");
@@ -386,8 +394,8 @@ async fn entry_15_the_agent() {
 }
 
 #[tokio::test]
-async fn what_the_clean_up_would_have_removed() {
-    let Some(system) = System::debian() else {
+async fn leftovers_that_the_cleanup_script_removes() {
+    let Some(system) = TestSystem::debian() else {
         return;
     };
     let system = system
@@ -411,8 +419,8 @@ async fn what_the_clean_up_would_have_removed() {
 // What the clouds make of systems.
 
 #[tokio::test]
-async fn data_sources_in_an_order_that_droplets_do_not_bear() {
-    let Some(system) = System::debian() else {
+async fn data_sources_in_an_order_that_droplets_do_not_support() {
+    let Some(system) = TestSystem::debian() else {
         return;
     };
     let system = system.with(
@@ -430,7 +438,7 @@ async fn data_sources_that_lack_the_clouds_own() {
         ("alicloud", "AliYun"),
         ("digitalocean", "ConfigDrive"),
     ] {
-        let Some(system) = System::debian() else {
+        let Some(system) = TestSystem::debian() else {
             return;
         };
         let system = system
@@ -455,7 +463,7 @@ async fn data_sources_that_lack_the_clouds_own() {
 
 #[tokio::test]
 async fn devices_interfaces_and_kernels_that_another_machine_calls_otherwise() {
-    let Some(system) = System::debian() else {
+    let Some(system) = TestSystem::debian() else {
         return;
     };
     let system = system
@@ -480,7 +488,7 @@ async fn devices_interfaces_and_kernels_that_another_machine_calls_otherwise() {
 
 #[tokio::test]
 async fn a_system_without_a_way_in() {
-    let Some(system) = System::debian() else {
+    let Some(system) = TestSystem::debian() else {
         return;
     };
     let system = system
@@ -500,15 +508,15 @@ async fn a_system_without_a_way_in() {
 
 #[tokio::test]
 async fn a_system_for_arm_that_starts_by_uefi() {
-    let Some(system) = System::debian() else {
+    let Some(system) = TestSystem::debian() else {
         return;
     };
     let Some(system) = system.built_for(183).for_uefi("EFI/BOOT/BOOTAA64.EFI") else {
         return;
     };
-    let stage = Stage::new().await;
-    system.write(&stage.path("disk.raw"));
-    let (report, _) = look(&stage, "disk.raw").await;
+    let env = TestEnv::new().await;
+    system.write(&env.path("disk.raw"));
+    let (report, _) = check(&env, "disk.raw").await;
     let found = &report["system"];
     assert_eq!(
         (&found["architecture"], &found["bios"], &found["uefi"]),
@@ -518,7 +526,7 @@ async fn a_system_for_arm_that_starts_by_uefi() {
         found["boot_loaders"],
         serde_json::json!(["EFI/BOOT/BOOTAA64.EFI"])
     );
-    let said = |at: usize| ill(&report["clouds"][at]["findings"]);
+    let said = |at: usize| failed_rules(&report["clouds"][at]["findings"]);
     assert_eq!(said(0), [""; 0]);
     assert_eq!(said(1), [""; 0]);
     assert_eq!(
@@ -529,7 +537,7 @@ async fn a_system_for_arm_that_starts_by_uefi() {
 
 #[tokio::test]
 async fn a_boot_loader_that_a_new_machine_does_not_find() {
-    let Some(system) = System::debian() else {
+    let Some(system) = TestSystem::debian() else {
         return;
     };
     let Some(system) = system.for_uefi("EFI/debian/grubx64.efi") else {
@@ -541,7 +549,7 @@ async fn a_boot_loader_that_a_new_machine_does_not_find() {
 
 #[tokio::test]
 async fn a_system_of_32_bits_is_refused_by_aws() {
-    let Some(system) = System::debian() else {
+    let Some(system) = TestSystem::debian() else {
         return;
     };
     cloud(
@@ -553,9 +561,9 @@ async fn a_system_of_32_bits_is_refused_by_aws() {
 }
 
 /// The disk in another container, by qemu-img.
-fn convert(stage: &Stage, format: &str, to: &str) -> Option<()> {
-    let path = tool("qemu-img", "qemu-utils")?;
-    let (from, to) = (stage.path("disk.raw"), stage.path(to));
+fn convert(env: &TestEnv, format: &str, to: &str) -> Option<()> {
+    let path = find_tool("qemu-img", "qemu-utils")?;
+    let (from, to) = (env.path("disk.raw"), env.path(to));
     let run = std::process::Command::new(path)
         .args(["convert", "-f", "raw", "-O", format])
         .arg(from)
@@ -571,13 +579,13 @@ fn convert(stage: &Stage, format: &str, to: &str) -> Option<()> {
 }
 
 #[tokio::test]
-async fn a_system_is_seen_through_every_container() {
-    let Some(system) = System::debian() else {
+async fn a_system_is_inspected_in_every_container() {
+    let Some(system) = TestSystem::debian() else {
         return;
     };
-    let stage = Stage::new().await;
-    system.write(&stage.path("disk.raw"));
-    let (raw, _) = look(&stage, "disk.raw").await;
+    let env = TestEnv::new().await;
+    system.write(&env.path("disk.raw"));
+    let (raw, _) = check(&env, "disk.raw").await;
     assert_eq!(raw["system"]["name"], "Debian GNU/Linux 12 (bookworm)");
     for (format, name) in [
         ("qcow2", "disk.qcow2"),
@@ -586,20 +594,20 @@ async fn a_system_is_seen_through_every_container() {
         ("vdi", "disk.vdi"),
         ("vmdk", "disk.vmdk"),
     ] {
-        if convert(&stage, format, name).is_none() {
+        if convert(&env, format, name).is_none() {
             return;
         }
-        let (inside, _) = look(&stage, name).await;
+        let (inside, _) = check(&env, name).await;
         assert_eq!(inside["system"], raw["system"], "{name}");
     }
 }
 
 /// What the system's own tool prints, with this and the disk as its arguments.
-fn judge(stage: &Stage, (name, package): (&str, &str), args: &[&str]) -> Option<String> {
-    let path = tool(name, package)?;
+fn judge(env: &TestEnv, (name, package): (&str, &str), args: &[&str]) -> Option<String> {
+    let path = find_tool(name, package)?;
     let run = std::process::Command::new(path)
         .args(args)
-        .current_dir(stage.path(""))
+        .current_dir(env.path(""))
         .output()
         .unwrap();
     Some(String::from_utf8_lossy(&run.stdout).into_owned())
@@ -607,16 +615,16 @@ fn judge(stage: &Stage, (name, package): (&str, &str), args: &[&str]) -> Option<
 
 #[tokio::test]
 async fn the_systems_own_tools_see_the_same() {
-    let Some(system) = System::debian() else {
+    let Some(system) = TestSystem::debian() else {
         return;
     };
     let Some(system) = system.for_uefi("EFI/BOOT/BOOTX64.EFI") else {
         return;
     };
-    let stage = Stage::new().await;
-    system.write(&stage.path("disk.raw"));
-    let (report, _) = look(&stage, "disk.raw").await;
-    let Some(table) = judge(&stage, ("sfdisk", "fdisk"), &["--json", "disk.raw"]) else {
+    let env = TestEnv::new().await;
+    system.write(&env.path("disk.raw"));
+    let (report, _) = check(&env, "disk.raw").await;
+    let Some(table) = judge(&env, ("sfdisk", "fdisk"), &["--json", "disk.raw"]) else {
         return;
     };
     let table: Value = serde_json::from_str(&table).unwrap();
@@ -633,7 +641,7 @@ async fn the_systems_own_tools_see_the_same() {
         .collect();
     assert_eq!(ours, theirs);
     let root = format!("disk.raw?offset={}", ours[0][0]);
-    let Some(about) = judge(&stage, ("debugfs", "e2fsprogs"), &["-R", "stats", &root]) else {
+    let Some(about) = judge(&env, ("debugfs", "e2fsprogs"), &["-R", "stats", &root]) else {
         return;
     };
     let free = about
@@ -645,11 +653,11 @@ async fn the_systems_own_tools_see_the_same() {
 }
 
 /// A disk with nothing known in its partition but this mark.
-fn marked(stage: &Stage, at: usize, mark: &[u8]) {
+fn write_magic(env: &TestEnv, at: usize, mark: &[u8]) {
     let mut disk = sample::raw(4 << 20);
     let place = (1 << 20) + at;
     disk[place..place + mark.len()].copy_from_slice(mark);
-    stage.file("disk.raw", disk);
+    env.file("disk.raw", disk);
 }
 
 #[tokio::test]
@@ -660,9 +668,9 @@ async fn a_file_system_that_cannot_be_read_is_named() {
         ("lvm", 512, b"LABELONE"),
         ("luks", 0, b"LUKS\xba\xbe"),
     ] {
-        let stage = Stage::new().await;
-        marked(&stage, at, mark);
-        let (report, _) = look(&stage, "disk.raw").await;
+        let env = TestEnv::new().await;
+        write_magic(&env, at, mark);
+        let (report, _) = check(&env, "disk.raw").await;
         assert_eq!(report["system"]["partitions"][0]["content"], name);
         assert_eq!(report["system"]["linux"], Value::Null);
     }
@@ -670,35 +678,34 @@ async fn a_file_system_that_cannot_be_read_is_named() {
 
 #[tokio::test]
 async fn an_encrypted_disk_is_refused_where_the_import_looks_inside() {
-    let stage = Stage::new().await;
-    marked(&stage, 0, b"LUKS\xba\xbe");
-    stage.imgimport("aws --bucket importbucket disk.raw").ends().await.exits(3).prints("").says(
+    let env = TestEnv::new().await;
+    write_magic(&env, 0, b"LUKS\xba\xbe");
+    env.imgimport("aws --bucket importbucket disk.raw").output().await.code(3).stdout("").stderr(
         "
         error: AWS can't import a raw disk
           cause: a partition is encrypted (LUKS), ImportImage takes no encrypted volumes
           hint: import it with --method import-snapshot; or install the system without encryption, and let AWS encrypt: --ami-encrypt
         ",
     );
-    let run = stage.imgimport("aws --bucket importbucket --method import-snapshot -q disk.raw");
-    run.ends().await.exits(0).says("");
+    let run = env.imgimport("aws --bucket importbucket --method import-snapshot -q disk.raw");
+    run.output().await.code(0).stderr("");
 }
 
 #[tokio::test]
 async fn bitlocker_is_encryption_too() {
-    let stage = Stage::new().await;
-    marked(&stage, 3, b"-FVE-FS-");
-    let (report, _) = look(&stage, "disk.raw").await;
+    let env = TestEnv::new().await;
+    write_magic(&env, 3, b"-FVE-FS-");
+    let (report, _) = check(&env, "disk.raw").await;
     assert_eq!(report["system"]["partitions"][0]["content"], "bitlocker");
     for cloud in 0..3 {
         assert_eq!(report["clouds"][cloud]["verdict"], "refused", "{report}");
     }
-    stage
-        .imgimport("aws --bucket importbucket disk.raw")
-        .ends()
+    env.imgimport("aws --bucket importbucket disk.raw")
+        .output()
         .await
-        .exits(3)
-        .prints("")
-        .says(
+        .code(3)
+        .stdout("")
+        .stderr(
             "
         error: AWS can't import a raw disk
           cause: a partition is encrypted (BitLocker), ImportImage takes no encrypted volumes
@@ -708,8 +715,8 @@ async fn bitlocker_is_encryption_too() {
 }
 
 #[tokio::test]
-async fn a_disk_for_larger_sectors_is_refused_by_everybody() {
-    let stage = Stage::new().await;
+async fn a_disk_with_4096_byte_sectors_is_rejected_by_every_cloud() {
+    let env = TestEnv::new().await;
     let mut disk = sample::raw(4 << 20);
     disk[446..512].fill(0);
     disk[446 + 4] = 0x83;
@@ -718,9 +725,9 @@ async fn a_disk_for_larger_sectors_is_refused_by_everybody() {
     disk[510..512].copy_from_slice(&[0x55, 0xaa]);
     let ext = 128 * 4096 + 1080;
     disk[ext..ext + 2].copy_from_slice(&[0x53, 0xef]);
-    stage.file("disk.raw", disk);
+    env.file("disk.raw", disk);
     for command in ["check", "aws --bucket importbucket"] {
-        stage.imgimport(&format!("{command} disk.raw")).ends().await.exits(3).prints("").says(
+        env.imgimport(&format!("{command} disk.raw")).output().await.code(3).stdout("").stderr(
             "
             error: disk.raw cannot be imported
               cause: its partition table (MBR) is made for sectors of 4096 bytes, the disks of AWS, Alibaba Cloud and DigitalOcean have sectors of 512: nothing finds a partition there
@@ -729,22 +736,22 @@ async fn a_disk_for_larger_sectors_is_refused_by_everybody() {
         );
     }
     assert!(
-        stage.cloud.journal().is_empty(),
+        env.cloud.requests_so_far().is_empty(),
         "nobody was asked anything"
     );
 }
 
 #[tokio::test]
 async fn a_system_with_its_kernels_on_another_partition() {
-    let Some(system) = System::debian() else {
+    let Some(system) = TestSystem::debian() else {
         return;
     };
     let system = system
         .with_boot_partition()
         .with("boot/initrd.img-6.1.0-50-cloud-amd64", "");
-    let stage = Stage::new().await;
-    system.write(&stage.path("disk.raw"));
-    let (report, _) = look(&stage, "disk.raw").await;
+    let env = TestEnv::new().await;
+    system.write(&env.path("disk.raw"));
+    let (report, _) = check(&env, "disk.raw").await;
     let parts = report["system"]["partitions"].as_array().unwrap();
     let mounted: Vec<_> = parts.iter().map(|part| part["mounted"].as_str()).collect();
     assert_eq!(mounted, [Some("/"), Some("/boot")]);
@@ -756,62 +763,62 @@ async fn a_system_with_its_kernels_on_another_partition() {
 }
 
 #[tokio::test]
-async fn no_cloud_takes_it_or_one_does() {
-    let stage = Stage::new().await;
-    stage.file("disk.ova", sample::ova("disk", &sample::raw(2 << 20)));
-    let check = |args: &str| stage.imgimport(&format!("check {args} disk.ova")).ends();
-    check("--for alicloud").await.exits(3);
-    check("").await.exits(0);
-    check("--for alicloud,digitalocean").await.exits(3);
-    check("--for alicloud --for aws").await.exits(0);
-    let run = stage
+async fn the_exit_code_depends_on_whether_a_cloud_accepts_the_image() {
+    let env = TestEnv::new().await;
+    env.file("disk.ova", sample::ova("disk", &sample::raw(2 << 20)));
+    let check = |args: &str| env.imgimport(&format!("check {args} disk.ova")).output();
+    check("--for alicloud").await.code(3);
+    check("").await.code(0);
+    check("--for alicloud,digitalocean").await.code(3);
+    check("--for alicloud --for aws").await.code(0);
+    let run = env
         .imgimport("check disk.ova")
         .env("IMGIMPORT_CHECK_FOR", "AliCloud");
-    run.ends().await.exits(3);
-    let run = stage
+    run.output().await.code(3);
+    let run = env
         .imgimport("check disk.ova")
         .env("IMGIMPORT_CHECK_FOR", "ibm");
-    run.ends().await.exits(2).says(
+    run.output().await.code(2).stderr(
         "
         error: the variable IMGIMPORT_CHECK_FOR is wrong
           cause: \"ibm\" is not one of aws, alicloud, digitalocean
         ",
     );
-    check("--for ibm").await.exits(2);
-    stage.file(
+    check("--for ibm").await.code(2);
+    env.file(
         "imgimport.toml",
         "image = \"disk.ova\"\n[output]\nformat = \"json\"\n",
     );
-    let run = stage.imgimport("check --for alicloud").ends().await;
+    let run = env.imgimport("check --for alicloud").output().await;
     assert!(
-        run.exits(3).stdout.starts_with("{\"clouds\":"),
+        run.code(3).stdout.starts_with("{\"clouds\":"),
         "{}",
         run.stdout
     );
 }
 
 #[tokio::test]
-async fn a_format_that_aws_takes_block_by_block_alone() {
-    let stage = Stage::new().await;
-    stage.file("disk.qcow2", sample::qcow2(2 << 20));
-    let (report, run) = look(&stage, "--for aws disk.qcow2").await;
-    run.exits(0);
+async fn a_format_that_aws_accepts_only_by_ebs_direct() {
+    let env = TestEnv::new().await;
+    env.file("disk.qcow2", sample::qcow2(2 << 20));
+    let (report, run) = check(&env, "--for aws disk.qcow2").await;
+    run.code(0);
     let reason = "warning format and size: ImportImage does not take it: AWS takes OVA, RAW, VHD, VHDX and stream-optimized VMDK";
-    assert_eq!(ill(&report["clouds"][0]["findings"]), [reason]);
-    stage.file("disk.xz", b"\xfd7zXZ\0");
-    stage.imgimport("check disk.xz").ends().await.exits(3);
+    assert_eq!(failed_rules(&report["clouds"][0]["findings"]), [reason]);
+    env.file("disk.xz", b"\xfd7zXZ\0");
+    env.imgimport("check disk.xz").output().await.code(3);
 }
 
 #[tokio::test]
-async fn a_disk_in_which_nothing_is_known_is_no_reason_to_refuse() {
-    let stage = Stage::new().await;
-    stage.disk(2);
-    let run = stage
+async fn an_unrecognized_disk_is_not_rejected() {
+    let env = TestEnv::new().await;
+    env.disk(2);
+    let run = env
         .imgimport("check --for aws disk.raw")
         .env("COLUMNS", "80")
-        .ends()
+        .output()
         .await;
-    run.exits(0).says("").prints(
+    run.code(0).stderr("").stdout(
         "
         disk.raw: raw disk, 2.0 MiB disk
 
@@ -827,15 +834,15 @@ async fn a_disk_in_which_nothing_is_known_is_no_reason_to_refuse() {
 }
 
 #[tokio::test]
-async fn what_standard_input_shows_is_its_head() {
-    let stage = Stage::new().await;
-    stage.disk(2);
-    let run = stage
+async fn standard_input_is_checked_by_its_head() {
+    let env = TestEnv::new().await;
+    env.disk(2);
+    let run = env
         .imgimport("check --for aws -")
-        .stdin(&stage.path("disk.raw"))
-        .ends()
+        .stdin(&env.path("disk.raw"))
+        .output()
         .await;
-    run.exits(0).says("").prints(
+    run.code(0).stderr("").stdout(
         "
         -: raw disk
 
@@ -852,12 +859,12 @@ async fn what_standard_input_shows_is_its_head() {
 /// Bytes of the file system bent at random places: a look ends, and says something.
 #[tokio::test]
 async fn a_damaged_file_system_is_no_crash() {
-    let Some(system) = System::debian() else {
+    let Some(system) = TestSystem::debian() else {
         return;
     };
-    let stage = Stage::new().await;
-    let path = stage.path("disk.raw");
-    system.on(8).write(&path);
+    let env = TestEnv::new().await;
+    let path = env.path("disk.raw");
+    system.with_disk_size(8).write(&path);
     let sound = fs::read(&path).unwrap();
     let mut random = 0x2545_F491_4F6C_DD1D_u64;
     for _ in 0..25 {
@@ -871,34 +878,34 @@ async fn a_damaged_file_system_is_no_crash() {
             disk[at] = random.to_le_bytes()[7];
         }
         fs::write(&path, disk).unwrap();
-        let run = stage.imgimport("check --marketplace disk.raw").ends().await;
+        let run = env.imgimport("check --marketplace disk.raw").output().await;
         assert!(matches!(run.code, Some(0 | 3)), "{run:?}");
-        run.says("");
+        run.stderr("");
     }
 }
 
 /// A download that went wrong.
 #[tokio::test]
 async fn an_ova_with_another_disk_than_its_manifest_lists_is_refused_before_a_byte_leaves() {
-    let stage = Stage::new().await;
+    let env = TestEnv::new().await;
     let mut ova = sample::ova("disk", &sample::raw(2 << 20));
     let middle = ova.len() / 2;
     ova[middle] ^= 1;
-    stage.file("disk.ova", &ova);
+    env.file("disk.ova", &ova);
     let refusal = "\
 error: disk.ova cannot be imported
   cause: the OVA is damaged: disk.vmdk does not have the digest in disk.mf
   hint: copy, download or export it again
 ";
-    let run = stage.imgimport("check disk.ova").ends().await;
-    run.exits(3).prints("").says(refusal);
+    let run = env.imgimport("check disk.ova").output().await;
+    run.code(3).stdout("").stderr(refusal);
     let command = "aws --bucket importbucket disk.ova";
-    let run = stage.imgimport(command).ends().await;
-    run.exits(3).prints("").says(refusal);
-    assert!(stage.cloud.s3().objects().is_empty());
+    let run = env.imgimport(command).output().await;
+    run.code(3).stdout("").stderr(refusal);
+    assert!(env.cloud.s3().objects().is_empty());
     let command = format!("{command} --skip-checks --dry-run");
-    let run = stage.imgimport(&command).ends().await;
-    run.exits(0);
+    let run = env.imgimport(&command).output().await;
+    run.code(0);
     assert!(
         run.stderr.starts_with(
             "warning: it is sent all the same (--skip-checks): disk.ova cannot be imported: the OVA is damaged: disk.vmdk does not have the digest in disk.mf\n"
@@ -911,40 +918,40 @@ error: disk.ova cannot be imported
 // The same eyes before an import.
 
 #[tokio::test]
-async fn an_import_takes_from_the_image_what_nobody_said() {
-    let Some(system) = System::debian() else {
+async fn an_import_uses_the_detected_values_by_default() {
+    let Some(system) = TestSystem::debian() else {
         return;
     };
-    let stage = Stage::new().await;
-    system.on(8).write(&stage.path("disk.raw"));
-    let run = stage
+    let env = TestEnv::new().await;
+    system.with_disk_size(8).write(&env.path("disk.raw"));
+    let run = env
         .imgimport("aws --bucket importbucket disk.raw")
-        .ends()
+        .output()
         .await;
     assert_eq!(
-        run.exits(0).stderr.lines().take(3).collect::<Vec<_>>(),
+        run.code(0).stderr.lines().take(3).collect::<Vec<_>>(),
         [
             "warning: FREE are free on the root file system, the import writes to it; leave 250 MiB free",
             "Taken from the image (Debian GNU/Linux 12 (bookworm)): platform Linux, architecture x86_64, boot mode legacy-bios",
             "disk.raw: raw disk, 8.0 MiB disk",
         ]
     );
-    let request = &stage.cloud.ec2().import_tasks()[0].request;
+    let request = &env.cloud.ec2().import_tasks()[0].request;
     let asked = ["Platform", "Architecture", "BootMode"].map(|name| request[name].as_str());
     assert_eq!(asked, ["Linux", "x86_64", "legacy-bios"]);
 }
 
 #[tokio::test]
-async fn what_was_said_stands() {
-    let Some(system) = System::debian() else {
+async fn explicit_settings_override_detected_values() {
+    let Some(system) = TestSystem::debian() else {
         return;
     };
-    let stage = Stage::new().await;
-    system.on(8).write(&stage.path("disk.raw"));
-    let run = stage.imgimport("aws --bucket importbucket --platform linux --architecture x86_64 --boot-mode uefi disk.raw");
-    let run = run.ends().await;
+    let env = TestEnv::new().await;
+    system.with_disk_size(8).write(&env.path("disk.raw"));
+    let run = env.imgimport("aws --bucket importbucket --platform linux --architecture x86_64 --boot-mode uefi disk.raw");
+    let run = run.output().await;
     assert_eq!(
-        run.exits(0).stderr.lines().take(3).collect::<Vec<_>>(),
+        run.code(0).stderr.lines().take(3).collect::<Vec<_>>(),
         [
             "warning: FREE are free on the root file system, the import writes to it; leave 250 MiB free",
             "warning: --boot-mode is uefi, but the image does not start that way",
@@ -952,37 +959,35 @@ async fn what_was_said_stands() {
         ]
     );
     assert_eq!(
-        stage.cloud.ec2().import_tasks()[0].request["BootMode"],
+        env.cloud.ec2().import_tasks()[0].request["BootMode"],
         "uefi"
     );
 }
 
 #[tokio::test]
-async fn what_was_said_and_is_not_so_is_warned_of_on_every_cloud() {
-    let Some(system) = System::debian() else {
+async fn a_contradicting_setting_is_a_warning_in_every_cloud() {
+    let Some(system) = TestSystem::debian() else {
         return;
     };
-    let stage = Stage::new().await;
-    system.on(8).write(&stage.path("disk.raw"));
-    let cloud = &stage.cloud;
+    let env = TestEnv::new().await;
+    system.with_disk_size(8).write(&env.path("disk.raw"));
+    let cloud = &env.cloud;
     cloud
         .spaces()
         .create_bucket_with_acls("importbucket", "nyc3");
-    let doubts = async |run: Run<'_>| {
-        let run = run.ends().await;
-        let lines = run.exits(0).stderr.lines();
+    let doubts = async |run: Cmd<'_>| {
+        let run = run.output().await;
+        let lines = run.code(0).stderr.lines();
         let doubts = lines.filter(|line| line.contains(", but the "));
         doubts.map(str::to_owned).collect::<Vec<_>>()
     };
     assert_eq!(
-        doubts(
-            stage.imgimport("aws --bucket importbucket --architecture arm64 --dry-run disk.raw")
-        )
-        .await,
+        doubts(env.imgimport("aws --bucket importbucket --architecture arm64 --dry-run disk.raw"))
+            .await,
         ["warning: --architecture is arm64, but the system in the image is built for x86_64"]
     );
     assert_eq!(
-        doubts(stage.alicloud("alicloud --bucket packer --image-name web --platform Ubuntu --architecture arm64 --boot-mode UEFI --dry-run disk.raw")).await,
+        doubts(env.alicloud("alicloud --bucket packer --image-name web --platform Ubuntu --architecture arm64 --boot-mode UEFI --dry-run disk.raw")).await,
         [
             "warning: --platform is Ubuntu, but the image holds Debian GNU/Linux 12 (bookworm)",
             "warning: --architecture is arm64, but the system in the image is built for x86_64",
@@ -990,16 +995,16 @@ async fn what_was_said_and_is_not_so_is_warned_of_on_every_cloud() {
         ]
     );
     let run = droplet(
-        &stage,
+        &env,
         &format!("{DROPLET} --distribution Fedora --dry-run disk.raw"),
     );
     assert_eq!(
         doubts(run).await,
         ["warning: --distribution is Fedora, but the image holds Debian"]
     );
-    windows(&stage.path("disk.raw"));
+    windows(&env.path("disk.raw"));
     assert_eq!(
-        doubts(stage.alicloud(
+        doubts(env.alicloud(
             "alicloud --bucket packer --image-name web --os-type linux --dry-run disk.raw"
         ))
         .await,
@@ -1008,11 +1013,11 @@ async fn what_was_said_and_is_not_so_is_warned_of_on_every_cloud() {
 }
 
 #[tokio::test]
-async fn wrong_settings_are_told_before_the_image_is_judged() {
-    let stage = Stage::new().await;
-    windows(&stage.path("disk.raw"));
-    let run = droplet(&stage, &format!("{DROPLET} --part-size 1KiB disk.raw"));
-    run.ends().await.exits(2).prints("").says(
+async fn invalid_settings_are_reported_before_the_image() {
+    let env = TestEnv::new().await;
+    windows(&env.path("disk.raw"));
+    let run = droplet(&env, &format!("{DROPLET} --part-size 1KiB disk.raw"));
+    run.output().await.code(2).stdout("").stderr(
         "
         error: the part size 1KiB does not fit
           cause: the service takes parts of 5MiB to 5GB
@@ -1034,25 +1039,25 @@ const DROPLET: &str =
     "digitalocean --space importbucket --spaces-region nyc3 --image-name w --image-region nyc3";
 
 /// In the environment of the sandbox's DigitalOcean.
-fn droplet<'a>(stage: &'a Stage, command: &str) -> Run<'a> {
-    let variables = stage.cloud.digitalocean_environment();
+fn droplet<'a>(env: &'a TestEnv, command: &str) -> Cmd<'a> {
+    let variables = env.cloud.digitalocean_environment();
     variables
         .iter()
-        .fold(stage.imgimport(command), |run, (name, value)| {
+        .fold(env.imgimport(command), |run, (name, value)| {
             run.env(name, value)
         })
 }
 
 #[tokio::test]
-async fn a_refusal_stops_the_import_before_anybody_is_asked() {
-    let stage = Stage::new().await;
-    windows(&stage.path("disk.raw"));
-    droplet(&stage, &format!("{DROPLET} disk.raw"))
-        .ends()
+async fn a_rejected_image_stops_the_import_before_any_request() {
+    let env = TestEnv::new().await;
+    windows(&env.path("disk.raw"));
+    droplet(&env, &format!("{DROPLET} disk.raw"))
+        .output()
         .await
-        .exits(3)
-        .prints("")
-        .says(
+        .code(3)
+        .stdout("")
+        .stderr(
             "
         error: DigitalOcean can't import a raw disk
           cause: DigitalOcean takes no Windows
@@ -1060,44 +1065,41 @@ async fn a_refusal_stops_the_import_before_anybody_is_asked() {
         ",
         );
     assert!(
-        stage.cloud.journal().is_empty(),
+        env.cloud.requests_so_far().is_empty(),
         "nobody was asked anything"
     );
 }
 
 #[tokio::test]
 async fn without_checks_it_goes_there_all_the_same_and_loudly() {
-    let stage = Stage::new().await;
-    windows(&stage.path("disk.raw"));
-    stage.file("disk.qcow2", sample::qcow2(2 << 20));
+    let env = TestEnv::new().await;
+    windows(&env.path("disk.raw"));
+    env.file("disk.qcow2", sample::qcow2(2 << 20));
     let loud = |cloud: &str, why: &str| {
         format!(
             "warning: {cloud} refuses this image, and it goes there all the same (--skip-checks): {why}"
         )
     };
     let said = loud("DigitalOcean", "DigitalOcean takes no Windows");
-    let run = droplet(
-        &stage,
-        &format!("{DROPLET} --skip-checks --dry-run disk.raw"),
-    )
-    .ends()
-    .await;
+    let run = droplet(&env, &format!("{DROPLET} --skip-checks --dry-run disk.raw"))
+        .output()
+        .await;
     assert!(run.stderr.starts_with(&said), "{}", run.stderr);
     assert_ne!(run.code, Some(3));
     let said = loud(
         "AWS",
         "AWS takes OVA, RAW, VHD, VHDX and stream-optimized VMDK",
     );
-    let run = stage
+    let run = env
         .imgimport("aws --bucket importbucket --dry-run disk.qcow2")
         .env("IMGIMPORT_SKIP_CHECKS", "1");
-    let run = run.ends().await;
-    assert!(run.exits(0).stderr.starts_with(&said), "{}", run.stderr);
-    stage.file("imgimport.toml", "skip_checks = true\n");
-    let run = stage
+    let run = run.output().await;
+    assert!(run.code(0).stderr.starts_with(&said), "{}", run.stderr);
+    env.file("imgimport.toml", "skip_checks = true\n");
+    let run = env
         .imgimport("aws --bucket importbucket --dry-run disk.qcow2")
-        .ends()
+        .output()
         .await;
     let said = format!("Settings from imgimport.toml\n{said}");
-    assert!(run.exits(0).stderr.starts_with(&said), "{}", run.stderr);
+    assert!(run.code(0).stderr.starts_with(&said), "{}", run.stderr);
 }

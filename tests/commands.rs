@@ -6,7 +6,7 @@ use std::fs;
 use imgimport_sandbox::shells::{self, Call, HOSTILE};
 use imgimport_sandbox::{CustomImageScript, Fault, SPACES_REGION, alibaba, sample};
 
-use crate::support::{Run, Stage, commands};
+use crate::support::{Cmd, TestEnv, commands};
 
 /// A key of an object that a shell would read much into.
 const KEY: &str = "-k/it's $(touch pwned) `touch pwned` \"a\";&|<>*?[a]~!!\\#%/Ünïcödé.raw";
@@ -15,8 +15,8 @@ fn call(words: &[&str]) -> Call {
     words.iter().map(|word| word.as_bytes().to_vec()).collect()
 }
 
-async fn three_clouds() -> Stage {
-    let stage = Stage::new().await;
+async fn three_clouds() -> TestEnv {
+    let stage = TestEnv::new().await;
     let cloud = &stage.cloud;
     cloud.oss().create_bucket("packer", alibaba::REGION);
     cloud.ram().put_import_role();
@@ -34,7 +34,7 @@ const CLOUDS: [&str; 3] = [
     "digitalocean --space space --spaces-region nyc3 --image-name web --image-region nyc3",
 ];
 
-fn program<'a>(stage: &'a Stage, cloud: &'a str, more: &[&'a str]) -> Run<'a> {
+fn program<'a>(stage: &'a TestEnv, cloud: &'a str, more: &[&'a str]) -> Cmd<'a> {
     let words: Vec<_> = cloud.split(' ').chain(more.iter().copied()).collect();
     let variables = stage.cloud.digitalocean_environment();
     let run = stage.program(words).on_alibaba();
@@ -44,7 +44,7 @@ fn program<'a>(stage: &'a Stage, cloud: &'a str, more: &[&'a str]) -> Run<'a> {
 }
 
 /// The value of the variable that names an endpoint of the stage.
-fn endpoint(stage: &Stage, name: &str) -> String {
+fn endpoint(stage: &TestEnv, name: &str) -> String {
     let variables = stage.cloud.digitalocean_environment();
     let found = variables.iter().find(|(known, _)| known == name);
     found.unwrap().1.clone()
@@ -62,19 +62,19 @@ async fn the_removal_of_an_object_is_one_call_whatever_its_key_is() {
             .fault(fault.answer(403, "AccessDenied", "not you"));
     }
     let run = program(&stage, CLOUDS[0], &["-q", &key, "disk.raw"])
-        .ends()
+        .output()
         .await;
     let url = format!("s3://importbucket/{KEY}");
     commands::are(
-        &run.exits(0).stderr,
+        &run.code(0).stderr,
         &[vec![call(&["aws", "s3", "rm", &url])]],
     );
     let run = program(&stage, CLOUDS[1], &["-q", &key, "disk.raw"])
-        .ends()
+        .output()
         .await;
     let url = format!("oss://packer/{KEY}");
     let remove = call(&["aliyun", "oss", "rm", &url, "--region", "cn-beijing"]);
-    commands::are(&run.exits(0).stderr, &[vec![remove]]);
+    commands::are(&run.code(0).stderr, &[vec![remove]]);
 }
 
 #[tokio::test]
@@ -83,16 +83,16 @@ async fn what_an_import_that_goes_on_reads_is_removed_by_one_call() {
     stage.disk(2);
     let option = format!("--key={KEY}");
     let more = ["--no-wait", &option, "disk.raw"];
-    let run = program(&stage, CLOUDS[0], &more).ends().await;
+    let run = program(&stage, CLOUDS[0], &more).output().await;
     let url = format!("s3://importbucket/{KEY}");
     let remove = call(&["aws", "s3", "rm", &url]);
-    commands::are(&run.exits(0).stderr, &[vec![remove]]);
-    let run = program(&stage, CLOUDS[1], &more).ends().await;
+    commands::are(&run.code(0).stderr, &[vec![remove]]);
+    let run = program(&stage, CLOUDS[1], &more).output().await;
     let url = format!("oss://packer/{KEY}");
     let remove = call(&["aliyun", "oss", "rm", &url, "--region", "cn-beijing"]);
-    commands::are(&run.exits(0).stderr, &[vec![remove]]);
-    let run = program(&stage, CLOUDS[2], &more).ends().await;
-    run.exits(0);
+    commands::are(&run.code(0).stderr, &[vec![remove]]);
+    let run = program(&stage, CLOUDS[2], &more).output().await;
+    run.code(0);
     let object = stage.cloud.spaces().objects().pop().unwrap();
     let (url, spaces) = (
         format!("s3://space/{}", object.key),
@@ -115,7 +115,7 @@ async fn the_parts_of_an_upload_are_removed_by_one_call_in_each_cloud() {
             .cloud
             .fault(fault.answer(403, "AccessDenied", "not you"));
     }
-    let run = program(&stage, CLOUDS[0], &more).ends().await;
+    let run = program(&stage, CLOUDS[0], &more).output().await;
     let upload = stage.cloud.s3().uploads().pop().unwrap().upload_id;
     let abort = [
         "aws",
@@ -126,17 +126,17 @@ async fn the_parts_of_an_upload_are_removed_by_one_call_in_each_cloud() {
     ];
     let key = format!("--key={KEY}");
     let abort = [&abort[..], &[&key, "--upload-id", &upload]].concat();
-    commands::are(&run.exits(1).stderr_raw, &[vec![call(&abort)]]);
+    commands::are(&run.code(1).stderr_raw, &[vec![call(&abort)]]);
 
-    let run = program(&stage, CLOUDS[1], &more).ends().await;
+    let run = program(&stage, CLOUDS[1], &more).output().await;
     let upload = stage.cloud.oss().uploads().pop().unwrap().upload_id;
     let url = format!("oss://packer/{KEY}");
     let abort = ["aliyun", "oss", "rm", &url, "-m", "--upload-id", &upload];
     let abort = [&abort[..], &["--region", "cn-beijing"]].concat();
-    commands::are(&run.exits(1).stderr_raw, &[vec![call(&abort)]]);
+    commands::are(&run.code(1).stderr_raw, &[vec![call(&abort)]]);
 
     let more = [&more[..], &["--compression", "none"]].concat();
-    let run = program(&stage, CLOUDS[2], &more).ends().await;
+    let run = program(&stage, CLOUDS[2], &more).output().await;
     let upload = stage.cloud.spaces().uploads().pop().unwrap();
     let (id, spaces) = (&upload.upload_id, endpoint(&stage, "SPACES_ENDPOINT_URL"));
     let abort = [
@@ -149,20 +149,20 @@ async fn the_parts_of_an_upload_are_removed_by_one_call_in_each_cloud() {
     let key = format!("--key={}", upload.key);
     let more = [&key, "--endpoint-url", &spaces, "--upload-id", id];
     commands::are(
-        &run.exits(1).stderr_raw,
+        &run.code(1).stderr_raw,
         &[vec![call(&[&abort[..], &more].concat())]],
     );
 }
 
 /// The hints of the refusals of a file under this name, by all clouds and by none of them.
-async fn hints(stage: &Stage, name: &str, bytes: &[u8]) -> String {
+async fn hints(stage: &TestEnv, name: &str, bytes: &[u8]) -> String {
     stage.file(name, bytes);
     let mut said = String::new();
     for cloud in CLOUDS {
         let dashes = ["--dry-run", "-q", "--", name];
-        let run = program(stage, cloud, &dashes).ends().await;
+        let run = program(stage, cloud, &dashes).output().await;
         if run.code != Some(0) {
-            said += &run.exits(3).stderr_raw;
+            said += &run.code(3).stderr_raw;
         }
     }
     fs::remove_file(stage.path(name)).unwrap();

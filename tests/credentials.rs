@@ -4,28 +4,28 @@ use std::fs;
 
 use imgimport_sandbox::Fault;
 
-use crate::support::{Run, Stage};
+use crate::support::{Cmd, TestEnv};
 
 const COMMAND: &str = "aws --bucket importbucket --dry-run -q disk.raw";
 
 /// A stage with these profiles, and no other credentials.
-async fn stage(config: &str) -> Stage {
-    let stage = Stage::new().await;
+async fn stage(config: &str) -> TestEnv {
+    let stage = TestEnv::new().await;
     stage.disk(2);
     fs::create_dir(stage.path(".aws")).unwrap();
     stage.file(".aws/config", config);
     stage
 }
 
-fn without_keys(run: Run<'_>) -> Run<'_> {
+fn without_keys(run: Cmd<'_>) -> Cmd<'_> {
     run.without("AWS_ACCESS_KEY_ID")
         .without("AWS_SECRET_ACCESS_KEY")
 }
 
 /// What is said where this profile is used.
-async fn with(stage: &Stage, profile: &str, code: i32, says: &str) {
+async fn with(stage: &TestEnv, profile: &str, code: i32, says: &str) {
     let run = without_keys(stage.imgimport(&format!("{COMMAND} --profile {profile}")));
-    run.ends().await.exits(code).prints("").says(says);
+    run.output().await.code(code).stdout("").stderr(says);
 }
 
 #[tokio::test]
@@ -40,11 +40,11 @@ async fn an_unknown_profile_is_said_before_anything_else() {
         without_keys(stage.imgimport(COMMAND)).env("AWS_PROFILE", "prdo"),
     ] {
         run.without("AWS_REGION")
-            .ends()
+            .output()
             .await
-            .exits(2)
-            .prints("")
-            .says(
+            .code(2)
+            .stdout("")
+            .stderr(
                 "
             error: there is no profile \"prdo\"
               hint: did you mean \"prod\"? The profiles are: backup, default, prod
@@ -52,7 +52,7 @@ async fn an_unknown_profile_is_said_before_anything_else() {
             );
     }
     let run = stage.imgimport(&format!("{COMMAND} --profile x"));
-    run.ends().await.exits(2).says(
+    run.output().await.code(2).stderr(
         "
         error: there is no profile \"x\"
           hint: the profiles are: backup, default, prod
@@ -67,13 +67,13 @@ async fn an_unknown_profile_is_said_before_anything_else() {
         "my ci",
         "disk.raw",
     ]);
-    run.ends().await.exits(2).says(
+    run.output().await.code(2).stderr(
         "
         error: there is no profile \"my ci\"
           hint: create it: aws configure --profile 'my ci'
         ",
     );
-    assert!(stage.cloud.journal().is_empty());
+    assert!(stage.cloud.requests_so_far().is_empty());
 }
 
 #[tokio::test]
@@ -107,8 +107,8 @@ async fn a_sign_in_that_is_over_is_renewed_by_its_own_command() {
     let over = "the SSO token has expired and cannot be refreshed";
     with(&stage, "dev", 1, &said("dev", over, hint)).await;
     with(&stage, "role", 1, &said("dev", over, hint)).await;
-    let run = without_keys(stage.imgimport(COMMAND)).ends().await;
-    run.exits(1).says(&said("default", over, "aws sso login"));
+    let run = without_keys(stage.imgimport(COMMAND)).output().await;
+    run.code(1).stderr(&said("default", over, "aws sso login"));
     with(
         &stage,
         "console",
@@ -231,9 +231,9 @@ async fn a_profile_that_leads_nowhere_says_so() {
     )
     .await;
     let run = without_keys(stage.imgimport(&format!("{COMMAND} --profile g")));
-    let ended = run.ends().await;
+    let ended = run.output().await;
     let hint = "  hint: run this on an EC2 instance that has a role, or name another --profile\n";
-    assert!(ended.exits(1).stderr.ends_with(hint), "{}", ended.stderr);
+    assert!(ended.code(1).stderr.ends_with(hint), "{}", ended.stderr);
 }
 
 #[tokio::test]
@@ -243,7 +243,7 @@ async fn the_surroundings_say_what_they_lack() {
     let run = run
         .env("AWS_WEB_IDENTITY_TOKEN_FILE", "/no/token")
         .env("AWS_ROLE_ARN", "arn:aws:iam::123456789012:role/r");
-    run.ends().await.exits(1).says(
+    run.output().await.code(1).stderr(
         "
         error: AWS does not accept the caller
           cause: the web identity token in /no/token can't be read: No such file or directory (os error 2)
@@ -252,9 +252,9 @@ async fn the_surroundings_say_what_they_lack() {
     );
     let run = without_keys(stage.imgimport(COMMAND));
     let run = run.env("AWS_CONTAINER_CREDENTIALS_FULL_URI", "http://127.0.0.1:9/");
-    let ended = run.ends().await;
+    let ended = run.output().await;
     let hint = "  hint: correct AWS_CONTAINER_CREDENTIALS_RELATIVE_URI or AWS_CONTAINER_CREDENTIALS_FULL_URI, or set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY\n";
-    assert!(ended.exits(1).stderr.ends_with(hint), "{}", ended.stderr);
+    assert!(ended.code(1).stderr.ends_with(hint), "{}", ended.stderr);
 }
 
 /// HEAD has no body: the same question as a list has one.
@@ -290,7 +290,7 @@ async fn a_bare_refusal_of_the_bucket_is_asked_for_its_reason() {
             let fault = Fault::on(operation).always();
             stage.cloud.fault(fault.answer(403, code, message));
         }
-        let ended = stage.imgimport(COMMAND).ends().await;
-        ended.exits(1).prints("").says(&says);
+        let ended = stage.imgimport(COMMAND).output().await;
+        ended.code(1).stdout("").stderr(&says);
     }
 }

@@ -8,7 +8,7 @@ use flate2::write::GzEncoder;
 use imgimport_sandbox::{CustomImageScript, Fault, Gate, SPACES_REGION, TransferScript};
 use sha2::{Digest, Sha256};
 
-use crate::support::{Run, Running, Stage};
+use crate::support::{Cmd, RunningCmd, TestEnv};
 
 const SPACE: &str = "import-bucket";
 
@@ -19,80 +19,80 @@ const NAMES: &str =
 /// Requests are tried again at once.
 const SOON: &str = "--http-retry-wait-min 0.01 --http-retry-wait-max 0.01";
 
-async fn stage() -> Stage {
-    let stage = Stage::new().await;
-    let cloud = &stage.cloud;
+async fn test_env() -> TestEnv {
+    let env = TestEnv::new().await;
+    let cloud = &env.cloud;
     cloud.spaces().create_bucket_with_acls(SPACE, SPACES_REGION);
     cloud
         .digitalocean()
         .import_script(CustomImageScript::quick());
-    stage
+    env
 }
 
 /// In the environment of the sandbox's DigitalOcean.
-fn imgimport<'a>(stage: &'a Stage, args: &str) -> Run<'a> {
-    environment(stage, stage.imgimport(args))
+fn imgimport<'a>(env: &'a TestEnv, args: &str) -> Cmd<'a> {
+    environment(env, env.imgimport(args))
 }
 
-fn environment<'a>(stage: &Stage, run: Run<'a>) -> Run<'a> {
-    let variables = stage.cloud.digitalocean_environment();
+fn environment<'a>(env: &TestEnv, run: Cmd<'a>) -> Cmd<'a> {
+    let variables = env.cloud.digitalocean_environment();
     variables
         .iter()
         .fold(run, |run, (name, value)| run.env(name, value))
 }
 
-fn arrived(stage: &Stage, id: &str) -> Vec<u8> {
-    let content = stage.cloud.digitalocean().arrived(id.parse().unwrap());
+fn imported_bytes(env: &TestEnv, id: &str) -> Vec<u8> {
+    let content = env.cloud.digitalocean().arrived(id.parse().unwrap());
     content.unwrap().bytes().unwrap()
 }
 
 /// Nothing is in the Space, and nothing unfinished.
-fn nothing_public(stage: &Stage) {
-    assert!(stage.cloud.spaces().objects().is_empty(), "no object stays");
+fn assert_nothing_public(env: &TestEnv) {
+    assert!(env.cloud.spaces().objects().is_empty(), "no object stays");
 }
 
-fn nothing_stays(stage: &Stage) {
-    nothing_public(stage);
-    assert!(stage.cloud.spaces().uploads().is_empty(), "no parts stay");
+fn assert_nothing_left(env: &TestEnv) {
+    assert_nothing_public(env);
+    assert!(env.cloud.spaces().uploads().is_empty(), "no parts stay");
     assert!(
-        stage.cloud.digitalocean().images().is_empty(),
+        env.cloud.digitalocean().images().is_empty(),
         "no image stays"
     );
-    assert_eq!(stage.cloud.digitalocean().tags(), [""; 0], "no tag stays");
-    assert!(stage.journal().is_empty(), "no journal stays");
+    assert_eq!(env.cloud.digitalocean().tags(), [""; 0], "no tag stays");
+    assert!(env.journal().is_empty(), "no journal stays");
 }
 
 /// All that is there is the one image.
-fn nothing_but_the_image(stage: &Stage) {
-    nothing_but_images(stage, 1);
+fn assert_only_one_image(env: &TestEnv) {
+    assert_only_images(env, 1);
 }
 
-fn nothing_but_images(stage: &Stage, count: usize) {
-    nothing_public(stage);
-    assert!(stage.cloud.spaces().uploads().is_empty(), "no parts stay");
-    let cloud = stage.cloud.digitalocean();
+fn assert_only_images(env: &TestEnv, count: usize) {
+    assert_nothing_public(env);
+    assert!(env.cloud.spaces().uploads().is_empty(), "no parts stay");
+    let cloud = env.cloud.digitalocean();
     let names: Vec<_> = cloud.images().into_iter().map(|image| image.name).collect();
     assert_eq!(names, vec!["web"; count]);
     assert_eq!(cloud.tags(), [""; 0], "no tag stays");
-    assert!(stage.journal().is_empty(), "no journal stays");
+    assert!(env.journal().is_empty(), "no journal stays");
 }
 
 /// Twelve megabytes that do not compress, then a lot of nothing.
-fn mostly_empty(stage: &Stage) -> Vec<u8> {
-    let mut disk = stage.disk(12);
+fn write_sparse_disk(env: &TestEnv) -> Vec<u8> {
+    let mut disk = env.disk(12);
     disk.resize(64 << 20, 0);
-    stage.file("disk.raw", &disk);
+    env.file("disk.raw", &disk);
     disk
 }
 
 #[tokio::test]
 async fn a_raw_disk_becomes_an_image_in_two_regions() {
-    let stage = stage().await;
-    let disk = mostly_empty(&stage);
+    let env = test_env().await;
+    let disk = write_sparse_disk(&env);
     let args =
         format!("{NAMES} --image-region nyc2 --tag custom --tag packer --key disk.raw.gz disk.raw");
-    let run = imgimport(&stage, &args).ends().await;
-    run.exits(0).prints("157000001").says(
+    let run = imgimport(&env, &args).output().await;
+    run.code(0).stdout("157000001").stderr(
         "
         disk.raw: raw disk, 64.0 MiB disk
         Checking the account, Space import-bucket in nyc3 and regions nyc3, nyc2
@@ -106,15 +106,15 @@ async fn a_raw_disk_becomes_an_image_in_two_regions() {
         Transferred 157000001 to nyc2
         ",
     );
-    let images = stage.cloud.digitalocean().images();
+    let images = env.cloud.digitalocean().images();
     assert_eq!(images[0].name, "web");
     assert_eq!(images[0].regions, ["nyc3", "nyc2"]);
     assert_eq!(images[0].tags, ["custom", "packer"]);
-    assert!(arrived(&stage, &run.raw) == disk);
-    nothing_public(&stage);
-    let asked: Vec<_> = stage
+    assert!(imported_bytes(&env, &run.stdout_raw) == disk);
+    assert_nothing_public(&env);
+    let asked: Vec<_> = env
         .cloud
-        .journal()
+        .requests_so_far()
         .into_iter()
         .map(|entry| entry.operation)
         .collect();
@@ -123,10 +123,10 @@ async fn a_raw_disk_becomes_an_image_in_two_regions() {
 }
 
 #[tokio::test]
-async fn packers_block_says_the_same() {
-    let stage = stage().await;
-    let disk = stage.disk(2);
-    let key = stage.cloud.spaces_key();
+async fn a_packer_block_imports_the_same_image() {
+    let env = test_env().await;
+    let disk = env.disk(2);
+    let key = env.cloud.spaces_key();
     let settings = format!(
         "image = \"disk.raw\"\n\n[digitalocean]\n\
          api_token = \"{}\"\nspaces_key = \"{}\"\nspaces_secret = \"{}\"\n\
@@ -137,31 +137,31 @@ async fn packers_block_says_the_same() {
          image_distribution = \"Ubuntu\"\nspace_object_name = \"disk-{{{{timestamp}}}}.raw.gz\"\n\
          timeout = \"20m\"\nskip_clean = \"false\"\nkeep_input_artifact = true\n\
          http_retry_max = 5\nhttp_retry_wait_min = 1.0\nhttp_retry_wait_max = \"30\"\n",
-        stage.cloud.digitalocean().token(),
+        env.cloud.digitalocean().token(),
         key.access_key,
         key.secret_key,
     );
-    let path = stage.file("imgimport.toml", settings);
+    let path = env.file("imgimport.toml", settings);
     std::fs::set_permissions(path, std::os::unix::fs::PermissionsExt::from_mode(0o600)).unwrap();
-    let run = imgimport(&stage, "digitalocean -q")
+    let run = imgimport(&env, "digitalocean -q")
         .without("DIGITALOCEAN_TOKEN")
         .without("SPACES_ACCESS_KEY_ID")
         .without("SPACES_SECRET_ACCESS_KEY");
-    let run = run.ends().await;
-    run.exits(0).says("");
-    let image = &stage.cloud.digitalocean().images()[0];
+    let run = run.output().await;
+    run.code(0).stderr("");
+    let image = &env.cloud.digitalocean().images()[0];
     assert_eq!(image.description, "Packer import 1767225600");
     assert_eq!(image.distribution, "Ubuntu");
     assert_eq!(image.regions, ["nyc3", "nyc2"]);
     assert!(image.url.contains("/disk-1767225600-"));
     assert!(image.url.ends_with(".raw.gz"));
-    assert!(arrived(&stage, &run.raw) == disk);
+    assert!(imported_bytes(&env, &run.stdout_raw) == disk);
 }
 
 #[tokio::test]
 async fn names_with_spaces_and_quotes_arrive_as_they_are() {
-    let stage = stage().await;
-    let disk = stage.disk(2);
+    let env = test_env().await;
+    let disk = env.disk(2);
     let words = [
         "digitalocean",
         "-q",
@@ -177,25 +177,22 @@ async fn names_with_spaces_and_quotes_arrive_as_they_are() {
         "my dir/it's \"web\" ü+1.raw.gz",
         "disk.raw",
     ];
-    let run = environment(&stage, stage.program(words)).ends().await;
-    run.exits(0).says("");
-    assert_eq!(
-        stage.cloud.digitalocean().images()[0].name,
-        "it's \"web\" ü"
-    );
-    assert!(arrived(&stage, &run.raw) == disk);
-    nothing_public(&stage);
+    let run = environment(&env, env.program(words)).output().await;
+    run.code(0).stderr("");
+    assert_eq!(env.cloud.digitalocean().images()[0].name, "it's \"web\" ü");
+    assert!(imported_bytes(&env, &run.stdout_raw) == disk);
+    assert_nothing_public(&env);
 }
 
 #[tokio::test]
 async fn the_objects_name_cannot_be_guessed_and_has_the_true_ending() {
-    let stage = stage().await;
-    stage.disk(2);
+    let env = test_env().await;
+    env.disk(2);
     let endings = [("auto", "raw.gz"), ("none", "raw")];
     for (number, (how, ending)) in endings.into_iter().enumerate() {
         let args = format!("{NAMES} -q --compression {how} disk.raw");
-        imgimport(&stage, &args).ends().await.exits(0);
-        let image = &stage.cloud.digitalocean().images()[number];
+        imgimport(&env, &args).output().await.code(0);
+        let image = &env.cloud.digitalocean().images()[number];
         let (_, name) = image.url.rsplit_once('/').unwrap();
         let random = name.strip_prefix("imgimport-1767225600-").unwrap();
         let (random, rest) = random.split_once('.').unwrap();
@@ -209,12 +206,12 @@ async fn the_objects_name_cannot_be_guessed_and_has_the_true_ending() {
 
 #[tokio::test]
 async fn json_names_all_regions_and_the_files_digest() {
-    let stage = stage().await;
-    let disk = stage.disk(2);
+    let env = test_env().await;
+    let disk = env.disk(2);
     let args = format!("{NAMES} -q --image-region ams3 --image-region nyc2 --output json disk.raw");
-    let run = imgimport(&stage, &args).ends().await;
-    run.exits(0).says("");
-    let out: serde_json::Value = serde_json::from_str(&run.raw).unwrap();
+    let run = imgimport(&env, &args).output().await;
+    run.code(0).stderr("");
+    let out: serde_json::Value = serde_json::from_str(&run.stdout_raw).unwrap();
     let regions: Vec<_> = out["images"]
         .as_array()
         .unwrap()
@@ -229,62 +226,61 @@ async fn json_names_all_regions_and_the_files_digest() {
 
 #[tokio::test]
 async fn a_gzipped_disk_goes_as_it_is() {
-    let stage = stage().await;
-    let disk = stage.disk(2);
+    let env = test_env().await;
+    let disk = env.disk(2);
     let mut packed = GzEncoder::new(Vec::new(), Compression::fast());
     packed.write_all(&disk).unwrap();
-    stage.file("disk.raw.gz", packed.finish().unwrap());
-    let run = imgimport(&stage, &format!("{NAMES} -q disk.raw.gz"))
-        .ends()
+    env.file("disk.raw.gz", packed.finish().unwrap());
+    let run = imgimport(&env, &format!("{NAMES} -q disk.raw.gz"))
+        .output()
         .await;
-    run.exits(0).says("");
+    run.code(0).stderr("");
     assert!(
-        stage.cloud.digitalocean().images()[0]
+        env.cloud.digitalocean().images()[0]
             .url
             .ends_with(".raw.gz")
     );
-    assert!(arrived(&stage, &run.raw) == disk);
+    assert!(imported_bytes(&env, &run.stdout_raw) == disk);
 }
 
 #[tokio::test]
 async fn standard_input_is_gzipped_too() {
-    let stage = stage().await;
-    let disk = stage.disk(2);
-    let run = imgimport(&stage, &format!("{NAMES} -q -")).stdin(&stage.path("disk.raw"));
-    let run = run.ends().await;
-    run.exits(0).says("");
-    assert!(arrived(&stage, &run.raw) == disk);
-    nothing_public(&stage);
+    let env = test_env().await;
+    let disk = env.disk(2);
+    let run = imgimport(&env, &format!("{NAMES} -q -")).stdin(&env.path("disk.raw"));
+    let run = run.output().await;
+    run.code(0).stderr("");
+    assert!(imported_bytes(&env, &run.stdout_raw) == disk);
+    assert_nothing_public(&env);
 }
 
 #[tokio::test]
 async fn a_vhd_is_refused_at_once() {
-    let stage = stage().await;
-    stage.file("disk.vhd", imgimport_sandbox::sample::vhd(&stage.disk(2)));
-    let run = imgimport(&stage, &format!("{NAMES} disk.vhd")).ends().await;
-    run.exits(3).prints("").says(
+    let env = test_env().await;
+    env.file("disk.vhd", imgimport_sandbox::sample::vhd(&env.disk(2)));
+    let run = imgimport(&env, &format!("{NAMES} disk.vhd")).output().await;
+    run.code(3).stdout("").stderr(
         "
         error: DigitalOcean can't import a fixed VHD
           cause: DigitalOcean takes RAW, qcow2, VHDX, VDI and VMDK, as they are or compressed with gzip or bzip2
           hint: convert it: qemu-img convert -f vpc -O qcow2 disk.vhd disk.qcow2
         ",
     );
-    assert!(stage.cloud.journal().is_empty(), "nobody was asked");
+    assert!(env.cloud.requests_so_far().is_empty(), "nobody was asked");
 }
 
 #[tokio::test]
-async fn the_clouds_own_reason_is_told_and_nothing_stays() {
-    let stage = stage().await;
-    stage.disk(2);
+async fn a_failed_import_is_reported_with_the_clouds_reason_and_leaves_nothing() {
+    let env = test_env().await;
+    env.disk(2);
     let reason = "We had a problem decompressing your file.";
-    stage
-        .cloud
+    env.cloud
         .digitalocean()
         .import_script(CustomImageScript::quick().fail(reason));
-    let run = imgimport(&stage, &format!("{NAMES} --key k.raw.gz disk.raw"))
-        .ends()
+    let run = imgimport(&env, &format!("{NAMES} --key k.raw.gz disk.raw"))
+        .output()
         .await;
-    run.exits(1).prints("").says(
+    run.code(1).stdout("").stderr(
         "
         disk.raw: raw disk, 2.0 MiB disk
         Checking the account, Space import-bucket in nyc3 and region nyc3
@@ -299,19 +295,19 @@ async fn the_clouds_own_reason_is_told_and_nothing_stays() {
           hint: say --compression none, or unpack the file and compress it again with gzip
         ",
     );
-    nothing_public(&stage);
-    assert!(stage.journal().is_empty());
+    assert_nothing_public(&env);
+    assert!(env.journal().is_empty());
 }
 
 #[tokio::test]
 async fn a_failing_region_loses_neither_the_others_nor_the_cleanup() {
-    let stage = stage().await;
-    stage.disk(2);
-    let cloud = stage.cloud.digitalocean();
+    let env = test_env().await;
+    env.disk(2);
+    let cloud = env.cloud.digitalocean();
     cloud.transfer_script(TransferScript::default().fail("nyc2"));
     let args = format!("{NAMES} -q --image-region nyc2 --image-region ams3 disk.raw");
-    let run = imgimport(&stage, &args).ends().await;
-    run.exits(1).prints("").says(
+    let run = imgimport(&env, &args).output().await;
+    run.code(1).stdout("").stderr(
         "
         warning: 157000001 did not come to nyc2: the transfer to nyc2 failed: DigitalOcean's action 157000002 ended as errored
         error: the image 157000001 could not be transferred to nyc2
@@ -320,32 +316,32 @@ async fn a_failing_region_loses_neither_the_others_nor_the_cleanup() {
           hint: the same command goes on from there
         ",
     );
-    nothing_public(&stage);
+    assert_nothing_public(&env);
 
     cloud.transfer_script(TransferScript::default());
-    let run = imgimport(&stage, &args).ends().await;
-    run.exits(0).prints("157000001");
+    let run = imgimport(&env, &args).output().await;
+    run.code(0).stdout("157000001");
     assert_eq!(cloud.images()[0].regions, ["nyc3", "ams3", "nyc2"]);
-    assert_eq!(stage.cloud.requests("do:CreateImage").len(), 1);
-    let transfers = stage.cloud.requests("do:TransferImage");
+    assert_eq!(env.cloud.requests("do:CreateImage").len(), 1);
+    let transfers = env.cloud.requests("do:TransferImage");
     let started = transfers.iter().filter(|request| request.succeeded());
     assert_eq!(started.count(), 3);
 }
 
 #[tokio::test]
-async fn who_is_too_fast_waits_as_told() {
-    let stage = stage().await;
-    stage.disk(2);
+async fn rate_limiting_waits_for_retry_after() {
+    let env = test_env().await;
+    env.disk(2);
     let busy = |operation| {
         let fault =
             Fault::on(operation).answer(429, "too_many_requests", "API rate limit exceeded.");
-        stage.cloud.fault(fault.retry_after(2));
+        env.cloud.fault(fault.retry_after(2));
     };
     busy("do:CreateImage");
-    let run = imgimport(&stage, &format!("{NAMES} --key k.raw.gz disk.raw"))
-        .ends()
+    let run = imgimport(&env, &format!("{NAMES} --key k.raw.gz disk.raw"))
+        .output()
         .await;
-    run.exits(0);
+    run.code(0);
     let told =
         "DigitalOcean: API rate limit exceeded (too_many_requests, request ID); again in 2.0 s";
     assert!(
@@ -353,36 +349,36 @@ async fn who_is_too_fast_waits_as_told() {
         "{}",
         run.stderr
     );
-    assert_eq!(stage.cloud.digitalocean().images().len(), 1);
+    assert_eq!(env.cloud.digitalocean().images().len(), 1);
 }
 
 #[tokio::test]
 async fn a_lost_answer_never_makes_a_second_image() {
-    let stage = stage().await;
-    stage.disk(2);
-    stage.cloud.fault(Fault::on("do:CreateImage").cut_answer());
-    imgimport(&stage, &format!("{NAMES} -q disk.raw"))
-        .ends()
+    let env = test_env().await;
+    env.disk(2);
+    env.cloud.fault(Fault::on("do:CreateImage").cut_answer());
+    imgimport(&env, &format!("{NAMES} -q disk.raw"))
+        .output()
         .await
-        .exits(0)
-        .prints("157000001");
-    assert_eq!(stage.cloud.digitalocean().images().len(), 1);
-    assert_eq!(stage.cloud.requests("do:CreateImage").len(), 1);
+        .code(0)
+        .stdout("157000001");
+    assert_eq!(env.cloud.digitalocean().images().len(), 1);
+    assert_eq!(env.cloud.requests("do:CreateImage").len(), 1);
 }
 
 #[tokio::test]
 async fn a_token_of_doctl_is_enough() {
-    let stage = stage().await;
-    stage.disk(2);
-    let token = stage.cloud.digitalocean().token();
+    let env = test_env().await;
+    env.disk(2);
+    let token = env.cloud.digitalocean().token();
     let file = format!("access-token: wrong\nauth-contexts:\n  work: {token}\ncontext: work\n");
-    std::fs::create_dir_all(stage.path(".config/doctl")).unwrap();
-    stage.file(".config/doctl/config.yaml", file);
-    let run = imgimport(&stage, &format!("{NAMES} -q disk.raw")).without("DIGITALOCEAN_TOKEN");
-    run.ends().await.exits(0).says("");
-    let run = imgimport(&stage, &format!("{NAMES} -q disk.raw")).without("DIGITALOCEAN_TOKEN");
-    let run = run.env("DIGITALOCEAN_CONTEXT", "default").ends().await;
-    run.exits(1).says(
+    std::fs::create_dir_all(env.path(".config/doctl")).unwrap();
+    env.file(".config/doctl/config.yaml", file);
+    let run = imgimport(&env, &format!("{NAMES} -q disk.raw")).without("DIGITALOCEAN_TOKEN");
+    run.output().await.code(0).stderr("");
+    let run = imgimport(&env, &format!("{NAMES} -q disk.raw")).without("DIGITALOCEAN_TOKEN");
+    let run = run.env("DIGITALOCEAN_CONTEXT", "default").output().await;
+    run.code(1).stderr(
         "
         error: DigitalOcean does not accept the caller
           cause: Unable to authenticate you (unauthorized, request ID)
@@ -393,11 +389,11 @@ async fn a_token_of_doctl_is_enough() {
 
 #[tokio::test]
 async fn wrong_keys_and_a_missing_space_are_found_before_the_upload() {
-    let stage = stage().await;
-    stage.disk(2);
-    let run = imgimport(&stage, &format!("{NAMES} -q disk.raw"));
-    let run = run.env("SPACES_SECRET_ACCESS_KEY", "wrong").ends().await;
-    run.exits(1).says(
+    let env = test_env().await;
+    env.disk(2);
+    let run = imgimport(&env, &format!("{NAMES} -q disk.raw"));
+    let run = run.env("SPACES_SECRET_ACCESS_KEY", "wrong").output().await;
+    run.code(1).stderr(
         "
         error: the Space import-bucket can't be used
           cause: SignatureDoesNotMatch, request ID
@@ -405,10 +401,10 @@ async fn wrong_keys_and_a_missing_space_are_found_before_the_upload() {
         ",
     );
     let args = NAMES.replace(SPACE, "elsewhere");
-    let run = imgimport(&stage, &format!("{args} -q disk.raw"))
-        .ends()
+    let run = imgimport(&env, &format!("{args} -q disk.raw"))
+        .output()
         .await;
-    run.exits(1).says(
+    run.code(1).stderr(
         "
         error: the Space elsewhere can't be used
           cause: there is no such Space in nyc3
@@ -416,24 +412,23 @@ async fn wrong_keys_and_a_missing_space_are_found_before_the_upload() {
         ",
     );
     assert!(
-        stage
-            .cloud
+        env.cloud
             .requests("spaces:CreateMultipartUpload")
             .is_empty()
     );
 }
 
 #[tokio::test]
-async fn regions_are_asked_for_never_known() {
-    let stage = stage().await;
-    stage.disk(2);
-    stage.cloud.digitalocean().add_region("atl1");
+async fn regions_come_from_the_api() {
+    let env = test_env().await;
+    env.disk(2);
+    env.cloud.digitalocean().add_region("atl1");
     let args = format!("{NAMES} -q --image-region atl1 disk.raw");
-    imgimport(&stage, &args).ends().await.exits(0);
-    let run = imgimport(&stage, &args.replace("atl1", "sfo1"))
-        .ends()
+    imgimport(&env, &args).output().await.code(0);
+    let run = imgimport(&env, &args.replace("atl1", "sfo1"))
+        .output()
         .await;
-    run.exits(1).says(
+    run.code(1).stderr(
         "
         error: no image can be transferred to sfo1
           cause: DigitalOcean lists no image_transfer among its features
@@ -444,39 +439,39 @@ async fn regions_are_asked_for_never_known() {
 
 #[tokio::test]
 async fn ctrl_c_while_uploading_keeps_parts_and_no_object() {
-    let stage = stage().await;
-    let disk = stage.disk(22);
+    let env = test_env().await;
+    let disk = env.disk(22);
     let args = format!("{NAMES} -q --part-size 5MiB --concurrency 2 disk.raw");
     let when = Fault::on("spaces:UploadPart")
         .with("partNumber", "3")
         .always();
-    let gate = stage.cloud.hold(when);
-    let running = imgimport(&stage, &args).start();
+    let gate = env.cloud.hold(when);
+    let running = imgimport(&env, &args).start();
     gate.reached().await;
-    stage.cloud.succeeded("spaces:UploadPart", 2).await;
+    env.cloud.wait_for_successes("spaces:UploadPart", 2).await;
     running.signal("INT");
-    let run = running.ends().await;
-    run.exits(130).prints("");
+    let run = running.output().await;
+    run.code(130).stdout("");
     assert!(
         run.stderr.contains("parts of s3://import-bucket/"),
         "{}",
         run.stderr
     );
-    nothing_public(&stage);
+    assert_nothing_public(&env);
     // The gate stays shut, so that nothing of the first run lands afterwards.
-    let before = stage.cloud.spaces().uploads()[0].parts.len();
-    stage.cloud.clear_faults();
-    let sent = stage.cloud.requests("spaces:UploadPart").len();
-    let run = imgimport(&stage, &args).ends().await;
-    run.exits(0);
-    let sent = stage.cloud.requests("spaces:UploadPart").len() - sent;
+    let before = env.cloud.spaces().uploads()[0].parts.len();
+    env.cloud.clear_faults();
+    let sent = env.cloud.requests("spaces:UploadPart").len();
+    let run = imgimport(&env, &args).output().await;
+    run.code(0);
+    let sent = env.cloud.requests("spaces:UploadPart").len() - sent;
     assert_eq!(
         sent,
         5 - before,
         "the same bytes come out: nothing travels twice"
     );
-    assert!(arrived(&stage, &run.raw) == disk);
-    nothing_public(&stage);
+    assert!(imported_bytes(&env, &run.stdout_raw) == disk);
+    assert_nothing_public(&env);
 }
 
 /// What stays of a run that was stopped while DigitalOcean reads the object.
@@ -488,65 +483,64 @@ const STAYS: &str = "
         ";
 
 #[tokio::test]
-async fn ctrl_c_while_importing_keeps_the_import_and_says_who_can_read_the_object() {
-    let stage = stage().await;
-    let disk = stage.disk(2);
+async fn ctrl_c_while_importing_keeps_the_import_and_names_the_public_object() {
+    let env = test_env().await;
+    let disk = env.disk(2);
     let gate = Gate::new();
     let script = CustomImageScript::quick().hold(&gate);
-    stage.cloud.digitalocean().import_script(script);
+    env.cloud.digitalocean().import_script(script);
     let args = format!("{NAMES} --key k.raw.gz -q disk.raw");
-    let running = imgimport(&stage, &args).start();
+    let running = imgimport(&env, &args).start();
     gate.reached().await;
     running.signal("INT");
-    running.ends().await.exits(130).prints("").says(STAYS);
+    running.output().await.code(130).stdout("").stderr(STAYS);
 
     gate.release();
-    let run = imgimport(&stage, &args).ends().await;
-    run.exits(0).prints("157000001");
-    assert!(arrived(&stage, &run.raw) == disk);
-    assert_eq!(stage.cloud.requests("spaces:UploadPart").len(), 1);
-    nothing_but_the_image(&stage);
+    let run = imgimport(&env, &args).output().await;
+    run.code(0).stdout("157000001");
+    assert!(imported_bytes(&env, &run.stdout_raw) == disk);
+    assert_eq!(env.cloud.requests("spaces:UploadPart").len(), 1);
+    assert_only_one_image(&env);
 }
 
 #[tokio::test]
 async fn a_second_ctrl_c_while_importing_removes_everything() {
-    let stage = stage().await;
-    stage.disk(2);
+    let env = test_env().await;
+    env.disk(2);
     let gate = Gate::new();
     let script = CustomImageScript::quick().hold(&gate);
-    stage.cloud.digitalocean().import_script(script);
+    env.cloud.digitalocean().import_script(script);
     let args = format!("{NAMES} --key k.raw.gz disk.raw");
-    let mut running = imgimport(&stage, &args).start();
+    let mut running = imgimport(&env, &args).start();
     gate.reached().await;
     running.signal("INT");
-    running.says("removes everything\n").await;
+    running.wait_for_stderr("removes everything\n").await;
     running.signal("INT");
-    running.ends().await.exits(130).prints("").says(
+    running.output().await.code(130).stdout("").stderr(
         "
           Removing the import 157000001, which goes on
           Removing s3://import-bucket/k-RANDOM.raw.gz
         error: stopped
         ",
     );
-    nothing_stays(&stage);
+    assert_nothing_left(&env);
 }
 
 #[tokio::test]
-async fn a_token_that_may_not_delete_images_is_told_the_scope() {
-    let stage = stage().await;
-    stage.disk(2);
+async fn a_token_without_image_delete_is_reported_with_the_scope() {
+    let env = test_env().await;
+    env.disk(2);
     let denied = Fault::on("do:DeleteImage").always();
-    stage
-        .cloud
+    env.cloud
         .fault(denied.answer(403, "forbidden", "You are not authorized"));
     let gate = Gate::new();
     let script = CustomImageScript::quick().hold(&gate);
-    stage.cloud.digitalocean().import_script(script);
+    env.cloud.digitalocean().import_script(script);
     let args = format!("{NAMES} --key k.raw.gz --no-resume disk.raw");
-    let mut running = imgimport(&stage, &args).start();
-    running.says("  new").await;
+    let mut running = imgimport(&env, &args).start();
+    running.wait_for_stderr("  new").await;
     running.signal("INT");
-    running.ends().await.exits(130).prints("").says(
+    running.output().await.code(130).stdout("").stderr(
         "
           Removing the import 157000001, which goes on
         error: stopped
@@ -557,15 +551,15 @@ async fn a_token_that_may_not_delete_images_is_told_the_scope() {
 }
 
 #[tokio::test]
-async fn ctrl_c_while_the_image_is_asked_for_keeps_what_may_be_there() {
-    let stage = stage().await;
-    let disk = stage.disk(2);
-    let gate = stage.cloud.hold(Fault::on("do:CreateImage").always());
+async fn ctrl_c_during_the_create_request_keeps_the_object() {
+    let env = test_env().await;
+    let disk = env.disk(2);
+    let gate = env.cloud.hold(Fault::on("do:CreateImage").always());
     let args = format!("{NAMES} -q --key k.raw.gz disk.raw");
-    let running = imgimport(&stage, &args).start();
+    let running = imgimport(&env, &args).start();
     gate.reached().await;
     running.signal("INT");
-    running.ends().await.exits(130).prints("").says(
+    running.output().await.code(130).stdout("").stderr(
         "
         error: stopped
           left behind: an import of s3://import-bucket/k-RANDOM.raw.gz that may have started; remove it with doctl compute image delete if this lists it: doctl compute image list-user
@@ -573,22 +567,22 @@ async fn ctrl_c_while_the_image_is_asked_for_keeps_what_may_be_there() {
           hint: the same command goes on from there
         ",
     );
-    stage.cloud.clear_faults();
-    let run = imgimport(&stage, &args).ends().await;
-    run.exits(0);
-    assert!(arrived(&stage, &run.raw) == disk);
-    nothing_but_the_image(&stage);
+    env.cloud.clear_faults();
+    let run = imgimport(&env, &args).output().await;
+    run.code(0);
+    assert!(imported_bytes(&env, &run.stdout_raw) == disk);
+    assert_only_one_image(&env);
 }
 
 #[tokio::test]
-async fn a_refused_import_keeps_the_object_where_nobody_can_read_it() {
-    let stage = stage().await;
-    let disk = stage.disk(2);
+async fn a_rejected_import_keeps_its_object_private() {
+    let env = test_env().await;
+    let disk = env.disk(2);
     let refused = Fault::on("do:CreateImage").answer(422, "unprocessable_entity", "Not today.");
-    stage.cloud.fault(refused);
+    env.cloud.fault(refused);
     let args = format!("{NAMES} -q --key k.raw.gz disk.raw");
-    let run = imgimport(&stage, &args).ends().await;
-    run.exits(1).prints("").says(
+    let run = imgimport(&env, &args).output().await;
+    run.code(1).stdout("").stderr(
         "
         error: the import could not be started
           cause: Not today (unprocessable_entity, request ID)
@@ -596,77 +590,75 @@ async fn a_refused_import_keeps_the_object_where_nobody_can_read_it() {
           hint: the same command goes on from there
         ",
     );
-    let objects = stage.cloud.spaces().objects();
+    let objects = env.cloud.spaces().objects();
     assert!(objects.len() == 1 && !objects[0].public);
-    let run = imgimport(&stage, &args).ends().await;
-    run.exits(0).says("");
-    assert!(arrived(&stage, &run.raw) == disk);
-    assert_eq!(stage.cloud.requests("spaces:UploadPart").len(), 1);
-    nothing_but_the_image(&stage);
+    let run = imgimport(&env, &args).output().await;
+    run.code(0).stderr("");
+    assert!(imported_bytes(&env, &run.stdout_raw) == disk);
+    assert_eq!(env.cloud.requests("spaces:UploadPart").len(), 1);
+    assert_only_one_image(&env);
 }
 
 #[tokio::test]
-async fn a_refused_import_that_is_not_to_be_continued_leaves_nothing() {
-    let stage = stage().await;
-    stage.disk(2);
+async fn a_rejected_import_without_resume_leaves_nothing() {
+    let env = test_env().await;
+    env.disk(2);
     let refused = Fault::on("do:CreateImage").answer(422, "unprocessable_entity", "Not today.");
-    stage.cloud.fault(refused);
-    let run = imgimport(&stage, &format!("{NAMES} -q --no-resume disk.raw"));
-    run.ends().await.exits(1).says(
+    env.cloud.fault(refused);
+    let run = imgimport(&env, &format!("{NAMES} -q --no-resume disk.raw"));
+    run.output().await.code(1).stderr(
         "
         error: the import could not be started
           cause: Not today (unprocessable_entity, request ID)
         ",
     );
-    nothing_stays(&stage);
+    assert_nothing_left(&env);
 }
 
 #[tokio::test]
 async fn an_object_that_cannot_be_made_private_goes() {
-    let stage = stage().await;
-    stage.disk(2);
+    let env = test_env().await;
+    env.disk(2);
     let refused = Fault::on("do:CreateImage").answer(422, "unprocessable_entity", "Not today.");
-    stage.cloud.fault(refused);
+    env.cloud.fault(refused);
     let denied = Fault::on("spaces:PutObjectAcl").always();
-    stage
-        .cloud
+    env.cloud
         .fault(denied.answer(403, "AccessDenied", "Access Denied"));
-    let run = imgimport(&stage, &format!("{NAMES} -q disk.raw"));
-    run.ends().await.exits(1).says(
+    let run = imgimport(&env, &format!("{NAMES} -q disk.raw"));
+    run.output().await.code(1).stderr(
         "
         error: the import could not be started
           cause: Not today (unprocessable_entity, request ID)
         ",
     );
-    nothing_stays(&stage);
+    assert_nothing_left(&env);
 }
 
 #[tokio::test]
-async fn one_odd_answer_to_a_poll_is_nothing() {
-    let stage = stage().await;
-    let disk = stage.disk(2);
+async fn one_invalid_poll_response_is_ignored() {
+    let env = test_env().await;
+    let disk = env.disk(2);
     for (status, body) in [(200, ""), (200, "<html>"), (403, ""), (404, "")] {
         let fault = Fault::on("do:GetImage").replace_answer(status, body);
-        stage.cloud.fault(fault);
-        let run = imgimport(&stage, &format!("{NAMES} {SOON} -q disk.raw"));
-        let run = run.ends().await;
-        run.exits(0).says("");
-        assert!(arrived(&stage, &run.raw) == disk);
+        env.cloud.fault(fault);
+        let run = imgimport(&env, &format!("{NAMES} {SOON} -q disk.raw"));
+        let run = run.output().await;
+        run.code(0).stderr("");
+        assert!(imported_bytes(&env, &run.stdout_raw) == disk);
     }
-    nothing_but_images(&stage, 4);
+    assert_only_images(&env, 4);
 }
 
 #[tokio::test]
 async fn polls_that_are_refused_leave_the_import_to_the_next_run() {
-    let stage = stage().await;
-    stage.disk(2);
+    let env = test_env().await;
+    env.disk(2);
     let denied = Fault::on("do:GetImage").always();
-    stage
-        .cloud
+    env.cloud
         .fault(denied.answer(403, "forbidden", "You are not authorized"));
     let args = format!("{NAMES} -q --key k.raw.gz disk.raw");
-    let run = imgimport(&stage, &args).ends().await;
-    run.exits(1).prints("").says(
+    let run = imgimport(&env, &args).output().await;
+    run.code(1).stdout("").stderr(
         "
         error: the import's state could not be asked
           cause: You are not authorized (forbidden, request ID)
@@ -675,102 +667,99 @@ async fn polls_that_are_refused_leave_the_import_to_the_next_run() {
           hint: give the token the scope image:read
         ",
     );
-    stage.cloud.clear_faults();
-    imgimport(&stage, &args)
-        .ends()
+    env.cloud.clear_faults();
+    imgimport(&env, &args)
+        .output()
         .await
-        .exits(0)
-        .prints("157000001");
-    assert_eq!(stage.cloud.requests("spaces:UploadPart").len(), 1);
-    nothing_but_the_image(&stage);
+        .code(0)
+        .stdout("157000001");
+    assert_eq!(env.cloud.requests("spaces:UploadPart").len(), 1);
+    assert_only_one_image(&env);
 }
 
 #[tokio::test]
 async fn an_image_that_was_made_twice_is_made_once() {
-    let stage = stage().await;
-    stage.disk(2);
+    let env = test_env().await;
+    env.disk(2);
     // The list does not show the first one yet.
-    stage.cloud.fault(Fault::on("do:CreateImage").cut_answer());
+    env.cloud.fault(Fault::on("do:CreateImage").cut_answer());
     let early = Fault::on("do:ListImages").nth(2);
-    stage
-        .cloud
+    env.cloud
         .fault(early.replace_answer(200, r#"{"images":[]}"#));
-    let run = imgimport(&stage, &format!("{NAMES} -q disk.raw"));
-    run.ends().await.exits(0).prints("157000001").says("");
-    assert_eq!(stage.cloud.requests("do:CreateImage").len(), 2);
-    nothing_but_the_image(&stage);
+    let run = imgimport(&env, &format!("{NAMES} -q disk.raw"));
+    run.output().await.code(0).stdout("157000001").stderr("");
+    assert_eq!(env.cloud.requests("do:CreateImage").len(), 2);
+    assert_only_one_image(&env);
 }
 
 #[tokio::test]
 async fn a_token_that_may_not_create_tags_is_enough() {
-    let stage = stage().await;
-    stage.disk(2);
+    let env = test_env().await;
+    env.disk(2);
     let denied = Fault::on("do:CreateImage");
-    stage
-        .cloud
+    env.cloud
         .fault(denied.answer(403, "forbidden", "You are not authorized"));
-    stage
-        .cloud
+    env.cloud
         .fault(Fault::on("do:CreateImage").nth(2).cut_answer());
-    let run = imgimport(&stage, &format!("{NAMES} -q disk.raw"));
-    run.ends().await.exits(0).prints("157000001").says("");
+    let run = imgimport(&env, &format!("{NAMES} -q disk.raw"));
+    run.output().await.code(0).stdout("157000001").stderr("");
     assert!(
-        stage.cloud.requests("do:CreateImage")[1]
+        env.cloud.requests("do:CreateImage")[1]
             .get("tags")
             .contains("[]")
     );
-    nothing_but_the_image(&stage);
+    assert_only_one_image(&env);
 }
 
 #[tokio::test]
 async fn two_machines_with_one_key_make_one_image() {
-    let stage = stage().await;
-    let disk = stage.disk(2);
+    let env = test_env().await;
+    let disk = env.disk(2);
     let gate = Gate::new();
     let script = CustomImageScript::quick().hold(&gate);
-    stage.cloud.digitalocean().import_script(script);
+    env.cloud.digitalocean().import_script(script);
     let args = format!("{NAMES} -q --key k.raw.gz disk.raw");
-    let first = imgimport(&stage, &args).start();
+    let first = imgimport(&env, &args).start();
     gate.reached().await;
-    let elsewhere = stage.path("elsewhere").display().to_string();
-    let second = imgimport(&stage, &args)
+    let elsewhere = env.path("elsewhere").display().to_string();
+    let second = imgimport(&env, &args)
         .env("XDG_STATE_HOME", &elsewhere)
         .start();
-    stage.cloud.succeeded("do:ListImages", 5).await;
+    env.cloud.wait_for_successes("do:ListImages", 5).await;
     gate.release();
-    let (first, second) = tokio::join!(first.ends(), second.ends());
-    first.exits(0).prints("157000001").says("");
-    second.exits(0).prints("157000001").says("");
-    assert!(arrived(&stage, &first.raw) == disk);
-    nothing_but_the_image(&stage);
+    let (first, second) = tokio::join!(first.output(), second.output());
+    first.code(0).stdout("157000001").stderr("");
+    second.code(0).stdout("157000001").stderr("");
+    assert!(imported_bytes(&env, &first.stdout_raw) == disk);
+    assert_only_one_image(&env);
 }
 
 #[tokio::test]
 async fn two_machines_that_begin_at_once_make_one_image() {
-    let stage = stage().await;
-    let disk = stage.disk(2);
+    let env = test_env().await;
+    let disk = env.disk(2);
     // Neither has seen the other's upload.
     let both = Fault::on("spaces:CreateMultipartUpload").times(2);
-    let gate = stage.cloud.hold(both);
+    let gate = env.cloud.hold(both);
     let args = format!("{NAMES} -q --key k.raw.gz disk.raw");
-    let elsewhere = stage.path("elsewhere").display().to_string();
-    let first = imgimport(&stage, &args).start();
-    let second = imgimport(&stage, &args)
+    let elsewhere = env.path("elsewhere").display().to_string();
+    let first = imgimport(&env, &args).start();
+    let second = imgimport(&env, &args)
         .env("XDG_STATE_HOME", &elsewhere)
         .start();
     gate.reached_by(2).await;
     gate.release();
-    let (first, second) = tokio::join!(first.ends(), second.ends());
-    first.exits(0).says("");
-    second.exits(0).says("");
-    assert_eq!(first.raw, second.raw);
-    assert!(arrived(&stage, &first.raw) == disk);
-    nothing_but_the_image(&stage);
+    let (first, second) = tokio::join!(first.output(), second.output());
+    first.code(0).stderr("");
+    second.code(0).stderr("");
+    assert_eq!(first.stdout_raw, second.stdout_raw);
+    assert!(imported_bytes(&env, &first.stdout_raw) == disk);
+    assert_only_one_image(&env);
 }
 
 /// Two machines with the same key: each sends the last part, and the second has the upload
 /// of the first.
-async fn both_at_the_last_part<'a>(stage: &'a Stage) -> [(Running<'a>, Gate); 2] {
+async fn both_at_the_last_part<'a>(stage: &'a TestEnv) -> [(RunningCmd<'a>, Gate); 2] {
     let last = || Fault::on("spaces:UploadPart").with("partNumber", "5");
     let (first, second) = (stage.cloud.hold(last()), stage.cloud.hold(last().nth(2)));
     let args = format!("{NAMES} -q --key k.raw.gz --part-size 5MiB --concurrency 1 disk.raw");
@@ -785,118 +774,118 @@ async fn both_at_the_last_part<'a>(stage: &'a Stage) -> [(Running<'a>, Gate); 2]
 
 #[tokio::test]
 async fn a_machine_that_completes_its_part_late_hears_of_the_image() {
-    let stage = stage().await;
-    stage.disk(22);
-    let [(first, one), (second, other)] = both_at_the_last_part(&stage).await;
+    let env = test_env().await;
+    env.disk(22);
+    let [(first, one), (second, other)] = both_at_the_last_part(&env).await;
     one.release();
-    first.ends().await.exits(0).prints("157000001");
+    first.output().await.code(0).stdout("157000001");
     other.release();
-    second.ends().await.exits(1).prints("").says(
+    second.output().await.code(1).stdout("").stderr(
         r#"
         error: another run has made the image 157000001 "web"
           cause: it had the same key, and completed s3://import-bucket/k-RANDOM.raw.gz
           hint: use that image; the same command makes another one
         "#,
     );
-    nothing_but_the_image(&stage);
+    assert_only_one_image(&env);
 }
 
 #[tokio::test]
 async fn a_machine_whose_object_another_one_has_imported_hears_of_the_image() {
-    let stage = stage().await;
-    stage.disk(22);
-    let [(first, one), (second, other)] = both_at_the_last_part(&stage).await;
-    let import = stage.cloud.hold(Fault::on("do:CreateImage"));
+    let env = test_env().await;
+    env.disk(22);
+    let [(first, one), (second, other)] = both_at_the_last_part(&env).await;
+    let import = env.cloud.hold(Fault::on("do:CreateImage"));
     one.release();
     import.reached().await;
     other.release();
-    second.ends().await.exits(0).prints("157000001").says("");
+    second.output().await.code(0).stdout("157000001").stderr("");
     import.release();
-    first.ends().await.exits(1).prints("").says(
+    first.output().await.code(1).stdout("").stderr(
         r#"
         error: another run has made the image 157000001 "web"
           cause: it had the same key, and completed s3://import-bucket/k-RANDOM.raw.gz
           hint: use that image; the same command makes another one
         "#,
     );
-    nothing_but_the_image(&stage);
+    assert_only_one_image(&env);
 }
 
 #[tokio::test]
 async fn another_machine_goes_on_with_the_parts_of_the_same_key() {
-    let stage = stage().await;
-    let disk = stage.disk(22);
+    let env = test_env().await;
+    let disk = env.disk(22);
     let args = format!("{NAMES} -q --key k.raw.gz --part-size 5MiB --concurrency 1 disk.raw");
     let when = Fault::on("spaces:UploadPart").with("partNumber", "3");
-    let gate = stage.cloud.hold(when);
-    let running = imgimport(&stage, &args).start();
+    let gate = env.cloud.hold(when);
+    let running = imgimport(&env, &args).start();
     gate.reached().await;
     running.kill().await;
-    stage.cloud.clear_faults();
-    let elsewhere = stage.path("elsewhere").display().to_string();
-    let run = imgimport(&stage, &args).env("XDG_STATE_HOME", &elsewhere);
-    let run = run.ends().await;
-    run.exits(0);
-    assert!(arrived(&stage, &run.raw) == disk);
-    let parts = stage.cloud.requests("spaces:UploadPart");
+    env.cloud.clear_faults();
+    let elsewhere = env.path("elsewhere").display().to_string();
+    let run = imgimport(&env, &args).env("XDG_STATE_HOME", &elsewhere);
+    let run = run.output().await;
+    run.code(0);
+    assert!(imported_bytes(&env, &run.stdout_raw) == disk);
+    let parts = env.cloud.requests("spaces:UploadPart");
     let mut sent: Vec<_> = parts.iter().filter(|part| part.succeeded()).collect();
     sent.sort_by_key(|part| part.get("partNumber").to_owned());
     sent.dedup_by_key(|part| part.get("partNumber").to_owned());
     assert_eq!(sent.len(), 5);
     assert_eq!(parts.iter().filter(|part| part.succeeded()).count(), 5);
-    nothing_public(&stage);
+    assert_nothing_public(&env);
 }
 
 #[tokio::test]
-async fn what_stays_public_is_said_by_jobs_and_goes_with_clean() {
-    let stage = stage().await;
-    stage.disk(2);
+async fn a_public_object_is_named_by_jobs_and_removed_by_clean() {
+    let env = test_env().await;
+    env.disk(2);
     let gate = Gate::new();
     let script = CustomImageScript::quick().hold(&gate);
-    stage.cloud.digitalocean().import_script(script);
+    env.cloud.digitalocean().import_script(script);
     let args = format!("{NAMES} -q --key k.raw.gz --timeout 1ms disk.raw");
-    imgimport(&stage, &args).ends().await.exits(4);
-    let jobs = imgimport(&stage, "jobs").ends().await;
+    imgimport(&env, &args).output().await.code(4);
+    let jobs = imgimport(&env, "jobs").output().await;
     let object = "  s3://import-bucket/k-RANDOM.raw.gz, which everybody who knows its address can read: billed as storage until it is removed\n";
     assert!(jobs.stdout.contains(object), "{}", jobs.stdout);
-    imgimport(&stage, "jobs --clean -q")
-        .ends()
+    imgimport(&env, "jobs --clean -q")
+        .output()
         .await
-        .exits(0)
-        .says("");
-    nothing_stays(&stage);
+        .code(0)
+        .stderr("");
+    assert_nothing_left(&env);
 }
 
 #[tokio::test]
 async fn ctrl_c_while_transferring_keeps_the_image() {
-    let stage = stage().await;
-    stage.disk(2);
+    let env = test_env().await;
+    env.disk(2);
     let gate = Gate::new();
-    let cloud = stage.cloud.digitalocean();
+    let cloud = env.cloud.digitalocean();
     cloud.transfer_script(TransferScript::default().hold(&gate));
     let args = format!("{NAMES} -q --image-region ams3 disk.raw");
-    let running = imgimport(&stage, &args).start();
+    let running = imgimport(&env, &args).start();
     gate.reached().await;
     running.signal("INT");
-    let run = running.ends().await;
-    run.exits(130).prints("");
+    let run = running.output().await;
+    run.code(130).stdout("");
     assert!(
         run.stderr
             .contains("left behind: the image 157000001 in nyc3;"),
         "{}",
         run.stderr
     );
-    nothing_public(&stage);
+    assert_nothing_public(&env);
 
     gate.release();
-    imgimport(&stage, &args)
-        .ends()
+    imgimport(&env, &args)
+        .output()
         .await
-        .exits(0)
-        .prints("157000001");
+        .code(0)
+        .stdout("157000001");
     assert_eq!(cloud.images()[0].regions, ["nyc3", "ams3"]);
     assert_eq!(
-        stage.cloud.requests("do:TransferImage").len(),
+        env.cloud.requests("do:TransferImage").len(),
         1,
         "it is attached to"
     );
@@ -904,80 +893,83 @@ async fn ctrl_c_while_transferring_keeps_the_image() {
 
 #[tokio::test]
 async fn transfers_run_side_by_side_where_they_may() {
-    let stage = stage().await;
-    stage.disk(2);
+    let env = test_env().await;
+    env.disk(2);
     let gate = Gate::new();
-    let cloud = stage.cloud.digitalocean();
-    cloud.transfer_script(TransferScript::default().side_by_side().hold(&gate));
+    let cloud = env.cloud.digitalocean();
+    cloud.transfer_script(TransferScript::default().concurrent().hold(&gate));
     let args = format!("{NAMES} -q --image-region ams3 --image-region nyc2 disk.raw");
-    let running = imgimport(&stage, &args).start();
-    stage.cloud.succeeded("do:TransferImage", 2).await;
+    let running = imgimport(&env, &args).start();
+    env.cloud.wait_for_successes("do:TransferImage", 2).await;
     gate.release();
-    running.ends().await.exits(0).prints("157000001").says("");
+    running
+        .output()
+        .await
+        .code(0)
+        .stdout("157000001")
+        .stderr("");
     assert_eq!(cloud.images()[0].regions, ["nyc3", "ams3", "nyc2"]);
-    nothing_but_the_image(&stage);
+    assert_only_one_image(&env);
 }
 
 #[tokio::test]
 async fn a_transfer_whose_answer_was_lost_is_found_among_the_actions() {
-    let stage = stage().await;
-    stage.disk(2);
-    let cloud = stage.cloud.digitalocean();
+    let env = test_env().await;
+    env.disk(2);
+    let cloud = env.cloud.digitalocean();
     for fault in [
         Fault::on("do:TransferImage").cut_answer(),
         Fault::on("do:TransferImage").replace_answer(200, ""),
         Fault::on("do:TransferImage").replace_answer(500, ""),
     ] {
-        stage.cloud.fault(fault);
+        env.cloud.fault(fault);
         let run = imgimport(
-            &stage,
+            &env,
             &format!("{NAMES} {SOON} -q --image-region ams3 disk.raw"),
         );
-        run.ends().await.exits(0).says("");
+        run.output().await.code(0).stderr("");
     }
     for image in cloud.images() {
         assert_eq!(image.regions, ["nyc3", "ams3"]);
     }
-    assert_eq!(stage.cloud.requests("do:TransferImage").len(), 3);
+    assert_eq!(env.cloud.requests("do:TransferImage").len(), 3);
 }
 
 #[tokio::test]
 async fn another_event_of_the_image_is_waited_for() {
-    let stage = stage().await;
-    stage.disk(2);
+    let env = test_env().await;
+    env.disk(2);
     let busy = Fault::on("do:TransferImage").times(2);
     let why = "Image already has an event in progress.";
-    stage
-        .cloud
+    env.cloud
         .fault(busy.answer(422, "unprocessable_entity", why));
     let event = r#"{"actions":[{"id":7,"status":"in-progress","type":"convert"}]}"#;
     let listed = Fault::on("do:ListActions").nth(2).times(7);
-    stage.cloud.fault(listed.replace_answer(200, event));
+    env.cloud.fault(listed.replace_answer(200, event));
     let run = imgimport(
-        &stage,
+        &env,
         &format!("{NAMES} {SOON} -q --image-region ams3 disk.raw"),
     );
-    run.ends().await.exits(0).says("");
+    run.output().await.code(0).stderr("");
     assert_eq!(
-        stage.cloud.digitalocean().images()[0].regions,
+        env.cloud.digitalocean().images()[0].regions,
         ["nyc3", "ams3"]
     );
 }
 
 #[tokio::test]
 async fn the_deadline_leaves_the_import_its_object() {
-    let stage = stage().await;
-    let disk = stage.disk(2);
+    let env = test_env().await;
+    let disk = env.disk(2);
     let gate = Gate::new();
-    stage
-        .cloud
+    env.cloud
         .digitalocean()
         .import_script(CustomImageScript::quick().hold(&gate));
     let args = format!("{NAMES} -q --key k.raw.gz disk.raw");
-    let run = imgimport(&stage, &format!("{args} --timeout 300ms"))
-        .ends()
+    let run = imgimport(&env, &format!("{args} --timeout 300ms"))
+        .output()
         .await;
-    run.exits(4).prints("").says(
+    run.code(4).stdout("").stderr(
         "
         error: the deadline passed while the cloud is still working
           left behind: the import 157000001, which goes on; remove it with: doctl compute image delete 157000001 --force
@@ -985,63 +977,59 @@ async fn the_deadline_leaves_the_import_its_object() {
           hint: the same command goes on from there
         ",
     );
-    assert_eq!(stage.cloud.spaces().objects().len(), 1);
+    assert_eq!(env.cloud.spaces().objects().len(), 1);
 
     gate.release();
-    let run = imgimport(&stage, &args).ends().await;
-    run.exits(0).prints("157000001");
-    assert!(arrived(&stage, &run.raw) == disk);
-    assert_eq!(
-        stage.cloud.requests("spaces:CreateMultipartUpload").len(),
-        1
-    );
-    nothing_public(&stage);
+    let run = imgimport(&env, &args).output().await;
+    run.code(0).stdout("157000001");
+    assert!(imported_bytes(&env, &run.stdout_raw) == disk);
+    assert_eq!(env.cloud.requests("spaces:CreateMultipartUpload").len(), 1);
+    assert_nothing_public(&env);
 }
 
 #[tokio::test]
 async fn no_wait_prints_the_import_and_a_later_run_finishes_it() {
-    let stage = stage().await;
-    stage.disk(2);
+    let env = test_env().await;
+    env.disk(2);
     let args = format!("{NAMES} -q disk.raw");
-    let run = imgimport(&stage, &format!("{args} --no-wait")).ends().await;
-    run.exits(0).prints("157000001");
-    assert_eq!(stage.cloud.spaces().objects().len(), 1);
-    let run = imgimport(&stage, &args).ends().await;
-    run.exits(0).prints("157000001");
-    assert_eq!(stage.cloud.requests("do:CreateImage").len(), 1);
-    nothing_public(&stage);
+    let run = imgimport(&env, &format!("{args} --no-wait")).output().await;
+    run.code(0).stdout("157000001");
+    assert_eq!(env.cloud.spaces().objects().len(), 1);
+    let run = imgimport(&env, &args).output().await;
+    run.code(0).stdout("157000001");
+    assert_eq!(env.cloud.requests("do:CreateImage").len(), 1);
+    assert_nothing_public(&env);
 }
 
 #[tokio::test]
 async fn killed_while_importing_is_attached_to() {
-    let stage = stage().await;
-    stage.disk(2);
+    let env = test_env().await;
+    env.disk(2);
     let gate = Gate::new();
-    stage
-        .cloud
+    env.cloud
         .digitalocean()
         .import_script(CustomImageScript::quick().hold(&gate));
     let args = format!("{NAMES} -q disk.raw");
-    let running = imgimport(&stage, &args).start();
+    let running = imgimport(&env, &args).start();
     gate.reached().await;
     running.kill().await;
     gate.release();
-    imgimport(&stage, &args)
-        .ends()
+    imgimport(&env, &args)
+        .output()
         .await
-        .exits(0)
-        .prints("157000001");
-    assert_eq!(stage.cloud.requests("do:CreateImage").len(), 1);
-    nothing_public(&stage);
+        .code(0)
+        .stdout("157000001");
+    assert_eq!(env.cloud.requests("do:CreateImage").len(), 1);
+    assert_nothing_public(&env);
 }
 
 #[tokio::test]
-async fn a_signed_address_is_tried_when_asked_for() {
-    let stage = stage().await;
-    let disk = stage.disk(2);
+async fn a_presigned_url_is_used_on_request() {
+    let env = test_env().await;
+    let disk = env.disk(2);
     let args = format!("{NAMES} -q --object-access presigned disk.raw");
-    let run = imgimport(&stage, &args).ends().await;
-    run.exits(1).says(
+    let run = imgimport(&env, &args).output().await;
+    run.code(1).stderr(
         "
         error: the import could not be started
           cause: Your source URL is unreachable (bad_request, request ID)
@@ -1049,27 +1037,27 @@ async fn a_signed_address_is_tried_when_asked_for() {
           hint: DigitalOcean may not take signed addresses: leave --object-access presigned out
         ",
     );
-    stage.cloud.digitalocean().take_signed_addresses();
-    let run = imgimport(&stage, &args).ends().await;
-    run.exits(0).says("");
-    assert!(arrived(&stage, &run.raw) == disk);
-    nothing_public(&stage);
+    env.cloud.digitalocean().take_signed_addresses();
+    let run = imgimport(&env, &args).output().await;
+    run.code(0).stderr("");
+    assert!(imported_bytes(&env, &run.stdout_raw) == disk);
+    assert_nothing_public(&env);
 }
 
 #[tokio::test]
-async fn no_secret_is_told_however_much_is_said() {
-    let stage = stage().await;
-    stage.disk(2);
-    stage.cloud.digitalocean().take_signed_addresses();
+async fn no_secret_is_printed_with_debug_logging() {
+    let env = test_env().await;
+    env.disk(2);
+    env.cloud.digitalocean().take_signed_addresses();
     let run = imgimport(
-        &stage,
+        &env,
         &format!("{NAMES} -vv --object-access presigned disk.raw"),
     );
-    let run = run.ends().await;
-    run.exits(0);
+    let run = run.output().await;
+    run.code(0);
     let secrets = [
-        stage.cloud.digitalocean().token(),
-        stage.cloud.spaces_key().secret_key.clone(),
+        env.cloud.digitalocean().token(),
+        env.cloud.spaces_key().secret_key.clone(),
     ];
     for secret in secrets {
         assert!(!run.stderr.contains(&secret), "{}", run.stderr);
@@ -1082,11 +1070,11 @@ async fn no_secret_is_told_however_much_is_said() {
 #[ignore = "needs an image and qemu-img"]
 async fn a_real_image_arrives_with_an_equal_disk() {
     let image = std::env::var("IMGIMPORT_REAL_IMAGE").unwrap();
-    let stage = stage().await;
+    let stage = test_env().await;
     let args = format!("{NAMES} --output json {image}");
-    let run = imgimport(&stage, &args).ends().await;
-    run.exits(0);
-    let out: serde_json::Value = serde_json::from_str(&run.raw).unwrap();
+    let run = imgimport(&stage, &args).output().await;
+    run.code(0);
+    let out: serde_json::Value = serde_json::from_str(&run.stdout_raw).unwrap();
     let id = out["image_id"].as_str().unwrap().parse().unwrap();
     let arrived = stage.path("arrived");
     stage
@@ -1100,19 +1088,19 @@ async fn a_real_image_arrives_with_an_equal_disk() {
         .args(["compare", &image, arrived.to_str().unwrap()])
         .status();
     assert!(compared.unwrap().success());
-    nothing_public(&stage);
+    assert_nothing_public(&stage);
 }
 
 #[tokio::test]
-async fn a_dry_run_says_who_asks_and_what_would_happen() {
-    let stage = stage().await;
+async fn a_dry_run_prints_the_account_and_the_steps() {
+    let stage = test_env().await;
     stage.disk(2);
     let run = imgimport(
         &stage,
         &format!("{NAMES} --compression none --dry-run disk.raw"),
     );
-    let run = run.ends().await;
-    run.exits(0).prints("");
+    let run = run.output().await;
+    run.code(0).stdout("");
     assert!(
         run.stderr.contains("\nThe caller is sammy@example.com\n"),
         "{}",

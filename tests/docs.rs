@@ -61,7 +61,7 @@ fn the_command_line_is_sound() {
 }
 
 #[test]
-fn the_readme_shows_settings_that_are_accepted() {
+fn the_settings_in_the_readme_are_valid() {
     let readme = fs::read_to_string(home("README.md")).unwrap();
     let examples: Vec<_> = readme
         .split("```toml\n")

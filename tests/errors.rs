@@ -4,19 +4,18 @@ use std::fs;
 
 use imgimport_sandbox::{Fault, ImportScript};
 
-use crate::support::Stage;
+use crate::support::TestEnv;
 
 #[tokio::test]
-async fn a_bucket_that_is_missing_is_said_before_the_upload() {
-    let stage = Stage::new().await;
-    stage.disk(2);
-    stage
-        .imgimport("aws --bucket nobucket -q disk.raw")
-        .ends()
+async fn a_missing_bucket_is_reported_before_the_upload() {
+    let env = TestEnv::new().await;
+    env.disk(2);
+    env.imgimport("aws --bucket nobucket -q disk.raw")
+        .output()
         .await
-        .exits(1)
-        .prints("")
-        .says(
+        .code(1)
+        .stdout("")
+        .stderr(
             "
         error: the bucket nobucket can't be used
           cause: there is no such bucket
@@ -26,11 +25,11 @@ async fn a_bucket_that_is_missing_is_said_before_the_upload() {
 }
 
 #[tokio::test]
-async fn a_bucket_in_another_region_is_said_before_the_upload() {
-    let stage = Stage::new().await;
-    stage.cloud.s3().create_bucket("far-away", "us-west-2");
-    stage.disk(2);
-    stage.imgimport("aws --bucket far-away -q disk.raw").ends().await.exits(1).prints("").says(
+async fn a_bucket_in_another_region_is_reported_before_the_upload() {
+    let env = TestEnv::new().await;
+    env.cloud.s3().create_bucket("far-away", "us-west-2");
+    env.disk(2);
+    env.imgimport("aws --bucket far-away -q disk.raw").output().await.code(1).stdout("").stderr(
         "
         error: the bucket far-away can't be used
           cause: it lies in us-west-2, the import in eu-central-1; EC2 reads only from the region's own buckets
@@ -40,34 +39,34 @@ async fn a_bucket_in_another_region_is_said_before_the_upload() {
 }
 
 #[tokio::test]
-async fn a_name_that_is_taken_is_said_before_the_upload() {
-    let stage = Stage::new().await;
-    stage.cloud.ec2().register_image("eu-central-1", "web");
-    stage.disk(2);
-    let run = stage
+async fn a_taken_name_is_reported_before_the_upload() {
+    let env = TestEnv::new().await;
+    env.cloud.ec2().register_image("eu-central-1", "web");
+    env.disk(2);
+    let run = env
         .imgimport("aws --bucket importbucket --ami-name web -q disk.raw")
-        .ends()
+        .output()
         .await;
-    run.exits(1).prints("").says(
+    run.code(1).stdout("").stderr(
         "
         error: the AMI's name \"web\" is taken
           cause: ami-ID in eu-central-1 has it
           hint: choose another --ami-name, such as one with {{timestamp}}, or deregister that image
         ",
     );
-    assert!(stage.cloud.requests("s3:CreateMultipartUpload").is_empty());
+    assert!(env.cloud.requests("s3:CreateMultipartUpload").is_empty());
 }
 
 #[tokio::test]
-async fn a_wrong_secret_is_said_in_awss_words() {
-    let stage = Stage::new().await;
-    stage.disk(2);
-    let run = stage.imgimport("aws --bucket importbucket -q disk.raw");
+async fn a_wrong_secret_is_reported_with_awss_message() {
+    let env = TestEnv::new().await;
+    env.disk(2);
+    let run = env.imgimport("aws --bucket importbucket -q disk.raw");
     let run = run
         .env("AWS_SECRET_ACCESS_KEY", "wJalrXUtnFEMIwrong")
-        .ends()
+        .output()
         .await;
-    run.exits(1).prints("").says(
+    run.code(1).stdout("").stderr(
         "
         error: AWS does not accept the caller
           cause: The request signature we calculated does not match the signature you provided. Check your AWS Secret Access Key and signing method. Consult the service documentation for details (SignatureDoesNotMatch, request ID)
@@ -77,16 +76,16 @@ async fn a_wrong_secret_is_said_in_awss_words() {
 }
 
 #[tokio::test]
-async fn nobody_to_ask_for_is_said_with_the_variables() {
-    let stage = Stage::new().await;
-    stage.disk(2);
-    let run = stage.imgimport("aws --bucket importbucket -q disk.raw");
+async fn missing_credentials_are_reported_with_the_variables() {
+    let env = TestEnv::new().await;
+    env.disk(2);
+    let run = env.imgimport("aws --bucket importbucket -q disk.raw");
     let run = run
         .without("AWS_ACCESS_KEY_ID")
         .without("AWS_SECRET_ACCESS_KEY")
-        .ends()
+        .output()
         .await;
-    run.exits(1).prints("").says(
+    run.code(1).stdout("").stderr(
         "
         error: AWS does not accept the caller
           cause: no credentials were found
@@ -96,15 +95,15 @@ async fn nobody_to_ask_for_is_said_with_the_variables() {
 }
 
 #[tokio::test]
-async fn a_role_that_is_missing_is_said_with_what_to_create() {
-    let stage = Stage::new().await;
-    stage.cloud.iam().remove_role("vmimport");
-    stage.disk(2);
-    let run = stage
+async fn a_missing_role_is_reported_with_the_commands() {
+    let env = TestEnv::new().await;
+    env.cloud.iam().remove_role("vmimport");
+    env.disk(2);
+    let run = env
         .imgimport("aws --bucket importbucket -q disk.raw")
-        .ends()
+        .output()
         .await;
-    run.exits(1).prints("");
+    run.code(1).stdout("");
     assert!(
         run.stderr
             .starts_with("error: the service role vmimport does not exist\n  hint: create it with --create-role, or with:\n")
@@ -118,56 +117,53 @@ async fn a_role_that_is_missing_is_said_with_what_to_create() {
         "{}",
         run.stderr
     );
-    assert!(stage.cloud.requests("s3:CreateMultipartUpload").is_empty());
+    assert!(env.cloud.requests("s3:CreateMultipartUpload").is_empty());
 }
 
 #[tokio::test]
-async fn a_role_that_nobody_trusts_is_said_before_the_upload() {
-    let stage = Stage::new().await;
-    stage
-        .cloud
+async fn a_role_without_trust_is_reported_before_the_upload() {
+    let env = TestEnv::new().await;
+    env.cloud
         .iam()
         .put_role("vmimport", r#"{"Statement":[]}"#, r#"{"Statement":[]}"#);
-    stage.disk(2);
-    let run = stage
+    env.disk(2);
+    let run = env
         .imgimport("aws --bucket importbucket -q disk.raw")
-        .ends()
+        .output()
         .await;
-    run.exits(1);
+    run.code(1);
     assert!(run.stderr.starts_with(
         "error: the service role vmimport can't be used\n  cause: its trust policy does not let vmie.amazonaws.com assume it; its policies do not allow s3:GetBucketLocation, "
     ));
 }
 
 #[tokio::test]
-async fn a_caller_who_may_not_look_at_roles_imports_all_the_same() {
-    let stage = Stage::new().await;
-    stage.cloud.fault(
+async fn a_denied_get_role_does_not_stop_the_import() {
+    let env = TestEnv::new().await;
+    env.cloud.fault(
         Fault::on("iam:GetRole")
             .always()
             .answer(403, "AccessDenied", "not you"),
     );
-    stage.disk(2);
-    let run = stage
+    env.disk(2);
+    let run = env
         .imgimport("aws --bucket importbucket -q disk.raw")
-        .ends()
+        .output()
         .await;
-    run.exits(0).prints("ami-ID").says("");
+    run.code(0).stdout("ami-ID").stderr("");
 }
 
 #[tokio::test]
-async fn an_import_that_fails_is_told_in_awss_words_and_what_was_sent_stays() {
-    let stage = Stage::new().await;
+async fn a_failed_import_is_reported_with_awss_message_and_keeps_the_object() {
+    let env = TestEnv::new().await;
     let reason = "ClientError: Disk validation failed [No valid partitions. Not a valid volume.]";
-    stage
-        .cloud
-        .import_script(ImportScript::quick().fail(reason));
-    stage.disk(2);
-    let run = stage
+    env.cloud.import_script(ImportScript::quick().fail(reason));
+    env.disk(2);
+    let run = env
         .imgimport("aws --bucket importbucket -q disk.raw")
-        .ends()
+        .output()
         .await;
-    run.exits(1).prints("").says(
+    run.code(1).stdout("").stderr(
         "
         error: the import import-ami-TASK failed
           cause: ClientError: Disk validation failed [No valid partitions. Not a valid volume.]
@@ -175,12 +171,12 @@ async fn an_import_that_fails_is_told_in_awss_words_and_what_was_sent_stays() {
           hint: give a disk with a partition table and a root that is not encrypted; --method import-snapshot takes any
         ",
     );
-    stage.cloud.import_script(ImportScript::quick());
-    let run = stage
+    env.cloud.import_script(ImportScript::quick());
+    let run = env
         .imgimport("aws --bucket importbucket disk.raw")
-        .ends()
+        .output()
         .await;
-    run.exits(0).says(
+    run.code(0).stderr(
         "
         disk.raw: raw disk, 2.0 MiB disk
         Checking the account, bucket importbucket and role vmimport in eu-central-1
@@ -191,40 +187,39 @@ async fn an_import_that_fails_is_told_in_awss_words_and_what_was_sent_stays() {
         ",
     );
     assert_eq!(
-        stage.cloud.requests("s3:UploadPart").len(),
+        env.cloud.requests("s3:UploadPart").len(),
         1,
         "nothing travelled twice"
     );
 }
 
 #[tokio::test]
-async fn a_failure_as_json_says_the_same_on_standard_output() {
-    let stage = Stage::new().await;
-    stage
-        .cloud
+async fn a_failure_is_printed_as_json_on_stdout() {
+    let env = TestEnv::new().await;
+    env.cloud
         .import_script(ImportScript::quick().fail("ServerError: an internal error"));
-    stage.disk(2);
-    let run = stage.imgimport("aws --bucket importbucket --output json --no-resume -q disk.raw");
-    run.ends().await.exits(1).prints(
+    env.disk(2);
+    let run = env.imgimport("aws --bucket importbucket --output json --no-resume -q disk.raw");
+    run.output().await.code(1).stdout(
         r#"{"error":{"cause":"ServerError: an internal error","hint":"run the same command again: what was sent is still there","kind":"failed","left_behind":[],"message":"the import import-ami-TASK failed"},"schema":1}"#,
     );
     assert!(
-        stage.cloud.s3().objects().is_empty(),
+        env.cloud.s3().objects().is_empty(),
         "--no-resume leaves nothing"
     );
 }
 
 #[tokio::test]
-async fn a_deadline_that_passes_leaves_the_task_and_its_object_alone() {
-    let stage = Stage::new().await;
+async fn a_passed_deadline_keeps_the_task_and_its_object() {
+    let env = TestEnv::new().await;
     let gate = imgimport_sandbox::Gate::new();
-    stage.cloud.import_script(ImportScript::quick().hold(&gate));
-    stage.disk(2);
-    let run = stage
+    env.cloud.import_script(ImportScript::quick().hold(&gate));
+    env.disk(2);
+    let run = env
         .imgimport("aws --bucket importbucket --timeout 300ms -q disk.raw")
-        .ends()
+        .output()
         .await;
-    run.exits(4).prints("").says(
+    run.code(4).stdout("").stderr(
         "
         error: the deadline passed while the cloud is still working
           left behind: the import task import-ami-TASK; remove it with: aws ec2 cancel-import-task --import-task-id import-ami-TASK --region eu-central-1
@@ -232,26 +227,25 @@ async fn a_deadline_that_passes_leaves_the_task_and_its_object_alone() {
           hint: the same command goes on from there
         ",
     );
-    assert_eq!(stage.cloud.ec2().import_tasks()[0].status, "active");
-    assert_eq!(stage.cloud.s3().objects().len(), 1);
+    assert_eq!(env.cloud.ec2().import_tasks()[0].status, "active");
+    assert_eq!(env.cloud.s3().objects().len(), 1);
 }
 
 #[tokio::test]
 async fn an_object_that_cannot_be_deleted_is_a_warning_since_the_image_exists() {
-    let stage = Stage::new().await;
-    stage
-        .cloud
+    let env = TestEnv::new().await;
+    env.cloud
         .fault(
             Fault::on("s3:DeleteObject")
                 .always()
                 .answer(403, "AccessDenied", "Access Denied"),
         );
-    stage.disk(2);
-    let run = stage
+    env.disk(2);
+    let run = env
         .imgimport("aws --bucket importbucket -q disk.raw")
-        .ends()
+        .output()
         .await;
-    run.exits(0).prints("ami-ID").says(
+    run.code(0).stdout("ami-ID").stderr(
         "
         warning: s3://importbucket/imgimport-1767225600.raw could not be deleted: Access Denied (AccessDenied, request ID); next time, allow the caller s3:DeleteObject: {\"Version\":\"2012-10-17\",\"Statement\":[{\"Effect\":\"Allow\",\"Action\":\"s3:DeleteObject\",\"Resource\":\"arn:aws:s3:::importbucket/imgimport-1767225600.raw\"}]}; delete it with: aws s3 rm s3://importbucket/imgimport-1767225600.raw
         ",
@@ -260,62 +254,58 @@ async fn an_object_that_cannot_be_deleted_is_a_warning_since_the_image_exists() 
 
 #[tokio::test]
 async fn a_part_that_fails_twice_is_sent_a_third_time() {
-    let stage = Stage::new().await;
-    stage
-        .cloud
-        .fault(Fault::on("s3:UploadPart").times(2).answer(
-            503,
-            "SlowDown",
-            "Please reduce your request rate.",
-        ));
-    let disk = stage.disk(2);
-    let run = stage
+    let env = TestEnv::new().await;
+    env.cloud.fault(Fault::on("s3:UploadPart").times(2).answer(
+        503,
+        "SlowDown",
+        "Please reduce your request rate.",
+    ));
+    let disk = env.disk(2);
+    let run = env
         .imgimport("aws --bucket importbucket -q disk.raw")
-        .ends()
+        .output()
         .await;
-    run.exits(0);
-    assert_eq!(stage.cloud.requests("s3:UploadPart").len(), 3);
-    assert_eq!(stage.cloud.ec2().arrived(&run.raw), Some(disk));
+    run.code(0);
+    assert_eq!(env.cloud.requests("s3:UploadPart").len(), 3);
+    assert_eq!(env.cloud.ec2().imported_bytes(&run.stdout_raw), Some(disk));
 }
 
 #[tokio::test]
 async fn a_connection_cut_in_the_middle_of_a_part_is_no_end() {
-    let stage = Stage::new().await;
-    stage.cloud.fault(
+    let env = TestEnv::new().await;
+    env.cloud.fault(
         Fault::on("s3:UploadPart")
             .with("partNumber", "2")
             .cut_after(100_000),
     );
-    let disk = stage.disk(12);
-    let run = stage
+    let disk = env.disk(12);
+    let run = env
         .imgimport("aws --bucket importbucket --part-size 5MiB -q disk.raw")
-        .ends()
+        .output()
         .await;
-    run.exits(0);
+    run.code(0);
     assert_eq!(
-        stage.cloud.requests("s3:UploadPart").len(),
+        env.cloud.requests("s3:UploadPart").len(),
         4,
         "three parts, one of them twice"
     );
-    assert_eq!(stage.cloud.ec2().arrived(&run.raw), Some(disk));
+    assert_eq!(env.cloud.ec2().imported_bytes(&run.stdout_raw), Some(disk));
 }
 
 #[tokio::test]
 async fn a_refused_part_ends_the_upload_at_once() {
-    let stage = Stage::new().await;
-    stage
-        .cloud
-        .fault(
-            Fault::on("s3:UploadPart")
-                .always()
-                .answer(403, "AccessDenied", "Access Denied"),
-        );
-    stage.disk(2);
-    let run = stage
+    let env = TestEnv::new().await;
+    env.cloud.fault(Fault::on("s3:UploadPart").always().answer(
+        403,
+        "AccessDenied",
+        "Access Denied",
+    ));
+    env.disk(2);
+    let run = env
         .imgimport("aws --bucket importbucket -q disk.raw")
-        .ends()
+        .output()
         .await;
-    run.exits(1).prints("").says(
+    run.code(1).stdout("").stderr(
         "
         error: part 1 of 1 could not be sent
           cause: Access Denied (AccessDenied, request ID)
@@ -323,48 +313,48 @@ async fn a_refused_part_ends_the_upload_at_once() {
         ",
     );
     assert_eq!(
-        stage.cloud.requests("s3:UploadPart").len(),
+        env.cloud.requests("s3:UploadPart").len(),
         1,
         "403 is never tried again"
     );
     assert!(
-        stage.cloud.s3().uploads().is_empty(),
+        env.cloud.s3().uploads().is_empty(),
         "an upload without parts is of no use"
     );
 }
 
 #[tokio::test]
 async fn a_complete_that_answers_200_with_an_error_inside_is_not_believed() {
-    let stage = Stage::new().await;
+    let env = TestEnv::new().await;
     let fault = Fault::on("s3:CompleteMultipartUpload");
-    stage.cloud.fault(fault.error_inside_200(
+    env.cloud.fault(fault.error_inside_200(
         "InternalError",
         "We encountered an internal error. Please try again.",
     ));
-    let disk = stage.disk(2);
-    let run = stage
+    let disk = env.disk(2);
+    let run = env
         .imgimport("aws --bucket importbucket -q disk.raw")
-        .ends()
+        .output()
         .await;
-    run.exits(0);
-    assert_eq!(stage.cloud.requests("s3:CompleteMultipartUpload").len(), 2);
-    assert_eq!(stage.cloud.ec2().arrived(&run.raw), Some(disk));
+    run.code(0);
+    assert_eq!(env.cloud.requests("s3:CompleteMultipartUpload").len(), 2);
+    assert_eq!(env.cloud.ec2().imported_bytes(&run.stdout_raw), Some(disk));
 }
 
 /// Nothing leaves this machine: the proxy, which is nobody, lies on it.
 #[tokio::test]
-async fn a_proxy_that_is_not_there_is_said_with_its_variable() {
-    let stage = Stage::new().await;
-    stage.disk(2);
+async fn an_unreachable_proxy_is_reported_with_its_variable() {
+    let env = TestEnv::new().await;
+    env.disk(2);
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let proxy = format!("http://{}", listener.local_addr().unwrap());
     drop(listener);
-    let mut run = stage.imgimport("aws --bucket importbucket --max-retries 0 -q disk.raw");
+    let mut run = env.imgimport("aws --bucket importbucket --max-retries 0 -q disk.raw");
     for service in ["S3", "EC2", "EBS", "IAM", "SERVICE_QUOTAS", "SSM", "STS"] {
         run = run.without(&format!("AWS_ENDPOINT_URL_{service}"));
     }
-    let run = run.env("HTTPS_PROXY", &proxy).ends().await;
-    run.exits(1).prints("").says(
+    let run = run.env("HTTPS_PROXY", &proxy).output().await;
+    run.code(1).stdout("").stderr(
         "
         error: the bucket importbucket can't be used
           cause: the proxy that HTTPS_PROXY names can't be reached: Connection refused (os error 111)
@@ -374,25 +364,25 @@ async fn a_proxy_that_is_not_there_is_said_with_its_variable() {
 }
 
 #[tokio::test]
-async fn what_runs_on_this_machine_is_asked_past_the_proxy() {
-    let stage = Stage::new().await;
-    stage.disk(2);
+async fn a_local_endpoint_bypasses_the_proxy() {
+    let env = TestEnv::new().await;
+    env.disk(2);
     let nobody = "http://127.0.0.1:9";
-    let run = stage.imgimport("aws --bucket importbucket -q disk.raw");
+    let run = env.imgimport("aws --bucket importbucket -q disk.raw");
     let run = run.env("HTTP_PROXY", nobody).env("ALL_PROXY", nobody);
-    run.ends().await.exits(0).prints("ami-ID").says("");
+    run.output().await.code(0).stdout("ami-ID").stderr("");
 }
 
 #[tokio::test]
-async fn a_network_that_is_not_there_is_said_with_what_to_check() {
-    let stage = Stage::new().await;
-    stage.disk(2);
-    let run = stage.imgimport("aws --bucket importbucket --max-retries 0 -q disk.raw");
+async fn an_unreachable_network_is_reported_with_a_hint() {
+    let env = TestEnv::new().await;
+    env.disk(2);
+    let run = env.imgimport("aws --bucket importbucket --max-retries 0 -q disk.raw");
     let run = run
         .env("AWS_ENDPOINT_URL_S3", "http://127.0.0.1:9")
-        .ends()
+        .output()
         .await;
-    run.exits(1).prints("").says(
+    run.code(1).stdout("").stderr(
         "
         error: the bucket importbucket can't be used
           cause: Connection refused (os error 111)
@@ -403,17 +393,17 @@ async fn a_network_that_is_not_there_is_said_with_what_to_check() {
 
 #[tokio::test]
 async fn no_secret_is_ever_printed() {
-    let stage = Stage::new().await;
-    stage.disk(2);
-    let secret = stage.cloud.key().secret_key.clone();
+    let env = TestEnv::new().await;
+    env.disk(2);
+    let secret = env.cloud.key().secret_key.clone();
     for command in [
         "aws --bucket importbucket -vv disk.raw",
         "aws --bucket nobucket -vv disk.raw",
     ] {
-        let run = stage
+        let run = env
             .imgimport(command)
             .env("AWS_SESSION_TOKEN", "TokenThatIsSecret")
-            .ends()
+            .output()
             .await;
         for word in [
             secret.as_str(),
@@ -431,31 +421,31 @@ async fn no_secret_is_ever_printed() {
 }
 
 #[tokio::test]
-async fn a_journal_that_cannot_be_written_is_said_once() {
-    let stage = Stage::new().await;
-    stage.disk(2);
-    let gate = stage.cloud.hold(Fault::on("ec2:ImportImage"));
-    let running = stage.imgimport("aws --bucket importbucket --ami-name web-1 -q disk.raw");
+async fn an_unwritable_journal_is_reported_once() {
+    let env = TestEnv::new().await;
+    env.disk(2);
+    let gate = env.cloud.hold(Fault::on("ec2:ImportImage"));
+    let running = env.imgimport("aws --bucket importbucket --ami-name web-1 -q disk.raw");
     let running = running.start();
     gate.reached().await;
-    fs::remove_dir_all(stage.path("state")).unwrap();
+    fs::remove_dir_all(env.path("state")).unwrap();
     gate.release();
     running
-        .ends()
+        .output()
         .await
-        .exits(0)
-        .prints("ami-ID")
-        .says("warning: the journal can't be written: No such file or directory (os error 2)");
+        .code(0)
+        .stdout("ami-ID")
+        .stderr("warning: the journal can't be written: No such file or directory (os error 2)");
 }
 
 #[tokio::test]
-async fn a_role_that_may_not_be_assumed_is_said_with_the_right_permission() {
-    let stage = Stage::new().await;
-    stage.disk(2);
-    let run = stage.imgimport(
+async fn a_denied_assume_role_is_reported_with_the_permission() {
+    let env = TestEnv::new().await;
+    env.disk(2);
+    let run = env.imgimport(
         "aws --bucket importbucket --assume-role-arn arn:aws:iam::123456789012:role/nobodys -q disk.raw",
     );
-    run.ends().await.exits(1).prints("").says(
+    run.output().await.code(1).stdout("").stderr(
         "
         error: AWS does not accept the caller
           cause: the role was not assumed: User: arn:aws:iam::123456789012:user/sandbox is not authorized to perform: sts:AssumeRole on resource: arn:aws:iam::123456789012:role/nobodys (AccessDenied, request ID)
@@ -465,14 +455,13 @@ async fn a_role_that_may_not_be_assumed_is_said_with_the_right_permission() {
 }
 
 #[tokio::test]
-async fn an_answer_without_a_word_is_told_by_its_status() {
-    let stage = Stage::new().await;
-    stage.disk(2);
-    stage
-        .cloud
+async fn an_empty_error_response_is_reported_with_its_status() {
+    let env = TestEnv::new().await;
+    env.disk(2);
+    env.cloud
         .fault(Fault::on("ec2:DescribeImages").answer_bare(407));
-    let run = stage.imgimport("aws --bucket importbucket --ami-name web -q disk.raw");
-    run.ends().await.exits(1).prints("").says(
+    let run = env.imgimport("aws --bucket importbucket --ami-name web -q disk.raw");
+    run.output().await.code(1).stdout("").stderr(
         "
         error: the AMI's name can't be looked up
           cause: AWS answered with HTTP status 407 and gave no reason
@@ -482,20 +471,19 @@ async fn an_answer_without_a_word_is_told_by_its_status() {
 
 #[tokio::test]
 async fn a_dry_run_finds_the_permission_that_is_missing() {
-    let stage = Stage::new().await;
-    stage.disk(2);
+    let env = TestEnv::new().await;
+    env.disk(2);
     let text = "You are not authorized to perform this operation";
     let fault = Fault::on("ec2:CopyImage");
-    stage
-        .cloud
+    env.cloud
         .fault(fault.answer(403, "UnauthorizedOperation", text));
-    let run = stage.imgimport("aws --bucket importbucket --ami-name web --dry-run -q disk.raw");
-    run.ends().await.exits(1).prints("").says(
+    let run = env.imgimport("aws --bucket importbucket --ami-name web --dry-run -q disk.raw");
+    run.output().await.code(1).stdout("").stderr(
         r#"
         error: ec2:CopyImage would be refused
           cause: You are not authorized to perform this operation (UnauthorizedOperation, request ID)
           hint: allow the caller ec2:CopyImage: {"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"ec2:CopyImage","Resource":"*"}]}
         "#,
     );
-    assert!(stage.cloud.ec2().import_tasks().is_empty());
+    assert!(env.cloud.ec2().import_tasks().is_empty());
 }

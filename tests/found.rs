@@ -5,21 +5,21 @@
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, chown, symlink};
 
-use crate::support::{Run, Stage};
+use crate::support::{Cmd, TestEnv};
 
 const FOUND: &str = "imgimport.toml";
 
 /// In the environment of all three clouds.
-fn everywhere<'a>(stage: &'a Stage, args: &str) -> Run<'a> {
-    let variables = stage.cloud.digitalocean_environment();
-    let run = stage.alicloud(args);
+fn with_all_clouds<'a>(env: &'a TestEnv, args: &str) -> Cmd<'a> {
+    let variables = env.cloud.digitalocean_environment();
+    let run = env.alicloud(args);
     variables
         .iter()
         .fold(run, |run, (name, value)| run.env(name, value))
 }
 
-fn nobody_was_asked(stage: &Stage) {
-    let asked = stage.cloud.journal();
+fn assert_no_requests(env: &TestEnv) {
+    let asked = env.cloud.requests_so_far();
     assert!(asked.is_empty(), "{asked:?}");
 }
 
@@ -55,16 +55,16 @@ const REFUSED: [(&str, &str, &str, &str); 21] = [
 ];
 
 #[tokio::test]
-async fn a_file_that_was_found_does_not_set_what_only_its_user_may() {
-    let stage = Stage::new().await;
-    stage.disk(2);
+async fn a_discovered_file_cannot_set_user_only_settings() {
+    let env = TestEnv::new().await;
+    env.disk(2);
     for (command, table, line, reason) in REFUSED {
         let key = line.split(' ').next().unwrap();
-        stage.file(FOUND, format!("[{table}]\n{line}\n"));
-        let run = everywhere(&stage, &format!("{command} --output json"))
-            .ends()
+        env.file(FOUND, format!("[{table}]\n{line}\n"));
+        let run = with_all_clouds(&env, &format!("{command} --output json"))
+            .output()
             .await;
-        run.exits(2).says(&format!(
+        run.code(2).stderr(&format!(
             "
             error: the settings file imgimport.toml can't be used
               cause: it was found here and not named, so it can't decide this: {key} in [{table}] says {reason}
@@ -73,60 +73,60 @@ async fn a_file_that_was_found_does_not_set_what_only_its_user_may() {
         ));
         assert!(run.stdout.contains("\"kind\":\"usage\""), "{}", run.stdout);
     }
-    nobody_was_asked(&stage);
+    assert_no_requests(&env);
 }
 
 #[tokio::test]
 async fn the_same_file_counts_once_it_is_named() {
-    let stage = Stage::new().await;
-    stage.disk(2);
+    let env = TestEnv::new().await;
+    env.disk(2);
     let settings = "image = 'disk.raw'\n[aws]\nbucket = 'importbucket'\npublic = true\nkeep_input_artifact = false\n";
-    stage.file(FOUND, settings);
-    let run = stage.imgimport("aws").ends().await;
+    env.file(FOUND, settings);
+    let run = env.imgimport("aws").output().await;
     assert!(
-        run.exits(2).stderr.contains(
+        run.code(2).stderr.contains(
             "keep_input_artifact in [aws] says that the local image is deleted; public in [aws]"
         ),
         "{}",
         run.stderr
     );
-    let run = stage.imgimport("aws -q").env("IMGIMPORT_CONFIG", FOUND);
-    run.ends().await.exits(0).prints("ami-ID").says("");
-    assert_eq!(stage.cloud.ec2().images()[0].launch_permissions.len(), 1);
-    assert!(!stage.path("disk.raw").exists());
+    let run = env.imgimport("aws -q").env("IMGIMPORT_CONFIG", FOUND);
+    run.output().await.code(0).stdout("ami-ID").stderr("");
+    assert_eq!(env.cloud.ec2().images()[0].launch_permissions.len(), 1);
+    assert!(!env.path("disk.raw").exists());
 }
 
 #[tokio::test]
-async fn what_is_said_of_a_file_that_was_found() {
-    let stage = Stage::new().await;
-    stage.disk(2);
+async fn a_discovered_file_is_reported() {
+    let env = TestEnv::new().await;
+    env.disk(2);
     let settings = "image = 'disk.raw'\n[aws]\nbucket = 'importbucket'\nkeep_input_artifact = true\npublic = false\nami_groups = []\n";
-    stage.file(FOUND, settings);
-    let found = stage.imgimport("aws --dry-run").ends().await;
-    let named = stage.imgimport("aws --dry-run --config imgimport.toml");
-    let named = named.ends().await;
-    named.exits(0);
+    env.file(FOUND, settings);
+    let found = env.imgimport("aws --dry-run").output().await;
+    let named = env.imgimport("aws --dry-run --config imgimport.toml");
+    let named = named.output().await;
+    named.code(0);
     found
-        .exits(0)
-        .says(&format!("Settings from imgimport.toml\n{}", named.stderr));
-    let quiet = stage.imgimport("aws --dry-run -q").ends().await;
-    quiet.exits(0).says("");
-    let run = stage.imgimport("jobs").ends().await;
-    run.exits(0).says(
+        .code(0)
+        .stderr(&format!("Settings from imgimport.toml\n{}", named.stderr));
+    let quiet = env.imgimport("aws --dry-run -q").output().await;
+    quiet.code(0).stderr("");
+    let run = env.imgimport("jobs").output().await;
+    run.code(0).stderr(
         "
         Settings from imgimport.toml
           the journal has no unfinished jobs
     ",
     );
-    let run = stage.imgimport("check").ends().await;
-    run.says("Settings from imgimport.toml");
-    let object = stage
+    let run = env.imgimport("check").output().await;
+    run.stderr("Settings from imgimport.toml");
+    let object = env
         .imgimport("aws --dry-run --progress json")
-        .ends()
+        .output()
         .await;
     assert!(
         object
-            .exits(0)
+            .code(0)
             .stderr
             .starts_with("{\"event\":\"stage\",\"message\":\"Settings from imgimport.toml\"}\n"),
         "{}",
@@ -135,9 +135,9 @@ async fn what_is_said_of_a_file_that_was_found() {
 }
 
 #[tokio::test]
-async fn secrets_of_a_higher_layer_do_not_go_where_a_file_that_was_found_says() {
-    let stage = Stage::new().await;
-    stage.disk(2);
+async fn secrets_are_not_sent_to_endpoints_of_a_discovered_file() {
+    let env = TestEnv::new().await;
+    env.disk(2);
     let digitalocean =
         "digitalocean --space s --spaces-region nyc3 --image-name w --image-region nyc3 disk.raw";
     for (command, variable, table, key) in [
@@ -172,9 +172,12 @@ async fn secrets_of_a_higher_layer_do_not_go_where_a_file_that_was_found_says() 
             "spaces_endpoint",
         ),
     ] {
-        stage.file(FOUND, format!("[{table}]\n{key} = 'http://127.0.0.1:1'\n"));
-        let run = everywhere(&stage, command).without(variable).ends().await;
-        run.exits(2).prints("").says(&format!(
+        env.file(FOUND, format!("[{table}]\n{key} = 'http://127.0.0.1:1'\n"));
+        let run = with_all_clouds(&env, command)
+            .without(variable)
+            .output()
+            .await;
+        run.code(2).stdout("").stderr(&format!(
             "
             error: the settings file imgimport.toml can't be used
               cause: it was found here and not named, and {key} in [{table}] would get secrets that it does not hold itself
@@ -182,23 +185,23 @@ async fn secrets_of_a_higher_layer_do_not_go_where_a_file_that_was_found_says() 
             "
         ));
     }
-    nobody_was_asked(&stage);
+    assert_no_requests(&env);
 }
 
 /// doctl's token is the user's own, too.
 #[tokio::test]
 async fn doctls_token_does_not_go_there_either() {
-    let stage = Stage::new().await;
-    stage.disk(2);
-    fs::create_dir_all(stage.path(".config/doctl")).unwrap();
-    stage.file(".config/doctl/config.yaml", "access-token: dop_v1_first\n");
-    stage.file(FOUND, "[digitalocean]\napi_url = 'http://127.0.0.1:1'\n");
-    let run = everywhere(&stage, "digitalocean disk.raw")
+    let env = TestEnv::new().await;
+    env.disk(2);
+    fs::create_dir_all(env.path(".config/doctl")).unwrap();
+    env.file(".config/doctl/config.yaml", "access-token: dop_v1_first\n");
+    env.file(FOUND, "[digitalocean]\napi_url = 'http://127.0.0.1:1'\n");
+    let run = with_all_clouds(&env, "digitalocean disk.raw")
         .without("DIGITALOCEAN_TOKEN")
         .without("DIGITALOCEAN_API_URL");
-    let run = run.ends().await;
+    let run = run.output().await;
     assert!(
-        run.exits(2)
+        run.code(2)
             .stderr
             .contains("api_url in [digitalocean] would get secrets"),
         "{}",
@@ -208,39 +211,39 @@ async fn doctls_token_does_not_go_there_either() {
 
 #[tokio::test]
 async fn a_file_that_was_found_may_have_an_address_here_and_the_secrets_for_it() {
-    let stage = Stage::new().await;
-    stage.disk(2);
-    let (key, here) = (stage.cloud.key(), &stage.cloud);
+    let env = TestEnv::new().await;
+    env.disk(2);
+    let (key, here) = (env.cloud.key(), &env.cloud);
     let settings = format!(
         "[aws]\naccess_key = '{}'\nsecret_key = '{}'\ncustom_endpoint_ec2 = '{}'\n",
         key.access_key,
         key.secret_key,
         here.ec2_endpoint()
     );
-    let file = stage.file(FOUND, settings);
+    let file = env.file(FOUND, settings);
     fs::set_permissions(file, fs::Permissions::from_mode(0o600)).unwrap();
-    let run = stage.imgimport("aws --bucket importbucket -q disk.raw");
+    let run = env.imgimport("aws --bucket importbucket -q disk.raw");
     let run = run
         .without("AWS_ACCESS_KEY_ID")
         .without("AWS_SECRET_ACCESS_KEY")
         .without("AWS_ENDPOINT_URL_EC2");
-    run.ends().await.exits(0).prints("ami-ID").says("");
+    run.output().await.code(0).stdout("ami-ID").stderr("");
 }
 
 #[tokio::test]
 async fn a_file_that_was_found_belongs_to_the_user() {
-    let stage = Stage::new().await;
-    stage.disk(2);
-    let path = stage.file(FOUND, "image = 'disk.raw'\n");
+    let env = TestEnv::new().await;
+    env.disk(2);
+    let path = env.file(FOUND, "image = 'disk.raw'\n");
     for (mode, code) in [(0o666, 2), (0o646, 2), (0o602, 2), (0o644, 0), (0o600, 0)] {
         fs::set_permissions(&path, fs::Permissions::from_mode(mode)).unwrap();
-        let run = stage
+        let run = env
             .imgimport("aws --bucket importbucket --dry-run -q")
-            .ends()
+            .output()
             .await;
-        run.exits(code);
+        run.code(code);
         if code == 2 {
-            run.says(
+            run.stderr(
                 "
                 error: the settings file imgimport.toml can't be used
                   cause: others can write it
@@ -253,8 +256,8 @@ async fn a_file_that_was_found_belongs_to_the_user() {
     if chown(&path, Some(12345), None).is_err() {
         return;
     }
-    let run = stage.imgimport("aws --bucket importbucket --dry-run -q");
-    run.ends().await.exits(2).says(
+    let run = env.imgimport("aws --bucket importbucket --dry-run -q");
+    run.output().await.code(2).stderr(
         "
         error: the settings file imgimport.toml can't be used
           cause: it belongs to another user (id 12345)
@@ -262,62 +265,62 @@ async fn a_file_that_was_found_belongs_to_the_user() {
         ",
     );
     // As git has it, under sudo the files of the caller are the user's own.
-    let run = stage.imgimport("aws --bucket importbucket --dry-run -q");
-    run.env("SUDO_UID", "12345").ends().await.exits(0);
-    let run = stage.imgimport("aws --bucket importbucket --dry-run -q --config imgimport.toml");
-    run.ends().await.exits(0).says("");
+    let run = env.imgimport("aws --bucket importbucket --dry-run -q");
+    run.env("SUDO_UID", "12345").output().await.code(0);
+    let run = env.imgimport("aws --bucket importbucket --dry-run -q --config imgimport.toml");
+    run.output().await.code(0).stderr("");
     // A link of the user's own leads to it.
-    fs::rename(&path, stage.path("elsewhere.toml")).unwrap();
+    fs::rename(&path, env.path("elsewhere.toml")).unwrap();
     symlink("elsewhere.toml", &path).unwrap();
-    let run = stage.imgimport("aws --bucket importbucket --dry-run -q");
-    run.ends().await.exits(2);
+    let run = env.imgimport("aws --bucket importbucket --dry-run -q");
+    run.output().await.code(2);
 }
 
 #[tokio::test]
-async fn a_template_gives_no_secret_away() {
-    let stage = Stage::new().await;
-    stage.disk(2);
+async fn a_template_cannot_read_a_secret_variable() {
+    let env = TestEnv::new().await;
+    env.disk(2);
     for (name, value) in [
         ("AWS_SECRET_ACCESS_KEY", None),
         ("my_Token", Some("x")),
         ("DB_PASSWORD", Some("x")),
-        ("BUILD", Some(stage.cloud.key().secret_key.as_str())),
+        ("BUILD", Some(env.cloud.key().secret_key.as_str())),
     ] {
         let option = format!("--ami-name={{{{env \"{name}\"}}}}");
-        let run = stage.program(["aws", "--bucket=importbucket", &option, "disk.raw"]);
+        let run = env.program(["aws", "--bucket=importbucket", &option, "disk.raw"]);
         let run = match value {
             Some(value) => run.env(name, value),
             None => run,
         };
-        run.ends().await.exits(2).prints("").says(&format!(
+        run.output().await.code(2).stdout("").stderr(&format!(
             "error: {{{{env \"{name}\"}}}} is refused: the variable {name} may hold a secret, and names and descriptions are not secret; put what is needed into another variable (--ami-name, IMGIMPORT_AWS_AMI_NAME or ami_name in [aws])"
         ));
     }
-    nobody_was_asked(&stage);
-    let run = stage.program([
+    assert_no_requests(&env);
+    let run = env.program([
         "aws",
         "--bucket=importbucket",
         "-q",
         "--ami-name={{env \"BUILD\"}}",
         "disk.raw",
     ]);
-    run.env("BUILD", " web-17\n").ends().await.exits(0);
-    assert_eq!(stage.cloud.ec2().images()[0].name, "web-17");
+    run.env("BUILD", " web-17\n").output().await.code(0);
+    assert_eq!(env.cloud.ec2().images()[0].name, "web-17");
 }
 
 /// A run that was stopped leaves an entry, and somebody else's hand is in it.
 #[tokio::test]
 async fn an_entry_of_the_journal_is_checked_before_it_is_obeyed() {
-    let stage = Stage::new().await;
-    fs::create_dir_all(stage.path("state/imgimport")).unwrap();
+    let env = TestEnv::new().await;
+    fs::create_dir_all(env.path("state/imgimport")).unwrap();
     let entry = |region: &str, bucket: &str, name: &str, url: &str| {
         format!(
             r#"{{"object": "aws {region} {bucket} k.raw", "upload": "u", "account": {{"{name}": "{url}"}}}}"#
         )
     };
     let clean = async |entry: &str| {
-        stage.file("state/imgimport/0123456789abcdef.json", entry);
-        stage.imgimport("jobs --clean").ends().await
+        env.file("state/imgimport/0123456789abcdef.json", entry);
+        env.imgimport("jobs --clean").output().await
     };
     let run = clean(&entry(
         "eu-central-1",
@@ -326,7 +329,7 @@ async fn an_entry_of_the_journal_is_checked_before_it_is_obeyed() {
         "https://evil.example",
     ))
     .await;
-    run.exits(1).prints("").says(
+    run.code(1).stdout("").stderr(
         "
         error: the job 01234567 could not be removed
           cause: its endpoint is not used: the journal has https://evil.example as endpoint_url_s3, which neither AWS_ENDPOINT_URL_S3 nor the settings file has
@@ -335,55 +338,55 @@ async fn an_entry_of_the_journal_is_checked_before_it_is_obeyed() {
     );
     for (region, bucket) in [("evil.example/", "b-1"), ("eu-central-1", "x@evil")] {
         let run = clean(&entry(region, bucket, "profile", "p")).await;
-        run.exits(1);
+        run.code(1);
     }
-    nobody_was_asked(&stage);
+    assert_no_requests(&env);
 }
 
 #[tokio::test]
-async fn a_journal_that_is_a_link_or_somebody_elses_is_not_used() {
-    let stage = Stage::new().await;
-    stage.disk(2);
-    fs::create_dir_all(stage.path("state")).unwrap();
-    fs::create_dir_all(stage.path("elsewhere")).unwrap();
-    symlink(stage.path("elsewhere"), stage.path("state/imgimport")).unwrap();
-    let run = stage.imgimport("jobs").ends().await;
-    run.exits(1).prints("").says(
+async fn a_symlinked_or_foreign_journal_is_not_used() {
+    let env = TestEnv::new().await;
+    env.disk(2);
+    fs::create_dir_all(env.path("state")).unwrap();
+    fs::create_dir_all(env.path("elsewhere")).unwrap();
+    symlink(env.path("elsewhere"), env.path("state/imgimport")).unwrap();
+    let run = env.imgimport("jobs").output().await;
+    run.code(1).stdout("").stderr(
         "
         error: the journal can't be read
           cause: $DIR/state/imgimport is not used: it is a link
           hint: keep it in a directory of your own, and name that in XDG_STATE_HOME
         ",
     );
-    let run = stage
+    let run = env
         .imgimport("aws --bucket importbucket -q disk.raw")
-        .ends()
+        .output()
         .await;
-    run.exits(0).says(
+    run.code(0).stderr(
         "warning: this run can't be continued: $DIR/state/imgimport is not used: it is a link",
     );
     assert!(
-        fs::read_dir(stage.path("elsewhere"))
+        fs::read_dir(env.path("elsewhere"))
             .unwrap()
             .next()
             .is_none()
     );
 
-    fs::remove_file(stage.path("state/imgimport")).unwrap();
-    fs::create_dir_all(stage.path("state/imgimport")).unwrap();
+    fs::remove_file(env.path("state/imgimport")).unwrap();
+    fs::create_dir_all(env.path("state/imgimport")).unwrap();
     let entry = r#"{"object": "aws eu-central-1 importbucket k.raw", "upload": "u"}"#;
-    stage.file("entry.json", entry);
+    env.file("entry.json", entry);
     symlink(
         "../../entry.json",
-        stage.path("state/imgimport/0123456789abcdef.json"),
+        env.path("state/imgimport/0123456789abcdef.json"),
     )
     .unwrap();
-    let run = stage.imgimport("jobs").ends().await;
-    run.exits(0).prints("");
-    if chown(stage.path("state/imgimport"), Some(12345), None).is_ok() {
-        let run = stage.imgimport("jobs").ends().await;
+    let run = env.imgimport("jobs").output().await;
+    run.code(0).stdout("");
+    if chown(env.path("state/imgimport"), Some(12345), None).is_ok() {
+        let run = env.imgimport("jobs").output().await;
         assert!(
-            run.exits(1)
+            run.code(1)
                 .stderr
                 .contains("it belongs to another user (id 12345)"),
             "{}",

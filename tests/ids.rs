@@ -3,13 +3,13 @@
 
 use imgimport_sandbox::{Fault, ImportScript};
 
-use crate::support::{Ended, Stage};
+use crate::support::{Output, TestEnv};
 
 const HOSTILE: &str = "1;reboot";
 
 /// Nothing that a person pastes has the id.
 #[track_caller]
-fn is_unused(stage: &Stage, ended: &Ended) {
+fn is_unused(stage: &TestEnv, ended: &Output) {
     assert!(!ended.stdout.contains(HOSTILE), "{}", ended.stdout);
     for line in ended.stderr.lines().filter(|line| line.contains(HOSTILE)) {
         assert!(line.starts_with("  cause: "), "{line}");
@@ -18,21 +18,21 @@ fn is_unused(stage: &Stage, ended: &Ended) {
         let entry = std::fs::read_to_string(path).unwrap();
         assert!(!entry.contains(HOSTILE), "{entry}");
     }
-    let asked = format!("{:?}", stage.cloud.journal());
+    let asked = format!("{:?}", stage.cloud.requests_so_far());
     assert!(!asked.contains(HOSTILE), "{asked}");
 }
 
 #[tokio::test]
 async fn an_image_whose_id_is_a_command_is_given_up_and_removed() {
-    let stage = Stage::new().await;
+    let stage = TestEnv::new().await;
     stage.disk(2);
     let body = "<R><imageId>ami-1;reboot</imageId></R>";
     let fault = Fault::on("ec2:RegisterImage").always();
     stage.cloud.fault(fault.replace_answer(200, body));
     let command = "aws --bucket importbucket --method import-snapshot --no-resume -q disk.raw";
-    let ended = stage.imgimport(command).ends().await;
+    let ended = stage.imgimport(command).output().await;
     let cause = "cause: the answer has an id that AWS does not give: \"ami-1;reboot\"";
-    ended.exits(1).prints("");
+    ended.code(1).stdout("");
     assert!(ended.stderr.contains(cause), "{}", ended.stderr);
     is_unused(&stage, &ended);
     assert!(stage.cloud.s3().objects().is_empty());
@@ -64,43 +64,43 @@ async fn an_answer_with_such_an_id_is_asked_for_again() {
             r#"{"SnapshotId":"snap-1;reboot","BlockSize":524288,"VolumeSize":1}"#,
         ),
     ] {
-        let stage = Stage::new().await;
+        let stage = TestEnv::new().await;
         stage.disk(2);
         let fault = Fault::on(operation).replace_answer(200, body);
         stage.cloud.fault(fault);
         let run = stage.imgimport(&format!("aws {options} -q disk.raw"));
-        let ended = run.ends().await;
-        ended.exits(0).prints("ami-ID");
+        let ended = run.output().await;
+        ended.code(0).stdout("ami-ID");
         is_unused(&stage, &ended);
     }
 }
 
 #[tokio::test]
 async fn an_account_that_is_none_is_not_the_caller() {
-    let stage = Stage::new().await;
+    let stage = TestEnv::new().await;
     stage.disk(2);
     let body = "<R><GetCallerIdentityResult><Arn>arn:aws:iam::123456789012:user/a</Arn><Account>1;reboot</Account></GetCallerIdentityResult></R>";
     let fault = Fault::on("sts:GetCallerIdentity").always();
     stage.cloud.fault(fault.replace_answer(200, body));
     let run = stage.imgimport("aws --bucket importbucket --dry-run -q disk.raw");
-    is_unused(&stage, &run.ends().await);
+    is_unused(&stage, &run.output().await);
 }
 
 #[tokio::test]
 async fn a_journal_with_such_an_id_is_not_obeyed() {
-    let stage = Stage::new().await;
+    let stage = TestEnv::new().await;
     let gate = imgimport_sandbox::Gate::new();
     stage.cloud.import_script(ImportScript::quick().hold(&gate));
     stage.disk(2);
     let command = "aws --bucket importbucket --no-wait -q disk.raw";
-    stage.imgimport(command).ends().await.exits(0);
+    stage.imgimport(command).output().await.code(0);
     let path = stage.journal().remove(0);
     let entry = std::fs::read_to_string(&path).unwrap();
     let task = stage.cloud.ec2().import_tasks()[0].id.clone();
     std::fs::write(&path, entry.replace(&task, "import-ami-1;reboot")).unwrap();
     for command in [command, "jobs --clean"] {
-        let ended = stage.imgimport(command).ends().await;
-        ended.exits(1).prints("");
+        let ended = stage.imgimport(command).output().await;
+        ended.code(1).stdout("");
         let cause = "\"import-ami-1;reboot\" is no id of this cloud";
         assert!(ended.stderr.contains(cause), "{}", ended.stderr);
     }

@@ -8,16 +8,16 @@ use imgimport_sandbox::{CopyScript, CustomImageScript, Fault, Gate, ImportScript
 use regex::Regex;
 use serde_json::Value;
 
-use crate::support::{Ended, Run, Stage};
+use crate::support::{Cmd, Output, TestEnv};
 
 /// `imgimport jobs ARGS` in the environment of all three clouds.
-fn jobs<'a>(stage: &'a Stage, args: &str) -> Run<'a> {
-    everywhere(stage, &format!("jobs {args}"))
+fn jobs<'a>(env: &'a TestEnv, args: &str) -> Cmd<'a> {
+    with_all_clouds(env, &format!("jobs {args}"))
 }
 
-fn everywhere<'a>(stage: &'a Stage, args: &str) -> Run<'a> {
-    let variables = stage.cloud.digitalocean_environment();
-    let run = stage.alicloud(args);
+fn with_all_clouds<'a>(env: &'a TestEnv, args: &str) -> Cmd<'a> {
+    let variables = env.cloud.digitalocean_environment();
+    let run = env.alicloud(args);
     variables
         .iter()
         .fold(run, |run, (name, value)| run.env(name, value))
@@ -25,7 +25,7 @@ fn everywhere<'a>(stage: &'a Stage, args: &str) -> Run<'a> {
 
 /// The names of the journal's entries differ from directory to directory, and after a stop
 /// the part in flight may land.
-fn unnamed(text: &str) -> String {
+fn without_ids(text: &str) -> String {
     let name = Regex::new(r"(?-u:\b)[0-9a-f]{8}(?-u:\b)").unwrap();
     let sent = Regex::new(r"(10|15)\.0 MiB of").unwrap();
     sent.replace(&name.replace_all(text, "ID"), "SENT of")
@@ -33,83 +33,87 @@ fn unnamed(text: &str) -> String {
 }
 
 /// The name of the only entry, as it is shown.
-fn only(listed: &Ended) -> String {
-    listed.raw.split_whitespace().next().unwrap().to_owned()
+fn only_job_id(listed: &Output) -> String {
+    listed
+        .stdout_raw
+        .split_whitespace()
+        .next()
+        .unwrap()
+        .to_owned()
 }
 
 /// Two of five parts are there when Ctrl-C comes.
-async fn half_an_upload(stage: &Stage, args: &str) {
-    let gate = stage
+async fn half_an_upload(env: &TestEnv, args: &str) {
+    let gate = env
         .cloud
         .hold(Fault::on("s3:UploadPart").with("partNumber", "3").always());
-    stage.disk(22);
-    let running = stage
+    env.disk(22);
+    let running = env
         .imgimport(&format!("aws --part-size 5MiB --concurrency 2 -q {args}"))
         .start();
     gate.reached().await;
-    stage.cloud.succeeded("s3:UploadPart", 2).await;
+    env.cloud.wait_for_successes("s3:UploadPart", 2).await;
     running.signal("INT");
-    running.ends().await.exits(130);
+    running.output().await.code(130);
     gate.release();
-    stage.cloud.clear_faults();
+    env.cloud.clear_faults();
 }
 
 #[tokio::test]
 async fn an_unfinished_upload_is_listed_and_removed() {
-    let stage = Stage::new().await;
-    half_an_upload(&stage, "--bucket importbucket disk.raw").await;
-    let listed = jobs(&stage, "")
+    let env = TestEnv::new().await;
+    half_an_upload(&env, "--bucket importbucket disk.raw").await;
+    let listed = jobs(&env, "")
         .env("SOURCE_DATE_EPOCH", "1767236400")
-        .ends()
+        .output()
         .await;
-    listed.exits(0).says("");
+    listed.code(0).stderr("");
     assert_eq!(
-        unnamed(&listed.stdout).trim(),
+        without_ids(&listed.stdout).trim(),
         "ID  aws eu-central-1  disk.raw  begun 3 h ago\n  parts of s3://importbucket/imgimport-1767225600.raw, SENT of 22.0 MiB: billed as storage until it is removed"
     );
-    let cleaned = jobs(&stage, "--clean").ends().await;
-    cleaned.exits(0);
+    let cleaned = jobs(&env, "--clean").output().await;
+    cleaned.code(0);
     assert_eq!(
         cleaned.stderr.trim_end(),
         "  Removing the parts of s3://importbucket/imgimport-1767225600.raw"
     );
-    assert_eq!(cleaned.raw, only(&listed));
-    assert!(stage.cloud.s3().uploads().is_empty());
-    assert!(stage.journal().is_empty());
-    let empty = jobs(&stage, "").ends().await;
-    empty.exits(0).prints("");
+    assert_eq!(cleaned.stdout_raw, only_job_id(&listed));
+    assert!(env.cloud.s3().uploads().is_empty());
+    assert!(env.journal().is_empty());
+    let empty = jobs(&env, "").output().await;
+    empty.code(0).stdout("");
     assert_eq!(empty.stderr, "  the journal has no unfinished jobs\n");
 }
 
 #[tokio::test]
 async fn an_import_that_runs_is_cancelled_before_its_object_goes() {
-    let stage = Stage::new().await;
+    let env = TestEnv::new().await;
     let gate = Gate::new();
-    stage.cloud.import_script(ImportScript::quick().hold(&gate));
-    stage.disk(2);
-    stage
-        .imgimport("aws --bucket importbucket --no-wait -q disk.raw")
-        .ends()
+    env.cloud.import_script(ImportScript::quick().hold(&gate));
+    env.disk(2);
+    env.imgimport("aws --bucket importbucket --no-wait -q disk.raw")
+        .output()
         .await
-        .exits(0);
-    let listed = jobs(&stage, "--output json").ends().await;
-    let said: Value = serde_json::from_str(&listed.raw).unwrap();
+        .code(0);
+    let listed = jobs(&env, "--output json").output().await;
+    let said: Value = serde_json::from_str(&listed.stdout_raw).unwrap();
     let job = &said["jobs"][0];
-    let task = stage.cloud.ec2().import_tasks()[0].id.clone();
+    let task = env.cloud.ec2().import_tasks()[0].id.clone();
     assert_eq!(job["task_id"], task.as_str());
     assert_eq!(job["object"]["complete"], true);
     assert_eq!(job["running"], false);
     assert_eq!(job["source"]["path"], "disk.raw");
     let id = &job["id"].as_str().unwrap()[..8];
-    let cleaned = jobs(&stage, &format!("--clean {id}")).ends().await;
-    cleaned.exits(0);
+    let cleaned = jobs(&env, &format!("--clean {id}")).output().await;
+    cleaned.code(0);
     assert_eq!(
         cleaned.stderr.trim_end(),
         "  Removing the import task import-ami-TASK\n  Removing s3://importbucket/imgimport-1767225600.raw"
     );
-    let order: Vec<_> = stage
+    let order: Vec<_> = env
         .cloud
-        .journal()
+        .requests_so_far()
         .into_iter()
         .map(|entry| entry.operation)
         .collect();
@@ -123,28 +127,27 @@ async fn an_import_that_runs_is_cancelled_before_its_object_goes() {
         at("ec2:CancelImportTask") < at("s3:DeleteObject"),
         "{order:?}"
     );
-    assert!(stage.cloud.s3().objects().is_empty());
-    assert!(stage.journal().is_empty());
+    assert!(env.cloud.s3().objects().is_empty());
+    assert!(env.journal().is_empty());
 }
 
 #[tokio::test]
 async fn an_image_without_its_name_is_deregistered() {
-    let stage = Stage::new().await;
+    let env = TestEnv::new().await;
     let gate = Gate::new();
-    stage
-        .cloud
+    env.cloud
         .ec2()
         .copy_script(CopyScript::pending(1).hold(&gate));
-    stage.disk(2);
-    let running = stage
+    env.disk(2);
+    let running = env
         .imgimport("aws --bucket importbucket --ami-name web -q disk.raw")
         .start();
-    stage.cloud.succeeded("ec2:CopyImage", 1).await;
+    env.cloud.wait_for_successes("ec2:CopyImage", 1).await;
     running.signal("INT");
-    running.ends().await.exits(130);
+    running.output().await.code(130);
     gate.release();
-    let listed = jobs(&stage, "").ends().await;
-    listed.exits(0);
+    let listed = jobs(&env, "").output().await;
+    listed.code(0);
     assert!(
         listed
             .stdout
@@ -152,37 +155,37 @@ async fn an_image_without_its_name_is_deregistered() {
         "{}",
         listed.stdout
     );
-    jobs(&stage, "--clean -q").ends().await.exits(0).says("");
-    assert!(stage.cloud.ec2().images().is_empty());
-    assert!(stage.journal().is_empty());
+    jobs(&env, "--clean -q").output().await.code(0).stderr("");
+    assert!(env.cloud.ec2().images().is_empty());
+    assert!(env.journal().is_empty());
 }
 
 #[tokio::test]
-async fn a_job_that_a_process_is_at_work_on_is_left_alone() {
-    let stage = Stage::new().await;
-    let gate = stage
+async fn a_running_job_is_not_cleaned() {
+    let env = TestEnv::new().await;
+    let gate = env
         .cloud
         .hold(Fault::on("s3:UploadPart").with("partNumber", "3").always());
-    stage.disk(22);
-    let running = stage
+    env.disk(22);
+    let running = env
         .imgimport("aws --bucket importbucket --part-size 5MiB --concurrency 2 -q disk.raw")
         .start();
     gate.reached().await;
-    let listed = jobs(&stage, "").ends().await;
+    let listed = jobs(&env, "").output().await;
     assert!(
         listed.stdout.contains("  running now\n"),
         "{}",
         listed.stdout
     );
-    let id = only(&listed);
-    let cleaned = jobs(&stage, "--clean").ends().await;
-    cleaned.exits(0).prints("");
+    let id = only_job_id(&listed);
+    let cleaned = jobs(&env, "--clean").output().await;
+    cleaned.code(0).stdout("");
     assert_eq!(
         cleaned.stderr.trim(),
         format!("{id} is left alone: a process is at work on it")
     );
-    let named = jobs(&stage, &format!("--clean {id}")).ends().await;
-    named.exits(1).prints("").says(&format!(
+    let named = jobs(&env, &format!("--clean {id}")).output().await;
+    named.code(1).stdout("").stderr(&format!(
         "
         error: the job {id} is left alone
           cause: a process is at work on it
@@ -190,21 +193,20 @@ async fn a_job_that_a_process_is_at_work_on_is_left_alone() {
         "
     ));
     gate.release();
-    stage.cloud.clear_faults();
-    running.ends().await.exits(0).prints("ami-ID");
+    env.cloud.clear_faults();
+    running.output().await.code(0).stdout("ami-ID");
 }
 
 #[tokio::test]
-async fn what_could_not_be_removed_stays_in_the_journal_and_is_named() {
-    let stage = Stage::new().await;
-    half_an_upload(&stage, "--bucket importbucket disk.raw").await;
+async fn a_failed_removal_is_named_and_stays_in_the_journal() {
+    let env = TestEnv::new().await;
+    half_an_upload(&env, "--bucket importbucket disk.raw").await;
     let denied = Fault::on("s3:AbortMultipartUpload").always();
-    stage
-        .cloud
+    env.cloud
         .fault(denied.answer(403, "AccessDenied", "Access Denied"));
-    let cleaned = jobs(&stage, "--clean --output json").ends().await;
-    cleaned.exits(1);
-    let said: Value = serde_json::from_str(&cleaned.raw).unwrap();
+    let cleaned = jobs(&env, "--clean --output json").output().await;
+    cleaned.code(1);
+    let said: Value = serde_json::from_str(&cleaned.stdout_raw).unwrap();
     assert_eq!(said["cleaned"], Value::Array(Vec::new()));
     let left = said["left"][0]["left_behind"][0].as_str().unwrap();
     let (what, remove) = left.split_once("; remove it with: ").unwrap();
@@ -214,25 +216,24 @@ async fn what_could_not_be_removed_stays_in_the_journal_and_is_named() {
         "{left}"
     );
     assert!(remove.starts_with("imgimport jobs --clean "), "{left}");
-    stage.cloud.clear_faults();
-    jobs(&stage, "--clean -q").ends().await.exits(0);
-    assert!(stage.cloud.s3().uploads().is_empty());
+    env.cloud.clear_faults();
+    jobs(&env, "--clean -q").output().await.code(0);
+    assert!(env.cloud.s3().uploads().is_empty());
 }
 
 #[tokio::test]
-async fn the_journal_has_no_secret_and_says_which_profile_asks() {
-    let stage = Stage::new().await;
-    let key = stage.cloud.key();
-    fs::create_dir(stage.path(".aws")).unwrap();
+async fn the_journal_has_the_profile_and_no_secret() {
+    let env = TestEnv::new().await;
+    let key = env.cloud.key();
+    fs::create_dir(env.path(".aws")).unwrap();
     let profile = format!(
         "[work]\naws_access_key_id = {}\naws_secret_access_key = {}\n",
         key.access_key, key.secret_key
     );
-    stage.file(".aws/credentials", profile);
-    half_an_upload(&stage, "--bucket importbucket --profile work disk.raw").await;
+    env.file(".aws/credentials", profile);
+    half_an_upload(&env, "--bucket importbucket --profile work disk.raw").await;
     let text = fs::read_to_string(
-        stage
-            .journal()
+        env.journal()
             .iter()
             .find(|path| path.extension().unwrap() == "json")
             .unwrap(),
@@ -243,33 +244,31 @@ async fn the_journal_has_no_secret_and_says_which_profile_asks() {
         !text.contains(&key.secret_key) && !text.contains(&key.access_key),
         "{text}"
     );
-    jobs(&stage, "--clean -q")
+    jobs(&env, "--clean -q")
         .without("AWS_ACCESS_KEY_ID")
         .without("AWS_SECRET_ACCESS_KEY")
         .without("AWS_REGION")
-        .ends()
+        .output()
         .await
-        .exits(0);
-    assert!(stage.cloud.s3().uploads().is_empty());
+        .code(0);
+    assert!(env.cloud.s3().uploads().is_empty());
 }
 
 #[tokio::test]
 async fn leftovers_of_alibaba_cloud_go_too() {
-    let stage = Stage::new().await;
+    let env = TestEnv::new().await;
     let gate = Gate::new();
-    stage.cloud.oss().create_bucket("packer", REGION);
-    stage.cloud.ram().put_import_role();
-    stage
-        .cloud
+    env.cloud.oss().create_bucket("packer", REGION);
+    env.cloud.ram().put_import_role();
+    env.cloud
         .ecs()
         .import_script(EcsScript::quick().hold(&gate));
-    stage.disk(2);
-    stage
-        .alicloud("alicloud --bucket packer --image-name web --no-wait -q disk.raw")
-        .ends()
+    env.disk(2);
+    env.alicloud("alicloud --bucket packer --image-name web --no-wait -q disk.raw")
+        .output()
         .await
-        .exits(0);
-    let listed = jobs(&stage, "").ends().await;
+        .code(0);
+    let listed = jobs(&env, "").output().await;
     assert!(
         listed
             .stdout
@@ -277,30 +276,28 @@ async fn leftovers_of_alibaba_cloud_go_too() {
         "{}",
         listed.stdout
     );
-    jobs(&stage, "--clean -q").ends().await.exits(0).says("");
-    assert!(stage.cloud.oss().objects().is_empty());
-    assert!(stage.cloud.ecs().images().is_empty());
-    assert!(stage.journal().is_empty());
+    jobs(&env, "--clean -q").output().await.code(0).stderr("");
+    assert!(env.cloud.oss().objects().is_empty());
+    assert!(env.cloud.ecs().images().is_empty());
+    assert!(env.journal().is_empty());
 }
 
 #[tokio::test]
 async fn leftovers_of_digitalocean_go_too() {
-    let stage = Stage::new().await;
+    let env = TestEnv::new().await;
     let gate = Gate::new();
-    stage
-        .cloud
+    env.cloud
         .spaces()
         .create_bucket_with_acls("space", SPACES_REGION);
-    stage
-        .cloud
+    env.cloud
         .digitalocean()
         .import_script(CustomImageScript::quick().hold(&gate));
-    stage.disk(2);
-    everywhere(&stage, "digitalocean --space space --spaces-region nyc3 --image-name web --image-region nyc3 --no-wait -q disk.raw")
-        .ends()
+    env.disk(2);
+    with_all_clouds(&env, "digitalocean --space space --spaces-region nyc3 --image-name web --image-region nyc3 --no-wait -q disk.raw")
+        .output()
         .await
-        .exits(0);
-    let listed = jobs(&stage, "").ends().await;
+        .code(0);
+    let listed = jobs(&env, "").output().await;
     assert!(
         listed
             .stdout
@@ -308,35 +305,35 @@ async fn leftovers_of_digitalocean_go_too() {
         "{}",
         listed.stdout
     );
-    jobs(&stage, "--clean -q").ends().await.exits(0).says("");
-    assert!(stage.cloud.spaces().objects().is_empty());
-    assert!(stage.cloud.digitalocean().images().is_empty());
-    assert!(stage.journal().is_empty());
+    jobs(&env, "--clean -q").output().await.code(0).stderr("");
+    assert!(env.cloud.spaces().objects().is_empty());
+    assert!(env.cloud.digitalocean().images().is_empty());
+    assert!(env.journal().is_empty());
 }
 
 #[tokio::test]
 async fn a_job_that_is_not_there_is_wrong_usage() {
-    let stage = Stage::new().await;
-    jobs(&stage, "--clean 12345678")
-        .ends()
+    let env = TestEnv::new().await;
+    jobs(&env, "--clean 12345678")
+        .output()
         .await
-        .exits(2)
-        .prints("")
-        .says(
+        .code(2)
+        .stdout("")
+        .stderr(
             "
         error: the journal has no job 12345678
           hint: see what it has with: imgimport jobs
         ",
         );
-    let run = jobs(&stage, "12345678").ends().await;
-    run.exits(2).prints("");
+    let run = jobs(&env, "12345678").output().await;
+    run.code(2).stdout("");
     assert!(run.stderr.contains("--clean"), "{}", run.stderr);
 }
 
 #[tokio::test]
 async fn torn_and_foreign_files_in_the_journal_do_no_harm() {
-    let stage = Stage::new().await;
-    fs::create_dir_all(stage.path("state/imgimport")).unwrap();
+    let env = TestEnv::new().await;
+    fs::create_dir_all(env.path("state/imgimport")).unwrap();
     for (name, bytes) in [
         ("torn.json", &b"{\"upload\": \"abc"[..]),
         ("foreign.json", b"\xff\xfe\x00"),
@@ -347,10 +344,10 @@ async fn torn_and_foreign_files_in_the_journal_do_no_harm() {
         ("short.json", b"{\"object\": \"aws\", \"upload\": \"u\"}"),
         ("notes.txt", b"mine"),
     ] {
-        stage.file(&format!("state/imgimport/{name}"), bytes);
+        env.file(&format!("state/imgimport/{name}"), bytes);
     }
-    let listed = jobs(&stage, "").ends().await;
-    listed.exits(0).says("").prints(
+    let listed = jobs(&env, "").output().await;
+    listed.code(0).stderr("").stdout(
         "
         foreign
           nothing in the cloud yet
@@ -362,30 +359,30 @@ async fn torn_and_foreign_files_in_the_journal_do_no_harm() {
           nothing in the cloud yet
         ",
     );
-    let cleaned = jobs(&stage, "--clean").ends().await;
-    cleaned.exits(1).prints("foreign\nshort\ntorn").says(
+    let cleaned = jobs(&env, "--clean").output().await;
+    cleaned.code(1).stdout("foreign\nshort\ntorn").stderr(
         "
         error: the job odd could not be removed
           cause: the cloud moon is not known here
         ",
     );
-    assert!(stage.path("state/imgimport/notes.txt").exists());
+    assert!(env.path("state/imgimport/notes.txt").exists());
 }
 
 #[tokio::test]
-async fn an_import_that_nobody_heard_of_is_found_by_its_object() {
-    let stage = Stage::new().await;
+async fn an_import_with_a_lost_response_is_found_by_its_object() {
+    let env = TestEnv::new().await;
     let gate = Gate::new();
-    stage.cloud.import_script(ImportScript::quick().hold(&gate));
-    let answer = stage.cloud.hold_answer(Fault::on("ec2:ImportImage"));
-    stage.disk(2);
-    let running = stage
+    env.cloud.import_script(ImportScript::quick().hold(&gate));
+    let answer = env.cloud.hold_answer(Fault::on("ec2:ImportImage"));
+    env.disk(2);
+    let running = env
         .imgimport("aws --bucket importbucket -q disk.raw")
         .start();
     answer.reached().await;
     running.kill().await;
     answer.release();
-    let listed = jobs(&stage, "").ends().await;
+    let listed = jobs(&env, "").output().await;
     assert!(
         listed.stdout.contains(
             "\n  an import of s3://importbucket/imgimport-1767225600.raw that may have started\n"
@@ -393,61 +390,70 @@ async fn an_import_that_nobody_heard_of_is_found_by_its_object() {
         "{}",
         listed.stdout
     );
-    let cleaned = jobs(&stage, "--clean").ends().await;
-    cleaned.exits(0);
+    let cleaned = jobs(&env, "--clean").output().await;
+    cleaned.code(0);
     assert_eq!(
         cleaned.stderr.trim_end(),
         "  Removing an import of s3://importbucket/imgimport-1767225600.raw that may have started\n  Removing s3://importbucket/imgimport-1767225600.raw"
     );
-    assert!(stage.cloud.s3().objects().is_empty());
+    assert!(env.cloud.s3().objects().is_empty());
 }
 
 #[tokio::test]
 async fn killed_before_the_result_was_printed_the_next_run_prints_it() {
-    let stage = Stage::new().await;
-    stage.disk(2);
+    let env = TestEnv::new().await;
+    env.disk(2);
     let command = "aws --bucket importbucket --ami-name web --tag team=a -q disk.raw";
-    let (running, _pipe) = stage.imgimport(command).unread();
-    stage.cloud.succeeded("ec2:CreateTags", 1).await;
+    let (running, _pipe) = env.imgimport(command).start_with_full_stdout();
+    env.cloud.wait_for_successes("ec2:CreateTags", 1).await;
     running.kill().await;
-    assert!(!stage.journal().is_empty(), "the result is still owed");
-    let run = stage.imgimport(command).ends().await;
-    run.exits(0).says("");
-    let images = stage.cloud.ec2().images();
+    assert!(!env.journal().is_empty(), "the result is still owed");
+    let run = env.imgimport(command).output().await;
+    run.code(0).stderr("");
+    let images = env.cloud.ec2().images();
     assert_eq!(images.len(), 1);
-    assert_eq!(run.raw, images[0].id);
-    assert_eq!(stage.cloud.requests("ec2:ImportImage").len(), 1);
-    assert!(stage.journal().is_empty());
+    assert_eq!(run.stdout_raw, images[0].id);
+    assert_eq!(env.cloud.requests("ec2:ImportImage").len(), 1);
+    assert!(env.journal().is_empty());
 }
 
 #[tokio::test]
 async fn a_source_is_deleted_only_once_the_result_was_printed() {
-    let stage = Stage::new().await;
-    stage.disk(2);
+    let env = TestEnv::new().await;
+    env.disk(2);
     let command = "aws --bucket importbucket --tag team=a --delete-source -q disk.raw";
-    let (running, _pipe) = stage.imgimport(command).unread();
-    stage.cloud.succeeded("ec2:CreateTags", 1).await;
+    let (running, _pipe) = env.imgimport(command).start_with_full_stdout();
+    env.cloud.wait_for_successes("ec2:CreateTags", 1).await;
     running.kill().await;
-    assert!(stage.path("disk.raw").exists());
-    stage.imgimport(command).ends().await.exits(0).says("");
-    assert!(!stage.path("disk.raw").exists());
-    assert_eq!(stage.cloud.ec2().images().len(), 1);
+    assert!(env.path("disk.raw").exists());
+    env.imgimport(command).output().await.code(0).stderr("");
+    assert!(!env.path("disk.raw").exists());
+    assert_eq!(env.cloud.ec2().images().len(), 1);
 }
 
 #[tokio::test]
 async fn the_name_of_a_file_is_on_one_line_and_controls_no_terminal() {
-    let stage = Stage::new().await;
+    let env = TestEnv::new().await;
     let name = "disk\n  image ami-0\u{1b}[31m.raw";
-    stage.file(name, imgimport_sandbox::sample::raw(2 << 20));
-    let answer = stage.cloud.hold_answer(Fault::on("ec2:ImportImage"));
-    let running = stage.program(["aws", "--bucket=importbucket", "-q", name]);
+    env.file(name, imgimport_sandbox::sample::raw(2 << 20));
+    let answer = env.cloud.hold_answer(Fault::on("ec2:ImportImage"));
+    let running = env.program(["aws", "--bucket=importbucket", "-q", name]);
     let running = running.start();
     answer.reached().await;
     running.kill().await;
-    let listed = jobs(&stage, "").ends().await;
-    assert_eq!(listed.raw.lines().count(), 3, "{:?}", listed.raw);
-    assert!(!listed.raw.contains('\u{1b}'), "{:?}", listed.raw);
-    let listed = jobs(&stage, "--output json").ends().await;
-    let said: Value = serde_json::from_str(&listed.raw).unwrap();
+    let listed = jobs(&env, "").output().await;
+    assert_eq!(
+        listed.stdout_raw.lines().count(),
+        3,
+        "{:?}",
+        listed.stdout_raw
+    );
+    assert!(
+        !listed.stdout_raw.contains('\u{1b}'),
+        "{:?}",
+        listed.stdout_raw
+    );
+    let listed = jobs(&env, "--output json").output().await;
+    let said: Value = serde_json::from_str(&listed.stdout_raw).unwrap();
     assert_eq!(said["jobs"][0]["source"]["path"], name);
 }

@@ -3,15 +3,15 @@
 
 use imgimport_sandbox::SPACES_REGION;
 
-use crate::support::{AUTHORITY, BUCKET, Run, Stage, tls};
+use crate::support::{AUTHORITY, BUCKET, Cmd, TestEnv, tls};
 
 const AWS: &str = "aws --bucket importbucket --dry-run -q disk.raw";
 const ALICLOUD: &str = "alicloud --bucket packer --dry-run -q disk.raw";
 const DIGITALOCEAN: &str = "digitalocean --space importbucket --spaces-region nyc3 --image-name web --image-region nyc3 --dry-run -q disk.raw";
 
 /// A stage on which a dry run succeeds in all three clouds.
-async fn stage() -> Stage {
-    let stage = Stage::new().await;
+async fn stage() -> TestEnv {
+    let stage = TestEnv::new().await;
     stage.cloud.ram().set_delay(0);
     let spaces = stage.cloud.spaces();
     spaces.create_bucket_with_acls(BUCKET, SPACES_REGION);
@@ -20,7 +20,7 @@ async fn stage() -> Stage {
 }
 
 /// In the environment of all three clouds.
-fn everywhere<'a>(stage: &'a Stage, args: &str) -> Run<'a> {
+fn everywhere<'a>(stage: &'a TestEnv, args: &str) -> Cmd<'a> {
     let variables = stage.cloud.digitalocean_environment();
     let run = stage.alicloud(args);
     variables
@@ -29,7 +29,7 @@ fn everywhere<'a>(stage: &'a Stage, args: &str) -> Run<'a> {
 }
 
 /// The same, through TLS.
-fn encrypted<'a>(stage: &'a Stage, args: &str) -> Run<'a> {
+fn encrypted<'a>(stage: &'a TestEnv, args: &str) -> Cmd<'a> {
     let cloud = &stage.cloud;
     let all = [
         cloud.environment(),
@@ -75,8 +75,8 @@ async fn a_proxy_that_cannot_be_read_is_refused() {
                 ),
                 ("http://", "it is no address: write http://HOST:PORT"),
             ] {
-                let run = everywhere(&stage, command).env(name, value).ends().await;
-                run.exits(2).prints("").says(&format!(
+                let run = everywhere(&stage, command).env(name, value).output().await;
+                run.code(2).stdout("").stderr(&format!(
                     "
                     error: the variable {name} is wrong
                       cause: {why}
@@ -85,15 +85,15 @@ async fn a_proxy_that_cannot_be_read_is_refused() {
             }
         }
         let run = everywhere(&stage, command).env("HTTPS_PROXY", "http://127.0.0.1:9");
-        let run = run.env("NO_PROXY", "localhost,10.0.0.0/33").ends().await;
-        run.exits(2).prints("").says(
+        let run = run.env("NO_PROXY", "localhost,10.0.0.0/33").output().await;
+        run.code(2).stdout("").stderr(
             "
             error: the variable NO_PROXY is wrong
               cause: \"10.0.0.0/33\" is no network: write hosts, domains and networks with commas between them
             ",
         );
     }
-    assert!(stage.cloud.journal().is_empty());
+    assert!(stage.cloud.requests_so_far().is_empty());
 }
 
 #[tokio::test]
@@ -112,7 +112,7 @@ async fn a_proxy_with_a_line_break_at_its_end_is_used() {
     let digitalocean = everywhere(&stage, DIGITALOCEAN);
     let digitalocean = digitalocean.without("DIGITALOCEAN_API_URL");
     for (run, proxied) in [(aws, "HTTPS_PROXY"), (digitalocean, "ALL_PROXY")] {
-        let ended = run.env(proxied, &proxy).ends().await;
+        let ended = run.env(proxied, &proxy).output().await;
         let said = format!("the proxy that {proxied} names can't be reached");
         assert!(ended.stderr.contains(&said), "{}", ended.stderr);
     }
@@ -179,12 +179,12 @@ async fn authorities_that_cannot_be_read_are_refused() {
         ),
     ] {
         for command in [AWS, ALICLOUD, DIGITALOCEAN] {
-            let run = everywhere(&stage, command).env(name, value).ends().await;
+            let run = everywhere(&stage, command).env(name, value).output().await;
             if name == "AWS_CA_BUNDLE" && command != AWS {
-                run.exits(0);
+                run.code(0);
                 continue;
             }
-            run.exits(2).prints("").says(&format!(
+            run.code(2).stdout("").stderr(&format!(
                 "
                 error: the variable {name} is wrong
                   cause: {why}
@@ -195,7 +195,7 @@ async fn authorities_that_cannot_be_read_are_refused() {
     std::fs::create_dir(stage.path(".aws")).unwrap();
     stage.file(".aws/config", "[profile corp]\nca_bundle = missing.pem\n");
     let run = everywhere(&stage, AWS).env("AWS_PROFILE", "corp");
-    run.ends().await.exits(2).prints("").says(
+    run.output().await.code(2).stdout("").stderr(
         "
         error: the ca_bundle of the profile \"corp\" can't be used
           cause: missing.pem can't be read: No such file or directory (os error 2)
@@ -211,17 +211,17 @@ async fn an_authority_of_ones_own_is_trusted_once_it_is_named() {
     stage.file("certs/own.pem", AUTHORITY);
     for command in [AWS, ALICLOUD, DIGITALOCEAN] {
         let run = encrypted(&stage, command);
-        let ended = run.ends().await;
-        ended.exits(1);
+        let ended = run.output().await;
+        ended.code(1);
         let said = "hint: name a file with the certificates of the authority that signed it in SSL_CERT_FILE";
         assert!(ended.stderr.contains(said), "{}", ended.stderr);
         for (name, value) in [("SSL_CERT_FILE", "own.pem"), ("SSL_CERT_DIR", "certs")] {
             let run = encrypted(&stage, command).env(name, value);
-            run.ends().await.exits(0).says("");
+            run.output().await.code(0).stderr("");
         }
     }
     let run = encrypted(&stage, AWS).env("AWS_CA_BUNDLE", "own.pem");
-    run.ends().await.exits(0).says("");
+    run.output().await.code(0).stderr("");
 }
 
 #[tokio::test]
@@ -247,6 +247,6 @@ async fn the_bundle_of_aws_comes_before_the_profiles_and_before_the_systems() {
                 run = run.env(name, value);
             }
         }
-        run.ends().await.exits(code);
+        run.output().await.code(code);
     }
 }

@@ -2,13 +2,13 @@
 
 use imgimport_sandbox::Fault;
 
-use crate::support::Stage;
+use crate::support::TestEnv;
 
 const THEIRS: &str = "999999999999";
 
 /// A bucket of another account that lets the caller in.
-async fn stage() -> Stage {
-    let stage = Stage::new().await;
+async fn stage() -> TestEnv {
+    let stage = TestEnv::new().await;
     stage.disk(2);
     let region = imgimport_sandbox::REGION;
     stage
@@ -23,7 +23,7 @@ async fn stage() -> Stage {
 async fn a_bucket_that_somebody_else_made_under_the_name_gets_no_image() {
     let stage = stage().await;
     let run = stage.imgimport("aws --bucket shared -q disk.raw");
-    run.ends().await.exits(1).prints("").says(
+    run.output().await.code(1).stdout("").stderr(
         "
         error: the bucket shared can't be used
           cause: it is not owned by the caller's account 123456789012
@@ -32,7 +32,7 @@ async fn a_bucket_that_somebody_else_made_under_the_name_gets_no_image() {
     );
     assert!(stage.cloud.requests("s3:CreateMultipartUpload").is_empty());
     let run = stage.imgimport("aws --bucket shared --bucket-owner 111111111111 -q disk.raw");
-    run.ends().await.exits(1).prints("").says(
+    run.output().await.code(1).stdout("").stderr(
         "
         error: the bucket shared can't be used
           cause: it is not owned by the account 111111111111
@@ -45,7 +45,7 @@ async fn a_bucket_that_somebody_else_made_under_the_name_gets_no_image() {
 async fn a_bucket_of_another_account_is_used_once_its_owner_is_named() {
     let stage = stage().await;
     let run = stage.imgimport("aws --bucket shared --bucket-owner 999999999999 -q disk.raw");
-    run.ends().await.exits(0).prints("ami-ID").says("");
+    run.output().await.code(0).stdout("ami-ID").stderr("");
     assert!(stage.cloud.s3().objects().is_empty());
 }
 
@@ -64,8 +64,8 @@ async fn every_request_on_the_bucket_names_its_owner() {
         // Between two requests the bucket becomes somebody else's.
         stage.cloud.s3().give_bucket(bucket, "111111111111");
         gate.release();
-        let ended = running.ends().await;
-        ended.exits(0);
+        let ended = running.output().await;
+        ended.code(0);
         let refused = "could not be deleted: Access Denied (AccessDenied, request ID)";
         assert!(ended.stderr.contains(refused), "{}", ended.stderr);
         stage.cloud.s3().give_bucket(bucket, owner);
@@ -87,11 +87,11 @@ async fn the_owner_is_known_to_who_has_only_the_journal() {
     running.kill().await;
     stage.cloud.clear_faults();
     stage.cloud.s3().give_bucket("importbucket", "111111111111");
-    let ended = stage.imgimport("jobs --clean").ends().await;
+    let ended = stage.imgimport("jobs --clean").output().await;
     assert_ne!(ended.code, Some(0), "{}", ended.stderr);
     assert_eq!(stage.cloud.s3().uploads().len(), 1);
     stage.cloud.s3().give_bucket("importbucket", "123456789012");
-    stage.imgimport("jobs --clean").ends().await.exits(0);
+    stage.imgimport("jobs --clean").output().await.code(0);
     assert!(stage.cloud.s3().uploads().is_empty());
 }
 
@@ -99,7 +99,7 @@ async fn the_owner_is_known_to_who_has_only_the_journal() {
 async fn an_owner_that_is_no_account_is_refused() {
     let stage = stage().await;
     let run = stage.imgimport("aws --bucket shared --bucket-owner me -q disk.raw");
-    run.ends().await.exits(2).prints("").says(
+    run.output().await.code(2).stdout("").stderr(
         r#"error: "me" is not an account: an account has 12 digits (--bucket-owner, IMGIMPORT_AWS_BUCKET_OWNER or bucket_owner in [aws])"#,
     );
 }

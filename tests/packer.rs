@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use crate::support::Stage;
+use crate::support::TestEnv;
 
 const TEMPLATE: &str = r#"
 variable "bucket" {
@@ -32,12 +32,12 @@ build {
 
 #[tokio::test]
 async fn a_template_becomes_settings_and_the_settings_import_its_image() {
-    let stage = Stage::new().await;
-    let disk = stage.disk(2);
-    stage.file("disk.pkr.hcl", TEMPLATE);
-    let run = stage.imgimport("from-packer disk.pkr.hcl").ends().await;
-    run.exits(0)
-        .prints(
+    let env = TestEnv::new().await;
+    let disk = env.disk(2);
+    env.file("disk.pkr.hcl", TEMPLATE);
+    let run = env.imgimport("from-packer disk.pkr.hcl").output().await;
+    run.code(0)
+        .stdout(
             r#"
             # disk.pkr.hcl as settings of imgimport
             image = "disk.raw"
@@ -51,25 +51,25 @@ async fn a_template_becomes_settings_and_the_settings_import_its_image() {
             # mfa_code: Packer's mfa_code is not supported: give the credentials of a session that has passed MFA, such as a profile's with mfa_serial cached by the AWS CLI
             "#,
         )
-        .says(
+        .stderr(
             "warning: disk.pkr.hcl:21: mfa_code is not carried over: Packer's mfa_code is not supported: give the credentials of a session that has passed MFA, such as a profile's with mfa_serial cached by the AWS CLI",
         );
-    stage.file("imgimport.toml", &run.raw);
-    let run = stage.imgimport("aws -q").ends().await;
-    run.exits(0).prints("ami-ID").says("");
-    assert_eq!(stage.cloud.ec2().arrived(&run.raw), Some(disk));
-    assert_eq!(stage.cloud.ec2().images()[0].name, "web-20260101000000");
+    env.file("imgimport.toml", &run.stdout_raw);
+    let run = env.imgimport("aws -q").output().await;
+    run.code(0).stdout("ami-ID").stderr("");
+    assert_eq!(env.cloud.ec2().imported_bytes(&run.stdout_raw), Some(disk));
+    assert_eq!(env.cloud.ec2().images()[0].name, "web-20260101000000");
 }
 
 #[tokio::test]
 async fn a_template_can_come_through_a_pipe() {
-    let stage = Stage::new().await;
-    let path = stage.file(
+    let env = TestEnv::new().await;
+    let path = env.file(
         "block.json",
         r#"{"type": "digitalocean-import", "api_token": "{{user `token`}}", "space_name": "s"}"#,
     );
-    let run = stage.imgimport("from-packer -").stdin(&path).ends().await;
-    run.exits(0).says("").prints(
+    let run = env.imgimport("from-packer -").stdin(&path).output().await;
+    run.code(0).stderr("").stdout(
         r#"
         # standard input as settings of imgimport
         # image: the file that the build makes
@@ -82,13 +82,13 @@ async fn a_template_can_come_through_a_pipe() {
 }
 
 #[tokio::test]
-async fn what_cannot_be_read_is_one_sentence() {
-    let stage = Stage::new().await;
-    stage.file("broken.pkr.hcl", "build {\n  secret_key = \"hunter2\n}\n");
-    stage.file("other.json", r#"{"builders": []}"#);
-    stage.file("image.json", [0xff, 0xfe, 0x00]);
-    let run = stage.imgimport("from-packer broken.pkr.hcl").ends().await;
-    run.exits(2).prints("");
+async fn a_syntax_error_is_one_sentence() {
+    let env = TestEnv::new().await;
+    env.file("broken.pkr.hcl", "build {\n  secret_key = \"hunter2\n}\n");
+    env.file("other.json", r#"{"builders": []}"#);
+    env.file("image.json", [0xff, 0xfe, 0x00]);
+    let run = env.imgimport("from-packer broken.pkr.hcl").output().await;
+    run.code(2).stdout("");
     assert!(
         run.stderr
             .starts_with("error: could not read the Packer template broken.pkr.hcl:2\n  cause: "),
@@ -110,42 +110,42 @@ async fn what_cannot_be_read_is_one_sentence() {
             "error: could not read the Packer template none.json\n  cause: No such file or directory (os error 2)",
         ),
     ] {
-        let run = stage.imgimport(&format!("from-packer {name}")).ends().await;
-        run.exits(2).prints("").says(said);
+        let run = env.imgimport(&format!("from-packer {name}")).output().await;
+        run.code(2).stdout("").stderr(said);
     }
 }
 
 #[tokio::test]
 async fn two_imports_of_one_cloud_become_jobs_that_run() {
-    let stage = Stage::new().await;
-    let disk = stage.disk(2);
-    stage.file("other.raw", &disk);
+    let env = TestEnv::new().await;
+    let disk = env.disk(2);
+    env.file("other.raw", &disk);
     let template = r#"{"post-processors": [
         [{"type": "artifice", "files": ["disk.raw"]},
          {"type": "amazon-import", "name": "one", "s3_bucket_name": "importbucket", "ami_name": "one"}],
         [{"type": "artifice", "files": ["other.raw"]},
          {"type": "amazon-import", "name": "two", "s3_bucket_name": "importbucket", "ami_name": "two"}]
     ]}"#;
-    stage.file("two.json", template);
-    let run = stage.imgimport("from-packer two.json").ends().await;
-    run.exits(0).says("");
-    fs::write(stage.path("jobs.toml"), &run.raw).unwrap();
-    let run = stage
+    env.file("two.json", template);
+    let run = env.imgimport("from-packer two.json").output().await;
+    run.code(0).stderr("");
+    fs::write(env.path("jobs.toml"), &run.stdout_raw).unwrap();
+    let run = env
         .imgimport("run jobs.toml -q --parallel 1")
-        .ends()
+        .output()
         .await;
-    run.exits(0).prints("one\tami-ID\ntwo\tami-ID").says("");
+    run.code(0).stdout("one\tami-ID\ntwo\tami-ID").stderr("");
 }
 
 /// What `from-packer` prints for a template of this name, and the notes.
-async fn translated(stage: &Stage, arguments: &str) -> (toml::Table, String) {
-    let run = stage
+async fn translated(env: &TestEnv, arguments: &str) -> (toml::Table, String) {
+    let run = env
         .imgimport(&format!("from-packer {arguments}"))
-        .ends()
+        .output()
         .await;
-    run.exits(0);
+    run.code(0);
     (
-        toml::from_str(&run.raw).expect("settings"),
+        toml::from_str(&run.stdout_raw).expect("settings"),
         run.stderr.clone(),
     )
 }
@@ -185,12 +185,12 @@ build {
 "#;
 
 #[tokio::test]
-async fn what_is_computed_from_an_unknown_value_is_left_out_and_named() {
-    let stage = Stage::new().await;
-    stage.file("disk.pkr.hcl", UNKNOWN);
-    let run = stage.imgimport("from-packer disk.pkr.hcl").ends().await;
-    run.exits(0)
-        .prints(
+async fn a_value_computed_from_an_unknown_variable_is_omitted_and_named() {
+    let env = TestEnv::new().await;
+    env.file("disk.pkr.hcl", UNKNOWN);
+    let run = env.imgimport("from-packer disk.pkr.hcl").output().await;
+    run.code(0)
+        .stdout(
             r#"
             # disk.pkr.hcl as settings of imgimport
             # image: the file that the build makes
@@ -230,7 +230,7 @@ async fn what_is_computed_from_an_unknown_value_is_left_out_and_named() {
     }
     let known =
         "disk.pkr.hcl --var stage=dev --var owner=me --var account=1,2 --var labels={a=\"b\"}";
-    let (settings, notes) = translated(&stage, known).await;
+    let (settings, notes) = translated(&env, known).await;
     let aws = settings["aws"].as_table().expect("a table");
     assert_eq!(aws.get("ami_groups"), None);
     assert_eq!(aws["keep_input_artifact"].as_bool(), Some(true));
@@ -249,9 +249,9 @@ async fn what_is_computed_from_an_unknown_value_is_left_out_and_named() {
 
 #[tokio::test]
 async fn a_folder_is_a_template_and_the_last_of_several_values_counts() {
-    let stage = Stage::new().await;
+    let env = TestEnv::new().await;
     for folder in ["template", "template/deeper.pkr.hcl"] {
-        fs::create_dir(stage.path(folder)).expect("a folder");
+        fs::create_dir(env.path(folder)).expect("a folder");
     }
     for (name, text) in [
         (
@@ -270,16 +270,16 @@ async fn a_folder_is_a_template_and_the_last_of_several_values_counts() {
         ("old.json", "{ this is no template of the folder"),
         ("other.pkrvars.hcl", "name = \"not-this\"\n"),
     ] {
-        stage.file(&format!("template/{name}"), text);
+        env.file(&format!("template/{name}"), text);
     }
     let name = async |more: &str, environment: &[(&str, &str)]| {
-        let mut run = stage.imgimport(&format!("from-packer template {more}"));
+        let mut run = env.imgimport(&format!("from-packer template {more}"));
         for (name, value) in environment {
             run = run.env(name, value);
         }
-        let run = run.ends().await;
-        run.exits(0).says("");
-        let settings: toml::Table = toml::from_str(&run.raw).expect("settings");
+        let run = run.output().await;
+        run.code(0).stderr("");
+        let settings: toml::Table = toml::from_str(&run.stdout_raw).expect("settings");
         assert_eq!(settings["image"].as_str(), Some("out/web.raw"));
         settings["digitalocean"]["image_name"]
             .as_str()
@@ -289,16 +289,16 @@ async fn a_folder_is_a_template_and_the_last_of_several_values_counts() {
     let environment = [("PKR_VAR_name", "environment")];
     assert_eq!(name("", &[]).await, is("by-default"));
     assert_eq!(name("", &environment).await, is("environment"));
-    stage.file(
+    env.file(
         "template/b.auto.pkrvars.hcl",
         "name = \"auto-b\"\nother = 5\n",
     );
-    stage.file("template/a.auto.pkrvars.hcl", "name = \"auto-a\"\n");
+    env.file("template/a.auto.pkrvars.hcl", "name = \"auto-a\"\n");
     assert_eq!(name("", &environment).await, is("auto-b"));
-    stage.file("template/a.auto.pkrvars.json", r#"{"name": "auto-json"}"#);
+    env.file("template/a.auto.pkrvars.json", r#"{"name": "auto-json"}"#);
     assert_eq!(name("", &environment).await, is("auto-json"));
-    stage.file("one.pkrvars.hcl", "name = \"one\"\n");
-    stage.file("two.json", r#"{"name": "two"}"#);
+    env.file("one.pkrvars.hcl", "name = \"one\"\n");
+    env.file("two.json", r#"{"name": "two"}"#);
     let files = "--var-file one.pkrvars.hcl --var-file two.json";
     assert_eq!(name(files, &environment).await, is("two"));
     let files = "--var-file two.json --var-file one.pkrvars.hcl";
@@ -308,9 +308,9 @@ async fn a_folder_is_a_template_and_the_last_of_several_values_counts() {
 }
 
 #[tokio::test]
-async fn a_variable_that_no_shell_can_set_is_given_by_an_option() {
-    let stage = Stage::new().await;
-    stage.file(
+async fn a_variable_with_an_unusual_name_is_set_by_an_option() {
+    let env = TestEnv::new().await;
+    env.file(
         "disk.pkr.hcl",
         r#"
 variable "image-name" { type = string }
@@ -326,21 +326,21 @@ build {
 }
 "#,
     );
-    let run = stage.imgimport("from-packer disk.pkr.hcl").ends().await;
-    run.exits(0).says(
+    let run = env.imgimport("from-packer disk.pkr.hcl").output().await;
+    run.code(0).stderr(
         "
         warning: disk.pkr.hcl:8: image_name is not carried over: it depends on the variable image-name, which has no value here (--var image-name=VALUE gives it one): write its value, or set IMGIMPORT_DIGITALOCEAN_IMAGE_NAME
         warning: disk.pkr.hcl:9: image_regions is not carried over: it depends on the variable regions, which has no value here (--var regions=VALUE gives it one): write its value, or set IMGIMPORT_DIGITALOCEAN_IMAGE_REGION
         warning: disk.pkr.hcl:10: http_retry_max is not carried over: it depends on the variable retries, which has no value here (--var retries=VALUE gives it one): write its value, or set DIGITALOCEAN_HTTP_RETRY_MAX
         ",
     );
-    let run = stage
+    let run = env
         .imgimport("from-packer disk.pkr.hcl --var regions=[\"nyc3\",\"ams3\"]")
         .env("PKR_VAR_retries", "7")
         .env("PKR_VAR_image-name", "web")
-        .ends()
+        .output()
         .await;
-    run.exits(0).says("").prints(
+    run.code(0).stderr("").stdout(
         r#"
         # disk.pkr.hcl as settings of imgimport
         # image: the file that the build makes
@@ -366,18 +366,18 @@ build {
             "error: could not read the Packer template values.txt\n  cause: the name of a file of variables ends in .hcl or .json",
         ),
     ] {
-        let run = stage
+        let run = env
             .imgimport(&format!("from-packer disk.pkr.hcl {arguments}"))
-            .ends()
+            .output()
             .await;
-        run.exits(2).prints("").says(said);
+        run.code(2).stdout("").stderr(said);
     }
 }
 
 #[tokio::test]
 async fn the_older_templates_have_variables_from_options_and_files_too() {
-    let stage = Stage::new().await;
-    stage.file(
+    let env = TestEnv::new().await;
+    env.file(
         "disk.json",
         r#"{
   "variables": {"name": "web", "space": null},
@@ -390,12 +390,12 @@ async fn the_older_templates_have_variables_from_options_and_files_too() {
   }]
 }"#,
     );
-    stage.file("values.json", r#"{"space": "of-the-file", "name": "file"}"#);
-    let run = stage
+    env.file("values.json", r#"{"space": "of-the-file", "name": "file"}"#);
+    let run = env
         .imgimport("from-packer disk.json --var name=db --var-file values.json")
-        .ends()
+        .output()
         .await;
-    run.exits(0).says("").prints(
+    run.code(0).stderr("").stdout(
         r#"
         # disk.json as settings of imgimport
         image = "out/db.raw"
@@ -409,8 +409,8 @@ async fn the_older_templates_have_variables_from_options_and_files_too() {
 
 #[tokio::test]
 async fn hcl_as_json_is_read_like_hcl() {
-    let stage = Stage::new().await;
-    stage.file(
+    let env = TestEnv::new().await;
+    env.file(
         "disk.pkr.json",
         r#"{
   "//": "a comment",
@@ -432,9 +432,9 @@ async fn hcl_as_json_is_read_like_hcl() {
   }
 }"#,
     );
-    let run = stage.imgimport("from-packer disk.pkr.json").ends().await;
-    run.exits(0)
-        .prints(
+    let run = env.imgimport("from-packer disk.pkr.json").output().await;
+    run.code(0)
+        .stdout(
             r#"
             # disk.pkr.json as settings of imgimport
             image = "disk.raw"
@@ -451,7 +451,7 @@ async fn hcl_as_json_is_read_like_hcl() {
             Name = "${x}"
             "#,
         )
-        .says(
+        .stderr(
             "
             warning: disk.pkr.json:9: shell-local is not carried over: do what it does before imgimport runs
             warning: disk.pkr.json:13: ami_users is not carried over: it depends on the variable users, which has no value here (--var users=VALUE gives it one): write its value, or set IMGIMPORT_AWS_AMI_USERS
@@ -460,9 +460,9 @@ async fn hcl_as_json_is_read_like_hcl() {
 }
 
 #[tokio::test]
-async fn an_import_whose_bucket_is_left_out_keeps_its_method_and_asks_for_the_bucket() {
-    let stage = Stage::new().await;
-    stage.disk(2);
+async fn an_omitted_bucket_keeps_the_method_and_is_required() {
+    let env = TestEnv::new().await;
+    env.disk(2);
     for (variable, value) in [
         (
             "variable \"bucket\" { type = string }",
@@ -474,32 +474,36 @@ async fn an_import_whose_bucket_is_left_out_keeps_its_method_and_asks_for_the_bu
         let template = format!(
             "{variable}\npost-processor \"amazon-import\" {{\n  region = \"eu-central-1\"\n  {value}\n}}\n"
         );
-        stage.file("disk.pkr.hcl", template);
-        let run = stage.imgimport("from-packer disk.pkr.hcl").ends().await;
-        run.exits(0);
+        env.file("disk.pkr.hcl", template);
+        let run = env.imgimport("from-packer disk.pkr.hcl").output().await;
+        run.code(0);
         assert!(
             run.stderr.contains("disk.pkr.hcl:4: s3_bucket"),
             "{}",
             run.stderr
         );
-        assert!(run.raw.contains("method = \"import-image\""), "{}", run.raw);
-        stage.file("imgimport.toml", &run.raw);
-        let run = stage.imgimport("aws disk.raw --dry-run").ends().await;
-        run.exits(2).prints("");
+        assert!(
+            run.stdout_raw.contains("method = \"import-image\""),
+            "{}",
+            run.stdout_raw
+        );
+        env.file("imgimport.toml", &run.stdout_raw);
+        let run = env.imgimport("aws disk.raw --dry-run").output().await;
+        run.code(2).stdout("");
         assert!(run.stderr.contains("bucket"), "{}", run.stderr);
     }
-    assert!(stage.cloud.ec2().images().is_empty());
+    assert!(env.cloud.ec2().images().is_empty());
 }
 
 #[tokio::test]
 async fn a_key_that_packer_does_not_have_either_names_the_nearest() {
-    let stage = Stage::new().await;
-    stage.file(
+    let env = TestEnv::new().await;
+    env.file(
         "disk.json",
         r#"{"type": "amazon-import", "s3_bucket_nam": "b", "instance_type": "t2.micro"}"#,
     );
-    let run = stage.imgimport("from-packer disk.json").ends().await;
-    run.exits(0).says(
+    let run = env.imgimport("from-packer disk.json").output().await;
+    run.code(0).stderr(
         "
         warning: disk.json:1: s3_bucket_nam is not carried over: there is no such key: did you mean s3_bucket_name?
         warning: disk.json:1: instance_type is not carried over: an import has no use for it: leave it out
@@ -509,11 +513,11 @@ async fn a_key_that_packer_does_not_have_either_names_the_nearest() {
 
 #[tokio::test]
 async fn the_file_that_a_builder_makes_is_imported() {
-    let stage = Stage::new().await;
-    let disk = stage.disk(2);
-    fs::create_dir(stage.path("out")).expect("a folder");
-    fs::rename(stage.path("disk.raw"), stage.path("out/web")).expect("a file");
-    stage.file(
+    let env = TestEnv::new().await;
+    let disk = env.disk(2);
+    fs::create_dir(env.path("out")).expect("a folder");
+    fs::rename(env.path("disk.raw"), env.path("out/web")).expect("a file");
+    env.file(
         "disk.pkr.hcl",
         r#"
 source "qemu" "web" {
@@ -533,17 +537,17 @@ build {
 }
 "#,
     );
-    let run = stage.imgimport("from-packer disk.pkr.hcl").ends().await;
-    run.exits(0).says("");
-    stage.file("imgimport.toml", &run.raw);
-    let run = stage.imgimport("aws -q").ends().await;
-    run.exits(0).prints("ami-ID").says("");
-    assert_eq!(stage.cloud.ec2().arrived(&run.raw), Some(disk));
+    let run = env.imgimport("from-packer disk.pkr.hcl").output().await;
+    run.code(0).stderr("");
+    env.file("imgimport.toml", &run.stdout_raw);
+    let run = env.imgimport("aws -q").output().await;
+    run.code(0).stdout("ami-ID").stderr("");
+    assert_eq!(env.cloud.ec2().imported_bytes(&run.stdout_raw), Some(disk));
 }
 
 #[tokio::test]
-async fn an_artifice_whose_files_are_not_known_names_no_image() {
-    let stage = Stage::new().await;
+async fn an_artifice_with_unknown_files_names_no_image() {
+    let env = TestEnv::new().await;
     for (files, why) in [
         ("[var.file]", "it depends on the variable file"),
         (
@@ -555,8 +559,8 @@ async fn an_artifice_whose_files_are_not_known_names_no_image() {
         let template = format!(
             "variable \"file\" {{ type = list(string) }}\nsource \"file\" \"a\" {{\n  target = \"old.raw\"\n}}\nbuild {{\n  sources = [\"source.file.a\"]\n  post-processors {{\n    post-processor \"artifice\" {{\n      files = {files}\n    }}\n    post-processor \"amazon-import\" {{\n      s3_bucket_name = \"b\"\n    }}\n  }}\n}}\n"
         );
-        stage.file("disk.pkr.hcl", template);
-        let (settings, notes) = translated(&stage, "disk.pkr.hcl").await;
+        env.file("disk.pkr.hcl", template);
+        let (settings, notes) = translated(&env, "disk.pkr.hcl").await;
         assert_eq!(settings.get("image"), None);
         let note = format!("warning: disk.pkr.hcl:8: the image is not carried over: {why}");
         assert!(notes.starts_with(&note), "{notes}");

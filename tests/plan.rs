@@ -3,20 +3,20 @@
 use imgimport_sandbox::{CustomImageScript, Fault, Gate, ImportScript};
 use serde_json::{Value, json};
 
-use crate::support::{Run, Stage};
+use crate::support::{Cmd, TestEnv};
 
 const AWS: &str = "aws --bucket importbucket --dry-run --output json -q disk.raw";
 
-async fn stage() -> Stage {
-    let stage = Stage::new().await;
-    stage.disk(2);
-    stage
+async fn stage() -> TestEnv {
+    let env = TestEnv::new().await;
+    env.disk(2);
+    env
 }
 
 /// The plan in the object on standard output, which is otherwise that of a run that made nothing.
-async fn plan(run: Run<'_>) -> Value {
-    let ended = run.ends().await;
-    ended.exits(0).says("");
+async fn plan(run: Cmd<'_>) -> Value {
+    let ended = run.output().await;
+    ended.code(0).stderr("");
     let mut object: Value = serde_json::from_str(&ended.stdout.replace("SECONDS", "0")).unwrap();
     let plan = object.as_object_mut().unwrap().remove("plan").unwrap();
     for made in [
@@ -33,20 +33,20 @@ async fn plan(run: Run<'_>) -> Value {
 }
 
 /// Somebody else's import, which goes on until the gate is released.
-async fn an_import_is_running(stage: &Stage) -> Gate {
+async fn an_import_is_running(env: &TestEnv) -> Gate {
     let gate = Gate::new();
-    stage.cloud.import_script(ImportScript::quick().hold(&gate));
-    let run = stage.imgimport("aws --bucket importbucket --no-wait -q disk.raw");
-    run.ends().await.exits(0).says("");
+    env.cloud.import_script(ImportScript::quick().hold(&gate));
+    let run = env.imgimport("aws --bucket importbucket --no-wait -q disk.raw");
+    run.output().await.code(0).stderr("");
     gate
 }
 
 #[tokio::test]
 async fn a_program_reads_the_plan_of_an_import_to_aws() {
-    let stage = stage().await;
+    let env = stage().await;
     let command = format!("{AWS} --ami-name web --copy-to eu-west-1 --tag team=web");
     assert_eq!(
-        plan(stage.imgimport(&command)).await,
+        plan(env.imgimport(&command)).await,
         json!({
             "caller": "arn:aws:iam::123456789012:user/sandbox",
             "method": "import-image",
@@ -69,11 +69,11 @@ async fn a_program_reads_the_plan_of_an_import_to_aws() {
 }
 
 #[tokio::test]
-async fn imports_under_way_are_counted_against_what_the_account_was_granted() {
-    let stage = stage().await;
-    let gate = an_import_is_running(&stage).await;
-    stage.cloud.quotas().set_imports(35);
-    let plan = plan(stage.imgimport(&format!("{AWS} --key other.raw"))).await;
+async fn running_imports_are_compared_with_the_quota() {
+    let env = stage().await;
+    let gate = an_import_is_running(&env).await;
+    env.cloud.quotas().set_imports(35);
+    let plan = plan(env.imgimport(&format!("{AWS} --key other.raw"))).await;
     let quota = json!({"name": "imports are running in eu-central-1", "used": 1, "limit": 35});
     assert_eq!(plan["quotas"], json!([quota]));
     gate.release();
@@ -81,11 +81,11 @@ async fn imports_under_way_are_counted_against_what_the_account_was_granted() {
 
 #[tokio::test]
 async fn a_quota_that_is_used_up_is_a_warning() {
-    let stage = stage().await;
-    let gate = an_import_is_running(&stage).await;
-    stage.cloud.quotas().set_imports(1);
-    let run = stage.imgimport("aws --bucket importbucket --key other.raw --dry-run -q disk.raw");
-    run.ends().await.exits(0).prints("").says(
+    let env = stage().await;
+    let gate = an_import_is_running(&env).await;
+    env.cloud.quotas().set_imports(1);
+    let run = env.imgimport("aws --bucket importbucket --key other.raw --dry-run -q disk.raw");
+    run.output().await.code(0).stdout("").stderr(
         "
         warning: 1 of 1 imports are running in eu-central-1: this one would be refused until one of them has ended
         ",
@@ -94,17 +94,16 @@ async fn a_quota_that_is_used_up_is_a_warning() {
 }
 
 #[tokio::test]
-async fn who_may_not_ask_for_quotas_is_told_that_they_were_not_verified() {
+async fn a_denied_quota_read_is_reported_as_not_verified() {
     for call in [
         "servicequotas:GetServiceQuota",
         "ec2:DescribeImportSnapshotTasks",
     ] {
-        let stage = stage().await;
+        let env = stage().await;
         let fault = Fault::on(call).always();
-        stage
-            .cloud
+        env.cloud
             .fault(fault.answer(400, "AccessDeniedException", "not you"));
-        let plan = plan(stage.imgimport(AWS)).await;
+        let plan = plan(env.imgimport(AWS)).await;
         assert_eq!(plan["quotas"], json!([]));
         let open = ["s3:PutObject", "s3:DeleteObject", "iam:PassRole", "quotas"];
         assert_eq!(plan["not_verified"], json!(open));
@@ -112,15 +111,14 @@ async fn who_may_not_ask_for_quotas_is_told_that_they_were_not_verified() {
 }
 
 #[tokio::test]
-async fn an_ec2_that_is_not_awss_is_not_asked_for_quotas() {
-    let stage = stage().await;
-    let run = stage
+async fn a_custom_ec2_endpoint_gets_no_quota_request() {
+    let env = stage().await;
+    let run = env
         .imgimport(AWS)
         .without("AWS_ENDPOINT_URL_SERVICE_QUOTAS");
     assert_eq!(plan(run).await["quotas"], json!([]));
     assert!(
-        stage
-            .cloud
+        env.cloud
             .requests("servicequotas:GetServiceQuota")
             .is_empty()
     );
@@ -128,10 +126,10 @@ async fn an_ec2_that_is_not_awss_is_not_asked_for_quotas() {
 
 #[tokio::test]
 async fn a_program_reads_the_plan_of_an_import_to_alibaba_cloud() {
-    let stage = stage().await;
+    let env = stage().await;
     let command = "alicloud --bucket packer --image-name web --dry-run --output json -q disk.raw";
     assert_eq!(
-        plan(stage.alicloud(command)).await,
+        plan(env.alicloud(command)).await,
         json!({
             "caller": "acs:ram::1234567890123456:user/sandbox",
             "method": null,
@@ -156,8 +154,8 @@ async fn a_program_reads_the_plan_of_an_import_to_alibaba_cloud() {
 
 #[tokio::test]
 async fn a_program_reads_the_plan_of_an_import_to_digitalocean() {
-    let stage = stage().await;
-    let cloud = &stage.cloud;
+    let env = stage().await;
+    let cloud = &env.cloud;
     cloud
         .spaces()
         .create_bucket_with_acls("import-bucket", "nyc3");
@@ -168,7 +166,7 @@ async fn a_program_reads_the_plan_of_an_import_to_digitalocean() {
     let variables = cloud.digitalocean_environment();
     let run = variables
         .iter()
-        .fold(stage.imgimport(command), |run, (name, value)| {
+        .fold(env.imgimport(command), |run, (name, value)| {
             run.env(name, value)
         });
     assert_eq!(
@@ -195,10 +193,10 @@ async fn a_program_reads_the_plan_of_an_import_to_digitalocean() {
 }
 
 #[tokio::test]
-async fn the_plan_names_what_becomes_public_or_shared_and_what_is_deleted() {
-    let stage = stage().await;
+async fn the_plan_names_public_shared_and_deleted_resources() {
+    let env = stage().await;
     let open = format!("{AWS} --public --ami-users 111122223333 --delete-source");
-    let steps = plan(stage.imgimport(&open)).await["steps"].take();
+    let steps = plan(env.imgimport(&open)).await["steps"].take();
     let steps: Vec<_> = steps.as_array().unwrap().iter().skip(2).collect();
     assert_eq!(
         steps,
@@ -211,7 +209,7 @@ async fn the_plan_names_what_becomes_public_or_shared_and_what_is_deleted() {
     );
     let shared = "alicloud --bucket packer --image-name web --dry-run --output json -q disk.raw \
                   --share-account 1234567890123456 --delete-source";
-    let steps = plan(stage.alicloud(shared)).await["steps"].take();
+    let steps = plan(env.alicloud(shared)).await["steps"].take();
     let steps: Vec<_> = steps.as_array().unwrap().iter().rev().collect();
     assert_eq!(steps[0], "delete the local file disk.raw");
     assert_eq!(steps[2], "share it with 1234567890123456");

@@ -7,7 +7,7 @@ use std::path::Path;
 use imgimport_sandbox::{CustomImageScript, Gate, ImportScript, SPACES_REGION};
 use yaml_rust2::{Yaml, YamlLoader};
 
-use crate::support::{Run, Stage};
+use crate::support::{Cmd, TestEnv};
 
 /// A deadline that passes while the gate is closed, and not once it is open.
 const DEADLINE: &str = "4s";
@@ -35,23 +35,21 @@ fn keys(object: &Yaml) -> Vec<&str> {
 }
 
 /// AWS imports once the gate opens, DigitalOcean at once.
-async fn stage(gate: &Gate) -> Stage {
-    let stage = Stage::new().await;
-    stage.cloud.import_script(ImportScript::quick().hold(gate));
-    stage
-        .cloud
+async fn stage(gate: &Gate) -> TestEnv {
+    let env = TestEnv::new().await;
+    env.cloud.import_script(ImportScript::quick().hold(gate));
+    env.cloud
         .spaces()
         .create_bucket_with_acls("import-bucket", SPACES_REGION);
-    stage
-        .cloud
+    env.cloud
         .digitalocean()
         .import_script(CustomImageScript::quick());
-    stage.disk(2);
-    stage
+    env.disk(2);
+    env
 }
 
-fn with_clouds<'a>(stage: &Stage, run: Run<'a>) -> Run<'a> {
-    let variables = stage.cloud.digitalocean_environment();
+fn with_clouds<'a>(env: &TestEnv, run: Cmd<'a>) -> Cmd<'a> {
+    let variables = env.cloud.digitalocean_environment();
     let run = run.env("IMGIMPORT_TIMEOUT", DEADLINE);
     variables
         .iter()
@@ -59,13 +57,13 @@ fn with_clouds<'a>(stage: &Stage, run: Run<'a>) -> Run<'a> {
 }
 
 /// What a pipeline runs is told once that it is too late, and goes on by itself.
-async fn tries_again(stage: &Stage, gate: &Gate, run: Run<'_>) {
-    let mut running = with_clouds(stage, run).start();
-    running.says(TOO_LATE).await;
+async fn tries_again(env: &TestEnv, gate: &Gate, run: Cmd<'_>) {
+    let mut running = with_clouds(env, run).start();
+    running.wait_for_stderr(TOO_LATE).await;
     gate.release();
-    running.ends().await.exits(0);
+    running.output().await.code(0);
     assert_eq!(
-        stage.cloud.requests("ec2:ImportImage").len(),
+        env.cloud.requests("ec2:ImportImage").len(),
         1,
         "attached to"
     );
@@ -109,7 +107,7 @@ async fn github_actions() {
     }
 
     let gate = Gate::new();
-    let stage = stage(&gate).await;
+    let env = stage(&gate).await;
     let script = step["run"]
         .as_str()
         .unwrap()
@@ -119,14 +117,14 @@ async fn github_actions() {
             matrix[0]["options"].as_str().unwrap(),
         );
     assert!(!script.contains("${{"), "{script}");
-    let output = stage.file("output", "");
-    let run = stage
+    let output = env.file("output", "");
+    let run = env
         .shell(&script)
         .env("GITHUB_OUTPUT", output.to_str().unwrap())
         .env("GITHUB_REF_NAME", "v1")
         .env("GITHUB_RUN_ID", "7");
-    tries_again(&stage, &gate, run).await;
-    let image = stage
+    tries_again(&env, &gate, run).await;
+    let image = env
         .cloud
         .ec2()
         .images()
@@ -137,7 +135,7 @@ async fn github_actions() {
         fs::read_to_string(output).unwrap(),
         format!("image={}\n", image.id)
     );
-    assert_eq!(stage.cloud.ec2().import_tasks()[0].key, "web-7.raw");
+    assert_eq!(env.cloud.ec2().import_tasks()[0].key, "web-7.raw");
 }
 
 #[tokio::test]
@@ -159,20 +157,20 @@ async fn gitlab() {
     assert_eq!(job["retry"]["exit_codes"][0].as_i64(), Some(4));
     assert_eq!(job["cache"]["when"].as_str(), Some("always"));
     let gate = Gate::new();
-    let stage = stage(&gate).await;
-    stage.file(
+    let env = stage(&gate).await;
+    env.file(
         "jobs.toml",
         "[[job]]\nname = \"web\"\nimage = \"disk.raw\"\naws = { bucket = \"importbucket\" }\n",
     );
-    let place = stage.path(".state");
+    let place = env.path(".state");
     let journal = job["variables"]["XDG_STATE_HOME"].as_str().unwrap();
     assert_eq!(journal.replace("$CI_PROJECT_DIR", ""), "/.state");
     let script = words(&job["script"]).join("\n");
-    let run = stage
+    let run = env
         .shell(&script)
         .env("XDG_STATE_HOME", place.to_str().unwrap());
-    tries_again(&stage, &gate, run).await;
-    let images = fs::read_to_string(stage.path("images.json")).unwrap();
+    tries_again(&env, &gate, run).await;
+    let images = fs::read_to_string(env.path("images.json")).unwrap();
     assert!(images.contains("\"job\":\"web\""), "{images}");
 }
 
@@ -213,35 +211,35 @@ async fn kubernetes() {
     );
 
     let gate = Gate::new();
-    let stage = stage(&gate).await;
+    let env = stage(&gate).await;
     let file = settings["data"]["jobs.toml"].as_str().unwrap();
-    stage.file(
+    env.file(
         "jobs.toml",
         file.replace("/images/", "").replace("\"fra1\"", "\"nyc2\""),
     );
     let args = words(&container["args"])
         .join(" ")
         .replace("/etc/imgimport/", "");
-    let first = with_clouds(&stage, stage.imgimport(&args)).ends().await;
-    first.exits(4);
+    let first = with_clouds(&env, env.imgimport(&args)).output().await;
+    first.code(4);
     assert!(first.stderr.contains(TOO_LATE), "{}", first.stderr);
     gate.release();
-    let second = with_clouds(&stage, stage.imgimport(&args));
-    let second = second.env("IMGIMPORT_TIMEOUT", "1h").ends().await;
-    second.exits(0);
+    let second = with_clouds(&env, env.imgimport(&args));
+    let second = second.env("IMGIMPORT_TIMEOUT", "1h").output().await;
+    second.code(0);
     assert_eq!(
-        second.raw.lines().count(),
+        second.stdout_raw.lines().count(),
         2,
         "both images are named:\n{}",
-        second.raw
+        second.stdout_raw
     );
     assert_eq!(
-        stage.cloud.requests("ec2:ImportImage").len(),
+        env.cloud.requests("ec2:ImportImage").len(),
         1,
         "attached to"
     );
     assert_eq!(
-        stage.cloud.digitalocean().images().len(),
+        env.cloud.digitalocean().images().len(),
         1,
         "and not imported again"
     );
@@ -264,7 +262,7 @@ async fn argo() {
     assert_eq!(words(&container["command"]), ["imgimport"]);
 
     let gate = Gate::new();
-    let stage = stage(&gate).await;
+    let env = stage(&gate).await;
     let item = &step["withItems"][0];
     let args = words(&container["args"])
         .join(" ")
@@ -279,25 +277,25 @@ async fn argo() {
         .replace("/images/", "")
         .replace("--timeout=80m", "--timeout=1s");
     assert!(!args.contains("{{"), "{args}");
-    with_clouds(&stage, stage.imgimport(&args))
-        .ends()
+    with_clouds(&env, env.imgimport(&args))
+        .output()
         .await
-        .exits(4);
+        .code(4);
     gate.release();
     let args = args.replace("--timeout=1s", "--timeout=1h");
-    with_clouds(&stage, stage.imgimport(&args))
-        .ends()
+    with_clouds(&env, env.imgimport(&args))
+        .output()
         .await
-        .exits(0);
+        .code(0);
     assert_eq!(
-        stage.cloud.requests("ec2:ImportImage").len(),
+        env.cloud.requests("ec2:ImportImage").len(),
         1,
         "attached to"
     );
 }
 
 #[test]
-fn the_readme_shows_the_recipes_as_they_are() {
+fn the_readme_contains_the_recipes() {
     let readme = text("README.md");
     let shown = readme.split("```yaml\n").skip(1);
     let shown: Vec<_> = shown.filter_map(|rest| rest.split("```").next()).collect();

@@ -8,47 +8,47 @@ use base64::engine::general_purpose::STANDARD;
 use futures_util::future::join_all;
 use imgimport_sandbox::{CopyScript, Fault, Gate, ImportScript, sample};
 
-use crate::support::{Ended, Stage};
+use crate::support::{Output, TestEnv};
 
 const COMMAND: &str = "aws --bucket importbucket --method import-snapshot --tag team=a -q disk.raw";
 
 /// Exactly one image and its snapshot, and nothing else anywhere.
 #[track_caller]
-fn nothing_but_the_image(stage: &Stage, run: &Ended) {
-    let (images, snapshots) = (stage.cloud.ec2().images(), stage.cloud.ec2().snapshots());
+fn assert_only_the_image(env: &TestEnv, run: &Output) {
+    let (images, snapshots) = (env.cloud.ec2().images(), env.cloud.ec2().snapshots());
     assert_eq!(images.len(), 1, "{images:?}");
-    assert_eq!(images[0].id, run.raw);
+    assert_eq!(images[0].id, run.stdout_raw);
     assert_eq!(images[0].tags["team"], "a");
     assert_eq!(images[0].snapshot_ids.len(), 1);
     assert_eq!(snapshots.len(), 1, "{snapshots:?}");
     assert_eq!(snapshots[0].id, images[0].snapshot_ids[0]);
     assert_eq!(snapshots[0].tags["team"], "a");
-    assert!(stage.cloud.s3().objects().is_empty());
-    assert!(stage.cloud.s3().uploads().is_empty());
-    assert!(stage.journal().is_empty(), "{:?}", stage.journal());
+    assert!(env.cloud.s3().objects().is_empty());
+    assert!(env.cloud.s3().uploads().is_empty());
+    assert!(env.journal().is_empty(), "{:?}", env.journal());
 }
 
 #[track_caller]
-fn nothing_at_all(stage: &Stage) {
-    assert!(stage.cloud.ec2().images().is_empty());
-    assert!(stage.cloud.ec2().snapshots().is_empty());
-    let tasks = stage.cloud.ec2().import_tasks();
+fn assert_nothing_left(env: &TestEnv) {
+    assert!(env.cloud.ec2().images().is_empty());
+    assert!(env.cloud.ec2().snapshots().is_empty());
+    let tasks = env.cloud.ec2().import_tasks();
     assert!(
         tasks.iter().all(|task| task.status != "active"),
         "{tasks:?}"
     );
-    assert!(stage.cloud.s3().objects().is_empty());
-    assert!(stage.cloud.s3().uploads().is_empty());
-    assert!(stage.journal().is_empty(), "{:?}", stage.journal());
+    assert!(env.cloud.s3().objects().is_empty());
+    assert!(env.cloud.s3().uploads().is_empty());
+    assert!(env.journal().is_empty(), "{:?}", env.journal());
 }
 
 #[tokio::test]
 async fn a_raw_disk_becomes_a_snapshot_and_that_an_ami() {
-    let stage = Stage::new().await;
-    let disk = stage.disk(2);
-    let run = stage.imgimport("aws --bucket importbucket --method import-snapshot disk.raw");
-    let run = run.ends().await;
-    run.exits(0).prints("ami-ID").says(
+    let env = TestEnv::new().await;
+    let disk = env.disk(2);
+    let run = env.imgimport("aws --bucket importbucket --method import-snapshot disk.raw");
+    let run = run.output().await;
+    run.code(0).stdout("ami-ID").stderr(
         "
         disk.raw: raw disk, 2.0 MiB disk
         Checking the account, bucket importbucket and role vmimport in eu-central-1
@@ -62,8 +62,8 @@ async fn a_raw_disk_becomes_a_snapshot_and_that_an_ami() {
           pending
         ",
     );
-    assert_eq!(stage.cloud.ec2().arrived(&run.raw), Some(disk));
-    let image = &stage.cloud.ec2().images()[0];
+    assert_eq!(env.cloud.ec2().imported_bytes(&run.stdout_raw), Some(disk));
+    let image = &env.cloud.ec2().images()[0];
     assert_eq!(image.name, "imgimport-1767225600");
     assert_eq!(
         (image.architecture.as_str(), image.virtualization.as_str()),
@@ -74,32 +74,32 @@ async fn a_raw_disk_becomes_a_snapshot_and_that_an_ami() {
         (true, "/dev/sda1")
     );
     assert_eq!(image.volume, ("gp3".to_owned(), None));
-    assert!(stage.cloud.s3().objects().is_empty());
-    assert!(stage.journal().is_empty());
+    assert!(env.cloud.s3().objects().is_empty());
+    assert!(env.journal().is_empty());
 }
 
 #[tokio::test]
 async fn the_result_as_json_names_the_snapshot_and_the_task() {
-    let stage = Stage::new().await;
-    stage.disk(2);
-    let run = stage.imgimport(
+    let env = TestEnv::new().await;
+    env.disk(2);
+    let run = env.imgimport(
         "aws --bucket importbucket --method import-snapshot --ami-name web -q --output json disk.raw",
     );
-    run.ends().await.exits(0).says("").prints(
+    run.output().await.code(0).stderr("").stdout(
         r#"{"image_id":"ami-ID","images":[{"image_id":"ami-ID","region":"eu-central-1"}],"name":"web","object":{"bucket":"importbucket","deleted":true,"key":"imgimport-1767225600.raw"},"provider":"aws","region":"eu-central-1","schema":1,"seconds":{"import":SECONDS,"total":SECONDS,"upload":SECONDS},"snapshot_ids":["snap-ID"],"source":{"format":"raw","path":"disk.raw","sha256":"0e86efe4adc30c55f679c86075133de0ef765cd6624324c049e234a6d9f006a8","size":2097152,"virtual_size":2097152},"task_id":"import-snap-TASK","uploaded_bytes":2097152}"#,
     );
 }
 
 #[tokio::test]
-async fn everything_that_was_asked_for_is_in_the_registered_image() {
-    let stage = Stage::new().await;
-    stage.disk(2);
+async fn all_options_reach_the_registered_image() {
+    let env = TestEnv::new().await;
+    env.disk(2);
     let data = STANDARD.encode(b"AMZNUEFI with keys of ours");
-    stage.file(
+    env.file(
         "vars.json",
         format!(r#"{{"InstanceId": "i-1", "UefiData": "{data}"}}"#),
     );
-    let run = stage.program([
+    let run = env.program([
         "aws",
         "--bucket=importbucket",
         "--ami-name=web {{timestamp}}",
@@ -117,9 +117,9 @@ async fn everything_that_was_asked_for_is_in_the_registered_image() {
         "-q",
         "disk.raw",
     ]);
-    let run = run.ends().await;
-    run.exits(0).prints("ami-ID").says("");
-    let image = &stage.cloud.ec2().images()[0];
+    let run = run.output().await;
+    run.code(0).stdout("ami-ID").stderr("");
+    let image = &env.cloud.ec2().images()[0];
     assert_eq!(image.name, "web 1767225600");
     assert_eq!(image.description.as_deref(), Some("built 2026-01-01"));
     assert_eq!(image.boot_mode.as_deref(), Some("uefi"));
@@ -130,25 +130,25 @@ async fn everything_that_was_asked_for_is_in_the_registered_image() {
     assert_eq!(image.root_device, "/dev/xvda");
     assert_eq!(image.tags["built"], "1767225600");
     assert_eq!(image.launch_permissions.len(), 1);
-    let task = &stage.cloud.ec2().import_tasks()[0];
+    let task = &env.cloud.ec2().import_tasks()[0];
     assert_eq!(task.tags["built"], "1767225600");
-    let changed = stage.cloud.requests("ec2:ModifyImageAttribute");
+    let changed = env.cloud.requests("ec2:ModifyImageAttribute");
     assert_eq!(
         changed.len(),
         1,
         "the registration carries the rest: {changed:?}"
     );
-    let tagged = stage.cloud.requests("ec2:CreateTags");
+    let tagged = env.cloud.requests("ec2:CreateTags");
     assert_eq!(tagged.len(), 1);
     assert!(
         tagged[0].get("ResourceId.1").starts_with("snap-"),
         "the snapshot alone"
     );
-    nothing_but_the_image(&stage, &run);
+    assert_only_the_image(&env, &run);
 }
 
 #[tokio::test]
-async fn what_import_image_does_not_take_goes_the_other_road_and_says_so() {
+async fn a_format_that_import_image_rejects_is_imported_by_snapshot_with_a_notice() {
     let data = STANDARD.encode(b"AMZNUEFI and so on");
     let wishes = [
         (
@@ -184,12 +184,12 @@ async fn what_import_image_does_not_take_goes_the_other_road_and_says_so() {
         ),
     ];
     join_all(wishes.map(async |(wish, why, boot)| {
-        let stage = Stage::new().await;
-        stage.disk(2);
-        stage.file("vars", &data);
-        let run = stage.imgimport(&format!("aws --bucket importbucket {wish} disk.raw"));
-        let run = run.ends().await;
-        run.exits(0).prints("ami-ID").says(&format!(
+        let env = TestEnv::new().await;
+        env.disk(2);
+        env.file("vars", &data);
+        let run = env.imgimport(&format!("aws --bucket importbucket {wish} disk.raw"));
+        let run = run.output().await;
+        run.code(0).stdout("ami-ID").stderr(&format!(
             "
             disk.raw: raw disk, 2.0 MiB disk
             Checking the account, bucket importbucket and role vmimport in eu-central-1
@@ -204,7 +204,7 @@ async fn what_import_image_does_not_take_goes_the_other_road_and_says_so() {
               pending
             "
         ));
-        let image = &stage.cloud.ec2().images()[0];
+        let image = &env.cloud.ec2().images()[0];
         assert_eq!(image.boot_mode.as_deref(), boot, "{wish}");
         let arm = wish.contains("arm64");
         assert_eq!(image.architecture, if arm { "arm64" } else { "x86_64" });
@@ -213,11 +213,11 @@ async fn what_import_image_does_not_take_goes_the_other_road_and_says_so() {
 }
 
 #[tokio::test]
-async fn wishes_that_contradict_each_other_are_said_with_what_to_do() {
-    let stage = Stage::new().await;
-    stage.disk(2);
-    stage.file("vars", STANDARD.encode(b"AMZNUEFI and so on"));
-    stage.file("notes", "remember the milk");
+async fn contradicting_settings_are_reported_with_a_hint() {
+    let env = TestEnv::new().await;
+    env.disk(2);
+    env.file("vars", STANDARD.encode(b"AMZNUEFI and so on"));
+    env.file("notes", "remember the milk");
     let cases = [
         (
             "--method import-image --architecture arm64",
@@ -261,20 +261,20 @@ async fn wishes_that_contradict_each_other_are_said_with_what_to_do() {
         ),
     ];
     for (wish, error) in cases {
-        let run = stage.imgimport(&format!("aws --bucket importbucket {wish} disk.raw"));
-        run.ends().await.exits(2).prints("").says(error);
+        let run = env.imgimport(&format!("aws --bucket importbucket {wish} disk.raw"));
+        run.output().await.code(2).stdout("").stderr(error);
     }
-    assert!(stage.cloud.journal().is_empty(), "nobody was asked");
+    assert!(env.cloud.requests_so_far().is_empty(), "nobody was asked");
 }
 
 #[tokio::test]
 async fn a_volume_that_cannot_hold_the_image_is_refused_before_anything_is_sent() {
-    let stage = Stage::new().await;
-    let disk = std::fs::File::create(stage.path("disk.raw")).unwrap();
+    let env = TestEnv::new().await;
+    let disk = std::fs::File::create(env.path("disk.raw")).unwrap();
     disk.set_len((3 << 30) + 1).unwrap();
     disk.write_all_at(&sample::raw(2 << 20)[..512], 0).unwrap();
-    let run = stage.imgimport("aws --bucket importbucket --volume-size 3 disk.raw");
-    run.ends().await.exits(2).prints("").says(
+    let run = env.imgimport("aws --bucket importbucket --volume-size 3 disk.raw");
+    run.output().await.code(2).stdout("").stderr(
         "
         error: a volume of 3 GiB is too small for the image, which has 3.0 GiB
           hint: say --volume-size 4 or more, or leave it out
@@ -283,30 +283,30 @@ async fn a_volume_that_cannot_hold_the_image_is_refused_before_anything_is_sent(
 }
 
 #[tokio::test]
-async fn every_format_of_one_disk_is_imported_as_what_it_is() {
+async fn every_single_disk_format_is_imported_as_itself() {
     let raw = sample::raw(2 << 20);
     let disks = [
         ("disk.vhd", sample::vhd(&raw), "VHD"),
         ("disk.vmdk", sample::vmdk(&raw), "VMDK"),
     ];
     for (name, bytes, format) in disks {
-        let stage = Stage::new().await;
-        stage.file(name, &bytes);
-        let run = stage.imgimport(&format!(
+        let env = TestEnv::new().await;
+        env.file(name, &bytes);
+        let run = env.imgimport(&format!(
             "aws --bucket importbucket --method import-snapshot -q {name}"
         ));
-        run.ends().await.exits(0).prints("ami-ID").says("");
-        let request = &stage.cloud.requests("ec2:ImportSnapshot")[0];
+        run.output().await.code(0).stdout("ami-ID").stderr("");
+        let request = &env.cloud.requests("ec2:ImportSnapshot")[0];
         assert_eq!(request.get("DiskContainer.Format"), format);
     }
 }
 
 #[tokio::test]
-async fn an_ova_is_no_disk_and_the_remedy_is_said() {
-    let stage = Stage::new().await;
-    stage.file("disk.ova", sample::ova("disk", &sample::raw(2 << 20)));
-    let run = stage.imgimport("aws --bucket importbucket --architecture arm64 disk.ova");
-    run.ends().await.exits(3).prints("").says(
+async fn an_ova_is_rejected_with_a_fix() {
+    let env = TestEnv::new().await;
+    env.file("disk.ova", sample::ova("disk", &sample::raw(2 << 20)));
+    let run = env.imgimport("aws --bucket importbucket --architecture arm64 disk.ova");
+    run.output().await.code(3).stdout("").stderr(
         "
         error: AWS can't import an OVA
           cause: EC2's ImportSnapshot takes no OVA, it takes one disk
@@ -316,14 +316,14 @@ async fn an_ova_is_no_disk_and_the_remedy_is_said() {
 }
 
 #[tokio::test]
-async fn nobody_waits_and_the_next_run_registers_the_image() {
-    let stage = Stage::new().await;
+async fn a_rerun_after_no_wait_registers_the_image() {
+    let env = TestEnv::new().await;
     let gate = Gate::new();
-    stage.cloud.import_script(ImportScript::quick().hold(&gate));
-    stage.disk(2);
+    env.cloud.import_script(ImportScript::quick().hold(&gate));
+    env.disk(2);
     let command = "aws --bucket importbucket --architecture arm64 --tag team=a";
-    let run = stage.imgimport(&format!("{command} --no-wait disk.raw"));
-    run.ends().await.exits(0).prints("import-snap-TASK").says(
+    let run = env.imgimport(&format!("{command} --no-wait disk.raw"));
+    run.output().await.code(0).stdout("import-snap-TASK").stderr(
         "
         disk.raw: raw disk, 2.0 MiB disk
         Checking the account, bucket importbucket and role vmimport in eu-central-1
@@ -336,8 +336,8 @@ async fn nobody_waits_and_the_next_run_registers_the_image() {
         ",
     );
     gate.release();
-    let run = stage.imgimport(&format!("{command} disk.raw")).ends().await;
-    run.exits(0).prints("ami-ID").says(
+    let run = env.imgimport(&format!("{command} disk.raw")).output().await;
+    run.code(0).stdout("ami-ID").stderr(
         "
         disk.raw: raw disk, 2.0 MiB disk
         Checking the account, bucket importbucket and role vmimport in eu-central-1
@@ -348,19 +348,19 @@ async fn nobody_waits_and_the_next_run_registers_the_image() {
           pending
         ",
     );
-    assert_eq!(stage.cloud.requests("ec2:ImportSnapshot").len(), 1);
-    assert_eq!(stage.cloud.requests("s3:UploadPart").len(), 1);
-    nothing_but_the_image(&stage, &run);
+    assert_eq!(env.cloud.requests("ec2:ImportSnapshot").len(), 1);
+    assert_eq!(env.cloud.requests("s3:UploadPart").len(), 1);
+    assert_only_the_image(&env, &run);
 }
 
 #[tokio::test]
-async fn a_dry_run_of_this_road_says_the_name_that_the_image_would_have() {
-    let stage = Stage::new().await;
-    stage.disk(2);
-    let run = stage.imgimport(
+async fn a_dry_run_prints_the_image_name() {
+    let env = TestEnv::new().await;
+    env.disk(2);
+    let run = env.imgimport(
         "aws --bucket importbucket --key in/web.raw --architecture arm64 --dry-run disk.raw",
     );
-    run.ends().await.exits(0).prints("").says(
+    run.output().await.code(0).stdout("").stderr(
         "
         disk.raw: raw disk, 2.0 MiB disk
         Checking the account, bucket importbucket and role vmimport in eu-central-1
@@ -374,38 +374,38 @@ async fn a_dry_run_of_this_road_says_the_name_that_the_image_would_have() {
         Would remove s3://importbucket/in/web.raw afterwards
         ",
     );
-    assert!(stage.cloud.ec2().images().is_empty());
+    assert!(env.cloud.ec2().images().is_empty());
 }
 
 #[tokio::test]
 async fn an_encrypted_snapshot_is_imported_with_its_key_and_registered_without() {
-    let stage = Stage::new().await;
-    stage.disk(2);
-    let run = stage.imgimport(&format!(
+    let env = TestEnv::new().await;
+    env.disk(2);
+    let run = env.imgimport(&format!(
         "{COMMAND} --ami-encrypt --ami-kms-key alias/images"
     ));
-    let run = run.ends().await;
-    run.exits(0).says("");
-    let request = &stage.cloud.ec2().import_tasks()[0].request;
+    let run = run.output().await;
+    run.code(0).stderr("");
+    let request = &env.cloud.ec2().import_tasks()[0].request;
     assert_eq!(
         (request["Encrypted"].as_str(), request["KmsKeyId"].as_str()),
         ("true", "alias/images")
     );
-    assert!(stage.cloud.ec2().snapshots()[0].encrypted);
-    nothing_but_the_image(&stage, &run);
+    assert!(env.cloud.ec2().snapshots()[0].encrypted);
+    assert_only_the_image(&env, &run);
 }
 
 #[tokio::test]
-async fn lost_answers_make_nothing_twice() {
+async fn lost_responses_create_nothing_twice() {
     for operation in ["ec2:ImportSnapshot", "ec2:RegisterImage"] {
-        let stage = Stage::new().await;
-        stage.disk(2);
-        stage.cloud.fault(Fault::on(operation).cut_answer());
-        let run = stage.imgimport(COMMAND).ends().await;
-        run.exits(0).prints("ami-ID").says("");
-        assert_eq!(stage.cloud.requests(operation).len(), 2, "{operation}");
-        assert_eq!(stage.cloud.ec2().import_tasks().len(), 1);
-        nothing_but_the_image(&stage, &run);
+        let env = TestEnv::new().await;
+        env.disk(2);
+        env.cloud.fault(Fault::on(operation).cut_answer());
+        let run = env.imgimport(COMMAND).output().await;
+        run.code(0).stdout("ami-ID").stderr("");
+        assert_eq!(env.cloud.requests(operation).len(), 2, "{operation}");
+        assert_eq!(env.cloud.ec2().import_tasks().len(), 1);
+        assert_only_the_image(&env, &run);
     }
 }
 
@@ -419,28 +419,25 @@ async fn throttling_passes() {
         "ec2:CreateTags",
     ];
     join_all(operations.map(async |operation| {
-        let stage = Stage::new().await;
-        stage.disk(2);
+        let env = TestEnv::new().await;
+        env.disk(2);
         let busy = Fault::on(operation).times(2);
-        stage
-            .cloud
+        env.cloud
             .fault(busy.answer(503, "RequestLimitExceeded", "Request limit exceeded."));
-        let run = stage.imgimport(COMMAND).ends().await;
-        run.exits(0).prints("ami-ID").says("");
-        nothing_but_the_image(&stage, &run);
+        let run = env.imgimport(COMMAND).output().await;
+        run.code(0).stdout("ami-ID").stderr("");
+        assert_only_the_image(&env, &run);
     }))
     .await;
 }
 
 #[tokio::test]
-async fn an_import_that_fails_leaves_what_was_sent_and_says_why() {
-    let stage = Stage::new().await;
+async fn a_failed_import_keeps_the_object_and_prints_the_reason() {
+    let env = TestEnv::new().await;
     let reason = "ClientError: Disk validation failed [Unsupported VMDK File Format]";
-    stage
-        .cloud
-        .import_script(ImportScript::quick().fail(reason));
-    stage.disk(2);
-    stage.imgimport(COMMAND).ends().await.exits(1).prints("").says(
+    env.cloud.import_script(ImportScript::quick().fail(reason));
+    env.disk(2);
+    env.imgimport(COMMAND).output().await.code(1).stdout("").stderr(
         "
         error: the import import-snap-TASK failed
           cause: ClientError: Disk validation failed [Unsupported VMDK File Format]
@@ -448,23 +445,22 @@ async fn an_import_that_fails_leaves_what_was_sent_and_says_why() {
           hint: make the VMDK stream-optimized: qemu-img convert -f raw -O vmdk -o subformat=streamOptimized disk.raw disk.vmdk
         ",
     );
-    stage.cloud.import_script(ImportScript::quick());
-    let run = stage.imgimport(COMMAND).ends().await;
-    run.exits(0).says("");
-    assert_eq!(stage.cloud.requests("s3:UploadPart").len(), 1);
-    nothing_but_the_image(&stage, &run);
+    env.cloud.import_script(ImportScript::quick());
+    let run = env.imgimport(COMMAND).output().await;
+    run.code(0).stderr("");
+    assert_eq!(env.cloud.requests("s3:UploadPart").len(), 1);
+    assert_only_the_image(&env, &run);
 }
 
 #[tokio::test]
 async fn a_refused_registration_leaves_the_snapshot_for_the_next_run() {
-    let stage = Stage::new().await;
+    let env = TestEnv::new().await;
     let denied = Fault::on("ec2:RegisterImage");
     let text = "You are not authorized to perform this operation.";
-    stage
-        .cloud
+    env.cloud
         .fault(denied.answer(403, "UnauthorizedOperation", text));
-    stage.disk(2);
-    stage.imgimport(COMMAND).ends().await.exits(1).prints("").says(
+    env.disk(2);
+    env.imgimport(COMMAND).output().await.code(1).stdout("").stderr(
         "
         error: snap-ID could not be registered as \"imgimport-1767225600\"
           cause: You are not authorized to perform this operation (UnauthorizedOperation, request ID)
@@ -473,11 +469,11 @@ async fn a_refused_registration_leaves_the_snapshot_for_the_next_run() {
         ",
     );
     assert!(
-        stage.cloud.s3().objects().is_empty(),
+        env.cloud.s3().objects().is_empty(),
         "nobody needs the object any more"
     );
-    let run = stage.imgimport(&COMMAND.replace("-q ", "")).ends().await;
-    run.exits(0).prints("ami-ID").says(
+    let run = env.imgimport(&COMMAND.replace("-q ", "")).output().await;
+    run.code(0).stdout("ami-ID").stderr(
         "
         disk.raw: raw disk, 2.0 MiB disk
         Checking the account, bucket importbucket and role vmimport in eu-central-1
@@ -486,19 +482,18 @@ async fn a_refused_registration_leaves_the_snapshot_for_the_next_run() {
           pending
         ",
     );
-    assert_eq!(stage.cloud.ec2().import_tasks().len(), 1);
-    nothing_but_the_image(&stage, &run);
+    assert_eq!(env.cloud.ec2().import_tasks().len(), 1);
+    assert_only_the_image(&env, &run);
 }
 
 #[tokio::test]
 async fn an_image_that_fails_goes_and_its_snapshot_is_registered_again() {
-    let stage = Stage::new().await;
-    stage
-        .cloud
+    let env = TestEnv::new().await;
+    env.cloud
         .ec2()
         .copy_script(CopyScript::default().fail("the snapshot can't be read"));
-    stage.disk(2);
-    stage.imgimport(COMMAND).ends().await.exits(1).prints("").says(
+    env.disk(2);
+    env.imgimport(COMMAND).output().await.code(1).stdout("").stderr(
         "
         error: ami-ID is failed
           cause: the snapshot can't be read
@@ -506,26 +501,26 @@ async fn an_image_that_fails_goes_and_its_snapshot_is_registered_again() {
           hint: the same command goes on from there
         ",
     );
-    assert!(stage.cloud.ec2().images().is_empty());
-    stage.cloud.ec2().copy_script(CopyScript::default());
-    let run = stage.imgimport(COMMAND).ends().await;
-    run.exits(0).says("");
-    assert_eq!(stage.cloud.ec2().import_tasks().len(), 1);
-    nothing_but_the_image(&stage, &run);
+    assert!(env.cloud.ec2().images().is_empty());
+    env.cloud.ec2().copy_script(CopyScript::default());
+    let run = env.imgimport(COMMAND).output().await;
+    run.code(0).stderr("");
+    assert_eq!(env.cloud.ec2().import_tasks().len(), 1);
+    assert_only_the_image(&env, &run);
 }
 
 #[tokio::test]
-async fn a_name_that_somebody_took_meanwhile_costs_no_second_import() {
-    let stage = Stage::new().await;
+async fn a_name_taken_during_the_import_needs_no_second_import() {
+    let env = TestEnv::new().await;
     let gate = Gate::new();
-    stage.cloud.import_script(ImportScript::quick().hold(&gate));
-    stage.disk(2);
+    env.cloud.import_script(ImportScript::quick().hold(&gate));
+    env.disk(2);
     let command = format!("{COMMAND} --ami-name web");
-    let running = stage.imgimport(&command).start();
+    let running = env.imgimport(&command).start();
     gate.reached().await;
-    stage.cloud.ec2().register_image("eu-central-1", "web");
+    env.cloud.ec2().register_image("eu-central-1", "web");
     gate.release();
-    running.ends().await.exits(1).prints("").says(
+    running.output().await.code(1).stdout("").stderr(
         "
         error: snap-ID could not be registered as \"web\"
           cause: AMI name web is already in use by AMI ami-ID (InvalidAMIName.Duplicate, request ID)
@@ -536,63 +531,61 @@ async fn a_name_that_somebody_took_meanwhile_costs_no_second_import() {
 }
 
 #[tokio::test]
-async fn a_name_that_is_taken_is_said_before_the_upload_even_if_we_chose_it() {
-    let stage = Stage::new().await;
-    stage
-        .cloud
+async fn a_taken_generated_name_is_reported_before_the_upload() {
+    let env = TestEnv::new().await;
+    env.cloud
         .ec2()
         .register_image("eu-central-1", "imgimport-1767225600");
-    stage.disk(2);
-    stage
-        .imgimport(COMMAND)
-        .ends()
+    env.disk(2);
+    env.imgimport(COMMAND)
+        .output()
         .await
-        .exits(1)
-        .prints("")
-        .says(
+        .code(1)
+        .stdout("")
+        .stderr(
             "
         error: the AMI's name \"imgimport-1767225600\" is taken
           cause: ami-ID in eu-central-1 has it
           hint: choose another --ami-name, such as one with {{timestamp}}, or deregister that image
         ",
         );
-    assert!(stage.cloud.requests("s3:CreateMultipartUpload").is_empty());
+    assert!(env.cloud.requests("s3:CreateMultipartUpload").is_empty());
 }
 
 #[tokio::test]
-async fn another_wish_is_another_image_and_what_is_there_stays_and_is_named() {
-    let stage = Stage::new().await;
-    let gate = stage.cloud.hold(Fault::on("ec2:CreateTags"));
-    stage.disk(2);
-    let running = stage
+async fn a_rerun_with_other_settings_keeps_and_names_the_first_image() {
+    let env = TestEnv::new().await;
+    let gate = env.cloud.hold(Fault::on("ec2:CreateTags"));
+    env.disk(2);
+    let running = env
         .imgimport(&format!("{COMMAND} --ami-name web-{{{{uuid}}}}"))
         .start();
     gate.reached().await;
     running.kill().await;
     gate.release();
-    let run = stage.imgimport(&format!(
+    let run = env.imgimport(&format!(
         "{COMMAND} --ami-name web-{{{{uuid}}}} --volume-size 9"
     ));
-    run.ends().await.exits(0).prints("ami-ID").says(
+    run.output().await.code(0).stdout("ami-ID").stderr(
         "
         warning: snap-ID, which an earlier run has imported, stays: this run was asked for another one
         warning: ami-ID, which an earlier run has imported, stays: this run was asked for another one
         ",
     );
-    assert_eq!(stage.cloud.ec2().images().len(), 2);
+    assert_eq!(env.cloud.ec2().images().len(), 2);
 }
 
 #[tokio::test]
 async fn a_deadline_that_passes_leaves_the_task_and_the_next_run_attaches() {
-    let stage = Stage::new().await;
+    let env = TestEnv::new().await;
     let gate = Gate::new();
-    stage.cloud.import_script(ImportScript::quick().hold(&gate));
-    stage.disk(2);
-    let run = stage
+    env.cloud.import_script(ImportScript::quick().hold(&gate));
+    env.disk(2);
+    let run = env
         .imgimport(&format!("{COMMAND} --timeout 300ms"))
-        .ends()
+        .output()
         .await;
-    run.exits(4).prints("").says(
+    run.code(4).stdout("").stderr(
         "
         error: the deadline passed while the cloud is still working
           left behind: the import task import-snap-TASK; remove it with: aws ec2 cancel-import-task --import-task-id import-snap-TASK --region eu-central-1
@@ -601,9 +594,9 @@ async fn a_deadline_that_passes_leaves_the_task_and_the_next_run_attaches() {
         ",
     );
     gate.release();
-    let run = stage.imgimport(COMMAND).ends().await;
-    run.exits(0).says("");
-    nothing_but_the_image(&stage, &run);
+    let run = env.imgimport(COMMAND).output().await;
+    run.code(0).stderr("");
+    assert_only_the_image(&env, &run);
 }
 
 /// Where a run can be ended: the n-th request of this kind has done its work, and its
@@ -621,23 +614,19 @@ const STEPS: [(&str, usize); 7] = [
 #[tokio::test]
 async fn killed_at_any_step_and_run_again_there_is_one_image() {
     join_all(STEPS.map(async |(operation, number)| {
-        let stage = Stage::new().await;
-        let gate = stage.cloud.hold_answer(Fault::on(operation).nth(number));
-        stage.disk(12);
+        let env = TestEnv::new().await;
+        let gate = env.cloud.hold_answer(Fault::on(operation).nth(number));
+        env.disk(12);
         let command = format!("{COMMAND} --part-size 5MiB");
-        let running = stage.imgimport(&command).start();
+        let running = env.imgimport(&command).start();
         gate.reached().await;
         running.kill().await;
         gate.release();
-        let run = stage.imgimport(&command).ends().await;
-        run.exits(0).prints("ami-ID").says("");
-        assert_eq!(stage.cloud.ec2().import_tasks().len(), 1, "{operation}");
-        assert_eq!(
-            stage.cloud.requests("s3:UploadPart").len(),
-            3,
-            "{operation}"
-        );
-        nothing_but_the_image(&stage, &run);
+        let run = env.imgimport(&command).output().await;
+        run.code(0).stdout("ami-ID").stderr("");
+        assert_eq!(env.cloud.ec2().import_tasks().len(), 1, "{operation}");
+        assert_eq!(env.cloud.requests("s3:UploadPart").len(), 3, "{operation}");
+        assert_only_the_image(&env, &run);
     }))
     .await;
 }
@@ -645,32 +634,32 @@ async fn killed_at_any_step_and_run_again_there_is_one_image() {
 #[tokio::test]
 async fn stopped_at_any_step_everything_that_stays_is_named_and_the_next_run_goes_on() {
     join_all(STEPS[1..].iter().map(async |(operation, number)| {
-        let stage = Stage::new().await;
-        let gate = stage.cloud.hold_answer(Fault::on(operation).nth(*number));
-        stage.disk(2);
-        let running = stage.imgimport(COMMAND).start();
+        let env = TestEnv::new().await;
+        let gate = env.cloud.hold_answer(Fault::on(operation).nth(*number));
+        env.disk(2);
+        let running = env.imgimport(COMMAND).start();
         gate.reached().await;
         running.signal("INT");
-        let run = running.ends().await;
-        run.exits(130).prints("");
-        for image in stage.cloud.ec2().images() {
+        let run = running.output().await;
+        run.code(130).stdout("");
+        for image in env.cloud.ec2().images() {
             let named = run.stderr.contains("the image ami-ID")
                 || run.stderr.contains("that may have been made");
             assert!(named, "{operation}: {image:?}\n{}", run.stderr);
         }
-        for snapshot in stage.cloud.ec2().snapshots() {
+        for snapshot in env.cloud.ec2().snapshots() {
             let named = run.stderr.contains("the snapshot snap-ID")
                 || run.stderr.contains("the import task import-snap-TASK");
             assert!(named, "{operation}: {snapshot:?}\n{}", run.stderr);
         }
-        for object in stage.cloud.s3().objects() {
+        for object in env.cloud.s3().objects() {
             assert!(
                 run.stderr.contains("s3://importbucket/"),
                 "{operation}: {object:?}\n{}",
                 run.stderr
             );
         }
-        let tasks = stage.cloud.ec2().import_tasks();
+        let tasks = env.cloud.ec2().import_tasks();
         if tasks[0].status == "active" {
             assert!(
                 run.stderr.contains("the import task ")
@@ -680,10 +669,10 @@ async fn stopped_at_any_step_everything_that_stays_is_named_and_the_next_run_goe
             );
         }
         gate.release();
-        let run = stage.imgimport(COMMAND).ends().await;
-        run.exits(0).prints("ami-ID").says("");
-        assert_eq!(stage.cloud.ec2().import_tasks().len(), 1, "{operation}");
-        nothing_but_the_image(&stage, &run);
+        let run = env.imgimport(COMMAND).output().await;
+        run.code(0).stdout("ami-ID").stderr("");
+        assert_eq!(env.cloud.ec2().import_tasks().len(), 1, "{operation}");
+        assert_only_the_image(&env, &run);
     }))
     .await;
 }
@@ -691,71 +680,68 @@ async fn stopped_at_any_step_everything_that_stays_is_named_and_the_next_run_goe
 #[tokio::test]
 async fn without_resume_a_stop_at_any_step_leaves_nothing() {
     join_all(STEPS[1..].iter().map(async |(operation, number)| {
-        let stage = Stage::new().await;
-        let gate = stage.cloud.hold_answer(Fault::on(operation).nth(*number));
-        stage.disk(2);
-        let running = stage.imgimport(&format!("{COMMAND} --no-resume")).start();
+        let env = TestEnv::new().await;
+        let gate = env.cloud.hold_answer(Fault::on(operation).nth(*number));
+        env.disk(2);
+        let running = env.imgimport(&format!("{COMMAND} --no-resume")).start();
         gate.reached().await;
         running.signal("INT");
         running
-            .ends()
+            .output()
             .await
-            .exits(130)
-            .prints("")
-            .says("error: stopped");
-        nothing_at_all(&stage);
+            .code(130)
+            .stdout("")
+            .stderr("error: stopped");
+        assert_nothing_left(&env);
     }))
     .await;
 }
 
 #[tokio::test]
-async fn ctrl_c_twice_takes_the_image_before_its_snapshot() {
-    let stage = Stage::new().await;
+async fn ctrl_c_twice_deregisters_the_image_before_its_snapshot_is_deleted() {
+    let env = TestEnv::new().await;
     let gate = Gate::new();
-    stage
-        .cloud
+    env.cloud
         .ec2()
         .copy_script(CopyScript::default().hold(&gate));
-    stage.disk(2);
-    let mut running = stage.imgimport(&COMMAND.replace("-q ", "")).start();
+    env.disk(2);
+    let mut running = env.imgimport(&COMMAND.replace("-q ", "")).start();
     gate.reached().await;
     running.signal("INT");
-    running.says("Ctrl-C once more").await;
+    running.wait_for_stderr("Ctrl-C once more").await;
     running.signal("INT");
-    let run = running.ends().await;
-    run.exits(130).prints("").says(
+    let run = running.output().await;
+    run.code(130).stdout("").stderr(
         "
           Removing the image ami-ID
           Removing the snapshot snap-ID
         error: stopped
         ",
     );
-    nothing_at_all(&stage);
+    assert_nothing_left(&env);
 }
 
 #[tokio::test]
 async fn a_task_that_was_quicker_than_its_cancelling_leaves_no_snapshot() {
-    let stage = Stage::new().await;
-    let gate = stage.cloud.hold(Fault::on("ec2:CancelImportTask"));
+    let env = TestEnv::new().await;
+    let gate = env.cloud.hold(Fault::on("ec2:CancelImportTask"));
     let import = Gate::new();
-    stage
-        .cloud
-        .import_script(ImportScript::quick().hold(&import));
-    stage.disk(2);
-    let running = stage.imgimport(&format!("{COMMAND} --no-resume")).start();
+    env.cloud.import_script(ImportScript::quick().hold(&import));
+    env.disk(2);
+    let running = env.imgimport(&format!("{COMMAND} --no-resume")).start();
     import.reached().await;
     running.signal("INT");
     gate.reached().await;
     import.release();
-    let task = stage.cloud.ec2().import_tasks()[0].id.clone();
-    stage.cloud.ec2().finish(&task);
-    assert_eq!(stage.cloud.ec2().snapshots().len(), 1);
+    let task = env.cloud.ec2().import_tasks()[0].id.clone();
+    env.cloud.ec2().finish_task(&task);
+    assert_eq!(env.cloud.ec2().snapshots().len(), 1);
     gate.release();
     running
-        .ends()
+        .output()
         .await
-        .exits(130)
-        .prints("")
-        .says("error: stopped");
-    nothing_at_all(&stage);
+        .code(130)
+        .stdout("")
+        .stderr("error: stopped");
+    assert_nothing_left(&env);
 }

@@ -3,7 +3,7 @@
 use imgimport_sandbox::{Fault, RoleView};
 use serde_json::Value;
 
-use crate::support::Stage;
+use crate::support::TestEnv;
 
 const COMMAND: &str = "aws --bucket importbucket --create-role -q disk.raw";
 const TRUST: &str = r#"{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":{"Service":"vmie.amazonaws.com"},"Action":"sts:AssumeRole","Condition":{"StringEquals":{"sts:Externalid":"vmimport"}}}]}"#;
@@ -15,13 +15,13 @@ const CHANGES: [&str; 5] = [
     "iam:DeleteRole",
 ];
 
-impl Stage {
+impl TestEnv {
     async fn without_role() -> Self {
-        let stage = Self::new().await;
-        stage.cloud.iam().remove_role("vmimport");
-        stage.cloud.iam().set_delay(0);
-        stage.disk(2);
-        stage
+        let env = Self::new().await;
+        env.cloud.iam().remove_role("vmimport");
+        env.cloud.iam().set_delay(0);
+        env.disk(2);
+        env
     }
 
     fn role(&self) -> RoleView {
@@ -29,7 +29,7 @@ impl Stage {
     }
 
     #[track_caller]
-    fn nobody_touched_a_role(&self) {
+    fn assert_no_role_requests(&self) {
         for change in CHANGES {
             assert!(self.cloud.requests(change).is_empty(), "{change}");
         }
@@ -38,7 +38,7 @@ impl Stage {
 
 /// The document after this flag of a command to paste.
 #[track_caller]
-fn pasted(text: &str, command: &str, flag: &str) -> String {
+fn pasted_argument(text: &str, command: &str, flag: &str) -> String {
     let line = text.lines().find(|line| line.contains(command));
     let line = line.unwrap_or_else(|| panic!("no {command} in:\n{text}"));
     let (_, rest) = line.split_once(&format!("{flag} '")).expect("the flag");
@@ -47,10 +47,10 @@ fn pasted(text: &str, command: &str, flag: &str) -> String {
 
 #[tokio::test]
 async fn a_missing_role_is_created_and_waited_for() {
-    let stage = Stage::without_role().await;
-    stage.cloud.iam().set_delay(2);
-    let run = stage.imgimport("aws --bucket importbucket --create-role disk.raw");
-    run.ends().await.exits(0).prints("ami-ID").says(
+    let env = TestEnv::without_role().await;
+    env.cloud.iam().set_delay(2);
+    let run = env.imgimport("aws --bucket importbucket --create-role disk.raw");
+    run.output().await.code(0).stdout("ami-ID").stderr(
         "
         disk.raw: raw disk, 2.0 MiB disk
         Checking the account, bucket importbucket and role vmimport in eu-central-1
@@ -64,7 +64,7 @@ async fn a_missing_role_is_created_and_waited_for() {
         Imported as ami-ID
         ",
     );
-    let role = stage.role();
+    let role = env.role();
     assert_eq!(role.trust, TRUST);
     let names: Vec<_> = role.policies.keys().collect();
     assert_eq!(names, ["imgimport-importbucket"]);
@@ -74,47 +74,46 @@ async fn a_missing_role_is_created_and_waited_for() {
             .contains(r#""Resource":["arn:aws:s3:::importbucket","arn:aws:s3:::importbucket/*"]"#),
         "{policy}"
     );
-    assert_eq!(stage.cloud.requests("ec2:ImportImage").len(), 3);
+    assert_eq!(env.cloud.requests("ec2:ImportImage").len(), 3);
 }
 
 #[tokio::test]
 async fn the_other_road_waits_for_a_new_role_just_so() {
-    let stage = Stage::without_role().await;
-    stage.cloud.iam().set_delay(1);
-    let run = stage.imgimport(&format!("{COMMAND} --method import-snapshot"));
-    run.ends().await.exits(0).prints("ami-ID").says("");
-    assert_eq!(stage.cloud.requests("ec2:ImportSnapshot").len(), 2);
-    assert_eq!(stage.cloud.ec2().import_tasks().len(), 1);
+    let env = TestEnv::without_role().await;
+    env.cloud.iam().set_delay(1);
+    let run = env.imgimport(&format!("{COMMAND} --method import-snapshot"));
+    run.output().await.code(0).stdout("ami-ID").stderr("");
+    assert_eq!(env.cloud.requests("ec2:ImportSnapshot").len(), 2);
+    assert_eq!(env.cloud.ec2().import_tasks().len(), 1);
 }
 
 #[tokio::test]
 async fn a_role_that_is_right_is_not_touched() {
-    let stage = Stage::new().await;
-    stage.disk(2);
-    stage.imgimport(COMMAND).ends().await.exits(0).says("");
-    stage.nobody_touched_a_role();
+    let env = TestEnv::new().await;
+    env.disk(2);
+    env.imgimport(COMMAND).output().await.code(0).stderr("");
+    env.assert_no_role_requests();
 }
 
 #[tokio::test]
 async fn an_administrators_role_is_right_too() {
-    let stage = Stage::new().await;
-    stage
-        .cloud
+    let env = TestEnv::new().await;
+    env.cloud
         .iam()
         .put_role("vmimport", TRUST, r#"{"Statement":[]}"#);
-    stage.cloud.iam().attach_administrator("vmimport");
-    stage.disk(2);
-    stage.imgimport(COMMAND).ends().await.exits(0).says("");
-    stage.nobody_touched_a_role();
+    env.cloud.iam().attach_administrator("vmimport");
+    env.disk(2);
+    env.imgimport(COMMAND).output().await.code(0).stderr("");
+    env.assert_no_role_requests();
 }
 
 #[tokio::test]
 async fn a_role_for_another_bucket_gets_this_one_as_well() {
-    let stage = Stage::without_role().await;
-    stage.cloud.iam().put_import_role("vmimport", "otherbucket");
-    let before = stage.role();
-    let run = stage.imgimport(&COMMAND.replace("-q ", "")).ends().await;
-    run.exits(0);
+    let env = TestEnv::without_role().await;
+    env.cloud.iam().put_import_role("vmimport", "otherbucket");
+    let before = env.role();
+    let run = env.imgimport(&COMMAND.replace("-q ", "")).output().await;
+    run.code(0);
     assert!(
         run.stderr.contains(
             "\nRepairing the service role vmimport: its policies do not allow s3:GetBucketLocation, s3:GetObject, s3:ListBucket for the bucket importbucket\n"
@@ -122,35 +121,27 @@ async fn a_role_for_another_bucket_gets_this_one_as_well() {
         "{}",
         run.stderr
     );
-    let after = stage.role();
+    let after = env.role();
     assert_eq!(
         after.policies["vmimport"], before.policies["vmimport"],
         "what others put there stays"
     );
     assert_eq!(after.policies.len(), 2);
-    assert!(
-        stage
-            .cloud
-            .requests("iam:UpdateAssumeRolePolicy")
-            .is_empty()
-    );
+    assert!(env.cloud.requests("iam:UpdateAssumeRolePolicy").is_empty());
 }
 
 #[tokio::test]
 async fn a_role_that_trusts_others_trusts_vm_import_as_well() {
-    let stage = Stage::without_role().await;
-    stage
-        .cloud
-        .iam()
-        .put_import_role("vmimport", "importbucket");
-    let policy = stage.role().policies["vmimport"].clone();
+    let env = TestEnv::without_role().await;
+    env.cloud.iam().put_import_role("vmimport", "importbucket");
+    let policy = env.role().policies["vmimport"].clone();
     let others = r#"{"Version":"2012-10-17","Statement":{"Effect":"Allow","Principal":{"Service":"ec2.amazonaws.com"},"Action":"sts:AssumeRole"}}"#;
-    stage.cloud.iam().put_role("vmimport", others, &policy);
-    let run = stage.imgimport(&COMMAND.replace("-q ", "")).ends().await;
-    run.exits(0);
+    env.cloud.iam().put_role("vmimport", others, &policy);
+    let run = env.imgimport(&COMMAND.replace("-q ", "")).output().await;
+    run.code(0);
     let line = "\nRepairing the service role vmimport: its trust policy does not let vmie.amazonaws.com assume it\n";
     assert!(run.stderr.contains(line), "{}", run.stderr);
-    let trust: Value = serde_json::from_str(&stage.role().trust).unwrap();
+    let trust: Value = serde_json::from_str(&env.role().trust).unwrap();
     let services: Vec<_> = trust["Statement"]
         .as_array()
         .unwrap()
@@ -159,19 +150,19 @@ async fn a_role_that_trusts_others_trusts_vm_import_as_well() {
         .collect();
     assert_eq!(services, ["ec2.amazonaws.com", "vmie.amazonaws.com"]);
     assert!(
-        stage.cloud.requests("iam:PutRolePolicy").is_empty(),
+        env.cloud.requests("iam:PutRolePolicy").is_empty(),
         "the permissions were right"
     );
 }
 
 #[tokio::test]
 async fn a_key_is_opened_to_the_role() {
-    let stage = Stage::new().await;
-    stage.cloud.iam().set_delay(0);
-    stage.disk(2);
+    let env = TestEnv::new().await;
+    env.cloud.iam().set_delay(0);
+    env.disk(2);
     let command = format!("{COMMAND} --ami-encrypt --ami-kms-key alias/images");
-    stage.imgimport(&command).ends().await.exits(0);
-    let policy = &stage.role().policies["imgimport-kms-alias-images"];
+    env.imgimport(&command).output().await.code(0);
+    let policy = &env.role().policies["imgimport-kms-alias-images"];
     let policy: Value = serde_json::from_str(policy).unwrap();
     let statement = &policy["Statement"][0];
     assert_eq!(
@@ -185,75 +176,73 @@ async fn a_key_is_opened_to_the_role() {
             .contains(&"kms:Decrypt".into())
     );
 
-    let changes = stage.cloud.requests("iam:PutRolePolicy").len();
-    stage.imgimport(&command).ends().await.exits(0);
+    let changes = env.cloud.requests("iam:PutRolePolicy").len();
+    env.imgimport(&command).output().await.code(0);
     assert_eq!(
-        stage.cloud.requests("iam:PutRolePolicy").len(),
+        env.cloud.requests("iam:PutRolePolicy").len(),
         changes,
         "once is enough"
     );
 }
 
 #[tokio::test]
-async fn a_key_that_the_role_says_nothing_of_is_not_complained_about() {
-    let stage = Stage::new().await;
-    stage.disk(2);
-    let run = stage.imgimport(
+async fn a_kms_key_without_a_grant_in_the_role_is_accepted() {
+    let env = TestEnv::new().await;
+    env.disk(2);
+    let run = env.imgimport(
         "aws --bucket importbucket --ami-encrypt --ami-kms-key alias/images -q disk.raw",
     );
-    run.ends().await.exits(0).says("");
-    stage.nobody_touched_a_role();
+    run.output().await.code(0).stderr("");
+    env.assert_no_role_requests();
 }
 
 #[tokio::test]
 async fn a_denial_is_nobodys_to_take_away() {
-    let stage = Stage::new().await;
+    let env = TestEnv::new().await;
     let denial = r#"{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"*","Resource":"*"},{"Effect":"Deny","Action":"s3:Get*","Resource":"*"}]}"#;
-    stage.cloud.iam().put_role("vmimport", TRUST, denial);
-    stage.disk(2);
-    stage
-        .imgimport(COMMAND)
-        .ends()
+    env.cloud.iam().put_role("vmimport", TRUST, denial);
+    env.disk(2);
+    env.imgimport(COMMAND)
+        .output()
         .await
-        .exits(1)
-        .prints("")
-        .says(
+        .code(1)
+        .stdout("")
+        .stderr(
             "
         error: the service role vmimport can't be used
           cause: its policies deny s3:GetBucketLocation, s3:GetObject for the bucket importbucket
           hint: take the denial away, or name another role with --role-name
         ",
         );
-    stage.nobody_touched_a_role();
+    env.assert_no_role_requests();
 }
 
 #[tokio::test]
-async fn what_a_missing_role_needs_can_be_pasted() {
-    let stage = Stage::without_role().await;
+async fn the_commands_for_a_missing_role_can_be_pasted() {
+    let env = TestEnv::without_role().await;
     let command = "aws --bucket importbucket -q disk.raw";
-    let run = stage.imgimport(command).ends().await;
-    run.exits(1).prints("");
-    assert!(stage.cloud.requests("s3:CreateMultipartUpload").is_empty());
-    let trust = pasted(
+    let run = env.imgimport(command).output().await;
+    run.code(1).stdout("");
+    assert!(env.cloud.requests("s3:CreateMultipartUpload").is_empty());
+    let trust = pasted_argument(
         &run.stderr,
         "aws iam create-role",
         "--assume-role-policy-document",
     );
-    let policy = pasted(&run.stderr, "aws iam put-role-policy", "--policy-document");
-    stage.cloud.iam().put_role("vmimport", &trust, &policy);
-    stage.imgimport(command).ends().await.exits(0).says("");
+    let policy = pasted_argument(&run.stderr, "aws iam put-role-policy", "--policy-document");
+    env.cloud.iam().put_role("vmimport", &trust, &policy);
+    env.imgimport(command).output().await.code(0).stderr("");
 }
 
 #[tokio::test]
-async fn what_a_wrong_role_needs_can_be_pasted() {
-    let stage = Stage::without_role().await;
-    stage
-        .cloud
+async fn the_commands_for_a_wrong_role_can_be_pasted() {
+    let env = TestEnv::without_role().await;
+    env.cloud
         .iam()
         .put_role("vmimport", r#"{"Statement":[]}"#, r#"{"Statement":[]}"#);
     let command = "aws --bucket importbucket -q disk.raw";
-    let run = stage.imgimport(command).ends().await;
-    run.exits(1).prints("");
+    let run = env.imgimport(command).output().await;
+    run.code(1).stdout("");
     assert!(
         run.stderr.starts_with(
             "error: the service role vmimport can't be used\n  cause: its trust policy does not let vmie.amazonaws.com assume it; its policies do not allow s3:GetBucketLocation, s3:GetObject, s3:ListBucket, ec2:ModifySnapshotAttribute, ec2:CopySnapshot, ec2:RegisterImage, ec2:DescribeImages for the bucket importbucket\n  hint: repair it with --create-role, or with:\n"
@@ -261,49 +250,45 @@ async fn what_a_wrong_role_needs_can_be_pasted() {
         "{}",
         run.stderr
     );
-    let trust = pasted(
+    let trust = pasted_argument(
         &run.stderr,
         "update-assume-role-policy",
         "--policy-document",
     );
-    let policy = pasted(&run.stderr, "aws iam put-role-policy", "--policy-document");
-    stage.cloud.iam().put_role("vmimport", &trust, &policy);
-    stage.imgimport(command).ends().await.exits(0).says("");
-    stage.nobody_touched_a_role();
+    let policy = pasted_argument(&run.stderr, "aws iam put-role-policy", "--policy-document");
+    env.cloud.iam().put_role("vmimport", &trust, &policy);
+    env.imgimport(command).output().await.code(0).stderr("");
+    env.assert_no_role_requests();
 }
 
 #[tokio::test]
-async fn a_caller_who_may_not_look_leaves_the_role_alone() {
+async fn a_denied_get_role_leaves_the_role_unchanged() {
     for hidden in ["iam:GetRole", "iam:ListRolePolicies", "iam:GetRolePolicy"] {
-        let stage = Stage::new().await;
+        let env = TestEnv::new().await;
         let hide = Fault::on(hidden).always();
-        stage
-            .cloud
-            .fault(hide.answer(403, "AccessDenied", "not you"));
-        stage.disk(2);
-        stage.imgimport(COMMAND).ends().await.exits(0).prints("ami-ID").says(
+        env.cloud.fault(hide.answer(403, "AccessDenied", "not you"));
+        env.disk(2);
+        env.imgimport(COMMAND).output().await.code(0).stdout("ami-ID").stderr(
             "
             warning: the service role vmimport can't be looked at, so it is left as it is: not you (AccessDenied, request ID)
             ",
         );
-        stage
-            .imgimport("aws --bucket importbucket -q disk.raw")
-            .ends()
+        env.imgimport("aws --bucket importbucket -q disk.raw")
+            .output()
             .await
-            .exits(0)
-            .says("");
-        stage.nobody_touched_a_role();
+            .code(0)
+            .stderr("");
+        env.assert_no_role_requests();
     }
 }
 
 #[tokio::test]
-async fn a_caller_who_may_not_create_roles_is_told_what_an_administrator_can_do() {
-    let stage = Stage::without_role().await;
-    stage
-        .cloud
+async fn a_denied_create_role_is_reported_with_the_administrators_commands() {
+    let env = TestEnv::without_role().await;
+    env.cloud
         .fault(Fault::on("iam:CreateRole").answer(403, "AccessDenied", "not you"));
-    let run = stage.imgimport(COMMAND).ends().await;
-    run.exits(1).prints("");
+    let run = env.imgimport(COMMAND).output().await;
+    run.code(1).stdout("");
     assert!(
         run.stderr.starts_with(
             "error: the service role vmimport could not be created\n  cause: not you (AccessDenied, request ID)\n  hint: allow the caller iam:CreateRole and iam:PutRolePolicy, or let an administrator run:\n"
@@ -311,23 +296,22 @@ async fn a_caller_who_may_not_create_roles_is_told_what_an_administrator_can_do(
         "{}",
         run.stderr
     );
-    let trust = pasted(
+    let trust = pasted_argument(
         &run.stderr,
         "aws iam create-role",
         "--assume-role-policy-document",
     );
     assert_eq!(trust, TRUST);
-    assert!(stage.cloud.requests("s3:CreateMultipartUpload").is_empty());
+    assert!(env.cloud.requests("s3:CreateMultipartUpload").is_empty());
 }
 
 #[tokio::test]
 async fn a_role_that_is_only_half_made_is_named_and_finished_by_the_next_run() {
-    let stage = Stage::without_role().await;
-    stage
-        .cloud
+    let env = TestEnv::without_role().await;
+    env.cloud
         .fault(Fault::on("iam:PutRolePolicy").answer(403, "AccessDenied", "not you"));
-    let run = stage.imgimport(COMMAND).ends().await;
-    run.exits(1).prints("");
+    let run = env.imgimport(COMMAND).output().await;
+    run.code(1).stdout("");
     assert!(
         run.stderr.contains(
             "left behind: the service role vmimport, which has no permissions yet; remove it with: aws iam delete-role --role-name vmimport\n"
@@ -335,31 +319,30 @@ async fn a_role_that_is_only_half_made_is_named_and_finished_by_the_next_run() {
         "{}",
         run.stderr
     );
-    stage.imgimport(COMMAND).ends().await.exits(0).says("");
-    assert_eq!(stage.cloud.requests("iam:CreateRole").len(), 1);
-    assert_eq!(stage.role().policies.len(), 1);
+    env.imgimport(COMMAND).output().await.code(0).stderr("");
+    assert_eq!(env.cloud.requests("iam:CreateRole").len(), 1);
+    assert_eq!(env.role().policies.len(), 1);
 }
 
 #[tokio::test]
 async fn another_run_that_creates_the_role_at_the_same_time_is_no_trouble() {
-    let stage = Stage::without_role().await;
-    let gate = stage.cloud.hold(Fault::on("iam:CreateRole"));
-    let running = stage.imgimport(COMMAND).start();
+    let env = TestEnv::without_role().await;
+    let gate = env.cloud.hold(Fault::on("iam:CreateRole"));
+    let running = env.imgimport(COMMAND).start();
     gate.reached().await;
-    stage
-        .cloud
+    env.cloud
         .iam()
         .put_role("vmimport", TRUST, r#"{"Statement":[]}"#);
     gate.release();
-    running.ends().await.exits(0).says("");
+    running.output().await.code(0).stderr("");
 }
 
 #[tokio::test]
-async fn a_dry_run_creates_and_repairs_nothing() {
-    let stage = Stage::without_role().await;
+async fn a_dry_run_neither_creates_nor_repairs_a_role() {
+    let env = TestEnv::without_role().await;
     let command = "aws --bucket importbucket --create-role --dry-run disk.raw";
-    let run = stage.imgimport(command).ends().await;
-    run.exits(0).prints("").says(
+    let run = env.imgimport(command).output().await;
+    run.code(0).stdout("").stderr(
         "
         disk.raw: raw disk, 2.0 MiB disk
         Checking the account, bucket importbucket and role vmimport in eu-central-1
@@ -373,9 +356,9 @@ async fn a_dry_run_creates_and_repairs_nothing() {
         Would remove s3://importbucket/imgimport-1767225600.raw afterwards
         ",
     );
-    stage.cloud.iam().put_import_role("vmimport", "otherbucket");
-    let run = stage.imgimport(command).ends().await;
-    run.exits(0).prints("").says(
+    env.cloud.iam().put_import_role("vmimport", "otherbucket");
+    let run = env.imgimport(command).output().await;
+    run.code(0).stdout("").stderr(
         "
         disk.raw: raw disk, 2.0 MiB disk
         Checking the account, bucket importbucket and role vmimport in eu-central-1
@@ -389,38 +372,37 @@ async fn a_dry_run_creates_and_repairs_nothing() {
         Would remove s3://importbucket/imgimport-1767225600.raw afterwards
         ",
     );
-    stage.nobody_touched_a_role();
+    env.assert_no_role_requests();
 }
 
 #[tokio::test]
-async fn a_bucket_that_is_missing_is_said_before_any_role_is_made() {
-    let stage = Stage::without_role().await;
+async fn a_missing_bucket_is_reported_before_a_role_is_created() {
+    let env = TestEnv::without_role().await;
     let command = COMMAND.replace("importbucket", "nobucket");
-    let run = stage.imgimport(&command).ends().await;
-    run.exits(1);
+    let run = env.imgimport(&command).output().await;
+    run.code(1);
     assert!(
         run.stderr
             .starts_with("error: the bucket nobucket can't be used\n"),
         "{}",
         run.stderr
     );
-    stage.nobody_touched_a_role();
+    env.assert_no_role_requests();
 }
 
 #[tokio::test]
-async fn a_role_that_aws_refuses_all_the_same_is_told_with_its_documents() {
-    let stage = Stage::new().await;
+async fn a_role_rejected_by_the_import_is_reported_with_its_policies() {
+    let env = TestEnv::new().await;
     let text =
         "The service role vmimport provided does not exist or does not have sufficient permissions";
-    stage
-        .cloud
+    env.cloud
         .fault(Fault::on("ec2:ImportImage").answer(400, "InvalidParameter", text));
-    stage.disk(2);
-    let run = stage
+    env.disk(2);
+    let run = env
         .imgimport("aws --bucket importbucket -q disk.raw")
-        .ends()
+        .output()
         .await;
-    run.exits(1).prints("");
+    run.code(1).stdout("");
     assert!(
         run.stderr.starts_with(
             "error: VM Import can't use the service role vmimport\n  cause: The service role vmimport provided does not exist or does not have sufficient permissions (InvalidParameter, request ID)\n  left behind: s3://importbucket/imgimport-1767225600.raw; "
@@ -437,14 +419,14 @@ async fn a_role_that_aws_refuses_all_the_same_is_told_with_its_documents() {
 }
 
 #[tokio::test]
-async fn ctrl_c_is_heard_while_a_new_role_becomes_known() {
-    let stage = Stage::without_role().await;
-    stage.cloud.iam().set_delay(1000);
-    let running = stage.imgimport(&format!("{COMMAND} --no-resume")).start();
-    stage.cloud.seen("ec2:ImportImage", 1).await;
+async fn ctrl_c_stops_the_wait_for_a_new_role() {
+    let env = TestEnv::without_role().await;
+    env.cloud.iam().set_delay(1000);
+    let running = env.imgimport(&format!("{COMMAND} --no-resume")).start();
+    env.cloud.wait_for_requests("ec2:ImportImage", 1).await;
     running.signal("INT");
-    let run = running.ends().await;
-    run.exits(130).prints("").says("error: stopped");
-    assert!(stage.cloud.ec2().import_tasks().is_empty());
-    assert!(stage.cloud.s3().objects().is_empty());
+    let run = running.output().await;
+    run.code(130).stdout("").stderr("error: stopped");
+    assert!(env.cloud.ec2().import_tasks().is_empty());
+    assert!(env.cloud.s3().objects().is_empty());
 }

@@ -4,12 +4,12 @@ use imgimport_sandbox::alibaba::{ImportScript as EcsScript, REGION};
 use imgimport_sandbox::{CustomImageScript, Fault, Gate, ImportScript, SPACES_REGION, sample};
 use serde_json::Value;
 
-use crate::support::{Run, Stage};
+use crate::support::{Cmd, TestEnv};
 
 /// `imgimport run ARGS` in the environment of all three clouds.
-fn run<'a>(stage: &'a Stage, args: &str) -> Run<'a> {
-    let run = stage.alicloud(&format!("run {args}"));
-    let variables = stage.cloud.digitalocean_environment();
+fn run<'a>(env: &'a TestEnv, args: &str) -> Cmd<'a> {
+    let run = env.alicloud(&format!("run {args}"));
+    let variables = env.cloud.digitalocean_environment();
     variables
         .iter()
         .fold(run, |run, (name, value)| run.env(name, value))
@@ -25,26 +25,25 @@ fn results(stdout: &str) -> Vec<Value> {
     results
 }
 
-fn two_disks(stage: &Stage) -> (Vec<u8>, Vec<u8>) {
-    let (one, two) = (stage.disk(2), sample::raw(3 << 20));
-    stage.file("other.raw", &two);
+fn two_disks(env: &TestEnv) -> (Vec<u8>, Vec<u8>) {
+    let (one, two) = (env.disk(2), sample::raw(3 << 20));
+    env.file("other.raw", &two);
     (one, two)
 }
 
 #[tokio::test]
 async fn one_file_imports_into_three_clouds() {
-    let stage = Stage::new().await;
-    stage.cloud.oss().create_bucket("packer", REGION);
-    stage.cloud.ram().put_import_role();
-    stage.cloud.ecs().import_script(EcsScript::quick());
-    stage
-        .cloud
+    let env = TestEnv::new().await;
+    env.cloud.oss().create_bucket("packer", REGION);
+    env.cloud.ram().put_import_role();
+    env.cloud.ecs().import_script(EcsScript::quick());
+    env.cloud
         .spaces()
         .create_bucket_with_acls("space", SPACES_REGION);
-    let digitalocean = stage.cloud.digitalocean();
+    let digitalocean = env.cloud.digitalocean();
     digitalocean.import_script(CustomImageScript::quick());
-    stage.disk(2);
-    stage.file(
+    env.disk(2);
+    env.file(
         "jobs.toml",
         r#"
         image = "disk.raw"
@@ -67,11 +66,11 @@ async fn one_file_imports_into_three_clouds() {
         image_regions = "nyc3"
         "#,
     );
-    let run = run(&stage, "jobs.toml --output json --progress none")
-        .ends()
+    let run = run(&env, "jobs.toml --output json --progress none")
+        .output()
         .await;
-    run.exits(0).says("");
-    let results = results(&run.raw);
+    run.code(0).stderr("");
+    let results = results(&run.stdout_raw);
     let said: Vec<_> = results
         .iter()
         .map(|result| {
@@ -101,18 +100,18 @@ async fn one_file_imports_into_three_clouds() {
 
 #[tokio::test]
 async fn each_line_in_a_pipe_begins_with_the_name_of_its_job() {
-    let stage = Stage::new().await;
-    stage.disk(2);
-    stage.file(
+    let env = TestEnv::new().await;
+    env.disk(2);
+    env.file(
         "jobs.toml",
         "[[job]]\nname = \"web\"\nimage = \"disk.raw\"\naws = { bucket = \"importbucket\" }\n",
     );
-    run(&stage, "jobs.toml")
-        .ends()
+    run(&env, "jobs.toml")
+        .output()
         .await
-        .exits(0)
-        .prints("web\tami-ID")
-        .says(
+        .code(0)
+        .stdout("web\tami-ID")
+        .stderr(
             "
         web: disk.raw: raw disk, 2.0 MiB disk
         web: Checking the account, bucket importbucket and role vmimport in eu-central-1
@@ -128,11 +127,11 @@ async fn each_line_in_a_pipe_begins_with_the_name_of_its_job() {
 
 #[tokio::test]
 async fn two_jobs_of_one_second_do_not_meet_under_one_name() {
-    let stage = Stage::new().await;
+    let env = TestEnv::new().await;
     let gate = Gate::new();
-    stage.cloud.import_script(ImportScript::quick().hold(&gate));
-    let (one, two) = two_disks(&stage);
-    stage.file(
+    env.cloud.import_script(ImportScript::quick().hold(&gate));
+    let (one, two) = two_disks(&env);
+    env.file(
         "jobs.toml",
         r#"
         aws = { bucket = "importbucket" }
@@ -142,27 +141,27 @@ async fn two_jobs_of_one_second_do_not_meet_under_one_name() {
         ]
         "#,
     );
-    let running = run(&stage, "jobs.toml -q --output json").start();
+    let running = run(&env, "jobs.toml -q --output json").start();
     // Both at the same time.
-    stage.cloud.succeeded("ec2:ImportImage", 2).await;
+    env.cloud.wait_for_successes("ec2:ImportImage", 2).await;
     gate.release();
-    let run = running.ends().await;
-    run.exits(0);
-    let results = results(&run.raw);
+    let run = running.output().await;
+    run.code(0);
+    let results = results(&run.stdout_raw);
     for (result, bytes) in results.iter().zip([one, two]) {
         let id = result["image_id"].as_str().unwrap();
-        assert_eq!(stage.cloud.ec2().arrived(id), Some(bytes));
+        assert_eq!(env.cloud.ec2().imported_bytes(id), Some(bytes));
     }
-    assert!(stage.cloud.s3().objects().is_empty());
+    assert!(env.cloud.s3().objects().is_empty());
 }
 
 #[tokio::test]
-async fn no_more_jobs_run_at_the_same_time_than_was_said() {
-    let stage = Stage::new().await;
+async fn no_more_than_max_jobs_run_at_once() {
+    let env = TestEnv::new().await;
     let gate = Gate::new();
-    stage.cloud.import_script(ImportScript::quick().hold(&gate));
-    two_disks(&stage);
-    stage.file(
+    env.cloud.import_script(ImportScript::quick().hold(&gate));
+    two_disks(&env);
+    env.file(
         "jobs.toml",
         r#"
         parallel = 1
@@ -173,29 +172,28 @@ async fn no_more_jobs_run_at_the_same_time_than_was_said() {
         ]
         "#,
     );
-    let running = run(&stage, "jobs.toml -q").start();
-    stage
-        .cloud
-        .succeeded("ec2:DescribeImportImageTasks", 5)
+    let running = run(&env, "jobs.toml -q").start();
+    env.cloud
+        .wait_for_successes("ec2:DescribeImportImageTasks", 5)
         .await;
-    assert_eq!(stage.cloud.requests("ec2:ImportImage").len(), 1);
+    assert_eq!(env.cloud.requests("ec2:ImportImage").len(), 1);
     gate.release();
     running
-        .ends()
+        .output()
         .await
-        .exits(0)
-        .prints("one\tami-ID\ntwo\tami-ID");
+        .code(0)
+        .stdout("one\tami-ID\ntwo\tami-ID");
 }
 
 #[tokio::test]
 async fn a_failing_job_does_not_stop_the_others_and_the_worst_end_counts() {
-    let stage = Stage::new().await;
-    stage.disk(2);
-    stage.file(
+    let env = TestEnv::new().await;
+    env.disk(2);
+    env.file(
         "text.txt",
         "not an image, but long enough to be looked at".repeat(40),
     );
-    stage.file(
+    env.file(
         "jobs.toml",
         r#"
         aws = { bucket = "importbucket" }
@@ -213,11 +211,11 @@ async fn a_failing_job_does_not_stop_the_others_and_the_worst_end_counts() {
         aws = { ami_name = "a*" }
         "#,
     );
-    let run = run(&stage, "jobs.toml -q --parallel 1 --output json")
-        .ends()
+    let run = run(&env, "jobs.toml -q --parallel 1 --output json")
+        .output()
         .await;
-    run.exits(1);
-    let results = results(&run.raw);
+    run.code(1);
+    let results = results(&run.stdout_raw);
     assert!(results[0]["image_id"].is_string(), "{}", results[0]);
     assert_eq!(results[1]["job"], "nowhere");
     assert_eq!(results[1]["error"]["kind"], "failed");
@@ -227,44 +225,44 @@ async fn a_failing_job_does_not_stop_the_others_and_the_worst_end_counts() {
 }
 
 #[tokio::test]
-async fn a_deadline_alone_is_exit_code_4_and_the_same_command_goes_on() {
-    let stage = Stage::new().await;
+async fn a_passed_deadline_exits_with_4_and_the_rerun_continues() {
+    let env = TestEnv::new().await;
     let gate = Gate::new();
-    stage.cloud.import_script(ImportScript::quick().hold(&gate));
-    stage.disk(2);
-    stage.file(
+    env.cloud.import_script(ImportScript::quick().hold(&gate));
+    env.disk(2);
+    env.file(
         "jobs.toml",
         "wait = { timeout = \"50ms\" }\n[[job]]\nname = \"web\"\nimage = \"disk.raw\"\naws = { bucket = \"importbucket\" }\n",
     );
-    run(&stage, "jobs.toml -q").ends().await.exits(4).prints("");
+    run(&env, "jobs.toml -q").output().await.code(4).stdout("");
     gate.release();
-    run(&stage, "jobs.toml -q")
+    run(&env, "jobs.toml -q")
         .env("IMGIMPORT_TIMEOUT", "1h")
-        .ends()
+        .output()
         .await
-        .exits(0)
-        .prints("web\tami-ID");
+        .code(0)
+        .stdout("web\tami-ID");
     assert_eq!(
-        stage.cloud.requests("ec2:ImportImage").len(),
+        env.cloud.requests("ec2:ImportImage").len(),
         1,
         "attached to"
     );
     assert_eq!(
-        stage.cloud.requests("s3:CreateMultipartUpload").len()
-            + stage.cloud.requests("s3:PutObject").len(),
+        env.cloud.requests("s3:CreateMultipartUpload").len()
+            + env.cloud.requests("s3:PutObject").len(),
         1
     );
 }
 
 #[tokio::test]
-async fn ctrl_c_stops_all_and_names_what_stays_of_each() {
-    let stage = Stage::new().await;
-    let gate = stage
+async fn ctrl_c_stops_all_jobs_and_names_the_leftovers_of_each() {
+    let env = TestEnv::new().await;
+    let gate = env
         .cloud
         .hold(Fault::on("s3:UploadPart").with("partNumber", "3").always());
-    let disk = stage.disk(22);
-    stage.file("other.raw", &disk);
-    stage.file(
+    let disk = env.disk(22);
+    env.file("other.raw", &disk);
+    env.file(
         "jobs.toml",
         r#"
         aws = { bucket = "importbucket" }
@@ -276,12 +274,12 @@ async fn ctrl_c_stops_all_and_names_what_stays_of_each() {
         ]
         "#,
     );
-    let running = run(&stage, "jobs.toml -q").start();
+    let running = run(&env, "jobs.toml -q").start();
     gate.reached_by(2).await;
-    stage.cloud.succeeded("s3:UploadPart", 4).await;
+    env.cloud.wait_for_successes("s3:UploadPart", 4).await;
     running.signal("INT");
-    let ended = running.ends().await;
-    ended.exits(130).prints("");
+    let ended = running.output().await;
+    ended.code(130).stdout("");
     for said in [
         "one: error: stopped\n",
         "two: error: stopped\n",
@@ -304,14 +302,14 @@ async fn ctrl_c_stops_all_and_names_what_stays_of_each() {
         );
     }
     gate.release();
-    stage.cloud.clear_faults();
-    run(&stage, "jobs.toml -q").ends().await.exits(0);
-    assert_eq!(stage.cloud.ec2().images().len(), 3);
+    env.cloud.clear_faults();
+    run(&env, "jobs.toml -q").output().await.code(0);
+    assert_eq!(env.cloud.ec2().images().len(), 3);
 }
 
 #[tokio::test]
-async fn what_is_wrong_with_the_jobs_is_said_at_once_before_any_begins() {
-    let stage = Stage::new().await;
+async fn invalid_jobs_are_reported_at_once_before_any_starts() {
+    let env = TestEnv::new().await;
     for (jobs, said) in [
         (
             "",
@@ -343,19 +341,19 @@ async fn what_is_wrong_with_the_jobs_is_said_at_once_before_any_begins() {
             ",
         ),
     ] {
-        stage.file("jobs.toml", jobs);
-        let ended = run(&stage, "jobs.toml").ends().await;
-        ended.exits(2).prints("");
-        ended.says(said);
+        env.file("jobs.toml", jobs);
+        let ended = run(&env, "jobs.toml").output().await;
+        ended.code(2).stdout("");
+        ended.stderr(said);
     }
-    assert!(stage.cloud.journal().is_empty(), "nobody was asked");
+    assert!(env.cloud.requests_so_far().is_empty(), "nobody was asked");
 }
 
 #[tokio::test]
-async fn an_entry_wins_over_the_environment_and_that_over_what_all_have_in_common() {
-    let stage = Stage::new().await;
-    stage.disk(2);
-    stage.file(
+async fn an_entry_overrides_the_environment_and_the_environment_the_defaults() {
+    let env = TestEnv::new().await;
+    env.disk(2);
+    env.file(
         "jobs.toml",
         r#"
         image = "disk.raw"
@@ -363,21 +361,21 @@ async fn an_entry_wins_over_the_environment_and_that_over_what_all_have_in_commo
         job = [{ aws = { bucket = "importbucket" } }]
         "#,
     );
-    run(&stage, "jobs.toml -q")
+    run(&env, "jobs.toml -q")
         .env("IMGIMPORT_AWS_BUCKET", "anotherbucket")
         .env("IMGIMPORT_AWS_KEY", "variable")
-        .ends()
+        .output()
         .await
-        .exits(0)
-        .prints("aws-1\tami-ID");
-    assert_eq!(stage.cloud.ec2().import_tasks()[0].key, "variable");
+        .code(0)
+        .stdout("aws-1\tami-ID");
+    assert_eq!(env.cloud.ec2().import_tasks()[0].key, "variable");
 }
 
 #[tokio::test]
-async fn a_file_that_is_run_again_imports_only_what_has_no_image_yet() {
-    let stage = Stage::new().await;
-    two_disks(&stage);
-    stage.file(
+async fn a_rerun_imports_only_the_jobs_without_an_image() {
+    let env = TestEnv::new().await;
+    two_disks(&env);
+    env.file(
         "jobs.toml",
         r#"
         aws = { bucket = "importbucket" }
@@ -387,13 +385,13 @@ async fn a_file_that_is_run_again_imports_only_what_has_no_image_yet() {
         ]
         "#,
     );
-    let first = run(&stage, "jobs.toml -q").ends().await;
-    first.exits(2).prints("one\tami-ID");
-    std::fs::rename(stage.path("other.raw"), stage.path("missing.raw")).unwrap();
-    let second = run(&stage, "jobs.toml --parallel 1").ends().await;
-    second.exits(0).prints("one\tami-ID\ntwo\tami-ID");
+    let first = run(&env, "jobs.toml -q").output().await;
+    first.code(2).stdout("one\tami-ID");
+    std::fs::rename(env.path("other.raw"), env.path("missing.raw")).unwrap();
+    let second = run(&env, "jobs.toml --parallel 1").output().await;
+    second.code(0).stdout("one\tami-ID\ntwo\tami-ID");
     assert!(
-        second.raw.starts_with(&first.raw),
+        second.stdout_raw.starts_with(&first.stdout_raw),
         "the same image is named again"
     );
     assert!(
@@ -403,11 +401,11 @@ async fn a_file_that_is_run_again_imports_only_what_has_no_image_yet() {
         "{}",
         second.stderr
     );
-    assert_eq!(stage.cloud.requests("ec2:ImportImage").len(), 2);
-    assert!(stage.journal().is_empty(), "all of it is done");
-    run(&stage, "jobs.toml -q").ends().await.exits(0);
+    assert_eq!(env.cloud.requests("ec2:ImportImage").len(), 2);
+    assert!(env.journal().is_empty(), "all of it is done");
+    run(&env, "jobs.toml -q").output().await.code(0);
     assert_eq!(
-        stage.cloud.requests("ec2:ImportImage").len(),
+        env.cloud.requests("ec2:ImportImage").len(),
         4,
         "another run is another import"
     );
@@ -415,9 +413,9 @@ async fn a_file_that_is_run_again_imports_only_what_has_no_image_yet() {
 
 #[tokio::test]
 async fn an_image_that_changed_is_imported_again() {
-    let stage = Stage::new().await;
-    two_disks(&stage);
-    stage.file(
+    let env = TestEnv::new().await;
+    two_disks(&env);
+    env.file(
         "jobs.toml",
         r#"
         aws = { bucket = "importbucket" }
@@ -427,19 +425,19 @@ async fn an_image_that_changed_is_imported_again() {
         ]
         "#,
     );
-    run(&stage, "jobs.toml -q").ends().await.exits(2);
-    stage.file("disk.raw", sample::raw(4 << 20));
-    run(&stage, "jobs.toml -q").ends().await.exits(2);
-    assert_eq!(stage.cloud.requests("ec2:ImportImage").len(), 2);
+    run(&env, "jobs.toml -q").output().await.code(2);
+    env.file("disk.raw", sample::raw(4 << 20));
+    run(&env, "jobs.toml -q").output().await.code(2);
+    assert_eq!(env.cloud.requests("ec2:ImportImage").len(), 2);
 }
 
 #[tokio::test]
 async fn without_a_journal_two_jobs_do_not_meet_under_one_name_either() {
-    let stage = Stage::new().await;
+    let env = TestEnv::new().await;
     let gate = Gate::new();
-    stage.cloud.import_script(ImportScript::quick().hold(&gate));
-    let (one, two) = two_disks(&stage);
-    stage.file(
+    env.cloud.import_script(ImportScript::quick().hold(&gate));
+    let (one, two) = two_disks(&env);
+    env.file(
         "jobs.toml",
         r#"
         aws = { bucket = "importbucket" }
@@ -449,28 +447,28 @@ async fn without_a_journal_two_jobs_do_not_meet_under_one_name_either() {
         ]
         "#,
     );
-    stage.file("file", "no directory");
-    let nowhere = stage.path("file/state");
-    let running = run(&stage, "jobs.toml -q --output json")
+    env.file("file", "no directory");
+    let nowhere = env.path("file/state");
+    let running = run(&env, "jobs.toml -q --output json")
         .env("XDG_STATE_HOME", nowhere.to_str().unwrap())
         .start();
-    stage.cloud.succeeded("ec2:ImportImage", 2).await;
+    env.cloud.wait_for_successes("ec2:ImportImage", 2).await;
     gate.release();
-    let run = running.ends().await;
-    run.exits(0);
-    for (result, bytes) in results(&run.raw).iter().zip([one, two]) {
+    let run = running.output().await;
+    run.code(0);
+    for (result, bytes) in results(&run.stdout_raw).iter().zip([one, two]) {
         let id = result["image_id"].as_str().unwrap();
-        assert_eq!(stage.cloud.ec2().arrived(id), Some(bytes));
+        assert_eq!(env.cloud.ec2().imported_bytes(id), Some(bytes));
     }
 }
 
 #[tokio::test]
 async fn a_second_settings_file_is_not_passed_over_in_silence() {
-    let stage = Stage::new().await;
-    run(&stage, "jobs.toml --config other.toml")
-        .ends()
+    let env = TestEnv::new().await;
+    run(&env, "jobs.toml --config other.toml")
+        .output()
         .await
-        .exits(2)
-        .prints("")
-        .says("error: run reads the file that it is given, and no other: leave --config out");
+        .code(2)
+        .stdout("")
+        .stderr("error: run reads the file that it is given, and no other: leave --config out");
 }

@@ -5,25 +5,25 @@ use std::os::unix::fs::PermissionsExt;
 
 use imgimport_sandbox::Fault;
 
-use crate::support::Stage;
+use crate::support::TestEnv;
 
 /// The key that the import was asked to read, given these three layers.
 async fn key(flag: Option<&str>, variable: Option<&str>, file: Option<&str>) -> String {
-    let stage = Stage::new().await;
-    stage.disk(2);
+    let env = TestEnv::new().await;
+    env.disk(2);
     if let Some(key) = file {
-        stage.file(
+        env.file(
             "imgimport.toml",
             format!("[aws]\ns3_key_name = \"{key}\"\n"),
         );
     }
     let flag = flag.map(|key| format!("--key={key}")).unwrap_or_default();
-    let mut run = stage.imgimport(&format!("aws --bucket importbucket -q {flag} disk.raw"));
+    let mut run = env.imgimport(&format!("aws --bucket importbucket -q {flag} disk.raw"));
     if let Some(key) = variable {
         run = run.env("IMGIMPORT_AWS_KEY", key);
     }
-    run.ends().await.exits(0);
-    stage.cloud.ec2().import_tasks()[0].key.clone()
+    run.output().await.code(0);
+    env.cloud.ec2().import_tasks()[0].key.clone()
 }
 
 #[tokio::test]
@@ -51,35 +51,35 @@ async fn a_switch_that_is_on_in_the_file_is_turned_off_by_a_variable_or_a_flag()
         ("", "false", 0),
         ("--skip-clean", "false", 1),
     ] {
-        let stage = Stage::new().await;
-        stage.disk(2);
-        stage.file("imgimport.toml", "[aws]\nskip_clean = \"true\"\n");
-        let run = stage.imgimport(&format!("aws --bucket importbucket -q {flag} disk.raw"));
+        let env = TestEnv::new().await;
+        env.disk(2);
+        env.file("imgimport.toml", "[aws]\nskip_clean = \"true\"\n");
+        let run = env.imgimport(&format!("aws --bucket importbucket -q {flag} disk.raw"));
         run.env("IMGIMPORT_SKIP_CLEAN", variable)
-            .ends()
+            .output()
             .await
-            .exits(0);
-        assert_eq!(stage.cloud.s3().objects().len(), kept, "{flag} {variable}");
+            .code(0);
+        assert_eq!(env.cloud.s3().objects().len(), kept, "{flag} {variable}");
     }
 }
 
 #[tokio::test]
 async fn a_switch_in_the_file_is_written_as_it_is_in_a_variable() {
     for on in ["true", "\"TRUE\"", "1", "\"1\"", "\"yes\""] {
-        let stage = Stage::new().await;
-        stage.disk(2);
-        stage.file("imgimport.toml", format!("[aws]\nskip_clean = {on}\n"));
-        let run = stage.imgimport("aws --bucket importbucket -q disk.raw");
-        run.ends().await.exits(0).says("");
-        assert_eq!(stage.cloud.s3().objects().len(), 1, "{on}");
+        let env = TestEnv::new().await;
+        env.disk(2);
+        env.file("imgimport.toml", format!("[aws]\nskip_clean = {on}\n"));
+        let run = env.imgimport("aws --bucket importbucket -q disk.raw");
+        run.output().await.code(0).stderr("");
+        assert_eq!(env.cloud.s3().objects().len(), 1, "{on}");
     }
 }
 
 #[tokio::test]
 async fn a_block_of_packers_is_carried_over_key_by_key() {
-    let stage = Stage::new().await;
-    stage.disk(2);
-    let key = stage.cloud.key();
+    let env = TestEnv::new().await;
+    env.disk(2);
+    let key = env.cloud.key();
     let settings = format!(
         r#"
         image = "disk.raw"
@@ -106,45 +106,45 @@ async fn a_block_of_packers_is_carried_over_key_by_key() {
         "#,
         key.access_key, key.secret_key
     );
-    let file = stage.file("packer.toml", settings);
+    let file = env.file("packer.toml", settings);
     fs::set_permissions(&file, fs::Permissions::from_mode(0o600)).unwrap();
-    let run = stage.imgimport("aws --config packer.toml -q --poll-interval 10ms");
+    let run = env.imgimport("aws --config packer.toml -q --poll-interval 10ms");
     let run = run
         .without("AWS_ACCESS_KEY_ID")
         .without("AWS_SECRET_ACCESS_KEY")
         .without("AWS_REGION");
-    run.ends().await.exits(0).prints("ami-ID").says("");
-    let images = stage.cloud.ec2().images();
+    run.output().await.code(0).stdout("ami-ID").stderr("");
+    let images = env.cloud.ec2().images();
     assert_eq!(images[0].name, "packer");
     assert_eq!(
         images[0].tags["Description"],
         "packer amazon-import 1767225600"
     );
     assert_eq!(images[0].launch_permissions.len(), 2);
-    assert_eq!(stage.cloud.ec2().import_tasks()[0].key, "packer-1767225600");
+    assert_eq!(env.cloud.ec2().import_tasks()[0].key, "packer-1767225600");
 }
 
 #[tokio::test]
 async fn keys_of_the_environment_win_over_keys_of_the_file_as_a_pair() {
-    let stage = Stage::new().await;
-    stage.disk(2);
-    stage.file(
+    let env = TestEnv::new().await;
+    env.disk(2);
+    env.file(
         "imgimport.toml",
         "[aws]\naccess_key = \"AKIAWRONG\"\nsecret_key = \"wrong\"\ntoken = \"wrong\"\n",
     );
-    let run = stage
+    let run = env
         .imgimport("aws --bucket importbucket -q disk.raw")
-        .ends()
+        .output()
         .await;
-    run.exits(0).says(
+    run.code(0).stderr(
         "warning: imgimport.toml holds a secret and others can read it: chmod 600 imgimport.toml",
     );
 }
 
 #[tokio::test]
-async fn all_that_is_missing_or_wrong_is_said_at_once() {
-    let stage = Stage::new().await;
-    let run = stage.program([
+async fn all_missing_and_invalid_settings_are_reported_at_once() {
+    let env = TestEnv::new().await;
+    let run = env.program([
         "aws",
         "--method=import-image",
         "--ami-name=a",
@@ -155,11 +155,11 @@ async fn all_that_is_missing_or_wrong_is_said_at_once() {
         "--key={{stamp}}",
     ]);
     run.without("AWS_REGION")
-        .ends()
+        .output()
         .await
-        .exits(2)
-        .prints("")
-        .says(
+        .code(2)
+        .stdout("")
+        .stderr(
             "
         error: 9 settings are missing or wrong
           - no image: give its path, IMGIMPORT_IMAGE or image in the settings file
@@ -176,19 +176,18 @@ async fn all_that_is_missing_or_wrong_is_said_at_once() {
 }
 
 #[tokio::test]
-async fn an_unknown_key_is_shown_with_its_line_and_the_nearest_name() {
-    let stage = Stage::new().await;
-    stage.file(
+async fn an_unknown_key_is_reported_with_its_line_and_the_nearest_name() {
+    let env = TestEnv::new().await;
+    env.file(
         "imgimport.toml",
         "image = \"disk.raw\"\n\n[aws]\nregion = \"eu-central-1\"\ns3_buket_name = \"b\"\n",
     );
-    stage
-        .imgimport("aws")
-        .ends()
+    env.imgimport("aws")
+        .output()
         .await
-        .exits(2)
-        .prints("")
-        .says(
+        .code(2)
+        .stdout("")
+        .stderr(
             "
         error: the settings file imgimport.toml can't be used
           cause: unknown key `s3_buket_name`; did you mean `s3_bucket_name`?
@@ -202,15 +201,14 @@ async fn an_unknown_key_is_shown_with_its_line_and_the_nearest_name() {
 
 #[tokio::test]
 async fn an_unknown_table_is_an_error_too() {
-    let stage = Stage::new().await;
-    stage.file("imgimport.toml", "[uplaod]\nconcurrency = 4\n");
-    stage
-        .imgimport("aws")
-        .ends()
+    let env = TestEnv::new().await;
+    env.file("imgimport.toml", "[uplaod]\nconcurrency = 4\n");
+    env.imgimport("aws")
+        .output()
         .await
-        .exits(2)
-        .prints("")
-        .says(
+        .code(2)
+        .stdout("")
+        .stderr(
             "
             error: the settings file imgimport.toml can't be used
               cause: unknown key `uplaod`; did you mean `upload`?
@@ -223,16 +221,15 @@ async fn an_unknown_table_is_an_error_too() {
 }
 
 #[tokio::test]
-async fn a_value_of_the_wrong_kind_is_shown_with_its_line() {
-    let stage = Stage::new().await;
-    stage.file("imgimport.toml", "[wait]\ntimeout = \"soon\"\n");
-    stage
-        .imgimport("aws")
-        .ends()
+async fn a_value_of_the_wrong_type_is_reported_with_its_line() {
+    let env = TestEnv::new().await;
+    env.file("imgimport.toml", "[wait]\ntimeout = \"soon\"\n");
+    env.imgimport("aws")
+        .output()
         .await
-        .exits(2)
-        .prints("")
-        .says(
+        .code(2)
+        .stdout("")
+        .stderr(
             "
         error: the settings file imgimport.toml can't be used
           cause: \"soon\" is not a duration: write it like 300ms, 90s or 2h30m
@@ -245,31 +242,30 @@ async fn a_value_of_the_wrong_kind_is_shown_with_its_line() {
 }
 
 #[tokio::test]
-async fn a_broken_file_never_shows_the_secret_in_the_broken_line() {
-    let stage = Stage::new().await;
+async fn a_syntax_error_never_prints_the_secret_in_its_line() {
+    let env = TestEnv::new().await;
     for line in [
         "secret_key = \"hush",
         "secert_kee = \"hush\"",
         "secret_key = [\"hush\"]",
         "secret_key = hush",
     ] {
-        stage.file("imgimport.toml", format!("[aws]\n{line}\n"));
-        let run = stage.imgimport("aws").ends().await;
-        run.exits(2);
+        env.file("imgimport.toml", format!("[aws]\n{line}\n"));
+        let run = env.imgimport("aws").output().await;
+        run.code(2);
         assert!(!run.stderr.contains("hush"), "{}", run.stderr);
     }
 }
 
 #[tokio::test]
 async fn a_file_that_is_named_must_be_there() {
-    let stage = Stage::new().await;
-    stage
-        .imgimport("aws --config nowhere.toml")
-        .ends()
+    let env = TestEnv::new().await;
+    env.imgimport("aws --config nowhere.toml")
+        .output()
         .await
-        .exits(2)
-        .prints("")
-        .says(
+        .code(2)
+        .stdout("")
+        .stderr(
             "
         error: the settings file nowhere.toml can't be used
           cause: No such file or directory (os error 2)
@@ -279,8 +275,8 @@ async fn a_file_that_is_named_must_be_there() {
 
 #[tokio::test]
 async fn a_wrong_variable_is_named() {
-    let stage = Stage::new().await;
-    stage.imgimport("aws").env("IMGIMPORT_PART_SIZE", "big").ends().await.exits(2).prints("").says(
+    let env = TestEnv::new().await;
+    env.imgimport("aws").env("IMGIMPORT_PART_SIZE", "big").output().await.code(2).stdout("").stderr(
         "
         error: the variable IMGIMPORT_PART_SIZE is wrong
           cause: invalid value 'big' for '--part-size <SIZE>': \"big\" is not a size: write it like 5MiB or 1GB
@@ -290,9 +286,9 @@ async fn a_wrong_variable_is_named() {
 
 #[tokio::test]
 async fn all_wrong_variables_are_named_at_once() {
-    let stage = Stage::new().await;
-    let run = stage.imgimport("aws").env("IMGIMPORT_PART_SIZE", "big");
-    run.env("IMGIMPORT_TIMEOUT", "90").ends().await.exits(2).prints("").says(
+    let env = TestEnv::new().await;
+    let run = env.imgimport("aws").env("IMGIMPORT_PART_SIZE", "big");
+    run.env("IMGIMPORT_TIMEOUT", "90").output().await.code(2).stdout("").stderr(
         "
         error: 2 variables are wrong
           - IMGIMPORT_PART_SIZE: invalid value 'big' for '--part-size <SIZE>': \"big\" is not a size: write it like 5MiB or 1GB
@@ -303,8 +299,8 @@ async fn all_wrong_variables_are_named_at_once() {
 
 #[tokio::test]
 async fn a_broken_template_is_reported_once() {
-    let stage = Stage::new().await;
-    let disk = stage.disk(2).len();
+    let env = TestEnv::new().await;
+    let disk = env.disk(2).len();
     assert!(disk > 0);
     for (command, option, table) in [
         (
@@ -318,10 +314,10 @@ async fn a_broken_template_is_reported_once() {
             "image_name in [alicloud]",
         ),
     ] {
-        let run = stage.alicloud(&format!("{command} disk.raw"));
+        let run = env.alicloud(&format!("{command} disk.raw"));
         let run = run
             .env(&format!("IMGIMPORT_{option}"), "{{nope}}")
-            .ends()
+            .output()
             .await;
         let flag = option
             .split_once('_')
@@ -329,7 +325,7 @@ async fn a_broken_template_is_reported_once() {
             .1
             .to_lowercase()
             .replace('_', "-");
-        run.exits(2).prints("").says(&format!(
+        run.code(2).stdout("").stderr(&format!(
             "
         error: {{{{nope}}}} is not known: write {{{{timestamp}}}}, {{{{isotime}}}}, {{{{uuid}}}}, {{{{env}}}}, {{{{file_stem}}}}, {{{{format}}}} (--{flag}, IMGIMPORT_{option} or {table})
         "
@@ -339,14 +335,13 @@ async fn a_broken_template_is_reported_once() {
 
 #[tokio::test]
 async fn letters_that_changed_places_are_put_back() {
-    let stage = Stage::new().await;
-    stage
-        .imgimport("asw disk.raw")
-        .ends()
+    let env = TestEnv::new().await;
+    env.imgimport("asw disk.raw")
+        .output()
         .await
-        .exits(2)
-        .prints("")
-        .says(
+        .code(2)
+        .stdout("")
+        .stderr(
             "
         error: unrecognized subcommand 'asw'
 
@@ -357,33 +352,33 @@ async fn letters_that_changed_places_are_put_back() {
         For more information, try '--help'.
         ",
         );
-    let run = stage.imgimport("docker disk.raw").ends().await;
-    assert!(!run.exits(2).stderr.contains("tip:"), "{}", run.stderr);
+    let run = env.imgimport("docker disk.raw").output().await;
+    assert!(!run.code(2).stderr.contains("tip:"), "{}", run.stderr);
 }
 
 #[tokio::test]
-async fn wrong_usage_is_an_object_for_who_asked_for_json() {
-    let stage = Stage::new().await;
+async fn a_usage_error_is_json_with_output_json() {
+    let env = TestEnv::new().await;
     let object = r#"{"error":{"cause":null,"hint":"--help shows what there is","kind":"usage","left_behind":[],"message":"invalid value 'x' for '--part-size <SIZE>': \"x\" is not a size: write it like 5MiB or 1GB"},"schema":1}"#;
-    let run = stage.imgimport("aws --part-size x --output json disk.raw");
-    run.ends().await.exits(2).prints(object);
-    let run = stage.imgimport("aws --part-size x disk.raw");
+    let run = env.imgimport("aws --part-size x --output json disk.raw");
+    run.output().await.code(2).stdout(object);
+    let run = env.imgimport("aws --part-size x disk.raw");
     run.env("IMGIMPORT_OUTPUT", "json")
-        .ends()
+        .output()
         .await
-        .exits(2)
-        .prints(object);
-    let run = stage.imgimport("asw --output json").ends().await;
-    run.exits(2).prints(
+        .code(2)
+        .stdout(object);
+    let run = env.imgimport("asw --output json").output().await;
+    run.code(2).stdout(
         r#"{"error":{"cause":null,"hint":"a similar subcommand exists: 'aws'","kind":"usage","left_behind":[],"message":"unrecognized subcommand 'asw'"},"schema":1}"#,
     );
-    let run = stage.imgimport("aws --config nowhere.toml disk.raw");
-    run.env("IMGIMPORT_OUTPUT", "json").ends().await.exits(2).prints(
+    let run = env.imgimport("aws --config nowhere.toml disk.raw");
+    run.env("IMGIMPORT_OUTPUT", "json").output().await.code(2).stdout(
         r#"{"error":{"cause":"No such file or directory (os error 2)","hint":null,"kind":"usage","left_behind":[],"message":"the settings file nowhere.toml can't be used"},"schema":1}"#,
     );
-    let help = stage.imgimport("aws --output json --help").ends().await;
+    let help = env.imgimport("aws --output json --help").output().await;
     assert!(
-        help.exits(0).stdout.starts_with("Import into Amazon"),
+        help.code(0).stdout.starts_with("Import into Amazon"),
         "{}",
         help.stdout
     );
@@ -391,35 +386,34 @@ async fn wrong_usage_is_an_object_for_who_asked_for_json() {
 
 #[tokio::test]
 async fn a_profile_is_found_in_the_files_of_the_aws_cli() {
-    let stage = Stage::new().await;
-    stage.disk(2);
-    has_the_profile_build(&stage);
-    let run = stage
+    let env = TestEnv::new().await;
+    env.disk(2);
+    assert_profile_build(&env);
+    let run = env
         .imgimport("aws --profile build --bucket importbucket -q disk.raw")
         .without("AWS_REGION");
     run.env("AWS_ACCESS_KEY_ID", "AKIAWRONG")
-        .ends()
+        .output()
         .await
-        .exits(0)
-        .prints("ami-ID")
-        .says("");
+        .code(0)
+        .stdout("ami-ID")
+        .stderr("");
 }
 
 /// Whoever pastes a command would otherwise ask another account.
 #[tokio::test]
 async fn the_commands_to_paste_name_the_profile_of_the_command_line() {
-    let stage = Stage::new().await;
-    stage.disk(2);
-    has_the_profile_build(&stage);
+    let env = TestEnv::new().await;
+    env.disk(2);
+    assert_profile_build(&env);
     let fault = Fault::on("ec2:ImportImage").always();
-    stage
-        .cloud
+    env.cloud
         .fault(fault.answer(400, "InvalidParameter", "No."));
-    let run = stage
+    let run = env
         .imgimport("aws --profile build --bucket importbucket -q disk.raw")
         .without("AWS_REGION");
-    let run = run.ends().await;
-    run.exits(1).prints("").says(
+    let run = run.output().await;
+    run.code(1).stdout("").stderr(
         "
         error: the import could not be started
           cause: No (InvalidParameter, request ID)
@@ -428,11 +422,11 @@ async fn the_commands_to_paste_name_the_profile_of_the_command_line() {
         ",
     );
     // A shell in which AWS_PROFILE says so says it to the AWS CLI, too.
-    let run = stage.imgimport("aws --bucket importbucket -q disk.raw");
+    let run = env.imgimport("aws --bucket importbucket -q disk.raw");
     let run = run.env("AWS_PROFILE", "build").without("AWS_REGION");
-    let run = run.ends().await;
+    let run = run.output().await;
     assert!(
-        run.exits(1)
+        run.code(1)
             .stderr
             .contains("remove it with: aws s3 rm s3://"),
         "{}",
@@ -441,35 +435,35 @@ async fn the_commands_to_paste_name_the_profile_of_the_command_line() {
 }
 
 /// The sandbox's key in a profile of that name.
-fn has_the_profile_build(stage: &Stage) {
-    let key = stage.cloud.key();
-    fs::create_dir_all(stage.path(".aws")).unwrap();
+fn assert_profile_build(env: &TestEnv) {
+    let key = env.cloud.key();
+    fs::create_dir_all(env.path(".aws")).unwrap();
     let text = format!(
         "[profile build]\naws_access_key_id = {}\naws_secret_access_key = {}\nregion = eu-central-1\n",
         key.access_key, key.secret_key
     );
-    stage.file(".aws/config", text);
+    env.file(".aws/config", text);
 }
 
 #[tokio::test]
-async fn a_part_size_that_cannot_be_is_said_before_anybody_is_asked() {
-    let stage = Stage::new().await;
-    stage.disk(2);
-    let run = stage.imgimport("aws --bucket importbucket --part-size 1MiB -q disk.raw");
-    let run = run.ends().await;
-    run.exits(2).prints("");
-    assert!(stage.cloud.journal().is_empty(), "{}", run.stderr);
+async fn an_invalid_part_size_is_reported_before_any_request() {
+    let env = TestEnv::new().await;
+    env.disk(2);
+    let run = env.imgimport("aws --bucket importbucket --part-size 1MiB -q disk.raw");
+    let run = run.output().await;
+    run.code(2).stdout("");
+    assert!(env.cloud.requests_so_far().is_empty(), "{}", run.stderr);
 }
 
 #[tokio::test]
 async fn quiet_has_a_variable_too() {
-    let stage = Stage::new().await;
-    stage.disk(2);
-    let run = stage.imgimport("aws --bucket importbucket disk.raw");
+    let env = TestEnv::new().await;
+    env.disk(2);
+    let run = env.imgimport("aws --bucket importbucket disk.raw");
     run.env("IMGIMPORT_QUIET", "1")
-        .ends()
+        .output()
         .await
-        .exits(0)
-        .prints("ami-ID")
-        .says("");
+        .code(0)
+        .stdout("ami-ID")
+        .stderr("");
 }

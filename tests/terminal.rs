@@ -2,7 +2,7 @@
 
 use imgimport_sandbox::{Fault, Gate, ImportScript};
 
-use crate::support::{Stage, container};
+use crate::support::{TestEnv, container_command};
 
 /// What an import leaves there.
 const SCREEN: &str = "disk.raw: raw disk, 2.0 MiB disk
@@ -13,12 +13,12 @@ Imported as ami-ID
 
 #[tokio::test]
 async fn each_stage_leaves_one_line_on_the_screen() {
-    let stage = Stage::new().await;
-    stage.disk(2);
-    let run = stage.imgimport("aws --bucket importbucket disk.raw");
+    let env = TestEnv::new().await;
+    env.disk(2);
+    let run = env.imgimport("aws --bucket importbucket disk.raw");
     let (running, mut terminal) = run.on_terminal(100);
-    running.ends().await.exits(0).prints("ami-ID");
-    assert_eq!(stage.tidy(&terminal.screen()), SCREEN);
+    running.output().await.code(0).stdout("ami-ID");
+    assert_eq!(env.normalize(&terminal.screen()), SCREEN);
     assert!(
         terminal.raw().contains("\x1b[1mUploading"),
         "the stage under way is bold"
@@ -27,37 +27,37 @@ async fn each_stage_leaves_one_line_on_the_screen() {
 
 #[tokio::test]
 async fn a_container_whose_session_began_outside_it_has_a_terminal_like_any_other() {
-    let Some(container) = container() else {
+    let Some(container) = container_command() else {
         return;
     };
-    let stage = Stage::new().await;
-    stage.disk(2);
+    let env = TestEnv::new().await;
+    env.disk(2);
     let gate = Gate::new();
-    stage.cloud.import_script(ImportScript::quick().hold(&gate));
-    let run = stage.shell(&format!(
+    env.cloud.import_script(ImportScript::quick().hold(&gate));
+    let run = env.shell(&format!(
         "{container} imgimport aws --bucket importbucket disk.raw"
     ));
     let (running, mut terminal) = run.on_terminal(100);
-    terminal.shows("━").await;
+    terminal.wait_for_text("━").await;
     gate.release();
-    running.ends().await.exits(0).prints("ami-ID");
-    assert_eq!(stage.tidy(&terminal.screen()), SCREEN);
+    running.output().await.code(0).stdout("ami-ID");
+    assert_eq!(env.normalize(&terminal.screen()), SCREEN);
 }
 
 #[tokio::test]
 async fn however_it_ends_the_bars_go_and_the_cursor_stays() {
     for (signal, code) in [("INT", 130), ("TERM", 143)] {
-        let stage = Stage::new().await;
-        stage.disk(30);
+        let env = TestEnv::new().await;
+        env.disk(30);
         let held = Fault::on("s3:UploadPart").with("partNumber", "3").always();
-        let gate = stage.cloud.hold(held);
-        let run = stage.imgimport("aws --bucket importbucket --part-size 5MiB disk.raw");
+        let gate = env.cloud.hold(held);
+        let run = env.imgimport("aws --bucket importbucket --part-size 5MiB disk.raw");
         let (running, mut terminal) = run.on_terminal(80);
         gate.reached().await;
-        terminal.shows("━").await;
+        terminal.wait_for_text("━").await;
         running.signal(signal);
-        running.ends().await.exits(code).prints("");
-        let screen = stage.tidy(&terminal.screen());
+        running.output().await.code(code).stdout("");
+        let screen = env.normalize(&terminal.screen());
         let (heading, error) = screen.split_once("\nerror: stopped\n").expect(&screen);
         assert!(
             heading.contains("\nUploading to s3://importbucket/"),
@@ -77,24 +77,26 @@ async fn however_it_ends_the_bars_go_and_the_cursor_stays() {
 }
 
 #[tokio::test]
-async fn ctrl_z_takes_the_bars_away_and_fg_brings_them_back() {
-    let stage = Stage::new().await;
-    stage.disk(30);
+async fn ctrl_z_removes_the_bars_and_fg_redraws_them() {
+    let env = TestEnv::new().await;
+    env.disk(30);
     let held = Fault::on("s3:UploadPart").with("partNumber", "3");
-    let gate = stage.cloud.hold(held);
-    let run = stage.imgimport("aws --bucket importbucket --part-size 5MiB disk.raw");
+    let gate = env.cloud.hold(held);
+    let run = env.imgimport("aws --bucket importbucket --part-size 5MiB disk.raw");
     let (running, mut terminal) = run.on_terminal(80);
     gate.reached().await;
-    terminal.shows("━").await;
+    terminal.wait_for_text("━").await;
     running.signal("TSTP");
-    running.stands_still().await;
+    running.wait_until_suspended().await;
     terminal
-        .looks(|screen| !screen.contains(['━', '─', 'U']))
+        .wait_for_screen(|screen| !screen.contains(['━', '─', 'U']))
         .await;
     running.signal("CONT");
-    terminal.looks(|screen| screen.contains('━')).await;
+    terminal
+        .wait_for_screen(|screen| screen.contains('━'))
+        .await;
     gate.release();
-    running.ends().await.exits(0).prints("ami-ID");
+    running.output().await.code(0).stdout("ami-ID");
     assert!(
         terminal.screen().contains("\nImported as ami-"),
         "{}",
@@ -104,17 +106,17 @@ async fn ctrl_z_takes_the_bars_away_and_fg_brings_them_back() {
 
 #[tokio::test]
 async fn a_dumb_terminal_gets_lines() {
-    let stage = Stage::new().await;
-    stage.disk(2);
+    let env = TestEnv::new().await;
+    env.disk(2);
     for (variable, value) in [
         ("TERM", "dumb"),
         ("TERM", ""),
         ("IMGIMPORT_PROGRESS", "plain"),
     ] {
-        let run = stage.imgimport("aws --bucket importbucket disk.raw");
+        let run = env.imgimport("aws --bucket importbucket disk.raw");
         let (running, mut terminal) = run.env(variable, value).on_terminal(40);
-        running.ends().await.exits(0);
-        let screen = stage.tidy(&terminal.raw().replace("\r\n", "\n"));
+        running.output().await.code(0);
+        let screen = env.normalize(&terminal.raw().replace("\r\n", "\n"));
         let screen = screen.replace("\x1b[1m", "").replace("\x1b[0m", "");
         assert_eq!(
             screen,
@@ -132,18 +134,18 @@ Imported as ami-ID
 }
 
 #[tokio::test]
-async fn colours_go_when_nobody_wants_them() {
+async fn no_color_disables_colors() {
     let coloured = regex::Regex::new("\x1b\\[[0-9;]*m").unwrap();
     for (variable, value) in [("NO_COLOR", "1"), ("CLICOLOR", "0")] {
-        let stage = Stage::new().await;
-        stage.disk(2);
+        let env = TestEnv::new().await;
+        env.disk(2);
         let gate = Gate::new();
-        stage.cloud.import_script(ImportScript::quick().hold(&gate));
-        let run = stage.imgimport("aws --bucket importbucket disk.raw");
+        env.cloud.import_script(ImportScript::quick().hold(&gate));
+        let run = env.imgimport("aws --bucket importbucket disk.raw");
         let (running, mut terminal) = run.env(variable, value).on_terminal(80);
-        terminal.shows("pending").await;
+        terminal.wait_for_text("pending").await;
         gate.release();
-        running.ends().await.exits(0);
+        running.output().await.code(0);
         let raw = terminal.raw();
         assert!(raw.contains("━"), "there was a bar");
         assert!(!coloured.is_match(&raw), "{raw:?}");

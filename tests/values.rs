@@ -12,36 +12,35 @@ use proptest::strategy::ValueTree;
 use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
 use regex::Regex;
 
-use crate::support::{BUCKET, Run, Stage};
+use crate::support::{BUCKET, Cmd, TestEnv};
 
 const AWS: &str = "aws --bucket importbucket --dry-run -q disk.raw";
 const ALICLOUD: &str = "alicloud --bucket packer --dry-run -q disk.raw";
 const DIGITALOCEAN: &str = "digitalocean --space importbucket --spaces-region nyc3 --image-name web --image-region nyc3 --dry-run -q disk.raw";
 
 /// A stage on which a dry run succeeds in all three clouds.
-async fn stage() -> Stage {
-    let stage = Stage::new().await;
-    stage.cloud.ram().set_delay(0);
-    stage
-        .cloud
+async fn stage() -> TestEnv {
+    let env = TestEnv::new().await;
+    env.cloud.ram().set_delay(0);
+    env.cloud
         .spaces()
         .create_bucket_with_acls(BUCKET, imgimport_sandbox::SPACES_REGION);
-    stage.disk(2);
-    stage
+    env.disk(2);
+    env
 }
 
 /// In the environment of all three clouds.
-fn everywhere<'a>(stage: &'a Stage, args: &str) -> Run<'a> {
-    let variables = stage.cloud.digitalocean_environment();
-    let run = stage.alicloud(args);
+fn with_all_clouds<'a>(env: &'a TestEnv, args: &str) -> Cmd<'a> {
+    let variables = env.cloud.digitalocean_environment();
+    let run = env.alicloud(args);
     variables
         .iter()
         .fold(run, |run, (name, value)| run.env(name, value))
 }
 
 /// What the environment of the stage has under this name.
-fn value(stage: &Stage, name: &str) -> String {
-    let cloud = &stage.cloud;
+fn value(env: &TestEnv, name: &str) -> String {
+    let cloud = &env.cloud;
     let all = [
         cloud.environment(),
         cloud.alibaba_environment(),
@@ -66,60 +65,66 @@ const NAMES: [(&str, &str); 10] = [
 
 #[tokio::test]
 async fn a_value_with_a_line_break_at_its_end_is_the_value() {
-    let stage = stage().await;
+    let env = stage().await;
     for (command, name) in NAMES {
-        let padded = format!(" {}\r\n", value(&stage, name));
-        let run = everywhere(&stage, command).env(name, &padded).ends().await;
-        run.exits(0).prints("").says("");
+        let padded = format!(" {}\r\n", value(&env, name));
+        let run = with_all_clouds(&env, command)
+            .env(name, &padded)
+            .output()
+            .await;
+        run.code(0).stdout("").stderr("");
     }
 }
 
 #[tokio::test]
 async fn a_value_that_cannot_be_sent_is_refused_with_its_name() {
-    let stage = stage().await;
+    let env = stage().await;
     for (command, name) in NAMES {
-        let value = value(&stage, name);
+        let value = value(&env, name);
         for broken in [format!("{value}\n{value}"), format!("{value}ü")] {
-            let run = everywhere(&stage, command).env(name, &broken).ends().await;
-            run.exits(2).prints("");
+            let run = with_all_clouds(&env, command)
+                .env(name, &broken)
+                .output()
+                .await;
+            run.code(2).stdout("");
             assert!(run.stderr.contains(name), "{name}: {}", run.stderr);
         }
     }
-    let run = everywhere(&stage, AWS).env("AWS_SESSION_TOKEN", "to\nken");
-    run.ends().await.exits(2).says(
+    let run = with_all_clouds(&env, AWS).env("AWS_SESSION_TOKEN", "to\nken");
+    run.output().await.code(2).stderr(
         "
         error: the variable AWS_SESSION_TOKEN is wrong
           cause: a key or token can't have a line break in it, this one has it at character 3
         ",
     );
-    let run = everywhere(&stage, AWS).env_bytes("AWS_ACCESS_KEY_ID", b"AKIA\xff");
-    run.ends().await.exits(2).says(
+    let run = with_all_clouds(&env, AWS).env_bytes("AWS_ACCESS_KEY_ID", b"AKIA\xff");
+    run.output().await.code(2).stderr(
         "
         error: the variable AWS_ACCESS_KEY_ID is wrong
           cause: it is not UTF-8
         ",
     );
-    let asked = stage.cloud.journal();
+    let asked = env.cloud.requests_so_far();
     assert!(asked.is_empty(), "{asked:?}");
 }
 
 #[tokio::test]
 async fn keys_in_the_files_of_other_programs_are_checked_too() {
-    let stage = stage().await;
-    fs::create_dir_all(stage.path(".aws")).unwrap();
-    fs::create_dir_all(stage.path(".aliyun")).unwrap();
-    fs::create_dir_all(stage.path(".config/doctl")).unwrap();
-    let key = stage.cloud.key();
+    let env = stage().await;
+    fs::create_dir_all(env.path(".aws")).unwrap();
+    fs::create_dir_all(env.path(".aliyun")).unwrap();
+    fs::create_dir_all(env.path(".config/doctl")).unwrap();
+    let key = env.cloud.key();
     let profile = format!(
         "[default]\naws_access_key_id = {}ü\naws_secret_access_key = {}\n",
         key.access_key, key.secret_key
     );
-    stage.file(".aws/credentials", profile);
-    let run = everywhere(&stage, AWS)
+    env.file(".aws/credentials", profile);
+    let run = with_all_clouds(&env, AWS)
         .without("AWS_ACCESS_KEY_ID")
         .without("AWS_SECRET_ACCESS_KEY");
-    let run = run.ends().await;
-    run.exits(2);
+    let run = run.output().await;
+    run.code(2);
     assert!(
         run.stderr.contains("cause: the credentials can't be used: a key or token can't have a character that is not ASCII in it"),
         "{}",
@@ -131,8 +136,8 @@ async fn keys_in_the_files_of_other_programs_are_checked_too() {
         )
     };
     let (id, secret) = (
-        value(&stage, "ALICLOUD_ACCESS_KEY"),
-        value(&stage, "ALICLOUD_SECRET_KEY"),
+        value(&env, "ALICLOUD_ACCESS_KEY"),
+        value(&env, "ALICLOUD_SECRET_KEY"),
     );
     for (text, code) in [
         (
@@ -147,27 +152,27 @@ async fn keys_in_the_files_of_other_programs_are_checked_too() {
         (config(&id, &format!("{secret}\\n1"), "cn-beijing"), 2),
         (config(&id, &secret, "cn\\nbeijing"), 2),
     ] {
-        stage.file(".aliyun/config.json", &text);
-        let run = everywhere(&stage, ALICLOUD)
+        env.file(".aliyun/config.json", &text);
+        let run = with_all_clouds(&env, ALICLOUD)
             .without("ALICLOUD_ACCESS_KEY")
             .without("ALICLOUD_SECRET_KEY")
             .without("ALICLOUD_REGION");
-        run.ends().await.exits(code);
+        run.output().await.code(code);
     }
-    let token = stage.cloud.digitalocean().token();
+    let token = env.cloud.digitalocean().token();
     for (text, code) in [(format!("{token}\\n"), 0), (format!("{token}\\n1"), 2)] {
-        stage.file(
+        env.file(
             ".config/doctl/config.yaml",
             format!("access-token: \"{text}\"\n"),
         );
-        let run = everywhere(&stage, DIGITALOCEAN).without("DIGITALOCEAN_TOKEN");
-        run.ends().await.exits(code);
+        let run = with_all_clouds(&env, DIGITALOCEAN).without("DIGITALOCEAN_TOKEN");
+        run.output().await.code(code);
     }
 }
 
 #[tokio::test]
 async fn addresses_without_encryption_are_for_this_machine() {
-    let stage = stage().await;
+    let env = stage().await;
     for (command, name) in [
         (AWS, "AWS_ENDPOINT_URL"),
         (AWS, "AWS_ENDPOINT_URL_S3"),
@@ -182,8 +187,8 @@ async fn addresses_without_encryption_are_for_this_machine() {
             "HTTP://service.example",
             "hTTp://127.0.0.1@service.example",
         ] {
-            let run = everywhere(&stage, command).env(name, url).ends().await;
-            run.exits(2).prints("");
+            let run = with_all_clouds(&env, command).env(name, url).output().await;
+            run.code(2).stdout("");
             assert!(
                 run.stderr.contains("is not encrypted: write https://")
                     && run.stderr.contains(name),
@@ -192,38 +197,37 @@ async fn addresses_without_encryption_are_for_this_machine() {
             );
         }
     }
-    fs::create_dir_all(stage.path(".aws")).unwrap();
-    stage.file(
+    fs::create_dir_all(env.path(".aws")).unwrap();
+    env.file(
         ".aws/config",
         "[default]\nendpoint_url = HTTP://service.example\n",
     );
-    everywhere(&stage, AWS).ends().await.exits(2).says(
+    with_all_clouds(&env, AWS).output().await.code(2).stderr(
         "
         error: the endpoint_url of the profile can't be used
           cause: \"HTTP://service.example\" is not encrypted: write https://
         ",
     );
-    let asked = stage.cloud.journal();
+    let asked = env.cloud.requests_so_far();
     assert!(asked.is_empty(), "{asked:?}");
 }
 
 /// The answer repeats the canonical request, which has the token in it.
 #[tokio::test]
 async fn a_session_token_that_a_service_repeats_is_masked() {
-    let stage = stage().await;
+    let env = stage().await;
     let token = "IQoJb3JpZ2luX2VjEAbhush/hush+hush==";
     let encoded = "IQoJb3JpZ2luX2VjEAbhush%2Fhush%2Bhush%3D%3D";
     let message = format!(
         "The Canonical String should have been\nhost:h\nx-amz-security-token:{token}\n{encoded}\nX-Amz-Signature=0123456789abcdef0123456789abcdef"
     );
     let fault = Fault::on("sts:GetCallerIdentity").always();
-    stage
-        .cloud
+    env.cloud
         .fault(fault.answer(403, "SignatureDoesNotMatch", &message));
     for more in ["", "-vv", "--output json", "--progress json -vv"] {
         let command = format!("{} --ami-name web {more}", AWS.replace(" -q", ""));
-        let run = everywhere(&stage, &command).env("AWS_SESSION_TOKEN", token);
-        let run = run.ends().await;
+        let run = with_all_clouds(&env, &command).env("AWS_SESSION_TOKEN", token);
+        let run = run.output().await;
         let said = format!("{}{}", run.stdout, run.stderr);
         assert_eq!(run.code, Some(1), "{said}");
         assert!(said.contains("x-amz-security-token:(secret)"), "{said}");
@@ -237,12 +241,12 @@ async fn a_session_token_that_a_service_repeats_is_masked() {
 /// Services of the other clouds repeat what they were sent, too.
 #[tokio::test]
 async fn the_secrets_that_a_service_of_another_cloud_repeats_are_masked() {
-    let stage = stage().await;
+    let env = stage().await;
     let token = "CAIShush/hush+hush==";
     let encoded = "CAIShush%2Fhush%2Bhush%3D%3D";
-    let api = value(&stage, "DIGITALOCEAN_TOKEN");
-    let spaces = value(&stage, "SPACES_SECRET_ACCESS_KEY");
-    let secret = value(&stage, "ALICLOUD_SECRET_KEY");
+    let api = value(&env, "DIGITALOCEAN_TOKEN");
+    let spaces = value(&env, "SPACES_SECRET_ACCESS_KEY");
+    let secret = value(&env, "ALICLOUD_SECRET_KEY");
     let message = format!(
         "it was x-oss-security-token:{token} SecurityToken={encoded} Bearer {api} {spaces} {secret}"
     );
@@ -259,25 +263,24 @@ async fn the_secrets_that_a_service_of_another_cloud_repeats_are_masked() {
         ("spaces:ListMultipartUploads", DIGITALOCEAN),
     ] {
         let fault = Fault::on(operation).always();
-        stage
-            .cloud
+        env.cloud
             .fault(fault.answer(403, "SignatureDoesNotMatch", &message));
         for more in ["--image-name web", "--image-name web -vv --output json"] {
             let command = command.replace(" -q", "").replace("--image-name web ", "");
-            let run = everywhere(&stage, &format!("{command} {more}"));
-            let run = run.env("SECURITY_TOKEN", token).ends().await;
+            let run = with_all_clouds(&env, &format!("{command} {more}"));
+            let run = run.env("SECURITY_TOKEN", token).output().await;
             let said = format!("{}{}", run.stdout, run.stderr_raw);
             for hidden in ["hush", &api, &spaces, &secret] {
                 assert!(!said.contains(hidden), "{operation} {hidden}: {said}");
             }
         }
-        stage.cloud.clear_faults();
+        env.cloud.clear_faults();
     }
 }
 
 #[tokio::test]
 async fn empty_is_unset_in_all_three_layers() {
-    let stage = stage().await;
+    let env = stage().await;
     let settings = r#"
         image = ""
         skip_checks = ""
@@ -303,7 +306,7 @@ async fn empty_is_unset_in_all_three_layers() {
         image_copy_names = []
         image_system_size = ""
     "#;
-    stage.file("imgimport.toml", settings);
+    env.file("imgimport.toml", settings);
     let empty = [
         "--region",
         "",
@@ -323,18 +326,22 @@ async fn empty_is_unset_in_all_three_layers() {
         "",
     ];
     let words = AWS.split(' ').chain(empty);
-    let run = stage
+    let run = env
         .program(words)
         .env("IMGIMPORT_AWS_AMI_USERS", " , ")
         .env("IMGIMPORT_AWS_PROFILE", " ")
         .env("IMGIMPORT_CONFIG", "\n")
         .env("IMGIMPORT_TIMEOUT", "");
-    run.ends().await.exits(0).prints("").says("");
-    everywhere(&stage, ALICLOUD).ends().await.exits(0).says("");
-    let run = stage.program(["aws", "--bucket", "importbucket", "--dry-run", ""]);
-    let run = run.ends().await;
+    run.output().await.code(0).stdout("").stderr("");
+    with_all_clouds(&env, ALICLOUD)
+        .output()
+        .await
+        .code(0)
+        .stderr("");
+    let run = env.program(["aws", "--bucket", "importbucket", "--dry-run", ""]);
+    let run = run.output().await;
     assert!(
-        run.exits(2).stderr.contains("no image: give its path"),
+        run.code(2).stderr.contains("no image: give its path"),
         "{}",
         run.stderr
     );
@@ -342,18 +349,18 @@ async fn empty_is_unset_in_all_three_layers() {
 
 #[tokio::test]
 async fn a_list_in_a_variable_is_written_as_csv() {
-    let stage = stage().await;
-    let run = stage
+    let env = stage().await;
+    let run = env
         .imgimport("aws --bucket importbucket --ami-name web -q disk.raw")
         .env("IMGIMPORT_AWS_TAG", r#""a=1,2", b=3 ,"c=say ""hi""""#);
-    run.ends().await.exits(0).says("");
-    let tags = &stage.cloud.ec2().images()[0].tags;
+    run.output().await.code(0).stderr("");
+    let tags = &env.cloud.ec2().images()[0].tags;
     let said = [("a", "1,2"), ("b", "3"), ("c", "say \"hi\"")];
     for (name, value) in said {
         assert_eq!(tags[name], value);
     }
-    let run = stage.imgimport(AWS).env("IMGIMPORT_AWS_TAG", "\"a=1,2");
-    run.ends().await.exits(2).says(
+    let run = env.imgimport(AWS).env("IMGIMPORT_AWS_TAG", "\"a=1,2");
+    run.output().await.code(2).stderr(
         "
         error: the variable IMGIMPORT_AWS_TAG is wrong
           cause: a double quote is never closed
@@ -362,8 +369,8 @@ async fn a_list_in_a_variable_is_written_as_csv() {
 }
 
 #[tokio::test]
-async fn a_variable_that_overrides_the_file_is_said() {
-    let stage = stage().await;
+async fn a_variable_that_overrides_the_file_is_reported() {
+    let env = stage().await;
     let settings = r#"
         image = "other.raw"
         [upload]
@@ -380,9 +387,9 @@ async fn a_variable_that_overrides_the_file_is_said() {
         keep_input_artifact = true
         boot_mode = "uefi"
     "#;
-    let path = stage.file("named.toml", settings);
+    let path = env.file("named.toml", settings);
     fs::set_permissions(path, std::os::unix::fs::PermissionsExt::from_mode(0o600)).unwrap();
-    let run = stage
+    let run = env
         .imgimport("aws --config named.toml --dry-run --boot-mode legacy-bios disk.raw")
         .env("IMGIMPORT_PART_SIZE", "8192KiB")
         .env("IMGIMPORT_CONCURRENCY", "3")
@@ -390,8 +397,8 @@ async fn a_variable_that_overrides_the_file_is_said() {
         .env("IMGIMPORT_AWS_AMI_USERS", "444455556666,111122223333")
         .env("IMGIMPORT_AWS_DELETE_SOURCE", "true")
         .env("IMGIMPORT_AWS_BOOT_MODE", "uefi-preferred");
-    let run = run.ends().await;
-    run.exits(0);
+    let run = run.output().await;
+    run.code(0);
     let lines: Vec<_> = run
         .stderr
         .lines()
@@ -425,8 +432,8 @@ async fn a_variable_that_overrides_the_file_is_said_by_check_too() {
         run.env("IMGIMPORT_IMAGE", "disk.raw")
             .env("IMGIMPORT_OUTPUT", "text")
     };
-    let run = check("").ends().await;
-    let lines: Vec<_> = run.exits(0).stderr.lines().collect();
+    let run = check("").output().await;
+    let lines: Vec<_> = run.code(0).stderr.lines().collect();
     assert_eq!(
         lines,
         [
@@ -434,15 +441,15 @@ async fn a_variable_that_overrides_the_file_is_said_by_check_too() {
             "  output text from IMGIMPORT_OUTPUT; named.toml has json",
         ]
     );
-    let run = check("--output json other.raw").ends().await;
-    run.exits(0).says("");
+    let run = check("--output json other.raw").output().await;
+    run.code(0).stderr("");
     let same = check("").env("IMGIMPORT_IMAGE", "other.raw");
-    let same = same.env("IMGIMPORT_OUTPUT", "JSON").ends().await;
-    same.exits(0).says("");
+    let same = same.env("IMGIMPORT_OUTPUT", "JSON").output().await;
+    same.code(0).stderr("");
 }
 
 /// What is likely to be wrong.
-const ODD: [&str; 24] = [
+const ODD_VALUES: [&str; 24] = [
     "",
     " ",
     "\n",
@@ -471,7 +478,7 @@ const ODD: [&str; 24] = [
 
 fn bytes() -> BoxedStrategy<Vec<u8>> {
     let any = prop_oneof![
-        proptest::sample::select(&ODD[..]).prop_map(|text| text.as_bytes().to_vec()),
+        proptest::sample::select(&ODD_VALUES[..]).prop_map(|text| text.as_bytes().to_vec()),
         proptest::collection::vec(1..=u8::MAX, 0..40),
     ];
     any.boxed()
@@ -576,9 +583,9 @@ fn keys(command: &str) -> Vec<(String, String)> {
 }
 
 /// `IMGIMPORT_CASES` and `IMGIMPORT_SEED` try more, and others.
-fn number(name: &str, usual: usize) -> usize {
+fn number(name: &str, default: usize) -> usize {
     let said = std::env::var(name).ok().and_then(|said| said.parse().ok());
-    said.unwrap_or(usual)
+    said.unwrap_or(default)
 }
 
 #[tokio::test]
@@ -596,16 +603,16 @@ async fn no_value_of_any_variable_or_key_makes_the_program_panic() {
             let choice = (proptest::sample::select(variables(name)), bytes());
             let (variable, bytes) = choice.new_tree(&mut runner).unwrap().current();
             what = format!("{variable}={:?}", OsString::from_vec(bytes.clone()));
-            everywhere(&stage, command).env_bytes(&variable, &bytes)
+            with_all_clouds(&stage, command).env_bytes(&variable, &bytes)
         } else {
             let choice = (proptest::sample::select(keys(name)), toml_value());
             let ((table, key), value) = choice.new_tree(&mut runner).unwrap().current();
             let settings = format!("[{table}]\n{key} = {value}\n");
             stage.file("any.toml", &settings);
             what = settings;
-            everywhere(&stage, &format!("{command} --config any.toml"))
+            with_all_clouds(&stage, &format!("{command} --config any.toml"))
         };
-        let run = run.ends().await;
+        let run = run.output().await;
         let is_well = run.code.is_some_and(|code| (0..=4).contains(&code));
         assert!(
             is_well,

@@ -6,15 +6,16 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use super::error::Fault;
-use super::sign::{KeySource, Pairs, Rpc, acs3};
+use super::error::ServiceError;
+use super::sign::{KeySource, Pairs, Rpc, sign_acs3};
 use crate::net::http::{
-    ANSWER, Answer, Call, Http, Method, Payload, encode, one_line, without_controls, without_nulls,
+    Body, Http, Method, RESPONSE_TIMEOUT, Request, Response, encode, one_line, without_controls,
+    without_nulls,
 };
-use crate::net::retry::Patience;
+use crate::net::retry::RetryPolicy;
 
 /// Characters of a parser's complaint, which may quote the answer.
-const LONGEST: usize = 200;
+const MAX_PARSER_MESSAGE: usize = 200;
 
 /// A product of Alibaba Cloud's OpenAPI.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -42,7 +43,7 @@ pub const STS: Product = Product {
 
 /// An answer that says only that it was done.
 #[derive(Deserialize)]
-pub struct Done {}
+pub struct EmptyResponse {}
 
 /// One action.
 pub struct Action<'a> {
@@ -65,24 +66,24 @@ impl Action<'_> {
     /// # Errors
     ///
     /// The last fault, once it is final or `patience` is used up.
-    pub async fn ask<T: DeserializeOwned>(
+    pub async fn call<T: DeserializeOwned>(
         &self,
         http: &Http,
         keys: &impl KeySource,
-        patience: Patience,
-    ) -> Result<T, Fault> {
-        let (mut pauses, mut renewed) = (patience.pauses(), false);
+        retry_policy: RetryPolicy,
+    ) -> Result<T, ServiceError> {
+        let (mut pauses, mut renewed) = (retry_policy.backoff(), false);
         loop {
-            let fault = match self.once(http, keys).await {
+            let fault = match self.send_once(http, keys).await {
                 Ok(answer) => return Ok(answer),
                 Err(fault) => fault,
             };
-            if fault.is_expired() && !renewed && keys.expired() {
+            if fault.is_expired() && !renewed && keys.invalidate() {
                 renewed = true;
-            } else if !fault.is_passing() {
+            } else if !fault.is_transient() {
                 return Err(fault);
             }
-            let Some(pause) = pauses.next(fault.retry_after()) else {
+            let Some(pause) = pauses.next_delay(fault.retry_after()) else {
                 return Err(fault);
             };
             tracing::debug!("{}: {fault}; again in {pause:?}", self.product.name);
@@ -90,14 +91,14 @@ impl Action<'_> {
         }
     }
 
-    async fn once<T: DeserializeOwned>(
+    async fn send_once<T: DeserializeOwned>(
         &self,
         http: &Http,
         keys: &impl KeySource,
-    ) -> Result<T, Fault> {
+    ) -> Result<T, ServiceError> {
         let key = keys.key().await?;
         let host = self.endpoint.split("://").last().unwrap_or_default();
-        let mut headers = acs3(
+        let mut headers = sign_acs3(
             &key,
             &Rpc {
                 host: host.trim_end_matches('/'),
@@ -110,60 +111,63 @@ impl Action<'_> {
         );
         headers.push(("accept".to_owned(), "application/json".to_owned()));
         tracing::debug!("{}: {}", self.product.name, self.name);
-        let call = Call {
+        let call = Request {
             service: self.product.name,
             method: Method::POST,
             url: self.url(),
             headers,
-            body: Payload::Empty,
-            timeout: Some(ANSWER),
+            body: Body::Empty,
+            timeout: Some(RESPONSE_TIMEOUT),
             secret: self.product == STS,
             direct: false,
         };
         let answer = http.send(call).await?;
         if !answer.is_success() {
-            return Err(Fault::answered(&answer));
+            return Err(ServiceError::from_response(&answer));
         }
-        self.read(&answer)
+        self.parse(&answer)
     }
 
     /// What a successful answer says. Every answer of the OpenAPI names its request; one that
     /// does not is a gateway's. The message names no value: STS answers with keys.
-    fn read<T: DeserializeOwned>(&self, answer: &Answer) -> Result<T, Fault> {
-        let unreadable = |why: &str, request: Option<&str>| {
-            let what = format!("the answer to {} can't be read: {why}", self.name);
-            Fault::unreadable(what, request.map(one_line).as_deref())
+    fn parse<T: DeserializeOwned>(&self, response: &Response) -> Result<T, ServiceError> {
+        let unreadable = |reason: &str, request: Option<&str>| {
+            let what = format!("the answer to {} can't be read: {reason}", self.name);
+            ServiceError::invalid_response(what, request.map(one_line).as_deref())
         };
-        let mut body: Value = serde_json::from_slice(&answer.body)
-            .map_err(|_| unreadable("it is not JSON", answer.request_id()))?;
+        let mut body: Value = serde_json::from_slice(&response.body)
+            .map_err(|_| unreadable("it is not JSON", response.request_id()))?;
         without_nulls(&mut body);
         without_controls(&mut body);
-        let request = body["RequestId"].as_str().or(answer.request_id());
+        let request = body["RequestId"].as_str().or(response.request_id());
         let Some(request) = request.map(str::to_owned) else {
             return Err(unreadable("it names no request", None));
         };
         serde_json::from_value(body).map_err(|error| {
-            let why = if self.product == STS {
+            let reason = if self.product == STS {
                 "a member is missing".to_owned()
             } else {
-                one_line(&error.to_string()).chars().take(LONGEST).collect()
+                one_line(&error.to_string())
+                    .chars()
+                    .take(MAX_PARSER_MESSAGE)
+                    .collect()
             };
-            unreadable(&why, Some(&request))
+            unreadable(&reason, Some(&request))
         })
     }
 
     fn url(&self) -> String {
-        let words = self
+        let encoded = self
             .parameters
             .iter()
             .map(|(name, value)| format!("{}={}", encode(name), encode(value)));
-        let query = words.collect::<Vec<_>>().join("&");
+        let query = encoded.collect::<Vec<_>>().join("&");
         format!("{}/?{query}", self.endpoint.trim_end_matches('/'))
     }
 }
 
 /// `pairs([("RegionId", region)])`: parameters as they are most easily written.
-pub fn pairs<const N: usize>(list: [(&str, &str); N]) -> Pairs {
+pub fn params<const N: usize>(list: [(&str, &str); N]) -> Pairs {
     list.into_iter()
         .map(|(name, value)| (name.to_owned(), value.to_owned()))
         .collect()
@@ -182,7 +186,7 @@ pub fn tags(tags: &[(String, String)]) -> Pairs {
 }
 
 /// `Name.1`, `Name.2`, …
-pub fn list<'a>(name: &str, values: impl IntoIterator<Item = &'a String>) -> Pairs {
+pub fn indexed<'a>(name: &str, values: impl IntoIterator<Item = &'a String>) -> Pairs {
     let numbered = (1..).zip(values);
     numbered
         .map(|(n, value)| (format!("{name}.{n}"), value.clone()))

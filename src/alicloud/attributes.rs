@@ -1,17 +1,17 @@
 //! What is changed on an available image: its name, description, tags and shares. Each
 //! request comes to the same end when it is sent again.
 
-use super::api::{Done, list, pairs, tags};
+use super::api::{EmptyResponse, indexed, params, tags};
 use super::client::Clients;
-use super::error::Fault;
+use super::error::ServiceError;
 use super::image::{self, Image};
 use super::job::{Job, Replace};
 use super::remove;
 use crate::error::{Error, Result};
-use crate::import::journal::{Journal, SnapshotOf};
+use crate::import::journal::{ImageSnapshot, Journal};
 
 /// ModifyImageSharePermission ignores whatever comes after the tenth account.
-const ACCOUNTS: usize = 10;
+const MAX_ACCOUNTS: usize = 10;
 
 /// The name, where the image was made under another one because this was taken. Whatever
 /// has the name goes first, now that its successor is available; the journal knows of it, and
@@ -29,32 +29,32 @@ pub async fn rename(
         return Ok(());
     }
     let what = || format!("{id} could not be named \"{name}\"");
-    let old = image::named(clients, region, name).await;
-    let old = old.map_err(|fault| fault.fails(what(), "ecs:DescribeImages"))?;
+    let old = image::find_by_name(clients, region, name).await;
+    let old = old.map_err(|fault| fault.into_error(what(), "ecs:DescribeImages"))?;
     for old in old.iter().filter(|old| old.image_id != *id) {
         if replace == Replace::Never {
-            let other = format!("{} in {region} has taken the name", old.image_id);
+            let conflict = format!("{} in {region} has taken the name", old.image_id);
             return Err(Error::failed(what())
-                .because_of(other)
+                .with_cause(conflict)
                 .hint("choose another --image-name, or add --force-delete"));
         }
-        remove_old(clients, journal, region, old, replace).await?;
+        delete_replaced(clients, journal, region, old, replace).await?;
     }
     remove::snapshots(clients, journal, region)
         .await
         .map_err(|(snapshot, image, fault)| {
             let what = format!("{snapshot} of the replaced {image} could not be deleted");
-            fault.fails(what, "ecs:DeleteSnapshot")
+            fault.into_error(what, "ecs:DeleteSnapshot")
         })?;
-    let parameters = pairs([("ImageId", id), ("ImageName", name)]);
-    let done: Result<Done, Fault> = clients
+    let parameters = params([("ImageId", id), ("ImageName", name)]);
+    let done: Result<EmptyResponse, ServiceError> = clients
         .ecs_in(region, "ModifyImageAttribute", parameters)
         .await;
     done.map(drop)
-        .map_err(|fault| fault.fails(what(), "ecs:ModifyImageAttribute"))
+        .map_err(|fault| fault.into_error(what(), "ecs:ModifyImageAttribute"))
 }
 
-async fn remove_old(
+async fn delete_replaced(
     clients: &Clients,
     journal: &Journal,
     region: &str,
@@ -62,11 +62,11 @@ async fn remove_old(
     replace: Replace,
 ) -> Result<()> {
     let id = &old.image_id;
-    journal.note(|entry| {
+    journal.update(|entry| {
         entry.replaced.insert(region.to_owned(), id.clone());
         if replace == Replace::WithSnapshots {
             let all = old.snapshots().into_iter();
-            let owner = SnapshotOf {
+            let owner = ImageSnapshot {
                 region: region.to_owned(),
                 image: id.clone(),
             };
@@ -77,29 +77,30 @@ async fn remove_old(
     });
     remove::delete(clients, region, id).await.map_err(|fault| {
         let what = format!("{id}, which has the name, could not be deleted");
-        fault.fails(what, "ecs:DeleteImage")
+        fault.into_error(what, "ecs:DeleteImage")
     })
 }
 
 /// Description and family: what differs from what was asked for.
-pub async fn describe(job: &Job, clients: &Clients, image: &Image) -> Result<()> {
-    let mut changes = pairs([("ImageId", &image.image_id)]);
+pub async fn set_description(job: &Job, clients: &Clients, image: &Image) -> Result<()> {
+    let mut changes = params([("ImageId", &image.image_id)]);
     if let Some(text) = job
         .description
         .as_ref()
         .filter(|text| **text != image.description)
     {
-        changes.extend(pairs([("Description", text)]));
+        changes.extend(params([("Description", text)]));
     }
     if let Some(family) = &job.family {
-        changes.extend(pairs([("ImageFamily", family)]));
+        changes.extend(params([("ImageFamily", family)]));
     }
     if changes.len() == 1 {
         return Ok(());
     }
-    let done: Result<Done, Fault> = clients.ecs("ModifyImageAttribute", changes).await;
+    let done: Result<EmptyResponse, ServiceError> =
+        clients.ecs("ModifyImageAttribute", changes).await;
     done.map(drop).map_err(|fault| {
-        fault.fails(
+        fault.into_error(
             format!("{} could not be described", image.image_id),
             "ecs:ModifyImageAttribute",
         )
@@ -118,12 +119,13 @@ pub async fn tag(job: &Job, clients: &Clients, region: &str, image: &Image) -> R
         if ids.is_empty() {
             continue;
         }
-        let mut parameters = pairs([("ResourceType", kind)]);
-        parameters.extend(list("ResourceId", &ids));
+        let mut parameters = params([("ResourceType", kind)]);
+        parameters.extend(indexed("ResourceId", &ids));
         parameters.extend(tags(&job.tags));
-        let done: Result<Done, Fault> = clients.ecs_in(region, "TagResources", parameters).await;
+        let done: Result<EmptyResponse, ServiceError> =
+            clients.ecs_in(region, "TagResources", parameters).await;
         done.map_err(|fault| {
-            fault.fails(
+            fault.into_error(
                 format!("{} could not be tagged", ids.join(", ")),
                 "ecs:TagResources",
             )
@@ -134,15 +136,15 @@ pub async fn tag(job: &Job, clients: &Clients, region: &str, image: &Image) -> R
 
 /// Lets other accounts use the image, ten with each request.
 pub async fn share(job: &Job, clients: &Clients, region: &str, image: &str) -> Result<()> {
-    for accounts in job.accounts.chunks(ACCOUNTS) {
-        let mut parameters = pairs([("ImageId", image)]);
-        parameters.extend(list("AddAccount", accounts));
-        let done: Result<Done, Fault> = clients
+    for accounts in job.accounts.chunks(MAX_ACCOUNTS) {
+        let mut parameters = params([("ImageId", image)]);
+        parameters.extend(indexed("AddAccount", accounts));
+        let done: Result<EmptyResponse, ServiceError> = clients
             .ecs_in(region, "ModifyImageSharePermission", parameters)
             .await;
         done.map_err(|fault| {
             let what = format!("{image} could not be shared with {}", accounts.join(", "));
-            fault.fails(what, "ecs:ModifyImageSharePermission")
+            fault.into_error(what, "ecs:ModifyImageSharePermission")
         })?;
     }
     Ok(())

@@ -8,32 +8,32 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use super::api::{Action, ECS, Product, RAM, STS};
-use super::credentials::Caller;
-use super::credentials::cache::{Services, Wallet};
-use super::error::Fault;
+use super::credentials::CredentialConfig;
+use super::credentials::cache::{CredentialCache, Services};
+use super::error::ServiceError;
 use super::options::Options;
-use super::sign::{self, KeySource, Pairs, oss4};
+use super::sign::{self, KeySource, Pairs, sign_oss4};
 use crate::config::Environment;
 use crate::error::{Error, Result};
 use crate::net::endpoint;
-use crate::net::endpoint::{is_loopback, url_of};
+use crate::net::endpoint::{is_loopback, with_scheme};
 use crate::net::http::Http;
-use crate::net::retry::Patience;
-use crate::store::oss::{Addressing, Oss, Place, Signer, Unsigned};
-use crate::store::{self, Class};
+use crate::net::retry::RetryPolicy;
+use crate::store::oss::{Addressing, Oss, OssObject, Signer, UnsignedRequest};
+use crate::store::{self, ErrorClass};
 
 /// Names another place of the metadata service.
 const METADATA_VARIABLE: &str = "ALIBABA_CLOUD_ECS_METADATA_ENDPOINT";
 /// Where every ECS instance finds its metadata.
-const METADATA: &str = "http://100.100.100.200";
+const METADATA_URL: &str = "http://100.100.100.200";
 
 /// The services. Clones share connections and key.
 #[derive(Clone)]
 pub struct Clients {
     http: Http,
-    wallet: Wallet,
+    credentials: CredentialCache,
     endpoints: Arc<Endpoints>,
-    patience: Patience,
+    retry_policy: RetryPolicy,
     /// The profile of the aliyun CLI that the key comes from.
     profile: Option<String>,
 }
@@ -53,7 +53,7 @@ impl Clients {
     /// Sets up the clients; asks nobody yet. The caller's profile may name the region.
     pub fn new(options: &Options, environment: &Environment) -> Result<(Self, Option<String>)> {
         let http = Http::new()?;
-        let caller = Caller::find(options, environment)?;
+        let caller = CredentialConfig::find(options, environment)?;
         let region = options.region.clone().or(caller.region);
         // Packer tolerates the name of OSS's endpoint as a region.
         let region = region.map(|name| name.strip_prefix("oss-").unwrap_or(&name).to_owned());
@@ -62,11 +62,11 @@ impl Clients {
             region.as_deref().unwrap_or_default(),
             caller.sts.as_deref(),
         );
-        let patience = Patience::of(options.max_retries);
+        let retry_policy = RetryPolicy::with_attempts(options.max_retries);
         let metadata = environment.get(METADATA_VARIABLE);
-        let metadata = metadata.unwrap_or_else(|| METADATA.to_owned());
+        let metadata = metadata.unwrap_or_else(|| METADATA_URL.to_owned());
         endpoint::check_source(&metadata).map_err(|why| {
-            Error::usage(format!("the variable {METADATA_VARIABLE} is wrong")).because_of(why)
+            Error::usage(format!("the variable {METADATA_VARIABLE} is wrong")).with_cause(why)
         })?;
         let services = Services {
             sts: endpoints.sts.clone(),
@@ -74,15 +74,15 @@ impl Clients {
             metadata_v1: environment
                 .get("ALIBABA_CLOUD_IMDSV1_DISABLED")
                 .is_none_or(|value| value != "1" && !value.eq_ignore_ascii_case("true")),
-            patience,
+            retry_policy,
         };
-        let wallet = Wallet::new(caller.source, http.clone(), services);
+        let credentials = CredentialCache::new(caller.source, http.clone(), services);
         let endpoints = Arc::new(endpoints);
         let clients = Self {
             http,
-            wallet,
+            credentials,
             endpoints,
-            patience,
+            retry_policy,
             profile: caller.profile,
         };
         Ok((clients, region))
@@ -93,7 +93,7 @@ impl Clients {
         &self,
         action: &str,
         parameters: Pairs,
-    ) -> Result<T, Fault> {
+    ) -> Result<T, ServiceError> {
         self.ecs_in(&self.endpoints.region, action, parameters)
             .await
     }
@@ -104,7 +104,7 @@ impl Clients {
         region: &str,
         action: &str,
         mut parameters: Pairs,
-    ) -> Result<T, Fault> {
+    ) -> Result<T, ServiceError> {
         parameters.push(("RegionId".to_owned(), region.to_owned()));
         self.ecs_at(region, action, &parameters).await
     }
@@ -115,9 +115,9 @@ impl Clients {
         region: &str,
         action: &str,
         parameters: &Pairs,
-    ) -> Result<T, Fault> {
-        let own = || format!("https://ecs.{region}.aliyuncs.com");
-        let endpoint = self.endpoints.ecs.clone().unwrap_or_else(own);
+    ) -> Result<T, ServiceError> {
+        let default_endpoint = || format!("https://ecs.{region}.aliyuncs.com");
+        let endpoint = self.endpoints.ecs.clone().unwrap_or_else(default_endpoint);
         self.call(ECS, &endpoint, action, parameters).await
     }
 
@@ -133,13 +133,13 @@ impl Clients {
         &self,
         action: &str,
         parameters: Pairs,
-    ) -> Result<T, Fault> {
+    ) -> Result<T, ServiceError> {
         self.call(RAM, &self.endpoints.ram, action, &parameters)
             .await
     }
 
     /// Who asks, in RAM's words.
-    pub async fn caller(&self) -> Result<String, Fault> {
+    pub async fn caller_identity(&self) -> Result<String, ServiceError> {
         let (name, endpoint) = ("GetCallerIdentity", &self.endpoints.sts);
         let answer: Value = self.call(STS, endpoint, name, &Vec::new()).await?;
         Ok(answer["Arn"].as_str().unwrap_or("unknown").to_owned())
@@ -151,40 +151,47 @@ impl Clients {
         endpoint: &str,
         name: &str,
         parameters: &Pairs,
-    ) -> Result<T, Fault> {
+    ) -> Result<T, ServiceError> {
         let action = Action {
             product,
             endpoint,
             name,
             parameters,
         };
-        let answer = action.ask(&self.http, &self.wallet, self.patience).await;
+        let answer = action
+            .call(&self.http, &self.credentials, self.retry_policy)
+            .await;
         answer.map_err(|fault| {
             fault
-                .needing(format!("{}:{name}", product.name))
-                .signed_by(self.profile.as_deref())
+                .requiring(format!("{}:{name}", product.name))
+                .with_profile(self.profile.as_deref())
         })
     }
 
     /// An object in OSS, or its bucket.
     pub fn oss(&self, bucket: &str, key: &str) -> Oss {
-        let place = Place {
+        let object = OssObject {
             endpoint: self.endpoints.oss.clone(),
             addressing: self.endpoints.addressing,
             bucket: bucket.to_owned(),
             key: key.to_owned(),
         };
         let signer = OssSigner {
-            wallet: self.wallet.clone(),
+            credentials: self.credentials.clone(),
             region: self.endpoints.region.clone(),
         };
-        Oss::new(self.http.clone(), Arc::new(signer), place, self.patience)
+        Oss::new(
+            self.http.clone(),
+            Arc::new(signer),
+            object,
+            self.retry_policy,
+        )
     }
 }
 
 impl Endpoints {
     fn new(options: &Options, region: &str, profile_sts: Option<&str>) -> Self {
-        let url = |named: &Option<String>| named.as_deref().map(url_of);
+        let url = |named: &Option<String>| named.as_deref().map(with_scheme);
         let oss = url(&options.oss_endpoint);
         let near = oss.as_deref().is_some_and(is_loopback);
         let addressing = match options.oss_cname {
@@ -192,7 +199,7 @@ impl Endpoints {
             _ if options.oss_path_style.unwrap_or(near) => Addressing::Path,
             _ => Addressing::Virtual,
         };
-        let sts = profile_sts.map(url_of);
+        let sts = profile_sts.map(with_scheme);
         Self {
             region: region.to_owned(),
             ecs: url(&options.ecs_endpoint),
@@ -209,25 +216,25 @@ impl Endpoints {
 
 /// OSS4-HMAC-SHA256 with the caller's key.
 struct OssSigner {
-    wallet: Wallet,
+    credentials: CredentialCache,
     region: String,
 }
 
 impl Signer for OssSigner {
     fn sign<'a>(
         &'a self,
-        request: &'a Unsigned<'a>,
+        request: &'a UnsignedRequest<'a>,
     ) -> Pin<Box<dyn Future<Output = store::Result<Pairs>> + Send + 'a>> {
         Box::pin(async move {
-            let key = self.wallet.key().await.map_err(|fault| {
+            let key = self.credentials.key().await.map_err(|fault| {
                 let error = store::Error::other(fault.to_string());
-                if fault.is_passing() {
-                    error.class_is(Class::Transient)
+                if fault.is_transient() {
+                    error.with_class(ErrorClass::Transient)
                 } else {
                     error
                 }
             })?;
-            let request = sign::Oss {
+            let request = sign::OssRequest {
                 region: &self.region,
                 method: request.method,
                 path: request.path,
@@ -235,11 +242,11 @@ impl Signer for OssSigner {
                 headers: request.headers,
                 time: jiff::Timestamp::now(),
             };
-            Ok(oss4(&key, &request))
+            Ok(sign_oss4(&key, &request))
         })
     }
 
-    fn expired(&self) {
-        self.wallet.expired();
+    fn credentials_expired(&self) {
+        self.credentials.invalidate();
     }
 }

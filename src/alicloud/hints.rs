@@ -4,20 +4,20 @@ use crate::image::Image;
 use crate::net::hints;
 
 /// Nobody can do more, and much has passed by then.
-const LATER: &str = "wait some minutes, and run the same command again";
-const AGAIN: &str = "run the same command again: what was sent is still there";
-const KEYS: &str = "check the access key and the secret key: ALICLOUD_ACCESS_KEY, ALICLOUD_SECRET_KEY, or the profile";
-const RAW: &str = "convert the image: {raw}";
-const READ: &str = "let the import's role read the bucket: {attach}";
-const SIZE: &str = "choose a --system-size of at least the disk's size and at most 2048 GiB";
-const SLOWER: &str = "wait some minutes, and run the same command again; --limit-rate and --concurrency make it gentler";
-const DETECTION: &str = "leave --detection-strategy out";
+const RETRY_LATER: &str = "wait some minutes, and run the same command again";
+const RETRY_NOW: &str = "run the same command again: what was sent is still there";
+const CHECK_KEYS: &str = "check the access key and the secret key: ALICLOUD_ACCESS_KEY, ALICLOUD_SECRET_KEY, or the profile";
+const CONVERT_TO_RAW: &str = "convert the image: {raw}";
+const ATTACH_POLICY: &str = "let the import's role read the bucket: {attach}";
+const CHOOSE_SIZE: &str = "choose a --system-size of at least the disk's size and at most 2048 GiB";
+const LIMIT_UPLOAD: &str = "wait some minutes, and run the same command again; --limit-rate and --concurrency make it gentler";
+const OMIT_DETECTION: &str = "leave --detection-strategy out";
 
 /// Beginnings of codes that any action may answer ("Public error codes"), and what helps.
-const PUBLIC: &[(&str, &str)] = &[
-    ("InvalidAccessKeyId", KEYS),
-    ("SignatureDoesNotMatch", KEYS),
-    ("IncompleteSignature", KEYS),
+const COMMON_ERROR_CODES: &[(&str, &str)] = &[
+    ("InvalidAccessKeyId", CHECK_KEYS),
+    ("SignatureDoesNotMatch", CHECK_KEYS),
+    ("IncompleteSignature", CHECK_KEYS),
     ("InvalidTimeStamp", "set this machine's clock"),
     (
         "InvalidSecurityToken",
@@ -31,14 +31,14 @@ const PUBLIC: &[(&str, &str)] = &[
         "Account.Arrearage",
         "pay the account's open bills, and run the same command again",
     ),
-    ("SignatureNonceUsed", LATER),
+    ("SignatureNonceUsed", RETRY_LATER),
     ("Throttling", "wait a minute and run the same command again"),
-    ("ServiceUnavailable", LATER),
-    ("InternalError", LATER),
+    ("ServiceUnavailable", RETRY_LATER),
+    ("InternalError", RETRY_LATER),
 ];
 
 /// Beginnings of ImportImage's own codes ("ImportImage", "Error codes"), and what helps.
-const IMPORT: &[(&str, &str)] = &[
+const IMPORT_ERROR_CODES: &[(&str, &str)] = &[
     (
         "InvalidOSSBucket.NotMatched",
         "name a bucket in {region}, the import's region; one that does not exist is made",
@@ -63,7 +63,7 @@ const IMPORT: &[(&str, &str)] = &[
         "InvalidImageName.Duplicated",
         "choose another --image-name, or say --force-delete",
     ),
-    ("InvalidVHDImage.IncorrectSize", RAW),
+    ("InvalidVHDImage.IncorrectSize", CONVERT_TO_RAW),
     (
         "ImageIsImporting",
         "wait until the other import of that object has ended, or choose another --key",
@@ -80,7 +80,7 @@ const IMPORT: &[(&str, &str)] = &[
         "InvalidImageFormat.RegionNotSupported",
         "the region does not take this format; convert the image: {raw}",
     ),
-    ("InvalidImageFormat", RAW),
+    ("InvalidImageFormat", CONVERT_TO_RAW),
     (
         "InvalidResourceGroup",
         "check --resource-group-id; the groups are listed with: aliyun resourcemanager ListResourceGroups",
@@ -122,8 +122,8 @@ const IMPORT: &[(&str, &str)] = &[
         "choose another --platform: Others Linux fits any Linux",
     ),
     ("InvalidOSType", "say --os-type linux or --os-type windows"),
-    ("InvalidImageSize", SIZE),
-    ("InvalidDataDiskSize", SIZE),
+    ("InvalidImageSize", CHOOSE_SIZE),
+    ("InvalidDataDiskSize", CHOOSE_SIZE),
     (
         "InvalidRegion.NotSupport",
         "choose another --region: this one takes no imports",
@@ -136,8 +136,8 @@ const IMPORT: &[(&str, &str)] = &[
         "InvalidBootMode",
         "choose another --boot-mode; an arm64 image needs UEFI",
     ),
-    ("InvalidParameter.DetectionStrategy", DETECTION),
-    ("ImageCheckUnsupported", DETECTION),
+    ("InvalidParameter.DetectionStrategy", OMIT_DETECTION),
+    ("ImageCheckUnsupported", OMIT_DETECTION),
     (
         "InvalidClientToken",
         "say --no-resume: that run has a token of its own",
@@ -146,20 +146,20 @@ const IMPORT: &[(&str, &str)] = &[
         "InvalidOperation.CloudBoxImageImportRoleRequired",
         "a CloudBox needs a role of its own: choose another --region",
     ),
-    ("InvalidOSS.NotAuthorized", READ),
-    ("ImportImageFailed", AGAIN),
-    ("InvalidBlockSize", RAW),
+    ("InvalidOSS.NotAuthorized", ATTACH_POLICY),
+    ("ImportImageFailed", RETRY_NOW),
+    ("InvalidBlockSize", CONVERT_TO_RAW),
     ("TagKey.Duplication", "give every --tag a key of its own"),
 ];
 
 /// Why an import failed (ECS "Notes for importing images") and what helps.
-const REASONS: &[(&str, &str)] = &[
-    ("IncorrectSize", RAW),
+const IMPORT_FAILURES: &[(&str, &str)] = &[
+    ("IncorrectSize", CONVERT_TO_RAW),
     (
         "Format",
         "say the image's own --format, or convert it: {raw}",
     ),
-    ("NotAuthorized", READ),
+    ("NotAuthorized", ATTACH_POLICY),
     (
         "NoSuchKey",
         "run the same command again: the object is sent anew",
@@ -167,9 +167,9 @@ const REASONS: &[(&str, &str)] = &[
 ];
 
 /// OSS's codes ("Error codes" of OSS) and what helps.
-const OSS: &[(&str, &str)] = &[
-    ("InvalidAccessKeyId", KEYS),
-    ("SignatureDoesNotMatch", KEYS),
+const OSS_ERROR_CODES: &[(&str, &str)] = &[
+    ("InvalidAccessKeyId", CHECK_KEYS),
+    ("SignatureDoesNotMatch", CHECK_KEYS),
     (
         "SecurityTokenExpired",
         "get a new temporary key; this one is over",
@@ -205,16 +205,21 @@ const OSS: &[(&str, &str)] = &[
         "EntityTooSmall",
         "give a larger --part-size; OSS takes none below 100 KiB",
     ),
-    ("QpsLimitExceeded", SLOWER),
-    ("TrafficRateLimitExceeded", SLOWER),
-    ("SlowDown", SLOWER),
-    ("ServiceUnavailable", LATER),
-    ("InternalError", LATER),
+    ("QpsLimitExceeded", LIMIT_UPLOAD),
+    ("TrafficRateLimitExceeded", LIMIT_UPLOAD),
+    ("SlowDown", LIMIT_UPLOAD),
+    ("ServiceUnavailable", RETRY_LATER),
+    ("InternalError", RETRY_LATER),
 ];
 
 /// All of it.
 #[cfg(test)]
-pub const ALL: &[&[(&str, &str)]] = &[OSS, REASONS, PUBLIC, IMPORT];
+pub const ALL_HINTS: &[&[(&str, &str)]] = &[
+    OSS_ERROR_CODES,
+    IMPORT_FAILURES,
+    COMMON_ERROR_CODES,
+    IMPORT_ERROR_CODES,
+];
 
 /// What the placeholders of a hint stand for.
 pub struct HintContext<'a> {
@@ -229,37 +234,37 @@ pub struct HintContext<'a> {
 }
 
 impl HintContext<'_> {
-    fn fill(&self, help: &str) -> String {
-        let own = [
+    fn fill(&self, hint: &str) -> String {
+        let placeholders = [
             ("attach", self.attach.as_str()),
             ("role", self.role_name),
             ("region", self.region),
         ];
-        hints::filled(help, self.image, &own)
+        hints::fill_placeholders(hint, self.image, &placeholders)
     }
 }
 
-fn known<'a>(table: &[(&str, &'a str)], fits: impl Fn(&str) -> bool) -> Option<&'a str> {
-    let known = table.iter().find(|(text, _)| fits(text));
-    known.map(|(_, help)| *help)
+fn find_hint<'a>(table: &[(&str, &'a str)], matches: impl Fn(&str) -> bool) -> Option<&'a str> {
+    let entry = table.iter().find(|(text, _)| matches(text));
+    entry.map(|(_, help)| *help)
 }
 
 /// What helps against a refusal of this code, whatever was asked.
-pub fn refusal(code: &str) -> Option<&'static str> {
-    known(PUBLIC, |start| code.starts_with(start))
+pub fn error_hint(code: &str) -> Option<&'static str> {
+    find_hint(COMMON_ERROR_CODES, |start| code.starts_with(start))
 }
 
 /// What helps where ImportImage refuses with this code.
-pub fn import(code: &str, context: &HintContext<'_>) -> Option<String> {
-    known(IMPORT, |start| code.starts_with(start)).map(|help| context.fill(help))
+pub fn import_error_hint(code: &str, context: &HintContext<'_>) -> Option<String> {
+    find_hint(IMPORT_ERROR_CODES, |start| code.starts_with(start)).map(|help| context.fill(help))
 }
 
 /// What helps against the reason for which an import failed.
-pub fn reason(reason: &str, context: &HintContext<'_>) -> Option<String> {
-    known(REASONS, |text| reason.contains(text)).map(|help| context.fill(help))
+pub fn import_failure_hint(reason: &str, context: &HintContext<'_>) -> Option<String> {
+    find_hint(IMPORT_FAILURES, |text| reason.contains(text)).map(|help| context.fill(help))
 }
 
 /// What helps against OSS's refusal, by the code in it.
-pub fn oss(refusal: &str) -> Option<&'static str> {
-    known(OSS, |code| refusal.contains(code))
+pub fn oss_hint(refusal: &str) -> Option<&'static str> {
+    find_hint(OSS_ERROR_CODES, |code| refusal.contains(code))
 }

@@ -11,7 +11,7 @@ pub const PREFIXES: Prefixes = Prefixes {
     snapshot: &["s"],
 };
 
-fn checked<'de, D: Deserializer<'de>>(prefix: &str, source: D) -> Result<String, D::Error> {
+fn checked_id<'de, D: Deserializer<'de>>(prefix: &str, source: D) -> Result<String, D::Error> {
     let text = String::deserialize(source)?;
     if is_id(prefix, &text) {
         return Ok(text);
@@ -20,17 +20,17 @@ fn checked<'de, D: Deserializer<'de>>(prefix: &str, source: D) -> Result<String,
 }
 
 /// The id of an image.
-pub fn image<'de, D: Deserializer<'de>>(source: D) -> Result<String, D::Error> {
-    checked("m", source)
+pub fn image_id<'de, D: Deserializer<'de>>(source: D) -> Result<String, D::Error> {
+    checked_id("m", source)
 }
 
 /// The id of a task.
-pub fn task<'de, D: Deserializer<'de>>(source: D) -> Result<String, D::Error> {
-    checked("t", source)
+pub fn task_id<'de, D: Deserializer<'de>>(source: D) -> Result<String, D::Error> {
+    checked_id("t", source)
 }
 
 /// The id of a snapshot; empty while there is none.
-pub fn snapshot<'de, D: Deserializer<'de>>(source: D) -> Result<String, D::Error> {
+pub fn snapshot_id<'de, D: Deserializer<'de>>(source: D) -> Result<String, D::Error> {
     let text = String::deserialize(source)?;
     if text.is_empty() || is_id("s", &text) {
         return Ok(text);

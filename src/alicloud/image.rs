@@ -4,32 +4,32 @@
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::api::{pairs, tags};
+use super::api::{params, tags};
 use super::client::Clients;
-use super::error::Fault;
+use super::error::ServiceError;
 use super::ids;
-use super::job::{Copied, Job};
+use super::job::{CopyTarget, Job};
 use super::sign::Pairs;
 use super::validate;
 use crate::error::{Error, Result};
-use crate::import::poll::{Poll, Trouble};
+use crate::import::poll::{Poll, PollError};
 use crate::shell::Command;
 
 /// DescribeImages shows only what is available unless it is asked for all of these.
-const STATES: &str = "Creating,Waiting,Available,UnAvailable,CreateFailed,Deprecated";
+const ALL_STATES: &str = "Creating,Waiting,Available,UnAvailable,CreateFailed,Deprecated";
 /// DescribeImages, "PageSize".
-pub const PAGE: &str = "100";
+pub const PAGE_SIZE: &str = "100";
 /// More pages than an account has images for; an answer that never ends is none.
-pub const PAGES: usize = 100;
+pub const MAX_PAGES: usize = 100;
 /// The tag that carries the ClientToken of the request that asked for the image. By it the
 /// image is found where the answer was lost, or not written down.
-const TOKEN: &str = "imgimport:token";
+const TOKEN_TAG: &str = "imgimport:token";
 
 /// An image as DescribeImages shows it.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(rename_all = "PascalCase")]
 pub struct Image {
-    #[serde(deserialize_with = "ids::image")]
+    #[serde(deserialize_with = "ids::image_id")]
     pub image_id: String,
     #[serde(default)]
     pub image_name: String,
@@ -54,7 +54,7 @@ struct Disks {
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default)]
 struct Disk {
-    #[serde(rename = "SnapshotId", deserialize_with = "ids::snapshot")]
+    #[serde(rename = "SnapshotId", deserialize_with = "ids::snapshot_id")]
     snapshot: String,
     #[serde(rename = "ImportOSSBucket")]
     bucket: String,
@@ -93,14 +93,14 @@ struct Images {
 
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
-struct Made {
-    #[serde(deserialize_with = "ids::image")]
+struct CreatedImage {
+    #[serde(deserialize_with = "ids::image_id")]
     image_id: String,
 }
 
 impl Image {
     /// An image that DescribeImages does not show yet.
-    pub fn unseen(id: &str) -> Self {
+    pub fn not_visible_yet(id: &str) -> Self {
         Self {
             image_id: id.to_owned(),
             ..Self::default()
@@ -117,18 +117,18 @@ impl Image {
     }
 
     /// Whether it is being made of this object.
-    pub fn reads(&self, bucket: &str, key: &str) -> bool {
-        self.is_being_made() && self.is_of(bucket, key)
+    pub fn imports_object(&self, bucket: &str, key: &str) -> bool {
+        self.is_in_progress() && self.was_imported_from(bucket, key)
     }
 
     /// Whether it is, or was, imported from this object.
-    pub fn is_of(&self, bucket: &str, key: &str) -> bool {
+    pub fn was_imported_from(&self, bucket: &str, key: &str) -> bool {
         let mut disks = self.disk_device_mappings.disk_device_mapping.iter();
         disks.any(|disk| disk.bucket == bucket && disk.object == key)
     }
 
     /// Whether ECS works on it.
-    pub fn is_being_made(&self) -> bool {
+    pub fn is_in_progress(&self) -> bool {
         matches!(self.status.as_str(), "Creating" | "Waiting")
     }
 
@@ -138,9 +138,9 @@ impl Image {
     }
 
     /// Whether the request with this token has asked for it.
-    fn carries(&self, token: &str) -> bool {
+    fn has_token(&self, token: &str) -> bool {
         let mut tags = self.tags.tag.iter();
-        tags.any(|tag| tag.tag_key == TOKEN && tag.tag_value == token)
+        tags.any(|tag| tag.tag_key == TOKEN_TAG && tag.tag_value == token)
     }
 
     /// "73%".
@@ -150,101 +150,111 @@ impl Image {
 }
 
 /// "73%", or the number.
-pub fn percent(said: &Value) -> Option<u8> {
-    let text = said.to_string();
+pub fn percent(progress: &Value) -> Option<u8> {
+    let text = progress.to_string();
     text.trim_matches(['"', '%']).parse().ok()
 }
 
 /// A name that no other image has, for as long as the wanted one is not to be had.
-pub fn own_name(token: &str) -> String {
+pub fn token_name(token: &str) -> String {
     format!("imgimport-{token}")
 }
 
 /// Whether the job's tags leave room for the one that carries the token.
-pub fn has_room(job: &Job) -> bool {
-    job.tags.len() < validate::TAGS
+pub fn has_room_for_tag(job: &Job) -> bool {
+    job.tags.len() < validate::MAX_TAGS
 }
 
 /// The job's tags, and the one that carries the token.
-pub fn marked(job: &Job, token: &str) -> Pairs {
+pub fn tags_with_token(job: &Job, token: &str) -> Pairs {
     let mut all = job.tags.clone();
-    if has_room(job) {
-        all.push((TOKEN.to_owned(), token.to_owned()));
+    if has_room_for_tag(job) {
+        all.push((TOKEN_TAG.to_owned(), token.to_owned()));
     }
     tags(&all)
 }
 
 /// The command that looks for the image of a request.
-pub fn filter(cli: &Command, region: &str, token: &str) -> Command {
+pub fn describe_command(cli: &Command, region: &str, token: &str) -> Command {
     cli.words("ecs DescribeImages --Status Creating,Available")
         .option("--RegionId", region)
-        .option("--Tag.1.Key", TOKEN)
+        .option("--Tag.1.Key", TOKEN_TAG)
         .option("--Tag.1.Value", token)
 }
 
 /// One image by its id, in whatever state.
-pub async fn find(clients: &Clients, region: &str, image: &str) -> Result<Option<Image>, Fault> {
-    let images = list(clients, region, pairs([("ImageId", image)])).await?;
-    Ok(images.into_iter().find(|one| one.image_id == image))
+pub async fn find(
+    clients: &Clients,
+    region: &str,
+    image: &str,
+) -> Result<Option<Image>, ServiceError> {
+    let images = list(clients, region, params([("ImageId", image)])).await?;
+    Ok(images
+        .into_iter()
+        .find(|candidate| candidate.image_id == image))
 }
 
 /// The account's images of exactly this name; ECS compares loosely.
-pub async fn named(clients: &Clients, region: &str, name: &str) -> Result<Vec<Image>, Fault> {
-    let filter = pairs([("ImageName", name), ("ImageOwnerAlias", "self")]);
+pub async fn find_by_name(
+    clients: &Clients,
+    region: &str,
+    name: &str,
+) -> Result<Vec<Image>, ServiceError> {
+    let filter = params([("ImageName", name), ("ImageOwnerAlias", "self")]);
     let mut images = list(clients, region, filter).await?;
-    images.retain(|one| one.image_name == name);
+    images.retain(|image| image.image_name == name);
     Ok(images)
 }
 
 /// The image that the request with this token has asked for. Without its tag it has a name
 /// of its own, which holds the token.
-pub async fn requested(
+pub async fn find_by_token(
     clients: &Clients,
     region: &str,
     token: &str,
-) -> Result<Option<Image>, Fault> {
-    let filter = pairs([
+) -> Result<Option<Image>, ServiceError> {
+    let filter = params([
         ("ImageOwnerAlias", "self"),
-        ("Tag.1.Key", TOKEN),
+        ("Tag.1.Key", TOKEN_TAG),
         ("Tag.1.Value", token),
     ]);
     let tagged = list(clients, region, filter).await?;
-    if let Some(image) = tagged.into_iter().find(|image| image.carries(token)) {
+    if let Some(image) = tagged.into_iter().find(|image| image.has_token(token)) {
         return Ok(Some(image));
     }
-    let named = named(clients, region, &own_name(token)).await?;
+    let named = find_by_name(clients, region, &token_name(token)).await?;
     Ok(named.into_iter().next())
 }
 
 /// The account's images that are being made of this object.
-pub async fn made_of(
+pub async fn importing_from(
     clients: &Clients,
     region: &str,
     bucket: &str,
     key: &str,
-) -> Result<Vec<Image>, Fault> {
-    let mut images = list(clients, region, pairs([("ImageOwnerAlias", "self")])).await?;
-    images.retain(|image| image.reads(bucket, key));
+) -> Result<Vec<Image>, ServiceError> {
+    let mut images = list(clients, region, params([("ImageOwnerAlias", "self")])).await?;
+    images.retain(|image| image.imports_object(bucket, key));
     Ok(images)
 }
 
 /// All pages of DescribeImages.
-async fn list(clients: &Clients, region: &str, filter: Pairs) -> Result<Vec<Image>, Fault> {
-    let mut found = Vec::new();
-    for number in 1..=PAGES {
+async fn list(clients: &Clients, region: &str, filter: Pairs) -> Result<Vec<Image>, ServiceError> {
+    let mut images = Vec::new();
+    for number in 1..=MAX_PAGES {
         let mut parameters = filter.clone();
-        parameters.extend(pairs([("Status", STATES), ("PageSize", PAGE)]));
+        parameters.extend(params([("Status", ALL_STATES), ("PageSize", PAGE_SIZE)]));
         if number > 1 {
-            parameters.extend(pairs([("PageNumber", &number.to_string())]));
+            parameters.extend(params([("PageNumber", &number.to_string())]));
         }
         let page: Page = clients.ecs_in(region, "DescribeImages", parameters).await?;
         let last = page.images.image.is_empty();
-        found.extend(page.images.image);
-        if last || found.len() >= page.total_count {
+        images.extend(page.images.image);
+        if last || images.len() >= page.total_count {
             break;
         }
     }
-    Ok(found)
+    Ok(images)
 }
 
 /// Refusals of questions that have been answered before: one is odd, several are meant.
@@ -252,30 +262,30 @@ async fn list(clients: &Clients, region: &str, filter: Pairs) -> Result<Vec<Imag
 pub struct Refusals(u8);
 
 impl Refusals {
-    const MEANT: u8 = 3;
+    const MAX_REFUSALS: u8 = 3;
 
     /// What a fault means for a wait; `failed` is the error that it becomes.
-    pub fn judge(
+    pub fn classify(
         &mut self,
-        fault: Fault,
-        failed: impl FnOnce(Fault) -> Error,
-    ) -> Result<Poll<Image>, Trouble> {
-        if fault.is_passing() {
-            return Err(Trouble::Passing(failed(fault)));
+        fault: ServiceError,
+        failed: impl FnOnce(ServiceError) -> Error,
+    ) -> Result<Poll<Image>, PollError> {
+        if fault.is_transient() {
+            return Err(PollError::Transient(failed(fault)));
         }
         self.0 += 1;
-        if self.0 >= Self::MEANT {
-            return Err(Trouble::Final(failed(fault)));
+        if self.0 >= Self::MAX_REFUSALS {
+            return Err(PollError::Permanent(failed(fault)));
         }
         tracing::debug!("{fault}; asked again");
-        Ok(Poll::NotYet {
+        Ok(Poll::Pending {
             percent: None,
             message: "Waiting".to_owned(),
         })
     }
 
     /// There was an answer.
-    pub fn forget(&mut self) {
+    pub fn reset(&mut self) {
         self.0 = 0;
     }
 }
@@ -286,28 +296,30 @@ pub async fn poll(
     region: &str,
     image: &str,
     refusals: &mut Refusals,
-) -> Result<Poll<Image>, Trouble> {
+) -> Result<Poll<Image>, PollError> {
     let failed = format!("the state of {image} could not be asked");
     let answer = match find(clients, region, image).await {
         Ok(answer) => answer,
         Err(fault) => {
-            return refusals.judge(fault, |fault| fault.fails(failed, "ecs:DescribeImages"));
+            return refusals.classify(fault, |fault| {
+                fault.into_error(failed, "ecs:DescribeImages")
+            });
         }
     };
-    refusals.forget();
+    refusals.reset();
     match answer {
         // Right after the start the image may not be known everywhere; it is not waited for
         // forever.
-        None => Err(Trouble::Passing(
-            Error::failed(failed).because_of(format!("{region} knows no such image")),
+        None => Err(PollError::Transient(
+            Error::failed(failed).with_cause(format!("{region} knows no such image")),
         )),
         Some(image) if image.status == "Available" => Ok(Poll::Done(image)),
         Some(image) if image.has_failed() => {
             let what = format!("the image {} in {region} failed", image.image_id);
             let status = format!("it is {}; Alibaba Cloud gives no reason", image.status);
-            Err(Trouble::Final(Error::failed(what).because_of(status)))
+            Err(PollError::Permanent(Error::failed(what).with_cause(status)))
         }
-        Some(image) => Ok(Poll::NotYet {
+        Some(image) => Ok(Poll::Pending {
             percent: image.percent(),
             message: image.status,
         }),
@@ -318,27 +330,27 @@ pub async fn poll(
 pub fn copy_parameters(
     job: &Job,
     image: &str,
-    copy: &Copied,
+    copy: &CopyTarget,
     (name, token): (&str, &str),
 ) -> Pairs {
-    let mut parameters = pairs([
+    let mut parameters = params([
         ("ImageId", image),
         ("DestinationRegionId", &copy.region),
         ("DestinationImageName", name),
         ("ClientToken", token),
     ]);
     if let Some(text) = &job.description {
-        parameters.extend(pairs([("DestinationDescription", text)]));
+        parameters.extend(params([("DestinationDescription", text)]));
     }
     if let Some(group) = &job.resource_group {
-        parameters.extend(pairs([("ResourceGroupId", group)]));
+        parameters.extend(params([("ResourceGroupId", group)]));
     }
     if let Some(encryption) = &copy.encryption {
         let key = encryption.kms_key.iter();
-        parameters.extend(pairs([("Encrypted", "true")]));
+        parameters.extend(params([("Encrypted", "true")]));
         parameters.extend(key.map(|key| ("KMSKeyId".to_owned(), key.clone())));
     }
-    parameters.extend(marked(job, token));
+    parameters.extend(tags_with_token(job, token));
     parameters
 }
 
@@ -348,20 +360,20 @@ pub async fn copy(
     region: &str,
     parameters: Pairs,
     token: &str,
-) -> Result<String, Fault> {
-    let made: Result<Made, Fault> = clients.ecs("CopyImage", parameters).await;
-    let fault = match made {
-        Ok(made) => return Ok(made.image_id),
+) -> Result<String, ServiceError> {
+    let created: Result<CreatedImage, ServiceError> = clients.ecs("CopyImage", parameters).await;
+    let fault = match created {
+        Ok(created) => return Ok(created.image_id),
         Err(fault) => fault,
     };
     let perhaps_ours = matches!(
         fault.code(),
         "InvalidImageName.Duplicated" | "IdempotentParameterMismatch"
     );
-    if perhaps_ours || !fault.is_refusal() {
-        match requested(clients, region, token).await {
+    if perhaps_ours || !fault.was_not_executed() {
+        match find_by_token(clients, region, token).await {
             Ok(Some(image)) => return Ok(image.image_id),
-            Ok(None) => return Err(fault.came_to_nothing()),
+            Ok(None) => return Err(fault.not_executed()),
             Err(_) => {}
         }
     }
@@ -369,7 +381,7 @@ pub async fn copy(
 }
 
 /// The command that deletes the image.
-pub fn removal(cli: &Command, image: &str, region: &str) -> Command {
+pub fn delete_command(cli: &Command, image: &str, region: &str) -> Command {
     let delete = cli.words("ecs DeleteImage").option("--ImageId", image);
     delete.option("--RegionId", region)
 }

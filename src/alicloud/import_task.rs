@@ -6,23 +6,23 @@ use std::time::Duration;
 use backon::{ConstantBuilder, Retryable};
 use serde::Deserialize;
 
-use super::api::pairs;
+use super::api::params;
 use super::client::Clients;
-use super::error::Fault;
+use super::error::ServiceError;
 use super::hints;
 use super::hints::HintContext;
 use super::image::{self, Image, Refusals};
 use super::job::Job;
 use super::task_status;
 use super::task_status::Task;
-use super::values::word;
+use super::values::flag_value;
 use super::{ids, remove, role};
 use crate::error::{Error, Result};
 use crate::import::journal::Journal;
-use crate::import::poll::{Poll, Trouble};
+use crate::import::poll::{Poll, PollError};
 
 /// Between two tries while a new role becomes known.
-const PAUSE: Duration = Duration::from_secs(5);
+const ROLE_RETRY_DELAY: Duration = Duration::from_secs(5);
 
 /// An import under way.
 #[derive(Clone, Debug)]
@@ -36,15 +36,15 @@ pub struct Import {
 /// What ImportImage answers.
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
-struct Started {
-    #[serde(deserialize_with = "ids::task")]
+struct ImportImageResponse {
+    #[serde(deserialize_with = "ids::task_id")]
     task_id: String,
-    #[serde(deserialize_with = "ids::image")]
+    #[serde(deserialize_with = "ids::image_id")]
     image_id: String,
 }
 
-impl From<Started> for Import {
-    fn from(started: Started) -> Self {
+impl From<ImportImageResponse> for Import {
+    fn from(started: ImportImageResponse) -> Self {
         Self {
             task: Some(started.task_id),
             image: started.image_id,
@@ -62,7 +62,7 @@ impl Import {
 /// A request for an import as the journal has it: what its image is found by where the answer
 /// was not written down.
 #[derive(Clone, Debug)]
-pub struct Request {
+pub struct ImportRequest {
     /// Its ClientToken.
     pub token: String,
     /// The name that it gives the image; none in a journal that does not say it.
@@ -77,7 +77,7 @@ pub struct Request {
 
 /// Everything that the request says of the image's content. Two requests with the same
 /// words bring the same image; what can be changed afterwards is not among them.
-pub fn request(job: &Job) -> String {
+pub fn fingerprint(job: &Job) -> String {
     format!(
         "{:?} {:?} {:?} {} {:?} {:?} {:?} {:?} {} {:?}",
         job.common.image.format,
@@ -101,26 +101,28 @@ pub async fn start(
     journal: &Journal,
     (name, token): (&str, &str),
 ) -> Result<Import> {
-    let first = match ask(job, clients, name, token).await {
-        Err(fault) if is_role_trouble(&fault) => fault,
-        other => return other.map_err(|fault| not_started(job, fault)),
+    let first = match send(job, clients, name, token).await {
+        Err(fault) if is_role_error(&fault) => fault,
+        result => return result.map_err(|fault| start_error(job, fault)),
     };
     role::prepare(job, clients, journal)
         .await
-        .map_err(|error| error.because(first))?;
-    let attempts = usize::try_from(role::PROPAGATION.as_secs() / PAUSE.as_secs()).unwrap_or(1);
-    let patience = ConstantBuilder::default()
-        .with_delay(PAUSE)
+        .map_err(|error| error.with_source(first))?;
+    let attempts =
+        usize::try_from(role::PROPAGATION_TIMEOUT.as_secs() / ROLE_RETRY_DELAY.as_secs())
+            .unwrap_or(1);
+    let backoff = ConstantBuilder::default()
+        .with_delay(ROLE_RETRY_DELAY)
         .with_max_times(attempts);
-    let answer = (|| ask(job, clients, name, token))
-        .retry(patience)
-        .when(is_role_trouble)
+    let answer = (|| send(job, clients, name, token))
+        .retry(backoff)
+        .when(is_role_error)
         .await;
     answer.map_err(|fault| {
-        if is_role_trouble(&fault) {
-            role::unseen(job).because(fault)
+        if is_role_error(&fault) {
+            role::not_visible_yet(job).with_source(fault)
         } else {
-            not_started(job, fault)
+            start_error(job, fault)
         }
     })
 }
@@ -130,15 +132,15 @@ fn hint_context(job: &Job) -> HintContext<'_> {
         image: &job.common.image,
         region: &job.region,
         role_name: &job.role_name,
-        attach: role::attachment(job).to_string(),
+        attach: role::attach_command(job).to_string(),
     }
 }
 
-fn not_started(job: &Job, fault: Fault) -> Error {
+fn start_error(job: &Job, fault: ServiceError) -> Error {
     // RAM writes the names of roles in small letters.
     let role = job.role_name.to_lowercase();
-    let help = hints::import(fault.code(), &hint_context(job));
-    let error = fault.fails(
+    let help = hints::import_error_hint(fault.code(), &hint_context(job));
+    let error = fault.into_error(
         "the import could not be started",
         &format!("ecs:ImportImage and ram:PassRole on acs:ram:*:*:role/{role}"),
     );
@@ -150,11 +152,16 @@ fn not_started(job: &Job, fault: Fault) -> Error {
 
 /// ImportImage. What is in its way may be the image of an earlier request with this token:
 /// ECS does not remember tokens for ever.
-async fn ask(job: &Job, clients: &Clients, name: &str, token: &str) -> Result<Import, Fault> {
-    let asked: Result<Started, Fault> = clients
+async fn send(
+    job: &Job,
+    clients: &Clients,
+    name: &str,
+    token: &str,
+) -> Result<Import, ServiceError> {
+    let response: Result<ImportImageResponse, ServiceError> = clients
         .ecs("ImportImage", parameters(job, name, token))
         .await;
-    let fault = match asked {
+    let fault = match response {
         Ok(started) => return Ok(started.into()),
         Err(fault) => fault,
     };
@@ -162,12 +169,12 @@ async fn ask(job: &Job, clients: &Clients, name: &str, token: &str) -> Result<Im
         fault.code(),
         "InvalidImageName.Duplicated" | "ImageIsImporting" | "IdempotentParameterMismatch"
     );
-    if perhaps_ours || !fault.is_refusal() {
-        match find(clients, &request_of(job, name, token)).await {
+    if perhaps_ours || !fault.was_not_executed() {
+        match find(clients, &journal_request(job, name, token)).await {
             Ok(Some(image)) if !image.has_failed() => {
-                return Ok(attached(clients, &job.region, image.image_id).await);
+                return Ok(existing_import(clients, &job.region, image.image_id).await);
             }
-            Ok(None) => return Err(fault.came_to_nothing()),
+            Ok(None) => return Err(fault.not_executed()),
             _ => {}
         }
     }
@@ -175,8 +182,8 @@ async fn ask(job: &Job, clients: &Clients, name: &str, token: &str) -> Result<Im
 }
 
 /// The request as it stands in the journal.
-pub fn request_of(job: &Job, name: &str, token: &str) -> Request {
-    Request {
+pub fn journal_request(job: &Job, name: &str, token: &str) -> ImportRequest {
+    ImportRequest {
         token: token.to_owned(),
         name: Some(name.to_owned()),
         region: job.region.clone(),
@@ -187,22 +194,27 @@ pub fn request_of(job: &Job, name: &str, token: &str) -> Request {
 
 /// The image that a request has asked for: by its tag, by a name that holds the token, or by
 /// its name and the object that it is made of.
-pub async fn find(clients: &Clients, request: &Request) -> Result<Option<Image>, Fault> {
+pub async fn find(
+    clients: &Clients,
+    request: &ImportRequest,
+) -> Result<Option<Image>, ServiceError> {
     let (region, token) = (&request.region, &request.token);
-    if let Some(image) = image::requested(clients, region, token).await? {
+    if let Some(image) = image::find_by_token(clients, region, token).await? {
         return Ok(Some(image));
     }
     let Some(name) = &request.name else {
         return Ok(None);
     };
-    let mut named = image::named(clients, region, name).await?.into_iter();
-    let ours = |image: &Image| image.is_of(&request.bucket, &request.key);
-    Ok(named.find(ours))
+    let mut named = image::find_by_name(clients, region, name)
+        .await?
+        .into_iter();
+    let is_this_import = |image: &Image| image.was_imported_from(&request.bucket, &request.key);
+    Ok(named.find(is_this_import))
 }
 
 /// An image that an earlier request has asked for, with its task where the tasks tell it.
-pub async fn attached(clients: &Clients, region: &str, image: String) -> Import {
-    let task = task_status::of_image(clients, region, &image)
+pub async fn existing_import(clients: &Clients, region: &str, image: String) -> Import {
+    let task = task_status::find_by_image(clients, region, &image)
         .await
         .unwrap_or_else(|fault| {
             tracing::debug!("the task of {image} can't be looked up: {fault}");
@@ -219,11 +231,11 @@ pub fn parameters(job: &Job, name: &str, token: &str) -> Vec<(String, String)> {
         .format
         .map(|format| format.to_string().to_uppercase());
     let (architecture, os_type, boot_mode) = (
-        word(&job.architecture),
-        word(&job.os_type),
-        word(&job.boot_mode),
+        flag_value(&job.architecture),
+        flag_value(&job.os_type),
+        flag_value(&job.boot_mode),
     );
-    let mut parameters = pairs([
+    let mut parameters = params([
         ("ImageName", name),
         ("Architecture", &architecture),
         ("OSType", &os_type),
@@ -241,15 +253,15 @@ pub fn parameters(job: &Job, name: &str, token: &str) -> Vec<(String, String)> {
             job.system_size.map(|size| size.to_string()),
         ),
         ("Description", job.description.clone()),
-        ("LicenseType", job.license_type.as_ref().map(word)),
-        ("DetectionStrategy", job.detection.as_ref().map(word)),
+        ("LicenseType", job.license_type.as_ref().map(flag_value)),
+        ("DetectionStrategy", job.detection.as_ref().map(flag_value)),
         ("ResourceGroupId", job.resource_group.clone()),
     ];
-    let given = optional
+    let set = optional
         .into_iter()
         .filter_map(|(name, value)| Some((name.to_owned(), value?)));
-    parameters.extend(given);
-    parameters.extend(image::marked(job, token));
+    parameters.extend(set);
+    parameters.extend(image::tags_with_token(job, token));
     parameters
 }
 
@@ -258,15 +270,18 @@ pub fn parameters(job: &Job, name: &str, token: &str) -> Vec<(String, String)> {
 pub async fn cancel_unanswered(
     clients: &Clients,
     journal: &Journal,
-    request: &Request,
-    again: Vec<(String, String)>,
+    request: &ImportRequest,
+    parameters: Vec<(String, String)>,
 ) -> anyhow::Result<()> {
     let import = match find(clients, request).await? {
-        Some(image) => attached(clients, &request.region, image.image_id).await,
-        None => match clients.ecs::<Started>("ImportImage", again).await {
+        Some(image) => existing_import(clients, &request.region, image.image_id).await,
+        None => match clients
+            .ecs::<ImportImageResponse>("ImportImage", parameters)
+            .await
+        {
             Ok(started) => started.into(),
-            Err(fault) if fault.is_refusal() => {
-                forget(journal);
+            Err(fault) if fault.was_not_executed() => {
+                forget_import(journal);
                 return Ok(());
             }
             Err(fault) => return Err(fault.into()),
@@ -276,34 +291,38 @@ pub async fn cancel_unanswered(
 }
 
 /// The journal knows of no import any more.
-pub fn forget(journal: &Journal) {
-    journal.note(|entry| {
+pub fn forget_import(journal: &Journal) {
+    journal.update(|entry| {
         (entry.task, entry.image, entry.client_token) = (None, None, None);
         entry.name = None;
     });
 }
 
 /// ECS spells it `Acount` in its code and `Account` in its guide.
-fn is_role_trouble(fault: &Fault) -> bool {
+fn is_role_error(fault: &ServiceError) -> bool {
     fault.code().starts_with("NoSetRoletoECSServiceAc")
 }
 
 /// Whether an import is alive: its image, as far as it has come. None if the import has
 /// failed or was cancelled. An image that is not shown yet lives as long as its task does.
-pub async fn alive(job: &Job, clients: &Clients, import: &Import) -> Result<Option<Image>> {
+pub async fn image_in_progress(
+    job: &Job,
+    clients: &Clients,
+    import: &Import,
+) -> Result<Option<Image>> {
     let ask = async {
         let task = task_status::describe(clients, import.task.as_deref()).await?;
         let image = image::find(clients, &job.region, &import.image).await?;
         Ok((task, image))
     };
-    let (task, image) = ask.await.map_err(|fault: Fault| {
+    let (task, image) = ask.await.map_err(|fault: ServiceError| {
         let what = format!("the state of {} could not be asked", import.name());
-        fault.fails(what, "ecs:DescribeTaskAttribute and ecs:DescribeImages")
+        fault.into_error(what, "ecs:DescribeTaskAttribute and ecs:DescribeImages")
     })?;
     Ok(match (task, image) {
         (Some(task), _) if task.has_failed() => None,
         (_, Some(image)) => Some(image).filter(|image| !image.has_failed()),
-        (Some(task), None) if !task.is_over() => Some(Image::unseen(&import.image)),
+        (Some(task), None) if !task.has_ended() => Some(Image::not_visible_yet(&import.image)),
         _ => None,
     })
 }
@@ -314,22 +333,28 @@ pub async fn poll(
     clients: &Clients,
     import: &Import,
     refusals: &mut Refusals,
-) -> Result<Poll<Image>, Trouble> {
-    const WHAT: &str = "the import's state could not be asked";
-    let failed =
-        |fault: Fault| fault.fails(WHAT, "ecs:DescribeTaskAttribute and ecs:DescribeImages");
+) -> Result<Poll<Image>, PollError> {
+    const POLL_ERROR: &str = "the import's state could not be asked";
+    let failed = |fault: ServiceError| {
+        fault.into_error(
+            POLL_ERROR,
+            "ecs:DescribeTaskAttribute and ecs:DescribeImages",
+        )
+    };
     let task = match task_status::describe(clients, import.task.as_deref()).await {
         Ok(task) => task,
-        Err(fault) => return refusals.judge(fault, failed),
+        Err(fault) => return refusals.classify(fault, failed),
     };
     let image = match image::find(clients, &job.region, &import.image).await {
         Ok(image) => image,
-        Err(fault) => return refusals.judge(fault, failed),
+        Err(fault) => return refusals.classify(fault, failed),
     };
-    refusals.forget();
+    refusals.reset();
     if task.is_none() && image.is_none() {
-        let why = format!("{} knows neither the task nor the image", job.region);
-        return Err(Trouble::Passing(Error::failed(WHAT).because_of(why)));
+        let reason = format!("{} knows neither the task nor the image", job.region);
+        return Err(PollError::Transient(
+            Error::failed(POLL_ERROR).with_cause(reason),
+        ));
     }
     let image = image.unwrap_or_default();
     let has_failed = task.as_ref().is_some_and(Task::has_failed);
@@ -342,30 +367,35 @@ pub async fn poll(
             Some(reason) => Some(reason),
             None => task_status::reason(clients, import.task.as_deref()).await,
         };
-        return Err(Trouble::Final(failure(job, import, &image.status, reason)));
+        return Err(PollError::Permanent(failure_error(
+            job,
+            import,
+            &image.status,
+            reason,
+        )));
     }
     let percent = task
         .as_ref()
         .and_then(|task| image::percent(&task.task_process))
         .or_else(|| image.percent());
-    let working = task.filter(|task| !task.is_over() && !task.task_status.is_empty());
+    let working = task.filter(|task| !task.has_ended() && !task.task_status.is_empty());
     let message = match (working, image.status.as_str()) {
         (Some(task), _) => task.task_status,
         (None, "") => "Waiting".to_owned(),
         (None, status) => status.to_owned(),
     };
-    Ok(Poll::NotYet { percent, message })
+    Ok(Poll::Pending { percent, message })
 }
 
 /// What ECS gave as the reason, and what is known to help.
-fn failure(job: &Job, import: &Import, status: &str, reason: Option<String>) -> Error {
+fn failure_error(job: &Job, import: &Import, status: &str, reason: Option<String>) -> Error {
     let image = &import.image;
     let reason = reason.unwrap_or_else(|| match status {
         "" => "Alibaba Cloud gave no reason".to_owned(),
         status => format!("{image} is {status}; Alibaba Cloud gave no reason"),
     });
-    let help = hints::reason(&reason, &hint_context(job));
-    let error = Error::failed(format!("the import {} failed", import.name())).because_of(reason);
+    let help = hints::import_failure_hint(&reason, &hint_context(job));
+    let error = Error::failed(format!("the import {} failed", import.name())).with_cause(reason);
     match help {
         Some(help) => error.hint(help),
         None => error,
@@ -382,12 +412,12 @@ pub async fn cancel(
 ) -> anyhow::Result<()> {
     let task = match &import.task {
         Some(task) => Some(task.clone()),
-        None => task_status::of_image(clients, region, &import.image).await?,
+        None => task_status::find_by_image(clients, region, &import.image).await?,
     };
     if let Some(task) = &task {
         task_status::cancel(clients, task).await?;
     }
     remove::image(clients, journal, region, &import.image).await?;
-    forget(journal);
+    forget_import(journal);
     Ok(())
 }

@@ -4,27 +4,27 @@
 use jiff::Timestamp;
 
 use super::options::Options;
-use super::unsupported::refused;
+use super::unsupported::unsupported;
 use super::validate;
 use super::validate::image;
 use super::values::{Architecture, BootMode, DEFAULT_ROLE, Detection, LicenseType, OsType};
 use crate::config::problems::Problems;
 use crate::config::template::Values;
-use crate::config::{Environment, Invocation};
+use crate::config::{Environment, ImportArgs};
 use crate::error::{Error, Result};
 use crate::image::{Accepts, Format};
 use crate::import;
 use crate::import::job;
-use crate::import::job::Opened;
+use crate::import::job::OpenedImage;
 use crate::import::outcome::Outcome;
 use crate::shell::Command;
 use crate::store::oss;
 
 /// ECS's guide asks every 5 to 15 seconds.
-const INTERVAL: std::time::Duration = std::time::Duration::from_secs(10);
+const POLL_INTERVAL: std::time::Duration = std::time::Duration::from_secs(10);
 /// ImportImage's own default.
-const PLATFORM: &str = "Others Linux";
-const WINDOWS: &str = "Other Windows";
+const DEFAULT_PLATFORM: &str = "Others Linux";
+const WINDOWS_PLATFORM: &str = "Other Windows";
 
 /// What `imgimport alicloud` will do.
 #[derive(Debug)]
@@ -72,7 +72,7 @@ pub struct Job {
     /// Who may use the image and its copies.
     pub accounts: Vec<String>,
     /// Copies in other regions.
-    pub copies: Vec<Copied>,
+    pub copies: Vec<CopyTarget>,
     /// Whether an image of that name is replaced, and its snapshots with it.
     pub replace: Replace,
     /// What the user should know of the image and of what was said of it.
@@ -81,7 +81,7 @@ pub struct Job {
 
 /// A copy in another region.
 #[derive(Clone, Debug)]
-pub struct Copied {
+pub struct CopyTarget {
     /// Where.
     pub region: String,
     /// Its name there.
@@ -112,21 +112,21 @@ pub enum Replace {
 /// The aliyun CLI as it reaches the same account.
 fn cli(options: &Options, environment: &Environment) -> Command {
     let variables = ["ALICLOUD_PROFILE", "ALIBABA_CLOUD_PROFILE"];
-    let profile = environment.unsaid(&variables, options.profile.as_deref());
+    let profile = environment.unless_inherited(&variables, options.profile.as_deref());
     Command::new("aliyun").option_if("--profile", profile)
 }
 
 impl Job {
     /// Decides everything that needs no network. One error lists all that is wrong.
     pub fn resolve(
-        said: Invocation<Options>,
+        args: ImportArgs<Options>,
         region: Option<String>,
         clock: Timestamp,
         environment: &Environment,
     ) -> Result<Self> {
         let mut problems = Problems::default();
-        let options = &said.provider;
-        let opened = Opened::open(&said, options.format, &mut problems);
+        let options = &args.provider;
+        let opened = OpenedImage::open(&args, options.format, &mut problems);
         let lookup = |name: &str| environment.for_template(name);
         let stem = opened.file_stem();
         let values = Values {
@@ -142,57 +142,61 @@ impl Job {
             problems.missing("the bucket", "oss_bucket_name");
         }
         credentials(options, &mut problems);
-        for (key, why) in refused(options) {
-            problems.wrong(key, why);
+        for (key, reason) in unsupported(options) {
+            problems.invalid(key, reason);
         }
-        validate::single(options, &mut problems);
-        validate::together(options, region.as_deref(), &mut problems);
-        let texts = Texts::render(options, opened.extension(), &values, &mut problems);
+        validate::each_option(options, &mut problems);
+        validate::combinations(options, region.as_deref(), &mut problems);
+        let texts = RenderedNames::render(options, opened.extension(), &values, &mut problems);
         problems.finish()?;
 
         let image = opened.finish()?;
         let accepts = Accepts::new(|image| {
             image::accepts(image).map(drop).map_err(|(reason, remedy)| {
                 let error = Error::refused(format!("Alibaba Cloud can't import {}", image.label()));
-                error.because_of(reason).hint(remedy)
+                error.with_cause(reason).hint(remedy)
             })
         });
-        accepts.check(&image).or_else(|error| said.refused(error))?;
+        accepts
+            .check(&image)
+            .or_else(|error| args.unless_skipped(error))?;
         let warning = image::accepts(&image).ok().flatten();
         let mut problems = Problems::<Options>::default();
         let size = image::system_size(options.image_system_size, &image);
-        let system_size = size.unwrap_or_else(|why| {
-            problems.wrong("image_system_size", why);
+        let system_size = size.unwrap_or_else(|reason| {
+            problems.invalid("image_system_size", reason);
             None
         });
-        if let Err(why) = validate::key(&texts.key, image.format.map_or("raw", Format::extension)) {
-            problems.wrong("oss_key_name", why);
+        if let Err(reason) =
+            validate::key(&texts.key, image.format.map_or("raw", Format::extension))
+        {
+            problems.invalid("oss_key_name", reason);
         }
         problems.finish()?;
         let common = job::Job::new(
             image,
             accepts,
-            &said,
+            &args,
             options.skip_clean.unwrap_or(false),
             !options.keep_input_artifact.unwrap_or(true),
-            INTERVAL,
+            POLL_INTERVAL,
         );
         import::upload::plan(&common, oss::LIMITS)?;
-        let cli = cli(&said.provider, environment);
-        let platform = said.provider.image_platform.as_deref();
+        let cli = cli(&args.provider, environment);
+        let platform = args.provider.image_platform.as_deref();
         let unknown = platform.filter(|name| validate::platform(name).is_none());
         let warnings = warning
             .into_iter()
-            .chain(unknown.map(validate::unknown_platform));
+            .chain(unknown.map(validate::unknown_platform_warning));
         let warnings = warnings.collect();
-        let mut job = Self::put_together(common, said.provider, texts);
+        let mut job = Self::build(common, args.provider, texts);
         (job.region, job.system_size, job.warnings) =
             (region.unwrap_or_default(), system_size, warnings);
         job.cli = cli;
         Ok(job)
     }
 
-    fn put_together(common: job::Job, options: Options, texts: Texts) -> Self {
+    fn build(common: job::Job, options: Options, names: RenderedNames) -> Self {
         let architecture = options.image_architecture.unwrap_or_default();
         let named = options.image_platform.as_deref();
         let named = named.map(|name| validate::platform(name).unwrap_or(name));
@@ -204,23 +208,23 @@ impl Job {
             }
         });
         let platform = named.unwrap_or(if os_type == OsType::Windows {
-            WINDOWS
+            WINDOWS_PLATFORM
         } else {
-            PLATFORM
+            DEFAULT_PLATFORM
         });
         Self {
             boot_mode: image::boot_mode(options.boot_mode, architecture, &common.image),
             common,
             cli: Command::new("aliyun"),
             region: String::new(),
-            copies: copies(&options, &texts.name),
+            copies: copies(&options, &names.name),
             replace: replace(&options),
             bucket: options.oss_bucket_name.unwrap_or_default(),
-            key: texts.key,
-            key_template: texts.key_template,
-            name: texts.name,
-            name_template: texts.name_template,
-            description: texts.description,
+            key: names.key,
+            key_template: names.key_template,
+            name: names.name,
+            name_template: names.name_template,
+            description: names.description,
             os_type,
             platform: platform.to_owned(),
             architecture,
@@ -230,7 +234,7 @@ impl Job {
             role_name: options.role_name.unwrap_or_else(|| DEFAULT_ROLE.to_owned()),
             resource_group: options.resource_group_id,
             family: options.target_image_family,
-            tags: texts.tags,
+            tags: names.tags,
             accounts: options.image_share_account.unwrap_or_default(),
             warnings: Vec::new(),
         }
@@ -253,14 +257,14 @@ impl Job {
     }
 }
 
-fn copies(options: &Options, name: &str) -> Vec<Copied> {
+fn copies(options: &Options, name: &str) -> Vec<CopyTarget> {
     let encrypted = options.image_encrypted == Some(true);
     let nth =
         |list: &Option<Vec<String>>, n: usize| list.as_ref().and_then(|all| all.get(n).cloned());
     let regions = options.image_copy_regions.iter().flatten().enumerate();
     let copy = |(n, region): (usize, &String)| {
         let key = nth(&options.kms_key_copy_ids, n).or_else(|| options.kms_key_id.clone());
-        Copied {
+        CopyTarget {
             region: region.clone(),
             name: nth(&options.image_copy_names, n).unwrap_or_else(|| name.to_owned()),
             encryption: encrypted.then_some(Encryption { kms_key: key }),
@@ -281,7 +285,7 @@ fn replace(options: &Options) -> Replace {
 }
 
 /// Everything that may be a template, filled in and checked.
-struct Texts {
+struct RenderedNames {
     key: String,
     key_template: String,
     name: String,
@@ -290,7 +294,7 @@ struct Texts {
     tags: Vec<(String, String)>,
 }
 
-impl Texts {
+impl RenderedNames {
     fn render(
         options: &Options,
         extension: &str,
@@ -319,11 +323,11 @@ impl Texts {
                 problems.render("tags", value, values),
             ));
         }
-        if let Err(why) = validate::image_name(&name) {
-            problems.wrong("image_name", why);
+        if let Err(reason) = validate::image_name(&name) {
+            problems.invalid("image_name", reason);
         }
-        if let Some(Err(why)) = description.as_deref().map(validate::description) {
-            problems.wrong("image_description", why);
+        if let Some(Err(reason)) = description.as_deref().map(validate::description) {
+            problems.invalid("image_description", reason);
         }
         Self {
             key,
@@ -339,15 +343,15 @@ impl Texts {
 /// Two halves of one key, and what says nothing without another.
 fn credentials(options: &Options, problems: &mut Problems<Options>) {
     match (&options.access_key, &options.secret_key) {
-        (Some(_), None) => problems.note(
+        (Some(_), None) => problems.other(
             "the access key has no secret key: set ALICLOUD_SECRET_KEY or secret_key in [alicloud]",
         ),
-        (None, Some(_)) => problems.note(
+        (None, Some(_)) => problems.other(
             "the secret key has no access key: set ALICLOUD_ACCESS_KEY or access_key in [alicloud]",
         ),
         _ => {}
     }
-    problems.expect(
+    problems.require(
         options.ram_role_arn.is_some() || options.ram_session_name.is_none(),
         "ram_session_name",
         "a session name says nothing without a role to assume",

@@ -34,122 +34,122 @@ use std::time::Instant;
 
 use futures_util::future::BoxFuture;
 #[cfg(test)]
-pub use hints::ALL as HELP;
+pub use hints::ALL_HINTS as HELP;
 pub use options::Options;
-pub use unsupported::refused;
+pub use unsupported::unsupported;
 pub use validate::image::accepts;
 
-use crate::config::{Environment, Invocation};
+use crate::config::{Environment, ImportArgs};
 use crate::error::Result;
-use crate::import::dry_run::Plan;
+use crate::import::dry_run::DryRunPlan;
 use crate::import::journal::Journal;
 use crate::import::lifecycle;
-use crate::import::lifecycle::Done;
+use crate::import::lifecycle::FinishedImport;
 use crate::import::outcome::Outcome;
 use crate::import::session::Session;
-use crate::import::undo::{Cleanup, Entry};
+use crate::import::undo::{Handle, UndoList};
 use client::Clients;
 use image::Image;
 use job::Job;
-use preflight::Findings;
+use preflight::PreflightReport;
 
 /// `imgimport alicloud`. `look` is what is said of the image once the settings are sound.
 pub async fn run(
-    said: Invocation<Options>,
+    args: ImportArgs<Options>,
     environment: &Environment,
     session: &Session,
-    look: BoxFuture<'_, Result<()>>,
-) -> Result<Done> {
-    let (clients, region) = Clients::new(&said.provider, environment)?;
-    let resolve = |clock| Job::resolve(said.clone(), region.clone(), clock, environment);
+    image_check: BoxFuture<'_, Result<()>>,
+) -> Result<FinishedImport> {
+    let (clients, region) = Clients::new(&args.provider, environment)?;
+    let resolve = |clock| Job::resolve(args.clone(), region.clone(), clock, environment);
     let mut job = resolve(session.clock)?;
-    look.await?;
+    image_check.await?;
     let journal = open_journal(&mut job, session)?;
     ids::PREFIXES.check(&journal.entry())?;
-    let account = resources::account(&said.provider);
-    journal.note(|entry| entry.account = account);
-    if let Some(clock) = lifecycle::first_clock(&journal, session) {
+    let account = resources::account(&args.provider);
+    journal.update(|entry| entry.account = account);
+    if let Some(clock) = lifecycle::original_clock(&journal, session) {
         job = Job {
             key: job.key,
             ..resolve(clock)?
         };
     }
     let outcome = job.outcome();
-    let mut cleanup = Cleanup::default();
-    cleanup.advised(upload::undoing(&job.bucket, &job.key));
-    let mut run = Run {
+    let mut cleanup = UndoList::default();
+    cleanup.set_hint(upload::removal_hint(&job.bucket, &job.key));
+    let mut run = AlicloudImport {
         job,
         clients,
         session,
         journal,
         cleanup,
-        held: Held::default(),
-        findings: Findings::default(),
-        plan: Plan::new(&session.progress),
-        began: None,
+        handles: UndoHandles::default(),
+        report: PreflightReport::default(),
+        plan: DryRunPlan::new(&session.progress),
+        import_started: None,
         outcome,
     };
     let result = run.steps().await;
-    let Run {
+    let AlicloudImport {
         job,
         journal,
         cleanup,
         outcome,
         ..
     } = run;
-    lifecycle::end(&job.common, session, &journal, cleanup, outcome, result).await
+    lifecycle::finish(&job.common, session, &journal, cleanup, outcome, result).await
 }
 
 /// The same image to the same key under the same name is the same job.
 fn open_journal(job: &mut Job, session: &Session) -> Result<Journal> {
     let path = job.common.path();
     let (key, name) = (&job.key_template, &job.name_template);
-    let words = ["alicloud", &job.region, &job.bucket, key, name, &path];
-    lifecycle::open_journal(&job.common, &mut job.key, &words, session)
+    let parts = ["alicloud", &job.region, &job.bucket, key, name, &path];
+    lifecycle::open_journal(&job.common, &mut job.key, &parts, session)
 }
 
 /// One import under way. Each step is a method in `steps`, `object` or `copies`.
-struct Run<'a> {
+struct AlicloudImport<'a> {
     job: Job,
     clients: Clients,
     session: &'a Session,
     journal: Journal,
-    cleanup: Cleanup,
-    held: Held,
-    findings: Findings,
-    plan: Plan,
+    cleanup: UndoList,
+    handles: UndoHandles,
+    report: PreflightReport,
+    plan: DryRunPlan,
     /// When the cloud's work began; the deadline counts from here.
-    began: Option<Instant>,
+    import_started: Option<Instant>,
     outcome: Outcome,
 }
 
 /// What is on the undo list now.
 #[derive(Default)]
-struct Held {
-    bucket: Option<Entry>,
-    parts: Vec<Entry>,
-    object: Option<Entry>,
-    import: Option<Entry>,
-    copies: BTreeMap<String, Entry>,
+struct UndoHandles {
+    bucket: Option<Handle>,
+    parts: Vec<Handle>,
+    object: Option<Handle>,
+    import: Option<Handle>,
+    copies: BTreeMap<String, Handle>,
 }
 
-impl Run<'_> {
+impl AlicloudImport<'_> {
     /// The guide, step by step. What an earlier run has done is not done again.
     async fn steps(&mut self) -> Result<()> {
-        self.hold_earlier();
+        self.track_earlier();
         self.find_unanswered().await?;
         self.check().await?;
         if self.job.common.dry_run {
-            self.introduce().await?;
-            return self.outline();
+            self.identify_caller().await?;
+            return self.describe_steps();
         }
         let Some(image) = self.image().await? else {
             return Ok(()); // --no-wait
         };
         self.remove_object().await;
-        self.describe(&image).await?;
+        self.set_attributes(&image).await?;
         self.copy(&image).await?;
-        self.cleanup.release();
+        self.cleanup.clear();
         Ok(())
     }
 
@@ -168,7 +168,7 @@ impl Run<'_> {
         if self.job.common.wait.wait {
             return self.wait(&import).await.map(Some);
         }
-        self.leave_running(&import);
+        self.detach(&import);
         Ok(None)
     }
 }

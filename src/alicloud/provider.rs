@@ -3,12 +3,12 @@
 
 use super::options::Options;
 use super::{detect, trust};
-use crate::config::trust::Table;
-use crate::config::{Environment, Provider};
+use crate::config::trust::TrustTable;
+use crate::config::{Cloud, Environment};
 use crate::guest::Guest;
 use crate::image::Format;
 
-impl Provider for Options {
+impl Cloud for Options {
     const NAME: &'static str = "alicloud";
 
     const VARIABLES: &'static [(&'static str, &'static [&'static str])] = &[
@@ -37,7 +37,7 @@ impl Provider for Options {
     ];
 
     const SECRETS: &'static [(&'static str, &'static [&'static str])] = trust::SECRETS;
-    const TRUST: &'static Table = trust::TRUST;
+    const TRUST: &'static TrustTable = trust::TRUST;
     const DOMAINS: &'static [&'static str] = trust::DOMAINS;
 
     fn addresses(&self) -> Vec<(&'static str, String)> {
@@ -52,7 +52,7 @@ impl Provider for Options {
         self.format
     }
 
-    fn without_flags(environment: &Environment) -> Self {
+    fn from_environment_only(environment: &Environment) -> Self {
         Self {
             access_key: environment.secret(Self::SECRETS, "access_key"),
             secret_key: environment.secret(Self::SECRETS, "secret_key"),
@@ -63,22 +63,22 @@ impl Provider for Options {
 
     /// A layer that says who asks says all of it: keys of the file never mix with a
     /// profile of the command line.
-    fn yield_to(&mut self, above: &Self) {
-        let said = above.profile.is_some()
+    fn clear_conflicts_with(&mut self, above: &Self) {
+        let has_credentials = above.profile.is_some()
             || above.access_key.is_some()
             || above.secret_key.is_some()
             || above.ram_role_name.is_some();
-        if said {
+        if has_credentials {
             (self.profile, self.ram_role_name) = (None, None);
             (self.access_key, self.secret_key, self.security_token) = (None, None, None);
         }
     }
 
-    fn adopt(&mut self, guest: &Guest) -> Vec<String> {
-        detect::adopt(self, guest)
+    fn fill_from_image(&mut self, guest: &Guest) -> Vec<String> {
+        detect::fill_from_image(self, guest)
     }
 
-    fn doubts(&self, guest: &Guest) -> Vec<String> {
-        detect::doubts(self, guest)
+    fn contradictions(&self, guest: &Guest) -> Vec<String> {
+        detect::contradictions(self, guest)
     }
 }

@@ -7,35 +7,36 @@ use std::time::Duration;
 use anyhow::bail;
 use backon::{ConstantBuilder, Retryable};
 
-use super::api::{Done, pairs};
+use super::api::{EmptyResponse, params};
 use super::client::Clients;
-use super::error::Fault;
+use super::error::ServiceError;
 use super::image;
-use crate::import::journal::{Journal, SnapshotOf};
+use crate::import::journal::{ImageSnapshot, Journal};
 
 /// How long ECS may take to see that an import or a copy has ended.
-const SETTLING: usize = 120;
+const MAX_SETTLE_TRIES: usize = 120;
 
 /// A code that says that the thing is not there.
-fn is_missing(fault: &Fault) -> bool {
+fn is_not_found(fault: &ServiceError) -> bool {
     fault.code().ends_with("NotFound")
 }
 
 /// Removes an image; one that is gone already is fine. The snapshots stay.
-pub async fn delete(clients: &Clients, region: &str, image: &str) -> Result<(), Fault> {
+pub async fn delete(clients: &Clients, region: &str, image: &str) -> Result<(), ServiceError> {
     let ask = || async {
-        let parameters = pairs([("ImageId", image)]);
-        let gone: Result<Done, Fault> = clients.ecs_in(region, "DeleteImage", parameters).await;
-        gone.map(drop)
+        let parameters = params([("ImageId", image)]);
+        let deleted: Result<EmptyResponse, ServiceError> =
+            clients.ecs_in(region, "DeleteImage", parameters).await;
+        deleted.map(drop)
     };
     // A cancelled task has not let go of it yet.
-    let is_held = |fault: &Fault| fault.code() == "ImageIsImporting";
-    let patience = ConstantBuilder::default()
+    let is_held = |fault: &ServiceError| fault.code() == "ImageIsImporting";
+    let backoff = ConstantBuilder::default()
         .with_delay(Duration::from_secs(1))
-        .with_max_times(SETTLING);
-    let gone = ask.retry(patience).when(is_held).await;
-    match gone {
-        Err(fault) if !is_missing(&fault) => Err(fault),
+        .with_max_times(MAX_SETTLE_TRIES);
+    let deleted = ask.retry(backoff).when(is_held).await;
+    match deleted {
+        Err(fault) if !is_not_found(&fault) => Err(fault),
         _ => Ok(()),
     }
 }
@@ -54,18 +55,18 @@ pub async fn image(
         {
             bail!("{old}, which it replaces, is deleted already; the same command finishes it");
         }
-        let owner = SnapshotOf {
+        let owner = ImageSnapshot {
             region: region.to_owned(),
             image: image.to_owned(),
         };
         let all = found.snapshots().into_iter();
         let all = all.map(|snapshot| (snapshot, owner.clone()));
-        journal.note(|entry| entry.snapshots.extend(all));
+        journal.update(|entry| entry.snapshots.extend(all));
     }
     // One that is not shown may be there all the same.
     delete(clients, region, image).await?;
-    let gone = snapshots(clients, journal, region).await;
-    gone.map_err(|(.., fault)| fault.into())
+    let deleted = snapshots(clients, journal, region).await;
+    deleted.map_err(|(.., fault)| fault.into())
 }
 
 /// Stops a copy that is under way; removes one that is done.
@@ -76,12 +77,13 @@ pub async fn copy(
     id: &str,
 ) -> anyhow::Result<()> {
     let found = image::find(clients, region, id).await?;
-    if found.is_some_and(|found| found.is_being_made()) {
-        let cancelled: Result<Done, Fault> = clients
-            .ecs_in(region, "CancelCopyImage", pairs([("ImageId", id)]))
+    if found.is_some_and(|found| found.is_in_progress()) {
+        let cancelled: Result<EmptyResponse, ServiceError> = clients
+            .ecs_in(region, "CancelCopyImage", params([("ImageId", id)]))
             .await;
         // Its first answer was lost, or the copy was quicker.
-        let late = |fault: &Fault| is_missing(fault) || fault.code() == "IncorrectImageStatus";
+        let late =
+            |fault: &ServiceError| is_not_found(fault) || fault.code() == "IncorrectImageStatus";
         if let Err(fault) = cancelled
             && !late(&fault)
         {
@@ -89,7 +91,7 @@ pub async fn copy(
         }
     }
     image(clients, journal, region, id).await?;
-    journal.note(|entry| {
+    journal.update(|entry| {
         entry.copies.remove(region);
         entry.copy_requests.remove(region);
     });
@@ -102,19 +104,20 @@ pub async fn snapshots(
     clients: &Clients,
     journal: &Journal,
     region: &str,
-) -> Result<(), (String, String, Fault)> {
-    let known = journal.entry().snapshots.into_iter();
-    for (snapshot, owner) in known.filter(|(_, owner)| owner.region == region) {
+) -> Result<(), (String, String, ServiceError)> {
+    let recorded = journal.entry().snapshots.into_iter();
+    for (snapshot, owner) in recorded.filter(|(_, owner)| owner.region == region) {
         let failed = |fault| (snapshot.clone(), owner.image.clone(), fault);
         let stays = image::find(clients, region, &owner.image).await;
         if stays.map_err(failed)?.is_some() {
             continue;
         }
-        let parameters = pairs([("SnapshotId", &snapshot)]);
-        let gone: Result<Done, Fault> = clients.ecs_at(region, "DeleteSnapshot", &parameters).await;
-        match gone {
-            Err(fault) if !is_missing(&fault) => return Err(failed(fault)),
-            _ => journal.note(|entry| drop(entry.snapshots.remove(&snapshot))),
+        let parameters = params([("SnapshotId", &snapshot)]);
+        let deleted: Result<EmptyResponse, ServiceError> =
+            clients.ecs_at(region, "DeleteSnapshot", &parameters).await;
+        match deleted {
+            Err(fault) if !is_not_found(&fault) => return Err(failed(fault)),
+            _ => journal.update(|entry| drop(entry.snapshots.remove(&snapshot))),
         }
     }
     Ok(())

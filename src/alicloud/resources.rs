@@ -5,16 +5,16 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::client::Clients;
-use super::error::Fault;
-use super::import_task::{Import, Request};
+use super::error::ServiceError;
+use super::import_task::{Import, ImportRequest};
 use super::options::Options;
 use super::{ids, image, import_task, remove, role, upload};
 use crate::config::Environment;
 use crate::config::problems::Problems;
 use crate::error::{Error, Result};
 use crate::import;
-use crate::import::journal::{Entry, Journal, Whereabouts};
-use crate::import::undo::Cleanup;
+use crate::import::journal::{Journal, JournalEntry, ObjectLocation};
+use crate::import::undo::UndoList;
 use crate::progress::Progress;
 use crate::shell::Command;
 use crate::store::oss::Oss;
@@ -23,8 +23,8 @@ use crate::store::oss::Oss;
 pub fn account(options: &Options) -> BTreeMap<String, String> {
     let file = options.shared_credentials_file.as_deref();
     let file = file.and_then(|file| std::path::absolute(file).ok());
-    let switch = |said: Option<bool>| said.map(|said| said.to_string());
-    let said = [
+    let switch = |value: Option<bool>| value.map(|enabled| enabled.to_string());
+    let settings = [
         ("profile", options.profile.clone()),
         (
             "shared_credentials_file",
@@ -39,23 +39,23 @@ pub fn account(options: &Options) -> BTreeMap<String, String> {
         ("oss_path_style", switch(options.oss_path_style)),
         ("oss_cname", switch(options.oss_cname)),
     ];
-    import::journal::account(said)
+    import::journal::account(settings)
 }
 
 /// The options that the entry stands for.
-pub fn options(place: &Whereabouts, account: &BTreeMap<String, String>) -> Options {
-    let said = |name: &str| account.get(name).cloned();
-    let switch = |name: &str| account.get(name).map(|said| said == "true");
+pub fn options(location: &ObjectLocation, account: &BTreeMap<String, String>) -> Options {
+    let value_of = |name: &str| account.get(name).cloned();
+    let switch = |name: &str| account.get(name).map(|value| value == "true");
     Options {
-        region: Some(place.region.clone()),
-        profile: said("profile"),
-        shared_credentials_file: said("shared_credentials_file").map(Into::into),
-        ram_role_name: said("ram_role_name"),
-        ram_role_arn: said("ram_role_arn"),
-        ram_session_name: said("ram_session_name"),
-        ecs_endpoint: said("ecs_endpoint"),
-        oss_endpoint: said("oss_endpoint"),
-        sts_endpoint: said("sts_endpoint"),
+        region: Some(location.region.clone()),
+        profile: value_of("profile"),
+        shared_credentials_file: value_of("shared_credentials_file").map(Into::into),
+        ram_role_name: value_of("ram_role_name"),
+        ram_role_arn: value_of("ram_role_arn"),
+        ram_session_name: value_of("ram_session_name"),
+        ecs_endpoint: value_of("ecs_endpoint"),
+        oss_endpoint: value_of("oss_endpoint"),
+        sts_endpoint: value_of("sts_endpoint"),
         oss_path_style: switch("oss_path_style"),
         oss_cname: switch("oss_cname"),
         ..Options::default()
@@ -64,56 +64,56 @@ pub fn options(place: &Whereabouts, account: &BTreeMap<String, String>) -> Optio
 
 /// Puts all of it on the list, in the order in which it was made. What was asked for without
 /// an answer is looked up first: what is not there is not named.
-pub async fn hold(
+pub async fn track_all(
     journal: &Journal,
-    place: &Whereabouts,
+    location: &ObjectLocation,
     options: &Options,
     environment: &Environment,
     remove: &Command,
     progress: &Progress,
-    cleanup: &mut Cleanup,
+    cleanup: &mut UndoList,
 ) -> Result<()> {
     let entry = journal.entry();
     ids::PREFIXES.check(&entry)?;
     let mut problems = Problems::default();
     problems.addresses(options);
     problems.finish()?;
-    cleanup.advised(upload::undoing(&place.bucket, &place.key));
+    cleanup.set_hint(upload::removal_hint(&location.bucket, &location.key));
     let (clients, _) = Clients::new(options, environment)?;
-    let store = Arc::new(clients.oss(&place.bucket, &place.key));
-    let import = import_of(&clients, place, &entry, remove).await?;
-    let copies = copies_of(&clients, &entry).await?;
-    let things = Things {
+    let store = Arc::new(clients.oss(&location.bucket, &location.key));
+    let import = find_import(&clients, location, &entry, remove).await?;
+    let copies = find_copies(&clients, &entry).await?;
+    let tracker = ResourceTracker {
         clients,
         journal,
         remove,
     };
     if let Some(role) = &entry.created_role {
-        progress.note(&kept_role(role));
+        progress.note(&role_note(role));
     }
     if entry.created_bucket {
-        things.bucket(cleanup, Arc::clone(&store), &place.bucket);
+        tracker.track_bucket(cleanup, Arc::clone(&store), &location.bucket);
     }
-    let url = format!("oss://{}/{}", place.bucket, place.key);
-    import::upload::hold_all(&entry, cleanup, &store, &url, remove);
+    let url = format!("oss://{}/{}", location.bucket, location.key);
+    import::upload::track_all(&entry, cleanup, &store, &url, remove);
     let regions: BTreeSet<_> = entry.snapshots.values().map(|of| &of.region).collect();
     for region in regions {
-        things.snapshots(cleanup, region);
+        tracker.track_snapshots(cleanup, region);
     }
     if let Some(import) = import {
-        things.import(cleanup, &place.region, import);
+        tracker.track_import(cleanup, &location.region, import);
     }
     for (region, copy) in copies {
-        things.copy(cleanup, region, copy);
+        tracker.track_copy(cleanup, region, copy);
     }
     Ok(())
 }
 
 /// The import of the entry: the one that it names, or the one that its request has started.
-async fn import_of(
+async fn find_import(
     clients: &Clients,
-    place: &Whereabouts,
-    entry: &Entry,
+    location: &ObjectLocation,
+    entry: &JournalEntry,
     remove: &Command,
 ) -> Result<Option<Import>> {
     if let Some(image) = entry.image.clone() {
@@ -124,29 +124,30 @@ async fn import_of(
         return Ok(None);
     };
     let (region, url) = (
-        &place.region,
-        format!("oss://{}/{}", place.bucket, place.key),
+        &location.region,
+        format!("oss://{}/{}", location.bucket, location.key),
     );
-    let failed = |fault: Fault| {
+    let failed = |fault: ServiceError| {
         let what = format!("who reads {url} could not be asked");
-        fault.fails(what, "ecs:DescribeImages")
+        fault.into_error(what, "ecs:DescribeImages")
     };
-    let request = Request {
+    let request = ImportRequest {
         token,
         name: entry.name.clone(),
         region: region.clone(),
-        bucket: place.bucket.clone(),
-        key: place.key.clone(),
+        bucket: location.bucket.clone(),
+        key: location.key.clone(),
     };
     let found = import_task::find(clients, &request).await.map_err(failed)?;
     if let Some(image) = found {
         return Ok(Some(
-            import_task::attached(clients, region, image.image_id).await,
+            import_task::existing_import(clients, region, image.image_id).await,
         ));
     }
     // Somebody else's import, or that of a run whose request had no mark.
-    let others = image::made_of(clients, region, &place.bucket, &place.key).await;
-    match others.map_err(failed)?.first() {
+    let other_imports =
+        image::importing_from(clients, region, &location.bucket, &location.key).await;
+    match other_imports.map_err(failed)?.first() {
         None => Ok(None),
         Some(image) => Err(Error::failed(format!(
             "{url} is left alone: {} is being made of it",
@@ -160,16 +161,16 @@ async fn import_of(
 
 /// The copies of the entry, by region: those that it names, and those that its requests have
 /// started.
-async fn copies_of(clients: &Clients, entry: &Entry) -> Result<BTreeMap<String, String>> {
+async fn find_copies(clients: &Clients, entry: &JournalEntry) -> Result<BTreeMap<String, String>> {
     let mut copies = entry.copies.clone();
-    for (region, asked) in &entry.copy_requests {
+    for (region, request) in &entry.copy_requests {
         if copies.contains_key(region) {
             continue;
         }
-        let found = image::requested(clients, region, &asked.client_token).await;
+        let found = image::find_by_token(clients, region, &request.client_token).await;
         let found = found.map_err(|fault| {
             let what = format!("the copy in {region} could not be looked up");
-            fault.fails(what, "ecs:DescribeImages")
+            fault.into_error(what, "ecs:DescribeImages")
         })?;
         copies.extend(found.map(|image| (region.clone(), image.image_id)));
     }
@@ -177,65 +178,65 @@ async fn copies_of(clients: &Clients, entry: &Entry) -> Result<BTreeMap<String, 
 }
 
 /// The role stays: the next import needs it, too.
-fn kept_role(role: &str) -> String {
+fn role_note(role: &str) -> String {
     let detach = Command::new("aliyun ram DetachPolicyFromRole --PolicyType System");
-    let detach = detach.option("--PolicyName", role::POLICY);
+    let detach = detach.option("--PolicyName", role::SYSTEM_POLICY);
     let delete = Command::new("aliyun ram DeleteRole").option("--RoleName", role);
     let remove = detach.option("--RoleName", role).then(&delete);
     format!("The role {role} stays, for the imports to come; without any, remove it with: {remove}")
 }
 
 /// How each of them is removed.
-struct Things<'a> {
+struct ResourceTracker<'a> {
     clients: Clients,
     journal: &'a Journal,
     remove: &'a Command,
 }
 
-impl Things<'_> {
-    fn bucket(&self, cleanup: &mut Cleanup, store: Arc<Oss>, bucket: &str) {
+impl ResourceTracker<'_> {
+    fn track_bucket(&self, cleanup: &mut UndoList, store: Arc<Oss>, bucket: &str) {
         let what = format!("the bucket {bucket}, unless it holds other objects");
         let journal = self.journal.clone();
-        cleanup.useless(what, self.remove.clone(), async move || {
+        cleanup.push_disposable(what, self.remove.clone(), async move || {
             upload::remove_bucket(&store).await?;
-            journal.note(|entry| entry.created_bucket = false);
+            journal.update(|entry| entry.created_bucket = false);
             Ok(())
         });
     }
 
-    fn snapshots(&self, cleanup: &mut Cleanup, region: &str) {
+    fn track_snapshots(&self, cleanup: &mut UndoList, region: &str) {
         let (clients, journal, region) = (
             self.clients.clone(),
             self.journal.clone(),
             region.to_owned(),
         );
-        let what = format!("the snapshots of deleted images in {region}");
-        cleanup.useless(what, self.remove.clone(), async move || {
-            let gone = remove::snapshots(&clients, &journal, &region).await;
-            gone.map_err(|(.., fault)| fault.into())
+        let label = format!("the snapshots of deleted images in {region}");
+        cleanup.push_disposable(label, self.remove.clone(), async move || {
+            let deleted = remove::snapshots(&clients, &journal, &region).await;
+            deleted.map_err(|(.., fault)| fault.into())
         });
     }
 
-    fn import(&self, cleanup: &mut Cleanup, region: &str, import: Import) {
+    fn track_import(&self, cleanup: &mut UndoList, region: &str, import: Import) {
         let (clients, journal, region) = (
             self.clients.clone(),
             self.journal.clone(),
             region.to_owned(),
         );
         let image = &import.image;
-        let what = match &import.task {
+        let label = match &import.task {
             Some(task) => format!("the import task {task} and its image {image}"),
             None => format!("the image {image}"),
         };
-        cleanup.useless(what, self.remove.clone(), async move || {
+        cleanup.push_disposable(label, self.remove.clone(), async move || {
             import_task::cancel(&clients, &journal, &region, &import).await
         });
     }
 
-    fn copy(&self, cleanup: &mut Cleanup, region: String, copy: String) {
+    fn track_copy(&self, cleanup: &mut UndoList, region: String, copy: String) {
         let (clients, journal) = (self.clients.clone(), self.journal.clone());
-        let what = format!("the copy {copy} in {region}");
-        cleanup.useless(what, self.remove.clone(), async move || {
+        let label = format!("the copy {copy} in {region}");
+        cleanup.push_disposable(label, self.remove.clone(), async move || {
             remove::copy(&clients, &journal, &region, &copy).await
         });
     }

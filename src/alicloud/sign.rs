@@ -6,14 +6,14 @@ use hmac::{Hmac, KeyInit, Mac};
 use jiff::Timestamp;
 use sha2::{Digest, Sha256};
 
-use super::error::Fault;
+use super::error::ServiceError;
 use crate::net::http::encode;
 use crate::secret::Secret;
 
 /// SHA-256 of no bytes: every signed RPC carries its parameters in the query.
-const EMPTY: &str = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
+const EMPTY_SHA256: &str = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
 /// OSS does not look at a body's digest; its answer carries a CRC instead.
-const UNSIGNED: &str = "UNSIGNED-PAYLOAD";
+const UNSIGNED_PAYLOAD: &str = "UNSIGNED-PAYLOAD";
 
 /// What a caller signs with.
 #[derive(Clone, Debug)]
@@ -33,20 +33,20 @@ pub trait KeySource: Sync {
     /// # Errors
     ///
     /// What keeps the source from giving one.
-    fn key(&self) -> impl Future<Output = Result<Key, Fault>> + Send;
+    fn key(&self) -> impl Future<Output = Result<Key, ServiceError>> + Send;
 
     /// Records that a service calls the key expired. Returns whether `key` gives another one
     /// then.
-    fn expired(&self) -> bool;
+    fn invalidate(&self) -> bool;
 }
 
 /// A key that was given stays the same.
 impl KeySource for Key {
-    async fn key(&self) -> Result<Key, Fault> {
+    async fn key(&self) -> Result<Key, ServiceError> {
         Ok(self.clone())
     }
 
-    fn expired(&self) -> bool {
+    fn invalidate(&self) -> bool {
         false
     }
 }
@@ -72,28 +72,28 @@ pub struct Rpc<'a> {
 }
 
 /// The headers that make it a signed call.
-pub fn acs3(key: &Key, call: &Rpc<'_>) -> Pairs {
+pub fn sign_acs3(key: &Key, request: &Rpc<'_>) -> Pairs {
     let mut headers = vec![
-        ("host", call.host.to_owned()),
-        ("x-acs-action", call.action.to_owned()),
-        ("x-acs-content-sha256", EMPTY.to_owned()),
+        ("host", request.host.to_owned()),
+        ("x-acs-action", request.action.to_owned()),
+        ("x-acs-content-sha256", EMPTY_SHA256.to_owned()),
         (
             "x-acs-date",
-            call.time.strftime("%Y-%m-%dT%H:%M:%SZ").to_string(),
+            request.time.strftime("%Y-%m-%dT%H:%M:%SZ").to_string(),
         ),
     ];
     if let Some(token) = &key.token {
         headers.push(("x-acs-security-token", token.expose().to_owned()));
     }
-    headers.push(("x-acs-signature-nonce", call.nonce.to_owned()));
-    headers.push(("x-acs-version", call.version.to_owned()));
-    let mut headers = owned(headers);
+    headers.push(("x-acs-signature-nonce", request.nonce.to_owned()));
+    headers.push(("x-acs-version", request.version.to_owned()));
+    let mut headers = to_pairs(headers);
     headers.sort();
-    let names = names(&headers);
+    let names = signed_headers(&headers);
     let text = format!(
-        "POST\n/\n{}\n{}\n{names}\n{EMPTY}",
-        query(call.query, "="),
-        lines(&headers)
+        "POST\n/\n{}\n{}\n{names}\n{EMPTY_SHA256}",
+        canonical_query(request.query, "="),
+        canonical_headers(&headers)
     );
     let text = format!("ACS3-HMAC-SHA256\n{}", sha256(&text));
     let signature = hex::encode(hmac(key.secret.expose().as_bytes(), &text));
@@ -107,7 +107,7 @@ pub fn acs3(key: &Key, call: &Rpc<'_>) -> Pairs {
 
 /// A request to OSS.
 #[derive(Debug)]
-pub struct Oss<'a> {
+pub struct OssRequest<'a> {
     /// The bucket's region, such as `cn-hangzhou`.
     pub region: &'a str,
     /// The verb.
@@ -123,10 +123,10 @@ pub struct Oss<'a> {
 }
 
 /// The headers that make it a signed request, without its own.
-pub fn oss4(key: &Key, request: &Oss<'_>) -> Pairs {
-    let mut added = owned(vec![
-        ("x-oss-content-sha256", UNSIGNED.to_owned()),
-        ("x-oss-date", moment(request.time)),
+pub fn sign_oss4(key: &Key, request: &OssRequest<'_>) -> Pairs {
+    let mut added = to_pairs(vec![
+        ("x-oss-content-sha256", UNSIGNED_PAYLOAD.to_owned()),
+        ("x-oss-date", iso8601_basic(request.time)),
     ]);
     if let Some(token) = &key.token {
         added.push(("x-oss-security-token".to_owned(), token.expose().to_owned()));
@@ -134,7 +134,7 @@ pub fn oss4(key: &Key, request: &Oss<'_>) -> Pairs {
     let mut headers = request.headers.to_vec();
     headers.extend(added.iter().cloned());
     let signature = oss4_signature(key, request, &headers, &[]);
-    let (id, scope) = (&key.id, scope(request));
+    let (id, scope) = (&key.id, credential_scope(request));
     added.push((
         "authorization".to_owned(),
         format!("OSS4-HMAC-SHA256 Credential={id}/{scope},Signature={signature}"),
@@ -144,14 +144,14 @@ pub fn oss4(key: &Key, request: &Oss<'_>) -> Pairs {
 
 fn oss4_signature(
     key: &Key,
-    request: &Oss<'_>,
+    request: &OssRequest<'_>,
     headers: &[(String, String)],
-    more: &[&str],
+    additional_headers: &[&str],
 ) -> String {
     let counts = |name: &str| {
         name.starts_with("x-oss-")
             || matches!(name, "content-type" | "content-md5")
-            || more.contains(&name)
+            || additional_headers.contains(&name)
     };
     let mut signed: Pairs = headers
         .iter()
@@ -161,63 +161,63 @@ fn oss4_signature(
     signed.sort();
     let path: Vec<_> = request.path.split('/').map(encode).collect();
     let text = format!(
-        "{}\n{}\n{}\n{}\n{}\n{UNSIGNED}",
+        "{}\n{}\n{}\n{}\n{}\n{UNSIGNED_PAYLOAD}",
         request.method,
         path.join("/"),
-        query(request.query, ""),
-        lines(&signed),
-        more.join(";")
+        canonical_query(request.query, ""),
+        canonical_headers(&signed),
+        additional_headers.join(";")
     );
-    let scope = scope(request);
+    let scope = credential_scope(request);
     let text = format!(
         "OSS4-HMAC-SHA256\n{}\n{scope}\n{}",
-        moment(request.time),
+        iso8601_basic(request.time),
         sha256(&text)
     );
     let secret = format!("aliyun_v4{}", key.secret.expose());
     let derived = scope
         .split('/')
-        .fold(secret.into_bytes(), |key, word| hmac(&key, word));
+        .fold(secret.into_bytes(), |key, part| hmac(&key, part));
     hex::encode(hmac(&derived, &text))
 }
 
-fn moment(time: Timestamp) -> String {
+fn iso8601_basic(time: Timestamp) -> String {
     time.strftime("%Y%m%dT%H%M%SZ").to_string()
 }
 
-fn scope(request: &Oss<'_>) -> String {
+fn credential_scope(request: &OssRequest<'_>) -> String {
     let date = request.time.strftime("%Y%m%d");
     format!("{date}/{}/oss/aliyun_v4_request", request.region)
 }
 
 /// The canonical query; what stands after a name without a value differs.
-fn query(pairs: &[(String, String)], nothing: &str) -> String {
+fn canonical_query(pairs: &[(String, String)], empty_value: &str) -> String {
     let mut pairs: Pairs = pairs
         .iter()
         .map(|(name, value)| (encode(name), encode(value)))
         .collect();
     pairs.sort();
-    let words = pairs.into_iter().map(|(name, value)| {
+    let encoded = pairs.into_iter().map(|(name, value)| {
         if value.is_empty() {
-            name + nothing
+            name + empty_value
         } else {
             format!("{name}={value}")
         }
     });
-    words.collect::<Vec<_>>().join("&")
+    encoded.collect::<Vec<_>>().join("&")
 }
 
-fn lines(headers: &[(String, String)]) -> String {
+fn canonical_headers(headers: &[(String, String)]) -> String {
     let line = |(name, value): &(String, String)| format!("{name}:{}\n", value.trim());
     headers.iter().map(line).collect()
 }
 
-fn names(headers: &[(String, String)]) -> String {
+fn signed_headers(headers: &[(String, String)]) -> String {
     let names: Vec<_> = headers.iter().map(|(name, _)| name.as_str()).collect();
     names.join(";")
 }
 
-fn owned(pairs: Vec<(&str, String)>) -> Pairs {
+fn to_pairs(pairs: Vec<(&str, String)>) -> Pairs {
     pairs
         .into_iter()
         .map(|(name, value)| (name.to_owned(), value))
@@ -262,7 +262,7 @@ mod tests {
             nonce: "3156853299f313e23d1673dc12e1703d",
             time: "2023-10-26T10:22:32Z".parse().expect("a time"),
         };
-        let headers = acs3(&key("YourAccessKeyId", "YourAccessKeySecret", token), &call);
+        let headers = sign_acs3(&key("YourAccessKeyId", "YourAccessKeySecret", token), &call);
         headers.last().expect("a signature").1.clone()
     }
 
@@ -314,8 +314,8 @@ mod tests {
     }
 
     /// The request of the vectors in Alibaba's OSS SDKs for Go and Python (`signer` tests).
-    fn oss<'a>(time: i64, query: &'a Pairs, headers: &'a Pairs) -> Oss<'a> {
-        Oss {
+    fn oss<'a>(time: i64, query: &'a Pairs, headers: &'a Pairs) -> OssRequest<'a> {
+        OssRequest {
             region: "cn-hangzhou",
             method: "PUT",
             path: "/bucket/1234+-/123/1.txt",
@@ -363,7 +363,7 @@ mod tests {
                 "b94a3f999cf85bcdc00d332fbd3734ba03e48382c36fa4d5af5df817395bd9ea",
             ),
         ] {
-            let added = oss4(&key("ak", "sk", token), &oss(time, &query, &headers));
+            let added = sign_oss4(&key("ak", "sk", token), &oss(time, &query, &headers));
             let value = &added.last().expect("a signature").1;
             assert_eq!(
                 *value,
@@ -379,7 +379,7 @@ mod tests {
         let (query, mut headers) = (parameters(), headers("text/plain"));
         let request_headers = headers.clone();
         headers.extend(pairs(&[
-            ("x-oss-content-sha256", UNSIGNED),
+            ("x-oss-content-sha256", UNSIGNED_PAYLOAD),
             ("x-oss-date", "20231216T172512Z"),
         ]));
         let request = oss(1_702_747_512, &query, &request_headers);
@@ -393,7 +393,7 @@ mod tests {
     #[test]
     fn oss4_presigned() {
         let headers = headers("application/octet-stream");
-        for (time, moment, token, signature) in [
+        for (time, expected_time, token, signature) in [
             (
                 1_702_781_677,
                 "20231217T025437Z",
@@ -410,7 +410,7 @@ mod tests {
             let mut query = parameters();
             query.extend(pairs(&[
                 ("x-oss-signature-version", "OSS4-HMAC-SHA256"),
-                ("x-oss-date", moment),
+                ("x-oss-date", expected_time),
                 ("x-oss-expires", "599"),
                 (
                     "x-oss-credential",

@@ -7,22 +7,24 @@ use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use uuid::Uuid;
 
-use super::error::Fault;
+use super::error::ServiceError;
 use super::image::{Image, Refusals};
 use super::import_task::Import;
-use super::{Run, attributes, image, import_task, preflight, remove, role, task_status, upload};
+use super::{
+    AlicloudImport, attributes, image, import_task, preflight, remove, role, task_status, upload,
+};
 use crate::error::{Error, Kind, Result};
 use crate::import;
 use crate::import::journal;
 use crate::import::poll;
-use crate::import::poll::Pace;
-use crate::import::undo::{Entry, unconfirmed};
+use crate::import::poll::PollSchedule;
+use crate::import::undo::{Handle, unconfirmed};
 use crate::shell::Removal;
 use crate::store::oss::LIMITS;
-use crate::units::listed;
+use crate::units::join_with_and;
 
 /// What can't be asked without doing it: ImportImage's DryRun looks for the object.
-const UNASKED: [&str; 5] = [
+const UNVERIFIABLE: [&str; 5] = [
     "oss:PutObject",
     "oss:DeleteObject",
     "ecs:ImportImage",
@@ -31,15 +33,18 @@ const UNASKED: [&str; 5] = [
 ];
 
 /// Whether ECS is known not to have started what it was asked for.
-fn is_refusal(error: &Error) -> bool {
-    error.kind() == Kind::Failed && error.cause::<Fault>().is_none_or(Fault::is_refusal)
+fn was_not_executed(error: &Error) -> bool {
+    error.kind() == Kind::Failed
+        && error
+            .cause::<ServiceError>()
+            .is_none_or(ServiceError::was_not_executed)
 }
 
-impl Run<'_> {
+impl AlicloudImport<'_> {
     /// What can be known before a byte leaves.
     pub(super) async fn check(&mut self) -> Result<()> {
         let (job, progress) = (&self.job, &self.session.progress);
-        progress.fact(&format!(
+        progress.info(&format!(
             "{}: {}",
             job.common.path(),
             job.common.image.describe()
@@ -51,22 +56,22 @@ impl Run<'_> {
             "Checking the name, bucket {} and role {} in {}",
             job.bucket, job.role_name, job.region
         ));
-        let entry = if self.is_same_import() {
+        let entry = if self.matches_request() {
             self.journal.entry()
         } else {
-            journal::Entry::default()
+            journal::JournalEntry::default()
         };
-        self.findings = self
+        self.report = self
             .session
-            .unless_stopped(preflight::check(job, &self.clients, &entry))
+            .cancellable(preflight::check(job, &self.clients, &entry))
             .await?;
         Ok(())
     }
 
     /// `--dry-run`: who asks. STS tells everybody; one who does not is no reason to stop.
-    pub(super) async fn introduce(&mut self) -> Result<()> {
-        let caller = async { Ok(self.clients.caller().await) };
-        match self.session.unless_stopped(caller).await? {
+    pub(super) async fn identify_caller(&mut self) -> Result<()> {
+        let caller = async { Ok(self.clients.caller_identity().await) };
+        match self.session.cancellable(caller).await? {
             Ok(caller) => self.plan.caller(caller),
             Err(fault) => {
                 let open = format!("who the caller is: {fault}");
@@ -77,21 +82,27 @@ impl Run<'_> {
     }
 
     /// `--dry-run`: what would happen. ECS's own DryRun of ImportImage wants the object.
-    pub(super) fn outline(&mut self) -> Result<()> {
-        let (job, findings, plan) = (&self.job, &self.findings, &mut self.plan);
-        plan.not_verified(&UNASKED);
+    pub(super) fn describe_steps(&mut self) -> Result<()> {
+        let (job, findings, plan) = (&self.job, &self.report, &mut self.plan);
+        plan.not_verified(&UNVERIFIABLE);
         if findings.no_bucket {
             let (bucket, region) = (&job.bucket, &job.region);
             plan.step(format!("create the bucket {bucket} in {region}"));
         }
         match findings.role {
-            role::State::Good => {}
-            role::State::Missing => plan.step(format!("create the role {}", job.role_name)),
-            role::State::Wrong { .. } => plan.step(format!("repair the role {}", job.role_name)),
+            role::RoleStatus::Valid => {}
+            role::RoleStatus::Missing => plan.step(format!("create the role {}", job.role_name)),
+            role::RoleStatus::Invalid { .. } => {
+                plan.step(format!("repair the role {}", job.role_name))
+            }
         }
-        plan.upload(import::upload::outline(&job.common, LIMITS, job.url())?);
+        plan.upload(import::upload::planned_upload(
+            &job.common,
+            LIMITS,
+            job.url(),
+        )?);
         let (name, region) = (&job.name, &job.region);
-        let replacing = if findings.taken.contains(region) {
+        let replacing = if findings.taken_in.contains(region) {
             ", in place of the one that has the name"
         } else {
             ""
@@ -104,7 +115,7 @@ impl Run<'_> {
         }
         if !job.accounts.is_empty() {
             let accounts: Vec<_> = job.accounts.iter().map(String::as_str).collect();
-            plan.step(format!("share it with {}", listed(&accounts)));
+            plan.step(format!("share it with {}", join_with_and(&accounts)));
         }
         if !job.common.skip_clean {
             plan.step(format!("remove {} afterwards", job.url()));
@@ -116,15 +127,15 @@ impl Run<'_> {
 
     /// Bucket and role, where they are missing.
     pub(super) async fn prepare(&mut self) -> Result<()> {
-        if self.findings.no_bucket {
+        if self.report.no_bucket {
             self.session.check()?;
-            self.make_bucket().await?;
+            self.create_bucket().await?;
         }
-        if self.findings.role != role::State::Good {
+        if self.report.role != role::RoleStatus::Valid {
             self.session.check()?;
-            let made = role::prepare(&self.job, &self.clients, &self.journal);
-            if let Some(done) = self.session.finish_soon(made).await? {
-                self.session.progress.fact(&done);
+            let prepared = role::prepare(&self.job, &self.clients, &self.journal);
+            if let Some(done) = self.session.with_stop_grace(prepared).await? {
+                self.session.progress.info(&done);
             }
         }
         Ok(())
@@ -133,31 +144,32 @@ impl Run<'_> {
     /// ImportImage. The journal knows token and name before ECS does.
     pub(super) async fn start(&mut self) -> Result<Import> {
         self.session.check()?;
-        let request = import_task::request(&self.job);
+        let request = import_task::fingerprint(&self.job);
         let entry = self.journal.entry();
-        let same = entry.request.as_ref() == Some(&request);
+        let same = entry.request_fingerprint.as_ref() == Some(&request);
         let token = entry.client_token.filter(|_| same);
         let token = token.unwrap_or_else(|| Uuid::new_v4().to_string());
         let name = entry.name.filter(|_| same);
-        let name = name.unwrap_or_else(|| self.name_in(&self.job.region, &self.job.name, &token));
-        self.journal.note(|entry| {
-            (entry.request, entry.client_token) = (Some(request), Some(token.clone()));
+        let name =
+            name.unwrap_or_else(|| self.temporary_name(&self.job.region, &self.job.name, &token));
+        self.journal.update(|entry| {
+            (entry.request_fingerprint, entry.client_token) = (Some(request), Some(token.clone()));
             entry.name = Some(name.clone());
         });
-        let unanswered = self.hold_unanswered(&name, &token);
+        let unanswered = self.track_unanswered(&name, &token);
         let start = import_task::start(&self.job, &self.clients, &self.journal, (&name, &token));
-        let import = match self.session.finish_soon(start).await {
+        let import = match self.session.with_stop_grace(start).await {
             Ok(import) => import,
             Err(error) => {
-                if is_refusal(&error) {
-                    self.cleanup.disarm(unanswered);
+                if was_not_executed(&error) {
+                    self.cleanup.remove(unanswered);
                 }
                 return Err(error);
             }
         };
-        self.cleanup.disarm(unanswered);
+        self.cleanup.remove(unanswered);
         self.note_import(&import);
-        self.hold_import(&import);
+        self.track_import(&import);
         self.session
             .progress
             .stage(&format!("Importing as {}", import.name()));
@@ -165,120 +177,127 @@ impl Run<'_> {
     }
 
     pub(super) fn note_import(&self, import: &Import) {
-        self.journal.note(|entry| {
+        self.journal.update(|entry| {
             (entry.task, entry.image) = (import.task.clone(), Some(import.image.clone()));
         });
     }
 
-    fn hold_unanswered(&mut self, name: &str, token: &str) -> Entry {
+    fn track_unanswered(&mut self, name: &str, token: &str) -> Handle {
         let clients = self.clients.clone();
-        let (list, journal) = (task_status::list(&self.job), self.journal.clone());
-        let request = import_task::request_of(&self.job, name, token);
-        let again = import_task::parameters(&self.job, name, token);
-        self.cleanup.reusable(
+        let (list, journal) = (task_status::list_command(&self.job), self.journal.clone());
+        let request = import_task::journal_request(&self.job, name, token);
+        let parameters = import_task::parameters(&self.job, name, token);
+        self.cleanup.push_resumable(
             unconfirmed::import(&self.job.url()),
             Removal::of_listed(list, "CancelTask"),
-            async move || import_task::cancel_unanswered(&clients, &journal, &request, again).await,
+            async move || {
+                import_task::cancel_unanswered(&clients, &journal, &request, parameters).await
+            },
         )
     }
 
     /// The name to begin with: one of our own while another image has the wanted one, or where
     /// only the name can tell whose the image is.
-    pub(super) fn name_in(&self, region: &str, name: &str, token: &str) -> String {
-        let is_taken = self.findings.taken.iter().any(|taken| taken == region);
-        if is_taken || !image::has_room(&self.job) {
-            image::own_name(token)
+    pub(super) fn temporary_name(&self, region: &str, name: &str, token: &str) -> String {
+        let is_taken = self
+            .report
+            .taken_in
+            .iter()
+            .any(|region_taken| region_taken == region);
+        if is_taken || !image::has_room_for_tag(&self.job) {
+            image::token_name(token)
         } else {
             name.to_owned()
         }
     }
 
-    pub(super) fn hold_import(&mut self, import: &Import) {
+    pub(super) fn track_import(&mut self, import: &Import) {
         let (clients, region) = (self.clients.clone(), self.job.region.clone());
-        let (journal, held) = (self.journal.clone(), import.clone());
-        let (what, remove) = match &import.task {
+        let (journal, tracked) = (self.journal.clone(), import.clone());
+        let (label, remove) = match &import.task {
             Some(task) => (
                 format!("the import task {task}"),
-                task_status::cancellation(&self.job, task),
+                task_status::cancel_command(&self.job, task),
             ),
             None => (
                 format!("the image {}, which is being made", import.image),
-                image::removal(&self.job.cli, &import.image, &region),
+                image::delete_command(&self.job.cli, &import.image, &region),
             ),
         };
-        let entry = self.cleanup.reusable(what, remove, async move || {
-            import_task::cancel(&clients, &journal, &region, &held).await
+        let entry = self.cleanup.push_resumable(label, remove, async move || {
+            import_task::cancel(&clients, &journal, &region, &tracked).await
         });
-        if let Some(earlier) = self.held.import.replace(entry) {
-            self.cleanup.disarm(earlier);
+        if let Some(earlier) = self.handles.import.replace(entry) {
+            self.cleanup.remove(earlier);
         }
         self.outcome.task_id.clone_from(&import.task);
-        self.began = Some(Instant::now());
+        self.import_started = Some(Instant::now());
     }
 
     /// `--no-wait`: the task reads the object, so that stays.
-    pub(super) fn leave_running(&mut self, import: &Import) {
+    pub(super) fn detach(&mut self, import: &Import) {
         let (url, name) = (self.job.url(), import.name());
         self.session.progress.note(&format!(
             "{url} is read by {name}; remove it afterwards with: {}",
-            upload::removal(&self.job)
+            upload::delete_command(&self.job)
         ));
-        self.cleanup.release();
+        self.cleanup.clear();
     }
 
     /// Waits until the task has made an image.
     pub(super) async fn wait(&mut self, import: &Import) -> Result<Image> {
         let remote = self.session.progress.import();
         let mut refusals = Refusals::default();
-        let result = poll::until(self.session, self.pace(), &remote, async || {
-            import_task::poll(&self.job, &self.clients, import, &mut refusals).await
-        })
-        .await;
+        let result =
+            poll::poll_until_done(self.session, self.poll_schedule(), &remote, async || {
+                import_task::poll(&self.job, &self.clients, import, &mut refusals).await
+            })
+            .await;
         match result {
             Ok(image) => {
                 remote.finish(&format!("Imported as {}", image.image_id));
-                self.let_go_of_import();
-                self.hold_image(&import.image);
+                self.untrack_import();
+                self.track_image(&import.image);
                 Ok(image)
             }
             Err(error) => {
                 if error.kind() == Kind::Failed && self.has_ended(import).await {
-                    self.let_go_of_import();
-                    self.hold_failed(&import.image);
+                    self.untrack_import();
+                    self.track_failed_image(&import.image);
                 }
                 Err(error)
             }
         }
     }
 
-    pub(super) fn let_go_of_import(&mut self) {
-        if let Some(entry) = self.held.import.take() {
-            self.cleanup.disarm(entry);
+    pub(super) fn untrack_import(&mut self) {
+        if let Some(entry) = self.handles.import.take() {
+            self.cleanup.remove(entry);
         }
     }
 
     async fn has_ended(&self, import: &Import) -> bool {
-        let alive = import_task::alive(&self.job, &self.clients, import).await;
+        let alive = import_task::image_in_progress(&self.job, &self.clients, import).await;
         matches!(alive, Ok(None))
     }
 
-    pub(super) fn hold_image(&mut self, image: &str) {
-        let command = image::removal(&self.job.cli, image, &self.job.region);
-        let undo = self.removal(image);
+    pub(super) fn track_image(&mut self, image: &str) {
+        let command = image::delete_command(&self.job.cli, image, &self.job.region);
+        let undo = self.delete_image(image);
         self.cleanup
-            .reusable(format!("the image {image}"), command, undo);
+            .push_resumable(format!("the image {image}"), command, undo);
     }
 
     /// What a failed import leaves: an image that is none, but has the name.
-    fn hold_failed(&mut self, image: &str) {
-        let command = image::removal(&self.job.cli, image, &self.job.region);
-        let undo = self.removal(image);
+    fn track_failed_image(&mut self, image: &str) {
+        let command = image::delete_command(&self.job.cli, image, &self.job.region);
+        let undo = self.delete_image(image);
         self.cleanup
-            .useless(format!("the failed image {image}"), command, undo);
+            .push_disposable(format!("the failed image {image}"), command, undo);
     }
 
     /// Removes the import's image. The journal forgets it afterwards, not before.
-    fn removal(
+    fn delete_image(
         &self,
         image: &str,
     ) -> impl FnOnce() -> BoxFuture<'static, anyhow::Result<()>> + Send + 'static {
@@ -287,7 +306,7 @@ impl Run<'_> {
         move || {
             async move {
                 remove::image(&clients, &journal, &region, &id).await?;
-                import_task::forget(&journal);
+                import_task::forget_import(&journal);
                 Ok(())
             }
             .boxed()
@@ -295,7 +314,7 @@ impl Run<'_> {
     }
 
     /// Name, description, tags, shares.
-    pub(super) async fn describe(&mut self, image: &Image) -> Result<()> {
+    pub(super) async fn set_attributes(&mut self, image: &Image) -> Result<()> {
         let (job, clients, region) = (&self.job, &self.clients, &self.job.region);
         if image.image_name != job.name {
             let (id, name) = (&image.image_id, &job.name);
@@ -304,27 +323,31 @@ impl Run<'_> {
         }
         let replace = job.replace;
         attributes::rename(clients, &self.journal, region, image, &job.name, replace).await?;
-        attributes::describe(job, clients, image).await?;
+        attributes::set_description(job, clients, image).await?;
         attributes::tag(job, clients, region, image).await?;
         attributes::share(job, clients, region, &image.image_id).await?;
         if !job.accounts.is_empty() {
             let accounts: Vec<_> = job.accounts.iter().map(String::as_str).collect();
-            let text = format!("Shared {} with {}", image.image_id, listed(&accounts));
-            self.session.progress.fact(&text);
+            let text = format!(
+                "Shared {} with {}",
+                image.image_id,
+                join_with_and(&accounts)
+            );
+            self.session.progress.info(&text);
         }
         self.outcome.images = vec![(region.clone(), image.image_id.clone())];
         self.outcome.snapshot_ids = Some(image.snapshots());
         self.outcome.image_id = Some(image.image_id.clone());
-        self.outcome.seconds.import = self.began.map(|began| began.elapsed());
+        self.outcome.seconds.import = self.import_started.map(|started| started.elapsed());
         Ok(())
     }
 
-    pub(super) fn pace(&mut self) -> Pace {
+    pub(super) fn poll_schedule(&mut self) -> PollSchedule {
         let wait = self.job.common.wait;
-        let began = *self.began.get_or_insert_with(Instant::now);
-        Pace {
+        let started = *self.import_started.get_or_insert_with(Instant::now);
+        PollSchedule {
             interval: wait.interval,
-            deadline: wait.timeout.map(|timeout| (began + timeout).into()),
+            deadline: wait.timeout.map(|timeout| (started + timeout).into()),
         }
     }
 }

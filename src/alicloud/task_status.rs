@@ -7,15 +7,15 @@ use backon::{ConstantBuilder, Retryable};
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::api::{Done, pairs};
+use super::api::{EmptyResponse, params};
 use super::client::Clients;
-use super::error::Fault;
+use super::error::ServiceError;
 use super::job::Job;
 use super::{ids, image};
 use crate::shell::Command;
 
 /// How long a cancelled task may take to let go of the object.
-const LETTING_GO: Duration = Duration::from_mins(2);
+const CANCEL_TIMEOUT: Duration = Duration::from_mins(2);
 
 /// DescribeTaskAttribute's answer. `TaskStatus` has no default: an answer without it is none
 /// of ECS's.
@@ -63,7 +63,7 @@ struct TaskSet {
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
 struct ListedTask {
-    #[serde(deserialize_with = "ids::task")]
+    #[serde(deserialize_with = "ids::task_id")]
     task_id: String,
     /// The image.
     #[serde(default)]
@@ -86,17 +86,21 @@ impl Task {
     }
 
     /// It has ended.
-    pub fn is_over(&self) -> bool {
+    pub fn has_ended(&self) -> bool {
         self.task_status == "Finished" || self.has_failed()
     }
 
     /// "the sentence (Code)".
     pub fn reason(&self) -> Option<String> {
         let operations = self.operation_progress_set.operation_progress.iter();
-        let mut told =
-            operations.filter(|one| !one.error_msg.is_empty() || !one.error_code.is_empty());
-        told.next().map(|one| {
-            match (one.error_msg.trim_end_matches('.'), one.error_code.as_str()) {
+        let mut reasons = operations.filter(|operation| {
+            !operation.error_msg.is_empty() || !operation.error_code.is_empty()
+        });
+        reasons.next().map(|operation| {
+            match (
+                operation.error_msg.trim_end_matches('.'),
+                operation.error_code.as_str(),
+            ) {
                 (message, "") => message.to_owned(),
                 ("", code) => code.to_owned(),
                 (message, code) => format!("{message} ({code})"),
@@ -106,18 +110,18 @@ impl Task {
 }
 
 /// The task as ECS describes it; none where it is unknown, or not for this caller to see.
-pub async fn describe(clients: &Clients, task: Option<&str>) -> Result<Option<Task>, Fault> {
+pub async fn describe(clients: &Clients, task: Option<&str>) -> Result<Option<Task>, ServiceError> {
     let Some(task) = task else {
         return Ok(None);
     };
     let answer = clients
-        .ecs("DescribeTaskAttribute", pairs([("TaskId", task)]))
+        .ecs("DescribeTaskAttribute", params([("TaskId", task)]))
         .await;
     match answer {
         Ok(answer) => Ok(Some(answer)),
         Err(fault)
             if fault.is_denied()
-                || fault.leaves_open()
+                || fault.is_inconclusive()
                 || fault.code().starts_with("InvalidTaskId") =>
         {
             tracing::debug!("{task} can't be looked at: {fault}");
@@ -134,25 +138,25 @@ pub async fn reason(clients: &Clients, task: Option<&str>) -> Option<String> {
 }
 
 /// The task that makes an image.
-pub async fn of_image(
+pub async fn find_by_image(
     clients: &Clients,
     region: &str,
     image: &str,
-) -> Result<Option<String>, Fault> {
-    let mut seen = 0;
-    for number in 1..=image::PAGES {
-        let parameters = pairs([
+) -> Result<Option<String>, ServiceError> {
+    let mut read_count = 0;
+    for number in 1..=image::MAX_PAGES {
+        let parameters = params([
             ("TaskAction", "ImportImage"),
             ("ResourceIds.1", image),
-            ("PageSize", image::PAGE),
+            ("PageSize", image::PAGE_SIZE),
             ("PageNumber", &number.to_string()),
         ]);
         let page: Tasks = clients.ecs_in(region, "DescribeTasks", parameters).await?;
         let tasks = page.task_set.task;
-        seen += tasks.len();
-        let last = tasks.is_empty() || seen >= page.total_count;
-        let mut own = tasks.into_iter().filter(|task| task.resource_id == image);
-        if let Some(task) = own.next() {
+        read_count += tasks.len();
+        let last = tasks.is_empty() || read_count >= page.total_count;
+        let mut matching = tasks.into_iter().filter(|task| task.resource_id == image);
+        if let Some(task) = matching.next() {
             return Ok(Some(task.task_id));
         }
         if last {
@@ -163,29 +167,30 @@ pub async fn of_image(
 }
 
 /// The command that cancels the task.
-pub fn cancellation(job: &Job, task: &str) -> Command {
+pub fn cancel_command(job: &Job, task: &str) -> Command {
     let cancel = job.cli.words("ecs CancelTask").option("--TaskId", task);
     cancel.option("--RegionId", &job.region)
 }
 
 /// The command that lists the import tasks of the region.
-pub fn list(job: &Job) -> Command {
+pub fn list_command(job: &Job) -> Command {
     let list = "ecs DescribeTasks --TaskAction ImportImage";
     job.cli.words(list).option("--RegionId", &job.region)
 }
 
 /// Cancels the task and waits until it has let go of the object.
 pub async fn cancel(clients: &Clients, task: &str) -> anyhow::Result<()> {
-    let cancelled: Result<Done, Fault> = clients.ecs("CancelTask", pairs([("TaskId", task)])).await;
-    let rounds = usize::try_from(LETTING_GO.as_secs()).unwrap_or(1);
+    let cancelled: Result<EmptyResponse, ServiceError> =
+        clients.ecs("CancelTask", params([("TaskId", task)])).await;
+    let rounds = usize::try_from(CANCEL_TIMEOUT.as_secs()).unwrap_or(1);
     let over = async || match describe(clients, Some(task)).await? {
-        Some(state) if !state.is_over() => Err(anyhow::anyhow!("it is still being cancelled")),
+        Some(state) if !state.has_ended() => Err(anyhow::anyhow!("it is still being cancelled")),
         _ => Ok(()),
     };
-    let patience = ConstantBuilder::default()
+    let backoff = ConstantBuilder::default()
         .with_delay(Duration::from_secs(1))
         .with_max_times(rounds);
-    let over = over.retry(patience).when(|_| cancelled.is_ok()).await;
+    let over = over.retry(backoff).when(|_| cancelled.is_ok()).await;
     match (over, cancelled) {
         (Err(_), Err(fault)) => Err(fault.into()),
         (over, _) => over,
@@ -201,15 +206,15 @@ mod tests {
     }
 
     #[test]
-    fn a_finished_task_may_have_failed() {
+    fn finished_task_with_failures_has_failed() {
         assert!(!task(r#"{"TaskStatus": "Finished", "FailedCount": 0}"#).has_failed());
         assert!(task(r#"{"TaskStatus": "Finished", "FailedCount": "1"}"#).has_failed());
         assert!(task(r#"{"TaskStatus": "Failed"}"#).has_failed());
-        assert!(!task(r#"{"TaskStatus": "Processing"}"#).is_over());
+        assert!(!task(r#"{"TaskStatus": "Processing"}"#).has_ended());
     }
 
     #[test]
-    fn the_reason_is_the_operations() {
+    fn reason_comes_from_the_operation() {
         let failed = task(
             r#"{"TaskStatus": "Failed", "OperationProgressSet": {"OperationProgress": [{"OperationStatus": "Success"},
             {"ErrorCode": "InvalidImageFormat", "ErrorMsg": "The file is no disk."}]}}"#,

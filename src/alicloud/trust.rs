@@ -1,8 +1,8 @@
 //! Which keys of `[alicloud]` hold or receive secrets, and which settings files may set them.
 
 use super::options::Options;
-use crate::config::trust::{SOURCE, Table, Trust, WHOSE};
-use crate::net::endpoint::url_of;
+use crate::config::trust::{DELETES_SOURCE, SELECTS_CREDENTIALS, Trust, TrustTable};
+use crate::net::endpoint::with_scheme;
 
 /// The variables of the secrets.
 pub const SECRETS: &[(&str, &[&str])] = &[
@@ -37,7 +37,7 @@ pub const SECRETS: &[(&str, &[&str])] = &[
 pub const DOMAINS: &[&str] = &["aliyuncs.com"];
 
 /// The decision on each key.
-pub const TRUST: &Table = &[
+pub const TRUST: &TrustTable = &[
     (
         Trust::Any,
         &[
@@ -102,7 +102,7 @@ pub const TRUST: &Table = &[
         ],
     ),
     (
-        WHOSE,
+        SELECTS_CREDENTIALS,
         &[
             "profile",
             "ram_role_arn",
@@ -120,7 +120,7 @@ pub const TRUST: &Table = &[
             "sts_endpoint",
         ],
     ),
-    (SOURCE, &["keep_input_artifact"]),
+    (DELETES_SOURCE, &["keep_input_artifact"]),
 ];
 
 /// Where tokens are sent, and what is signed with the keys.
@@ -132,6 +132,6 @@ pub fn addresses(options: &Options) -> Vec<(&'static str, String)> {
         ("sts_endpoint", &options.sts_endpoint),
     ];
     let set = all.into_iter();
-    set.filter_map(|(id, url)| Some((id, url_of(url.as_deref()?))))
+    set.filter_map(|(id, url)| Some((id, with_scheme(url.as_deref()?))))
         .collect()
 }

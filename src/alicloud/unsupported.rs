@@ -5,7 +5,7 @@ use toml::Value;
 use super::options::Options;
 
 /// The options given that nothing can be made of: the key, and what to do.
-pub fn refused(options: &Options) -> Vec<(&'static str, String)> {
+pub fn unsupported(options: &Options) -> Vec<(&'static str, String)> {
     let keys = [
         (
             &options.image_version,
@@ -48,9 +48,9 @@ pub fn refused(options: &Options) -> Vec<(&'static str, String)> {
             "set timeout in [wait]",
         ),
     ];
-    let given = keys.into_iter().filter(|(value, ..)| {
+    let set = keys.into_iter().filter(|(value, ..)| {
         value.as_ref().is_some_and(|value| match value {
-            Value::Boolean(said) => *said,
+            Value::Boolean(value) => *value,
             Value::String(text) => !text.trim().is_empty(),
             Value::Array(list) => !list.is_empty(),
             Value::Table(table) => !table.is_empty(),
@@ -58,6 +58,6 @@ pub fn refused(options: &Options) -> Vec<(&'static str, String)> {
         })
     });
     let refused =
-        given.map(|(_, key, instead)| (key, format!("Packer's {key} is not supported: {instead}")));
+        set.map(|(_, key, instead)| (key, format!("Packer's {key} is not supported: {instead}")));
     refused.collect()
 }

@@ -3,31 +3,31 @@
 use std::sync::Arc;
 
 use super::job::Job;
-use super::{Run, error, hints};
+use super::{AlicloudImport, error, hints};
 use crate::error::{Error, Result};
 use crate::import;
 use crate::import::outcome;
-use crate::import::upload::Target;
+use crate::import::upload::UploadTarget;
 use crate::net::permission;
 use crate::shell::{Command, Removal};
 use crate::store::oss::Oss;
 use crate::store::{Error as Refusal, Store};
 
 /// The command that deletes the temporary object.
-pub(super) fn removal(job: &Job) -> Command {
+pub(super) fn delete_command(job: &Job) -> Command {
     let remove = job.cli.words("oss rm").arg(job.url());
     remove.option("--region", &job.region)
 }
 
-fn target(job: &Job) -> Target {
+fn target(job: &Job) -> UploadTarget {
     let abort = job.cli.words("oss rm").arg(job.url()).words("-m");
     let list = job.cli.words("oss ls").arg(job.url()).words("-m");
     let list = list.option("--region", &job.region);
     let region = job.region.clone();
-    Target {
-        is_steady: import::upload::is_steady(&job.key_template),
+    UploadTarget {
+        is_deterministic_key: import::upload::is_deterministic_key(&job.key_template),
         url: job.url(),
-        remove: removal(job),
+        remove: delete_command(job),
         uploads: Removal::of_listed(list, "oss rm -m --upload-id"),
         abort: Box::new(move |upload| {
             let abort = abort.option("--upload-id", &upload.0);
@@ -37,7 +37,7 @@ fn target(job: &Job) -> Target {
 }
 
 /// What helps against a refusal, by OSS's own code in it.
-pub(super) fn advice(job: &Job, refusal: &str) -> Option<String> {
+pub(super) fn upload_hint(job: &Job, refusal: &str) -> Option<String> {
     if refusal.contains("PublicEndpointForbidden") {
         return Some(format!(
             "this account's buckets in mainland China take no data over the public endpoint: say --oss-endpoint \
@@ -47,46 +47,46 @@ pub(super) fn advice(job: &Job, refusal: &str) -> Option<String> {
             job.region
         ));
     }
-    hints::oss(refusal).map(str::to_owned)
+    hints::oss_hint(refusal).map(str::to_owned)
 }
 
 /// The permission that was missing, if that is the trouble.
-fn permission(job: &Job, refusal: &Refusal, actions: &[&str]) -> Option<String> {
-    allowing(&arn(&job.bucket, &job.key), refusal, actions)
+fn object_permission_hint(job: &Job, refusal: &Refusal, actions: &[&str]) -> Option<String> {
+    permission_hint(&object_arn(&job.bucket, &job.key), refusal, actions)
 }
 
-fn arn(bucket: &str, key: &str) -> String {
+fn object_arn(bucket: &str, key: &str) -> String {
     format!("acs:oss:*:*:{bucket}/{key}")
 }
 
 /// What helps whoever may not remove what a run has made: the object, its parts, and what
 /// ECS has of it.
-pub(super) fn undoing(
+pub(super) fn removal_hint(
     bucket: &str,
     key: &str,
 ) -> impl Fn(&anyhow::Error) -> Option<String> + Send + 'static {
-    let object = arn(bucket, key);
+    let object = object_arn(bucket, key);
     move |error| match error.downcast_ref::<Refusal>() {
-        Some(refusal) => allowing(
+        Some(refusal) => permission_hint(
             &object,
             refusal,
             &["oss:AbortMultipartUpload", "oss:DeleteObject"],
         ),
-        None => error::advice(error),
+        None => error::missing_permission_hint(error),
     }
 }
 
-fn allowing(object: &str, refusal: &Refusal, actions: &[&str]) -> Option<String> {
-    let needs = permission::on(object, actions);
+fn permission_hint(object: &str, refusal: &Refusal, actions: &[&str]) -> Option<String> {
+    let needs = permission::actions_on(object, actions);
     let advice = || permission::allow(permission::RAM, &needs);
     refusal.is_denied().then(advice)
 }
 
 /// A refused upload, with what helps.
-fn advised(job: &Job, error: Error) -> Error {
+fn with_upload_hint(job: &Job, error: Error) -> Error {
     let advice = error.cause::<Refusal>().and_then(|refusal| {
-        permission(job, refusal, &["oss:PutObject", "oss:ListParts"])
-            .or_else(|| advice(job, &refusal.to_string()))
+        object_permission_hint(job, refusal, &["oss:PutObject", "oss:ListParts"])
+            .or_else(|| upload_hint(job, &refusal.to_string()))
     });
     match advice {
         Some(advice) => error.hint(advice),
@@ -95,7 +95,7 @@ fn advised(job: &Job, error: Error) -> Error {
 }
 
 /// A bucket that could not be made: it may be there already, or somebody else can make it.
-fn not_made(job: &Job, refusal: Refusal) -> Error {
+fn create_bucket_error(job: &Job, refusal: Refusal) -> Error {
     let bucket = &job.bucket;
     let hint = if refusal.is_denied() {
         let needs = format!("oss:PutBucket on acs:oss:*:*:{bucket}");
@@ -104,11 +104,11 @@ fn not_made(job: &Job, refusal: Refusal) -> Error {
             permission::allow(permission::RAM, &needs)
         ))
     } else {
-        advice(job, &refusal.to_string())
+        upload_hint(job, &refusal.to_string())
     };
     let error = Error::failed(format!("the bucket {bucket} could not be created"));
     error
-        .because(refusal)
+        .with_source(refusal)
         .hint(hint.unwrap_or_else(|| "name a bucket that exists with --bucket".to_owned()))
 }
 
@@ -121,29 +121,29 @@ pub(super) async fn remove_bucket(store: &Oss) -> anyhow::Result<()> {
     }
 }
 
-impl Run<'_> {
+impl AlicloudImport<'_> {
     fn store(&self) -> Arc<Oss> {
         Arc::new(self.clients.oss(&self.job.bucket, &self.job.key))
     }
 
     /// A private bucket for the object. It stays: the next import needs it, too.
-    pub(super) async fn make_bucket(&mut self) -> Result<()> {
+    pub(super) async fn create_bucket(&mut self) -> Result<()> {
         let (store, bucket) = (self.store(), self.job.bucket.clone());
-        self.journal.note(|entry| entry.created_bucket = true);
-        self.hold_bucket();
-        let made = async {
-            let made = store.create_bucket().await;
-            made.map_err(|refusal| not_made(&self.job, refusal))
+        self.journal.update(|entry| entry.created_bucket = true);
+        self.track_bucket();
+        let creation = async {
+            let created = store.create_bucket().await;
+            created.map_err(|refusal| create_bucket_error(&self.job, refusal))
         };
-        let made = self.session.finish_soon(made).await;
-        if let Err(error) = &made
-            && error.cause::<Refusal>().is_some_and(Refusal::is_refusal)
+        let created = self.session.with_stop_grace(creation).await;
+        if let Err(error) = &created
+            && error.cause::<Refusal>().is_some_and(Refusal::is_rejection)
         {
-            self.journal.note(|entry| entry.created_bucket = false);
-            self.let_go_of_bucket();
+            self.journal.update(|entry| entry.created_bucket = false);
+            self.untrack_bucket();
         }
-        made?;
-        self.session.progress.fact(&format!(
+        created?;
+        self.session.progress.info(&format!(
             "Created the bucket {bucket} in {}",
             self.job.region
         ));
@@ -151,7 +151,7 @@ impl Run<'_> {
     }
 
     /// The bucket that this run or an earlier one has made, or is about to.
-    pub(super) fn hold_bucket(&mut self) {
+    pub(super) fn track_bucket(&mut self) {
         let (store, bucket) = (self.store(), &self.job.bucket);
         let journal = self.journal.clone();
         let remove = self
@@ -160,86 +160,90 @@ impl Run<'_> {
             .words("oss rm")
             .arg(format!("oss://{bucket}"))
             .words("-b");
-        let held = self.cleanup.reusable(
+        let handle = self.cleanup.push_resumable(
             format!("the bucket {bucket}"),
             remove.option("--region", &self.job.region),
             async move || {
                 remove_bucket(&store).await?;
-                journal.note(|entry| entry.created_bucket = false);
+                journal.update(|entry| entry.created_bucket = false);
                 Ok(())
             },
         );
-        if let Some(earlier) = self.held.bucket.replace(held) {
-            self.cleanup.disarm(earlier);
+        if let Some(earlier) = self.handles.bucket.replace(handle) {
+            self.cleanup.remove(earlier);
         }
     }
 
-    fn let_go_of_bucket(&mut self) {
-        if let Some(held) = self.held.bucket.take() {
-            self.cleanup.disarm(held);
+    fn untrack_bucket(&mut self) {
+        if let Some(handle) = self.handles.bucket.take() {
+            self.cleanup.remove(handle);
         }
     }
 
     /// What an earlier run has left of an upload.
-    pub(super) fn hold_parts(&mut self) {
+    pub(super) fn track_parts(&mut self) {
         let (store, target) = (self.store(), target(&self.job));
         let (journal, cleanup) = (&self.journal, &mut self.cleanup);
-        self.held.parts = import::upload::hold_earlier(journal, cleanup, &store, &target);
+        self.handles.parts = import::upload::track_previous(journal, cleanup, &store, &target);
     }
 
     /// The image becomes an object; an earlier run's parts are not sent again.
     pub(super) async fn send(&mut self) -> Result<()> {
         let (store, target) = (self.store(), target(&self.job));
         // Whatever becomes of them now, sending says it.
-        let parts = std::mem::take(&mut self.held.parts);
-        for held in parts.into_iter().chain(self.held.object.take()) {
-            self.cleanup.disarm(held);
+        let parts = std::mem::take(&mut self.handles.parts);
+        for handle in parts.into_iter().chain(self.handles.object.take()) {
+            self.cleanup.remove(handle);
         }
-        let mut run = import::upload::Run {
+        let mut run = import::upload::UploadContext {
             job: &self.job.common,
             session: self.session,
             journal: &self.journal,
             cleanup: &mut self.cleanup,
         };
-        let sent = import::upload::send_shared(&mut run, &store, &target).await;
-        let sent = sent.map_err(|error| advised(&self.job, error))?;
-        self.held.object = Some(sent.object);
-        self.outcome.object = Some(self.object(false));
-        self.outcome.uploaded_bytes = Some(sent.uploaded_bytes);
-        self.outcome.source.size.get_or_insert(sent.size);
-        self.outcome.source.sha256 = sent.sha256;
-        self.outcome.seconds.upload = Some(sent.elapsed);
+        let upload = import::upload::send_shared(&mut run, &store, &target).await;
+        let upload = upload.map_err(|error| with_upload_hint(&self.job, error))?;
+        self.handles.object = Some(upload.object);
+        self.outcome.object = Some(self.outcome_object(false));
+        self.outcome.uploaded_bytes = Some(upload.uploaded_bytes);
+        self.outcome.source.size.get_or_insert(upload.size);
+        self.outcome.source.sha256 = upload.sha256;
+        self.outcome.seconds.upload = Some(upload.elapsed);
         Ok(())
     }
 
     /// The object of an earlier run, which a task is reading.
-    pub(super) fn hold_object(&mut self) {
+    pub(super) fn track_object(&mut self) {
         let (store, target) = (self.store(), target(&self.job));
-        self.held.object = Some(import::upload::hold(&mut self.cleanup, &store, &target));
-        self.outcome.object = Some(self.object(false));
+        self.handles.object = Some(import::upload::track_object(
+            &mut self.cleanup,
+            &store,
+            &target,
+        ));
+        self.outcome.object = Some(self.outcome_object(false));
     }
 
     /// The import has read the object. That it can't be deleted is no reason to lose the image.
     pub(super) async fn remove_object(&mut self) {
-        self.outcome.object = Some(self.object(false));
+        self.outcome.object = Some(self.outcome_object(false));
         if self.job.common.skip_clean {
             self.session
                 .progress
                 .note(&format!("{} is kept", self.job.url()));
-        } else if let Err(error) = self.store().remove().await {
-            let advice = permission(&self.job, &error, &["oss:DeleteObject"]);
-            let warning = import::upload::undeleted(&target(&self.job), &error, advice);
+        } else if let Err(error) = self.store().delete().await {
+            let advice = object_permission_hint(&self.job, &error, &["oss:DeleteObject"]);
+            let warning = import::upload::delete_warning(&target(&self.job), &error, advice);
             self.session.progress.warn(&warning);
         } else {
-            self.outcome.object = Some(self.object(true));
-            self.journal.note(|entry| entry.sent = false);
+            self.outcome.object = Some(self.outcome_object(true));
+            self.journal.update(|entry| entry.uploaded = false);
         }
-        if let Some(entry) = self.held.object.take() {
-            self.cleanup.disarm(entry);
+        if let Some(entry) = self.handles.object.take() {
+            self.cleanup.remove(entry);
         }
     }
 
-    fn object(&self, deleted: bool) -> outcome::Object {
+    fn outcome_object(&self, deleted: bool) -> outcome::Object {
         outcome::Object {
             bucket: self.job.bucket.clone(),
             key: self.job.key.clone(),

@@ -98,7 +98,7 @@ pub enum Detection {
 }
 
 /// The flag's own word, which is the request's too.
-pub fn word(value: &impl ValueEnum) -> String {
+pub fn flag_value(value: &impl ValueEnum) -> String {
     value
         .to_possible_value()
         .map(|value| value.get_name().to_owned())

@@ -12,15 +12,15 @@ use jiff::Timestamp;
 
 use super::client::Clients;
 use super::consistency::{consistency_backoff, is_unknown};
-use super::error::Fault;
+use super::error::ServiceError;
 use super::job::{Encryption, Job};
 use super::tags::tags;
 use crate::error::{Error, Result};
-use crate::import::poll::{Poll, Trouble};
+use crate::import::poll::{Poll, PollError};
 use crate::shell::Command;
 
 /// By then every part of EC2 knows a new image.
-const KNOWN: Duration = Duration::from_secs(120);
+const VISIBILITY_TIMEOUT: Duration = Duration::from_secs(120);
 
 /// Gives the image its name: EC2 can only copy it under another one.
 pub async fn copy(
@@ -33,23 +33,26 @@ pub async fn copy(
     let call = copy_request(job, clients, image, name, token, job.encryption.as_ref());
     let failed = || format!("{image} could not be named \"{name}\"");
     let copy = send_copy(&call).await;
-    copy.map_err(|fault| fault.fails(failed(), "ec2:CopyImage"))
+    copy.map_err(|fault| fault.into_error(failed(), "ec2:CopyImage"))
 }
 
 /// Sends CopyImage, again if the answer can't be read: with the same token that is the same
 /// copy. The copy's id.
-pub async fn send_copy(call: &CopyImageFluentBuilder) -> Result<String, Fault> {
+pub async fn send_copy(call: &CopyImageFluentBuilder) -> Result<String, ServiceError> {
     let request = || async {
-        let answer = call.clone().send().await.map_err(Fault::from)?;
+        let answer = call.clone().send().await.map_err(ServiceError::from)?;
         let id = answer.image_id;
-        id.ok_or_else(|| Fault::unreadable("AWS gave no image id"))
+        id.ok_or_else(|| ServiceError::invalid_response("AWS gave no image id"))
     };
-    let again = |fault: &Fault| is_unknown(fault) || fault.is_unreadable();
-    request.retry(consistency_backoff()).when(again).await
+    let is_retryable = |fault: &ServiceError| is_unknown(fault) || fault.is_invalid_response();
+    request
+        .retry(consistency_backoff())
+        .when(is_retryable)
+        .await
 }
 
 /// Whether the caller may copy; copies nothing.
-pub async fn rehearse_copy(job: &Job, clients: &Clients, image: &str) -> Result<(), Fault> {
+pub async fn dry_run_copy(job: &Job, clients: &Clients, image: &str) -> Result<(), ServiceError> {
     let (name, token) = (job.image_name(), uuid::Uuid::new_v4().to_string());
     let encryption = job.encryption.as_ref();
     let request = copy_request(job, clients, image, &name, &token, encryption);
@@ -87,27 +90,35 @@ pub fn copy_request(
 pub async fn poll(
     clients: &Clients,
     image: &str,
-    doing: &str,
-    began: Instant,
-) -> Result<Poll<Image>, Trouble> {
+    action: &str,
+    started: Instant,
+) -> Result<Poll<Image>, PollError> {
     let failed = format!("the state of {image} could not be asked");
     let answer = match describe(clients, image).await {
         Ok(answer) => answer,
-        Err(fault) if fault.is_passing() => {
-            return Err(Trouble::Passing(fault.fails(failed, "ec2:DescribeImages")));
+        Err(fault) if fault.is_transient() => {
+            return Err(PollError::Transient(
+                fault.into_error(failed, "ec2:DescribeImages"),
+            ));
         }
-        Err(fault) => return Err(Trouble::Final(fault.fails(failed, "ec2:DescribeImages"))),
+        Err(fault) => {
+            return Err(PollError::Permanent(
+                fault.into_error(failed, "ec2:DescribeImages"),
+            ));
+        }
     };
-    let pending = || Poll::NotYet {
+    let pending = || Poll::Pending {
         percent: None,
-        message: doing.to_owned(),
+        message: action.to_owned(),
     };
     let Some(answer) = answer else {
-        if began.elapsed() < KNOWN {
+        if started.elapsed() < VISIBILITY_TIMEOUT {
             return Ok(pending());
         }
-        let gone = Error::failed(format!("{image} is gone"));
-        return Err(Trouble::Final(gone.because_of("EC2 knows no such image")));
+        let error = Error::failed(format!("{image} is gone"));
+        return Err(PollError::Permanent(
+            error.with_cause("EC2 knows no such image"),
+        ));
     };
     match answer.state().map(ImageState::as_str) {
         Some("available") => Ok(Poll::Done(answer)),
@@ -117,17 +128,17 @@ pub async fn poll(
                 .state_reason()
                 .and_then(|reason| reason.message())
                 .unwrap_or("AWS gave no reason");
-            Err(Trouble::Final(
-                Error::failed(format!("{image} is {state}")).because_of(reason),
+            Err(PollError::Permanent(
+                Error::failed(format!("{image} is {state}")).with_cause(reason),
             ))
         }
     }
 }
 
-async fn describe(clients: &Clients, image: &str) -> Result<Option<Image>, Fault> {
+async fn describe(clients: &Clients, image: &str) -> Result<Option<Image>, ServiceError> {
     match clients.ec2.describe_images().image_ids(image).send().await {
         Ok(answer) => Ok(answer.images.and_then(|images| images.into_iter().next())),
-        Err(error) => match Fault::from(error) {
+        Err(error) => match ServiceError::from(error) {
             fault if is_unknown(&fault) => Ok(None),
             fault => Err(fault),
         },
@@ -138,7 +149,7 @@ async fn describe(clients: &Clients, image: &str) -> Result<Option<Image>, Fault
 pub async fn exists(clients: &Clients, image: &str) -> Result<bool> {
     let found = describe(clients, image).await;
     let found = found.map_err(|fault| {
-        fault.fails(
+        fault.into_error(
             format!("the state of {image} could not be asked"),
             "ec2:DescribeImages",
         )
@@ -151,7 +162,7 @@ pub async fn exists(clients: &Clients, image: &str) -> Result<bool> {
 }
 
 /// Whether nothing can become of the image any more. Not being told is no reason to think so.
-pub async fn is_lost(clients: &Clients, image: &str) -> bool {
+pub async fn has_failed(clients: &Clients, image: &str) -> bool {
     match describe(clients, image).await {
         Ok(Some(image)) => matches!(
             image.state().map(ImageState::as_str),
@@ -165,10 +176,10 @@ pub async fn is_lost(clients: &Clients, image: &str) -> bool {
 /// Whether EC2 knows the snapshot.
 pub async fn snapshot_exists(clients: &Clients, snapshot: &str) -> Result<bool> {
     let call = clients.ec2.describe_snapshots().snapshot_ids(snapshot);
-    match call.send().await.map_err(Fault::from) {
+    match call.send().await.map_err(ServiceError::from) {
         Ok(answer) => Ok(!answer.snapshots().is_empty()),
         Err(fault) if is_unknown(&fault) => Ok(false),
-        Err(fault) => Err(fault.fails(
+        Err(fault) => Err(fault.into_error(
             format!("the state of {snapshot} could not be asked"),
             "ec2:DescribeSnapshots",
         )),
@@ -185,7 +196,7 @@ pub fn snapshots(image: &Image) -> Vec<String> {
 }
 
 /// The command that removes an image and its snapshots.
-pub fn removal(cli: &Command, image: &str, region: &str) -> Command {
+pub fn deregister_command(cli: &Command, image: &str, region: &str) -> Command {
     cli.words("ec2 deregister-image")
         .option("--image-id", image)
         .words("--delete-associated-snapshots")
@@ -193,7 +204,7 @@ pub fn removal(cli: &Command, image: &str, region: &str) -> Command {
 }
 
 /// The command that removes a snapshot in the region of the import.
-pub fn snapshot_removal(job: &Job, snapshot: &str) -> Command {
+pub fn delete_snapshot_command(job: &Job, snapshot: &str) -> Command {
     job.cli
         .words("ec2 delete-snapshot")
         .option("--snapshot-id", snapshot)
@@ -209,7 +220,7 @@ pub async fn deregister(clients: &Clients, image: &str) -> anyhow::Result<()> {
         .unwrap_or_default();
     // A pending image does not say which snapshots it will have; EC2 knows.
     let call = clients.ec2.deregister_image().image_id(image);
-    gone(call.delete_associated_snapshots(true)).await?;
+    ignore_not_found(call.delete_associated_snapshots(true)).await?;
     for snapshot in snapshots {
         delete_snapshot(clients, &snapshot).await?;
     }
@@ -217,13 +228,13 @@ pub async fn deregister(clients: &Clients, image: &str) -> anyhow::Result<()> {
 }
 
 /// Removes an image, not its snapshots; one that is gone already is fine.
-pub async fn deregister_alone(clients: &Clients, image: &str) -> anyhow::Result<()> {
-    gone(clients.ec2.deregister_image().image_id(image)).await
+pub async fn deregister_only(clients: &Clients, image: &str) -> anyhow::Result<()> {
+    ignore_not_found(clients.ec2.deregister_image().image_id(image)).await
 }
 
-async fn gone(call: DeregisterImageFluentBuilder) -> anyhow::Result<()> {
-    match call.send().await.map_err(Fault::from) {
-        Err(fault) if !is_unknown(&fault) => Err(fault.needing("ec2:DeregisterImage").into()),
+async fn ignore_not_found(call: DeregisterImageFluentBuilder) -> anyhow::Result<()> {
+    match call.send().await.map_err(ServiceError::from) {
+        Err(fault) if !is_unknown(&fault) => Err(fault.requiring("ec2:DeregisterImage").into()),
         _ => Ok(()),
     }
 }
@@ -231,9 +242,9 @@ async fn gone(call: DeregisterImageFluentBuilder) -> anyhow::Result<()> {
 /// Removes a snapshot; one that is gone already is fine.
 pub async fn delete_snapshot(clients: &Clients, snapshot: &str) -> anyhow::Result<()> {
     let call = clients.ec2.delete_snapshot().snapshot_id(snapshot);
-    match call.send().await.map_err(Fault::from) {
+    match call.send().await.map_err(ServiceError::from) {
         Err(fault) if !is_unknown(&fault) => {
-            let fault = fault.needing("ec2:DeleteSnapshot");
+            let fault = fault.requiring("ec2:DeleteSnapshot");
             Err(anyhow::Error::from(fault).context(format!("{snapshot} stays")))
         }
         _ => Ok(()),
@@ -256,37 +267,45 @@ pub async fn tag(job: &Job, clients: &Clients, ids: &[String]) -> Result<()> {
             .create_tags()
             .set_resources(Some(ids.to_vec()))
             .set_tags(Some(list.clone()));
-        call.send().await.map(drop).map_err(Fault::from)
+        call.send().await.map(drop).map_err(ServiceError::from)
     };
     let done = request.retry(consistency_backoff()).when(is_unknown).await;
-    done.map_err(|fault| fault.fails(format!("{} could not be tagged", ids[0]), "ec2:CreateTags"))
+    done.map_err(|fault| {
+        fault.into_error(format!("{} could not be tagged", ids[0]), "ec2:CreateTags")
+    })
 }
 
 /// Description and metadata service: one call for each, as EC2 wants it. They may have
 /// been `carried` by RegisterImage.
-pub async fn describe_as_asked(
+pub async fn set_attributes(
     job: &Job,
     clients: &Clients,
     image: &str,
-    carried: bool,
+    is_copied: bool,
 ) -> Result<()> {
     let value = |text: &str| AttributeValue::builder().value(text).build();
     let change = || clients.ec2.modify_image_attribute().image_id(image);
     let mut changes = Vec::new();
-    if let Some(text) = job.description.as_ref().filter(|_| !carried) {
+    if let Some(text) = job.description.as_ref().filter(|_| !is_copied) {
         changes.push(("description", change().description(value(text))));
     }
-    if let Some(version) = job.imds_support.as_ref().filter(|_| !carried) {
+    if let Some(version) = job.imds_support.as_ref().filter(|_| !is_copied) {
         changes.push((
             "IMDS support",
-            change().imds_support(value(&super::values::word(version))),
+            change().imds_support(value(&super::values::flag_value(version))),
         ));
     }
     for (what, call) in changes {
-        let request = || async { call.clone().send().await.map(drop).map_err(Fault::from) };
+        let request = || async {
+            call.clone()
+                .send()
+                .await
+                .map(drop)
+                .map_err(ServiceError::from)
+        };
         let done = request.retry(consistency_backoff()).when(is_unknown).await;
         done.map_err(|fault| {
-            fault.fails(
+            fault.into_error(
                 format!("the {what} of {image} could not be set"),
                 "ec2:ModifyImageAttribute",
             )
@@ -303,10 +322,16 @@ pub async fn deprecate(clients: &Clients, image: &str, at: Option<Timestamp>) ->
         .enable_image_deprecation()
         .image_id(image)
         .deprecate_at(DateTime::from_secs(at.as_second()));
-    let request = || async { call.clone().send().await.map(drop).map_err(Fault::from) };
+    let request = || async {
+        call.clone()
+            .send()
+            .await
+            .map(drop)
+            .map_err(ServiceError::from)
+    };
     let done = request.retry(consistency_backoff()).when(is_unknown).await;
     done.map_err(|fault| {
-        fault.fails(
+        fault.into_error(
             format!("the deprecation of {image} could not be set"),
             "ec2:EnableImageDeprecation",
         )

@@ -11,20 +11,20 @@ use aws_sdk_sts::config::SharedHttpClient;
 use super::credentials;
 use super::options::Options;
 use super::profile::Profiles;
-use super::request_log::Requests;
+use super::request_log::RequestLog;
 use crate::error::{Error, Result};
 use crate::net::endpoint::is_loopback;
 use crate::net::environment::Authorities;
 use crate::net::sdk_http;
 
 /// Nothing answers a SYN for this long but a host that is gone.
-const CONNECT: Duration = Duration::from_secs(10);
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// EC2's slowest answers, such as ImportImage, take some seconds.
-const ANSWER: Duration = Duration::from_secs(30);
+const READ_TIMEOUT: Duration = Duration::from_secs(30);
 /// For one try, its answer included: a body that comes byte by byte must end, too.
-const ATTEMPT: Duration = Duration::from_mins(2);
+const ATTEMPT_TIMEOUT: Duration = Duration::from_mins(2);
 /// Tries after the first; with the SDK's pauses a dead network is told of within half a minute.
-const RETRIES: u32 = 3;
+const MAX_RETRIES: u32 = 3;
 
 /// For an answer before the upload that an import can do without.
 pub const PREFLIGHT_TIMEOUT: Duration = Duration::from_secs(10);
@@ -81,11 +81,11 @@ pub async fn region(options: &Options) -> Result<Option<String>> {
 /// The connections. `AWS_CA_BUNDLE` comes before the profile's `ca_bundle`, as in the AWS CLI;
 /// both come before what is set for all programs.
 fn http(profiles: &Profiles) -> Result<SharedHttpClient> {
-    let own = match Authorities::of_variable("AWS_CA_BUNDLE")? {
+    let quotas_endpoint = match Authorities::of_variable("AWS_CA_BUNDLE")? {
         Some(own) => Some(own),
         None => profiles.authorities()?,
     };
-    sdk_http::client(own)
+    sdk_http::client(quotas_endpoint)
 }
 
 impl Clients {
@@ -95,12 +95,12 @@ impl Clients {
         let http = http(&profiles)?;
         let way = (!credentials::are_given(options)).then(|| profiles.way());
         let way = way.transpose()?;
-        let base = base(options, region, http.clone()).await;
+        let base = base_config(options, region, http.clone()).await;
         if options.endpoint_url.is_none()
-            && let Some(Err(why)) = base.endpoint_url().map(crate::net::endpoint::check)
+            && let Some(Err(reason)) = base.endpoint_url().map(crate::net::endpoint::check)
         {
             let what = "the endpoint_url of the profile can't be used";
-            return Err(Error::usage(what).because_of(why));
+            return Err(Error::usage(what).with_cause(reason));
         }
         let options = &with_endpoint(options, base.endpoint_url());
         let base = credentials::provide(
@@ -127,38 +127,38 @@ impl Clients {
             s3: {
                 let mut config = aws_sdk_s3::config::Builder::from(&base)
                     .force_path_style(s3_endpoint.as_deref().is_some_and(is_loopback))
-                    .interceptor(Requests::of("s3"));
+                    .interceptor(RequestLog::new("s3"));
                 config.set_endpoint_url(s3_endpoint.clone());
                 aws_sdk_s3::Client::from_conf(config.build())
             },
             s3_endpoint,
             ec2: {
                 let mut config =
-                    aws_sdk_ec2::config::Builder::from(&base).interceptor(Requests::of("ec2"));
+                    aws_sdk_ec2::config::Builder::from(&base).interceptor(RequestLog::new("ec2"));
                 config.set_endpoint_url(ec2_endpoint.clone());
                 aws_sdk_ec2::Client::from_conf(config.build())
             },
             ebs: {
                 let mut config =
-                    aws_sdk_ebs::config::Builder::from(&base).interceptor(Requests::of("ebs"));
+                    aws_sdk_ebs::config::Builder::from(&base).interceptor(RequestLog::new("ebs"));
                 config.set_endpoint_url(endpoint(options, options.endpoint_url_ebs.as_ref()));
                 aws_sdk_ebs::Client::from_conf(config.build())
             },
             sts: {
                 let mut config =
-                    aws_sdk_sts::config::Builder::from(&base).interceptor(Requests::of("sts"));
+                    aws_sdk_sts::config::Builder::from(&base).interceptor(RequestLog::new("sts"));
                 config.set_endpoint_url(sts_endpoint);
                 aws_sdk_sts::Client::from_conf(config.build())
             },
             iam: {
                 let mut config =
-                    aws_sdk_iam::config::Builder::from(&base).interceptor(Requests::of("iam"));
+                    aws_sdk_iam::config::Builder::from(&base).interceptor(RequestLog::new("iam"));
                 config.set_endpoint_url(iam_endpoint);
                 aws_sdk_iam::Client::from_conf(config.build())
             },
             ssm: {
                 let mut config =
-                    aws_sdk_ssm::config::Builder::from(&base).interceptor(Requests::of("ssm"));
+                    aws_sdk_ssm::config::Builder::from(&base).interceptor(RequestLog::new("ssm"));
                 config.set_endpoint_url(ssm_endpoint.clone());
                 aws_sdk_ssm::Client::from_conf(config.build())
             },
@@ -167,7 +167,7 @@ impl Clients {
                 let endpoint = endpoint(options, own);
                 (endpoint.is_some() || ec2_endpoint.is_none()).then(|| {
                     let mut config = aws_sdk_servicequotas::config::Builder::from(&base)
-                        .interceptor(Requests::of("servicequotas"));
+                        .interceptor(RequestLog::new("servicequotas"));
                     config.set_endpoint_url(endpoint);
                     aws_sdk_servicequotas::Client::from_conf(config.build())
                 })
@@ -180,13 +180,14 @@ impl Clients {
 
     /// The same for images and parameters of another region.
     pub fn in_region(&self, region: &str) -> Self {
-        let there = || Region::new(region.to_owned());
-        let moved =
-            |endpoint: &Option<String>| Some(moved(endpoint.as_ref()?, &self.region, region));
+        let new_region = || Region::new(region.to_owned());
+        let moved = |endpoint: &Option<String>| {
+            Some(endpoint_in_region(endpoint.as_ref()?, &self.region, region))
+        };
         let (ec2_endpoint, ssm_endpoint) = (moved(&self.ec2_endpoint), moved(&self.ssm_endpoint));
-        let mut ec2 = self.ec2.config().to_builder().region(there());
+        let mut ec2 = self.ec2.config().to_builder().region(new_region());
         ec2.set_endpoint_url(ec2_endpoint.clone());
-        let mut ssm = self.ssm.config().to_builder().region(there());
+        let mut ssm = self.ssm.config().to_builder().region(new_region());
         ssm.set_endpoint_url(ssm_endpoint.clone());
         Self {
             ec2: aws_sdk_ec2::Client::from_conf(ec2.build()),
@@ -200,13 +201,15 @@ impl Clients {
 }
 
 /// An endpoint of one region names it; that of another has the other's name there.
-fn moved(endpoint: &str, from: &str, to: &str) -> String {
+fn endpoint_in_region(endpoint: &str, from: &str, to: &str) -> String {
     endpoint.replace(from, to)
 }
 
 /// The service's own endpoint, or the one for all; none is AWS's.
-fn endpoint(options: &Options, own: Option<&String>) -> Option<String> {
-    own.cloned().or_else(|| options.endpoint_url.clone())
+fn endpoint(options: &Options, service_endpoint: Option<&String>) -> Option<String> {
+    service_endpoint
+        .cloned()
+        .or_else(|| options.endpoint_url.clone())
 }
 
 /// A profile may name an endpoint for all services, too.
@@ -218,13 +221,13 @@ fn with_endpoint(options: &Options, profile: Option<&str>) -> Options {
     }
 }
 
-async fn base(options: &Options, region: &str, http: SharedHttpClient) -> SdkConfig {
+async fn base_config(options: &Options, region: &str, http: SharedHttpClient) -> SdkConfig {
     let timeouts = TimeoutConfig::builder()
-        .connect_timeout(CONNECT)
-        .read_timeout(ANSWER)
-        .operation_attempt_timeout(ATTEMPT)
+        .connect_timeout(CONNECT_TIMEOUT)
+        .read_timeout(READ_TIMEOUT)
+        .operation_attempt_timeout(ATTEMPT_TIMEOUT)
         .build();
-    let tries = options.max_retries.unwrap_or(RETRIES).saturating_add(1);
+    let tries = options.max_retries.unwrap_or(MAX_RETRIES).saturating_add(1);
     let mut loader = aws_config::defaults(BehaviorVersion::latest())
         .region(Region::new(region.to_owned()))
         .retry_config(RetryConfig::standard().with_max_attempts(tries))
@@ -245,15 +248,18 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_endpoint_follows_the_region_and_a_gateway_stays() {
-        for (endpoint, there) in [
+    fn endpoint_in_region_keeps_gateways() {
+        for (endpoint, expected) in [
             (
                 "https://ec2.eu-central-1.amazonaws.com",
                 "https://ec2.eu-west-1.amazonaws.com",
             ),
             ("http://127.0.0.1:4566", "http://127.0.0.1:4566"),
         ] {
-            assert_eq!(moved(endpoint, "eu-central-1", "eu-west-1"), there);
+            assert_eq!(
+                endpoint_in_region(endpoint, "eu-central-1", "eu-west-1"),
+                expected
+            );
         }
     }
 }

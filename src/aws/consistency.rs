@@ -5,10 +5,10 @@ use std::time::Duration;
 
 use backon::ExponentialBuilder;
 
-use super::error::Fault;
+use super::error::ServiceError;
 
 /// Whether EC2 does not find the image or the snapshot, or not yet.
-pub fn is_unknown(fault: &Fault) -> bool {
+pub fn is_unknown(fault: &ServiceError) -> bool {
     matches!(
         fault.code(),
         "InvalidAMIID.NotFound" | "InvalidAMIID.Unavailable" | "InvalidSnapshot.NotFound"

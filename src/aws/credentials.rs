@@ -29,16 +29,16 @@ pub async fn provide(
     way: Option<Way>,
     http: SharedHttpClient,
 ) -> SdkConfig {
-    let own = checked(own(options, &base, http).await, way);
+    let base_source = validated(base_source(options, &base, http).await, way);
     let provider = match role(options) {
-        Some(role) => checked(assume(role, own, &base, sts).await, None),
-        None => own,
+        Some(role) => validated(assume(role, base_source, &base, sts).await, None),
+        None => base_source,
     };
     base.into_builder().credentials_provider(provider).build()
 }
 
 /// The beginning of the error about credentials that can't be sent.
-pub const UNUSABLE: &str = "the credentials can't be used";
+pub const INVALID_CREDENTIALS: &str = "the credentials can't be used";
 
 /// Credentials from whatever source: without white space around them, and none that can't
 /// travel in a header. From here on they are masked in everything that is printed.
@@ -49,7 +49,7 @@ struct Checked {
     way: Option<Way>,
 }
 
-fn checked(provider: SharedCredentialsProvider, way: Option<Way>) -> SharedCredentialsProvider {
+fn validated(provider: SharedCredentialsProvider, way: Option<Way>) -> SharedCredentialsProvider {
     SharedCredentialsProvider::new(Checked { provider, way })
 }
 
@@ -64,26 +64,26 @@ impl ProvideCredentials for Checked {
         Self: 'a,
     {
         future::ProvideCredentials::new(async {
-            let found = self.provider.provide_credentials().await;
-            let found = found.map_err(|error| match &self.way {
+            let credentials = self.provider.provide_credentials().await;
+            let found = credentials.map_err(|error| match &self.way {
                 Some(way) => credential_error::explain(way, error),
                 None => error,
             });
-            check(found?)
+            validate(found?)
         })
     }
 }
 
-fn check(found: Credentials) -> Result<Credentials, CredentialsError> {
+fn validate(found: Credentials) -> Result<Credentials, CredentialsError> {
     let parts = [
         Some(found.access_key_id()),
         Some(found.secret_access_key()),
         found.session_token(),
     ];
     for part in parts.into_iter().flatten() {
-        if let Some(fault) = secret::fault(part) {
+        if let Some(fault) = secret::header_problem(part) {
             return Err(CredentialsError::invalid_configuration(format!(
-                "{UNUSABLE}: {fault}"
+                "{INVALID_CREDENTIALS}: {fault}"
             )));
         }
     }
@@ -104,7 +104,7 @@ fn check(found: Credentials) -> Result<Credentials, CredentialsError> {
 }
 
 /// The caller before any role is assumed.
-async fn own(
+async fn base_source(
     options: &Options,
     base: &SdkConfig,
     http: SharedHttpClient,
@@ -166,7 +166,7 @@ fn role(options: &Options) -> Option<AssumeRole> {
 
 async fn assume(
     role: AssumeRole,
-    own: SharedCredentialsProvider,
+    base_source: SharedCredentialsProvider,
     base: &SdkConfig,
     sts: Option<String>,
 ) -> SharedCredentialsProvider {
@@ -192,5 +192,5 @@ async fn assume(
     if let Some(seconds) = role.duration_seconds {
         provider = provider.session_length(Duration::from_secs(seconds.into()));
     }
-    SharedCredentialsProvider::new(provider.build_from_provider(own).await)
+    SharedCredentialsProvider::new(provider.build_from_provider(base_source).await)
 }

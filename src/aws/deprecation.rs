@@ -7,17 +7,17 @@ use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Span, Timestamp, ToSpan};
 
 /// EnableImageDeprecation, "DeprecateAt": the furthest date, and that of a public AMI.
-const YEARS: i64 = 10;
-const YEARS_PUBLIC: i64 = 2;
+const MAX_YEARS: i64 = 10;
+const MAX_YEARS_PUBLIC: i64 = 2;
 
 /// AWS counts minutes; what is nearer than one may have passed when it is asked.
-const NEAREST: SignedDuration = SignedDuration::from_secs(60);
+const MIN_AHEAD: SignedDuration = SignedDuration::from_secs(60);
 
 /// As the user says it.
 #[derive(Clone, Copy, Debug)]
 pub enum DeprecateAt {
     /// `2030-01-01T00:00:00Z`.
-    Moment(Timestamp),
+    At(Timestamp),
     /// `90d`, `2y`.
     After(Span),
 }
@@ -27,9 +27,9 @@ impl FromStr for DeprecateAt {
 
     fn from_str(text: &str) -> Result<Self, String> {
         let text = text.trim();
-        let moment = || text.parse().map(Self::Moment);
+        let timestamp = || text.parse().map(Self::At);
         let after = || text.parse().map(Self::After);
-        moment().or_else(|_: jiff::Error| after()).map_err(|_| {
+        timestamp().or_else(|_: jiff::Error| after()).map_err(|_| {
             format!("{text:?} is neither a moment nor a time from now: write it like 2030-01-01T00:00:00Z, 90d or 2y")
         })
     }
@@ -39,20 +39,20 @@ impl DeprecateAt {
     /// The moment, seen from `now`, if AWS takes it for such an AMI.
     pub fn resolve(self, now: Timestamp, public: bool) -> Result<Timestamp, String> {
         let (years, which) = if public {
-            (YEARS_PUBLIC, "a public AMI")
+            (MAX_YEARS_PUBLIC, "a public AMI")
         } else {
-            (YEARS, "an AMI")
+            (MAX_YEARS, "an AMI")
         };
-        let last = later(now, years.years());
-        let moment = match self {
-            Self::Moment(moment) => Some(moment),
-            Self::After(span) => later(now, span),
+        let last = add_to(now, years.years());
+        let timestamp = match self {
+            Self::At(timestamp) => Some(timestamp),
+            Self::After(span) => add_to(now, span),
         };
-        match moment {
-            Some(moment) if moment.duration_since(now) < NEAREST => Err(format!(
-                "{moment:.0} has passed: an AMI is deprecated in the future"
+        match timestamp {
+            Some(timestamp) if timestamp.duration_since(now) < MIN_AHEAD => Err(format!(
+                "{timestamp:.0} has passed: an AMI is deprecated in the future"
             )),
-            Some(moment) if last.is_some_and(|last| moment <= last) => Ok(moment),
+            Some(timestamp) if last.is_some_and(|last| timestamp <= last) => Ok(timestamp),
             _ => Err(format!(
                 "{which} is deprecated within {years} years at most"
             )),
@@ -61,7 +61,7 @@ impl DeprecateAt {
 }
 
 /// Years and months have no fixed length: UTC's calendar says it.
-fn later(now: Timestamp, span: Span) -> Option<Timestamp> {
+fn add_to(now: Timestamp, span: Span) -> Option<Timestamp> {
     let then = now.to_zoned(TimeZone::UTC).checked_add(span);
     then.ok().map(|then| then.timestamp())
 }
@@ -71,15 +71,17 @@ fn later(now: Timestamp, span: Span) -> Option<Timestamp> {
 mod tests {
     use super::*;
 
-    fn found(text: &str, public: bool) -> Result<String, String> {
+    fn resolve_text(text: &str, public: bool) -> Result<String, String> {
         let now: Timestamp = "2026-01-31T12:00:00Z".parse().unwrap();
-        let asked: DeprecateAt = text.parse()?;
-        asked.resolve(now, public).map(|moment| moment.to_string())
+        let parsed: DeprecateAt = text.parse()?;
+        parsed
+            .resolve(now, public)
+            .map(|timestamp| timestamp.to_string())
     }
 
     #[test]
-    fn a_moment_or_a_time_from_now() {
-        for (said, meant) in [
+    fn parses_timestamps_and_spans() {
+        for (text, expected) in [
             ("2030-01-01T00:00:00Z", "2030-01-01T00:00:00Z"),
             ("2030-01-01T02:00:00+02:00", "2030-01-01T00:00:00Z"),
             ("90d", "2026-05-01T12:00:00Z"),
@@ -88,13 +90,13 @@ mod tests {
             ("10y", "2036-01-31T12:00:00Z"),
             (" 1y 6mo ", "2027-07-31T12:00:00Z"),
         ] {
-            assert_eq!(found(said, false).as_deref(), Ok(meant), "{said}");
+            assert_eq!(resolve_text(text, false).as_deref(), Ok(expected), "{text}");
         }
     }
 
     #[test]
-    fn the_past_and_what_is_too_far_are_refused() {
-        for (said, public) in [
+    fn rejects_past_and_distant_dates() {
+        for (text, public) in [
             ("2026-01-31T12:00:30Z", false),
             ("2020-01-01T00:00:00Z", false),
             ("-90d", false),
@@ -106,8 +108,8 @@ mod tests {
             ("90", false),
             ("", false),
         ] {
-            assert!(found(said, public).is_err(), "{said}");
+            assert!(resolve_text(text, public).is_err(), "{text}");
         }
-        assert!(found("2y", true).is_ok());
+        assert!(resolve_text("2y", true).is_ok());
     }
 }

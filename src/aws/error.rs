@@ -20,16 +20,16 @@ use crate::net::permission;
 
 /// Why a request brought nothing.
 #[derive(Clone, Debug)]
-pub struct Fault {
+pub struct ServiceError {
     code: Option<String>,
     message: String,
-    request: Option<String>,
+    request_id: Option<String>,
     status: Option<u16>,
-    nature: Nature,
+    origin: ErrorOrigin,
     /// The permission that was missing, where it is another one than the request's own.
     action: Option<&'static str>,
     /// The permission that the request needs, where whoever hears of it can't say.
-    needs: Option<&'static str>,
+    permission: Option<&'static str>,
     /// What helps, where that follows from where the credentials should have come from.
     advice: Option<Box<Advice>>,
 }
@@ -40,16 +40,16 @@ struct Advice(String);
 
 /// What sort of trouble it is.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum Nature {
+pub enum ErrorOrigin {
     /// AWS answered with an error.
-    Answer,
+    Service,
     /// The request did not get through, or no answer came back.
     Network,
     /// There were no credentials to sign with.
-    Unsigned,
+    Credentials,
 }
 
-impl<E> From<SdkError<E, HttpResponse>> for Fault
+impl<E> From<SdkError<E, HttpResponse>> for ServiceError
 where
     E: ProvideErrorMetadata + std::error::Error + Send + Sync + 'static,
     SdkError<E, HttpResponse>: RequestId,
@@ -61,18 +61,18 @@ where
             let (code, message) = (answer.code(), answer.message());
             return Self {
                 code: code.map(str::to_owned),
-                message: sentence(message, code, status),
-                request,
+                message: message_or_status(message, code, status),
+                request_id: request,
                 status: Some(status),
-                nature: Nature::Answer,
+                origin: ErrorOrigin::Service,
                 action: None,
-                needs: None,
+                permission: None,
                 advice: None,
             };
         }
         let unsigned = credential_error::find::<Unsigned>(&error);
         let advice = unsigned.map(|unsigned| Box::new(Advice(unsigned.hint.clone())));
-        if let Some(fault) = while_assuming(&error) {
+        if let Some(fault) = assume_role_error(&error) {
             return Self { advice, ..fault };
         }
         let why = unsigned.and_then(|unsigned| unsigned.why.clone());
@@ -87,61 +87,61 @@ where
             let inner = credential_error::find::<CredentialsError>(&error);
             let silent = inner
                 .is_some_and(|inner| credential_error::find::<ConnectorError>(inner).is_some());
-            !silent && words.iter().any(|word| text.contains(word))
+            !silent && words.iter().any(|part| text.contains(part))
         };
         let unsigned = unsigned.is_some() || no_credentials();
         let nature = if unsigned {
-            Nature::Unsigned
+            ErrorOrigin::Credentials
         } else {
-            Nature::Network
+            ErrorOrigin::Network
         };
         let message = if let Some(why) = why {
             why
         } else if let Some(foreign) = credential_error::find::<Foreign>(&error) {
             foreign.to_string()
         } else if text.contains("no credentials found in chain") {
-            NOBODY.to_owned()
-        } else if let Some(fault) = unusable(&error) {
+            NO_CREDENTIALS.to_owned()
+        } else if let Some(fault) = invalid_credentials_reason(&error) {
             fault
         } else {
-            network_error::why(&error)
+            network_error::describe(&error)
         };
         Self {
             code: None,
             message,
-            request,
+            request_id: request,
             status: error.raw_response().map(|raw| raw.status().as_u16()),
-            nature,
+            origin: nature,
             action: None,
-            needs: None,
+            permission: None,
             advice,
         }
     }
 }
 
 /// What AWS said, or at least how it answered: a gateway in between may say nothing.
-fn sentence(message: Option<&str>, code: Option<&str>, status: u16) -> String {
-    let said = message.or(code).filter(|text| !text.is_empty());
-    said.map_or_else(
+fn message_or_status(message: Option<&str>, code: Option<&str>, status: u16) -> String {
+    let text = message.or(code).filter(|text| !text.is_empty());
+    text.map_or_else(
         || format!("AWS answered with HTTP status {status} and gave no reason"),
         str::to_owned,
     )
 }
 
 /// Credentials were found, and can't be sent.
-fn unusable(error: &(dyn std::error::Error + 'static)) -> Option<String> {
+fn invalid_credentials_reason(error: &(dyn std::error::Error + 'static)) -> Option<String> {
     let text = error.to_string();
-    if text.starts_with(credentials::UNUSABLE) {
+    if text.starts_with(credentials::INVALID_CREDENTIALS) {
         return Some(text);
     }
-    unusable(error.source()?)
+    invalid_credentials_reason(error.source()?)
 }
 
 /// The SDK's own sentence lists every place where it looked, a line each.
-const NOBODY: &str = "no credentials were found";
+const NO_CREDENTIALS: &str = "no credentials were found";
 
 /// The role could not be assumed: STS's answer lies deep in the other request's error.
-fn while_assuming(error: &(dyn std::error::Error + 'static)) -> Option<Fault> {
+fn assume_role_error(error: &(dyn std::error::Error + 'static)) -> Option<ServiceError> {
     if let Some(refusal) = credential_error::find::<SdkError<AssumeRoleError>>(error) {
         return refused(refusal, "sts:AssumeRole");
     }
@@ -149,7 +149,7 @@ fn while_assuming(error: &(dyn std::error::Error + 'static)) -> Option<Fault> {
     refused(refusal, "sts:AssumeRoleWithWebIdentity")
 }
 
-fn refused<E>(error: &SdkError<E>, action: &'static str) -> Option<Fault>
+fn refused<E>(error: &SdkError<E>, action: &'static str) -> Option<ServiceError>
 where
     E: ProvideErrorMetadata + RequestId,
 {
@@ -158,32 +158,32 @@ where
     };
     let (status, answer) = (answer.raw().status().as_u16(), answer.err());
     let (code, message) = (answer.code(), answer.message());
-    Some(Fault {
+    Some(ServiceError {
         code: code.map(str::to_owned),
         message: format!(
             "the role was not assumed: {}",
-            sentence(message, code, status)
+            message_or_status(message, code, status)
         ),
-        request: answer.request_id().map(str::to_owned),
+        request_id: answer.request_id().map(str::to_owned),
         status: Some(status),
-        nature: Nature::Answer,
+        origin: ErrorOrigin::Service,
         action: Some(action),
-        needs: None,
+        permission: None,
         advice: None,
     })
 }
 
-impl Fault {
+impl ServiceError {
     /// Nobody was asked, or waited for, and why.
-    pub fn unheard(why: impl Into<String>) -> Self {
+    pub fn no_response(why: impl Into<String>) -> Self {
         Self {
             code: None,
             message: why.into(),
-            request: None,
+            request_id: None,
             status: None,
-            nature: Nature::Network,
+            origin: ErrorOrigin::Network,
             action: None,
-            needs: None,
+            permission: None,
             advice: None,
         }
     }
@@ -195,9 +195,9 @@ impl Fault {
 
     /// Of a request that needs this permission.
     #[must_use]
-    pub fn needing(self, permission: &'static str) -> Self {
+    pub fn requiring(self, permission: &'static str) -> Self {
         Self {
-            needs: Some(permission),
+            permission: Some(permission),
             ..self
         }
     }
@@ -208,39 +208,39 @@ impl Fault {
     }
 
     /// Whether the next try may get through.
-    pub fn is_passing(&self) -> bool {
-        const THROTTLED: [&str; 5] = [
+    pub fn is_transient(&self) -> bool {
+        const THROTTLING_CODES: [&str; 5] = [
             "RequestLimitExceeded",
             "Throttling",
             "ThrottlingException",
             "ServiceUnavailable",
             "InternalError",
         ];
-        (self.is_unclear() && !network_error::lasts(&self.message))
-            || THROTTLED.contains(&self.code())
+        (self.may_have_executed() && !network_error::is_permanent(&self.message))
+            || THROTTLING_CODES.contains(&self.code())
     }
 
     /// A success without what it should say: whether the request was done is not known.
-    pub fn unreadable(why: impl Into<String>) -> Self {
+    pub fn invalid_response(why: impl Into<String>) -> Self {
         Self {
             status: Some(200),
-            nature: Nature::Answer,
-            ..Self::unheard(why)
+            origin: ErrorOrigin::Service,
+            ..Self::no_response(why)
         }
     }
 
     /// Whether the answer was a success that could not be read.
-    pub fn is_unreadable(&self) -> bool {
+    pub fn is_invalid_response(&self) -> bool {
         matches!(self.status, Some(200..=299))
     }
 
     /// Whether the request may have done what it asks for all the same: its answer was lost,
     /// could not be read, or tells of a trouble within the service.
-    pub fn is_unclear(&self) -> bool {
-        match self.nature {
-            Nature::Network => true,
-            Nature::Unsigned => false,
-            Nature::Answer => matches!(self.status, None | Some(200..=299 | 500..)),
+    pub fn may_have_executed(&self) -> bool {
+        match self.origin {
+            ErrorOrigin::Network => true,
+            ErrorOrigin::Credentials => false,
+            ErrorOrigin::Service => matches!(self.status, None | Some(200..=299 | 500..)),
         }
     }
 
@@ -259,33 +259,33 @@ impl Fault {
     /// Whether nobody was there to judge: no network to that service, a gateway or a local
     /// cloud without it, or a caller who may not ask. A question that can be done without
     /// is then open, which is no refusal.
-    pub fn leaves_open(&self) -> bool {
-        const UNKNOWN_CALL: [&str; 4] = [
+    pub fn is_inconclusive(&self) -> bool {
+        const UNKNOWN_ACTION_CODES: [&str; 4] = [
             "InvalidAction",
             "UnknownOperationException",
             "UnsupportedOperation",
             "NotImplemented",
         ];
-        let unheard = self.code.is_none() || UNKNOWN_CALL.contains(&self.code());
-        match (self.nature, self.status) {
+        let unanswered = self.code.is_none() || UNKNOWN_ACTION_CODES.contains(&self.code());
+        match (self.origin, self.status) {
             _ if self.action.is_some() => false,
-            (Nature::Unsigned, _) => false,
-            (Nature::Network, _) | (Nature::Answer, Some(404 | 405 | 500..)) => true,
-            (Nature::Answer, _) => unheard || self.is_denied(),
+            (ErrorOrigin::Credentials, _) => false,
+            (ErrorOrigin::Network, _) | (ErrorOrigin::Service, Some(404 | 405 | 500..)) => true,
+            (ErrorOrigin::Service, _) => unanswered || self.is_denied(),
         }
     }
 
     /// What could not be done, with AWS's words and the hint for this sort of trouble.
     /// `action` is the permission that the request needs.
-    pub fn fails(self, what: impl Into<String>, action: &str) -> Error {
+    pub fn into_error(self, what: impl Into<String>, action: &str) -> Error {
         let hint = self.hint(action);
-        let is_setting = self.message.starts_with(credentials::UNUSABLE);
+        let is_setting = self.message.starts_with(credentials::INVALID_CREDENTIALS);
         let error = if is_setting {
             Error::usage(what)
         } else {
             Error::failed(what)
         };
-        let error = error.because(self);
+        let error = error.with_source(self);
         match hint {
             Some(hint) => error.hint(hint),
             None => error,
@@ -297,28 +297,28 @@ impl Fault {
             return Some(advice.0.clone());
         }
         if self.is_denied() {
-            return Some(self.permission(needs));
+            return Some(self.permission_hint(needs));
         }
-        if self.message.starts_with(credentials::UNUSABLE) {
+        if self.message.starts_with(credentials::INVALID_CREDENTIALS) {
             return Some(
                 "correct them in the profile or the program that they come from".to_owned(),
             );
         }
-        let known = hints::refusal(self.code(), &self.message);
-        let nature = || match self.nature {
-            Nature::Unsigned => Some(
+        let hint = hints::error_hint(self.code(), &self.message);
+        let nature = || match self.origin {
+            ErrorOrigin::Credentials => Some(
                 "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or name a profile with --profile",
             ),
-            Nature::Network => Some(network_error::hint(
+            ErrorOrigin::Network => Some(network_error::hint(
                 &self.message,
                 "check the network, the region's name and the endpoint",
             )),
-            Nature::Answer => None,
+            ErrorOrigin::Service => None,
         };
-        known.or_else(nature).map(str::to_owned)
+        hint.or_else(nature).map(str::to_owned)
     }
 
-    fn permission(&self, needs: &str) -> String {
+    fn permission_hint(&self, needs: &str) -> String {
         let missing = permission::missing(self.action.unwrap_or(needs), &self.message);
         let allow = permission::allow(permission::IAM, &missing);
         if self.message.contains("explicit deny") {
@@ -334,25 +334,28 @@ impl Fault {
 
 /// Whether a request that ended in this error may have done what it asks for: the user
 /// stopped the run before the answer came, or the answer says nothing of it.
-pub fn may_be_done(error: &Error) -> bool {
-    error.kind() != Kind::Failed || error.cause::<Fault>().is_some_and(Fault::is_unclear)
+pub fn may_have_been_executed(error: &Error) -> bool {
+    error.kind() != Kind::Failed
+        || error
+            .cause::<ServiceError>()
+            .is_some_and(ServiceError::may_have_executed)
 }
 
 /// What helps where a request that says what it needs was refused for want of that.
-pub fn advice(error: &anyhow::Error) -> Option<String> {
-    permission(error, error.downcast_ref::<Fault>()?.needs?)
+pub fn missing_permission_hint(error: &anyhow::Error) -> Option<String> {
+    permission_hint_for(error, error.downcast_ref::<ServiceError>()?.permission?)
 }
 
 /// What helps where a refusal in this error is one for want of permission.
-pub fn permission(error: &anyhow::Error, needs: &str) -> Option<String> {
-    let fault = error.downcast_ref::<Fault>()?;
-    fault.is_denied().then(|| fault.permission(needs))
+pub fn permission_hint_for(error: &anyhow::Error, needs: &str) -> Option<String> {
+    let fault = error.downcast_ref::<ServiceError>()?;
+    fault.is_denied().then(|| fault.permission_hint(needs))
 }
 
-impl fmt::Display for Fault {
+impl fmt::Display for ServiceError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.message.trim_end_matches('.'))?;
-        match (&self.code, &self.request) {
+        match (&self.code, &self.request_id) {
             (Some(code), Some(request)) => write!(f, " ({code}, request {request})"),
             (Some(code), None) => write!(f, " ({code})"),
             (None, Some(request)) => write!(f, " (request {request})"),
@@ -361,4 +364,4 @@ impl fmt::Display for Fault {
     }
 }
 
-impl std::error::Error for Fault {}
+impl std::error::Error for ServiceError {}

@@ -5,30 +5,30 @@ use crate::image::Image;
 use crate::net::hints;
 
 /// Beginnings of codes of a request that is refused at once.
-const CODES: &[(&str, &str)] = &[
-    ("InvalidAccessKeyId", KEYS),
-    ("InvalidClientTokenId", KEYS),
-    ("SignatureDoesNotMatch", KEYS),
-    ("AuthFailure", KEYS),
-    ("ExpiredToken", EXPIRED),
-    ("RequestExpired", EXPIRED),
+const ERROR_CODES: &[(&str, &str)] = &[
+    ("InvalidAccessKeyId", CHECK_KEYS),
+    ("InvalidClientTokenId", CHECK_KEYS),
+    ("SignatureDoesNotMatch", CHECK_KEYS),
+    ("AuthFailure", CHECK_KEYS),
+    ("ExpiredToken", RENEW_CREDENTIALS),
+    ("RequestExpired", RENEW_CREDENTIALS),
     ("RequestTimeTooSkewed", "set this machine's clock"),
     (
         "OptInRequired",
         "finish the account's sign-up, or enable the region: aws account enable-region --region-name REGION",
     ),
-    ("ResourceCountLimitExceeded", TASKS),
-    ("ImportTaskLimitExceeded", TASKS),
+    ("ResourceCountLimitExceeded", TASK_QUOTA),
+    ("ImportTaskLimitExceeded", TASK_QUOTA),
     (
         "PendingSnapshotLimitExceeded",
         "wait until other snapshots are complete, and run the same command again",
     ),
-    ("SnapshotLimitExceeded", SNAPSHOTS),
-    ("ServiceQuotaExceeded", SNAPSHOTS),
+    ("SnapshotLimitExceeded", SNAPSHOT_QUOTA),
+    ("ServiceQuotaExceeded", SNAPSHOT_QUOTA),
     // "The request reuses the same client token, but one or more of the request parameters
     // is different" (EBS direct APIs, ConflictException); EC2 says it with the other code.
-    ("ConflictException", TOKEN),
-    ("IdempotentParameterMismatch", TOKEN),
+    ("ConflictException", TOKEN_REUSED),
+    ("IdempotentParameterMismatch", TOKEN_REUSED),
     // "Error responses" of the S3 API reference.
     (
         "KMS.",
@@ -44,18 +44,18 @@ const CODES: &[(&str, &str)] = &[
     ("ProvisionedThroughputExceeded", BUSY),
     ("ConcurrentLimitExceeded", BUSY),
     ("Throttl", BUSY),
-    ("InternalError", TROUBLE),
-    ("InternalFailure", TROUBLE),
-    ("InternalServerException", TROUBLE),
-    ("ServerInternal", TROUBLE),
-    ("ServiceUnavailable", TROUBLE),
-    ("Unavailable", TROUBLE),
-    ("RequestTimeout", TROUBLE),
-    ("IDPCommunicationError", TROUBLE),
+    ("InternalError", RETRY_LATER),
+    ("InternalFailure", RETRY_LATER),
+    ("InternalServerException", RETRY_LATER),
+    ("ServerInternal", RETRY_LATER),
+    ("ServiceUnavailable", RETRY_LATER),
+    ("Unavailable", RETRY_LATER),
+    ("RequestTimeout", RETRY_LATER),
+    ("IDPCommunicationError", RETRY_LATER),
 ];
 
 /// Sentences in a refusal whose code says nothing.
-const SENTENCES: &[(&str, &str)] = &[
+const MESSAGES: &[(&str, &str)] = &[
     (
         "not local to the region",
         "name a bucket in the import's region, or import into the bucket's with --region",
@@ -71,19 +71,19 @@ const SENTENCES: &[(&str, &str)] = &[
     ),
 ];
 
-const KEYS: &str = "check the access key and the secret key: AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, or the profile";
-const EXPIRED: &str = "get new credentials, for instance with: aws sso login";
+const CHECK_KEYS: &str = "check the access key and the secret key: AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, or the profile";
+const RENEW_CREDENTIALS: &str = "get new credentials, for instance with: aws sso login";
 /// "Limitations" of the VM Import guide.
-const TASKS: &str = "wait until other imports have ended, and run the same command again: the account runs 20 at once in a region unless its quota L-66ABAAD5 is higher";
-const SNAPSHOTS: &str = "delete snapshots, or ask for a higher quota";
-const TOKEN: &str = "an earlier run asked for something else with the same token: say --no-resume, which takes a new one";
+const TASK_QUOTA: &str = "wait until other imports have ended, and run the same command again: the account runs 20 at once in a region unless its quota L-66ABAAD5 is higher";
+const SNAPSHOT_QUOTA: &str = "delete snapshots, or ask for a higher quota";
+const TOKEN_REUSED: &str = "an earlier run asked for something else with the same token: say --no-resume, which takes a new one";
 const BUSY: &str =
     "wait some minutes, and run the same command again: the account asks too much at once";
-const TROUBLE: &str =
+const RETRY_LATER: &str =
     "run the same command again; https://health.aws.amazon.com/health/status tells of troubles";
 
 /// Why an import task failed ("Troubleshooting VM Import/Export").
-pub const REASONS: &[(&str, &str)] = &[
+pub const IMPORT_FAILURES: &[(&str, &str)] = &[
     (
         "chunked disk files",
         "export the machine again without chunks, or give the disk itself",
@@ -116,8 +116,8 @@ pub const REASONS: &[(&str, &str)] = &[
         "No valid partitions",
         "give a disk with a partition table and a root that is not encrypted; --method import-snapshot takes any",
     ),
-    ("Unknown OS", ROOT),
-    ("Missing OS files", ROOT),
+    ("Unknown OS", ROOT_NOT_FOUND),
+    ("Missing OS files", ROOT_NOT_FOUND),
     (
         "fstab",
         "the root needs an /etc/fstab that can be read, with a UUID for every device",
@@ -142,8 +142,8 @@ pub const REASONS: &[(&str, &str)] = &[
         "Multiple directories found",
         "leave one root file system on the disk",
     ),
-    ("Unsupported kernel", KERNEL),
-    ("Unable to determine kernel", KERNEL),
+    ("Unsupported kernel", KERNEL_NOT_SUPPORTED),
+    ("Unable to determine kernel", KERNEL_NOT_SUPPORTED),
     ("EFI partition", "say --boot-mode uefi"),
     (
         "FirstBootFailure",
@@ -159,23 +159,27 @@ pub const REASONS: &[(&str, &str)] = &[
     ),
 ];
 
-const ROOT: &str = "VM Import found no system that it knows: encrypted, LVM-striped and exotic roots are not supported; --method import-snapshot takes any";
-const KERNEL: &str = "VM Import takes the default kernels of the distributions alone; --method import-snapshot takes any";
+const ROOT_NOT_FOUND: &str = "VM Import found no system that it knows: encrypted, LVM-striped and exotic roots are not supported; --method import-snapshot takes any";
+const KERNEL_NOT_SUPPORTED: &str = "VM Import takes the default kernels of the distributions alone; --method import-snapshot takes any";
 
 /// All of it.
 #[cfg(test)]
-pub const ALL: &[&[(&str, &str)]] = &[REASONS, CODES, SENTENCES];
+pub const ALL_HINTS: &[&[(&str, &str)]] = &[IMPORT_FAILURES, ERROR_CODES, MESSAGES];
 
 /// What helps against a refusal.
-pub fn refusal(code: &str, message: &str) -> Option<&'static str> {
-    let by_code = CODES.iter().find(|(start, _)| code.starts_with(start));
-    let known = by_code.or_else(|| SENTENCES.iter().find(|(text, _)| message.contains(text)));
-    known.map(|(_, help)| *help)
+pub fn error_hint(code: &str, message: &str) -> Option<&'static str> {
+    let by_code = ERROR_CODES
+        .iter()
+        .find(|(start, _)| code.starts_with(start));
+    let hint = by_code.or_else(|| MESSAGES.iter().find(|(text, _)| message.contains(text)));
+    hint.map(|(_, help)| *help)
 }
 
 /// What helps against the reason for which a task failed.
-pub fn reason(reason: &str, image: &Image, role_name: &str) -> Option<String> {
-    let (_, help) = REASONS.iter().find(|(text, _)| reason.contains(text))?;
+pub fn import_failure_hint(reason: &str, image: &Image, role_name: &str) -> Option<String> {
+    let (_, help) = IMPORT_FAILURES
+        .iter()
+        .find(|(text, _)| reason.contains(text))?;
     let role = ("role", role_name);
-    Some(hints::filled(help, image, &[role]))
+    Some(hints::fill_placeholders(help, image, &[role]))
 }

@@ -11,26 +11,26 @@ use aws_sdk_ec2::types::{
 use backon::{ExponentialBuilder, Retryable};
 
 use super::client::Clients;
-use super::error::Fault;
+use super::error::ServiceError;
 use super::job::Job;
-use super::method::Road;
+use super::method::ImportMethod;
 use super::tags::tags;
-use super::values::word;
+use super::values::flag_value;
 use super::{partition, register, role};
 use crate::error::Result;
 use crate::progress::Progress;
 
 /// Everything that the road's requests say of the image and nothing can change later.
 /// Two jobs with the same words can go on from the same task.
-pub fn request(job: &Job) -> String {
-    if job.road.registers() {
+pub fn fingerprint(job: &Job) -> String {
+    if job.method.registers() {
         return format!(
             "{} {:?} {} {:?} {}",
-            job.road.word(),
+            job.method.flag_value(),
             job.common.image.format,
             job.role_name,
             job.encryption,
-            register::request(job)
+            register::fingerprint(job)
         );
     }
     format!(
@@ -53,17 +53,17 @@ pub async fn start(
     progress: &Progress,
     token: &str,
 ) -> Result<String> {
-    let patient = job.create_role || role::is_fresh(job, clients).await;
+    let patient = job.create_role || role::is_new(job, clients).await;
     let pauses = ExponentialBuilder::default()
         .with_min_delay(Duration::from_secs(1))
-        .with_max_delay(role::PAUSE)
-        .with_max_times(role::TRIES);
+        .with_max_delay(role::MAX_RETRY_DELAY)
+        .with_max_times(role::RETRIES);
     let mut silent = true;
-    let answer = (|| Request::of(job, clients, token).send())
+    let answer = (|| Request::new(job, clients, token).send())
         .retry(pauses)
-        .when(|fault| (patient && is_role_trouble(fault)) || fault.is_unreadable())
+        .when(|fault| (patient && is_role_error(fault)) || fault.is_invalid_response())
         .notify(|fault, _| {
-            if is_role_trouble(fault) && std::mem::take(&mut silent) {
+            if is_role_error(fault) && std::mem::take(&mut silent) {
                 let role = &job.role_name;
                 progress.note(&format!("VM Import does not know the service role {role} yet, trying again for up to 2 min"));
             }
@@ -71,23 +71,25 @@ pub async fn start(
         .await;
     match answer {
         Ok(task) => Ok(task),
-        Err(fault) if is_role_trouble(&fault) => Err(role::refused(job, fault)),
-        Err(fault) => Err(fault.fails("the import could not be started", &needs(job))),
+        Err(fault) if is_role_error(&fault) => Err(role::rejected_role_error(job, fault)),
+        Err(fault) => {
+            Err(fault.into_error("the import could not be started", &required_permission(job)))
+        }
     }
 }
 
 /// What the road's import needs.
-pub fn needs(job: &Job) -> String {
-    let (partition, role) = (partition::of(&job.region), &job.role_name);
+pub fn required_permission(job: &Job) -> String {
+    let (partition, role) = (partition::for_region(&job.region), &job.role_name);
     format!(
         "{} and iam:PassRole on arn:{partition}:iam::*:role/{role}",
-        call(job)
+        operation(job)
     )
 }
 
 /// The call that starts the road's import.
-pub fn call(job: &Job) -> &'static str {
-    if job.road == Road::ImportImage {
+pub fn operation(job: &Job) -> &'static str {
+    if job.method == ImportMethod::ImportImage {
         "ec2:ImportImage"
     } else {
         "ec2:ImportSnapshot"
@@ -104,25 +106,25 @@ pub enum Request {
 
 impl Request {
     /// The request that the job's road needs.
-    pub fn of(job: &Job, clients: &Clients, token: &str) -> Self {
-        if job.road == Road::ImportImage {
-            Self::Image(image(job, clients, token))
+    pub fn new(job: &Job, clients: &Clients, token: &str) -> Self {
+        if job.method == ImportMethod::ImportImage {
+            Self::Image(import_image_request(job, clients, token))
         } else {
-            Self::Snapshot(snapshot(job, clients, token))
+            Self::Snapshot(import_snapshot_request(job, clients, token))
         }
     }
 
     /// The task's id.
-    async fn send(self) -> Result<String, Fault> {
+    async fn send(self) -> Result<String, ServiceError> {
         let task = match self {
             Self::Image(request) => request.send().await?.import_task_id,
             Self::Snapshot(request) => request.send().await?.import_task_id,
         };
-        task.ok_or_else(|| Fault::unreadable("AWS gave no task id"))
+        task.ok_or_else(|| ServiceError::invalid_response("AWS gave no task id"))
     }
 
     /// Whether the caller may; starts nothing.
-    pub async fn rehearse(self) -> Result<(), Fault> {
+    pub async fn dry_run(self) -> Result<(), ServiceError> {
         match self {
             Self::Image(request) => request.dry_run(true).send().await.map(drop)?,
             Self::Snapshot(request) => request.dry_run(true).send().await.map(drop)?,
@@ -131,10 +133,10 @@ impl Request {
     }
 }
 
-fn image(job: &Job, clients: &Clients, token: &str) -> ImportImageFluentBuilder {
+fn import_image_request(job: &Job, clients: &Clients, token: &str) -> ImportImageFluentBuilder {
     let disk = ImageDiskContainer::builder()
-        .set_format(format(job))
-        .user_bucket(object(job))
+        .set_format(disk_format(job))
+        .user_bucket(user_bucket(job))
         .build();
     let encryption = job.encryption.as_ref();
     clients
@@ -142,22 +144,26 @@ fn image(job: &Job, clients: &Clients, token: &str) -> ImportImageFluentBuilder 
         .import_image()
         .client_token(token)
         .disk_containers(disk)
-        .architecture(word(&job.architecture))
+        .architecture(flag_value(&job.architecture))
         .role_name(&job.role_name)
         .set_description(job.description.clone())
         .set_boot_mode(job.boot_mode.map(BootModeValues::from))
-        .set_platform(job.platform.map(|platform| platform.wire().to_owned()))
-        .set_license_type(job.license_type.as_ref().map(word))
+        .set_platform(job.platform.map(|platform| platform.api_value().to_owned()))
+        .set_license_type(job.license_type.as_ref().map(flag_value))
         .set_encrypted(encryption.map(|_| true))
         .set_kms_key_id(encryption.and_then(|encryption| encryption.kms_key.clone()))
         .set_tag_specifications(tags(job, ResourceType::ImportImageTask).map(|tags| vec![tags]))
 }
 
 /// Its tags are the task's; the snapshot gets its own once it is there.
-fn snapshot(job: &Job, clients: &Clients, token: &str) -> ImportSnapshotFluentBuilder {
+fn import_snapshot_request(
+    job: &Job,
+    clients: &Clients,
+    token: &str,
+) -> ImportSnapshotFluentBuilder {
     let disk = SnapshotDiskContainer::builder()
-        .set_format(format(job))
-        .user_bucket(object(job))
+        .set_format(disk_format(job))
+        .user_bucket(user_bucket(job))
         .build();
     let encryption = job.encryption.as_ref();
     clients
@@ -172,19 +178,19 @@ fn snapshot(job: &Job, clients: &Clients, token: &str) -> ImportSnapshotFluentBu
         .set_tag_specifications(tags(job, ResourceType::ImportSnapshotTask).map(|tags| vec![tags]))
 }
 
-fn object(job: &Job) -> UserBucket {
+fn user_bucket(job: &Job) -> UserBucket {
     UserBucket::builder()
         .s3_bucket(&job.bucket)
         .s3_key(&job.key)
         .build()
 }
 
-fn format(job: &Job) -> Option<String> {
+fn disk_format(job: &Job) -> Option<String> {
     let format = job.common.image.format;
     format.map(|format| format.to_string().to_uppercase())
 }
 
 /// AWS says so when the role is missing, wrong, or so new that it is not known yet.
-fn is_role_trouble(fault: &Fault) -> bool {
+fn is_role_error(fault: &ServiceError) -> bool {
     fault.code() == "InvalidParameter" && fault.message().contains("service role")
 }

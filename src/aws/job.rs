@@ -5,9 +5,9 @@ use jiff::Timestamp;
 
 use super::ebs_direct::writer;
 use super::method;
-use super::method::Road;
+use super::method::ImportMethod;
 use super::options::Options;
-use super::unsupported::refused;
+use super::unsupported::unsupported;
 use super::validate::reach;
 use super::values::{
     Architecture, BootMode, ImdsSupport, LicenseType, Platform, S3Encryption, TpmSupport,
@@ -16,12 +16,12 @@ use super::values::{
 use super::{uefi, validate};
 use crate::config::problems::Problems;
 use crate::config::template::Values;
-use crate::config::{Environment, Invocation};
+use crate::config::{Environment, ImportArgs};
 use crate::error::{Error, Result};
-use crate::image::{Accepts, Blocks, Source};
+use crate::image::{Accepts, DiskReader, ImageSource};
 use crate::import;
 use crate::import::job;
-use crate::import::job::Opened;
+use crate::import::job::OpenedImage;
 use crate::import::outcome::Outcome;
 use crate::net::endpoint;
 use crate::shell::Command;
@@ -29,9 +29,9 @@ use crate::store::s3::AWS_LIMITS;
 use crate::units;
 
 /// The name that AWS looks for when no other is given.
-const ROLE: &str = "vmimport";
+const DEFAULT_ROLE: &str = "vmimport";
 /// VM Import takes 20 minutes and more; asking oftener only uses up the account's quota.
-const INTERVAL: std::time::Duration = std::time::Duration::from_secs(15);
+const POLL_INTERVAL: std::time::Duration = std::time::Duration::from_secs(15);
 /// What ImportImage calls it, too.
 const ROOT_DEVICE: &str = "/dev/sda1";
 
@@ -41,9 +41,9 @@ pub struct Job {
     /// What every import has.
     pub common: job::Job,
     /// The calls that make the AMI.
-    pub road: Road,
+    pub method: ImportMethod,
     /// Why these, when nobody said which.
-    pub why: Option<String>,
+    pub method_reason: Option<String>,
     /// How a person asks for the same account.
     pub cli: Command,
     /// Region of the import.
@@ -69,7 +69,7 @@ pub struct Job {
     /// Encryption of the AMI.
     pub encryption: Option<Encryption>,
     /// The other regions that get it.
-    pub copies: Vec<Copied>,
+    pub copies: Vec<CopyTarget>,
     /// When the AMI is deprecated.
     pub deprecate_at: Option<Timestamp>,
     /// The parameter of Systems Manager that is to hold the AMI's id.
@@ -115,7 +115,7 @@ pub struct Register {
 
 /// A copy in another region.
 #[derive(Clone, Debug)]
-pub struct Copied {
+pub struct CopyTarget {
     /// The region.
     pub region: String,
     /// Encryption of the copy.
@@ -160,8 +160,9 @@ pub struct Encryption {
 /// The AWS CLI as it reaches the same account. An address with a password in it is nothing
 /// to print.
 fn cli(options: &Options, environment: &Environment) -> Command {
-    let profile = environment.unsaid(&["AWS_PROFILE"], options.profile.as_deref());
-    let endpoint = environment.unsaid(&["AWS_ENDPOINT_URL"], options.endpoint_url.as_deref());
+    let profile = environment.unless_inherited(&["AWS_PROFILE"], options.profile.as_deref());
+    let endpoint =
+        environment.unless_inherited(&["AWS_ENDPOINT_URL"], options.endpoint_url.as_deref());
     let endpoint = endpoint.filter(|address| !address.contains('@'));
     Command::new("aws")
         .option_if("--profile", profile)
@@ -171,16 +172,16 @@ fn cli(options: &Options, environment: &Environment) -> Command {
 impl Job {
     /// Decides everything that needs no network. One error lists all that is wrong.
     pub fn resolve(
-        said: Invocation<Options>,
+        args: ImportArgs<Options>,
         region: Option<String>,
         clock: Timestamp,
         environment: &Environment,
     ) -> Result<Self> {
         let mut problems = Problems::default();
-        let said = with_polling(said, &mut problems);
-        let options = &said.provider;
+        let args = with_polling(args, &mut problems);
+        let options = &args.provider;
         let now = Timestamp::now();
-        let opened = Opened::open(&said, options.format, &mut problems);
+        let opened = OpenedImage::open(&args, options.format, &mut problems);
         let lookup = |name: &str| environment.for_template(name);
         let stem = opened.file_stem();
         let values = Values {
@@ -192,64 +193,67 @@ impl Job {
 
         match region.as_deref().map(endpoint::region) {
             None => problems.missing("the region", "region"),
-            Some(Err(why)) => problems.wrong("region", why),
+            Some(Err(reason)) => problems.invalid("region", reason),
             Some(Ok(_)) => {}
         }
-        let choice = method::choose(options, &mut problems);
+        let choice = method::choose_method(options, &mut problems);
         let piped = opened
             .image()
-            .is_some_and(|image| image.source == Source::Stdin);
+            .is_some_and(|image| image.source == ImageSource::Stdin);
         // What comes through a pipe can't be cut into blocks.
-        let needs_bucket = choice.road != Road::EbsDirect || (piped && choice.why.is_some());
+        let needs_bucket =
+            choice.method != ImportMethod::EbsDirect || (piped && choice.reason.is_some());
         if needs_bucket && options.s3_bucket_name.is_none() {
             problems.missing("the bucket", "s3_bucket_name");
         }
-        if choice.road == Road::EbsDirect {
+        if choice.method == ImportMethod::EbsDirect {
             validate::block_key(options, &mut problems);
         }
         credentials(options, &mut problems);
-        for (key, why) in refused(options) {
-            problems.wrong(key, why);
+        for (key, reason) in unsupported(options) {
+            problems.invalid(key, reason);
         }
-        validate::single(options, &mut problems);
-        validate::together(options, &mut problems);
+        validate::each_option(options, &mut problems);
+        validate::combinations(options, &mut problems);
         reach::copies(options, region.as_deref(), &mut problems);
         let deprecate_at = reach::deprecation(options, now, &mut problems);
-        let texts = Texts::render(options, opened.extension(), &values, &mut problems);
+        let texts = RenderedNames::render(options, opened.extension(), &values, &mut problems);
         let register = Register::resolve(options, &mut problems);
         problems.finish()?;
 
         let image = opened.finish()?;
-        if choice.road == Road::EbsDirect {
+        if choice.method == ImportMethod::EbsDirect {
             // Says why, where its disk can't be read.
             let hint = "convert it to raw with qemu-img, or name a --bucket";
-            Blocks::open(&image).map_err(|error| error.hint(hint))?;
+            DiskReader::open(&image).map_err(|error| error.hint(hint))?;
         }
-        let road = choice.road;
+        let road = choice.method;
         let accepts = Accepts::new(move |image| {
             validate::accepts(image, road).map_err(|(reason, remedy)| {
                 let error = Error::refused(format!("AWS can't import {}", image.label()));
-                error.because_of(reason).hint(remedy)
+                error.with_cause(reason).hint(remedy)
             })
         });
-        accepts.check(&image).or_else(|error| said.refused(error))?;
+        accepts
+            .check(&image)
+            .or_else(|error| args.unless_skipped(error))?;
         let common = job::Job::new(
             image,
             accepts,
-            &said,
+            &args,
             options.skip_clean.unwrap_or(false),
             !options.keep_input_artifact.unwrap_or(true),
-            INTERVAL,
+            POLL_INTERVAL,
         );
-        if choice.road == Road::EbsDirect {
+        if choice.method == ImportMethod::EbsDirect {
             ebs_plan(&common)?;
         } else {
             import::upload::plan(&common, AWS_LIMITS)?;
         }
         validate::volume(register.volume_size, common.image.virtual_size)?;
         let region = region.unwrap_or_default();
-        let cli = cli(&said.provider, environment);
-        let job = Self::put_together(common, choice, region, said.provider, texts, register);
+        let cli = cli(&args.provider, environment);
+        let job = Self::build(common, choice, region, args.provider, texts, register);
         Ok(Self {
             cli,
             deprecate_at,
@@ -258,32 +262,32 @@ impl Job {
         })
     }
 
-    fn put_together(
+    fn build(
         common: job::Job,
         choice: method::Choice,
         region: String,
         options: Options,
-        texts: Texts,
+        names: RenderedNames,
         register: Register,
     ) -> Self {
         let groups = reach::groups(&options);
         Self {
             copies: copies(&options),
             deprecate_at: None,
-            ssm_parameter: texts.ssm_parameter,
+            ssm_parameter: names.ssm_parameter,
             common,
-            road: choice.road,
-            why: choice.why,
+            method: choice.method,
+            method_reason: choice.reason,
             cli: Command::new("aws"),
             region,
             bucket: options.s3_bucket_name.unwrap_or_default(),
             bucket_owner: options.bucket_owner,
-            key: texts.key,
-            key_template: texts.key_template,
-            name: texts.name,
+            key: names.key,
+            key_template: names.key_template,
+            name: names.name,
             name_template: options.ami_name,
-            description: texts.description,
-            tags: texts.tags,
+            description: names.description,
+            tags: names.tags,
             share: Share {
                 groups,
                 snapshots: options.share_snapshots.unwrap_or(true),
@@ -298,7 +302,7 @@ impl Job {
                 .s3_encryption
                 .map(|kind| (kind, options.s3_encryption_key)),
             license_type: options.license_type,
-            role_name: options.role_name.unwrap_or_else(|| ROLE.to_owned()),
+            role_name: options.role_name.unwrap_or_else(|| DEFAULT_ROLE.to_owned()),
             create_role: options.create_role.unwrap_or(false),
             architecture: options.architecture.unwrap_or_default(),
             boot_mode: options.boot_mode,
@@ -318,10 +322,10 @@ impl Job {
         }
         let file = self.key.rsplit('/').next().unwrap_or_default();
         let stem = file.split_once('.').map_or(file, |(stem, _)| stem);
-        if self.key_template.starts_with(job::GENERATED) {
-            return validate::as_ami_name(stem);
+        if self.key_template.starts_with(job::DEFAULT_NAME_TEMPLATE) {
+            return validate::to_ami_name(stem);
         }
-        validate::as_ami_name(&format!("{stem}-{}", self.clock.as_second()))
+        validate::to_ami_name(&format!("{stem}-{}", self.clock.as_second()))
     }
 
     /// What is known of the result before anything was done.
@@ -342,12 +346,12 @@ impl Job {
 }
 
 /// Each region's copy, encrypted where it is asked for or where the AMI itself is.
-fn copies(options: &Options) -> Vec<Copied> {
+fn copies(options: &Options) -> Vec<CopyTarget> {
     let encrypted = options.ami_encrypt.unwrap_or(false);
     let regions = options.copy_to_regions.iter().flatten();
     let copy = |region: &String| {
         let kms_key = reach::copy_key(options, region).map(str::to_owned);
-        Copied {
+        CopyTarget {
             region: region.clone(),
             encryption: (encrypted || kms_key.is_some()).then_some(Encryption { kms_key }),
         }
@@ -358,8 +362,8 @@ fn copies(options: &Options) -> Vec<Copied> {
 impl Register {
     fn resolve(options: &Options, problems: &mut Problems<Options>) -> Self {
         let uefi_data = options.uefi_data.as_deref().map(uefi::read);
-        if let Some(Err(why)) = &uefi_data {
-            problems.wrong("uefi_data", why);
+        if let Some(Err(reason)) = &uefi_data {
+            problems.invalid("uefi_data", reason);
         }
         let device = options.root_device_name.clone();
         Self {
@@ -373,7 +377,7 @@ impl Register {
 }
 
 /// Everything that may be a template, filled in and checked.
-struct Texts {
+struct RenderedNames {
     key: String,
     key_template: String,
     name: Option<String>,
@@ -382,7 +386,7 @@ struct Texts {
     ssm_parameter: Option<String>,
 }
 
-impl Texts {
+impl RenderedNames {
     fn render(
         options: &Options,
         extension: &str,
@@ -409,21 +413,21 @@ impl Texts {
             )
         });
         let tags: Vec<_> = tags.collect();
-        if let Err(why) = validate::key(&key) {
-            problems.wrong("s3_key_name", why);
+        if let Err(reason) = validate::key(&key) {
+            problems.invalid("s3_key_name", reason);
         }
-        if let Some(Err(why)) = name.as_deref().map(validate::ami_name) {
-            problems.wrong("ami_name", why);
+        if let Some(Err(reason)) = name.as_deref().map(validate::ami_name) {
+            problems.invalid("ami_name", reason);
         }
         let ssm_parameter = options
             .ssm_parameter
             .as_ref()
             .map(|name| problems.render("ssm_parameter", name, values));
-        if let Some(Err(why)) = ssm_parameter.as_deref().map(reach::parameter_name) {
-            problems.wrong("ssm_parameter", why);
+        if let Some(Err(reason)) = ssm_parameter.as_deref().map(reach::parameter_name) {
+            problems.invalid("ssm_parameter", reason);
         }
-        if let Some(Err(why)) = description.as_deref().map(validate::description) {
-            problems.wrong("ami_description", why);
+        if let Some(Err(reason)) = description.as_deref().map(validate::description) {
+            problems.invalid("ami_description", reason);
         }
         validate::tags(&tags, problems);
         Self {
@@ -440,11 +444,12 @@ impl Texts {
 /// Two halves of one key.
 fn credentials(options: &Options, problems: &mut Problems<Options>) {
     match (&options.access_key, &options.secret_key) {
-        (Some(_), None) => problems.note(
+        (Some(_), None) => problems.other(
             "the access key has no secret key: set AWS_SECRET_ACCESS_KEY or secret_key in [aws]",
         ),
-        (None, Some(_)) => problems
-            .note("the secret key has no access key: set AWS_ACCESS_KEY_ID or access_key in [aws]"),
+        (None, Some(_)) => problems.other(
+            "the secret key has no access key: set AWS_ACCESS_KEY_ID or access_key in [aws]",
+        ),
         _ => {}
     }
     let role = options.assume_role_arn.is_some()
@@ -452,17 +457,17 @@ fn credentials(options: &Options, problems: &mut Problems<Options>) {
             .assume_role
             .as_ref()
             .is_some_and(|role| role.role_arn.is_some());
-    problems.expect(
+    problems.require(
         role || options.external_id.is_none(),
         "external_id",
         "an external id says nothing without a role to assume",
     );
-    problems.expect(
+    problems.require(
         role || options.session_name.is_none(),
         "session_name",
         "a session name says nothing without a role to assume",
     );
-    problems.expect(
+    problems.require(
         role || options.assume_role.is_none(),
         "assume_role",
         "the table assume_role has no role_arn",
@@ -471,24 +476,24 @@ fn credentials(options: &Options, problems: &mut Problems<Options>) {
 
 /// Packer's `aws_polling`, said in the words of `[wait]`.
 fn with_polling(
-    mut said: Invocation<Options>,
+    mut args: ImportArgs<Options>,
     problems: &mut Problems<Options>,
-) -> Invocation<Options> {
-    let Some(polling) = said.provider.aws_polling.take() else {
-        return said;
+) -> ImportArgs<Options> {
+    let Some(polling) = args.provider.aws_polling.take() else {
+        return args;
     };
     let delay = polling
         .delay_seconds
         .map(|seconds| std::time::Duration::from_secs(seconds.into()));
     if delay.is_some_and(|delay| delay.is_zero()) {
-        problems.wrong("aws_polling", "delay_seconds must be 1 or more");
+        problems.invalid("aws_polling", "delay_seconds must be 1 or more");
     }
-    said.wait.interval = said.wait.interval.or(delay.map(units::Duration));
+    args.wait.interval = args.wait.interval.or(delay.map(units::Duration));
     let all = polling
         .max_attempts
-        .map(|attempts| delay.unwrap_or(INTERVAL) * attempts);
-    said.wait.timeout = said.wait.timeout.or(all.map(units::Duration));
-    said
+        .map(|attempts| delay.unwrap_or(POLL_INTERVAL) * attempts);
+    args.wait.timeout = args.wait.timeout.or(all.map(units::Duration));
+    args
 }
 
 /// How the blocks of a snapshot are sent, for --method ebs-direct.
@@ -511,8 +516,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_command_reaches_the_account_that_the_import_reaches() {
-        let environment = Environment::of([("AWS_PROFILE".to_owned(), "prod".to_owned())]);
+    fn commands_use_the_import_account() {
+        let environment =
+            Environment::from_variables([("AWS_PROFILE".to_owned(), "prod".to_owned())]);
         let command = |profile: &str, endpoint: Option<&str>| {
             let options = Options {
                 profile: Some(profile.to_owned()),

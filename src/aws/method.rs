@@ -8,7 +8,7 @@ use crate::config::problems::Problems;
 
 /// The calls that make an AMI of the image.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum Road {
+pub enum ImportMethod {
     /// S3, ImportImage.
     ImportImage,
     /// S3, ImportSnapshot, RegisterImage.
@@ -17,9 +17,9 @@ pub enum Road {
     EbsDirect,
 }
 
-impl Road {
+impl ImportMethod {
     /// The word of `--method`.
-    pub fn word(self) -> &'static str {
+    pub fn flag_value(self) -> &'static str {
         match self {
             Self::ImportImage => "import-image",
             Self::ImportSnapshot => "import-snapshot",
@@ -28,7 +28,7 @@ impl Road {
     }
 
     /// How the ids of its import tasks begin.
-    pub fn task(self) -> &'static str {
+    pub fn task_prefix(self) -> &'static str {
         match self {
             Self::ImportImage => "import-ami",
             Self::ImportSnapshot | Self::EbsDirect => "import-snap",
@@ -45,62 +45,70 @@ impl Road {
 #[derive(Clone, Debug)]
 pub struct Choice {
     /// The road.
-    pub road: Road,
+    pub method: ImportMethod,
     /// What only this road can do.
-    pub why: Option<String>,
+    pub reason: Option<String>,
 }
 
 /// What was asked for that not every road can do: the option and its name in a sentence.
-type Wish = (&'static str, &'static str);
+type LimitedOption = (&'static str, &'static str);
 
 /// Chooses the road; what exists on another one only is a problem.
-pub fn choose(options: &Options, problems: &mut Problems<Options>) -> Choice {
+pub fn choose_method(options: &Options, problems: &mut Problems<Options>) -> Choice {
     let (registered, imported) = (only_registered(options), only_imported(options));
-    let (road, why) = match options.method.unwrap_or_default() {
-        Method::ImportImage => (Road::ImportImage, None),
-        Method::ImportSnapshot => (Road::ImportSnapshot, None),
-        Method::EbsDirect => (Road::EbsDirect, None),
-        Method::Auto => wanted(options, &registered),
+    let (method, reason) = match options.method.unwrap_or_default() {
+        Method::ImportImage => (ImportMethod::ImportImage, None),
+        Method::ImportSnapshot => (ImportMethod::ImportSnapshot, None),
+        Method::EbsDirect => (ImportMethod::EbsDirect, None),
+        Method::Auto => automatic_method(options, &registered),
     };
     let named = options.method.unwrap_or_default() != Method::Auto;
-    let (strange, remedy) = match road {
-        Road::ImportImage => (&registered, "say --method import-snapshot"),
-        Road::ImportSnapshot | Road::EbsDirect if named => (&imported, "say --method import-image"),
-        Road::ImportSnapshot => (&imported, "leave one of the two out"),
-        Road::EbsDirect => (&imported, "name a --bucket"),
+    let (unsupported, remedy) = match method {
+        ImportMethod::ImportImage => (&registered, "say --method import-snapshot"),
+        ImportMethod::ImportSnapshot | ImportMethod::EbsDirect if named => {
+            (&imported, "say --method import-image")
+        }
+        ImportMethod::ImportSnapshot => (&imported, "leave one of the two out"),
+        ImportMethod::EbsDirect => (&imported, "name a --bucket"),
     };
-    for (option, what) in strange {
-        let call = if road.registers() {
+    for (option, name) in unsupported {
+        let call = if method.registers() {
             "RegisterImage"
         } else {
             "ImportImage"
         };
-        let because = why.as_ref().filter(|_| !named);
-        let because = because.map_or_else(String::new, |why| format!(", and {why}"));
-        problems.wrong(
+        let because = reason.as_ref().filter(|_| !named);
+        let because = because.map_or_else(String::new, |reason| format!(", and {reason}"));
+        problems.invalid(
             option,
-            format!("EC2's {call} takes no {what}{because}: {remedy}"),
+            format!("EC2's {call} takes no {name}{because}: {remedy}"),
         );
     }
-    Choice { road, why }
+    Choice { method, reason }
 }
 
-fn wanted(options: &Options, registered: &[Wish]) -> (Road, Option<String>) {
+fn automatic_method(
+    options: &Options,
+    registered: &[LimitedOption],
+) -> (ImportMethod, Option<String>) {
     if options.s3_bucket_name.is_none() {
-        return (Road::EbsDirect, Some("no bucket was named".to_owned()));
+        return (
+            ImportMethod::EbsDirect,
+            Some("no bucket was named".to_owned()),
+        );
     }
     match registered.first() {
         Some((_, what)) => (
-            Road::ImportSnapshot,
+            ImportMethod::ImportSnapshot,
             Some(format!("ImportImage takes no {what}")),
         ),
-        None => (Road::ImportImage, None),
+        None => (ImportMethod::ImportImage, None),
     }
 }
 
 /// What RegisterImage carries and ImportImage does not.
-fn only_registered(options: &Options) -> Vec<Wish> {
-    let wishes = [
+fn only_registered(options: &Options) -> Vec<LimitedOption> {
+    let candidates = [
         (
             options.architecture == Some(Architecture::Arm64),
             ("architecture", "arm64"),
@@ -127,12 +135,12 @@ fn only_registered(options: &Options) -> Vec<Wish> {
             ("root_device_name", "root device name"),
         ),
     ];
-    said(wishes)
+    requested(candidates)
 }
 
 /// What ImportImage does and RegisterImage does not.
-fn only_imported(options: &Options) -> Vec<Wish> {
-    let wishes = [
+fn only_imported(options: &Options) -> Vec<LimitedOption> {
+    let candidates = [
         (
             options.license_type.is_some(),
             ("license_type", "licence type"),
@@ -142,10 +150,12 @@ fn only_imported(options: &Options) -> Vec<Wish> {
             ("platform", "Windows systems"),
         ),
     ];
-    said(wishes)
+    requested(candidates)
 }
 
-fn said<const N: usize>(wishes: [(bool, Wish); N]) -> Vec<Wish> {
-    let said = wishes.into_iter().filter(|(said, _)| *said);
-    said.map(|(_, wish)| wish).collect()
+fn requested<const N: usize>(options: [(bool, LimitedOption); N]) -> Vec<LimitedOption> {
+    let requested = options
+        .into_iter()
+        .filter(|(is_requested, _)| *is_requested);
+    requested.map(|(_, option)| option).collect()
 }

@@ -55,89 +55,90 @@ use std::time::Instant;
 use aws_sdk_ec2::types::Image;
 use futures_util::future::BoxFuture;
 #[cfg(test)]
-pub use hints::ALL as HELP;
+pub use hints::ALL_HINTS as HELP;
 pub use options::{AssumeRole, Options, Polling};
-pub use unsupported::refused;
+pub use unsupported::unsupported;
 
-use crate::config::{Environment, Invocation};
+use crate::config::{Environment, ImportArgs};
 use crate::error::Result;
-use crate::import::dry_run::Plan;
+use crate::import::dry_run::DryRunPlan;
 use crate::import::journal::Journal;
 use crate::import::lifecycle;
-use crate::import::lifecycle::Done;
+use crate::import::lifecycle::FinishedImport;
 use crate::import::outcome::Outcome;
 use crate::import::session::Session;
-use crate::import::undo::{Cleanup, Entry};
+use crate::import::undo::{Handle, UndoList};
 use client::Clients;
 use job::Job;
-use method::Road;
+use method::ImportMethod;
 
 /// Whether ImportImage takes such an image, the road that is taken unless another is asked
 /// for; the reason and the remedy when it does not.
 pub fn accepts(image: &crate::image::Image) -> Result<(), (String, String)> {
-    validate::accepts(image, Road::ImportImage)
+    validate::accepts(image, ImportMethod::ImportImage)
 }
 
 /// Whether its disk can be written into a snapshot block by block.
-pub fn takes_blocks(image: &crate::image::Image) -> bool {
-    validate::accepts(image, Road::EbsDirect).is_ok() && crate::image::Blocks::open(image).is_ok()
+pub fn accepts_blocks(image: &crate::image::Image) -> bool {
+    validate::accepts(image, ImportMethod::EbsDirect).is_ok()
+        && crate::image::DiskReader::open(image).is_ok()
 }
 
 /// `imgimport aws`. `look` is what is said of the image once the settings are sound.
 pub async fn run(
-    said: Invocation<Options>,
+    args: ImportArgs<Options>,
     environment: &Environment,
     session: &Session,
-    look: BoxFuture<'_, Result<()>>,
-) -> Result<Done> {
-    let region = client::region(&said.provider).await?;
-    let clients = Clients::new(&said.provider, region.as_deref().unwrap_or_default()).await?;
-    let resolve = |clock| Job::resolve(said.clone(), region.clone(), clock, environment);
+    image_check: BoxFuture<'_, Result<()>>,
+) -> Result<FinishedImport> {
+    let region = client::region(&args.provider).await?;
+    let clients = Clients::new(&args.provider, region.as_deref().unwrap_or_default()).await?;
+    let resolve = |clock| Job::resolve(args.clone(), region.clone(), clock, environment);
     let mut job = resolve(session.clock)?;
-    look.await?;
+    image_check.await?;
     let journal = open_journal(&mut job, session)?;
     ids::PREFIXES.check(&journal.entry())?;
-    let account = resources::account(&said.provider);
+    let account = resources::account(&args.provider);
     // Until the caller is known, the owner of the bucket is whom an earlier run saw.
     let owner = job.bucket_owner.clone();
     let owner = owner.or_else(|| journal.entry().account.get(OWNER).cloned());
     let owner = owner.filter(|owner| ids::is_account(owner));
-    journal.note(|entry| {
+    journal.update(|entry| {
         entry.account = account;
         let noted = owner.clone().map(|owner| (OWNER.to_owned(), owner));
         entry.account.extend(noted);
     });
-    if let Some(clock) = lifecycle::first_clock(&journal, session) {
+    if let Some(clock) = lifecycle::original_clock(&journal, session) {
         job = Job {
             key: job.key,
             ..resolve(clock)?
         };
     }
     let outcome = job.outcome();
-    let (mut cleanup, held) = (Cleanup::default(), Held::default());
-    cleanup.advised(upload::undoing(&job.region, &job.bucket, &job.key));
-    let mut run = Run {
+    let (mut cleanup, handles) = (UndoList::default(), UndoHandles::default());
+    cleanup.set_hint(upload::removal_hint(&job.region, &job.bucket, &job.key));
+    let mut run = AwsImport {
         job,
         clients,
         bucket_owner: owner,
         session,
         journal,
         cleanup,
-        held,
+        handles,
         registered: false,
-        plan: Plan::new(&session.progress),
-        began: None,
+        plan: DryRunPlan::new(&session.progress),
+        import_started: None,
         outcome,
     };
     let result = run.steps().await;
-    let Run {
+    let AwsImport {
         job,
         journal,
         cleanup,
         outcome,
         ..
     } = run;
-    lifecycle::end(&job.common, session, &journal, cleanup, outcome, result).await
+    lifecycle::finish(&job.common, session, &journal, cleanup, outcome, result).await
 }
 
 /// The entry of the journal's account that holds the owner of the bucket.
@@ -147,80 +148,83 @@ const OWNER: &str = "bucket_owner";
 fn open_journal(job: &mut Job, session: &Session) -> Result<Journal> {
     let (path, name) = (job.common.path(), job.name_template.as_deref());
     // No bucket has such a name.
-    let place = match job.road {
-        Road::EbsDirect => "/ebs-direct",
+    let destination = match job.method {
+        ImportMethod::EbsDirect => "/ebs-direct",
         _ => &job.bucket,
     };
     // Parts are encrypted as their upload was begun.
-    let encryption = job.s3_encryption.as_ref().map(|asked| format!("{asked:?}"));
-    let mut words = vec![
+    let encryption = job
+        .s3_encryption
+        .as_ref()
+        .map(|encryption| format!("{encryption:?}"));
+    let mut parts = vec![
         "aws",
         &job.region,
-        place,
+        destination,
         &job.key_template,
         name.unwrap_or_default(),
         &path,
     ];
-    words.extend(encryption.as_deref());
-    lifecycle::open_journal(&job.common, &mut job.key, &words, session)
+    parts.extend(encryption.as_deref());
+    lifecycle::open_journal(&job.common, &mut job.key, &parts, session)
 }
 
 /// One import under way. Each step is a method in `steps`.
-struct Run<'a> {
+struct AwsImport<'a> {
     job: Job,
     clients: Clients,
     /// The account that must own the bucket: S3 refuses requests that name another one.
     bucket_owner: Option<String>,
     session: &'a Session,
     journal: Journal,
-    cleanup: Cleanup,
-    held: Held,
+    cleanup: UndoList,
+    handles: UndoHandles,
     /// Whether this run has registered the image, with all that the call carries.
     registered: bool,
-    plan: Plan,
+    plan: DryRunPlan,
     /// When the cloud's work began; the deadline counts from here.
-    began: Option<Instant>,
+    import_started: Option<Instant>,
     outcome: Outcome,
 }
 
 /// What is on the undo list now.
 #[derive(Default)]
-struct Held {
-    parts: Vec<Entry>,
-    object: Option<Entry>,
-    task: Option<Entry>,
+struct UndoHandles {
+    parts: Vec<Handle>,
+    object: Option<Handle>,
+    task: Option<Handle>,
     /// The snapshot that an image is registered from.
-    snapshot: Option<Entry>,
+    snapshot: Option<Handle>,
     /// The image as it was imported, or registered.
-    image: Option<Entry>,
+    image: Option<Handle>,
     /// The image under its name.
-    copy: Option<Entry>,
+    copy: Option<Handle>,
     /// Its copies, by region.
-    copies: BTreeMap<String, Entry>,
+    copies: BTreeMap<String, Handle>,
 }
 
-impl Run<'_> {
+impl AwsImport<'_> {
     /// The guide, step by step. What an earlier run has done is not done again.
     async fn steps(&mut self) -> Result<()> {
-        self.hold_earlier();
+        self.track_earlier();
         self.check().await?;
         if self.job.common.dry_run {
             let session = self.session;
-            session.unless_stopped(self.rehearse()).await?;
-            return self.outline();
+            session.cancellable(self.check_permissions()).await?;
+            return self.describe_steps();
         }
-        let image = match self.job.road {
-            Road::ImportImage => self.by_import_image().await?,
-            Road::ImportSnapshot => self.by_import_snapshot().await?,
-            Road::EbsDirect => self.by_ebs_direct().await?,
+        let image = match self.job.method {
+            ImportMethod::ImportImage => self.by_import_image().await?,
+            ImportMethod::ImportSnapshot => self.by_import_snapshot().await?,
+            ImportMethod::EbsDirect => self.by_ebs_direct().await?,
         };
         let Some(image) = image else {
             return Ok(());
         };
-        self.describe(&image).await?;
+        self.set_attributes(&image).await?;
         self.copy(&image).await?;
         self.publish().await?;
-        self.hand_over();
+        self.finish();
         Ok(())
     }
 
@@ -236,7 +240,7 @@ impl Run<'_> {
                 None => return Ok(None),
             },
         };
-        self.name(image).await.map(Some)
+        self.rename_by_copy(image).await.map(Some)
     }
 
     /// The task makes a snapshot, and RegisterImage the image with its name.
@@ -276,11 +280,11 @@ impl Run<'_> {
             }
         };
         if !self.job.common.wait.wait {
-            self.leave_running(&task);
+            self.detach(&task);
             return Ok(None);
         }
-        let made = self.wait(&task).await?;
+        let result_id = self.wait_for_task(&task).await?;
         self.remove_object().await;
-        Ok(Some(made))
+        Ok(Some(result_id))
     }
 }

@@ -5,7 +5,7 @@ use aws_smithy_async::future::pagination_stream::PaginationStream;
 use crate::net::http::is_last_page;
 
 /// Returns the items of all pages, up to the most pages that are read of any list.
-pub async fn all<P, T, E>(
+pub async fn collect_pages<P, T, E>(
     mut pages: PaginationStream<Result<P, E>>,
     items: impl Fn(P) -> Option<Vec<T>>,
 ) -> Result<Vec<T>, E> {
@@ -28,11 +28,11 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn a_list_without_end_is_read_in_part() {
+    async fn endless_list_is_truncated() {
         let endless = FnStream::new(|sender| {
             Box::pin(async move { while sender.send(Ok::<_, ()>(vec![1])).await.is_ok() {} })
         });
-        let read = all(PaginationStream::new(endless), Some).await;
+        let read = collect_pages(PaginationStream::new(endless), Some).await;
         assert_eq!(read.map(|items| items.len()), Ok(100));
     }
 }

@@ -14,7 +14,7 @@ const PARTITIONS: [(&str, &str); 7] = [
 
 /// Returns the partition of a region, which is the second field of an ARN. Regions that are
 /// not known belong to `aws`.
-pub fn of(region: &str) -> &'static str {
+pub fn for_region(region: &str) -> &'static str {
     let found = PARTITIONS
         .iter()
         .find(|(start, _)| region.starts_with(start));
@@ -40,7 +40,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn every_region_is_in_the_partition_that_the_sdk_sees() {
+    async fn partitions_match_the_sdk() {
         for (region, partition, suffix) in [
             ("us-east-1", "aws", "amazonaws.com"),
             ("us-gov-east-1", "aws-us-gov", "amazonaws.com"),
@@ -52,7 +52,7 @@ mod tests {
             ("us-isob-east-1", "aws-iso-b", "sc2s.sgov.gov"),
             ("us-isof-south-1", "aws-iso-f", "csp.hci.ic.gov"),
         ] {
-            assert_eq!(of(region), partition);
+            assert_eq!(for_region(region), partition);
             assert_eq!(domain(region).await, suffix, "{region}");
         }
     }

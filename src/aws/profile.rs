@@ -135,7 +135,7 @@ impl Profiles {
         read.map(Some).map_err(|why| {
             let name = one_line(selected);
             let what = format!("the ca_bundle of the profile \"{name}\" can't be used");
-            Error::usage(what).because_of(why)
+            Error::usage(what).with_cause(why)
         })
     }
 
@@ -163,7 +163,7 @@ impl Profiles {
             };
             if seen.contains(&way.base) {
                 return Err(
-                    unusable(selected).because_of("its source_profile leads back to itself")
+                    unusable(selected).with_cause("its source_profile leads back to itself")
                 );
             }
             if !seen.is_empty() && has_keys(profile) {
@@ -175,7 +175,7 @@ impl Profiles {
             if !assumes {
                 if given(profile, "login_session").is_some() && !has_keys(profile) {
                     return Err(unusable(&way.base)
-                        .because_of(
+                        .with_cause(
                             "it signs in with aws login (login_session), which is not supported",
                         )
                         .hint(way.export()));
@@ -200,12 +200,12 @@ impl Profiles {
                 }
                 (Some(_), Some(_)) => {
                     return Err(unusable(&way.base)
-                        .because_of("it has source_profile and credential_source")
+                        .with_cause("it has source_profile and credential_source")
                         .hint("remove one of them"));
                 }
                 (None, None) => {
                     return Err(unusable(&way.base)
-                        .because_of("it has role_arn, and nothing says who assumes that role")
+                        .with_cause("it has role_arn, and nothing says who assumes that role")
                         .hint("name the profile of the caller in its source_profile"));
                 }
             }
@@ -217,13 +217,13 @@ impl Profiles {
         let mut names: Vec<_> = self.set.profiles().map(one_line).collect();
         names.sort_unstable();
         unusable(from)
-            .because_of(why)
+            .with_cause(why)
             .hint(format!("the profiles are: {}", names.join(", ")))
     }
 
     /// What the profile itself says.
     fn origin(&self, profile: &Profile) -> Result<Origin> {
-        let wrong = |why: String| Err(unusable(profile.name()).because_of(why));
+        let wrong = |why: String| Err(unusable(profile.name()).with_cause(why));
         if let Some(source) = given(profile, "credential_source") {
             let lower = source.to_lowercase();
             return match SOURCES.iter().position(|known| *known == lower) {
@@ -297,7 +297,8 @@ fn unusable(name: &str) -> Error {
 
 /// The SDK's message names the file and the line, and quotes no value.
 fn unread(error: &ProfileFileLoadError) -> Error {
-    Error::usage("the AWS configuration files can't be read").because_of(network_error::why(error))
+    Error::usage("the AWS configuration files can't be read")
+        .with_cause(network_error::describe(error))
 }
 
 impl Way {

@@ -2,16 +2,16 @@
 //! which, what the guest fills in.
 
 use super::method;
-use super::method::Road;
+use super::method::ImportMethod;
 use super::options::Options;
 use super::{detect, trust};
 use crate::config::problems::Problems;
-use crate::config::trust::Table;
-use crate::config::{Environment, Provider};
+use crate::config::trust::TrustTable;
+use crate::config::{Cloud, Environment};
 use crate::guest::Guest;
 use crate::image::Format;
 
-impl Provider for Options {
+impl Cloud for Options {
     const NAME: &'static str = "aws";
 
     const VARIABLES: &'static [(&'static str, &'static [&'static str])] = &[
@@ -32,7 +32,7 @@ impl Provider for Options {
     ];
 
     const SECRETS: &'static [(&'static str, &'static [&'static str])] = trust::SECRETS;
-    const TRUST: &'static Table = trust::TRUST;
+    const TRUST: &'static TrustTable = trust::TRUST;
     const DOMAINS: &'static [&'static str] = trust::DOMAINS;
 
     fn addresses(&self) -> Vec<(&'static str, String)> {
@@ -47,7 +47,7 @@ impl Provider for Options {
         self.format
     }
 
-    fn without_flags(environment: &Environment) -> Self {
+    fn from_environment_only(environment: &Environment) -> Self {
         Self {
             access_key: environment.secret(Self::SECRETS, "access_key"),
             secret_key: environment.secret(Self::SECRETS, "secret_key"),
@@ -65,7 +65,7 @@ impl Provider for Options {
 
     /// A layer that says who asks says all of it: keys of the file never mix with a
     /// profile of the command line. The same goes for endpoints.
-    fn yield_to(&mut self, above: &Self) {
+    fn clear_conflicts_with(&mut self, above: &Self) {
         if above.endpoint_url.is_some() {
             (self.endpoint_url_s3, self.endpoint_url_ec2) = (None, None);
             (self.endpoint_url_ssm, self.endpoint_url_service_quotas) = (None, None);
@@ -81,16 +81,16 @@ impl Provider for Options {
         }
     }
 
-    fn adopt(&mut self, guest: &Guest) -> Vec<String> {
-        detect::adopt(self, guest)
+    fn fill_from_image(&mut self, guest: &Guest) -> Vec<String> {
+        detect::fill_from_image(self, guest)
     }
 
-    fn doubts(&self, guest: &Guest) -> Vec<String> {
-        detect::doubts(self, guest)
+    fn contradictions(&self, guest: &Guest) -> Vec<String> {
+        detect::contradictions(self, guest)
     }
 
-    fn is_examined(&self) -> bool {
+    fn checks_guest(&self) -> bool {
         let mut problems = Problems::<Self>::default();
-        method::choose(self, &mut problems).road == Road::ImportImage
+        method::choose_method(self, &mut problems).method == ImportMethod::ImportImage
     }
 }

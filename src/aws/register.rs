@@ -13,27 +13,28 @@ use sha2::{Digest, Sha256};
 
 use super::client::Clients;
 use super::consistency::{consistency_backoff, is_unknown};
-use super::error::Fault;
+use super::error::ServiceError;
 use super::job::Job;
 use super::tags::tags;
-use super::values::{Architecture, BootMode, word};
+use super::values::{Architecture, BootMode, flag_value};
 use crate::error::Result;
 
 /// Questions after which an image that EC2 says is there is not ours.
-const LOOKS: usize = 3;
+const MAX_FINDS: usize = 3;
 
 /// Everything of the image that can't be changed once it is registered.
-pub fn request(job: &Job) -> String {
-    let wish = &job.register;
+pub fn fingerprint(job: &Job) -> String {
+    let options = &job.register;
     format!(
         "{:?} {:?} {:?} {:?} {:?} {} {:?}",
         job.architecture,
         job.boot_mode,
-        wish.tpm_support,
-        wish.volume_type,
-        wish.volume_size,
-        wish.root_device,
-        wish.uefi_data
+        options.tpm_support,
+        options.volume_type,
+        options.volume_size,
+        options.root_device,
+        options
+            .uefi_data
             .as_ref()
             .map(|data| hex::encode(Sha256::digest(data))),
     )
@@ -45,7 +46,7 @@ pub struct Registered {
     /// Its id.
     pub image: String,
     /// Whether this very request has made it, with all that it carries.
-    pub now: bool,
+    pub created: bool,
 }
 
 /// Registers the image. A request that got through unheard is known by the image that has
@@ -54,72 +55,85 @@ pub async fn register(job: &Job, clients: &Clients, snapshot: &str) -> Result<Re
     let name = job.image_name();
     let what = || format!("{snapshot} could not be registered as \"{name}\"");
     let request = || async {
-        let answer = request_for(job, clients, snapshot).send().await;
-        let id = answer.map_err(Fault::from)?.image_id;
-        id.ok_or_else(|| Fault::unreadable("AWS gave no image id"))
+        let answer = build_request(job, clients, snapshot).send().await;
+        let id = answer.map_err(ServiceError::from)?.image_id;
+        id.ok_or_else(|| ServiceError::invalid_response("AWS gave no image id"))
     };
-    let again = |fault: &Fault| is_unknown(fault) || fault.is_unreadable();
-    match request.retry(consistency_backoff()).when(again).await {
-        Ok(image) => Ok(Registered { image, now: true }),
+    let is_retryable = |fault: &ServiceError| is_unknown(fault) || fault.is_invalid_response();
+    match request
+        .retry(consistency_backoff())
+        .when(is_retryable)
+        .await
+    {
+        Ok(image) => Ok(Registered {
+            image,
+            created: true,
+        }),
         Err(fault) if fault.code() == "InvalidAMIName.Duplicate" => {
-            match find_patiently(clients, &name, snapshot).await {
-                Some(image) => Ok(Registered { image, now: false }),
-                None => Err(fault.fails(what(), "ec2:RegisterImage").hint(
+            match find_with_retry(clients, &name, snapshot).await {
+                Some(image) => Ok(Registered { image, created: false }),
+                None => Err(fault.into_error(what(), "ec2:RegisterImage").hint(
                     "deregister that image and run the same command again, or choose another --ami-name",
                 )),
             }
         }
-        Err(fault) => Err(fault.fails(what(), "ec2:RegisterImage")),
+        Err(fault) => Err(fault.into_error(what(), "ec2:RegisterImage")),
     }
 }
 
 /// Whether the caller may; registers nothing.
-pub async fn rehearse(job: &Job, clients: &Clients, snapshot: &str) -> Result<(), Fault> {
-    let request = request_for(job, clients, snapshot).dry_run(true);
+pub async fn dry_run(job: &Job, clients: &Clients, snapshot: &str) -> Result<(), ServiceError> {
+    let request = build_request(job, clients, snapshot).dry_run(true);
     Ok(request.send().await.map(drop)?)
 }
 
-fn request_for(job: &Job, clients: &Clients, snapshot: &str) -> RegisterImageFluentBuilder {
-    let wish = &job.register;
+fn build_request(job: &Job, clients: &Clients, snapshot: &str) -> RegisterImageFluentBuilder {
+    let options = &job.register;
     // The volume is encrypted as its snapshot is; EC2 refuses to be told so.
     let volume = EbsBlockDevice::builder()
         .snapshot_id(snapshot)
-        .volume_type(VolumeType::from(word(&wish.volume_type).as_str()))
-        .set_volume_size(wish.volume_size)
+        .volume_type(VolumeType::from(flag_value(&options.volume_type).as_str()))
+        .set_volume_size(options.volume_size)
         .delete_on_termination(true)
         .build();
     let root = BlockDeviceMapping::builder()
-        .device_name(&wish.root_device)
+        .device_name(&options.root_device)
         .ebs(volume)
         .build();
-    let tpm = wish.tpm_support.as_ref().map(word);
-    let imds = job.imds_support.as_ref().map(word);
+    let tpm = options.tpm_support.as_ref().map(flag_value);
+    let imds = job.imds_support.as_ref().map(flag_value);
     clients
         .ec2
         .register_image()
         .name(job.image_name())
         .set_description(job.description.clone())
-        .architecture(ArchitectureValues::from(word(&job.architecture).as_str()))
+        .architecture(ArchitectureValues::from(
+            flag_value(&job.architecture).as_str(),
+        ))
         .virtualization_type("hvm")
         .ena_support(true)
-        .root_device_name(&wish.root_device)
+        .root_device_name(&options.root_device)
         .block_device_mappings(root)
-        .set_boot_mode(starts(job))
+        .set_boot_mode(boot_mode(job))
         .set_tpm_support(tpm.as_deref().map(TpmSupportValues::from))
-        .set_uefi_data(wish.uefi_data.clone())
+        .set_uefi_data(options.uefi_data.clone())
         .set_imds_support(imds.as_deref().map(ImdsSupportValues::from))
         .set_tag_specifications(tags(job, ResourceType::Image).map(|tags| vec![tags]))
 }
 
 /// EC2's arm64 instances start with UEFI alone.
-fn starts(job: &Job) -> Option<BootModeValues> {
+fn boot_mode(job: &Job) -> Option<BootModeValues> {
     let arm = job.architecture == Architecture::Arm64;
     let mode = job.boot_mode.or(arm.then_some(BootMode::Uefi));
     mode.map(BootModeValues::from)
 }
 
 /// The image that has the name and the snapshot, if there is one.
-pub async fn find(clients: &Clients, name: &str, snapshot: &str) -> Result<Option<String>, Fault> {
+pub async fn find(
+    clients: &Clients,
+    name: &str,
+    snapshot: &str,
+) -> Result<Option<String>, ServiceError> {
     let filter = |name: &str, value: &str| Filter::builder().name(name).values(value).build();
     let answer = clients
         .ec2
@@ -135,11 +149,11 @@ pub async fn find(clients: &Clients, name: &str, snapshot: &str) -> Result<Optio
 }
 
 /// A new image is found only after a moment.
-async fn find_patiently(clients: &Clients, name: &str, snapshot: &str) -> Option<String> {
-    let look = || async {
+async fn find_with_retry(clients: &Clients, name: &str, snapshot: &str) -> Option<String> {
+    let find_image = || async {
         let image = find(clients, name, snapshot).await?;
         image.ok_or_else(|| anyhow::anyhow!("EC2 knows no such image"))
     };
-    let pauses = ExponentialBuilder::default().with_max_times(LOOKS);
-    look.retry(pauses).await.ok()
+    let pauses = ExponentialBuilder::default().with_max_times(MAX_FINDS);
+    find_image.retry(pauses).await.ok()
 }

@@ -13,28 +13,28 @@ use aws_sdk_s3::error::BoxError;
 use super::ids;
 
 /// Bodies up to this size are documents, not parts of an image.
-const DOCUMENT: usize = 64 << 10;
+const MAX_LOGGED_BODY: usize = 64 << 10;
 
 /// Services whose bodies hold what must not be shown.
-const SILENT: [&str; 2] = ["sts", "ssm"];
+const UNLOGGED_SERVICES: [&str; 2] = ["sts", "ssm"];
 
 /// The answer to a wrong signature repeats the request, its session token included.
-const REPEATS: &str = "SignatureDoesNotMatch";
+const SIGNATURE_ERROR: &str = "SignatureDoesNotMatch";
 
 /// Watches the requests of one service.
 #[derive(Clone, Copy, Debug)]
-pub struct Requests {
+pub struct RequestLog {
     service: &'static str,
 }
 
-impl Requests {
+impl RequestLog {
     /// Names the service in the log.
-    pub fn of(service: &'static str) -> Self {
+    pub fn new(service: &'static str) -> Self {
         Self { service }
     }
 }
 
-impl Intercept for Requests {
+impl Intercept for RequestLog {
     fn name(&self) -> &'static str {
         "Requests"
     }
@@ -49,9 +49,12 @@ impl Intercept for Requests {
         let address = request.uri().split('?').next().unwrap_or_default();
         tracing::debug!("{}: {} {address}", self.service, request.method());
         let is_part = request.method() == "PUT";
-        if !SILENT.contains(&self.service)
+        if !UNLOGGED_SERVICES.contains(&self.service)
             && !is_part
-            && let Some(body) = request.body().bytes().filter(|body| body.len() <= DOCUMENT)
+            && let Some(body) = request
+                .body()
+                .bytes()
+                .filter(|body| body.len() <= MAX_LOGGED_BODY)
         {
             tracing::trace!("{}: sent {}", self.service, String::from_utf8_lossy(body));
         }
@@ -74,9 +77,12 @@ impl Intercept for Requests {
             answer.status().as_u16(),
             id.unwrap_or("unknown")
         );
-        if !SILENT.contains(&self.service)
-            && let Some(body) = answer.body().bytes().filter(|body| body.len() <= DOCUMENT)
-            && !String::from_utf8_lossy(body).contains(REPEATS)
+        if !UNLOGGED_SERVICES.contains(&self.service)
+            && let Some(body) = answer
+                .body()
+                .bytes()
+                .filter(|body| body.len() <= MAX_LOGGED_BODY)
+            && !String::from_utf8_lossy(body).contains(SIGNATURE_ERROR)
         {
             tracing::trace!(
                 "{}: received {}",

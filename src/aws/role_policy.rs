@@ -7,26 +7,26 @@ use super::job::Job;
 use super::partition;
 
 /// The trust policy; the capital E in `sts:Externalid` is AWS's.
-pub const TRUST: &str = r#"{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":{"Service":"vmie.amazonaws.com"},"Action":"sts:AssumeRole","Condition":{"StringEquals":{"sts:Externalid":"vmimport"}}}]}"#;
+pub const TRUST_POLICY: &str = r#"{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":{"Service":"vmie.amazonaws.com"},"Action":"sts:AssumeRole","Condition":{"StringEquals":{"sts:Externalid":"vmimport"}}}]}"#;
 
 /// What VM Import does with a key, for encrypted snapshots and encrypted objects.
-const WITH_KEYS: &str = r#"["kms:CreateGrant","kms:Decrypt","kms:DescribeKey","kms:Encrypt","kms:GenerateDataKey*","kms:ReEncrypt*"]"#;
+const KEY_ACTIONS: &str = r#"["kms:CreateGrant","kms:Decrypt","kms:DescribeKey","kms:Encrypt","kms:GenerateDataKey*","kms:ReEncrypt*"]"#;
 
 /// IAM "PolicyName" has 128 characters, the beginning is ours.
-const LONGEST_KEY: usize = 100;
+const MAX_KEY_NAME: usize = 100;
 
 /// Permissions for one bucket, and for the keys that this import was given. Every set of
 /// keys has a name of its own, so that none overwrites another's.
 pub fn permissions(job: &Job) -> Vec<(String, String)> {
-    let (bucket, partition) = (&job.bucket, partition::of(&job.region));
+    let (bucket, partition) = (&job.bucket, partition::for_region(&job.region));
     let reading = format!(
         r#"{{"Version":"2012-10-17","Statement":[{{"Effect":"Allow","Action":["s3:GetBucketLocation","s3:GetObject","s3:ListBucket"],"Resource":["arn:{partition}:s3:::{bucket}","arn:{partition}:s3:::{bucket}/*"]}},{{"Effect":"Allow","Action":["ec2:ModifySnapshotAttribute","ec2:CopySnapshot","ec2:RegisterImage","ec2:Describe*"],"Resource":"*"}}]}}"#
     );
     let mut all = vec![(format!("imgimport-{bucket}"), reading)];
     all.extend(keys(job).into_iter().map(|key| {
         let fits = |c: char| if c.is_ascii_alphanumeric() { c } else { '-' };
-        let name: String = key.chars().map(fits).take(LONGEST_KEY).collect();
-        (format!("imgimport-kms-{name}"), with_key(job, key))
+        let name: String = key.chars().map(fits).take(MAX_KEY_NAME).collect();
+        (format!("imgimport-kms-{name}"), key_policy(job, key))
     }));
     all
 }
@@ -47,8 +47,8 @@ fn keys(job: &Job) -> Vec<&str> {
 }
 
 /// An alias is no resource of a policy, a condition names it.
-fn with_key(job: &Job, key: &str) -> String {
-    let (resource, condition) = match alias(key) {
+fn key_policy(job: &Job, key: &str) -> String {
+    let (resource, condition) = match alias_name(key) {
         Some(alias) => (
             "*".to_owned(),
             format!(
@@ -58,7 +58,7 @@ fn with_key(job: &Job, key: &str) -> String {
         ),
         None if key.starts_with("arn:") => (key.to_owned(), String::new()),
         None => {
-            let partition = partition::of(&job.region);
+            let partition = partition::for_region(&job.region);
             (
                 format!("arn:{partition}:kms:{}:*:key/{key}", job.region),
                 String::new(),
@@ -66,13 +66,13 @@ fn with_key(job: &Job, key: &str) -> String {
         }
     };
     format!(
-        r#"{{"Version":"2012-10-17","Statement":[{{"Effect":"Allow","Action":{WITH_KEYS},"Resource":{}{condition}}}]}}"#,
+        r#"{{"Version":"2012-10-17","Statement":[{{"Effect":"Allow","Action":{KEY_ACTIONS},"Resource":{}{condition}}}]}}"#,
         Value::from(resource)
     )
 }
 
 /// `alias/name`, of an alias or its ARN.
-fn alias(key: &str) -> Option<&str> {
+fn alias_name(key: &str) -> Option<&str> {
     let at = key.find("alias/")?;
     (at == 0 || key[..at].ends_with(':')).then(|| &key[at..])
 }
@@ -82,11 +82,11 @@ fn alias(key: &str) -> Option<&str> {
 pub fn trusts_vm_import(document: &str) -> bool {
     statements(document).iter().any(|statement| {
         statement["Effect"] == "Allow"
-            && many(&statement["Action"])
+            && as_list(&statement["Action"])
                 .iter()
-                .any(|action| globs(action, "sts:AssumeRole"))
+                .any(|action| matches_wildcard(action, "sts:AssumeRole"))
             && (statement["Principal"] == "*"
-                || many(&statement["Principal"]["Service"])
+                || as_list(&statement["Principal"]["Service"])
                     .iter()
                     .any(|service| service.starts_with("vmie.amazonaws.com")))
             && external_id(&statement["Condition"]).is_none_or(|id| id == "vmimport")
@@ -99,38 +99,38 @@ fn external_id(condition: &Value) -> Option<&str> {
     let (_, id) = tests
         .iter()
         .find(|(key, _)| key.eq_ignore_ascii_case("sts:externalid"))?;
-    many(id).first().copied()
+    as_list(id).first().copied()
 }
 
 /// The trust policy with VM Import's statement beside those that are there.
-pub fn trusting(document: &str) -> String {
+pub fn with_vm_import_trust(document: &str) -> String {
     let Ok(Value::Object(mut trust)) = serde_json::from_str(document) else {
-        return TRUST.to_owned();
+        return TRUST_POLICY.to_owned();
     };
     let mut all = statements(document);
-    all.extend(statements(TRUST));
+    all.extend(statements(TRUST_POLICY));
     trust.insert("Statement".to_owned(), Value::Array(all));
     Value::Object(trust).to_string()
 }
 
 /// Something that the role must be allowed.
-struct Need {
+struct RequiredPermission {
     action: &'static str,
     resource: String,
 }
 
 /// What the policies do not allow, and what they forbid.
 #[derive(Debug, Default, Eq, PartialEq)]
-pub struct Gaps {
+pub struct MissingPermissions {
     /// No statement allows it.
-    pub lacks: Vec<&'static str>,
+    pub missing: Vec<&'static str>,
     /// A statement denies it, which no other can undo.
     pub denied: Vec<&'static str>,
     /// No statement speaks of these keys; their own policies may do.
     pub keys: bool,
 }
 
-impl Gaps {
+impl MissingPermissions {
     /// Looks for everything that the import needs.
     pub fn find(job: &Job, documents: &[String]) -> Self {
         let statements: Vec<_> = documents
@@ -138,28 +138,36 @@ impl Gaps {
             .flat_map(|document| statements(document))
             .collect();
         let mut gaps = Self::default();
-        for need in needs(job) {
-            if statements.iter().any(|statement| forbids(statement, &need)) {
+        for need in required_permissions(job) {
+            if statements.iter().any(|statement| denies(statement, &need)) {
                 gaps.denied.push(need.action);
             } else if !statements.iter().any(|statement| allows(statement, &need)) {
-                gaps.lacks.push(need.action);
+                gaps.missing.push(need.action);
             }
         }
-        let opens = |key: &&str| statements.iter().any(|statement| opens(statement, key));
+        let opens = |key: &&str| {
+            statements
+                .iter()
+                .any(|statement| grants_key(statement, key))
+        };
         gaps.keys = !keys(job).iter().all(opens);
         gaps
     }
 
     /// Whether the role can do its work, as far as the policies tell.
-    pub fn is_none(&self) -> bool {
-        self.lacks.is_empty() && self.denied.is_empty()
+    pub fn is_empty(&self) -> bool {
+        self.missing.is_empty() && self.denied.is_empty()
     }
 }
 
-fn needs(job: &Job) -> Vec<Need> {
-    let bucket = format!("arn:{}:s3:::{}", partition::of(&job.region), job.bucket);
+fn required_permissions(job: &Job) -> Vec<RequiredPermission> {
+    let bucket = format!(
+        "arn:{}:s3:::{}",
+        partition::for_region(&job.region),
+        job.bucket
+    );
     let object = format!("{bucket}/{}", job.key);
-    let need = |action, resource: &str| Need {
+    let need = |action, resource: &str| RequiredPermission {
         action,
         resource: resource.to_owned(),
     };
@@ -175,46 +183,46 @@ fn needs(job: &Job) -> Vec<Need> {
 }
 
 /// What is written in other ways (`NotAction`, conditions) is taken for a yes: AWS judges.
-fn allows(statement: &Value, need: &Need) -> bool {
+fn allows(statement: &Value, required: &RequiredPermission) -> bool {
     let action = match &statement["Action"] {
         Value::Null => !statement["NotAction"].is_null(),
-        actions => many(actions)
+        actions => as_list(actions)
             .iter()
-            .any(|action| globs(action, need.action)),
+            .any(|action| matches_wildcard(action, required.action)),
     };
     let resource = match &statement["Resource"] {
         Value::Null => !statement["NotResource"].is_null(),
-        resources => many(resources)
-            .iter()
-            .any(|resource| need.resource == "*" || globs(resource, &need.resource)),
+        resources => as_list(resources).iter().any(|resource| {
+            required.resource == "*" || matches_wildcard(resource, &required.resource)
+        }),
     };
     statement["Effect"] == "Allow" && action && resource
 }
 
 /// A denial for certain, without conditions.
-fn forbids(statement: &Value, need: &Need) -> bool {
+fn denies(statement: &Value, required: &RequiredPermission) -> bool {
     let meant = |name: &str, value: &str| {
-        many(&statement[name])
+        as_list(&statement[name])
             .iter()
-            .any(|pattern| globs(pattern, value))
+            .any(|pattern| matches_wildcard(pattern, value))
     };
     statement["Effect"] == "Deny"
         && statement["Condition"].is_null()
-        && meant("Action", need.action)
-        && meant("Resource", &need.resource)
+        && meant("Action", required.action)
+        && meant("Resource", &required.resource)
 }
 
 /// Whether a statement lets the role use the key.
-fn opens(statement: &Value, key: &str) -> bool {
-    let decrypts = many(&statement["Action"])
+fn grants_key(statement: &Value, key: &str) -> bool {
+    let decrypts = as_list(&statement["Action"])
         .iter()
-        .any(|action| globs(action, "kms:Decrypt"));
+        .any(|action| matches_wildcard(action, "kms:Decrypt"));
     let condition = &statement["Condition"];
-    let meant = match alias(key) {
+    let meant = match alias_name(key) {
         Some(alias) => condition.is_null() || condition.to_string().contains(alias),
-        None => many(&statement["Resource"])
-            .iter()
-            .any(|resource| globs(resource, key) || resource.ends_with(&format!(":key/{key}"))),
+        None => as_list(&statement["Resource"]).iter().any(|resource| {
+            matches_wildcard(resource, key) || resource.ends_with(&format!(":key/{key}"))
+        }),
     };
     statement["Effect"] == "Allow" && decrypts && meant
 }
@@ -229,7 +237,7 @@ fn statements(document: &str) -> Vec<Value> {
 }
 
 /// Policies write one thing or a list of them.
-fn many(value: &Value) -> Vec<&str> {
+fn as_list(value: &Value) -> Vec<&str> {
     let list = value.as_array().map(Vec::as_slice).unwrap_or_default();
     value
         .as_str()
@@ -239,7 +247,7 @@ fn many(value: &Value) -> Vec<&str> {
 }
 
 /// `*` is any row of signs, `?` any one; actions have no case.
-fn globs(pattern: &str, text: &str) -> bool {
+fn matches_wildcard(pattern: &str, text: &str) -> bool {
     let (pattern, text) = (pattern.to_ascii_lowercase(), text.to_ascii_lowercase());
     let (pattern, text): (Vec<_>, Vec<_>) = (pattern.chars().collect(), text.chars().collect());
     let (mut at, mut from, mut star) = (0, 0, None);
@@ -251,9 +259,9 @@ fn globs(pattern: &str, text: &str) -> bool {
             }
             Some(&sign) if sign == '?' || sign == text[from] => (at, from) = (at + 1, from + 1),
             _ => match star {
-                Some((place, taken)) => {
-                    (at, from) = (place + 1, taken + 1);
-                    star = Some((place, taken + 1));
+                Some((star_position, consumed)) => {
+                    (at, from) = (star_position + 1, consumed + 1);
+                    star = Some((star_position, consumed + 1));
                 }
                 None => return false,
             },
@@ -270,71 +278,75 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_trust_policy_of_the_guide_is_accepted_and_others_are_not() {
-        assert!(trusts_vm_import(TRUST));
-        let listed = TRUST.replace(r#""sts:AssumeRole""#, r#"["sts:AssumeRole"]"#);
+    fn accepts_only_trust_policies_for_vm_import() {
+        assert!(trusts_vm_import(TRUST_POLICY));
+        let listed = TRUST_POLICY.replace(r#""sts:AssumeRole""#, r#"["sts:AssumeRole"]"#);
         assert!(trusts_vm_import(&listed));
-        assert!(trusts_vm_import(&TRUST.replace("Externalid", "ExternalId")));
-        let china = TRUST.replace("amazonaws.com", "amazonaws.com.cn");
+        assert!(trusts_vm_import(
+            &TRUST_POLICY.replace("Externalid", "ExternalId")
+        ));
+        let china = TRUST_POLICY.replace("amazonaws.com", "amazonaws.com.cn");
         assert!(trusts_vm_import(&china));
-        assert!(!trusts_vm_import(&TRUST.replace("vmie", "ec2")));
-        assert!(!trusts_vm_import(&TRUST.replace("Allow", "Deny")));
+        assert!(!trusts_vm_import(&TRUST_POLICY.replace("vmie", "ec2")));
+        assert!(!trusts_vm_import(&TRUST_POLICY.replace("Allow", "Deny")));
         assert!(!trusts_vm_import(
-            &TRUST.replace(r#":"vmimport"}"#, r#":"mine"}"#)
+            &TRUST_POLICY.replace(r#":"vmimport"}"#, r#":"mine"}"#)
         ));
         assert!(!trusts_vm_import("not a policy"));
     }
 
     #[test]
-    fn a_trust_policy_keeps_the_statements_that_it_had() {
+    fn trust_policy_keeps_existing_statements() {
         let others = r#"{"Version":"2012-10-17","Id":"ours","Statement":{"Effect":"Allow","Principal":{"AWS":"arn:aws:iam::123456789012:root"},"Action":"sts:AssumeRole"}}"#;
-        let both: Value = serde_json::from_str(&trusting(others)).unwrap();
+        let both: Value = serde_json::from_str(&with_vm_import_trust(others)).unwrap();
         assert_eq!(both["Id"], "ours");
         assert_eq!(both["Statement"].as_array().unwrap().len(), 2);
         assert!(both.to_string().contains("123456789012:root"));
         assert!(trusts_vm_import(&both.to_string()));
         for nothing in ["not a policy", r#""a text""#, "[]", "7", "null"] {
-            assert_eq!(trusting(nothing), TRUST);
+            assert_eq!(with_vm_import_trust(nothing), TRUST_POLICY);
         }
     }
 
     #[test]
-    fn an_alias_is_known_from_a_key() {
-        assert_eq!(alias("alias/images"), Some("alias/images"));
+    fn alias_name_of_aliases_and_keys() {
+        assert_eq!(alias_name("alias/images"), Some("alias/images"));
         let arn = "arn:aws:kms:eu-central-1:123456789012:alias/team/images";
-        assert_eq!(alias(arn), Some("alias/team/images"));
+        assert_eq!(alias_name(arn), Some("alias/team/images"));
         let key = "arn:aws:kms:eu-central-1:123456789012:key/1234abcd-12ab-34cd-56ef-1234567890ab";
-        assert_eq!(alias(key), None);
-        assert_eq!(alias("1234abcd-12ab-34cd-56ef-1234567890ab"), None);
+        assert_eq!(alias_name(key), None);
+        assert_eq!(alias_name("1234abcd-12ab-34cd-56ef-1234567890ab"), None);
     }
 
     /// The same by trying everything.
-    fn slowly(pattern: &[char], text: &[char]) -> bool {
+    fn matches_by_recursion(pattern: &[char], text: &[char]) -> bool {
         match pattern.split_first() {
             None => text.is_empty(),
-            Some(('*', rest)) => (0..=text.len()).any(|from| slowly(rest, &text[from..])),
-            Some((sign, rest)) => text
-                .split_first()
-                .is_some_and(|(first, text)| (*sign == '?' || sign == first) && slowly(rest, text)),
+            Some(('*', rest)) => {
+                (0..=text.len()).any(|from| matches_by_recursion(rest, &text[from..]))
+            }
+            Some((sign, rest)) => text.split_first().is_some_and(|(first, text)| {
+                (*sign == '?' || sign == first) && matches_by_recursion(rest, text)
+            }),
         }
     }
 
     proptest! {
         #[test]
-        fn wildcards_mean_what_iam_says(pattern in "[ab*?]{0,8}", text in "[ab]{0,8}") {
+        fn wildcards_match_as_in_iam(pattern in "[ab*?]{0,8}", text in "[ab]{0,8}") {
             let signs = |text: &str| text.chars().collect::<Vec<_>>();
-            prop_assert_eq!(globs(&pattern, &text), slowly(&signs(&pattern), &signs(&text)));
+            prop_assert_eq!(matches_wildcard(&pattern, &text), matches_by_recursion(&signs(&pattern), &signs(&text)));
         }
 
         #[test]
-        fn no_document_is_too_strange(text in r#"[\[\]{}":,*a-zA-Z]{0,64}"#, value in "[^\\x00]{0,20}") {
+        fn parsing_arbitrary_documents_does_not_panic(text in r#"[\[\]{}":,*a-zA-Z]{0,64}"#, value in "[^\\x00]{0,20}") {
             let shapes = [
                 text,
                 serde_json::json!({"Statement": value}).to_string(),
                 serde_json::json!({"Statement": [{"Effect": "Allow", "Action": {"a": value}, "Principal": [value]}]}).to_string(),
             ];
             for document in shapes {
-                let added = trusting(&document);
+                let added = with_vm_import_trust(&document);
                 prop_assert!(trusts_vm_import(&added), "{}", added);
             }
         }

@@ -3,21 +3,21 @@
 
 use backon::{ExponentialBuilder, Retryable};
 
-use super::Run;
-use super::error::Fault;
-use super::role::{self, Finding, Wrong};
+use super::AwsImport;
+use super::error::ServiceError;
+use super::role::{self, RoleProblem, RoleStatus};
 use super::role_policy;
-use super::role_policy::TRUST;
+use super::role_policy::TRUST_POLICY;
 use crate::error::{Error, Result};
 
-impl Run<'_> {
+impl AwsImport<'_> {
     /// Says what is wrong with the role, or mends it where that was asked for.
-    pub(super) async fn settle_role(&mut self, finding: Finding) -> Result<()> {
+    pub(super) async fn ensure_role(&mut self, status: RoleStatus) -> Result<()> {
         let (job, progress) = (&self.job, &self.session.progress);
         let name = &job.role_name;
-        match finding {
-            Finding::Right => Ok(()),
-            Finding::Hidden(fault) => {
+        match status {
+            RoleStatus::Valid => Ok(()),
+            RoleStatus::Unknown(fault) => {
                 if job.create_role {
                     progress.warn(&format!(
                         "the service role {name} can't be looked at, so it is left as it is: {fault}"
@@ -25,28 +25,28 @@ impl Run<'_> {
                 }
                 Ok(())
             }
-            Finding::Missing if !job.create_role => Err(role::missing(job)),
-            Finding::Wrong(wrong) if !job.create_role || !wrong.can_be_mended() => {
+            RoleStatus::Missing if !job.create_role => Err(role::missing_role_error(job)),
+            RoleStatus::Invalid(wrong) if !job.create_role || !wrong.can_be_repaired() => {
                 Err(wrong.error(job))
             }
-            Finding::Missing if job.common.dry_run => {
+            RoleStatus::Missing if job.common.dry_run => {
                 self.plan.step(format!("create the service role {name}"));
                 Ok(())
             }
-            Finding::Wrong(wrong) if job.common.dry_run => {
-                let why = wrong.why(job);
+            RoleStatus::Invalid(wrong) if job.common.dry_run => {
+                let reason = wrong.describe(job);
                 self.plan
-                    .step(format!("repair the service role {name}: {why}"));
+                    .step(format!("repair the service role {name}: {reason}"));
                 Ok(())
             }
-            Finding::Missing => {
+            RoleStatus::Missing => {
                 progress.stage(&format!("Creating the service role {name}"));
                 self.create_role().await
             }
-            Finding::Wrong(wrong) => {
+            RoleStatus::Invalid(wrong) => {
                 progress.stage(&format!(
                     "Repairing the service role {name}: {}",
-                    wrong.why(job)
+                    wrong.describe(job)
                 ));
                 self.repair_role(wrong).await
             }
@@ -58,95 +58,103 @@ impl Run<'_> {
         let create = iam
             .create_role()
             .role_name(&name)
-            .assume_role_policy_document(TRUST)
+            .assume_role_policy_document(TRUST_POLICY)
             .description("Lets VM Import read disk images from S3");
         let created = async {
-            match create.send().await.map_err(Fault::from) {
+            match create.send().await.map_err(ServiceError::from) {
                 // Another run was quicker; what it made is what we would make.
-                Err(fault) if fault.code() != "EntityAlreadyExists" => Err(self.not_created(fault)),
+                Err(fault) if fault.code() != "EntityAlreadyExists" => {
+                    Err(self.create_role_error(fault))
+                }
                 _ => Ok(()),
             }
         };
-        self.session.finish_soon(created).await?;
+        self.session.with_stop_grace(created).await?;
         let remove = self.job.cli.words("iam delete-role");
         let remove = remove.option("--role-name", &self.job.role_name);
-        let half = self.cleanup.reusable(
+        let half = self.cleanup.push_resumable(
             format!("the service role {name}, which has no permissions yet"),
             remove,
             async move || {
-                let gone = iam.delete_role().role_name(name).send().await;
-                let gone = gone.map(drop).map_err(Fault::from);
-                Ok(gone.map_err(|fault| fault.needing("iam:DeleteRole"))?)
+                let deleted = iam.delete_role().role_name(name).send().await;
+                let deleted = deleted.map(drop).map_err(ServiceError::from);
+                Ok(deleted.map_err(|fault| fault.requiring("iam:DeleteRole"))?)
             },
         );
-        self.permit().await?;
-        self.cleanup.disarm(half);
+        self.put_policies().await?;
+        self.cleanup.remove(half);
         Ok(())
     }
 
-    async fn repair_role(&mut self, wrong: Wrong) -> Result<()> {
-        if let Some(trust) = &wrong.trust {
+    async fn repair_role(&mut self, problem: RoleProblem) -> Result<()> {
+        if let Some(trust) = &problem.trust {
             let call = self.clients.iam.update_assume_role_policy();
             let call = call
                 .role_name(&self.job.role_name)
-                .policy_document(role_policy::trusting(trust));
+                .policy_document(role_policy::with_vm_import_trust(trust));
             let changed = async {
-                let answer = call.send().await.map_err(Fault::from);
+                let answer = call.send().await.map_err(ServiceError::from);
                 answer
                     .map(drop)
-                    .map_err(|fault| self.not_repaired(fault, "iam:UpdateAssumeRolePolicy"))
+                    .map_err(|fault| self.repair_role_error(fault, "iam:UpdateAssumeRolePolicy"))
             };
-            self.session.finish_soon(changed).await?;
+            self.session.with_stop_grace(changed).await?;
         }
-        if wrong.gaps.lacks.is_empty() && !wrong.gaps.keys {
+        if problem.missing_permissions.missing.is_empty() && !problem.missing_permissions.keys {
             return Ok(());
         }
-        self.permit().await
+        self.put_policies().await
     }
 
     /// The permissions, each under a name of ours: no policy of others is written over.
-    async fn permit(&self) -> Result<()> {
+    async fn put_policies(&self) -> Result<()> {
         for (name, document) in role_policy::permissions(&self.job) {
             let call = self.clients.iam.put_role_policy();
             let call = call
                 .role_name(&self.job.role_name)
                 .policy_name(name)
                 .policy_document(document);
-            let put = || async { call.clone().send().await.map(drop).map_err(Fault::from) };
+            let put = || async {
+                call.clone()
+                    .send()
+                    .await
+                    .map(drop)
+                    .map_err(ServiceError::from)
+            };
             // A role made a moment ago may not be known everywhere.
             let put = put
                 .retry(ExponentialBuilder::default().with_max_times(4))
                 .when(|fault| fault.code() == "NoSuchEntity");
             let put = async {
                 put.await
-                    .map_err(|fault| self.not_repaired(fault, "iam:PutRolePolicy"))
+                    .map_err(|fault| self.repair_role_error(fault, "iam:PutRolePolicy"))
             };
-            self.session.finish_soon(put).await?;
+            self.session.with_stop_grace(put).await?;
         }
         Ok(())
     }
 
-    fn not_created(&self, fault: Fault) -> Error {
+    fn create_role_error(&self, fault: ServiceError) -> Error {
         let what = format!(
             "the service role {} could not be created",
             self.job.role_name
         );
-        let commands = role::creation(&self.job);
-        Error::failed(what).because(fault).hint(format!(
+        let commands = role::create_role_commands(&self.job);
+        Error::failed(what).with_source(fault).hint(format!(
             "allow the caller iam:CreateRole and iam:PutRolePolicy, or let an administrator run:\n{commands}"
         ))
     }
 
-    fn not_repaired(&self, fault: Fault, action: &str) -> Error {
+    fn repair_role_error(&self, fault: ServiceError, action: &str) -> Error {
         let what = format!(
             "the service role {} could not be given what it needs",
             self.job.role_name
         );
-        let commands = role::creation(&self.job);
+        let commands = role::create_role_commands(&self.job);
         if !fault.is_denied() {
-            return fault.fails(what, action);
+            return fault.into_error(what, action);
         }
-        Error::failed(what).because(fault).hint(format!(
+        Error::failed(what).with_source(fault).hint(format!(
             "allow the caller {action}, or let an administrator make the role like this:\n{commands}"
         ))
     }

@@ -9,7 +9,7 @@ use backon::Retryable;
 
 use super::client::Clients;
 use super::consistency::{consistency_backoff, is_unknown};
-use super::error::Fault;
+use super::error::ServiceError;
 use super::job::{Job, Share};
 use crate::error::Result;
 use crate::shell::Command;
@@ -29,16 +29,22 @@ async fn share_image(job: &Job, clients: &Clients, image: &str) -> Result<()> {
         .modify_image_attribute()
         .image_id(image)
         .launch_permission(permissions);
-    let request = || async { call.clone().send().await.map(drop).map_err(Fault::from) };
+    let request = || async {
+        call.clone()
+            .send()
+            .await
+            .map(drop)
+            .map_err(ServiceError::from)
+    };
     let done = request.retry(consistency_backoff()).when(is_unknown).await;
     done.map_err(|fault| {
         let blocked = job.share.is_public() && fault.code() == "OperationNotPermitted";
-        let error = fault.fails(
+        let error = fault.into_error(
             format!("the launch permissions of {image} could not be set"),
             "ec2:ModifyImageAttribute",
         );
         if blocked {
-            error.hint(unblock(&job.cli, &clients.region))
+            error.hint(unblock_command(&job.cli, &clients.region))
         } else {
             error
         }
@@ -46,7 +52,7 @@ async fn share_image(job: &Job, clients: &Clients, image: &str) -> Result<()> {
 }
 
 /// How an account lets AMIs be public.
-pub fn unblock(cli: &Command, region: &str) -> String {
+pub fn unblock_command(cli: &Command, region: &str) -> String {
     let disable = cli.words("ec2 disable-image-block-public-access");
     format!(
         "lift the block, which may take 10 minutes: {}",
@@ -106,10 +112,16 @@ async fn share_snapshots(job: &Job, clients: &Clients, snapshots: &[String]) -> 
             .snapshot_id(snapshot)
             .attribute(SnapshotAttributeName::CreateVolumePermission)
             .create_volume_permission(permissions.clone());
-        let request = || async { call.clone().send().await.map(drop).map_err(Fault::from) };
+        let request = || async {
+            call.clone()
+                .send()
+                .await
+                .map(drop)
+                .map_err(ServiceError::from)
+        };
         let done = request.retry(consistency_backoff()).when(is_unknown).await;
         done.map_err(|fault| {
-            fault.fails(
+            fault.into_error(
                 format!("{snapshot} could not be shared"),
                 "ec2:ModifySnapshotAttribute",
             )

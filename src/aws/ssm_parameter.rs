@@ -9,33 +9,33 @@ use backon::{ConstantBuilder, Retryable};
 use futures_util::future::try_join_all;
 
 use super::client::Clients;
-use super::error::Fault;
+use super::error::ServiceError;
 use super::job::Job;
-use super::{Run, partition};
+use super::{AwsImport, partition};
 use crate::error::{Error, Kind, Result};
 use crate::shell::{Command, Removal};
-use crate::units::listed;
+use crate::units::join_with_and;
 
 /// The type of a parameter that holds an AMI's id; Systems Manager looks whether there is one.
-const AMI: &str = "aws:ec2:image";
+const AMI_DATA_TYPE: &str = "aws:ec2:image";
 /// Systems Manager has looked at an AMI within seconds.
-const SOON: Duration = Duration::from_secs(2);
-const LOOKS: usize = 15;
+const POLL_INTERVAL: Duration = Duration::from_secs(2);
+const MAX_POLLS: usize = 15;
 
 /// Systems Manager looks at the AMI in the caller's name.
-fn putting(region: &str, name: &str) -> String {
+fn put_permissions(region: &str, name: &str) -> String {
     format!(
         "ssm:PutParameter on {} and ec2:DescribeImages",
-        resource(region, name)
+        parameter_arn(region, name)
     )
 }
 
-fn resource(region: &str, name: &str) -> String {
-    let (partition, name) = (partition::of(region), name.trim_start_matches('/'));
+fn parameter_arn(region: &str, name: &str) -> String {
+    let (partition, name) = (partition::for_region(region), name.trim_start_matches('/'));
     format!("arn:{partition}:ssm:{region}:*:parameter/{name}")
 }
 
-impl Run<'_> {
+impl AwsImport<'_> {
     /// Writes the id in every region that has the image.
     pub(super) async fn publish(&mut self) -> Result<()> {
         let Some(name) = self.job.ssm_parameter.clone() else {
@@ -46,46 +46,44 @@ impl Run<'_> {
         }
         let images = &self.outcome.images;
         let regions: Vec<_> = images.iter().map(|(region, _)| region.as_str()).collect();
-        let text = format!("Published as {name} in {}", listed(&regions));
-        self.session.progress.fact(&text);
+        let text = format!("Published as {name} in {}", join_with_and(&regions));
+        self.session.progress.info(&text);
         Ok(())
     }
 
     async fn publish_in(&mut self, region: &str, name: &str, image: &str) -> Result<()> {
         self.session.check()?;
         let clients = self.clients.in_region(region);
-        let failed = || unwritten(region, name);
-        let before = before(&clients, region, name);
-        let before = self.session.unless_stopped(before).await?;
-        if before.is(image) {
+        let failed = || write_failed(region, name);
+        let before = previous_state(&clients, region, name);
+        let before = self.session.cancellable(before).await?;
+        if before.has_value(image) {
             return Ok(());
         }
         let restore = (clients.clone(), name.to_owned(), before.clone());
-        let entry = self.cleanup.reusable(
+        let entry = self.cleanup.push_resumable(
             format!("the parameter {name} in {region}"),
-            before.command(&self.job.cli, region, name),
+            before.restore_command(&self.job.cli, region, name),
             async move || restore.2.restore(&restore.0, &restore.1).await,
         );
         let put = async {
-            let done = put(&clients, name, image, AMI).await;
-            done.map_err(|fault| fault.fails(failed(), &putting(&clients.region, name)))
+            let done = put(&clients, name, image, AMI_DATA_TYPE).await;
+            done.map_err(|fault| {
+                fault.into_error(failed(), &put_permissions(&clients.region, name))
+            })
         };
-        let done = self.session.finish_soon(put).await;
+        let done = self.session.with_stop_grace(put).await;
         if done.as_ref().err().map(Error::kind) == Some(Kind::Failed) {
-            self.cleanup.disarm(entry);
+            self.cleanup.remove(entry);
         }
         done?;
         let interval = self.job.common.wait.interval;
-        let seen = seen(&clients, name, image, &before, interval);
-        if self
-            .session
-            .unless_stopped(async { Ok(seen.await) })
-            .await?
-        {
+        let stored = wait_until_stored(&clients, name, image, &before, interval);
+        if self.session.cancellable(async { Ok(stored.await) }).await? {
             return Ok(());
         }
         Err(Error::failed(failed())
-            .because_of(format!(
+            .with_cause(format!(
                 "Systems Manager took {image}, but after its own check the parameter does not hold it"
             ))
             .hint("the AMI must be available to the caller, who needs ec2:DescribeImages"))
@@ -99,38 +97,38 @@ pub async fn check(job: &Job, clients: &Clients) -> Result<()> {
     };
     let regions = std::iter::once(&job.region).chain(job.copies.iter().map(|copy| &copy.region));
     let questions = regions.map(async |region| {
-        let there = clients.in_region(region);
-        before(&there, region, name).await
+        let regional_clients = clients.in_region(region);
+        previous_state(&regional_clients, region, name).await
     });
     try_join_all(questions).await.map(drop)
 }
 
 /// What the parameter holds before it is written.
-async fn before(clients: &Clients, region: &str, name: &str) -> Result<Held> {
-    let held = Held::now(clients, name).await;
-    let held = held.map_err(|fault| {
-        let needs = format!("ssm:GetParameter on {}", resource(region, name));
-        fault.fails(unwritten(region, name), &needs)
+async fn previous_state(clients: &Clients, region: &str, name: &str) -> Result<ParameterState> {
+    let state = ParameterState::read(clients, name).await;
+    let state = state.map_err(|fault| {
+        let needs = format!("ssm:GetParameter on {}", parameter_arn(region, name));
+        fault.into_error(write_failed(region, name), &needs)
     })?;
-    match held {
-        Held::Other(kind) => Err(Error::failed(unwritten(region, name))
-            .because_of(format!(
+    match state {
+        ParameterState::Other(kind) => Err(Error::failed(write_failed(region, name))
+            .with_cause(format!(
                 "it is a {kind} already, and an AMI's id is a plain String"
             ))
             .hint("name another --ssm-parameter, or delete that one")),
-        held => Ok(held),
+        state => Ok(state),
     }
 }
 
-fn unwritten(region: &str, name: &str) -> String {
+fn write_failed(region: &str, name: &str) -> String {
     format!("the parameter {name} in {region} can't be written")
 }
 
 /// What a parameter holds.
 #[derive(Clone)]
-enum Held {
+enum ParameterState {
     /// There is no such parameter.
-    Nothing,
+    Missing,
     /// A value, and its data type.
     Value(String, String),
     /// A list or a secret.
@@ -139,12 +137,12 @@ enum Held {
     Secret,
 }
 
-impl Held {
-    async fn now(clients: &Clients, name: &str) -> Result<Self, Fault> {
+impl ParameterState {
+    async fn read(clients: &Clients, name: &str) -> Result<Self, ServiceError> {
         let answer = clients.ssm.get_parameter().name(name).send().await;
-        match answer.map_err(Fault::from) {
-            Ok(answer) => Ok(answer.parameter.map_or(Self::Nothing, Self::of)),
-            Err(fault) if fault.code() == "ParameterNotFound" => Ok(Self::Nothing),
+        match answer.map_err(ServiceError::from) {
+            Ok(answer) => Ok(answer.parameter.map_or(Self::Missing, Self::from_parameter)),
+            Err(fault) if fault.code() == "ParameterNotFound" => Ok(Self::Missing),
             Err(fault) if fault.is_denied() => {
                 tracing::debug!("the parameter {name} can't be read: {fault}");
                 Ok(Self::Secret)
@@ -153,7 +151,7 @@ impl Held {
         }
     }
 
-    fn of(parameter: Parameter) -> Self {
+    fn from_parameter(parameter: Parameter) -> Self {
         if let Some(kind) = parameter
             .r#type
             .filter(|kind| *kind != ParameterType::String)
@@ -164,12 +162,12 @@ impl Held {
         Self::Value(parameter.value.unwrap_or_default(), kind)
     }
 
-    fn is(&self, image: &str) -> bool {
-        matches!(self, Self::Value(value, kind) if value == image && kind == AMI)
+    fn has_value(&self, image: &str) -> bool {
+        matches!(self, Self::Value(value, kind) if value == image && kind == AMI_DATA_TYPE)
     }
 
     /// How to undo it by hand. Whatever is no AMI's id is not for everybody's eyes.
-    fn command(&self, cli: &Command, region: &str, name: &str) -> Removal {
+    fn restore_command(&self, cli: &Command, region: &str, name: &str) -> Removal {
         let call = |operation| cli.words(operation).option("--name", name);
         match self {
             Self::Value(value, _) if !value.starts_with("ami-") => {
@@ -193,12 +191,12 @@ impl Held {
         match self {
             Self::Value(value, kind) => Ok(put(clients, name, value, kind)
                 .await
-                .map_err(|fault| fault.needing("ssm:PutParameter"))?),
-            Self::Nothing => {
-                let gone = clients.ssm.delete_parameter().name(name).send().await;
-                match gone.map_err(Fault::from) {
+                .map_err(|fault| fault.requiring("ssm:PutParameter"))?),
+            Self::Missing => {
+                let deleted = clients.ssm.delete_parameter().name(name).send().await;
+                match deleted.map_err(ServiceError::from) {
                     Err(fault) if fault.code() != "ParameterNotFound" => {
-                        Err(fault.needing("ssm:DeleteParameter").into())
+                        Err(fault.requiring("ssm:DeleteParameter").into())
                     }
                     _ => Ok(()),
                 }
@@ -210,7 +208,7 @@ impl Held {
     }
 }
 
-async fn put(clients: &Clients, name: &str, value: &str, kind: &str) -> Result<(), Fault> {
+async fn put(clients: &Clients, name: &str, value: &str, kind: &str) -> Result<(), ServiceError> {
     let call = clients
         .ssm
         .put_parameter()
@@ -225,24 +223,24 @@ async fn put(clients: &Clients, name: &str, value: &str, kind: &str) -> Result<(
 /// PutParameter answers before it has looked at the AMI, and drops a value that it does
 /// not like without a word ("Native parameter support for Amazon Machine Image IDs" of
 /// the Systems Manager guide).
-async fn seen(
+async fn wait_until_stored(
     clients: &Clients,
     name: &str,
     image: &str,
-    before: &Held,
+    previous: &ParameterState,
     interval: Duration,
 ) -> bool {
-    if matches!(before, Held::Secret) {
+    if matches!(previous, ParameterState::Secret) {
         return true;
     }
     let patiently = ConstantBuilder::default()
-        .with_delay(interval.min(SOON))
-        .with_max_times(LOOKS);
-    let look = || async {
-        match Held::now(clients, name).await {
-            Ok(held) if held.is(image) => Ok(()),
+        .with_delay(interval.min(POLL_INTERVAL))
+        .with_max_times(MAX_POLLS);
+    let read_once = || async {
+        match ParameterState::read(clients, name).await {
+            Ok(state) if state.has_value(image) => Ok(()),
             _ => Err(()),
         }
     };
-    look.retry(patiently).await.is_ok()
+    read_once.retry(patiently).await.is_ok()
 }

@@ -9,15 +9,15 @@ use aws_sdk_ec2::types::{ImportImageTask, ImportSnapshotTask};
 use backon::{ConstantBuilder, Retryable};
 
 use super::client::Clients;
-use super::error::Fault;
+use super::error::ServiceError;
 use super::job::Job;
 use super::{ami, hints};
 use crate::error::{Error, Result};
-use crate::import::poll::{Poll, Trouble};
+use crate::import::poll::{Poll, PollError};
 use crate::shell::Command;
 
 /// How long a cancelled task may take to let go of the object.
-const LETTING_GO: Duration = Duration::from_secs(120);
+const CANCEL_TIMEOUT: Duration = Duration::from_secs(120);
 
 /// A task as AWS describes it.
 #[derive(Debug, Default)]
@@ -26,7 +26,7 @@ pub struct Task {
     message: Option<String>,
     progress: Option<String>,
     /// The image or the snapshot.
-    made: Option<String>,
+    result_id: Option<String>,
 }
 
 impl From<ImportImageTask> for Task {
@@ -35,7 +35,7 @@ impl From<ImportImageTask> for Task {
             status: task.status,
             message: task.status_message,
             progress: task.progress,
-            made: task.image_id,
+            result_id: task.image_id,
         }
     }
 }
@@ -49,13 +49,13 @@ impl From<ImportSnapshotTask> for Task {
             status: detail.status,
             message: detail.status_message,
             progress: detail.progress,
-            made: detail.snapshot_id,
+            result_id: detail.snapshot_id,
         }
     }
 }
 
 /// The call that describes the task; its id says which kind it is.
-pub fn describing(task: &str) -> &'static str {
+pub fn describe_operation(task: &str) -> &'static str {
     if makes_snapshot(task) {
         "ec2 describe-import-snapshot-tasks"
     } else {
@@ -76,19 +76,19 @@ fn permission(task: &str) -> &'static str {
 }
 
 /// The task as AWS describes it; none if AWS knows no such task.
-async fn describe(clients: &Clients, task: &str) -> Result<Option<Task>, Fault> {
+async fn describe(clients: &Clients, task: &str) -> Result<Option<Task>, ServiceError> {
     let answer = if makes_snapshot(task) {
         let call = clients.ec2.describe_import_snapshot_tasks();
         let answer = call.import_task_ids(task).send().await;
         let tasks = answer.map(|answer| answer.import_snapshot_tasks.unwrap_or_default());
         let task = tasks.map(|tasks| tasks.into_iter().next().map(Task::from));
-        task.map_err(Fault::from)
+        task.map_err(ServiceError::from)
     } else {
         let call = clients.ec2.describe_import_image_tasks();
         let answer = call.import_task_ids(task).send().await;
         let tasks = answer.map(|answer| answer.import_image_tasks.unwrap_or_default());
         let task = tasks.map(|tasks| tasks.into_iter().next().map(Task::from));
-        task.map_err(Fault::from)
+        task.map_err(ServiceError::from)
     };
     match answer {
         Err(fault) if fault.code().starts_with("InvalidConversionTaskId") => Ok(None),
@@ -104,58 +104,64 @@ pub enum State {
     /// It has brought this image or snapshot.
     Done(Option<String>),
     /// It failed, was cancelled, or is not known any more.
-    Gone,
+    NotFound,
 }
 
 /// How far the task is.
 pub async fn state(clients: &Clients, task: &str) -> Result<State> {
     let what = || format!("the state of {task} could not be asked");
     let answer = describe(clients, task).await;
-    let answer = answer.map_err(|fault| fault.fails(what(), permission(task)))?;
+    let answer = answer.map_err(|fault| fault.into_error(what(), permission(task)))?;
     let Some(answer) = answer else {
-        return Ok(State::Gone);
+        return Ok(State::NotFound);
     };
     Ok(match answer.status.as_deref() {
-        Some("completed") => State::Done(answer.made),
-        Some("deleting" | "deleted") => State::Gone,
+        Some("completed") => State::Done(answer.result_id),
+        Some("deleting" | "deleted") => State::NotFound,
         _ => State::Running,
     })
 }
 
 /// One question to the task.
-pub async fn poll(job: &Job, clients: &Clients, task: &str) -> Result<Poll<String>, Trouble> {
+pub async fn poll(job: &Job, clients: &Clients, task: &str) -> Result<Poll<String>, PollError> {
     let failed = "the import's state could not be asked";
     let answer = match describe(clients, task).await {
         Ok(answer) => answer,
-        Err(fault) if fault.is_passing() => {
-            return Err(Trouble::Passing(fault.fails(failed, permission(task))));
+        Err(fault) if fault.is_transient() => {
+            return Err(PollError::Transient(
+                fault.into_error(failed, permission(task)),
+            ));
         }
-        Err(fault) => return Err(Trouble::Final(fault.fails(failed, permission(task)))),
+        Err(fault) => {
+            return Err(PollError::Permanent(
+                fault.into_error(failed, permission(task)),
+            ));
+        }
     };
     // Right after the start the task may not be known everywhere.
     let Some(answer) = answer else {
-        return Ok(Poll::NotYet {
+        return Ok(Poll::Pending {
             percent: None,
             message: "pending".to_owned(),
         });
     };
     match answer.status.as_deref() {
-        Some("completed") => answer.made.map(Poll::Done).ok_or_else(|| {
+        Some("completed") => answer.result_id.map(Poll::Done).ok_or_else(|| {
             let what = if makes_snapshot(task) {
                 "snapshot"
             } else {
                 "image"
             };
-            Trouble::Final(Error::failed(format!(
+            PollError::Permanent(Error::failed(format!(
                 "the import {task} is complete but brought no {what}"
             )))
         }),
-        Some("deleting" | "deleted") => Err(Trouble::Final(failure(
+        Some("deleting" | "deleted") => Err(PollError::Permanent(failure_error(
             job,
             task,
             answer.message.as_deref(),
         ))),
-        _ => Ok(Poll::NotYet {
+        _ => Ok(Poll::Pending {
             percent: answer.progress.and_then(|percent| percent.parse().ok()),
             message: answer
                 .message
@@ -166,19 +172,19 @@ pub async fn poll(job: &Job, clients: &Clients, task: &str) -> Result<Poll<Strin
 }
 
 /// What AWS gave as the reason, and what is known to help.
-fn failure(job: &Job, task: &str, reason: Option<&str>) -> Error {
+fn failure_error(job: &Job, task: &str, reason: Option<&str>) -> Error {
     let reason = reason
         .filter(|reason| !reason.is_empty())
         .unwrap_or("AWS gave no reason");
-    let error = Error::failed(format!("the import {task} failed")).because_of(reason);
-    match hints::reason(reason, &job.common.image, &job.role_name) {
+    let error = Error::failed(format!("the import {task} failed")).with_cause(reason);
+    match hints::import_failure_hint(reason, &job.common.image, &job.role_name) {
         Some(help) => error.hint(help),
         None => error,
     }
 }
 
 /// The command that cancels the task.
-pub fn cancellation(job: &Job, task: &str) -> Command {
+pub fn cancel_command(job: &Job, task: &str) -> Command {
     job.cli
         .words("ec2 cancel-import-task")
         .option("--import-task-id", task)
@@ -195,8 +201,9 @@ pub async fn cancel(clients: &Clients, task: &str) -> anyhow::Result<()> {
         .cancel_reason("cancelled by the user")
         .send()
         .await;
-    let cancelled = cancelled.map_err(|error| Fault::from(error).needing("ec2:CancelImportTask"));
-    let rounds = usize::try_from(LETTING_GO.as_secs()).unwrap_or(1);
+    let cancelled =
+        cancelled.map_err(|error| ServiceError::from(error).requiring("ec2:CancelImportTask"));
+    let rounds = usize::try_from(CANCEL_TIMEOUT.as_secs()).unwrap_or(1);
     let end = (async || match describe(clients, task).await? {
         Some(task) if !matches!(task.status.as_deref(), Some("completed" | "deleted")) => {
             Err(anyhow::anyhow!("it is still being cancelled"))
@@ -214,12 +221,12 @@ pub async fn cancel(clients: &Clients, task: &str) -> anyhow::Result<()> {
         (Err(_), Err(fault)) => return Err(fault.clone().into()),
         (end, _) => end?,
     };
-    let known = end.is_some();
-    match end.and_then(|task| task.made) {
+    let has_ended = end.is_some();
+    match end.and_then(|task| task.result_id) {
         Some(snapshot) if makes_snapshot(task) => ami::delete_snapshot(clients, &snapshot).await,
         Some(image) => ami::deregister(clients, &image).await,
         None => Ok(cancelled
             .map(drop)
-            .or_else(|fault| if known { Err(fault) } else { Ok(()) })?),
+            .or_else(|fault| if has_ended { Err(fault) } else { Ok(()) })?),
     }
 }

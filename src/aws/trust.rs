@@ -1,7 +1,7 @@
 //! Which keys of `[aws]` hold or receive secrets, and which settings files may set them.
 
 use super::options::Options;
-use crate::config::trust::{SOURCE, Table, Trust, WHOSE, is_on};
+use crate::config::trust::{DELETES_SOURCE, SELECTS_CREDENTIALS, Trust, TrustTable, is_on};
 
 /// The variables of the secrets.
 pub const SECRETS: &[(&str, &[&str])] = &[
@@ -24,10 +24,10 @@ pub const DOMAINS: &[&str] = &[
     "api.aws",
 ];
 
-const EVERYBODY: &str = "that everybody may launch the AMI";
+const PUBLIC_AMI: &str = "that everybody may launch the AMI";
 
 /// The decision on each key.
-pub const TRUST: &Table = &[
+pub const TRUST: &TrustTable = &[
     (
         Trust::Any,
         &[
@@ -86,7 +86,7 @@ pub const TRUST: &Table = &[
         ],
     ),
     (
-        WHOSE,
+        SELECTS_CREDENTIALS,
         &[
             "assume_role",
             "assume_role_arn",
@@ -95,9 +95,9 @@ pub const TRUST: &Table = &[
         ],
     ),
     (Trust::Address, &["custom_endpoint_ec2", "endpoint_url"]),
-    (SOURCE, &["keep_input_artifact"]),
-    (Trust::Named(EVERYBODY), &["ami_groups"]),
-    (Trust::Except(is_on, EVERYBODY), &["public"]),
+    (DELETES_SOURCE, &["keep_input_artifact"]),
+    (Trust::Named(PUBLIC_AMI), &["ami_groups"]),
+    (Trust::Except(is_on, PUBLIC_AMI), &["public"]),
 ];
 
 /// Where the keys are sent, or what is signed with them.

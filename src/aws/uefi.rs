@@ -9,7 +9,7 @@ use base64::engine::general_purpose::STANDARD;
 use serde_json::Value;
 
 /// EC2 RegisterImage, "UefiData": the most characters.
-const LONGEST: usize = 64_000;
+const MAX_LENGTH: usize = 64_000;
 /// How the store begins (github.com/awslabs/python-uefivars, `aws`).
 const MAGIC: &[u8] = b"AMZNUEFI";
 
@@ -17,7 +17,7 @@ const MAGIC: &[u8] = b"AMZNUEFI";
 pub fn read(path: &Path) -> Result<String, String> {
     let bytes =
         fs::read(path).map_err(|error| format!("{} can't be read: {error}", path.display()))?;
-    let text = encoded(&bytes);
+    let text = encode(&bytes);
     let store = STANDARD.decode(&text).unwrap_or_default();
     if !store.starts_with(MAGIC) {
         return Err(format!(
@@ -25,9 +25,9 @@ pub fn read(path: &Path) -> Result<String, String> {
             path.display()
         ));
     }
-    if text.len() > LONGEST {
+    if text.len() > MAX_LENGTH {
         return Err(format!(
-            "{} has {} characters in base64, EC2 takes {LONGEST}",
+            "{} has {} characters in base64, EC2 takes {MAX_LENGTH}",
             path.display(),
             text.len()
         ));
@@ -35,7 +35,7 @@ pub fn read(path: &Path) -> Result<String, String> {
     Ok(text)
 }
 
-fn encoded(bytes: &[u8]) -> String {
+fn encode(bytes: &[u8]) -> String {
     if bytes.starts_with(MAGIC) {
         return STANDARD.encode(bytes);
     }
@@ -58,7 +58,7 @@ mod tests {
     }
 
     #[test]
-    fn the_text_the_answer_and_the_store_are_the_same() {
+    fn reads_text_json_and_binary_store() {
         let text = STANDARD.encode(b"AMZNUEFI and the rest");
         let wrapped = format!("{}\n{}\n", &text[..12], &text[12..]);
         let answer = format!(r#"{{"InstanceId": "i-1", "UefiData": "{text}"}}"#);
@@ -72,7 +72,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_store_is_refused() {
+    fn rejects_other_files() {
         let long = [MAGIC, &vec![7; 48_001]].concat();
         assert!(read_bytes(&long).unwrap_err().contains("EC2 takes 64000"));
         for file in [

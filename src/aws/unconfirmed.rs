@@ -4,8 +4,8 @@
 use aws_sdk_ec2::types::{Filter, Image, UserBucketDetails};
 
 use super::client::Clients;
-use super::ebs_direct::writer::Direct;
-use super::error::Fault;
+use super::ebs_direct::writer::EbsClient;
+use super::error::ServiceError;
 use super::{ami, quota, register, task_status};
 use crate::import::journal::SnapshotRequest;
 use crate::shell::{Command, Removal};
@@ -35,9 +35,11 @@ impl Readers {
 }
 
 /// The tasks of VM Import that read this object. A task that failed reads nothing any more.
-pub async fn readers(clients: &Clients, bucket: &str, key: &str) -> Result<Readers, Fault> {
-    let is_this = |place: Option<&UserBucketDetails>| {
-        place.is_some_and(|place| place.s3_bucket() == Some(bucket) && place.s3_key() == Some(key))
+pub async fn readers(clients: &Clients, bucket: &str, key: &str) -> Result<Readers, ServiceError> {
+    let is_this = |object: Option<&UserBucketDetails>| {
+        object.is_some_and(|object| {
+            object.s3_bucket() == Some(bucket) && object.s3_key() == Some(key)
+        })
     };
     let mut found = Readers {
         running: Vec::new(),
@@ -48,13 +50,13 @@ pub async fn readers(clients: &Clients, bucket: &str, key: &str) -> Result<Reade
         Some("completed") => found.done.extend(task),
         _ => found.running.extend(task),
     };
-    for task in quota::images(clients).await? {
+    for task in quota::image_tasks(clients).await? {
         let mut disks = task.snapshot_details().iter();
         if disks.any(|disk| is_this(disk.user_bucket())) {
             add(task.status.as_deref(), task.import_task_id);
         }
     }
-    for task in quota::snapshots(clients).await? {
+    for task in quota::snapshot_tasks(clients).await? {
         if let Some(detail) = &task.snapshot_task_detail
             && is_this(detail.user_bucket())
         {
@@ -72,7 +74,7 @@ pub async fn cancel_imports(
     earlier: Option<&[String]>,
 ) -> anyhow::Result<()> {
     let found = readers(clients, bucket, key).await;
-    let found = found.map_err(|fault| fault.needing(DESCRIBE_TASKS))?;
+    let found = found.map_err(|fault| fault.requiring(DESCRIBE_TASKS))?;
     for task in found.since(earlier) {
         task_status::cancel(clients, &task).await?;
     }
@@ -83,18 +85,25 @@ pub async fn cancel_imports(
 pub const DESCRIBE_TASKS: &str = "ec2:DescribeImportImageTasks and ec2:DescribeImportSnapshotTasks";
 
 /// The copy of `source` that has this name. Another image of that name is somebody else's.
-pub async fn copy(clients: &Clients, name: &str, source: &str) -> Result<Option<String>, Fault> {
+pub async fn find_copy(
+    clients: &Clients,
+    name: &str,
+    source: &str,
+) -> Result<Option<String>, ServiceError> {
     let call = clients.ec2.describe_images().owners("self");
     let named = Filter::builder().name("name").values(name).build();
     let answer = call.filters(named).include_disabled(true).send().await;
-    let images = answer.map_err(Fault::from)?.images.unwrap_or_default();
+    let images = answer
+        .map_err(ServiceError::from)?
+        .images
+        .unwrap_or_default();
     let is_copy = |image: &Image| image.source_image_id() == Some(source);
     let found = images.into_iter().find(is_copy);
     Ok(found.and_then(|image| image.image_id))
 }
 
 /// The commands that find an image of this name and remove it.
-pub fn removal(cli: &Command, name: &str, region: &str) -> Removal {
+pub fn find_and_remove_commands(cli: &Command, name: &str, region: &str) -> Removal {
     let list = cli.words("ec2 describe-images --owners self");
     let list = list.option("--filters", format!("Name=name,Values={name}"));
     Removal::of_listed(list.option("--region", region), "deregister-image")
@@ -106,8 +115,8 @@ pub async fn remove_copy(clients: &Clients, name: &str, source: &str) -> anyhow:
         !name.is_empty() && !source.is_empty(),
         "its name is not in the journal"
     );
-    let found = copy(clients, name, source).await;
-    match found.map_err(|fault| fault.needing("ec2:DescribeImages"))? {
+    let found = find_copy(clients, name, source).await;
+    match found.map_err(|fault| fault.requiring("ec2:DescribeImages"))? {
         Some(copy) => ami::deregister(clients, &copy).await,
         None => Ok(()),
     }
@@ -120,8 +129,8 @@ pub async fn remove_registered(
     snapshot: &str,
 ) -> anyhow::Result<()> {
     let found = register::find(clients, name, snapshot).await;
-    match found.map_err(|fault| fault.needing("ec2:DescribeImages"))? {
-        Some(image) => ami::deregister_alone(clients, &image).await,
+    match found.map_err(|fault| fault.requiring("ec2:DescribeImages"))? {
+        Some(image) => ami::deregister_only(clients, &image).await,
         None => Ok(()),
     }
 }
@@ -133,7 +142,7 @@ pub async fn delete_started(
     request: &SnapshotRequest,
     token: &str,
 ) -> anyhow::Result<()> {
-    let started = Direct::new(&clients.ebs).start(request, token).await;
-    let started = started.map_err(|trouble| trouble.fault.needing("ebs:StartSnapshot"))?;
+    let started = EbsClient::new(&clients.ebs).start(request, token).await;
+    let started = started.map_err(|error| error.error.requiring("ebs:StartSnapshot"))?;
     ami::delete_snapshot(clients, &started.snapshot).await
 }

@@ -3,7 +3,7 @@
 use super::options::Options;
 
 /// The options given that nothing can be made of: the key, and what to do.
-pub fn refused(options: &Options) -> Vec<(&'static str, String)> {
+pub fn unsupported(options: &Options) -> Vec<(&'static str, String)> {
     let keys = [
         (
             &options.mfa_code,

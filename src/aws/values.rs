@@ -110,7 +110,7 @@ pub enum Platform {
 
 impl Platform {
     /// EC2 capitalises it.
-    pub fn wire(self) -> &'static str {
+    pub fn api_value(self) -> &'static str {
         match self {
             Self::Linux => "Linux",
             Self::Windows => "Windows",
@@ -172,7 +172,7 @@ pub enum VolumeType {
 }
 
 /// The flag's own word.
-pub fn word(value: &impl ValueEnum) -> String {
+pub fn flag_value(value: &impl ValueEnum) -> String {
     value
         .to_possible_value()
         .map(|value| value.get_name().to_owned())

@@ -3,17 +3,17 @@
 use super::common;
 use super::finding::{Finding, Rule};
 use crate::alicloud;
-use crate::guest::{Architecture, Filling, Guest};
+use crate::guest::{Architecture, Guest, VolumeKind};
 use crate::image::Image;
 
 const IMPORT: &str =
     "https://www.alibabacloud.com/help/en/ecs/developer-reference/api-ecs-2014-05-26-importimage";
 const GUIDE: &str = "https://www.alibabacloud.com/help/en/ecs/user-guide/import-a-custom-image";
-const EXAMINED: &str = "https://www.alibabacloud.com/help/en/ecs/user-guide/overview-18";
+const IMAGE_CHECK: &str = "https://www.alibabacloud.com/help/en/ecs/user-guide/overview-18";
 
-const KNOWN: [Filling; 2] = [Filling::Ext, Filling::Xfs];
+const FILE_SYSTEMS: [VolumeKind; 2] = [VolumeKind::Ext, VolumeKind::Xfs];
 
-pub fn form(image: &Image) -> Vec<Finding> {
+pub fn check_format(image: &Image) -> Vec<Finding> {
     let rule = Rule("format and size", GUIDE);
     vec![match alicloud::accepts(image) {
         Ok(None) => rule.ok(image.label()),
@@ -22,38 +22,38 @@ pub fn form(image: &Image) -> Vec<Finding> {
     }]
 }
 
-pub fn inside(guest: &Guest) -> Vec<Finding> {
+pub fn check_guest(guest: &Guest) -> Vec<Finding> {
     let mut found = vec![];
-    found.extend(common::encryption(guest, Rule("encryption", EXAMINED)));
-    found.extend(common::file_system(
+    found.extend(common::encryption(guest, Rule("encryption", IMAGE_CHECK)));
+    found.extend(common::check_file_system(
         guest,
-        &KNOWN,
+        &FILE_SYSTEMS,
         Rule("file system", GUIDE),
     ));
     if guest.family.is_none() {
         return found;
     }
-    found.push(architecture(guest));
-    found.push(boot(guest));
+    found.push(check_architecture(guest));
+    found.push(check_boot(guest));
     let Some(system) = &guest.system else {
         return found;
     };
-    found.extend(common::drivers(
+    found.extend(common::check_drivers(
         guest,
         &["virtio_pci", "virtio_blk"],
         &["virtio_net"],
         Rule("virtio", IMPORT),
     ));
-    found.extend(common::drivers(
+    found.extend(common::check_drivers(
         guest,
         &["nvme"],
         &[],
-        Rule("nvme", EXAMINED),
+        Rule("nvme", IMAGE_CHECK),
     ));
-    found.push(common::devices(system, Rule("devices", EXAMINED)));
-    found.push(common::network(system, Rule("network", EXAMINED)));
-    found.push(common::ssh(system, Rule("ssh", GUIDE)));
-    found.push(common::cloud_init(
+    found.push(common::check_devices(system, Rule("devices", IMAGE_CHECK)));
+    found.push(common::check_network(system, Rule("network", IMAGE_CHECK)));
+    found.push(common::check_ssh(system, Rule("ssh", GUIDE)));
+    found.push(common::check_cloud_init(
         system,
         "AliYun",
         Rule("cloud-init", GUIDE),
@@ -61,19 +61,19 @@ pub fn inside(guest: &Guest) -> Vec<Finding> {
     found
 }
 
-fn architecture(guest: &Guest) -> Finding {
+fn check_architecture(guest: &Guest) -> Finding {
     let rule = Rule("processor", IMPORT);
     match guest.architecture {
         Some(Architecture::Other) => rule.refused(
             "ECS has no machines for its processor",
             "install it for x86_64 or arm64",
         ),
-        Some(known) => rule.ok(known.name()),
-        None => rule.unseen("its processor could not be seen"),
+        Some(architecture) => rule.ok(architecture.name()),
+        None => rule.unknown("its processor could not be seen"),
     }
 }
 
-fn boot(guest: &Guest) -> Finding {
+fn check_boot(guest: &Guest) -> Finding {
     let rule = Rule("boot mode", IMPORT);
     if guest.architecture == Some(Architecture::Arm64) && guest.uefi == Some(false) {
         return rule.warning(
@@ -81,5 +81,5 @@ fn boot(guest: &Guest) -> Finding {
             "install one in an EFI system partition",
         );
     }
-    common::starts(guest, rule)
+    common::check_boot(guest, rule)
 }

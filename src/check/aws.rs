@@ -3,7 +3,7 @@
 use super::common;
 use super::finding::{Finding, Rule};
 use crate::aws;
-use crate::guest::{Architecture, Family, Filling, Guest, System};
+use crate::guest::{Architecture, Guest, OsFamily, System, VolumeKind};
 use crate::image::Image;
 
 const REQUIREMENTS: &str =
@@ -14,13 +14,18 @@ const CHANGES: &str =
     "https://docs.aws.amazon.com/vm-import/latest/userguide/import-modify-vm.html";
 const NITRO: &str =
     "https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/enhanced-networking-ena.html";
-const KEYS: &str = "https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/ec2-key-pairs.html";
+const KEY_PAIRS: &str = "https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/ec2-key-pairs.html";
 
 /// Free bytes that the import's own agent and drivers want on the root file system.
-const FREE: u64 = 250 << 20;
+const MIN_FREE_SPACE: u64 = 250 << 20;
 
 /// File systems that ImportImage reads.
-const KNOWN: [Filling; 4] = [Filling::Ext, Filling::Btrfs, Filling::Jfs, Filling::Xfs];
+const FILE_SYSTEMS: [VolumeKind; 4] = [
+    VolumeKind::Ext,
+    VolumeKind::Btrfs,
+    VolumeKind::Jfs,
+    VolumeKind::Xfs,
+];
 
 /// Systems, their versions and kernels in the list of mid-2026, the newer half: os-release's
 /// ID, how VERSION_ID begins, and the series of the kernel.
@@ -59,11 +64,11 @@ const KERNELS: [(&str, &str, &[&str]); 28] = [
     ("ubuntu", "26.04", &["7.0"]),
 ];
 
-pub fn form(image: &Image) -> Vec<Finding> {
+pub fn check_format(image: &Image) -> Vec<Finding> {
     let rule = Rule("format and size", REQUIREMENTS);
     vec![match aws::accepts(image) {
         Ok(()) => rule.ok(image.label()),
-        Err((reason, remedy)) if aws::takes_blocks(image) => rule.warning(
+        Err((reason, remedy)) if aws::accepts_blocks(image) => rule.warning(
             format!("ImportImage does not take it: {reason}"),
             format!("import it with --method ebs-direct, or {remedy}"),
         ),
@@ -73,46 +78,50 @@ pub fn form(image: &Image) -> Vec<Finding> {
 
 /// `examined` by ImportImage; RegisterImage takes the disk as it is, and so does
 /// the import of an arm64 system, which ImportImage does not take.
-pub fn inside(guest: &Guest, examined: bool) -> Vec<Finding> {
-    let examined = examined && guest.architecture != Some(Architecture::Arm64);
+pub fn check_guest(guest: &Guest, checks_guest: bool) -> Vec<Finding> {
+    let examined = checks_guest && guest.architecture != Some(Architecture::Arm64);
     let mut found = vec![];
     if examined {
-        found.extend(encryption(guest));
-        found.extend(common::file_system(
+        found.extend(check_encryption(guest));
+        found.extend(common::check_file_system(
             guest,
-            &KNOWN,
+            &FILE_SYSTEMS,
             Rule("file system", REQUIREMENTS),
         ));
     }
     if guest.family.is_none() {
         return found;
     }
-    found.push(architecture(guest, examined));
-    found.push(boot(guest));
+    found.push(check_architecture(guest, examined));
+    found.push(check_boot(guest));
     let Some(system) = &guest.system else {
         return found;
     };
     if examined {
-        found.extend(kernel(guest));
-        found.extend(free(system));
+        found.extend(check_kernel(guest));
+        found.extend(check_free_space(system));
     }
-    found.extend(common::drivers(
+    found.extend(common::check_drivers(
         guest,
         &["nvme"],
         &["ena"],
         Rule("drivers", NITRO),
     ));
-    found.push(common::devices(system, Rule("devices", CHANGES)));
-    found.push(common::network(system, Rule("network", LIMITS)));
-    found.push(common::ssh(system, Rule("ssh", REQUIREMENTS)));
-    found.push(common::cloud_init(system, "Ec2", Rule("cloud-init", KEYS)));
+    found.push(common::check_devices(system, Rule("devices", CHANGES)));
+    found.push(common::check_network(system, Rule("network", LIMITS)));
+    found.push(common::check_ssh(system, Rule("ssh", REQUIREMENTS)));
+    found.push(common::check_cloud_init(
+        system,
+        "Ec2",
+        Rule("cloud-init", KEY_PAIRS),
+    ));
     found
 }
 
 /// ImportImage takes no encrypted volume, whatever is on it.
-fn encryption(guest: &Guest) -> Option<Finding> {
+fn check_encryption(guest: &Guest) -> Option<Finding> {
     let encrypted = guest.encrypted()?;
-    let remedy = if encrypted == Filling::BitLocker {
+    let remedy = if encrypted == VolumeKind::BitLocker {
         common::BITLOCKER
     } else {
         "import it with --method import-snapshot; or install the system without encryption, and let AWS encrypt: --ami-encrypt"
@@ -124,22 +133,24 @@ fn encryption(guest: &Guest) -> Option<Finding> {
     Some(Rule("encryption", LIMITS).refused(text, remedy))
 }
 
-fn free(system: &System) -> Option<Finding> {
+fn check_free_space(system: &System) -> Option<Finding> {
     let free = system.free?;
-    let (rule, shown) = (Rule("free space", REQUIREMENTS), crate::units::bytes(free));
-    Some(if free < FREE {
-        let text = format!("{shown} are free on the root file system, the import writes to it");
+    let (rule, free_text) = (Rule("free space", REQUIREMENTS), crate::units::bytes(free));
+    Some(if free < MIN_FREE_SPACE {
+        let text = format!("{free_text} are free on the root file system, the import writes to it");
         rule.warning(text, "leave 250 MiB free")
     } else {
-        rule.ok(format!("{shown} free"))
+        rule.ok(format!("{free_text} free"))
     })
 }
 
-fn architecture(guest: &Guest, examined: bool) -> Finding {
+fn check_architecture(guest: &Guest, checks_guest: bool) -> Finding {
     let rule = Rule("processor", LIMITS);
     match guest.architecture {
-        Some(known @ (Architecture::X86_64 | Architecture::Arm64)) => rule.ok(known.name()),
-        Some(other) if examined => rule.refused(
+        Some(architecture @ (Architecture::X86_64 | Architecture::Arm64)) => {
+            rule.ok(architecture.name())
+        }
+        Some(other) if checks_guest => rule.refused(
             format!("EC2 imports no systems for {}", other.name()),
             "install a 64-bit system",
         ),
@@ -147,15 +158,15 @@ fn architecture(guest: &Guest, examined: bool) -> Finding {
             format!("it is built for {}", other.name()),
             "install a 64-bit system",
         ),
-        None => rule.unseen("its processor could not be seen"),
+        None => rule.unknown("its processor could not be seen"),
     }
 }
 
-fn boot(guest: &Guest) -> Finding {
+fn check_boot(guest: &Guest) -> Finding {
     let rule = Rule("boot mode", REQUIREMENTS);
     let only_uefi = guest.uefi == Some(true) && guest.bios != Some(true);
     if only_uefi
-        && guest.family == Some(Family::Linux)
+        && guest.family == Some(OsFamily::Linux)
         && guest.has_fallback_loader() == Some(false)
     {
         return rule.warning(
@@ -163,21 +174,21 @@ fn boot(guest: &Guest) -> Finding {
             "write it, with grub-install --removable for example",
         );
     }
-    common::starts(guest, rule)
+    common::check_boot(guest, rule)
 }
 
-fn kernel(guest: &Guest) -> Option<Finding> {
+fn check_kernel(guest: &Guest) -> Option<Finding> {
     let rule = Rule("kernel", REQUIREMENTS);
     let kernel = guest.kernel()?;
-    let os = guest.system.as_ref()?.os.here()?;
+    let os = guest.system.as_ref()?.os.present()?;
     let series = kernel.series();
     // Debian counts 12.7, Amazon Linux 2023: the number before the dot, or all of it.
-    let version = |known: &str| {
-        let begins = || os.version.starts_with(&format!("{known}."));
-        known.is_empty() || os.version == known || begins()
+    let version = |pattern: &str| {
+        let begins = || os.version.starts_with(&format!("{pattern}."));
+        pattern.is_empty() || os.version == pattern || begins()
     };
-    let listed = KERNELS.iter().any(|(id, known, kernels)| {
-        *id == os.id && version(known) && kernels.contains(&series.as_str())
+    let listed = KERNELS.iter().any(|(id, versions, kernels)| {
+        *id == os.id && version(versions) && kernels.contains(&series.as_str())
     });
     Some(if listed {
         rule.ok(&kernel.version)

@@ -1,24 +1,24 @@
 //! What every cloud asks of a system, each in its own words and from its own page.
 
 use super::finding::{Finding, Rule};
-use crate::guest::{Driver, Filling, Guest, Look, System};
+use crate::guest::{Driver, Guest, Observed, System, VolumeKind};
 
 /// Whether anything starts it.
-pub fn starts(guest: &Guest, rule: Rule) -> Finding {
+pub fn check_boot(guest: &Guest, rule: Rule) -> Finding {
     match (guest.bios, guest.uefi) {
         (Some(false), Some(false)) => rule.warning(
             "nothing on the disk starts a machine: no boot code, no EFI system partition with a boot loader",
             "install a boot loader, such as GRUB, on the disk itself",
         ),
-        _ => match how(guest) {
-            Some(how) => rule.ok(how),
-            None => rule.unseen("how it starts could not be seen"),
+        _ => match boot_firmware(guest) {
+            Some(firmware) => rule.ok(firmware),
+            None => rule.unknown("how it starts could not be seen"),
         },
     }
 }
 
 /// "BIOS and UEFI".
-pub fn how(guest: &Guest) -> Option<&'static str> {
+pub fn boot_firmware(guest: &Guest) -> Option<&'static str> {
     match (guest.bios, guest.uefi) {
         (Some(true), Some(true)) => Some("BIOS and UEFI"),
         (Some(true), _) => Some("BIOS"),
@@ -35,7 +35,7 @@ pub const BITLOCKER: &str = "turn BitLocker off in Windows first: manage-bde -of
 pub fn encryption(guest: &Guest, rule: Rule) -> Option<Finding> {
     let encrypted = guest.encrypted()?;
     let name = encrypted.name();
-    let remedy = if encrypted == Filling::BitLocker {
+    let remedy = if encrypted == VolumeKind::BitLocker {
         BITLOCKER
     } else {
         "install the system without encryption; if it unlocks itself, add --skip-checks"
@@ -54,7 +54,7 @@ pub fn encryption(guest: &Guest, rule: Rule) -> Option<Finding> {
 }
 
 /// Whether the root file system is of a kind that the cloud knows.
-pub fn file_system(guest: &Guest, known: &[Filling], rule: Rule) -> Option<Finding> {
+pub fn check_file_system(guest: &Guest, supported: &[VolumeKind], rule: Rule) -> Option<Finding> {
     let root = guest
         .volumes
         .iter()
@@ -62,14 +62,14 @@ pub fn file_system(guest: &Guest, known: &[Filling], rule: Rule) -> Option<Findi
     if root.is_some() {
         return Some(rule.ok("ext4"));
     }
-    let hidden = guest.hidden()?;
-    if hidden.is_container() || known.contains(&hidden) {
-        return Some(rule.unseen(format!(
+    let hidden = guest.hidden_volume()?;
+    if hidden.is_container() || supported.contains(&hidden) {
+        return Some(rule.unknown(format!(
             "a partition holds {}, which can't be read here",
             hidden.name()
         )));
     }
-    let names: Vec<_> = known.iter().map(|filling| filling.name()).collect();
+    let names: Vec<_> = supported.iter().map(|filling| filling.name()).collect();
     Some(rule.warning(
         format!("the system lies on {}", hidden.name()),
         format!("install it on one of {}", names.join(", ")),
@@ -77,7 +77,7 @@ pub fn file_system(guest: &Guest, known: &[Filling], rule: Rule) -> Option<Findi
 }
 
 /// Drivers without which the machine finds no disk, and those without which it finds no network.
-pub fn drivers(
+pub fn check_drivers(
     guest: &Guest,
     disk: &[&'static str],
     network: &[&'static str],
@@ -85,17 +85,21 @@ pub fn drivers(
 ) -> Option<Finding> {
     let kernel = guest.kernel()?;
     let Some(drivers) = &kernel.drivers else {
-        return Some(rule.unseen(format!(
+        return Some(rule.unknown(format!(
             "the drivers of the kernel {} can't be seen",
             kernel.version
         )));
     };
-    let place = |name: &&&str| drivers.get(**name).copied().unwrap_or(Driver::Absent);
-    let late = |name: &&&str| matches!(place(name), Driver::Absent | Driver::Module);
+    let driver_location = |name: &&&str| drivers.get(**name).copied().unwrap_or(Driver::Absent);
+    let late = |name: &&&str| matches!(driver_location(name), Driver::Absent | Driver::Module);
     let missing: Vec<_> = disk
         .iter()
         .filter(late)
-        .chain(network.iter().filter(|name| place(name) == Driver::Absent))
+        .chain(
+            network
+                .iter()
+                .filter(|name| driver_location(name) == Driver::Absent),
+        )
         .copied()
         .collect();
     if !missing.is_empty() {
@@ -108,9 +112,12 @@ pub fn drivers(
             "install the distribution's own kernel and write its initramfs anew with these drivers",
         ));
     }
-    if disk.iter().any(|name| place(&name) == Driver::Unclear) {
+    if disk
+        .iter()
+        .any(|name| driver_location(&name) == Driver::Unknown)
+    {
         return Some(
-            rule.unseen("the initramfs can't be read: whether it has the disk's drivers is open"),
+            rule.unknown("the initramfs can't be read: whether it has the disk's drivers is open"),
         );
     }
     let all: Vec<_> = disk.iter().chain(network).copied().collect();
@@ -118,7 +125,7 @@ pub fn drivers(
 }
 
 /// Devices by name differ between machines.
-pub fn devices(system: &System, rule: Rule) -> Finding {
+pub fn check_devices(system: &System, rule: Rule) -> Finding {
     let named = system.unstable_devices();
     if !named.is_empty() {
         return rule.warning(
@@ -130,30 +137,30 @@ pub fn devices(system: &System, rule: Rule) -> Finding {
         );
     }
     match &system.fstab {
-        Look::Here(_) => rule.ok("by UUID or label"),
-        Look::Absent => rule.warning(
+        Observed::Present(_) => rule.ok("by UUID or label"),
+        Observed::Absent => rule.warning(
             "there is no /etc/fstab",
             "write one that mounts / by its UUID",
         ),
-        Look::Unseen => rule.unseen("/etc/fstab can't be seen"),
+        Observed::Unknown => rule.unknown("/etc/fstab can't be seen"),
     }
 }
 
 /// Addresses come by DHCP, to a card whose name is not known before.
-pub fn network(system: &System, rule: Rule) -> Finding {
-    let Look::Here(network) = &system.network else {
-        return rule.unseen("the set-up of the network can't be seen");
+pub fn check_network(system: &System, rule: Rule) -> Finding {
+    let Observed::Present(network) = &system.network else {
+        return rule.unknown("the set-up of the network can't be seen");
     };
     match network.dhcp {
-        _ if !network.named.is_empty() => rule.warning(
+        _ if !network.interfaces.is_empty() => rule.warning(
             format!(
                 "the network is set up for {}, which another machine calls otherwise",
-                network.named.join(", ")
+                network.interfaces.join(", ")
             ),
             "set it up for any interface, or start the kernel with net.ifnames=0 and set up eth0",
         ),
         Some(by) => rule.ok(format!("DHCP by {by}")),
-        None if network.fixed => {
+        None if network.is_fixed => {
             rule.warning("the network has a fixed address", "set it up by DHCP")
         }
         None => rule.warning(
@@ -164,28 +171,28 @@ pub fn network(system: &System, rule: Rule) -> Finding {
 }
 
 /// The only way in.
-pub fn ssh(system: &System, rule: Rule) -> Finding {
+pub fn check_ssh(system: &System, rule: Rule) -> Finding {
     match system.sshd {
-        Look::Here(Some(false)) => rule.warning(
+        Observed::Present(Some(false)) => rule.warning(
             "the SSH server is not started with the system",
             "enable it: systemctl enable ssh",
         ),
-        Look::Here(_) => rule.ok("SSH server"),
-        Look::Absent => rule.warning("there is no SSH server", "install openssh-server"),
-        Look::Unseen => rule.unseen("whether there is an SSH server can't be seen"),
+        Observed::Present(_) => rule.ok("SSH server"),
+        Observed::Absent => rule.warning("there is no SSH server", "install openssh-server"),
+        Observed::Unknown => rule.unknown("whether there is an SSH server can't be seen"),
     }
 }
 
 /// cloud-init, and that it looks where this cloud has its data.
-pub fn cloud_init(system: &System, source: &'static str, rule: Rule) -> Finding {
+pub fn check_cloud_init(system: &System, source: &'static str, rule: Rule) -> Finding {
     let found =
         match &system.cloud_init {
-            Look::Here(found) => found,
-            Look::Absent => return rule.warning(
+            Observed::Present(found) => found,
+            Observed::Absent => return rule.warning(
                 "there is no cloud-init: keys, names and passwords are not set in a new machine",
                 "install cloud-init",
             ),
-            Look::Unseen => return rule.unseen("whether there is cloud-init can't be seen"),
+            Observed::Unknown => return rule.unknown("whether there is cloud-init can't be seen"),
         };
     if found.disabled {
         return rule.warning(

@@ -3,59 +3,60 @@
 use super::common;
 use super::finding::{Finding, Rule};
 use crate::digitalocean;
-use crate::guest::{Architecture, Family, Filling, Guest, Look, System};
+use crate::guest::{Architecture, Guest, Observed, OsFamily, System, VolumeKind};
 use crate::image::Image;
 
 const REQUIREMENTS: &str = "https://docs.digitalocean.com/products/custom-images/";
 const LIMITS: &str = "https://docs.digitalocean.com/products/custom-images/details/limits/";
 
-pub fn form(image: &Image) -> Vec<Finding> {
+pub fn check_format(image: &Image) -> Vec<Finding> {
     let rule = Rule("format and size", REQUIREMENTS);
-    vec![
-        match (digitalocean::accepts(image), digitalocean::warning(image)) {
-            (Err((reason, remedy)), _) => rule.refused(reason, remedy),
-            (Ok(()), Some(warning)) => rule.warning(warning, ""),
-            (Ok(()), None) => rule.ok(image.label()),
-        },
-    ]
+    vec![match (
+        digitalocean::accepts(image),
+        digitalocean::boot_warning(image),
+    ) {
+        (Err((reason, remedy)), _) => rule.refused(reason, remedy),
+        (Ok(()), Some(warning)) => rule.warning(warning, ""),
+        (Ok(()), None) => rule.ok(image.label()),
+    }]
 }
 
-pub fn inside(guest: &Guest) -> Vec<Finding> {
+pub fn check_guest(guest: &Guest) -> Vec<Finding> {
     let mut found = vec![];
     found.extend(common::encryption(guest, Rule("encryption", REQUIREMENTS)));
-    found.extend(common::file_system(
+    found.extend(common::check_file_system(
         guest,
-        &[Filling::Ext],
+        &[VolumeKind::Ext],
         Rule("file system", REQUIREMENTS),
     ));
-    if guest.family == Some(Family::Windows) {
+    if guest.family == Some(OsFamily::Windows) {
         found.push(Rule("system", LIMITS).refused(
             "DigitalOcean takes no Windows",
             "import it into another cloud",
         ));
     }
-    if guest.family != Some(Family::Linux) {
+    if guest.family != Some(OsFamily::Linux) {
         return found;
     }
-    found.push(architecture(guest));
-    found.push(common::starts(guest, Rule("boot mode", REQUIREMENTS)));
+    found.push(check_architecture(guest));
+    found.push(common::check_boot(guest, Rule("boot mode", REQUIREMENTS)));
     let Some(system) = &guest.system else {
         return found;
     };
-    found.extend(common::drivers(
+    found.extend(common::check_drivers(
         guest,
         &["virtio_pci", "virtio_blk", "virtio_scsi"],
         &["virtio_net"],
         Rule("virtio", REQUIREMENTS),
     ));
-    found.push(common::devices(system, Rule("devices", REQUIREMENTS)));
-    found.push(common::network(system, Rule("network", LIMITS)));
-    found.push(common::ssh(system, Rule("ssh", REQUIREMENTS)));
-    found.push(cloud_init(system));
+    found.push(common::check_devices(system, Rule("devices", REQUIREMENTS)));
+    found.push(common::check_network(system, Rule("network", LIMITS)));
+    found.push(common::check_ssh(system, Rule("ssh", REQUIREMENTS)));
+    found.push(check_cloud_init(system));
     found
 }
 
-fn architecture(guest: &Guest) -> Finding {
+fn check_architecture(guest: &Guest) -> Finding {
     let rule = Rule("processor", REQUIREMENTS);
     match guest.architecture {
         Some(Architecture::X86_64 | Architecture::I386) => rule.ok("x86"),
@@ -66,24 +67,24 @@ fn architecture(guest: &Guest) -> Finding {
             ),
             "install it for x86_64",
         ),
-        None => rule.unseen("its processor could not be seen"),
+        None => rule.unknown("its processor could not be seen"),
     }
 }
 
 /// A Droplet's data lie on a config drive.
-fn cloud_init(system: &System) -> Finding {
+fn check_cloud_init(system: &System) -> Finding {
     let rule = Rule("cloud-init", REQUIREMENTS);
-    let Look::Here(found) = &system.cloud_init else {
-        return common::cloud_init(system, "ConfigDrive", rule);
+    let Observed::Present(found) = &system.cloud_init else {
+        return common::check_cloud_init(system, "ConfigDrive", rule);
     };
-    let place = |wanted: &str| {
+    let find_module = |wanted: &str| {
         found
             .data_sources
             .iter()
             .flatten()
             .position(|name| name == wanted)
     };
-    if let (Some(seed), Some(drive)) = (place("NoCloud"), place("ConfigDrive"))
+    if let (Some(seed), Some(drive)) = (find_module("NoCloud"), find_module("ConfigDrive"))
         && seed < drive
     {
         return rule.warning(
@@ -94,7 +95,7 @@ fn cloud_init(system: &System) -> Finding {
     if found.version.as_deref().is_some_and(is_too_old) {
         return rule.warning("its cloud-init is older than 0.7.7", "install a newer one");
     }
-    common::cloud_init(system, "ConfigDrive", rule)
+    common::check_cloud_init(system, "ConfigDrive", rule)
 }
 
 /// Before 0.7.7; later versions are numbered by years.

@@ -34,22 +34,22 @@ pub struct Rule(pub &'static str, pub &'static str);
 
 impl Rule {
     pub fn ok(self, text: impl Into<String>) -> Finding {
-        self.finds(Level::Ok, text, None)
+        self.finding(Level::Ok, text, None)
     }
 
-    pub fn unseen(self, text: impl Into<String>) -> Finding {
-        self.finds(Level::Unseen, text, None)
+    pub fn unknown(self, text: impl Into<String>) -> Finding {
+        self.finding(Level::Unseen, text, None)
     }
 
     pub fn warning(self, text: impl Into<String>, remedy: impl Into<String>) -> Finding {
-        self.finds(Level::Warning, text, Some(remedy.into()))
+        self.finding(Level::Warning, text, Some(remedy.into()))
     }
 
     pub fn refused(self, text: impl Into<String>, remedy: impl Into<String>) -> Finding {
-        self.finds(Level::Refused, text, Some(remedy.into()))
+        self.finding(Level::Refused, text, Some(remedy.into()))
     }
 
-    fn finds(self, level: Level, text: impl Into<String>, remedy: Option<String>) -> Finding {
+    fn finding(self, level: Level, text: impl Into<String>, remedy: Option<String>) -> Finding {
         Finding {
             level,
             rule: self.0,
@@ -90,7 +90,7 @@ impl Verdict {
         }
     }
 
-    pub fn of(&self, level: Level) -> impl Iterator<Item = &Finding> {
+    pub fn findings_at(&self, level: Level) -> impl Iterator<Item = &Finding> {
         self.findings
             .iter()
             .filter(move |finding| finding.level == level)

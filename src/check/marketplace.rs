@@ -5,7 +5,7 @@
 use std::path::Path;
 
 use super::finding::{Finding, Rule};
-use crate::guest::{Left, Look, Os, Password, System, User};
+use crate::guest::{LeftoverFile, Observed, Os, Password, System, User};
 use crate::shell::Command;
 
 /// Version of the script whose rules these are.
@@ -16,54 +16,58 @@ const CLEANUP: &str =
     "https://github.com/digitalocean/marketplace-partners/blob/master/scripts/90-cleanup.sh";
 
 /// Bytes of a log, of keys, of known hosts that count as none.
-const LITTLE: u64 = 50;
+const MAX_EMPTY_FILE: u64 = 50;
 /// Bytes of a shell's history that count as none.
-const SHORT: u64 = 200;
+const MAX_EMPTY_HISTORY: u64 = 200;
 /// Accounts of no person, to the script.
-const NOBODIES: [&str; 3] = ["nobody", "centos", "nfsnobody"];
+const SYSTEM_ACCOUNTS: [&str; 3] = ["nobody", "centos", "nfsnobody"];
 
 /// Everything that the two scripts look at, in their order.
-pub fn inside(system: &System) -> Vec<Finding> {
-    let mut found = os(&system.os);
-    found.push(cloud_init(system));
-    found.push(firewall(system));
+pub fn check_guest(system: &System) -> Vec<Finding> {
+    let mut found = check_os(&system.os);
+    found.push(check_cloud_init(system));
+    found.push(check_firewall(system));
     found.push(
         Rule("updates", CHECK)
-            .unseen("pending security updates can't be known without starting the system"),
+            .unknown("pending security updates can't be known without starting the system"),
     );
-    found.extend(logs(&system.traces.logs));
-    found.extend(users(&system.traces.users));
-    found.push(agent(&system.traces.agent));
-    found.extend(leftovers(system));
+    found.extend(check_logs(&system.residue.logs));
+    found.extend(check_users(&system.residue.users));
+    found.push(check_agent(&system.residue.agent));
+    found.extend(check_leftovers(system));
     found
 }
 
 /// Where no files can be read, nothing can be said.
-pub fn blind() -> Vec<Finding> {
+pub fn unreadable() -> Vec<Finding> {
     vec![
         Rule("system", CHECK)
-            .unseen("its files can't be read here: run the script in the system itself"),
+            .unknown("its files can't be read here: run the script in the system itself"),
     ]
 }
 
-fn os(os: &Look<Os>) -> Vec<Finding> {
+fn check_os(os: &Observed<Os>) -> Vec<Finding> {
     let rule = Rule("os", CHECK);
     let os = match os {
-        Look::Here(os) => os,
-        Look::Absent => {
+        Observed::Present(os) => os,
+        Observed::Absent => {
             return vec![rule.refused(
                 "it does not say which system it is",
                 "use a system that the Marketplace takes",
             )];
         }
-        Look::Unseen => return vec![rule.unseen("which system it is can't be seen")],
+        Observed::Unknown => return vec![rule.unknown("which system it is can't be seen")],
     };
     match versions(&os.name) {
         None => vec![rule.refused(
             format!("the Marketplace takes no {}", os.name),
             "use Ubuntu, Debian, CentOS, Rocky Linux, AlmaLinux or CloudLinux",
         )],
-        Some(versions) if versions.iter().any(|known| fits(known, &os.version)) => {
+        Some(versions)
+            if versions
+                .iter()
+                .any(|pattern| matches_version(pattern, &os.version)) =>
+        {
             vec![rule.ok(format!("{} {}", os.name, os.version))]
         }
         Some(versions) => vec![rule.refused(
@@ -89,44 +93,44 @@ fn versions(name: &str) -> Option<&'static [&'static str]> {
     }
 }
 
-fn fits(known: &str, version: &str) -> bool {
-    known == version || known.ends_with('.') && version.starts_with(known)
+fn matches_version(pattern: &str, version: &str) -> bool {
+    pattern == version || pattern.ends_with('.') && version.starts_with(pattern)
 }
 
-fn cloud_init(system: &System) -> Finding {
+fn check_cloud_init(system: &System) -> Finding {
     let rule = Rule("cloud-init", CHECK);
     match &system.cloud_init {
-        Look::Here(_) => rule.ok("cloud-init is installed"),
-        Look::Absent => rule.refused("cloud-init is not installed", "install cloud-init"),
-        Look::Unseen => rule.unseen("whether cloud-init is installed can't be seen"),
+        Observed::Present(_) => rule.ok("cloud-init is installed"),
+        Observed::Absent => rule.refused("cloud-init is not installed", "install cloud-init"),
+        Observed::Unknown => rule.unknown("whether cloud-init is installed can't be seen"),
     }
 }
 
-fn firewall(system: &System) -> Finding {
+fn check_firewall(system: &System) -> Finding {
     let rule = Rule("firewall", CHECK);
-    match system.traces.firewall {
-        Look::Here(name) => rule.ok(name),
-        Look::Absent => rule.warning("no firewall is turned on", "turn one on, such as ufw"),
-        Look::Unseen => rule.unseen("whether a firewall is turned on can't be seen"),
+    match system.residue.firewall {
+        Observed::Present(name) => rule.ok(name),
+        Observed::Absent => rule.warning("no firewall is turned on", "turn one on, such as ufw"),
+        Observed::Unknown => rule.unknown("whether a firewall is turned on can't be seen"),
     }
 }
 
 /// How to remove a file of the image, on the machine that it was made of.
-fn remove_it(path: &str) -> String {
+fn removal_hint(path: &str) -> String {
     format!("remove it: {}", Command::new("rm").file(Path::new(path)))
 }
 
-fn logs(logs: &Look<Vec<Left>>) -> Vec<Finding> {
+fn check_logs(logs: &Observed<Vec<LeftoverFile>>) -> Vec<Finding> {
     let rule = Rule("logs", CHECK);
-    let Look::Here(logs) = logs else {
-        return vec![rule.unseen("/var/log can't be seen")];
+    let Observed::Present(logs) = logs else {
+        return vec![rule.unknown("/var/log can't be seen")];
     };
     let archives = logs.iter().filter(|log| is_archive(&log.path));
-    let archives =
-        archives.map(|log| rule.warning(format!("log archive {}", log.path), remove_it(&log.path)));
-    let full = logs
-        .iter()
-        .filter(|log| matches!(log.path.rsplit_once('.'), Some((_, "log"))) && log.size > LITTLE);
+    let archives = archives
+        .map(|log| rule.warning(format!("log archive {}", log.path), removal_hint(&log.path)));
+    let full = logs.iter().filter(|log| {
+        matches!(log.path.rsplit_once('.'), Some((_, "log"))) && log.size > MAX_EMPTY_FILE
+    });
     let full = full.filter(|log| log.path != "/var/log/cpanel-install.log");
     let full = full.map(|log| {
         let size = crate::units::bytes(log.size);
@@ -159,34 +163,35 @@ fn is_archive(path: &str) -> bool {
     !name.starts_with('.') && (ends('-', 8) || ends('.', 1))
 }
 
-fn users(users: &Look<Vec<User>>) -> Vec<Finding> {
-    let Look::Here(users) = users else {
-        return vec![Rule("users", CHECK).unseen("the users can't be seen")];
+fn check_users(users: &Observed<Vec<User>>) -> Vec<Finding> {
+    let Observed::Present(users) = users else {
+        return vec![Rule("users", CHECK).unknown("the users can't be seen")];
     };
     let persons = users
         .iter()
-        .filter(|user| !NOBODIES.contains(&user.name.as_str()));
+        .filter(|user| !SYSTEM_ACCOUNTS.contains(&user.name.as_str()));
     let found: Vec<_> = persons
         .flat_map(|user| {
-            [password(user)]
+            [check_password(user)]
                 .into_iter()
-                .chain(keys(user))
-                .chain([history(user)])
+                .chain(check_keys(user))
+                .chain([check_history(user)])
         })
         .collect();
-    let (well, ill): (Vec<_>, Vec<_>) = found
+    let (passed, failed): (Vec<_>, Vec<_>) = found
         .into_iter()
         .partition(|finding| finding.level == super::finding::Level::Ok);
     // One line a matter where all is well, however many users there are.
     let rules = ["passwords", "keys", "histories"];
-    let fine = rules
+    let passed_rules = rules
         .iter()
-        .filter(|rule| ill.iter().all(|finding| finding.rule != **rule));
-    let fine = fine.filter_map(|rule| well.iter().find(|finding| finding.rule == *rule).cloned());
-    ill.iter().cloned().chain(fine).collect()
+        .filter(|rule| failed.iter().all(|finding| finding.rule != **rule));
+    let passed_rules = passed_rules
+        .filter_map(|rule| passed.iter().find(|finding| finding.rule == *rule).cloned());
+    failed.iter().cloned().chain(passed_rules).collect()
 }
 
-fn password(user: &User) -> Finding {
+fn check_password(user: &User) -> Finding {
     let rule = Rule("passwords", CHECK);
     let lock = Command::new("usermod -p '!'").operand(&user.name);
     let lock = format!("lock it: {lock}");
@@ -204,21 +209,26 @@ fn password(user: &User) -> Finding {
             ),
             lock,
         ),
-        Password::Unseen => rule.unseen(format!(
+        Password::Unknown => rule.unknown(format!(
             "whether the user {} has a password can't be seen",
             user.name
         )),
     }
 }
 
-fn keys(user: &User) -> Vec<Finding> {
+fn check_keys(user: &User) -> Vec<Finding> {
     let rule = Rule("keys", CHECK);
     let files = match &user.ssh {
-        Look::Here(files) => files,
-        Look::Absent => return vec![rule.ok("no keys")],
-        Look::Unseen => return vec![rule.unseen(format!("{}/.ssh can't be seen", user.home))],
+        Observed::Present(files) => files,
+        Observed::Absent => return vec![rule.ok("no keys")],
+        Observed::Unknown => {
+            return vec![rule.unknown(format!("{}/.ssh can't be seen", user.home))];
+        }
     };
-    let found: Vec<_> = files.iter().filter_map(|file| key(file, rule)).collect();
+    let found: Vec<_> = files
+        .iter()
+        .filter_map(|file| check_key_file(file, rule))
+        .collect();
     if found.is_empty() {
         vec![rule.ok("no keys")]
     } else {
@@ -226,15 +236,14 @@ fn keys(user: &User) -> Vec<Finding> {
     }
 }
 
-fn key(file: &Left, rule: Rule) -> Option<Finding> {
+fn check_key_file(file: &LeftoverFile, rule: Rule) -> Option<Finding> {
     let (path, name) = (&file.path, file.path.rsplit('/').next().unwrap_or_default());
-    let remove = remove_it(path);
+    let remove = removal_hint(path);
     match (name, file.size) {
-        ("authorized_keys", size) => {
-            (size > LITTLE).then(|| rule.refused(format!("{path} lets somebody in"), remove))
-        }
+        ("authorized_keys", size) => (size > MAX_EMPTY_FILE)
+            .then(|| rule.refused(format!("{path} lets somebody in"), remove)),
         ("known_hosts", size) => {
-            (size > LITTLE).then(|| rule.warning(format!("{path} names hosts"), remove))
+            (size > MAX_EMPTY_FILE).then(|| rule.warning(format!("{path} names hosts"), remove))
         }
         ("id_rsa", 0) => Some(rule.warning(format!("{path} is an empty private key"), remove)),
         ("id_rsa", _) => Some(rule.refused(format!("{path} is a private key"), remove)),
@@ -242,52 +251,53 @@ fn key(file: &Left, rule: Rule) -> Option<Finding> {
     }
 }
 
-fn history(user: &User) -> Finding {
+fn check_history(user: &User) -> Finding {
     let rule = Rule("histories", CHECK);
     match user.history {
-        Look::Here(size) if size >= SHORT => {
+        Observed::Present(size) if size >= MAX_EMPTY_HISTORY => {
             let path = format!("{}/.bash_history", user.home);
             rule.refused(
                 format!("{path} has {}", crate::units::bytes(size)),
-                remove_it(&path),
+                removal_hint(&path),
             )
         }
-        Look::Unseen => rule.unseen(format!("{} can't be seen", user.home)),
+        Observed::Unknown => rule.unknown(format!("{} can't be seen", user.home)),
         _ => rule.ok("no shell histories"),
     }
 }
 
-fn agent(agent: &Look<()>) -> Finding {
+fn check_agent(agent: &Observed<()>) -> Finding {
     let rule = Rule("agent", CHECK);
     match agent {
-        Look::Here(()) => rule.refused(
+        Observed::Present(()) => rule.refused(
             "/opt/digitalocean is there, DigitalOcean's agent",
             "remove it: apt-get purge do-agent, or yum remove do-agent",
         ),
-        Look::Absent => rule.ok("no agent"),
-        Look::Unseen => rule.unseen("/opt can't be seen"),
+        Observed::Absent => rule.ok("no agent"),
+        Observed::Unknown => rule.unknown("/opt can't be seen"),
     }
 }
 
 /// What the clean-up script removes, and every machine made of the image would share.
-fn leftovers(system: &System) -> Vec<Finding> {
-    let traces = &system.traces;
-    let list = |rule: &'static str, left: &Look<Vec<Left>>, why: &str, remedy: &str| {
-        let rule = Rule(rule, CLEANUP);
-        match left {
-            Look::Here(files) if !files.is_empty() => {
-                rule.warning(format!("{} {why}", shown(files)), remedy)
+fn check_leftovers(system: &System) -> Vec<Finding> {
+    let traces = &system.residue;
+    let list =
+        |rule: &'static str, files: &Observed<Vec<LeftoverFile>>, why: &str, remedy: &str| {
+            let rule = Rule(rule, CLEANUP);
+            match files {
+                Observed::Present(files) if !files.is_empty() => {
+                    rule.warning(format!("{} {why}", summarize(files)), remedy)
+                }
+                Observed::Unknown => rule.unknown("can't be seen"),
+                _ => rule.ok("none"),
             }
-            Look::Unseen => rule.unseen("can't be seen"),
-            _ => rule.ok("none"),
-        }
-    };
-    let single = |rule: &'static str, left: &Look<()>, why: &str, remedy: &str| {
+        };
+    let single = |rule: &'static str, file: &Observed<()>, why: &str, remedy: &str| {
         let rule = Rule(rule, CLEANUP);
-        match left {
-            Look::Here(()) => rule.warning(why, remedy),
-            Look::Absent => rule.ok("none"),
-            Look::Unseen => rule.unseen("can't be seen"),
+        match file {
+            Observed::Present(()) => rule.warning(why, remedy),
+            Observed::Absent => rule.ok("none"),
+            Observed::Unknown => rule.unknown("can't be seen"),
         }
     };
     vec![
@@ -325,7 +335,7 @@ fn leftovers(system: &System) -> Vec<Finding> {
 }
 
 /// The first, and how many more.
-fn shown(files: &[Left]) -> String {
+fn summarize(files: &[LeftoverFile]) -> String {
     match files {
         [] => String::new(),
         [only] => only.path.clone(),
@@ -338,7 +348,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn archives_of_logs_are_known_by_their_names() {
+    fn recognizes_log_archives_by_name() {
         for name in ["syslog.1", "messages-20260101", "dpkg.log.2", "a-12345678"] {
             assert!(is_archive(&format!("/var/log/{name}")), "{name}");
         }
@@ -356,8 +366,8 @@ mod tests {
     }
 
     #[test]
-    fn versions_are_those_of_the_script() {
-        for (name, version, taken) in [
+    fn versions_match_the_script() {
+        for (name, version, accepted) in [
             ("Ubuntu", "24.04", true),
             ("Ubuntu", "23.04", false),
             ("Debian GNU/Linux", "12", true),
@@ -370,8 +380,10 @@ mod tests {
         ] {
             let versions = versions(name).unwrap_or_default();
             assert_eq!(
-                versions.iter().any(|known| fits(known, version)),
-                taken,
+                versions
+                    .iter()
+                    .any(|pattern| matches_version(pattern, version)),
+                accepted,
                 "{name} {version}"
             );
         }

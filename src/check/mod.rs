@@ -18,17 +18,17 @@ use serde_json::{Value, json};
 
 use crate::error::{Error, Kind, Result};
 use crate::guest::Guest;
-use crate::image::{Content, Image, Source, Warning};
+use crate::image::{Content, Image, ImageSource, Warning};
 use crate::import::outcome::Format;
 
 pub use options::{Options, variables};
-pub use pre_import::Look;
+pub use pre_import::PreImportCheck;
 
 use finding::{Finding, Level, Rule, Verdict};
 
 /// Who may take the image.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
-pub enum Cloud {
+pub enum CloudId {
     /// Amazon Web Services
     Aws,
     /// Alibaba Cloud
@@ -37,7 +37,7 @@ pub enum Cloud {
     Digitalocean,
 }
 
-impl Cloud {
+impl CloudId {
     const ALL: [Self; 3] = [Self::Aws, Self::Alicloud, Self::Digitalocean];
 
     /// The sub-command's word.
@@ -58,16 +58,16 @@ impl Cloud {
     }
 
     /// What it makes of the file.
-    fn form(self, image: &Image) -> Vec<Finding> {
+    fn check_format(self, image: &Image) -> Vec<Finding> {
         match self {
-            Self::Aws => aws::form(image),
-            Self::Alicloud => alicloud::form(image),
-            Self::Digitalocean => digitalocean::form(image),
+            Self::Aws => aws::check_format(image),
+            Self::Alicloud => alicloud::check_format(image),
+            Self::Digitalocean => digitalocean::check_format(image),
         }
     }
 
     /// Whether its import takes the file; the reason and the remedy when it does not.
-    fn takes(self, image: &Image) -> Result<(), (String, String)> {
+    fn accepts(self, image: &Image) -> Result<(), (String, String)> {
         match self {
             Self::Aws => crate::aws::accepts(image),
             Self::Alicloud => crate::alicloud::accepts(image).map(drop),
@@ -76,11 +76,11 @@ impl Cloud {
     }
 
     /// What it makes of the system in it; `examined` where the import looks inside, too.
-    fn inside(self, guest: &Guest, examined: bool) -> Vec<Finding> {
+    fn check_guest(self, guest: &Guest, examined: bool) -> Vec<Finding> {
         match self {
-            Self::Aws => aws::inside(guest, examined),
-            Self::Alicloud => alicloud::inside(guest),
-            Self::Digitalocean => digitalocean::inside(guest),
+            Self::Aws => aws::check_guest(guest, examined),
+            Self::Alicloud => alicloud::check_guest(guest),
+            Self::Digitalocean => digitalocean::check_guest(guest),
         }
     }
 }
@@ -110,32 +110,34 @@ impl Report {
             }
         };
         image.verify()?;
-        let guest = Guest::look(&image);
-        let all = || Cloud::ALL.to_vec();
-        let asked = options
+        let guest = Guest::inspect(&image);
+        let all = || CloudId::ALL.to_vec();
+        let requested = options
             .clouds
             .clone()
             .filter(|clouds| !clouds.is_empty())
             .unwrap_or_else(all);
-        let verdict = |cloud: Cloud| {
+        let verdict = |cloud: CloudId| {
             Verdict::new(
                 cloud.name(),
                 cloud.title(),
                 [
-                    cloud.form(&image),
+                    cloud.check_format(&image),
                     warnings(&image),
-                    cloud.inside(&guest, true),
+                    cloud.check_guest(&guest, true),
                 ]
                 .concat(),
             )
         };
-        let asked = Cloud::ALL.into_iter().filter(|cloud| asked.contains(cloud));
-        let clouds = asked.map(verdict).collect();
+        let requested = CloudId::ALL
+            .into_iter()
+            .filter(|cloud| requested.contains(cloud));
+        let clouds = requested.map(verdict).collect();
         let marketplace = options.marketplace.unwrap_or(false).then(|| {
             let findings = guest
                 .system
                 .as_ref()
-                .map_or_else(marketplace::blind, marketplace::inside);
+                .map_or_else(marketplace::unreadable, marketplace::check_guest);
             Verdict::new("marketplace", "DigitalOcean Marketplace", findings)
         });
         Ok(Self {
@@ -168,8 +170,8 @@ impl Report {
 
     fn path(&self) -> &Path {
         match &self.image.source {
-            Source::File(path) => path,
-            Source::Stdin => Path::new("-"),
+            ImageSource::File(path) => path,
+            ImageSource::Stdin => Path::new("-"),
         }
     }
 
@@ -198,13 +200,13 @@ impl Report {
 /// What is odd about the file, whoever takes it.
 fn warnings(image: &Image) -> Vec<Finding> {
     let warning = |warning: &Warning| {
-        let remedy = warning.remedy.clone().unwrap_or_default();
+        let remedy = warning.fix.clone().unwrap_or_default();
         Rule("image", "").warning(&warning.text, remedy)
     };
-    let blank = Rule("image", "").unseen("its disk is blank, no system is on it");
-    let blank = image.blank.then_some(blank);
+    let blank = Rule("image", "").unknown("its disk is blank, no system is on it");
+    let blank = image.is_blank.then_some(blank);
     let is_passing =
-        image.source == Source::Stdin && image.content == Content::Ova { manifest: true };
+        image.source == ImageSource::Stdin && image.content == Content::Ova { manifest: true };
     let uncompared = is_passing.then(|| {
         Rule("image", "").warning(
             "the files of the OVA are not compared with its manifest: of standard input, only the first bytes are read",

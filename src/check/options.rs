@@ -9,7 +9,7 @@ use crate::error::{Error, Result};
 use crate::image::Format;
 use crate::import::outcome;
 
-use super::Cloud;
+use super::CloudId;
 
 /// The flags of `imgimport check`.
 #[derive(Clone, Debug, Default, clap::Args)]
@@ -26,7 +26,7 @@ pub struct Options {
         value_delimiter = ',',
         ignore_case = true
     )]
-    pub clouds: Option<Vec<Cloud>>,
+    pub clouds: Option<Vec<CloudId>>,
 
     /// Say what DigitalOcean's Marketplace image check would say, too
     #[arg(long, num_args = 0..=1, default_missing_value = "true", require_equals = true, value_name = "BOOL", value_parser = switch)]
@@ -76,42 +76,42 @@ impl Options {
     }
 
     /// What the variables, and below them the settings file, say where the flags are silent.
-    pub fn over(
+    pub fn layered(
         mut self,
         environment: &Environment,
         image: Option<PathBuf>,
         output: Option<outcome::Format>,
     ) -> Result<Self> {
-        let own = |name: &str| {
+        let variable = |name: &str| {
             variables(name)
                 .iter()
                 .find_map(|name| Some((name.clone(), environment.get(name)?)))
         };
         self.image = self
             .image
-            .or_else(|| own("image").map(|(_, path)| path.into()))
+            .or_else(|| variable("image").map(|(_, path)| path.into()))
             .or(image);
         if self.clouds.is_none() {
-            let names = own("for").map(|(name, text)| {
-                let words = deserialize::split(&text).map_err(|why| wrong(&name, why))?;
-                let all = words.into_iter().map(|word| choice(&name, &word));
-                all.collect::<Result<Vec<Cloud>>>()
+            let names = variable("for").map(|(name, text)| {
+                let values = deserialize::split(&text).map_err(|why| variable_error(&name, why))?;
+                let all = values.into_iter().map(|value| choice(&name, &value));
+                all.collect::<Result<Vec<CloudId>>>()
             });
             self.clouds = names.transpose()?;
         }
         if self.marketplace.is_none() {
-            let said = own("marketplace")
-                .map(|(name, text)| switch(&text).map_err(|why| wrong(&name, why)));
-            self.marketplace = said.transpose()?;
+            let value = variable("marketplace")
+                .map(|(name, text)| switch(&text).map_err(|why| variable_error(&name, why)));
+            self.marketplace = value.transpose()?;
         }
         if self.format.is_none() {
-            self.format = own("format")
+            self.format = variable("format")
                 .map(|(name, text)| choice(&name, &text))
                 .transpose()?;
         }
         if self.output.is_none() {
-            let said = own("output").map(|(name, text)| choice(&name, &text));
-            self.output = said.transpose()?.or(output);
+            let value = variable("output").map(|(name, text)| choice(&name, &text));
+            self.output = value.transpose()?.or(output);
         }
         Ok(self)
     }
@@ -126,17 +126,17 @@ pub fn variables(option: &str) -> [String; 2] {
     ]
 }
 
-fn choice<T: ValueEnum>(name: &str, word: &str) -> Result<T> {
-    T::from_str(word, true).map_err(|_| {
-        let known = T::value_variants().iter().filter_map(T::to_possible_value);
-        let known: Vec<_> = known.map(|value| value.get_name().to_owned()).collect();
-        wrong(
+fn choice<T: ValueEnum>(name: &str, text: &str) -> Result<T> {
+    T::from_str(text, true).map_err(|_| {
+        let names = T::value_variants().iter().filter_map(T::to_possible_value);
+        let names: Vec<_> = names.map(|value| value.get_name().to_owned()).collect();
+        variable_error(
             name,
-            format!("\"{word}\" is not one of {}", known.join(", ")),
+            format!("\"{text}\" is not one of {}", names.join(", ")),
         )
     })
 }
 
-fn wrong(name: &str, why: impl Into<String>) -> Error {
-    Error::usage(format!("the variable {name} is wrong")).because_of(why)
+fn variable_error(name: &str, why: impl Into<String>) -> Error {
+    Error::usage(format!("the variable {name} is wrong")).with_cause(why)
 }

@@ -8,34 +8,34 @@ use console::{Style, Term};
 
 use super::finding::{Finding, Level, Verdict};
 use super::{Report, common};
-use crate::guest::{Driver, Guest, Kernel, Look, System, Volume};
+use crate::guest::{Driver, Guest, Kernel, Observed, System, Volume};
 use crate::units;
 
 /// Columns where nothing says how many there are, and more than these are not read well.
-const WIDTH: usize = 80;
-const WIDEST: usize = 100;
+const DEFAULT_WIDTH: usize = 80;
+const MAX_WIDTH: usize = 100;
 /// Columns of the words on the left.
-const LABELS: usize = 12;
+const LABEL_WIDTH: usize = 12;
 /// Columns of a finding's rule.
-const RULES: usize = 16;
+const RULE_WIDTH: usize = 16;
 
 /// The whole page.
 pub fn render(report: &Report) -> String {
     let mut page = Page::new();
-    page.head(report);
+    page.push_head(report);
     for verdict in report.clouds.iter().chain(&report.marketplace) {
-        page.verdict(verdict);
+        page.push_verdict(verdict);
     }
-    page.sources();
+    page.push_sources();
     page.text.trim_end().to_owned()
 }
 
 /// Text from inside an image, without anything that a terminal would obey.
-pub fn plain(text: &str) -> String {
-    let plain = text
+pub fn printable(text: &str) -> String {
+    let printable = text
         .chars()
         .map(|c| if c.is_control() { '\u{fffd}' } else { c });
-    plain.take(2000).collect()
+    printable.take(2000).collect()
 }
 
 struct Page {
@@ -52,18 +52,18 @@ impl Page {
         let width = if terminal {
             usize::from(Term::stdout().size().1)
         } else {
-            columns.unwrap_or(WIDTH)
+            columns.unwrap_or(DEFAULT_WIDTH)
         };
         let colours = terminal && env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
         Self {
             text: String::new(),
-            width: width.clamp(40, WIDEST),
+            width: width.clamp(40, MAX_WIDTH),
             colours,
             sources: vec![],
         }
     }
 
-    fn paint(&self, style: &Style, text: &str) -> String {
+    fn styled(&self, style: &Style, text: &str) -> String {
         style
             .clone()
             .force_styling(self.colours)
@@ -71,27 +71,27 @@ impl Page {
             .to_string()
     }
 
-    fn put(&mut self, text: impl AsRef<str>) {
+    fn push_line(&mut self, text: impl AsRef<str>) {
         self.text.push_str(text.as_ref());
     }
 
     /// A paragraph behind something that has been measured.
-    fn line(&mut self, start: &str, columns: usize, text: &str) {
+    fn push_wrapped(&mut self, start: &str, columns: usize, text: &str) {
         let mut lines =
-            wrapped(&plain(text), self.width.saturating_sub(columns).max(20)).into_iter();
+            wrap(&printable(text), self.width.saturating_sub(columns).max(20)).into_iter();
         let first = lines.next().unwrap_or_default();
         self.text.push_str(format!("{start}{first}").trim_end());
         self.text.push('\n');
         for more in lines {
-            self.put(format!("{}{more}\n", " ".repeat(columns)));
+            self.push_line(format!("{}{more}\n", " ".repeat(columns)));
         }
     }
 
-    fn head(&mut self, report: &Report) {
-        let name = plain(&report.path().display().to_string());
-        let name = self.paint(&Style::new().bold(), &name);
+    fn push_head(&mut self, report: &Report) {
+        let name = printable(&report.path().display().to_string());
+        let name = self.styled(&Style::new().bold(), &name);
         let what = report.image.describe();
-        self.put(format!("{name}: {what}\n\n"));
+        self.push_line(format!("{name}: {what}\n\n"));
         let data = report.allocated.map(|bytes| {
             (
                 "Data",
@@ -99,23 +99,23 @@ impl Page {
             )
         });
         for (label, text) in data.into_iter().chain(facts(&report.guest)) {
-            let label = format!("  {label:LABELS$}");
-            let start = self.paint(&Style::new().dim(), &label);
-            self.line(&start, LABELS + 2, &text);
+            let label = format!("  {label:LABEL_WIDTH$}");
+            let start = self.styled(&Style::new().dim(), &label);
+            self.push_wrapped(&start, LABEL_WIDTH + 2, &text);
         }
     }
 
-    fn verdict(&mut self, verdict: &Verdict) {
+    fn push_verdict(&mut self, verdict: &Verdict) {
         let (refused, warnings) = (
-            verdict.of(Level::Refused).count(),
-            verdict.of(Level::Warning).count(),
+            verdict.findings_at(Level::Refused).count(),
+            verdict.findings_at(Level::Warning).count(),
         );
         let warned = match warnings {
             0 => String::new(),
             1 => ", 1 warning".to_owned(),
             many => format!(", {many} warnings"),
         };
-        let (style, word) = match verdict.verdict {
+        let (style, label) = match verdict.verdict {
             Level::Refused if refused > 1 => (
                 Style::new().red().bold(),
                 format!("refused for {refused} reasons{warned}"),
@@ -124,20 +124,23 @@ impl Page {
             Level::Warning => (Style::new().yellow().bold(), format!("ok{warned}")),
             Level::Ok | Level::Unseen => (Style::new().green().bold(), "ok".to_owned()),
         };
-        let title = self.paint(&Style::new().bold(), verdict.title);
-        let word = self.paint(&style, &word);
-        self.put(format!("\n{title}: {word}\n"));
+        let title = self.styled(&Style::new().bold(), verdict.title);
+        let label = self.styled(&style, &label);
+        self.push_line(format!("\n{title}: {label}\n"));
         for level in [Level::Refused, Level::Warning] {
-            for finding in verdict.of(level) {
-                self.finding(finding);
+            for finding in verdict.findings_at(level) {
+                self.push_finding(finding);
             }
         }
-        let well: Vec<_> = verdict.of(Level::Ok).map(|finding| finding.rule).collect();
-        if !well.is_empty() {
-            self.sum(&Style::new().green(), "✓", &well.join(", "));
+        let passed: Vec<_> = verdict
+            .findings_at(Level::Ok)
+            .map(|finding| finding.rule)
+            .collect();
+        if !passed.is_empty() {
+            self.push_summary(&Style::new().green(), "✓", &passed.join(", "));
         }
-        for finding in verdict.of(Level::Unseen) {
-            self.sum(
+        for finding in verdict.findings_at(Level::Unseen) {
+            self.push_summary(
                 &Style::new().dim(),
                 "?",
                 &format!("{}: {}", finding.rule, finding.text),
@@ -145,26 +148,30 @@ impl Page {
         }
     }
 
-    fn sum(&mut self, style: &Style, mark: &str, text: &str) {
-        let start = format!("  {} ", self.paint(style, mark));
-        self.line(&start, 4, text);
+    fn push_summary(&mut self, style: &Style, mark: &str, text: &str) {
+        let start = format!("  {} ", self.styled(style, mark));
+        self.push_wrapped(&start, 4, text);
     }
 
-    fn finding(&mut self, finding: &Finding) {
+    fn push_finding(&mut self, finding: &Finding) {
         let (style, mark) = match finding.level {
             Level::Refused => (Style::new().red(), "✗"),
             _ => (Style::new().yellow(), "!"),
         };
         let text = match finding.source {
             "" => finding.text.clone(),
-            source => format!("{} [{}]", finding.text, self.source(source)),
+            source => format!("{} [{}]", finding.text, self.source_number(source)),
         };
-        let start = format!("  {} {:RULES$}", self.paint(&style, mark), finding.rule);
-        let columns = RULES + 4;
-        self.line(&start, columns, &text);
+        let start = format!(
+            "  {} {:RULE_WIDTH$}",
+            self.styled(&style, mark),
+            finding.rule
+        );
+        let columns = RULE_WIDTH + 4;
+        self.push_wrapped(&start, columns, &text);
         if let Some(remedy) = &finding.remedy {
-            let arrow = self.paint(&Style::new().dim(), "→");
-            self.line(
+            let arrow = self.styled(&Style::new().dim(), "→");
+            self.push_wrapped(
                 &format!("{}{arrow} ", " ".repeat(columns)),
                 columns + 2,
                 remedy,
@@ -173,8 +180,8 @@ impl Page {
     }
 
     /// The number of a source on this page.
-    fn source(&mut self, source: &'static str) -> usize {
-        let at = self.sources.iter().position(|known| *known == source);
+    fn source_number(&mut self, source: &'static str) -> usize {
+        let at = self.sources.iter().position(|listed| *listed == source);
         at.map_or_else(
             || {
                 self.sources.push(source);
@@ -184,24 +191,24 @@ impl Page {
         )
     }
 
-    fn sources(&mut self) {
+    fn push_sources(&mut self) {
         for (number, source) in self.sources.clone().into_iter().enumerate() {
             let gap = if number == 0 { "\n" } else { "" };
-            let line = self.paint(&Style::new().dim(), &format!("[{}] {source}", number + 1));
-            self.put(format!("{gap}{line}\n"));
+            let line = self.styled(&Style::new().dim(), &format!("[{}] {source}", number + 1));
+            self.push_line(format!("{gap}{line}\n"));
         }
     }
 }
 
 /// Words in lines of so many columns; a longer word has a line of its own.
-fn wrapped(text: &str, columns: usize) -> Vec<String> {
+fn wrap(text: &str, columns: usize) -> Vec<String> {
     let mut lines = vec![];
     let mut line = String::new();
     for word in text.split(' ') {
-        let there = console::measure_text_width(&line);
-        if there > 0 && there + 1 + console::measure_text_width(word) > columns {
+        let width = console::measure_text_width(&line);
+        if width > 0 && width + 1 + console::measure_text_width(word) > columns {
             lines.push(std::mem::take(&mut line));
-        } else if there > 0 {
+        } else if width > 0 {
             line.push(' ');
         }
         line.push_str(word);
@@ -215,7 +222,7 @@ fn facts(guest: &Guest) -> Vec<(&'static str, String)> {
     let mut facts = vec![];
     let processor = guest
         .architecture
-        .map(|known| format!(", {}", known.name()))
+        .map(|architecture| format!(", {}", architecture.name()))
         .unwrap_or_default();
     facts.push((
         "System",
@@ -223,7 +230,7 @@ fn facts(guest: &Guest) -> Vec<(&'static str, String)> {
             .name()
             .map_or("not seen".to_owned(), |name| format!("{name}{processor}")),
     ));
-    if let Some(how) = common::how(guest) {
+    if let Some(how) = common::boot_firmware(guest) {
         facts.push(("Starts by", how.to_owned()));
     }
     if !guest.volumes.is_empty() {
@@ -233,18 +240,18 @@ fn facts(guest: &Guest) -> Vec<(&'static str, String)> {
         facts.push(("Disk", all.join(", ")));
     }
     if let Some(system) = &guest.system {
-        facts.extend(inside(system, guest.kernel()));
+        facts.extend(system_facts(system, guest.kernel()));
     }
     facts.extend(
         guest
-            .troubles
+            .problems
             .iter()
-            .map(|trouble| ("Not read", trouble.clone())),
+            .map(|problem| ("Not read", problem.clone())),
     );
     facts
 }
 
-fn inside(system: &System, kernel: Option<&Kernel>) -> Vec<(&'static str, String)> {
+fn system_facts(system: &System, kernel: Option<&Kernel>) -> Vec<(&'static str, String)> {
     let mut facts = vec![];
     if let Some(kernel) = kernel {
         let has = |names: &[&str]| {
@@ -253,18 +260,18 @@ fn inside(system: &System, kernel: Option<&Kernel>) -> Vec<(&'static str, String
                 names.iter().all(|name| {
                     drivers
                         .get(name)
-                        .is_some_and(|place| *place != Driver::Absent)
+                        .is_some_and(|driver| *driver != Driver::Absent)
                 })
             })
         };
-        let known = [
+        let driver_groups = [
             ("virtio", has(&["virtio_blk", "virtio_net", "virtio_pci"])),
             ("NVMe", has(&["nvme"])),
             ("ENA", has(&["ena"])),
         ];
-        let names: Vec<_> = known
+        let names: Vec<_> = driver_groups
             .into_iter()
-            .filter(|(_, here)| *here)
+            .filter(|(_, present)| *present)
             .map(|(name, _)| name)
             .collect();
         let names = if names.is_empty() {
@@ -274,14 +281,14 @@ fn inside(system: &System, kernel: Option<&Kernel>) -> Vec<(&'static str, String
         };
         facts.push(("Kernel", format!("{}{names}", kernel.version)));
     }
-    let word = |here: Option<bool>| match here {
+    let yes_no = |present: Option<bool>| match present {
         Some(_) => "none".to_owned(),
         None => "not seen".to_owned(),
     };
     facts.push((
         "cloud-init",
         match &system.cloud_init {
-            Look::Here(found) => {
+            Observed::Present(found) => {
                 let version = found.version.clone().unwrap_or_else(|| "there".to_owned());
                 let sources = found
                     .data_sources
@@ -289,24 +296,24 @@ fn inside(system: &System, kernel: Option<&Kernel>) -> Vec<(&'static str, String
                     .map(|list| format!(", looks at {}", list.join(", ")));
                 format!("{version}{}", sources.unwrap_or_default())
             }
-            other => word(other.is_here()),
+            other => yes_no(other.is_present()),
         },
     ));
     facts.push((
         "Network",
         match &system.network {
-            Look::Here(network) => network
+            Observed::Present(network) => network
                 .dhcp
                 .map_or("no DHCP found".to_owned(), |by| format!("DHCP by {by}")),
-            other => word(other.is_here()),
+            other => yes_no(other.is_present()),
         },
     ));
     facts.push((
         "SSH server",
         match system.sshd {
-            Look::Here(Some(false)) => "there, not started".to_owned(),
-            Look::Here(_) => "there".to_owned(),
-            ref other => word(other.is_here()),
+            Observed::Present(Some(false)) => "there, not started".to_owned(),
+            Observed::Present(_) => "there".to_owned(),
+            ref other => yes_no(other.is_present()),
         },
     ));
     if let Some(free) = system.free {
@@ -320,17 +327,17 @@ mod tests {
     use super::*;
 
     #[test]
-    fn lines_break_between_words_alone() {
-        assert_eq!(wrapped("a bb ccc", 4), ["a bb", "ccc"]);
+    fn wrap_breaks_only_between_words() {
+        assert_eq!(wrap("a bb ccc", 4), ["a bb", "ccc"]);
         assert_eq!(
-            wrapped("a https://example.com/x b", 6),
+            wrap("a https://example.com/x b", 6),
             ["a", "https://example.com/x", "b"]
         );
-        assert_eq!(wrapped("", 6), [""]);
+        assert_eq!(wrap("", 6), [""]);
     }
 
     #[test]
-    fn nothing_from_an_image_reaches_the_terminal_as_a_command() {
-        assert_eq!(plain("Evil\x1b[2J\n"), "Evil\u{fffd}[2J\u{fffd}");
+    fn control_characters_of_an_image_are_escaped() {
+        assert_eq!(printable("Evil\x1b[2J\n"), "Evil\u{fffd}[2J\u{fffd}");
     }
 }

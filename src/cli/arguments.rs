@@ -7,17 +7,20 @@ use clap::{Arg, Command};
 
 /// The arguments without options whose value is empty. Paths and other positional arguments
 /// stay as they are.
-pub fn tidy(command: &Command, arguments: impl IntoIterator<Item = OsString>) -> Vec<OsString> {
+pub fn drop_empty_options(
+    command: &Command,
+    arguments: impl IntoIterator<Item = OsString>,
+) -> Vec<OsString> {
     let mut arguments = arguments.into_iter();
-    let mut kept: Vec<_> = arguments.by_ref().take(1).collect();
+    let mut remaining: Vec<_> = arguments.by_ref().take(1).collect();
     let mut current = command;
     while let Some(argument) = arguments.next() {
         let Some(text) = argument.to_str() else {
-            kept.push(argument);
+            remaining.push(argument);
             continue;
         };
         if text == "--" {
-            kept.push(argument);
+            remaining.push(argument);
             break;
         }
         let Some(long) = text.strip_prefix("--") else {
@@ -27,7 +30,7 @@ pub fn tidy(command: &Command, arguments: impl IntoIterator<Item = OsString>) ->
             // A script's empty variable in place of the image's path is no path.
             let is_image = |option: &Arg| option.get_id() == "image";
             if !text.is_empty() || !current.get_positionals().any(is_image) {
-                kept.push(argument);
+                remaining.push(argument);
             }
             continue;
         };
@@ -39,23 +42,23 @@ pub fn tidy(command: &Command, arguments: impl IntoIterator<Item = OsString>) ->
         let option = option.filter(|option| option.get_action().takes_values());
         match (option, value) {
             (Some(option), Some(value)) => {
-                if let Some(value) = trimmed(option, value) {
-                    kept.push(format!("--{name}={value}").into());
+                if let Some(value) = trim(option, value) {
+                    remaining.push(format!("--{name}={value}").into());
                 }
             }
             (Some(option), None) if !option.is_require_equals_set() => match arguments.next() {
-                Some(value) => match value.to_str().map(|value| trimmed(option, value)) {
-                    Some(Some(value)) => kept.extend([argument, value.into()]),
+                Some(value) => match value.to_str().map(|value| trim(option, value)) {
+                    Some(Some(value)) => remaining.extend([argument, value.into()]),
                     Some(None) => {}
-                    None => kept.extend([argument, value]),
+                    None => remaining.extend([argument, value]),
                 },
-                None => kept.push(argument),
+                None => remaining.push(argument),
             },
-            _ => kept.push(argument),
+            _ => remaining.push(argument),
         }
     }
-    kept.extend(arguments);
-    kept
+    remaining.extend(arguments);
+    remaining
 }
 
 fn option<'a>(command: &'a Command, name: &str) -> Option<&'a Arg> {
@@ -68,7 +71,7 @@ fn option<'a>(command: &'a Command, name: &str) -> Option<&'a Arg> {
 }
 
 /// The value, or none where nothing is left of it; of a list, the entries that are not empty.
-fn trimmed(option: &Arg, value: &str) -> Option<String> {
+fn trim(option: &Arg, value: &str) -> Option<String> {
     let value = if option.get_value_delimiter() == Some(',') {
         let entries = value.split(',').map(str::trim);
         let entries: Vec<_> = entries.filter(|entry| !entry.is_empty()).collect();
@@ -86,7 +89,7 @@ mod tests {
     #[test]
     fn an_option_with_an_empty_value_is_unset() {
         let command = crate::cli::command();
-        for (arguments, kept) in [
+        for (arguments, expected) in [
             (
                 &["aws", "--region", "", "disk.raw"][..],
                 &["aws", "disk.raw"][..],
@@ -122,7 +125,10 @@ mod tests {
                     .map(OsString::from)
                     .collect()
             };
-            assert_eq!(tidy(&command, words(arguments)), words(kept));
+            assert_eq!(
+                drop_empty_options(&command, words(arguments)),
+                words(expected)
+            );
         }
     }
 }

@@ -6,13 +6,13 @@ use std::fmt::Write as _;
 use clap::{Arg, Command, CommandFactory};
 
 use super::Cli;
-use super::help_groups::grouped;
+use super::help_groups::with_groups;
 use super::help_text::{PAGES, Page, Rows};
 use crate::aws;
 use crate::check;
 use crate::config::trust;
 use crate::config::trust::Trust;
-use crate::config::{Provider, variables};
+use crate::config::{Cloud, variables};
 use crate::{alicloud, digitalocean};
 
 /// The command line.
@@ -30,7 +30,7 @@ pub fn command() -> Command {
         if page.command.is_empty() {
             return with_page(command, page);
         }
-        command.mut_subcommand(page.command, |sub| grouped(with_page(sub, page)))
+        command.mut_subcommand(page.command, |sub| with_groups(with_page(sub, page)))
     })
 }
 
@@ -40,13 +40,18 @@ fn with_page(command: Command, page: &Page) -> Command {
     let title = |text: &str| format!("{style}{text}:{style:#}\n");
     let about = command.get_about().cloned().unwrap_or_default();
     let about = format!("{about}\n\n{}\n\n{}", page.description, page.output);
-    let short = format!("{}{}\n{}", title("Example"), brief(page), more(page));
+    let short = format!(
+        "{}{}\n{}",
+        title("Example"),
+        short_examples(page),
+        more_help(page)
+    );
     let mut long = String::new();
     if !page.environment.is_empty() {
-        long += &(title("Environment") + &terms(page.environment) + "\n");
+        long += &(title("Environment") + &definitions(page.environment) + "\n");
     }
     long += &(title("Examples") + &examples(page.examples) + "\n");
-    long += &(title("Exit codes") + &table(page.exit_status));
+    long += &(title("Exit codes") + &exit_codes(page.exit_status));
     command
         .long_about(about)
         .after_help(short)
@@ -54,7 +59,7 @@ fn with_page(command: Command, page: &Page) -> Command {
 }
 
 /// The shortest example; a newcomer to the program sees the import, too.
-fn brief(page: &Page) -> String {
+fn short_examples(page: &Page) -> String {
     let count = if page.command.is_empty() { 2 } else { 1 };
     let examples = page.examples.iter().take(count);
     examples.fold(String::new(), |mut text, (_, command)| {
@@ -64,7 +69,7 @@ fn brief(page: &Page) -> String {
 }
 
 /// Where the rest is.
-fn more(page: &Page) -> String {
+fn more_help(page: &Page) -> String {
     match page.command {
         "" => "Options, examples and exit codes of a command: imgimport COMMAND --help".to_owned(),
         command => {
@@ -74,7 +79,7 @@ fn more(page: &Page) -> String {
 }
 
 /// Each name on a line of its own, its meaning below it.
-fn terms(rows: Rows) -> String {
+fn definitions(rows: Rows) -> String {
     rows.iter()
         .fold(String::new(), |mut text, (name, meaning)| {
             let _ = writeln!(
@@ -94,7 +99,7 @@ fn examples(rows: Rows) -> String {
     texts.join("\n")
 }
 
-fn table(rows: Rows) -> String {
+fn exit_codes(rows: Rows) -> String {
     rows.iter()
         .fold(String::new(), |mut text, (name, meaning)| {
             let _ = writeln!(text, "  {name:>3}  {meaning}");
@@ -117,8 +122,8 @@ fn with_variables(option: Arg) -> Arg {
 }
 
 /// Adds what the other two layers call the option.
-fn with_layers<P: Provider>(option: Arg) -> Arg {
-    let variables = shown::<P>(&option);
+fn with_layers<P: Cloud>(option: Arg) -> Arg {
+    let variables = shown_variables::<P>(&option);
     if variables.is_empty() {
         return option;
     }
@@ -126,7 +131,7 @@ fn with_layers<P: Provider>(option: Arg) -> Arg {
         .get_help()
         .map(ToString::to_string)
         .unwrap_or_default();
-    let key = key::<P>(&option)
+    let key = settings_key::<P>(&option)
         .map(|key| format!(" [key: {key}]"))
         .unwrap_or_default();
     option.long_help(format!("{help}\n[env: {}]{key}", variables.join(", ")))
@@ -134,18 +139,18 @@ fn with_layers<P: Provider>(option: Arg) -> Arg {
 
 /// One of our own variables, and the provider's: the others follow from the rule that the
 /// program's page has.
-fn shown<P: Provider>(option: &Arg) -> Vec<String> {
-    let (own, others): (Vec<_>, Vec<_>) = variables::<P>(option)
+fn shown_variables<P: Cloud>(option: &Arg) -> Vec<String> {
+    let (own_variables, others): (Vec<_>, Vec<_>) = variables::<P>(option)
         .into_iter()
         .partition(|name| name.starts_with("IMGIMPORT_"));
     let is_shared =
-        is_table(option) || matches!(option.get_id().as_str(), "dry_run" | "skip_checks");
-    let own = own.into_iter().nth(usize::from(is_shared));
-    own.into_iter().chain(others).collect()
+        is_shared_table(option) || matches!(option.get_id().as_str(), "dry_run" | "skip_checks");
+    let own_variable = own_variables.into_iter().nth(usize::from(is_shared));
+    own_variable.into_iter().chain(others).collect()
 }
 
 /// Whether it stands in a table that all clouds share.
-fn is_table(option: &Arg) -> bool {
+fn is_shared_table(option: &Arg) -> bool {
     matches!(
         option.get_help_heading(),
         Some("Upload" | "Wait" | "Output")
@@ -153,19 +158,21 @@ fn is_table(option: &Arg) -> bool {
 }
 
 /// The option in the settings file, `[table] key`.
-fn key<P: Provider>(option: &Arg) -> Option<String> {
+fn settings_key<P: Cloud>(option: &Arg) -> Option<String> {
     let id = option.get_id().as_str();
     match (option.get_help_heading(), id) {
         (None, _) | (_, "dry_run") => None,
         (_, "skip_checks") => Some("skip_checks".to_owned()),
         (_, "output") => Some("[output] format".to_owned()),
-        (Some(table), _) if is_table(option) => Some(format!("[{}] {id}", table.to_lowercase())),
+        (Some(table), _) if is_shared_table(option) => {
+            Some(format!("[{}] {id}", table.to_lowercase()))
+        }
         _ => {
-            let who = match trust::decision(P::TRUST, id) {
+            let location = match trust::decision(P::TRUST, id) {
                 Trust::Any => "",
                 _ => ", in a file that was named",
             };
-            Some(format!("[{}] {id}{who}", P::NAME))
+            Some(format!("[{}] {id}{location}", P::NAME))
         }
     }
 }

@@ -203,33 +203,33 @@ const DIGITALOCEAN: &[Group] = &[
 ];
 
 /// The groups of a sub-command; none of what is no import.
-fn of(command: &str) -> Option<impl Iterator<Item = &'static Group>> {
-    let own = match command {
+fn groups_of(command: &str) -> Option<impl Iterator<Item = &'static Group>> {
+    let cloud_groups = match command {
         "aws" => AWS,
         "alicloud" => ALICLOUD,
         "digitalocean" => DIGITALOCEAN,
         _ => return None,
     };
-    Some(own.iter().chain(&SHARED))
+    Some(cloud_groups.iter().chain(&SHARED))
 }
 
 /// Puts every option into its group.
-pub fn grouped(command: Command) -> Command {
-    let Some(groups) = of(command.get_name()) else {
+pub fn with_groups(command: Command) -> Command {
+    let Some(groups) = groups_of(command.get_name()) else {
         return command;
     };
     let groups: Vec<_> = groups.collect();
-    command.mut_args(|option| placed(option, &groups))
+    command.mut_args(|option| in_group(option, &groups))
 }
 
-fn placed(option: Arg, groups: &[&Group]) -> Arg {
+fn in_group(option: Arg, groups: &[&Group]) -> Arg {
     let long = option.get_long().unwrap_or_default();
-    let place = groups.iter().find_map(|group| {
+    let position = groups.iter().find_map(|group| {
         let mut names = group.short.iter().chain(group.long);
         let at = names.position(|name| *name == long)?;
         Some((group.heading, at, at >= group.short.len()))
     });
-    match place {
+    match position {
         Some((heading, at, is_rare)) => option
             .help_heading(heading)
             .display_order(at)
@@ -244,19 +244,19 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_option_of_an_import_stands_in_one_group() {
+    fn every_import_option_is_in_exactly_one_group() {
         let command = crate::cli::command();
         for cloud in ["aws", "alicloud", "digitalocean"] {
             let command = command.find_subcommand(cloud).unwrap();
             let options = command.get_opts().filter_map(Arg::get_long);
-            let mut there: Vec<_> = options.collect();
-            let groups = of(cloud).unwrap();
+            let mut names: Vec<_> = options.collect();
+            let groups = groups_of(cloud).unwrap();
             let mut named: Vec<_> = groups
                 .flat_map(|group| group.short.iter().chain(group.long).copied())
                 .collect();
-            there.sort_unstable();
+            names.sort_unstable();
             named.sort_unstable();
-            assert_eq!(named, there, "{cloud}: groups.rs, and what there is");
+            assert_eq!(named, names, "{cloud}: groups.rs, and what there is");
         }
     }
 }

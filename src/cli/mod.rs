@@ -16,7 +16,7 @@ use merge::Merge;
 use crate::alicloud;
 use crate::aws;
 use crate::check;
-use crate::config::{Environment, Invocation, Output, switch};
+use crate::config::{Environment, ImportArgs, OutputArgs, switch};
 use crate::digitalocean;
 use crate::error::{Error, Result};
 
@@ -38,7 +38,7 @@ pub struct Cli {
 
     /// What every sub-command has.
     #[command(flatten)]
-    pub general: General,
+    pub general: GlobalArgs,
 }
 
 /// What to do.
@@ -48,23 +48,23 @@ pub enum Command {
     Check(check::Options),
 
     /// Import into Amazon Web Services: S3, EC2 import, AMI
-    Aws(Box<Invocation<aws::Options>>),
+    Aws(Box<ImportArgs<aws::Options>>),
 
     /// Import into Alibaba Cloud: OSS, ECS import, ECS image
-    Alicloud(Box<Invocation<alicloud::Options>>),
+    Alicloud(Box<ImportArgs<alicloud::Options>>),
 
     /// Import into DigitalOcean: Spaces, custom image
-    Digitalocean(Box<Invocation<digitalocean::Options>>),
+    Digitalocean(Box<ImportArgs<digitalocean::Options>>),
 
     /// Run the imports of a file, some at a time
-    Run(Run),
+    Run(RunArgs),
 
     /// List what unfinished runs have left, and remove it
-    Jobs(Jobs),
+    Jobs(JobsArgs),
 
     /// Print the settings that a Packer template's import blocks become
     #[command(name = "from-packer")]
-    FromPacker(FromPacker),
+    FromPacker(FromPackerArgs),
 }
 
 /// Jobs at the same time by default: an upload can use the whole line, and the cloud's work on
@@ -73,7 +73,7 @@ const PARALLEL: NonZeroUsize = NonZeroUsize::MIN.saturating_add(1);
 
 /// `imgimport run`.
 #[derive(Clone, Debug, clap::Args)]
-pub struct Run {
+pub struct RunArgs {
     /// Settings file with an entry [[job]] for each import
     #[arg(value_name = "FILE", value_hint = clap::ValueHint::FilePath)]
     pub file: PathBuf,
@@ -84,7 +84,7 @@ pub struct Run {
 
     /// What comes out.
     #[command(flatten, next_help_heading = "Output")]
-    pub output: Output,
+    pub output: OutputArgs,
 
     /// Check what can be checked, print the plans, change nothing
     #[arg(long, num_args = 0..=1, default_missing_value = "true", require_equals = true, value_name = "BOOL", value_parser = switch)]
@@ -92,26 +92,30 @@ pub struct Run {
 }
 
 /// Flags over environment over the file.
-pub fn output(said: &Output, environment: &Environment, file: &Output) -> Result<Output> {
-    let mut output = said.clone();
+pub fn output_args(
+    flags: &OutputArgs,
+    environment: &Environment,
+    file: &OutputArgs,
+) -> Result<OutputArgs> {
+    let mut output = flags.clone();
     output.merge(environment.output()?);
     output.merge(file.clone());
     Ok(output)
 }
 
-impl Run {
+impl RunArgs {
     /// Flag over variable over the file.
     pub fn parallel(
         &self,
         environment: &Environment,
         file: Option<NonZeroUsize>,
     ) -> Result<NonZeroUsize> {
-        let variable = environment.get("IMGIMPORT_PARALLEL").map(|said| {
+        let variable = environment.get("IMGIMPORT_PARALLEL").map(|value| {
             let wrong = |_| {
                 Error::usage("the variable IMGIMPORT_PARALLEL is wrong")
-                    .because_of("it is a number of jobs, 1 or more")
+                    .with_cause("it is a number of jobs, 1 or more")
             };
-            said.parse().map_err(wrong)
+            value.parse().map_err(wrong)
         });
         Ok(self
             .parallel
@@ -123,7 +127,7 @@ impl Run {
 
 /// `imgimport jobs`.
 #[derive(Clone, Debug, clap::Args)]
-pub struct Jobs {
+pub struct JobsArgs {
     /// Remove the jobs, in the cloud, too
     #[arg(long)]
     pub clean: bool,
@@ -134,12 +138,12 @@ pub struct Jobs {
 
     /// What comes out.
     #[command(flatten, next_help_heading = "Output")]
-    pub output: Output,
+    pub output: OutputArgs,
 }
 
 /// `imgimport from-packer`.
 #[derive(Clone, Debug, clap::Args)]
-pub struct FromPacker {
+pub struct FromPackerArgs {
     /// Packer template, JSON or HCL2, or a folder of *.pkr.hcl and *.pkr.json; `-` reads standard input
     #[arg(value_name = "TEMPLATE|DIR", value_hint = clap::ValueHint::AnyPath)]
     pub template: PathBuf,
@@ -163,7 +167,7 @@ fn assignment(text: &str) -> std::result::Result<(String, String), String> {
 /// What every sub-command has.
 #[derive(Clone, Debug, clap::Args)]
 #[command(next_help_heading = "General")]
-pub struct General {
+pub struct GlobalArgs {
     /// Settings file [default: ./imgimport.toml, if it exists]
     #[arg(long, value_name = "FILE", global = true, value_hint = clap::ValueHint::FilePath)]
     pub config: Option<PathBuf>,
@@ -185,9 +189,9 @@ pub struct General {
     version: Option<bool>,
 }
 
-impl General {
+impl GlobalArgs {
     /// What the variables say where the flags are silent.
-    pub fn lay_over(&mut self, environment: &Environment) {
+    pub fn apply_env(&mut self, environment: &Environment) {
         let number = |name| environment.get(name)?.parse().ok();
         if self.verbose == 0 && !self.quiet {
             self.verbose = number("IMGIMPORT_VERBOSE").unwrap_or(0);
@@ -201,10 +205,10 @@ impl Cli {
     /// Reads the command line; help and wrong usage end the program here.
     pub fn read() -> Self {
         let mut command = command();
-        let arguments = arguments::tidy(&command, std::env::args_os());
+        let arguments = arguments::drop_empty_options(&command, std::env::args_os());
         let matches = command.try_get_matches_from_mut(arguments);
         matches
             .and_then(|matches| Self::from_arg_matches(&matches))
-            .unwrap_or_else(|error| usage_error::end(error, &command))
+            .unwrap_or_else(|error| usage_error::exit_with(error, &command))
     }
 }

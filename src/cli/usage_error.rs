@@ -7,18 +7,18 @@ use std::io::Write;
 use clap::ValueEnum;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 
-use crate::config::{Environment, reason};
+use crate::config::{Environment, clap_reason};
 use crate::error::Error;
 use crate::import::outcome::Format;
-use crate::secret::masked;
+use crate::secret::mask;
 
 /// Prints the error, or the help that was asked for, and ends the program.
-pub fn end(mut error: clap::Error, commands: &clap::Command) -> ! {
+pub fn exit_with(mut error: clap::Error, commands: &clap::Command) -> ! {
     suggest(&mut error, commands);
-    if error.use_stderr() && said(&Environment::read()) == Format::Json {
+    if error.use_stderr() && requested_format(&Environment::read()) == Format::Json {
         let object = to_json(&error);
         // Nobody reads it; the sentence on standard error follows anyway.
-        let _ = writeln!(std::io::stdout(), "{}", masked(&object.to_string()));
+        let _ = writeln!(std::io::stdout(), "{}", mask(&object.to_string()));
     }
     if error.use_stderr() {
         error.exit()
@@ -26,7 +26,8 @@ pub fn end(mut error: clap::Error, commands: &clap::Command) -> ! {
     // clap's own exit would hide that the help could not be written.
     let code = match error.print().and_then(|()| std::io::stdout().flush()) {
         Err(why) if why.kind() != std::io::ErrorKind::BrokenPipe => {
-            let failed = Error::failed("could not write the help to standard output").because(why);
+            let failed =
+                Error::failed("could not write the help to standard output").with_source(why);
             let _ = writeln!(std::io::stderr(), "{failed}");
             failed.kind().exit_code().into()
         }
@@ -37,40 +38,41 @@ pub fn end(mut error: clap::Error, commands: &clap::Command) -> ! {
 }
 
 fn to_json(error: &clap::Error) -> serde_json::Value {
-    let said = Error::usage(reason(error));
+    let usage = Error::usage(clap_reason(error));
     let rendered = error.render().to_string();
     let tip = rendered
         .lines()
         .find_map(|line| line.trim().strip_prefix("tip: "));
-    said.hint(tip.unwrap_or("--help shows what there is"))
+    usage
+        .hint(tip.unwrap_or("--help shows what there is"))
         .to_json()
 }
 
 /// What the flags say, or the variables; the file is not read by a run that goes wrong so early.
-pub fn said(environment: &Environment) -> Format {
+pub fn requested_format(environment: &Environment) -> Format {
     let arguments: Vec<_> = std::env::args_os().collect();
-    format(&arguments, environment)
+    format_from(&arguments, environment)
 }
 
-fn format(arguments: &[OsString], environment: &Environment) -> Format {
-    let words: Vec<_> = arguments
+fn format_from(arguments: &[OsString], environment: &Environment) -> Format {
+    let texts: Vec<_> = arguments
         .iter()
-        .map(|word| word.to_string_lossy())
+        .map(|argument| argument.to_string_lossy())
         .collect();
-    let flag = words.iter().enumerate().rev().find_map(|(at, word)| {
-        let (name, value) = word.split_once('=').unwrap_or((word, ""));
-        let next = words.get(at + 1).map_or("", |next| next);
-        let value = if word.contains('=') { value } else { next };
+    let flag = texts.iter().enumerate().rev().find_map(|(at, argument)| {
+        let (name, value) = argument.split_once('=').unwrap_or((argument, ""));
+        let next = texts.get(at + 1).map_or("", |next| next);
+        let value = if argument.contains('=') { value } else { next };
         (name == "--output").then(|| value.to_owned())
     });
-    let command = words
+    let command = texts
         .get(1)
         .map(|word| word.to_uppercase())
         .unwrap_or_default();
-    let said = flag
+    let name = flag
         .or_else(|| environment.get(&format!("IMGIMPORT_{command}_OUTPUT")))
         .or_else(|| environment.get("IMGIMPORT_OUTPUT"));
-    said.and_then(|said| Format::from_str(&said, true).ok())
+    name.and_then(|name| Format::from_str(&name, true).ok())
         .unwrap_or_default()
 }
 
@@ -81,13 +83,13 @@ fn suggest(error: &mut clap::Error, commands: &clap::Command) {
     {
         return;
     }
-    let Some(ContextValue::String(said)) = error.get(ContextKind::InvalidSubcommand) else {
+    let Some(ContextValue::String(command)) = error.get(ContextKind::InvalidSubcommand) else {
         return;
     };
-    let said = said.to_lowercase();
+    let typed = command.to_lowercase();
     let names = commands.get_subcommands().map(clap::Command::get_name);
     let near = names
-        .map(|name| (strsim::damerau_levenshtein(&said, name), name))
+        .map(|name| (strsim::damerau_levenshtein(&typed, name), name))
         .filter(|(typos, name)| *typos <= 1 || *typos * 3 <= name.len())
         .min();
     if let Some((_, name)) = near {
@@ -101,7 +103,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_format_is_known_however_wrong_the_rest_is() {
+    fn output_format_survives_invalid_arguments() {
         for (arguments, variables, expected) in [
             ("aws --nonsense --output json", &[][..], Format::Json),
             ("aws --output=JSON disk.raw --x", &[], Format::Json),
@@ -120,8 +122,8 @@ mod tests {
             let words: Vec<_> = words.map(OsString::from).collect();
             let variables = variables.iter();
             let variables = variables.map(|&(name, value)| (name.to_owned(), value.to_owned()));
-            let environment = Environment::of(variables);
-            assert_eq!(format(&words, &environment), expected, "{arguments}");
+            let environment = Environment::from_variables(variables);
+            assert_eq!(format_from(&words, &environment), expected, "{arguments}");
         }
     }
 }

@@ -5,24 +5,24 @@ use std::process::ExitCode;
 
 use super::output;
 use crate::check::{Options, Report};
-use crate::cli::General;
+use crate::cli::GlobalArgs;
 use crate::config::Environment;
 use crate::error::Error;
 use crate::progress::{Mode, Progress};
-use crate::settings::File;
+use crate::settings::SettingsFile;
 
 /// Inspects the image and prints the report.
-pub async fn execute(flags: Options, general: &General, environment: &Environment) -> ExitCode {
+pub async fn execute(flags: Options, general: &GlobalArgs, environment: &Environment) -> ExitCode {
     let progress = Progress::new(Mode::Plain, general.quiet);
     output::init_log(general.verbose, &progress);
     let format = flags.output.unwrap_or_default();
-    let options = File::find(general.config.as_deref(), environment).and_then(|file| {
-        file.tell(&progress);
-        let (image, output, path) = file.for_check();
+    let options = SettingsFile::find(general.config.as_deref(), environment).and_then(|file| {
+        file.announce(&progress);
+        let (image, output, path) = file.check_args();
         for note in flags.overrides(environment, image.as_deref(), output, path.as_deref()) {
             progress.note(&note);
         }
-        flags.over(environment, image, output)
+        flags.layered(environment, image, output)
     });
     let options = match options {
         Ok(options) => options,
@@ -31,7 +31,7 @@ pub async fn execute(flags: Options, general: &General, environment: &Environmen
     let format = options.output.unwrap_or_default();
     let inspecting = tokio::task::spawn_blocking(move || Report::new(&options));
     let report = inspecting.await.unwrap_or_else(|error| {
-        Err(Error::failed("the image can't be looked into").because(error))
+        Err(Error::failed("the image can't be looked into").with_source(error))
     });
     match report {
         Ok(report) => output::print_report(&report.render(format), report.exit_code(), &progress),

@@ -3,13 +3,13 @@
 use std::process::ExitCode;
 
 use super::output;
-use crate::cli::{FromPacker, General};
+use crate::cli::{FromPackerArgs, GlobalArgs};
 use crate::import::outcome::Format;
 use crate::packer;
 use crate::progress::{Mode, Progress};
 
 /// Reads the template and prints the settings that its import blocks become.
-pub fn execute(args: FromPacker, general: &General) -> ExitCode {
+pub fn execute(args: FromPackerArgs, general: &GlobalArgs) -> ExitCode {
     let progress = Progress::new(Mode::Plain, general.quiet);
     let variables = std::env::vars_os().filter_map(|(name, value)| {
         let name = name.into_string().ok()?;

@@ -10,29 +10,29 @@ use futures_util::future::BoxFuture;
 
 use super::output;
 use crate::check;
-use crate::cli::General;
-use crate::config::{Environment, Invocation, template};
+use crate::cli::GlobalArgs;
+use crate::config::{Environment, ImportArgs, template};
 use crate::error::{Error, Result};
 use crate::image;
 use crate::import::cancel::{self, Cancel};
-use crate::import::lifecycle::{self, Done};
+use crate::import::lifecycle::{self, FinishedImport};
 use crate::import::session::Session;
-use crate::settings::{File, Table};
+use crate::settings::{CloudTable, SettingsFile};
 
 /// Reads the settings, runs the recipe of a cloud and prints its result.
-pub async fn execute<P: Table>(
-    flags: Invocation<P>,
-    general: General,
+pub async fn execute<P: CloudTable>(
+    flags: ImportArgs<P>,
+    general: GlobalArgs,
     environment: Environment,
     recipe: impl AsyncFnOnce(
-        Invocation<P>,
+        ImportArgs<P>,
         &Environment,
         &Session,
         BoxFuture<'_, Result<()>>,
-    ) -> Result<Done>,
+    ) -> Result<FinishedImport>,
 ) -> ExitCode {
-    let settings = File::find(general.config.as_deref(), &environment);
-    let settings = settings.and_then(|file| Ok((file.under(flags, &environment)?, file)));
+    let settings = SettingsFile::find(general.config.as_deref(), &environment);
+    let settings = settings.and_then(|file| Ok((file.layered_args(flags, &environment)?, file)));
     let (args, file) = match settings {
         Ok(settings) => settings,
         Err(error) => return output::fail_without_settings(error, &general, &environment),
@@ -50,36 +50,39 @@ pub async fn execute<P: Table>(
         cancel: Cancel::default(),
         progress,
         clock,
-        began: Instant::now(),
+        started: Instant::now(),
     };
     cancel::listen(&session.cancel);
-    session.progress.minds_the_shell();
+    session.progress.handle_ctrl_z();
     let result = import(args, &environment, &session, recipe).await;
     output::finish(result, format, &session.progress)
 }
 
-async fn import<P: Table>(
-    args: Invocation<P>,
+async fn import<P: CloudTable>(
+    args: ImportArgs<P>,
     environment: &Environment,
     session: &Session,
     recipe: impl AsyncFnOnce(
-        Invocation<P>,
+        ImportArgs<P>,
         &Environment,
         &Session,
         BoxFuture<'_, Result<()>>,
-    ) -> Result<Done>,
-) -> Result<Done> {
+    ) -> Result<FinishedImport>,
+) -> Result<FinishedImport> {
     let mut args = read_head(args, session).await?;
-    let look = check::Look::new(&mut args, session)
+    let check = check::PreImportCheck::new(&mut args, session)
         .await?
-        .judge(session)
+        .report(session)
         .boxed();
-    lifecycle::until_left(recipe(args, environment, session, look), session).await
+    lifecycle::run_until_abort(recipe(args, environment, session, check), session).await
 }
 
 /// Reads the beginning of an image on standard input. The other end of the pipe may take its
 /// time, so this ends at Ctrl-C.
-async fn read_head<P: Table>(mut args: Invocation<P>, session: &Session) -> Result<Invocation<P>> {
+async fn read_head<P: CloudTable>(
+    mut args: ImportArgs<P>,
+    session: &Session,
+) -> Result<ImportArgs<P>> {
     if args.image.as_deref() != Some(Path::new("-")) {
         return Ok(args);
     }
@@ -89,8 +92,8 @@ async fn read_head<P: Table>(mut args: Invocation<P>, session: &Session) -> Resu
     let reading = tokio::task::spawn_blocking(image::read_head);
     let head = async {
         let read = reading.await.map_err(std::io::Error::other).flatten();
-        read.map_err(|error| Error::failed("standard input can't be read").because(error))
+        read.map_err(|error| Error::failed("standard input can't be read").with_source(error))
     };
-    args.head = Some(session.unless_stopped(head).await?);
+    args.head = Some(session.cancellable(head).await?);
     Ok(args)
 }

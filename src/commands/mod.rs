@@ -12,7 +12,7 @@ pub mod stdout;
 use std::process::ExitCode;
 
 use crate::cli::{Cli, Command, usage_error};
-use crate::config::{Environment, Provider};
+use crate::config::{Cloud, Environment};
 use crate::error::{Error, Result};
 use crate::import::outcome::Format;
 use crate::platform;
@@ -41,7 +41,7 @@ pub fn start() -> ExitCode {
             runtime.shutdown_background();
             code
         }
-        Err(error) => cannot_start(Error::failed("the program can't start").because(error)),
+        Err(error) => cannot_start(Error::failed("the program can't start").with_source(error)),
     }
 }
 
@@ -57,7 +57,7 @@ fn check_memory() -> Result<()> {
     let least = units::bytes((used + MEMORY).next_multiple_of(MEMORY));
     let cause = format!("its address space is limited to {}", units::bytes(limit));
     Err(Error::failed("the program has too little memory")
-        .because_of(cause)
+        .with_cause(cause)
         .hint(format!("allow {least} or more: ulimit -v unlimited")))
 }
 
@@ -70,9 +70,12 @@ pub fn cannot_start(error: Error) -> ExitCode {
 async fn execute(mut cli: Cli) -> ExitCode {
     let environment = Environment::read();
     register_secrets(&environment);
-    cli.general.lay_over(&environment);
-    let (format, quiet) = (usage_error::said(&environment), cli.general.quiet);
-    panics::caught(async { Ok(dispatch(cli, environment).await) })
+    cli.general.apply_env(&environment);
+    let (format, quiet) = (
+        usage_error::requested_format(&environment),
+        cli.general.quiet,
+    );
+    panics::catch_panic(async { Ok(dispatch(cli, environment).await) })
         .await
         .unwrap_or_else(|error| {
             output::finish(Err(error), format, &Progress::new(Mode::Plain, quiet))

@@ -3,20 +3,20 @@
 use std::process::ExitCode;
 
 use super::stdout;
-use crate::cli::{General, usage_error};
-use crate::config::{Environment, Output};
+use crate::cli::{GlobalArgs, usage_error};
+use crate::config::{Environment, OutputArgs};
 use crate::error::{Error, Result};
-use crate::import::lifecycle::Done;
+use crate::import::lifecycle::FinishedImport;
 use crate::import::outcome::Format;
 use crate::progress::{Mode, Progress};
-use crate::settings::File;
+use crate::settings::SettingsFile;
 
 /// Starts the output of a command: progress and log on standard error, and the line that
 /// names a settings file that was found.
-pub fn start(general: &General, output: &Output, file: &File) -> Progress {
+pub fn start(general: &GlobalArgs, output: &OutputArgs, file: &SettingsFile) -> Progress {
     let progress = Progress::new(output.progress.unwrap_or(Mode::Auto), general.quiet);
     init_log(general.verbose, &progress);
-    file.tell(&progress);
+    file.announce(&progress);
     progress
 }
 
@@ -24,16 +24,20 @@ pub fn start(general: &General, output: &Output, file: &File) -> Progress {
 /// progress is known.
 pub fn fail_without_settings(
     error: Error,
-    general: &General,
+    general: &GlobalArgs,
     environment: &Environment,
 ) -> ExitCode {
     let progress = Progress::new(Mode::Plain, general.quiet);
-    finish(Err(error), usage_error::said(environment), &progress)
+    finish(
+        Err(error),
+        usage_error::requested_format(environment),
+        &progress,
+    )
 }
 
 /// Prints the result on standard output, or the error on standard error, and returns the exit
 /// code. The journal is closed only after the result was printed.
-pub fn finish(result: Result<Done>, format: Format, progress: &Progress) -> ExitCode {
+pub fn finish(result: Result<FinishedImport>, format: Format, progress: &Progress) -> ExitCode {
     let error = match result {
         Ok(done) => {
             progress.close();
@@ -41,7 +45,7 @@ pub fn finish(result: Result<Done>, format: Format, progress: &Progress) -> Exit
             if !text.is_empty()
                 && let Err(error) = stdout::write(&text, progress)
             {
-                progress.error(&stdout::unwritten(done.outcome.id(), error));
+                progress.error(&stdout::write_error(done.outcome.id(), error));
                 return ExitCode::FAILURE;
             }
             done.close(progress);
@@ -83,7 +87,7 @@ pub fn init_log(verbose: u8, progress: &Progress) {
     };
     tracing_subscriber::fmt()
         .with_env_filter(tracing_subscriber::EnvFilter::new(level))
-        .with_ansi(progress.colours())
+        .with_ansi(progress.uses_color())
         .with_target(false)
         .without_time()
         .with_writer(progress.log_writer())

@@ -129,7 +129,7 @@ pub fn split(text: &str) -> Result<Vec<String>, String> {
     while !rest.is_empty() {
         let mut entry = String::new();
         if let Some(inside) = rest.strip_prefix('"') {
-            let (quoted, after) = quoted(inside).ok_or("a double quote is never closed")?;
+            let (quoted, after) = parse_quoted(inside).ok_or("a double quote is never closed")?;
             entry = quoted;
             rest = after;
         }
@@ -145,9 +145,9 @@ pub fn split(text: &str) -> Result<Vec<String>, String> {
 }
 
 /// The text up to the quote that closes it, and what follows.
-fn quoted(inside: &str) -> Option<(String, &str)> {
+fn parse_quoted(body: &str) -> Option<(String, &str)> {
     let mut text = String::new();
-    let mut rest = inside;
+    let mut rest = body;
     loop {
         let (before, after) = rest.split_once('"')?;
         text.push_str(before);

@@ -10,7 +10,7 @@ use clap::builder::Resettable;
 use clap::{Arg, ArgAction, Args, Command, FromArgMatches};
 use merge::Merge;
 
-use super::{Invocation, Output, Provider, argument, deserialize};
+use super::{Cloud, ImportArgs, OutputArgs, deserialize, flag_arguments};
 use crate::error::{Error, Result};
 use crate::secret::{self, Secret};
 
@@ -25,7 +25,7 @@ pub struct Environment {
 
 /// What one variable sets.
 #[derive(Clone)]
-pub struct Said<P: Provider> {
+pub struct VariableSetting<P: Cloud> {
     /// The variable.
     pub variable: String,
     /// What it holds.
@@ -33,12 +33,12 @@ pub struct Said<P: Provider> {
     /// The option's long name.
     pub option: String,
     /// The option alone.
-    pub layer: Invocation<P>,
+    pub layer: ImportArgs<P>,
 }
 
 impl Environment {
     /// These variables.
-    pub fn of(variables: impl IntoIterator<Item = (String, String)>) -> Self {
+    pub fn from_variables(variables: impl IntoIterator<Item = (String, String)>) -> Self {
         let trimmed = variables
             .into_iter()
             .map(|(name, value)| (name, value.trim().to_owned()));
@@ -68,7 +68,7 @@ impl Environment {
         }
         Self {
             unreadable,
-            ..Self::of(readable)
+            ..Self::from_variables(readable)
         }
     }
 
@@ -78,7 +78,11 @@ impl Environment {
     }
 
     /// The setting, unless one of these variables says the same to other programs.
-    pub fn unsaid<'a>(&self, names: &[&str], setting: Option<&'a str>) -> Option<&'a str> {
+    pub fn unless_inherited<'a>(
+        &self,
+        names: &[&str],
+        setting: Option<&'a str>,
+    ) -> Option<&'a str> {
         let says = |name: &&str| self.get(name).as_deref() == setting;
         setting.filter(|_| !names.iter().any(says))
     }
@@ -95,7 +99,7 @@ impl Environment {
         secrets: &[(&str, &'a [&'a str])],
         id: &str,
     ) -> Option<(&'a str, &str)> {
-        let (_, names) = secrets.iter().find(|(known, _)| *known == id)?;
+        let (_, names) = secrets.iter().find(|(key, _)| *key == id)?;
         let set = |name: &&'a str| Some((*name, self.values.get(*name)?.as_str()));
         names.iter().find_map(set)
     }
@@ -111,7 +115,7 @@ impl Environment {
             return refusal();
         }
         match self.values.get(name) {
-            Some(value) if secret::holds_secret(value) => refusal(),
+            Some(value) if secret::contains_secret(value) => refusal(),
             Some(value) => Ok(value.clone()),
             None => Err(format!(
                 "{{{{env \"{name}\"}}}}: the variable {name} is not set"
@@ -120,17 +124,17 @@ impl Environment {
     }
 
     /// What the variables say of the output, whatever the cloud.
-    pub fn output(&self) -> Result<Output> {
-        let command = Output::augment_args(Command::new("imgimport"));
-        let mut output = Output::default();
+    pub fn output(&self) -> Result<OutputArgs> {
+        let command = OutputArgs::augment_args(Command::new("imgimport"));
+        let mut output = OutputArgs::default();
         for option in command.get_arguments() {
             let long = option.get_long().unwrap_or_default();
             let name = format!("IMGIMPORT_{}", long.to_uppercase());
             if let Some(value) = self.get(&name) {
                 let parsed = command
                     .clone()
-                    .try_get_matches_from(argument(long, &value))
-                    .and_then(|matches| Output::from_arg_matches(&matches));
+                    .try_get_matches_from(flag_arguments(long, &value))
+                    .and_then(|matches| OutputArgs::from_arg_matches(&matches));
                 output.merge(parsed.map_err(|error| wrong(&name, &error))?);
             }
         }
@@ -138,24 +142,24 @@ impl Environment {
     }
 
     /// Reads every option's variables.
-    pub(super) fn layer<P: Provider>(&self) -> Result<Invocation<P>> {
-        let mut layer = Invocation {
-            provider: P::without_flags(self),
-            ..Invocation::default()
+    pub(super) fn layer<P: Cloud>(&self) -> Result<ImportArgs<P>> {
+        let mut layer = ImportArgs {
+            provider: P::from_environment_only(self),
+            ..ImportArgs::default()
         };
-        for said in self.said()? {
-            layer.merge(said.layer);
+        for setting in self.settings()? {
+            layer.merge(setting.layer);
         }
         Ok(layer)
     }
 
     /// What the variables set, an entry for each option: its strongest variable. One error lists
     /// all that is wrong.
-    pub fn said<P: Provider>(&self) -> Result<Vec<Said<P>>> {
+    pub fn settings<P: Cloud>(&self) -> Result<Vec<VariableSetting<P>>> {
         // What a list is made of was decided before the parser sees it.
-        let command = Invocation::<P>::augment_args(Command::new("imgimport"))
+        let command = ImportArgs::<P>::augment_args(Command::new("imgimport"))
             .mut_args(|option| option.value_delimiter(Resettable::Reset));
-        let mut wrong = self.unusable::<P>();
+        let mut wrong = self.invalid_variables::<P>();
         let mut all = Vec::new();
         for option in command.get_arguments() {
             let mut names = variables::<P>(option).into_iter();
@@ -165,7 +169,7 @@ impl Environment {
                 continue;
             };
             match parse(&command, option, &text) {
-                Ok(layer) => all.push(Said {
+                Ok(layer) => all.push(VariableSetting {
                     variable,
                     text,
                     option: option.get_long().unwrap_or_default().to_owned(),
@@ -175,22 +179,22 @@ impl Environment {
             }
         }
         if let Some(image) = self.get(IMAGE) {
-            all.push(Said {
+            all.push(VariableSetting {
                 variable: IMAGE.to_owned(),
                 text: image.clone(),
                 option: "image".to_owned(),
-                layer: Invocation {
+                layer: ImportArgs {
                     image: Some(image.into()),
-                    ..Invocation::default()
+                    ..ImportArgs::default()
                 },
             });
         }
-        refuse(&wrong).map(|()| all)
+        reject(&wrong).map(|()| all)
     }
 
     /// Variables of this command that hold no text, or no secret that can be sent.
-    fn unusable<P: Provider>(&self) -> Vec<(String, String)> {
-        let command = Invocation::<P>::augment_args(Command::new("imgimport"));
+    fn invalid_variables<P: Cloud>(&self) -> Vec<(String, String)> {
+        let command = ImportArgs::<P>::augment_args(Command::new("imgimport"));
         let options = command.get_arguments().flat_map(variables::<P>);
         let secrets = P::SECRETS.iter().flat_map(|(_, names)| names.iter());
         let names = options.chain(secrets.map(|&name| name.to_owned()));
@@ -200,7 +204,7 @@ impl Environment {
             .map(|name| (name, "it is not UTF-8".to_owned()));
         let faults = P::SECRETS.iter().filter_map(|(id, _)| {
             let (name, value) = self.secret_variable(P::SECRETS, id)?;
-            Some((name.to_owned(), secret::fault(value)?))
+            Some((name.to_owned(), secret::header_problem(value)?))
         });
         let mut unusable: Vec<_> = unreadable.chain(faults).collect();
         unusable.dedup();
@@ -219,23 +223,23 @@ impl fmt::Debug for Environment {
 const IMAGE: &str = "IMGIMPORT_IMAGE";
 
 /// The variables that set this option, the strongest first.
-pub fn variables<P: Provider>(option: &Arg) -> Vec<String> {
+pub fn variables<P: Cloud>(option: &Arg) -> Vec<String> {
     let mut names = Vec::new();
     for long in option.get_long_and_visible_aliases().unwrap_or_default() {
         let upper = long.to_uppercase().replace('-', "_");
         names.push(format!("IMGIMPORT_{}_{upper}", P::NAME.to_uppercase()));
         names.push(format!("IMGIMPORT_{upper}"));
     }
-    let own = P::VARIABLES.iter().filter(|(id, _)| option.get_id() == id);
-    names.extend(own.flat_map(|(_, names)| names.iter().map(|&name| name.to_owned())));
+    let cloud_variables = P::VARIABLES.iter().filter(|(id, _)| option.get_id() == id);
+    names.extend(cloud_variables.flat_map(|(_, names)| names.iter().map(|&name| name.to_owned())));
     names
 }
 
 /// All that is wrong, at once.
-fn refuse(wrong: &[(String, String)]) -> Result<()> {
-    match wrong {
+fn reject(problems: &[(String, String)]) -> Result<()> {
+    match problems {
         [] => Ok(()),
-        [(name, why)] => Err(Error::usage(format!("the variable {name} is wrong")).because_of(why)),
+        [(name, why)] => Err(Error::usage(format!("the variable {name} is wrong")).with_cause(why)),
         many => {
             let list: Vec<_> = many
                 .iter()
@@ -250,31 +254,29 @@ fn refuse(wrong: &[(String, String)]) -> Result<()> {
     }
 }
 
-fn parse<P: Provider>(
-    command: &Command,
-    option: &Arg,
-    value: &str,
-) -> Result<Invocation<P>, String> {
+fn parse<P: Cloud>(command: &Command, option: &Arg, value: &str) -> Result<ImportArgs<P>, String> {
     let long = option.get_long().unwrap_or_default();
     let values = if matches!(option.get_action(), ArgAction::Append) {
         deserialize::split(value)?
     } else {
         vec![value.to_owned()]
     };
-    let arguments = values.iter().map(|value| argument(long, value)[1].clone());
+    let arguments = values
+        .iter()
+        .map(|value| flag_arguments(long, value)[1].clone());
     let parsed = command
         .clone()
         .try_get_matches_from(std::iter::once("imgimport".into()).chain(arguments))
-        .and_then(|matches| Invocation::from_arg_matches(&matches));
-    parsed.map_err(|error| reason(&error))
+        .and_then(|matches| ImportArgs::from_arg_matches(&matches));
+    parsed.map_err(|error| clap_reason(&error))
 }
 
 fn wrong(name: &str, error: &clap::Error) -> Error {
-    Error::usage(format!("the variable {name} is wrong")).because_of(reason(error))
+    Error::usage(format!("the variable {name} is wrong")).with_cause(clap_reason(error))
 }
 
 /// The first sentence of what the parser says, without its own "error:" and its usage lines.
-pub fn reason(error: &clap::Error) -> String {
+pub fn clap_reason(error: &clap::Error) -> String {
     let text = error.render().to_string();
     let first = text.split("\n\n").next().unwrap_or_default();
     first.trim_start_matches("error: ").trim().to_owned()
@@ -284,19 +286,22 @@ pub fn reason(error: &clap::Error) -> String {
 mod tests {
     use super::*;
 
-    fn of(name: &str, value: &str) -> Environment {
-        Environment::of([(name.to_owned(), value.to_owned())])
+    fn environment_with(name: &str, value: &str) -> Environment {
+        Environment::from_variables([(name.to_owned(), value.to_owned())])
     }
 
     #[test]
-    fn a_value_has_no_white_space_around_it_and_an_empty_one_is_unset() {
-        assert_eq!(of("A", " b c\r\n").get("A").as_deref(), Some("b c"));
-        assert_eq!(of("A", " \n\t").get("A"), None);
+    fn values_are_trimmed_and_empty_is_unset() {
+        assert_eq!(
+            environment_with("A", " b c\r\n").get("A").as_deref(),
+            Some("b c")
+        );
+        assert_eq!(environment_with("A", " \n\t").get("A"), None);
     }
 
     #[test]
-    fn a_template_gets_no_secret() {
-        let name = |name: &str| of(name, "value").for_template(name);
+    fn templates_cannot_read_secrets() {
+        let name = |name: &str| environment_with(name, "value").for_template(name);
         assert_eq!(name("BUILD").as_deref(), Ok("value"));
         for secret in [
             "AWS_SECRET_ACCESS_KEY",
@@ -307,7 +312,7 @@ mod tests {
             assert!(name(secret).is_err(), "{secret}");
         }
         let _known = Secret::new("for-template-itself");
-        let held = of("BUILD", "x-for-template-itself").for_template("BUILD");
-        assert!(held.is_err_and(|why| !why.contains("itself")));
+        let rendered = environment_with("BUILD", "x-for-template-itself").for_template("BUILD");
+        assert!(rendered.is_err_and(|why| !why.contains("itself")));
     }
 }

@@ -53,7 +53,7 @@ mod tests {
     }
 
     #[test]
-    fn aliases_are_keys_too_and_what_is_skipped_is_none() {
+    fn fields_include_aliases_and_omit_skipped() {
         assert_eq!(fields::<Some>(), ["first", "second"]);
         assert!(fields::<u8>().is_empty());
     }

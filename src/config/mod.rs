@@ -18,7 +18,7 @@ use merge::Merge;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
-pub use environment::{Environment, Said, reason, variables};
+pub use environment::{Environment, VariableSetting, clap_reason, variables};
 pub use fields::fields;
 pub use suggest::Suggest;
 
@@ -28,7 +28,7 @@ use crate::image::Format;
 use crate::units::{Duration, Rate, Size};
 
 /// A cloud's options: a TOML table, a group of flags and a family of variables in one.
-pub trait Provider: clap::Args + Merge + Default + Clone + fmt::Debug + DeserializeOwned {
+pub trait Cloud: clap::Args + Merge + Default + Clone + fmt::Debug + DeserializeOwned {
     /// The sub-command and the TOML table.
     const NAME: &'static str;
 
@@ -40,7 +40,7 @@ pub trait Provider: clap::Args + Merge + Default + Clone + fmt::Debug + Deserial
     const SECRETS: &'static [(&'static str, &'static [&'static str])];
 
     /// Which settings files may set a key of the provider's table.
-    const TRUST: &'static trust::Table;
+    const TRUST: &'static trust::TrustTable;
 
     /// The domains of the provider's own addresses.
     const DOMAINS: &'static [&'static str];
@@ -53,33 +53,33 @@ pub trait Provider: clap::Args + Merge + Default + Clone + fmt::Debug + Deserial
 
     /// What only the environment and the file can say: secrets, since a command line is
     /// readable by every user of the machine, and the provider's own special variables.
-    fn without_flags(environment: &Environment) -> Self;
+    fn from_environment_only(environment: &Environment) -> Self;
 
     /// The format of the image, where somebody named it.
     fn format(&self) -> Option<Format>;
 
     /// Drops what a higher layer rules out, before the two are laid over each other.
-    fn yield_to(&mut self, _above: &Self) {}
+    fn clear_conflicts_with(&mut self, _above: &Self) {}
 
     /// Fills in what the image shows for certain and nobody said; names what it filled in.
-    fn adopt(&mut self, _guest: &Guest) -> Vec<String> {
+    fn fill_from_image(&mut self, _guest: &Guest) -> Vec<String> {
         vec![]
     }
 
     /// What somebody said, and the image certainly shows otherwise.
-    fn doubts(&self, _guest: &Guest) -> Vec<String> {
+    fn contradictions(&self, _guest: &Guest) -> Vec<String> {
         vec![]
     }
 
     /// Whether the cloud looks into the system, too, and refuses some.
-    fn is_examined(&self) -> bool {
+    fn checks_guest(&self) -> bool {
         true
     }
 }
 
 /// Everything a sub-command takes, from whichever layer.
 #[derive(Clone, Debug, Default, clap::Args)]
-pub struct Invocation<P: Provider> {
+pub struct ImportArgs<P: Cloud> {
     /// Disk image to import; `-` reads standard input
     #[arg(value_name = "IMAGE", value_hint = clap::ValueHint::FilePath)]
     pub image: Option<PathBuf>,
@@ -98,15 +98,15 @@ pub struct Invocation<P: Provider> {
 
     /// How the image is sent.
     #[command(flatten, next_help_heading = "Upload")]
-    pub upload: Upload,
+    pub upload: UploadArgs,
 
     /// How long the tool waits for the cloud.
     #[command(flatten, next_help_heading = "Wait")]
-    pub wait: Wait,
+    pub wait: WaitArgs,
 
     /// What comes out.
     #[command(flatten, next_help_heading = "Output")]
-    pub output: Output,
+    pub output: OutputArgs,
 
     /// Check what can be checked, print the plan, change nothing
     #[arg(long, num_args = 0..=1, default_missing_value = "true", require_equals = true, value_name = "BOOL", value_parser = switch)]
@@ -121,7 +121,7 @@ pub struct Invocation<P: Provider> {
 #[derive(Clone, Debug, Default, PartialEq, clap::Args, Deserialize, Merge)]
 #[serde(default, deny_unknown_fields)]
 #[merge(strategy = merge::option::overwrite_none)]
-pub struct Upload {
+pub struct UploadArgs {
     /// Parts sent at the same time [default: chosen]
     #[arg(long, value_name = "N")]
     #[serde(deserialize_with = "deserialize::value")]
@@ -152,7 +152,7 @@ pub struct Upload {
 #[derive(Clone, Debug, Default, PartialEq, clap::Args, Deserialize, Merge)]
 #[serde(default, deny_unknown_fields)]
 #[merge(strategy = merge::option::overwrite_none)]
-pub struct Wait {
+pub struct WaitArgs {
     /// Deadline for everything after the upload, such as 90m or 2h [default: none]
     #[arg(long, value_name = "DUR")]
     #[serde(deserialize_with = "deserialize::value")]
@@ -173,7 +173,7 @@ pub struct Wait {
 #[derive(Clone, Debug, Default, PartialEq, clap::Args, Deserialize, Merge)]
 #[serde(default, deny_unknown_fields)]
 #[merge(strategy = merge::option::overwrite_none)]
-pub struct Output {
+pub struct OutputArgs {
     /// Result on standard output [default: text]
     #[arg(id = "output", long = "output", value_name = "FMT", ignore_case = true)]
     #[serde(alias = "output", deserialize_with = "deserialize::choice")]
@@ -185,9 +185,9 @@ pub struct Output {
     pub progress: Option<crate::progress::Mode>,
 }
 
-impl<P: Provider> Invocation<P> {
+impl<P: Cloud> ImportArgs<P> {
     /// A refusal before the upload stands, unless the user wants no checks.
-    pub fn refused(&self, error: Error) -> Result<()> {
+    pub fn unless_skipped(&self, error: Error) -> Result<()> {
         if self.skip_checks == Some(true) {
             return Ok(());
         }
@@ -195,7 +195,7 @@ impl<P: Provider> Invocation<P> {
     }
 
     /// Lays the flags over the environment over the file.
-    pub fn over(mut self, environment: &Environment, file: Self) -> Result<Self> {
+    pub fn layered(mut self, environment: &Environment, file: Self) -> Result<Self> {
         // A script's empty variable in place of a path is no path.
         self.image = self.image.filter(|path| !path.as_os_str().is_empty());
         self.merge(environment.layer::<P>()?);
@@ -204,12 +204,12 @@ impl<P: Provider> Invocation<P> {
     }
 }
 
-impl<P: Provider> Merge for Invocation<P> {
+impl<P: Cloud> Merge for ImportArgs<P> {
     fn merge(&mut self, mut below: Self) {
         merge::option::overwrite_none(&mut self.image, below.image);
         merge::option::overwrite_none(&mut self.dry_run, below.dry_run);
         merge::option::overwrite_none(&mut self.skip_checks, below.skip_checks);
-        below.provider.yield_to(&self.provider);
+        below.provider.clear_conflicts_with(&self.provider);
         self.provider.merge(below.provider);
         self.upload.merge(below.upload);
         self.wait.merge(below.wait);
@@ -228,10 +228,10 @@ pub fn switch(text: &str) -> Result<bool, String> {
 
 /// A switch whose key says the opposite: `--no-wait` sets `wait` to false.
 pub fn negated(text: &str) -> Result<bool, String> {
-    switch(text).map(|said| !said)
+    switch(text).map(|value| !value)
 }
 
 /// The argument list that sets one option, as the environment layer writes it.
-fn argument(long: &str, value: &str) -> [OsString; 2] {
+fn flag_arguments(long: &str, value: &str) -> [OsString; 2] {
     ["imgimport".into(), format!("--{long}={value}").into()]
 }

@@ -11,7 +11,7 @@ use uuid::Uuid;
 use crate::error::{Error, Result};
 
 /// Every function, with the way it is written.
-const KNOWN: [(&str, &str); 6] = [
+const FUNCTIONS: [(&str, &str); 6] = [
     ("timestamp", "{{timestamp}}"),
     ("isotime", "{{isotime}} or {{isotime \"2006-01-02\"}}"),
     ("uuid", "{{uuid}}"),
@@ -25,7 +25,7 @@ const RFC_3339: &str = "2006-01-02T15:04:05Z07:00";
 
 /// The words of a Go layout in strftime's. The time is UTC, so the zones stand for themselves.
 /// Source: `nextStdChunk` in <https://go.dev/src/time/format.go>; its order matters.
-const GO: [(&str, &str); 34] = [
+const GO_LAYOUT: [(&str, &str); 34] = [
     ("January", "%B"),
     ("Jan", "%b"),
     ("Monday", "%A"),
@@ -63,7 +63,7 @@ const GO: [(&str, &str); 34] = [
 ];
 
 /// 1999-12-31 10:58:59: a time of which no word of a layout reads like the word itself.
-const UNLIKE: Timestamp = Timestamp::constant(946_637_939, 123_456_789);
+const PROBE_TIME: Timestamp = Timestamp::constant(946_637_939, 123_456_789);
 
 /// A text with holes.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -101,8 +101,8 @@ impl Template {
             pieces.push(Piece::Text(rest[..start].to_owned()));
             let hole = &rest[start..];
             let (tokens, length) =
-                tokens(hole).ok_or_else(|| open(text, text.len() - hole.len()))?;
-            pieces.push(piece(&tokens, &hole[..length])?);
+                tokens(hole).ok_or_else(|| unclosed_error(text, text.len() - hole.len()))?;
+            pieces.push(parse_piece(&tokens, &hole[..length])?);
             rest = &hole[length..];
         }
         pieces.push(Piece::Text(rest.to_owned()));
@@ -128,7 +128,7 @@ impl Piece {
         Ok(match self {
             Self::Text(text) => text.clone(),
             Self::Timestamp => values.clock.as_second().to_string(),
-            Self::Isotime(layout) => isotime(layout, values.clock)?,
+            Self::Isotime(layout) => format_time(layout, values.clock)?,
             Self::Uuid => Uuid::new_v4().to_string(),
             Self::Env(name) => (values.env)(name)?,
             Self::FileStem => values.file_stem.to_owned(),
@@ -137,7 +137,7 @@ impl Piece {
     }
 }
 
-fn open(text: &str, at: usize) -> String {
+fn unclosed_error(text: &str, at: usize) -> String {
     let position = text[..at].chars().count() + 1;
     format!(
         "the {{{{ at character {position} is never closed by }}}}; write {{{{\"{{{{\"}}}} where the text itself has {{{{"
@@ -161,7 +161,7 @@ pub fn tokens(hole: &str) -> Option<(Vec<Token>, usize)> {
         let first = rest.chars().next()?;
         let length = match first {
             '}' if rest.starts_with("}}") => return Some((tokens, at + 2)),
-            '"' => quoted(rest, &mut tokens)?,
+            '"' => parse_quoted(rest, &mut tokens)?,
             '`' => {
                 let inside = &rest[1..][..rest[1..].find('`')?];
                 tokens.push(Token::Quoted(inside.to_owned()));
@@ -169,9 +169,9 @@ pub fn tokens(hole: &str) -> Option<(Vec<Token>, usize)> {
             }
             _ if first.is_whitespace() => first.len_utf8(),
             _ => {
-                let word = word(rest);
-                tokens.push(Token::Word(word.to_owned()));
-                word.len()
+                let text = scan_word(rest);
+                tokens.push(Token::Word(text.to_owned()));
+                text.len()
             }
         };
         at += length;
@@ -179,7 +179,7 @@ pub fn tokens(hole: &str) -> Option<(Vec<Token>, usize)> {
 }
 
 /// A text in double quotes, where a backslash keeps the next character.
-fn quoted(rest: &str, tokens: &mut Vec<Token>) -> Option<usize> {
+fn parse_quoted(rest: &str, tokens: &mut Vec<Token>) -> Option<usize> {
     let mut inside = String::new();
     let mut chars = rest.char_indices().skip(1);
     loop {
@@ -195,7 +195,7 @@ fn quoted(rest: &str, tokens: &mut Vec<Token>) -> Option<usize> {
 }
 
 /// Everything up to a space, a quote or the end of the hole; at least one character.
-fn word(rest: &str) -> &str {
+fn scan_word(rest: &str) -> &str {
     let ends = |at: usize, c: char| {
         c.is_whitespace() || c == '"' || c == '`' || rest[at..].starts_with("}}")
     };
@@ -203,14 +203,14 @@ fn word(rest: &str) -> &str {
     &rest[..end.map_or(rest.len(), |(at, _)| at)]
 }
 
-fn piece(tokens: &[Token], hole: &str) -> Result<Piece, String> {
+fn parse_piece(tokens: &[Token], hole: &str) -> Result<Piece, String> {
     let (name, arguments) = match tokens {
-        [] => return Err(format!("{hole} is empty: {}", all_known())),
+        [] => return Err(format!("{hole} is empty: {}", function_list())),
         [Token::Quoted(text)] => return Ok(Piece::Text(text.clone())),
         [Token::Quoted(_), ..] => {
             return Err(format!(
                 "{hole} does not start with a function: {}",
-                all_known()
+                function_list()
             ));
         }
         [Token::Word(name), arguments @ ..] => (name.as_str(), arguments),
@@ -219,21 +219,21 @@ fn piece(tokens: &[Token], hole: &str) -> Result<Piece, String> {
         ("timestamp", []) => Ok(Piece::Timestamp),
         ("isotime", []) => Ok(Piece::Isotime(RFC_3339.to_owned())),
         ("isotime", [Token::Quoted(layout)]) => {
-            checked(layout).map_err(|why| format!("{hole}: {why}"))?;
+            check_layout(layout).map_err(|why| format!("{hole}: {why}"))?;
             Ok(Piece::Isotime(layout.clone()))
         }
         ("uuid", []) => Ok(Piece::Uuid),
         ("env", [Token::Quoted(name)]) if !name.is_empty() => Ok(Piece::Env(name.clone())),
         ("file_stem", []) => Ok(Piece::FileStem),
         ("format", []) => Ok(Piece::Format),
-        _ => Err(instead(name, hole)),
+        _ => Err(suggestion(name, hole)),
     }
 }
 
 /// What to write instead of something that is not known here.
-fn instead(name: &str, hole: &str) -> String {
-    if let Some((_, written)) = KNOWN.iter().find(|(known, _)| *known == name) {
-        return format!("{hole} is not understood: write {written}");
+fn suggestion(name: &str, hole: &str) -> String {
+    if let Some((_, example)) = FUNCTIONS.iter().find(|(function, _)| *function == name) {
+        return format!("{hole} is not understood: write {example}");
     }
     let instead = match name {
         "user" | "consul_key" | "vault" | "aws_secretsmanager" => {
@@ -245,30 +245,32 @@ fn instead(name: &str, hole: &str) -> String {
         }
         "clean_resource_name" => "names are used as they are: write one that the cloud allows".to_owned(),
         "strftime" => "write {{isotime \"%Y-%m-%d\"}}".to_owned(),
-        _ => nearest(name).map_or_else(all_known, |near| format!("did you mean {near}?")),
+        _ => nearest(name).map_or_else(function_list, |near| format!("did you mean {near}?")),
     };
     format!("{hole} is not known: {instead}")
 }
 
 fn nearest(name: &str) -> Option<&'static str> {
-    let near = KNOWN
+    let near = FUNCTIONS
         .iter()
-        .map(|(known, written)| (strsim::jaro_winkler(name, known), written));
+        .map(|(function, example)| (strsim::jaro_winkler(name, function), example));
     near.filter(|(likeness, _)| *likeness > 0.75)
         .max_by(|a, b| a.0.total_cmp(&b.0))
-        .map(|(_, written)| *written)
+        .map(|(_, example)| *example)
 }
 
-fn all_known() -> String {
+fn function_list() -> String {
     format!(
         "write {}",
-        KNOWN.map(|(name, _)| format!("{{{{{name}}}}}")).join(", ")
+        FUNCTIONS
+            .map(|(name, _)| format!("{{{{{name}}}}}"))
+            .join(", ")
     )
 }
 
 /// A layout that says nothing of the time is a mistake, such as YYYY-MM-DD.
-fn checked(layout: &str) -> Result<(), String> {
-    if isotime(layout, UNLIKE)? == layout {
+fn check_layout(layout: &str) -> Result<(), String> {
+    if format_time(layout, PROBE_TIME)? == layout {
         return Err(
             "this is no Go layout: write it like 2006-01-02 or, as strftime has it, %Y-%m-%d"
                 .to_owned(),
@@ -278,7 +280,7 @@ fn checked(layout: &str) -> Result<(), String> {
 }
 
 /// A layout with `%` is strftime's, any other one Go's.
-fn isotime(layout: &str, clock: Timestamp) -> Result<String, String> {
+fn format_time(layout: &str, clock: Timestamp) -> Result<String, String> {
     let format = if layout.contains('%') {
         layout.to_owned()
     } else {
@@ -292,22 +294,22 @@ fn strftime(layout: &str, clock: Timestamp) -> String {
     let mut format = String::new();
     let mut rest = layout;
     while let Some(first) = rest.chars().next() {
-        let (said, length) = go_word(rest)
-            .map(|(word, said)| (said.to_owned(), word.len()))
+        let (converted, length) = go_layout_word(rest)
+            .map(|(layout_word, converted)| (converted.to_owned(), layout_word.len()))
             .or_else(|| fraction(rest, clock))
             .unwrap_or_else(|| (first.to_string(), first.len_utf8()));
-        format.push_str(&said);
+        format.push_str(&converted);
         rest = &rest[length..];
     }
     format
 }
 
 /// The word that the rest starts with. "Jan" and "Mon" are none in "Janet" and "Money".
-fn go_word(rest: &str) -> Option<(&'static str, &'static str)> {
-    GO.into_iter().find(|(word, _)| {
+fn go_layout_word(rest: &str) -> Option<(&'static str, &'static str)> {
+    GO_LAYOUT.into_iter().find(|(layout_word, _)| {
         let lower = |tail: &str| tail.starts_with(|c: char| c.is_ascii_lowercase());
-        rest.strip_prefix(word)
-            .is_some_and(|tail| !(matches!(*word, "Jan" | "Mon") && lower(tail)))
+        rest.strip_prefix(layout_word)
+            .is_some_and(|tail| !(matches!(*layout_word, "Jan" | "Mon") && lower(tail)))
     })
 }
 
@@ -321,26 +323,28 @@ fn fraction(rest: &str, clock: Timestamp) -> Option<(String, usize)> {
     }
     let digits = tail.len() - after.len();
     let nanos = format!("{:09}", clock.subsec_nanosecond().max(0));
-    let said = format!("{}{}", &rest[..1], &nanos[..digits.min(9)]);
-    let said = if digit == '9' {
-        said.trim_end_matches('0').trim_end_matches(['.', ','])
+    let digits_text = format!("{}{}", &rest[..1], &nanos[..digits.min(9)]);
+    let trimmed = if digit == '9' {
+        digits_text
+            .trim_end_matches('0')
+            .trim_end_matches(['.', ','])
     } else {
-        &said
+        &digits_text
     };
-    Some((said.to_owned(), digits + 1))
+    Some((trimmed.to_owned(), digits + 1))
 }
 
 /// The time of the run: now, or what `SOURCE_DATE_EPOCH` says
 /// (<https://reproducible-builds.org/specs/source-date-epoch/>).
 pub fn clock() -> Result<Timestamp> {
-    match std::env::var_os("SOURCE_DATE_EPOCH").filter(|said| !said.is_empty()) {
-        Some(said) => epoch(&said.to_string_lossy()),
+    match std::env::var_os("SOURCE_DATE_EPOCH").filter(|value| !value.is_empty()) {
+        Some(value) => parse_epoch(&value.to_string_lossy()),
         None => Ok(Timestamp::now()),
     }
 }
 
-fn epoch(said: &str) -> Result<Timestamp> {
-    let seconds = said
+fn parse_epoch(value: &str) -> Result<Timestamp> {
+    let seconds = value
         .trim()
         .parse()
         .ok()
@@ -349,7 +353,7 @@ fn epoch(said: &str) -> Result<Timestamp> {
         .and_then(|seconds| Timestamp::from_second(seconds).ok())
         .ok_or_else(|| {
             Error::usage(format!(
-                "SOURCE_DATE_EPOCH is not a number of seconds since 1970: {said:?}"
+                "SOURCE_DATE_EPOCH is not a number of seconds since 1970: {value:?}"
             ))
         })
 }
@@ -378,8 +382,8 @@ mod tests {
     }
 
     #[test]
-    fn every_function_is_filled_in() {
-        for (text, said) in [
+    fn renders_every_function() {
+        for (text, expected) in [
             ("", ""),
             ("no holes }} here { {", "no holes }} here { {"),
             ("a-{{timestamp}}.{{format}}", "a-1707102249.ova"),
@@ -388,13 +392,13 @@ mod tests {
             (r#"{{env "BUILD"}} {{env`BUILD`}}"#, "417 417"),
             (r#"{{"{{"}} {{"a\"}}"}}"#, "{{ a\"}}"),
         ] {
-            assert_eq!(render(text).as_deref(), Ok(said), "{text}");
+            assert_eq!(render(text).as_deref(), Ok(expected), "{text}");
         }
     }
 
     #[test]
-    fn layouts_are_gos_or_strftimes() {
-        for (layout, said) in [
+    fn renders_go_and_strftime_layouts() {
+        for (layout, expected) in [
             ("2006-01-02T15:04:05Z07:00", "2024-02-05T03:04:09Z"),
             (
                 "Mon, 02 Jan 2006 15:04:05 MST",
@@ -423,21 +427,21 @@ mod tests {
         ] {
             assert_eq!(
                 render(&format!("{{{{isotime \"{layout}\"}}}}")).as_deref(),
-                Ok(said),
+                Ok(expected),
                 "{layout}"
             );
         }
     }
 
     #[test]
-    fn each_use_of_uuid_is_another_one() {
+    fn each_uuid_is_different() {
         let text = render("{{uuid}} {{uuid}}").unwrap();
         let (one, other) = text.split_once(' ').unwrap();
         assert_ne!(one.parse::<Uuid>().unwrap(), other.parse::<Uuid>().unwrap());
     }
 
     #[test]
-    fn what_is_not_known_is_answered_with_what_is() {
+    fn unknown_function_lists_known_ones() {
         for (text, answer) in [
             (
                 "{{timestmp}}",
@@ -495,7 +499,7 @@ mod tests {
     }
 
     #[test]
-    fn a_hole_that_is_never_closed_is_found() {
+    fn unclosed_hole_is_an_error() {
         for text in [
             "ä-{{",
             "ä-{{timestamp",
@@ -513,12 +517,17 @@ mod tests {
     }
 
     #[test]
-    fn the_clock_can_be_set() {
-        assert_eq!(epoch("1707102249").unwrap().as_second(), 1_707_102_249);
-        for said in ["tomorrow", "-1", "99999999999999999999", "9999999999999"] {
+    fn source_date_epoch_sets_the_clock() {
+        assert_eq!(
+            parse_epoch("1707102249").unwrap().as_second(),
+            1_707_102_249
+        );
+        for value in ["tomorrow", "-1", "99999999999999999999", "9999999999999"] {
             assert_eq!(
-                epoch(said).unwrap_err().to_string(),
-                format!("error: SOURCE_DATE_EPOCH is not a number of seconds since 1970: {said:?}")
+                parse_epoch(value).unwrap_err().to_string(),
+                format!(
+                    "error: SOURCE_DATE_EPOCH is not a number of seconds since 1970: {value:?}"
+                )
             );
         }
     }
@@ -527,14 +536,14 @@ mod tests {
         #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
 
         #[test]
-        fn no_text_is_too_odd(text in any::<String>(), tail in "[{}\"`\\\\ a-zé%YJM.,09_12Z:-]{0,40}") {
+        fn parsing_arbitrary_text_does_not_panic(text in any::<String>(), tail in "[{}\"`\\\\ a-zé%YJM.,09_12Z:-]{0,40}") {
             for text in [format!("{{{{isotime `{tail}`}}}}"), format!("{text}{{{{{tail}}}}}"), text, tail] {
                 let _ = render(&text);
             }
         }
 
         #[test]
-        fn a_text_without_braces_is_itself(text in "[^{]*") {
+        fn text_without_braces_is_unchanged(text in "[^{]*") {
             prop_assert_eq!(render(&text), Ok(text));
         }
     }

@@ -17,16 +17,16 @@ pub enum Trust {
 }
 
 /// The decision for each key of a table, aliases included.
-pub type Table = [(Trust, &'static [&'static str])];
+pub type TrustTable = [(Trust, &'static [&'static str])];
 
 /// The reason where a credentials file, a profile or a role is named.
-pub const WHOSE: Trust = Trust::Named("whose credentials are used");
+pub const SELECTS_CREDENTIALS: Trust = Trust::Named("whose credentials are used");
 
 /// The decision on `keep_input_artifact`.
-pub const SOURCE: Trust = Trust::Except(is_off, "that the local image is deleted");
+pub const DELETES_SOURCE: Trust = Trust::Except(is_off, "that the local image is deleted");
 
 /// The decision on a key; one that nobody has decided on needs a file that was named.
-pub fn decision(table: &Table, key: &str) -> Trust {
+pub fn decision(table: &TrustTable, key: &str) -> Trust {
     let row = table.iter().find(|(_, keys)| keys.contains(&key));
     row.map_or(Trust::Named("something new"), |(trust, _)| *trust)
 }

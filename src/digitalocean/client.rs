@@ -9,31 +9,31 @@ use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use tokio::time::sleep;
 
-use super::error::Fault;
+use super::error::ServiceError;
 use crate::error::{Error, Result};
-use crate::net::http::{ANSWER, Call, Http, Method, Payload, without_nulls};
+use crate::net::http::{Body, Http, Method, RESPONSE_TIMEOUT, Request, without_nulls};
 use crate::progress::Progress;
 use crate::secret::Secret;
 use crate::units;
 
 /// "Pagination" of the API reference: the most for a page.
-const PAGE: u32 = 200;
+const PAGE_SIZE: u32 = 200;
 
 /// No account has so many images that a list of them needs more pages.
-const PAGES: u32 = 500;
+const MAX_PAGES: u32 = 500;
 
 /// A shorter pause is not worth a word.
-const NOTED: Duration = Duration::from_secs(2);
+const MIN_REPORTED_DELAY: Duration = Duration::from_secs(2);
 
 /// How often, and after which pauses, a request is tried again.
 #[derive(Clone, Copy, Debug)]
-pub struct Patience {
+pub struct RetryPolicy {
     /// Tries after the first.
     pub tries: u32,
     /// The first pause.
-    pub least: Duration,
+    pub min_delay: Duration,
     /// The longest pause that is chosen here.
-    pub most: Duration,
+    pub max_delay: Duration,
 }
 
 /// The API of one account. Clones share the connections.
@@ -44,17 +44,17 @@ struct Inner {
     http: Http,
     base: String,
     token: Secret,
-    patience: Patience,
+    retry_policy: RetryPolicy,
     progress: Progress,
 }
 
 /// Which failures are worth another try.
 #[derive(Clone, Copy)]
-enum Again {
+enum Retry {
     /// All that may pass: the request can be repeated.
-    Whenever,
+    Idempotent,
     /// Only where nothing was done: a second one would make a second thing.
-    IfNothingWasDone,
+    OnlyIfNotExecuted,
 }
 
 /// Who asks.
@@ -105,18 +105,18 @@ pub struct Image {
 
 impl Image {
     /// Whether nothing will come of it: DigitalOcean keeps images whose import has failed.
-    pub fn is_gone(&self) -> bool {
-        self.has_status("deleted") || self.failure().is_some()
+    pub fn is_unusable(&self) -> bool {
+        self.has_status("deleted") || self.failure_reason().is_some()
     }
 
     /// Compares without case: the API also answers `NEW`, in capitals.
     pub fn has_status(&self, status: &str) -> bool {
-        let known = self.status.as_deref();
-        known.is_some_and(|known| known.eq_ignore_ascii_case(status))
+        let status_text = self.status.as_deref();
+        status_text.is_some_and(|status_text| status_text.eq_ignore_ascii_case(status))
     }
 
     /// Why the import failed. The API reference's example of no error is one blank.
-    pub fn failure(&self) -> Option<&str> {
+    pub fn failure_reason(&self) -> Option<&str> {
         let message = self.error_message.as_deref().map(str::trim);
         message.filter(|text| !text.is_empty())
     }
@@ -139,16 +139,16 @@ pub struct Action {
 
 impl Api {
     /// The pause before this try, the first of them being 0; none where it is one too many.
-    pub fn pause(&self, tried: u32) -> Option<Duration> {
-        let patience = self.0.patience;
-        (tried < patience.tries).then(|| patience.pause(tried))
+    pub fn delay(&self, tried: u32) -> Option<Duration> {
+        let retry_policy = self.0.retry_policy;
+        (tried < retry_policy.tries).then(|| retry_policy.delay(tried))
     }
 
     /// Speaks to `base` with this token; asks nothing yet.
     pub fn new(
         base: &str,
         token: &Secret,
-        patience: Patience,
+        retry_policy: RetryPolicy,
         progress: &Progress,
     ) -> Result<Self> {
         if !token.expose().bytes().all(|sign| sign.is_ascii_graphic()) {
@@ -158,98 +158,100 @@ impl Api {
             http: Http::new()?,
             base: base.trim_end_matches('/').to_owned(),
             token: token.clone(),
-            patience,
+            retry_policy,
             progress: progress.clone(),
         })))
     }
 
     /// `GET /v2/account`.
-    pub async fn account(&self) -> Result<Account, Fault> {
+    pub async fn account(&self) -> Result<Account, ServiceError> {
         self.get("/v2/account", "account").await
     }
 
     /// `GET /v2/regions`, all pages.
-    pub async fn regions(&self) -> Result<Vec<Region>, Fault> {
+    pub async fn regions(&self) -> Result<Vec<Region>, ServiceError> {
         self.list("/v2/regions?", "regions").await
     }
 
     /// The account's own images, all pages.
-    pub async fn own_images(&self) -> Result<Vec<Image>, Fault> {
+    pub async fn private_images(&self) -> Result<Vec<Image>, ServiceError> {
         self.list("/v2/images?private=true&", "images").await
     }
 
     /// The images that carry this tag, all pages.
-    pub async fn tagged_images(&self, tag: &str) -> Result<Vec<Image>, Fault> {
+    pub async fn tagged_images(&self, tag: &str) -> Result<Vec<Image>, ServiceError> {
         self.list(&format!("/v2/images?tag_name={tag}&"), "images")
             .await
     }
 
     /// `POST /v2/images`, which makes an image each time.
-    pub async fn create_image(&self, body: &Value) -> Result<Image, Fault> {
+    pub async fn create_image(&self, body: &Value) -> Result<Image, ServiceError> {
         let post = (Method::POST, "/v2/images");
-        self.ask_and(post, Some(body), Again::IfNothingWasDone, |answer| {
-            let image: Image = read(&answer, "image")?;
+        self.call_with(post, Some(body), Retry::OnlyIfNotExecuted, |answer| {
+            let image: Image = parse(&answer, "image")?;
             if image.name.as_deref() == body["name"].as_str() {
                 Ok(image)
             } else {
                 let why = "the answer is not the image that was asked for";
-                Err(Fault::foreign(why.to_owned()))
+                Err(ServiceError::unexpected_response(why.to_owned()))
             }
         })
         .await
     }
 
     /// One image.
-    pub async fn image(&self, id: u64) -> Result<Image, Fault> {
+    pub async fn image(&self, id: u64) -> Result<Image, ServiceError> {
         let path = format!("/v2/images/{id}");
         let get = (Method::GET, path.as_str());
-        self.ask_and(get, None, Again::Whenever, |answer| {
-            let image: Image = read(&answer, "image")?;
+        self.call_with(get, None, Retry::Idempotent, |answer| {
+            let image: Image = parse(&answer, "image")?;
             // Every custom image has a status.
             if image.id == id && image.status.is_some() {
                 Ok(image)
             } else {
-                Err(Fault::foreign(format!("the answer is not the image {id}")))
+                Err(ServiceError::unexpected_response(format!(
+                    "the answer is not the image {id}"
+                )))
             }
         })
         .await
     }
 
     /// Removes an image everywhere; one that is gone already is a success.
-    pub async fn delete_image(&self, id: u64) -> Result<(), Fault> {
+    pub async fn delete_image(&self, id: u64) -> Result<(), ServiceError> {
         self.delete(&format!("/v2/images/{id}")).await
     }
 
     /// Removes a tag, from what carries it too; one that is gone already is a success.
-    pub async fn delete_tag(&self, tag: &str) -> Result<(), Fault> {
+    pub async fn delete_tag(&self, tag: &str) -> Result<(), ServiceError> {
         self.delete(&format!("/v2/tags/{tag}")).await
     }
 
     /// Starts the transfer of an image to another region.
-    pub async fn transfer(&self, image: u64, region: &str) -> Result<Action, Fault> {
+    pub async fn transfer_image(&self, image: u64, region: &str) -> Result<Action, ServiceError> {
         let path = format!("/v2/images/{image}/actions");
         let body = json!({"type": "transfer", "region": region});
         let post = (Method::POST, path.as_str());
-        self.ask(post, Some(&body), Again::IfNothingWasDone, "action")
+        self.call(post, Some(&body), Retry::OnlyIfNotExecuted, "action")
             .await
     }
 
     /// All actions on an image, all pages.
-    pub async fn actions(&self, image: u64) -> Result<Vec<Action>, Fault> {
+    pub async fn actions(&self, image: u64) -> Result<Vec<Action>, ServiceError> {
         self.list(&format!("/v2/images/{image}/actions?"), "actions")
             .await
     }
 
     /// How the work goes.
-    pub async fn action(&self, image: u64, action: u64) -> Result<Action, Fault> {
+    pub async fn action(&self, image: u64, action: u64) -> Result<Action, ServiceError> {
         let path = format!("/v2/images/{image}/actions/{action}");
         let get = (Method::GET, path.as_str());
-        self.ask_and(get, None, Again::Whenever, |answer| {
-            let found: Action = read(&answer, "action")?;
+        self.call_with(get, None, Retry::Idempotent, |answer| {
+            let found: Action = parse(&answer, "action")?;
             if found.id == action {
                 Ok(found)
             } else {
-                Err(Fault::foreign(format!(
+                Err(ServiceError::unexpected_response(format!(
                     "the answer is not the action {action}"
                 )))
             }
@@ -257,16 +259,16 @@ impl Api {
         .await
     }
 
-    async fn get<T: DeserializeOwned>(&self, path: &str, key: &str) -> Result<T, Fault> {
-        self.ask((Method::GET, path), None, Again::Whenever, key)
+    async fn get<T: DeserializeOwned>(&self, path: &str, key: &str) -> Result<T, ServiceError> {
+        self.call((Method::GET, path), None, Retry::Idempotent, key)
             .await
     }
 
     /// A 204 or any other success.
-    async fn delete(&self, path: &str) -> Result<(), Fault> {
+    async fn delete(&self, path: &str) -> Result<(), ServiceError> {
         let delete = (Method::DELETE, path);
         match self
-            .ask_and(delete, None, Again::Whenever, |_| Ok(()))
+            .call_with(delete, None, Retry::Idempotent, |_| Ok(()))
             .await
         {
             Err(fault) if fault.status() != Some(404) => Err(fault),
@@ -275,14 +277,18 @@ impl Api {
     }
 
     /// Every page; `path` ends where a query goes on.
-    async fn list<T: DeserializeOwned>(&self, path: &str, key: &str) -> Result<Vec<T>, Fault> {
+    async fn list<T: DeserializeOwned>(
+        &self,
+        path: &str,
+        key: &str,
+    ) -> Result<Vec<T>, ServiceError> {
         let mut all = Vec::new();
-        for page in 1..=PAGES {
-            let path = format!("{path}page={page}&per_page={PAGE}");
+        for page in 1..=MAX_PAGES {
+            let path = format!("{path}page={page}&per_page={PAGE_SIZE}");
             let (found, more) = self
-                .ask_and((Method::GET, &path), None, Again::Whenever, |body| {
+                .call_with((Method::GET, &path), None, Retry::Idempotent, |body| {
                     let more = body["links"]["pages"]["next"].is_string();
-                    Ok((read::<Vec<T>>(&body, key)?, more))
+                    Ok((parse::<Vec<T>>(&body, key)?, more))
                 })
                 .await?;
             let nothing = found.is_empty();
@@ -294,42 +300,44 @@ impl Api {
         Ok(all)
     }
 
-    async fn ask<T: DeserializeOwned>(
+    async fn call<T: DeserializeOwned>(
         &self,
-        what: (Method, &str),
+        request: (Method, &str),
         body: Option<&Value>,
-        again: Again,
+        retry: Retry,
         key: &str,
-    ) -> Result<T, Fault> {
-        self.ask_and(what, body, again, |body| read(&body, key))
+    ) -> Result<T, ServiceError> {
+        self.call_with(request, body, retry, |body| parse(&body, key))
             .await
     }
 
     /// One request, as often as patience allows, and what is in its answer.
-    async fn ask_and<T>(
+    async fn call_with<T>(
         &self,
         (method, path): (Method, &str),
         body: Option<&Value>,
-        again: Again,
-        read: impl Fn(Value) -> Result<T, Fault>,
-    ) -> Result<T, Fault> {
-        let patience = self.0.patience;
+        retry: Retry,
+        parse: impl Fn(Value) -> Result<T, ServiceError>,
+    ) -> Result<T, ServiceError> {
+        let retry_policy = self.0.retry_policy;
         let mut tried = 0;
         loop {
-            let answer = self.once(method.clone(), path, body).await;
-            let fault = match answer.and_then(&read) {
+            let answer = self.send_once(method.clone(), path, body).await;
+            let fault = match answer.and_then(&parse) {
                 Ok(answer) => return Ok(answer),
                 Err(fault) => fault,
             };
-            let repeatable = match again {
-                Again::Whenever => true,
-                Again::IfNothingWasDone => fault.did_nothing(),
+            let repeatable = match retry {
+                Retry::Idempotent => true,
+                Retry::OnlyIfNotExecuted => fault.was_not_executed(),
             };
-            if tried >= patience.tries || !fault.is_passing() || !repeatable {
+            if tried >= retry_policy.tries || !fault.is_transient() || !repeatable {
                 return Err(fault);
             }
-            let pause = fault.wait().unwrap_or_else(|| patience.pause(tried));
-            if pause >= NOTED {
+            let pause = fault
+                .retry_after()
+                .unwrap_or_else(|| retry_policy.delay(tried));
+            if pause >= MIN_REPORTED_DELAY {
                 let pause = units::seconds(pause);
                 self.0
                     .progress
@@ -340,20 +348,25 @@ impl Api {
         }
     }
 
-    async fn once(&self, method: Method, path: &str, body: Option<&Value>) -> Result<Value, Fault> {
+    async fn send_once(
+        &self,
+        method: Method,
+        path: &str,
+        body: Option<&Value>,
+    ) -> Result<Value, ServiceError> {
         let authorization = format!("Bearer {}", self.0.token.expose());
         let mut headers = vec![("authorization".to_owned(), authorization)];
-        let body = body.map_or(Payload::Empty, |body| {
+        let body = body.map_or(Body::Empty, |body| {
             headers.push(("content-type".to_owned(), "application/json".to_owned()));
-            Payload::Document(body.to_string().into())
+            Body::Document(body.to_string().into())
         });
-        let call = Call {
+        let call = Request {
             service: "digitalocean",
             method,
             url: format!("{}{path}", self.0.base),
             headers,
             body,
-            timeout: Some(ANSWER),
+            timeout: Some(RESPONSE_TIMEOUT),
             secret: false,
             direct: false,
         };
@@ -361,24 +374,27 @@ impl Api {
         match answer.status {
             204 => Ok(Value::Null),
             200..=299 => serde_json::from_slice(&answer.body)
-                .map_err(|error| Fault::garbled(answer.status, &error)),
-            _ => Err(Fault::answered(&answer)),
+                .map_err(|error| ServiceError::invalid_response(answer.status, &error)),
+            _ => Err(ServiceError::from_response(&answer)),
         }
     }
 }
 
 /// What is in the answer under this key; the description shows an action without one.
-fn read<T: DeserializeOwned>(answer: &Value, key: &str) -> Result<T, Fault> {
+fn parse<T: DeserializeOwned>(answer: &Value, key: &str) -> Result<T, ServiceError> {
     let mut inner = answer.get(key).unwrap_or(answer).clone();
     without_nulls(&mut inner);
-    serde_json::from_value(inner).map_err(|error| Fault::garbled(200, &error))
+    serde_json::from_value(inner).map_err(|error| ServiceError::invalid_response(200, &error))
 }
 
-impl Patience {
+impl RetryPolicy {
     /// Twice as long each time, up to half of it at random, so that many runs don't come back in step.
-    fn pause(&self, tried: u32) -> Duration {
-        let whole = self.least.saturating_mul(1 << tried.min(16)).min(self.most);
+    fn delay(&self, tried: u32) -> Duration {
+        let delay = self
+            .min_delay
+            .saturating_mul(1 << tried.min(16))
+            .min(self.max_delay);
         let chance = f64::from(uuid::Uuid::new_v4().as_bytes()[0]) / 255.0;
-        whole.mul_f64(0.5 + chance / 2.0)
+        delay.mul_f64(0.5 + chance / 2.0)
     }
 }

@@ -10,10 +10,10 @@ use crate::platform;
 use crate::secret::{self, Secret};
 
 /// doctl's name for the account that has no name.
-const DEFAULT: &str = "default";
+const DEFAULT_CONTEXT: &str = "default";
 
 /// What doctl knows.
-pub struct Doctl {
+pub struct DoctlConfig {
     /// The token of the context that is in use.
     pub token: Option<Secret>,
     /// The API that it speaks to.
@@ -21,21 +21,22 @@ pub struct Doctl {
 }
 
 /// Reads doctl's file, if there is one; an error says what is wrong with it.
-pub fn doctl(environment: &Environment) -> Result<Option<Doctl>, String> {
-    let Some(path) = place(environment).filter(|path| path.exists()) else {
+pub fn read_doctl(environment: &Environment) -> Result<Option<DoctlConfig>, String> {
+    let Some(path) = config_path(environment).filter(|path| path.exists()) else {
         return Ok(None);
     };
-    let unusable = |why: String| format!("doctl's file {} can't be used: {why}", path.display());
+    let unusable =
+        |reason: String| format!("doctl's file {} can't be used: {reason}", path.display());
     let text = std::fs::read_to_string(&path).map_err(|error| unusable(error.to_string()))?;
     // The parser's message names the place and quotes nothing.
     let documents =
         YamlLoader::load_from_str(&text).map_err(|error| unusable(error.to_string()))?;
     let file = documents.first().unwrap_or(&Yaml::Null);
-    let doctl = read(file, environment.get("DIGITALOCEAN_CONTEXT"));
+    let doctl = parse(file, environment.get("DIGITALOCEAN_CONTEXT"));
     let fault = doctl
         .token
         .as_ref()
-        .and_then(|token| secret::fault(token.expose()));
+        .and_then(|token| secret::header_problem(token.expose()));
     match fault {
         Some(fault) => Err(unusable(fault)),
         None => Ok(Some(doctl)),
@@ -43,7 +44,7 @@ pub fn doctl(environment: &Environment) -> Result<Option<Doctl>, String> {
 }
 
 /// `doctl --config`, else where doctl looks on this system.
-fn place(environment: &Environment) -> Option<PathBuf> {
+fn config_path(environment: &Environment) -> Option<PathBuf> {
     if let Some(path) = environment.get("DIGITALOCEAN_CONFIG") {
         return Some(path.into());
     }
@@ -53,14 +54,14 @@ fn place(environment: &Environment) -> Option<PathBuf> {
     } else if cfg!(windows) {
         environment.get("APPDATA")?.into()
     } else {
-        let own = environment.get("XDG_CONFIG_HOME").map(PathBuf::from);
-        own.or_else(|| Some(home()?.join(".config")))?
+        let xdg_config = environment.get("XDG_CONFIG_HOME").map(PathBuf::from);
+        xdg_config.or_else(|| Some(home()?.join(".config")))?
     };
     Some(base.join("doctl/config.yaml"))
 }
 
 /// The context of the variable, else of the file, else `default`, which has a key of its own.
-fn read(file: &Yaml, said: Option<String>) -> Doctl {
+fn parse(file: &Yaml, explicit_context: Option<String>) -> DoctlConfig {
     let text = |value: &Yaml| {
         value
             .as_str()
@@ -68,14 +69,16 @@ fn read(file: &Yaml, said: Option<String>) -> Doctl {
             .filter(|text| !text.is_empty())
             .map(str::to_owned)
     };
-    let context = said.or_else(|| text(&file["context"]));
-    let context = context.unwrap_or_else(|| DEFAULT.to_owned()).to_lowercase();
-    let token = if context == DEFAULT {
+    let context = explicit_context.or_else(|| text(&file["context"]));
+    let context = context
+        .unwrap_or_else(|| DEFAULT_CONTEXT.to_owned())
+        .to_lowercase();
+    let token = if context == DEFAULT_CONTEXT {
         text(&file["access-token"])
     } else {
         text(&file["auth-contexts"][context.as_str()])
     };
-    Doctl {
+    DoctlConfig {
         token: token.map(Secret::new),
         api_url: text(&file["api-url"]),
     }
@@ -94,14 +97,14 @@ context: default
 http-retry-max: 5
 ";
 
-    fn token(text: &str, said: Option<&str>) -> Option<String> {
+    fn token(text: &str, context: Option<&str>) -> Option<String> {
         let file = YamlLoader::load_from_str(text).unwrap();
-        let doctl = read(&file[0], said.map(str::to_owned));
+        let doctl = parse(&file[0], context.map(str::to_owned));
         doctl.token.map(|token| token.expose().to_owned())
     }
 
     #[test]
-    fn the_context_chooses_the_token() {
+    fn context_selects_the_token() {
         assert_eq!(token(FILE, None).unwrap(), "dop_v1_first");
         assert_eq!(token(FILE, Some("Work")).unwrap(), "dop_v1_second");
         let work = FILE.replace("context: default", "context: work");
@@ -110,7 +113,7 @@ http-retry-max: 5
     }
 
     #[test]
-    fn nothing_in_it_is_no_token() {
+    fn empty_config_has_no_token() {
         assert_eq!(token("access-token: \"\"\n", None), None);
         assert_eq!(token("{}", None), None);
     }

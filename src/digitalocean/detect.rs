@@ -17,10 +17,10 @@ const DISTRIBUTIONS: [(&str, &str); 10] = [
     ("ubuntu", "Ubuntu"),
 ];
 
-pub fn adopt(options: &mut Options, guest: &Guest) -> Vec<String> {
-    let os = guest.system.as_ref().and_then(|system| system.os.here());
-    let known = os.and_then(|os| DISTRIBUTIONS.iter().find(|(id, _)| *id == os.id));
-    match (&options.image_distribution, known) {
+pub fn fill_from_image(options: &mut Options, guest: &Guest) -> Vec<String> {
+    let os = guest.system.as_ref().and_then(|system| system.os.present());
+    let distribution = os.and_then(|os| DISTRIBUTIONS.iter().find(|(id, _)| *id == os.id));
+    match (&options.image_distribution, distribution) {
         (None, Some((_, name))) => {
             options.image_distribution = Some((*name).to_owned());
             vec![format!("distribution {name}")]
@@ -30,15 +30,15 @@ pub fn adopt(options: &mut Options, guest: &Guest) -> Vec<String> {
 }
 
 /// What was said and is not so.
-pub fn doubts(options: &Options, guest: &Guest) -> Vec<String> {
-    let os = guest.system.as_ref().and_then(|system| system.os.here());
-    let known = os.and_then(|os| DISTRIBUTIONS.iter().find(|(id, _)| *id == os.id));
-    let said = options.image_distribution.as_deref();
-    let names = |said: &str| DISTRIBUTIONS.iter().any(|(_, name)| *name == said);
-    match (said, known) {
-        (Some(said), Some((_, name))) if said != *name && names(said) => {
+pub fn contradictions(options: &Options, guest: &Guest) -> Vec<String> {
+    let os = guest.system.as_ref().and_then(|system| system.os.present());
+    let distribution = os.and_then(|os| DISTRIBUTIONS.iter().find(|(id, _)| *id == os.id));
+    let explicit = options.image_distribution.as_deref();
+    let is_documented = |value: &str| DISTRIBUTIONS.iter().any(|(_, name)| *name == value);
+    match (explicit, distribution) {
+        (Some(explicit), Some((_, name))) if explicit != *name && is_documented(explicit) => {
             vec![format!(
-                "--distribution is {said}, but the image holds {name}"
+                "--distribution is {explicit}, but the image holds {name}"
             )]
         }
         _ => vec![],

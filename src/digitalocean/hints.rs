@@ -5,7 +5,7 @@ use crate::image::Image;
 use crate::net::hints;
 
 /// Words in the reason for which an import failed, in small letters.
-const REASONS: &[(&str, &str)] = &[
+const IMPORT_FAILURES: &[(&str, &str)] = &[
     (
         "decompress",
         "say --compression none, or unpack the file and compress it again with gzip",
@@ -17,56 +17,60 @@ const REASONS: &[(&str, &str)] = &[
     ),
     ("format", "convert it: {qcow2}"),
     ("extension", "end the --key in the format's own suffix"),
-    ("too large", LARGE),
-    ("size", LARGE),
-    ("download", FETCH),
-    ("url", FETCH),
-    ("head request", FETCH),
+    ("too large", TOO_LARGE),
+    ("size", TOO_LARGE),
+    ("download", MAKE_READABLE),
+    ("url", MAKE_READABLE),
+    ("head request", MAKE_READABLE),
 ];
 
-const LARGE: &str = "a custom image may have less than 100 GB, unpacked: shrink the disk";
-const FETCH: &str =
+const TOO_LARGE: &str = "a custom image may have less than 100 GB, unpacked: shrink the disk";
+const MAKE_READABLE: &str =
     "run the same command again; DigitalOcean must be able to read the object at its address";
 
 /// Codes of Spaces, and what helps.
-const SPACES: &[(&str, &str)] = &[
-    ("InvalidAccessKeyId", KEYS),
-    ("SignatureDoesNotMatch", KEYS),
+const SPACES_ERROR_CODES: &[(&str, &str)] = &[
+    ("InvalidAccessKeyId", CHECK_KEYS),
+    ("SignatureDoesNotMatch", CHECK_KEYS),
     (
         "AccessDenied",
         "the Space may be another account's; or give the Spaces key read and write access to it",
     ),
-    ("PermanentRedirect", REGION),
-    ("NoSuchBucket", REGION),
+    ("PermanentRedirect", NAME_REGION),
+    ("NoSuchBucket", NAME_REGION),
     ("RequestTimeTooSkewed", "set this machine's clock"),
     // "Spaces Limits": 1,500 requests a second.
     (
         "SlowDown",
         "wait some minutes, and run the same command again; --limit-rate and --concurrency make it gentler",
     ),
-    ("InternalError", TROUBLE),
-    ("ServiceUnavailable", TROUBLE),
+    ("InternalError", RETRY_LATER),
+    ("ServiceUnavailable", RETRY_LATER),
 ];
 
-const KEYS: &str = "check the Spaces key: SPACES_ACCESS_KEY_ID and SPACES_SECRET_ACCESS_KEY, which are not the API token";
-const REGION: &str = "name the Space's own region with --spaces-region";
+const CHECK_KEYS: &str = "check the Spaces key: SPACES_ACCESS_KEY_ID and SPACES_SECRET_ACCESS_KEY, which are not the API token";
+const NAME_REGION: &str = "name the Space's own region with --spaces-region";
 
-pub const TROUBLE: &str =
+pub const RETRY_LATER: &str =
     "run the same command again; https://status.digitalocean.com tells of troubles";
 
 /// All of it.
 #[cfg(test)]
-pub const ALL: &[&[(&str, &str)]] = &[REASONS, SPACES];
+pub const ALL_HINTS: &[&[(&str, &str)]] = &[IMPORT_FAILURES, SPACES_ERROR_CODES];
 
 /// What helps against the reason for which an import failed.
-pub fn reason(reason: &str, image: &Image) -> Option<String> {
+pub fn import_failure_hint(reason: &str, image: &Image) -> Option<String> {
     let reason = reason.to_lowercase();
-    let (_, help) = REASONS.iter().find(|(text, _)| reason.contains(text))?;
-    Some(hints::filled(help, image, &[]))
+    let (_, help) = IMPORT_FAILURES
+        .iter()
+        .find(|(text, _)| reason.contains(text))?;
+    Some(hints::fill_placeholders(help, image, &[]))
 }
 
 /// What helps against a refusal of Spaces.
-pub fn spaces(code: &str) -> Option<&'static str> {
-    let known = SPACES.iter().find(|(known, _)| *known == code);
-    known.map(|(_, help)| *help)
+pub fn spaces_hint(code: &str) -> Option<&'static str> {
+    let entry = SPACES_ERROR_CODES
+        .iter()
+        .find(|(listed, _)| *listed == code);
+    entry.map(|(_, help)| *help)
 }

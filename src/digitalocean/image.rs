@@ -4,21 +4,21 @@
 use serde_json::{Value, json};
 
 use super::client::{Api, Image};
-use super::error::Fault;
+use super::error::ServiceError;
 use super::hints;
-use super::image_marker::Mark;
+use super::image_marker::ImageMarker;
 use super::job::Job;
 use super::options::ObjectAccess;
 use crate::error::{Error, Result};
-use crate::import::poll::{Poll, Trouble};
+use crate::import::poll::{Poll, PollError};
 use crate::shell::Command;
 
 /// What the token must be allowed for the image and its tags.
-const CREATE: &str = "image:create, and tag:create for new tags";
-const READ: &str = "image:read";
+const CREATE_SCOPES: &str = "image:create, and tag:create for new tags";
+const READ_SCOPE: &str = "image:read";
 
-fn body(job: &Job, url: &str, mark: &Mark) -> Value {
-    let tags: Vec<_> = job.tags.iter().chain(&mark.tag).collect();
+fn request_body(job: &Job, url: &str, marker: &ImageMarker) -> Value {
+    let tags: Vec<_> = job.tags.iter().chain(&marker.tag).collect();
     let mut body = json!({
         "name": job.name,
         "url": url,
@@ -33,11 +33,11 @@ fn body(job: &Job, url: &str, mark: &Mark) -> Value {
 }
 
 /// The ids of the images that have this name already, which is no name's privilege.
-pub async fn namesakes(job: &Job, api: &Api) -> Result<Vec<u64>, Fault> {
-    let images = api.own_images().await?;
+pub async fn images_named(job: &Job, api: &Api) -> Result<Vec<u64>, ServiceError> {
+    let images = api.private_images().await?;
     let same = images
         .into_iter()
-        .filter(|image| image.name.as_ref() == Some(&job.name) && !image.is_gone());
+        .filter(|image| image.name.as_ref() == Some(&job.name) && !image.is_unusable());
     Ok(same.map(|image| image.id).collect())
 }
 
@@ -53,38 +53,43 @@ pub enum NotStarted {
 
 /// Starts the import. A request whose answer was lost may have made an image, which is
 /// looked for by its mark before another one is asked for.
-pub async fn start(job: &Job, api: &Api, url: &str, mark: &Mark) -> Result<Image, NotStarted> {
+pub async fn start(
+    job: &Job,
+    api: &Api,
+    url: &str,
+    marker: &ImageMarker,
+) -> Result<Image, NotStarted> {
     let mut tried = 0;
     loop {
-        let fault = match api.create_image(&body(job, url, mark)).await {
+        let fault = match api.create_image(&request_body(job, url, marker)).await {
             Ok(image) => return Ok(image),
             Err(fault) => fault,
         };
         if fault.status() == Some(403) {
-            return Err(NotStarted::Forbidden(refused(job, fault)));
+            return Err(NotStarted::Forbidden(create_error(job, fault)));
         }
-        if fault.did_nothing() {
-            return Err(NotStarted::Refused(refused(job, fault)));
+        if fault.was_not_executed() {
+            return Err(NotStarted::Refused(create_error(job, fault)));
         }
-        let pause = api.pause(tried);
+        let pause = api.delay(tried);
         if let Some(pause) = pause {
             // It may still be on its way.
             tokio::time::sleep(pause).await;
         }
-        match mark.find(api).await {
+        match marker.find(api).await {
             Ok(found) => match found.into_iter().next() {
                 Some(image) => return Ok(image),
                 None if pause.is_some() => tried += 1,
-                None => return Err(NotStarted::Refused(refused(job, fault))),
+                None => return Err(NotStarted::Refused(create_error(job, fault))),
             },
-            Err(_) => return Err(NotStarted::Unknown(refused(job, fault))),
+            Err(_) => return Err(NotStarted::Unknown(create_error(job, fault))),
         }
     }
 }
 
-fn refused(job: &Job, fault: Fault) -> Error {
+fn create_error(job: &Job, fault: ServiceError) -> Error {
     let unreachable = fault.to_string().to_lowercase().contains("url");
-    let error = fault.fails("the import could not be started", CREATE);
+    let error = fault.into_error("the import could not be started", CREATE_SCOPES);
     if unreachable && job.access == ObjectAccess::Presigned {
         return error.hint(
             "DigitalOcean may not take signed addresses: leave --object-access presigned out",
@@ -94,7 +99,7 @@ fn refused(job: &Job, fault: Fault) -> Error {
 }
 
 /// The command that deletes the image.
-pub fn removal(id: u64) -> Command {
+pub fn delete_command(id: u64) -> Command {
     let delete = Command::new("doctl compute image delete");
     delete.arg(id.to_string()).words("--force")
 }
@@ -102,42 +107,44 @@ pub fn removal(id: u64) -> Command {
 /// Whether an image that an earlier run has made is on its way, or done; none if it is gone.
 pub async fn find(api: &Api, id: u64) -> Result<Option<Image>> {
     match api.image(id).await {
-        Ok(image) if image.is_gone() => Ok(None),
+        Ok(image) if image.is_unusable() => Ok(None),
         Ok(image) => Ok(Some(image)),
         Err(fault) if fault.status() == Some(404) => Ok(None),
-        Err(fault) => Err(fault.fails(format!("the image {id} could not be asked for"), READ)),
+        Err(fault) => {
+            Err(fault.into_error(format!("the image {id} could not be asked for"), READ_SCOPE))
+        }
     }
 }
 
 /// One question to the image.
-pub async fn poll(job: &Job, api: &Api, id: u64) -> Result<Poll<Image>, Trouble> {
+pub async fn poll(job: &Job, api: &Api, id: u64) -> Result<Poll<Image>, PollError> {
     let failed = || format!("the import {id} failed");
     let image = match api.image(id).await {
         Ok(image) => image,
         Err(fault) if fault.status() == Some(404) => {
-            let error = Error::failed(failed()).because(fault);
-            return Err(Trouble::Refused(
+            let error = Error::failed(failed()).with_source(fault);
+            return Err(PollError::Rejected(
                 error.hint("somebody may have deleted the image"),
             ));
         }
-        Err(fault) => return Err(unknown(fault, "the import's state could not be asked")),
+        Err(fault) => return Err(poll_error(fault, "the import's state could not be asked")),
     };
-    if let Some(reason) = image.failure() {
-        return Err(Trouble::Final(explained(
+    if let Some(reason) = image.failure_reason() {
+        return Err(PollError::Permanent(with_failure_hint(
             job,
             Error::failed(failed()),
             reason,
         )));
     }
     if image.has_status("deleted") || image.has_status("retired") {
-        let error = Error::failed(failed()).because_of("DigitalOcean gave no reason");
-        return Err(Trouble::Final(error));
+        let error = Error::failed(failed()).with_cause("DigitalOcean gave no reason");
+        return Err(PollError::Permanent(error));
     }
     if image.has_status("available") {
         return Ok(Poll::Done(image));
     }
     let message = image.status.unwrap_or_default().to_lowercase();
-    Ok(Poll::NotYet {
+    Ok(Poll::Pending {
         percent: None,
         message,
     })
@@ -145,19 +152,19 @@ pub async fn poll(job: &Job, api: &Api, id: u64) -> Result<Poll<Image>, Trouble>
 
 /// An answer without the state: DigitalOcean goes on, so it is asked again, more often
 /// where the trouble is on the way than where it refuses.
-pub fn unknown(fault: Fault, what: &str) -> Trouble {
-    if fault.is_passing() {
-        Trouble::Passing(fault.fails(what, READ))
+pub fn poll_error(fault: ServiceError, what: &str) -> PollError {
+    if fault.is_transient() {
+        PollError::Transient(fault.into_error(what, READ_SCOPE))
     } else if fault.is_unauthorized() {
-        Trouble::Final(fault.fails(what, READ))
+        PollError::Permanent(fault.into_error(what, READ_SCOPE))
     } else {
-        Trouble::Refused(fault.fails(what, READ))
+        PollError::Rejected(fault.into_error(what, READ_SCOPE))
     }
 }
 
-fn explained(job: &Job, error: Error, reason: &str) -> Error {
-    let error = error.because_of(reason.trim_end_matches('.'));
-    match hints::reason(reason, &job.common.image) {
+fn with_failure_hint(job: &Job, error: Error, reason: &str) -> Error {
+    let error = error.with_cause(reason.trim_end_matches('.'));
+    match hints::import_failure_hint(reason, &job.common.image) {
         Some(help) => error.hint(help),
         None => error,
     }

@@ -8,7 +8,7 @@ use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
 use super::client::{Api, Image};
-use super::error::Fault;
+use super::error::ServiceError;
 use super::job::Job;
 
 /// How every tag of this kind begins; 32 hexadecimal digits follow.
@@ -16,7 +16,7 @@ const PREFIX: &str = "imgimport-";
 
 /// What the journal keeps before an image is asked for.
 #[derive(Clone, Debug, Deserialize, Serialize, PartialEq)]
-pub struct Mark {
+pub struct ImageMarker {
     /// The image's own tag; none where the token may not create tags.
     pub tag: Option<String>,
     /// Its name.
@@ -26,21 +26,21 @@ pub struct Mark {
     pub others: Vec<u64>,
 }
 
-impl Mark {
+impl ImageMarker {
     /// The mark of the image that is made of the object with this tag. Where the service
     /// does not show the object's tag, chance takes its place.
-    pub fn of(job: &Job, etag: Option<&str>) -> Self {
+    pub fn for_job(job: &Job, etag: Option<&str>) -> Self {
         let chance = Uuid::new_v4().to_string();
-        let key = job.given_key.as_ref().unwrap_or(&job.key);
-        let words = [
+        let key = job.requested_key.as_ref().unwrap_or(&job.key);
+        let parts = [
             &job.space.region,
             &job.space.name,
             key,
             &job.fingerprint(),
             etag.unwrap_or(&chance),
         ];
-        let words = words.map(String::from).join("\0");
-        let digest = hex::encode(&Sha256::digest(words)[..16]);
+        let joined = parts.map(String::from).join("\0");
+        let digest = hex::encode(&Sha256::digest(joined)[..16]);
         Self {
             tag: Some(format!("{PREFIX}{digest}")),
             name: job.name.clone(),
@@ -49,8 +49,8 @@ impl Mark {
     }
 
     /// The mark that the journal keeps, if it is one.
-    pub fn read(noted: &str) -> Option<Self> {
-        let mark: Self = serde_json::from_str(noted).ok()?;
+    pub fn parse(text: &str) -> Option<Self> {
+        let mark: Self = serde_json::from_str(text).ok()?;
         let is_ours = |tag: &String| {
             let digits = tag.strip_prefix(PREFIX).unwrap_or_default();
             digits.len() == 32 && digits.bytes().all(|digit| digit.is_ascii_hexdigit())
@@ -59,15 +59,15 @@ impl Mark {
     }
 
     /// As the journal keeps it.
-    pub fn noted(&self) -> String {
+    pub fn to_text(&self) -> String {
         serde_json::to_string(self).unwrap_or_default()
     }
 
     /// The images that have it and are not gone, the oldest first.
-    pub async fn find(&self, api: &Api) -> Result<Vec<Image>, Fault> {
+    pub async fn find(&self, api: &Api) -> Result<Vec<Image>, ServiceError> {
         let mut images = match &self.tag {
             Some(tag) => api.tagged_images(tag).await?,
-            None => api.own_images().await?,
+            None => api.private_images().await?,
         };
         // A gateway that ignores the filter would show images that are somebody else's.
         images.retain(|image| {
@@ -75,14 +75,14 @@ impl Mark {
                 Some(tag) => image.tags.contains(tag),
                 None => !self.others.contains(&image.id),
             };
-            is_meant && image.name.as_ref() == Some(&self.name) && !image.is_gone()
+            is_meant && image.name.as_ref() == Some(&self.name) && !image.is_unusable()
         });
         images.sort_by_key(|image| image.id);
         Ok(images)
     }
 
     /// Deletes the images that have it but this one.
-    pub async fn delete_others(&self, api: &Api, keep: u64) -> Result<(), Fault> {
+    pub async fn delete_others(&self, api: &Api, keep: u64) -> Result<(), ServiceError> {
         for image in self.find(api).await? {
             if image.id != keep {
                 api.delete_image(image.id).await?;
@@ -92,8 +92,8 @@ impl Mark {
     }
 
     /// Deletes all images that have it, the one whose id is known first, and the tag.
-    async fn delete(&self, api: &Api, known: Option<u64>) -> Result<(), Fault> {
-        if let Some(id) = known {
+    async fn delete(&self, api: &Api, known_id: Option<u64>) -> Result<(), ServiceError> {
+        if let Some(id) = known_id {
             api.delete_image(id).await?;
         }
         for image in self.find(api).await? {
@@ -107,7 +107,7 @@ impl Mark {
     }
 
     /// Removes the tag from the account.
-    pub async fn delete_tag(&self, api: &Api) -> Result<(), Fault> {
+    pub async fn delete_tag(&self, api: &Api) -> Result<(), ServiceError> {
         match &self.tag {
             Some(tag) => api.delete_tag(tag).await,
             None => Ok(()),
@@ -116,8 +116,12 @@ impl Mark {
 }
 
 /// Deletes the image, and all that has the mark, where there is one.
-pub async fn delete(api: &Api, mark: Option<&Mark>, id: Option<u64>) -> Result<(), Fault> {
-    match (mark, id) {
+pub async fn delete(
+    api: &Api,
+    marker: Option<&ImageMarker>,
+    id: Option<u64>,
+) -> Result<(), ServiceError> {
+    match (marker, id) {
         (Some(mark), _) => mark.delete(api, id).await,
         (None, Some(id)) => api.delete_image(id).await,
         (None, None) => Ok(()),
@@ -129,8 +133,8 @@ pub async fn delete(api: &Api, mark: Option<&Mark>, id: Option<u64>) -> Result<(
 mod tests {
     use super::*;
 
-    fn mark(tag: Option<&str>) -> Mark {
-        Mark {
+    fn mark(tag: Option<&str>) -> ImageMarker {
+        ImageMarker {
             tag: tag.map(str::to_owned),
             name: "web".to_owned(),
             others: vec![7],
@@ -138,22 +142,26 @@ mod tests {
     }
 
     #[test]
-    fn what_was_noted_is_read_again() {
+    fn marker_survives_a_round_trip() {
         for mark in [mark(None), mark(Some(&format!("{PREFIX}{:032x}", 77)))] {
-            assert_eq!(Mark::read(&mark.noted()), Some(mark));
+            assert_eq!(ImageMarker::parse(&mark.to_text()), Some(mark));
         }
     }
 
     #[test]
-    fn a_tag_of_somebody_else_is_no_mark() {
+    fn foreign_tag_is_rejected() {
         for tag in [
             "production",
             "imgimport-",
             "imgimport-77",
             "imgimport-../../images/1",
         ] {
-            assert_eq!(Mark::read(&mark(Some(tag)).noted()), None, "{tag}");
+            assert_eq!(
+                ImageMarker::parse(&mark(Some(tag)).to_text()),
+                None,
+                "{tag}"
+            );
         }
-        assert_eq!(Mark::read("157000001 157000002"), None);
+        assert_eq!(ImageMarker::parse("157000001 157000002"), None);
     }
 }

@@ -5,30 +5,30 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::client::Patience;
+use super::client::RetryPolicy;
 use super::options::{ObjectAccess, Options};
 use super::{credentials, key, validate};
 use crate::config::problems::Problems;
 use crate::config::template::Values;
-use crate::config::{Environment, Invocation};
+use crate::config::{Environment, ImportArgs};
 use crate::error::{Error, Result};
 use crate::image::Accepts;
 use crate::import;
 use crate::import::job;
-use crate::import::job::Opened;
+use crate::import::job::OpenedImage;
 use crate::import::outcome::Outcome;
 use crate::net::endpoint;
 use crate::secret::Secret;
 use crate::store::s3::SPACES_LIMITS;
 
 /// godo's pace; the account has 250 requests a minute.
-const INTERVAL: Duration = Duration::from_secs(5);
+const POLL_INTERVAL: Duration = Duration::from_secs(5);
 /// The API.
-const API: &str = "https://api.digitalocean.com";
+const API_URL: &str = "https://api.digitalocean.com";
 /// Spaces; the word in braces is Terraform's.
-const SPACES: &str = "https://{{.Region}}.digitaloceanspaces.com";
+const SPACES_URL: &str = "https://{{.Region}}.digitaloceanspaces.com";
 /// Packer's `http_retry_max` and its pauses, in seconds.
-const RETRIES: (u32, f64, f64) = (5, 1.0, 30.0);
+const RETRY_DEFAULTS: (u32, f64, f64) = (5, 1.0, 30.0);
 
 /// What `imgimport digitalocean` will do.
 #[derive(Debug)]
@@ -40,7 +40,7 @@ pub struct Job {
     /// The API's address.
     pub api_url: String,
     /// How busy answers are met.
-    pub patience: Patience,
+    pub retry_policy: RetryPolicy,
     /// Where the temporary object lies.
     pub space: Space,
     /// How DigitalOcean may read it.
@@ -48,7 +48,7 @@ pub struct Job {
     /// Name of the temporary object.
     pub key: String,
     /// The name that the user gave, without the random part that makes it unguessable.
-    pub given_key: Option<String>,
+    pub requested_key: Option<String>,
     /// The same before its template was filled in: what identifies the job.
     pub key_template: String,
     /// Regions of the image, that of the import first.
@@ -85,19 +85,19 @@ pub struct Space {
 impl Job {
     /// Decides everything that needs no network. One error lists all that is wrong.
     pub fn resolve(
-        mut said: Invocation<Options>,
+        mut args: ImportArgs<Options>,
         clock: Timestamp,
         environment: &Environment,
     ) -> Result<Self> {
         let mut problems = Problems::default();
-        said.wait.timeout = said.wait.timeout.or(said.provider.timeout);
-        let options = &said.provider;
-        let opened = Opened::open(&said, options.format, &mut problems);
+        args.wait.timeout = args.wait.timeout.or(args.provider.timeout);
+        let options = &args.provider;
+        let opened = OpenedImage::open(&args, options.format, &mut problems);
         let compression = options.compression.unwrap_or_default();
         let gzip = opened
             .image()
             .is_some_and(|image| validate::is_gzipped(image, compression));
-        let ending = opened.image().map(|image| validate::ending(image, gzip));
+        let ending = opened.image().map(|image| validate::extension(image, gzip));
         let lookup = |name: &str| environment.for_template(name);
         let stem = opened.file_stem();
         let values = Values {
@@ -107,15 +107,15 @@ impl Job {
             env: &lookup,
         };
 
-        required(options, &mut problems);
-        validate::single(options, &mut problems);
+        check_required(options, &mut problems);
+        validate::each_option(options, &mut problems);
         let account = Account::find(options, environment, &mut problems);
         let space = space(options, &mut problems);
-        let texts = Texts::render(
+        let texts = RenderedNames::render(
             options,
             ending.as_deref().unwrap_or("img"),
             // The plan shows what was given: nothing is sent under it.
-            said.dry_run.unwrap_or(false),
+            args.dry_run.unwrap_or(false),
             &values,
             &mut problems,
         );
@@ -125,14 +125,16 @@ impl Job {
         let accepts = Accepts::new(|image| {
             validate::accepts(image).map_err(|(reason, remedy)| {
                 let error = Error::refused(format!("DigitalOcean can't import {}", image.label()));
-                error.because_of(reason).hint(remedy)
+                error.with_cause(reason).hint(remedy)
             })
         });
-        accepts.check(&image).or_else(|error| said.refused(error))?;
-        let mut warnings: Vec<_> = validate::warning(&image).into_iter().collect();
-        let (distribution, known) =
+        accepts
+            .check(&image)
+            .or_else(|error| args.unless_skipped(error))?;
+        let mut warnings: Vec<_> = validate::boot_warning(&image).into_iter().collect();
+        let (distribution, is_documented) =
             validate::distribution(options.image_distribution.as_deref().unwrap_or("Unknown"));
-        if !known {
+        if !is_documented {
             warnings.push(format!(
                 "DigitalOcean may not know the distribution \"{distribution}\", and call it Unknown"
             ));
@@ -141,23 +143,23 @@ impl Job {
         let mut common = job::Job::new(
             image,
             accepts,
-            &said,
+            &args,
             skip_clean.unwrap_or(false),
             !keep.unwrap_or(true),
-            INTERVAL,
+            POLL_INTERVAL,
         );
         common.gzip = gzip;
         import::upload::plan(&common, SPACES_LIMITS)?;
-        let options = said.provider;
+        let options = args.provider;
         Ok(Self {
             common,
             token: account.token,
             api_url: account.api_url,
-            patience: patience(&options),
+            retry_policy: retry_policy(&options),
             space,
             access: options.object_access.unwrap_or_default(),
             key: texts.key,
-            given_key: texts.given_key,
+            requested_key: texts.requested_key,
             key_template: texts.key_template,
             regions: regions(options.image_regions.unwrap_or_default()),
             name: texts.name,
@@ -206,7 +208,7 @@ impl Job {
 }
 
 /// What nothing can be done without.
-fn required(options: &Options, problems: &mut Problems<Options>) {
+fn check_required(options: &Options, problems: &mut Problems<Options>) {
     if options.spaces_region.is_none() {
         problems.missing("the region of the Space", "spaces_region");
     }
@@ -221,13 +223,13 @@ fn required(options: &Options, problems: &mut Problems<Options>) {
     }
     match (&options.spaces_key, &options.spaces_secret) {
         (Some(_), Some(_)) => {}
-        (None, None) => problems.note(
+        (None, None) => problems.other(
             "the Spaces key is missing: set SPACES_ACCESS_KEY_ID and SPACES_SECRET_ACCESS_KEY, or spaces_key and spaces_secret in [digitalocean]",
         ),
-        (Some(_), None) => problems.note(
+        (Some(_), None) => problems.other(
             "the Spaces key has no secret: set SPACES_SECRET_ACCESS_KEY or spaces_secret in [digitalocean]",
         ),
-        (None, Some(_)) => problems.note(
+        (None, Some(_)) => problems.other(
             "the Spaces secret has no key: set SPACES_ACCESS_KEY_ID or spaces_key in [digitalocean]",
         ),
     }
@@ -251,20 +253,20 @@ impl Account {
         let mut api_url = options.api_url.clone();
         let mut token = options.api_token.clone();
         if token.is_none() {
-            match credentials::doctl(environment) {
+            match credentials::read_doctl(environment) {
                 Ok(Some(doctl)) if doctl.token.is_some() => {
                     token = doctl.token;
                     api_url = api_url.or(doctl.api_url);
                 }
-                Ok(_) => problems.note(
+                Ok(_) => problems.other(
                     "the API token is missing: set DIGITALOCEAN_TOKEN, api_token in [digitalocean], or log in with doctl auth init",
                 ),
-                Err(why) => problems.note(why),
+                Err(reason) => problems.other(reason),
             }
         }
-        let api_url = api_url.unwrap_or_else(|| API.to_owned());
-        if let Err(why) = endpoint::check(&api_url) {
-            problems.wrong("api_url", why);
+        let api_url = api_url.unwrap_or_else(|| API_URL.to_owned());
+        if let Err(reason) = endpoint::check(&api_url) {
+            problems.invalid("api_url", reason);
         }
         Self {
             token: token.unwrap_or_else(|| Secret::new("")),
@@ -280,14 +282,14 @@ pub fn space(options: &Options, problems: &mut Problems<Options>) -> Space {
         .clone()
         .unwrap_or_default()
         .to_lowercase();
-    let endpoint = options.spaces_endpoint.as_deref().unwrap_or(SPACES);
+    let endpoint = options.spaces_endpoint.as_deref().unwrap_or(SPACES_URL);
     let endpoint = endpoint.replace("{{.Region}}", &region);
     if !region.is_empty()
-        && let Err(why) = endpoint::check(&endpoint)
+        && let Err(reason) = endpoint::check(&endpoint)
     {
-        problems.wrong("spaces_endpoint", why);
+        problems.invalid("spaces_endpoint", reason);
     }
-    let secret = |said: &Option<Secret>| said.clone().unwrap_or_else(|| Secret::new(""));
+    let secret = |secret: &Option<Secret>| secret.clone().unwrap_or_else(|| Secret::new(""));
     Space {
         name: options.space_name.clone().unwrap_or_default(),
         region,
@@ -298,24 +300,24 @@ pub fn space(options: &Options, problems: &mut Problems<Options>) -> Space {
 }
 
 /// How busy answers are met.
-pub fn patience(options: &Options) -> Patience {
-    let (tries, least, most) = RETRIES;
-    let pause = |said: Option<f64>, usual: f64| {
-        let said = said.filter(|seconds| validate::PAUSES.contains(seconds));
-        Duration::from_secs_f64(said.unwrap_or(usual))
+pub fn retry_policy(options: &Options) -> RetryPolicy {
+    let (tries, least, most) = RETRY_DEFAULTS;
+    let pause = |explicit: Option<f64>, usual: f64| {
+        let explicit = explicit.filter(|seconds| validate::RETRY_DELAY_SECONDS.contains(seconds));
+        Duration::from_secs_f64(explicit.unwrap_or(usual))
     };
     let least = pause(options.http_retry_wait_min, least);
-    Patience {
+    RetryPolicy {
         tries: options.http_retry_max.unwrap_or(tries),
-        least,
-        most: pause(options.http_retry_wait_max, most).max(least),
+        min_delay: least,
+        max_delay: pause(options.http_retry_wait_max, most).max(least),
     }
 }
 
 /// In lower case, each once, in the order given.
-fn regions(said: Vec<String>) -> Vec<String> {
+fn regions(requested: Vec<String>) -> Vec<String> {
     let mut regions: Vec<String> = Vec::new();
-    for region in said {
+    for region in requested {
         let region = region.to_lowercase();
         if !regions.contains(&region) {
             regions.push(region);
@@ -325,16 +327,16 @@ fn regions(said: Vec<String>) -> Vec<String> {
 }
 
 /// Everything that may be a template, filled in and checked.
-struct Texts {
+struct RenderedNames {
     key: String,
-    given_key: Option<String>,
+    requested_key: Option<String>,
     key_template: String,
     name: String,
     description: Option<String>,
     tags: Vec<String>,
 }
 
-impl Texts {
+impl RenderedNames {
     fn render(
         options: &Options,
         ending: &str,
@@ -345,15 +347,15 @@ impl Texts {
         let default = "imgimport-{{timestamp}}-";
         let is_public = options.object_access.unwrap_or_default() == ObjectAccess::PublicRead;
         let (key_template, key, given_key) = match &options.space_object_name {
-            Some(said) => {
-                let given = problems.render("space_object_name", said, values);
-                let is_random = said.contains("{{uuid}}");
+            Some(template) => {
+                let requested = problems.render("space_object_name", template, values);
+                let is_random = template.contains("{{uuid}}");
                 let key = if is_public && !is_random && !dry_run {
-                    key::unguessable(&given)
+                    key::with_random_part(&requested)
                 } else {
-                    given.clone()
+                    requested.clone()
                 };
-                (said.clone(), key, Some(given))
+                (template.clone(), key, Some(requested))
             }
             None => {
                 let start = problems.render("space_object_name", default, values);
@@ -363,7 +365,7 @@ impl Texts {
         };
         let name = options.image_name.as_deref().unwrap_or("name");
         let name = problems.render("image_name", name, values);
-        problems.expect(
+        problems.require(
             !name.trim().is_empty(),
             "image_name",
             "the image's name is empty",
@@ -375,15 +377,15 @@ impl Texts {
         let tags: Vec<_> = tags
             .map(|tag| problems.render("image_tags", tag, values))
             .collect();
-        for why in tags.iter().filter_map(|tag| validate::tag(tag).err()) {
-            problems.wrong("image_tags", why);
+        for reason in tags.iter().filter_map(|tag| validate::tag(tag).err()) {
+            problems.invalid("image_tags", reason);
         }
-        if let Err(why) = validate::key(&key) {
-            problems.wrong("space_object_name", why);
+        if let Err(reason) = validate::key(&key) {
+            problems.invalid("space_object_name", reason);
         }
         Self {
             key,
-            given_key,
+            requested_key: given_key,
             key_template,
             name,
             description,
@@ -398,7 +400,7 @@ mod tests {
 
     #[test]
     fn regions_are_kept_in_order_and_once() {
-        let said = ["NYC3", "ams3", "nyc3"].map(str::to_owned).to_vec();
-        assert_eq!(regions(said), ["nyc3", "ams3"]);
+        let requested = ["NYC3", "ams3", "nyc3"].map(str::to_owned).to_vec();
+        assert_eq!(regions(requested), ["nyc3", "ams3"]);
     }
 }

@@ -5,50 +5,50 @@ use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
 /// Hexadecimal digits of the random part.
-const DIGITS: usize = 32;
+const RANDOM_DIGITS: usize = 32;
 
 /// 128 random bits in hexadecimal.
 pub fn random() -> String {
     // One UUID has 122.
     let random = [Uuid::new_v4().into_bytes(), Uuid::new_v4().into_bytes()].concat();
-    hex::encode(&Sha256::digest(random)[..DIGITS / 2])
+    hex::encode(&Sha256::digest(random)[..RANDOM_DIGITS / 2])
 }
 
 /// The name with a random part before its suffixes: `images/disk-1f…9a.raw.gz`.
-pub fn unguessable(given: &str) -> String {
-    let (stem, suffixes) = split(given);
+pub fn with_random_part(requested: &str) -> String {
+    let (stem, suffixes) = split(requested);
     format!("{stem}-{}{suffixes}", random())
 }
 
 /// What all names begin with that were made of the given one.
-pub fn prefix(given: &str) -> String {
-    let (stem, _) = split(given);
+pub fn prefix(requested: &str) -> String {
+    let (stem, _) = split(requested);
     format!("{stem}-")
 }
 
 /// Whether the name is the given one with a random part.
-pub fn is_made_of(key: &str, given: &str) -> bool {
-    let (stem, suffixes) = split(given);
+pub fn is_derived_from(key: &str, requested: &str) -> bool {
+    let (stem, suffixes) = split(requested);
     let random = key
         .strip_prefix(stem)
-        .and_then(|rest| rest.strip_prefix('-'))
-        .and_then(|rest| rest.strip_suffix(suffixes));
+        .and_then(|suffix| suffix.strip_prefix('-'))
+        .and_then(|suffix| suffix.strip_suffix(suffixes));
     random.is_some_and(|random| {
         let digit = |c: u8| c.is_ascii_digit() || (b'a'..=b'f').contains(&c);
-        random.len() == DIGITS && random.bytes().all(digit)
+        random.len() == RANDOM_DIGITS && random.bytes().all(digit)
     })
 }
 
 /// Where the suffixes of the last component begin: DigitalOcean reads them.
-fn split(given: &str) -> (&str, &str) {
-    let folder = given.rfind('/').map_or(0, |slash| slash + 1);
-    let name = &given[folder..];
+fn split(requested: &str) -> (&str, &str) {
+    let folder = requested.rfind('/').map_or(0, |slash| slash + 1);
+    let name = &requested[folder..];
     let dot = name.rfind('.').filter(|&dot| dot > 0);
     let dot = dot.map(|dot| match &name[dot..] {
         ".gz" | ".bz2" => name[..dot].rfind('.').filter(|&at| at > 0).unwrap_or(dot),
         _ => dot,
     });
-    given.split_at(folder + dot.unwrap_or(name.len()))
+    requested.split_at(folder + dot.unwrap_or(name.len()))
 }
 
 #[cfg(test)]
@@ -56,14 +56,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn no_two_names_are_the_same() {
-        assert_eq!(random().len(), DIGITS);
+    fn random_keys_differ() {
+        assert_eq!(random().len(), RANDOM_DIGITS);
         assert_ne!(random(), random());
     }
 
     #[test]
-    fn the_random_part_stands_before_the_suffixes() {
-        for (given, stem, suffixes) in [
+    fn random_part_precedes_suffixes() {
+        for (requested, stem, suffixes) in [
             ("disk.raw.gz", "disk", ".raw.gz"),
             ("v1.2/disk-1.0.qcow2", "v1.2/disk-1.0", ".qcow2"),
             ("disk", "disk", ""),
@@ -75,17 +75,21 @@ mod tests {
                 ".raw.gz",
             ),
         ] {
-            let key = unguessable(given);
-            assert_eq!(key.len(), given.len() + 1 + DIGITS, "{given}");
+            let key = with_random_part(requested);
+            assert_eq!(
+                key.len(),
+                requested.len() + 1 + RANDOM_DIGITS,
+                "{requested}"
+            );
             assert!(key.starts_with(&format!("{stem}-")), "{key}");
             assert!(key.ends_with(suffixes), "{key}");
-            assert!(is_made_of(&key, given), "{key}");
-            assert!(key.starts_with(&prefix(given)), "{key}");
+            assert!(is_derived_from(&key, requested), "{key}");
+            assert!(key.starts_with(&prefix(requested)), "{key}");
         }
     }
 
     #[test]
-    fn other_names_are_not_made_of_it() {
+    fn unrelated_keys_are_not_derived() {
         for key in [
             "disk.raw.gz",
             "disk-.raw.gz",
@@ -94,7 +98,7 @@ mod tests {
             "disk-0123456789abcdef0123456789abcdef.raw",
             "disk-2-0123456789abcdef0123456789abcdef.raw.gz",
         ] {
-            assert!(!is_made_of(key, "disk.raw.gz"), "{key}");
+            assert!(!is_derived_from(key, "disk.raw.gz"), "{key}");
         }
     }
 }

@@ -27,80 +27,85 @@ use std::time::Instant;
 
 use futures_util::future::BoxFuture;
 #[cfg(test)]
-pub use hints::ALL as HELP;
+pub use hints::ALL_HINTS as HELP;
 use options::ObjectAccess;
 pub use options::Options;
-pub use validate::{accepts, warning};
+pub use validate::{accepts, boot_warning};
 
-use crate::config::{Environment, Invocation};
+use crate::config::{Environment, ImportArgs};
 use crate::error::Result;
-use crate::import::dry_run::Plan;
+use crate::import::dry_run::DryRunPlan;
 use crate::import::journal::Journal;
 use crate::import::lifecycle;
-use crate::import::lifecycle::Done;
+use crate::import::lifecycle::FinishedImport;
 use crate::import::outcome::Outcome;
 use crate::import::session::Session;
-use crate::import::undo::{Cleanup, Entry};
+use crate::import::undo::{Handle, UndoList};
 use client::Api;
-use image_marker::Mark;
+use image_marker::ImageMarker;
 use job::Job;
 
 /// `imgimport digitalocean`. `look` is what is said of the image once the settings are sound.
 pub async fn run(
-    said: Invocation<Options>,
+    args: ImportArgs<Options>,
     environment: &Environment,
     session: &Session,
-    look: BoxFuture<'_, Result<()>>,
-) -> Result<Done> {
-    let resolve = |clock| Job::resolve(said.clone(), clock, environment);
+    image_check: BoxFuture<'_, Result<()>>,
+) -> Result<FinishedImport> {
+    let resolve = |clock| Job::resolve(args.clone(), clock, environment);
     let mut job = resolve(session.clock)?;
-    look.await?;
-    let api = Api::new(&job.api_url, &job.token, job.patience, &session.progress)?;
+    image_check.await?;
+    let api = Api::new(
+        &job.api_url,
+        &job.token,
+        job.retry_policy,
+        &session.progress,
+    )?;
     let journal = open_journal(&mut job, session)?;
-    let account = resources::account(&said.provider);
-    journal.note(|entry| entry.account = account);
-    if let Some(clock) = lifecycle::first_clock(&journal, session) {
+    let account = resources::account(&args.provider);
+    journal.update(|entry| entry.account = account);
+    if let Some(clock) = lifecycle::original_clock(&journal, session) {
         job = Job {
             key: job.key,
             ..resolve(clock)?
         };
     }
     let outcome = job.outcome();
-    let (mut cleanup, held) = (Cleanup::default(), Held::default());
-    cleanup.advised(upload::undoing(&job.space.name));
-    let mut run = Run {
-        spaces: upload::client(&job.space, job.patience)?,
+    let (mut cleanup, handles) = (UndoList::default(), UndoHandles::default());
+    cleanup.set_hint(upload::removal_hint(&job.space.name));
+    let mut run = DigitalOceanImport {
+        spaces: upload::client(&job.space, job.retry_policy)?,
         job,
         api,
         session,
         journal,
         cleanup,
-        held,
-        mark: None,
-        namesakes: None,
-        plan: Plan::new(&session.progress),
-        began: None,
+        handles,
+        marker: None,
+        images_named: None,
+        plan: DryRunPlan::new(&session.progress),
+        import_started: None,
         outcome,
     };
     let result = run.steps().await;
     if result.is_err() {
-        run.close_object().await;
+        run.discard_public_object().await;
     }
-    let Run {
+    let DigitalOceanImport {
         job,
         journal,
         cleanup,
         outcome,
         ..
     } = run;
-    lifecycle::end(&job.common, session, &journal, cleanup, outcome, result).await
+    lifecycle::finish(&job.common, session, &journal, cleanup, outcome, result).await
 }
 
 /// The same image to the same key under the same name is the same job.
 fn open_journal(job: &mut Job, session: &Session) -> Result<Journal> {
     let (path, region) = (job.common.path(), job.region().to_owned());
     let (space, key, name) = (&job.space, &job.key_template, &job.name_template);
-    let mut words = vec![
+    let mut parts = vec![
         "digitalocean",
         &space.region,
         &space.name,
@@ -111,53 +116,53 @@ fn open_journal(job: &mut Job, session: &Session) -> Result<Journal> {
     ];
     // Parts keep the access that their upload was begun with.
     if job.access == ObjectAccess::Presigned {
-        words.push("presigned");
+        parts.push("presigned");
     }
-    lifecycle::open_journal(&job.common, &mut job.key, &words, session)
+    lifecycle::open_journal(&job.common, &mut job.key, &parts, session)
 }
 
 /// One import under way. Each step is a method in `steps`, `spaces` and `transfer`.
-struct Run<'a> {
+struct DigitalOceanImport<'a> {
     job: Job,
     api: Api,
     spaces: aws_sdk_s3::Client,
     session: &'a Session,
     journal: Journal,
-    cleanup: Cleanup,
-    held: Held,
+    cleanup: UndoList,
+    handles: UndoHandles,
     /// How the image is found by whoever does not know its id.
-    mark: Option<Mark>,
+    marker: Option<ImageMarker>,
     /// The images of this name that were there when the run began; looked at where several
     /// machines use one key.
-    namesakes: Option<Vec<u64>>,
-    plan: Plan,
+    images_named: Option<Vec<u64>>,
+    plan: DryRunPlan,
     /// When the cloud's work began; the deadline counts from here.
-    began: Option<Instant>,
+    import_started: Option<Instant>,
     outcome: Outcome,
 }
 
 /// What is on the undo list now.
 #[derive(Default)]
-struct Held {
-    object: Option<Object>,
-    import: Option<Entry>,
-    image: Option<Entry>,
+struct UndoHandles {
+    object: Option<TrackedObject>,
+    import: Option<Handle>,
+    image: Option<Handle>,
 }
 
 /// The object on the undo list.
 #[derive(Clone, Copy)]
-struct Object {
-    entry: Entry,
+struct TrackedObject {
+    entry: Handle,
     /// An earlier run has sent it, and may have made it private since.
     is_earlier: bool,
 }
 
-impl Run<'_> {
+impl DigitalOceanImport<'_> {
     /// The guide, step by step. What an earlier run has done is not done again.
     async fn steps(&mut self) -> Result<()> {
         self.check().await?;
         if self.job.common.dry_run {
-            return self.outline();
+            return self.describe_steps();
         }
         let id = match self.earlier_image().await? {
             Some(id) => id,
@@ -167,13 +172,13 @@ impl Run<'_> {
             }
         };
         if !self.job.common.wait.wait {
-            self.leave_running(id);
+            self.detach(id);
             return Ok(());
         }
         let image = self.wait(id).await?;
         self.remove_object().await?;
-        self.transfer(&image).await?;
-        self.remove_mark(id).await?;
+        self.transfer_to_regions(&image).await?;
+        self.remove_marker(id).await?;
         self.finish(image);
         Ok(())
     }

@@ -12,7 +12,7 @@ use crate::store::Store;
 use crate::store::s3::S3;
 
 /// What a region needs for images from other regions (API reference, regions).
-const TRANSFER: &str = "image_transfer";
+const TRANSFER_FEATURE: &str = "image_transfer";
 
 /// The account's mail address, or why it was not told.
 pub type Caller = Result<String, String>;
@@ -27,24 +27,24 @@ pub async fn check(
     progress: &Progress,
 ) -> Result<Caller> {
     let (account, regions, space) = tokio::join!(
-        account(api, progress),
-        regions(job, api, progress),
-        space(job, spaces, store)
+        check_account(api, progress),
+        check_regions(job, api, progress),
+        check_space(job, spaces, store)
     );
     let caller = account?;
     regions.and(space).map(|()| caller)
 }
 
 /// A token with chosen scopes may lack this one; what it needs is seen later.
-async fn account(api: &Api, progress: &Progress) -> Result<Caller> {
+async fn check_account(api: &Api, progress: &Progress) -> Result<Caller> {
     match api.account().await {
         Ok(account) if account.status.eq_ignore_ascii_case("locked") => {
             Err(Error::failed("the DigitalOcean account is locked")
-                .because_of(account.status_message))
+                .with_cause(account.status_message))
         }
         Ok(account) => Ok(Ok(account.email)),
         Err(fault) if fault.is_unauthorized() => {
-            Err(fault.fails("DigitalOcean does not accept the caller", "account:read"))
+            Err(fault.into_error("DigitalOcean does not accept the caller", "account:read"))
         }
         Err(fault) if fault.status() == Some(403) => {
             Ok(Err("the token lacks account:read".to_owned()))
@@ -58,15 +58,15 @@ async fn account(api: &Api, progress: &Progress) -> Result<Caller> {
 }
 
 /// Every region is asked for, none is known here: new ones appear.
-async fn regions(job: &Job, api: &Api, progress: &Progress) -> Result<()> {
-    let known = match api.regions().await {
-        Ok(known) => known,
+async fn check_regions(job: &Job, api: &Api, progress: &Progress) -> Result<()> {
+    let regions = match api.regions().await {
+        Ok(regions) => regions,
         Err(fault) if fault.status() == Some(403) => {
             progress.warn("the token may not list regions (regions:read): they are not checked");
             return Ok(());
         }
         Err(fault) if fault.is_unauthorized() => {
-            return Err(fault.fails("the regions could not be asked for", "regions:read"));
+            return Err(fault.into_error("the regions could not be asked for", "regions:read"));
         }
         Err(fault) => {
             progress.warn(&format!(
@@ -76,16 +76,16 @@ async fn regions(job: &Job, api: &Api, progress: &Progress) -> Result<()> {
         }
     };
     for (number, region) in job.regions.iter().enumerate() {
-        let Some(found) = known.iter().find(|known| known.slug == *region) else {
-            return Err(unknown(region, &known));
+        let Some(entry) = regions.iter().find(|entry| entry.slug == *region) else {
+            return Err(unknown_region(region, &regions));
         };
-        let features = found.features.as_ref();
-        let stays = |all: &Vec<String>| !all.iter().any(|feature| feature == TRANSFER);
+        let features = entry.features.as_ref();
+        let stays = |all: &Vec<String>| !all.iter().any(|feature| feature == TRANSFER_FEATURE);
         if number > 0 && features.is_some_and(stays) {
             return Err(
                 Error::failed(format!("no image can be transferred to {region}"))
-                    .because_of(format!(
-                        "DigitalOcean lists no {TRANSFER} among its features"
+                    .with_cause(format!(
+                        "DigitalOcean lists no {TRANSFER_FEATURE} among its features"
                     ))
                     .hint(format!("leave --image-region {region} out")),
             );
@@ -94,14 +94,14 @@ async fn regions(job: &Job, api: &Api, progress: &Progress) -> Result<()> {
     Ok(())
 }
 
-fn unknown(region: &str, known: &[Region]) -> Error {
-    let slugs: Vec<_> = known.iter().map(|known| known.slug.as_str()).collect();
+fn unknown_region(region: &str, regions: &[Region]) -> Error {
+    let slugs: Vec<_> = regions.iter().map(|region| region.slug.as_str()).collect();
     Error::failed(format!("DigitalOcean has no region {region}"))
         .hint(format!("choose one of {}", slugs.join(", ")))
 }
 
 /// HeadBucket. Its refusals have no body, so a small list is asked for, which says why.
-async fn space(job: &Job, spaces: &aws_sdk_s3::Client, store: &S3) -> Result<()> {
+async fn check_space(job: &Job, spaces: &aws_sdk_s3::Client, store: &S3) -> Result<()> {
     let (name, region) = (&job.space.name, &job.space.region);
     let what = || format!("the Space {name} can't be used");
     let Err(error) = spaces.head_bucket().bucket(name).send().await else {
@@ -113,7 +113,7 @@ async fn space(job: &Job, spaces: &aws_sdk_s3::Client, store: &S3) -> Result<()>
     }
     if status == Some(404) {
         return Err(Error::failed(what())
-            .because_of(format!("there is no such Space in {region}"))
+            .with_cause(format!("there is no such Space in {region}"))
             .hint(format!(
                 "name its own region with --spaces-region, or create it: {}",
                 Command::new("aws s3 mb")
@@ -121,14 +121,14 @@ async fn space(job: &Job, spaces: &aws_sdk_s3::Client, store: &S3) -> Result<()>
                     .option("--endpoint-url", &job.space.endpoint)
             )));
     }
-    let Err(why) = store.open_uploads().await else {
+    let Err(refusal) = store.open_uploads().await else {
         return Ok(());
     };
-    let silent = why.status().is_none();
+    let silent = refusal.status().is_none();
     let usually = "check the network, the region's name and --spaces-endpoint";
-    let network = silent.then(|| network_error::hint(why.message(), usually));
-    let hint = why.code().and_then(hints::spaces).or(network);
-    let error = Error::failed(what()).because(why);
+    let network = silent.then(|| network_error::hint(refusal.message(), usually));
+    let hint = refusal.code().and_then(hints::spaces_hint).or(network);
+    let error = Error::failed(what()).with_source(refusal);
     Err(match hint {
         Some(hint) => error.hint(hint),
         None => error,

@@ -3,12 +3,12 @@
 
 use super::options::Options;
 use super::{detect, trust};
-use crate::config::trust::Table;
-use crate::config::{Environment, Provider};
+use crate::config::trust::TrustTable;
+use crate::config::{Cloud, Environment};
 use crate::guest::Guest;
 use crate::image::Format;
 
-impl Provider for Options {
+impl Cloud for Options {
     const NAME: &'static str = "digitalocean";
 
     const VARIABLES: &'static [(&'static str, &'static [&'static str])] = &[
@@ -20,7 +20,7 @@ impl Provider for Options {
     ];
 
     const SECRETS: &'static [(&'static str, &'static [&'static str])] = trust::SECRETS;
-    const TRUST: &'static Table = trust::TRUST;
+    const TRUST: &'static TrustTable = trust::TRUST;
     const DOMAINS: &'static [&'static str] = trust::DOMAINS;
 
     fn addresses(&self) -> Vec<(&'static str, String)> {
@@ -38,7 +38,7 @@ impl Provider for Options {
         self.format
     }
 
-    fn without_flags(environment: &Environment) -> Self {
+    fn from_environment_only(environment: &Environment) -> Self {
         Self {
             api_token: environment.secret(Self::SECRETS, "api_token"),
             spaces_key: environment.secret(Self::SECRETS, "spaces_key"),
@@ -48,17 +48,17 @@ impl Provider for Options {
     }
 
     /// The halves of a key come from one layer, never from two.
-    fn yield_to(&mut self, above: &Self) {
+    fn clear_conflicts_with(&mut self, above: &Self) {
         if above.spaces_key.is_some() || above.spaces_secret.is_some() {
             (self.spaces_key, self.spaces_secret) = (None, None);
         }
     }
 
-    fn adopt(&mut self, guest: &Guest) -> Vec<String> {
-        detect::adopt(self, guest)
+    fn fill_from_image(&mut self, guest: &Guest) -> Vec<String> {
+        detect::fill_from_image(self, guest)
     }
 
-    fn doubts(&self, guest: &Guest) -> Vec<String> {
-        detect::doubts(self, guest)
+    fn contradictions(&self, guest: &Guest) -> Vec<String> {
+        detect::contradictions(self, guest)
     }
 }

@@ -6,19 +6,19 @@ use std::sync::Arc;
 
 use super::client::Api;
 use super::image_marker;
-use super::image_marker::Mark;
-use super::job::{Account, patience, space};
+use super::image_marker::ImageMarker;
+use super::job::{Account, retry_policy, space};
 use super::options::Options;
 use super::upload;
 use crate::config::Environment;
 use crate::config::problems::Problems;
 use crate::error::Result;
 use crate::import;
-use crate::import::journal::{Entry, Whereabouts};
-use crate::import::undo::{Cleanup, unconfirmed};
+use crate::import::journal::{JournalEntry, ObjectLocation};
+use crate::import::undo::{UndoList, unconfirmed};
 use crate::progress::Progress;
 use crate::shell::Command;
-use crate::store::s3::{Flavour, Place, S3, must_sign};
+use crate::store::s3::{Dialect, S3, S3Object, must_sign_payload};
 
 /// How DigitalOcean is reached, for the journal: nothing secret.
 pub fn account(options: &Options) -> BTreeMap<String, String> {
@@ -29,10 +29,10 @@ pub fn account(options: &Options) -> BTreeMap<String, String> {
 }
 
 /// The options that the entry stands for.
-pub fn options(place: &Whereabouts, account: &BTreeMap<String, String>) -> Options {
+pub fn options(location: &ObjectLocation, account: &BTreeMap<String, String>) -> Options {
     Options {
-        spaces_region: Some(place.region.clone()),
-        space_name: Some(place.bucket.clone()),
+        spaces_region: Some(location.region.clone()),
+        space_name: Some(location.bucket.clone()),
         api_url: account.get("api_url").cloned(),
         spaces_endpoint: account.get("spaces_endpoint").cloned(),
         ..Options::default()
@@ -40,14 +40,14 @@ pub fn options(place: &Whereabouts, account: &BTreeMap<String, String>) -> Optio
 }
 
 /// Puts all of it on the list, in the order in which it was made.
-pub fn hold(
-    entry: &Entry,
-    place: &Whereabouts,
+pub fn track_all(
+    entry: &JournalEntry,
+    location: &ObjectLocation,
     options: &Options,
     environment: &Environment,
     remove: &Command,
     progress: &Progress,
-    cleanup: &mut Cleanup,
+    cleanup: &mut UndoList,
 ) -> Result<()> {
     let mut problems = Problems::default();
     let account = Account::find(options, environment, &mut problems);
@@ -56,32 +56,32 @@ pub fn hold(
     let api = Api::new(
         &account.api_url,
         &account.token,
-        patience(options),
+        retry_policy(options),
         progress,
     )?;
     let store = Arc::new(S3::new(
-        &upload::client(&space, patience(options))?,
-        Place {
-            bucket: place.bucket.clone(),
-            key: place.key.clone(),
-            flavour: Flavour::Spaces,
+        &upload::client(&space, retry_policy(options))?,
+        S3Object {
+            bucket: location.bucket.clone(),
+            key: location.key.clone(),
+            dialect: Dialect::Spaces,
             encryption: None,
             public_read: false,
             owner: None,
-            sign_payload: must_sign(Some(&space.endpoint)),
+            sign_payload: must_sign_payload(Some(&space.endpoint)),
         },
     ));
-    let url = format!("s3://{}/{}", place.bucket, place.key);
-    cleanup.advised(upload::undoing(&place.bucket));
-    import::upload::hold_all(entry, cleanup, &store, &url, remove);
+    let url = format!("s3://{}/{}", location.bucket, location.key);
+    cleanup.set_hint(upload::removal_hint(&location.bucket));
+    import::upload::track_all(entry, cleanup, &store, &url, remove);
     let id = entry.task.as_deref().and_then(|id| id.parse().ok());
-    let mark = entry.client_token.as_deref().and_then(Mark::read);
-    let what = match (id, &mark) {
+    let mark = entry.client_token.as_deref().and_then(ImageMarker::parse);
+    let label = match (id, &mark) {
         (Some(id), _) => format!("the import {id}"),
         (None, Some(_)) => unconfirmed::import(&url),
         (None, None) => return Ok(()),
     };
-    cleanup.useless(what, remove.clone(), async move || {
+    cleanup.push_disposable(label, remove.clone(), async move || {
         Ok(image_marker::delete(&api, mark.as_ref(), id).await?)
     });
     Ok(())

@@ -5,17 +5,17 @@ use std::time::Instant;
 
 use super::client::Image;
 use super::options::ObjectAccess;
-use super::{Run, preflight};
+use super::{DigitalOceanImport, preflight};
 use crate::error::Result;
 use crate::import;
-use crate::import::poll::Pace;
+use crate::import::poll::PollSchedule;
 use crate::store::s3::SPACES_LIMITS;
 
-impl Run<'_> {
+impl DigitalOceanImport<'_> {
     /// What can be known before a byte leaves.
     pub(super) async fn check(&mut self) -> Result<()> {
         let (job, progress) = (&self.job, &self.session.progress);
-        progress.fact(&format!(
+        progress.info(&format!(
             "{}: {}",
             job.common.path(),
             job.common.image.describe()
@@ -23,7 +23,7 @@ impl Run<'_> {
         for warning in &job.warnings {
             progress.warn(warning);
         }
-        let (space, word) = (
+        let (space, access) = (
             &job.space,
             if job.regions.len() > 1 {
                 "regions"
@@ -33,17 +33,17 @@ impl Run<'_> {
         );
         let regions = job.regions.join(", ");
         progress.stage(&format!(
-            "Checking the account, Space {} in {} and {word} {regions}",
+            "Checking the account, Space {} in {} and {access} {regions}",
             space.name, space.region
         ));
         let store = self.store();
         let checks = preflight::check(job, &self.api, &self.spaces, &store, progress);
-        let caller = self.session.unless_stopped(checks).await?;
+        let caller = self.session.cancellable(checks).await?;
         if self.job.common.dry_run {
             match caller {
                 Ok(caller) => self.plan.caller(caller),
-                Err(why) => {
-                    let open = format!("who the caller is: {why}");
+                Err(reason) => {
+                    let open = format!("who the caller is: {reason}");
                     self.plan.not_verified(&[&open]);
                 }
             }
@@ -52,14 +52,14 @@ impl Run<'_> {
     }
 
     /// `--dry-run`: what would happen. No quota of DigitalOcean's can be asked for.
-    pub(super) fn outline(&mut self) -> Result<()> {
+    pub(super) fn describe_steps(&mut self) -> Result<()> {
         let (job, plan) = (&self.job, &mut self.plan);
         plan.not_verified(&[
             "the token's image:create",
             "write access to the Space",
             "quotas",
         ]);
-        plan.upload(import::upload::outline(
+        plan.upload(import::upload::planned_upload(
             &job.common,
             SPACES_LIMITS,
             job.url(),
@@ -88,16 +88,16 @@ impl Run<'_> {
     /// The image is the user's.
     pub(super) fn finish(&mut self, image: Image) {
         self.outcome.name = image.name.or_else(|| Some(self.job.name.clone()));
-        self.outcome.seconds.import = self.began.map(|began| began.elapsed());
-        self.cleanup.release();
+        self.outcome.seconds.import = self.import_started.map(|started| started.elapsed());
+        self.cleanup.clear();
     }
 
-    pub(super) fn pace(&mut self) -> Pace {
+    pub(super) fn poll_schedule(&mut self) -> PollSchedule {
         let wait = self.job.common.wait;
-        let began = *self.began.get_or_insert_with(Instant::now);
-        Pace {
+        let started = *self.import_started.get_or_insert_with(Instant::now);
+        PollSchedule {
             interval: wait.interval,
-            deadline: wait.timeout.map(|timeout| (began + timeout).into()),
+            deadline: wait.timeout.map(|timeout| (started + timeout).into()),
         }
     }
 }

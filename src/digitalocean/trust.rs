@@ -2,7 +2,7 @@
 //! them.
 
 use super::options::Options;
-use crate::config::trust::{SOURCE, Table, Trust, is_on};
+use crate::config::trust::{DELETES_SOURCE, Trust, TrustTable, is_on};
 
 /// The variables of the secrets.
 pub const SECRETS: &[(&str, &[&str])] = &[
@@ -37,7 +37,7 @@ pub const SECRETS: &[(&str, &[&str])] = &[
 pub const DOMAINS: &[&str] = &["digitalocean.com", "digitaloceanspaces.com"];
 
 /// The decision on each key.
-pub const TRUST: &Table = &[
+pub const TRUST: &TrustTable = &[
     (
         Trust::Any,
         &[
@@ -68,7 +68,7 @@ pub const TRUST: &Table = &[
         ],
     ),
     (Trust::Address, &["api_url", "spaces_endpoint"]),
-    (SOURCE, &["keep_input_artifact"]),
+    (DELETES_SOURCE, &["keep_input_artifact"]),
     (
         Trust::Except(is_public, "that everybody may read the object"),
         &["object_access"],

@@ -9,30 +9,30 @@ use aws_sdk_s3::config::retry::RetryConfig;
 use aws_sdk_s3::config::{AppName, BehaviorVersion, Builder, Credentials, Region};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
-use super::client::Patience;
+use super::client::RetryPolicy;
 use super::job::{Job, Space};
 use super::options::ObjectAccess;
-use super::{Object, Run, error, hints};
+use super::{DigitalOceanImport, TrackedObject, error, hints};
 use crate::error::{Error, Result};
 use crate::import;
 use crate::import::outcome;
-use crate::import::undo::Entry;
-use crate::import::undo::unconfirmed::READABLE;
-use crate::import::upload::Target;
+use crate::import::undo::Handle;
+use crate::import::undo::unconfirmed::PUBLICLY_READABLE;
+use crate::import::upload::UploadTarget;
 use crate::net::endpoint::is_loopback;
 use crate::net::sdk_http;
 use crate::shell::{Command, Removal};
-use crate::store::s3::{Flavour, Place, S3, must_sign};
+use crate::store::s3::{Dialect, S3, S3Object, must_sign_payload};
 use crate::store::{Error as Refusal, Store};
 
 /// A signed address must outlive the import, which takes minutes to hours; Spaces allows a week.
-const SIGNED_FOR: Duration = Duration::from_hours(24);
+const SIGNED_URL_LIFETIME: Duration = Duration::from_hours(24);
 
 /// After a stop, for a small request on the object.
-const MOMENT: Duration = Duration::from_secs(5);
+const STOP_GRACE: Duration = Duration::from_secs(5);
 
 /// What stands in a path as it is (RFC 3986, 2.3).
-const PLAIN: &AsciiSet = &NON_ALPHANUMERIC
+const UNRESERVED: &AsciiSet = &NON_ALPHANUMERIC
     .remove(b'-')
     .remove(b'_')
     .remove(b'.')
@@ -41,7 +41,7 @@ const PLAIN: &AsciiSet = &NON_ALPHANUMERIC
 
 /// The S3 client of the Space. Small requests are tried again with patience; parts are the
 /// engine's business.
-pub fn client(space: &Space, patience: Patience) -> Result<Client> {
+pub fn client(space: &Space, retry_policy: RetryPolicy) -> Result<Client> {
     let (access, secret) = (space.access_key.expose(), space.secret_key.expose());
     let mut config = Builder::new()
         .behavior_version(BehaviorVersion::latest())
@@ -52,9 +52,9 @@ pub fn client(space: &Space, patience: Patience) -> Result<Client> {
         .force_path_style(is_loopback(&space.endpoint))
         .retry_config(
             RetryConfig::standard()
-                .with_max_attempts(patience.tries.saturating_add(1))
-                .with_initial_backoff(patience.least)
-                .with_max_backoff(patience.most),
+                .with_max_attempts(retry_policy.tries.saturating_add(1))
+                .with_initial_backoff(retry_policy.min_delay)
+                .with_max_backoff(retry_policy.max_delay),
         );
     if let Ok(name) = AppName::new("imgimport") {
         config = config.app_name(name);
@@ -63,8 +63,8 @@ pub fn client(space: &Space, patience: Patience) -> Result<Client> {
 }
 
 /// The object's own address, as anybody may ask for it.
-pub fn address(space: &Space, key: &str) -> String {
-    let key = utf8_percent_encode(key, PLAIN);
+pub fn object_url(space: &Space, key: &str) -> String {
+    let key = utf8_percent_encode(key, UNRESERVED);
     let (endpoint, name) = (&space.endpoint, &space.name);
     // No certificate covers a name with dots.
     if is_loopback(endpoint) || name.contains('.') {
@@ -76,7 +76,7 @@ pub fn address(space: &Space, key: &str) -> String {
     }
 }
 
-fn target(job: &Job) -> Target {
+fn target(job: &Job) -> UploadTarget {
     let endpoint = &job.space.endpoint;
     let remove = Command::new("aws s3 rm").arg(job.url());
     let abort = Command::new("aws s3api abort-multipart-upload");
@@ -89,8 +89,8 @@ fn target(job: &Job) -> Target {
         .option("--bucket", &job.space.name)
         .option("--prefix", &job.key);
     let list = list.option("--endpoint-url", endpoint);
-    Target {
-        is_steady: import::upload::is_steady(&job.key_template),
+    UploadTarget {
+        is_deterministic_key: import::upload::is_deterministic_key(&job.key_template),
         url: job.url(),
         remove: remove.option("--endpoint-url", endpoint),
         uploads: Removal::of_listed(list, "abort-multipart-upload"),
@@ -99,36 +99,38 @@ fn target(job: &Job) -> Target {
 }
 
 /// What helps whoever may not remove what a run has made: the object, its parts, the image.
-pub(super) fn undoing(space: &str) -> impl Fn(&anyhow::Error) -> Option<String> + Send + 'static {
+pub(super) fn removal_hint(
+    space: &str,
+) -> impl Fn(&anyhow::Error) -> Option<String> + Send + 'static {
     let space = space.to_owned();
     move |error| match error.downcast_ref::<Refusal>() {
-        Some(refusal) => access(&space, refusal),
-        None => error::advice(error),
+        Some(refusal) => access_hint(&space, refusal),
+        None => error::missing_scope_hint(error),
     }
 }
 
-fn access(space: &str, refusal: &Refusal) -> Option<String> {
+fn access_hint(space: &str, refusal: &Refusal) -> Option<String> {
     let advice = || format!("give the Spaces key read and write access to {space}");
     refusal.is_denied().then(advice)
 }
 
-impl Run<'_> {
+impl DigitalOceanImport<'_> {
     pub(super) fn store(&self) -> Arc<S3> {
-        self.store_of(self.job.key.clone())
+        self.store_for(self.job.key.clone())
     }
 
     /// The same for another name.
-    pub(super) fn store_of(&self, key: String) -> Arc<S3> {
-        let place = Place {
+    pub(super) fn store_for(&self, key: String) -> Arc<S3> {
+        let object = S3Object {
             bucket: self.job.space.name.clone(),
             key,
-            flavour: Flavour::Spaces,
+            dialect: Dialect::Spaces,
             encryption: None,
             public_read: self.is_public(),
             owner: None,
-            sign_payload: must_sign(Some(&self.job.space.endpoint)),
+            sign_payload: must_sign_payload(Some(&self.job.space.endpoint)),
         };
-        Arc::new(S3::new(&self.spaces, place))
+        Arc::new(S3::new(&self.spaces, object))
     }
 
     /// Whether everybody who knows its address may read the object.
@@ -139,58 +141,63 @@ impl Run<'_> {
     /// The address that DigitalOcean reads.
     pub(super) async fn source_url(&self) -> Result<String> {
         match self.job.access {
-            ObjectAccess::PublicRead => Ok(address(&self.job.space, &self.job.key)),
-            ObjectAccess::Presigned => self.store().presigned(SIGNED_FOR).await.map_err(|error| {
-                Error::failed(format!(
-                    "no signed address of {} can be made",
-                    self.job.url()
-                ))
-                .because(error)
-            }),
+            ObjectAccess::PublicRead => Ok(object_url(&self.job.space, &self.job.key)),
+            ObjectAccess::Presigned => {
+                self.store()
+                    .presigned(SIGNED_URL_LIFETIME)
+                    .await
+                    .map_err(|error| {
+                        Error::failed(format!(
+                            "no signed address of {} can be made",
+                            self.job.url()
+                        ))
+                        .with_source(error)
+                    })
+            }
         }
     }
 
     /// The image becomes an object; what another run has sent is not sent again.
     pub(super) async fn send(&mut self) -> Result<()> {
-        if self.adopt().await? {
+        if self.continue_other_upload().await? {
             return Ok(());
         }
         let Err(error) = self.send_once().await else {
             return Ok(());
         };
         // A run on another machine has completed the upload that this one went on with.
-        if !import::upload::is_gone(&error) || self.shared_key().is_none() {
+        if !import::upload::is_gone(&error) || self.requested_key().is_none() {
             return Err(error);
         }
-        if self.adopt_completed().await? {
+        if self.use_completed_object().await? {
             return Ok(());
         }
-        self.is_there_another().await?;
+        self.check_no_other_image().await?;
         self.send_once().await
     }
 
     async fn send_once(&mut self) -> Result<()> {
         let is_public = self.is_public();
-        self.journal.note(|entry| entry.public = is_public);
+        self.journal.update(|entry| entry.public = is_public);
         let (store, target) = (self.store(), target(&self.job));
-        let mut run = import::upload::Run {
+        let mut run = import::upload::UploadContext {
             job: &self.job.common,
             session: self.session,
             journal: &self.journal,
             cleanup: &mut self.cleanup,
         };
         match import::upload::send(&mut run, &store, &target).await {
-            Ok(sent) => {
-                self.hold(sent.object, sent.uploaded_bytes == 0);
-                self.outcome.uploaded_bytes = Some(sent.uploaded_bytes);
-                self.outcome.source.sha256 = sent.sha256;
-                self.outcome.seconds.upload = Some(sent.elapsed);
+            Ok(upload) => {
+                self.track(upload.object, upload.uploaded_bytes == 0);
+                self.outcome.uploaded_bytes = Some(upload.uploaded_bytes);
+                self.outcome.source.sha256 = upload.sha256;
+                self.outcome.seconds.upload = Some(upload.elapsed);
                 Ok(())
             }
             Err(error) => {
-                self.hold_stray_object().await;
+                self.track_uncertain_object().await;
                 let code = error.cause::<Refusal>().and_then(Refusal::code);
-                Err(match code.and_then(hints::spaces) {
+                Err(match code.and_then(hints::spaces_hint) {
                     Some(hint) => error.hint(hint),
                     None => error,
                 })
@@ -199,57 +206,57 @@ impl Run<'_> {
     }
 
     /// An upload whose end was not heard may have made its object, which is public.
-    async fn hold_stray_object(&mut self) {
-        let found = tokio::time::timeout(MOMENT, self.store().head()).await;
-        if matches!(found, Ok(Ok(Some(_)))) {
-            self.hold_object();
+    async fn track_uncertain_object(&mut self) {
+        let head = tokio::time::timeout(STOP_GRACE, self.store().object_info()).await;
+        if matches!(head, Ok(Ok(Some(_)))) {
+            self.track_object();
         }
     }
 
     /// The object of an earlier run.
-    pub(super) fn hold_object(&mut self) {
+    pub(super) fn track_object(&mut self) {
         let (store, target) = (self.store(), target(&self.job));
-        let entry = import::upload::hold(&mut self.cleanup, &store, &target);
-        self.hold(entry, true);
+        let entry = import::upload::track_object(&mut self.cleanup, &store, &target);
+        self.track(entry, true);
     }
 
-    fn hold(&mut self, entry: Entry, is_earlier: bool) {
-        self.let_go_of_object();
+    fn track(&mut self, entry: Handle, is_earlier: bool) {
+        self.untrack_object();
         if self.is_public() {
-            self.cleanup.note(entry, READABLE);
+            self.cleanup.note(entry, PUBLICLY_READABLE);
         }
-        self.held.object = Some(Object { entry, is_earlier });
-        self.outcome.object = Some(self.object(false));
+        self.handles.object = Some(TrackedObject { entry, is_earlier });
+        self.outcome.object = Some(self.outcome_object(false));
     }
 
-    pub(super) fn let_go_of_object(&mut self) {
-        if let Some(object) = self.held.object.take() {
-            self.cleanup.disarm(object.entry);
+    pub(super) fn untrack_object(&mut self) {
+        if let Some(object) = self.handles.object.take() {
+            self.cleanup.remove(object.entry);
         }
     }
 
     /// No import can be made of the object.
-    pub(super) fn spoil_object(&mut self) {
-        if let Some(object) = self.held.object.take() {
-            self.cleanup.spoil(object.entry);
-            self.journal.note(|entry| entry.sent = false);
+    pub(super) fn discard_object(&mut self) {
+        if let Some(object) = self.handles.object.take() {
+            self.cleanup.make_disposable(object.entry);
+            self.journal.update(|entry| entry.uploaded = false);
         }
     }
 
     /// Lets DigitalOcean read an object that an earlier run may have made private.
-    pub(super) async fn give_access(&mut self) -> Result<()> {
-        let is_earlier = self.held.object.is_some_and(|object| object.is_earlier);
+    pub(super) async fn make_readable(&mut self) -> Result<()> {
+        let is_earlier = self.handles.object.is_some_and(|object| object.is_earlier);
         if !is_earlier {
             return Ok(());
         }
         let (store, public, url) = (self.store(), self.is_public(), self.job.url());
-        self.journal.note(|entry| entry.public |= public);
+        self.journal.update(|entry| entry.public |= public);
         let set = async { Ok(store.set_public(public).await) };
-        let set = self.session.unless_stopped(set).await?;
+        let set = self.session.cancellable(set).await?;
         set.map_err(|error| {
-            let hint = access(&self.job.space.name, &error);
+            let hint = access_hint(&self.job.space.name, &error);
             let failed = Error::failed(format!("the access to {url} could not be set"));
-            let failed = failed.because(error);
+            let failed = failed.with_source(error);
             match hint {
                 Some(hint) => failed.hint(hint),
                 None => failed,
@@ -259,40 +266,40 @@ impl Run<'_> {
 
     /// At the end of a run without an image: an object that nobody reads is private, for the
     /// next run; one that can't be made private goes.
-    pub(super) async fn close_object(&mut self) {
-        let Some(object) = self.held.object.filter(|_| self.is_public()) else {
+    pub(super) async fn discard_public_object(&mut self) {
+        let Some(object) = self.handles.object.filter(|_| self.is_public()) else {
             return;
         };
         let cancel = &self.session.cancel;
         let all_goes = !self.job.common.resumes() || cancel.undo.is_cancelled();
-        if self.held.import.is_some() || all_goes {
+        if self.handles.import.is_some() || all_goes {
             return;
         }
         let store = self.store();
         let closed = tokio::select! {
             () = cancel.leave.cancelled() => return,
-            closed = tokio::time::timeout(MOMENT, store.set_public(false)) => closed,
+            closed = tokio::time::timeout(STOP_GRACE, store.set_public(false)) => closed,
         };
         if matches!(closed, Ok(Ok(()))) {
             self.cleanup.note(object.entry, "");
-            self.journal.note(|entry| entry.public = false);
+            self.journal.update(|entry| entry.public = false);
         } else {
-            self.spoil_object();
+            self.discard_object();
         }
     }
 
     /// `--no-wait`: the import reads the object, so that stays.
-    pub(super) fn leave_running(&mut self, id: u64) {
+    pub(super) fn detach(&mut self, id: u64) {
         let (url, remove) = (self.job.url(), target(&self.job).remove);
         let public = if self.is_public() {
-            format!(", {READABLE}")
+            format!(", {PUBLICLY_READABLE}")
         } else {
             String::new()
         };
         self.session.progress.note(&format!(
             "{url} is read by {id}{public}; the same command waits for the image and removes it, or remove it afterwards with: {remove}"
         ));
-        self.cleanup.release();
+        self.cleanup.clear();
     }
 
     /// The import has read the object. That it can't be deleted is no reason to lose the image.
@@ -308,22 +315,22 @@ impl Run<'_> {
                 .progress
                 .note(&format!("{url} is kept{public}"));
         } else {
-            let removed = async { Ok(store.remove().await) };
-            if let Err(error) = self.session.finish_soon(removed).await? {
-                let advice = access(&self.job.space.name, &error);
-                let warning = import::upload::undeleted(&target(&self.job), &error, advice);
+            let removed = async { Ok(store.delete().await) };
+            if let Err(error) = self.session.with_stop_grace(removed).await? {
+                let advice = access_hint(&self.job.space.name, &error);
+                let warning = import::upload::delete_warning(&target(&self.job), &error, advice);
                 self.session.progress.warn(&warning);
             } else {
-                self.outcome.object = Some(self.object(true));
+                self.outcome.object = Some(self.outcome_object(true));
             }
         }
-        self.let_go_of_object();
+        self.untrack_object();
         self.journal
-            .note(|entry| (entry.sent, entry.public) = (false, false));
+            .update(|entry| (entry.uploaded, entry.public) = (false, false));
         Ok(())
     }
 
-    fn object(&self, deleted: bool) -> outcome::Object {
+    fn outcome_object(&self, deleted: bool) -> outcome::Object {
         outcome::Object {
             bucket: self.job.space.name.clone(),
             key: self.job.key.clone(),
@@ -351,15 +358,15 @@ mod tests {
     fn the_address_is_escaped() {
         let spaces = "https://nyc3.digitaloceanspaces.com";
         assert_eq!(
-            address(&space("import", spaces), "a b/it's \"ü\".raw.gz"),
+            object_url(&space("import", spaces), "a b/it's \"ü\".raw.gz"),
             "https://import.nyc3.digitaloceanspaces.com/a%20b/it%27s%20%22%C3%BC%22.raw.gz"
         );
         assert_eq!(
-            address(&space("im.port", spaces), "k"),
+            object_url(&space("im.port", spaces), "k"),
             "https://nyc3.digitaloceanspaces.com/im.port/k"
         );
         assert_eq!(
-            address(&space("import", "http://127.0.0.1:9000"), "k"),
+            object_url(&space("import", "http://127.0.0.1:9000"), "k"),
             "http://127.0.0.1:9000/import/k"
         );
     }

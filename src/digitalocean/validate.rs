@@ -6,13 +6,13 @@ use std::path::Path;
 
 use super::options::{Compression, Options};
 use crate::config::problems::Problems;
-use crate::image::{Content, Image, Source, Table, Target, action, unpacked};
+use crate::image::{Content, Image, ImageSource, PartitionTable, Target, action, unpacked};
 use crate::units;
 
 /// API reference, POST /v2/images: "smaller than 100 GB after being decompressed".
-const TOO_LARGE: u64 = 100_000_000_000;
+const MAX_SIZE: u64 = 100_000_000_000;
 /// API reference, tags: letters, numbers, colons, dashes, underscores.
-const TAG_LENGTH: usize = 255;
+const MAX_TAG_LENGTH: usize = 255;
 /// API reference, `distribution`; any other becomes Unknown.
 const DISTRIBUTIONS: [&str; 13] = [
     "Arch Linux",
@@ -31,40 +31,40 @@ const DISTRIBUTIONS: [&str; 13] = [
 ];
 
 /// Seconds between two tries of a request.
-pub const PAUSES: RangeInclusive<f64> = 0.0..=3600.0;
+pub const RETRY_DELAY_SECONDS: RangeInclusive<f64> = 0.0..=3600.0;
 
-const TAKES: &str = "DigitalOcean takes RAW, qcow2, VHDX, VDI and VMDK, as they are or compressed with gzip or bzip2";
+const ACCEPTED_FORMATS: &str = "DigitalOcean takes RAW, qcow2, VHDX, VDI and VMDK, as they are or compressed with gzip or bzip2";
 
 /// The rules that look at one option alone.
-pub fn single(options: &Options, problems: &mut Problems<Options>) {
-    if let Some(Err(why)) = options.space_name.as_deref().map(space) {
-        problems.wrong("space_name", why);
+pub fn each_option(options: &Options, problems: &mut Problems<Options>) {
+    if let Some(Err(reason)) = options.space_name.as_deref().map(space_name) {
+        problems.invalid("space_name", reason);
     }
-    if let Some(Err(why)) = options.spaces_region.as_deref().map(slug) {
-        problems.wrong("spaces_region", why);
+    if let Some(Err(reason)) = options.spaces_region.as_deref().map(region_slug) {
+        problems.invalid("spaces_region", reason);
     }
     for region in options.image_regions.iter().flatten() {
-        if let Err(why) = slug(region) {
-            problems.wrong("image_regions", why);
+        if let Err(reason) = region_slug(region) {
+            problems.invalid("image_regions", reason);
         }
     }
     for (id, seconds) in [
         ("http_retry_wait_min", options.http_retry_wait_min),
         ("http_retry_wait_max", options.http_retry_wait_max),
     ] {
-        let well = seconds.is_none_or(|seconds| PAUSES.contains(&seconds));
-        problems.expect(well, id, "a pause has 0 to 3600 seconds");
+        let valid = seconds.is_none_or(|seconds| RETRY_DELAY_SECONDS.contains(&seconds));
+        problems.require(valid, id, "a pause has 0 to 3600 seconds");
     }
 }
 
 /// A Space's name, "Spaces limits": it becomes part of a host name.
-fn space(name: &str) -> Result<(), String> {
+fn space_name(name: &str) -> Result<(), String> {
     let fits = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-' || c == '.';
-    let well = (3..=63).contains(&name.len())
+    let valid = (3..=63).contains(&name.len())
         && name.chars().all(fits)
         && name.starts_with(|c: char| c.is_ascii_alphanumeric())
         && name.ends_with(|c: char| c.is_ascii_alphanumeric());
-    if well {
+    if valid {
         Ok(())
     } else {
         Err(format!(
@@ -74,7 +74,7 @@ fn space(name: &str) -> Result<(), String> {
 }
 
 /// A region's name. Which regions there are is asked, not known.
-fn slug(region: &str) -> Result<(), String> {
+fn region_slug(region: &str) -> Result<(), String> {
     let fits = |c: char| c.is_ascii_alphanumeric() || c == '-';
     if !region.is_empty() && region.chars().all(fits) {
         Ok(())
@@ -90,8 +90,8 @@ pub fn tag(tag: &str) -> Result<(), String> {
         Some(sign) => Err(format!(
             "the tag \"{tag}\" has {sign:?}: letters, digits, colons, dashes and underscores are allowed"
         )),
-        None if tag.is_empty() || tag.len() > TAG_LENGTH => {
-            Err(format!("a tag has 1 to {TAG_LENGTH} characters"))
+        None if tag.is_empty() || tag.len() > MAX_TAG_LENGTH => {
+            Err(format!("a tag has 1 to {MAX_TAG_LENGTH} characters"))
         }
         None => Ok(()),
     }
@@ -110,13 +110,13 @@ pub fn key(key: &str) -> Result<(), String> {
 }
 
 /// The distribution as DigitalOcean writes it, and whether it knows it.
-pub fn distribution(said: &str) -> (String, bool) {
+pub fn distribution(explicit: &str) -> (String, bool) {
     match DISTRIBUTIONS
         .iter()
-        .find(|known| known.eq_ignore_ascii_case(said))
+        .find(|documented| documented.eq_ignore_ascii_case(explicit))
     {
-        Some(known) => ((*known).to_owned(), true),
-        None => (said.to_owned(), false),
+        Some(documented) => ((*documented).to_owned(), true),
+        None => (explicit.to_owned(), false),
     }
 }
 
@@ -130,37 +130,37 @@ pub fn is_gzipped(image: &Image, compression: Compression) -> bool {
 }
 
 /// The ending of what is sent: DigitalOcean looks at it (docs.digitalocean.com, "Custom Images").
-pub fn ending(image: &Image, gzipped: bool) -> String {
-    let plain = match &image.content {
-        Content::Gzip => format!("{}.gz", inside(image)),
-        Content::Bzip2 => format!("{}.bz2", inside(image)),
-        content => word(content).to_owned(),
+pub fn extension(image: &Image, gzipped: bool) -> String {
+    let extension = match &image.content {
+        Content::Gzip => format!("{}.gz", inner_extension(image)),
+        Content::Bzip2 => format!("{}.bz2", inner_extension(image)),
+        content => format_word(content).to_owned(),
     };
     if gzipped {
-        format!("{plain}.gz")
+        format!("{extension}.gz")
     } else {
-        plain
+        extension
     }
 }
 
 /// The ending of what lies in a compressed file; of one whose beginning does not show it,
 /// what the name says.
-fn inside(image: &Image) -> String {
+fn inner_extension(image: &Image) -> String {
     if let Some(inner) = &image.inner {
-        return word(&inner.content).to_owned();
+        return format_word(&inner.content).to_owned();
     }
-    let Source::File(path) = &image.source else {
+    let ImageSource::File(path) = &image.source else {
         return "img".to_owned();
     };
     let inner = path.file_stem().map(Path::new).and_then(Path::extension);
     let inner = inner.map(|inner| inner.to_string_lossy().to_lowercase());
-    let known = ["raw", "img", "qcow2", "vhdx", "vdi", "vmdk"];
+    let extensions = ["raw", "img", "qcow2", "vhdx", "vdi", "vmdk"];
     inner
-        .filter(|inner| known.contains(&inner.as_str()))
+        .filter(|inner| extensions.contains(&inner.as_str()))
         .unwrap_or_else(|| "img".to_owned())
 }
 
-fn word(content: &Content) -> &'static str {
+fn format_word(content: &Content) -> &'static str {
     match content.format() {
         Some(format) => format.extension(),
         None if *content == Content::Vdi => "vdi",
@@ -169,8 +169,8 @@ fn word(content: &Content) -> &'static str {
 }
 
 /// A disk without partitions does not start.
-pub fn warning(image: &Image) -> Option<String> {
-    (image.content == Content::Raw && image.boot.table == Table::None).then(|| {
+pub fn boot_warning(image: &Image) -> Option<String> {
+    (image.content == Content::Raw && image.boot.table == PartitionTable::None).then(|| {
         "the disk has no partition table: DigitalOcean wants a system with an MBR or a GPT"
             .to_owned()
     })
@@ -179,15 +179,15 @@ pub fn warning(image: &Image) -> Option<String> {
 /// Whether DigitalOcean takes such an image; the reason and the remedy when it does not.
 pub fn accepts(image: &Image) -> Result<(), (String, String)> {
     if let Some(inner) = &image.inner
-        && (takes(inner, image).is_err() || inner.content.is_compressed_file())
+        && (check_content(inner, image).is_err() || inner.content.is_compressed_file())
     {
         let name = image.content.name();
-        let reason = format!("{TAKES}; in the {name} is {}", inner.label());
+        let reason = format!("{ACCEPTED_FORMATS}; in the {name} is {}", inner.label());
         return Err((reason, unpacked(image, Target::Qcow2)));
     }
-    takes(image, image)?;
+    check_content(image, image)?;
     let size = image.virtual_size.or(image.size).unwrap_or_default();
-    if size >= TOO_LARGE {
+    if size >= MAX_SIZE {
         return Err((
             format!(
                 "DigitalOcean takes images of less than 100 GB, this one has {}",
@@ -199,7 +199,7 @@ pub fn accepts(image: &Image) -> Result<(), (String, String)> {
     Ok(())
 }
 
-fn takes(image: &Image, file: &Image) -> Result<(), (String, String)> {
+fn check_content(image: &Image, file: &Image) -> Result<(), (String, String)> {
     match &image.content {
         Content::Raw
         | Content::Qcow2 { .. }
@@ -213,7 +213,7 @@ fn takes(image: &Image, file: &Image) -> Result<(), (String, String)> {
         | Content::Xz
         | Content::Zstd
         | Content::Zip
-        | Content::Iso => Err((TAKES.to_owned(), action(file, Target::Qcow2))),
+        | Content::Iso => Err((ACCEPTED_FORMATS.to_owned(), action(file, Target::Qcow2))),
     }
 }
 
@@ -245,12 +245,12 @@ mod tests {
     }
 
     #[test]
-    fn the_ending_tells_what_is_sent() {
+    fn extension_matches_the_upload() {
         let raw = image(&disk());
-        assert_eq!(ending(&raw, true), "raw.gz");
-        assert_eq!(ending(&raw, false), "raw");
-        assert_eq!(ending(&image(&gzip(&disk())), false), "raw.gz");
-        assert_eq!(ending(&image(b"BZh9"), false), "img.bz2");
+        assert_eq!(extension(&raw, true), "raw.gz");
+        assert_eq!(extension(&raw, false), "raw");
+        assert_eq!(extension(&image(&gzip(&disk())), false), "raw.gz");
+        assert_eq!(extension(&image(b"BZh9"), false), "img.bz2");
     }
 
     #[test]
@@ -262,11 +262,11 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_taken_is_told_how_to_become_so() {
+    fn unsupported_images_get_a_conversion_hint() {
         let (reason, remedy) = accepts(&image(b"\xfd7zXZ\0")).unwrap_err();
         assert_eq!(
             (reason.as_str(), remedy.as_str()),
-            (TAKES, "unpack it: xz -dk IMAGE")
+            (ACCEPTED_FORMATS, "unpack it: xz -dk IMAGE")
         );
         let (reason, _) = accepts(&image(&gzip(b"\xfd7zXZ\0"))).unwrap_err();
         assert!(
@@ -277,9 +277,9 @@ mod tests {
     }
 
     #[test]
-    fn names_are_checked() {
-        assert!(space("import-bucket").is_ok() && space("Import").is_err());
-        assert!(slug("atl1").is_ok() && slug("nyc 3").is_err());
+    fn rejects_invalid_names() {
+        assert!(space_name("import-bucket").is_ok() && space_name("Import").is_err());
+        assert!(region_slug("atl1").is_ok() && region_slug("nyc 3").is_err());
         assert!(tag("env:prod_1-a").is_ok() && tag("a b").is_err() && tag("").is_err());
         assert!(key("a/b").is_ok() && key("").is_err() && key("/a").is_err());
         assert_eq!(

@@ -2,7 +2,7 @@
 
 use yaml_rust2::{Yaml, YamlLoader};
 
-use super::root_fs::{Look, Tree};
+use super::root_fs::{Observed, RootFs};
 
 /// Bytes of a list of data sources; the loader follows its brackets by recursion.
 const LIST: usize = 4096;
@@ -18,17 +18,17 @@ pub struct CloudInit {
     pub disabled: bool,
 }
 
-pub(super) fn find(tree: &Tree) -> Look<CloudInit> {
-    tree.program(&["cloud-init"]).map(|_| CloudInit {
-        version: version(tree),
-        data_sources: data_sources(tree),
-        disabled: tree.has("/etc/cloud/cloud-init.disabled") == Some(true),
+pub(super) fn find(root_fs: &RootFs) -> Observed<CloudInit> {
+    root_fs.program(&["cloud-init"]).map(|_| CloudInit {
+        version: version(root_fs),
+        data_sources: data_sources(root_fs),
+        disabled: root_fs.exists("/etc/cloud/cloud-init.disabled") == Some(true),
     })
 }
 
 /// Debian's packages by dpkg; elsewhere the program's own `version.py`.
-fn version(tree: &Tree) -> Option<String> {
-    if let Look::Here(status) = tree.text("/var/lib/dpkg/status")
+fn version(root_fs: &RootFs) -> Option<String> {
+    if let Observed::Present(status) = root_fs.text("/var/lib/dpkg/status")
         && let Some(stanza) = status
             .split("\n\n")
             .find(|stanza| stanza.lines().any(|line| line == "Package: cloud-init"))
@@ -45,14 +45,14 @@ fn version(tree: &Tree) -> Option<String> {
         );
     }
     for lib in ["/usr/lib", "/usr/local/lib"] {
-        for python in tree
+        for python in root_fs
             .names(lib)
             .into_iter()
             .filter(|name| name.starts_with("python"))
         {
             for dir in ["site-packages", "dist-packages"] {
                 let path = format!("{lib}/{python}/{dir}/cloudinit/version.py");
-                if let Look::Here(text) = tree.text(&path) {
+                if let Observed::Present(text) = root_fs.text(&path) {
                     let line = text.lines().find(|line| line.starts_with("__VERSION__"))?;
                     return line.split('"').nth(1).map(str::to_owned);
                 }
@@ -63,14 +63,14 @@ fn version(tree: &Tree) -> Option<String> {
 }
 
 /// cloud.cfg, then cloud.cfg.d in the order of its names; the last one wins.
-fn data_sources(tree: &Tree) -> Option<Vec<String>> {
-    let parts = tree.names("/etc/cloud/cloud.cfg.d");
+fn data_sources(root_fs: &RootFs) -> Option<Vec<String>> {
+    let parts = root_fs.names("/etc/cloud/cloud.cfg.d");
     let parts = parts
         .into_iter()
         .filter(|name| matches!(name.rsplit_once('.'), Some((_, "cfg"))));
     let parts = parts.map(|name| format!("/etc/cloud/cloud.cfg.d/{name}"));
     let files = std::iter::once("/etc/cloud/cloud.cfg".to_owned()).chain(parts);
-    let texts = files.filter_map(|path| tree.text(&path).here().cloned());
+    let texts = files.filter_map(|path| root_fs.text(&path).present().cloned());
     texts.filter_map(|text| list(&text)).next_back()
 }
 

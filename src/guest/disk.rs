@@ -7,49 +7,49 @@ use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
-use crate::image::Blocks;
+use crate::image::DiskReader;
 
 /// Bytes that are read and kept at once.
-const LINE: u64 = 64 << 10;
+const CACHE_LINE: u64 = 64 << 10;
 /// Lines that are kept: 32 MiB.
-const LINES: usize = 512;
+const MAX_CACHE_LINES: usize = 512;
 /// What is read of a disk at most; a kernel's initramfs has some 50 MiB.
-const MOST: u64 = 1 << 30;
+const MAX_READ: u64 = 1 << 30;
 /// How long a look may take.
-const LONGEST: Duration = Duration::from_secs(20);
+const MAX_TIME: Duration = Duration::from_secs(20);
 
 /// The whole disk; clones share cache and limits.
 #[derive(Clone)]
-pub(super) struct Disk(Rc<RefCell<Inner>>);
+pub(super) struct GuestDisk(Rc<RefCell<DiskState>>);
 
-struct Inner {
-    blocks: Blocks,
-    lines: HashMap<u64, Vec<u8>>,
+struct DiskState {
+    blocks: DiskReader,
+    cache: HashMap<u64, Vec<u8>>,
     left: u64,
-    until: Instant,
+    deadline: Instant,
     /// Which of the limits ended the look.
-    over: Option<&'static str>,
+    exhausted: Option<&'static str>,
 }
 
-impl Disk {
-    pub(super) fn new(blocks: Blocks) -> Self {
-        Self(Rc::new(RefCell::new(Inner {
+impl GuestDisk {
+    pub(super) fn new(blocks: DiskReader) -> Self {
+        Self(Rc::new(RefCell::new(DiskState {
             blocks,
-            lines: HashMap::new(),
-            left: MOST,
-            until: Instant::now() + LONGEST,
-            over: None,
+            cache: HashMap::new(),
+            left: MAX_READ,
+            deadline: Instant::now() + MAX_TIME,
+            exhausted: None,
         })))
     }
 
     /// Why the rest of it was not read, if that is so.
-    pub(super) fn over(&self) -> Option<&'static str> {
-        self.0.borrow().over
+    pub(super) fn exhausted(&self) -> Option<&'static str> {
+        self.0.borrow().exhausted
     }
 
     /// A stretch of it.
-    pub(super) fn slice(&self, start: u64, size: u64) -> Slice {
-        Slice {
+    pub(super) fn slice(&self, start: u64, size: u64) -> DiskSlice {
+        DiskSlice {
             disk: self.clone(),
             start,
             size,
@@ -58,66 +58,66 @@ impl Disk {
     }
 }
 
-impl Inner {
+impl DiskState {
     fn read(&mut self, mut buffer: &mut [u8], mut at: u64) -> io::Result<()> {
         while !buffer.is_empty() {
-            let line = self.line(at / LINE)?;
-            let from = usize::try_from(at % LINE).map_err(io::Error::other)?;
-            let there = line.get(from..).unwrap_or_default();
-            let count = there.len().min(buffer.len());
+            let line = self.cache_line(at / CACHE_LINE)?;
+            let from = usize::try_from(at % CACHE_LINE).map_err(io::Error::other)?;
+            let available = line.get(from..).unwrap_or_default();
+            let count = available.len().min(buffer.len());
             if count == 0 {
                 return Err(io::ErrorKind::UnexpectedEof.into());
             }
             let (now, later) = buffer.split_at_mut(count);
-            now.copy_from_slice(&there[..count]);
+            now.copy_from_slice(&available[..count]);
             (buffer, at) = (later, at + count as u64);
         }
         Ok(())
     }
 
-    fn ends(&mut self, why: &'static str) -> io::Error {
-        self.over = Some(why);
-        io::Error::other(why)
+    fn exhaust(&mut self, reason: &'static str) -> io::Error {
+        self.exhausted = Some(reason);
+        io::Error::other(reason)
     }
 
-    fn line(&mut self, number: u64) -> io::Result<&[u8]> {
-        if Instant::now() > self.until {
-            return Err(self.ends("reading it takes too long"));
+    fn cache_line(&mut self, number: u64) -> io::Result<&[u8]> {
+        if Instant::now() > self.deadline {
+            return Err(self.exhaust("reading it takes too long"));
         }
-        if !self.lines.contains_key(&number) {
-            let start = number.saturating_mul(LINE);
-            let size = LINE.min(self.blocks.size().saturating_sub(start));
+        if !self.cache.contains_key(&number) {
+            let start = number.saturating_mul(CACHE_LINE);
+            let size = CACHE_LINE.min(self.blocks.size().saturating_sub(start));
             let Some(left) = self.left.checked_sub(size) else {
-                return Err(self.ends("too much of it would have to be read"));
+                return Err(self.exhaust("too much of it would have to be read"));
             };
             self.left = left;
             let mut bytes = vec![0; usize::try_from(size).map_err(io::Error::other)?];
             self.blocks.read_at(&mut bytes, start)?;
-            if self.lines.len() >= LINES {
-                self.lines.clear();
+            if self.cache.len() >= MAX_CACHE_LINES {
+                self.cache.clear();
             }
-            self.lines.insert(number, bytes);
+            self.cache.insert(number, bytes);
         }
-        Ok(self.lines.get(&number).map_or(&[], Vec::as_slice))
+        Ok(self.cache.get(&number).map_or(&[], Vec::as_slice))
     }
 }
 
 /// A partition, or the whole disk.
-pub(super) struct Slice {
-    disk: Disk,
+pub(super) struct DiskSlice {
+    disk: GuestDisk,
     start: u64,
     size: u64,
     at: u64,
 }
 
-impl Slice {
+impl DiskSlice {
     /// Bytes of it.
     pub(super) fn size(&self) -> u64 {
         self.size
     }
 
     /// The same stretch, to be read from its start.
-    pub(super) fn whole(&self) -> Self {
+    pub(super) fn rewound(&self) -> Self {
         self.disk.slice(self.start, self.size)
     }
 
@@ -130,13 +130,13 @@ impl Slice {
     }
 
     /// So many bytes from there; None past the end or where it can't be read.
-    pub(super) fn get<const N: usize>(&self, at: u64) -> Option<[u8; N]> {
+    pub(super) fn read_array<const N: usize>(&self, at: u64) -> Option<[u8; N]> {
         let mut bytes = [0; N];
         self.read_at(&mut bytes, at).ok().map(|()| bytes)
     }
 }
 
-impl Read for Slice {
+impl Read for DiskSlice {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let left = self.size.saturating_sub(self.at);
         let count = usize::try_from(left)
@@ -148,7 +148,7 @@ impl Read for Slice {
     }
 }
 
-impl Seek for Slice {
+impl Seek for DiskSlice {
     fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
         let at = match to {
             SeekFrom::Start(at) => Some(at),
@@ -161,7 +161,7 @@ impl Seek for Slice {
 }
 
 /// `fatfs` wants to be able to write; nothing here is ever written.
-impl Write for Slice {
+impl Write for DiskSlice {
     fn write(&mut self, _: &[u8]) -> io::Result<usize> {
         Err(io::ErrorKind::ReadOnlyFilesystem.into())
     }

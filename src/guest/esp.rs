@@ -1,45 +1,50 @@
 //! The EFI system partition: which boot loaders it has, and for which processors.
 
 use super::Architecture;
-use super::disk::Slice;
+use super::disk::DiskSlice;
 
 /// Directories and files of each that are looked at.
-const NAMES: usize = 500;
+const MAX_NAMES: usize = 500;
 
 /// Boot loaders as paths: `EFI/BOOT/BOOTX64.EFI`; None where the partition can't be read.
-pub(super) fn loaders(slice: Slice) -> Option<Vec<String>> {
+pub(super) fn loaders(slice: DiskSlice) -> Option<Vec<String>> {
     let files = fatfs::FileSystem::new(slice, fatfs::FsOptions::new()).ok()?;
     let root = files.root_dir();
     let Ok(efi) = root.open_dir("EFI") else {
         // Readable, and empty as far as a boot is concerned.
         root.iter()
-            .take(NAMES)
+            .take(MAX_NAMES)
             .collect::<Result<Vec<_>, _>>()
             .ok()?;
         return Some(vec![]);
     };
     let mut found = vec![];
-    for vendor in efi.iter().take(NAMES) {
+    for vendor in efi.iter().take(MAX_NAMES) {
         let vendor = vendor.ok()?;
         let name = vendor.file_name();
         if !vendor.is_dir() || name.starts_with('.') {
             continue;
         }
-        deeper(&vendor.to_dir(), &format!("EFI/{name}"), 1, &mut found)?;
+        collect_loaders(&vendor.to_dir(), &format!("EFI/{name}"), 1, &mut found)?;
     }
     found.sort();
     Some(found)
 }
 
 /// Windows keeps its loader one level deeper, in `EFI/Microsoft/Boot`.
-fn deeper(dir: &fatfs::Dir<Slice>, path: &str, levels: u8, found: &mut Vec<String>) -> Option<()> {
-    for entry in dir.iter().take(NAMES) {
+fn collect_loaders(
+    dir: &fatfs::Dir<DiskSlice>,
+    path: &str,
+    levels: u8,
+    found: &mut Vec<String>,
+) -> Option<()> {
+    for entry in dir.iter().take(MAX_NAMES) {
         let entry = entry.ok()?;
         let name = entry.file_name();
         if entry.is_file() && name.to_ascii_lowercase().ends_with(".efi") {
             found.push(format!("{path}/{name}"));
         } else if entry.is_dir() && levels > 0 && !name.starts_with('.') {
-            deeper(
+            collect_loaders(
                 &entry.to_dir(),
                 &format!("{path}/{name}"),
                 levels - 1,
@@ -53,13 +58,13 @@ fn deeper(dir: &fatfs::Dir<Slice>, path: &str, levels: u8, found: &mut Vec<Strin
 /// The processor of the one loader that firmware starts when nothing else is set
 /// (UEFI 2.10, table 3.2); None where there is none, or one for each of several.
 pub(super) fn architecture(loaders: &[String]) -> Option<Architecture> {
-    let mut all = loaders.iter().filter_map(|path| fallback(path));
+    let mut all = loaders.iter().filter_map(|path| fallback_loader(path));
     let first = all.next()?;
     all.all(|other| other == first).then_some(first)
 }
 
 /// The processor that this path is the fallback loader of.
-pub(super) fn fallback(path: &str) -> Option<Architecture> {
+pub(super) fn fallback_loader(path: &str) -> Option<Architecture> {
     match path.to_ascii_uppercase().as_str() {
         "EFI/BOOT/BOOTX64.EFI" => Some(Architecture::X86_64),
         "EFI/BOOT/BOOTAA64.EFI" => Some(Architecture::Arm64),

@@ -7,13 +7,13 @@ use std::io::{self, Read};
 use crc_fast::CrcAlgorithm::Crc32Iscsi;
 use ext4_view::{Ext4, Ext4Error, Ext4Read, FileType};
 
-use super::disk::Slice;
-use super::files::{About, Files, Kind, Miss, Seen};
-use super::guard::caught;
+use super::disk::DiskSlice;
+use super::files::{FileError, FileInfo, FileKind, FileResult, FileSystem};
+use super::guard::run_caught;
 
 /// Where the superblock lies, and what its fields are (Linux, Documentation/filesystems/ext4).
-const PLACE: u64 = 1024;
-const SIZE: usize = 1024;
+const SUPERBLOCK_OFFSET: u64 = 1024;
+const SUPERBLOCK_SIZE: usize = 1024;
 const BLOCKS: usize = 0x04;
 const FREE_BLOCKS: usize = 0x0c;
 const LOG_BLOCK_SIZE: usize = 0x18;
@@ -39,14 +39,14 @@ const INODE_WITH_CHECKSUM: u32 = 132;
 const SMALLEST_GROUP: u32 = 256;
 
 /// A file system that can be read.
-pub(super) struct Ext {
+pub(super) struct ExtFileSystem {
     files: Ext4,
     free: Option<u64>,
 }
 
 /// Opens it; also returns whether its journal was left out. An error says why it can't be
 /// read.
-pub(super) fn open(slice: &Slice) -> Result<(Ext, bool), String> {
+pub(super) fn open(slice: &DiskSlice) -> Result<(ExtFileSystem, bool), String> {
     let superblock = Superblock::read(slice).ok_or("its superblock can't be read")?;
     if !superblock.is_possible(slice.size()) {
         return Err("it claims to be larger than its partition".to_owned());
@@ -56,13 +56,13 @@ pub(super) fn open(slice: &Slice) -> Result<(Ext, bool), String> {
     }
     let free = superblock.free();
     let load = |without: u32| {
-        let view = View {
-            slice: slice.whole(),
-            superblock: superblock.without(without),
+        let view = ReplacedSuperblock {
+            slice: slice.rewound(),
+            superblock: superblock.without_features(without),
         };
-        let loaded = caught(|| Ext4::load(Box::new(view)));
+        let loaded = run_caught(|| Ext4::load(Box::new(view)));
         match loaded {
-            Some(Ok(files)) => Ok(Ext { files, free }),
+            Some(Ok(files)) => Ok(ExtFileSystem { files, free }),
             Some(Err(error)) => Err(error.to_string()),
             None => Err("it is damaged".to_owned()),
         }
@@ -76,11 +76,11 @@ pub(super) fn open(slice: &Slice) -> Result<(Ext, bool), String> {
 
 /// The superblock.
 #[derive(Clone)]
-struct Superblock([u8; SIZE]);
+struct Superblock([u8; SUPERBLOCK_SIZE]);
 
 impl Superblock {
-    fn read(slice: &Slice) -> Option<Self> {
-        slice.get(PLACE).map(Self)
+    fn read(slice: &DiskSlice) -> Option<Self> {
+        slice.read_array(SUPERBLOCK_OFFSET).map(Self)
     }
 
     fn word(&self, at: usize) -> u32 {
@@ -127,7 +127,7 @@ impl Superblock {
 
     /// The same without these incompatible features, and without checksums where they can't
     /// be compared.
-    fn without(&self, features: u32) -> Self {
+    fn without_features(&self, features: u32) -> Self {
         let mut changed = self.clone();
         changed.clear(INCOMPATIBLE, features);
         if self.word(INODE_SIZE) & 0xffff < INODE_WITH_CHECKSUM {
@@ -145,73 +145,88 @@ impl Superblock {
 }
 
 /// The partition with another superblock.
-struct View {
-    slice: Slice,
+struct ReplacedSuperblock {
+    slice: DiskSlice,
     superblock: Superblock,
 }
 
-impl Ext4Read for View {
+impl Ext4Read for ReplacedSuperblock {
     fn read(&mut self, at: u64, buffer: &mut [u8]) -> Result<(), Box<dyn Error + Send + Sync>> {
         self.slice.read_at(buffer, at)?;
         let end = at + buffer.len() as u64;
-        let (from, to) = (at.max(PLACE), end.min(PLACE + SIZE as u64));
+        let (from, to) = (
+            at.max(SUPERBLOCK_OFFSET),
+            end.min(SUPERBLOCK_OFFSET + SUPERBLOCK_SIZE as u64),
+        );
         if from < to {
-            let place = |from: u64, base: u64| usize::try_from(from - base);
-            let changed = &self.superblock.0[place(from, PLACE)?..place(to, PLACE)?];
-            buffer[place(from, at)?..place(to, at)?].copy_from_slice(changed);
+            let offset = |from: u64, base: u64| usize::try_from(from - base);
+            let changed = &self.superblock.0
+                [offset(from, SUPERBLOCK_OFFSET)?..offset(to, SUPERBLOCK_OFFSET)?];
+            buffer[offset(from, at)?..offset(to, at)?].copy_from_slice(changed);
         }
         Ok(())
     }
 }
 
-fn miss(error: &Ext4Error) -> Miss {
+fn to_file_error(error: &Ext4Error) -> FileError {
     match error {
-        Ext4Error::NotFound | Ext4Error::NotADirectory | Ext4Error::IsADirectory => Miss::Absent,
-        _ => Miss::Unseen,
+        Ext4Error::NotFound | Ext4Error::NotADirectory | Ext4Error::IsADirectory => {
+            FileError::Absent
+        }
+        _ => FileError::Unreadable,
     }
 }
 
-fn kind(found: FileType) -> Kind {
+fn to_file_kind(found: FileType) -> FileKind {
     match found {
-        FileType::Regular => Kind::File,
-        FileType::Directory => Kind::Directory,
-        FileType::Symlink => Kind::Link,
-        _ => Kind::Other,
+        FileType::Regular => FileKind::File,
+        FileType::Directory => FileKind::Directory,
+        FileType::Symlink => FileKind::Link,
+        _ => FileKind::Other,
     }
 }
 
-impl Files for Ext {
-    fn about(&self, path: &str) -> Seen<About> {
+impl FileSystem for ExtFileSystem {
+    fn metadata(&self, path: &str) -> FileResult<FileInfo> {
         let about = self.files.symlink_metadata(path);
-        let about = about.map_err(|error| miss(&error))?;
-        Ok(About {
-            kind: kind(about.file_type()),
+        let about = about.map_err(|error| to_file_error(&error))?;
+        Ok(FileInfo {
+            kind: to_file_kind(about.file_type()),
             size: about.len(),
         })
     }
 
-    fn link(&self, path: &str) -> Seen<String> {
+    fn read_link(&self, path: &str) -> FileResult<String> {
         let target = self.files.read_link(path);
         target
             .map(|target| target.display().to_string())
-            .map_err(|error| miss(&error))
+            .map_err(|error| to_file_error(&error))
     }
 
-    fn names(&self, path: &str, most: usize) -> Seen<Vec<(String, Kind)>> {
+    fn list(&self, path: &str, max: usize) -> FileResult<Vec<(String, FileKind)>> {
         let mut names = vec![];
-        let entries = self.files.read_dir(path).map_err(|error| miss(&error))?;
-        for entry in entries.take(most) {
-            let entry = entry.map_err(|error| miss(&error))?;
+        let entries = self
+            .files
+            .read_dir(path)
+            .map_err(|error| to_file_error(&error))?;
+        for entry in entries.take(max) {
+            let entry = entry.map_err(|error| to_file_error(&error))?;
             let name = entry.file_name().display().to_string();
             if name != "." && name != ".." {
-                names.push((name, entry.file_type().map_or(Kind::Other, kind)));
+                names.push((
+                    name,
+                    entry.file_type().map_or(FileKind::Other, to_file_kind),
+                ));
             }
         }
         Ok(names)
     }
 
-    fn open(&self, path: &str) -> Seen<Box<dyn Read>> {
-        let file = self.files.open(path).map_err(|error| miss(&error))?;
+    fn open(&self, path: &str) -> FileResult<Box<dyn Read>> {
+        let file = self
+            .files
+            .open(path)
+            .map_err(|error| to_file_error(&error))?;
         Ok(Box::new(Content(file)))
     }
 

@@ -6,18 +6,18 @@ use std::io::{self, Read};
 
 /// Why a look at a path shows nothing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Miss {
+pub(super) enum FileError {
     /// There is nothing by that name.
     Absent,
     /// It could not be read.
-    Unseen,
+    Unreadable,
 }
 
-pub(super) type Seen<T> = Result<T, Miss>;
+pub(super) type FileResult<T> = Result<T, FileError>;
 
 /// What a name stands for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Kind {
+pub(super) enum FileKind {
     File,
     Directory,
     Link,
@@ -27,23 +27,23 @@ pub(super) enum Kind {
 
 /// What a file system knows of a name, which is not followed if it is a link.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct About {
-    pub(super) kind: Kind,
+pub(super) struct FileInfo {
+    pub(super) kind: FileKind,
     /// Bytes.
     pub(super) size: u64,
 }
 
 /// A file system that can be read.
-pub(super) trait Files {
-    fn about(&self, path: &str) -> Seen<About>;
+pub(super) trait FileSystem {
+    fn metadata(&self, path: &str) -> FileResult<FileInfo>;
 
     /// Where a link leads.
-    fn link(&self, path: &str) -> Seen<String>;
+    fn read_link(&self, path: &str) -> FileResult<String>;
 
     /// The first names in a directory, at most `most` of them, without `.` and `..`.
-    fn names(&self, path: &str, most: usize) -> Seen<Vec<(String, Kind)>>;
+    fn list(&self, path: &str, max: usize) -> FileResult<Vec<(String, FileKind)>>;
 
-    fn open(&self, path: &str) -> Seen<Box<dyn Read>>;
+    fn open(&self, path: &str) -> FileResult<Box<dyn Read>>;
 
     /// As in `UUID=`.
     fn uuid(&self) -> String;
@@ -56,8 +56,8 @@ pub(super) trait Files {
 }
 
 /// Reads at most `most` bytes.
-pub(super) fn read(mut file: impl Read, most: usize) -> io::Result<Vec<u8>> {
+pub(super) fn read(mut file: impl Read, max: usize) -> io::Result<Vec<u8>> {
     let mut bytes = vec![];
-    file.by_ref().take(most as u64).read_to_end(&mut bytes)?;
+    file.by_ref().take(max as u64).read_to_end(&mut bytes)?;
     Ok(bytes)
 }

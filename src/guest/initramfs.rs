@@ -14,20 +14,20 @@ use lzma_rust2::XzReader;
 use ruzstd::decoding::StreamingDecoder;
 
 /// Bytes of the file, and unpacked ones, that are looked at.
-const MOST: u64 = 1 << 30;
+const MAX_READ: u64 = 1 << 30;
 /// How long that may take.
-const LONGEST: Duration = Duration::from_secs(10);
+const MAX_TIME: Duration = Duration::from_secs(10);
 /// KiB that an xz stream may ask for.
 const XZ_MEMORY: u32 = 128 << 10;
 /// Bytes of a window that a zstd stream may ask for.
 const ZSTD_WINDOW: u64 = 128 << 20;
 /// PATH_MAX of Linux.
-const LONGEST_NAME: u64 = 4096;
+const MAX_NAME: u64 = 4096;
 const TRAILER: &[u8] = b"TRAILER!!!";
 
 /// Why an initramfs was not read to its end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Unread {
+pub(super) enum ReadFailure {
     /// It is damaged, or of another format.
     Unknown,
     TooLarge,
@@ -39,29 +39,29 @@ pub(super) enum Unread {
 pub(super) fn modules(
     file: impl Read + 'static,
     wanted: &[&'static str],
-) -> Result<BTreeSet<&'static str>, Unread> {
-    within(file, wanted, MOST, LONGEST)
+) -> Result<BTreeSet<&'static str>, ReadFailure> {
+    modules_within(file, wanted, MAX_READ, MAX_TIME)
 }
 
-fn within(
+fn modules_within(
     file: impl Read + 'static,
     wanted: &[&'static str],
-    most: u64,
-    longest: Duration,
-) -> Result<BTreeSet<&'static str>, Unread> {
+    max_bytes: u64,
+    max_time: Duration,
+) -> Result<BTreeSet<&'static str>, ReadFailure> {
     let over = Rc::new(Cell::new(None));
     let budget = Budget {
-        left: most,
-        until: Instant::now() + longest,
-        over: Rc::clone(&over),
+        left: max_bytes,
+        deadline: Instant::now() + max_time,
+        exhausted: Rc::clone(&over),
     };
     let mut search = Search {
         wanted,
         found: BTreeSet::new(),
     };
-    match search.all(file, &budget) {
+    match search.read_all(file, &budget) {
         Some(()) => Ok(search.found),
-        None => Err(over.get().unwrap_or(Unread::Unknown)),
+        None => Err(over.get().unwrap_or(ReadFailure::Unknown)),
     }
 }
 
@@ -69,13 +69,13 @@ fn within(
 #[derive(Clone)]
 struct Budget {
     left: u64,
-    until: Instant,
+    deadline: Instant,
     /// What was used up.
-    over: Rc<Cell<Option<Unread>>>,
+    exhausted: Rc<Cell<Option<ReadFailure>>>,
 }
 
 impl Budget {
-    fn of<R: Read>(&self, inner: R) -> Limited<R> {
+    fn limit<R: Read>(&self, inner: R) -> Limited<R> {
         let budget = self.clone();
         Limited { inner, budget }
     }
@@ -88,11 +88,15 @@ struct Limited<R> {
 
 impl<R: Read> Read for Limited<R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let Budget { left, until, over } = &mut self.budget;
+        let Budget {
+            left,
+            deadline: until,
+            exhausted: over,
+        } = &mut self.budget;
         let used_up = if *left == 0 {
-            Some(Unread::TooLarge)
+            Some(ReadFailure::TooLarge)
         } else {
-            (Instant::now() > *until).then_some(Unread::TooLong)
+            (Instant::now() > *until).then_some(ReadFailure::TooLong)
         };
         if used_up.is_some() {
             over.set(used_up);
@@ -113,20 +117,20 @@ struct Search<'a> {
 
 impl Search<'_> {
     /// The plain archives, and the compressed one behind them; None where that can't be read.
-    fn all(&mut self, file: impl Read + 'static, budget: &Budget) -> Option<()> {
-        let mut packed = BufReader::new(budget.of(file));
+    fn read_all(&mut self, file: impl Read + 'static, budget: &Budget) -> Option<()> {
+        let mut packed = BufReader::new(budget.limit(file));
         loop {
             if self.is_done() {
                 return Some(());
             }
             skip_zeros(&mut packed).ok()?;
             if packed.fill_buf().ok()?.starts_with(b"07070") {
-                self.archive(&mut packed).ok()?;
+                self.read_archive(&mut packed).ok()?;
             } else if packed.fill_buf().ok()?.is_empty() {
                 return Some(());
             } else {
-                let mut unpacked = BufReader::new(budget.of(unpack(packed)?));
-                return self.archive(&mut unpacked).ok();
+                let mut unpacked = BufReader::new(budget.limit(decompress(packed)?));
+                return self.read_archive(&mut unpacked).ok();
             }
         }
     }
@@ -136,7 +140,7 @@ impl Search<'_> {
     }
 
     /// One archive up to its trailer, or until everything was found.
-    fn archive(&mut self, file: &mut impl BufRead) -> io::Result<()> {
+    fn read_archive(&mut self, file: &mut impl BufRead) -> io::Result<()> {
         while !self.is_done() {
             let mut header = [0; 110];
             file.read_exact(&mut header)?;
@@ -144,7 +148,7 @@ impl Search<'_> {
                 return Err(io::ErrorKind::InvalidData.into());
             }
             let (size, length) = (field(&header, 54)?, field(&header, 94)?);
-            if !(1..=LONGEST_NAME).contains(&length) {
+            if !(1..=MAX_NAME).contains(&length) {
                 return Err(io::ErrorKind::InvalidData.into());
             }
             // Names and contents end on multiples of four.
@@ -155,7 +159,7 @@ impl Search<'_> {
             if name == TRAILER {
                 return Ok(());
             }
-            let module = std::str::from_utf8(name).ok().and_then(module);
+            let module = std::str::from_utf8(name).ok().and_then(module_name);
             let known = |module: &String| self.wanted.iter().find(|known| *known == module);
             self.found.extend(module.as_ref().and_then(known));
             skip(file, size.next_multiple_of(4))?;
@@ -165,7 +169,7 @@ impl Search<'_> {
 }
 
 /// Behind the plain archives.
-fn unpack(mut packed: BufReader<impl Read + 'static>) -> Option<Box<dyn Read>> {
+fn decompress(mut packed: BufReader<impl Read + 'static>) -> Option<Box<dyn Read>> {
     let mark = packed.fill_buf().ok()?;
     Some(match mark {
         [0x1f, 0x8b, ..] => Box::new(GzDecoder::new(packed)),
@@ -184,10 +188,10 @@ fn unpack(mut packed: BufReader<impl Read + 'static>) -> Option<Box<dyn Read>> {
 /// Zeros fill up between archives.
 fn skip_zeros(file: &mut impl BufRead) -> io::Result<()> {
     loop {
-        let there = file.fill_buf()?;
-        let zeros = there.iter().take_while(|&&byte| byte == 0).count();
-        let all = zeros == there.len();
-        if there.is_empty() {
+        let available = file.fill_buf()?;
+        let zeros = available.iter().take_while(|&&byte| byte == 0).count();
+        let all = zeros == available.len();
+        if available.is_empty() {
             return Ok(());
         }
         file.consume(zeros);
@@ -212,7 +216,7 @@ fn skip(file: &mut impl BufRead, count: u64) -> io::Result<()> {
 
 /// The module's name in a path such as `kernel/drivers/block/virtio_blk.ko.xz`; the
 /// kernel does not tell a hyphen from an underscore there.
-pub(super) fn module(path: &str) -> Option<String> {
+pub(super) fn module_name(path: &str) -> Option<String> {
     let file = path.rsplit('/').next().unwrap_or_default();
     let (name, packed) = file.split_once(".ko")?;
     matches!(packed, "" | ".xz" | ".zst" | ".gz").then(|| name.replace('-', "_"))
@@ -252,13 +256,13 @@ mod tests {
 
     const WANTED: [&str; 3] = ["virtio_blk", "nvme_core", "ena"];
 
-    fn seen(bytes: Vec<u8>) -> Option<Vec<&'static str>> {
+    fn find_modules(bytes: Vec<u8>) -> Option<Vec<&'static str>> {
         let found = modules(Cursor::new(bytes), &WANTED).ok()?;
         Some(found.into_iter().collect())
     }
 
     #[test]
-    fn modules_are_seen_behind_microcode_and_compression() {
+    fn modules_are_found_behind_microcode_and_compression() {
         let early = cpio(&[("kernel/x86/microcode/x.bin", b"12345")]);
         let main = cpio(&[
             (
@@ -273,18 +277,21 @@ mod tests {
         ]);
         let both = [early.clone(), vec![0; 700], gzip(&main)].concat();
         let names = vec!["nvme_core", "virtio_blk"];
-        assert_eq!(seen(both), Some(names.clone()));
-        assert_eq!(seen([early, main].concat()), Some(names));
+        assert_eq!(find_modules(both), Some(names.clone()));
+        assert_eq!(find_modules([early, main].concat()), Some(names));
     }
 
     #[test]
-    fn what_is_no_archive_is_not_seen() {
-        assert_eq!(seen(b"\x89LZO".to_vec()), None);
-        assert_eq!(seen(b"\x28\xb5\x2f\xfd\xff\xff\xff\xff".to_vec()), None);
+    fn a_file_that_is_no_archive_is_unknown() {
+        assert_eq!(find_modules(b"\x89LZO".to_vec()), None);
+        assert_eq!(
+            find_modules(b"\x28\xb5\x2f\xfd\xff\xff\xff\xff".to_vec()),
+            None
+        );
         let mut long = cpio(&[("a", b"")]);
         long[94..102].copy_from_slice(b"ffffffff");
-        assert_eq!(seen(long), None);
-        assert_eq!(seen(cpio(&[("a.ko", b"1")])[..112].to_vec()), None);
+        assert_eq!(find_modules(long), None);
+        assert_eq!(find_modules(cpio(&[("a.ko", b"1")])[..112].to_vec()), None);
     }
 
     #[test]
@@ -296,38 +303,43 @@ mod tests {
         let found = modules(Cursor::new(archive.clone()), &WANTED).unwrap();
         assert_eq!(found.into_iter().collect::<Vec<_>>(), ["ena"]);
         for bytes in [archive.clone(), gzip(&archive)] {
-            let long = |most| within(Cursor::new(bytes.clone()), &WANTED, most, LONGEST);
-            assert_eq!(long(100_000), Err(Unread::TooLarge));
-            let late = within(Cursor::new(bytes.clone()), &WANTED, MOST, Duration::ZERO);
-            assert_eq!(late, Err(Unread::TooLong));
+            let long = |max| modules_within(Cursor::new(bytes.clone()), &WANTED, max, MAX_TIME);
+            assert_eq!(long(100_000), Err(ReadFailure::TooLarge));
+            let late = modules_within(
+                Cursor::new(bytes.clone()),
+                &WANTED,
+                MAX_READ,
+                Duration::ZERO,
+            );
+            assert_eq!(late, Err(ReadFailure::TooLong));
         }
     }
 
     #[test]
-    fn what_goes_on_without_end_ends() {
+    fn an_endless_archive_is_cut_off() {
         // Zeros between archives, and a file of zeros in one.
         assert_eq!(
-            within(io::repeat(0), &WANTED, 1 << 20, LONGEST),
-            Err(Unread::TooLarge)
+            modules_within(io::repeat(0), &WANTED, 1 << 20, MAX_TIME),
+            Err(ReadFailure::TooLarge)
         );
         let mut large = cpio(&[("a", b"")]);
         large[54..62].copy_from_slice(b"ffffffff");
         let endless = Cursor::new(large[..112].to_vec()).chain(io::repeat(0));
         assert_eq!(
-            within(endless, &WANTED, 1 << 20, LONGEST),
-            Err(Unread::TooLarge)
+            modules_within(endless, &WANTED, 1 << 20, MAX_TIME),
+            Err(ReadFailure::TooLarge)
         );
     }
 
     #[test]
-    fn nothing_is_read_once_everything_was_found() {
+    fn reading_stops_when_all_modules_are_found() {
         let archive = cpio(&[
             ("a/virtio-blk.ko", b""),
             ("nvme-core.ko.xz", b""),
             ("ena.ko", b""),
         ]);
         let endless = Cursor::new(archive).chain(io::repeat(7));
-        let found = within(endless, &WANTED, MOST, LONGEST).unwrap();
+        let found = modules_within(endless, &WANTED, MAX_READ, MAX_TIME).unwrap();
         assert_eq!(found.len(), 3);
     }
 }

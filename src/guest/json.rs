@@ -2,15 +2,15 @@
 
 use serde_json::{Value, json};
 
-use super::{Architecture, Driver, Family, Guest, Kernel, Look, System, Volume};
+use super::{Architecture, Driver, Guest, Kernel, Observed, OsFamily, System, Volume};
 
 impl Guest {
     /// One object; null where nothing was seen.
     pub fn to_json(&self) -> Value {
         json!({
             "family": self.family.map(|family| match family {
-                Family::Linux => "linux",
-                Family::Windows => "windows",
+                OsFamily::Linux => "linux",
+                OsFamily::Windows => "windows",
             }),
             "name": self.name(),
             "architecture": self.architecture.map(Architecture::name),
@@ -19,7 +19,7 @@ impl Guest {
             "boot_loaders": self.loaders,
             "partitions": self.volumes.iter().map(volume).collect::<Vec<_>>(),
             "linux": self.system.as_ref().map(system),
-            "not_read": self.troubles,
+            "not_read": self.problems,
         })
     }
 }
@@ -36,32 +36,32 @@ fn volume(volume: &Volume) -> Value {
 
 fn system(system: &System) -> Value {
     json!({
-        "id": system.os.here().map(|os| &os.id),
-        "version": system.os.here().map(|os| &os.version),
-        "kernels": system.kernels.here().map(|kernels| kernels.iter().map(kernel).collect::<Vec<_>>()),
+        "id": system.os.present().map(|os| &os.id),
+        "version": system.os.present().map(|os| &os.version),
+        "kernels": system.kernels.present().map(|kernels| kernels.iter().map(kernel).collect::<Vec<_>>()),
         "cloud_init": match &system.cloud_init {
-            Look::Here(found) => json!({"version": found.version, "data_sources": found.data_sources, "disabled": found.disabled}),
-            other => json!(other.is_here()),
+            Observed::Present(found) => json!({"version": found.version, "data_sources": found.data_sources, "disabled": found.disabled}),
+            other => json!(other.is_present()),
         },
-        "dhcp": system.network.here().map(|network| network.dhcp),
-        "ssh_server": system.sshd.is_here(),
+        "dhcp": system.network.present().map(|network| network.dhcp),
+        "ssh_server": system.sshd.is_present(),
         "unstable_devices": system.unstable_devices(),
         "free": system.free,
     })
 }
 
 fn kernel(kernel: &Kernel) -> Value {
-    let place = |driver: &Driver| match driver {
+    let offset = |driver: &Driver| match driver {
         Driver::Builtin => "built-in",
         Driver::Initramfs => "initramfs",
         Driver::Module => "module",
         Driver::Absent => "absent",
-        Driver::Unclear => "module, initramfs not read",
+        Driver::Unknown => "module, initramfs not read",
     };
     let drivers = kernel.drivers.as_ref().map(|drivers| {
         drivers
             .iter()
-            .map(|(name, driver)| ((*name).to_owned(), json!(place(driver))))
+            .map(|(name, driver)| ((*name).to_owned(), json!(offset(driver))))
             .collect::<serde_json::Map<_, _>>()
     });
     json!({"version": kernel.version, "drivers": drivers})

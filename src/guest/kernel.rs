@@ -5,8 +5,8 @@ use std::cmp::Ordering;
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::Architecture;
-use super::initramfs::{self, Unread};
-use super::root_fs::{Look, Tree};
+use super::initramfs::{self, ReadFailure};
+use super::root_fs::{Observed, RootFs};
 
 /// What the clouds' virtual machines have: virtio, NVMe, Amazon's network, Xen.
 pub const DRIVERS: [&str; 8] = [
@@ -30,7 +30,7 @@ pub enum Driver {
     Module,
     Absent,
     /// A module that the initramfs may have, too, but it can't be read.
-    Unclear,
+    Unknown,
 }
 
 /// One kernel.
@@ -53,16 +53,16 @@ impl Kernel {
 }
 
 /// The kernels, the newest first; only the newest is looked at for drivers.
-pub(super) fn find(tree: &Tree) -> Look<Vec<Kernel>> {
-    let modules = tree.list("/lib/modules");
-    let modules = modules.or_else(|| tree.list("/usr/lib/modules"));
-    let boot = tree.names("/boot");
-    let Look::Here(modules) = modules else {
+pub(super) fn find(root_fs: &RootFs) -> Observed<Vec<Kernel>> {
+    let modules = root_fs.list("/lib/modules");
+    let modules = modules.or_else(|| root_fs.list("/usr/lib/modules"));
+    let boot = root_fs.names("/boot");
+    let Observed::Present(modules) = modules else {
         return modules.map(|_| vec![]);
     };
     let mut versions: Vec<_> = modules
         .into_iter()
-        .filter(|entry| entry.directory)
+        .filter(|entry| entry.is_directory)
         .map(|entry| entry.name)
         .collect();
     // A kernel that was removed may leave modules behind that were built for it.
@@ -76,52 +76,62 @@ pub(super) fn find(tree: &Tree) -> Look<Vec<Kernel>> {
         .enumerate()
         .map(|(rank, version)| Kernel {
             drivers: if rank == 0 {
-                drivers(tree, &boot, &version)
+                drivers(root_fs, &boot, &version)
             } else {
                 None
             },
             version,
         });
     match kernels.collect::<Vec<_>>() {
-        none if none.is_empty() => Look::Absent,
-        kernels => Look::Here(kernels),
+        none if none.is_empty() => Observed::Absent,
+        kernels => Observed::Present(kernels),
     }
 }
 
-fn drivers(tree: &Tree, boot: &[String], version: &str) -> Option<BTreeMap<&'static str, Driver>> {
+fn drivers(
+    root_fs: &RootFs,
+    boot: &[String],
+    version: &str,
+) -> Option<BTreeMap<&'static str, Driver>> {
     let names = |file: &str| -> Option<BTreeSet<String>> {
         let path = format!("lib/modules/{version}/{file}");
-        let text = tree.text(&format!("/{path}"));
-        let text = text.or_else(|| tree.text(&format!("/usr/{path}")));
-        let Look::Here(text) = text else { return None };
-        let path = |line: &str| initramfs::module(line.split(':').next().unwrap_or_default());
+        let text = root_fs.text(&format!("/{path}"));
+        let text = text.or_else(|| root_fs.text(&format!("/usr/{path}")));
+        let Observed::Present(text) = text else {
+            return None;
+        };
+        let path = |line: &str| initramfs::module_name(line.split(':').next().unwrap_or_default());
         Some(text.lines().filter_map(path).collect())
     };
     let builtin = names("modules.builtin")?;
     let modules = names("modules.dep").unwrap_or_default();
-    let early = early(tree, boot, version);
-    let place = |name: &'static str| {
+    let early = initramfs_modules(root_fs, boot, version);
+    let offset = |name: &'static str| {
         let in_early = early.as_ref().map(|early| early.contains(name));
-        let place = if builtin.contains(name) {
+        let offset = if builtin.contains(name) {
             Driver::Builtin
         } else if in_early == Some(true) {
             Driver::Initramfs
         } else if !modules.contains(name) {
             Driver::Absent
         } else if in_early.is_none() {
-            Driver::Unclear
+            Driver::Unknown
         } else {
             Driver::Module
         };
-        (name, place)
+        (name, offset)
     };
-    Some(DRIVERS.into_iter().map(place).collect())
+    Some(DRIVERS.into_iter().map(offset).collect())
 }
 
 /// The modules in the kernel's initramfs: Debian's, Red Hat's and SUSE's name for it, or
 /// the only one that there is.
-fn early(tree: &Tree, boot: &[String], version: &str) -> Option<BTreeSet<&'static str>> {
-    let known = [
+fn initramfs_modules(
+    root_fs: &RootFs,
+    boot: &[String],
+    version: &str,
+) -> Option<BTreeSet<&'static str>> {
+    let paths = [
         format!("initrd.img-{version}"),
         format!("initramfs-{version}.img"),
         format!("initrd-{version}"),
@@ -130,7 +140,7 @@ fn early(tree: &Tree, boot: &[String], version: &str) -> Option<BTreeSet<&'stati
         boot.iter()
             .filter(|name| name.starts_with("initrd") || name.starts_with("initramfs"))
     };
-    let name = known.iter().find(|name| boot.contains(name)).or_else(|| {
+    let name = paths.iter().find(|name| boot.contains(name)).or_else(|| {
         let plain: Vec<_> = all()
             .filter(|name| !name.contains("fallback") && !name.contains("rescue"))
             .collect();
@@ -139,16 +149,16 @@ fn early(tree: &Tree, boot: &[String], version: &str) -> Option<BTreeSet<&'stati
             _ => None,
         }
     })?;
-    let Look::Here(file) = tree.open(&format!("/boot/{name}")) else {
+    let Observed::Present(file) = root_fs.open(&format!("/boot/{name}")) else {
         return None;
     };
-    let why = match initramfs::modules(file, &DRIVERS) {
+    let reason = match initramfs::modules(file, &DRIVERS) {
         Ok(found) => return Some(found),
-        Err(Unread::Unknown) => return None,
-        Err(Unread::TooLarge) => "it unpacks to more than 1 GiB",
-        Err(Unread::TooLong) => "it takes too long",
+        Err(ReadFailure::Unknown) => return None,
+        Err(ReadFailure::TooLarge) => "it unpacks to more than 1 GiB",
+        Err(ReadFailure::TooLong) => "it takes too long",
     };
-    tree.note(format!("/boot/{name} was not read to its end: {why}"));
+    root_fs.note(format!("/boot/{name} was not read to its end: {reason}"));
     None
 }
 
@@ -164,22 +174,24 @@ fn compare(a: &str, b: &str) -> Ordering {
 }
 
 /// The processor: that of the programs, else of the kernel's own file.
-pub(super) fn architecture(tree: &Tree) -> Option<Architecture> {
+pub(super) fn architecture(root_fs: &RootFs) -> Option<Architecture> {
     let programs = ["/sbin/init", "/bin/sh", "/usr/bin/bash", "/bin/busybox"];
     let elf = programs
         .iter()
-        .find_map(|path| elf(tree.bytes(path, 20).here()?));
+        .find_map(|path| elf_architecture(root_fs.bytes(path, 20).present()?));
     elf.or_else(|| {
-        let mut kernels = tree
+        let mut kernels = root_fs
             .names("/boot")
             .into_iter()
             .filter(|name| name.starts_with("vmlinu"));
-        kernels.find_map(|name| image(tree.bytes(&format!("/boot/{name}"), 1024).here()?))
+        kernels.find_map(|name| {
+            kernel_architecture(root_fs.bytes(&format!("/boot/{name}"), 1024).present()?)
+        })
     })
 }
 
 /// ELF, `e_machine`.
-fn elf(head: &[u8]) -> Option<Architecture> {
+fn elf_architecture(head: &[u8]) -> Option<Architecture> {
     if !head.starts_with(b"\x7fELF") {
         return None;
     }
@@ -192,7 +204,7 @@ fn elf(head: &[u8]) -> Option<Architecture> {
 }
 
 /// Linux's boot protocols: x86 with XLF_KERNEL_64 in `xloadflags`, arm64's Image.
-fn image(head: &[u8]) -> Option<Architecture> {
+fn kernel_architecture(head: &[u8]) -> Option<Architecture> {
     if head.get(0x202..0x206) == Some(b"HdrS") {
         let wide = head.get(0x236).is_some_and(|flags| flags & 1 == 1);
         return Some(if wide {
@@ -240,12 +252,12 @@ mod tests {
         let mut head = b"\x7fELF".to_vec();
         head.resize(20, 0);
         head[18] = 183;
-        assert_eq!(elf(&head), Some(Architecture::Arm64));
-        assert_eq!(elf(b"#!/bin/sh"), None);
+        assert_eq!(elf_architecture(&head), Some(Architecture::Arm64));
+        assert_eq!(elf_architecture(b"#!/bin/sh"), None);
         let mut kernel = vec![0; 1024];
         kernel[0x202..0x206].copy_from_slice(b"HdrS");
-        assert_eq!(image(&kernel), Some(Architecture::I386));
+        assert_eq!(kernel_architecture(&kernel), Some(Architecture::I386));
         kernel[0x236] = 0x3f;
-        assert_eq!(image(&kernel), Some(Architecture::X86_64));
+        assert_eq!(kernel_architecture(&kernel), Some(Architecture::X86_64));
     }
 }

@@ -5,18 +5,18 @@ use super::{Architecture, Guest};
 
 impl Guest {
     /// Another processor than that of `--architecture`.
-    pub fn doubt_architecture(&self, said: &str) -> Option<String> {
-        let known = self.architecture?;
-        let differs = known != Architecture::Other && known.name() != said;
+    pub fn architecture_mismatch(&self, setting: &str) -> Option<String> {
+        let detected = self.architecture?;
+        let differs = detected != Architecture::Other && detected.name() != setting;
         differs.then(|| {
-            let known = known.name();
-            format!("--architecture is {said}, but the system in the image is built for {known}")
+            let known = detected.name();
+            format!("--architecture is {setting}, but the system in the image is built for {known}")
         })
     }
 
     /// A `--boot-mode` whose boot loader is not there; `starts` is what was seen of it.
-    pub fn doubt_boot_mode(said: &str, starts: Option<bool>) -> Option<String> {
-        (starts == Some(false))
-            .then(|| format!("--boot-mode is {said}, but the image does not start that way"))
+    pub fn boot_mode_mismatch(setting: &str, can_boot: Option<bool>) -> Option<String> {
+        (can_boot == Some(false))
+            .then(|| format!("--boot-mode is {setting}, but the image does not start that way"))
     }
 }

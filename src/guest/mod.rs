@@ -22,18 +22,18 @@ mod system;
 mod volume;
 mod windows;
 
-use crate::image::{Blocks, Boot, Image, Partition, Role, Table};
+use crate::image::{Boot, DiskReader, Image, Partition, PartitionTable, Role};
 
-pub use crate::image::Filling;
+pub use crate::image::VolumeKind;
 pub use kernel::{Driver, Kernel};
 pub use release::Os;
-pub use residue::{Left, Password, User};
-pub use root_fs::Look;
+pub use residue::{LeftoverFile, Password, User};
+pub use root_fs::Observed;
 pub use system::System;
 pub use volume::Volume;
 
-use disk::{Disk, Slice};
-use guard::guarded;
+use disk::{DiskSlice, GuestDisk};
+use guard::catch_panic;
 
 /// The processor that the system is built for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -58,7 +58,7 @@ impl Architecture {
 
 /// The family of the operating system.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Family {
+pub enum OsFamily {
     Linux,
     Windows,
 }
@@ -66,7 +66,7 @@ pub enum Family {
 /// What a look into the disk showed.
 #[derive(Clone, Debug, Default)]
 pub struct Guest {
-    pub table: Table,
+    pub table: PartitionTable,
     pub volumes: Vec<Volume>,
     /// Whether it starts by BIOS; None where that is not certain.
     pub bios: Option<bool>,
@@ -75,45 +75,45 @@ pub struct Guest {
     /// Boot loaders in the EFI system partition; None where there is none or it can't be read.
     pub loaders: Option<Vec<String>>,
     pub architecture: Option<Architecture>,
-    pub family: Option<Family>,
+    pub family: Option<OsFamily>,
     /// None where no root file system was found that can be read.
     pub system: Option<System>,
     /// Whether the files of a Windows were seen.
     pub has_windows_files: bool,
     /// What could not be read, and why.
-    pub troubles: Vec<String>,
+    pub problems: Vec<String>,
 }
 
 impl Guest {
     /// Looks into the first disk of the image.
-    pub fn look(image: &Image) -> Self {
-        let blocks = match Blocks::open(image) {
+    pub fn inspect(image: &Image) -> Self {
+        let blocks = match DiskReader::open(image) {
             Ok(blocks) => blocks,
-            Err(error) => return Self::outside(image, error.brief()),
+            Err(error) => return Self::from_header(image, error.one_line()),
         };
         let boot = image.boot;
-        guarded(move || look(blocks, boot)).unwrap_or_else(Self::trouble)
+        catch_panic(move || inspect_disk(blocks, boot)).unwrap_or_else(Self::with_problem)
     }
 
     /// What the first bytes alone show.
-    fn outside(image: &Image, why: String) -> Self {
+    fn from_header(image: &Image, reason: String) -> Self {
         Self {
             table: image.boot.table,
             bios: image.boot.bios,
             uefi: image.boot.efi,
-            ..Self::trouble(why)
+            ..Self::with_problem(reason)
         }
     }
 
     /// Bytes of the first disk that may be other than zero.
     pub fn allocated(image: &Image) -> Option<u64> {
-        let blocks = Blocks::open(image).ok()?;
-        guarded(move || blocks.allocated().ok()).ok().flatten()
+        let blocks = DiskReader::open(image).ok()?;
+        catch_panic(move || blocks.allocated().ok()).ok().flatten()
     }
 
-    fn trouble(what: impl Into<String>) -> Self {
+    fn with_problem(problem: impl Into<String>) -> Self {
         Self {
-            troubles: vec![what.into()],
+            problems: vec![problem.into()],
             ..Self::default()
         }
     }
@@ -121,17 +121,21 @@ impl Guest {
     /// The processor's fallback loader, which firmware starts from a fresh disk.
     pub fn has_fallback_loader(&self) -> Option<bool> {
         let loaders = self.loaders.as_ref()?;
-        Some(loaders.iter().any(|path| esp::fallback(path).is_some()))
+        Some(
+            loaders
+                .iter()
+                .any(|path| esp::fallback_loader(path).is_some()),
+        )
     }
 
     /// A file system or container that can't be read here, and may hold the system.
-    pub fn hidden(&self) -> Option<Filling> {
+    pub fn hidden_volume(&self) -> Option<VolumeKind> {
         let fillings = self.volumes.iter().filter_map(|volume| volume.content);
         fillings.into_iter().find(|content| content.hides_files())
     }
 
     /// A volume that is encrypted as a whole.
-    pub fn encrypted(&self) -> Option<Filling> {
+    pub fn encrypted(&self) -> Option<VolumeKind> {
         let fillings = self.volumes.iter().filter_map(|volume| volume.content);
         fillings.into_iter().find(|content| content.is_encrypted())
     }
@@ -143,25 +147,25 @@ impl Guest {
 
     /// The newest kernel.
     pub fn kernel(&self) -> Option<&Kernel> {
-        self.system.as_ref()?.kernels.here()?.first()
+        self.system.as_ref()?.kernels.present()?.first()
     }
 
     /// What it is: "Debian GNU/Linux 12 (bookworm)"; None where that was not seen.
     pub fn name(&self) -> Option<String> {
-        let os = self.system.as_ref().and_then(|system| system.os.here());
+        let os = self.system.as_ref().and_then(|system| system.os.present());
         match (os, self.family) {
             (Some(os), _) => Some(os.pretty.clone()),
-            (None, Some(Family::Windows)) => Some("Windows".to_owned()),
-            (None, Some(Family::Linux)) => Some("Linux".to_owned()),
+            (None, Some(OsFamily::Windows)) => Some("Windows".to_owned()),
+            (None, Some(OsFamily::Linux)) => Some("Linux".to_owned()),
             (None, None) => None,
         }
     }
 }
 
-fn look(blocks: Blocks, boot: Boot) -> Guest {
+fn inspect_disk(blocks: DiskReader, boot: Boot) -> Guest {
     let size = blocks.size();
     let partitions = blocks.partitions();
-    let disk = Disk::new(blocks);
+    let disk = GuestDisk::new(blocks);
     let mut guest = Guest {
         table: boot.table,
         bios: boot.bios,
@@ -171,13 +175,13 @@ fn look(blocks: Blocks, boot: Boot) -> Guest {
         Ok(Some(found)) => found,
         Ok(None) => {
             guest
-                .troubles
+                .problems
                 .push("the partition table can't be read".to_owned());
             return guest;
         }
         Err(error) => {
             guest
-                .troubles
+                .problems
                 .push(format!("the partition table can't be read: {error}"));
             return guest;
         }
@@ -188,22 +192,22 @@ fn look(blocks: Blocks, boot: Boot) -> Guest {
     };
     let mut found: Vec<_> = found.into_iter().filter(lies_on_it).collect();
     if found.is_empty() {
-        found.push(bare(size));
+        found.push(whole_disk(size));
     }
     for partition in found {
         let slice = disk.slice(partition.start, partition.size);
         guest.volumes.push(Volume {
-            content: Filling::of(|buffer, at| slice.read_at(buffer, at).is_ok()),
+            content: VolumeKind::detect(|buffer, at| slice.read_at(buffer, at).is_ok()),
             partition,
             mounted: None,
         });
     }
     let slices = |volume: &Volume| disk.slice(volume.partition.start, volume.partition.size);
-    start(&mut guest, slices);
-    files(&mut guest, slices);
-    if let Some(why) = disk.over() {
-        guest.troubles.push(format!(
-            "what is not named was not looked at, for the budget of the look is used up: {why}"
+    detect_boot(&mut guest, slices);
+    read_files(&mut guest, slices);
+    if let Some(reason) = disk.exhausted() {
+        guest.problems.push(format!(
+            "what is not named was not looked at, for the budget of the look is used up: {reason}"
         ));
     }
     // Only PCs have a BIOS.
@@ -215,7 +219,7 @@ fn look(blocks: Blocks, boot: Boot) -> Guest {
 }
 
 /// A disk without a table, as one volume.
-fn bare(size: u64) -> Partition {
+fn whole_disk(size: u64) -> Partition {
     Partition {
         number: 0,
         start: 0,
@@ -228,7 +232,7 @@ fn bare(size: u64) -> Partition {
 }
 
 /// How the disk starts.
-fn start(guest: &mut Guest, slices: impl Fn(&Volume) -> Slice) {
+fn detect_boot(guest: &mut Guest, slices: impl Fn(&Volume) -> DiskSlice) {
     let esp = guest
         .volumes
         .iter()
@@ -240,22 +244,22 @@ fn start(guest: &mut Guest, slices: impl Fn(&Volume) -> Slice) {
             guest.loaders = Some(loaders);
         }
         Some(None) => guest
-            .troubles
+            .problems
             .push("the EFI system partition can't be read".to_owned()),
-        None if guest.table == Table::Unknown => {}
+        None if guest.table == PartitionTable::Unknown => {}
         None => guest.uefi = Some(false),
     }
 }
 
 /// What the system's own files say.
-fn files(guest: &mut Guest, slices: impl Fn(&Volume) -> Slice) {
-    if let Some(tree) = mounts::tree(guest, &slices) {
-        guest.family = Some(Family::Linux);
+fn read_files(guest: &mut Guest, slices: impl Fn(&Volume) -> DiskSlice) {
+    if let Some(tree) = mounts::mount_root(guest, &slices) {
+        guest.family = Some(OsFamily::Linux);
         guest.architecture = kernel::architecture(&tree).or(guest.architecture);
-        guest.system = Some(System::of(&tree));
-        guest.troubles.extend(tree.notes());
+        guest.system = Some(System::inspect(&tree));
+        guest.problems.extend(tree.notes());
     } else if let Some(proof) = windows::look(guest, slices) {
-        guest.family = Some(Family::Windows);
+        guest.family = Some(OsFamily::Windows);
         guest.has_windows_files = proof == windows::Proof::Files;
     }
 }

@@ -1,44 +1,47 @@
 //! Which file system is the root, and which others fstab mounts over it.
 
-use super::files::Files;
-use super::root_fs::Tree;
+use super::files::FileSystem;
+use super::root_fs::RootFs;
 use super::system;
 use super::{Guest, Volume, ext};
-use crate::guest::disk::Slice;
-use crate::image::{Filling, Partition};
+use crate::guest::disk::DiskSlice;
+use crate::image::{Partition, VolumeKind};
 
 /// Directories of a system that may lie on a file system of their own.
-const OWN: [&str; 9] = [
+const SEPARATE_MOUNTS: [&str; 9] = [
     "/boot", "/etc", "/home", "/opt", "/root", "/tmp", "/usr", "/var", "/srv",
 ];
 
 /// A file system that can be read, and the place of its volume.
-type Readable = (usize, Box<dyn Files>);
+type Readable = (usize, Box<dyn FileSystem>);
 
 /// The files under the root file system; None where none was found that can be read. Marks
 /// the volumes that are mounted.
-pub(super) fn tree(guest: &mut Guest, slices: impl Fn(&Volume) -> Slice) -> Option<Tree> {
-    let mut systems = readable(guest, slices);
-    let is_root = |files: &dyn Files| {
-        let has = |path: &str| files.about(path).is_ok();
+pub(super) fn mount_root(
+    guest: &mut Guest,
+    slices: impl Fn(&Volume) -> DiskSlice,
+) -> Option<RootFs> {
+    let mut systems = readable_volumes(guest, slices);
+    let is_root = |files: &dyn FileSystem| {
+        let has = |path: &str| files.metadata(path).is_ok();
         has("/etc") && (has("/usr") || has("/bin"))
     };
     let found = systems.iter().position(|(_, files)| is_root(&**files))?;
     let (at, root) = systems.swap_remove(found);
     guest.volumes[at].mounted = Some("/".to_owned());
-    let mut tree = Tree::new(root);
-    for mount in system::fstab(&tree).here().into_iter().flatten() {
-        let own = OWN
+    let mut tree = RootFs::new(root);
+    for mount in system::fstab(&tree).present().into_iter().flatten() {
+        let own = SEPARATE_MOUNTS
             .iter()
             .any(|dir| mount.point == *dir || mount.point.starts_with(&format!("{dir}/")));
         let lies = mount.device.contains('=') || mount.device.starts_with("/dev/");
         if !own || !lies || mount.point.starts_with("/boot/efi") {
             continue;
         }
-        let there = systems.iter().position(|(at, files)| {
+        let available = systems.iter().position(|(at, files)| {
             is_device(&mount.device, &**files, &guest.volumes[*at].partition)
         });
-        let files = there.map(|there| systems.swap_remove(there));
+        let files = available.map(|available| systems.swap_remove(available));
         if let Some((at, _)) = &files {
             guest.volumes[*at].mounted = Some(mount.point.clone());
         }
@@ -48,10 +51,10 @@ pub(super) fn tree(guest: &mut Guest, slices: impl Fn(&Volume) -> Slice) -> Opti
 }
 
 /// The file systems that can be read; says why others can't.
-fn readable(guest: &mut Guest, slices: impl Fn(&Volume) -> Slice) -> Vec<Readable> {
+fn readable_volumes(guest: &mut Guest, slices: impl Fn(&Volume) -> DiskSlice) -> Vec<Readable> {
     let mut systems: Vec<Readable> = vec![];
     for (at, volume) in guest.volumes.iter().enumerate() {
-        if volume.content != Some(Filling::Ext) {
+        if volume.content != Some(VolumeKind::Ext) {
             continue;
         }
         let name = match volume.partition.number {
@@ -61,14 +64,14 @@ fn readable(guest: &mut Guest, slices: impl Fn(&Volume) -> Slice) -> Vec<Readabl
         match ext::open(&slices(volume)) {
             Ok((files, journal_left_out)) => {
                 if journal_left_out {
-                    guest.troubles.push(format!(
+                    guest.problems.push(format!(
                         "{name} was not unmounted and its journal can't be read: it is read as it lies on the disk, without what was written last"
                     ));
                 }
                 systems.push((at, Box::new(files)));
             }
             Err(error) => guest
-                .troubles
+                .problems
                 .push(format!("{name} can't be read: {error}")),
         }
     }
@@ -76,12 +79,12 @@ fn readable(guest: &mut Guest, slices: impl Fn(&Volume) -> Slice) -> Vec<Readabl
 }
 
 /// Whether fstab means this file system.
-fn is_device(device: &str, files: &dyn Files, partition: &Partition) -> bool {
+fn is_device(device: &str, files: &dyn FileSystem, partition: &Partition) -> bool {
     let by_path = || device.strip_prefix("/dev/disk/by-")?.split_once('/');
     let Some((key, value)) = device.split_once('=').or_else(by_path) else {
         let digits = device.rsplit(|c: char| !c.is_ascii_digit()).next();
         let number = digits.and_then(|digits| digits.parse().ok());
-        return system::is_placed(device) && number == Some(partition.number);
+        return system::is_by_position(device) && number == Some(partition.number);
     };
     // As fstab and udev write a space.
     let value = value.trim_matches('"').replace("\\040", " ");

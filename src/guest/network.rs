@@ -1,6 +1,6 @@
 //! Whether the system asks for its address, and which interfaces it knows by name.
 
-use super::root_fs::{Look, Tree};
+use super::root_fs::{Observed, RootFs};
 
 /// How the network is set up.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -9,14 +9,14 @@ pub struct Network {
     pub dhcp: Option<&'static str>,
     /// Interfaces that are set up by a name with a slot or port in it, such as `enp0s3`:
     /// another machine has another.
-    pub named: Vec<String>,
+    pub interfaces: Vec<String>,
     /// Addresses that are written down.
-    pub fixed: bool,
+    pub is_fixed: bool,
 }
 
-pub(super) fn find(tree: &Tree) -> Look<Network> {
-    if tree.has("/etc") != Some(true) {
-        return Look::Unseen;
+pub(super) fn find(root_fs: &RootFs) -> Observed<Network> {
+    if root_fs.exists("/etc") != Some(true) {
+        return Observed::Unknown;
     }
     let mut network = Network::default();
     for (who, dir, ending, asks) in [
@@ -49,7 +49,7 @@ pub(super) fn find(tree: &Tree) -> Look<Network> {
             is_keyfile,
         ),
     ] {
-        for name in tree
+        for name in root_fs
             .names(dir)
             .into_iter()
             .filter(|name| name.ends_with(ending))
@@ -58,38 +58,38 @@ pub(super) fn find(tree: &Tree) -> Look<Network> {
             if ifcfg && (!name.starts_with("ifcfg-") || name == "ifcfg-lo") {
                 continue;
             }
-            let Look::Here(text) = tree.text(&format!("{dir}/{name}")) else {
+            let Observed::Present(text) = root_fs.text(&format!("{dir}/{name}")) else {
                 continue;
             };
             if asks(&text) {
                 network.dhcp = network.dhcp.or(Some(who));
             }
-            network.fixed |= is_fixed(&text);
+            network.is_fixed |= is_fixed(&text);
             let own = ifcfg.then(|| name.trim_start_matches("ifcfg-"));
-            network.named.extend(
+            network.interfaces.extend(
                 own.into_iter()
                     .chain(words(&text))
-                    .filter(|word| is_slot(word))
+                    .filter(|word| is_slot_name(word))
                     .map(str::to_owned),
             );
         }
     }
-    network.named.sort();
-    network.named.dedup();
+    network.interfaces.sort();
+    network.interfaces.dedup();
     if network.dhcp.is_none() {
-        network.dhcp = by_itself(tree);
+        network.dhcp = dhcp_by_default(root_fs);
     }
-    Look::Here(network)
+    Observed::Present(network)
 }
 
 /// What asks without being told to: cloud-init writes a setup that does, and
 /// NetworkManager does so on every interface that nothing is said of.
-fn by_itself(tree: &Tree) -> Option<&'static str> {
-    let here = |names: &[&str]| tree.program(names).is_here() == Some(true);
-    if here(&["cloud-init"]) && !told_off(tree) {
+fn dhcp_by_default(root_fs: &RootFs) -> Option<&'static str> {
+    let here = |names: &[&str]| root_fs.program(names).is_present() == Some(true);
+    if here(&["cloud-init"]) && !dhcp_disabled(root_fs) {
         Some("cloud-init")
     } else if here(&["NetworkManager"])
-        && tree
+        && root_fs
             .names("/etc/NetworkManager/system-connections")
             .is_empty()
     {
@@ -100,12 +100,12 @@ fn by_itself(tree: &Tree) -> Option<&'static str> {
 }
 
 /// `network: {config: disabled}`, as installers leave it behind.
-fn told_off(tree: &Tree) -> bool {
+fn dhcp_disabled(root_fs: &RootFs) -> bool {
     let dir = "/etc/cloud/cloud.cfg.d";
-    tree.names(dir).iter().any(|name| {
-        let text = tree
+    root_fs.names(dir).iter().any(|name| {
+        let text = root_fs
             .text(&format!("{dir}/{name}"))
-            .here()
+            .present()
             .cloned()
             .unwrap_or_default();
         let plain: String = text.lines().filter(|line| !line.starts_with('#')).collect();
@@ -170,7 +170,7 @@ fn is_fixed(text: &str) -> bool {
 }
 
 /// `enp0s3`, `ens33`, `eno1`, `enx…`: systemd's names for where a card sits.
-fn is_slot(word: &str) -> bool {
+fn is_slot_name(word: &str) -> bool {
     let rest = ["enp", "ens", "eno", "enx", "enP"]
         .iter()
         .find_map(|start| word.strip_prefix(start));
@@ -186,7 +186,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_way_to_ask_by_dhcp_is_known() {
+    fn every_dhcp_configuration_is_recognized() {
         assert!(is_netplan(
             "network:\n  ethernets:\n    eth0:\n      dhcp4: true\n"
         ));
@@ -200,12 +200,12 @@ mod tests {
     }
 
     #[test]
-    fn names_of_slots_are_told_from_those_of_every_machine() {
+    fn slot_interface_names_are_recognized() {
         for name in ["enp0s3", "ens33", "eno1", "enx00163e012345"] {
-            assert!(is_slot(name), "{name}");
+            assert!(is_slot_name(name), "{name}");
         }
         for name in ["eth0", "en*", "ens*", "ensure", "enabled", "lo", "enp"] {
-            assert!(!is_slot(name), "{name}");
+            assert!(!is_slot_name(name), "{name}");
         }
     }
 }

@@ -5,14 +5,14 @@ use std::io::{self, Read, Seek, SeekFrom};
 use ntfs::structured_values::NtfsIndexRoot;
 use ntfs::{Ntfs, NtfsAttribute, NtfsAttributeType, NtfsFile};
 
-use super::disk::Slice;
-use super::files::{Miss, Seen};
-use super::guard::caught;
+use super::disk::DiskSlice;
+use super::files::{FileError, FileResult};
+use super::guard::run_caught;
 
 /// Bytes that are read and names that are compared at most. Windows and what lies beside it
 /// have some hundred names; what is read of an index is kept while it is walked.
-const MOST: u64 = 16 << 20;
-const NAMES: u32 = 100_000;
+const MAX_READ: u64 = 16 << 20;
+const MAX_NAMES: u32 = 100_000;
 /// Bytes of a record, which is read at once; 1 KiB and 4 KiB are usual.
 const RECORD: u32 = 64 << 10;
 /// Where the boot sector keeps the size of a file record, in clusters if it is positive.
@@ -32,20 +32,20 @@ pub(super) enum Contents {
 }
 
 /// Looks at the names that every Windows has.
-pub(super) fn contents(slice: &Slice) -> Contents {
-    let looked = caught(|| look(slice));
+pub(super) fn contents(slice: &DiskSlice) -> Contents {
+    let looked = run_caught(|| inspect(slice));
     looked.flatten().unwrap_or(Contents::Unreadable)
 }
 
-fn look(slice: &Slice) -> Option<Contents> {
-    let sector = slice.get::<512>(0)?;
+fn inspect(slice: &DiskSlice) -> Option<Contents> {
+    let sector = slice.read_array::<512>(0)?;
     // A positive size counts clusters, of which one may have megabytes.
     if sector[RECORD_SIZE].cast_signed() > 8 {
         return None;
     }
-    let mut disk = Careful {
-        slice: slice.whole(),
-        left: MOST,
+    let mut disk = BudgetReader {
+        slice: slice.rewound(),
+        left: MAX_READ,
     };
     let ntfs = Ntfs::new(&mut disk).ok()?;
     if ntfs.file_record_size() > RECORD {
@@ -62,13 +62,13 @@ fn look(slice: &Slice) -> Option<Contents> {
 }
 
 /// Whether there is such a path, whatever its letters' case; None where that can't be read.
-fn has(ntfs: &Ntfs, disk: &mut Careful, path: &[&str]) -> Option<bool> {
+fn has(ntfs: &Ntfs, disk: &mut BudgetReader, path: &[&str]) -> Option<bool> {
     let mut here = ntfs.root_directory(disk).ok()?;
     for name in path {
         match child(ntfs, disk, &here, name) {
             Ok(next) => here = next,
-            Err(Miss::Absent) => return Some(false),
-            Err(Miss::Unseen) => return None,
+            Err(FileError::Absent) => return Some(false),
+            Err(FileError::Unreadable) => return None,
         }
     }
     Some(true)
@@ -76,31 +76,36 @@ fn has(ntfs: &Ntfs, disk: &mut Careful, path: &[&str]) -> Option<bool> {
 
 fn child<'n>(
     ntfs: &'n Ntfs,
-    disk: &mut Careful,
+    disk: &mut BudgetReader,
     parent: &NtfsFile<'n>,
     name: &str,
-) -> Seen<NtfsFile<'n>> {
+) -> FileResult<NtfsFile<'n>> {
     if !parent.is_directory() {
-        return Err(Miss::Absent);
+        return Err(FileError::Absent);
     }
-    let record = index_record_size(parent).ok_or(Miss::Unseen)?;
+    let record = index_record_size(parent).ok_or(FileError::Unreadable)?;
     if record > RECORD {
-        return Err(Miss::Unseen);
+        return Err(FileError::Unreadable);
     }
-    let index = parent.directory_index(disk).map_err(|_| Miss::Unseen)?;
+    let index = parent
+        .directory_index(disk)
+        .map_err(|_| FileError::Unreadable)?;
     let mut entries = index.entries();
     // The crate's own search does not end where an entry has no length.
-    for _ in 0..NAMES {
+    for _ in 0..MAX_NAMES {
         let Some(entry) = entries.next(disk) else {
-            return Err(Miss::Absent);
+            return Err(FileError::Absent);
         };
-        let entry = entry.map_err(|_| Miss::Unseen)?;
-        let key = entry.key().and_then(Result::ok).ok_or(Miss::Unseen)?;
+        let entry = entry.map_err(|_| FileError::Unreadable)?;
+        let key = entry
+            .key()
+            .and_then(Result::ok)
+            .ok_or(FileError::Unreadable)?;
         if key.name().to_string_lossy().eq_ignore_ascii_case(name) {
-            return entry.to_file(ntfs, disk).map_err(|_| Miss::Unseen);
+            return entry.to_file(ntfs, disk).map_err(|_| FileError::Unreadable);
         }
     }
-    Err(Miss::Unseen)
+    Err(FileError::Unreadable)
 }
 
 /// Bytes of the records of a directory's index, which are read at once.
@@ -118,12 +123,12 @@ fn index_record_size(directory: &NtfsFile) -> Option<u32> {
 
 /// A partition of which only so many bytes are read: an index that leads back to itself is
 /// walked without end.
-struct Careful {
-    slice: Slice,
+struct BudgetReader {
+    slice: DiskSlice,
     left: u64,
 }
 
-impl Read for Careful {
+impl Read for BudgetReader {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         self.left = self
             .left
@@ -133,7 +138,7 @@ impl Read for Careful {
     }
 }
 
-impl Seek for Careful {
+impl Seek for BudgetReader {
     fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
         self.slice.seek(to)
     }

@@ -1,7 +1,7 @@
 //! Which distribution a Linux system is: os-release(5), or what older systems have in its
 //! place, each in its own words.
 
-use super::root_fs::{Look, Tree};
+use super::root_fs::{Observed, RootFs};
 
 /// os-release(5), or what older systems have in its place.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -54,26 +54,26 @@ const IDS: [(&str, &str); 17] = [
 ];
 
 /// The distribution as the system's own file names it.
-pub(super) fn find(tree: &Tree) -> Look<Os> {
-    let os_release = tree.text("/etc/os-release");
-    let os_release = os_release.or_else(|| tree.text("/usr/lib/os-release"));
+pub(super) fn find(root_fs: &RootFs) -> Observed<Os> {
+    let os_release = root_fs.text("/etc/os-release");
+    let os_release = os_release.or_else(|| root_fs.text("/usr/lib/os-release"));
     let keys = ["NAME", "VERSION_ID", "ID", "PRETTY_NAME"];
-    match os_release.map(|text| assigned(&text, keys)) {
-        Look::Absent => older(tree),
+    match os_release.map(|text| parse_assignments(&text, keys)) {
+        Observed::Absent => legacy_release(root_fs),
         // It may say more, but lies where it can't be read.
-        Look::Unseen => match older(tree) {
-            Look::Absent => Look::Unseen,
+        Observed::Unknown => match legacy_release(root_fs) {
+            Observed::Absent => Observed::Unknown,
             found => found,
         },
-        found @ Look::Here(_) => found,
+        found @ Observed::Present(_) => found,
     }
 }
 
 /// What systems had before there was os-release.
-fn older(tree: &Tree) -> Look<Os> {
-    let mut found = Look::Absent;
+fn legacy_release(root_fs: &RootFs) -> Observed<Os> {
+    let mut found = Observed::Absent;
     for path in LINES {
-        found = found.or_else(|| said(tree.text(path).map(|text| line(&text))));
+        found = found.or_else(|| flatten(root_fs.text(path).map(|text| parse_line(&text))));
     }
     let lsb = || {
         let keys = [
@@ -82,26 +82,27 @@ fn older(tree: &Tree) -> Look<Os> {
             "DISTRIB_ID",
             "DISTRIB_DESCRIPTION",
         ];
-        tree.text("/etc/lsb-release")
-            .map(|text| assigned(&text, keys))
+        root_fs
+            .text("/etc/lsb-release")
+            .map(|text| parse_assignments(&text, keys))
     };
     let debian = || {
-        let version = tree.text("/etc/debian_version");
-        version.map(|text| named("Debian", text.trim()))
+        let version = root_fs.text("/etc/debian_version");
+        version.map(|text| new("Debian", text.trim()))
     };
     let slackware = || {
-        let text = tree.text("/etc/slackware-version");
-        said(text.map(|text| {
+        let text = root_fs.text("/etc/slackware-version");
+        flatten(text.map(|text| {
             let text = text.trim().to_owned();
             let (name, version) = text.rsplit_once(' ')?;
-            Some(named(name, version))
+            Some(new(name, version))
         }))
     };
     let alpine = || {
-        let version = tree.text("/etc/alpine-release");
+        let version = root_fs.text("/etc/alpine-release");
         version.map(|text| Os {
             id: "alpine".to_owned(),
-            ..named("Alpine Linux", text.trim())
+            ..new("Alpine Linux", text.trim())
         })
     };
     found
@@ -112,24 +113,24 @@ fn older(tree: &Tree) -> Look<Os> {
 }
 
 /// A file without a name in it says nothing.
-fn said(found: Look<Option<Os>>) -> Look<Os> {
-    match found {
-        Look::Here(Some(os)) => Look::Here(os),
-        Look::Here(None) | Look::Absent => Look::Absent,
-        Look::Unseen => Look::Unseen,
+fn flatten(observed: Observed<Option<Os>>) -> Observed<Os> {
+    match observed {
+        Observed::Present(Some(os)) => Observed::Present(os),
+        Observed::Present(None) | Observed::Absent => Observed::Absent,
+        Observed::Unknown => Observed::Unknown,
     }
 }
 
-fn named(name: &str, version: &str) -> Os {
+fn new(name: &str, version: &str) -> Os {
     Os {
-        id: id(name),
+        id: id_from_name(name),
         name: name.to_owned(),
         version: version.to_owned(),
         pretty: format!("{name} {version}").trim().to_owned(),
     }
 }
 
-fn id(name: &str) -> String {
+fn id_from_name(name: &str) -> String {
     let lower = name.to_lowercase();
     let known = IDS.iter().find(|(start, _)| lower.starts_with(start));
     let first = || lower.split_whitespace().next().unwrap_or("linux");
@@ -137,7 +138,7 @@ fn id(name: &str) -> String {
 }
 
 /// "CentOS Linux release 7.9.2009 (Core)", "SUSE Linux Enterprise Server 11 (x86_64)".
-fn line(text: &str) -> Option<Os> {
+fn parse_line(text: &str) -> Option<Os> {
     let pretty = text.lines().map(str::trim).find(|line| !line.is_empty())?;
     let (name, rest) = match pretty.split_once(" release ") {
         Some(parts) => parts,
@@ -149,12 +150,12 @@ fn line(text: &str) -> Option<Os> {
     let version = rest.split_whitespace().next().unwrap_or_default();
     Some(Os {
         pretty: pretty.to_owned(),
-        ..named(name.trim(), version)
+        ..new(name.trim(), version)
     })
 }
 
 /// Assignments as a shell writes them; the keys of name, version, id and the whole.
-fn assigned(text: &str, [name, version, id, pretty]: [&str; 4]) -> Os {
+fn parse_assignments(text: &str, [name, version, id, pretty]: [&str; 4]) -> Os {
     let value = |key: &str| {
         let assigned = |line: &str| {
             line.trim()
@@ -189,13 +190,13 @@ mod tests {
     #[test]
     fn os_release_is_read_as_a_shell_would() {
         let keys = ["NAME", "VERSION_ID", "ID", "PRETTY_NAME"];
-        let os = assigned(
+        let os = parse_assignments(
             "PRETTY_NAME=\"Debian GNU/Linux 12 (bookworm)\"\nNAME=\"Debian GNU/Linux\"\nVERSION_ID='12'\nID=debian\n",
             keys,
         );
         assert_eq!((os.id.as_str(), os.version.as_str()), ("debian", "12"));
         assert_eq!(os.pretty, "Debian GNU/Linux 12 (bookworm)");
-        assert_eq!(assigned("", keys).pretty, "Linux");
+        assert_eq!(parse_assignments("", keys).pretty, "Linux");
     }
 
     #[test]
@@ -247,12 +248,12 @@ mod tests {
             ),
             ("Something else (now)", "something", "Something else", ""),
         ] {
-            let os = line(text);
+            let os = parse_line(text);
             let os = os.unwrap_or_default();
-            let seen = (os.id.as_str(), os.name.as_str(), os.version.as_str());
-            assert_eq!(seen, (id, name, version));
+            let parsed = (os.id.as_str(), os.name.as_str(), os.version.as_str());
+            assert_eq!(parsed, (id, name, version));
             assert_eq!(Some(os.pretty.as_str()), text.lines().next());
         }
-        assert_eq!(line(" \n\n"), None);
+        assert_eq!(parse_line(" \n\n"), None);
     }
 }

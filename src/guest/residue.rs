@@ -1,34 +1,34 @@
 //! What somebody left behind who set the system up: passwords, keys, histories, logs.
 //! Contents are never kept: a password's hash or a key has no business here.
 
-use super::root_fs::{Entry, Look, Tree};
+use super::root_fs::{DirEntry, Observed, RootFs};
 
 /// A name and how many bytes it has.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Left {
+pub struct LeftoverFile {
     pub path: String,
     pub size: u64,
 }
 
 /// Everything that is left behind.
 #[derive(Clone, Debug, Default)]
-pub struct Traces {
+pub struct Residue {
     /// Root, then the users in the order of /etc/passwd.
-    pub users: Look<Vec<User>>,
+    pub users: Observed<Vec<User>>,
     /// What lies in /var/log itself.
-    pub logs: Look<Vec<Left>>,
+    pub logs: Observed<Vec<LeftoverFile>>,
     /// Whether a firewall is on; its name.
-    pub firewall: Look<&'static str>,
+    pub firewall: Observed<&'static str>,
     /// DigitalOcean's agent.
-    pub agent: Look<()>,
-    pub host_keys: Look<Vec<Left>>,
+    pub agent: Observed<()>,
+    pub host_keys: Observed<Vec<LeftoverFile>>,
     /// What cloud-init keeps of earlier machines.
-    pub instances: Look<Vec<Left>>,
+    pub instances: Observed<Vec<LeftoverFile>>,
     /// Whether the machine has an id already.
-    pub machine_id: Look<()>,
+    pub machine_id: Observed<()>,
     /// In /tmp and /var/tmp.
-    pub temporary: Look<Vec<Left>>,
-    pub random_seed: Look<()>,
+    pub temporary: Observed<Vec<LeftoverFile>>,
+    pub random_seed: Observed<()>,
 }
 
 /// An account that a person may use.
@@ -38,9 +38,9 @@ pub struct User {
     pub home: String,
     pub password: Password,
     /// The files in `.ssh`.
-    pub ssh: Look<Vec<Left>>,
+    pub ssh: Observed<Vec<LeftoverFile>>,
     /// Bytes of `.bash_history`.
-    pub history: Look<u64>,
+    pub history: Observed<u64>,
 }
 
 /// What /etc/shadow says of an account.
@@ -53,46 +53,52 @@ pub enum Password {
     /// A password that is locked: `!` before something.
     Locked,
     Set,
-    Unseen,
+    Unknown,
 }
 
 /// /etc/passwd has a line of so many users at most that are looked at.
-const USERS: usize = 500;
+const MAX_USERS: usize = 500;
 /// The least uid of a person's account (login.defs, UID_MIN).
-const PERSONS: u32 = 1000;
+const FIRST_USER_ID: u32 = 1000;
 
-pub(super) fn find(tree: &Tree) -> Traces {
-    Traces {
-        users: users(tree),
-        logs: logs(tree),
-        firewall: firewall(tree),
-        agent: tree.at("/opt/digitalocean").map(|_| ()),
-        host_keys: tree.list("/etc/ssh").map(|all| {
-            left("/etc/ssh", all, |name| {
+pub(super) fn find(root_fs: &RootFs) -> Residue {
+    Residue {
+        users: users(root_fs),
+        logs: logs(root_fs),
+        firewall: firewall(root_fs),
+        agent: root_fs.metadata_at("/opt/digitalocean").map(|_| ()),
+        host_keys: root_fs.list("/etc/ssh").map(|all| {
+            leftover_files("/etc/ssh", all, |name| {
                 name.starts_with("ssh_host_") && name.contains("key")
             })
         }),
-        instances: tree
+        instances: root_fs
             .list("/var/lib/cloud/instances")
-            .map(|all| left("/var/lib/cloud/instances", all, |_| true)),
-        machine_id: machine_id(tree),
-        temporary: temporary(tree),
-        random_seed: tree.at("/var/lib/systemd/random-seed").map(|_| ()),
+            .map(|all| leftover_files("/var/lib/cloud/instances", all, |_| true)),
+        machine_id: machine_id(root_fs),
+        temporary: temporary(root_fs),
+        random_seed: root_fs
+            .metadata_at("/var/lib/systemd/random-seed")
+            .map(|_| ()),
     }
 }
 
-fn left(dir: &str, all: Vec<Entry>, wanted: impl Fn(&str) -> bool) -> Vec<Left> {
+fn leftover_files(
+    dir: &str,
+    all: Vec<DirEntry>,
+    wanted: impl Fn(&str) -> bool,
+) -> Vec<LeftoverFile> {
     let all = all.into_iter().filter(|entry| wanted(&entry.name));
-    all.map(|entry| Left {
+    all.map(|entry| LeftoverFile {
         path: format!("{dir}/{}", entry.name),
         size: entry.size,
     })
     .collect()
 }
 
-fn users(tree: &Tree) -> Look<Vec<User>> {
-    let shadow = tree.text("/etc/shadow");
-    tree.text("/etc/passwd").map(|passwd| {
+fn users(root_fs: &RootFs) -> Observed<Vec<User>> {
+    let shadow = root_fs.text("/etc/shadow");
+    root_fs.text("/etc/passwd").map(|passwd| {
         let fields = passwd
             .lines()
             .map(|line| line.split(':').collect::<Vec<_>>());
@@ -104,24 +110,26 @@ fn users(tree: &Tree) -> Look<Vec<User>> {
             ))
         });
         let wanted = |&(name, uid, _): &(&str, u32, &str)| {
-            name == "root" || uid >= PERSONS && name != "nobody"
+            name == "root" || uid >= FIRST_USER_ID && name != "nobody"
         };
         accounts
             .filter(wanted)
-            .take(USERS)
-            .map(|(name, _, home)| user(tree, name, home, &shadow))
+            .take(MAX_USERS)
+            .map(|(name, _, home)| user(root_fs, name, home, &shadow))
             .collect()
     })
 }
 
-fn user(tree: &Tree, name: &str, home: &str, shadow: &Look<String>) -> User {
+fn user(root_fs: &RootFs, name: &str, home: &str, shadow: &Observed<String>) -> User {
     let home = home.trim_end_matches('/');
     let ssh = format!("{home}/.ssh");
     User {
         password: password(name, shadow),
-        ssh: tree.list(&ssh).map(|all| left(&ssh, all, is_plain)),
-        history: tree
-            .at(&format!("{home}/.bash_history"))
+        ssh: root_fs
+            .list(&ssh)
+            .map(|all| leftover_files(&ssh, all, is_file_name)),
+        history: root_fs
+            .metadata_at(&format!("{home}/.bash_history"))
             .map(|about| about.size),
         name: name.to_owned(),
         home: home.to_owned(),
@@ -129,16 +137,16 @@ fn user(tree: &Tree, name: &str, home: &str, shadow: &Look<String>) -> User {
 }
 
 /// What a shell's `*` means.
-fn is_plain(name: &str) -> bool {
+fn is_file_name(name: &str) -> bool {
     !name.starts_with('.')
 }
 
 /// An account that is not in /etc/shadow has no password.
-fn password(name: &str, shadow: &Look<String>) -> Password {
+fn password(name: &str, shadow: &Observed<String>) -> Password {
     let text = match shadow {
-        Look::Here(text) => text,
-        Look::Absent => return Password::None,
-        Look::Unseen => return Password::Unseen,
+        Observed::Present(text) => text,
+        Observed::Absent => return Password::None,
+        Observed::Unknown => return Password::Unknown,
     };
     let field = text
         .lines()
@@ -158,11 +166,11 @@ const LFD_LINES: [&str; 2] = [
     " Watching /var/log/messages",
 ];
 
-fn logs(tree: &Tree) -> Look<Vec<Left>> {
-    tree.list("/var/log").map(|all| {
-        let mut logs = left("/var/log", all, |_| true);
+fn logs(root_fs: &RootFs) -> Observed<Vec<LeftoverFile>> {
+    root_fs.list("/var/log").map(|all| {
+        let mut logs = leftover_files("/var/log", all, |_| true);
         for log in logs.iter_mut().filter(|log| log.path.ends_with(LFD)) {
-            if let Look::Here(text) = tree.text(&log.path) {
+            if let Observed::Present(text) = root_fs.text(&log.path) {
                 let of_interest = |line: &&str| !LFD_LINES.iter().any(|known| line.contains(known));
                 let bytes = text
                     .lines()
@@ -176,46 +184,46 @@ fn logs(tree: &Tree) -> Look<Vec<Left>> {
 }
 
 /// A firewall that is on when the system has started.
-fn firewall(tree: &Tree) -> Look<&'static str> {
-    let ufw = tree.text("/etc/ufw/ufw.conf").map(|text| {
+fn firewall(root_fs: &RootFs) -> Observed<&'static str> {
+    let ufw = root_fs.text("/etc/ufw/ufw.conf").map(|text| {
         text.lines()
             .any(|line| line.trim().eq_ignore_ascii_case("ENABLED=yes"))
     });
-    if ufw == Look::Here(true) {
-        return Look::Here("ufw");
+    if ufw == Observed::Present(true) {
+        return Observed::Present("ufw");
     }
     for (name, unit) in [
         ("firewalld", "firewalld.service"),
         ("csf", "csf.service"),
         ("nftables", "nftables.service"),
     ] {
-        match tree.enabled(&[unit]) {
-            Some(true) => return Look::Here(name),
+        match root_fs.is_enabled(&[unit]) {
+            Some(true) => return Observed::Present(name),
             Some(false) => {}
-            None => return Look::Unseen,
+            None => return Observed::Unknown,
         }
     }
-    Look::Absent
+    Observed::Absent
 }
 
 /// systemd, "First boot semantics": empty or `uninitialized` until the first start.
-fn machine_id(tree: &Tree) -> Look<()> {
-    match tree.text("/etc/machine-id") {
-        Look::Here(text) if matches!(text.trim(), "" | "uninitialized") => Look::Absent,
+fn machine_id(root_fs: &RootFs) -> Observed<()> {
+    match root_fs.text("/etc/machine-id") {
+        Observed::Present(text) if matches!(text.trim(), "" | "uninitialized") => Observed::Absent,
         id => id.map(|_| ()),
     }
 }
 
-fn temporary(tree: &Tree) -> Look<Vec<Left>> {
+fn temporary(root_fs: &RootFs) -> Observed<Vec<LeftoverFile>> {
     let mut found = vec![];
     for dir in ["/tmp", "/var/tmp"] {
-        match tree.list(dir) {
-            Look::Here(all) => found.extend(left(dir, all, is_plain)),
-            Look::Absent => {}
-            Look::Unseen => return Look::Unseen,
+        match root_fs.list(dir) {
+            Observed::Present(all) => found.extend(leftover_files(dir, all, is_file_name)),
+            Observed::Absent => {}
+            Observed::Unknown => return Observed::Unknown,
         }
     }
-    Look::Here(found)
+    Observed::Present(found)
 }
 
 #[cfg(test)]
@@ -223,9 +231,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_password_is_judged_by_its_field_in_shadow() {
+    fn a_password_state_is_read_from_the_shadow_field() {
         let text = "root:$y$j9T$x:19000:0::::\nadmin:!:1::\nold:!$6$x:1::\nopen::1::\nsvc:*:1::\nel:!!:1::\n";
-        let shadow = Look::Here(text.to_owned());
+        let shadow = Observed::Present(text.to_owned());
         for (name, expected) in [
             ("root", Password::Set),
             ("admin", Password::None),
@@ -237,6 +245,6 @@ mod tests {
         ] {
             assert_eq!(password(name, &shadow), expected, "{name}");
         }
-        assert_eq!(password("root", &Look::Unseen), Password::Unseen);
+        assert_eq!(password("root", &Observed::Unknown), Password::Unknown);
     }
 }

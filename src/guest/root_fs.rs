@@ -6,44 +6,44 @@ use std::cell::RefCell;
 use std::collections::HashSet;
 use std::io::Read;
 
-use super::files::{self, About, Files, Kind, Miss, Seen};
+use super::files::{self, FileError, FileInfo, FileKind, FileResult, FileSystem};
 
 /// What a look at something showed.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub enum Look<T> {
+pub enum Observed<T> {
     /// It is there.
-    Here(T),
+    Present(T),
     /// It is not there.
     Absent,
     /// It could not be seen.
     #[default]
-    Unseen,
+    Unknown,
 }
 
-impl<T> Look<T> {
+impl<T> Observed<T> {
     /// What is there, if it is.
-    pub fn here(&self) -> Option<&T> {
+    pub fn present(&self) -> Option<&T> {
         match self {
-            Self::Here(it) => Some(it),
+            Self::Present(it) => Some(it),
             _ => None,
         }
     }
 
     /// Whether it is there; None where that was not seen.
-    pub fn is_here(&self) -> Option<bool> {
+    pub fn is_present(&self) -> Option<bool> {
         match self {
-            Self::Here(_) => Some(true),
+            Self::Present(_) => Some(true),
             Self::Absent => Some(false),
-            Self::Unseen => None,
+            Self::Unknown => None,
         }
     }
 
     /// What is made of it.
-    pub fn map<U>(self, make: impl FnOnce(T) -> U) -> Look<U> {
+    pub fn map<U>(self, make: impl FnOnce(T) -> U) -> Observed<U> {
         match self {
-            Self::Here(it) => Look::Here(make(it)),
-            Self::Absent => Look::Absent,
-            Self::Unseen => Look::Unseen,
+            Self::Present(it) => Observed::Present(make(it)),
+            Self::Absent => Observed::Absent,
+            Self::Unknown => Observed::Unknown,
         }
     }
 
@@ -56,51 +56,51 @@ impl<T> Look<T> {
     }
 }
 
-impl<T> From<Seen<T>> for Look<T> {
-    fn from(seen: Seen<T>) -> Self {
-        match seen {
-            Ok(it) => Self::Here(it),
-            Err(Miss::Absent) => Self::Absent,
-            Err(Miss::Unseen) => Self::Unseen,
+impl<T> From<FileResult<T>> for Observed<T> {
+    fn from(result: FileResult<T>) -> Self {
+        match result {
+            Ok(it) => Self::Present(it),
+            Err(FileError::Absent) => Self::Absent,
+            Err(FileError::Unreadable) => Self::Unknown,
         }
     }
 }
 
 /// Configuration and lists are smaller; of a larger file the rest is left.
-const TEXT: usize = 4 << 20;
+const MAX_TEXT: usize = 4 << 20;
 /// Names in a directory that are looked at.
-const NAMES: usize = 20_000;
+const MAX_NAMES: usize = 20_000;
 
 /// A name in a directory.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Entry {
+pub struct DirEntry {
     pub name: String,
     /// Bytes of a file; 0 for anything else.
     pub size: u64,
     /// Whether it is a directory.
-    pub directory: bool,
+    pub is_directory: bool,
 }
 
 /// Links that are followed on one path (Linux, MAXSYMLINKS), and the names that they may
 /// make of it.
-const LINKS: u32 = 40;
-const DEPTH: usize = 1000;
+const MAX_LINKS: u32 = 40;
+const MAX_DEPTH: usize = 1000;
 /// Directories that are remembered as such.
-const DIRECTORIES: usize = 4096;
+const MAX_DIRECTORIES: usize = 4096;
 
 /// The files of a system.
-pub(super) struct Tree {
-    root: Box<dyn Files>,
+pub(super) struct RootFs {
+    root: Box<dyn FileSystem>,
     /// Mount points below the root; None for one that can't be read.
-    mounts: Vec<(String, Option<Box<dyn Files>>)>,
+    mounts: Vec<(String, Option<Box<dyn FileSystem>>)>,
     /// Paths that are directories and no links.
     directories: RefCell<HashSet<String>>,
     /// What a look has to say beyond what it returns.
     notes: RefCell<Vec<String>>,
 }
 
-impl Tree {
-    pub(super) fn new(root: Box<dyn Files>) -> Self {
+impl RootFs {
+    pub(super) fn new(root: Box<dyn FileSystem>) -> Self {
         Self {
             root,
             mounts: vec![],
@@ -110,7 +110,7 @@ impl Tree {
     }
 
     /// Lays a file system over a directory, as fstab does.
-    pub(super) fn mount(&mut self, point: &str, files: Option<Box<dyn Files>>) {
+    pub(super) fn mount(&mut self, point: &str, files: Option<Box<dyn FileSystem>>) {
         self.mounts
             .push((point.trim_end_matches('/').to_owned(), files));
         // The deepest first.
@@ -125,8 +125,8 @@ impl Tree {
     }
 
     /// Says something beside what a look returns.
-    pub(super) fn note(&self, what: String) {
-        self.notes.borrow_mut().push(what);
+    pub(super) fn note(&self, message: String) {
+        self.notes.borrow_mut().push(message);
     }
 
     pub(super) fn notes(self) -> Vec<String> {
@@ -134,28 +134,32 @@ impl Tree {
     }
 
     /// Asks the file system that a path lies on, which leads through no links.
-    fn ask<T>(&self, path: &str, ask: impl FnOnce(&dyn Files, &str) -> Seen<T>) -> Seen<T> {
+    fn query<T>(
+        &self,
+        path: &str,
+        ask: impl FnOnce(&dyn FileSystem, &str) -> FileResult<T>,
+    ) -> FileResult<T> {
         for (point, files) in &self.mounts {
             if let Some(rest) = path.strip_prefix(point.as_str())
                 && (rest.is_empty() || rest.starts_with('/'))
             {
-                let files = files.as_ref().ok_or(Miss::Unseen)?;
+                let files = files.as_ref().ok_or(FileError::Unreadable)?;
                 return ask(&**files, if rest.is_empty() { "/" } else { rest });
             }
         }
         ask(&*self.root, path)
     }
 
-    fn about(&self, path: &str) -> Seen<About> {
-        self.ask(path, |files, path| files.about(path))
+    fn metadata(&self, path: &str) -> FileResult<FileInfo> {
+        self.query(path, |files, path| files.metadata(path))
     }
 
     /// The path without links, through all file systems; the last name is followed on demand.
-    fn resolve(&self, path: &str, follow: bool) -> Seen<String> {
+    fn resolve(&self, path: &str, follow: bool) -> FileResult<String> {
         let names = |path: &str| -> Vec<String> { path.rsplit('/').map(str::to_owned).collect() };
         let mut real = String::new();
         let mut rest = names(path.trim_end_matches('/'));
-        let mut links = LINKS;
+        let mut links = MAX_LINKS;
         while let Some(name) = rest.pop() {
             if name.is_empty() || name == "." {
                 continue;
@@ -173,27 +177,27 @@ impl Tree {
                 real = here;
                 continue;
             }
-            match self.about(&here)?.kind {
-                Kind::Link => {
-                    links = links.checked_sub(1).ok_or(Miss::Absent)?;
-                    let target = self.ask(&here, |files, path| files.link(path))?;
+            match self.metadata(&here)?.kind {
+                FileKind::Link => {
+                    links = links.checked_sub(1).ok_or(FileError::Absent)?;
+                    let target = self.query(&here, |files, path| files.read_link(path))?;
                     if target.starts_with('/') {
                         real.clear();
                     }
                     rest.extend(names(&target));
-                    if rest.len() > DEPTH {
-                        return Err(Miss::Unseen);
+                    if rest.len() > MAX_DEPTH {
+                        return Err(FileError::Unreadable);
                     }
                 }
-                Kind::Directory => {
-                    let mut known = self.directories.borrow_mut();
-                    if known.len() < DIRECTORIES {
-                        known.insert(here.clone());
+                FileKind::Directory => {
+                    let mut directories = self.directories.borrow_mut();
+                    if directories.len() < MAX_DIRECTORIES {
+                        directories.insert(here.clone());
                     }
                     real = here;
                 }
-                Kind::File | Kind::Other if last => real = here,
-                Kind::File | Kind::Other => return Err(Miss::Absent),
+                FileKind::File | FileKind::Other if last => real = here,
+                FileKind::File | FileKind::Other => return Err(FileError::Absent),
             }
         }
         Ok(if real.is_empty() {
@@ -203,63 +207,67 @@ impl Tree {
         })
     }
 
-    fn look<T>(&self, path: &str, at: impl FnOnce(&dyn Files, &str) -> Seen<T>) -> Look<T> {
+    fn observe<T>(
+        &self,
+        path: &str,
+        at: impl FnOnce(&dyn FileSystem, &str) -> FileResult<T>,
+    ) -> Observed<T> {
         let found = self.resolve(path, true);
-        found.and_then(|path| self.ask(&path, at)).into()
+        found.and_then(|path| self.query(&path, at)).into()
     }
 
     /// What there is at a path; a link counts as what it leads to.
-    pub(super) fn at(&self, path: &str) -> Look<About> {
-        self.look(path, |files, path| files.about(path))
+    pub(super) fn metadata_at(&self, path: &str) -> Observed<FileInfo> {
+        self.observe(path, |files, path| files.metadata(path))
     }
 
     /// A file or a link by that name, wherever the link leads.
-    pub(super) fn has(&self, path: &str) -> Option<bool> {
+    pub(super) fn exists(&self, path: &str) -> Option<bool> {
         let found = self.resolve(path, false);
-        Look::from(found.and_then(|path| self.about(&path))).is_here()
+        Observed::from(found.and_then(|path| self.metadata(&path))).is_present()
     }
 
     /// The first bytes of a file.
-    pub(super) fn bytes(&self, path: &str, most: usize) -> Look<Vec<u8>> {
-        self.look(path, |files, path| {
-            files::read(files.open(path)?, most).map_err(|_| Miss::Unseen)
+    pub(super) fn bytes(&self, path: &str, max: usize) -> Observed<Vec<u8>> {
+        self.observe(path, |files, path| {
+            files::read(files.open(path)?, max).map_err(|_| FileError::Unreadable)
         })
     }
 
     /// A file as text.
-    pub(super) fn text(&self, path: &str) -> Look<String> {
-        let bytes = self.bytes(path, TEXT);
+    pub(super) fn text(&self, path: &str) -> Observed<String> {
+        let bytes = self.bytes(path, MAX_TEXT);
         bytes.map(|bytes| String::from_utf8_lossy(&bytes).into_owned())
     }
 
     /// A file that is read piece by piece.
-    pub(super) fn open(&self, path: &str) -> Look<Box<dyn Read>> {
-        self.look(path, |files, path| files.open(path))
+    pub(super) fn open(&self, path: &str) -> Observed<Box<dyn Read>> {
+        self.observe(path, |files, path| files.open(path))
     }
 
     /// What is in a directory, by name.
-    pub(super) fn list(&self, path: &str) -> Look<Vec<Entry>> {
+    pub(super) fn list(&self, path: &str) -> Observed<Vec<DirEntry>> {
         let entries = self.resolve(path, true).and_then(|real| {
-            let names = self.ask(&real, |files, path| files.names(path, NAMES))?;
+            let names = self.query(&real, |files, path| files.list(path, MAX_NAMES))?;
             let dir = real.trim_end_matches('/');
-            let entry = |(name, kind): (String, Kind)| {
+            let entry = |(name, kind): (String, FileKind)| {
                 let path = format!("{dir}/{name}");
                 // A link counts as the file that it leads to.
                 let about = match kind {
-                    Kind::File => self.about(&path).ok(),
-                    Kind::Link => self.at(&path).here().copied(),
-                    Kind::Directory | Kind::Other => None,
+                    FileKind::File => self.metadata(&path).ok(),
+                    FileKind::Link => self.metadata_at(&path).present().copied(),
+                    FileKind::Directory | FileKind::Other => None,
                 };
-                let file = about.filter(|about| about.kind == Kind::File);
-                Entry {
+                let file = about.filter(|about| about.kind == FileKind::File);
+                DirEntry {
                     size: file.map_or(0, |about| about.size),
-                    directory: kind == Kind::Directory,
+                    is_directory: kind == FileKind::Directory,
                     name,
                 }
             };
             Ok(names.into_iter().map(entry).collect::<Vec<_>>())
         });
-        Look::from(entries).map(|mut entries| {
+        Observed::from(entries).map(|mut entries| {
             entries.sort_by(|a, b| a.name.cmp(&b.name));
             entries
         })
@@ -268,13 +276,13 @@ impl Tree {
     /// The names in a directory; none where there is no such directory or it is not seen.
     pub(super) fn names(&self, path: &str) -> Vec<String> {
         match self.list(path) {
-            Look::Here(entries) => entries.into_iter().map(|entry| entry.name).collect(),
+            Observed::Present(entries) => entries.into_iter().map(|entry| entry.name).collect(),
             _ => vec![],
         }
     }
 
     /// The first of these programs that is there.
-    pub(super) fn program(&self, names: &[&str]) -> Look<String> {
+    pub(super) fn program(&self, names: &[&str]) -> Observed<String> {
         let dirs = [
             "/usr/bin",
             "/usr/sbin",
@@ -283,25 +291,25 @@ impl Tree {
             "/usr/local/bin",
             "/usr/local/sbin",
         ];
-        let mut seen = Look::Absent;
+        let mut observed = Observed::Absent;
         for path in dirs
             .iter()
             .flat_map(|dir| names.iter().map(move |name| format!("{dir}/{name}")))
         {
-            match self.has(&path) {
-                Some(true) => return Look::Here(path),
+            match self.exists(&path) {
+                Some(true) => return Observed::Present(path),
                 Some(false) => {}
-                None => seen = Look::Unseen,
+                None => observed = Observed::Unknown,
             }
         }
-        seen
+        observed
     }
 
     /// Whether systemd starts one of these units, as far as links in /etc say it.
-    pub(super) fn enabled(&self, units: &[&str]) -> Option<bool> {
+    pub(super) fn is_enabled(&self, units: &[&str]) -> Option<bool> {
         let entries = self.list("/etc/systemd/system");
-        let Look::Here(entries) = entries else {
-            return entries.is_here();
+        let Observed::Present(entries) = entries else {
+            return entries.is_present();
         };
         let wants = entries
             .iter()

@@ -5,26 +5,26 @@ use super::kernel::{self, Kernel};
 use super::network::{self, Network};
 use super::release::{self, Os};
 use super::residue;
-use super::residue::Traces;
-use super::root_fs::{Look, Tree};
+use super::residue::Residue;
+use super::root_fs::{Observed, RootFs};
 
 /// What the root file system shows.
 #[derive(Clone, Debug, Default)]
 pub struct System {
-    pub os: Look<Os>,
+    pub os: Observed<Os>,
     /// The newest first.
-    pub kernels: Look<Vec<Kernel>>,
-    pub cloud_init: Look<CloudInit>,
+    pub kernels: Observed<Vec<Kernel>>,
+    pub cloud_init: Observed<CloudInit>,
     /// What fstab mounts from a device.
-    pub fstab: Look<Vec<Mount>>,
+    pub fstab: Observed<Vec<Mount>>,
     /// `root=` of the boot loader's own configuration.
     pub root_devices: Vec<String>,
     /// An SSH server, and whether it is started; the latter None where that is not seen.
-    pub sshd: Look<Option<bool>>,
-    pub network: Look<Network>,
+    pub sshd: Observed<Option<bool>>,
+    pub network: Observed<Network>,
     /// Bytes that are free on the root file system.
     pub free: Option<u64>,
-    pub traces: Traces,
+    pub residue: Residue,
 }
 
 /// A line of fstab.
@@ -37,26 +37,26 @@ pub struct Mount {
 }
 
 impl System {
-    pub(super) fn of(tree: &Tree) -> Self {
+    pub(super) fn inspect(root_fs: &RootFs) -> Self {
         Self {
-            os: release::find(tree),
-            kernels: kernel::find(tree),
-            cloud_init: cloud_init::find(tree),
-            fstab: fstab(tree),
-            root_devices: root_devices(tree),
-            sshd: sshd(tree),
-            network: network::find(tree),
-            free: tree.free(),
-            traces: residue::find(tree),
+            os: release::find(root_fs),
+            kernels: kernel::find(root_fs),
+            cloud_init: cloud_init::find(root_fs),
+            fstab: fstab(root_fs),
+            root_devices: root_devices(root_fs),
+            sshd: sshd(root_fs),
+            network: network::find(root_fs),
+            free: root_fs.free(),
+            residue: residue::find(root_fs),
         }
     }
 
     /// Devices named by their place, which another machine calls something else.
     pub fn unstable_devices(&self) -> Vec<&str> {
-        let fstab = self.fstab.here().into_iter().flatten();
+        let fstab = self.fstab.present().into_iter().flatten();
         let mounts = fstab.map(|mount| mount.device.as_str());
         let all = mounts.chain(self.root_devices.iter().map(String::as_str));
-        let mut named: Vec<_> = all.filter(|device| is_placed(device)).collect();
+        let mut named: Vec<_> = all.filter(|device| is_by_position(device)).collect();
         named.sort_unstable();
         named.dedup();
         named
@@ -64,7 +64,7 @@ impl System {
 }
 
 /// `/dev/sda1`, `/dev/vda`, `/dev/nvme0n1p2`; not `/dev/disk/by-…`, `/dev/mapper/…`.
-pub(super) fn is_placed(device: &str) -> bool {
+pub(super) fn is_by_position(device: &str) -> bool {
     let name = device.strip_prefix("/dev/").unwrap_or_default();
     let disk = |start: &str| {
         name.strip_prefix(start)
@@ -76,8 +76,8 @@ pub(super) fn is_placed(device: &str) -> bool {
             .any(|start| disk(start))
 }
 
-pub(super) fn fstab(tree: &Tree) -> Look<Vec<Mount>> {
-    tree.text("/etc/fstab").map(|text| {
+pub(super) fn fstab(root_fs: &RootFs) -> Observed<Vec<Mount>> {
+    root_fs.text("/etc/fstab").map(|text| {
         let lines = text
             .lines()
             .map(str::trim)
@@ -95,7 +95,7 @@ pub(super) fn fstab(tree: &Tree) -> Look<Vec<Mount>> {
 }
 
 /// GRUB's menu, by whichever name.
-fn root_devices(tree: &Tree) -> Vec<String> {
+fn root_devices(root_fs: &RootFs) -> Vec<String> {
     let menus = [
         "/boot/grub/grub.cfg",
         "/boot/grub2/grub.cfg",
@@ -104,7 +104,7 @@ fn root_devices(tree: &Tree) -> Vec<String> {
     ];
     let texts = menus
         .iter()
-        .filter_map(|path| tree.text(path).here().cloned());
+        .filter_map(|path| root_fs.text(path).present().cloned());
     let mut found = vec![];
     for text in texts {
         let kernels = text.lines().map(str::trim_start).filter(|line| {
@@ -120,7 +120,7 @@ fn root_devices(tree: &Tree) -> Vec<String> {
     found
 }
 
-fn sshd(tree: &Tree) -> Look<Option<bool>> {
+fn sshd(root_fs: &RootFs) -> Observed<Option<bool>> {
     let units = [
         "ssh.service",
         "sshd.service",
@@ -131,11 +131,12 @@ fn sshd(tree: &Tree) -> Look<Option<bool>> {
     let runlevels = || {
         let dirs = ["/etc/rc3.d", "/etc/rc2.d", "/etc/runlevels/default"];
         dirs.iter()
-            .flat_map(|dir| tree.names(dir))
+            .flat_map(|dir| root_fs.names(dir))
             .any(|name| name.starts_with('S') && name.ends_with("ssh") || name == "sshd")
     };
-    tree.program(&["sshd", "dropbear"])
-        .map(|_| tree.enabled(&units).map(|on| on || runlevels()))
+    root_fs
+        .program(&["sshd", "dropbear"])
+        .map(|_| root_fs.is_enabled(&units).map(|on| on || runlevels()))
 }
 
 #[cfg(test)]
@@ -151,7 +152,7 @@ mod tests {
             "/dev/xvda1",
             "/dev/hda1",
         ] {
-            assert!(is_placed(device), "{device}");
+            assert!(is_by_position(device), "{device}");
         }
         for device in [
             "UUID=1-2",
@@ -161,7 +162,7 @@ mod tests {
             "tmpfs",
             "LABEL=root",
         ] {
-            assert!(!is_placed(device), "{device}");
+            assert!(!is_by_position(device), "{device}");
         }
     }
 }

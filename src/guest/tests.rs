@@ -39,8 +39,8 @@ fn run(tool: &str, args: &[&str], input: &str) {
     std::io::Write::write_all(&mut to, input.as_bytes()).unwrap();
     drop(to);
     let output = child.wait_with_output().unwrap();
-    let said = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "{tool} {args:?}: {said}");
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{tool} {args:?}: {stderr}");
 }
 
 /// Files in a directory, of which a file system is made.
@@ -116,12 +116,12 @@ fn disk(parts: &[&[u8]]) -> tempfile::NamedTempFile {
     file
 }
 
-fn look_at(path: &Path) -> Guest {
-    Guest::look(&Image::open(path, None).unwrap())
+fn inspect(path: &Path) -> Guest {
+    Guest::inspect(&Image::open(path, None).unwrap())
 }
 
-fn seen(parts: &[&[u8]]) -> Guest {
-    look_at(disk(parts).path())
+fn inspect_disk(parts: &[&[u8]]) -> Guest {
+    inspect(disk(parts).path())
 }
 
 /// A partition of a MiB with nothing but this mark.
@@ -178,16 +178,16 @@ fn a_disk_with_an_ntfs_partition_is_not_windows_for_that() {
         ("luks", marked(&[(0, b"LUKS\xba\xbe")])),
         ("swap", marked(&[(4086, b"SWAPSPACE2")])),
     ] {
-        assert_eq!(seen(&[&other, &data]).family, None, "{name}");
+        assert_eq!(inspect_disk(&[&other, &data]).family, None, "{name}");
         // Even where it can't be read.
         let damaged = [&data[..512], &vec![0xff; 1 << 20]].concat();
-        assert_eq!(seen(&[&other, &damaged]).family, None, "{name}");
+        assert_eq!(inspect_disk(&[&other, &damaged]).family, None, "{name}");
     }
-    assert_eq!(seen(&[&data]).family, None, "nothing but data");
+    assert_eq!(inspect_disk(&[&data]).family, None, "nothing but data");
 }
 
 #[test]
-fn windows_is_known_by_its_directory() {
+fn windows_is_recognized_by_its_directory() {
     let Some(empty) = ntfs("C") else { return };
     let xfs = marked(&[(0, b"XFSB")]);
     for (directory, inside) in [
@@ -196,26 +196,29 @@ fn windows_is_known_by_its_directory() {
         ("windows", "SYSTEM32"),
     ] {
         let windows = with_windows(empty.clone(), directory, inside);
-        let guest = seen(&[&windows]);
-        assert_eq!(guest.family, Some(Family::Windows), "{directory}");
+        let guest = inspect_disk(&[&windows]);
+        assert_eq!(guest.family, Some(OsFamily::Windows), "{directory}");
         assert_eq!(guest.name().as_deref(), Some("Windows"));
-        assert_eq!(seen(&[&xfs, &windows]).family, Some(Family::Windows));
+        assert_eq!(
+            inspect_disk(&[&xfs, &windows]).family,
+            Some(OsFamily::Windows)
+        );
     }
     let other = with_windows(empty, "Winners", "System32");
-    assert_eq!(seen(&[&other]).family, None);
+    assert_eq!(inspect_disk(&[&other]).family, None);
 }
 
 #[test]
-fn what_starts_windows_counts_where_nothing_is_another_systems() {
+fn a_windows_boot_loader_counts_without_another_system() {
     let sector = b"\xeb\x52\x90NTFS    ";
     let unreadable = marked(&[(0, sector), (390, b"BOOTMGR is missing")]);
-    assert_eq!(seen(&[&unreadable]).family, Some(Family::Windows));
+    assert_eq!(inspect_disk(&[&unreadable]).family, Some(OsFamily::Windows));
     let locked = marked(&[(0, b"\xeb\x58\x90-FVE-FS-"), (82, b"FAT32   ")]);
-    let guest = seen(&[&locked]);
-    assert_eq!(guest.family, Some(Family::Windows));
-    assert_eq!(guest.volumes[0].content, Some(Filling::BitLocker));
+    let guest = inspect_disk(&[&locked]);
+    assert_eq!(guest.family, Some(OsFamily::Windows));
+    assert_eq!(guest.volumes[0].content, Some(VolumeKind::BitLocker));
     let xfs = marked(&[(0, b"XFSB")]);
-    assert_eq!(seen(&[&xfs, &locked, &unreadable]).family, None);
+    assert_eq!(inspect_disk(&[&xfs, &locked, &unreadable]).family, None);
 }
 
 #[test]
@@ -228,7 +231,7 @@ fn no_ntfs_makes_the_look_fail() {
             .write_all_at(&[byte], MIB + at as u64)
             .unwrap();
     };
-    assert_eq!(look_at(file.path()).family, Some(Family::Windows));
+    assert_eq!(inspect(file.path()).family, Some(OsFamily::Windows));
     // Where it has something: the boot sector, file records, indexes, upcase table.
     let used: Vec<_> = (0..sound.len()).filter(|&at| sound[at] != 0).collect();
     let mut state = 1_u64;
@@ -251,14 +254,14 @@ fn no_ntfs_makes_the_look_fail() {
             write(at, u8::try_from(next(256)).unwrap());
             changed.push(at);
         }
-        let guest = look_at(file.path());
-        let late = |trouble: &String| trouble.contains("too long") || trouble.contains("damaged");
-        assert!(!guest.troubles.iter().any(late), "{:?}", guest.troubles);
+        let guest = inspect(file.path());
+        let late = |problem: &String| problem.contains("too long") || problem.contains("damaged");
+        assert!(!guest.problems.iter().any(late), "{:?}", guest.problems);
         for at in changed {
             write(at, sound[at]);
         }
     }
-    assert_eq!(look_at(file.path()).family, Some(Family::Windows));
+    assert_eq!(inspect(file.path()).family, Some(OsFamily::Windows));
 }
 
 /// Leaves a transaction in the journal, as a machine does that is switched off.
@@ -305,14 +308,14 @@ fn a_file_system_that_was_not_unmounted_is_read_all_the_same() {
         let folder = TempDir::new().unwrap();
         let path = root.made(&folder, 32 * MIB, options);
         dirty(&path, open);
-        let guest = seen(&[&fs::read(&path).unwrap()]);
+        let guest = inspect_disk(&[&fs::read(&path).unwrap()]);
         assert_eq!(
             guest.name().as_deref(),
             Some("Test 1"),
             "{options:?} {open}"
         );
         assert!(guest.system.is_some_and(|system| system.free.is_some()));
-        match guest.troubles.as_slice() {
+        match guest.problems.as_slice() {
             [] => {}
             [trouble] if trouble == NOT_UNMOUNTED => without += 1,
             other => panic!("{options:?}: {other:?}"),
@@ -331,14 +334,14 @@ fn a_superblock_that_is_wrong_is_not_made_right() {
     dirty(&path, "jo");
     let mut bytes = fs::read(&path).unwrap();
     bytes[1024 + 0x68] ^= 1;
-    let guest = seen(&[&bytes]);
+    let guest = inspect_disk(&[&bytes]);
     assert_eq!(guest.system.map(|_| ()), None);
-    assert_eq!(guest.troubles.len(), 1, "{:?}", guest.troubles);
+    assert_eq!(guest.problems.len(), 1, "{:?}", guest.problems);
     // Nor is one believed that would need more memory than its partition has blocks.
     let mut bytes = fs::read(&path).unwrap();
     bytes[1024 + 4..1024 + 8].fill(0xff);
     assert_eq!(
-        seen(&[&bytes]).troubles,
+        inspect_disk(&[&bytes]).problems,
         [
             "the ext4 file system of partition 1 can't be read: it claims to be larger than its partition"
         ]
@@ -397,7 +400,7 @@ fn a_system_is_put_together_from_all_its_partitions() {
             "PARTUUID=deadbeef-01 / ext4 defaults 0 1\n{device} /usr ext4 defaults 0 2\n/dev/sda2 /boot ext2 defaults 0 2\nLABEL=var /var ext4 defaults 0 2\n"
         );
         let root = merged(&fstab).ext(8 * MIB, &["-t", "ext4"]);
-        let guest = seen(&[&root, &boot, &usr, &var]);
+        let guest = inspect_disk(&[&root, &boot, &usr, &var]);
         let mounted = guest.volumes.iter().map(|volume| volume.mounted.as_deref());
         let expected = [Some("/"), Some("/boot"), Some("/usr"), Some("/var")];
         assert_eq!(mounted.collect::<Vec<_>>(), expected, "{device}");
@@ -407,15 +410,15 @@ fn a_system_is_put_together_from_all_its_partitions() {
         let drivers = kernel.drivers.as_ref().unwrap();
         assert_eq!(drivers["nvme"], Driver::Builtin);
         let system = guest.system.unwrap();
-        assert_eq!(system.sshd.is_here(), Some(true));
-        assert_eq!(system.cloud_init.is_here(), Some(true));
-        let logs = system.traces.logs.here().unwrap();
+        assert_eq!(system.sshd.is_present(), Some(true));
+        assert_eq!(system.cloud_init.is_present(), Some(true));
+        let logs = system.residue.logs.present().unwrap();
         assert_eq!(logs[0].path, "/var/log/dpkg.log");
     }
 }
 
 #[test]
-fn what_lies_on_a_partition_that_cannot_be_read_is_not_seen() {
+fn files_on_an_unreadable_partition_are_unknown() {
     if !installed("mke2fs", "e2fsprogs") {
         return;
     }
@@ -430,10 +433,10 @@ fn what_lies_on_a_partition_that_cannot_be_read_is_not_seen() {
         let root = merged(&fstab).ext(8 * MIB, &["-t", "ext4"]);
         // Another file system is in partition 2, which is not meant.
         let data = Root::new().with("x", "").ext(4 * MIB, &["-t", "ext4"]);
-        let system = seen(&[&root, &data, &xfs]).system.unwrap();
-        assert_eq!(system.os, Look::Unseen, "{device}");
-        assert_eq!(system.sshd, Look::Unseen, "{device}");
-        assert_eq!(system.kernels, Look::Unseen, "{device}");
+        let system = inspect_disk(&[&root, &data, &xfs]).system.unwrap();
+        assert_eq!(system.os, Observed::Unknown, "{device}");
+        assert_eq!(system.sshd, Observed::Unknown, "{device}");
+        assert_eq!(system.kernels, Observed::Unknown, "{device}");
     }
 }
 
@@ -453,15 +456,15 @@ fn links_that_lead_nowhere_end() {
         .link("etc/fstab", "/etc/fstab")
         .link("boot", "usr/none")
         .ext(8 * MIB, &["-t", "ext4"]);
-    let guest = seen(&[&root]);
+    let guest = inspect_disk(&[&root]);
     assert_eq!(guest.name().as_deref(), Some("Test 3"));
     let system = guest.system.unwrap();
-    assert_eq!(system.kernels, Look::Absent);
-    assert_eq!(system.fstab, Look::Absent);
+    assert_eq!(system.kernels, Observed::Absent);
+    assert_eq!(system.fstab, Observed::Absent);
 }
 
 #[test]
-fn a_distribution_of_its_own_is_named_as_its_file_says() {
+fn an_unknown_distribution_is_named_by_its_release_file() {
     if !installed("mke2fs", "e2fsprogs") {
         return;
     }
@@ -502,8 +505,8 @@ fn a_distribution_of_its_own_is_named_as_its_file_says() {
         // What it was built from, which says less.
         let root = base().with("etc/debian_version", "squeeze/sid\n");
         let root = root.with(path, text).ext(4 * MIB, &["-t", "ext4"]);
-        let guest = seen(&[&root]);
+        let guest = inspect_disk(&[&root]);
         assert_eq!(guest.name().as_deref(), Some(name), "{path}");
-        assert_eq!(guest.system.unwrap().os.here().unwrap().id, id);
+        assert_eq!(guest.system.unwrap().os.present().unwrap().id, id);
     }
 }

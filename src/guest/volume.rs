@@ -1,6 +1,6 @@
 //! A partition and what is in it.
 
-use crate::image::{Filling, Partition, Role};
+use crate::image::{Partition, Role, VolumeKind};
 
 /// A partition and what is in it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -8,7 +8,7 @@ pub struct Volume {
     /// The partition; of a disk without a table, all of it, with the number 0.
     pub partition: Partition,
     /// None where no mark is known.
-    pub content: Option<Filling>,
+    pub content: Option<VolumeKind>,
     /// Where the system mounts it, as far as that is seen.
     pub mounted: Option<String>,
 }
@@ -16,7 +16,7 @@ pub struct Volume {
 impl Volume {
     /// In a list: "EFI system (FAT)".
     pub fn name(&self) -> String {
-        let content = self.content.map(Filling::name);
+        let content = self.content.map(VolumeKind::name);
         match (self.partition.role, &self.mounted, content) {
             (Role::BiosBoot, _, _) => "BIOS boot".to_owned(),
             (Role::EfiSystem, _, Some(content)) => format!("EFI system ({content})"),

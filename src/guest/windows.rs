@@ -1,10 +1,10 @@
 //! Whether the system on the disk is Windows. Its files are proof; what its installers and
 //! formatters leave behind counts only where nothing on the disk is another system's.
 
-use super::disk::Slice;
+use super::disk::DiskSlice;
 use super::ntfs::{self, Contents};
 use super::{Guest, Volume};
-use crate::image::Filling;
+use crate::image::VolumeKind;
 
 /// What shows that Windows is on the disk.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -16,10 +16,10 @@ pub(super) enum Proof {
 }
 
 /// Whether Windows is on the disk; asked where no root of another system was found.
-pub(super) fn look(guest: &Guest, slices: impl Fn(&Volume) -> Slice) -> Option<Proof> {
+pub(super) fn look(guest: &Guest, slices: impl Fn(&Volume) -> DiskSlice) -> Option<Proof> {
     let volumes = || guest.volumes.iter();
     let on_ntfs: Vec<_> = volumes()
-        .filter(|volume| volume.content == Some(Filling::Ntfs))
+        .filter(|volume| volume.content == Some(VolumeKind::Ntfs))
         .map(|volume| {
             let slice = slices(volume);
             (ntfs::contents(&slice), slice)
@@ -32,29 +32,29 @@ pub(super) fn look(guest: &Guest, slices: impl Fn(&Volume) -> Slice) -> Option<P
         return Some(Proof::Files);
     }
     let contents = volumes().filter_map(|volume| volume.content);
-    if contents.into_iter().any(Filling::is_foreign_to_windows) || starts_another(guest) {
+    if contents.into_iter().any(VolumeKind::is_foreign_to_windows) || starts_other_system(guest) {
         return None;
     }
-    let starts_windows = |(contents, slice): &(Contents, Slice)| match contents {
+    let starts_windows = |(contents, slice): &(Contents, DiskSlice)| match contents {
         Contents::Windows | Contents::BootManager => true,
         Contents::Data => false,
-        Contents::Unreadable => seeks_boot_manager(slice),
+        Contents::Unreadable => loads_boot_manager(slice),
     };
     let is_traced = on_ntfs.iter().any(starts_windows)
-        || volumes().any(|volume| volume.content == Some(Filling::BitLocker))
+        || volumes().any(|volume| volume.content == Some(VolumeKind::BitLocker))
         || loaders(guest).any(|path| path == "efi/microsoft/boot/bootmgfw.efi");
     is_traced.then_some(Proof::Traces)
 }
 
 /// The boot code that Windows writes into every NTFS that it formats.
-fn seeks_boot_manager(slice: &Slice) -> bool {
+fn loads_boot_manager(slice: &DiskSlice) -> bool {
     slice
-        .get::<512>(0)
+        .read_array::<512>(0)
         .is_some_and(|sector| sector.windows(7).any(|word| word == b"BOOTMGR"))
 }
 
 /// Whether a boot loader of other systems is in the EFI system partition.
-fn starts_another(guest: &Guest) -> bool {
+fn starts_other_system(guest: &Guest) -> bool {
     let names = ["grub", "shim", "systemd-boot", "refind", "elilo", "limine"];
     loaders(guest).any(|path| names.iter().any(|name| path.contains(name)))
 }

@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use crate::platform;
 
-use super::error::{Remedy, Sight, Trouble};
+use super::error::{Fix, ImageError, ImageResult};
 
 /// Bytes of allocation tables that one look may read: keeps a look at a disk of
 /// terabytes within a second.
@@ -39,7 +39,7 @@ impl ReadAt for File {
     }
 
     fn data(&self, from: u64) -> io::Result<Option<Range<u64>>> {
-        platform::data(self, from)
+        platform::next_data_range(self, from)
     }
 }
 
@@ -64,30 +64,30 @@ impl ReadAt for &[u8] {
 
 /// A stretch of bytes whose end may be unknown.
 #[derive(Clone, Copy)]
-pub(super) struct Window<'a> {
+pub(super) struct ByteView<'a> {
     source: &'a dyn ReadAt,
     start: u64,
-    seen: u64,
+    available: u64,
     complete: bool,
 }
 
-impl<'a> Window<'a> {
+impl<'a> ByteView<'a> {
     /// All of a file.
-    pub(super) fn all(source: &'a dyn ReadAt, len: u64) -> Self {
+    pub(super) fn new(source: &'a dyn ReadAt, len: u64) -> Self {
         Self {
             source,
             start: 0,
-            seen: len,
+            available: len,
             complete: true,
         }
     }
 
     /// The first bytes of a pipe: what follows is unknown.
-    pub(super) fn head(source: &'a &'a [u8]) -> Self {
+    pub(super) fn of_head(source: &'a &'a [u8]) -> Self {
         Self {
             source,
             start: 0,
-            seen: source.len() as u64,
+            available: source.len() as u64,
             complete: false,
         }
     }
@@ -101,79 +101,84 @@ impl<'a> Window<'a> {
     }
 
     /// A member of an archive, as far as it can be seen.
-    pub(super) fn part(&self, offset: u64, len: u64) -> Self {
-        let rest = self.seen.saturating_sub(offset);
+    pub(super) fn subview(&self, offset: u64, len: u64) -> Self {
+        let rest = self.available.saturating_sub(offset);
         Self {
             source: self.source,
             start: self.start.saturating_add(offset),
-            seen: len.min(rest),
+            available: len.min(rest),
             complete: self.complete || len <= rest,
         }
     }
 
     /// The length in bytes; None for a pipe.
     pub(super) fn len(&self) -> Option<u64> {
-        self.complete.then_some(self.seen)
+        self.complete.then_some(self.available)
     }
 
     /// These bytes, or None where they cannot be seen.
-    pub(super) fn get(&self, offset: u64, count: u64) -> io::Result<Option<Vec<u8>>> {
+    pub(super) fn read(&self, offset: u64, count: u64) -> io::Result<Option<Vec<u8>>> {
         match offset.checked_add(count) {
-            Some(_) if !self.has(offset, count) => Ok(None),
-            Some(end) if end <= self.seen => self.read(offset, count).map(Some),
+            Some(_) if !self.is_readable(offset, count) => Ok(None),
+            Some(end) if end <= self.available => self.read_bytes(offset, count).map(Some),
             _ => Ok(None),
         }
     }
 
     /// Whether the source still has these bytes; it notes those that are to come.
-    fn has(&self, offset: u64, count: u64) -> bool {
+    fn is_readable(&self, offset: u64, count: u64) -> bool {
         let at = self.start.saturating_add(offset);
         self.source.has(at, count.min(TABLE_BUDGET))
     }
 
     /// As many of these bytes as can be seen.
-    pub(super) fn up_to(&self, offset: u64, count: u64) -> io::Result<Vec<u8>> {
-        let there = count.min(self.seen.saturating_sub(offset));
-        if there < count && !self.complete {
+    pub(super) fn read_up_to(&self, offset: u64, count: u64) -> io::Result<Vec<u8>> {
+        let available = count.min(self.available.saturating_sub(offset));
+        if available < count && !self.complete {
             // What is to come is asked for.
-            let _ = self.has(offset, count);
+            let _ = self.is_readable(offset, count);
         }
-        if !self.has(offset, there) {
+        if !self.is_readable(offset, available) {
             return Ok(vec![]);
         }
-        self.read(offset, there)
+        self.read_bytes(offset, available)
     }
 
     /// These bytes of a container; None only for what a pipe does not show yet.
-    pub(super) fn need(&self, of: Structure, offset: u64, count: u64) -> Sight<Option<Vec<u8>>> {
-        self.holds(of, offset.saturating_add(count))?;
-        Ok(self.get(offset, count)?)
+    pub(super) fn require(
+        &self,
+        of: Structure,
+        offset: u64,
+        count: u64,
+    ) -> ImageResult<Option<Vec<u8>>> {
+        self.require_len(of, offset.saturating_add(count))?;
+        Ok(self.read(offset, count)?)
     }
 
     /// Refuses a file that ends before byte `end`.
-    pub(super) fn holds(&self, of: Structure, end: u64) -> Sight<()> {
+    pub(super) fn require_len(&self, of: Structure, end: u64) -> ImageResult<()> {
         match self.len() {
-            Some(len) if end > len => Err(of.cut(end, len)),
+            Some(len) if end > len => Err(of.truncated(end, len)),
             _ => Ok(()),
         }
     }
 
     /// Calls `each` with the index and the bytes of every entry of a table, as far
     /// as the budget goes.
-    pub(super) fn walk(
+    pub(super) fn for_each_entry(
         &self,
         offset: u64,
         entries: u64,
         width: u64,
-        mut each: impl FnMut(u64, Fields<'_>) -> Sight<()>,
-    ) -> Sight<()> {
+        mut each: impl FnMut(u64, Fields<'_>) -> ImageResult<()>,
+    ) -> ImageResult<()> {
         let entries = entries.min(TABLE_BUDGET / width);
         let batch = STRIDE / width;
         let mut index = 0;
         while index < entries {
             let now = batch.min(entries - index);
             let from = offset.saturating_add(index * width);
-            let Some(bytes) = self.get(from, now * width)? else {
+            let Some(bytes) = self.read(from, now * width)? else {
                 return Ok(());
             };
             for (entry, at) in bytes.chunks_exact(size(width)).zip(index..) {
@@ -184,7 +189,7 @@ impl<'a> Window<'a> {
         Ok(())
     }
 
-    fn read(&self, offset: u64, count: u64) -> io::Result<Vec<u8>> {
+    fn read_bytes(&self, offset: u64, count: u64) -> io::Result<Vec<u8>> {
         let mut bytes = vec![0; size(count.min(TABLE_BUDGET))];
         if !bytes.is_empty() {
             let at = self.start.saturating_add(offset);
@@ -199,13 +204,13 @@ impl<'a> Window<'a> {
 pub(super) struct Structure(pub(super) &'static str, pub(super) &'static str);
 
 impl Structure {
-    fn cut(self, end: u64, len: u64) -> Trouble {
+    fn truncated(self, end: u64, len: u64) -> ImageError {
         let Self(container, name) = self;
-        Trouble::unfit(
+        ImageError::unusable(
             format!(
                 "the {container} is cut short: {name} reaches to byte {end}, but only {len} bytes are there"
             ),
-            Remedy::CopyAgain,
+            Fix::CopyAgain,
         )
     }
 }
@@ -256,7 +261,7 @@ pub(super) fn is_zero(bytes: &[u8]) -> bool {
 }
 
 /// What a sound container never holds.
-pub(super) fn broken(how: &str) -> io::Error {
+pub(super) fn invalid_data(how: &str) -> io::Error {
     io::Error::new(
         io::ErrorKind::InvalidData,
         format!("the container is damaged: {how}"),
@@ -274,26 +279,26 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_lies_outside_is_answered_and_never_read() {
+    fn a_range_outside_the_view_is_never_read() {
         let bytes: &[u8] = b"0123456789";
-        let all = Window::all(&bytes, 10);
-        assert_eq!(all.get(8, 2).unwrap().unwrap(), b"89");
-        assert_eq!(all.get(9, 2).unwrap(), None);
-        assert_eq!(all.get(u64::MAX, u64::MAX).unwrap(), None);
-        assert_eq!(all.up_to(8, 99).unwrap(), b"89");
-        assert_eq!(all.up_to(99, 99).unwrap(), b"");
-        assert_eq!(all.part(4, 3).get(0, 3).unwrap().unwrap(), b"456");
-        assert_eq!(all.part(4, 99).len(), Some(6));
+        let all = ByteView::new(&bytes, 10);
+        assert_eq!(all.read(8, 2).unwrap().unwrap(), b"89");
+        assert_eq!(all.read(9, 2).unwrap(), None);
+        assert_eq!(all.read(u64::MAX, u64::MAX).unwrap(), None);
+        assert_eq!(all.read_up_to(8, 99).unwrap(), b"89");
+        assert_eq!(all.read_up_to(99, 99).unwrap(), b"");
+        assert_eq!(all.subview(4, 3).read(0, 3).unwrap().unwrap(), b"456");
+        assert_eq!(all.subview(4, 99).len(), Some(6));
     }
 
     #[test]
     fn a_pipe_has_no_end_but_a_whole_member_in_its_head_has() {
         let bytes: &[u8] = b"0123456789";
-        let head = Window::head(&bytes);
+        let head = ByteView::of_head(&bytes);
         assert_eq!(head.len(), None);
-        assert!(head.holds(Structure("X", "y"), 99).is_ok());
-        assert_eq!(head.part(4, 3).len(), Some(3));
-        assert_eq!(head.part(4, 99).len(), None);
+        assert!(head.require_len(Structure("X", "y"), 99).is_ok());
+        assert_eq!(head.subview(4, 3).len(), Some(3));
+        assert_eq!(head.subview(4, 99).len(), None);
     }
 
     #[test]

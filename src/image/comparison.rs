@@ -4,21 +4,21 @@ use std::cell::Cell;
 use std::io::{self, Read};
 use std::rc::Rc;
 
-use super::error::{Notice, Sight, Trouble};
+use super::error::{ImageError, ImageNotice, ImageResult};
 use super::formats::archive::{MAX_HEADERS, MAX_MEMBERS, Member};
 use super::formats::ova::Names;
-use super::ova_manifest::{Comparison, Digests, LARGEST, Manifest};
+use super::ova_manifest::{Comparison, Digests, MAX_SIZE, Manifest};
 
 /// A member that has another digest than its line.
-pub(super) fn different(member: &Member, listing: &Member) -> Trouble {
+pub(super) fn different(member: &Member, listing: &Member) -> ImageError {
     let (name, listing) = (&member.name, &listing.name);
     let how = format_args!("{name} does not have the digest in {listing}");
-    Trouble::damaged("OVA", how)
+    ImageError::damaged("OVA", how)
 }
 
 /// Compares the members of an OVA with its manifest while the archive passes by. What is
 /// wrong with the archive itself is for the look at it to say.
-pub(super) fn of_passing(archive: impl Read) -> Sight<Vec<Notice>> {
+pub(super) fn of_passing(archive: impl Read) -> ImageResult<Vec<ImageNotice>> {
     let left = Rc::new(Cell::new(MAX_HEADERS));
     let mut archive = tar::Archive::new(Bounded {
         reader: archive,
@@ -30,8 +30,8 @@ pub(super) fn of_passing(archive: impl Read) -> Sight<Vec<Notice>> {
     let entries = archive.entries().into_iter().flatten();
     for entry in entries.map_while(Result::ok) {
         let mut entry = entry;
-        members.push(Member::of(&entry));
-        let (at, names) = (members.len() - 1, Names::of(&members));
+        members.push(Member::new(&entry));
+        let (at, names) = (members.len() - 1, Names::new(&members));
         let member = &members[at];
         left.set(u64::MAX);
         if names
@@ -39,14 +39,14 @@ pub(super) fn of_passing(archive: impl Read) -> Sight<Vec<Notice>> {
             .is_some_and(|listing| listing.offset == member.offset)
         {
             let mut text = vec![];
-            entry.by_ref().take(LARGEST).read_to_end(&mut text)?;
+            entry.by_ref().take(MAX_SIZE).read_to_end(&mut text)?;
             manifest = Some((Manifest::parse(&text), at));
         } else if let Some((manifest, listing)) = &manifest {
             let compared = manifest.compare(&names.all(member), &mut entry);
             if compared.ok() == Some(Comparison::Different) {
                 return Err(different(member, &members[*listing]));
             }
-        } else if member.is_whole
+        } else if member.is_complete
             && let Ok(digests) = Digests::of(&mut entry)
         {
             early.push((at, digests));
@@ -60,7 +60,7 @@ pub(super) fn of_passing(archive: impl Read) -> Sight<Vec<Notice>> {
     let Some((manifest, listing)) = manifest else {
         return Ok(vec![]);
     };
-    let names = Names::of(&members);
+    let names = Names::new(&members);
     let mut notices = vec![];
     for (at, digests) in &early {
         let member = &members[*at];
@@ -72,7 +72,7 @@ pub(super) fn of_passing(archive: impl Read) -> Sight<Vec<Notice>> {
                 let text = format!(
                     "{name} was not compared: the manifest {listing} comes behind it on standard input"
                 );
-                notices.push(Notice::new(text, None));
+                notices.push(ImageNotice::new(text, None));
             }
         }
     }

@@ -153,7 +153,7 @@ impl Content {
     }
 
     /// Whether both are the same container, whatever is known of its details.
-    pub(super) fn is_like(&self, other: &Self) -> bool {
+    pub(super) fn is_same_kind(&self, other: &Self) -> bool {
         std::mem::discriminant(self) == std::mem::discriminant(other)
     }
 

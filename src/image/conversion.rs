@@ -4,7 +4,7 @@
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
-use super::{Content, Disk, Image, Source};
+use super::{Content, Disk, Image, ImageSource};
 use crate::shell::{Command, is_visible};
 
 /// Endings of compressed files, and the command that unpacks them beside themselves.
@@ -165,7 +165,7 @@ fn decompressed(image: &Image) -> String {
 /// Returns the command that unpacks the first disk of an OVA, and the disk. `None` for standard
 /// input, and where the name of the disk must not stand in a command.
 pub fn unpacking(image: &Image) -> Option<(Command, &Disk)> {
-    let (Source::File(archive), Some(disk)) = (&image.source, image.disks.first()) else {
+    let (ImageSource::File(archive), Some(disk)) = (&image.source, image.disks.first()) else {
         return None;
     };
     Some((extraction(archive, &[&disk.name])?, disk))
@@ -244,8 +244,8 @@ fn is_plain(name: &str) -> bool {
 
 fn path(image: &Image) -> &Path {
     match &image.source {
-        Source::File(path) => path,
-        Source::Stdin => Path::new("-"),
+        ImageSource::File(path) => path,
+        ImageSource::Stdin => Path::new("-"),
     }
 }
 
@@ -275,7 +275,7 @@ mod tests {
 
     fn image(name: &str, content: Content) -> Image {
         let mut image = Image::from_head(&[0; 512], Some(Format::Raw)).unwrap();
-        (image.content, image.source) = (content, Source::File(name.into()));
+        (image.content, image.source) = (content, ImageSource::File(name.into()));
         image
     }
 
@@ -429,7 +429,7 @@ mod tests {
     #[test]
     fn a_file_without_a_name_has_one_to_fill_in() {
         let mut image = image("-", Content::Vdi);
-        image.source = Source::Stdin;
+        image.source = ImageSource::Stdin;
         let line = conversion(&image, Target::Raw).unwrap().to_string();
         assert_eq!(line, "qemu-img convert -f vdi -O raw IMAGE disk.raw");
     }

@@ -6,7 +6,7 @@ use std::io::{self, Read};
 use flate2::{Decompress, FlushDecompress};
 use ruzstd::decoding::StreamingDecoder;
 
-use super::byte_view::broken;
+use super::byte_view::invalid_data;
 
 /// What QEMU's default level writes for streams of unknown length is 2 MiB.
 const ZSTD_WINDOW: u64 = 8 << 20;
@@ -23,7 +23,7 @@ pub(super) enum Codec {
 
 impl Codec {
     /// The bytes of a unit; fewer where the input ends early.
-    pub(super) fn unpack(self, input: &[u8], unit: usize) -> io::Result<Vec<u8>> {
+    pub(super) fn decompress(self, input: &[u8], unit: usize) -> io::Result<Vec<u8>> {
         match self {
             Self::Deflate => inflate(Decompress::new(false), input, unit),
             Self::Zlib => inflate(Decompress::new(true), input, unit),
@@ -36,13 +36,14 @@ fn inflate(mut decoder: Decompress, input: &[u8], unit: usize) -> io::Result<Vec
     let mut output = Vec::with_capacity(unit);
     decoder
         .decompress_vec(input, &mut output, FlushDecompress::Sync)
-        .map_err(|error| broken(&format!("compressed data can't be read ({error})")))?;
+        .map_err(|error| invalid_data(&format!("compressed data can't be read ({error})")))?;
     Ok(output)
 }
 
 fn zstd(input: &[u8], unit: usize) -> io::Result<Vec<u8>> {
-    let unreadable =
-        |error: &dyn std::fmt::Display| broken(&format!("compressed data can't be read ({error})"));
+    let unreadable = |error: &dyn std::fmt::Display| {
+        invalid_data(&format!("compressed data can't be read ({error})"))
+    };
     let decoder = StreamingDecoder::new_with_max_window_size(input, ZSTD_WINDOW)
         .map_err(|error| unreadable(&error))?;
     let mut output = Vec::with_capacity(unit);

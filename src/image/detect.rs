@@ -2,55 +2,55 @@
 //! hide in another: the trailer of a VHD first, a raw disk last. The name of the
 //! file says nothing here.
 
-use super::byte_view::Window;
+use super::byte_view::ByteView;
 use super::content::Content;
-use super::error::{Remedy, Sight, Trouble};
+use super::error::{Fix, ImageError, ImageResult};
 use super::formats::{ova, qcow2, raw, vdi, vhd, vhdx, vmdk};
-use super::found::{Found, compressed};
+use super::found::{Detection, compressed_format};
 use super::unsupported;
 
 /// Offset of the mark of ISO 9660: sector 16 of 2048 bytes, behind the type byte.
 const ISO_MARK: u64 = 32769;
 
 /// Says what the bytes are, and refuses what no cloud can take.
-pub(super) fn look(window: &Window) -> Sight<Found> {
-    if window.up_to(0, 1)?.is_empty() {
-        return Err(Trouble::unfit("it is empty", Remedy::CopyAgain));
+pub(super) fn detect(view: &ByteView) -> ImageResult<Detection> {
+    if view.read_up_to(0, 1)?.is_empty() {
+        return Err(ImageError::unusable("it is empty", Fix::CopyAgain));
     }
-    let head = window.up_to(0, 512)?;
-    if vhd::is_here(window, &head)? {
-        return vhd::look(window);
+    let head = view.read_up_to(0, 512)?;
+    if vhd::has_footer(view, &head)? {
+        return vhd::parse(view);
     }
     match head.as_slice() {
-        [b'v', b'h', b'd', b'x', b'f', b'i', b'l', b'e', ..] => vhdx::look(window),
-        [b'Q', b'F', b'I', 0xfb, ..] => qcow2::look(window),
-        head if vmdk::is_here(head) => vmdk::look(window),
-        head if vdi::is_here(head) => vdi::look(window),
-        head if ova::is_here(head) => ova::look(window),
-        head => plain(window, head),
+        [b'v', b'h', b'd', b'x', b'f', b'i', b'l', b'e', ..] => vhdx::parse(view),
+        [b'Q', b'F', b'I', 0xfb, ..] => qcow2::parse(view),
+        head if vmdk::has_magic(head) => vmdk::parse(view),
+        head if vdi::has_magic(head) => vdi::parse(view),
+        head if ova::has_magic(head) => ova::parse(view),
+        head => detect_uncompressed(view, head),
     }
 }
 
 /// What has no structure to check here.
-fn plain(window: &Window, head: &[u8]) -> Sight<Found> {
-    if let Some(content) = compressed(head) {
-        return Ok(Found::opaque(content));
+fn detect_uncompressed(view: &ByteView, head: &[u8]) -> ImageResult<Detection> {
+    if let Some(content) = compressed_format(head) {
+        return Ok(Detection::opaque(content));
     }
-    match window.get(ISO_MARK, 5)? {
-        Some(mark) if mark == b"CD001" => return Ok(Found::opaque(Content::Iso)),
-        _ => unsupported::refuse(window)?,
+    match view.read(ISO_MARK, 5)? {
+        Some(mark) if mark == b"CD001" => return Ok(Detection::opaque(Content::Iso)),
+        _ => unsupported::check_supported(view)?,
     }
-    raw::look(window)
+    raw::parse(view)
 }
 
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
     use crate::image::Content;
-    use crate::image::test_support::{open, with};
+    use crate::image::test_support::{open, patched};
 
     #[test]
-    fn compressed_files_and_discs_are_told_by_their_marks() {
+    fn compressed_files_and_iso_images_are_detected_by_magic() {
         let marks: [(&[u8], Content); 5] = [
             (b"\x1f\x8b\x08", Content::Gzip),
             (b"BZh9", Content::Bzip2),
@@ -65,13 +65,13 @@ mod tests {
                 (&content, None, None)
             );
         }
-        let disc = with(&vec![0; 40000], &[(32769, b"CD001")]);
+        let disc = patched(&vec![0; 40000], &[(32769, b"CD001")]);
         assert_eq!(open(&disc).unwrap().describe(), "ISO image, 39.1 KiB");
     }
 
     #[test]
     fn a_mark_in_the_wrong_place_is_no_mark() {
-        let disk = with(
+        let disk = patched(
             &vec![0; 40000],
             &[(32768, b"CD001"), (600, b"conectix"), (256, b"ustar")],
         );

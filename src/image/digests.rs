@@ -5,14 +5,14 @@
 use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
 
-use super::byte_view::Window;
+use super::byte_view::ByteView;
 use super::comparison::different;
-use super::error::Sight;
+use super::error::ImageResult;
 use super::formats::archive;
 use super::formats::ova::Names;
-use super::ova_manifest::{Comparison, LARGEST, Manifest};
+use super::ova_manifest::{Comparison, MAX_SIZE, Manifest};
 use super::stream::verify;
-use super::{Content, Image, Source, regular_file};
+use super::{Content, Image, ImageSource, regular_file};
 use crate::error::Result;
 
 impl Image {
@@ -20,24 +20,24 @@ impl Image {
     /// have the digest in the manifest, and a compressed file that is damaged or cut, or whose
     /// content is. A pipe can't be read twice: it is looked at while it is sent.
     pub fn verify(&mut self) -> Result<()> {
-        let Source::File(path) = self.source.clone() else {
+        let ImageSource::File(path) = self.source.clone() else {
             return Ok(());
         };
         if self.has_manifest() {
             let (file, about) = regular_file(&path)?;
-            return compare(&file, about.len()).map_err(|trouble| trouble.at(&path));
+            return verify_ova(&file, about.len()).map_err(|error| error.into_error(&path));
         }
         if self.is_compressed() {
             let (file, _) = regular_file(&path)?;
-            let inner = verify(&self.content, file, self.said);
-            let inner = inner.map_err(|trouble| trouble.at(&path))?;
-            self.holds(Some(inner));
+            let inner = verify(&self.content, file, self.options);
+            let inner = inner.map_err(|error| error.into_error(&path))?;
+            self.set_inner(Some(inner));
         }
         Ok(())
     }
 
     /// Whether all of the file must be read to know that it is whole.
-    pub fn is_read_whole(&self) -> bool {
+    pub fn needs_full_read(&self) -> bool {
         self.has_manifest() || self.is_compressed()
     }
 
@@ -51,14 +51,14 @@ impl Image {
     }
 }
 
-fn compare(mut file: &File, size: u64) -> Sight<()> {
-    let window = Window::all(file, size);
-    let members = archive::members(&window)?;
-    let names = Names::of(&members);
+fn verify_ova(mut file: &File, size: u64) -> ImageResult<()> {
+    let view = ByteView::new(file, size);
+    let members = archive::members(&view)?;
+    let names = Names::new(&members);
     let Some(listing) = names.manifest() else {
         return Ok(());
     };
-    let text = window.up_to(listing.offset, listing.size.min(LARGEST))?;
+    let text = view.read_up_to(listing.offset, listing.size.min(MAX_SIZE))?;
     let manifest = Manifest::parse(&text);
     for member in &members {
         file.seek(SeekFrom::Start(member.offset))?;

@@ -11,22 +11,22 @@ use super::{Content, file_name};
 use crate::error::Error;
 
 /// The result of looking into a container.
-pub(super) type Sight<T> = Result<T, Trouble>;
+pub(super) type ImageResult<T> = Result<T, ImageError>;
 
 /// What stands between the file and an import.
 #[derive(Debug)]
-pub(super) enum Trouble {
+pub(super) enum ImageError {
     /// The file itself is the matter.
-    Unfit { cause: String, remedy: Remedy },
+    Unusable { cause: String, fix: Fix },
     /// It is not what a disk image is; its name may say that it is one.
-    Strange { cause: String, remedy: Remedy },
+    NotADiskImage { cause: String, fix: Fix },
     /// It could not be read.
-    Unread(io::Error),
+    Io(io::Error),
 }
 
 /// What helps.
 #[derive(Clone, Debug)]
-pub(super) enum Remedy {
+pub(super) enum Fix {
     /// The copy is damaged, the original may be sound.
     CopyAgain,
     /// qemu-img reads what no cloud takes, by this format; raw is what every cloud takes.
@@ -36,16 +36,16 @@ pub(super) enum Remedy {
     /// The OVA packed again, of these of its files in this order.
     Repack(Vec<String>),
     /// The disk in this file of the OVA, on its own; what it is, where that is known.
-    TakeOut(String, Option<Content>),
+    ExtractMember(String, Option<Content>),
     /// Anything else, in full.
-    Say(String),
+    Custom(String),
 }
 
 /// What does not keep the image from being imported, before the file's name is known.
 #[derive(Clone, Debug)]
-pub(super) struct Notice {
+pub(super) struct ImageNotice {
     text: String,
-    remedy: Option<Remedy>,
+    fix: Option<Fix>,
 }
 
 /// The same for the user.
@@ -53,38 +53,35 @@ pub(super) struct Notice {
 pub struct Warning {
     pub text: String,
     /// What helps.
-    pub remedy: Option<String>,
+    pub fix: Option<String>,
 }
 
-impl From<io::Error> for Trouble {
+impl From<io::Error> for ImageError {
     fn from(error: io::Error) -> Self {
-        Self::Unread(error)
+        Self::Io(error)
     }
 }
 
-impl Trouble {
-    pub(super) fn unfit(cause: impl Into<String>, remedy: Remedy) -> Self {
-        Self::Unfit {
+impl ImageError {
+    pub(super) fn unusable(cause: impl Into<String>, fix: Fix) -> Self {
+        Self::Unusable {
             cause: cause.into(),
-            remedy,
+            fix,
         }
     }
 
     /// A structure with impossible values: nothing but a new copy helps.
     pub(super) fn damaged(container: &str, how: impl fmt::Display) -> Self {
-        Self::unfit(
-            format!("the {container} is damaged: {how}"),
-            Remedy::CopyAgain,
-        )
+        Self::unusable(format!("the {container} is damaged: {how}"), Fix::CopyAgain)
     }
 
     /// Names the member of an OVA that is meant.
-    pub(super) fn inside(self, member: &str) -> Self {
+    pub(super) fn in_member(self, member: &str) -> Self {
         match self {
-            Self::Unfit { cause, remedy } => Self::Unfit {
+            Self::Unusable { cause, fix: remedy } => Self::Unusable {
                 cause: format!("{member} in the OVA: {cause}"),
-                remedy: match remedy {
-                    Remedy::Convert(_) | Remedy::Repair(..) => export_as_stream(),
+                fix: match remedy {
+                    Fix::Convert(_) | Fix::Repair(..) => export_as_stream(),
                     other => other,
                 },
             },
@@ -93,56 +90,58 @@ impl Trouble {
     }
 
     /// The user's error for the file at `path`.
-    pub(super) fn at(self, path: &Path) -> Error {
-        self.keeps_from_being("imported", path)
+    pub(super) fn into_error(self, path: &Path) -> Error {
+        self.into_error_for("imported", path)
     }
 
     /// The same where something else than an import is meant.
-    pub(super) fn keeps_from_being(self, done: &str, path: &Path) -> Error {
-        let name = shown(path);
+    pub(super) fn into_error_for(self, done: &str, path: &Path) -> Error {
+        let name = display_path(path);
         match self {
-            Self::Unfit { cause, remedy } => Error::refused(format!("{name} cannot be {done}"))
-                .because_of(cause)
-                .hint(remedy.sentence(path)),
-            Self::Strange { cause, remedy } => {
-                let cause = match file_name::ending(path) {
+            Self::Unusable { cause, fix: remedy } => {
+                Error::refused(format!("{name} cannot be {done}"))
+                    .with_cause(cause)
+                    .hint(remedy.sentence(path))
+            }
+            Self::NotADiskImage { cause, fix: remedy } => {
+                let cause = match file_name::extension(path) {
                     Some(ending) => format!("{cause}, though its name ends in .{ending}"),
                     None => cause,
                 };
-                Self::Unfit { cause, remedy }.keeps_from_being(done, path)
+                Self::Unusable { cause, fix: remedy }.into_error_for(done, path)
             }
-            Self::Unread(error) => Error::failed(format!("{name} cannot be read")).because(error),
+            Self::Io(error) => Error::failed(format!("{name} cannot be read")).with_source(error),
         }
     }
 }
 
-impl Notice {
-    pub(super) fn new(text: impl Into<String>, remedy: Option<Remedy>) -> Self {
+impl ImageNotice {
+    pub(super) fn new(text: impl Into<String>, fix: Option<Fix>) -> Self {
         let text = text.into();
-        Self { text, remedy }
+        Self { text, fix }
     }
 
     /// The warning for the file at `path`.
     pub(super) fn at(self, path: &Path) -> Warning {
         Warning {
             text: self.text,
-            remedy: self.remedy.map(|remedy| remedy.sentence(path)),
+            fix: self.fix.map(|remedy| remedy.sentence(path)),
         }
     }
 }
 
 impl fmt::Display for Warning {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match &self.remedy {
+        match &self.fix {
             Some(remedy) => write!(f, "{}; {remedy}", self.text),
             None => f.write_str(&self.text),
         }
     }
 }
 
-impl Remedy {
-    pub(super) fn say(sentence: impl Into<String>) -> Self {
-        Self::Say(sentence.into())
+impl Fix {
+    pub(super) fn custom(sentence: impl Into<String>) -> Self {
+        Self::Custom(sentence.into())
     }
 
     fn sentence(&self, path: &Path) -> String {
@@ -156,19 +155,19 @@ impl Remedy {
                 format!("{action}: {}", conversion::repair(format, path))
             }
             Self::Repack(files) => repack(path, files),
-            Self::TakeOut(file, content) => take_out(path, file, content.as_ref()),
-            Self::Say(sentence) => sentence.clone(),
+            Self::ExtractMember(file, content) => extract_member(path, file, content.as_ref()),
+            Self::Custom(sentence) => sentence.clone(),
         }
     }
 }
 
 /// Every importer of OVAs takes stream-optimized VMDKs in them.
-pub(super) fn export_as_stream() -> Remedy {
-    Remedy::say("export the virtual machine again, with stream-optimized VMDK disks")
+pub(super) fn export_as_stream() -> Fix {
+    Fix::custom("export the virtual machine again, with stream-optimized VMDK disks")
 }
 
 /// The name of the file as messages show it.
-pub(super) fn shown(path: &Path) -> String {
+pub(super) fn display_path(path: &Path) -> String {
     if path == Path::new("-") {
         "the image on standard input".into()
     } else {
@@ -188,7 +187,7 @@ fn repack(path: &Path, files: &[String]) -> String {
 }
 
 /// Unpacks a disk and makes a raw one of it.
-fn take_out(path: &Path, file: &str, content: Option<&Content>) -> String {
+fn extract_member(path: &Path, file: &str, content: Option<&Content>) -> String {
     match conversion::taking_out(path, file, content) {
         Some(command) => format!("import the disk on its own: {command}"),
         None => "unpack the disk, convert it to raw with qemu-img, and import that".into(),
@@ -202,7 +201,7 @@ mod tests {
 
     #[test]
     fn the_remedy_can_be_pasted_into_a_shell() {
-        let hint = |path: &str| Remedy::Convert("vdi").sentence(Path::new(path));
+        let hint = |path: &str| Fix::Convert("vdi").sentence(Path::new(path));
         assert_eq!(
             hint("a/disk.vdi"),
             "convert it first: qemu-img convert -f vdi -O raw a/disk.vdi a/disk.raw"
@@ -227,9 +226,9 @@ mod tests {
 
     #[test]
     fn a_file_that_cannot_be_read_is_no_refusal() {
-        let error = Trouble::from(io::Error::other("bad sector"))
-            .inside("disk1.vmdk")
-            .at(Path::new("x.ova"));
+        let error = ImageError::from(io::Error::other("bad sector"))
+            .in_member("disk1.vmdk")
+            .into_error(Path::new("x.ova"));
         assert_eq!(
             error.to_string(),
             "error: x.ova cannot be read\n  cause: bad sector"

@@ -5,19 +5,19 @@ use std::path::Path;
 use super::{Content, Format};
 
 /// Endings that name a content; `.img` and `.raw` are used for everything.
-const ENDINGS: [&str; 12] = [
+const EXTENSIONS: [&str; 12] = [
     "qcow2", "vhd", "vhdx", "vmdk", "ova", "vdi", "iso", "gz", "bz2", "xz", "zst", "zip",
 ];
 
 /// The ending of the name, if it names a content.
-pub(super) fn ending(path: &Path) -> Option<&'static str> {
+pub(super) fn extension(path: &Path) -> Option<&'static str> {
     let ending = path.extension()?.to_str()?.to_ascii_lowercase();
-    ENDINGS.into_iter().find(|known| *known == ending)
+    EXTENSIONS.into_iter().find(|known| *known == ending)
 }
 
 /// Whether the ending names another content than this.
 pub(super) fn contradicts(path: &Path, content: &Content) -> Option<&'static str> {
-    let ending = ending(path)?;
+    let ending = extension(path)?;
     let named = match content {
         Content::Vdi => "vdi",
         Content::Iso => "iso",

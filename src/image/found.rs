@@ -3,11 +3,11 @@
 use super::Disk;
 use super::byte_view::Structure;
 use super::content::Content;
-use super::error::{Notice, Sight, Trouble};
+use super::error::{ImageError, ImageNotice, ImageResult};
 use super::firmware::Firmware;
 
 /// What a container showed of itself.
-pub(super) struct Found {
+pub(super) struct Detection {
     pub(super) content: Content,
     /// Bytes of the disk as the guest sees them.
     pub(super) virtual_size: Option<u64>,
@@ -16,10 +16,10 @@ pub(super) struct Found {
     /// The firmware that an OVA asks for.
     pub(super) firmware: Option<Firmware>,
     /// What does not keep it from being imported.
-    pub(super) warnings: Vec<Notice>,
+    pub(super) warnings: Vec<ImageNotice>,
 }
 
-impl Found {
+impl Detection {
     /// A container of one disk.
     pub(super) fn disk(content: Content, virtual_size: u64) -> Self {
         Self {
@@ -41,7 +41,7 @@ impl Found {
 }
 
 /// What is compressed as a whole.
-pub(super) fn compressed(head: &[u8]) -> Option<Content> {
+pub(super) fn compressed_format(head: &[u8]) -> Option<Content> {
     match head {
         // RFC 1952: the method after the mark is always 8, deflate
         [0x1f, 0x8b, 8, ..] => Some(Content::Gzip),
@@ -54,12 +54,12 @@ pub(super) fn compressed(head: &[u8]) -> Option<Content> {
 }
 
 /// A count that the file claims; no sound file goes beyond the limit.
-pub(super) fn at_most(of: Structure, unit: &str, value: u64, limit: u64) -> Sight<u64> {
+pub(super) fn at_most(of: Structure, unit: &str, value: u64, limit: u64) -> ImageResult<u64> {
     if value <= limit {
         return Ok(value);
     }
     let Structure(container, name) = of;
-    Err(Trouble::damaged(
+    Err(ImageError::damaged(
         container,
         format_args!("{name} would have {value} {unit}, at most {limit} are possible"),
     ))

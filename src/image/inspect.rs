@@ -6,23 +6,23 @@ use std::path::Path;
 use std::sync::Arc;
 
 use super::boot::Boot;
-use super::byte_view::{ReadAt, Window, size};
+use super::byte_view::{ByteView, ReadAt, size};
 use super::disk_reader::first_disk;
-use super::error::{Notice, Remedy, Sight, Trouble};
-use super::found::Found;
-use super::{Blocks, Content, Format, HEAD, Image, Source, VhdKind};
+use super::error::{Fix, ImageError, ImageNotice, ImageResult};
+use super::found::Detection;
+use super::{Content, DiskReader, Format, HEAD, Image, ImageSource, VhdKind};
 use super::{compressed, detect, file_name, layout, magic, recognized};
 
 /// What the user says of the image.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Said {
+pub struct OpenOptions {
     /// The format, which the content must not contradict.
     pub format: Option<Format>,
     /// Refusals become warnings, except where there is nothing that could be sent.
     pub skip_checks: bool,
 }
 
-impl From<Option<Format>> for Said {
+impl From<Option<Format>> for OpenOptions {
     fn from(format: Option<Format>) -> Self {
         let skip_checks = false;
         Self {
@@ -32,15 +32,18 @@ impl From<Option<Format>> for Said {
     }
 }
 
-impl Said {
+impl OpenOptions {
     /// A refusal as a warning, for a user who wants no checks.
-    fn lifted(self, result: Sight<Option<Notice>>) -> Sight<Option<Notice>> {
+    fn downgrade(
+        self,
+        result: ImageResult<Option<ImageNotice>>,
+    ) -> ImageResult<Option<ImageNotice>> {
         match result {
-            Err(Trouble::Unfit { cause, .. } | Trouble::Strange { cause, .. })
+            Err(ImageError::Unusable { cause, .. } | ImageError::NotADiskImage { cause, .. })
                 if self.skip_checks =>
             {
                 let text = format!("the image is imported all the same (--skip-checks): {cause}");
-                Ok(Some(Notice::new(text, None)))
+                Ok(Some(ImageNotice::new(text, None)))
             }
             result => result,
         }
@@ -48,67 +51,67 @@ impl Said {
 }
 
 /// What is looked at.
-pub(super) struct Subject<'a> {
-    pub(super) source: Source,
-    pub(super) window: Window<'a>,
+pub(super) struct Inspection<'a> {
+    pub(super) source: ImageSource,
+    pub(super) view: ByteView<'a>,
     /// Bytes of the file; None for a pipe.
     pub(super) size: Option<u64>,
     /// Bytes that can be read.
-    pub(super) there: u64,
+    pub(super) available: u64,
     /// Gives the same bytes to a reader of a disk.
     pub(super) open: &'a dyn Fn() -> io::Result<Box<dyn ReadAt + Send + Sync>>,
 }
 
-impl Subject<'_> {
-    pub(super) fn look(&self, said: Said) -> Sight<Image> {
-        let found = detect::look(&self.window);
-        let found = found.and_then(|found| agrees(found, said.format, &self.window));
+impl Inspection<'_> {
+    pub(super) fn inspect(&self, options: OpenOptions) -> ImageResult<Image> {
+        let found = detect::detect(&self.view);
+        let found = found.and_then(|found| check_format(found, options.format, &self.view));
         let image = found.and_then(|found| {
-            let mut image = self.image(found, said);
-            image.look_inside(self.there, self.open)?;
+            let mut image = self.to_image(found, options);
+            image.inspect_disk(self.available, self.open)?;
             if image.content.is_compressed_file() {
-                let packed = Sequence::of((self.open)()?, self.there);
-                image.holds(look_compressed(&image.content, packed, said)?);
+                let compressed = SequentialReader::new((self.open)()?, self.available);
+                image.set_inner(inspect_compressed(&image.content, compressed, options)?);
             }
             Ok(image)
         });
         let refusal = match image {
             Ok(image) => return Ok(image),
             // There is nothing that could be sent.
-            Err(trouble) if self.window.up_to(0, 1)?.is_empty() => return Err(trouble),
-            Err(trouble) => said.lifted(Err(trouble))?,
+            Err(trouble) if self.view.read_up_to(0, 1)?.is_empty() => return Err(trouble),
+            Err(trouble) => options.downgrade(Err(trouble))?,
         };
-        let mut found = magic::found(&self.window, said.format)?;
+        let mut found = magic::detect_by_magic(&self.view, options.format)?;
         found.warnings.extend(refusal);
-        let mut image = self.image(found, said);
+        let mut image = self.to_image(found, options);
         // As far as it can be seen: that is what was refused.
-        let _ = image.look_inside(self.there, self.open);
+        let _ = image.inspect_disk(self.available, self.open);
         Ok(image)
     }
 
-    fn image(&self, mut found: Found, said: Said) -> Image {
-        if let Source::File(path) = &self.source
+    fn to_image(&self, mut found: Detection, options: OpenOptions) -> Image {
+        if let ImageSource::File(path) = &self.source
             && let Some(ending) = file_name::contradicts(path, &found.content)
         {
             let label = found.content.label();
             let text = format!("its name ends in .{ending}, but its content is {label}");
-            found.warnings.push(Notice::new(text, None));
+            found.warnings.push(ImageNotice::new(text, None));
         }
-        let mut image = Image::found(found, self.source.clone(), self.size);
-        image.said = said;
+        let mut image = Image::from_detection(found, self.source.clone(), self.size);
+        image.options = options;
         image
     }
 }
 
 /// The image in a compressed file, as far as its first bytes show it; None where they can't
 /// be unpacked.
-fn look_compressed(
+fn inspect_compressed(
     content: &Content,
-    packed: impl Read + Send,
-    said: Said,
-) -> Sight<Option<Image>> {
+    compressed: impl Read + Send,
+    options: OpenOptions,
+) -> ImageResult<Option<Image>> {
     let mut head = vec![0; HEAD];
-    let Ok(Some(mut unpacked)) = compressed::unpacked(content, packed) else {
+    let Ok(Some(mut unpacked)) = compressed::decompressed(content, compressed) else {
         return Ok(None);
     };
     let end = compressed::fill(&mut *unpacked, &mut head);
@@ -116,67 +119,72 @@ fn look_compressed(
     if head.is_empty() {
         return Ok(None);
     }
-    let whole = end.reason.is_some_and(|reason| reason.is_ok());
-    of_head(content, head, whole, said).map(Some)
+    let expected = end.reason.is_some_and(|reason| reason.is_ok());
+    inspect_head(content, head, expected, options).map(Some)
 }
 
 /// The image that these first bytes of the unpacked ones show; `whole` if there are no others.
-pub(super) fn of_head(content: &Content, head: Vec<u8>, whole: bool, said: Said) -> Sight<Image> {
+pub(super) fn inspect_head(
+    content: &Content,
+    head: Vec<u8>,
+    is_complete: bool,
+    options: OpenOptions,
+) -> ImageResult<Image> {
     let shared: Arc<[u8]> = head.clone().into();
     let bytes: &[u8] = &shared;
-    let window = if whole {
-        Window::all(&bytes, bytes.len() as u64)
+    let view = if is_complete {
+        ByteView::new(&bytes, bytes.len() as u64)
     } else {
-        Window::head(&bytes)
+        ByteView::of_head(&bytes)
     };
-    let subject = Subject {
-        source: Source::Stdin,
-        window,
-        size: whole.then_some(bytes.len() as u64),
-        there: bytes.len() as u64,
+    let subject = Inspection {
+        source: ImageSource::Stdin,
+        view,
+        size: is_complete.then_some(bytes.len() as u64),
+        available: bytes.len() as u64,
         open: &|| Ok(Box::new(Arc::clone(&shared))),
     };
-    let inner = Said {
+    let inner = OpenOptions {
         format: None,
-        ..said
+        ..options
     };
-    let image = subject.look(inner);
-    let mut image = image.map_err(|trouble| within(content, trouble))?;
+    let image = subject.inspect(inner);
+    let mut image = image.map_err(|error| in_compressed(content, error))?;
     image.head = head;
     Ok(image)
 }
 
 /// Says that the trouble is with what lies in the file.
-pub(super) fn within(content: &Content, trouble: Trouble) -> Trouble {
-    match trouble {
-        Trouble::Unfit { cause, remedy } | Trouble::Strange { cause, remedy } => Trouble::Unfit {
+pub(super) fn in_compressed(content: &Content, error: ImageError) -> ImageError {
+    match error {
+        ImageError::Unusable { cause, fix: remedy }
+        | ImageError::NotADiskImage { cause, fix: remedy } => ImageError::Unusable {
             cause: format!("in {}: {cause}", content.label()),
-            remedy: match remedy {
-                Remedy::Convert(_)
-                | Remedy::Repair(..)
-                | Remedy::TakeOut(..)
-                | Remedy::Repack(_) => Remedy::say("unpack it, and import what lies in it"),
+            fix: match remedy {
+                Fix::Convert(_) | Fix::Repair(..) | Fix::ExtractMember(..) | Fix::Repack(_) => {
+                    Fix::custom("unpack it, and import what lies in it")
+                }
                 other => other,
             },
         },
-        Trouble::Unread(error) => Trouble::Unread(error),
+        ImageError::Io(error) => ImageError::Io(error),
     }
 }
 
 /// Reads bytes one after the other.
-struct Sequence {
+struct SequentialReader {
     bytes: Box<dyn ReadAt + Send + Sync>,
     at: u64,
     len: u64,
 }
 
-impl Sequence {
-    fn of(bytes: Box<dyn ReadAt + Send + Sync>, len: u64) -> Self {
+impl SequentialReader {
+    fn new(bytes: Box<dyn ReadAt + Send + Sync>, len: u64) -> Self {
         Self { bytes, at: 0, len }
     }
 }
 
-impl Read for Sequence {
+impl Read for SequentialReader {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let count = buffer.len().min(size(self.len - self.at));
         self.bytes.read_at(&mut buffer[..count], self.at)?;
@@ -187,7 +195,7 @@ impl Read for Sequence {
 
 impl Image {
     /// Notes what a compressed file holds; its size is that of the disk.
-    pub(super) fn holds(&mut self, inner: Option<Self>) {
+    pub(super) fn set_inner(&mut self, inner: Option<Self>) {
         self.virtual_size = inner.as_ref().and_then(|inner| inner.virtual_size);
         self.inner = inner.map(Box::new);
     }
@@ -195,53 +203,57 @@ impl Image {
     /// Looks at the partition tables of its disks, which lie in `len` bytes that `open`
     /// gives: refuses disks that no cloud can use, and sees how the first one boots. What
     /// can't be decoded here shows nothing.
-    pub(super) fn look_inside(
+    pub(super) fn inspect_disk(
         &mut self,
         len: u64,
         open: &dyn Fn() -> io::Result<Box<dyn ReadAt + Send + Sync>>,
-    ) -> Sight<()> {
+    ) -> ImageResult<()> {
         let first = first_disk(self).ok().map(|(_, start, _)| start);
         let path = match &self.source {
-            Source::File(path) => path.clone(),
-            Source::Stdin => Path::new("-").to_owned(),
+            ImageSource::File(path) => path.clone(),
+            ImageSource::Stdin => Path::new("-").to_owned(),
         };
         let (mut notices, mut blank) = (vec![], false);
-        let mut seen = None;
+        let mut found_disk = None;
         for disk in &self.disks {
             let (Some(content), Some(start)) = (&disk.content, disk.offset) else {
                 continue;
             };
-            let there = len.saturating_sub(start);
-            let bytes = layout::Source::new(open()?, start, disk.size.unwrap_or(there).min(there));
-            let cut = disk.size.is_none_or(|size| size > there);
+            let available = len.saturating_sub(start);
+            let bytes = layout::DiskFile::new(
+                open()?,
+                start,
+                disk.size.unwrap_or(available).min(available),
+            );
+            let cut = disk.size.is_none_or(|size| size > available);
             let bytes = if cut { bytes.incomplete() } else { bytes };
-            let Ok(blocks) = Blocks::of(content, bytes) else {
+            let Ok(blocks) = DiskReader::new(content, bytes) else {
                 continue;
             };
             let Ok(partitions) = blocks.partitions() else {
                 continue;
             };
-            let inside = |trouble: Trouble| match self.content {
-                Content::Ova { .. } => trouble.inside(&disk.name),
-                _ => trouble,
+            let inside = |error: ImageError| match self.content {
+                Content::Ova { .. } => error.in_member(&disk.name),
+                _ => error,
             };
-            let fits = partitions.fit(disk.virtual_size).map_err(inside);
-            notices.extend(self.said.lifted(fits.map(|()| None))?);
+            let fits = partitions.check_fit(disk.virtual_size).map_err(inside);
+            notices.extend(self.options.downgrade(fits.map(|()| None))?);
             if first == Some(start) {
-                let named = self.said.format.is_some();
+                let named = self.options.format.is_some();
                 let known = recognized::check(content, &blocks, &partitions, named);
                 let lifted = known.map_err(inside).map(|is_blank| {
                     blank = is_blank;
                     None
                 });
-                notices.extend(self.said.lifted(lifted)?);
-                seen = Some(Boot::of(&blocks, &partitions));
+                notices.extend(self.options.downgrade(lifted)?);
+                found_disk = Some(Boot::detect(&blocks, &partitions));
             }
         }
         let notices = notices.into_iter().map(|notice| notice.at(&path));
         self.warnings.extend(notices);
-        self.blank = blank;
-        if let Some(seen) = seen {
+        self.is_blank = blank;
+        if let Some(seen) = found_disk {
             let firmware = self.boot.firmware;
             self.boot = Boot { firmware, ..seen };
         }
@@ -251,12 +263,18 @@ impl Image {
 
 /// The content must be what the user said. What only the end of a file shows, a
 /// pipe may be: a fixed VHD looks like a raw disk until its last 512 bytes.
-fn agrees(mut found: Found, said: Option<Format>, window: &Window) -> Result<Found, Trouble> {
-    let Some(said) = said else { return Ok(found) };
+fn check_format(
+    mut found: Detection,
+    explicit: Option<Format>,
+    view: &ByteView,
+) -> Result<Detection, ImageError> {
+    let Some(said) = explicit else {
+        return Ok(found);
+    };
     if found.content.format() == Some(said) {
         return Ok(found);
     }
-    if (window.len(), said, &found.content) == (None, Format::Vhd, &Content::Raw) {
+    if (view.len(), said, &found.content) == (None, Format::Vhd, &Content::Raw) {
         found.content = Content::Vhd {
             kind: VhdKind::Fixed,
             table_size: None,
@@ -268,11 +286,11 @@ fn agrees(mut found: Found, said: Option<Format>, window: &Window) -> Result<Fou
         Some(format) => format!("leave --format out, or say --format {format}"),
         None => "leave --format out".into(),
     };
-    Err(Trouble::unfit(
+    Err(ImageError::unusable(
         format!(
             "its content is {}, but the format given is {said}",
             found.content.label()
         ),
-        Remedy::say(remedy),
+        Fix::custom(remedy),
     ))
 }

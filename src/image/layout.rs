@@ -7,7 +7,7 @@ use std::io;
 use std::ops::Range;
 use std::sync::Arc;
 
-use super::byte_view::{Fields, ReadAt, Window, broken, size};
+use super::byte_view::{ByteView, Fields, ReadAt, invalid_data, size};
 use super::cache::Cache;
 use super::decompress::Codec;
 
@@ -19,11 +19,11 @@ const PAGES: usize = 8 << 20;
 /// Where the parts of a disk lie.
 pub(super) trait Layout: fmt::Debug + Send + Sync {
     /// What begins at this position of the disk.
-    fn extent(&self, file: &Source, at: u64) -> io::Result<Extent>;
+    fn extent(&self, file: &DiskFile, at: u64) -> io::Result<Extent>;
 
     /// Whether holes of the file are holes of the disk: such a file was written in
     /// full, so that its tables leave nothing out.
-    fn in_full(&self) -> bool {
+    fn is_fully_allocated(&self) -> bool {
         false
     }
 }
@@ -32,30 +32,30 @@ pub(super) trait Layout: fmt::Debug + Send + Sync {
 #[derive(Debug)]
 pub(super) struct Extent {
     pub(super) end: u64,
-    pub(super) place: Place,
+    pub(super) data: ExtentData,
 }
 
 #[derive(Debug)]
-pub(super) enum Place {
+pub(super) enum ExtentData {
     /// Nowhere: it reads as zeros.
     Zeros,
     /// Plainly in the file, from this byte on.
     At(u64),
     /// In a compressed unit, which begins and ends on the disk as the range says.
-    Packed(Packed, Range<u64>),
+    Compressed(CompressedUnit, Range<u64>),
 }
 
 /// A block, cluster or grain as the entry of a table tells it.
 #[derive(Clone, Copy, Debug)]
-pub(super) enum Unit {
+pub(super) enum MappedUnit {
     Zeros,
     At(u64),
-    Packed(Packed),
+    Compressed(CompressedUnit),
 }
 
 /// Compressed bytes in the file.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Packed {
+pub(super) struct CompressedUnit {
     pub(super) codec: Codec,
     pub(super) at: u64,
     /// None where a VMDK's grain marker in front of them says.
@@ -64,15 +64,18 @@ pub(super) struct Packed {
 
 /// A disk without structure: its bytes from the first of the file on.
 #[derive(Debug)]
-pub(super) struct Plain;
+pub(super) struct RawLayout;
 
-impl Layout for Plain {
-    fn extent(&self, _: &Source, at: u64) -> io::Result<Extent> {
-        let (end, place) = (u64::MAX, Place::At(at));
-        Ok(Extent { end, place })
+impl Layout for RawLayout {
+    fn extent(&self, _: &DiskFile, at: u64) -> io::Result<Extent> {
+        let (end, location) = (u64::MAX, ExtentData::At(at));
+        Ok(Extent {
+            end,
+            data: location,
+        })
     }
 
-    fn in_full(&self) -> bool {
+    fn is_fully_allocated(&self) -> bool {
         true
     }
 }
@@ -80,7 +83,7 @@ impl Layout for Plain {
 /// A table of entries of the same width, in bytes. Each tells one unit of the disk,
 /// or where a table of such entries lies.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Table {
+pub(super) struct MappingTable {
     pub(super) at: u64,
     pub(super) entries: u64,
     pub(super) width: u64,
@@ -88,7 +91,7 @@ pub(super) struct Table {
 
 /// The file of a disk, or the member of an archive that holds it, read by many at once.
 #[derive(Debug)]
-pub(super) struct Source {
+pub(super) struct DiskFile {
     bytes: Box<dyn ReadAt + Send + Sync>,
     start: u64,
     len: u64,
@@ -97,14 +100,14 @@ pub(super) struct Source {
     pages: Cache,
 }
 
-impl Source {
+impl DiskFile {
     pub(super) fn new(bytes: Box<dyn ReadAt + Send + Sync>, start: u64, len: u64) -> Self {
         Self {
             bytes,
             start,
             len,
             complete: true,
-            pages: Cache::of(PAGES),
+            pages: Cache::new(PAGES),
         }
     }
 
@@ -125,13 +128,13 @@ impl Source {
     }
 
     /// What the probes look through.
-    pub(super) fn window(&self) -> Window<'_> {
+    pub(super) fn window(&self) -> ByteView<'_> {
         let end = self.start.saturating_add(self.len);
-        let all = Window::all(&*self.bytes, end);
+        let all = ByteView::new(&*self.bytes, end);
         if self.complete {
-            all.part(self.start, self.len)
+            all.subview(self.start, self.len)
         } else {
-            all.part(self.start, u64::MAX).incomplete()
+            all.subview(self.start, u64::MAX).incomplete()
         }
     }
 
@@ -139,27 +142,27 @@ impl Source {
     pub(super) fn read(&self, buffer: &mut [u8], at: u64) -> io::Result<()> {
         match at.checked_add(buffer.len() as u64) {
             Some(end) if end <= self.len => self.bytes.read_at(buffer, self.start + at),
-            _ => Err(broken("it points beyond the end of the file")),
+            _ => Err(invalid_data("it points beyond the end of the file")),
         }
     }
 
     /// Compressed bytes unpacked, at most `unit` of them.
-    pub(super) fn unpack(&self, packed: Packed, unit: u64) -> io::Result<Vec<u8>> {
-        let (at, len) = match packed.len {
-            Some(len) => (packed.at, len),
-            None => self.behind_marker(packed.at)?,
+    pub(super) fn decompress(&self, unit: CompressedUnit, unit_size: u64) -> io::Result<Vec<u8>> {
+        let (at, len) = match unit.len {
+            Some(len) => (unit.at, len),
+            None => self.skip_marker(unit.at)?,
         };
         // what deflate can't shrink grows by some bytes in a thousand
-        if len > unit * 2 {
-            return Err(broken("a part of it is larger packed than unpacked"));
+        if len > unit_size * 2 {
+            return Err(invalid_data("a part of it is larger packed than unpacked"));
         }
         let mut input = vec![0; size(len)];
         self.read(&mut input, at)?;
-        packed.codec.unpack(&input, size(unit))
+        unit.codec.decompress(&input, size(unit_size))
     }
 
     /// VMDK, "Grain Markers": a sector of the disk, bytes of data, the data.
-    fn behind_marker(&self, at: u64) -> io::Result<(u64, u64)> {
+    fn skip_marker(&self, at: u64) -> io::Result<(u64, u64)> {
         let mut marker = [0; 12];
         self.read(&mut marker, at)?;
         Ok((at + 12, Fields(&marker).le32(8).into()))
@@ -169,8 +172,8 @@ impl Source {
     pub(super) fn data(&self, range: &Range<u64>) -> io::Result<Option<Range<u64>>> {
         let found = self.bytes.data(self.start.saturating_add(range.start))?;
         let found = found.map(|found| {
-            let place = |at: u64| at.saturating_sub(self.start).clamp(range.start, range.end);
-            place(found.start)..place(found.end)
+            let location = |at: u64| at.saturating_sub(self.start).clamp(range.start, range.end);
+            location(found.start)..location(found.end)
         });
         Ok(found.filter(|found| !found.is_empty()))
     }
@@ -178,7 +181,7 @@ impl Source {
     /// What an entry of a table says.
     pub(super) fn entry<T>(
         &self,
-        table: Table,
+        table: MappingTable,
         index: u64,
         read: impl FnOnce(Fields<'_>) -> T,
     ) -> io::Result<T> {
@@ -191,9 +194,9 @@ impl Source {
     /// and those after it that lie on with it.
     pub(super) fn units(
         &self,
-        (table, index): (Table, u64),
+        (table, index): (MappingTable, u64),
         (unit, at): (u64, u64),
-        read: impl Fn(Fields<'_>) -> io::Result<Unit>,
+        read: impl Fn(Fields<'_>) -> io::Result<MappedUnit>,
     ) -> io::Result<Extent> {
         let (page, from) = self.page(table, index)?;
         let left = size((table.entries - index).min(PAGE));
@@ -203,8 +206,8 @@ impl Source {
         let mut end = start + unit;
         for entry in entries {
             match (first, read(Fields(entry))) {
-                (Unit::Zeros, Ok(Unit::Zeros)) => end += unit,
-                (Unit::At(first), Ok(Unit::At(next)))
+                (MappedUnit::Zeros, Ok(MappedUnit::Zeros)) => end += unit,
+                (MappedUnit::At(first), Ok(MappedUnit::At(next)))
                     if first.checked_add(end - start) == Some(next) =>
                 {
                     end += unit;
@@ -212,32 +215,35 @@ impl Source {
                 _ => break,
             }
         }
-        let place = match first {
-            Unit::Zeros => Place::Zeros,
-            Unit::At(first) => Place::At(first.saturating_add(at - start)),
-            Unit::Packed(packed) => Place::Packed(packed, start..end),
+        let location = match first {
+            MappedUnit::Zeros => ExtentData::Zeros,
+            MappedUnit::At(first) => ExtentData::At(first.saturating_add(at - start)),
+            MappedUnit::Compressed(packed) => ExtentData::Compressed(packed, start..end),
         };
-        Ok(Extent { end, place })
+        Ok(Extent {
+            end,
+            data: location,
+        })
     }
 
     /// The page of the file that an entry lies in, and where.
-    fn page(&self, table: Table, index: u64) -> io::Result<(Arc<Vec<u8>>, usize)> {
+    fn page(&self, table: MappingTable, index: u64) -> io::Result<(Arc<Vec<u8>>, usize)> {
         if index >= table.entries {
-            return Err(broken("its table is too short for its disk"));
+            return Err(invalid_data("its table is too short for its disk"));
         }
         if !table.at.is_multiple_of(table.width) {
-            return Err(broken("its table begins at an odd place"));
+            return Err(invalid_data("its table begins at an odd place"));
         }
         let entry = table.at.saturating_add(index * table.width);
         let start = entry / PAGE * PAGE;
-        let page = self.pages.get(start, || {
+        let page = self.pages.get_or_load(start, || {
             let mut page = vec![0; size(PAGE.min(self.len.saturating_sub(start)))];
             self.read(&mut page, start)?;
             Ok(page)
         })?;
         match size(entry - start) {
             from if from + size(table.width) <= page.len() => Ok((page, from)),
-            _ => Err(broken("its table lies beyond the end of the file")),
+            _ => Err(invalid_data("its table lies beyond the end of the file")),
         }
     }
 }

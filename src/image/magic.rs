@@ -1,27 +1,27 @@
 //! What an image is by its mark alone, for a user who wants no checks: nothing of its
 //! structure is looked at.
 
-use super::byte_view::Window;
+use super::byte_view::ByteView;
 use super::content::{Content, Format, VhdKind, VmdkKind};
-use super::error::Sight;
+use super::error::ImageResult;
 use super::formats::{ova, vdi, vhd, vmdk};
-use super::found::{Found, compressed};
+use super::found::{Detection, compressed_format};
 
 /// The content by the format that the user named, or by the first bytes.
-pub(super) fn found(window: &Window, said: Option<Format>) -> Sight<Found> {
-    let content = match said {
-        Some(format) => of_format(format),
-        None => of_mark(window)?,
+pub(super) fn detect_by_magic(view: &ByteView, explicit: Option<Format>) -> ImageResult<Detection> {
+    let content = match explicit {
+        Some(format) => content_of_format(format),
+        None => content_by_magic(view)?,
     };
-    let size = window.len().filter(|_| content == Content::Raw);
-    Ok(Found {
+    let size = view.len().filter(|_| content == Content::Raw);
+    Ok(Detection {
         virtual_size: size,
         disks: matches!(content, Content::Ova { .. }).then(Vec::new),
-        ..Found::opaque(content)
+        ..Detection::opaque(content)
     })
 }
 
-fn of_format(format: Format) -> Content {
+fn content_of_format(format: Format) -> Content {
     match format {
         Format::Raw => Content::Raw,
         Format::Vhd => Content::Vhd {
@@ -46,21 +46,21 @@ fn of_format(format: Format) -> Content {
     }
 }
 
-fn of_mark(window: &Window) -> Sight<Content> {
-    let head = window.up_to(0, 512)?;
-    Ok(if vhd::is_here(window, &head)? {
-        of_format(Format::Vhd)
+fn content_by_magic(view: &ByteView) -> ImageResult<Content> {
+    let head = view.read_up_to(0, 512)?;
+    Ok(if vhd::has_footer(view, &head)? {
+        content_of_format(Format::Vhd)
     } else if head.starts_with(b"vhdxfile") {
-        of_format(Format::Vhdx)
+        content_of_format(Format::Vhdx)
     } else if head.starts_with(b"QFI\xfb") {
-        of_format(Format::Qcow2)
-    } else if vmdk::is_here(&head) {
-        of_format(Format::Vmdk)
-    } else if vdi::is_here(&head) {
+        content_of_format(Format::Qcow2)
+    } else if vmdk::has_magic(&head) {
+        content_of_format(Format::Vmdk)
+    } else if vdi::has_magic(&head) {
         Content::Vdi
-    } else if ova::is_here(&head) {
-        of_format(Format::Ova)
+    } else if ova::has_magic(&head) {
+        content_of_format(Format::Ova)
     } else {
-        compressed(&head).unwrap_or(Content::Raw)
+        compressed_format(&head).unwrap_or(Content::Raw)
     })
 }

@@ -38,24 +38,24 @@ use std::time::SystemTime;
 
 use crate::error::{Error, Result};
 use crate::platform;
-use crate::platform::{Identity, Other};
+use crate::platform::{FileId, NotRegularFile};
 
 pub use boot::Boot;
 pub use content::{Content, Format, VhdKind, VmdkKind};
 pub use conversion::{Target, action, conversion, unpacked, unpacking};
-pub use disk_reader::Blocks;
+pub use disk_reader::DiskReader;
 pub use error::Warning;
 pub use firmware::Firmware;
-pub use inspect::Said;
-pub use partition_table::Table;
+pub use inspect::OpenOptions;
+pub use partition_table::PartitionTable;
 pub use partitions::{Partition, Role};
-pub use stream::{Accepts, Verdict, Watched};
-pub use volume_kind::Filling;
+pub use stream::{Accepts, CheckedReader, Verdict};
+pub use volume_kind::VolumeKind;
 
-use byte_view::Window;
-use error::{Remedy, Trouble, shown};
-use found::Found;
-use inspect::Subject;
+use byte_view::ByteView;
+use error::{Fix, ImageError, display_path};
+use found::Detection;
+use inspect::Inspection;
 
 /// Bytes of standard input that are looked at: descriptors and partition tables
 /// lie in the first 32 KiB, the mark of an ISO image at 32 KiB, the last mark of a file
@@ -64,7 +64,7 @@ pub const HEAD: usize = 256 << 10;
 
 /// Where the bytes come from.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Source {
+pub enum ImageSource {
     File(PathBuf),
     Stdin,
 }
@@ -72,7 +72,7 @@ pub enum Source {
 /// A disk image that some cloud may take.
 #[derive(Clone, Debug)]
 pub struct Image {
-    pub source: Source,
+    pub source: ImageSource,
     /// What the bytes are.
     pub content: Content,
     /// What the clouds call it; None for VDI, ISO and compressed files.
@@ -87,7 +87,7 @@ pub struct Image {
     pub boot: Boot,
     pub modified: Option<SystemTime>,
     /// None for a pipe.
-    pub identity: Option<Identity>,
+    pub identity: Option<FileId>,
     /// What `open` took from standard input; goes before the rest of it.
     pub head: Vec<u8>,
     /// What does not keep it from being imported.
@@ -95,9 +95,9 @@ pub struct Image {
     /// What lies in a compressed file, as far as it is seen.
     pub inner: Option<Box<Image>>,
     /// What the user says of it.
-    pub said: Said,
+    pub options: OpenOptions,
     /// Whether the disk in its container begins with zeros, and nothing is on it.
-    pub blank: bool,
+    pub is_blank: bool,
 }
 
 /// The first bytes of standard input, at most [`HEAD`]; waits for them.
@@ -127,46 +127,48 @@ pub struct Disk {
 
 impl Image {
     /// Looks at the file, or at the head of standard input for `-`.
-    pub fn open(path: &Path, said: impl Into<Said>) -> Result<Self> {
-        let said = said.into();
+    pub fn open(path: &Path, options: impl Into<OpenOptions>) -> Result<Self> {
+        let options = options.into();
         if path == Path::new("-") {
-            let head = read_head().map_err(|error| Trouble::from(error).at(path))?;
-            return Self::from_head(&head, said);
+            let head = read_head().map_err(|error| ImageError::from(error).into_error(path))?;
+            return Self::from_head(&head, options);
         }
         let (file, about) = regular_file(path)?;
-        let subject = Subject {
-            source: Source::File(path.into()),
-            window: Window::all(&file, about.len()),
+        let subject = Inspection {
+            source: ImageSource::File(path.into()),
+            view: ByteView::new(&file, about.len()),
             size: Some(about.len()),
-            there: about.len(),
+            available: about.len(),
             open: &|| Ok(Box::new(file.try_clone()?)),
         };
-        let mut image = subject.look(said).map_err(|trouble| trouble.at(path))?;
+        let mut image = subject
+            .inspect(options)
+            .map_err(|error| error.into_error(path))?;
         image.modified = about.modified().ok();
-        image.identity = Some(platform::identity(&file).map_err(|error| unreadable(path, error))?);
+        image.identity = Some(platform::file_id(&file).map_err(|error| unreadable(path, error))?);
         Ok(image)
     }
 
     /// Looks at the first bytes of a pipe, at most [`HEAD`]; they stay in `head`.
-    pub fn from_head(head: &[u8], said: impl Into<Said>) -> Result<Self> {
+    pub fn from_head(head: &[u8], options: impl Into<OpenOptions>) -> Result<Self> {
         let shared: Arc<[u8]> = head.into();
-        let subject = Subject {
-            source: Source::Stdin,
-            window: Window::head(&head),
+        let subject = Inspection {
+            source: ImageSource::Stdin,
+            view: ByteView::of_head(&head),
             size: None,
-            there: head.len() as u64,
+            available: head.len() as u64,
             open: &|| Ok(Box::new(Arc::clone(&shared))),
         };
-        let image = subject.look(said.into());
-        let mut image = image.map_err(|trouble| trouble.at(Path::new("-")))?;
+        let image = subject.inspect(options.into());
+        let mut image = image.map_err(|error| error.into_error(Path::new("-")))?;
         image.head = head.to_vec();
         Ok(image)
     }
 
-    fn found(found: Found, source: Source, size: Option<u64>) -> Self {
+    fn from_detection(found: Detection, source: ImageSource, size: Option<u64>) -> Self {
         let path = match &source {
-            Source::File(path) => path.as_path(),
-            Source::Stdin => Path::new("-"),
+            ImageSource::File(path) => path.as_path(),
+            ImageSource::Stdin => Path::new("-"),
         };
         let name = path.file_name().unwrap_or_default().to_string_lossy();
         let warnings = found.warnings.into_iter();
@@ -196,8 +198,8 @@ impl Image {
             identity: None,
             head: Vec::new(),
             inner: None,
-            said: Said::default(),
-            blank: false,
+            options: OpenOptions::default(),
+            is_blank: false,
         }
     }
 
@@ -234,17 +236,17 @@ impl Image {
     }
 
     /// Whether the file is still the one that was looked at, by what the system says of it.
-    pub fn is_still_at(&self, path: &Path) -> io::Result<bool> {
+    pub fn is_unchanged_at(&self, path: &Path) -> io::Result<bool> {
         // Nothing but a file is opened: a pipe could block.
-        Ok(fs::metadata(path)?.is_file() && self.is_still(&File::open(path)?)?)
+        Ok(fs::metadata(path)?.is_file() && self.is_unchanged(&File::open(path)?)?)
     }
 
     /// Whether the file is as it was when it was looked at.
-    pub fn is_still(&self, file: &File) -> io::Result<bool> {
+    pub fn is_unchanged(&self, file: &File) -> io::Result<bool> {
         let now = file.metadata()?;
         Ok(self.size == Some(now.len())
             && self.modified == now.modified().ok()
-            && self.identity == Some(platform::identity(file)?))
+            && self.identity == Some(platform::file_id(file)?))
     }
 }
 
@@ -261,7 +263,7 @@ impl Disk {
 /// Opens what is a file; a pipe or device is never opened, for that may block.
 fn regular_file(path: &Path) -> Result<(File, Metadata)> {
     let about = fs::metadata(path).map_err(|error| unreadable(path, error))?;
-    if let Some(error) = no_file(path, about.file_type()) {
+    if let Some(error) = not_a_file(path, about.file_type()) {
         return Err(error);
     }
     let file = File::open(path).map_err(|error| unreadable(path, error))?;
@@ -270,29 +272,29 @@ fn regular_file(path: &Path) -> Result<(File, Metadata)> {
 }
 
 fn unreadable(path: &Path, error: io::Error) -> Error {
-    let name = shown(path);
+    let name = display_path(path);
     match error.kind() {
         io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => {
             Error::usage(format!("there is no file {name}"))
         }
-        _ => Error::failed(format!("{name} cannot be read")).because(error),
+        _ => Error::failed(format!("{name} cannot be read")).with_source(error),
     }
 }
 
-fn no_file(path: &Path, kind: FileType) -> Option<Error> {
-    let (cause, remedy) = match platform::other(kind)? {
-        Other::Directory => ("it is a directory", "name the image file in it"),
-        Other::Pipe => (
+fn not_a_file(path: &Path, kind: FileType) -> Option<Error> {
+    let (cause, remedy) = match platform::not_regular_file(kind)? {
+        NotRegularFile::Directory => ("it is a directory", "name the image file in it"),
+        NotRegularFile::Pipe => (
             "it is a pipe, not a file",
             "give it on standard input, with - as the image",
         ),
-        Other::BlockDevice => (
+        NotRegularFile::BlockDevice => (
             "it is a block device, whose content may change",
             "copy it to a file first, with nothing mounted from it",
         ),
-        Other::Socket => ("it is a socket", "name a file"),
+        NotRegularFile::Socket => ("it is a socket", "name a file"),
     };
-    Some(Trouble::unfit(cause, Remedy::say(remedy)).at(path))
+    Some(ImageError::unusable(cause, Fix::custom(remedy)).into_error(path))
 }
 
 /// "1.3 GiB": bytes in the largest binary unit, rounded to one decimal.
@@ -339,14 +341,14 @@ mod tests {
     }
 
     #[test]
-    fn a_file_is_known_again_until_it_changes() {
+    fn a_file_is_unchanged_until_it_is_written() {
         let mut file = file(&[1; 1024]);
         let image = Image::open(file.path(), Some(Format::Raw)).unwrap();
         assert_eq!(image.size, Some(1024));
         assert_eq!(image.disks[0].virtual_size, Some(1024));
-        assert!(image.is_still(file.as_file()).unwrap());
+        assert!(image.is_unchanged(file.as_file()).unwrap());
         file.write_all(b"more").unwrap();
-        assert!(!image.is_still(file.as_file()).unwrap());
+        assert!(!image.is_unchanged(file.as_file()).unwrap());
     }
 
     #[test]
@@ -390,20 +392,20 @@ mod tests {
     }
 
     #[test]
-    fn the_format_said_must_not_contradict_the_content() {
+    fn an_explicit_format_must_match_the_content() {
         assert_eq!(
-            test_support::said(&[1; 512], Format::Ova)
+            test_support::open_as(&[1; 512], Format::Ova)
                 .unwrap_err()
                 .to_string(),
             "error: disk.img cannot be imported\n  cause: its content is a raw disk, but the format given is ova\n  hint: leave --format out, or say --format raw"
         );
         assert_eq!(
-            test_support::said(b"\x1f\x8b\x08 and more", Format::Raw)
+            test_support::open_as(b"\x1f\x8b\x08 and more", Format::Raw)
                 .unwrap_err()
                 .to_string(),
             "error: disk.img cannot be imported\n  cause: its content is a gzip file, but the format given is raw\n  hint: leave --format out"
         );
-        assert!(test_support::said(&[1; 512], Format::Raw).is_ok());
+        assert!(test_support::open_as(&[1; 512], Format::Raw).is_ok());
     }
 
     #[test]

@@ -13,7 +13,7 @@ use sha2::{Digest, Sha224, Sha256, Sha384, Sha512, Sha512_256};
 const BLOCK: usize = 1 << 20;
 
 /// Manifests have some hundred bytes.
-pub(super) const LARGEST: u64 = 1 << 20;
+pub(super) const MAX_SIZE: u64 = 1 << 20;
 
 /// The lines that can be read.
 #[derive(Default)]
@@ -21,7 +21,7 @@ pub(super) struct Manifest {
     /// By the file's name, as it is written and without percent-encoding.
     lines: HashMap<String, Line>,
     /// Lines of another form.
-    pub(super) unread: usize,
+    pub(super) unread_lines: usize,
 }
 
 #[derive(Clone)]
@@ -70,7 +70,7 @@ impl Manifest {
                     }
                     manifest.lines.entry(name).or_insert(line);
                 }
-                None => manifest.unread += 1,
+                None => manifest.unread_lines += 1,
             }
         }
         manifest
@@ -124,7 +124,7 @@ impl Manifest {
     }
 
     /// What would be said of a file without reading it: None where it will be compared.
-    pub(super) fn uncompared(&self, names: &[&str]) -> Option<Comparison> {
+    pub(super) fn unverified(&self, names: &[&str]) -> Option<Comparison> {
         match self.line(names).map(|line| &line.algorithm) {
             None => Some(Comparison::Unlisted),
             Some(Algorithm::Unknown(name)) => Some(Comparison::Unknown(name.clone())),
@@ -165,10 +165,10 @@ impl Digests {
 
 impl Algorithm {
     /// By the names that exporters use: `SHA256`, `sha-256`, `SHA2-256`.
-    fn named(name: &str) -> Self {
-        let mut plain = name.to_ascii_uppercase();
-        plain.retain(|c| c.is_ascii_alphanumeric());
-        match plain.as_str() {
+    fn by_name(name: &str) -> Self {
+        let mut uncompressed = name.to_ascii_uppercase();
+        uncompressed.retain(|c| c.is_ascii_alphanumeric());
+        match uncompressed.as_str() {
             "MD5" => Self::Md5,
             "SHA1" | "SHA" | "SHA160" => Self::Sha1,
             "SHA224" | "SHA2224" => Self::Sha224,
@@ -181,7 +181,7 @@ impl Algorithm {
     }
 
     /// By the hexadecimal digits of its digests.
-    fn of_length(digits: usize) -> Option<Self> {
+    fn by_length(digits: usize) -> Option<Self> {
         Some(match digits {
             32 => Self::Md5,
             40 => Self::Sha1,
@@ -210,25 +210,25 @@ fn digest<D: Digest>(content: &mut dyn Read) -> io::Result<String> {
 /// A file's name and its digest: `SHA256(disk1.vmdk)= 01ab…`, also `SHA1 (disk1.vmdk) = …`,
 /// and `01ab…  disk1.vmdk` as sha256sum writes.
 fn parse(line: &str) -> Option<(String, Line)> {
-    let (algorithm, name, digest) = tagged(line).or_else(|| summed(line))?;
+    let (algorithm, name, digest) = parse_bsd(line).or_else(|| parse_coreutils(line))?;
     let name = name.strip_prefix("./").unwrap_or(name).to_owned();
     let digest = digest.to_ascii_lowercase();
     Some((name, Line { algorithm, digest }))
 }
 
-fn tagged(line: &str) -> Option<(Algorithm, &str, &str)> {
+fn parse_bsd(line: &str) -> Option<(Algorithm, &str, &str)> {
     let (left, digest) = line.rsplit_once('=')?;
     let (algorithm, name) = left.trim().strip_suffix(')')?.split_once('(')?;
-    let algorithm = Algorithm::named(algorithm.trim());
+    let algorithm = Algorithm::by_name(algorithm.trim());
     Some((algorithm, name.trim(), digest.trim()))
 }
 
-fn summed(line: &str) -> Option<(Algorithm, &str, &str)> {
+fn parse_coreutils(line: &str) -> Option<(Algorithm, &str, &str)> {
     let (digest, name) = line.trim().split_once([' ', '\t'])?;
     let name = name.trim_start();
     let name = name.strip_prefix('*').unwrap_or(name);
     let hexadecimal = digest.bytes().all(|byte| byte.is_ascii_hexdigit());
-    let algorithm = Algorithm::of_length(digest.len()).filter(|_| hexadecimal)?;
+    let algorithm = Algorithm::by_length(digest.len()).filter(|_| hexadecimal)?;
     Some((algorithm, name, digest))
 }
 
@@ -267,7 +267,7 @@ mod tests {
             let changed = compare(&manifest, "a.ovf", b"abd");
             assert_eq!(changed, Comparison::Different, "{line}");
             assert_eq!(
-                (manifest.unread, manifest.uncompared(&["a.ovf"])),
+                (manifest.unread_lines, manifest.unverified(&["a.ovf"])),
                 (0, None)
             );
         }
@@ -320,13 +320,13 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_compared_is_told() {
+    fn an_unverified_file_is_reported() {
         let manifest = Manifest::parse(b"SHA3-256(a.ovf)= 00\nnonsense\n=\n)(=\n\xff");
         let unknown = Comparison::Unknown("SHA3-256".into());
         assert_eq!(compare(&manifest, "a.ovf", b"abc"), unknown);
-        assert_eq!(manifest.uncompared(&["a.ovf"]), Some(unknown));
+        assert_eq!(manifest.unverified(&["a.ovf"]), Some(unknown));
         assert_eq!(compare(&manifest, "b.ovf", b"abc"), Comparison::Unlisted);
-        assert_eq!(manifest.unread, 4);
+        assert_eq!(manifest.unread_lines, 4);
     }
 
     proptest! {
@@ -334,7 +334,7 @@ mod tests {
 
         #[test]
         fn no_bytes_make_it_panic(text in "(SHA|MD5|256|-|\\(|\\)|=| |%|%2|%20|a|\n|[0-9a-f]{32}|\\PC){0,60}") {
-            let _ = Manifest::parse(text.as_bytes()).uncompared(&["a"]);
+            let _ = Manifest::parse(text.as_bytes()).unverified(&["a"]);
         }
     }
 }

@@ -18,7 +18,7 @@ pub(super) const TYPE_PROTECTIVE: u8 = 0xee;
 
 /// How a disk is divided.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Table {
+pub enum PartitionTable {
     Mbr,
     Gpt,
     /// It was looked for and is not there: a blank disk or a bare file system.
@@ -30,7 +30,7 @@ pub enum Table {
 
 /// An entry of an MBR, or of the table before a logical partition.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Entry {
+pub(super) struct MbrEntry {
     /// Its place among the four, counted from 1.
     pub(super) slot: u32,
     pub(super) kind: u8,
@@ -38,7 +38,7 @@ pub(super) struct Entry {
     pub(super) sectors: u64,
 }
 
-impl Entry {
+impl MbrEntry {
     /// The used entries of an MBR; none if one of the four cannot be an entry, for the boot
     /// sector of a bare FAT or NTFS carries the same 55 AA.
     pub(super) fn all(mbr: Fields) -> Vec<Self> {
@@ -48,14 +48,14 @@ impl Entry {
             matches!(status, 0 | 0x80) && (kind == 0 || used)
         };
         if (446..510).step_by(16).all(plausible) {
-            Self::used(mbr)
+            Self::in_use(mbr)
         } else {
             vec![]
         }
     }
 
     /// The used entries of a sector that is a table.
-    pub(super) fn used(sector: Fields) -> Vec<Self> {
+    pub(super) fn in_use(sector: Fields) -> Vec<Self> {
         let entries = (446..510).step_by(16).zip(1..);
         let entries = entries.map(|(at, slot)| Self {
             slot,
@@ -72,8 +72,8 @@ impl Entry {
 /// protective type that begins at sector 1 (UEFI 2.10, 5.2.3). The other entries of a hybrid
 /// MBR change nothing.
 pub(super) fn is_protective(mbr: Fields) -> bool {
-    let protects = |entry: &Entry| entry.kind == TYPE_PROTECTIVE && entry.start == 1;
-    Entry::used(mbr).iter().any(protects)
+    let protects = |entry: &MbrEntry| entry.kind == TYPE_PROTECTIVE && entry.start == 1;
+    MbrEntry::in_use(mbr).iter().any(protects)
 }
 
 /// The header of a GPT (UEFI 2.10, 5.3.2).

@@ -8,18 +8,18 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use super::byte_view::{ReadAt, size};
 
 /// First bytes that are kept.
-const FIRST: u64 = 4 << 20;
+const HEAD_BYTES: u64 = 4 << 20;
 /// Last bytes that are kept: those of a footer, and of what has just passed by.
-const LAST: u64 = 4 << 20;
+const TAIL_BYTES: u64 = 4 << 20;
 /// Bytes after which what has come is looked at: it may ask for what came right behind it.
-const PAUSE: u64 = 1 << 20;
+const INSPECT_INTERVAL: u64 = 1 << 20;
 /// Bytes of tables that are kept, in so many pieces.
-const KEPT: u64 = 64 << 20;
-const PIECES: usize = 10_000;
+const MAX_KEPT: u64 = 64 << 20;
+const MAX_PIECES: usize = 10_000;
 
 /// The bytes that have passed by, of which some are kept.
 #[derive(Debug, Default)]
-pub(super) struct Passed(Mutex<State>);
+pub(super) struct PipeBytes(Mutex<State>);
 
 #[derive(Debug, Default)]
 pub(super) struct State {
@@ -36,7 +36,7 @@ pub(super) struct State {
     pub(super) overflowed: bool,
 }
 
-impl Passed {
+impl PipeBytes {
     pub(super) fn lock(&self) -> MutexGuard<'_, State> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -45,11 +45,11 @@ impl Passed {
     pub(super) fn take(&self, piece: &[u8]) -> bool {
         let mut state = self.lock();
         let begins = state.len == 0;
-        let room = size(FIRST).saturating_sub(state.first.len());
+        let room = size(HEAD_BYTES).saturating_sub(state.first.len());
         let first = &piece[..piece.len().min(room)];
         state.first.extend_from_slice(first);
         state.last.extend(piece);
-        let excess = state.last.len().saturating_sub(size(LAST));
+        let excess = state.last.len().saturating_sub(size(TAIL_BYTES));
         state.last.drain(..excess);
         state.len += piece.len() as u64;
         let len = state.len;
@@ -57,7 +57,7 @@ impl Passed {
         let (come, wanted): (Vec<_>, Vec<_>) = wanted.into_iter().partition(|(_, end)| *end <= len);
         state.wanted = wanted.into_iter().collect();
         if !come.is_empty() {
-            state.due.get_or_insert(len + PAUSE);
+            state.due.get_or_insert(len + INSPECT_INTERVAL);
         }
         for (from, end) in come {
             state.keep(from, size(end - from));
@@ -97,7 +97,7 @@ impl State {
     fn keep(&mut self, from: u64, count: usize) -> Option<Vec<u8>> {
         let end = from.checked_add(count as u64)?;
         if end > self.len {
-            if self.wanted.len() < PIECES {
+            if self.wanted.len() < MAX_PIECES {
                 let wanted = self.wanted.entry(from).or_insert(end);
                 *wanted = end.max(*wanted);
             } else {
@@ -109,7 +109,7 @@ impl State {
             return Some(held);
         }
         let found = self.recent(from, count)?;
-        if self.bytes + count as u64 > KEPT || self.kept.len() >= PIECES {
+        if self.bytes + count as u64 > MAX_KEPT || self.kept.len() >= MAX_PIECES {
             self.overflowed = true;
         } else {
             self.bytes += count as u64;
@@ -119,7 +119,7 @@ impl State {
     }
 }
 
-impl ReadAt for Arc<Passed> {
+impl ReadAt for Arc<PipeBytes> {
     fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<()> {
         match self.lock().keep(offset, buffer.len()) {
             Some(bytes) => {

@@ -11,7 +11,7 @@ use std::process::{Command, Stdio};
 
 use serde_json::Value;
 
-use super::{Blocks, Image, Table};
+use super::{DiskReader, Image, PartitionTable};
 
 const MIB: u64 = 1 << 20;
 
@@ -54,8 +54,8 @@ fn installed(tool: &str) -> bool {
 fn run(tool: &str, arguments: &[&str], files: &[&Path]) -> Vec<u8> {
     let output = Command::new(tool).args(arguments).args(files).output();
     let output = output.unwrap();
-    let said = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "{tool} {arguments:?}: {said}");
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{tool} {arguments:?}: {stderr}");
     output.stdout
 }
 
@@ -100,7 +100,7 @@ fn virtual_size(format: &str, path: &Path) -> u64 {
 }
 
 /// The whole disk, read in pieces that fit no block.
-fn all(blocks: &Blocks) -> Vec<u8> {
+fn all(blocks: &DiskReader) -> Vec<u8> {
     let mut bytes = vec![0xcc; usize::try_from(blocks.size()).unwrap()];
     let mut at = 0;
     for piece in bytes.chunks_mut(100_001) {
@@ -111,12 +111,12 @@ fn all(blocks: &Blocks) -> Vec<u8> {
 }
 
 /// Bytes outside of `data`, and how many bytes it names.
-fn outside(blocks: &Blocks, mut bytes: Vec<u8>) -> (Vec<u8>, u64) {
+fn without_data(blocks: &DiskReader, mut bytes: Vec<u8>) -> (Vec<u8>, u64) {
     let (mut at, mut named) = (0, 0);
     while let Some(range) = blocks.data(at).unwrap() {
         assert!(range.start >= at && range.end > range.start && range.end <= blocks.size());
-        let place = |at: u64| usize::try_from(at).unwrap();
-        bytes[place(range.start)..place(range.end)].fill(0);
+        let location = |at: u64| usize::try_from(at).unwrap();
+        bytes[location(range.start)..location(range.end)].fill(0);
         named += range.end - range.start;
         at = range.end;
     }
@@ -126,7 +126,7 @@ fn outside(blocks: &Blocks, mut bytes: Vec<u8>) -> (Vec<u8>, u64) {
 /// What is read of the container is the raw disk, and zeros where it is larger.
 fn same(path: &Path, format: &str, raw: &[u8], name: &str) {
     let image = Image::open(path, None).unwrap();
-    let blocks = Blocks::open(&image).unwrap();
+    let blocks = DiskReader::open(&image).unwrap();
     let size = virtual_size(format, path);
     assert_eq!(
         (blocks.size(), image.virtual_size),
@@ -137,7 +137,7 @@ fn same(path: &Path, format: &str, raw: &[u8], name: &str) {
     let (disk, beyond) = bytes.split_at(raw.len());
     assert!(disk == raw, "{name}: other bytes than the raw disk");
     assert!(beyond.iter().all(|&byte| byte == 0), "{name}: padding");
-    let (rest, named) = outside(&blocks, bytes);
+    let (rest, named) = without_data(&blocks, bytes);
     assert!(
         rest.iter().all(|&byte| byte == 0),
         "{name}: data is left out"
@@ -193,7 +193,7 @@ fn a_disk_of_zeros_names_no_data_in_any_format() {
     File::create(&raw).unwrap().set_len(4 * MIB).unwrap();
     for variant in VARIANTS {
         let target = convert(folder.path(), &raw, variant);
-        let blocks = Blocks::open(&Image::open(&target, None).unwrap()).unwrap();
+        let blocks = DiskReader::open(&Image::open(&target, None).unwrap()).unwrap();
         assert!(all(&blocks).iter().all(|&byte| byte == 0), "{variant:?}");
         let allocated = blocks.allocated().unwrap();
         // the footer of a fixed VHD shares its page with the end of the disk
@@ -222,7 +222,7 @@ fn divided(path: &Path, script: &str) {
 }
 
 #[test]
-fn partition_tables_are_what_sfdisk_says_they_are() {
+fn partition_tables_match_sfdisk() {
     if !installed("sfdisk") {
         return;
     }
@@ -239,17 +239,17 @@ fn partition_tables_are_what_sfdisk_says_they_are() {
         "label: gpt\n,,L\n",
     ] {
         divided(&path, script);
-        let said: Value = serde_json::from_slice(&run("sfdisk", &["--json"], &[&path])).unwrap();
-        let table = &said["partitiontable"];
+        let sfdisk: Value = serde_json::from_slice(&run("sfdisk", &["--json"], &[&path])).unwrap();
+        let table = &sfdisk["partitiontable"];
         let parts = table["partitions"].as_array().unwrap();
         let efi = parts.iter().any(|part| {
             ["ef", "C12A7328-F81F-11D2-BA4B-00A0C93EC93B"].contains(&part["type"].as_str().unwrap())
         });
         let image = Image::open(&path, None).unwrap();
         let expected = if table["label"] == "gpt" {
-            Table::Gpt
+            PartitionTable::Gpt
         } else {
-            Table::Mbr
+            PartitionTable::Mbr
         };
         assert_eq!(image.boot.table, expected, "{script}");
         // No code was written anywhere.
@@ -265,16 +265,16 @@ fn partition_tables_are_what_sfdisk_says_they_are() {
             (number.parse().unwrap(), sectors("start"), sectors("size"))
         };
         // A container of logical partitions is none itself.
-        let known = parts
+        let nodes = parts
             .iter()
             .filter(|part| part["type"] != "5" && part["type"] != "f");
-        let known: Vec<_> = known.map(node).collect();
-        let found = Blocks::open(&image).unwrap().partitions().unwrap();
+        let nodes: Vec<_> = nodes.map(node).collect();
+        let found = DiskReader::open(&image).unwrap().partitions().unwrap();
         let found = found.list.unwrap().into_iter();
         let found: Vec<_> = found
             .map(|part| (part.number, part.start / 512, part.size / 512))
             .collect();
-        assert_eq!(found, known, "{script}");
+        assert_eq!(found, nodes, "{script}");
     }
 }
 
@@ -302,8 +302,12 @@ fn a_disk_boots_the_same_in_every_container() {
         for variant in variants.clone() {
             let path = convert(folder.path(), &raw, variant);
             let boot = Image::open(&path, None).unwrap().boot;
-            let seen = (boot.table, boot.efi, boot.bios);
-            assert_eq!(seen, (Table::Gpt, Some(efi), Some(!efi)), "{variant:?}");
+            let detected = (boot.table, boot.efi, boot.bios);
+            assert_eq!(
+                detected,
+                (PartitionTable::Gpt, Some(efi), Some(!efi)),
+                "{variant:?}"
+            );
         }
     }
 }

@@ -2,11 +2,11 @@
 //! What is not known is never taken for a disk that a machine could start from.
 
 use super::byte_view::{is_zero, size};
-use super::error::{Remedy, Sight, Trouble};
-use super::partition_table::Table;
+use super::error::{Fix, ImageError, ImageResult};
+use super::partition_table::PartitionTable;
 use super::partitions::Partitions;
-use super::volume_kind::Filling;
-use super::{Blocks, Content, unsupported};
+use super::volume_kind::VolumeKind;
+use super::{Content, DiskReader, unsupported};
 
 /// Bytes that are looked at; the last mark of a file system lies behind 128 KiB.
 pub(super) const HEAD: u64 = 256 << 10;
@@ -16,7 +16,7 @@ const STEP: u64 = 4 << 10;
 const CODE: usize = 440;
 
 /// Marks of file systems and partition tables that are not looked into.
-const OTHERS: [(usize, &[u8]); 9] = [
+const OTHER_MAGIC: [(usize, &[u8]); 9] = [
     (3, b"EXFAT   "),
     (1024, b"H+"),
     (1024, b"HX"),
@@ -35,29 +35,29 @@ const MISSING: &str = "no partition table, boot code or file system";
 /// `named` says that the user named the format.
 pub(super) fn check(
     content: &Content,
-    disk: &Blocks,
+    disk: &DiskReader,
     partitions: &Partitions,
-    named: bool,
-) -> Sight<bool> {
+    is_explicit: bool,
+) -> ImageResult<bool> {
     let head = head(disk);
     let label = content.label();
     if *content != Content::Raw
-        && let Some(stranger) = unsupported::nested(&head)
+        && let Some(unsupported) = unsupported::identify_nested(&head)
     {
-        let cause = format!("{label} holds {}, not a disk", stranger.name);
-        return Err(Trouble::unfit(cause, stranger.remedy));
+        let cause = format!("{label} holds {}, not a disk", unsupported.name);
+        return Err(ImageError::unusable(cause, unsupported.fix));
     }
-    let filling = filling(&head);
-    if head.is_empty() || named || partitions.table != Table::None {
+    let filling = volume_kind(&head);
+    if head.is_empty() || is_explicit || partitions.table != PartitionTable::None {
         return Ok(false);
     }
     if let Some(encrypted) = filling.filter(|filling| filling.is_encrypted()) {
-        return Err(Trouble::unfit(
+        return Err(ImageError::unusable(
             format!(
                 "it is one encrypted volume ({}) without a partition table, no machine starts from it",
                 encrypted.name()
             ),
-            Remedy::say(
+            Fix::custom(
                 "install the system without encryption, and let the cloud encrypt the disk",
             ),
         ));
@@ -66,30 +66,30 @@ pub(super) fn check(
         return Ok(false);
     }
     match (content, is_zero(&head)) {
-        (Content::Raw, true) => Err(Trouble::Strange {
+        (Content::Raw, true) => Err(ImageError::NotADiskImage {
             cause: format!("it is blank: it begins with zeros, and has {MISSING}"),
-            remedy: raw_anyway(),
+            fix: import_as_raw(),
         }),
-        (Content::Raw, false) => Err(Trouble::Strange {
+        (Content::Raw, false) => Err(ImageError::NotADiskImage {
             cause: format!(
                 "it is not recognized: it has {MISSING}, and no mark of an image format"
             ),
-            remedy: raw_anyway(),
+            fix: import_as_raw(),
         }),
         (_, true) => Ok(true),
-        (_, false) => Err(Trouble::unfit(
+        (_, false) => Err(ImageError::unusable(
             format!("the disk in {label} is not recognized: it has {MISSING}"),
-            Remedy::say("import a disk with a system on it, or add --skip-checks"),
+            Fix::custom("import a disk with a system on it, or add --skip-checks"),
         )),
     }
 }
 
-fn raw_anyway() -> Remedy {
-    Remedy::say("name the image file itself, or add --format raw if its bytes are a disk")
+fn import_as_raw() -> Fix {
+    Fix::custom("name the image file itself, or add --format raw if its bytes are a disk")
 }
 
 /// The first bytes, as far as they can be read.
-fn head(disk: &Blocks) -> Vec<u8> {
+fn head(disk: &DiskReader) -> Vec<u8> {
     let mut head = vec![0; size(HEAD.min(disk.size()))];
     if disk.read_at(&mut head, 0).is_ok() {
         return head;
@@ -105,14 +105,14 @@ fn head(disk: &Blocks) -> Vec<u8> {
     head
 }
 
-fn filling(head: &[u8]) -> Option<Filling> {
-    Filling::of(|buffer, at| {
+fn volume_kind(head: &[u8]) -> Option<VolumeKind> {
+    VolumeKind::detect(|buffer, at| {
         let at = size(at);
-        let there = at
+        let available = at
             .checked_add(buffer.len())
             .and_then(|end| head.get(at..end));
-        there.is_some_and(|there| {
-            buffer.copy_from_slice(there);
+        available.is_some_and(|available| {
+            buffer.copy_from_slice(available);
             true
         })
     })
@@ -123,7 +123,7 @@ fn is_known(head: &[u8]) -> bool {
     let boots = head.get(510..512) == Some(&[0x55, 0xaa]) && !is_zero(&head[..CODE]);
     let marked =
         |(at, mark): &(usize, &[u8])| head.get(*at..).is_some_and(|rest| rest.starts_with(mark));
-    boots || OTHERS.iter().any(marked)
+    boots || OTHER_MAGIC.iter().any(marked)
 }
 
 #[cfg(test)]
@@ -132,7 +132,7 @@ mod tests {
     use crate::image::Format;
     use crate::image::formats::vhd;
     use crate::image::partitions::tests::mbr_disk;
-    use crate::image::test_support::{because, open, refusal, said, warnings, with};
+    use crate::image::test_support::{open, open_as, patched, refusal, refusal_text, warnings};
 
     const RAW: &str = "name the image file itself, or add --format raw if its bytes are a disk";
 
@@ -146,24 +146,24 @@ mod tests {
     }
 
     #[test]
-    fn bytes_without_meaning_are_no_disk_unless_the_user_says_so() {
+    fn unrecognized_bytes_need_an_explicit_format() {
         let noise = noise(8192);
         assert_eq!(
             refusal(&noise),
-            because(
+            refusal_text(
                 "it is not recognized: it has no partition table, boot code or file system, and no mark of an image format",
                 RAW
             )
         );
         assert_eq!(
             refusal(&[0; 8192]),
-            because(
+            refusal_text(
                 "it is blank: it begins with zeros, and has no partition table, boot code or file system",
                 RAW
             )
         );
-        assert!(said(&noise, Format::Raw).is_ok() && said(&[0; 8192], Format::Raw).is_ok());
-        let marked = with(&[0; 8192], &[(510, &[0x55, 0xaa])]);
+        assert!(open_as(&noise, Format::Raw).is_ok() && open_as(&[0; 8192], Format::Raw).is_ok());
+        let marked = patched(&[0; 8192], &[(510, &[0x55, 0xaa])]);
         assert!(refusal(&marked).starts_with("it is not recognized"));
     }
 
@@ -177,32 +177,32 @@ mod tests {
             &[(0, b"XFSB")],
             &[(512, b"PM\0\0")],
         ] {
-            assert!(open(&with(&zeros, marks)).is_ok(), "{marks:?}");
+            assert!(open(&patched(&zeros, marks)).is_ok(), "{marks:?}");
         }
         assert!(open(&mbr_disk(0x83)).is_ok());
     }
 
     #[test]
-    fn the_same_is_asked_of_the_disk_in_a_container() {
+    fn the_disk_in_a_container_must_be_recognized_too() {
         let vhd = |disk: &[u8]| vhd::tests::fixed_vhd(disk);
         assert_eq!(
             refusal(&vhd(&noise(8192))),
-            because(
+            refusal_text(
                 "the disk in a fixed VHD is not recognized: it has no partition table, boot code or file system",
                 "import a disk with a system on it, or add --skip-checks"
             )
         );
-        assert!(open(&vhd(&[0; 8192])).unwrap().blank);
+        assert!(open(&vhd(&[0; 8192])).unwrap().is_blank);
         assert!(warnings(&vhd(&[0; 8192])).is_empty());
-        let iso = with(&vec![0; 40960], &[(32769, b"CD001"), (510, &[0x55, 0xaa])]);
+        let iso = patched(&vec![0; 40960], &[(32769, b"CD001"), (510, &[0x55, 0xaa])]);
         assert_eq!(
             refusal(&vhd(&iso)),
-            because(
+            refusal_text(
                 "a fixed VHD holds an ISO image, not a disk",
                 "install the system on a disk, and import that"
             )
         );
-        let qcow2 = with(&[0; 8192], &[(0, b"QFI\xfb")]);
+        let qcow2 = patched(&[0; 8192], &[(0, b"QFI\xfb")]);
         assert!(refusal(&vhd(&qcow2)).starts_with("a fixed VHD holds a qcow2, not a disk"));
         let page = [b"<html>".to_vec(), vec![b' '; 8186]].concat();
         assert!(
@@ -211,12 +211,12 @@ mod tests {
     }
 
     #[test]
-    fn an_encrypted_volume_alone_starts_no_machine() {
-        let luks = with(&[0; 8192], &[(0, b"LUKS\xba\xbe")]);
+    fn a_disk_with_only_an_encrypted_volume_cannot_boot() {
+        let luks = patched(&[0; 8192], &[(0, b"LUKS\xba\xbe")]);
         assert!(
             refusal(&luks)
                 .starts_with("it is one encrypted volume (LUKS) without a partition table")
         );
-        assert!(said(&luks, Format::Raw).is_ok());
+        assert!(open_as(&luks, Format::Raw).is_ok());
     }
 }

@@ -8,14 +8,16 @@ use std::sync::Arc;
 
 use proptest::prelude::*;
 
-use super::byte_view::{ReadAt, Window, size};
+use super::byte_view::{ByteView, ReadAt, size};
 use super::disk_reader::first_disk;
-use super::inspect::Subject;
-use super::{Blocks, Format, HEAD, Image, Result, Said, Source, Warning, detect, layout};
+use super::inspect::Inspection;
+use super::{
+    DiskReader, Format, HEAD, Image, ImageSource, OpenOptions, Result, Warning, detect, layout,
+};
 
 /// Looks at these bytes as a file, whatever lies on its disk.
 pub(super) fn open(bytes: &[u8]) -> Result<Image> {
-    let strict = seen(bytes, None);
+    let strict = open_bytes(bytes, None);
     let Ok(mut image) = (match strict {
         Ok(image) => return Ok(image),
         Err(_) => unchecked(bytes),
@@ -34,21 +36,21 @@ pub(super) fn open(bytes: &[u8]) -> Result<Image> {
     Ok(image)
 }
 
-pub(super) fn said(bytes: &[u8], format: Format) -> Result<Image> {
-    seen(bytes, Some(format))
+pub(super) fn open_as(bytes: &[u8], format: Format) -> Result<Image> {
+    open_bytes(bytes, Some(format))
 }
 
 /// Looks at these bytes as a file, as a user's.
 pub(super) fn strict(bytes: &[u8]) -> Result<Image> {
-    seen(bytes, None)
+    open_bytes(bytes, None)
 }
 
 /// The same for a user who wants no checks.
 pub(super) fn unchecked(bytes: &[u8]) -> Result<Image> {
     let (format, skip_checks) = (None, true);
-    seen(
+    open_bytes(
         bytes,
-        Said {
+        OpenOptions {
             format,
             skip_checks,
         },
@@ -63,7 +65,7 @@ pub(super) fn warnings(bytes: &[u8]) -> Vec<String> {
 
 /// The whole message of the refusal, without its first line, which is always the same.
 pub(super) fn refusal(bytes: &[u8]) -> String {
-    let error = seen(bytes, None).unwrap_err();
+    let error = open_bytes(bytes, None).unwrap_err();
     assert_eq!(error.kind().exit_code(), 3);
     let text = error.to_string();
     let rest = text.strip_prefix("error: disk.img cannot be imported\n  cause: ");
@@ -71,7 +73,7 @@ pub(super) fn refusal(bytes: &[u8]) -> String {
 }
 
 /// The bytes with some of them replaced.
-pub(super) fn with(bytes: &[u8], changes: &[(usize, &[u8])]) -> Vec<u8> {
+pub(super) fn patched(bytes: &[u8], changes: &[(usize, &[u8])]) -> Vec<u8> {
     let mut bytes = bytes.to_vec();
     for (at, change) in changes {
         bytes[*at..at + change.len()].copy_from_slice(change);
@@ -80,35 +82,35 @@ pub(super) fn with(bytes: &[u8], changes: &[(usize, &[u8])]) -> Vec<u8> {
 }
 
 /// Cause and hint as `refusal` gives them.
-pub(super) fn because(cause: &str, hint: &str) -> String {
+pub(super) fn refusal_text(cause: &str, hint: &str) -> String {
     format!("{cause}\n  hint: {hint}")
 }
 
 /// The message of a damaged or cut file.
 pub(super) fn copy_again(cause: &str) -> String {
-    because(cause, "copy, download or export it again")
+    refusal_text(cause, "copy, download or export it again")
 }
 
 /// The message of what qemu-img converts, by this format.
 pub(super) fn convert(format: &str, cause: &str) -> String {
-    because(
+    refusal_text(
         cause,
         &format!("convert it first: qemu-img convert -f {format} -O raw disk.img disk.raw"),
     )
 }
 
-fn seen(bytes: &[u8], said: impl Into<Said>) -> Result<Image> {
+fn open_bytes(bytes: &[u8], options: impl Into<OpenOptions>) -> Result<Image> {
     let path = Path::new("disk.img");
     let shared: Arc<[u8]> = bytes.into();
-    let subject = Subject {
-        source: Source::File(path.into()),
-        window: Window::all(&bytes, bytes.len() as u64),
+    let subject = Inspection {
+        source: ImageSource::File(path.into()),
+        view: ByteView::new(&bytes, bytes.len() as u64),
         size: Some(bytes.len() as u64),
-        there: bytes.len() as u64,
+        available: bytes.len() as u64,
         open: &|| Ok(Box::new(Arc::clone(&shared))),
     };
-    let image = subject.look(said.into());
-    image.map_err(|trouble| trouble.at(path))
+    let image = subject.inspect(options.into());
+    image.map_err(|error| error.into_error(path))
 }
 
 /// The disk inside these bytes, and the ranges of it that may hold data.
@@ -136,17 +138,17 @@ pub(super) fn unreadable(bytes: &[u8]) -> String {
     error.to_string()
 }
 
-pub(super) fn blocks(bytes: &[u8]) -> Blocks {
+pub(super) fn blocks(bytes: &[u8]) -> DiskReader {
     let image = open(bytes).unwrap();
     let (content, start, len) = first_disk(&image).unwrap();
-    let shown = Shown {
+    let truncated = TruncatedBytes {
         bytes: bytes.to_vec(),
         len: bytes.len(),
     };
     let len = len.min(bytes.len() as u64 - start);
-    let file = layout::Source::new(Box::new(Arc::new(shown)), start, len);
-    Blocks::of(content, file)
-        .map_err(|trouble| trouble.at(Path::new("disk.img")))
+    let file = layout::DiskFile::new(Box::new(Arc::new(truncated)), start, len);
+    DiskReader::new(content, file)
+        .map_err(|error| error.into_error(Path::new("disk.img")))
         .unwrap()
 }
 
@@ -154,25 +156,25 @@ pub(super) fn blocks(bytes: &[u8]) -> Blocks {
 const CASES: u32 = 10_000;
 
 /// Looks at the bytes in every way; what comes out does not matter, that it does.
-fn look_at(bytes: &[u8]) {
+fn inspect(bytes: &[u8]) {
     let _ = Image::from_head(&bytes[..bytes.len().min(HEAD)], None).map(|image| image.describe());
 }
 
 /// Looks at them as a file, and reads all over the disk inside.
-fn read_all_over(bytes: &Arc<Shown>) {
-    let window = Window::all(bytes, bytes.len as u64);
-    let Ok(found) = detect::look(&window) else {
+fn read_all_over(bytes: &Arc<TruncatedBytes>) {
+    let view = ByteView::new(bytes, bytes.len as u64);
+    let Ok(found) = detect::detect(&view) else {
         return;
     };
-    let mut image = Image::found(found, Source::File("disk.img".into()), None);
+    let mut image = Image::from_detection(found, ImageSource::File("disk.img".into()), None);
     image.describe();
-    let _ = image.look_inside(bytes.len as u64, &|| Ok(Box::new(Arc::clone(bytes))));
+    let _ = image.inspect_disk(bytes.len as u64, &|| Ok(Box::new(Arc::clone(bytes))));
     let Ok((content, start, len)) = first_disk(&image) else {
         return;
     };
     let len = len.min(bytes.len as u64 - start);
-    let file = layout::Source::new(Box::new(Arc::clone(bytes)), start, len);
-    let Ok(blocks) = Blocks::of(content, file) else {
+    let file = layout::DiskFile::new(Box::new(Arc::clone(bytes)), start, len);
+    let Ok(blocks) = DiskReader::new(content, file) else {
         return;
     };
     let _ = blocks.allocated();
@@ -186,12 +188,12 @@ fn read_all_over(bytes: &Arc<Shown>) {
 
 /// The bytes of a file, of which the end may be cut off.
 #[derive(Debug)]
-struct Shown {
+struct TruncatedBytes {
     bytes: Vec<u8>,
     len: usize,
 }
 
-impl ReadAt for Arc<Shown> {
+impl ReadAt for Arc<TruncatedBytes> {
     fn read_at(&self, buffer: &mut [u8], offset: u64) -> std::io::Result<()> {
         (&self.bytes[..self.len]).read_at(buffer, offset)
     }
@@ -199,13 +201,13 @@ impl ReadAt for Arc<Shown> {
 
 /// Bends a sound image in its first bytes, and now and then anywhere. A panic, an
 /// overflow or an allocation without bounds fails the test.
-pub(super) fn bend(sound: &[u8], fields: usize) {
-    bend_and_seal(sound, std::slice::from_ref(&(0..fields)), |_| ());
+pub(super) fn fuzz_fields(sound: &[u8], fields: usize) {
+    fuzz_checksummed(sound, std::slice::from_ref(&(0..fields)), |_| ());
 }
 
 /// The same with `seal`, which makes the checksums right again, so that what they
 /// guard is looked at too.
-pub(super) fn bend_and_seal(sound: &[u8], fields: &[Range<usize>], seal: impl Fn(&mut [u8])) {
+pub(super) fn fuzz_checksummed(sound: &[u8], fields: &[Range<usize>], seal: impl Fn(&mut [u8])) {
     let len = sound.len();
     let field = prop_oneof![
         any::<u64>().prop_map(|value| value.to_be_bytes().to_vec()),
@@ -218,8 +220,8 @@ pub(super) fn bend_and_seal(sound: &[u8], fields: &[Range<usize>], seal: impl Fn
     let all = fields.to_vec();
     let inside = (0..all.len(), any::<prop::sample::Index>())
         .prop_map(move |(part, at)| all[part].start + at.index(all[part].len()));
-    let place = prop_oneof![3 => inside, 1 => 0..len];
-    let changes = prop::collection::vec((place, field), 0..5);
+    let location = prop_oneof![3 => inside, 1 => 0..len];
+    let changes = prop::collection::vec((location, field), 0..5);
     let end = prop_oneof![3 => Just(len), 1 => 0..len];
     let config = ProptestConfig {
         cases: CASES,
@@ -236,17 +238,17 @@ pub(super) fn bend_and_seal(sound: &[u8], fields: &[Range<usize>], seal: impl Fn
             bytes[at..to].copy_from_slice(&field[..to - at]);
         }
         seal(&mut bytes);
-        look_at(&bytes[..end]);
-        let shown = Arc::new(Shown { bytes, len: end });
-        read_all_over(&shown);
-        again.replace(Arc::into_inner(shown).unwrap().bytes);
+        inspect(&bytes[..end]);
+        let truncated = Arc::new(TruncatedBytes { bytes, len: end });
+        read_all_over(&truncated);
+        again.replace(Arc::into_inner(truncated).unwrap().bytes);
     });
 }
 
 fn look(bytes: Vec<u8>) {
-    look_at(&bytes);
+    inspect(&bytes);
     let len = bytes.len();
-    read_all_over(&Arc::new(Shown { bytes, len }));
+    read_all_over(&Arc::new(TruncatedBytes { bytes, len }));
 }
 
 proptest! {
@@ -260,15 +262,15 @@ proptest! {
     #[test]
     fn random_bytes_behind_any_mark_never_make_it_panic(
         mut bytes in prop::collection::vec(any::<u8>(), 1600..5000),
-        mark in 0..9_usize,
+        magic in 0..9_usize,
     ) {
         let marks: [(usize, &[u8]); 9] = [
             (0, b"conectix"), (0, b"vhdxfile"), (0, b"QFI\xfb"), (0, b"KDMV"), (0, b"COWD"),
             (0, b"# Disk DescriptorFile"), (64, b"\x7f\x10\xda\xbe"), (257, b"ustar\0"),
             (512, b"EFI PART"),
         ];
-        let (at, mark) = marks[mark];
-        bytes[at..at + mark.len()].copy_from_slice(mark);
+        let (at, magic) = marks[magic];
+        bytes[at..at + magic.len()].copy_from_slice(magic);
         look(bytes);
     }
 }

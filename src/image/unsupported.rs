@@ -1,8 +1,8 @@
 //! Files that are no disk: known by their marks, so that none of them passes for a raw disk,
 //! neither on its own nor where a container should hold a disk.
 
-use super::byte_view::Window;
-use super::error::{Remedy, Sight, Trouble};
+use super::byte_view::ByteView;
+use super::error::{Fix, ImageError, ImageResult};
 use super::formats::{archive, vdi, vmdk};
 use super::found;
 
@@ -18,15 +18,15 @@ const APPLE: &[u8] = b"koly\0\0\0\x04";
 const TEXT: usize = 512;
 
 /// A file of another kind.
-pub(super) struct Stranger {
+pub(super) struct UnsupportedFormat {
     /// With its article: "a QED image".
     pub(super) name: &'static str,
-    pub(super) remedy: Remedy,
+    pub(super) fix: Fix,
 }
 
 /// What helps.
 #[derive(Clone, Copy)]
-enum Help {
+enum FixKind {
     /// qemu-img reads it, by this format.
     Convert(&'static str),
     /// The image may lie in it.
@@ -37,10 +37,10 @@ enum Help {
     Say(&'static str),
 }
 
-use Help::{Convert, Other, Say, Unpack};
+use FixKind::{Convert, Other, Say, Unpack};
 
 /// Offset, mark, name and remedy, after QEMU's block drivers and file(1).
-const MARKS: &[(usize, &[u8], &str, Help)] = &[
+const MARKS: &[(usize, &[u8], &str, FixKind)] = &[
     (0, b"QED\0", "a QED image", Convert("qed")),
     (
         0,
@@ -151,39 +151,39 @@ const MARKS: &[(usize, &[u8], &str, Help)] = &[
     (0, b"\xfe\xff", "a text file (UTF-16)", Other),
 ];
 
-const EXPORT: Help = Say("export or convert it as a raw disk");
-const EVIDENCE: Help =
+const EXPORT: FixKind = Say("export or convert it as a raw disk");
+const EVIDENCE: FixKind =
     Say("export it as a raw disk, with ewfexport -f raw or affconvert for example");
-const INSTALL: Help = Say("install the system on a disk, and import that");
-const RESTORE: Help = Say("restore it to a disk, and import that");
-const DECRYPT: Help = Say("decrypt it, and import the disk image in it");
+const INSTALL: FixKind = Say("install the system on a disk, and import that");
+const RESTORE: FixKind = Say("restore it to a disk, and import that");
+const DECRYPT: FixKind = Say("decrypt it, and import the disk image in it");
 
 /// Refuses a file that is no disk.
-pub(super) fn refuse(window: &Window) -> Sight<()> {
-    let trailer = window.len().and_then(|len| len.checked_sub(512));
-    let trailer = trailer.map(|at| window.up_to(at, 8)).transpose()?;
-    let stranger = if trailer.is_some_and(|trailer| trailer == APPLE) {
-        let (name, remedy) = ("a disk image of macOS", Remedy::Convert("dmg"));
-        Some(Stranger { name, remedy })
+pub(super) fn check_supported(view: &ByteView) -> ImageResult<()> {
+    let trailer = view.len().and_then(|len| len.checked_sub(512));
+    let trailer = trailer.map(|at| view.read_up_to(at, 8)).transpose()?;
+    let unsupported = if trailer.is_some_and(|trailer| trailer == APPLE) {
+        let (name, remedy) = ("a disk image of macOS", Fix::Convert("dmg"));
+        Some(UnsupportedFormat { name, fix: remedy })
     } else {
-        named(&window.up_to(0, HEAD)?)
+        identify(&view.read_up_to(0, HEAD)?)
     };
-    match stranger {
-        Some(Stranger { name, remedy }) => Err(Trouble::Strange {
+    match unsupported {
+        Some(UnsupportedFormat { name, fix: remedy }) => Err(ImageError::NotADiskImage {
             cause: format!("it is {name}, which no cloud takes"),
-            remedy,
+            fix: remedy,
         }),
         None => Ok(()),
     }
 }
 
 /// What the first bytes of a file are the mark of.
-fn named(head: &[u8]) -> Option<Stranger> {
+fn identify(head: &[u8]) -> Option<UnsupportedFormat> {
     // Boot code may begin with any bytes, so that a few of them are no mark there.
     let boots = head.get(510..512) == Some(&[0x55, 0xaa]);
-    let marked = |(at, mark, _, _): &&(usize, &[u8], &str, Help)| {
-        let there = head.get(*at..).is_some_and(|rest| rest.starts_with(mark));
-        there && (mark.len() > 3 || !boots)
+    let marked = |(at, mark, _, _): &&(usize, &[u8], &str, FixKind)| {
+        let available = head.get(*at..).is_some_and(|rest| rest.starts_with(mark));
+        available && (mark.len() > 3 || !boots)
     };
     let (name, help) = match MARKS.iter().find(marked) {
         Some((_, _, name, help)) => (*name, *help),
@@ -191,46 +191,46 @@ fn named(head: &[u8]) -> Option<Stranger> {
         None => text(head)?,
     };
     let remedy = match help {
-        Convert(format) => Remedy::Convert(format),
-        Unpack => Remedy::say("unpack it and import the disk image in it"),
-        Other => Remedy::say("name the image file itself"),
-        Say(sentence) => Remedy::say(sentence),
+        Convert(format) => Fix::Convert(format),
+        Unpack => Fix::custom("unpack it and import the disk image in it"),
+        Other => Fix::custom("name the image file itself"),
+        Say(sentence) => Fix::custom(sentence),
     };
-    Some(Stranger { name, remedy })
+    Some(UnsupportedFormat { name, fix: remedy })
 }
 
 /// What lies where a container should hold a disk: any of the above, an image format, an
 /// archive or an ISO image.
-pub(super) fn nested(head: &[u8]) -> Option<Stranger> {
-    let unpack = || Remedy::say("import the image that lies in it");
+pub(super) fn identify_nested(head: &[u8]) -> Option<UnsupportedFormat> {
+    let unpack = || Fix::custom("import the image that lies in it");
     let name = if head
         .get(ISO..)
         .is_some_and(|rest| rest.starts_with(b"CD001"))
     {
         "an ISO image"
-    } else if archive::is_here(head) {
+    } else if archive::has_magic(head) {
         "a tar archive"
     } else if head.starts_with(b"QFI\xfb") {
         "a qcow2"
-    } else if vmdk::is_here(head) {
+    } else if vmdk::has_magic(head) {
         "a VMDK"
-    } else if vdi::is_here(head) {
+    } else if vdi::has_magic(head) {
         "a VDI"
     } else if head.starts_with(b"vhdxfile") {
         "a VHDX"
     } else if head.starts_with(b"conectix") {
         "a VHD"
-    } else if found::compressed(head).is_some() {
+    } else if found::compressed_format(head).is_some() {
         "a compressed file"
     } else {
-        return named(head);
+        return identify(head);
     };
     let remedy = if name == "an ISO image" {
-        Remedy::say("install the system on a disk, and import that")
+        Fix::custom("install the system on a disk, and import that")
     } else {
         unpack()
     };
-    Some(Stranger { name, remedy })
+    Some(UnsupportedFormat { name, fix: remedy })
 }
 
 /// An MZ header that leads to a PE header.
@@ -244,7 +244,7 @@ fn is_windows_program(head: &[u8]) -> bool {
 }
 
 /// What kind of text it is, if it is text: no control characters but white space.
-fn text(head: &[u8]) -> Option<(&'static str, Help)> {
+fn text(head: &[u8]) -> Option<(&'static str, FixKind)> {
     let head = head.strip_prefix(b"\xef\xbb\xbf").unwrap_or(head);
     let start = &head[..head.len().min(TEXT)];
     let is_text =
@@ -284,12 +284,12 @@ fn text(head: &[u8]) -> Option<(&'static str, Help)> {
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
-    use crate::image::test_support::{because, convert, open, refusal, with};
+    use crate::image::test_support::{convert, open, patched, refusal, refusal_text};
 
     #[test]
-    fn other_disk_images_are_named_and_not_taken_for_raw_disks() {
+    fn unsupported_disk_formats_are_rejected_by_name() {
         let disk = [0; 4096];
-        let refused = |at, mark: &[u8]| refusal(&with(&disk, &[(at, mark)]));
+        let refused = |at, magic: &[u8]| refusal(&patched(&disk, &[(at, magic)]));
         let qed = convert("qed", "it is a QED image, which no cloud takes");
         assert_eq!(refused(0, b"QED\0"), qed);
         let parallels = convert(
@@ -303,11 +303,11 @@ mod tests {
         let apple = convert("dmg", "it is a disk image of macOS, which no cloud takes");
         assert_eq!(refused(4096 - 512, b"koly\0\0\0\x04"), apple);
         let sound = crate::image::partitions::tests::mbr_disk(0x83);
-        assert!(open(&with(&sound, &[(1024, b"QED\0")])).is_ok());
+        assert!(open(&patched(&sound, &[(1024, b"QED\0")])).is_ok());
     }
 
     #[test]
-    fn archives_are_named_and_not_taken_for_raw_disks() {
+    fn archives_are_rejected_by_name() {
         let marks: [(&[u8], &str); 6] = [
             (b"7z\xbc\xaf\x27\x1c", "a 7-Zip archive"),
             (b"Rar!\x1a\x07\x01", "a RAR archive"),
@@ -318,8 +318,8 @@ mod tests {
         ];
         for (mark, name) in marks {
             assert_eq!(
-                refusal(&with(&[0; 4096], &[(0, mark)])),
-                because(
+                refusal(&patched(&[0; 4096], &[(0, mark)])),
+                refusal_text(
                     &format!("it is {name}, which no cloud takes"),
                     "unpack it and import the disk image in it"
                 )
@@ -328,7 +328,7 @@ mod tests {
     }
 
     #[test]
-    fn text_is_told_by_how_it_begins() {
+    fn text_files_are_recognized_by_their_first_bytes() {
         let long = |start: &str| format!("{start}{}", "more text, and a line end\r\n".repeat(40));
         for (start, name) in [
             ("<!DOCTYPE html><html>", "a web page (HTML)"),
@@ -358,13 +358,13 @@ mod tests {
 
     #[test]
     fn programs_and_documents_are_no_disks() {
-        let program = with(&[0; 4096], &[(0, b"MZ"), (60, &[128]), (128, b"PE\0\0")]);
+        let program = patched(&[0; 4096], &[(0, b"MZ"), (60, &[128]), (128, b"PE\0\0")]);
         assert!(refusal(&program).starts_with("it is a program of Windows,"));
-        let kernel = with(&[0; 4096], &[(0, b"MZ"), (510, b"\x55\xaa\xeb\x66HdrS")]);
+        let kernel = patched(&[0; 4096], &[(0, b"MZ"), (510, b"\x55\xaa\xeb\x66HdrS")]);
         assert!(refusal(&kernel).starts_with("it is a Linux kernel,"));
-        let document = with(&[0; 4096], &[(0, b"%PDF-1.7")]);
+        let document = patched(&[0; 4096], &[(0, b"%PDF-1.7")]);
         assert!(refusal(&document).starts_with("it is a PDF document,"));
-        let evidence = with(&[0; 8192], &[(0, b"EVF\t\r\n\xff\0\x01")]);
+        let evidence = patched(&[0; 8192], &[(0, b"EVF\t\r\n\xff\0\x01")]);
         assert!(refusal(&evidence).starts_with("it is an EnCase image (EWF),"));
     }
 }

@@ -2,7 +2,7 @@
 
 /// What a partition holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Filling {
+pub enum VolumeKind {
     Ext,
     Fat,
     Ntfs,
@@ -20,7 +20,7 @@ pub enum Filling {
     Raid,
 }
 
-impl Filling {
+impl VolumeKind {
     /// Offset, mark and what leaves it there; the outer ones first.
     const MARKS: [(u64, &'static [u8], Self); 20] = [
         (0, b"LUKS\xba\xbe", Self::Luks),
@@ -57,15 +57,15 @@ impl Filling {
 
     /// Returns what the bytes show. `read` fills a buffer from an offset of the stretch on
     /// and returns whether it could.
-    pub fn of(read: impl Fn(&mut [u8], u64) -> bool) -> Option<Self> {
+    pub fn detect(read: impl Fn(&mut [u8], u64) -> bool) -> Option<Self> {
         let marked = |(at, mark, _): &(u64, &[u8], Self)| {
-            let mut there = vec![0; mark.len()];
-            read(&mut there, *at) && there == *mark
+            let mut available = vec![0; mark.len()];
+            read(&mut available, *at) && available == *mark
         };
         Self::MARKS
             .iter()
-            .find(|mark| marked(mark))
-            .map(|mark| mark.2)
+            .find(|magic| marked(magic))
+            .map(|magic| magic.2)
     }
 
     /// Its name in a sentence.
@@ -114,23 +114,23 @@ impl Filling {
 mod tests {
     use super::*;
 
-    fn seen(marks: &[(usize, &[u8])]) -> Option<Filling> {
+    fn detect(marks: &[(usize, &[u8])]) -> Option<VolumeKind> {
         let mut bytes = vec![0; 140_000];
         for (at, mark) in marks {
             bytes[*at..at + mark.len()].copy_from_slice(mark);
         }
-        Filling::of(|buffer, at| {
+        VolumeKind::detect(|buffer, at| {
             let at = usize::try_from(at).unwrap_or(usize::MAX);
-            let there = bytes.get(at..at + buffer.len());
-            there.is_some_and(|there| {
-                buffer.copy_from_slice(there);
+            let available = bytes.get(at..at + buffer.len());
+            available.is_some_and(|available| {
+                buffer.copy_from_slice(available);
                 true
             })
         })
     }
 
     #[test]
-    fn bitlocker_is_told_from_the_file_system_that_it_looks_like() {
+    fn bitlocker_is_distinguished_from_ntfs() {
         let to_go = [
             0x3b, 0xd6, 0x67, 0x49, 0x29, 0x2e, 0xd8, 0x4a, 0x83, 0x99, 0xf6, 0xa3, 0x39, 0xe3,
             0xd0, 0x01,
@@ -149,11 +149,11 @@ mod tests {
             ],
         ];
         for form in forms {
-            assert_eq!(seen(form), Some(Filling::BitLocker));
+            assert_eq!(detect(form), Some(VolumeKind::BitLocker));
         }
-        assert!(Filling::BitLocker.is_encrypted() && Filling::BitLocker.hides_files());
-        assert_eq!(seen(&[(82, b"FAT32   ")]), Some(Filling::Fat));
-        assert_eq!(seen(&[(3, b"NTFS    ")]), Some(Filling::Ntfs));
-        assert_eq!(seen(&[]), None);
+        assert!(VolumeKind::BitLocker.is_encrypted() && VolumeKind::BitLocker.hides_files());
+        assert_eq!(detect(&[(82, b"FAT32   ")]), Some(VolumeKind::Fat));
+        assert_eq!(detect(&[(3, b"NTFS    ")]), Some(VolumeKind::Ntfs));
+        assert_eq!(detect(&[]), None);
     }
 }

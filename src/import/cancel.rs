@@ -21,16 +21,16 @@ pub struct Cancel {
     pub undo: CancellationToken,
     /// Leave at once, whatever stays.
     pub leave: CancellationToken,
-    first: Arc<AtomicU8>,
+    first_signal: Arc<AtomicU8>,
     /// When the user was told what a second one would do.
-    pub told: Arc<OnceLock<Instant>>,
+    pub stop_announced: Arc<OnceLock<Instant>>,
 }
 
 impl Cancel {
     /// One more signal has come. The exit code tells of the first.
     pub fn signal(&self, signal: Signal) {
         if !self.stop.is_cancelled() {
-            self.first.store(
+            self.first_signal.store(
                 if signal == Signal::Interrupt { 2 } else { 15 },
                 Ordering::SeqCst,
             );
@@ -44,7 +44,7 @@ impl Cancel {
 
     /// How the run ends once it was stopped.
     pub fn kind(&self) -> Kind {
-        if self.first.load(Ordering::SeqCst) == 15 {
+        if self.first_signal.load(Ordering::SeqCst) == 15 {
             Kind::Terminated
         } else {
             Kind::Interrupted

@@ -6,23 +6,23 @@ use serde::Serialize;
 use serde_json::Value;
 
 use crate::progress::Progress;
-use crate::units::{bytes, listed};
+use crate::units::{bytes, join_with_and};
 
 /// The plan, as far as it is known.
 #[derive(Debug)]
-pub struct Plan {
+pub struct DryRunPlan {
     progress: Progress,
-    known: Known,
+    details: PlanDetails,
 }
 
 #[derive(Debug, Default, Serialize)]
-struct Known {
+struct PlanDetails {
     caller: Option<String>,
     method: Option<&'static str>,
     allowed: Vec<String>,
     quotas: Vec<Quota>,
     not_verified: Vec<String>,
-    upload: Option<Upload>,
+    upload: Option<PlannedUpload>,
     steps: Vec<String>,
 }
 
@@ -39,7 +39,7 @@ pub struct Quota {
 
 /// How the image would travel.
 #[derive(Clone, Debug, Eq, PartialEq, Serialize)]
-pub struct Upload {
+pub struct PlannedUpload {
     /// `s3://bucket/key`.
     pub url: String,
     /// Bytes of the image; none of standard input.
@@ -54,25 +54,25 @@ pub struct Upload {
     pub concurrency: usize,
 }
 
-impl Plan {
+impl DryRunPlan {
     /// A plan that is told here.
     pub fn new(progress: &Progress) -> Self {
         Self {
             progress: progress.clone(),
-            known: Known::default(),
+            details: PlanDetails::default(),
         }
     }
 
     /// Who asks, in the cloud's own words.
     pub fn caller(&mut self, caller: impl Into<String>) {
         let caller = caller.into();
-        self.progress.fact(&format!("The caller is {caller}"));
-        self.known.caller = Some(caller);
+        self.progress.info(&format!("The caller is {caller}"));
+        self.details.caller = Some(caller);
     }
 
     /// The method of the import, where there are several.
     pub fn method(&mut self, method: &'static str) {
-        self.known.method = Some(method);
+        self.details.method = Some(method);
     }
 
     /// Permissions that the cloud has confirmed.
@@ -80,10 +80,10 @@ impl Plan {
         if permissions.is_empty() {
             return;
         }
-        let text = format!("The caller may {}", listed(permissions));
-        self.progress.fact(&text);
+        let text = format!("The caller may {}", join_with_and(permissions));
+        self.progress.info(&text);
         let permissions = permissions.iter().map(|&one| one.to_owned());
-        self.known.allowed.extend(permissions);
+        self.details.allowed.extend(permissions);
     }
 
     /// A quota as it stands; one that is used up is a warning, since it may pass.
@@ -91,52 +91,56 @@ impl Plan {
         let Quota { name, used, limit } = &quota;
         let text = format!("{used} of {limit} {name}");
         if used < limit {
-            self.progress.fact(&text);
+            self.progress.info(&text);
         } else {
             let text = format!("{text}: this one would be refused until one of them has ended");
             self.progress.warn(&text);
         }
-        self.known.quotas.push(quota);
+        self.details.quotas.push(quota);
     }
 
     /// What nobody could be asked without doing it.
-    pub fn not_verified(&mut self, things: &[&str]) {
-        let text = format!("Not verified: {}", listed(things));
-        self.progress.fact(&text);
-        let things = things.iter().map(|&one| one.to_owned());
-        self.known.not_verified.extend(things);
+    pub fn not_verified(&mut self, items: &[&str]) {
+        let text = format!("Not verified: {}", join_with_and(items));
+        self.progress.info(&text);
+        let things = items.iter().map(|&one| one.to_owned());
+        self.details.not_verified.extend(things);
     }
 
     /// The upload, which is a step, too.
-    pub fn upload(&mut self, upload: Upload) {
-        self.step(upload.sentence());
-        self.known.upload = Some(upload);
+    pub fn upload(&mut self, upload: PlannedUpload) {
+        self.step(upload.describe());
+        self.details.upload = Some(upload);
     }
 
     /// What a real run would do: "import it into eu-central-1".
     pub fn step(&mut self, step: impl Into<String>) {
         let step = step.into();
-        self.progress.fact(&format!("Would {step}"));
-        self.known.steps.push(step);
+        self.progress.info(&format!("Would {step}"));
+        self.details.steps.push(step);
     }
 
     /// The object under `plan` in the result.
     pub fn to_json(&self) -> Value {
         // Texts and numbers alone.
-        serde_json::to_value(&self.known).unwrap_or_default()
+        serde_json::to_value(&self.details).unwrap_or_default()
     }
 }
 
-impl Upload {
-    fn sentence(&self) -> String {
+impl PlannedUpload {
+    fn describe(&self) -> String {
         let size = self
             .bytes
             .map_or_else(|| "standard input".to_owned(), bytes);
         let gzipped = if self.gzip { ", gzipped," } else { "" };
-        format!("send {size}{gzipped} to {}, {}", self.url, self.parts())
+        format!(
+            "send {size}{gzipped} to {}, {}",
+            self.url,
+            self.describe_parts()
+        )
     }
 
-    fn parts(&self) -> String {
+    fn describe_parts(&self) -> String {
         let (size, at_once) = (bytes(self.part_size), self.concurrency);
         match self.parts {
             Some(1) => "in one part".to_owned(),

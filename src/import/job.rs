@@ -5,14 +5,14 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::config::problems::Problems;
-use crate::config::{Invocation, Provider, Upload};
+use crate::config::{Cloud, ImportArgs, UploadArgs};
 use crate::error::{Error, Result};
-use crate::image::{Accepts, Format, Image, Said, Source};
-use crate::import::dry_run::Plan;
+use crate::image::{Accepts, Format, Image, ImageSource, OpenOptions};
+use crate::import::dry_run::DryRunPlan;
 use crate::import::outcome;
 
 /// How the name of an object begins that the user did not choose.
-pub const GENERATED: &str = "imgimport-{{timestamp}}";
+pub const DEFAULT_NAME_TEMPLATE: &str = "imgimport-{{timestamp}}";
 
 /// The common part of a job.
 #[derive(Debug)]
@@ -22,7 +22,7 @@ pub struct Job {
     /// Whether the cloud accepts an image.
     pub accepts: Accepts,
     /// How the image is sent.
-    pub upload: Upload,
+    pub upload: UploadArgs,
     /// How to wait for the cloud.
     pub wait: Wait,
     /// Keep the temporary object.
@@ -49,27 +49,28 @@ pub struct Wait {
 }
 
 /// The image as the settings name it: opened at once, complained of last.
-pub struct Opened {
+pub struct OpenedImage {
     image: Result<Image>,
 }
 
-impl Opened {
+impl OpenedImage {
     /// Opens the image. That none was named is a problem of the settings.
-    pub fn open<P: Provider>(
-        said: &Invocation<P>,
+    pub fn open<P: Cloud>(
+        args: &ImportArgs<P>,
         format: Option<Format>,
         problems: &mut Problems<P>,
     ) -> Self {
-        let of_image = Said {
+        let of_image = OpenOptions {
             format,
-            skip_checks: said.skip_checks == Some(true),
+            skip_checks: args.skip_checks == Some(true),
         };
-        let image = match (&said.head, &said.image) {
+        let image = match (&args.head, &args.image) {
             (Some(head), _) => Image::from_head(head, of_image),
             (None, Some(path)) => Image::open(path, of_image),
             (None, None) => {
-                problems
-                    .note("no image: give its path, IMGIMPORT_IMAGE or image in the settings file");
+                problems.other(
+                    "no image: give its path, IMGIMPORT_IMAGE or image in the settings file",
+                );
                 Err(Error::usage("no image"))
             }
         };
@@ -79,7 +80,7 @@ impl Opened {
     /// The file's name without its ending, for templates.
     pub fn file_stem(&self) -> String {
         match self.image.as_ref().map(|image| &image.source) {
-            Ok(Source::File(path)) => path
+            Ok(ImageSource::File(path)) => path
                 .file_stem()
                 .map(|stem| stem.to_string_lossy().into_owned())
                 .unwrap_or_default(),
@@ -109,10 +110,10 @@ impl Opened {
 
 impl Job {
     /// Puts the common part together.
-    pub fn new<P: Provider>(
+    pub fn new<P: Cloud>(
         image: Image,
         accepts: Accepts,
-        said: &Invocation<P>,
+        args: &ImportArgs<P>,
         skip_clean: bool,
         delete_source: bool,
         interval: Duration,
@@ -120,52 +121,52 @@ impl Job {
         Self {
             image,
             accepts,
-            upload: said.upload.clone(),
+            upload: args.upload.clone(),
             wait: Wait {
-                interval: said.wait.interval.map_or(interval, Into::into),
-                timeout: said.wait.timeout.map(Into::into),
-                wait: said.wait.wait.unwrap_or(true),
+                interval: args.wait.interval.map_or(interval, Into::into),
+                timeout: args.wait.timeout.map(Into::into),
+                wait: args.wait.wait.unwrap_or(true),
             },
             skip_clean,
             delete_source,
             gzip: false,
-            dry_run: said.dry_run.unwrap_or(false),
-            sha256: said.output.format == Some(outcome::Format::Json),
+            dry_run: args.dry_run.unwrap_or(false),
+            sha256: args.output.format == Some(outcome::Format::Json),
         }
     }
 
     /// The image's path as it was given.
     pub fn path(&self) -> String {
         match &self.image.source {
-            Source::File(path) => path.display().to_string(),
-            Source::Stdin => "standard input".to_owned(),
+            ImageSource::File(path) => path.display().to_string(),
+            ImageSource::Stdin => "standard input".to_owned(),
         }
     }
 
     /// The image whose file `--delete-source` deletes once it is in the cloud.
-    pub fn unwanted_source(&self) -> Option<Image> {
-        let is_file = matches!(self.image.source, Source::File(_));
+    pub fn source_to_delete(&self) -> Option<Image> {
+        let is_file = matches!(self.image.source, ImageSource::File(_));
         (self.delete_source && is_file).then(|| self.image.clone())
     }
 
     /// What a run with `--delete-source` would do in the end, for the plan.
-    pub fn plan_removal(&self, plan: &mut Plan) {
-        if let (true, Source::File(path)) = (self.delete_source, &self.image.source) {
+    pub fn plan_removal(&self, plan: &mut DryRunPlan) {
+        if let (true, ImageSource::File(path)) = (self.delete_source, &self.image.source) {
             plan.step(format!("delete the local file {}", path.display()));
         }
     }
 
     /// Whether an interrupted run leaves what the next one can go on from.
     pub fn resumes(&self) -> bool {
-        self.upload.resume.unwrap_or(true) && matches!(self.image.source, Source::File(_))
+        self.upload.resume.unwrap_or(true) && matches!(self.image.source, ImageSource::File(_))
     }
 
     /// The local image for the result.
     pub fn source(&self, sha256: Option<String>) -> outcome::Source {
         outcome::Source {
             path: match &self.image.source {
-                Source::File(path) => path.clone(),
-                Source::Stdin => PathBuf::from("-"),
+                ImageSource::File(path) => path.clone(),
+                ImageSource::Stdin => PathBuf::from("-"),
             },
             format: self.image.format.map(|format| format.to_string()),
             size: self.image.size,

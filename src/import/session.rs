@@ -10,13 +10,13 @@ use crate::import::cancel::Cancel;
 use crate::progress::Progress;
 
 /// How long a request under way may delay the stop.
-const MOMENT: Duration = Duration::from_secs(3);
+const STOP_GRACE: Duration = Duration::from_secs(3);
 
 /// A person wonders after this long without a word.
-const SLOW: Duration = Duration::from_secs(8);
+const SLOW_REQUEST: Duration = Duration::from_secs(8);
 
 /// How long the first Ctrl-C waits for a second one that says "remove everything".
-const SECOND_THOUGHTS: Duration = Duration::from_secs(3);
+const SECOND_CTRL_C_WINDOW: Duration = Duration::from_secs(3);
 
 /// Handed to every recipe.
 #[derive(Clone)]
@@ -28,37 +28,37 @@ pub struct Session {
     /// Read once a run, so that all names of a run agree.
     pub clock: Timestamp,
     /// When the run began.
-    pub began: Instant,
+    pub started: Instant,
 }
 
 impl Session {
     /// An error if the user has asked to stop; looked at between the steps.
     pub fn check(&self) -> Result<()> {
         if self.cancel.stop.is_cancelled() {
-            Err(self.stopped())
+            Err(self.stop_error())
         } else {
             Ok(())
         }
     }
 
     /// Runs something that changes nothing, and gives it up as soon as the user asks to stop.
-    pub async fn unless_stopped<T>(&self, question: impl Future<Output = Result<T>>) -> Result<T> {
+    pub async fn cancellable<T>(&self, request: impl Future<Output = Result<T>>) -> Result<T> {
         let slow = async {
-            tokio::time::sleep(SLOW).await;
+            tokio::time::sleep(SLOW_REQUEST).await;
             self.progress.note("no answer yet, still trying");
             std::future::pending().await
         };
         tokio::select! {
             biased;
-            () = self.cancel.stop.cancelled() => Err(self.stopped()),
-            answer = question => answer,
+            () = self.cancel.stop.cancelled() => Err(self.stop_error()),
+            answer = request => answer,
             never = slow => never,
         }
     }
 
     /// Runs something that makes a thing. It is given a moment to come back even when the
     /// user asks to stop: a thing whose id nobody heard can't be removed.
-    pub async fn finish_soon<T>(&self, request: impl Future<Output = Result<T>>) -> Result<T> {
+    pub async fn with_stop_grace<T>(&self, request: impl Future<Output = Result<T>>) -> Result<T> {
         tokio::pin!(request);
         tokio::select! {
             biased;
@@ -66,8 +66,8 @@ impl Session {
             () = self.cancel.stop.cancelled() => {
                 tokio::select! {
                     answer = request => answer,
-                    () = tokio::time::sleep(MOMENT) => Err(self.stopped()),
-                    () = self.cancel.leave.cancelled() => Err(self.stopped()),
+                    () = tokio::time::sleep(STOP_GRACE) => Err(self.stop_error()),
+                    () = self.cancel.leave.cancelled() => Err(self.stop_error()),
                 }
             }
         }
@@ -75,35 +75,35 @@ impl Session {
 
     /// Runs something that lets what is on its way arrive when the user asks to stop. That
     /// it was heard is told at once, where a second Ctrl-C would make a difference.
-    pub async fn told_of_the_stop<T>(&self, keeps: bool, work: impl Future<Output = T>) -> T {
-        let heard = async {
+    pub async fn announcing_stop<T>(&self, keeps: bool, work: impl Future<Output = T>) -> T {
+        let stop_seen = async {
             self.cancel.stop.cancelled().await;
             if keeps {
-                self.tell_of_the_stop();
+                self.announce_stop();
             }
             std::future::pending().await
         };
         tokio::select! {
             biased;
             done = work => done,
-            never = heard => never,
+            never = stop_seen => never,
         }
     }
 
     /// Says, once, what a second Ctrl-C would do. Returns until when it is waited for.
-    pub fn tell_of_the_stop(&self) -> tokio::time::Instant {
-        let told = self.cancel.told.get_or_init(|| {
-            let seconds = SECOND_THOUGHTS.as_secs();
+    pub fn announce_stop(&self) -> tokio::time::Instant {
+        let announced_at = self.cancel.stop_announced.get_or_init(|| {
+            let seconds = SECOND_CTRL_C_WINDOW.as_secs();
             self.progress.note(&format!(
                 "Stopping; Ctrl-C once more within {seconds} s removes everything"
             ));
             tokio::time::Instant::now()
         });
-        *told + SECOND_THOUGHTS
+        *announced_at + SECOND_CTRL_C_WINDOW
     }
 
     /// The end of a run that the user stopped.
-    pub fn stopped(&self) -> Error {
+    pub fn stop_error(&self) -> Error {
         Error::new(self.cancel.kind(), "stopped")
     }
 }

@@ -11,16 +11,16 @@ const ALIBABA_METADATA: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(100, 100, 10
 /// Whether the service runs on this machine: nobody is in between, and no name server
 /// knows a bucket's host name.
 pub fn is_loopback(url: &str) -> bool {
-    parsed(url).is_some_and(|url| on_loopback(&url))
+    parse(url).is_some_and(|url| is_loopback_url(&url))
 }
 
 /// Whether no proxy can reach it for this machine: it runs here, or is what the cloud tells
 /// its machines and containers of themselves.
 pub fn is_near(url: &str) -> bool {
-    let Some(url) = parsed(url) else {
+    let Some(url) = parse(url) else {
         return false;
     };
-    on_loopback(&url)
+    is_loopback_url(&url)
         || address(&url).is_some_and(|ip| match ip {
             IpAddr::V4(ip) => ip.is_link_local(),
             IpAddr::V6(ip) => matches!(ip.segments(), [0xfd00, 0x0ec2, ..]),
@@ -30,10 +30,10 @@ pub fn is_near(url: &str) -> bool {
 /// An error unless keys, tokens and images may travel there: `https://host`, or `http://host`
 /// where that is this machine.
 pub fn check(url: &str) -> Result<(), String> {
-    let Some(parsed) = parsed(url) else {
+    let Some(parsed) = parse(url) else {
         return Err(format!("{url:?} is not an address: write https://host"));
     };
-    if parsed.scheme() == "http" && !on_loopback(&parsed) {
+    if parsed.scheme() == "http" && !is_loopback_url(&parsed) {
         return Err(format!("{url:?} is not encrypted: write https://"));
     }
     Ok(())
@@ -42,7 +42,7 @@ pub fn check(url: &str) -> Result<(), String> {
 /// The same for an address that brings keys, which the metadata services of clouds do without
 /// encryption.
 pub fn check_source(url: &str) -> Result<(), String> {
-    let metadata = parsed(url).and_then(|url| address(&url)) == Some(ALIBABA_METADATA);
+    let metadata = parse(url).and_then(|url| address(&url)) == Some(ALIBABA_METADATA);
     if metadata || is_near(url) {
         return Ok(());
     }
@@ -51,7 +51,7 @@ pub fn check_source(url: &str) -> Result<(), String> {
 
 /// Whether the address is encrypted and its host lies in one of these domains.
 pub fn is_within(url: &str, domains: &[&str]) -> bool {
-    let Some(url) = parsed(url).filter(|url| url.scheme() == "https") else {
+    let Some(url) = parse(url).filter(|url| url.scheme() == "https") else {
         return false;
     };
     let host = url.host_str().unwrap_or_default();
@@ -65,7 +65,7 @@ pub fn is_within(url: &str, domains: &[&str]) -> bool {
 
 /// Only what every parser reads in the same way: some skip line breaks and tabs, or take a
 /// backslash for a slash.
-fn parsed(url: &str) -> Option<Url> {
+fn parse(url: &str) -> Option<Url> {
     let is_odd = |sign: char| sign.is_control() || sign.is_whitespace() || sign == '\\';
     if url.contains(is_odd) {
         return None;
@@ -76,7 +76,7 @@ fn parsed(url: &str) -> Option<Url> {
     (is_web && url.has_host() && uri.host().is_some()).then_some(url)
 }
 
-fn on_loopback(url: &Url) -> bool {
+fn is_loopback_url(url: &Url) -> bool {
     url.host_str() == Some("localhost") || address(url).is_some_and(|ip| ip.is_loopback())
 }
 
@@ -105,11 +105,11 @@ pub fn region(text: &str) -> Result<String, String> {
 
 /// The address that a user means by `named`: a host without a scheme is reached by HTTPS,
 /// which is how the tools of Alibaba Cloud write endpoints.
-pub fn url_of(named: &str) -> String {
-    if named.contains("://") {
-        named.to_owned()
+pub fn with_scheme(endpoint: &str) -> String {
+    if endpoint.contains("://") {
+        endpoint.to_owned()
     } else {
-        format!("https://{named}")
+        format!("https://{endpoint}")
     }
 }
 
@@ -118,7 +118,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_near_is_asked_past_any_proxy() {
+    fn a_local_endpoint_bypasses_the_proxy() {
         for near in [
             "http://127.0.0.1:4566/bucket/key?x=1",
             "https://localhost",
@@ -190,7 +190,7 @@ mod tests {
     }
 
     #[test]
-    fn a_region_is_a_word() {
+    fn a_region_must_be_one_word() {
         assert_eq!(region(" eu-central-1\n").as_deref(), Ok("eu-central-1"));
         for bad in [
             "",

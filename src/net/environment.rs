@@ -86,7 +86,7 @@ impl Proxies {
 }
 
 fn wrong(name: &str, why: impl Into<String>) -> Error {
-    Error::usage(format!("the variable {name} is wrong")).because_of(why)
+    Error::usage(format!("the variable {name} is wrong")).with_cause(why)
 }
 
 /// The address of an HTTP proxy; without a scheme it is `http://`. The error does not quote the

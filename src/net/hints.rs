@@ -4,7 +4,7 @@
 
 use std::path::Path;
 
-use crate::image::{Image, Source, Target, conversion};
+use crate::image::{Image, ImageSource, Target, conversion};
 use crate::shell::Command;
 
 /// The formats that a hint may want.
@@ -16,12 +16,12 @@ const CONVERSIONS: [(&str, Target); 3] = [
 
 /// The hint with its marks filled in; `own` has the cloud's marks without their braces. What
 /// is filled in is not looked through for marks.
-pub fn filled(hint: &str, image: &Image, own: &[(&str, &str)]) -> String {
+pub fn fill_placeholders(hint: &str, image: &Image, placeholders: &[(&str, &str)]) -> String {
     let mut filled = String::new();
     let mut rest = hint;
     while let Some((before, mark, after)) = next_mark(rest) {
         filled.push_str(before);
-        match word(mark, image, own) {
+        match word(mark, image, placeholders) {
             Some(word) => filled.push_str(&word),
             None => filled.push_str(&rest[before.len()..rest.len() - after.len()]),
         }
@@ -44,8 +44,8 @@ fn word(mark: &str, image: &Image, own: &[(&str, &str)]) -> Option<String> {
         return Some(command.map_or_else(by_hand, |command| command.to_string()));
     }
     let path = match &image.source {
-        Source::File(path) => path.as_path(),
-        Source::Stdin => Path::new("IMAGE"),
+        ImageSource::File(path) => path.as_path(),
+        ImageSource::Stdin => Path::new("IMAGE"),
     };
     match mark {
         "info" => Some(Command::new("qemu-img info").file(path).to_string()),
@@ -65,14 +65,14 @@ mod tests {
     #[test]
     fn a_hint_can_be_pasted() {
         let mut image = Image::from_head(&[0; 4096], Some(Format::Raw)).expect("a raw disk");
-        image.source = Source::File("my disk.vmdk".into());
-        let said = |hint| filled(hint, &image, &[("role", "vmimport")]);
+        image.source = ImageSource::File("my disk.vmdk".into());
+        let fill = |hint| fill_placeholders(hint, &image, &[("role", "vmimport")]);
         assert_eq!(
-            said("convert it: {stream}"),
+            fill("convert it: {stream}"),
             "convert it: qemu-img convert -f raw -O vmdk -o subformat=streamOptimized 'my disk.vmdk' 'my disk.new.vmdk'"
         );
         assert_eq!(
-            said("let {role} read {file}"),
+            fill("let {role} read {file}"),
             "let vmimport read my disk.vmdk"
         );
     }

@@ -19,16 +19,16 @@ use crate::error::{Error, Result};
 use crate::net::endpoint::is_loopback;
 use crate::net::environment::{Authorities, Proxies};
 use crate::net::network_error;
-use crate::secret::masked;
+use crate::secret::mask;
 
 /// Nothing answers a SYN for this long but a host that is gone.
-const CONNECT: Duration = Duration::from_secs(10);
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// The slowest answers of small calls take some seconds.
-pub const ANSWER: Duration = Duration::from_mins(1);
+pub const RESPONSE_TIMEOUT: Duration = Duration::from_mins(1);
 /// Bodies up to this size are documents, not parts of an image.
-const DOCUMENT: usize = 64 << 10;
+const FIRST_CAPACITY: usize = 64 << 10;
 /// No answer of these services is nearly as long: 1,000 entries of a list have about 1 MiB.
-pub const LONGEST_ANSWER: usize = 16 << 20;
+pub const MAX_RESPONSE_SIZE: usize = 16 << 20;
 /// The most pages of one list: 1,000 entries each, or 200 with DigitalOcean.
 const MAX_PAGES: usize = 100;
 /// RFC 3986, 2.3: what needs no escape.
@@ -43,13 +43,13 @@ const REQUEST_IDS: [&str; 3] = ["x-acs-request-id", "x-oss-request-id", "x-reque
 /// The connections. Clones share them.
 #[derive(Clone)]
 pub struct Http {
-    outside: Client,
+    proxied: Client,
     /// For loopback and metadata services, which no proxy can reach.
-    near: Client,
+    unproxied: Client,
 }
 
 /// What is asked.
-pub struct Call {
+pub struct Request {
     /// The service's name in the log.
     pub service: &'static str,
     /// The verb.
@@ -59,7 +59,7 @@ pub struct Call {
     /// Header lines.
     pub headers: Vec<(String, String)>,
     /// What is sent.
-    pub body: Payload,
+    pub body: Body,
     /// For the whole answer; `None` where somebody else watches the bytes.
     pub timeout: Option<Duration>,
     /// Whether the bodies hold credentials.
@@ -69,18 +69,18 @@ pub struct Call {
 }
 
 /// A request's body.
-pub enum Payload {
+pub enum Body {
     /// None.
     Empty,
     /// A small one.
     Document(Bytes),
     /// A part of an image.
-    Part(reqwest::Body),
+    Stream(reqwest::Body),
 }
 
 /// What came back, whatever its status.
 #[derive(Debug)]
-pub struct Answer {
+pub struct Response {
     /// HTTP status.
     pub status: u16,
     /// All of the body.
@@ -90,9 +90,9 @@ pub struct Answer {
 
 /// No answer came.
 #[derive(Clone, Debug)]
-pub struct Silence {
+pub struct TransportError {
     /// Why, in the innermost causes' words.
-    pub why: String,
+    pub cause: String,
     /// The request may have arrived, and done what it asks.
     pub arrived: bool,
 }
@@ -129,7 +129,7 @@ impl Http {
     /// Sets up the connections; asks nobody yet.
     pub fn new() -> Result<Self> {
         let (proxies, authorities) = (Proxies::read()?, Authorities::of_environment()?);
-        let failed = |error| Error::failed("no HTTPS connection can be set up").because(error);
+        let failed = |error| Error::failed("no HTTPS connection can be set up").with_source(error);
         let build = |mut builder: ClientBuilder| {
             if let Some(authorities) = &authorities {
                 let certificates = authorities.der().map(Certificate::from_der);
@@ -137,7 +137,7 @@ impl Http {
                 builder = builder.tls_certs_only(certificates.map_err(failed)?);
             }
             let client = builder
-                .connect_timeout(CONNECT)
+                .connect_timeout(CONNECT_TIMEOUT)
                 .redirect(Policy::none()) // a signature holds for one address
                 .http1_only() // dropping a request must close its connection
                 .user_agent(concat!("imgimport/", env!("CARGO_PKG_VERSION")));
@@ -155,55 +155,58 @@ impl Http {
             outside = outside.proxy(Proxy::http(url).map_err(failed)?.no_proxy(none));
         }
         Ok(Self {
-            outside: build(outside)?,
-            near: build(Client::builder().no_proxy())?,
+            proxied: build(outside)?,
+            unproxied: build(Client::builder().no_proxy())?,
         })
     }
 
     /// Asks once.
-    pub async fn send(&self, call: Call) -> Result<Answer, Silence> {
-        let service = call.service;
-        let address = call.url.split('?').next().unwrap_or_default();
-        tracing::debug!("{service}: {} {address}", call.method);
-        let near = call.direct || is_loopback(&call.url);
-        let client = if near { &self.near } else { &self.outside };
-        let mut request = client.request(call.method, &call.url);
-        for (name, value) in &call.headers {
+    pub async fn send(&self, http_request: Request) -> Result<Response, TransportError> {
+        let service = http_request.service;
+        let address = http_request.url.split('?').next().unwrap_or_default();
+        tracing::debug!("{service}: {} {address}", http_request.method);
+        let near = http_request.direct || is_loopback(&http_request.url);
+        let client = if near { &self.unproxied } else { &self.proxied };
+        let mut request = client.request(http_request.method, &http_request.url);
+        for (name, value) in &http_request.headers {
             request = request.header(name, value);
         }
-        request = match call.body {
-            Payload::Empty => request,
-            Payload::Document(bytes) => {
-                note(service, "sent", &bytes, call.secret);
+        request = match http_request.body {
+            Body::Empty => request,
+            Body::Document(bytes) => {
+                log_body(service, "sent", &bytes, http_request.secret);
                 request.body(bytes)
             }
-            Payload::Part(body) => request.body(body),
+            Body::Stream(body) => request.body(body),
         };
-        if let Some(timeout) = call.timeout {
+        if let Some(timeout) = http_request.timeout {
             request = request.timeout(timeout);
         }
         let answer = request.send().await?;
         let (status, headers) = (answer.status().as_u16(), answer.headers().clone());
-        let body = body(answer).await?;
-        let answer = Answer {
+        let body = read_body(answer).await?;
+        let answer = Response {
             status,
             body,
             headers,
         };
         let id = answer.request_id().unwrap_or("unknown");
         tracing::debug!("{service}: {status} (request {id})");
-        note(service, "received", &answer.body, call.secret);
+        log_body(service, "received", &answer.body, http_request.secret);
         Ok(answer)
     }
 }
 
 /// The whole body, if it is no longer than an answer can be.
-async fn body(mut answer: reqwest::Response) -> Result<Bytes, Silence> {
+async fn read_body(mut response: reqwest::Response) -> Result<Bytes, TransportError> {
     let mut body = BytesMut::new();
-    while let Some(chunk) = answer.chunk().await? {
-        if body.len() + chunk.len() > LONGEST_ANSWER {
-            let why = network_error::TOO_LONG.to_owned();
-            return Err(Silence { why, arrived: true });
+    while let Some(chunk) = response.chunk().await? {
+        if body.len() + chunk.len() > MAX_RESPONSE_SIZE {
+            let cause = network_error::RESPONSE_TOO_LONG.to_owned();
+            return Err(TransportError {
+                cause,
+                arrived: true,
+            });
         }
         body.extend_from_slice(&chunk);
     }
@@ -211,18 +214,18 @@ async fn body(mut answer: reqwest::Response) -> Result<Bytes, Silence> {
 }
 
 /// A body on `-vv`. The answer to a wrong signature repeats the request, its token included.
-fn note(service: &str, way: &str, body: &Bytes, secret: bool) {
+fn log_body(service: &str, direction: &str, body: &Bytes, secret: bool) {
     let text = String::from_utf8_lossy(body);
-    let shown = !secret && !text.is_empty() && !text.contains("SignatureDoesNotMatch");
-    if shown && body.len() <= DOCUMENT {
-        tracing::trace!("{service}: {way} {}", masked(&text));
+    let is_logged = !secret && !text.is_empty() && !text.contains("SignatureDoesNotMatch");
+    if is_logged && body.len() <= FIRST_CAPACITY {
+        tracing::trace!("{service}: {direction} {}", mask(&text));
     }
 }
 
-impl Answer {
+impl Response {
     /// An answer as a test wants it.
     #[cfg(test)]
-    pub fn of(status: u16, headers: &[(&'static str, &str)], body: &str) -> Self {
+    pub fn for_test(status: u16, headers: &[(&'static str, &str)], body: &str) -> Self {
         let mut map = HeaderMap::new();
         for (name, value) in headers {
             map.insert(*name, value.parse().expect("a header"));
@@ -261,26 +264,26 @@ impl Answer {
     }
 }
 
-impl From<reqwest::Error> for Silence {
+impl From<reqwest::Error> for TransportError {
     /// The causes, without the address: its query is long and says nothing.
     fn from(error: reqwest::Error) -> Self {
         let arrived = !error.is_connect();
         if error.is_timeout() {
-            let why = "no answer in time".to_owned();
-            return Self { why, arrived };
+            let cause = "no answer in time".to_owned();
+            return Self { cause, arrived };
         }
-        let why = network_error::why(&error.without_url());
-        Self { why, arrived }
+        let cause = network_error::describe(&error.without_url());
+        Self { cause, arrived }
     }
 }
 
-impl fmt::Display for Silence {
+impl fmt::Display for TransportError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.why)
+        f.write_str(&self.cause)
     }
 }
 
-impl std::error::Error for Silence {}
+impl std::error::Error for TransportError {}
 
 /// Whether a list has had enough pages; the first is 1. A service could go on for ever.
 pub fn is_last_page(page: usize) -> bool {
@@ -301,7 +304,7 @@ mod tests {
 
     #[test]
     fn the_time_to_come_back_is_seconds_or_a_date() {
-        let after = |text| Answer::of(429, &[("retry-after", text)], "").retry_after();
+        let after = |text| Response::for_test(429, &[("retry-after", text)], "").retry_after();
         assert_eq!(after("7"), Some(Duration::from_secs(7)));
         assert!(
             after("Tue, 01 Jan 2999 00:00:00 GMT")
@@ -309,11 +312,11 @@ mod tests {
         );
         assert_eq!(after("Fri, 01 Jan 1999 00:00:00 GMT"), None);
         assert_eq!(after("soon"), None);
-        assert_eq!(Answer::of(429, &[], "").retry_after(), None);
+        assert_eq!(Response::for_test(429, &[], "").retry_after(), None);
     }
 
     #[tokio::test]
-    async fn an_answer_without_end_is_given_up() {
+    async fn a_response_larger_than_the_limit_is_an_error() {
         use tokio::io::{AsyncReadExt, AsyncWriteExt};
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await;
         let listener = listener.expect("a port");
@@ -325,22 +328,25 @@ mod tests {
             let _ = line.write_all(head).await;
             while line.write_all(&[b' '; 4096]).await.is_ok() {}
         });
-        let call = Call {
+        let call = Request {
             service: "test",
             method: Method::GET,
             url,
             headers: Vec::new(),
-            body: Payload::Empty,
+            body: Body::Empty,
             timeout: None,
             secret: false,
             direct: true,
         };
         let silence = Http::new().expect("a client").send(call).await;
-        assert_eq!(silence.expect_err("too long").why, network_error::TOO_LONG);
+        assert_eq!(
+            silence.expect_err("too long").cause,
+            network_error::RESPONSE_TOO_LONG
+        );
     }
 
     #[test]
-    fn escapes_what_signatures_want_escaped() {
+    fn encode_escapes_reserved_characters() {
         assert_eq!(encode("my image*~(1)"), "my%20image%2A~%281%29");
         assert_eq!(encode("v/中+"), "v%2F%E4%B8%AD%2B");
     }

@@ -2,7 +2,7 @@
 //! journal. They end up in commands to paste, in requests, in the journal and on standard output.
 
 use crate::error::{Error, Result};
-use crate::import::journal::Entry;
+use crate::import::journal::JournalEntry;
 
 /// The most characters after the prefix. AWS's ids have 8 or 17, those of ECS 20; no
 /// specification says that they always will.
@@ -44,15 +44,15 @@ impl Prefixes {
     /// # Errors
     ///
     /// One of them is no id of this cloud.
-    pub fn check(&self, entry: &Entry) -> Result<()> {
-        let images = entry.image.iter().chain(&entry.copy);
+    pub fn check(&self, entry: &JournalEntry) -> Result<()> {
+        let images = entry.image.iter().chain(&entry.named_image);
         let images = images
             .chain(entry.copies.values())
             .chain(entry.replaced.values());
         let images = images.chain(entry.snapshots.values().map(|of| &of.image));
         let requests = entry.copy_requests.values();
         let images = images.chain(requests.filter_map(|request| request.source.as_ref()));
-        let snapshots = entry.filling.iter().chain(&entry.snapshot);
+        let snapshots = entry.pending_snapshot.iter().chain(&entry.snapshot);
         let snapshots = snapshots.chain(entry.snapshots.keys());
         let tasks = entry
             .task
@@ -68,7 +68,7 @@ impl Prefixes {
         match foreign.or(upload) {
             None => Ok(()),
             Some(id) => Err(Error::failed("the journal's entry can't be used")
-                .because_of(format!("{id:?} is no id of this cloud"))),
+                .with_cause(format!("{id:?} is no id of this cloud"))),
         }
     }
 }
@@ -108,41 +108,41 @@ mod tests {
     #[test]
     fn each_id_of_an_entry_is_checked() {
         let text = |text: &str| Some(text.to_owned());
-        let whole = Entry {
+        let whole = JournalEntry {
             task: text("import-snap-0a"),
             image: text("ami-0a"),
             snapshot: text("snap-0a"),
             upload: text("2~x"),
-            ..Entry::default()
+            ..JournalEntry::default()
         };
         assert!(AWS.check(&whole).is_ok());
         let copies = [("eu-west-1".to_owned(), "ami-1;reboot".to_owned())];
         for wrong in [
-            Entry {
+            JournalEntry {
                 task: text("ami-0a"),
                 ..whole.clone()
             },
-            Entry {
+            JournalEntry {
                 image: text("ami-1;reboot"),
                 ..whole.clone()
             },
-            Entry {
-                copy: text("--owners"),
+            JournalEntry {
+                named_image: text("--owners"),
                 ..whole.clone()
             },
-            Entry {
-                filling: text("snap-$(id)"),
+            JournalEntry {
+                pending_snapshot: text("snap-$(id)"),
                 ..whole.clone()
             },
-            Entry {
+            JournalEntry {
                 upload: text("a\u{1b}[2J"),
                 ..whole.clone()
             },
-            Entry {
+            JournalEntry {
                 earlier_tasks: Some(vec!["x".to_owned()]),
                 ..whole.clone()
             },
-            Entry {
+            JournalEntry {
                 copies: copies.into(),
                 ..whole.clone()
             },

@@ -14,16 +14,16 @@ const LAYERS: [&str; 5] = [
 ];
 
 /// The variables that name a proxy, in the order in which the libraries ask them.
-const PROXIES: [&str; 4] = ["HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy"];
+const PROXY_VARIABLES: [&str; 4] = ["HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy"];
 
 /// Why an answer beyond the limit of `http` was not read.
-pub const TOO_LONG: &str = "the answer is longer than 16 MiB";
+pub const RESPONSE_TOO_LONG: &str = "the answer is longer than 16 MiB";
 
 /// rustls's word for a certificate that it does not take.
 const CERTIFICATE: &str = "invalid peer certificate";
 
 /// The causes that say something, innermost last.
-pub fn why(error: &(dyn Error + 'static)) -> String {
+pub fn describe(error: &(dyn Error + 'static)) -> String {
     let mut words = vec![error.to_string()];
     let mut next = error.source();
     while let Some(inner) = next {
@@ -33,8 +33,8 @@ pub fn why(error: &(dyn Error + 'static)) -> String {
     let tunnel = words
         .iter()
         .find_map(|word| word.strip_prefix("tunnel error: "));
-    if let Some(trouble) = tunnel {
-        return at_the_proxy(trouble, words.last().map_or("", String::as_str));
+    if let Some(layer) = tunnel {
+        return describe_proxy_error(layer, words.last().map_or("", String::as_str));
     }
     words.dedup();
     let last = words.pop().unwrap_or_default();
@@ -47,26 +47,29 @@ pub fn why(error: &(dyn Error + 'static)) -> String {
 }
 
 /// `trouble` in the words of the library that asks proxies for a tunnel.
-fn at_the_proxy(trouble: &str, innermost: &str) -> String {
+fn describe_proxy_error(layer: &str, innermost: &str) -> String {
     let named = |name: &&&str| env::var_os(name).is_some_and(|value| !value.is_empty());
-    let variable = PROXIES.iter().find(named).unwrap_or(&PROXIES[0]);
-    let what = match trouble {
+    let variable = PROXY_VARIABLES
+        .iter()
+        .find(named)
+        .unwrap_or(&PROXY_VARIABLES[0]);
+    let problem = match layer {
         "proxy authorization required" => "wants a user and a password".to_owned(),
         "unsuccessful" => "refuses to connect".to_owned(),
         "unexpected end of file" => "hangs up".to_owned(),
         "failed to create underlying connection" => format!("can't be reached: {innermost}"),
         trouble => format!("can't be used: {trouble}"),
     };
-    format!("the proxy that {variable} names {what}")
+    format!("the proxy that {variable} names {problem}")
 }
 
 /// What helps against such a cause; `usually` where it is neither the proxy nor a certificate.
-pub fn hint(why: &str, usually: &'static str) -> &'static str {
-    if why.starts_with("the proxy that ") {
+pub fn hint(cause: &str, usually: &'static str) -> &'static str {
+    if cause.starts_with("the proxy that ") {
         "correct the proxy's address, or name the hosts that need none in NO_PROXY"
-    } else if !why.contains(CERTIFICATE) || why.contains("not valid for name") {
+    } else if !cause.contains(CERTIFICATE) || cause.contains("not valid for name") {
         usually
-    } else if why.contains("expired") || why.contains("not valid yet") {
+    } else if cause.contains("expired") || cause.contains("not valid yet") {
         "set this machine's clock; if it is right, the certificate has to be renewed"
     } else {
         "name a file with the certificates of the authority that signed it in SSL_CERT_FILE"
@@ -74,8 +77,10 @@ pub fn hint(why: &str, usually: &'static str) -> &'static str {
 }
 
 /// Whether such a cause stays, however often it is tried.
-pub fn lasts(why: &str) -> bool {
-    why.contains(CERTIFICATE) || why.ends_with("wants a user and a password") || why == TOO_LONG
+pub fn is_permanent(cause: &str) -> bool {
+    cause.contains(CERTIFICATE)
+        || cause.ends_with("wants a user and a password")
+        || cause == RESPONSE_TOO_LONG
 }
 
 #[cfg(test)]
@@ -99,7 +104,7 @@ mod tests {
         let request = client.build().unwrap().get("https://cloud.invalid/");
         let error = request.send().await.unwrap_err();
         proxy.await.unwrap();
-        why(&error.without_url())
+        describe(&error.without_url())
     }
 
     #[tokio::test]
@@ -112,10 +117,10 @@ mod tests {
             ),
             ("", "hangs up"),
         ] {
-            let why = through(answer).await;
-            assert!(why.starts_with("the proxy that "), "{why}");
-            assert!(why.ends_with(what), "{why}");
-            assert!(hint(&why, "").contains("NO_PROXY"));
+            let cause = through(answer).await;
+            assert!(cause.starts_with("the proxy that "), "{cause}");
+            assert!(cause.ends_with(what), "{cause}");
+            assert!(hint(&cause, "").contains("NO_PROXY"));
         }
     }
 
@@ -127,29 +132,29 @@ mod tests {
         let client = reqwest::Client::builder().proxy(reqwest::Proxy::all(address).unwrap());
         let request = client.build().unwrap().get("https://cloud.invalid/");
         let error = request.send().await.unwrap_err();
-        let why = why(&error.without_url());
-        assert!(why.starts_with("the proxy that "), "{why}");
-        assert!(why.contains("names can't be reached: "), "{why}");
+        let cause = describe(&error.without_url());
+        assert!(cause.starts_with("the proxy that "), "{cause}");
+        assert!(cause.contains("names can't be reached: "), "{cause}");
     }
 
     #[test]
-    fn what_stays_is_not_tried_again() {
-        assert!(lasts("invalid peer certificate: UnknownIssuer"));
-        assert!(lasts(
+    fn a_permanent_network_error_is_not_retried() {
+        assert!(is_permanent("invalid peer certificate: UnknownIssuer"));
+        assert!(is_permanent(
             "the proxy that HTTPS_PROXY names wants a user and a password"
         ));
-        assert!(!lasts("the proxy that HTTPS_PROXY names hangs up"));
-        assert!(!lasts("Connection reset by peer (os error 104)"));
+        assert!(!is_permanent("the proxy that HTTPS_PROXY names hangs up"));
+        assert!(!is_permanent("Connection reset by peer (os error 104)"));
     }
 
     #[test]
     fn a_network_that_is_looked_into_needs_its_authority() {
-        let why = "invalid peer certificate: UnknownIssuer";
-        assert!(hint(why, "usually").contains("SSL_CERT_FILE"));
-        let why = "invalid peer certificate: certificate not valid for name \"a\"";
-        assert_eq!(hint(why, "usually"), "usually");
-        let why = "invalid peer certificate: certificate expired: verification time 7 (UNIX)";
-        assert!(hint(why, "usually").contains("clock"));
+        let cause = "invalid peer certificate: UnknownIssuer";
+        assert!(hint(cause, "usually").contains("SSL_CERT_FILE"));
+        let cause = "invalid peer certificate: certificate not valid for name \"a\"";
+        assert_eq!(hint(cause, "usually"), "usually");
+        let cause = "invalid peer certificate: certificate expired: verification time 7 (UNIX)";
+        assert!(hint(cause, "usually").contains("clock"));
         assert_eq!(
             hint("Connection refused (os error 111)", "usually"),
             "usually"

@@ -11,7 +11,7 @@ pub const RAM: &str = "1";
 /// The hint for `needs`: actions joined by " and ", each with " on RESOURCE" where a
 /// narrower one than all is known.
 pub fn allow(language: &str, needs: &str) -> String {
-    let needs = parsed(needs);
+    let needs = parse_needs(needs);
     let actions: Vec<_> = needs.iter().map(|(action, _)| *action).collect();
     format!(
         "allow the caller {}: {}",
@@ -21,14 +21,14 @@ pub fn allow(language: &str, needs: &str) -> String {
 }
 
 /// These actions, each on the same resource, as the two functions beside take them.
-pub fn on(resource: &str, actions: &[&str]) -> String {
+pub fn actions_on(resource: &str, actions: &[&str]) -> String {
     let needs = actions
         .iter()
         .map(|action| format!("{action} on {resource}"));
     needs.collect::<Vec<_>>().join(" and ")
 }
 
-fn parsed(needs: &str) -> Vec<(&str, &str)> {
+fn parse_needs(needs: &str) -> Vec<(&str, &str)> {
     let needs = needs.split(" and ");
     needs
         .map(|need| need.split_once(" on ").unwrap_or((need, "*")))
@@ -64,14 +64,14 @@ fn policy(language: &str, needs: &[(&str, &str)]) -> String {
 /// What was missing: the service's own sentence may say it, and says it best; `needs` is
 /// what the request needs as far as is known here.
 pub fn missing(needs: &str, message: &str) -> String {
-    let Some((action, resource)) = named(message) else {
+    let Some((action, resource)) = denied_action(message) else {
         return needs.to_owned();
     };
-    let known = needs.split(" and ");
-    let known = known
+    let names = needs.split(" and ");
+    let known_actions = names
         .map(|need| need.split_once(" on ").unwrap_or((need, "*")))
         .find(|(need, _)| *need == action);
-    match (resource, known) {
+    match (resource, known_actions) {
         (Some(resource), _) => format!("{action} on {resource}"),
         (None, Some((_, resource))) if resource != "*" => format!("{action} on {resource}"),
         (None, _) => action.to_owned(),
@@ -79,7 +79,7 @@ pub fn missing(needs: &str, message: &str) -> String {
 }
 
 /// "… is not authorized to perform: iam:PassRole on resource: arn:… because …".
-fn named(message: &str) -> Option<(&str, Option<&str>)> {
+fn denied_action(message: &str) -> Option<(&str, Option<&str>)> {
     let (_, rest) = message.split_once("not authorized to perform: ")?;
     let mut words = rest.split_whitespace();
     let action = words.next()?.trim_end_matches(['.', ',']);
@@ -113,7 +113,7 @@ mod tests {
     }
 
     #[test]
-    fn the_service_knows_best_what_was_missing() {
+    fn the_permission_named_by_the_service_comes_first() {
         let needs = "ec2:ImportImage and iam:PassRole on arn:aws:iam::*:role/vmimport";
         for (message, expected) in [
             ("no", needs),

@@ -22,10 +22,10 @@ use reqwest::Url;
 use crate::error::{Error, Result};
 use crate::net::endpoint::is_near;
 use crate::net::environment::{Authorities, Proxies};
-use crate::net::http::LONGEST_ANSWER;
+use crate::net::http::MAX_RESPONSE_SIZE;
 
 /// Time to set up a TCP connection. Only a host that is gone needs longer.
-const CONNECT: Duration = Duration::from_secs(10);
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Returns the timeouts of requests whose bodies take as long as the line needs: only
 /// setting up the connection is limited.
@@ -35,29 +35,29 @@ const CONNECT: Duration = Duration::from_secs(10);
 pub fn connect_timeout_only() -> TimeoutConfig {
     TimeoutConfig::disabled()
         .into_builder()
-        .connect_timeout(CONNECT)
+        .connect_timeout(CONNECT_TIMEOUT)
         .build()
 }
 
 /// The connections to the outside, by scheme, and to this machine.
 #[derive(Debug)]
-struct Either {
+struct ProxyBypass {
     https: SharedHttpConnector,
     http: SharedHttpConnector,
-    near: SharedHttpConnector,
+    unproxied: SharedHttpConnector,
 }
 
-impl HttpConnector for Either {
+impl HttpConnector for ProxyBypass {
     fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
         let answer = if is_near(request.uri()) {
-            self.near.call(request)
+            self.unproxied.call(request)
         } else if request.uri().starts_with("http:") {
             self.http.call(request)
         } else {
             self.https.call(request)
         };
         HttpConnectorFuture::new(async move {
-            let limited = |body| SdkBody::from_body_1_x(Limited::new(body, LONGEST_ANSWER));
+            let limited = |body| SdkBody::from_body_1_x(Limited::new(body, MAX_RESPONSE_SIZE));
             answer.await.map(|answer| answer.map(limited))
         })
     }
@@ -80,10 +80,10 @@ pub fn client(authorities: Option<Authorities>) -> Result<SharedHttpClient> {
         let proxy = match proxy {
             None => ProxyConfig::disabled(),
             Some(url) => ProxyConfig::all(url.as_str())
-                .map_err(|error| Error::usage("the proxy can't be used").because(error))?
+                .map_err(|error| Error::usage("the proxy can't be used").with_source(error))?
                 .no_proxy(&proxies.none),
         };
-        Ok(through(proxy, trust.clone()))
+        Ok(https_client(proxy, trust.clone()))
     };
     let (https, http, near) = (
         way(proxies.https.as_ref())?,
@@ -91,10 +91,10 @@ pub fn client(authorities: Option<Authorities>) -> Result<SharedHttpClient> {
         way(None)?,
     );
     Ok(http_client_fn(move |settings, components| {
-        SharedHttpConnector::new(Either {
+        SharedHttpConnector::new(ProxyBypass {
             https: https.http_connector(settings, components),
             http: http.http_connector(settings, components),
-            near: near.http_connector(settings, components),
+            unproxied: near.http_connector(settings, components),
         })
     }))
 }
@@ -106,11 +106,11 @@ fn trust(authorities: Option<&Authorities>) -> Result<TlsContext> {
         None => TrustStore::default(),
     };
     let context = TlsContext::builder().with_trust_store(store).build();
-    context.map_err(|error| Error::failed("no HTTPS connection can be set up").because(error))
+    context.map_err(|error| Error::failed("no HTTPS connection can be set up").with_source(error))
 }
 
 /// "default HTTPS client" of aws-smithy-runtime.
-fn through(proxy: ProxyConfig, trust: TlsContext) -> SharedHttpClient {
+fn https_client(proxy: ProxyConfig, trust: TlsContext) -> SharedHttpClient {
     Builder::new().build_with_connector_fn(move |settings, components| {
         let provider = Provider::Rustls(CryptoMode::AwsLc);
         let mut connector = ConnectorBuilder::default()

@@ -4,12 +4,12 @@
 use std::collections::BTreeSet;
 
 use super::document::Place;
-use super::keys::Cloud;
+use super::keys::CloudId;
 
 /// One import post-processor.
 #[derive(Debug)]
 pub(super) struct Import {
-    pub(super) cloud: Cloud,
+    pub(super) cloud: CloudId,
     pub(super) place: Place,
     pub(super) name: Option<String>,
     /// The file to import, or why it is not known although the template names it.
@@ -96,11 +96,11 @@ pub(super) fn imports(
     built: &dyn Fn(Option<&[&str]>) -> Option<String>,
 ) -> Vec<Import> {
     let import = |(at, import): (usize, &PostProcessor)| {
-        let cloud = Cloud::new(&import.kind)?;
+        let cloud = CloudId::new(&import.kind)?;
         let others = sequence
             .iter()
             .enumerate()
-            .filter(|(_, other)| other.kind != "artifice" && Cloud::new(&other.kind).is_none());
+            .filter(|(_, other)| other.kind != "artifice" && CloudId::new(&other.kind).is_none());
         Some(Import {
             cloud,
             place: import.place.clone(),
@@ -122,7 +122,7 @@ pub(super) fn imports(
 /// The file of the nearest `artifice` or, if nothing before the import makes another one,
 /// of the builder.
 fn image(
-    cloud: Cloud,
+    cloud: CloudId,
     import: &PostProcessor,
     before: &[PostProcessor],
     built: &dyn Fn(Option<&[&str]>) -> Option<String>,
@@ -138,7 +138,7 @@ fn image(
             };
             return Some(image.map_err(|reason| (other.place.clone(), reason)));
         }
-        if !SAME.contains(&other.kind.as_str()) && Cloud::new(&other.kind).is_none() {
+        if !SAME.contains(&other.kind.as_str()) && CloudId::new(&other.kind).is_none() {
             return None;
         }
     }
@@ -146,7 +146,7 @@ fn image(
 }
 
 /// The file that the post-processor imports of several.
-fn choose(cloud: Cloud, import: &PostProcessor, files: &[&str]) -> Result<String, String> {
+fn choose(cloud: CloudId, import: &PostProcessor, files: &[&str]) -> Result<String, String> {
     if files.iter().any(|file| file.contains(['*', '?', '['])) {
         return Err("its files are known only after the build".to_owned());
     }
@@ -155,7 +155,7 @@ fn choose(cloud: Cloud, import: &PostProcessor, files: &[&str]) -> Result<String
     }
     let format;
     let endings: &[&str] = match cloud {
-        Cloud::Aws => match import.value("format") {
+        CloudId::Aws => match import.value("format") {
             None => &[".ova"],
             Some(EntryValue::Known(known)) => {
                 format = format!(".{}", known.value.as_str().unwrap_or("ova"));
@@ -165,8 +165,8 @@ fn choose(cloud: Cloud, import: &PostProcessor, files: &[&str]) -> Result<String
                 return Err("the format, which chooses one of its files, is not known".to_owned());
             }
         },
-        Cloud::Alicloud => &["vhd", "raw"],
-        Cloud::Digitalocean => &[
+        CloudId::Alicloud => &["vhd", "raw"],
+        CloudId::Digitalocean => &[
             "raw", "img", "qcow2", "vhdx", "vdi", "vmdk", "tar.bz2", "tar.xz", "tar.gz",
         ],
     };

@@ -42,7 +42,7 @@ impl Files {
             }
             if files.templates.is_empty() {
                 return Err(unreadable(&files.name)
-                    .because_of("the folder has no file *.pkr.hcl or *.pkr.json"));
+                    .with_cause("the folder has no file *.pkr.hcl or *.pkr.json"));
             }
         } else {
             let folder = path.parent().filter(|folder| *folder != Path::new(""));
@@ -54,7 +54,7 @@ impl Files {
             let ending = path.extension().and_then(|ending| ending.to_str());
             if !matches!(ending, Some("hcl" | "json")) {
                 return Err(unreadable(&path.display().to_string())
-                    .because_of("the name of a file of variables ends in .hcl or .json"));
+                    .with_cause("the name of a file of variables ends in .hcl or .json"));
             }
             files.variables.push(file(path)?);
         }
@@ -64,7 +64,8 @@ impl Files {
 
 /// The files of a folder, sorted by name.
 fn names(folder: &Path) -> Result<Vec<PathBuf>> {
-    let failed = |error: std::io::Error| unreadable(&folder.display().to_string()).because(error);
+    let failed =
+        |error: std::io::Error| unreadable(&folder.display().to_string()).with_source(error);
     let mut found = Vec::new();
     for entry in std::fs::read_dir(folder).map_err(failed)? {
         let path = entry.map_err(failed)?.path();
@@ -88,9 +89,9 @@ fn file(path: &Path) -> Result<(String, String)> {
 }
 
 fn text(name: &str, bytes: std::io::Result<Vec<u8>>) -> Result<String> {
-    let bytes = bytes.map_err(|error| unreadable(name).because(error))?;
+    let bytes = bytes.map_err(|error| unreadable(name).with_source(error))?;
     let text = String::from_utf8(bytes);
-    let text = text.map_err(|_| unreadable(name).because_of("it is not UTF-8 text"))?;
+    let text = text.map_err(|_| unreadable(name).with_cause("it is not UTF-8 text"))?;
     Ok(text.trim_start_matches('\u{feff}').to_owned())
 }
 

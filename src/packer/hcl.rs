@@ -85,7 +85,7 @@ fn scope(
     for (name, _) in &sources.options {
         if !variables.iter().any(|variable| variable.name == name) {
             return Err(Error::usage(format!("could not set --var {name}"))
-                .because_of(format!("the template has no variable {name}")));
+                .with_cause(format!("the template has no variable {name}")));
         }
     }
     let sensitive = [("variable", "var"), ("local", "local")].map(|(kind, prefix)| {

@@ -5,7 +5,7 @@ use ::toml::{Table, Value};
 use clap::Command;
 use serde::de::DeserializeOwned;
 
-use crate::config::{Invocation, Provider, variables};
+use crate::config::{Cloud, ImportArgs, variables};
 use crate::{alicloud, aws, digitalocean};
 
 /// The reason for leaving out a key that Packer may know and an import does not.
@@ -53,13 +53,13 @@ pub(super) fn has_templates(key: &str) -> bool {
 
 /// The clouds whose post-processors are read.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(super) enum Cloud {
+pub(super) enum CloudId {
     Aws,
     Alicloud,
     Digitalocean,
 }
 
-impl Cloud {
+impl CloudId {
     pub(super) const ALL: [Self; 3] = [Self::Aws, Self::Alicloud, Self::Digitalocean];
 
     /// Returns the cloud of a post-processor, and nothing for those that do not import.
@@ -116,14 +116,14 @@ impl Cloud {
             _ if ["only", "except"].contains(&path[0].as_str()) => {
                 Err("imgimport imports each table that it reads: keep those that you want".into())
             }
-            Self::Aws => check(path, value, aws::refused),
-            Self::Alicloud => check(path, value, alicloud::refused),
+            Self::Aws => check(path, value, aws::unsupported),
+            Self::Alicloud => check(path, value, alicloud::unsupported),
             Self::Digitalocean => check::<digitalocean::Options>(path, value, |_| Vec::new()),
         }
     }
 }
 
-fn check<P: Provider + DeserializeOwned>(
+fn check<P: Cloud + DeserializeOwned>(
     path: &[String],
     value: &Value,
     unsupported: impl Fn(&P) -> Vec<(&'static str, String)>,
@@ -157,8 +157,8 @@ fn unknown_key(key: &str, known: &str) -> String {
     }
 }
 
-fn variable<P: Provider>(key: &str) -> Option<String> {
-    let command = <Invocation<P> as clap::Args>::augment_args(Command::new("imgimport"));
+fn variable<P: Cloud>(key: &str) -> Option<String> {
+    let command = <ImportArgs<P> as clap::Args>::augment_args(Command::new("imgimport"));
     let mut options = command.get_arguments();
     let option = options.find(|option| option.get_id() == key)?;
     let own = P::VARIABLES.iter().find(|(own, _)| *own == key);

@@ -32,7 +32,7 @@ use crate::error::{Error, Result};
 
 use document::{Content, Node, ParseError, Place};
 use files::Files;
-use keys::Cloud;
+use keys::CloudId;
 use parse::{Texts, parse_hcl, parse_json};
 
 pub use toml::Translation;
@@ -77,10 +77,10 @@ fn translate(files: &Files, sources: &VariableSources) -> Result<Translation> {
     };
     if imports.is_empty() {
         return Err(
-            Error::usage(format!("{} has nothing to carry over", files.name)).because_of(format!(
+            Error::usage(format!("{} has nothing to carry over", files.name)).with_cause(format!(
                 "it has no post-processor {}",
-                Cloud::ALL
-                    .map(Cloud::post_processor)
+                CloudId::ALL
+                    .map(CloudId::post_processor)
                     .join(", ")
                     .replace(", d", " or d")
             )),
@@ -118,7 +118,7 @@ fn unreadable(error: &ParseError) -> Error {
         "could not read the Packer template {}",
         error.place
     ))
-    .because_of(error.reason.clone())
+    .with_cause(error.reason.clone())
 }
 
 /// Whether the text is JSON: by the end of its name or, without one, by the first character.

@@ -7,7 +7,7 @@ use ::toml::Value;
 
 use super::blocks::{Entry, EntryValue, Import, Known};
 use super::document::Place;
-use super::keys::{Cloud, UNKNOWN};
+use super::keys::{CloudId, UNKNOWN};
 
 /// What a template becomes.
 #[derive(Debug)]
@@ -131,7 +131,7 @@ impl Writer {
                 None => tables.push((path.to_vec(), vec![line])),
             }
         }
-        if cloud == Cloud::Aws {
+        if cloud == CloudId::Aws {
             let method = method(&tables[0].1);
             tables[0].1.extend(method.map(str::to_owned));
         }
@@ -147,7 +147,7 @@ impl Writer {
     }
 
     /// Returns the line for a key, and nothing for one that is unset here and in Packer.
-    fn entry(&mut self, cloud: Cloud, entry: &Entry) -> Option<String> {
+    fn entry(&mut self, cloud: CloudId, entry: &Entry) -> Option<String> {
         let (name, top) = (one_line(&entry.path.join(".")), entry.path[0].as_str());
         let known = match &entry.value {
             EntryValue::Known(known) => known,

@@ -52,7 +52,7 @@ impl Declaration<'_> {
         let fit = |value: Option<Value>, place: &str| match value {
             None if kind != Type::Other => {
                 Err(Error::usage(format!("could not set the variable {name}"))
-                    .because_of(format!("its value in {place} does not fit its type")))
+                    .with_cause(format!("its value in {place} does not fit its type")))
             }
             value => Ok(value),
         };

@@ -24,7 +24,7 @@ pub use windows::*;
 
 /// Which file of this machine it is, whatever its name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Identity {
+pub struct FileId {
     /// The device; on Windows the volume's serial number.
     pub device: u64,
     /// The inode; on Windows the index of the file.
@@ -37,7 +37,7 @@ pub struct Identity {
     windows,
     expect(dead_code, reason = "Windows shows only directories to be none")
 )]
-pub enum Other {
+pub enum NotRegularFile {
     Directory,
     /// A pipe, or a device that is read like one.
     Pipe,

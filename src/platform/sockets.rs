@@ -41,7 +41,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_nobody_receives_waits_in_the_kernel() {
+    fn unreceived_bytes_are_counted_as_unsent() {
         let door = TcpListener::bind("127.0.0.1:0").expect("a port");
         let address = door.local_addr().expect("an address");
         let mut stream = TcpStream::connect(address).expect("a connection");

@@ -16,7 +16,7 @@ use rustix::fs::{SeekFrom, seek};
 use rustix::io::Errno;
 use tokio::signal::unix::{SignalKind, signal};
 
-use super::{Identity, Other, Signal};
+use super::{FileId, NotRegularFile, Signal};
 
 /// The home directory's variable.
 pub const HOME: &str = "HOME";
@@ -27,7 +27,7 @@ pub fn read_at(file: &File, buffer: &mut [u8], offset: u64) -> io::Result<usize>
 }
 
 /// The first stretch at or after this byte that is no hole; None where only a hole follows.
-pub fn data(file: &File, from: u64) -> io::Result<Option<Range<u64>>> {
+pub fn next_data_range(file: &File, from: u64) -> io::Result<Option<Range<u64>>> {
     match seek(file, SeekFrom::Data(from)) {
         Ok(start) => Ok(Some(start..seek(file, SeekFrom::Hole(start))?)),
         Err(Errno::NXIO) => Ok(None),
@@ -36,22 +36,22 @@ pub fn data(file: &File, from: u64) -> io::Result<Option<Range<u64>>> {
     }
 }
 
-pub fn identity(file: &File) -> io::Result<Identity> {
+pub fn file_id(file: &File) -> io::Result<FileId> {
     let about = file.metadata()?;
-    Ok(Identity {
+    Ok(FileId {
         device: about.dev(),
         inode: about.ino(),
     })
 }
 
 /// None for a file.
-pub fn other(kind: FileType) -> Option<Other> {
+pub fn not_regular_file(kind: FileType) -> Option<NotRegularFile> {
     match kind {
         _ if kind.is_file() => None,
-        _ if kind.is_dir() => Some(Other::Directory),
-        _ if kind.is_fifo() || kind.is_char_device() => Some(Other::Pipe),
-        _ if kind.is_block_device() => Some(Other::BlockDevice),
-        _ => Some(Other::Socket),
+        _ if kind.is_dir() => Some(NotRegularFile::Directory),
+        _ if kind.is_fifo() || kind.is_char_device() => Some(NotRegularFile::Pipe),
+        _ if kind.is_block_device() => Some(NotRegularFile::BlockDevice),
+        _ => Some(NotRegularFile::Socket),
     }
 }
 
@@ -76,7 +76,7 @@ pub fn check_owner(path: &Path) -> Result<(), String> {
     let file = path.metadata().map_err(|error| error.to_string())?;
     if let Some(owner) = [link.uid(), file.uid()]
         .into_iter()
-        .find(|owner| !is_mine(*owner))
+        .find(|owner| !is_current_user(*owner))
     {
         return Err(format!("it belongs to another user (id {owner})"));
     }
@@ -89,7 +89,7 @@ pub fn check_owner(path: &Path) -> Result<(), String> {
 }
 
 /// Whether it is this user; under sudo also the one who called it, as git has it.
-fn is_mine(owner: u32) -> bool {
+fn is_current_user(owner: u32) -> bool {
     let me = geteuid();
     let caller = || std::env::var("SUDO_UID").ok()?.parse().ok();
     owner == me.as_raw() || (me.is_root() && caller() == Some(owner))
@@ -102,7 +102,7 @@ pub fn check_private(path: &Path) -> Result<(), String> {
     if about.is_symlink() {
         return Err("it is a link".to_owned());
     }
-    if !is_mine(about.uid()) {
+    if !is_current_user(about.uid()) {
         return Err(format!("it belongs to another user (id {})", about.uid()));
     }
     if about.permissions().mode() & 0o002 != 0 {
@@ -112,22 +112,22 @@ pub fn check_private(path: &Path) -> Result<(), String> {
 }
 
 /// Calls `heard` for each Ctrl-C, SIGTERM and SIGHUP from here on.
-pub fn listen(heard: impl Fn(Signal) + Clone + Send + 'static) {
+pub fn listen(on_signal: impl Fn(Signal) + Clone + Send + 'static) {
     let hangup = SignalKind::hangup();
     let wanted = [
         Some((SignalKind::interrupt(), Signal::Interrupt)),
         Some((SignalKind::terminate(), Signal::Terminate)),
-        may_hear(hangup).then_some((hangup, Signal::Terminate)),
+        is_not_ignored(hangup).then_some((hangup, Signal::Terminate)),
     ];
     for (kind, meaning) in wanted.into_iter().flatten() {
-        let heard = heard.clone();
+        let on_signal = on_signal.clone();
         // Where signals can't be caught they keep their usual meaning.
         let Ok(mut signals) = signal(kind) else {
             continue;
         };
         tokio::spawn(async move {
             while signals.recv().await.is_some() {
-                heard(meaning);
+                on_signal(meaning);
             }
         });
     }
@@ -135,7 +135,7 @@ pub fn listen(heard: impl Fn(Signal) + Clone + Send + 'static) {
 
 /// Under `nohup` the signal is ignored, and has to stay so. Where that can't be seen, a
 /// terminal that is closed ends the program as it ends any other: the journal knows the rest.
-fn may_hear(kind: SignalKind) -> bool {
+fn is_not_ignored(kind: SignalKind) -> bool {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     let ignored = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
     let ignored = ignored.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok());
@@ -143,12 +143,12 @@ fn may_hear(kind: SignalKind) -> bool {
 }
 
 /// Whether a terminal obeys the sequences that move its cursor.
-pub fn moves_its_cursor() -> bool {
+pub fn can_move_cursor() -> bool {
     true
 }
 
 /// Calls `asked` for each Ctrl-Z from here on; it stops the program with [`stop`].
-pub fn on_ctrl_z(asked: impl Fn() + Send + 'static) {
+pub fn on_ctrl_z(on_stop: impl Fn() + Send + 'static) {
     if !can_be_continued() {
         return;
     }
@@ -158,18 +158,18 @@ pub fn on_ctrl_z(asked: impl Fn() + Send + 'static) {
     };
     tokio::spawn(async move {
         while signals.recv().await.is_some() {
-            asked();
+            on_stop();
         }
     });
 }
 
 /// Until all threads of a program that is told to stop stand still.
-const MOMENT: Duration = Duration::from_millis(100);
+const STOP_WAIT: Duration = Duration::from_millis(100);
 
 /// Stops until `fg` or `bg`, as Ctrl-Z would have done it, had nobody caught it.
 pub fn stop() {
     if raise(Name::SIGSTOP).is_ok() {
-        thread::sleep(MOMENT);
+        thread::sleep(STOP_WAIT);
     }
 }
 

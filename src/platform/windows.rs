@@ -10,7 +10,7 @@ use tokio::signal::windows::{ctrl_break, ctrl_c, ctrl_close, ctrl_logoff, ctrl_s
 use winapi_util::console::Console;
 use winapi_util::file::information;
 
-use super::{Identity, Other, Signal};
+use super::{FileId, NotRegularFile, Signal};
 
 /// The home directory's variable.
 pub const HOME: &str = "USERPROFILE";
@@ -23,21 +23,21 @@ pub fn read_at(file: &File, buffer: &mut [u8], offset: u64) -> io::Result<usize>
 /// The first stretch at or after this byte that is no hole. Holes are not asked for here:
 /// their zeros are read.
 #[expect(clippy::unnecessary_wraps, reason = "other systems can fail")]
-pub fn data(_: &File, from: u64) -> io::Result<Option<Range<u64>>> {
+pub fn next_data_range(_: &File, from: u64) -> io::Result<Option<Range<u64>>> {
     Ok(Some(from..u64::MAX))
 }
 
-pub fn identity(file: &File) -> io::Result<Identity> {
+pub fn file_id(file: &File) -> io::Result<FileId> {
     let about = information(file)?;
-    Ok(Identity {
+    Ok(FileId {
         device: about.volume_serial_number(),
         inode: about.file_index(),
     })
 }
 
 /// None for a file.
-pub fn other(kind: FileType) -> Option<Other> {
-    kind.is_dir().then_some(Other::Directory)
+pub fn not_regular_file(kind: FileType) -> Option<NotRegularFile> {
+    kind.is_dir().then_some(NotRegularFile::Directory)
 }
 
 /// Makes the directory, and those above it. The profile of a user is that user's alone.
@@ -66,17 +66,17 @@ pub fn check_private(path: &Path) -> Result<(), String> {
     Ok(())
 }
 
-/// Calls `heard` for each Ctrl-C, for a console that is closed and for the end of a session
+/// Calls `on_signal` for each Ctrl-C, for a console that is closed and for the end of a session
 /// from here on.
-pub fn listen(heard: impl Fn(Signal) + Clone + Send + 'static) {
+pub fn listen(on_signal: impl Fn(Signal) + Clone + Send + 'static) {
     // Where one can't be caught it keeps its usual meaning.
     macro_rules! on {
         ($($event:ident means $meaning:ident),*) => {$(
             if let Ok(mut events) = $event() {
-                let heard = heard.clone();
+                let on_signal = on_signal.clone();
                 tokio::spawn(async move {
                     while events.recv().await.is_some() {
-                        heard(Signal::$meaning);
+                        on_signal(Signal::$meaning);
                     }
                 });
             }
@@ -93,7 +93,7 @@ pub fn listen(heard: impl Fn(Signal) + Clone + Send + 'static) {
 
 /// Whether the console obeys the sequences that move its cursor; asks it to. A terminal that
 /// is none of Windows's own, as mintty, does.
-pub fn moves_its_cursor() -> bool {
+pub fn can_move_cursor() -> bool {
     Console::stderr().map_or(true, |mut console| {
         console.set_virtual_terminal_processing(true).is_ok()
     })

@@ -36,7 +36,7 @@ pub(super) fn wrap(text: &str, columns: usize) -> String {
 
 fn wrap_line(line: &str, columns: usize) -> String {
     let indent = line.len() - line.trim_start_matches(' ').len() + 2;
-    let (prose, command) = line.split_at(command(line).unwrap_or(line.len()));
+    let (prose, command) = line.split_at(command_start(line).unwrap_or(line.len()));
     let words = prose.strip_suffix(' ').unwrap_or(prose).split(' ');
     let words = words.map(|word| (word, false));
     let (mut wrapped, mut used) = (String::new(), 0);
@@ -61,7 +61,7 @@ fn wrap_line(line: &str, columns: usize) -> String {
 }
 
 /// Where a command begins.
-fn command(line: &str) -> Option<usize> {
+fn command_start(line: &str) -> Option<usize> {
     let ends = line.match_indices(": ").map(|(at, colon)| at + colon.len());
     let mut starts = ends.filter(|&at| {
         let first = line[at..].split(' ').next().unwrap_or_default();
@@ -75,7 +75,7 @@ fn command(line: &str) -> Option<usize> {
 pub(super) fn clean(text: &str) -> String {
     text.trim_end()
         .chars()
-        .filter(|&c| c == '\n' || c == '\t' || !is_unseen(c))
+        .filter(|&c| c == '\n' || c == '\t' || !is_invisible(c))
         .collect::<String>()
         .replace('\t', "    ")
 }
@@ -86,7 +86,7 @@ pub fn one_line(text: &str) -> String {
 }
 
 /// Control characters, separators of lines, and marks of direction (Unicode UAX 9).
-fn is_unseen(c: char) -> bool {
+fn is_invisible(c: char) -> bool {
     c.is_control()
         || matches!(
             c,
@@ -100,7 +100,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_line_is_cut_by_what_it_takes_on_the_screen() {
+    fn a_line_is_cut_at_its_display_width() {
         assert_eq!(cut("変換 the disk", 20), "変換 the disk");
         assert_eq!(cut("変換変換", 6), "変換…");
         assert_eq!(cut("disk.raw", 6), "disk.…");
@@ -109,7 +109,7 @@ mod tests {
     }
 
     #[test]
-    fn a_sentence_is_broken_between_words() {
+    fn a_sentence_wraps_between_words() {
         for (text, columns, wrapped) in [
             ("Checking the account", 40, "Checking the account"),
             ("Checking the account", 13, "Checking the\n  account"),
@@ -129,16 +129,16 @@ mod tests {
     #[test]
     fn a_command_stays_whole() {
         let text = "  hint: create the bucket: aws s3 mb s3://importbucket --region eu-central-1";
-        let whole =
+        let expected =
             "  hint: create the bucket:\n    aws s3 mb s3://importbucket --region eu-central-1";
         for columns in 27..76 {
-            assert_eq!(wrap(text, columns), whole);
+            assert_eq!(wrap(text, columns), expected);
         }
         assert_eq!(wrap(text, 76), text);
     }
 
     #[test]
-    fn nothing_unseen_reaches_the_screen() {
+    fn control_characters_are_removed() {
         assert_eq!(clean("a\x1b[2Jb\u{202e}c\u{9b}d\r\te "), "a[2Jbcd    e");
         assert_eq!(one_line(" two\r\n lines "), "two lines");
     }

@@ -5,13 +5,13 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use super::Paint;
+use super::Style;
 use super::columns::{clean, one_line};
-use crate::secret::masked;
+use crate::secret::mask;
 use crate::units;
 
 /// What takes less time is not worth a word on it.
-pub(super) const WORTH_A_WORD: Duration = Duration::from_secs(1);
+pub(super) const MIN_REPORTED_TIME: Duration = Duration::from_secs(1);
 
 /// One thing to say. The JSON names are part of the contract; the README lists them.
 #[derive(Serialize)]
@@ -58,7 +58,7 @@ pub(super) enum Event<'a> {
 
 /// The job that it is about, where there are several.
 #[derive(Serialize)]
-struct Said<'a> {
+struct JobEvent<'a> {
     #[serde(flatten)]
     event: &'a Event<'a>,
     #[serde(skip_serializing_if = "str::is_empty")]
@@ -73,17 +73,17 @@ impl Event<'_> {
 
     /// One JSON object.
     pub(super) fn json(&self, job: &str) -> String {
-        serde_json::to_string(&Said { event: self, job }).unwrap_or_default()
+        serde_json::to_string(&JobEvent { event: self, job }).unwrap_or_default()
     }
 
     /// A line for people.
-    pub(super) fn line(&self, paint: Paint) -> String {
+    pub(super) fn line(&self, style: Style) -> String {
         match *self {
-            Self::Stage { message } => paint.bold(&heading(message)),
+            Self::Stage { message } => style.bold(&heading(message)),
             Self::Note { message } => format!("  {}", clean(message)),
             Self::Warning { message } => {
                 let message = clean(message).replace('\n', "\n  ");
-                format!("{} {message}", paint.yellow("warning:"))
+                format!("{} {message}", style.yellow("warning:"))
             }
             Self::Log { message } => message.to_owned(),
             Self::Upload {
@@ -95,7 +95,7 @@ impl Event<'_> {
             } => uploading(bytes, total, estimated, silent),
             Self::Uploaded { .. } => format!("Uploaded {}", self.result()),
             Self::Import { percent, message } => importing(percent, message),
-            Self::Imported { message, took } if took >= WORTH_A_WORD => {
+            Self::Imported { message, took } if took >= MIN_REPORTED_TIME => {
                 format!("{} in {}", clean(message), units::seconds(took))
             }
             Self::Imported { message, .. } => clean(message),
@@ -117,19 +117,19 @@ impl Event<'_> {
 
 /// A stage is one line, also when a file's name has two.
 pub(super) fn heading(text: &str) -> String {
-    clean(&masked(text)).replace('\n', " ")
+    clean(&mask(text)).replace('\n', " ")
 }
 
 fn uploading(bytes: u64, total: Option<u64>, estimated: bool, silent: Option<Duration>) -> String {
     let done = units::bytes(bytes);
     let silent = silent
-        .map(|silent| format!(", {}", silence(silent)))
+        .map(|silent| format!(", {}", no_progress(silent)))
         .unwrap_or_default();
     match total {
         Some(total) => format!(
             "{:>4} % ({done} of {}{}){silent}",
             percent(bytes, total),
-            about(estimated),
+            approximately(estimated),
             units::bytes(total)
         ),
         None => format!("  {done}{silent}"),
@@ -137,7 +137,7 @@ fn uploading(bytes: u64, total: Option<u64>, estimated: bool, silent: Option<Dur
 }
 
 /// What stands before a number that is not known for sure.
-pub(super) fn about(estimated: bool) -> &'static str {
+pub(super) fn approximately(estimated: bool) -> &'static str {
     if estimated { "about " } else { "" }
 }
 
@@ -148,13 +148,13 @@ fn uploaded(bytes: u64, resumed: u64, took: Duration) -> String {
     }
     let speed =
         speed(bytes.saturating_sub(resumed), took).map(|speed| format!(" ({})", per_second(speed)));
-    let earlier =
+    let previously =
         (resumed > 0).then(|| format!(", {} of it in an earlier run", units::bytes(resumed)));
     format!(
         "{all} in {}{}{}",
         units::seconds(took),
         speed.unwrap_or_default(),
-        earlier.unwrap_or_default()
+        previously.unwrap_or_default()
     )
 }
 
@@ -168,7 +168,7 @@ fn importing(percent: Option<u8>, message: &str) -> String {
 }
 
 /// How a transfer without news is described, in lines and under bars alike.
-pub(super) fn silence(silent: Duration) -> String {
+pub(super) fn no_progress(silent: Duration) -> String {
     format!("nothing acknowledged for {}", whole_seconds(silent))
 }
 

@@ -4,18 +4,18 @@
 
 use crate::platform;
 
-use super::{Face, Progress};
+use super::{Progress, Renderer};
 
 impl Progress {
     /// From here on Ctrl-Z does not leave a bar behind.
-    pub fn minds_the_shell(&self) {
-        let Face::Bars(_) = &self.shared.face else {
+    pub fn handle_ctrl_z(&self) {
+        let Renderer::Bars(_) = &self.shared.renderer else {
             return;
         };
         let progress = self.clone();
         platform::on_ctrl_z(move || {
-            if let Face::Bars(screen) = &progress.shared.face {
-                screen.rest(platform::stop);
+            if let Renderer::Bars(screen) = &progress.shared.renderer {
+                screen.suspend_for_stop(platform::stop);
             }
         });
     }

@@ -45,15 +45,15 @@ impl Drop for Line {
     fn drop(&mut self) {
         let text = String::from_utf8_lossy(&self.1);
         let text = text.trim_end();
-        let plain = console::strip_ansi_codes(text);
-        if let Some(warning) = plain.trim_start().strip_prefix("WARN ") {
+        let stripped = console::strip_ansi_codes(text);
+        if let Some(warning) = stripped.trim_start().strip_prefix("WARN ") {
             self.0.warn(warning);
-        } else if self.0.is_for_programs() {
-            self.0.say(&Event::Log {
+        } else if self.0.is_json() {
+            self.0.emit(&Event::Log {
                 message: text.trim_start(),
             });
         } else if !text.is_empty() {
-            self.0.write_as_it_is(text);
+            self.0.write_raw(text);
         }
     }
 }

@@ -33,13 +33,13 @@ pub use columns::one_line;
 use console::Term;
 use event::Event;
 pub use log::Log;
-use output_rate::Rhythm;
+use output_rate::OutputRate;
 use screen::Screen;
-use style::Paint;
-pub use task::Remote;
-pub use upload::Transfer;
+use style::Style;
+pub use task::TaskProgress;
+pub use upload::UploadProgress;
 
-use crate::secret::masked;
+use crate::secret::mask;
 
 /// What progress looks like on standard error.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, clap::ValueEnum)]
@@ -64,9 +64,9 @@ pub struct Progress {
 }
 
 struct Shared {
-    face: Face,
+    renderer: Renderer,
     quiet: bool,
-    paint: Paint,
+    style: Style,
     out: Mutex<Box<dyn Write + Send>>,
     clock: Clock,
 }
@@ -84,44 +84,44 @@ struct Bar {
     id: u64,
 }
 
-enum Face {
+enum Renderer {
     Bars(Screen),
     Plain,
     Json,
 }
 
 /// Between two looks at the clock, where lines stay.
-const BEAT: Duration = Duration::from_secs(1);
+const HEARTBEAT_INTERVAL: Duration = Duration::from_secs(1);
 
 type Clock = Arc<dyn Fn() -> Instant + Send + Sync>;
 
 impl Progress {
     /// The face that the mode asks for; `quiet` leaves warnings alone.
     pub fn new(mode: Mode, quiet: bool) -> Self {
-        let (paint, clock): (_, Clock) = (Paint::of_standard_error(), Arc::new(Instant::now));
+        let (paint, clock): (_, Clock) = (Style::for_stderr(), Arc::new(Instant::now));
         let face = match mode {
-            Mode::Json => Face::Json,
+            Mode::Json => Renderer::Json,
             Mode::Auto | Mode::Bar if !quiet && style::can_draw() => {
                 let terminal = Box::new(Term::buffered_stderr());
-                Face::Bars(Screen::new(terminal, paint, Arc::clone(&clock)).lives())
+                Renderer::Bars(Screen::new(terminal, paint, Arc::clone(&clock)).start())
             }
-            _ => Face::Plain,
+            _ => Renderer::Plain,
         };
         let quiet = quiet || mode == Mode::None;
         Self::with(face, quiet, paint, Box::new(io::stderr()), clock)
     }
 
     fn with(
-        face: Face,
+        renderer: Renderer,
         quiet: bool,
-        paint: Paint,
+        style: Style,
         out: Box<dyn Write + Send>,
         clock: Clock,
     ) -> Self {
         let shared = Arc::new(Shared {
-            face,
+            renderer,
             quiet,
-            paint,
+            style,
             out: Mutex::new(out),
             clock,
         });
@@ -146,61 +146,64 @@ impl Progress {
     /// Something is begun, and takes as long as until the next stage, or until what is
     /// shown of it is finished: "Uploading to s3://b/k".
     pub fn stage(&self, text: &str) {
-        match &self.shared.face {
-            Face::Bars(screen) => screen.stage(self.scope.id, &event::heading(text)),
-            Face::Plain | Face::Json => self.say(&Event::Stage { message: text }),
+        match &self.shared.renderer {
+            Renderer::Bars(screen) => screen.stage(self.scope.id, &event::heading(text)),
+            Renderer::Plain | Renderer::Json => self.emit(&Event::Stage { message: text }),
         }
     }
 
     /// A line of a stage's weight on something that is so: "disk.ova: OVA with one VMDK".
-    pub fn fact(&self, text: &str) {
-        match &self.shared.face {
-            Face::Bars(screen) => screen.fact(self.scope.id, &event::heading(text)),
-            Face::Plain | Face::Json => self.say(&Event::Stage { message: text }),
+    pub fn info(&self, text: &str) {
+        match &self.shared.renderer {
+            Renderer::Bars(screen) => screen.info(self.scope.id, &event::heading(text)),
+            Renderer::Plain | Renderer::Json => self.emit(&Event::Stage { message: text }),
         }
     }
 
     /// Something worth knowing, less than a stage.
     pub fn note(&self, text: &str) {
-        self.say(&Event::Note { message: text });
+        self.emit(&Event::Note { message: text });
     }
 
     /// Something the user should act on; said in every mode.
     pub fn warn(&self, text: &str) {
-        self.say(&Event::Warning { message: text });
+        self.emit(&Event::Warning { message: text });
     }
 
     /// Shows an upload: bytes that the service has acknowledged.
-    pub fn upload(&self, total: Option<u64>) -> Transfer {
-        Transfer::new(self, total, None)
+    pub fn upload(&self, total: Option<u64>) -> UploadProgress {
+        UploadProgress::new(self, total, None)
     }
 
     /// The same where the whole can only be guessed from what has gone so far.
-    pub fn upload_of_about(&self, guess: impl Fn() -> Option<u64> + Send + 'static) -> Transfer {
-        Transfer::new(self, None, Some(Box::new(guess)))
+    pub fn upload_with_estimate(
+        &self,
+        estimate: impl Fn() -> Option<u64> + Send + 'static,
+    ) -> UploadProgress {
+        UploadProgress::new(self, None, Some(Box::new(estimate)))
     }
 
     /// Shows the cloud's own progress.
-    pub fn import(&self) -> Remote {
-        Remote::new(self)
+    pub fn import(&self) -> TaskProgress {
+        TaskProgress::new(self)
     }
 
     /// Writes to another stream that may be the same terminal, while bars are shown.
-    pub fn aside<T>(&self, write: impl FnOnce() -> T) -> T {
-        match &self.shared.face {
-            Face::Bars(screen) => screen.aside(write),
-            Face::Plain | Face::Json => write(),
+    pub fn suspend<T>(&self, write: impl FnOnce() -> T) -> T {
+        match &self.shared.renderer {
+            Renderer::Bars(screen) => screen.suspend(write),
+            Renderer::Plain | Renderer::Json => write(),
         }
     }
 
     /// A program is told everything.
-    fn is_for_programs(&self) -> bool {
-        matches!(self.shared.face, Face::Json)
+    fn is_json(&self) -> bool {
+        matches!(self.shared.renderer, Renderer::Json)
     }
 
     /// Takes the bars away before `main` prints the end, however the run came to it.
     pub fn close(&self) {
-        if let Face::Bars(screen) = &self.shared.face {
+        if let Renderer::Bars(screen) = &self.shared.renderer {
             screen.close();
         }
     }
@@ -211,58 +214,58 @@ impl Progress {
     }
 
     /// Whether the log may be coloured.
-    pub fn colours(&self) -> bool {
-        self.shared.paint.is_on() && !self.is_for_programs()
+    pub fn uses_color(&self) -> bool {
+        self.shared.style.is_enabled() && !self.is_json()
     }
 
-    fn say(&self, event: &Event) {
+    fn emit(&self, event: &Event) {
         if self.shared.quiet && !event.is_urgent() {
             return;
         }
-        match (&self.shared.face, event) {
-            (Face::Bars(screen), Event::Uploaded { .. }) => {
-                let sentence = event.line(self.shared.paint);
+        match (&self.shared.renderer, event) {
+            (Renderer::Bars(screen), Event::Uploaded { .. }) => {
+                let sentence = event.line(self.shared.style);
                 screen.result(self.scope.id, &event.result(), &sentence);
             }
-            (Face::Bars(screen), Event::Imported { .. }) => {
-                let sentence = event.line(self.shared.paint);
-                screen.instead(self.scope.id, &masked(&sentence));
+            (Renderer::Bars(screen), Event::Imported { .. }) => {
+                let sentence = event.line(self.shared.style);
+                screen.replace(self.scope.id, &mask(&sentence));
             }
-            (Face::Bars(_) | Face::Plain, _) => self.write(&event.line(self.shared.paint)),
-            (Face::Json, _) => self.write(&event.json(&self.scope.name)),
+            (Renderer::Bars(_) | Renderer::Plain, _) => self.write(&event.line(self.shared.style)),
+            (Renderer::Json, _) => self.write(&event.json(&self.scope.name)),
         }
     }
 
     /// One or more whole lines, broken between words where there is a terminal.
     fn write(&self, text: &str) {
-        match &self.shared.face {
-            Face::Bars(screen) => screen.print(self.scope.id, &masked(text)),
-            Face::Plain | Face::Json => self.write_as_it_is(text),
+        match &self.shared.renderer {
+            Renderer::Bars(screen) => screen.print(self.scope.id, &mask(text)),
+            Renderer::Plain | Renderer::Json => self.write_raw(text),
         }
     }
 
     /// Nobody is left to tell when standard error is closed.
-    fn write_as_it_is(&self, text: &str) {
-        let text = masked(text);
-        let text = match &self.shared.face {
-            Face::Bars(screen) => return screen.print_as_it_is(self.scope.id, &text),
-            Face::Plain => scope::prefixed(&self.scope.name, &text),
-            Face::Json => text.into_owned(),
+    fn write_raw(&self, text: &str) {
+        let text = mask(text);
+        let text = match &self.shared.renderer {
+            Renderer::Bars(screen) => return screen.print_raw(self.scope.id, &text),
+            Renderer::Plain => scope::prefixed(&self.scope.name, &text),
+            Renderer::Json => text.into_owned(),
         };
-        let mut out = guard(&self.shared.out);
+        let mut out = lock(&self.shared.out);
         let _ = out
             .write_all(format!("{text}\n").as_bytes())
             .and_then(|()| out.flush());
     }
 
     /// A line at the foot of the terminal, where there is one.
-    fn add_bar(&self, draw: impl Fn(Instant, usize) -> String + Send + 'static) -> Option<Bar> {
-        let Face::Bars(screen) = &self.shared.face else {
+    fn add_bar(&self, render: impl Fn(Instant, usize) -> String + Send + 'static) -> Option<Bar> {
+        let Renderer::Bars(screen) = &self.shared.renderer else {
             return None;
         };
         Some(Bar {
             shared: Arc::clone(&self.shared),
-            id: screen.add(self.scope.id, Box::new(draw)),
+            id: screen.add(self.scope.id, Box::new(render)),
         })
     }
 }
@@ -273,27 +276,27 @@ impl Shared {
     }
 
     /// Whether anything is shown between two stages.
-    fn repeats(&self) -> bool {
-        !self.quiet && !matches!(self.face, Face::Bars(_))
+    fn repeats_status(&self) -> bool {
+        !self.quiet && !matches!(self.renderer, Renderer::Bars(_))
     }
 
-    fn rhythm(&self) -> Rhythm {
-        match self.face {
-            Face::Json => Rhythm::JSON,
-            Face::Bars(_) | Face::Plain => Rhythm::LINES,
+    fn output_rate(&self) -> OutputRate {
+        match self.renderer {
+            Renderer::Json => OutputRate::JSON,
+            Renderer::Bars(_) | Renderer::Plain => OutputRate::LINES,
         }
     }
 
     /// Calls `tell` every second until the sender is dropped: half a minute of silence is
     /// worth a line even when nobody calls.
-    fn beat(&self, tell: impl Fn() + Send + 'static) -> Option<Sender<()>> {
+    fn start_heartbeat(&self, emit: impl Fn() + Send + 'static) -> Option<Sender<()>> {
         let (stop, stopped) = mpsc::channel();
         let heart = move || {
-            while stopped.recv_timeout(BEAT) == Err(RecvTimeoutError::Timeout) {
-                tell();
+            while stopped.recv_timeout(HEARTBEAT_INTERVAL) == Err(RecvTimeoutError::Timeout) {
+                emit();
             }
         };
-        let thread = self.repeats().then(|| {
+        let thread = self.repeats_status().then(|| {
             thread::Builder::new()
                 .name("progress".to_owned())
                 .spawn(heart)
@@ -304,9 +307,9 @@ impl Shared {
 
 impl Scope {
     fn new(shared: &Arc<Shared>, parent: Option<u64>, name: String) -> Arc<Self> {
-        let id = match &shared.face {
-            Face::Bars(screen) => screen.enter(parent, &name),
-            Face::Plain | Face::Json => 0,
+        let id = match &shared.renderer {
+            Renderer::Bars(screen) => screen.enter(parent, &name),
+            Renderer::Plain | Renderer::Json => 0,
         };
         let shared = Arc::clone(shared);
         Arc::new(Self { shared, id, name })
@@ -315,7 +318,7 @@ impl Scope {
 
 impl Drop for Scope {
     fn drop(&mut self) {
-        if let Face::Bars(screen) = &self.shared.face {
+        if let Renderer::Bars(screen) = &self.shared.renderer {
             screen.leave(self.id);
         }
     }
@@ -323,7 +326,7 @@ impl Drop for Scope {
 
 impl Drop for Bar {
     fn drop(&mut self) {
-        if let Face::Bars(screen) = &self.shared.face {
+        if let Renderer::Bars(screen) = &self.shared.renderer {
             screen.remove(self.id);
         }
     }
@@ -338,6 +341,6 @@ impl fmt::Debug for Progress {
 }
 
 /// A panic elsewhere is no reason to panic here.
-fn guard<T: ?Sized>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+fn lock<T: ?Sized>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -8,23 +8,23 @@ use std::time::{Duration, Instant};
 use super::event;
 
 /// Half a minute without a line looks like a hang to whoever reads the log.
-pub(super) const SILENCE: Duration = Duration::from_secs(30);
+pub(super) const STALL_NOTICE: Duration = Duration::from_secs(30);
 
 /// The rate that is shown is that of the last moments: long enough that what one
 /// connection has to wait does not show.
 const WINDOW: Duration = Duration::from_secs(20);
 
 /// What leaves in the first moment only fills buffers on the way: it does not count.
-const FILLING: Duration = Duration::from_millis(750);
+const MIN_SPEED_WINDOW: Duration = Duration::from_millis(750);
 
 /// After this it counts nevertheless, when nothing else is known yet: a first value.
-const GUESSING: Duration = Duration::from_millis(1500);
+const FIRST_SPEED_TIME: Duration = Duration::from_millis(1500);
 
 /// Bytes leave in lumps: so long after one, the rate is that up to it.
-const LUMP: Duration = Duration::from_secs(3);
+const MAX_GAP: Duration = Duration::from_secs(3);
 
 /// The time left is taken as it comes for so long, while little is known of the line.
-const LEARNING: Duration = Duration::from_secs(10);
+const ESTIMATE_DELAY: Duration = Duration::from_secs(10);
 
 /// After that it rises only by so much at once, for the line has become slower: to this
 /// many hundredths, and seconds more.
@@ -32,12 +32,12 @@ const SLOWER: (u64, u64) = (110, 5);
 
 /// How much is news, and how long the next has to wait.
 #[derive(Clone, Copy)]
-pub(super) struct Rhythm {
+pub(super) struct OutputRate {
     step: u8,
     gap: Duration,
 }
 
-impl Rhythm {
+impl OutputRate {
     /// What the log of a pipeline can bear.
     pub(super) const LINES: Self = Self {
         step: 10,
@@ -52,75 +52,75 @@ impl Rhythm {
 }
 
 /// Says when the next line is due.
-pub(super) struct Pace {
-    rhythm: Rhythm,
+pub(super) struct OutputLimiter {
+    rate: OutputRate,
     step: Option<u8>,
-    words: String,
+    message: String,
     since: Instant,
     first: bool,
 }
 
-impl Pace {
+impl OutputLimiter {
     /// `percent` is what goes without saying.
-    pub(super) fn new(rhythm: Rhythm, now: Instant, percent: Option<u8>) -> Self {
+    pub(super) fn new(rate: OutputRate, now: Instant, percent: Option<u8>) -> Self {
         Self {
-            rhythm,
-            step: percent.map(|percent| percent / rhythm.step),
-            words: String::new(),
+            rate,
+            step: percent.map(|percent| percent / rate.step),
+            message: String::new(),
             since: now,
             first: true,
         }
     }
 
     /// Takes a state; true if it is worth a line now.
-    pub(super) fn due(&mut self, now: Instant, percent: Option<u8>, words: &str) -> bool {
-        let step = percent.map(|percent| percent / self.rhythm.step);
+    pub(super) fn is_due(&mut self, now: Instant, percent: Option<u8>, message: &str) -> bool {
+        let step = percent.map(|percent| percent / self.rate.step);
         let waited = now.duration_since(self.since);
-        let news = step != self.step || words != self.words;
-        let due = news && (self.first || waited >= self.rhythm.gap) || waited >= SILENCE;
+        let news = step != self.step || message != self.message;
+        let due = news && (self.first || waited >= self.rate.gap) || waited >= STALL_NOTICE;
         if due {
             (self.step, self.since, self.first) = (step, now, false);
-            words.clone_into(&mut self.words);
+            message.clone_into(&mut self.message);
         }
         due
     }
 }
 
 /// Retries come in floods when a line is bad: the first are told, the rest are counted.
-pub(super) struct Notes {
+pub(super) struct NoteLimiter {
     since: Instant,
-    told: u32,
-    more: u32,
+    shown: u32,
+    suppressed: u32,
 }
 
-impl Notes {
+impl NoteLimiter {
     /// As many are told in as long.
-    const MANY: u32 = 5;
-    const WHILE: Duration = Duration::from_secs(10);
+    const MAX_NOTES: u32 = 5;
+    const PERIOD: Duration = Duration::from_secs(10);
 
     pub(super) fn new(now: Instant) -> Self {
         Self {
             since: now,
-            told: 0,
-            more: 0,
+            shown: 0,
+            suppressed: 0,
         }
     }
 
     /// How many were not told until now, and whether this one is to be told.
     pub(super) fn admit(&mut self, now: Instant) -> (u32, bool) {
-        let mut untold = 0;
-        if now.duration_since(self.since) >= Self::WHILE {
-            untold = self.untold();
-            (self.since, self.told) = (now, 0);
+        let mut suppressed = 0;
+        if now.duration_since(self.since) >= Self::PERIOD {
+            suppressed = self.take_suppressed();
+            (self.since, self.shown) = (now, 0);
         }
-        let tell = self.told < Self::MANY;
-        self.told += u32::from(tell);
-        self.more += u32::from(!tell);
-        (untold, tell)
+        let is_shown = self.shown < Self::MAX_NOTES;
+        self.shown += u32::from(is_shown);
+        self.suppressed += u32::from(!is_shown);
+        (suppressed, is_shown)
     }
 
-    pub(super) fn untold(&mut self) -> u32 {
-        std::mem::take(&mut self.more)
+    pub(super) fn take_suppressed(&mut self) -> u32 {
+        std::mem::take(&mut self.suppressed)
     }
 }
 
@@ -137,7 +137,7 @@ pub(super) struct Speed {
 impl Speed {
     /// This many bytes have left by now. The newest mark before the window stays, as its start.
     pub(super) fn mark(&mut self, now: Instant, left: u64) {
-        if left == 0 || now < *self.began.get_or_insert(now) + FILLING {
+        if left == 0 || now < *self.began.get_or_insert(now) + MIN_SPEED_WINDOW {
             self.left = left;
             return;
         }
@@ -156,12 +156,12 @@ impl Speed {
         let measured = || {
             let &(since, before) = self.marks.front()?;
             let &(newest, left) = self.marks.back()?;
-            let until = newest.max(now.checked_sub(LUMP)?);
+            let until = newest.max(now.checked_sub(MAX_GAP)?);
             event::speed(left - before, until.saturating_duration_since(since))
         };
         let guessed = || {
             let elapsed = now.saturating_duration_since(self.began?);
-            let is_due = elapsed >= GUESSING && self.marks.len() < 2;
+            let is_due = elapsed >= FIRST_SPEED_TIME && self.marks.len() < 2;
             event::speed(self.left, elapsed).filter(|_| is_due)
         };
         measured().filter(|&speed| speed > 0).or_else(guessed)
@@ -171,15 +171,15 @@ impl Speed {
 /// The time left as it is shown: it falls as soon as less is left, and stays where it is
 /// when a bit more seems to be left, until it does not or the line is clearly slower.
 pub(super) struct Remaining {
-    learning: Instant,
-    shown: Option<u64>,
+    ready_at: Instant,
+    seconds: Option<u64>,
 }
 
 impl Remaining {
     pub(super) fn new(now: Instant) -> Self {
         Self {
-            learning: now + LEARNING,
-            shown: None,
+            ready_at: now + ESTIMATE_DELAY,
+            seconds: None,
         }
     }
 
@@ -187,22 +187,18 @@ impl Remaining {
     pub(super) fn update(&mut self, now: Instant, bytes: u64, speed: Option<u64>) {
         let Some(speed) = speed else { return };
         let seconds = bytes.div_ceil(speed.max(1)).max(1);
-        let most = match self.shown {
-            Some(shown) if now >= self.learning => shown,
+        let max = match self.seconds {
+            Some(shown) if now >= self.ready_at => shown,
             _ => u64::MAX,
         };
-        let bound = most.saturating_mul(SLOWER.0) / 100;
+        let bound = max.saturating_mul(SLOWER.0) / 100;
         let is_slower = seconds > bound.saturating_add(SLOWER.1);
-        self.shown = Some(if is_slower {
-            seconds
-        } else {
-            seconds.min(most)
-        });
+        self.seconds = Some(if is_slower { seconds } else { seconds.min(max) });
     }
 
     /// Seconds, never none: that would be a promise.
     pub(super) fn seconds(&self) -> Option<u64> {
-        self.shown
+        self.seconds
     }
 }
 
@@ -212,7 +208,7 @@ mod tests {
 
     /// What is shown each second of a line that carries so many bytes a second, after it
     /// has swallowed some at once.
-    fn shown(total: u64, at_once: u64, carries: impl Fn(u64) -> u64) -> Vec<Option<u64>> {
+    fn remaining_times(total: u64, at_once: u64, carries: impl Fn(u64) -> u64) -> Vec<Option<u64>> {
         let start = Instant::now();
         let (mut speed, mut remaining) = (Speed::default(), Remaining::new(start));
         let (mut left, mut seconds) = (at_once, Vec::new());
@@ -233,11 +229,11 @@ mod tests {
 
     #[test]
     fn the_first_value_comes_within_two_seconds() {
-        let seconds = shown(24 << 20, 1 << 20, |_| 250_000);
+        let seconds = remaining_times(24 << 20, 1 << 20, |_| 250_000);
         assert_eq!(seconds[0], None);
         let (first, truth) = (seconds[1].expect("a value"), 23 * (1 << 20) / 250_000 - 1);
         assert!(first.abs_diff(truth) < 3, "{first} of {truth}");
-        let silent = shown(
+        let silent = remaining_times(
             24 << 20,
             1 << 20,
             |quarter| {
@@ -258,7 +254,7 @@ mod tests {
                     0
                 }
             };
-            let seconds = shown(24 << 20, 1 << 20, carries);
+            let seconds = remaining_times(24 << 20, 1 << 20, carries);
             let later: Vec<u64> = seconds.into_iter().skip(10).flatten().collect();
             assert!(
                 later.is_sorted_by(|before, after| before >= after),
@@ -269,8 +265,8 @@ mod tests {
     }
 
     #[test]
-    fn a_line_that_becomes_slower_is_shown_as_that() {
-        let seconds = shown(
+    fn a_slower_line_raises_the_remaining_time() {
+        let seconds = remaining_times(
             24 << 20,
             0,
             |quarter| if quarter < 80 { 500_000 } else { 100_000 },

@@ -2,11 +2,11 @@
 
 use std::time::Instant;
 
-use super::event::{WORTH_A_WORD, whole_seconds};
-use super::{Paint, columns};
+use super::event::{MIN_REPORTED_TIME, whole_seconds};
+use super::{Style, columns};
 
 /// A line under way: its text for so many columns.
-pub(super) type Draw = Box<dyn Fn(Instant, usize) -> String + Send>;
+pub(super) type Render = Box<dyn Fn(Instant, usize) -> String + Send>;
 
 /// One run of stages: the program's own, that of a job, that of a copy.
 pub(super) struct Scope {
@@ -14,14 +14,14 @@ pub(super) struct Scope {
     pub(super) parents: Vec<u64>,
     pub(super) name: String,
     pub(super) heading: Option<Heading>,
-    pub(super) bars: Vec<(u64, Draw)>,
+    pub(super) bars: Vec<(u64, Render)>,
 }
 
 /// The stage under way.
 pub(super) struct Heading {
     pub(super) text: String,
     pub(super) since: Instant,
-    pub(super) said: bool,
+    pub(super) is_printed: bool,
 }
 
 impl Scope {
@@ -35,24 +35,24 @@ impl Scope {
         now: Instant,
         columns: usize,
         names: usize,
-        busy: bool,
-        paint: Paint,
+        is_busy: bool,
+        style: Style,
     ) -> Vec<String> {
         let name = match self.name.as_str() {
             "" => String::new(),
             name => format!("  {}", padded(&columns::cut(name, names), names)),
         };
         let room = columns.saturating_sub(columns::width(&name));
-        let waits = self.bars.is_empty() && !busy;
+        let waits = self.bars.is_empty() && !is_busy;
         let heading = self
             .heading
             .as_ref()
             .and_then(|heading| match name.as_str() {
-                "" if heading.said => None,
-                "" => Some(heading.line(now, room, waits, paint)),
+                "" if heading.is_printed => None,
+                "" => Some(heading.line(now, room, waits, style)),
                 _ if waits => Some(format!(
                     "{name}  {}",
-                    heading.line(now, room.saturating_sub(2), waits, paint)
+                    heading.line(now, room.saturating_sub(2), waits, style)
                 )),
                 _ => None,
             });
@@ -67,15 +67,15 @@ impl Scope {
 
 impl Heading {
     /// The time shows that it lives, where no bar does.
-    fn line(&self, now: Instant, columns: usize, waits: bool, paint: Paint) -> String {
+    fn line(&self, now: Instant, columns: usize, is_waiting: bool, style: Style) -> String {
         let took = now.duration_since(self.since);
-        let took = if waits && took >= 2 * WORTH_A_WORD {
+        let took = if is_waiting && took >= 2 * MIN_REPORTED_TIME {
             format!(" … {}", whole_seconds(took))
         } else {
             String::new()
         };
         let room = columns.saturating_sub(columns::width(&took));
-        let text = paint.bold(&columns::cut(&self.text, room));
+        let text = style.bold(&columns::cut(&self.text, room));
         columns::cut(&format!("{text}{took}"), columns)
     }
 }

@@ -4,21 +4,21 @@
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle, TermLike};
 
 use super::columns;
-use super::virtual_terminal::Pane;
+use super::virtual_terminal::VirtualTerminal;
 
 /// The lines, from above.
-pub(super) struct Foot {
-    pane: Pane,
+pub(super) struct StatusArea {
+    terminal: VirtualTerminal,
     multi: MultiProgress,
     bars: Vec<ProgressBar>,
 }
 
-impl Foot {
+impl StatusArea {
     pub(super) fn new(terminal: Box<dyn TermLike>) -> Self {
-        let pane = Pane::new(terminal);
+        let pane = VirtualTerminal::new(terminal);
         let target = ProgressDrawTarget::term_like(Box::new(pane.clone()));
         Self {
-            pane,
+            terminal: pane,
             multi: MultiProgress::with_draw_target(target),
             bars: Vec::new(),
         }
@@ -26,25 +26,25 @@ impl Foot {
 
     /// How wide a line may be.
     pub(super) fn columns(&self) -> usize {
-        self.pane.width().into()
+        self.terminal.width().into()
     }
 
     /// Shows these lines instead of those before; nothing is written when they are the same.
     pub(super) fn draw(&mut self, lines: Vec<String>) {
-        self.set(lines);
-        self.pane.show();
+        self.set_lines(lines);
+        self.terminal.redraw();
     }
 
     /// Writes what is to stay, the lines below it. A line that is too long is broken by
     /// the terminal, not by indicatif, so that a command can be copied.
-    pub(super) fn above(&mut self, text: &str, lines: Vec<String>) {
-        self.set(lines);
-        self.multi.suspend(|| self.pane.say(text));
-        self.pane.show();
+    pub(super) fn print_above(&mut self, text: &str, lines: Vec<String>) {
+        self.set_lines(lines);
+        self.multi.suspend(|| self.terminal.queue(text));
+        self.terminal.redraw();
     }
 
-    fn set(&mut self, lines: Vec<String>) {
-        let lines = self.fitting(lines);
+    fn set_lines(&mut self, lines: Vec<String>) {
+        let lines = self.fit(lines);
         for bar in self.bars.drain(lines.len().min(self.bars.len())..) {
             self.multi.remove(&bar);
         }
@@ -54,7 +54,7 @@ impl Foot {
         if lines.is_empty() {
             // Indicatif leaves everything as it is while a thread panics.
             let _ = self.multi.clear();
-            self.pane.empty();
+            self.terminal.clear();
         }
         for (bar, line) in self.bars.iter().zip(lines) {
             bar.set_message(line);
@@ -62,8 +62,8 @@ impl Foot {
     }
 
     /// What would scroll away could not be found again.
-    fn fitting(&self, mut lines: Vec<String>) -> Vec<String> {
-        let room = usize::from(self.pane.height()).saturating_sub(1).max(1);
+    fn fit(&self, mut lines: Vec<String>) -> Vec<String> {
+        let room = usize::from(self.terminal.height()).saturating_sub(1).max(1);
         if lines.len() > room {
             let more = format!("  and {} more", lines.len() - (room - 1));
             lines.truncate(room - 1);
@@ -81,7 +81,7 @@ fn bar() -> ProgressBar {
     }
 }
 
-impl Drop for Foot {
+impl Drop for StatusArea {
     fn drop(&mut self) {
         self.draw(Vec::new());
     }

@@ -8,20 +8,20 @@ use crate::platform;
 
 /// Colours, or none.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub(super) struct Paint(bool);
+pub(super) struct Style(bool);
 
-impl Paint {
+impl Style {
     #[cfg(test)]
-    pub(super) const COLOURS: Self = Self(true);
+    pub(super) const COLOR: Self = Self(true);
 
     /// As the user and the terminal have it: <https://no-color.org>, then
     /// <https://bixense.com/clicolors>. An empty variable is unset.
-    pub(super) fn of_standard_error() -> Self {
+    pub(super) fn for_stderr() -> Self {
         let is_attended = can_draw() && Term::stderr().features().colors_supported();
-        Self(wanted(|name| env::var(name).ok(), is_attended))
+        Self(is_wanted(|name| env::var(name).ok(), is_attended))
     }
 
-    pub(super) fn is_on(self) -> bool {
+    pub(super) fn is_enabled(self) -> bool {
         self.0
     }
 
@@ -54,7 +54,7 @@ impl Paint {
     }
 }
 
-fn wanted(variable: impl Fn(&str) -> Option<String>, is_attended: bool) -> bool {
+fn is_wanted(variable: impl Fn(&str) -> Option<String>, is_terminal: bool) -> bool {
     let set = |name| variable(name).filter(|value| !value.is_empty());
     if set("NO_COLOR").is_some() {
         return false;
@@ -62,7 +62,7 @@ fn wanted(variable: impl Fn(&str) -> Option<String>, is_attended: bool) -> bool 
     match (set("CLICOLOR_FORCE").as_deref(), set("CLICOLOR").as_deref()) {
         (Some(force), _) if force != "0" => true,
         (_, Some("0")) => false,
-        _ => is_attended,
+        _ => is_terminal,
     }
 }
 
@@ -71,7 +71,7 @@ pub(super) fn can_draw() -> bool {
     Term::stderr().features().is_attended()
         && !console::is_dumb()
         && !is_empty("TERM")
-        && platform::moves_its_cursor()
+        && platform::can_move_cursor()
 }
 
 fn is_empty(name: &str) -> bool {
@@ -95,11 +95,11 @@ mod tests {
             (&[("CLICOLOR_FORCE", "1"), ("NO_COLOR", "1")], false, false),
         ] {
             let variable = |name: &str| {
-                let found = variables.iter().find(|(known, _)| *known == name);
+                let found = variables.iter().find(|(other, _)| *other == name);
                 found.map(|(_, value)| (*value).to_owned())
             };
-            assert_eq!(wanted(variable, true), on_terminal, "{variables:?}");
-            assert_eq!(wanted(variable, false), elsewhere, "{variables:?}");
+            assert_eq!(is_wanted(variable, true), on_terminal, "{variables:?}");
+            assert_eq!(is_wanted(variable, false), elsewhere, "{variables:?}");
         }
     }
 }

@@ -5,51 +5,52 @@ use std::sync::mpsc::Sender;
 use std::sync::{Arc, Mutex};
 
 use super::event::Event;
-use super::state::Work;
-use super::{Bar, Progress, bar, guard};
-use crate::secret::masked;
+use super::state::TaskState;
+use super::{Bar, Progress, bar, lock};
+use crate::secret::mask;
 
 /// The cloud's own work. Dropped without `finish`, its bar goes away.
-pub struct Remote {
+pub struct TaskProgress {
     progress: Progress,
-    work: Arc<Mutex<Work>>,
+    state: Arc<Mutex<TaskState>>,
     bar: Option<Bar>,
-    _beat: Option<Sender<()>>,
+    _heartbeat: Option<Sender<()>>,
 }
 
-impl Remote {
+impl TaskProgress {
     pub(super) fn new(progress: &Progress) -> Self {
-        let work = Work::new(progress.shared.rhythm(), progress.shared.now());
-        let work = Arc::new(Mutex::new(work));
-        let (drawn, paint) = (Arc::clone(&work), progress.shared.paint);
-        let bar =
-            progress.add_bar(move |now, width| bar::import(&guard(&drawn), now, width, paint));
-        let told = (progress.clone(), Arc::clone(&work));
-        let beat = progress.shared.beat(move || guard(&told.1).tell(&told.0));
+        let task = TaskState::new(progress.shared.output_rate(), progress.shared.now());
+        let task = Arc::new(Mutex::new(task));
+        let (drawn, style) = (Arc::clone(&task), progress.shared.style);
+        let bar = progress.add_bar(move |now, width| bar::import(&lock(&drawn), now, width, style));
+        let shared = (progress.clone(), Arc::clone(&task));
+        let heartbeat = progress
+            .shared
+            .start_heartbeat(move || lock(&shared.1).emit_status(&shared.0));
         Self {
             progress: progress.clone(),
-            work,
+            state: task,
             bar,
-            _beat: beat,
+            _heartbeat: heartbeat,
         }
     }
 
     /// What the cloud says of its work.
     pub fn set(&self, percent: Option<u8>, message: &str) {
-        let mut work = guard(&self.work);
-        work.percent = percent.map(|percent| percent.min(100));
-        work.message = masked(message).into_owned();
-        work.tell(&self.progress);
+        let mut task = lock(&self.state);
+        task.percent = percent.map(|percent| percent.min(100));
+        task.message = mask(message).into_owned();
+        task.emit_status(&self.progress);
     }
 
     /// The work is done: "Imported as ami-0abc". It takes the place of the stage's line.
     pub fn finish(mut self, text: &str) {
         self.bar.take();
-        let mut work = guard(&self.work);
-        work.over = true;
-        let took = self.progress.shared.now().duration_since(work.started);
-        drop(work);
-        self.progress.say(&Event::Imported {
+        let mut task = lock(&self.state);
+        task.is_finished = true;
+        let took = self.progress.shared.now().duration_since(task.started);
+        drop(task);
+        self.progress.emit(&Event::Imported {
             message: text,
             took,
         });
@@ -57,7 +58,7 @@ impl Remote {
 
     /// What happens every second; tests do it by hand.
     #[cfg(test)]
-    pub(super) fn beat(&self) {
-        guard(&self.work).tell(&self.progress);
+    pub(super) fn heartbeat(&self) {
+        lock(&self.state).emit_status(&self.progress);
     }
 }

@@ -12,18 +12,18 @@ use crate::error::Error;
 const MIB: u64 = 1 << 20;
 
 /// A run whose standard error is kept.
-struct Run {
+struct TestProgress {
     progress: Progress,
     written: Arc<Mutex<Vec<u8>>>,
     millis: Arc<AtomicU64>,
 }
 
 /// What is written, shared with the test.
-struct Kept(Arc<Mutex<Vec<u8>>>);
+struct CapturedOutput(Arc<Mutex<Vec<u8>>>);
 
-impl Write for Kept {
+impl Write for CapturedOutput {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        guard(&self.0).write(bytes)
+        lock(&self.0).write(bytes)
     }
 
     fn flush(&mut self) -> io::Result<()> {
@@ -44,16 +44,16 @@ impl Write for Closed {
     }
 }
 
-impl Run {
-    fn new(face: Face, quiet: bool) -> Self {
+impl TestProgress {
+    fn new(face: Renderer, quiet: bool) -> Self {
         let (written, millis) = (Arc::default(), Arc::new(AtomicU64::new(0)));
         let (start, passed) = (Instant::now(), Arc::clone(&millis));
         let clock = move || start + Duration::from_millis(passed.load(Ordering::SeqCst));
         let progress = Progress::with(
             face,
             quiet,
-            Paint::default(),
-            Box::new(Kept(Arc::clone(&written))),
+            Style::default(),
+            Box::new(CapturedOutput(Arc::clone(&written))),
             Arc::new(clock),
         );
         Self {
@@ -64,53 +64,53 @@ impl Run {
     }
 
     fn plain() -> Self {
-        Self::new(Face::Plain, false)
+        Self::new(Renderer::Plain, false)
     }
 
     fn json() -> Self {
-        Self::new(Face::Json, false)
+        Self::new(Renderer::Json, false)
     }
 
-    fn after(&self, millis: u64) {
+    fn advance(&self, millis: u64) {
         self.millis.fetch_add(millis, Ordering::SeqCst);
     }
 
     #[track_caller]
-    fn wrote(&self, expected: &str) {
-        assert_eq!(String::from_utf8_lossy(&guard(&self.written)), expected);
+    fn assert_written(&self, expected: &str) {
+        assert_eq!(String::from_utf8_lossy(&lock(&self.written)), expected);
     }
 }
 
 /// The same story for both faces.
-fn story(run: &Run) {
-    run.progress.stage("Uploading to s3://b/k");
-    run.progress.note("5 parts of 2.0 MiB");
-    let transfer = run.progress.upload(Some(10 * MIB));
+fn story(test: &TestProgress) {
+    test.progress.stage("Uploading to s3://b/k");
+    test.progress.note("5 parts of 2.0 MiB");
+    let transfer = test.progress.upload(Some(10 * MIB));
     for _ in 0..5 {
-        run.after(500);
+        test.advance(500);
         transfer.acknowledged(2 * MIB);
     }
     transfer.finish();
-    run.progress.stage("Importing");
-    let remote = run.progress.import();
+    test.progress.stage("Importing");
+    let remote = test.progress.import();
     for (percent, message) in [
         (None, "pending"),
         (Some(19), "converting"),
         (Some(19), "converting"),
         (Some(27), "converting"),
     ] {
-        run.after(5000);
+        test.advance(5000);
         remote.set(percent, message);
     }
-    run.progress.warn("the role is new\nit may take a while");
+    test.progress.warn("the role is new\nit may take a while");
     remote.finish("Imported as ami-0abc");
 }
 
 #[test]
 fn a_pipe_gets_lines() {
-    let run = Run::plain();
+    let run = TestProgress::plain();
     story(&run);
-    run.wrote(
+    run.assert_written(
         "Uploading to s3://b/k
   5 parts of 2.0 MiB
   20 % (2.0 MiB of 10.0 MiB)
@@ -127,9 +127,9 @@ Imported as ami-0abc in 20.0 s
 
 #[test]
 fn a_program_gets_json() {
-    let run = Run::json();
+    let run = TestProgress::json();
     story(&run);
-    run.wrote(
+    run.assert_written(
         r#"{"event":"stage","message":"Uploading to s3://b/k"}
 {"event":"note","message":"5 parts of 2.0 MiB"}
 {"event":"upload","bytes":2097152,"total":10485760,"estimated":false,"resumed":0}
@@ -148,14 +148,14 @@ fn a_program_gets_json() {
 
 #[test]
 fn a_log_gets_the_first_line_at_once_and_then_one_in_ten_seconds() {
-    let run = Run::plain();
+    let run = TestProgress::plain();
     let transfer = run.progress.upload(Some(100 * MIB));
     for _ in 0..99 {
-        run.after(250);
+        run.advance(250);
         transfer.acknowledged(MIB);
     }
     transfer.finish();
-    run.wrote(
+    run.assert_written(
         "  10 % (10.0 MiB of 100.0 MiB)
   50 % (50.0 MiB of 100.0 MiB)
   90 % (90.0 MiB of 100.0 MiB)
@@ -165,34 +165,37 @@ Uploaded 99.0 MiB in 24.8 s (4.0 MiB/s)
 }
 
 #[test]
-fn words_that_change_fast_are_said_when_the_log_can_bear_it() {
-    let run = Run::plain();
+fn fast_status_changes_are_limited_in_a_log() {
+    let run = TestProgress::plain();
     let remote = run.progress.import();
     for words in ["pending", "validating", "validated", "converting"] {
         remote.set(None, words);
-        run.after(1000);
-        remote.beat();
+        run.advance(1000);
+        remote.heartbeat();
     }
     for _ in 0..10 {
-        run.after(1000);
-        remote.beat();
+        run.advance(1000);
+        remote.heartbeat();
     }
     remote.finish("Imported as ami-0abc");
-    run.wrote("  pending\n  converting\nImported as ami-0abc in 14.0 s\n");
+    run.assert_written("  pending\n  converting\nImported as ami-0abc in 14.0 s\n");
 }
 
 #[test]
 fn a_flood_of_retries_is_counted() {
-    for (run, lines) in [(Run::plain(), 5 + 1 + 5 + 1 + 1), (Run::json(), 200 + 1)] {
+    for (run, lines) in [
+        (TestProgress::plain(), 5 + 1 + 5 + 1 + 1),
+        (TestProgress::json(), 200 + 1),
+    ] {
         let transfer = run.progress.upload(Some(MIB));
         for part in 0..200 {
             if part == 100 {
-                run.after(10_000);
+                run.advance(10_000);
             }
             transfer.note(&format!("part {part}, try 2: no route; again in 0.5 s"));
         }
         transfer.finish();
-        let written = String::from_utf8_lossy(&guard(&run.written)).into_owned();
+        let written = String::from_utf8_lossy(&lock(&run.written)).into_owned();
         assert_eq!(written.lines().count(), lines, "{written}");
         let counted = written.matches("  and 95 more like that\n").count();
         assert_eq!(counted, if lines > 100 { 0 } else { 2 }, "{written}");
@@ -203,37 +206,37 @@ fn a_flood_of_retries_is_counted() {
 fn a_guessed_whole_is_called_so() {
     for (run, expected) in [
         (
-            Run::plain(),
+            TestProgress::plain(),
             "  20 % (2.0 MiB of about 10.0 MiB)\nUploaded 2.0 MiB in 0.0 s\n",
         ),
         (
-            Run::json(),
+            TestProgress::json(),
             "{\"event\":\"upload\",\"bytes\":2097152,\"total\":10485760,\"estimated\":true,\"resumed\":0}
 {\"event\":\"uploaded\",\"bytes\":2097152,\"resumed\":0,\"seconds\":0.0}\n",
         ),
     ] {
-        let transfer = run.progress.upload_of_about(|| Some(10 * MIB));
+        let transfer = run.progress.upload_with_estimate(|| Some(10 * MIB));
         transfer.acknowledged(2 * MIB);
         transfer.finish();
-        run.wrote(expected);
+        run.assert_written(expected);
     }
 }
 
 #[test]
-fn an_estimate_that_grows_takes_no_percent_back() {
-    let (run, all) = (Run::plain(), Arc::new(AtomicU64::new(10 * MIB)));
+fn a_growing_estimate_never_lowers_the_percentage() {
+    let (run, all) = (TestProgress::plain(), Arc::new(AtomicU64::new(10 * MIB)));
     let guess = Arc::clone(&all);
     let transfer = run
         .progress
-        .upload_of_about(move || Some(guess.load(Ordering::SeqCst)));
+        .upload_with_estimate(move || Some(guess.load(Ordering::SeqCst)));
     transfer.acknowledged(5 * MIB);
     all.store(1 << 40, Ordering::SeqCst);
-    run.after(30_000);
-    transfer.beat();
+    run.advance(30_000);
+    transfer.heartbeat();
     all.store(MIB, Ordering::SeqCst);
-    run.after(30_000);
-    transfer.beat();
-    run.wrote(
+    run.advance(30_000);
+    transfer.heartbeat();
+    run.assert_written(
         "  50 % (5.0 MiB of about 10.0 MiB)
   50 % (5.0 MiB of about 10.0 MiB), nothing acknowledged for 30 s
  100 % (5.0 MiB of about 5.0 MiB)\n",
@@ -241,14 +244,14 @@ fn an_estimate_that_grows_takes_no_percent_back() {
 }
 
 #[test]
-fn several_at_once_are_told_apart() {
+fn jobs_are_labelled() {
     for (run, expected) in [
         (
-            Run::plain(),
+            TestProgress::plain(),
             "web: Uploading to s3://b/k\nweb us-east-1:   copying\nweb: error: no\nweb:   hint: ask\n",
         ),
         (
-            Run::json(),
+            TestProgress::json(),
             r#"{"event":"stage","message":"Uploading to s3://b/k","job":"web"}
 {"event":"import","percent":null,"message":"copying","job":"web us-east-1"}
 {"cause":null,"event":"error","hint":"ask","job":"web","kind":"failed","left_behind":[],"message":"no"}
@@ -259,20 +262,20 @@ fn several_at_once_are_told_apart() {
         web.stage("Uploading to s3://b/k");
         web.named("us-east-1").import().set(None, "copying");
         web.error(&Error::failed("no").hint("ask"));
-        run.wrote(expected);
+        run.assert_written(expected);
     }
 }
 
 #[test]
-fn what_was_there_already_does_not_count_for_the_speed() {
-    let run = Run::plain();
+fn resumed_bytes_do_not_count_for_the_speed() {
+    let run = TestProgress::plain();
     let transfer = run.progress.upload(Some(150 * MIB));
     transfer.resumed(100 * MIB);
-    run.after(2000);
+    run.advance(2000);
     transfer.acknowledged(50 * MIB);
     transfer.note("part 3 is sent again");
     transfer.finish();
-    run.wrote(
+    run.assert_written(
         " 100 % (150.0 MiB of 150.0 MiB)
   part 3 is sent again
 Uploaded 150.0 MiB in 2.0 s (25.0 MiB/s), 100.0 MiB of it in an earlier run
@@ -281,29 +284,29 @@ Uploaded 150.0 MiB in 2.0 s (25.0 MiB/s), 100.0 MiB of it in an earlier run
 }
 
 #[test]
-fn an_upload_that_was_complete_says_so() {
-    let run = Run::plain();
+fn a_complete_upload_is_reported() {
+    let run = TestProgress::plain();
     let transfer = run.progress.upload(Some(MIB));
     transfer.resumed(MIB);
     transfer.finish();
     run.progress.upload(Some(0)).finish();
-    run.wrote("Uploaded 1.0 MiB, all of it in an earlier run\nUploaded 0 B in 0.0 s\n");
+    run.assert_written("Uploaded 1.0 MiB, all of it in an earlier run\nUploaded 0 B in 0.0 s\n");
 }
 
 #[test]
 fn half_a_minute_of_silence_is_worth_a_line() {
-    let run = Run::plain();
-    let (known, stream) = (
+    let run = TestProgress::plain();
+    let (upload, stream) = (
         run.progress.upload(Some(10 * MIB)),
         run.progress.upload(None),
     );
     for _ in 0..4 {
-        run.after(20_000);
-        known.beat();
+        run.advance(20_000);
+        upload.heartbeat();
     }
     stream.acknowledged(3 * MIB);
     stream.finish();
-    run.wrote(
+    run.assert_written(
         "   0 % (0 B of 10.0 MiB), nothing acknowledged for 40 s
    0 % (0 B of 10.0 MiB), nothing acknowledged for 1 min 20 s
   3.0 MiB
@@ -313,26 +316,26 @@ Uploaded 3.0 MiB in 1 min 20 s (38.4 KiB/s)
 }
 
 #[test]
-fn an_import_is_heard_of_again_after_half_a_minute() {
-    let run = Run::plain();
+fn a_stalled_import_is_reported_after_30_seconds() {
+    let run = TestProgress::plain();
     let remote = run.progress.import();
     for _ in 0..5 {
         remote.set(Some(255), "  booting\r\n\x1b[2Jtwice ");
-        run.after(10_000);
+        run.advance(10_000);
     }
-    run.wrote(" 100 % booting [2Jtwice\n 100 % booting [2Jtwice\n");
+    run.assert_written(" 100 % booting [2Jtwice\n 100 % booting [2Jtwice\n");
 }
 
 #[test]
 fn quiet_leaves_warnings_and_the_log() {
     for (face, expected) in [
-        (Face::Plain, "warning: low\nDEBUG request\n"),
+        (Renderer::Plain, "warning: low\nDEBUG request\n"),
         (
-            Face::Json,
+            Renderer::Json,
             "{\"event\":\"warning\",\"message\":\"low\"}\n{\"event\":\"log\",\"message\":\"DEBUG request\"}\n",
         ),
     ] {
-        let run = Run::new(face, true);
+        let run = TestProgress::new(face, true);
         run.progress.stage("Uploading");
         run.progress.note("parts");
         run.progress.warn("low");
@@ -345,26 +348,26 @@ fn quiet_leaves_warnings_and_the_log() {
             .make_writer()
             .write_all(b"DEBUG request\n")
             .unwrap();
-        run.wrote(expected);
+        run.assert_written(expected);
     }
 }
 
 #[test]
-fn what_the_log_warns_of_is_a_warning() {
-    let run = Run::plain();
+fn a_warning_of_the_log_is_a_warning() {
+    let run = TestProgress::plain();
     let say = |line: &[u8]| run.progress.log_writer().make_writer().write_all(line);
     say(b" WARN the journal can't be written\n").unwrap();
     say(b"\x1b[33m WARN\x1b[0m low\n").unwrap();
     say(b"DEBUG WARN\n").unwrap();
-    run.wrote("warning: the journal can't be written\nwarning: low\nDEBUG WARN\n");
+    run.assert_written("warning: the journal can't be written\nwarning: low\nDEBUG WARN\n");
 }
 
 #[test]
 fn a_closed_standard_error_is_no_reason_to_fail() {
     let progress = Progress::with(
-        Face::Plain,
+        Renderer::Plain,
         false,
-        Paint::default(),
+        Style::default(),
         Box::new(Closed),
         Arc::new(Instant::now),
     );
@@ -379,15 +382,15 @@ fn a_closed_standard_error_is_no_reason_to_fail() {
 fn the_handles_can_be_shared() {
     fn shared<T: Send + Sync>() {}
     shared::<Progress>();
-    shared::<Transfer>();
-    shared::<Remote>();
+    shared::<UploadProgress>();
+    shared::<TaskProgress>();
     shared::<Log>();
 }
 
 /// Every event once, and one of them with a name.
 #[test]
 fn the_readme_lists_every_field_of_every_event() {
-    let run = Run::json();
+    let run = TestProgress::json();
     story(&run);
     run.progress.named("web").note("a note");
     drop(
@@ -398,7 +401,7 @@ fn the_readme_lists_every_field_of_every_event() {
     );
     run.progress.error(&Error::failed("no"));
     let mut emitted = BTreeMap::<String, BTreeSet<String>>::new();
-    for line in String::from_utf8_lossy(&guard(&run.written)).lines() {
+    for line in String::from_utf8_lossy(&lock(&run.written)).lines() {
         let object: serde_json::Map<String, serde_json::Value> =
             serde_json::from_str(line).unwrap();
         let event = object["event"].as_str().unwrap().to_owned();
@@ -425,17 +428,17 @@ fn the_readme_lists_every_field_of_every_event() {
 
 /// A terminal that breaks long lines, and breaks them anew when it is resized.
 #[derive(Clone, Debug)]
-struct Window(Arc<Mutex<Seen>>);
+struct TestTerminal(Arc<Mutex<TerminalState>>);
 
 #[derive(Debug)]
-struct Seen {
+struct TerminalState {
     grid: Grid,
     /// Columns and rows, as the program is told.
     size: (usize, usize),
     written: usize,
 }
 
-impl Seen {
+impl TerminalState {
     fn text(&self) -> String {
         let rows = self.grid.rows.iter().enumerate();
         let text = rows.map(|(at, row)| {
@@ -447,7 +450,7 @@ impl Seen {
     }
 
     /// The program hears of it some time later.
-    fn tell(&mut self) {
+    fn report_size(&mut self) {
         self.size.0 = self.grid.columns;
     }
 }
@@ -495,7 +498,7 @@ impl Grid {
             match (c, rest.strip_prefix('[')) {
                 ('\x1b', Some(code)) => {
                     let end = code.find(|c: char| c.is_ascii_alphabetic()).unwrap();
-                    self.obey(&code[..=end]);
+                    self.apply(&code[..=end]);
                     rest = &code[end + 1..];
                 }
                 ('\n', _) => self.down(),
@@ -505,7 +508,7 @@ impl Grid {
         }
     }
 
-    fn obey(&mut self, code: &str) {
+    fn apply(&mut self, code: &str) {
         let (row, _) = self.at;
         match code {
             "?7l" => self.unbroken = true,
@@ -579,13 +582,13 @@ impl Grid {
     }
 }
 
-impl TermLike for Window {
+impl TermLike for TestTerminal {
     fn width(&self) -> u16 {
-        guard(&self.0).size.0.try_into().unwrap()
+        lock(&self.0).size.0.try_into().unwrap()
     }
 
     fn height(&self) -> u16 {
-        guard(&self.0).size.1.try_into().unwrap()
+        lock(&self.0).size.1.try_into().unwrap()
     }
 
     fn move_cursor_up(&self, _: usize) -> io::Result<()> {
@@ -601,9 +604,9 @@ impl TermLike for Window {
     }
 
     fn write_str(&self, text: &str) -> io::Result<()> {
-        let mut seen = guard(&self.0);
-        seen.written += text.len();
-        seen.grid.feed(text);
+        let mut state = lock(&self.0);
+        state.written += text.len();
+        state.grid.feed(text);
         Ok(())
     }
 
@@ -626,84 +629,87 @@ impl TermLike for Window {
 }
 
 /// A run on a terminal, drawn when the test asks for it.
-struct OnTerminal {
-    run: Run,
-    window: Window,
+struct TerminalTest {
+    test: TestProgress,
+    terminal: TestTerminal,
 }
 
-impl OnTerminal {
+impl TerminalTest {
     fn new(columns: usize) -> Self {
-        let window = Window(Arc::new(Mutex::new(Seen {
+        let terminal = TestTerminal(Arc::new(Mutex::new(TerminalState {
             grid: Grid::new(columns),
             size: (columns, 24),
             written: 0,
         })));
-        let surface = Box::new(window.clone());
+        let surface = Box::new(terminal.clone());
         let millis = Arc::new(AtomicU64::new(0));
         let (start, passed) = (Instant::now(), Arc::clone(&millis));
         let clock: Clock =
             Arc::new(move || start + Duration::from_millis(passed.load(Ordering::SeqCst)));
-        let screen = Screen::new(surface, Paint::COLOURS, Arc::clone(&clock));
+        let screen = Screen::new(surface, Style::COLOR, Arc::clone(&clock));
         let written = Arc::default();
-        let out = Box::new(Kept(Arc::clone(&written)));
-        let progress = Progress::with(Face::Bars(screen), false, Paint::COLOURS, out, clock);
-        let run = Run {
+        let out = Box::new(CapturedOutput(Arc::clone(&written)));
+        let progress = Progress::with(Renderer::Bars(screen), false, Style::COLOR, out, clock);
+        let run = TestProgress {
             progress,
             written,
             millis,
         };
-        Self { run, window }
+        Self {
+            test: run,
+            terminal,
+        }
     }
 
     fn draw(&self) {
-        if let Face::Bars(screen) = &self.run.progress.shared.face {
+        if let Renderer::Bars(screen) = &self.test.progress.shared.renderer {
             screen.draw();
         }
     }
 
     #[track_caller]
-    fn shows(&self, expected: &str) {
+    fn assert_screen(&self, expected: &str) {
         self.draw();
-        assert_eq!(guard(&self.window.0).text(), expected);
+        assert_eq!(lock(&self.terminal.0).text(), expected);
     }
 }
 
 #[test]
 fn on_a_terminal_a_stage_is_a_line_that_ends_with_its_result() {
-    let terminal = OnTerminal::new(80);
-    let (run, progress) = (&terminal.run, &terminal.run.progress);
-    progress.fact("disk.raw: raw disk, 10.0 MiB disk");
+    let terminal = TerminalTest::new(80);
+    let (run, progress) = (&terminal.test, &terminal.test.progress);
+    progress.info("disk.raw: raw disk, 10.0 MiB disk");
     progress.stage("Checking the account");
-    run.after(3000);
-    terminal.shows("disk.raw: raw disk, 10.0 MiB disk\nChecking the account … 3 s");
+    run.advance(3000);
+    terminal.assert_screen("disk.raw: raw disk, 10.0 MiB disk\nChecking the account … 3 s");
     progress.stage("Uploading to s3://b/k");
     let transfer = progress.upload(Some(10 * MIB));
-    transfer.moved(2 * MIB, 2 * MIB);
-    run.after(750);
-    transfer.moved(2 * MIB, 4 * MIB);
-    run.after(250);
-    transfer.moved(MIB, 5 * MIB);
-    terminal.shows(
+    transfer.line_progress(2 * MIB, 2 * MIB);
+    run.advance(750);
+    transfer.line_progress(2 * MIB, 4 * MIB);
+    run.advance(250);
+    transfer.line_progress(MIB, 5 * MIB);
+    terminal.assert_screen(
         "disk.raw: raw disk, 10.0 MiB disk
 Checking the account … 3.0 s
 Uploading to s3://b/k
   ───────────────────    0 %  0 B of 10.0 MiB  4.0 MiB/s  2 s left",
     );
     transfer.acknowledged(5 * MIB);
-    terminal.shows(
+    terminal.assert_screen(
         "disk.raw: raw disk, 10.0 MiB disk
 Checking the account … 3.0 s
 Uploading to s3://b/k
   ━━━━━━━━━╸─────────   50 %  5.0 MiB of 10.0 MiB  4.0 MiB/s  2 s left",
     );
-    run.after(1000);
+    run.advance(1000);
     transfer.acknowledged(5 * MIB);
     transfer.finish();
     progress.stage("Importing as import-ami-1");
     let remote = progress.import();
     remote.set(Some(27), "converting");
-    run.after(1_450_000);
-    terminal.shows(
+    run.advance(1_450_000);
+    terminal.assert_screen(
         "disk.raw: raw disk, 10.0 MiB disk
 Checking the account … 3.0 s
 Uploading to s3://b/k … 10.0 MiB in 2.0 s (5.0 MiB/s)
@@ -714,7 +720,7 @@ Importing as import-ami-1
     progress.stage("Naming it");
     progress.close();
     progress.warn("the end");
-    terminal.shows(
+    terminal.assert_screen(
         "disk.raw: raw disk, 10.0 MiB disk
 Checking the account … 3.0 s
 Uploading to s3://b/k … 10.0 MiB in 2.0 s (5.0 MiB/s)
@@ -725,26 +731,26 @@ warning: the end\n",
 }
 
 #[test]
-fn what_is_said_during_a_stage_stands_below_its_heading_and_above_its_bar() {
-    let terminal = OnTerminal::new(50);
-    let (run, progress) = (&terminal.run, &terminal.run.progress);
+fn messages_of_a_stage_are_printed_between_heading_and_bar() {
+    let terminal = TerminalTest::new(50);
+    let (run, progress) = (&terminal.test, &terminal.test.progress);
     progress.stage("Uploading to s3://b/k");
     let transfer = progress.upload(Some(10 * MIB));
     transfer.note("part 3, try 2: the connection was closed; again in 0.5 s");
-    terminal.shows(
+    terminal.assert_screen(
         "Uploading to s3://b/k
   part 3, try 2: the connection was closed;
     again in 0.5 s
   ────────────    0 %  0 B of 10.0 MiB  0 s",
     );
-    run.after(2000);
+    run.advance(2000);
     transfer.acknowledged(10 * MIB);
     transfer.finish();
     progress.stage("Importing as import-ami-1");
     drop(progress.import());
     progress.error(&Error::failed("AWS gave it up\x1b[2J").hint("ask again"));
     progress.close();
-    terminal.shows(
+    terminal.assert_screen(
         "Uploading to s3://b/k
   part 3, try 2: the connection was closed;
     again in 0.5 s
@@ -757,21 +763,21 @@ error: AWS gave it up[2J
 
 #[test]
 fn several_bars_stand_below_each_other() {
-    let terminal = OnTerminal::new(70);
-    let progress = &terminal.run.progress;
+    let terminal = TerminalTest::new(70);
+    let progress = &terminal.test.progress;
     progress.stage("Copying it to 2 regions");
     let (near, far) = (progress.named("us-east-1"), progress.named("me-central-1"));
     let (first, second) = (near.import(), far.import());
     first.set(Some(50), "pending");
     second.set(Some(10), "pending");
-    terminal.shows(
+    terminal.assert_screen(
         "Copying it to 2 regions
   us-east-1     ━━━━━━╸──────   50 %  0 s  pending
   me-central-1  ━────────────   10 %  0 s  pending",
     );
-    terminal.run.after(60_000);
+    terminal.test.advance(60_000);
     first.finish("Copied as ami-1");
-    terminal.shows(
+    terminal.assert_screen(
         "Copying it to 2 regions
 us-east-1: Copied as ami-1 in 1 min
   me-central-1  ━────────────   10 %  1 min  pending",
@@ -780,21 +786,21 @@ us-east-1: Copied as ami-1 in 1 min
 
 #[test]
 fn jobs_take_a_line_each() {
-    let terminal = OnTerminal::new(60);
-    let progress = &terminal.run.progress;
+    let terminal = TerminalTest::new(60);
+    let progress = &terminal.test.progress;
     let jobs = ["web", "a-database-with-a-long-name"].map(|name| progress.named(name));
     jobs[0].stage("Uploading to s3://b/k");
     let transfer = jobs[0].upload(Some(10 * MIB));
     jobs[1].stage("Checking the account, the bucket and the role");
-    terminal.shows(
+    terminal.assert_screen(
         "  web                  ─────────    0 %  0 s
   a-database-with-a-…  Checking the account, the bucket a…",
     );
     transfer.acknowledged(10 * MIB);
-    terminal.run.after(1000);
+    terminal.test.advance(1000);
     transfer.finish();
     drop(jobs);
-    terminal.shows(
+    terminal.assert_screen(
         "web: Uploading to s3://b/k
 web:   10.0 MiB in 1.0 s (10.0 MiB/s)
 a-database-with-a-long-name: Checking the account, the
@@ -808,30 +814,30 @@ a-database-with-a-long-name:   bucket and the role … 1.0 s\n",
 fn a_window_that_is_resized_is_not_littered() {
     for narrower in 20..100 {
         for widths in [vec![narrower], vec![narrower, 100], vec![120, narrower, 30]] {
-            let terminal = OnTerminal::new(100);
-            let progress = &terminal.run.progress;
+            let terminal = TerminalTest::new(100);
+            let progress = &terminal.test.progress;
             progress.stage("Uploading to s3://importbucket/imgimport-1767225600.raw");
             let transfer = progress.upload(Some(100 * MIB));
             let job = progress.named("a copy");
             let remote = job.import();
             // From here on the seconds change, and no line gets longer.
-            terminal.run.after(11_000);
+            terminal.test.advance(11_000);
             remote.set(Some(27), "converting it, which takes a while");
             for columns in &widths {
                 terminal.draw();
-                guard(&terminal.window.0).grid.resize(*columns);
+                lock(&terminal.terminal.0).grid.resize(*columns);
                 for _ in 0..2 {
-                    terminal.run.after(1000);
+                    terminal.test.advance(1000);
                     terminal.draw();
                 }
-                guard(&terminal.window.0).tell();
+                lock(&terminal.terminal.0).report_size();
                 terminal.draw();
-                guard(&terminal.window.0).grid.feed("^C");
-                terminal.run.after(1000);
+                lock(&terminal.terminal.0).grid.feed("^C");
+                terminal.test.advance(1000);
             }
             drop((transfer, remote, job));
             progress.close();
-            let text = guard(&terminal.window.0).text().replace("\n  ", " ");
+            let text = lock(&terminal.terminal.0).text().replace("\n  ", " ");
             let text = text.replace(" … ", " ");
             let heading = "Uploading to s3://importbucket/imgimport-1767225600.raw";
             let took = format!("{heading} {}.0 s\n", 11 + 3 * widths.len());
@@ -843,16 +849,16 @@ fn a_window_that_is_resized_is_not_littered() {
 #[test]
 fn no_line_at_the_foot_is_broken_at_any_width() {
     for columns in 1..=200 {
-        let terminal = OnTerminal::new(columns);
-        let progress = &terminal.run.progress;
+        let terminal = TerminalTest::new(columns);
+        let progress = &terminal.test.progress;
         progress.stage("Uploading to s3://importbucket/変換-disk-\u{202e}\n-of-a-long-name.raw");
         let jobs = ["web", "データベース"].map(|name| progress.named(name));
         let (transfer, remote) = (jobs[0].upload(None), jobs[1].import());
         transfer.acknowledged(u64::MAX);
         remote.set(Some(42), "converting 変換 and so on, and so on, and so on");
-        terminal.run.after(100_000);
+        terminal.test.advance(100_000);
         terminal.draw();
-        let text = guard(&terminal.window.0).text();
+        let text = lock(&terminal.terminal.0).text();
         assert_eq!(text.split('\n').count(), 3, "{columns}: {text}");
         let wide = columns.saturating_sub(2).max(1);
         assert!(
@@ -863,26 +869,26 @@ fn no_line_at_the_foot_is_broken_at_any_width() {
 }
 
 #[test]
-fn a_low_window_shows_what_fits() {
-    let terminal = OnTerminal::new(40);
-    guard(&terminal.window.0).size.1 = 4;
-    let jobs = ["a", "b", "c", "d", "e"].map(|name| terminal.run.progress.named(name));
+fn a_low_terminal_shows_as_many_lines_as_fit() {
+    let terminal = TerminalTest::new(40);
+    lock(&terminal.terminal.0).size.1 = 4;
+    let jobs = ["a", "b", "c", "d", "e"].map(|name| terminal.test.progress.named(name));
     for job in &jobs {
         job.stage("Checking");
     }
-    terminal.shows("  a  Checking\n  b  Checking\n  and 3 more");
+    terminal.assert_screen("  a  Checking\n  b  Checking\n  and 3 more");
     drop(jobs);
-    terminal.shows("a: Checking\nb: Checking\nc: Checking\nd: Checking\ne: Checking\n");
+    terminal.assert_screen("a: Checking\nb: Checking\nc: Checking\nd: Checking\ne: Checking\n");
 }
 
 #[test]
-fn nothing_is_written_while_nothing_changes() {
-    let terminal = OnTerminal::new(80);
-    terminal.run.progress.stage("Checking the account");
-    let bar = terminal.run.progress.import();
+fn nothing_is_written_without_a_change() {
+    let terminal = TerminalTest::new(80);
+    terminal.test.progress.stage("Checking the account");
+    let bar = terminal.test.progress.import();
     terminal.draw();
-    let before = guard(&terminal.window.0).written;
+    let before = lock(&terminal.terminal.0).written;
     (0..100).for_each(|_| terminal.draw());
-    assert_eq!(guard(&terminal.window.0).written, before);
+    assert_eq!(lock(&terminal.terminal.0).written, before);
     drop(bar);
 }

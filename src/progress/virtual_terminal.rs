@@ -8,14 +8,14 @@ use std::sync::{Arc, Mutex};
 
 use indicatif::TermLike;
 
-use super::{columns, guard};
+use super::{columns, lock};
 
 /// Columns that stay free on the right: an echoed `^C` must not break a line.
 const MARGIN: u16 = 2;
 
 /// Between these a line that is too long ends at the edge. The window may have been made
 /// narrower since it told its width: tmux takes up to a quarter of a second.
-const UNBROKEN: [&str; 2] = ["\x1b[?7l", "\x1b[?7h"];
+const NO_WRAP: [&str; 2] = ["\x1b[?7l", "\x1b[?7h"];
 
 /// Clears the cursor's row; goes to the one above. Sequences, on Windows too: the calls of
 /// its console would overtake what is written.
@@ -23,10 +23,10 @@ const CLEAR: &str = "\r\x1b[2K";
 const UP: &str = "\x1b[1A";
 
 /// Where a terminal does not tell its width.
-const USUAL: u16 = 80;
+const DEFAULT_WIDTH: u16 = 80;
 
 #[derive(Clone, Debug)]
-pub(super) struct Pane(Arc<Mutex<Rows>>);
+pub(super) struct VirtualTerminal(Arc<Mutex<Rows>>);
 
 #[derive(Debug)]
 struct Rows {
@@ -35,62 +35,62 @@ struct Rows {
     rows: Vec<String>,
     cursor: usize,
     /// What is to stay above them.
-    said: String,
+    pending: String,
     /// As they stand on the terminal.
-    shown: Vec<String>,
+    on_screen: Vec<String>,
 }
 
-impl Pane {
+impl VirtualTerminal {
     pub(super) fn new(terminal: Box<dyn TermLike>) -> Self {
         Self(Arc::new(Mutex::new(Rows {
             terminal,
             rows: Vec::new(),
             cursor: 0,
-            said: String::new(),
-            shown: Vec::new(),
+            pending: String::new(),
+            on_screen: Vec::new(),
         })))
     }
 
     /// Whole lines that are to stay.
-    pub(super) fn say(&self, text: &str) {
-        let said = &mut guard(&self.0).said;
-        said.push_str(text);
-        said.push('\n');
+    pub(super) fn queue(&self, text: &str) {
+        let pending = &mut lock(&self.0).pending;
+        pending.push_str(text);
+        pending.push('\n');
     }
 
-    pub(super) fn empty(&self) {
-        let mut pane = guard(&self.0);
-        pane.rows.clear();
-        pane.cursor = 0;
+    pub(super) fn clear(&self) {
+        let mut terminal = lock(&self.0);
+        terminal.rows.clear();
+        terminal.cursor = 0;
     }
 
     /// Brings it to the terminal. Nobody is left to tell when standard error is closed.
-    pub(super) fn show(&self) {
-        let _ = guard(&self.0).show();
+    pub(super) fn redraw(&self) {
+        let _ = lock(&self.0).redraw();
     }
 }
 
 impl Rows {
     fn columns(&self) -> u16 {
         match self.terminal.width() {
-            0 => USUAL - MARGIN,
+            0 => DEFAULT_WIDTH - MARGIN,
             columns => columns.saturating_sub(MARGIN).max(1),
         }
     }
 
-    fn show(&mut self) -> io::Result<()> {
+    fn redraw(&mut self) -> io::Result<()> {
         let rows = self.rows.iter().map(|row| row.trim_end().to_owned());
         let rows: Vec<_> = rows.collect();
-        if self.said.is_empty() && self.shown == rows {
+        if self.pending.is_empty() && self.on_screen == rows {
             return Ok(());
         }
-        let wiped = self.wiped();
-        self.shown = rows;
-        let said = std::mem::take(&mut self.said);
-        let [unbroken, broken] = UNBROKEN;
-        let drawn = match self.shown.join("\n") {
-            rows if rows.is_empty() => said,
-            rows => format!("{said}{unbroken}{rows}{broken}"),
+        let wiped = self.clear_sequence();
+        self.on_screen = rows;
+        let pending = std::mem::take(&mut self.pending);
+        let [unbroken, broken] = NO_WRAP;
+        let drawn = match self.on_screen.join("\n") {
+            rows if rows.is_empty() => pending,
+            rows => format!("{pending}{unbroken}{rows}{broken}"),
         };
         self.terminal.write_str(&format!("{wiped}{drawn}"))?;
         self.terminal.flush()
@@ -105,10 +105,10 @@ impl Rows {
     /// A row stays when it can't be reached any more: tmux makes room for the rows that a
     /// narrower window needs by moving the uppermost to its history, even with free rows
     /// below. And when the window is made narrower twice before we are told of the first.
-    fn wiped(&self) -> String {
+    fn clear_sequence(&self) -> String {
         let columns = usize::from(self.terminal.width()).max(1);
         let rows = |line: &String| columns::width(line).div_ceil(columns).max(1);
-        let rows = self.shown.iter().map(rows).sum::<usize>().max(1);
+        let rows = self.on_screen.iter().map(rows).sum::<usize>().max(1);
         format!("{CLEAR}{}", format!("{UP}{CLEAR}").repeat(rows - 1))
     }
 
@@ -122,23 +122,23 @@ impl Rows {
     }
 }
 
-impl TermLike for Pane {
+impl TermLike for VirtualTerminal {
     fn width(&self) -> u16 {
-        guard(&self.0).columns()
+        lock(&self.0).columns()
     }
 
     fn height(&self) -> u16 {
-        guard(&self.0).terminal.height()
+        lock(&self.0).terminal.height()
     }
 
     fn move_cursor_up(&self, n: usize) -> io::Result<()> {
-        let mut pane = guard(&self.0);
-        pane.cursor = pane.cursor.saturating_sub(n);
+        let mut terminal = lock(&self.0);
+        terminal.cursor = terminal.cursor.saturating_sub(n);
         Ok(())
     }
 
     fn move_cursor_down(&self, n: usize) -> io::Result<()> {
-        guard(&self.0).cursor += n;
+        lock(&self.0).cursor += n;
         Ok(())
     }
 
@@ -157,25 +157,25 @@ impl TermLike for Pane {
     }
 
     fn write_str(&self, text: &str) -> io::Result<()> {
-        let mut pane = guard(&self.0);
-        let used = columns::width(pane.row());
-        if used > 0 && used.is_multiple_of(pane.columns().into()) && !text.is_empty() {
-            pane.cursor += 1;
+        let mut terminal = lock(&self.0);
+        let used = columns::width(terminal.row());
+        if used > 0 && used.is_multiple_of(terminal.columns().into()) && !text.is_empty() {
+            terminal.cursor += 1;
         }
-        pane.row().push_str(text);
+        terminal.row().push_str(text);
         Ok(())
     }
 
     fn clear_line(&self) -> io::Result<()> {
-        guard(&self.0).row().clear();
+        lock(&self.0).row().clear();
         Ok(())
     }
 
     /// What is below was not written again.
     fn flush(&self) -> io::Result<()> {
-        let mut pane = guard(&self.0);
-        let kept = pane.cursor + usize::from(!pane.row().is_empty());
-        pane.rows.truncate(kept);
+        let mut terminal = lock(&self.0);
+        let kept = terminal.cursor + usize::from(!terminal.row().is_empty());
+        terminal.rows.truncate(kept);
         Ok(())
     }
 }

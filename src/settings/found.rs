@@ -6,14 +6,14 @@ use std::path::Path;
 use super::tree;
 use crate::config::trust;
 use crate::config::trust::Trust;
-use crate::config::{Invocation, Provider};
+use crate::config::{Cloud, ImportArgs};
 use crate::error::Result;
 use crate::net::endpoint;
 use crate::platform;
 use crate::{alicloud, aws, digitalocean};
 
 /// The decisions on the tables that all clouds share, and on the top level.
-const SHARED: &[(&str, &trust::Table)] = &[
+const SHARED: &[(&str, &trust::TrustTable)] = &[
     (
         "",
         &[(
@@ -56,7 +56,7 @@ const SHARED: &[(&str, &trust::Table)] = &[
 ];
 
 /// The decisions on every table. Entries `[[job]]` are for `imgimport run`, whose file is named.
-fn tables() -> impl Iterator<Item = (&'static str, &'static trust::Table)> {
+fn tables() -> impl Iterator<Item = (&'static str, &'static trust::TrustTable)> {
     let clouds = [
         (aws::Options::NAME, aws::Options::TRUST),
         (alicloud::Options::NAME, alicloud::Options::TRUST),
@@ -73,7 +73,7 @@ fn hint(path: &Path) -> String {
 /// An error where the file belongs to somebody else, or others can write it.
 pub fn check_owner(path: &Path) -> Result<()> {
     platform::check_owner(path)
-        .map_err(|why| super::unusable(path).because_of(why).hint(hint(path)))
+        .map_err(|why| super::file_error(path).with_cause(why).hint(hint(path)))
 }
 
 /// An error where the file sets what only a file that was named may set.
@@ -95,7 +95,7 @@ pub fn check_keys(path: &Path, file: &toml::Table) -> Result<()> {
     }
     let list = refused.join("; ");
     let why = format!("it was found here and not named, so it can't decide this: {list}");
-    Err(super::unusable(path).because_of(why).hint(hint(path)))
+    Err(super::file_error(path).with_cause(why).hint(hint(path)))
 }
 
 /// What the value decides; none where any file may set it.
@@ -113,14 +113,14 @@ fn reason(trust: Trust, value: &toml::Value) -> Option<&'static str> {
 
 /// An error where an address of the file would get a secret that is not in the file, too.
 /// `above` is what flags and variables say.
-pub fn check_secrets<P: Provider>(path: &Path, above: &Invocation<P>, file: &P) -> Result<()> {
+pub fn check_secrets<P: Cloud>(path: &Path, above: &ImportArgs<P>, file: &P) -> Result<()> {
     let (above, mut below) = (&above.provider, file.clone());
-    below.yield_to(above);
+    below.clear_conflicts_with(above);
     let overruled = above.addresses();
     let addresses = below.addresses().into_iter();
     let mut foreign = addresses.filter(|(id, _)| {
-        let own = below.has_secret_for(id) && !above.has_secret_for(id);
-        !own && overruled.iter().all(|(other, _)| other != id)
+        let file_has_secret = below.has_secret_for(id) && !above.has_secret_for(id);
+        !file_has_secret && overruled.iter().all(|(other, _)| other != id)
     });
     let Some((id, _)) = foreign.next() else {
         return Ok(());
@@ -129,7 +129,7 @@ pub fn check_secrets<P: Provider>(path: &Path, above: &Invocation<P>, file: &P) 
         "it was found here and not named, and {id} in [{}] would get secrets that it does not hold itself",
         P::NAME
     );
-    Err(super::unusable(path).because_of(why).hint(hint(path)))
+    Err(super::file_error(path).with_cause(why).hint(hint(path)))
 }
 
 #[cfg(test)]
@@ -137,15 +137,15 @@ mod tests {
     use std::collections::BTreeSet;
 
     use super::*;
-    use crate::config::{Output, Upload, Wait, fields};
-    use crate::settings::File;
+    use crate::config::{OutputArgs, UploadArgs, WaitArgs, fields};
+    use crate::settings::SettingsFile;
 
     fn keys() -> [(&'static str, &'static [&'static str]); 7] {
         [
-            ("", fields::<File>()),
-            ("upload", fields::<Upload>()),
-            ("wait", fields::<Wait>()),
-            ("output", fields::<Output>()),
+            ("", fields::<SettingsFile>()),
+            ("upload", fields::<UploadArgs>()),
+            ("wait", fields::<WaitArgs>()),
+            ("output", fields::<OutputArgs>()),
             ("aws", fields::<aws::Options>()),
             ("alicloud", fields::<alicloud::Options>()),
             ("digitalocean", fields::<digitalocean::Options>()),
@@ -154,25 +154,27 @@ mod tests {
 
     /// A new key stands in the table `TRUST` of its cloud.
     #[test]
-    fn somebody_has_decided_who_may_set_each_key() {
+    fn every_key_has_a_trust_decision() {
         for ((name, decisions), (table, keys)) in tables().zip(keys()) {
             assert_eq!(name, table);
             let rows = decisions.iter().flat_map(|(_, keys)| keys.iter());
             let decided: Vec<_> = rows.copied().collect();
-            let once: BTreeSet<_> = decided.iter().copied().collect();
-            assert_eq!(once.len(), decided.len(), "[{name}] has a key twice");
-            let there: BTreeSet<_> = keys.iter().copied().collect();
-            let undecided: Vec<_> = there.symmetric_difference(&once).collect();
+            let unique: BTreeSet<_> = decided.iter().copied().collect();
+            assert_eq!(unique.len(), decided.len(), "[{name}] has a key twice");
+            let present: BTreeSet<_> = keys.iter().copied().collect();
+            let undecided: Vec<_> = present.symmetric_difference(&unique).collect();
             assert!(undecided.is_empty(), "[{name}]: {undecided:?}");
         }
     }
 
-    fn addressed<P: Provider>() {
+    fn check_addresses<P: Cloud>() {
         for (trust, keys) in P::TRUST {
             for &key in *keys {
                 let file = toml::Table::from_iter([(key.to_owned(), "http://127.0.0.1:1".into())]);
-                let said: Result<P, _> = file.try_into();
-                let count = said.map(|said| said.addresses().len()).unwrap_or_default();
+                let options: Result<P, _> = file.try_into();
+                let count = options
+                    .map(|options| options.addresses().len())
+                    .unwrap_or_default();
                 let expected = usize::from(matches!(trust, Trust::Address));
                 assert_eq!(count, expected, "{key} in [{}]", P::NAME);
             }
@@ -180,14 +182,14 @@ mod tests {
     }
 
     #[test]
-    fn every_address_is_one_that_secrets_are_sent_to() {
-        addressed::<aws::Options>();
-        addressed::<alicloud::Options>();
-        addressed::<digitalocean::Options>();
+    fn every_address_key_is_checked() {
+        check_addresses::<aws::Options>();
+        check_addresses::<alicloud::Options>();
+        check_addresses::<digitalocean::Options>();
     }
 
     #[test]
-    fn a_key_that_nobody_has_decided_on_needs_a_file_that_was_named() {
+    fn undecided_key_requires_a_named_file() {
         let decision = trust::decision(aws::Options::TRUST, "new");
         assert!(matches!(decision, Trust::Named(_)));
     }

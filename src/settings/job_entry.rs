@@ -7,25 +7,25 @@ use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
-use super::{File, Table};
+use super::{CloudTable, SettingsFile};
 use crate::alicloud;
 use crate::aws;
-use crate::config::{Environment, Invocation, Output, Upload, Wait, deserialize};
+use crate::config::{Environment, ImportArgs, OutputArgs, UploadArgs, WaitArgs, deserialize};
 use crate::digitalocean;
 use crate::error::{Error, Result};
 
 /// One entry as it stands in the file.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
-pub(super) struct Entry {
+pub(super) struct JobEntry {
     name: Option<String>,
     #[serde(deserialize_with = "deserialize::choice")]
-    provider: Option<Name>,
+    provider: Option<CloudId>,
     image: Option<PathBuf>,
     #[serde(deserialize_with = "deserialize::switch")]
     skip_checks: Option<bool>,
-    upload: Upload,
-    wait: Wait,
+    upload: UploadArgs,
+    wait: WaitArgs,
     aws: Option<Box<aws::Options>>,
     alicloud: Option<Box<alicloud::Options>>,
     digitalocean: Option<Box<digitalocean::Options>>,
@@ -33,7 +33,7 @@ pub(super) struct Entry {
 
 /// The sub-command that an entry stands for.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, clap::ValueEnum)]
-enum Name {
+enum CloudId {
     Aws,
     Alicloud,
     Digitalocean,
@@ -41,40 +41,40 @@ enum Name {
 
 /// An import with everything that was said about it.
 #[derive(Debug)]
-pub struct Job {
+pub struct JobArgs {
     /// What it is called in every line about it.
     pub name: String,
     /// The cloud with its settings.
-    pub cloud: Cloud,
+    pub cloud: CloudArgs,
     /// All that was asked for, in words without secrets: other words are another job.
-    pub words: String,
+    pub fingerprint: String,
 }
 
-impl Job {
+impl JobArgs {
     /// The local image.
     pub fn image(&self) -> Option<PathBuf> {
         match &self.cloud {
-            Cloud::Aws(said) => said.image.clone(),
-            Cloud::Alicloud(said) => said.image.clone(),
-            Cloud::Digitalocean(said) => said.image.clone(),
+            CloudArgs::Aws(args) => args.image.clone(),
+            CloudArgs::Alicloud(args) => args.image.clone(),
+            CloudArgs::Digitalocean(args) => args.image.clone(),
         }
     }
 
     /// What the user should know of how the layers were combined.
     pub fn notes(&self) -> &[String] {
         match &self.cloud {
-            Cloud::Aws(said) => &said.notes,
-            Cloud::Alicloud(said) => &said.notes,
-            Cloud::Digitalocean(said) => &said.notes,
+            CloudArgs::Aws(args) => &args.notes,
+            CloudArgs::Alicloud(args) => &args.notes,
+            CloudArgs::Digitalocean(args) => &args.notes,
         }
     }
 
     /// Whether it only says what it would do.
-    pub fn is_rehearsal(&self) -> bool {
+    pub fn is_dry_run(&self) -> bool {
         let dry_run = match &self.cloud {
-            Cloud::Aws(said) => said.dry_run,
-            Cloud::Alicloud(said) => said.dry_run,
-            Cloud::Digitalocean(said) => said.dry_run,
+            CloudArgs::Aws(args) => args.dry_run,
+            CloudArgs::Alicloud(args) => args.dry_run,
+            CloudArgs::Digitalocean(args) => args.dry_run,
         };
         dry_run == Some(true)
     }
@@ -82,16 +82,16 @@ impl Job {
 
 /// The cloud that a job is for.
 #[derive(Debug)]
-pub enum Cloud {
+pub enum CloudArgs {
     /// `imgimport aws`.
-    Aws(Box<Invocation<aws::Options>>),
+    Aws(Box<ImportArgs<aws::Options>>),
     /// `imgimport alicloud`.
-    Alicloud(Box<Invocation<alicloud::Options>>),
+    Alicloud(Box<ImportArgs<alicloud::Options>>),
     /// `imgimport digitalocean`.
-    Digitalocean(Box<Invocation<digitalocean::Options>>),
+    Digitalocean(Box<ImportArgs<digitalocean::Options>>),
 }
 
-impl Entry {
+impl JobEntry {
     pub(super) fn holds_secret(&self) -> bool {
         self.aws
             .as_ref()
@@ -107,13 +107,16 @@ impl Entry {
     }
 
     /// The one cloud that the entry is about.
-    fn provider(&self) -> Result<Name, &'static str> {
+    fn provider(&self) -> Result<CloudId, &'static str> {
         let tables = [
-            (Name::Aws, self.aws.is_some()),
-            (Name::Alicloud, self.alicloud.is_some()),
-            (Name::Digitalocean, self.digitalocean.is_some()),
+            (CloudId::Aws, self.aws.is_some()),
+            (CloudId::Alicloud, self.alicloud.is_some()),
+            (CloudId::Digitalocean, self.digitalocean.is_some()),
         ];
-        let tables: Vec<_> = tables.into_iter().filter(|(_, there)| *there).collect();
+        let tables: Vec<_> = tables
+            .into_iter()
+            .filter(|(_, is_present)| *is_present)
+            .collect();
         match (self.provider, tables.as_slice()) {
             (Some(name), []) => Ok(name),
             (None, [(name, _)]) => Ok(*name),
@@ -126,9 +129,9 @@ impl Entry {
     }
 }
 
-impl File {
+impl SettingsFile {
     /// How the results are wanted.
-    pub fn output(&self) -> &Output {
+    pub fn output(&self) -> &OutputArgs {
         &self.output
     }
 
@@ -142,22 +145,22 @@ impl File {
     pub fn jobs(
         &self,
         environment: &Environment,
-        output: &Output,
+        output: &OutputArgs,
         dry_run: Option<bool>,
-    ) -> Result<Vec<Job>> {
+    ) -> Result<Vec<JobArgs>> {
         let mut problems = Vec::new();
         let (mut jobs, mut names) = (Vec::new(), BTreeSet::new());
         for (at, entry) in self.job.iter().enumerate() {
-            let place = match &entry.name {
+            let position = match &entry.name {
                 Some(name) => format!("job {} (\"{name}\")", at + 1),
                 None => format!("job {}", at + 1),
             };
             match self.job(entry, at, environment, output, dry_run) {
                 Ok(job) if !names.insert(job.name.clone()) => {
-                    problems.push(format!("{place}: another job has that name"));
+                    problems.push(format!("{position}: another job has that name"));
                 }
                 Ok(job) => jobs.push(job),
-                Err(why) => problems.push(format!("{place}: {why}")),
+                Err(why) => problems.push(format!("{position}: {why}")),
             }
         }
         match problems.as_slice() {
@@ -175,37 +178,41 @@ impl File {
 
     fn job(
         &self,
-        entry: &Entry,
+        entry: &JobEntry,
         at: usize,
         environment: &Environment,
-        output: &Output,
+        output: &OutputArgs,
         dry_run: Option<bool>,
-    ) -> Result<Job, String> {
+    ) -> Result<JobArgs, String> {
         let provider = entry.provider()?;
-        let word = clap::ValueEnum::to_possible_value(&provider);
-        let word = word
-            .map(|word| word.get_name().to_owned())
+        let cloud_name = clap::ValueEnum::to_possible_value(&provider);
+        let cloud_name = cloud_name
+            .map(|value| value.get_name().to_owned())
             .unwrap_or_default();
         let name = entry
             .name
             .clone()
-            .unwrap_or_else(|| format!("{word}-{}", at + 1));
+            .unwrap_or_else(|| format!("{cloud_name}-{}", at + 1));
         if name.is_empty() || name.chars().any(char::is_control) {
             return Err("a job's name is one line, and not empty".to_owned());
         }
         let entry = entry.clone();
         let cloud = match provider {
-            Name::Aws => {
-                Cloud::Aws(self.laid(&entry, entry.aws.clone(), environment, output, dry_run)?)
-            }
-            Name::Alicloud => Cloud::Alicloud(self.laid(
+            CloudId::Aws => CloudArgs::Aws(self.layered(
+                &entry,
+                entry.aws.clone(),
+                environment,
+                output,
+                dry_run,
+            )?),
+            CloudId::Alicloud => CloudArgs::Alicloud(self.layered(
                 &entry,
                 entry.alicloud.clone(),
                 environment,
                 output,
                 dry_run,
             )?),
-            Name::Digitalocean => Cloud::Digitalocean(self.laid(
+            CloudId::Digitalocean => CloudArgs::Digitalocean(self.layered(
                 &entry,
                 entry.digitalocean.clone(),
                 environment,
@@ -213,25 +220,29 @@ impl File {
                 dry_run,
             )?),
         };
-        let words = match &cloud {
-            Cloud::Aws(said) => format!("aws {:?} {:?}", said.image, said.provider),
-            Cloud::Alicloud(said) => format!("alicloud {:?} {:?}", said.image, said.provider),
-            Cloud::Digitalocean(said) => {
-                format!("digitalocean {:?} {:?}", said.image, said.provider)
+        let fingerprint = match &cloud {
+            CloudArgs::Aws(args) => format!("aws {:?} {:?}", args.image, args.provider),
+            CloudArgs::Alicloud(args) => format!("alicloud {:?} {:?}", args.image, args.provider),
+            CloudArgs::Digitalocean(args) => {
+                format!("digitalocean {:?} {:?}", args.image, args.provider)
             }
         };
-        Ok(Job { name, cloud, words })
+        Ok(JobArgs {
+            name,
+            cloud,
+            fingerprint,
+        })
     }
 
-    fn laid<P: Table>(
+    fn layered<P: CloudTable>(
         &self,
-        entry: &Entry,
+        entry: &JobEntry,
         options: Option<Box<P>>,
         environment: &Environment,
-        output: &Output,
+        output: &OutputArgs,
         dry_run: Option<bool>,
-    ) -> Result<Box<Invocation<P>>, String> {
-        let said = Invocation {
+    ) -> Result<Box<ImportArgs<P>>, String> {
+        let args = ImportArgs {
             image: entry.image.clone(),
             head: None,
             notes: Vec::new(),
@@ -242,14 +253,14 @@ impl File {
             dry_run,
             skip_checks: entry.skip_checks,
         };
-        let said = self
-            .under(said, environment)
-            .map_err(|error| error.brief())?;
-        if said.image.as_deref() == Some(Path::new("-")) {
+        let args = self
+            .layered_args(args, environment)
+            .map_err(|error| error.one_line())?;
+        if args.image.as_deref() == Some(Path::new("-")) {
             return Err(
                 "standard input can't be shared out among jobs: give the path of a file".to_owned(),
             );
         }
-        Ok(Box::new(said))
+        Ok(Box::new(args))
     }
 }

@@ -14,29 +14,31 @@ mod tree;
 
 use crate::alicloud;
 use crate::aws;
-use crate::config::{Environment, Invocation, Output, Provider, Upload, Wait, deserialize};
+use crate::config::{
+    Cloud, Environment, ImportArgs, OutputArgs, UploadArgs, WaitArgs, deserialize,
+};
 use crate::digitalocean;
 use crate::error::{Error, Result};
 use crate::import::outcome::Format;
 use crate::platform;
 use crate::progress::Progress;
 use crate::shell::Command;
-use job_entry::Entry;
-pub use job_entry::{Cloud, Job};
+use job_entry::JobEntry;
+pub use job_entry::{CloudArgs, JobArgs};
 
 /// Read from the current directory when nothing else is named.
-const DEFAULT: &str = "imgimport.toml";
+const DEFAULT_PATH: &str = "imgimport.toml";
 
 /// The settings file, a table for each room.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
-pub struct File {
+pub struct SettingsFile {
     image: Option<PathBuf>,
     #[serde(deserialize_with = "deserialize::switch")]
     skip_checks: Option<bool>,
-    upload: Upload,
-    wait: Wait,
-    output: Output,
+    upload: UploadArgs,
+    wait: WaitArgs,
+    output: OutputArgs,
     aws: aws::Options,
     alicloud: alicloud::Options,
     digitalocean: digitalocean::Options,
@@ -44,7 +46,7 @@ pub struct File {
     #[serde(deserialize_with = "deserialize::value")]
     parallel: Option<std::num::NonZeroUsize>,
     /// What `imgimport run` does; the other commands have no use for it.
-    job: Vec<Entry>,
+    job: Vec<JobEntry>,
     /// Where all of it stands.
     #[serde(skip)]
     origin: Option<Origin>,
@@ -55,9 +57,9 @@ pub struct File {
 struct Origin {
     path: PathBuf,
     /// Nobody has named it.
-    is_found: bool,
+    is_default: bool,
     /// It holds a secret, and others can read it.
-    is_open: bool,
+    is_readable_by_others: bool,
     /// What it says, secrets included.
     table: toml::Table,
 }
@@ -70,45 +72,45 @@ impl fmt::Debug for Origin {
 }
 
 /// A provider that has a table in the file.
-pub trait Table: Provider {
+pub trait CloudTable: Cloud {
     /// Takes the provider's table out.
-    fn table(file: &mut File) -> Self;
+    fn take_table(file: &mut SettingsFile) -> Self;
 }
 
-impl Table for aws::Options {
-    fn table(file: &mut File) -> Self {
+impl CloudTable for aws::Options {
+    fn take_table(file: &mut SettingsFile) -> Self {
         std::mem::take(&mut file.aws)
     }
 }
 
-impl Table for alicloud::Options {
-    fn table(file: &mut File) -> Self {
+impl CloudTable for alicloud::Options {
+    fn take_table(file: &mut SettingsFile) -> Self {
         std::mem::take(&mut file.alicloud)
     }
 }
 
-impl Table for digitalocean::Options {
-    fn table(file: &mut File) -> Self {
+impl CloudTable for digitalocean::Options {
+    fn take_table(file: &mut SettingsFile) -> Self {
         std::mem::take(&mut file.digitalocean)
     }
 }
 
-impl File {
+impl SettingsFile {
     /// The file that the flag, the variable or the directory names. One that nobody named must
     /// belong to the user, and may not set everything.
-    pub fn find(said: Option<&Path>, environment: &Environment) -> Result<Self> {
-        let named = said
+    pub fn find(explicit: Option<&Path>, environment: &Environment) -> Result<Self> {
+        let named = explicit
             .map(Path::to_owned)
             .filter(|path| !path.as_os_str().is_empty())
             .or_else(|| environment.get("IMGIMPORT_CONFIG").map(PathBuf::from));
-        let default = Path::new(DEFAULT);
+        let default = Path::new(DEFAULT_PATH);
         match named {
             Some(path) => Self::read(&path),
             None if default.symlink_metadata().is_ok() => {
                 found::check_owner(default)?;
                 let mut file = Self::read(default)?;
                 if let Some(origin) = &mut file.origin {
-                    origin.is_found = true;
+                    origin.is_default = true;
                     found::check_keys(default, &origin.table)?;
                 }
                 Ok(file)
@@ -119,9 +121,10 @@ impl File {
 
     /// This file and no other.
     pub fn read(path: &Path) -> Result<Self> {
-        let text = std::fs::read_to_string(path).map_err(|error| unusable(path).because(error))?;
+        let text =
+            std::fs::read_to_string(path).map_err(|error| file_error(path).with_source(error))?;
         let wrong =
-            |error: &toml::de::Error| unusable(path).because_of(explain(path, &text, error));
+            |error: &toml::de::Error| file_error(path).with_cause(explain(path, &text, error));
         let document = tree::parse(&text).map_err(|error| wrong(&error))?;
         let table = toml::Table::deserialize(toml::Deserializer::from(document.clone()))
             .map_err(|error| wrong(&error))?;
@@ -129,8 +132,8 @@ impl File {
             Self::deserialize(toml::Deserializer::from(document)).map_err(|error| wrong(&error))?;
         file.origin = Some(Origin {
             path: path.to_owned(),
-            is_found: false,
-            is_open: file.holds_secret() && platform::is_readable_by_others(path),
+            is_default: false,
+            is_readable_by_others: file.holds_secret() && platform::is_readable_by_others(path),
             table,
         });
         Ok(file)
@@ -138,15 +141,15 @@ impl File {
 
     /// Says which file is used where nobody named it, and warns where others can read its
     /// secrets.
-    pub fn tell(&self, progress: &Progress) {
+    pub fn announce(&self, progress: &Progress) {
         let Some(origin) = &self.origin else {
             return;
         };
         let path = origin.path.display();
-        if origin.is_found {
-            progress.fact(&format!("Settings from {path}"));
+        if origin.is_default {
+            progress.info(&format!("Settings from {path}"));
         }
-        if origin.is_open {
+        if origin.is_readable_by_others {
             progress.warn(&format!(
                 "{path} holds a secret and others can read it: {}",
                 Command::new("chmod 600").file(&origin.path)
@@ -157,21 +160,21 @@ impl File {
     /// The flags over the environment over this file, with a note on each variable that
     /// overrides the file. A secret of a higher layer is never sent to an address of a file
     /// that nobody named.
-    pub fn under<P: Table>(
+    pub fn layered_args<P: CloudTable>(
         &self,
-        flags: Invocation<P>,
+        flags: ImportArgs<P>,
         environment: &Environment,
-    ) -> Result<Invocation<P>> {
-        let said = environment.said()?;
-        let mut notes = overruled::lines(&flags, environment, &said, self);
-        let file = self.clone().invocation();
-        let above = flags.clone().over(environment, Invocation::default())?;
-        if let Some(origin) = self.origin.as_ref().filter(|origin| origin.is_found) {
+    ) -> Result<ImportArgs<P>> {
+        let settings = environment.settings()?;
+        let mut notes = overruled::notes(&flags, environment, &settings, self);
+        let file = self.clone().import_args();
+        let above = flags.clone().layered(environment, ImportArgs::default())?;
+        if let Some(origin) = self.origin.as_ref().filter(|origin| origin.is_default) {
             found::check_secrets(&origin.path, &above, &file.provider)?;
         }
-        let mut said = flags.over(environment, file)?;
-        said.notes.append(&mut notes);
-        Ok(said)
+        let mut args = flags.layered(environment, file)?;
+        args.notes.append(&mut notes);
+        Ok(args)
     }
 
     fn holds_secret(&self) -> bool {
@@ -182,20 +185,20 @@ impl File {
             job,
             ..
         } = self;
-        let jobs = job.iter().any(Entry::holds_secret);
+        let jobs = job.iter().any(JobEntry::holds_secret);
         jobs || aws.holds_secret() || alicloud.holds_secret() || digitalocean.holds_secret()
     }
 
     /// What the file says to `check`: the image, and how the page is written; and the file.
-    pub fn for_check(self) -> (Option<PathBuf>, Option<Format>, Option<PathBuf>) {
+    pub fn check_args(self) -> (Option<PathBuf>, Option<Format>, Option<PathBuf>) {
         let path = self.origin.map(|origin| origin.path);
         (self.image, self.output.format, path)
     }
 
     /// What the file says to one sub-command.
-    pub fn invocation<P: Table>(mut self) -> Invocation<P> {
-        Invocation {
-            provider: P::table(&mut self),
+    pub fn import_args<P: CloudTable>(mut self) -> ImportArgs<P> {
+        ImportArgs {
+            provider: P::take_table(&mut self),
             image: self.image,
             head: None,
             notes: Vec::new(),
@@ -209,7 +212,7 @@ impl File {
 }
 
 /// The beginning of every error about the file.
-fn unusable(path: &Path) -> Error {
+fn file_error(path: &Path) -> Error {
     Error::usage(format!(
         "the settings file {} can't be used",
         path.display()
@@ -222,8 +225,8 @@ fn explain(path: &Path, text: &str, error: &toml::de::Error) -> String {
     let Some(span) = error.span() else {
         return message;
     };
-    let (number, column, line) = place(text, &span);
-    let line = shown(line, column);
+    let (number, column, line) = locate(text, &span);
+    let line = redacted_line(line, column);
     let width = span
         .len()
         .clamp(1, line.chars().count().saturating_sub(column).max(1));
@@ -237,7 +240,7 @@ fn explain(path: &Path, text: &str, error: &toml::de::Error) -> String {
 }
 
 /// Line number from one, column from zero, and the line.
-fn place<'a>(text: &'a str, span: &Range<usize>) -> (usize, usize, &'a str) {
+fn locate<'a>(text: &'a str, span: &Range<usize>) -> (usize, usize, &'a str) {
     let before = text.get(..span.start).unwrap_or(text);
     let start = before.rfind('\n').map_or(0, |newline| newline + 1);
     let line = text[start..].lines().next().unwrap_or_default();
@@ -249,8 +252,8 @@ fn place<'a>(text: &'a str, span: &Range<usize>) -> (usize, usize, &'a str) {
 }
 
 /// The line as it may be shown: a value only where it can't be a secret, misspelt keys included.
-fn shown(line: &str, column: usize) -> String {
-    const SECRETIVE: [&str; 5] = ["key", "secret", "token", "pass", "cred"];
+fn redacted_line(line: &str, column: usize) -> String {
+    const SECRET_WORDS: [&str; 5] = ["key", "secret", "token", "pass", "cred"];
     let is_table = line.starts_with('[') && !line.contains(['"', '\'', '=', ',']);
     if is_table {
         return line.to_owned();
@@ -259,7 +262,7 @@ fn shown(line: &str, column: usize) -> String {
         return line.chars().take(column + 1).collect();
     };
     let value_is_wrong = column > key.chars().count();
-    if value_is_wrong && !SECRETIVE.iter().any(|word| line.contains(word)) {
+    if value_is_wrong && !SECRET_WORDS.iter().any(|word| line.contains(word)) {
         return line.to_owned();
     }
     format!("{key}= …")
@@ -267,11 +270,11 @@ fn shown(line: &str, column: usize) -> String {
 
 /// serde lists every name that it knows; the nearest one helps more.
 fn suggestion(message: &str) -> Option<String> {
-    let (unknown, known) = message
+    let (unknown, names) = message
         .strip_prefix("unknown field ")?
         .split_once(", expected ")?;
     let unknown = unknown.trim_matches('`');
-    let nearest = known
+    let nearest = names
         .split('`')
         .skip(1)
         .step_by(2)
@@ -283,7 +286,7 @@ fn suggestion(message: &str) -> Option<String> {
         }
         _ => format!(
             "unknown key `{unknown}`; known here are {}",
-            known.trim_start_matches("one of ")
+            names.trim_start_matches("one of ")
         ),
     })
 }

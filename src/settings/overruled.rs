@@ -3,21 +3,21 @@
 
 use merge::Merge;
 
-use super::{File, Table, tree};
-use crate::config::{Environment, Invocation, Said};
+use super::{CloudTable, SettingsFile, tree};
+use crate::config::{Environment, ImportArgs, VariableSetting};
 
 /// The tables in which an option of an import can stand, the top level first.
-fn tables<P: Table>() -> [&'static str; 5] {
+fn tables<P: CloudTable>() -> [&'static str; 5] {
     ["", "upload", "wait", "output", P::NAME]
 }
 
 /// A line for each variable that overrides a different value of the file, secrets without
 /// their values.
-pub fn lines<P: Table>(
-    flags: &Invocation<P>,
+pub fn notes<P: CloudTable>(
+    flags: &ImportArgs<P>,
     environment: &Environment,
-    said: &[Said<P>],
-    file: &File,
+    settings: &[VariableSetting<P>],
+    file: &SettingsFile,
 ) -> Vec<String> {
     let Some(origin) = &file.origin else {
         return Vec::new();
@@ -30,24 +30,24 @@ pub fn lines<P: Table>(
             name => origin.table.get(name).and_then(toml::Value::as_table),
         };
         for (key, value) in values.into_iter().flatten() {
-            let Some(lower) = alone::<P>(table, key, value) else {
+            let Some(lower) = with_single_key::<P>(table, key, value) else {
                 continue;
             };
-            let sets = |said: &&Said<P>| is_covered(&said.layer, &lower);
-            let Some(said) = said.iter().find(sets) else {
+            let sets = |setting: &&VariableSetting<P>| is_covered(&setting.layer, &lower);
+            let Some(setting) = settings.iter().find(sets) else {
                 continue;
             };
-            if !is_covered(flags, &said.layer) && !is_same(&said.layer, &lower) {
-                let there = tree::text(value);
-                lines.push(line(key, said, &path.to_string(), &there));
+            if !is_covered(flags, &setting.layer) && !is_same(&setting.layer, &lower) {
+                let file_text = tree::text(value);
+                lines.push(note(key, setting, &path.to_string(), &file_text));
             }
         }
     }
-    let own = origin.table.get(P::NAME).and_then(toml::Value::as_table);
+    let cloud_table = origin.table.get(P::NAME).and_then(toml::Value::as_table);
     for (id, _) in P::SECRETS {
         let variable = environment.secret_variable(P::SECRETS, id);
-        let there = own.and_then(|own| own.get(*id)?.as_str());
-        if let (Some((variable, value)), Some(there)) = (variable, there)
+        let file_value = cloud_table.and_then(|own| own.get(*id)?.as_str());
+        if let (Some((variable, value)), Some(there)) = (variable, file_value)
             && value != there
         {
             lines.push(format!("{id} from {variable}; {path} has another"));
@@ -58,16 +58,25 @@ pub fn lines<P: Table>(
 
 /// `region eu-central-1 from AWS_REGION; imgimport.toml has us-east-1`. Where the flag means the
 /// opposite of the key, both are named.
-fn line<P: Table>(key: &str, said: &Said<P>, path: &str, there: &str) -> String {
-    let (option, text, variable) = (&said.option, &said.text, &said.variable);
+fn note<P: CloudTable>(
+    key: &str,
+    setting: &VariableSetting<P>,
+    path: &str,
+    file_value: &str,
+) -> String {
+    let (option, text, variable) = (&setting.option, &setting.text, &setting.variable);
     if ["keep_input_artifact", "resume", "wait"].contains(&key) {
-        return format!("{option} {text} from {variable}; {path} has {key} = {there}");
+        return format!("{option} {text} from {variable}; {path} has {key} = {file_value}");
     }
-    format!("{key} {text} from {variable}; {path} has {there}")
+    format!("{key} {text} from {variable}; {path} has {file_value}")
 }
 
 /// The invocation of a file that has this key alone.
-fn alone<P: Table>(table: &str, key: &str, value: &toml::Value) -> Option<Invocation<P>> {
+fn with_single_key<P: CloudTable>(
+    table: &str,
+    key: &str,
+    value: &toml::Value,
+) -> Option<ImportArgs<P>> {
     if table.is_empty() && !["image", "skip_checks"].contains(&key) {
         return None;
     }
@@ -75,12 +84,12 @@ fn alone<P: Table>(table: &str, key: &str, value: &toml::Value) -> Option<Invoca
     if !table.is_empty() {
         file = toml::Table::from_iter([(table.to_owned(), file.into())]);
     }
-    let file: File = file.try_into().ok()?;
-    Some(file.invocation())
+    let file: SettingsFile = file.try_into().ok()?;
+    Some(file.import_args())
 }
 
 /// Whether the upper layer sets all that the lower one sets, to whatever value.
-fn is_covered<P: Table>(upper: &Invocation<P>, lower: &Invocation<P>) -> bool {
+fn is_covered<P: CloudTable>(upper: &ImportArgs<P>, lower: &ImportArgs<P>) -> bool {
     let mut merged = upper.clone();
     let lower = lower.clone();
     // Not `Invocation::merge`, in which keys can rule each other out.
@@ -94,6 +103,6 @@ fn is_covered<P: Table>(upper: &Invocation<P>, lower: &Invocation<P>) -> bool {
     is_same(&merged, upper)
 }
 
-fn is_same<P: Table>(one: &Invocation<P>, other: &Invocation<P>) -> bool {
-    format!("{one:?}") == format!("{other:?}")
+fn is_same<P: CloudTable>(left: &ImportArgs<P>, other: &ImportArgs<P>) -> bool {
+    format!("{left:?}") == format!("{other:?}")
 }

@@ -7,9 +7,9 @@ use std::mem;
 use toml::Spanned;
 use toml::de::{DeArray, DeTable, DeValue, Error};
 
-use super::File;
-use super::job_entry::Entry;
-use crate::config::{Output, Upload, Wait, fields};
+use super::SettingsFile;
+use super::job_entry::JobEntry;
+use crate::config::{OutputArgs, UploadArgs, WaitArgs, fields};
 use crate::{alicloud, aws, digitalocean};
 
 /// The document without white space around values and without known keys that are empty.
@@ -21,13 +21,13 @@ pub fn parse(text: &str) -> Result<Spanned<DeTable<'_>>, Error> {
 
 /// The keys of the table at this path; none of a table whose keys the user chooses, such as
 /// tags, where an empty value says something.
-fn known(path: &str) -> &'static [&'static str] {
+fn known_keys(path: &str) -> &'static [&'static str] {
     match path.strip_prefix("job.").unwrap_or(path) {
-        "" => fields::<File>(),
-        "job" => fields::<Entry>(),
-        "upload" => fields::<Upload>(),
-        "wait" => fields::<Wait>(),
-        "output" => fields::<Output>(),
+        "" => fields::<SettingsFile>(),
+        "job" => fields::<JobEntry>(),
+        "upload" => fields::<UploadArgs>(),
+        "wait" => fields::<WaitArgs>(),
+        "output" => fields::<OutputArgs>(),
         "aws" => fields::<aws::Options>(),
         "aws.assume_role" => fields::<aws::AssumeRole>(),
         "aws.aws_polling" => fields::<aws::Polling>(),
@@ -38,7 +38,7 @@ fn known(path: &str) -> &'static [&'static str] {
 }
 
 fn tidy(table: &mut DeTable<'_>, path: &str) {
-    let known = known(path);
+    let known = known_keys(path);
     let mut emptied = Vec::new();
     for (key, value) in table.iter_mut() {
         let name: &str = key.get_ref();
@@ -111,7 +111,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_empty_is_not_there_unless_it_is_unknown_or_a_users_own() {
+    fn empty_known_keys_are_removed() {
         let text = r#"
             image = "  "
             [aws]

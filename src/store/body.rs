@@ -12,56 +12,56 @@ use tokio::time::{Instant, Sleep, sleep_until};
 
 /// Large enough that a frame costs nothing (one `writev` takes several), small enough
 /// that a rate is smooth and a slow line shows that it moves.
-const FRAME: usize = 256 << 10;
+const FRAME_SIZE: usize = 256 << 10;
 
 /// Asked before each frame goes to the connection.
-pub trait Tap: Send + Sync {
+pub trait ByteGate: Send + Sync {
     /// The connection can take up to `bytes` more: how many it may have, and from when on.
-    fn draw(&self, bytes: usize) -> (usize, Instant);
+    fn acquire(&self, bytes: usize) -> (usize, Instant);
 }
 
 /// A part on its way out. Knows its exact length, so nothing is sent chunked.
-pub struct Body {
+pub struct PartBody {
     rest: Bytes,
-    tap: Option<Arc<dyn Tap>>,
-    held: Option<(usize, Pin<Box<Sleep>>)>,
+    gate: Option<Arc<dyn ByteGate>>,
+    waiting: Option<(usize, Pin<Box<Sleep>>)>,
 }
 
-impl Body {
+impl PartBody {
     /// All of `bytes`, as `tap` allows it.
-    pub fn new(bytes: Bytes, tap: Option<Arc<dyn Tap>>) -> Self {
+    pub fn new(bytes: Bytes, gate: Option<Arc<dyn ByteGate>>) -> Self {
         Self {
             rest: bytes,
-            tap,
-            held: None,
+            gate,
+            waiting: None,
         }
     }
 
     /// How many bytes may go now; waits for the tap.
-    fn poll_share(&mut self, context: &mut Context<'_>) -> Poll<usize> {
-        let want = self.rest.len().min(FRAME);
-        let Some(tap) = &self.tap else {
+    fn poll_acquire(&mut self, context: &mut Context<'_>) -> Poll<usize> {
+        let want = self.rest.len().min(FRAME_SIZE);
+        let Some(gate) = &self.gate else {
             return Poll::Ready(want);
         };
-        if self.held.is_none() {
-            let (share, from) = tap.draw(want);
+        if self.waiting.is_none() {
+            let (share, from) = gate.acquire(want);
             let share = share.clamp(1, want);
             if from <= Instant::now() {
                 return Poll::Ready(share);
             }
-            self.held = Some((share, Box::pin(sleep_until(from))));
+            self.waiting = Some((share, Box::pin(sleep_until(from))));
         }
-        if let Some((share, sleep)) = &mut self.held {
+        if let Some((share, sleep)) = &mut self.waiting {
             ready!(sleep.as_mut().poll(context));
             let share = *share;
-            self.held = None;
+            self.waiting = None;
             return Poll::Ready(share);
         }
         Poll::Ready(want)
     }
 }
 
-impl http_body::Body for Body {
+impl http_body::Body for PartBody {
     type Data = Bytes;
     type Error = Infallible;
 
@@ -73,7 +73,7 @@ impl http_body::Body for Body {
         if body.rest.is_empty() {
             return Poll::Ready(None);
         }
-        let share = ready!(body.poll_share(context));
+        let share = ready!(body.poll_acquire(context));
         Poll::Ready(Some(Ok(Frame::data(body.rest.split_to(share)))))
     }
 

@@ -95,9 +95,9 @@ impl Digest {
 }
 
 /// A digest in the making.
-pub struct Hasher(State);
+pub struct Hasher(HasherState);
 
-enum State {
+enum HasherState {
     Crc(Checksum, Box<crc_fast::Digest>),
     Md5(md5::Md5),
 }
@@ -106,24 +106,26 @@ impl Hasher {
     /// Of no bytes yet.
     pub fn new(checksum: Checksum) -> Self {
         Self(match checksum.crc() {
-            Some(algorithm) => State::Crc(checksum, Box::new(crc_fast::Digest::new(algorithm))),
-            None => State::Md5(md5::Md5::new()),
+            Some(algorithm) => {
+                HasherState::Crc(checksum, Box::new(crc_fast::Digest::new(algorithm)))
+            }
+            None => HasherState::Md5(md5::Md5::new()),
         })
     }
 
     /// More bytes.
     pub fn update(&mut self, bytes: &[u8]) {
         match &mut self.0 {
-            State::Crc(_, crc) => crc.update(bytes),
-            State::Md5(md5) => md5.update(bytes),
+            HasherState::Crc(_, crc) => crc.update(bytes),
+            HasherState::Md5(md5) => md5.update(bytes),
         }
     }
 
     /// The digest of all bytes so far.
     pub fn finish(self) -> Digest {
         match self.0 {
-            State::Crc(checksum, crc) => checksum.digest(crc.finalize()),
-            State::Md5(md5) => Digest::Md5(md5.finalize().into()),
+            HasherState::Crc(checksum, crc) => checksum.digest(crc.finalize()),
+            HasherState::Md5(md5) => Digest::Md5(md5.finalize().into()),
         }
     }
 }
@@ -163,7 +165,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_digest_is_none() {
+    fn an_invalid_digest_is_none() {
         for text in ["", "rosUhgp5mIg", "AAAA", "no base64!"] {
             assert_eq!(Digest::from_crc64nvme(text), None, "{text:?}");
         }

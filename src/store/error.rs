@@ -9,9 +9,9 @@ use crate::net::network_error;
 
 /// What a failure means for the next step.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum Class {
+pub enum ErrorClass {
     /// The answer will be the same again: refused, not found, not understood.
-    Final,
+    Permanent,
     /// The next try may pass: a server's fault, a reset, a timeout.
     Transient,
     /// Too fast; wait, at least as long as the service says.
@@ -21,29 +21,29 @@ pub enum Class {
     },
     /// Credentials or signature have expired: the store fetches new credentials, and signs
     /// anew, with the next request. Worth one more try.
-    Expired,
+    ExpiredCredentials,
     /// The service knows no such upload.
-    Gone,
+    NoSuchUpload,
     /// The bytes that arrived were not those of the digest: read and send them again.
-    Garbled,
+    ChecksumMismatch,
 }
 
 /// The retry tables of AWS's and OSS's documentation. The status decides where no code is listed.
-impl Class {
-    fn of(code: Option<&str>, status: Option<u16>) -> Self {
+impl ErrorClass {
+    fn from_response(code: Option<&str>, status: Option<u16>) -> Self {
         match code.unwrap_or_default() {
-            "NoSuchUpload" => Self::Gone,
+            "NoSuchUpload" => Self::NoSuchUpload,
             // OSS says InvalidDigest for a Content-MD5 that does not match.
             "BadDigest"
             | "InvalidDigest"
             | "XAmzContentSHA256Mismatch"
-            | "XAmzContentChecksumMismatch" => Self::Garbled,
+            | "XAmzContentChecksumMismatch" => Self::ChecksumMismatch,
             "ExpiredToken"
             | "ExpiredTokenException"
             | "TokenRefreshRequired"
             | "SecurityTokenExpired"
             // A request that was signed before the machine slept; the next is signed anew.
-            | "RequestTimeTooSkewed" => Self::Expired,
+            | "RequestTimeTooSkewed" => Self::ExpiredCredentials,
             "SlowDown"
             | "Throttling"
             | "ThrottlingException"
@@ -65,21 +65,21 @@ impl Class {
             | "IncompleteBody" => Self::Transient,
             // A success that says nothing, or nothing that can be read.
             "" if matches!(status, Some(200..=299)) => Self::Transient,
-            _ => Self::of_status(status),
+            _ => Self::from_status(status),
         }
     }
 
-    fn of_status(status: Option<u16>) -> Self {
+    fn from_status(status: Option<u16>) -> Self {
         match status {
             Some(429) => Self::Throttled { retry_after: None },
             Some(408 | 500 | 502 | 503 | 504) => Self::Transient,
-            _ => Self::Final,
+            _ => Self::Permanent,
         }
     }
 
     /// Whether another try can pass at all.
-    pub fn is_worth_a_retry(self) -> bool {
-        !matches!(self, Self::Final | Self::Gone)
+    pub fn is_retryable(self) -> bool {
+        !matches!(self, Self::Permanent | Self::NoSuchUpload)
     }
 }
 
@@ -90,11 +90,11 @@ pub struct Error {
     message: String,
     status: Option<u16>,
     request_id: Option<String>,
-    class: Class,
+    class: ErrorClass,
 }
 
 /// What a service says, on one line.
-fn clean(text: String) -> String {
+fn single_line(text: String) -> String {
     if text.contains(char::is_control) {
         one_line(&text)
     } else {
@@ -104,11 +104,11 @@ fn clean(text: String) -> String {
 
 impl Error {
     /// The service answered, and not with success.
-    pub fn answered(status: u16, code: Option<String>, message: impl Into<String>) -> Self {
-        let class = Class::of(code.as_deref(), Some(status));
+    pub fn service(status: u16, code: Option<String>, message: impl Into<String>) -> Self {
+        let class = ErrorClass::from_response(code.as_deref(), Some(status));
         Self {
-            code: code.map(clean),
-            message: clean(message.into()),
+            code: code.map(single_line),
+            message: single_line(message.into()),
             status: Some(status),
             request_id: None,
             class,
@@ -116,12 +116,12 @@ impl Error {
     }
 
     /// No answer came: connection, timeout, stall.
-    pub fn unanswered(message: impl Into<String>) -> Self {
+    pub fn no_response(message: impl Into<String>) -> Self {
         let message = message.into();
-        let class = if network_error::lasts(&message) {
-            Class::Final
+        let class = if network_error::is_permanent(&message) {
+            ErrorClass::Permanent
         } else {
-            Class::Transient
+            ErrorClass::Transient
         };
         Self {
             code: None,
@@ -139,30 +139,33 @@ impl Error {
             message: message.into(),
             status: None,
             request_id: None,
-            class: Class::Final,
+            class: ErrorClass::Permanent,
         }
     }
 
     /// Names the request, for the provider's support.
     #[must_use]
-    pub fn request(mut self, id: Option<impl Into<String>>) -> Self {
-        self.request_id = id.map(|id| clean(id.into()));
+    pub fn with_request_id(mut self, id: Option<impl Into<String>>) -> Self {
+        self.request_id = id.map(|id| single_line(id.into()));
         self
     }
 
     /// The service said when to come back: a refusal for being too fast.
     #[must_use]
-    pub fn retry_after(mut self, wait: Option<Duration>) -> Self {
-        let slower = matches!(self.class, Class::Transient | Class::Throttled { .. });
-        if slower && wait.is_some() {
-            self.class = Class::Throttled { retry_after: wait };
+    pub fn with_retry_after(mut self, delay: Option<Duration>) -> Self {
+        let slower = matches!(
+            self.class,
+            ErrorClass::Transient | ErrorClass::Throttled { .. }
+        );
+        if slower && delay.is_some() {
+            self.class = ErrorClass::Throttled { retry_after: delay };
         }
         self
     }
 
     /// The store knows better than the table.
     #[must_use]
-    pub fn class_is(mut self, class: Class) -> Self {
+    pub fn with_class(mut self, class: ErrorClass) -> Self {
         self.class = class;
         self
     }
@@ -184,13 +187,13 @@ impl Error {
 
     /// Whether the request may have done what it asks for all the same: its answer was lost,
     /// could not be read, or tells of a trouble on the way.
-    pub fn is_unclear(&self) -> bool {
-        self.class == Class::Transient
+    pub fn is_unknown_outcome(&self) -> bool {
+        self.class == ErrorClass::Transient
     }
 
     /// Whether the service is known not to have done what was asked for. After any other
     /// failure it may have.
-    pub fn is_refusal(&self) -> bool {
+    pub fn is_rejection(&self) -> bool {
         self.code.is_some()
             && self
                 .status
@@ -198,7 +201,7 @@ impl Error {
     }
 
     /// The service does not know the question, or somebody else has answered in its place.
-    pub fn leaves_open(&self) -> bool {
+    pub fn is_inconclusive(&self) -> bool {
         self.status
             .is_some_and(|status| self.code.is_none() || matches!(status, 405 | 501))
     }
@@ -209,7 +212,7 @@ impl Error {
     }
 
     /// What sort of failure this is.
-    pub fn class(&self) -> Class {
+    pub fn class(&self) -> ErrorClass {
         self.class
     }
 }
@@ -242,48 +245,51 @@ mod tests {
 
     #[test]
     fn prints_message_code_and_request() {
-        let error = Error::answered(
+        let error = Error::service(
             503,
             Some("SlowDown".into()),
             "Please reduce your request rate.",
         )
-        .request(Some("7F3C"));
+        .with_request_id(Some("7F3C"));
         assert_eq!(
             error.to_string(),
             "Please reduce your request rate (SlowDown, request 7F3C)"
         );
-        assert_eq!(Error::answered(502, None, "").to_string(), "HTTP 502");
+        assert_eq!(Error::service(502, None, "").to_string(), "HTTP 502");
         assert_eq!(
-            Error::unanswered("connection reset").to_string(),
+            Error::no_response("connection reset").to_string(),
             "connection reset"
         );
     }
 
     #[test]
-    fn judges_by_code_then_by_status() {
-        let class = |status, code: &str| Error::answered(status, Some(code.into()), "").class();
-        assert_eq!(class(403, "AccessDenied"), Class::Final);
-        assert_eq!(class(404, "NoSuchUpload"), Class::Gone);
-        assert_eq!(class(400, "RequestTimeout"), Class::Transient);
-        assert_eq!(class(400, "BadDigest"), Class::Garbled);
-        assert_eq!(class(400, "ExpiredToken"), Class::Expired);
-        assert_eq!(class(403, "RequestTimeTooSkewed"), Class::Expired);
+    fn errors_are_classified_by_code_then_by_status() {
+        let class = |status, code: &str| Error::service(status, Some(code.into()), "").class();
+        assert_eq!(class(403, "AccessDenied"), ErrorClass::Permanent);
+        assert_eq!(class(404, "NoSuchUpload"), ErrorClass::NoSuchUpload);
+        assert_eq!(class(400, "RequestTimeout"), ErrorClass::Transient);
+        assert_eq!(class(400, "BadDigest"), ErrorClass::ChecksumMismatch);
+        assert_eq!(class(400, "ExpiredToken"), ErrorClass::ExpiredCredentials);
+        assert_eq!(
+            class(403, "RequestTimeTooSkewed"),
+            ErrorClass::ExpiredCredentials
+        );
         assert_eq!(
             class(503, "SlowDown"),
-            Class::Throttled { retry_after: None }
+            ErrorClass::Throttled { retry_after: None }
         );
-        assert_eq!(class(503, "Whatever"), Class::Transient);
-        assert_eq!(class(501, "NotImplemented"), Class::Final);
+        assert_eq!(class(503, "Whatever"), ErrorClass::Transient);
+        assert_eq!(class(501, "NotImplemented"), ErrorClass::Permanent);
     }
 
     #[test]
-    fn a_wait_that_is_said_is_throttling_but_a_refusal_stays_one() {
+    fn retry_after_means_throttled_except_for_a_denial() {
         let wait = Some(Duration::from_secs(3));
-        let busy = Error::answered(503, None, "").retry_after(wait);
-        assert_eq!(busy.class(), Class::Throttled { retry_after: wait });
+        let busy = Error::service(503, None, "").with_retry_after(wait);
+        assert_eq!(busy.class(), ErrorClass::Throttled { retry_after: wait });
         assert_eq!(
-            Error::answered(403, None, "").retry_after(wait).class(),
-            Class::Final
+            Error::service(403, None, "").with_retry_after(wait).class(),
+            ErrorClass::Permanent
         );
     }
 }

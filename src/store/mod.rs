@@ -16,13 +16,13 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-pub use body::{Body, Tap};
+pub use body::{ByteGate, PartBody};
 pub use checksum::{Checksum, Digest, Hasher};
-pub use error::{Class, Error};
-pub use verify::{Proof, is_the_object, tag_of_parts};
+pub use error::{Error, ErrorClass};
+pub use verify::{ContentCheck, etag_of_parts, is_complete_object};
 
 use crate::net::ids::is_upload;
-use crate::net::retry::Patience;
+use crate::net::retry::RetryPolicy;
 
 /// What a store's calls come to.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -38,19 +38,23 @@ pub trait Store: Send + Sync + 'static {
     fn limits(&self) -> Limits;
 
     /// How often a small request is sent again.
-    fn patience(&self) -> Patience;
+    fn retry_policy(&self) -> RetryPolicy;
 
     /// Starts a multipart upload, asked for once: after a lost answer the engine looks for
     /// it among the open ones before it asks again.
-    fn begin(&self) -> impl Future<Output = Result<UploadId>> + Send;
+    fn create_upload(&self) -> impl Future<Output = Result<UploadId>> + Send;
 
     /// Sends one part, once: the engine tries again, and watches for stalls through
     /// [`Part::body`]. Dropping the future must give the connection up, so that the next
     /// try has another. Sending a number again replaces the part.
-    fn put(&self, upload: &UploadId, part: Part) -> impl Future<Output = Result<SentPart>> + Send;
+    fn upload_part(
+        &self,
+        upload: &UploadId,
+        part: Part,
+    ) -> impl Future<Output = Result<SentPart>> + Send;
 
     /// All parts that the service has (every page, ascending); `None` when it knows no such upload.
-    fn list(
+    fn list_parts(
         &self,
         upload: &UploadId,
     ) -> impl Future<Output = Result<Option<Vec<ListedPart>>>> + Send;
@@ -61,21 +65,21 @@ pub trait Store: Send + Sync + 'static {
 
     /// Makes the object of these parts (ascending, without gaps). A lost answer is
     /// resolved inside: `Ok` means that the object is there, of this size and digest.
-    fn finish(
+    fn complete(
         &self,
         upload: &UploadId,
         parts: &[SentPart],
-        whole: &Whole,
+        expected: &ExpectedObject,
     ) -> impl Future<Output = Result<()>> + Send;
 
     /// Removes the parts; an upload that is gone already is a success.
     fn abort(&self, upload: &UploadId) -> impl Future<Output = Result<()>> + Send;
 
     /// The finished object, or `None`.
-    fn head(&self) -> impl Future<Output = Result<Option<Head>>> + Send;
+    fn object_info(&self) -> impl Future<Output = Result<Option<ObjectInfo>>> + Send;
 
     /// Deletes the finished object; one that is gone already is a success.
-    fn remove(&self) -> impl Future<Output = Result<()>> + Send;
+    fn delete(&self) -> impl Future<Output = Result<()>> + Send;
 }
 
 /// The service's name for an unfinished upload.
@@ -107,7 +111,7 @@ pub struct Limits {
     /// Largest object, in bytes.
     pub max_object: u64,
     /// Parts of one object at once that are still worth trying.
-    pub at_once: usize,
+    pub max_concurrency: usize,
 }
 
 /// A part to be sent. Cheap to clone: the bytes are shared.
@@ -120,13 +124,13 @@ pub struct Part {
     /// Their digest, of the store's [`Checksum`].
     pub digest: Digest,
     /// Paces and watches the bytes on their way out.
-    pub tap: Option<Arc<dyn Tap>>,
+    pub gate: Option<Arc<dyn ByteGate>>,
 }
 
 impl Part {
     /// The bytes as a request body that obeys the tap: give this to the HTTP client.
-    pub fn body(&self) -> Body {
-        Body::new(self.bytes.clone(), self.tap.clone())
+    pub fn body(&self) -> PartBody {
+        PartBody::new(self.bytes.clone(), self.gate.clone())
     }
 }
 
@@ -159,7 +163,7 @@ pub struct ListedPart {
 
 impl ListedPart {
     /// Whether the service has exactly these bytes, which have this digest.
-    pub fn holds(&self, bytes: &[u8], digest: Digest) -> bool {
+    pub fn matches(&self, bytes: &[u8], digest: Digest) -> bool {
         let equal = match self.digest {
             Some(md5 @ Digest::Md5(_)) if !matches!(digest, Digest::Md5(_)) => {
                 Checksum::Md5.of(bytes) == md5
@@ -172,7 +176,7 @@ impl ListedPart {
 
 /// The whole object.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub struct Whole {
+pub struct ExpectedObject {
     /// Bytes.
     pub size: u64,
     /// Digest of all bytes, where the checksum can be combined (the CRCs).
@@ -181,7 +185,7 @@ pub struct Whole {
 
 /// A finished object.
 #[derive(Clone, Debug, Eq, PartialEq)]
-pub struct Head {
+pub struct ObjectInfo {
     /// Bytes.
     pub size: u64,
     /// Digest of all bytes, where the service tells it.

@@ -4,28 +4,33 @@
 
 use md5::Digest as _;
 
-use super::{Digest, Head, SentPart, Whole};
+use super::{Digest, ExpectedObject, ObjectInfo, SentPart};
 
 /// Whether this is the object that these parts make.
-pub fn is_the_object(head: &Head, parts: &[SentPart], whole: &Whole) -> bool {
-    let proven = match (head.digest, whole.digest) {
+pub fn is_complete_object(
+    head: &ObjectInfo,
+    parts: &[SentPart],
+    expected: &ExpectedObject,
+) -> bool {
+    let proven = match (head.digest, expected.digest) {
         (Some(there), Some(here)) => there == here,
-        _ => head.etag.is_some() && head.etag == tag_of_parts(parts),
+        _ => head.etag.is_some() && head.etag == etag_of_parts(parts),
     };
-    head.size == whole.size && proven
+    head.size == expected.size && proven
 }
 
 /// The tag of the object that these parts make, where it follows from theirs: S3's is the MD5 of
 /// the parts' MD5s.
-pub fn tag_of_parts(parts: &[SentPart]) -> Option<String> {
+pub fn etag_of_parts(parts: &[SentPart]) -> Option<String> {
     let md5s = parts.iter().map(|part| match part.digest {
         md5 @ Digest::Md5(_) => Some(md5),
         _ => Digest::from_etag(&part.etag),
     });
-    md5s.collect::<Option<Vec<_>>>().map(|all| tag(&all))
+    md5s.collect::<Option<Vec<_>>>()
+        .map(|all| multipart_etag(&all))
 }
 
-fn tag(parts: &[Digest]) -> String {
+fn multipart_etag(parts: &[Digest]) -> String {
     let mut all = md5::Md5::new();
     for part in parts {
         if let Digest::Md5(md5) = part {
@@ -36,68 +41,69 @@ fn tag(parts: &[Digest]) -> String {
 }
 
 /// What an object shows of its bytes; the local ones go through it in order.
-pub enum Proof {
+pub enum ContentCheck {
     /// Its digest.
     Digest(Digest),
     /// The tag of its parts.
-    Tag(Tag),
+    Etag(EtagCheck),
 }
 
 /// The tag of an object in parts, and that of the local bytes in the making.
-pub struct Tag {
-    there: String,
+pub struct EtagCheck {
+    expected: String,
     part_size: u64,
     parts: Vec<Digest>,
     part: md5::Md5,
-    left: u64,
+    remaining: u64,
 }
 
-impl Head {
+impl ObjectInfo {
     /// None where it shows nothing that can be compared. Its parts had `part_size`.
-    pub fn proof(&self, part_size: u64) -> Option<Proof> {
+    pub fn content_check(&self, part_size: u64) -> Option<ContentCheck> {
         if let Some(digest) = self.digest {
-            return Some(Proof::Digest(digest));
+            return Some(ContentCheck::Digest(digest));
         }
-        let there = self.etag.clone()?;
-        let (_, count) = there.rsplit_once('-')?;
+        let remote = self.etag.clone()?;
+        let (_, count) = remote.rsplit_once('-')?;
         let fits = count.parse() == Ok(self.size.div_ceil(part_size).max(1));
         fits.then(|| {
-            Proof::Tag(Tag {
-                there,
+            ContentCheck::Etag(EtagCheck {
+                expected: remote,
                 part_size,
                 parts: Vec::new(),
                 part: md5::Md5::new(),
-                left: part_size,
+                remaining: part_size,
             })
         })
     }
 }
 
-impl Proof {
+impl ContentCheck {
     /// More of the local bytes.
     pub fn update(&mut self, bytes: &[u8]) {
-        if let Self::Tag(tag) = self {
+        if let Self::Etag(tag) = self {
             tag.update(bytes);
         }
     }
 
     /// Whether the object has the local bytes, whose digest is this.
-    pub fn holds(self, local: Digest) -> bool {
+    pub fn matches(self, local: Digest) -> bool {
         match self {
             Self::Digest(there) => there == local,
-            Self::Tag(tag) => tag.holds(),
+            Self::Etag(tag) => tag.matches(),
         }
     }
 }
 
-impl Tag {
+impl EtagCheck {
     fn update(&mut self, mut bytes: &[u8]) {
         while !bytes.is_empty() {
-            let now = usize::try_from(self.left).map_or(bytes.len(), |left| left.min(bytes.len()));
+            let now =
+                usize::try_from(self.remaining).map_or(bytes.len(), |left| left.min(bytes.len()));
             let (of_part, rest) = bytes.split_at(now);
             self.part.update(of_part);
-            self.left -= now as u64;
-            if self.left == 0 {
+            self.remaining -= now as u64;
+            if self.remaining == 0 {
                 self.close();
             }
             bytes = rest;
@@ -107,14 +113,14 @@ impl Tag {
     fn close(&mut self) {
         let md5 = self.part.finalize_reset();
         self.parts.push(Digest::Md5(md5.into()));
-        self.left = self.part_size;
+        self.remaining = self.part_size;
     }
 
-    fn holds(mut self) -> bool {
-        if self.left < self.part_size || self.parts.is_empty() {
+    fn matches(mut self) -> bool {
+        if self.remaining < self.part_size || self.parts.is_empty() {
             self.close();
         }
-        tag(&self.parts).eq_ignore_ascii_case(&self.there)
+        multipart_etag(&self.parts).eq_ignore_ascii_case(&self.expected)
     }
 }
 
@@ -123,24 +129,24 @@ mod tests {
     use super::super::Checksum;
     use super::*;
 
-    fn head(digest: Option<Digest>, etag: &str) -> Head {
+    fn head(digest: Option<Digest>, etag: &str) -> ObjectInfo {
         let (size, etag) = (25, Some(etag.to_owned()));
-        Head { size, digest, etag }
+        ObjectInfo { size, digest, etag }
     }
 
-    fn is(head: &Head, part_size: u64, bytes: &[u8]) -> bool {
-        head.proof(part_size).is_some_and(|mut proof| {
-            bytes.chunks(7).for_each(|some| proof.update(some));
-            proof.holds(Checksum::Crc64Nvme.of(bytes))
+    fn matches(head: &ObjectInfo, part_size: u64, bytes: &[u8]) -> bool {
+        head.content_check(part_size).is_some_and(|mut check| {
+            bytes.chunks(7).for_each(|some| check.update(some));
+            check.matches(Checksum::Crc64Nvme.of(bytes))
         })
     }
 
     #[test]
     fn the_digest_decides_where_there_is_one() {
         let bytes = [7; 25];
-        let there = Checksum::Crc64Nvme.of(&bytes);
-        assert!(is(&head(Some(there), "x-9"), 10, &bytes));
-        assert!(!is(&head(Some(there), "x-9"), 10, &[8; 25]));
+        let remote = Checksum::Crc64Nvme.of(&bytes);
+        assert!(matches(&head(Some(remote), "x-9"), 10, &bytes));
+        assert!(!matches(&head(Some(remote), "x-9"), 10, &[8; 25]));
     }
 
     #[test]
@@ -159,16 +165,20 @@ mod tests {
             }
         });
         let sent: Vec<_> = sent.collect();
-        let etag = tag_of_parts(&sent).expect("a tag");
-        let there = head(None, &etag);
-        assert!(is(&there, 10, &bytes));
-        assert!(!is(&there, 10, &[8; 25]));
-        assert!(!is(&there, 5, &bytes));
-        assert!(is(&head(None, &etag.to_uppercase()), 10, &bytes));
+        let etag = etag_of_parts(&sent).expect("a tag");
+        let remote = head(None, &etag);
+        assert!(matches(&remote, 10, &bytes));
+        assert!(!matches(&remote, 10, &[8; 25]));
+        assert!(!matches(&remote, 5, &bytes));
+        assert!(matches(&head(None, &etag.to_uppercase()), 10, &bytes));
         let digest = Some(Checksum::Crc64Nvme.of(&bytes));
-        let whole = Whole { size: 25, digest };
-        assert!(is_the_object(&there, &sent, &whole));
-        assert!(!is_the_object(&head(None, "x-3"), &sent, &whole));
-        assert!(!is_the_object(&there, &sent, &Whole { size: 24, digest }));
+        let expected = ExpectedObject { size: 25, digest };
+        assert!(is_complete_object(&remote, &sent, &expected));
+        assert!(!is_complete_object(&head(None, "x-3"), &sent, &expected));
+        assert!(!is_complete_object(
+            &remote,
+            &sent,
+            &ExpectedObject { size: 24, digest }
+        ));
     }
 }

@@ -10,20 +10,20 @@ use crate::error::{Error, Result};
 use crate::units;
 
 /// Left for requests, when a part's buffer is made.
-const SPARE: usize = 16 << 20;
+const IDLE_BYTES: usize = 16 << 20;
 
 /// The buffers of one upload.
 pub struct Pool {
     size: usize,
-    state: Mutex<State>,
-    given_back: Condvar,
+    state: Mutex<PoolState>,
+    returned: Condvar,
 }
 
-struct State {
-    most: usize,
+struct PoolState {
+    max: usize,
     idle: Vec<Vec<u8>>,
     leased: usize,
-    made: usize,
+    allocated: usize,
     closed: bool,
 }
 
@@ -34,18 +34,18 @@ pub struct Lease(Arc<Pool>);
 
 impl Pool {
     /// At most `most` parts in memory, of up to `size` bytes each.
-    pub fn new(size: usize, most: usize) -> Arc<Self> {
-        let state = State {
-            most,
+    pub fn new(size: usize, max: usize) -> Arc<Self> {
+        let state = PoolState {
+            max,
             idle: Vec::new(),
             leased: 0,
-            made: 0,
+            allocated: 0,
             closed: false,
         };
         Arc::new(Self {
             size,
             state: Mutex::new(state),
-            given_back: Condvar::new(),
+            returned: Condvar::new(),
         })
     }
 
@@ -55,9 +55,9 @@ impl Pool {
     pub fn take(self: &Arc<Self>) -> Result<Option<(Vec<u8>, Lease)>> {
         let mut state = self.lock();
         loop {
-            while state.leased >= state.most && !state.closed {
+            while state.leased >= state.max && !state.closed {
                 state = self
-                    .given_back
+                    .returned
                     .wait(state)
                     .unwrap_or_else(PoisonError::into_inner);
             }
@@ -67,7 +67,7 @@ impl Pool {
             let idle = state.idle.pop();
             let made = idle.is_none();
             if let Some(buffer) = idle.or_else(|| zeros(self.size)) {
-                state.made += usize::from(made);
+                state.allocated += usize::from(made);
                 state.leased += 1;
                 return Ok(Some((buffer, Lease(Arc::clone(self)))));
             }
@@ -75,36 +75,36 @@ impl Pool {
                 return Err(too_large(self.size));
             }
             tracing::debug!("memory ends: {} parts at once", state.leased);
-            state.most = state.leased;
+            state.max = state.leased;
         }
     }
 
     /// From now on as many parts may be in memory.
-    pub(super) fn allow(&self, most: usize) {
-        self.lock().most = most;
-        self.given_back.notify_one();
+    pub(super) fn raise_max(&self, max: usize) {
+        self.lock().max = max;
+        self.returned.notify_one();
     }
 
     /// Nobody wants more parts: wakes the reader.
     pub fn close(&self) {
         self.lock().closed = true;
-        self.given_back.notify_all();
+        self.returned.notify_all();
     }
 
     /// How many buffers were ever made.
     #[cfg(test)]
-    pub(super) fn made(&self) -> usize {
-        self.lock().made
+    pub(super) fn allocated(&self) -> usize {
+        self.lock().allocated
     }
 
-    fn give_back(&self, buffer: Vec<u8>) {
+    fn return_buffer(&self, buffer: Vec<u8>) {
         let mut state = self.lock();
-        if state.idle.len() < state.most && !state.closed {
+        if state.idle.len() < state.max && !state.closed {
             state.idle.push(buffer);
         }
     }
 
-    fn lock(&self) -> MutexGuard<'_, State> {
+    fn lock(&self) -> MutexGuard<'_, PoolState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -112,7 +112,9 @@ impl Pool {
 /// So many zeros, where memory is left for everything else, too.
 fn zeros(size: usize) -> Option<Vec<u8>> {
     let mut probe = Vec::<u8>::new();
-    probe.try_reserve_exact(size.checked_add(SPARE)?).ok()?;
+    probe
+        .try_reserve_exact(size.checked_add(IDLE_BYTES)?)
+        .ok()?;
     drop(probe);
     let mut buffer = Vec::new();
     buffer.try_reserve_exact(size).ok()?;
@@ -129,7 +131,7 @@ fn too_large(size: usize) -> Error {
 impl Lease {
     /// The first `len` bytes of the buffer, to be shared; the last of the sharers gives it back.
     pub fn share(&self, buffer: Vec<u8>, len: usize) -> Bytes {
-        Bytes::from_owner(Filled {
+        Bytes::from_owner(SharedBuffer {
             buffer,
             len,
             pool: Arc::clone(&self.0),
@@ -140,25 +142,25 @@ impl Lease {
 impl Drop for Lease {
     fn drop(&mut self) {
         self.0.lock().leased -= 1;
-        self.0.given_back.notify_one();
+        self.0.returned.notify_one();
     }
 }
 
-struct Filled {
+struct SharedBuffer {
     buffer: Vec<u8>,
     len: usize,
     pool: Arc<Pool>,
 }
 
-impl AsRef<[u8]> for Filled {
+impl AsRef<[u8]> for SharedBuffer {
     fn as_ref(&self) -> &[u8] {
         &self.buffer[..self.len]
     }
 }
 
-impl Drop for Filled {
+impl Drop for SharedBuffer {
     fn drop(&mut self) {
-        self.pool.give_back(std::mem::take(&mut self.buffer));
+        self.pool.return_buffer(std::mem::take(&mut self.buffer));
     }
 }
 
@@ -167,7 +169,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_last_sharer_gives_the_buffer_back() {
+    fn the_last_reference_returns_the_buffer() {
         let pool = Pool::new(16, 2);
         for _ in 0..10 {
             let (mut buffer, lease) = pool.take().expect("memory").expect("open");
@@ -177,17 +179,17 @@ mod tests {
             drop((bytes, lease));
             assert_eq!(&frame[..], b"ar");
         }
-        assert_eq!(pool.made(), 1);
+        assert_eq!(pool.allocated(), 1);
     }
 
     #[test]
-    fn a_stuck_connection_costs_a_buffer_but_stops_nobody() {
+    fn a_stuck_connection_holds_one_buffer() {
         let pool = Pool::new(16, 1);
         let (buffer, lease) = pool.take().expect("memory").expect("open");
         let stuck = lease.share(buffer, 16);
         drop(lease);
         let _next = pool.take().expect("memory").expect("open");
-        assert_eq!((pool.made(), stuck.len()), (2, 16));
+        assert_eq!((pool.allocated(), stuck.len()), (2, 16));
     }
 
     #[test]
@@ -198,12 +200,12 @@ mod tests {
             let pool = Arc::clone(&pool);
             move || pool.take().expect("memory").is_some()
         });
-        pool.allow(2);
+        pool.raise_max(2);
         assert!(waiting.join().expect("no panic"));
     }
 
     #[test]
-    fn a_reader_that_waits_wakes_when_a_part_is_done_or_nobody_wants_more() {
+    fn a_waiting_reader_wakes_on_return_and_on_close() {
         let pool = Pool::new(16, 1);
         let (_buffer, lease) = pool.take().expect("memory").expect("open");
         let waiting = std::thread::spawn({
@@ -224,6 +226,6 @@ mod tests {
         let error = pool.take().err().expect("so much memory is not there");
         let text = error.to_string();
         assert!(text.contains("there is no memory for a part of"), "{text}");
-        assert_eq!(pool.made(), 0);
+        assert_eq!(pool.allocated(), 0);
     }
 }

@@ -23,23 +23,23 @@ const BLOCK: usize = 1 << 20;
 const LEVEL: u32 = 3;
 
 /// Magic, deflate, no name, no time, nothing said on the level, unknown system.
-const HEAD: [u8; 10] = [0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 0xff];
+const HEADER: [u8; 10] = [0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 0xff];
 
 /// An empty last block of fixed Huffman codes (RFC 1951, 3.2.3).
-const LAST: [u8; 2] = [3, 0];
+const FINAL_BLOCK: [u8; 2] = [3, 0];
 
 /// What deflate adds to a block that can't be made smaller, rounded up: five bytes for each
 /// stored 64 KiB, and the flush.
-const ADDED_TO_BLOCK: u64 = 256;
+const MAX_BLOCK_OVERHEAD: u64 = 256;
 
 /// The most bytes that `size` bytes can become.
-pub fn bound(size: u64) -> u64 {
-    size + size.div_ceil(BLOCK as u64) * ADDED_TO_BLOCK + 32
+pub fn max_compressed_size(size: u64) -> u64 {
+    size + size.div_ceil(BLOCK as u64) * MAX_BLOCK_OVERHEAD + 32
 }
 
 /// What was read, known once all of it was.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Plain {
+pub struct UncompressedInfo {
     /// Bytes before compression.
     pub size: u64,
     /// In hex, where it was asked for.
@@ -48,34 +48,38 @@ pub struct Plain {
 
 /// How far the stream is: bytes that were compressed, and what they have come to.
 #[derive(Debug, Default)]
-pub struct Share {
-    plain: AtomicU64,
-    packed: AtomicU64,
+pub struct GzipProgress {
+    input_bytes: AtomicU64,
+    output_bytes: AtomicU64,
 }
 
-impl Share {
+impl GzipProgress {
     /// What all of `size` bytes come to, if the rest is like what there was.
     pub fn estimate(&self, size: u64) -> Option<u64> {
-        let (plain, packed) = (self.plain.load(Relaxed), self.packed.load(Relaxed));
-        let all = u128::from(packed) * u128::from(size);
-        u64::try_from(all.checked_div(plain.into())?).ok()
+        let (input, output) = (
+            self.input_bytes.load(Relaxed),
+            self.output_bytes.load(Relaxed),
+        );
+        let all = u128::from(output) * u128::from(size);
+        u64::try_from(all.checked_div(input.into())?).ok()
     }
 
     fn add(&self, block: &Block) {
-        self.packed.fetch_add(block.bytes.len() as u64, Relaxed);
-        self.plain.fetch_add(block.size, Relaxed);
+        self.output_bytes
+            .fetch_add(block.bytes.len() as u64, Relaxed);
+        self.input_bytes.fetch_add(block.size, Relaxed);
     }
 }
 
 /// The compressed bytes, to be read.
-pub struct Gzip {
+pub struct GzipReader {
     blocks: Receiver<io::Result<Receiver<Block>>>,
-    now: Bytes,
+    current: Bytes,
     crc: u64,
     size: u64,
-    ended: bool,
-    plain: Arc<OnceLock<Plain>>,
-    share: Arc<Share>,
+    finished: bool,
+    input_info: Arc<OnceLock<UncompressedInfo>>,
+    progress: Arc<GzipProgress>,
 }
 
 /// A compressed piece and what it was made of.
@@ -87,60 +91,60 @@ struct Block {
 }
 
 /// A piece to be compressed, and where it is waited for.
-type Work = (Vec<u8>, SyncSender<Block>);
+type BlockJob = (Vec<u8>, SyncSender<Block>);
 
-impl Gzip {
+impl GzipReader {
     /// Reads `plain` on a thread of its own. Memory holds two blocks for each processor.
-    pub fn new(plain: impl Read + Send + 'static, sha256: bool) -> io::Result<Self> {
+    pub fn new(input: impl Read + Send + 'static, sha256: bool) -> io::Result<Self> {
         let threads = thread::available_parallelism().map_or(1, NonZero::get);
-        Self::with_threads(plain, sha256, threads)
+        Self::with_threads(input, sha256, threads)
     }
 
     fn with_threads(
-        plain: impl Read + Send + 'static,
+        input: impl Read + Send + 'static,
         sha256: bool,
         threads: usize,
     ) -> io::Result<Self> {
-        let (work, worked) = channel::<Work>();
+        let (work, worked) = channel::<BlockJob>();
         let worked = Arc::new(Mutex::new(worked));
         for _ in 0..threads {
             let worked = Arc::clone(&worked);
             spawn("gzip", move || compress_all(&worked))?;
         }
-        let (tell, blocks) = sync_channel(2 * threads);
-        let known = Arc::<OnceLock<Plain>>::default();
-        let reader = Reader {
-            plain,
+        let (sender, blocks) = sync_channel(2 * threads);
+        let info = Arc::<OnceLock<UncompressedInfo>>::default();
+        let reader = InputReader {
+            input,
             hash: sha256.then(Sha256::new),
             work,
-            tell,
+            blocks: sender,
         };
-        let learnt = Arc::clone(&known);
+        let learnt = Arc::clone(&info);
         spawn("image", move || reader.run(&learnt))?;
         Ok(Self {
             blocks,
-            now: Bytes::from_static(&HEAD),
+            current: Bytes::from_static(&HEADER),
             crc: crc_fast::checksum(Crc32IsoHdlc, &[]),
             size: 0,
-            ended: false,
-            plain: known,
-            share: Arc::default(),
+            finished: false,
+            input_info: info,
+            progress: Arc::default(),
         })
     }
 
     /// What was read, to be asked at the end.
-    pub fn plain(&self) -> Arc<OnceLock<Plain>> {
-        Arc::clone(&self.plain)
+    pub fn input_info(&self) -> Arc<OnceLock<UncompressedInfo>> {
+        Arc::clone(&self.input_info)
     }
 
     /// How far it is, to be asked at any time.
-    pub fn share(&self) -> Arc<Share> {
-        Arc::clone(&self.share)
+    pub fn progress(&self) -> Arc<GzipProgress> {
+        Arc::clone(&self.progress)
     }
 
     /// The next piece of the stream; none after its end.
-    fn next(&mut self) -> io::Result<Option<Bytes>> {
-        if self.ended {
+    fn next_block(&mut self) -> io::Result<Option<Bytes>> {
+        if self.finished {
             return Ok(None);
         }
         if let Ok(block) = self.blocks.recv() {
@@ -148,27 +152,31 @@ impl Gzip {
             let block = block?.recv().map_err(broken)?;
             self.crc = crc_fast::checksum_combine(Crc32IsoHdlc, self.crc, block.crc, block.size);
             self.size += block.size;
-            self.share.add(&block);
+            self.progress.add(&block);
             return Ok(Some(block.bytes));
         }
         // The channel closes at the end, and when the reader is gone for another reason.
-        if self.plain.get().is_none_or(|plain| plain.size != self.size) {
+        if self
+            .input_info
+            .get()
+            .is_none_or(|input| input.size != self.size)
+        {
             return Err(io::Error::other("the compression broke off"));
         }
-        self.ended = true;
+        self.finished = true;
         Ok(Some(trailer(self.crc, self.size)))
     }
 }
 
-impl Read for Gzip {
+impl Read for GzipReader {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        while self.now.is_empty() {
-            match self.next()? {
-                Some(bytes) => self.now = bytes,
+        while self.current.is_empty() {
+            match self.next_block()? {
+                Some(bytes) => self.current = bytes,
                 None => return Ok(0),
             }
         }
-        let piece = self.now.split_to(buffer.len().min(self.now.len()));
+        let piece = self.current.split_to(buffer.len().min(self.current.len()));
         buffer[..piece.len()].copy_from_slice(&piece);
         Ok(piece.len())
     }
@@ -178,27 +186,27 @@ impl Read for Gzip {
 #[expect(clippy::cast_possible_truncation, reason = "as RFC 1952 has it")]
 fn trailer(crc: u64, size: u64) -> Bytes {
     let (crc, size) = ((crc as u32).to_le_bytes(), (size as u32).to_le_bytes());
-    [&LAST[..], &crc, &size].concat().into()
+    [&FINAL_BLOCK[..], &crc, &size].concat().into()
 }
 
 /// The reading side.
-struct Reader<R> {
-    plain: R,
+struct InputReader<R> {
+    input: R,
     hash: Option<Sha256>,
-    work: Sender<Work>,
-    tell: SyncSender<io::Result<Receiver<Block>>>,
+    work: Sender<BlockJob>,
+    blocks: SyncSender<io::Result<Receiver<Block>>>,
 }
 
-impl<R: Read> Reader<R> {
-    fn run(mut self, known: &OnceLock<Plain>) {
+impl<R: Read> InputReader<R> {
+    fn run(mut self, info: &OnceLock<UncompressedInfo>) {
         match self.read_all() {
             Ok(Some(size)) => {
                 let sha256 = self.hash.map(|hash| hex::encode(hash.finalize()));
-                let _first = known.set(Plain { size, sha256 });
+                let _first = info.set(UncompressedInfo { size, sha256 });
             }
             Ok(None) => {}
             // Nobody listens any more when this fails.
-            Err(error) => drop(self.tell.send(Err(error))),
+            Err(error) => drop(self.blocks.send(Err(error))),
         }
     }
 
@@ -207,7 +215,7 @@ impl<R: Read> Reader<R> {
         let zeros = zeros();
         let (mut size, mut buffer) = (0, vec![0; BLOCK]);
         loop {
-            let len = fill(&mut self.plain, &mut buffer)?;
+            let len = fill(&mut self.input, &mut buffer)?;
             if len == 0 {
                 return Ok(Some(size));
             }
@@ -225,7 +233,7 @@ impl<R: Read> Reader<R> {
                     return Err(io::Error::other("the compression broke off"));
                 }
             }
-            if self.tell.send(Ok(block)).is_err() {
+            if self.blocks.send(Ok(block)).is_err() {
                 return Ok(None);
             }
         }
@@ -233,10 +241,10 @@ impl<R: Read> Reader<R> {
 }
 
 /// As many bytes as there are, up to the buffer's length.
-fn fill(plain: &mut impl Read, buffer: &mut [u8]) -> io::Result<usize> {
+fn fill(input: &mut impl Read, buffer: &mut [u8]) -> io::Result<usize> {
     let mut len = 0;
     while len < buffer.len() {
-        match plain.read(&mut buffer[len..]) {
+        match input.read(&mut buffer[len..]) {
             Ok(0) => break,
             Ok(read) => len += read,
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
@@ -264,7 +272,7 @@ fn deflate() -> Compress {
 }
 
 /// A worker: until there is no more work.
-fn compress_all(work: &Mutex<Receiver<Work>>) {
+fn compress_all(work: &Mutex<Receiver<BlockJob>>) {
     let mut deflate = deflate();
     loop {
         let next = work.lock().unwrap_or_else(PoisonError::into_inner).recv();
@@ -275,13 +283,13 @@ fn compress_all(work: &Mutex<Receiver<Work>>) {
 }
 
 /// Deflates a block on its own, up to a byte's end.
-fn block(deflate: &mut Compress, plain: &[u8]) -> Block {
+fn block(deflate: &mut Compress, input: &[u8]) -> Block {
     deflate.reset();
     let mut bytes = Vec::with_capacity(BLOCK / 2);
     loop {
-        let at = usize::try_from(deflate.total_in()).unwrap_or(plain.len());
+        let at = usize::try_from(deflate.total_in()).unwrap_or(input.len());
         // Memory is there and the calls are in order, the only reasons to fail.
-        let _status = deflate.compress_vec(&plain[at..], &mut bytes, FlushCompress::Sync);
+        let _status = deflate.compress_vec(&input[at..], &mut bytes, FlushCompress::Sync);
         // Room that is left says that all is out (zlib.h, deflate).
         if bytes.len() < bytes.capacity() {
             break;
@@ -291,8 +299,8 @@ fn block(deflate: &mut Compress, plain: &[u8]) -> Block {
     bytes.shrink_to_fit();
     Block {
         bytes: bytes.into(),
-        crc: crc_fast::checksum(Crc32IsoHdlc, plain),
-        size: plain.len() as u64,
+        crc: crc_fast::checksum(Crc32IsoHdlc, input),
+        size: input.len() as u64,
     }
 }
 
@@ -310,10 +318,10 @@ mod tests {
 
     use super::*;
 
-    fn gzipped(plain: &[u8], threads: usize) -> Vec<u8> {
+    fn gzipped(input: &[u8], threads: usize) -> Vec<u8> {
         let mut bytes = Vec::new();
-        let plain = io::Cursor::new(plain.to_vec());
-        Gzip::with_threads(plain, false, threads)
+        let input = io::Cursor::new(input.to_vec());
+        GzipReader::with_threads(input, false, threads)
             .unwrap()
             .read_to_end(&mut bytes)
             .unwrap();
@@ -340,19 +348,19 @@ mod tests {
     }
 
     #[test]
-    fn it_unpacks_to_what_it_was() {
-        for plain in [
+    fn output_decompresses_to_the_input() {
+        for input in [
             Vec::new(),
             b"x".to_vec(),
             vec![0; BLOCK],
             noise(BLOCK + 1),
             disk(),
         ] {
-            let (packed, mut back) = (gzipped(&plain, 2), Vec::new());
+            let (output, mut back) = (gzipped(&input, 2), Vec::new());
             // One member: this decoder stops after the first.
-            GzDecoder::new(&packed[..]).read_to_end(&mut back).unwrap();
-            assert!(back == plain, "{} bytes", plain.len());
-            assert!(packed.len() as u64 <= bound(plain.len() as u64));
+            GzDecoder::new(&output[..]).read_to_end(&mut back).unwrap();
+            assert!(back == input, "{} bytes", input.len());
+            assert!(output.len() as u64 <= max_compressed_size(input.len() as u64));
         }
     }
 
@@ -367,25 +375,25 @@ mod tests {
     }
 
     #[test]
-    fn it_tells_what_was_read() {
-        let mut gzip = Gzip::new(io::Cursor::new(b"abc"), true).unwrap();
-        let plain = gzip.plain();
+    fn input_size_and_digest_are_reported() {
+        let mut gzip = GzipReader::new(io::Cursor::new(b"abc"), true).unwrap();
+        let input = gzip.input_info();
         io::copy(&mut gzip, &mut io::sink()).unwrap();
-        let plain = plain.get().unwrap();
-        assert_eq!(plain.size, 3);
-        assert!(plain.sha256.as_ref().unwrap().starts_with("ba7816bf"));
+        let input = input.get().unwrap();
+        assert_eq!(input.size, 3);
+        assert!(input.sha256.as_ref().unwrap().starts_with("ba7816bf"));
     }
 
     #[test]
-    fn what_all_of_it_comes_to_is_told_on_the_way() {
-        let plain = noise(4 * BLOCK);
-        let mut gzip = Gzip::new(io::Cursor::new(plain), false).unwrap();
-        let share = gzip.share();
+    fn the_compressed_size_is_estimated() {
+        let input = noise(4 * BLOCK);
+        let mut gzip = GzipReader::new(io::Cursor::new(input), false).unwrap();
+        let share = gzip.progress();
         assert_eq!(share.estimate(4 << 20), None);
         gzip.read_exact(&mut vec![0; BLOCK]).unwrap();
         let estimate = share.estimate(4 << 20).unwrap();
         assert!(estimate.abs_diff(4 << 20) < 10_000, "{estimate}");
-        let all = HEAD.len() as u64 + estimate + 10;
+        let all = HEADER.len() as u64 + estimate + 10;
         let rest = io::copy(&mut gzip, &mut io::sink()).unwrap() + BLOCK as u64;
         assert!(rest.abs_diff(all) < 10_000, "{rest} {all}");
     }
@@ -398,14 +406,14 @@ mod tests {
                 Err(io::Error::other("bad sector"))
             }
         }
-        let plain = io::Cursor::new(noise(3 * BLOCK)).chain(Bad);
-        let mut gzip = Gzip::new(plain, false).unwrap();
+        let input = io::Cursor::new(noise(3 * BLOCK)).chain(Bad);
+        let mut gzip = GzipReader::new(input, false).unwrap();
         let error = io::copy(&mut gzip, &mut io::sink()).unwrap_err();
         assert_eq!(error.to_string(), "bad sector");
     }
 
     #[test]
-    fn who_stops_reading_stops_it() {
-        drop(Gzip::new(io::repeat(7), false).unwrap());
+    fn a_dropped_reader_stops_the_threads() {
+        drop(GzipReader::new(io::repeat(7), false).unwrap());
     }
 }

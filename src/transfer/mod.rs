@@ -28,19 +28,19 @@ use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
 
 use crate::error::{Error, Result};
-use crate::store::{self, Checksum, Class, Digest, SentPart, Store, UploadId, Whole};
+use crate::store::{self, Checksum, Digest, ErrorClass, ExpectedObject, SentPart, Store, UploadId};
 use crate::units;
-use begin::{Opened, Opening};
+use begin::{Started, Starter};
 pub use buffer_pool::{Lease, Pool};
-pub use concurrency::{Bounds, Width};
-pub use line::{Line, Moved};
+pub use concurrency::{Bounds, ConcurrencyTuner};
+pub use line::{Line, LineProgress};
 pub use parts::{MAX_CONCURRENCY, Plan, count, plan};
-use reader::{Chunk, Read, Reader};
-use resume::Known;
-pub use sender::Patience;
-use sender::Sender;
-pub use source::{Source, changed};
-pub use throttle::Window;
+use reader::{Chunk, PartReader, ReadEvent};
+use resume::ListedParts;
+use sender::PartSender;
+pub use sender::RetrySchedule;
+pub use source::{UploadSource, source_changed};
+pub use throttle::ConcurrencyLimit;
 
 /// Hears what happens, on whatever thread it happens; must return at once.
 pub trait Observer: Send + Sync + 'static {
@@ -48,22 +48,22 @@ pub trait Observer: Send + Sync + 'static {
     fn acknowledged(&self, _bytes: u64) {}
 
     /// Bytes have left since the last call; called a few times a second.
-    fn moved(&self, _moved: Moved) {}
+    fn line_progress(&self, _progress: LineProgress) {}
 
     /// A part of this many bytes was there already.
     fn resumed(&self, _bytes: u64) {}
 
     /// A part's try (from 1) failed; the next follows after `pause`.
-    fn retrying(&self, _part: u32, _attempt: u32, _pause: Duration, _why: &store::Error) {}
+    fn retrying(&self, _part: u32, _attempt: u32, _delay: Duration, _error: &store::Error) {}
 
     /// The service asked to slow down: this many parts at once for now.
-    fn narrowed(&self, _parts: usize) {}
+    fn concurrency_reduced(&self, _parts: usize) {}
 
     /// The object could not be made of its parts yet; so many tries follow at most.
-    fn unfinished(&self, _tries: u32, _why: &store::Error) {}
+    fn complete_retried(&self, _attempts: u32, _error: &store::Error) {}
 
     /// The upload that was to be continued is gone; a new one is begun.
-    fn forgotten(&self, _upload: &UploadId) {}
+    fn upload_not_found(&self, _upload: &UploadId) {}
 }
 
 /// Nobody listens.
@@ -71,42 +71,42 @@ impl Observer for () {}
 
 /// Writes down what the service is asked to make, before it is asked, so that it can be
 /// found again however this process ends.
-pub trait Notes: Send + Sync + 'static {
+pub trait UploadJournal: Send + Sync + 'static {
     /// CreateMultipartUpload is sent next; not called for an upload that is continued.
-    fn beginning(&self) {}
+    fn creating(&self) {}
 
     /// The service has refused: no upload was begun.
-    fn refused(&self) {}
+    fn create_rejected(&self) {}
 
     /// Parts of so many bytes go to this upload. `alone`: no other one can have been begun.
-    fn begun(&self, _upload: &UploadId, _part_size: u64, _alone: bool) {}
+    fn created(&self, _upload: &UploadId, _part_size: u64, _is_only: bool) {}
 
     /// CompleteMultipartUpload is sent next; it makes an object of these parts.
-    fn completing(&self, _parts: &[SentPart], _whole: &Whole) {}
+    fn completing(&self, _parts: &[SentPart], _expected: &ExpectedObject) {}
 
     /// The service has refused: it has made no object.
-    fn not_completed(&self) {}
+    fn complete_rejected(&self) {}
 }
 
 /// Nothing is written down.
-impl Notes for () {}
+impl UploadJournal for () {}
 
 /// An upload to be done.
 pub struct Upload<S> {
     /// Where to.
     pub store: Arc<S>,
     /// The bytes.
-    pub source: Source,
+    pub source: UploadSource,
     /// How.
     pub plan: Plan,
     /// The unfinished upload to go on with.
     pub resume: Option<UploadId>,
     /// An earlier run may have begun an upload whose id was not written down.
-    pub unnoted: bool,
+    pub maybe_created: bool,
     /// Part size of the upload to go on with, where that is known.
     pub part_size: Option<u64>,
     /// Who writes down what the service is asked for.
-    pub notes: Arc<dyn Notes>,
+    pub journal: Arc<dyn UploadJournal>,
     /// Who shows it.
     pub observer: Arc<dyn Observer>,
     /// Stop: begin no more parts.
@@ -165,140 +165,144 @@ impl From<Error> for Cause {
 /// Uploads. When this returns, no part is on its way any more.
 pub async fn run<S: Store>(job: Upload<S>) -> Result<Sent, Failure> {
     let started = Instant::now();
-    let mut tally = Tally::default();
-    match go(job, &mut tally).await {
+    let mut totals = Totals::default();
+    match upload_all(job, &mut totals).await {
         Ok((size, digest, sha256, upload)) => Ok(Sent {
             upload,
             size,
-            uploaded_bytes: tally.uploaded,
-            resumed_bytes: tally.resumed,
+            uploaded_bytes: totals.uploaded,
+            resumed_bytes: totals.resumed,
             digest,
             sha256,
             elapsed: started.elapsed(),
         }),
         Err(cause) => Err(Failure {
             cause,
-            parts: u32::try_from(tally.parts.len()).unwrap_or(u32::MAX),
-            bytes: tally.uploaded + tally.resumed,
-            upload: tally.upload,
+            parts: u32::try_from(totals.parts.len()).unwrap_or(u32::MAX),
+            bytes: totals.uploaded + totals.resumed,
+            upload: totals.upload,
         }),
     }
 }
 
 /// What the service is known to have.
 #[derive(Default)]
-struct Tally {
+struct Totals {
     upload: Option<UploadId>,
     parts: Vec<SentPart>,
     uploaded: u64,
     resumed: u64,
 }
 
-impl Tally {
+impl Totals {
     /// The parts in order, and the digest of the whole.
-    fn whole(&mut self, checksum: Checksum, size: u64) -> Whole {
+    fn expected_object(&mut self, checksum: Checksum, size: u64) -> ExpectedObject {
         self.parts.sort_by_key(|part| part.number);
-        Whole {
+        ExpectedObject {
             size,
             digest: checksum.combine(self.parts.iter().map(|part| (part.digest, part.size))),
         }
     }
 }
 
-type Done = (u64, Option<Digest>, Option<String>, UploadId);
+type UploadResult = (u64, Option<Digest>, Option<String>, UploadId);
 
-async fn go<S: Store>(job: Upload<S>, tally: &mut Tally) -> Result<Done, Cause> {
+async fn upload_all<S: Store>(job: Upload<S>, totals: &mut Totals) -> Result<UploadResult, Cause> {
     let Upload {
         store,
         source,
         plan,
         resume,
-        unnoted,
+        maybe_created: unnoted,
         part_size,
-        notes,
+        journal: notes,
         observer,
         stop,
         leave,
     } = job;
     let limits = store.limits();
-    let (size, origin, watched) = (source.size(), source.origin(), source.watched());
-    let opening = Opening {
+    let (size, origin, watched) = (
+        source.size(),
+        source.rereadable_file(),
+        source.source_file(),
+    );
+    let opening = Starter {
         store: &*store,
         origin: origin.clone(),
         plan: &plan,
-        made_in: part_size.unwrap_or(plan.part_size),
-        unnoted,
-        notes: &*notes,
+        existing_part_size: part_size.unwrap_or(plan.part_size),
+        maybe_created: unnoted,
+        journal: &*notes,
         observer: &*observer,
         stop: &stop,
         leave: &leave,
     };
-    let (upload, listed) = match opening.open(resume, tally).await? {
-        Opened::Upload(upload, listed) => (upload, listed),
-        Opened::Object(upload, made) => {
+    let (upload, listed) = match opening.start(resume, totals).await? {
+        Started::Upload(upload, listed) => (upload, listed),
+        Started::Object(upload, made) => {
             return Ok((made.size, Some(made.digest), made.sha256, upload));
         }
     };
     let plan = size.map_or(plan.clone(), |size| {
-        resume::continued(plan, &listed, size, limits)
+        resume::continue_plan(plan, &listed, size, limits)
     });
     let total = size.map(|size| count(size, plan.part_size));
 
-    let most = plan.widest.unwrap_or(plan.concurrency);
+    let max = plan.max_concurrency.unwrap_or(plan.concurrency);
     let buffers = plan.concurrency + 1;
     // A small image needs no large buffers; one byte more, so that its end is seen.
     let buffer = plan.part_size.min(size.map_or(u64::MAX, |size| size + 1));
     let pool = Pool::new(usize::try_from(buffer).unwrap_or(usize::MAX), buffers);
     let (checksum, max_parts, sha256) = (store.checksum(), limits.max_parts, plan.sha256);
-    let reads = Reader {
+    let reads = PartReader {
         source,
         pool: Arc::clone(&pool),
         checksum,
         max_parts,
         sha256,
     }
-    .start(most + 1)?;
+    .start(max + 1)?;
     let _closed = CloseOnDrop(Arc::clone(&pool));
 
-    let width = plan.widest.map(|most| Bounds {
+    let width = plan.max_concurrency.map(|max| Bounds {
         part_size: plan.part_size,
-        longest: parts::LONGEST,
-        plenty: plan.concurrency,
-        most,
+        max_part_time: parts::MAX_PART_TIME,
+        default_parts: plan.concurrency,
+        max_parts: max,
     });
-    let sender = Arc::new(Sender {
+    let sender = Arc::new(PartSender {
         store: Arc::clone(&store),
         upload: upload.clone(),
         total,
-        origin,
+        file: origin,
         line: Line::new(plan.limit_rate, plan.stall),
-        window: Window::new(width.map_or(plan.concurrency, |bounds| bounds.first())),
-        width: width.map(|bounds| Mutex::new(Width::new(bounds))),
+        limit: ConcurrencyLimit::new(width.map_or(plan.concurrency, |bounds| bounds.initial())),
+        tuner: width.map(|bounds| Mutex::new(ConcurrencyTuner::new(bounds))),
         pool,
         observer,
         stop: stop.clone(),
         leave: leave.clone(),
         plan,
     });
-    let (size, sha256) = Flight {
+    let (size, sha256) = InFlight {
         sender: Arc::clone(&sender),
-        known: Known::new(listed),
+        listed: ListedParts::new(listed),
         parts: JoinSet::new(),
-        tally,
+        totals,
     }
-    .fly(reads)
+    .run(reads)
     .await?;
 
     if let Some(origin) = watched {
-        origin.unchanged()?;
+        origin.check_unchanged()?;
     }
-    let whole = tally.whole(checksum, size);
-    notes.completing(&tally.parts, &whole);
-    let finishing = finish(&sender, &*notes, &tally.parts, &whole);
+    let expected = totals.expected_object(checksum, size);
+    notes.completing(&totals.parts, &expected);
+    let finishing = complete_upload(&sender, &*notes, &totals.parts, &expected);
     within_grace(&stop, &leave, sender.plan.grace, finishing)
         .await
         .ok_or(Cause::Stopped)??;
-    Ok((size, whole.digest, sha256, upload))
+    Ok((size, expected.digest, sha256, upload))
 }
 
 /// Wakes the reader when the upload ends, however it ends.
@@ -328,22 +332,22 @@ async fn within_grace<T>(
 }
 
 /// The parts on their way.
-struct Flight<'a, S: Store> {
-    sender: Arc<Sender<S>>,
-    known: Known,
+struct InFlight<'a, S: Store> {
+    sender: Arc<PartSender<S>>,
+    listed: ListedParts,
     parts: JoinSet<Result<SentPart>>,
-    tally: &'a mut Tally,
+    totals: &'a mut Totals,
 }
 
-impl<S: Store> Flight<'_, S> {
+impl<S: Store> InFlight<'_, S> {
     /// Sends all that is read; the size of it at the end. Whatever comes, the set is empty then.
-    async fn fly(
+    async fn run(
         mut self,
-        reads: mpsc::Receiver<Result<Read>>,
+        reads: mpsc::Receiver<Result<ReadEvent>>,
     ) -> Result<(u64, Option<String>), Cause> {
         let end = self.send_all(reads).await;
         if matches!(end, Err(Cause::Stopped)) {
-            self.land_in_time().await;
+            self.drain().await;
         }
         self.parts.shutdown().await;
         end
@@ -351,23 +355,23 @@ impl<S: Store> Flight<'_, S> {
 
     async fn send_all(
         &mut self,
-        mut reads: mpsc::Receiver<Result<Read>>,
+        mut reads: mpsc::Receiver<Result<ReadEvent>>,
     ) -> Result<(u64, Option<String>), Cause> {
         let stop = self.sender.stop.clone();
         let plan = &self.sender.plan;
-        let most = plan.widest.unwrap_or(plan.concurrency);
+        let max = plan.max_concurrency.unwrap_or(plan.concurrency);
         let line = Arc::clone(&self.sender.line);
-        let mut looks = Line::looks();
+        let mut looks = Line::sample_interval();
         let mut end = None;
         while end.is_none() || !self.parts.is_empty() {
             tokio::select! {
                 biased;
                 () = stop.cancelled() => return Err(Cause::Stopped),
-                Some(landed) = self.parts.join_next() => self.land(landed)?,
-                _ = looks.tick() => self.sender.observer.moved(line.look()),
-                read = reads.recv(), if end.is_none() && self.parts.len() < most => match read {
-                    Some(Ok(Read::Part(chunk))) => self.begin(chunk),
-                    Some(Ok(Read::End { size, sha256 })) => end = Some((size, sha256)),
+                Some(landed) = self.parts.join_next() => self.completed(landed)?,
+                _ = looks.tick() => self.sender.observer.line_progress(line.sample()),
+                read = reads.recv(), if end.is_none() && self.parts.len() < max => match read {
+                    Some(Ok(ReadEvent::Part(chunk))) => self.start_part(chunk),
+                    Some(Ok(ReadEvent::End { size, sha256 })) => end = Some((size, sha256)),
                     Some(Err(error)) => return Err(error.into()),
                     None => return Err(Error::failed("the image could not be read to its end").into()),
                 },
@@ -376,34 +380,36 @@ impl<S: Store> Flight<'_, S> {
         end.ok_or_else(|| Error::failed("the image could not be read to its end").into())
     }
 
-    fn begin(&mut self, chunk: Chunk) {
-        if let Some(part) = self.known.has(&chunk) {
-            self.tally.resumed += part.size;
+    fn start_part(&mut self, chunk: Chunk) {
+        if let Some(part) = self.listed.matching_part(&chunk) {
+            self.totals.resumed += part.size;
             self.sender.observer.resumed(part.size);
-            self.tally.parts.push(part);
+            self.totals.parts.push(part);
         } else {
             self.parts.spawn(Arc::clone(&self.sender).send(chunk));
         }
     }
 
-    fn land(&mut self, landed: Result<Result<SentPart>, JoinError>) -> Result<()> {
-        let part = match landed {
+    fn completed(&mut self, result: Result<Result<SentPart>, JoinError>) -> Result<()> {
+        let part = match result {
             Ok(sent) => sent?,
-            Err(broken) => return Err(Error::failed("a part could not be sent").because(broken)),
+            Err(broken) => {
+                return Err(Error::failed("a part could not be sent").with_source(broken));
+            }
         };
-        self.tally.uploaded += part.size;
+        self.totals.uploaded += part.size;
         self.sender.observer.acknowledged(part.size);
-        self.tally.parts.push(part);
+        self.totals.parts.push(part);
         Ok(())
     }
 
     /// What lands within the grace need not travel again.
-    async fn land_in_time(&mut self) {
+    async fn drain(&mut self) {
         let sender = Arc::clone(&self.sender);
         let landing = async {
-            while let Some(landed) = self.parts.join_next().await {
+            while let Some(result) = self.parts.join_next().await {
                 // The stop is the reason that is reported, whatever else fails now.
-                drop(self.land(landed));
+                drop(self.completed(result));
             }
         };
         within_grace(&sender.stop, &sender.leave, sender.plan.grace, landing).await;
@@ -411,46 +417,48 @@ impl<S: Store> Flight<'_, S> {
 }
 
 /// Makes the object of its parts, with patience for a busy service.
-async fn finish<S: Store>(
-    sender: &Sender<S>,
-    notes: &dyn Notes,
+async fn complete_upload<S: Store>(
+    sender: &PartSender<S>,
+    journal: &dyn UploadJournal,
     parts: &[SentPart],
-    whole: &Whole,
+    expected: &ExpectedObject,
 ) -> Result<()> {
-    let (mut patience, mut unclear) = (Patience::new(sender.plan.retries), false);
+    let (mut schedule, mut unclear) = (RetrySchedule::new(sender.plan.retries), false);
     for attempt in 1.. {
-        let Err(failure) = sender.store.finish(&sender.upload, parts, whole).await else {
+        let Err(failure) = sender.store.complete(&sender.upload, parts, expected).await else {
             return Ok(());
         };
-        unclear |= failure.is_unclear();
-        let class = if failure.class() == Class::Garbled {
-            Class::Final
+        unclear |= failure.is_unknown_outcome();
+        let class = if failure.class() == ErrorClass::ChecksumMismatch {
+            ErrorClass::Permanent
         } else {
             failure.class()
         };
-        let Some(pause) = patience.after(class) else {
+        let Some(delay) = schedule.delay_after(class) else {
             if !unclear {
-                notes.not_completed();
+                journal.complete_rejected();
             }
-            let parts = units::number(parts.len() as u64, "part");
-            let what = format!("the object could not be made of its {parts}");
-            return Err(Error::failed(what).because(failure));
+            let parts = units::pluralize(parts.len() as u64, "part");
+            let message = format!("the object could not be made of its {parts}");
+            return Err(Error::failed(message).with_source(failure));
         };
         if attempt == 1 {
-            sender.observer.unfinished(sender.plan.retries, &failure);
+            sender
+                .observer
+                .complete_retried(sender.plan.retries, &failure);
         }
-        sleep(pause).await;
+        sleep(delay).await;
     }
     Err(Error::failed("no more tries"))
 }
 
 /// The uploads of the store's key that have no part, the newest first. A run whose
 /// CreateMultipartUpload was not answered has sent none.
-pub async fn without_parts<S: Store>(store: &S) -> store::Result<Vec<UploadId>> {
+pub async fn uploads_without_parts<S: Store>(store: &S) -> store::Result<Vec<UploadId>> {
     let mut empty = Vec::new();
     for upload in store.open_uploads().await? {
         if store
-            .list(&upload)
+            .list_parts(&upload)
             .await?
             .is_some_and(|parts| parts.is_empty())
         {

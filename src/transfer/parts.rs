@@ -11,19 +11,19 @@ const MIB: u64 = 1 << 20;
 
 /// The part of a file of ordinary size: large enough that a request's own cost is
 /// nothing, small enough that a lost one is soon sent again.
-const PART: u64 = 8 * MIB;
+const DEFAULT_PART: u64 = 8 * MIB;
 
 /// The part of a stream, whose end nobody knows: 10,000 of these are 312 GiB.
 const STREAM_PART: u64 = 32 * MIB;
 
 /// Parts in flight on a line that carries them in time.
-const CONCURRENCY: usize = 8;
+const DEFAULT_CONCURRENCY: usize = 8;
 
 /// A part that takes longer than this shows no progress and is dear to lose.
-pub(super) const LONGEST: Duration = Duration::from_secs(16);
+pub(super) const MAX_PART_TIME: Duration = Duration::from_secs(16);
 
 /// Part buffers together, unless the user says otherwise: larger parts, fewer in flight.
-const MEMORY: u64 = 512 * MIB;
+const MAX_MEMORY: u64 = 512 * MIB;
 
 /// More connections than this to one bucket are a mistake of typing.
 pub const MAX_CONCURRENCY: usize = 256;
@@ -38,7 +38,7 @@ pub struct Plan {
     pub concurrency: usize,
     /// Parts in flight at most, where measurement shows that more is faster; `None`: the
     /// user said how many.
-    pub widest: Option<usize>,
+    pub max_concurrency: Option<usize>,
     /// Bytes a second, over all parts together.
     pub limit_rate: Option<u64>,
     /// Tries of a part after its first; with the pauses of `sender`, ten are about a minute.
@@ -55,40 +55,42 @@ pub struct Plan {
 pub fn plan(
     size: Option<u64>,
     limits: Limits,
-    said_part_size: Option<u64>,
-    said_concurrency: Option<usize>,
+    explicit_part_size: Option<u64>,
+    explicit_concurrency: Option<usize>,
 ) -> Result<Plan> {
     let size_or_none = size.unwrap_or_default();
     if size_or_none > limits.max_object {
-        let what = format!(
+        let message = format!(
             "the image has {}, more than an object can hold",
             bytes(size_or_none)
         );
-        return Err(Error::refused(what).because_of(format!(
+        return Err(Error::refused(message).with_cause(format!(
             "the service takes up to {}",
             bytes(limits.max_object)
         )));
     }
-    let part_size = match said_part_size {
-        Some(said) => fitting(said, size_or_none, limits)?,
+    let part_size = match explicit_part_size {
+        Some(explicit) => check_part_size(explicit, size_or_none, limits)?,
         None if size.is_none() => STREAM_PART,
-        None => chosen(size_or_none, limits),
+        None => default_part_size(size_or_none, limits),
     };
-    let concurrency = match said_concurrency {
-        Some(said) if (1..=MAX_CONCURRENCY).contains(&said) => said,
-        Some(said) => {
-            return Err(Error::usage(format!("{said} parts cannot be in flight"))
-                .hint(format!("--concurrency takes 1 to {MAX_CONCURRENCY}")));
+    let concurrency = match explicit_concurrency {
+        Some(explicit) if (1..=MAX_CONCURRENCY).contains(&explicit) => explicit,
+        Some(explicit) => {
+            return Err(
+                Error::usage(format!("{explicit} parts cannot be in flight"))
+                    .hint(format!("--concurrency takes 1 to {MAX_CONCURRENCY}")),
+            );
         }
-        None => in_flight(part_size, MEMORY, CONCURRENCY),
+        None => in_flight(part_size, MAX_MEMORY, DEFAULT_CONCURRENCY),
     };
-    let widest = said_concurrency
+    let widest = explicit_concurrency
         .is_none()
-        .then(|| in_flight(part_size, MEMORY, limits.at_once));
+        .then(|| in_flight(part_size, MAX_MEMORY, limits.max_concurrency));
     Ok(Plan {
         part_size,
         concurrency,
-        widest,
+        max_concurrency: widest,
         limit_rate: None,
         retries: 10,
         stall: Duration::from_mins(1),
@@ -104,33 +106,36 @@ pub fn count(size: u64, part_size: u64) -> u64 {
 
 /// How many parts may be in flight when buffers may take `memory`; of two, one can
 /// be read while the other travels.
-pub(super) fn in_flight(part_size: u64, memory: u64, most: usize) -> usize {
+pub(super) fn in_flight(part_size: u64, memory: u64, max: usize) -> usize {
     let buffers = usize::try_from(memory / part_size).unwrap_or(usize::MAX);
-    buffers.saturating_sub(1).clamp(2.min(most), most)
+    buffers.saturating_sub(1).clamp(2.min(max), max)
 }
 
-fn chosen(size: u64, limits: Limits) -> u64 {
+fn default_part_size(size: u64, limits: Limits) -> u64 {
     let least = size
         .div_ceil(u64::from(limits.max_parts))
         .next_multiple_of(MIB);
-    PART.max(least).max(limits.min_part).min(limits.max_part)
+    DEFAULT_PART
+        .max(least)
+        .max(limits.min_part)
+        .min(limits.max_part)
 }
 
-fn fitting(said: u64, size: u64, limits: Limits) -> Result<u64> {
-    let what = || format!("the part size {} does not fit", Size(said));
-    if said < limits.min_part || said > limits.max_part {
+fn check_part_size(explicit: u64, size: u64, limits: Limits) -> Result<u64> {
+    let message = || format!("the part size {} does not fit", Size(explicit));
+    if explicit < limits.min_part || explicit > limits.max_part {
         let allowed = format!(
             "the service takes parts of {} to {}",
             Size(limits.min_part),
             Size(limits.max_part)
         );
-        return Err(Error::usage(what()).because_of(allowed));
+        return Err(Error::usage(message()).with_cause(allowed));
     }
-    let parts = count(size, said);
+    let parts = count(size, explicit);
     if parts > u64::from(limits.max_parts) {
-        let least = chosen(size, limits) / MIB;
-        return Err(Error::usage(what())
-            .because_of(format!(
+        let least = default_part_size(size, limits) / MIB;
+        return Err(Error::usage(message())
+            .with_cause(format!(
                 "the image would be {parts} parts; the service takes {}",
                 limits.max_parts
             ))
@@ -138,7 +143,7 @@ fn fitting(said: u64, size: u64, limits: Limits) -> Result<u64> {
                 "give --part-size {least}MiB or more, or leave the choice to imgimport"
             )));
     }
-    Ok(said)
+    Ok(explicit)
 }
 
 #[cfg(test)]
@@ -185,10 +190,10 @@ mod tests {
     }
 
     #[test]
-    fn what_the_user_said_is_taken_or_refused() {
-        let said = |part, n| plan(Some(100 * GIB), AWS_LIMITS, part, n);
+    fn an_explicit_part_size_is_used_or_rejected() {
+        let plan_with = |part, n| plan(Some(100 * GIB), AWS_LIMITS, part, n);
         assert_eq!(
-            said(Some(64 * MIB), Some(3))
+            plan_with(Some(64 * MIB), Some(3))
                 .map(|p| (p.part_size, p.concurrency))
                 .ok(),
             Some((64 * MIB, 3))
@@ -200,12 +205,12 @@ mod tests {
             (None, Some(257)),
         ] {
             assert_eq!(
-                said(part, n).expect_err("no plan").kind(),
+                plan_with(part, n).expect_err("no plan").kind(),
                 Kind::Usage,
                 "{part:?} {n:?}"
             );
         }
-        let error = said(Some(10 * MIB), None).expect_err("10,240 parts");
+        let error = plan_with(Some(10 * MIB), None).expect_err("10,240 parts");
         assert_eq!(
             error.to_string(),
             "error: the part size 10MiB does not fit\n  \
@@ -216,10 +221,10 @@ mod tests {
 
     #[test]
     fn larger_parts_are_fewer_at_once() {
-        assert_eq!(in_flight(8 * MIB, MEMORY, 8), 8);
-        assert_eq!(in_flight(100 * MIB, MEMORY, 8), 4);
-        assert_eq!(in_flight(5 * GIB, MEMORY, 8), 2);
-        assert_eq!(in_flight(5 * GIB, MEMORY, 1), 1);
+        assert_eq!(in_flight(8 * MIB, MAX_MEMORY, 8), 8);
+        assert_eq!(in_flight(100 * MIB, MAX_MEMORY, 8), 4);
+        assert_eq!(in_flight(5 * GIB, MAX_MEMORY, 8), 2);
+        assert_eq!(in_flight(5 * GIB, MAX_MEMORY, 1), 1);
     }
 
     proptest! {
@@ -229,8 +234,8 @@ mod tests {
             let plan = plan(Some(size), limits, None, None).expect("a plan");
             prop_assert!(count(size, plan.part_size) <= u64::from(limits.max_parts));
             prop_assert!((limits.min_part..=limits.max_part).contains(&plan.part_size));
-            prop_assert!(fitting(plan.part_size, size, limits).is_ok());
-            prop_assert!((1..=CONCURRENCY).contains(&plan.concurrency));
+            prop_assert!(check_part_size(plan.part_size, size, limits).is_ok());
+            prop_assert!((1..=DEFAULT_CONCURRENCY).contains(&plan.concurrency));
         }
     }
 }

@@ -10,12 +10,12 @@ use sha2::{Digest as _, Sha256};
 use tokio::sync::mpsc;
 
 use super::buffer_pool::{Lease, Pool};
-use super::source::Source;
+use super::source::UploadSource;
 use crate::error::{Error, Result};
 use crate::store::{Checksum, Digest, Hasher};
 
 /// Read and hashed at a time: fits a core's cache.
-const BLOCK: usize = 256 << 10;
+const READ_SIZE: usize = 256 << 10;
 
 /// A part that was read. The bytes go before the lease: the next reader then finds the buffer.
 pub(super) struct Chunk {
@@ -27,35 +27,35 @@ pub(super) struct Chunk {
 }
 
 /// What the reader has to tell.
-pub(super) enum Read {
+pub(super) enum ReadEvent {
     Part(Chunk),
     End { size: u64, sha256: Option<String> },
 }
 
-pub(super) struct Reader {
-    pub(super) source: Source,
+pub(super) struct PartReader {
+    pub(super) source: UploadSource,
     pub(super) pool: Arc<Pool>,
     pub(super) checksum: Checksum,
     pub(super) max_parts: u32,
     pub(super) sha256: bool,
 }
 
-impl Reader {
+impl PartReader {
     /// Starts reading. At most as many parts wait in the channel as there are buffers.
-    pub(super) fn start(self, buffers: usize) -> Result<mpsc::Receiver<Result<Read>>> {
-        let (tell, told) = mpsc::channel(buffers);
+    pub(super) fn start(self, buffers: usize) -> Result<mpsc::Receiver<Result<ReadEvent>>> {
+        let (sender, receiver) = mpsc::channel(buffers);
         let read = move || {
-            if let Err(error) = self.read(&tell) {
+            if let Err(error) = self.read_all(&sender) {
                 // Nobody listens any more when this fails, and nobody needs to.
-                drop(tell.blocking_send(Err(error)));
+                drop(sender.blocking_send(Err(error)));
             }
         };
         let spawned = thread::Builder::new().name("read".to_owned()).spawn(read);
-        spawned.map_err(|error| Error::failed("the image cannot be read").because(error))?;
-        Ok(told)
+        spawned.map_err(|error| Error::failed("the image cannot be read").with_source(error))?;
+        Ok(receiver)
     }
 
-    fn read(mut self, tell: &mpsc::Sender<Result<Read>>) -> Result<()> {
+    fn read_all(mut self, sender: &mpsc::Sender<Result<ReadEvent>>) -> Result<()> {
         let mut sha256 = self.sha256.then(Sha256::new);
         let mut offset = 0;
         for number in 1.. {
@@ -65,10 +65,10 @@ impl Reader {
             let full = buffer.len();
             let (buffer, len, digest) = self.fill(buffer, offset, sha256.as_mut())?;
             if len > 0 || number == 1 {
-                self.count(number)?;
+                self.check_part_count(number)?;
                 let bytes = lease.share(buffer, len);
-                if tell
-                    .blocking_send(Ok(Read::Part(Chunk {
+                if sender
+                    .blocking_send(Ok(ReadEvent::Part(Chunk {
                         number,
                         offset,
                         bytes,
@@ -86,7 +86,7 @@ impl Reader {
             }
         }
         let sha256 = sha256.map(|hasher| hex::encode(hasher.finalize()));
-        drop(tell.blocking_send(Ok(Read::End {
+        drop(sender.blocking_send(Ok(ReadEvent::End {
             size: offset,
             sha256,
         })));
@@ -103,7 +103,7 @@ impl Reader {
         let mut hasher = Hasher::new(self.checksum);
         let mut len = 0;
         while len < buffer.len() {
-            let end = buffer.len().min(len + BLOCK);
+            let end = buffer.len().min(len + READ_SIZE);
             let read = self
                 .source
                 .read(offset + len as u64, &mut buffer[len..end])?;
@@ -120,14 +120,14 @@ impl Reader {
         Ok((buffer, len, hasher.finish()))
     }
 
-    fn count(&self, number: u32) -> Result<()> {
+    fn check_part_count(&self, number: u32) -> Result<()> {
         if number <= self.max_parts {
             return Ok(());
         }
-        let what = format!(
+        let message = format!(
             "the stream is longer than {} parts, the most that the service takes",
             self.max_parts
         );
-        Err(Error::failed(what).hint("give a larger --part-size"))
+        Err(Error::failed(message).hint("give a larger --part-size"))
     }
 }

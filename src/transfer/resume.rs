@@ -10,30 +10,30 @@ use tokio_util::sync::CancellationToken;
 
 use super::parts::{self, Plan};
 use super::reader::Chunk;
-use super::source::Origin;
+use super::source::FileSlice;
 use crate::error::{Error, Result};
-use crate::store::{Checksum, Digest, Hasher, Limits, ListedPart, Proof, SentPart, Store};
+use crate::store::{Checksum, ContentCheck, Digest, Hasher, Limits, ListedPart, SentPart, Store};
 
 /// Read and hashed at a time.
-const BLOCK: usize = 1 << 20;
+const READ_SIZE: usize = 1 << 20;
 
 /// Parts this many times larger than planned are still taken over: the buffers have
 /// to hold them.
-const LARGER: u64 = 4;
+const MAX_GROWTH: u64 = 4;
 
 /// The parts that the service lists.
 #[derive(Default)]
-pub(super) struct Known(HashMap<u32, ListedPart>);
+pub(super) struct ListedParts(HashMap<u32, ListedPart>);
 
-impl Known {
+impl ListedParts {
     pub(super) fn new(listed: Vec<ListedPart>) -> Self {
         Self(listed.into_iter().map(|part| (part.number, part)).collect())
     }
 
     /// The part as sent, when the service has exactly these bytes.
-    pub(super) fn has(&self, chunk: &Chunk) -> Option<SentPart> {
+    pub(super) fn matching_part(&self, chunk: &Chunk) -> Option<SentPart> {
         let part = self.0.get(&chunk.number)?;
-        let is_there = part.holds(&chunk.bytes, chunk.digest);
+        let is_there = part.matches(&chunk.bytes, chunk.digest);
         is_there.then(|| SentPart {
             number: part.number,
             size: part.size,
@@ -46,14 +46,17 @@ impl Known {
 /// The plan, with the part size of the run that is continued: other cuts would make
 /// every part a different one. Only a size that several listed parts share tells it;
 /// in the memory that was planned.
-pub(super) fn continued(plan: Plan, listed: &[ListedPart], size: u64, limits: Limits) -> Plan {
+pub(super) fn continue_plan(plan: Plan, listed: &[ListedPart], size: u64, limits: Limits) -> Plan {
     let largest = listed
         .iter()
         .map(|part| part.size)
         .max()
         .unwrap_or_default();
     let shared = listed.iter().filter(|part| part.size == largest).count() > 1;
-    let allowed = (limits.min_part..=limits.max_part.min(plan.part_size.saturating_mul(LARGER)))
+    let allowed = (limits.min_part
+        ..=limits
+            .max_part
+            .min(plan.part_size.saturating_mul(MAX_GROWTH)))
         .contains(&largest);
     if !shared || !allowed || parts::count(size, largest) > u64::from(limits.max_parts) {
         return plan;
@@ -61,16 +64,16 @@ pub(super) fn continued(plan: Plan, listed: &[ListedPart], size: u64, limits: Li
     let memory = plan.part_size.saturating_mul(plan.concurrency as u64 + 1);
     Plan {
         concurrency: parts::in_flight(largest, memory, plan.concurrency),
-        widest: plan
-            .widest
-            .map(|most| parts::in_flight(largest, memory, most)),
+        max_concurrency: plan
+            .max_concurrency
+            .map(|max| parts::in_flight(largest, memory, max)),
         part_size: largest,
         ..plan
     }
 }
 
 /// The local bytes of an object that was made already.
-pub(super) struct Made {
+pub(super) struct ExistingObject {
     pub(super) size: u64,
     pub(super) digest: Digest,
     pub(super) sha256: Option<String>,
@@ -79,55 +82,56 @@ pub(super) struct Made {
 /// An upload that the service does not know any more may have come to its end: the
 /// answer found nobody, or was not written down. Then the object is there, with the
 /// local bytes. Who may not look at it sends all again.
-pub(super) async fn made<S: Store>(
+pub(super) async fn find_existing_object<S: Store>(
     store: &S,
-    origin: Option<Origin>,
+    file: Option<FileSlice>,
     part_size: u64,
     sha256: bool,
     stop: &CancellationToken,
-) -> Result<Option<Made>> {
-    let Some(origin) = origin else {
+) -> Result<Option<ExistingObject>> {
+    let Some(origin) = file else {
         return Ok(None);
     };
     let size = origin.size();
-    let there = match store.head().await {
-        Ok(Some(head)) if head.size == size => head.proof(part_size),
+    let existing = match store.object_info().await {
+        Ok(Some(head)) if head.size == size => head.content_check(part_size),
         _ => None,
     };
-    let Some(proof) = there else {
+    let Some(check) = existing else {
         return Ok(None);
     };
     let (checksum, stop) = (store.checksum(), stop.clone());
-    let hashed = spawn_blocking(move || hashed(&origin, checksum, proof, sha256, &stop)).await;
-    hashed.map_err(|error| Error::failed("the image cannot be read").because(error))?
+    let hashed =
+        spawn_blocking(move || checksum_file(&origin, checksum, check, sha256, &stop)).await;
+    hashed.map_err(|error| Error::failed("the image cannot be read").with_source(error))?
 }
 
 /// Reads all of the file; `None` when it is to stop, or when the object has other bytes.
-fn hashed(
-    origin: &Origin,
+fn checksum_file(
+    file: &FileSlice,
     checksum: Checksum,
-    mut proof: Proof,
+    mut check: ContentCheck,
     sha256: bool,
     stop: &CancellationToken,
-) -> Result<Option<Made>> {
+) -> Result<Option<ExistingObject>> {
     let (mut digest, mut sha256) = (Hasher::new(checksum), sha256.then(Sha256::new));
-    let (mut offset, size) = (0, origin.size());
-    let mut buffer = vec![0; BLOCK];
+    let (mut offset, size) = (0, file.size());
+    let mut buffer = vec![0; READ_SIZE];
     while offset < size {
         if stop.is_cancelled() {
             return Ok(None);
         }
-        let read = origin.read(offset, &mut buffer)?;
+        let read = file.read(offset, &mut buffer)?;
         digest.update(&buffer[..read]);
-        proof.update(&buffer[..read]);
+        check.update(&buffer[..read]);
         if let Some(sha256) = &mut sha256 {
             sha256.update(&buffer[..read]);
         }
         offset += read as u64;
     }
-    origin.unchanged()?;
+    file.check_unchanged()?;
     let digest = digest.finish();
-    Ok(proof.holds(digest).then(|| Made {
+    Ok(check.matches(digest).then(|| ExistingObject {
         size,
         digest,
         sha256: sha256.map(|hasher| hex::encode(hasher.finalize())),

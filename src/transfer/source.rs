@@ -11,18 +11,18 @@ use crate::error::{Error, Result};
 use crate::platform;
 
 /// What is to be uploaded.
-pub struct Source(Kind);
+pub struct UploadSource(SourceKind);
 
-enum Kind {
-    File(Origin),
+enum SourceKind {
+    File(FileSlice),
     Stream {
         reader: Box<dyn Read + Send>,
         size: Option<u64>,
-        made_of: Option<Origin>,
+        derived_from: Option<FileSlice>,
     },
 }
 
-impl Source {
+impl UploadSource {
     /// The whole file.
     pub fn file(file: File) -> io::Result<Self> {
         let size = file.metadata()?.len();
@@ -31,58 +31,61 @@ impl Source {
 
     /// `size` bytes of the file from `start` on: a disk inside an archive, a block device.
     pub fn slice(file: File, start: u64, size: u64) -> io::Result<Self> {
-        let before = Stamp::of(&file)?;
-        Ok(Self(Kind::File(Origin {
+        let before = FileStamp::new(&file)?;
+        Ok(Self(SourceKind::File(FileSlice {
             file: Arc::new(file),
             start,
             size,
-            before,
+            stamp: before,
         })))
     }
 
     /// A stream, with its size where that is known. Read on a thread of its own.
     pub fn stream(reader: impl Read + Send + 'static, size: Option<u64>) -> Self {
-        Self(Kind::Stream {
+        Self(SourceKind::Stream {
             reader: Box::new(reader),
             size,
-            made_of: None,
+            derived_from: None,
         })
     }
 
     /// A stream that is made of a file while it is read, of a size that shows at the end.
     /// Given once more, the same file must make the same stream.
-    pub fn made_of(file: File, reader: impl Read + Send + 'static) -> io::Result<Self> {
-        let Self(Kind::File(origin)) = Self::file(file)? else {
+    pub fn derived_from(file: File, reader: impl Read + Send + 'static) -> io::Result<Self> {
+        let Self(SourceKind::File(origin)) = Self::file(file)? else {
             return Ok(Self::stream(reader, None));
         };
-        Ok(Self(Kind::Stream {
+        Ok(Self(SourceKind::Stream {
             reader: Box::new(reader),
             size: None,
-            made_of: Some(origin),
+            derived_from: Some(origin),
         }))
     }
 
     /// Bytes, where that is known.
     pub fn size(&self) -> Option<u64> {
         match &self.0 {
-            Kind::File(origin) => Some(origin.size),
-            Kind::Stream { size, .. } => *size,
+            SourceKind::File(origin) => Some(origin.size),
+            SourceKind::Stream { size, .. } => *size,
         }
     }
 
     /// The file, for reading a part again; a stream has none.
-    pub(super) fn origin(&self) -> Option<Origin> {
+    pub(super) fn rereadable_file(&self) -> Option<FileSlice> {
         match &self.0 {
-            Kind::File(origin) => Some(origin.clone()),
-            Kind::Stream { .. } => None,
+            SourceKind::File(origin) => Some(origin.clone()),
+            SourceKind::Stream { .. } => None,
         }
     }
 
     /// The file that must be the same at the end.
-    pub(super) fn watched(&self) -> Option<Origin> {
+    pub(super) fn source_file(&self) -> Option<FileSlice> {
         match &self.0 {
-            Kind::File(origin) => Some(origin.clone()),
-            Kind::Stream { made_of, .. } => made_of.clone(),
+            SourceKind::File(origin) => Some(origin.clone()),
+            SourceKind::Stream {
+                derived_from: made_of,
+                ..
+            } => made_of.clone(),
         }
     }
 
@@ -90,14 +93,14 @@ impl Source {
     pub(super) fn read(&mut self, offset: u64, buffer: &mut [u8]) -> Result<usize> {
         let read = loop {
             let read = match &mut self.0 {
-                Kind::File(origin) => origin.read_at(offset, buffer),
-                Kind::Stream { reader, size, .. } => {
+                SourceKind::File(origin) => origin.read_at(offset, buffer),
+                SourceKind::Stream { reader, size, .. } => {
                     // One byte more than the size is asked for, so that a longer stream is seen.
                     let rest = size.map_or(u64::MAX, |size| size.saturating_sub(offset).max(1));
-                    let most = buffer
+                    let max = buffer
                         .len()
                         .min(usize::try_from(rest).unwrap_or(usize::MAX));
-                    reader.read(&mut buffer[..most])
+                    reader.read(&mut buffer[..max])
                 }
             };
             match read {
@@ -106,20 +109,20 @@ impl Source {
             }
         };
         let read = read.map_err(|error| {
-            Error::failed(format!("byte {offset} of the image cannot be read")).because(error)
+            Error::failed(format!("byte {offset} of the image cannot be read")).with_source(error)
         })?;
-        self.check(offset, read)?;
+        self.check_length(offset, read)?;
         Ok(read)
     }
 
     /// Too early an end, or none where there should be one.
-    fn check(&self, offset: u64, read: usize) -> Result<()> {
+    fn check_length(&self, offset: u64, read: usize) -> Result<()> {
         match self.size() {
-            Some(size) if read == 0 && offset < size => {
-                Err(changed(format!("it ended at byte {offset} of {size}")))
-            }
+            Some(size) if read == 0 && offset < size => Err(source_changed(format!(
+                "it ended at byte {offset} of {size}"
+            ))),
             Some(size) if read > 0 && offset >= size => {
-                Err(changed(format!("it goes on after its {size} bytes")))
+                Err(source_changed(format!("it goes on after its {size} bytes")))
             }
             _ => Ok(()),
         }
@@ -128,18 +131,18 @@ impl Source {
 
 /// A file that can be asked again.
 #[derive(Clone)]
-pub(super) struct Origin {
+pub(super) struct FileSlice {
     file: Arc<File>,
     start: u64,
     size: u64,
-    before: Stamp,
+    stamp: FileStamp,
 }
 
-impl Origin {
+impl FileSlice {
     fn read_at(&self, offset: u64, buffer: &mut [u8]) -> io::Result<usize> {
         let rest = usize::try_from(self.size.saturating_sub(offset)).unwrap_or(usize::MAX);
-        let most = buffer.len().min(rest);
-        platform::read_at(&self.file, &mut buffer[..most], self.start + offset)
+        let max = buffer.len().min(rest);
+        platform::read_at(&self.file, &mut buffer[..max], self.start + offset)
     }
 
     /// Bytes.
@@ -153,55 +156,58 @@ impl Origin {
             match self.read_at(offset, buffer) {
                 Ok(0) => {
                     let size = self.size;
-                    return Err(changed(format!("it ended at byte {offset} of {size}")));
+                    return Err(source_changed(format!(
+                        "it ended at byte {offset} of {size}"
+                    )));
                 }
                 Ok(read) => return Ok(read),
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(error) => {
-                    let what = format!("byte {offset} of the image cannot be read");
-                    return Err(Error::failed(what).because(error));
+                    let message = format!("byte {offset} of the image cannot be read");
+                    return Err(Error::failed(message).with_source(error));
                 }
             }
         }
     }
 
     /// The same bytes once more.
-    pub(super) fn again(&self, offset: u64, len: usize) -> Result<Vec<u8>> {
+    pub(super) fn reread(&self, offset: u64, len: usize) -> Result<Vec<u8>> {
         let mut bytes = vec![0; len];
         match platform::read_exact_at(&self.file, &mut bytes, self.start + offset) {
             Ok(()) => Ok(bytes),
             Err(error) => Err(Error::failed(format!(
                 "byte {offset} of the image cannot be read again"
             ))
-            .because(error)),
+            .with_source(error)),
         }
     }
 
     /// Whether size and time of the file are those of the beginning.
-    pub(super) fn unchanged(&self) -> Result<()> {
-        let now = Stamp::of(&self.file)
-            .map_err(|error| Error::failed("the image cannot be looked at again").because(error))?;
-        if now.size != self.before.size {
-            return Err(changed(format!(
+    pub(super) fn check_unchanged(&self) -> Result<()> {
+        let now = FileStamp::new(&self.file).map_err(|error| {
+            Error::failed("the image cannot be looked at again").with_source(error)
+        })?;
+        if now.size != self.stamp.size {
+            return Err(source_changed(format!(
                 "it had {} bytes and has {}",
-                self.before.size, now.size
+                self.stamp.size, now.size
             )));
         }
-        if now.modified != self.before.modified {
-            return Err(changed("somebody wrote to it".to_owned()));
+        if now.modified != self.stamp.modified {
+            return Err(source_changed("somebody wrote to it".to_owned()));
         }
         Ok(())
     }
 }
 
 #[derive(Clone, Copy, Eq, PartialEq)]
-struct Stamp {
+struct FileStamp {
     size: u64,
     modified: Option<SystemTime>,
 }
 
-impl Stamp {
-    fn of(file: &File) -> io::Result<Self> {
+impl FileStamp {
+    fn new(file: &File) -> io::Result<Self> {
         let about = file.metadata()?;
         Ok(Self {
             size: about.len(),
@@ -211,8 +217,8 @@ impl Stamp {
 }
 
 /// The image is not what it was.
-pub fn changed(how: String) -> Error {
+pub fn source_changed(reason: String) -> Error {
     Error::failed("the image changed while it was read")
-        .because_of(how)
+        .with_cause(reason)
         .hint("stop what writes to it, or make a copy, and run the command again")
 }

@@ -12,47 +12,47 @@ use http_body::Body as _;
 use tokio::sync::{Notify, Semaphore};
 
 use super::*;
-use crate::net::retry::Patience;
-use crate::store::{Error as StoreError, Head, Limits, ListedPart, Part};
+use crate::net::retry::RetryPolicy;
+use crate::store::{Error as StoreError, Limits, ListedPart, ObjectInfo, Part};
 
 const LIMITS: Limits = Limits {
     min_part: 10,
     max_part: 1000,
     max_parts: 50,
     max_object: 50_000,
-    at_once: 4,
+    max_concurrency: 4,
 };
 
 /// What a put of the fake store does beyond storing.
-enum Act {
+enum Behavior {
     Answer(StoreError),
     Hang,
 }
 
 /// A store in memory that verifies digests and can be told to misbehave.
 #[derive(Default)]
-struct Fake {
+struct FakeStore {
     md5: bool,
     gate: Option<Semaphore>,
     moved: Notify,
-    state: Mutex<State>,
+    state: Mutex<StoreState>,
 }
 
 #[derive(Default)]
-struct State {
+struct StoreState {
     uploads: HashMap<String, BTreeMap<u32, Bytes>>,
     listing: Option<Vec<ListedPart>>,
     object: Option<Vec<u8>>,
-    acts: HashMap<u32, VecDeque<Act>>,
-    finishing: VecDeque<StoreError>,
-    puts: Vec<u32>,
-    addresses: HashSet<usize>,
-    travelling: usize,
+    behaviors: HashMap<u32, VecDeque<Behavior>>,
+    complete_errors: VecDeque<StoreError>,
+    uploaded_parts: Vec<u32>,
+    buffer_addresses: HashSet<usize>,
+    in_flight: usize,
     peak: usize,
-    begun: usize,
+    created_uploads: usize,
 }
 
-impl Fake {
+impl FakeStore {
     fn gated() -> Self {
         Self {
             gate: Some(Semaphore::new(0)),
@@ -60,9 +60,9 @@ impl Fake {
         }
     }
 
-    fn failing(acts: impl IntoIterator<Item = (u32, Vec<Act>)>) -> Self {
+    fn failing(behaviors: impl IntoIterator<Item = (u32, Vec<Behavior>)>) -> Self {
         let fake = Self::default();
-        fake.state().acts = acts
+        fake.state().behaviors = behaviors
             .into_iter()
             .map(|(part, acts)| (part, acts.into()))
             .collect();
@@ -80,7 +80,7 @@ impl Fake {
         fake
     }
 
-    fn state(&self) -> MutexGuard<'_, State> {
+    fn state(&self) -> MutexGuard<'_, StoreState> {
         self.state.lock().expect("no panic")
     }
 
@@ -91,25 +91,29 @@ impl Fake {
             .map(|bytes| String::from_utf8(bytes).expect("text"))
     }
 
-    fn puts_of(&self, part: u32) -> usize {
-        self.state().puts.iter().filter(|put| **put == part).count()
+    fn upload_count(&self, part: u32) -> usize {
+        self.state()
+            .uploaded_parts
+            .iter()
+            .filter(|put| **put == part)
+            .count()
     }
 
     /// The numbers of all puts, sorted.
-    fn puts(&self) -> Vec<u32> {
-        let mut puts = self.state().puts.clone();
+    fn uploaded_parts(&self) -> Vec<u32> {
+        let mut puts = self.state().uploaded_parts.clone();
         puts.sort_unstable();
         puts
     }
 
-    fn travelling(&self) -> usize {
-        self.state().travelling
+    fn in_flight(&self) -> usize {
+        self.state().in_flight
     }
 
-    async fn until(&self, reached: impl Fn(&State) -> bool) {
+    async fn until(&self, condition: impl Fn(&StoreState) -> bool) {
         loop {
             let moved = self.moved.notified();
-            if reached(&self.state()) {
+            if condition(&self.state()) {
                 return;
             }
             moved.await;
@@ -128,16 +132,16 @@ impl Fake {
 }
 
 /// A part on its way; it is none any more when its future is dropped.
-struct Travelling<'a>(&'a Fake);
+struct InFlightPart<'a>(&'a FakeStore);
 
-impl Drop for Travelling<'_> {
+impl Drop for InFlightPart<'_> {
     fn drop(&mut self) {
-        self.0.state().travelling -= 1;
+        self.0.state().in_flight -= 1;
         self.0.moved.notify_waiters();
     }
 }
 
-impl Store for Fake {
+impl Store for FakeStore {
     fn checksum(&self) -> Checksum {
         if self.md5 {
             Checksum::Md5
@@ -146,45 +150,45 @@ impl Store for Fake {
         }
     }
 
-    fn patience(&self) -> Patience {
-        Patience::of(None)
+    fn retry_policy(&self) -> RetryPolicy {
+        RetryPolicy::with_attempts(None)
     }
 
     fn limits(&self) -> Limits {
         LIMITS
     }
 
-    async fn begin(&self) -> store::Result<UploadId> {
+    async fn create_upload(&self) -> store::Result<UploadId> {
         let mut state = self.state();
-        state.begun += 1;
-        let id = format!("upload {}", state.begun);
+        state.created_uploads += 1;
+        let id = format!("upload {}", state.created_uploads);
         state.uploads.insert(id.clone(), BTreeMap::new());
         Ok(UploadId(id))
     }
 
-    async fn put(&self, upload: &UploadId, part: Part) -> store::Result<SentPart> {
+    async fn upload_part(&self, upload: &UploadId, part: Part) -> store::Result<SentPart> {
         let act = {
             let mut state = self.state();
-            state.travelling += 1;
-            state.peak = state.peak.max(state.travelling);
-            state.puts.push(part.number);
-            state.addresses.insert(part.bytes.as_ptr().addr());
+            state.in_flight += 1;
+            state.peak = state.peak.max(state.in_flight);
+            state.uploaded_parts.push(part.number);
+            state.buffer_addresses.insert(part.bytes.as_ptr().addr());
             state
-                .acts
+                .behaviors
                 .get_mut(&part.number)
                 .and_then(VecDeque::pop_front)
         };
-        let _travelling = Travelling(self);
+        let _travelling = InFlightPart(self);
         self.moved.notify_waiters();
         if let Some(gate) = &self.gate {
             gate.acquire().await.expect("open").forget();
         }
         match act {
-            Some(Act::Answer(error)) => return Err(error),
-            Some(Act::Hang) => std::future::pending().await,
+            Some(Behavior::Answer(error)) => return Err(error),
+            Some(Behavior::Hang) => std::future::pending().await,
             None => {}
         }
-        let bytes = arrived(part.body()).await;
+        let bytes = read_body(part.body()).await;
         assert_eq!(self.checksum().of(&bytes), part.digest);
         self.state()
             .uploads
@@ -199,7 +203,7 @@ impl Store for Fake {
         })
     }
 
-    async fn list(&self, upload: &UploadId) -> store::Result<Option<Vec<ListedPart>>> {
+    async fn list_parts(&self, upload: &UploadId) -> store::Result<Option<Vec<ListedPart>>> {
         let state = self.state();
         let listed = |parts: &BTreeMap<u32, Bytes>| {
             parts
@@ -217,14 +221,14 @@ impl Store for Fake {
         Ok(self.state().uploads.keys().cloned().map(UploadId).collect())
     }
 
-    async fn finish(
+    async fn complete(
         &self,
         upload: &UploadId,
         parts: &[SentPart],
-        whole: &Whole,
+        expected: &ExpectedObject,
     ) -> store::Result<()> {
         let mut state = self.state();
-        if let Some(error) = state.finishing.pop_front() {
+        if let Some(error) = state.complete_errors.pop_front() {
             return Err(error);
         }
         let stored = state.uploads.remove(&upload.0).expect("an upload");
@@ -238,9 +242,9 @@ impl Store for Fake {
             .iter()
             .flat_map(|part| stored[&part.number].to_vec())
             .collect();
-        assert_eq!(object.len() as u64, whole.size);
+        assert_eq!(object.len() as u64, expected.size);
         assert_eq!(
-            whole.digest,
+            expected.digest,
             (!self.md5).then(|| self.checksum().of(&object))
         );
         state.object = Some(object);
@@ -251,21 +255,21 @@ impl Store for Fake {
         unreachable!("the engine never aborts")
     }
 
-    async fn head(&self) -> store::Result<Option<Head>> {
+    async fn object_info(&self) -> store::Result<Option<ObjectInfo>> {
         let object = self.state().object.clone();
-        Ok(object.map(|bytes| Head {
+        Ok(object.map(|bytes| ObjectInfo {
             size: bytes.len() as u64,
             digest: (!self.md5).then(|| self.checksum().of(&bytes)),
             etag: None,
         }))
     }
 
-    async fn remove(&self) -> store::Result<()> {
+    async fn delete(&self) -> store::Result<()> {
         unreachable!("the engine never removes")
     }
 }
 
-async fn arrived(body: store::Body) -> Bytes {
+async fn read_body(body: store::PartBody) -> Bytes {
     let mut body = pin!(body);
     let mut bytes = Vec::new();
     while let Some(frame) = poll_fn(|context| body.as_mut().poll_frame(context)).await {
@@ -276,9 +280,9 @@ async fn arrived(body: store::Body) -> Bytes {
 
 /// Writes down what it hears.
 #[derive(Default)]
-struct Heard(Mutex<Vec<String>>);
+struct RecordedEvents(Mutex<Vec<String>>);
 
-impl Heard {
+impl RecordedEvents {
     fn note(&self, line: String) {
         self.0.lock().expect("no panic").push(line);
     }
@@ -288,7 +292,7 @@ impl Heard {
     }
 }
 
-impl Observer for Heard {
+impl Observer for RecordedEvents {
     fn acknowledged(&self, bytes: u64) {
         self.note(format!("sent {bytes}"));
     }
@@ -297,15 +301,15 @@ impl Observer for Heard {
         self.note(format!("there {bytes}"));
     }
 
-    fn retrying(&self, part: u32, attempt: u32, _: Duration, why: &StoreError) {
-        self.note(format!("part {part} try {attempt}: {why}"));
+    fn retrying(&self, part: u32, attempt: u32, _: Duration, error: &StoreError) {
+        self.note(format!("part {part} try {attempt}: {error}"));
     }
 
-    fn narrowed(&self, parts: usize) {
+    fn concurrency_reduced(&self, parts: usize) {
         self.note(format!("window {parts}"));
     }
 
-    fn forgotten(&self, upload: &UploadId) {
+    fn upload_not_found(&self, upload: &UploadId) {
         self.note(format!("forgotten {upload}"));
     }
 }
@@ -315,7 +319,7 @@ fn small_plan() -> Plan {
     Plan {
         part_size: 10,
         concurrency: 3,
-        widest: None,
+        max_concurrency: None,
         retries: 3,
         ..plan(Some(0), LIMITS, None, None).expect("a plan")
     }
@@ -333,44 +337,45 @@ fn file(text: &str) -> File {
     file
 }
 
-fn source(text: &str) -> Source {
-    Source::file(file(text)).expect("a source")
+fn source(text: &str) -> UploadSource {
+    UploadSource::file(file(text)).expect("a source")
 }
 
-fn job(store: &Arc<Fake>, source: Source) -> Upload<Fake> {
+fn job(store: &Arc<FakeStore>, source: UploadSource) -> Upload<FakeStore> {
     Upload {
         store: Arc::clone(store),
         source,
         plan: small_plan(),
         resume: None,
-        unnoted: false,
+        maybe_created: false,
         part_size: None,
-        notes: Arc::new(()),
+        journal: Arc::new(()),
         observer: Arc::new(()),
         stop: CancellationToken::new(),
         leave: CancellationToken::new(),
     }
 }
 
-fn refused() -> Act {
-    Act::Answer(
-        StoreError::answered(403, Some("AccessDenied".into()), "Access Denied").request(Some("R1")),
+fn refused() -> Behavior {
+    Behavior::Answer(
+        StoreError::service(403, Some("AccessDenied".into()), "Access Denied")
+            .with_request_id(Some("R1")),
     )
 }
 
-fn garbled() -> Act {
-    Act::Answer(StoreError::answered(400, Some("BadDigest".into()), ""))
+fn checksum_mismatch() -> Behavior {
+    Behavior::Answer(StoreError::service(400, Some("BadDigest".into()), ""))
 }
 
-fn busy() -> Act {
-    Act::Answer(StoreError::answered(
+fn busy() -> Behavior {
+    Behavior::Answer(StoreError::service(
         500,
         Some("InternalError".into()),
         "Try again",
     ))
 }
 
-fn words(failure: &Failure) -> String {
+fn error_text(failure: &Failure) -> String {
     match &failure.cause {
         Cause::Stopped => "stopped".to_owned(),
         Cause::Failed(error) => error.to_string(),
@@ -379,9 +384,9 @@ fn words(failure: &Failure) -> String {
 
 #[tokio::test]
 async fn arrives_whole_with_at_most_n_in_flight() {
-    let store = Arc::new(Fake::gated());
+    let store = Arc::new(FakeStore::gated());
     let running = tokio::spawn(run(job(&store, source(&text(95)))));
-    store.until(|state| state.travelling == 3).await;
+    store.until(|state| state.in_flight == 3).await;
     for _ in 0..10 {
         store.gate.as_ref().expect("gated").add_permits(1);
         tokio::task::yield_now().await;
@@ -401,17 +406,19 @@ async fn arrives_whole_with_at_most_n_in_flight() {
 }
 
 #[tokio::test]
-async fn an_exact_multiple_and_nothing_at_all_have_no_empty_last_part() {
+async fn no_empty_last_part_is_sent() {
     for (len, parts) in [(30, vec![1, 2, 3]), (0, vec![1]), (1, vec![1])] {
-        for known in [true, false] {
-            let store = Arc::new(Fake::default());
-            let stream =
-                Source::stream(std::io::Cursor::new(text(len)), known.then_some(len as u64));
+        for has_size in [true, false] {
+            let store = Arc::new(FakeStore::default());
+            let stream = UploadSource::stream(
+                std::io::Cursor::new(text(len)),
+                has_size.then_some(len as u64),
+            );
             for source in [source(&text(len)), stream] {
-                store.state().puts.clear();
+                store.state().uploaded_parts.clear();
                 run(job(&store, source)).await.expect("sent");
                 assert_eq!(
-                    (store.puts(), store.object()),
+                    (store.uploaded_parts(), store.object()),
                     (parts.clone(), Some(text(len)))
                 );
             }
@@ -421,17 +428,17 @@ async fn an_exact_multiple_and_nothing_at_all_have_no_empty_last_part() {
 
 #[tokio::test]
 async fn md5_has_no_digest_of_the_whole() {
-    let store = Arc::new(Fake {
+    let store = Arc::new(FakeStore {
         md5: true,
-        ..Fake::default()
+        ..FakeStore::default()
     });
     let sent = run(job(&store, source(&text(25)))).await.expect("sent");
     assert_eq!((sent.digest, store.object()), (None, Some(text(25))));
 }
 
 #[tokio::test]
-async fn sha256_when_the_plan_asks_for_it() {
-    let store = Arc::new(Fake::default());
+async fn sha256_is_computed_on_request() {
+    let store = Arc::new(FakeStore::default());
     let mut job = job(&store, source("hello, parts of ten bytes"));
     job.plan.sha256 = true;
     let sha256 = run(job).await.expect("sent").sha256.expect("asked for");
@@ -443,40 +450,40 @@ async fn sha256_when_the_plan_asks_for_it() {
 
 #[tokio::test]
 async fn buffers_are_used_again() {
-    let store = Arc::new(Fake::default());
+    let store = Arc::new(FakeStore::default());
     run(job(&store, source(&text(500)))).await.expect("sent");
     let state = store.state();
-    assert_eq!(state.puts.len(), 50);
+    assert_eq!(state.uploaded_parts.len(), 50);
     assert!(
-        state.addresses.len() <= 4,
+        state.buffer_addresses.len() <= 4,
         "{} buffers for 3 in flight",
-        state.addresses.len()
+        state.buffer_addresses.len()
     );
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_part_that_fails_twice_is_sent_a_third_time() {
-    let store = Arc::new(Fake::failing([(2, vec![busy(), busy()])]));
-    let heard = Arc::new(Heard::default());
+    let store = Arc::new(FakeStore::failing([(2, vec![busy(), busy()])]));
+    let events = Arc::new(RecordedEvents::default());
     let job = Upload {
-        observer: Arc::<Heard>::clone(&heard),
+        observer: Arc::<RecordedEvents>::clone(&events),
         ..job(&store, source(&text(20)))
     };
     run(job).await.expect("sent");
-    assert_eq!((store.object(), store.puts_of(2)), (Some(text(20)), 3));
-    let why = |attempt| format!("part 2 try {attempt}: Try again (InternalError)");
-    let tries: Vec<_> = heard
+    assert_eq!((store.object(), store.upload_count(2)), (Some(text(20)), 3));
+    let error = |attempt| format!("part 2 try {attempt}: Try again (InternalError)");
+    let attempts: Vec<_> = events
         .lines()
         .into_iter()
         .filter(|line| line.starts_with("part"))
         .collect();
-    assert_eq!(tries, [why(1), why(2)]);
+    assert_eq!(attempts, [error(1), error(2)]);
 }
 
 #[tokio::test(start_paused = true)]
 async fn the_first_of_the_failures_is_reported_when_the_tries_are_used_up() {
-    let reset = || Act::Answer(StoreError::unanswered("connection refused"));
-    let store = Arc::new(Fake::failing([(
+    let reset = || Behavior::Answer(StoreError::no_response("connection refused"));
+    let store = Arc::new(FakeStore::failing([(
         2,
         vec![busy(), reset(), reset(), reset()],
     )]));
@@ -484,28 +491,31 @@ async fn the_first_of_the_failures_is_reported_when_the_tries_are_used_up() {
         .await
         .expect_err("failed");
     assert_eq!(
-        words(&failure),
+        error_text(&failure),
         "error: part 2 of 4 could not be sent\n  \
          cause: Try again (InternalError)\n    and at last, in try 4: connection refused"
     );
     assert_eq!(
-        (failure.upload, store.puts_of(2)),
+        (failure.upload, store.upload_count(2)),
         (Some(UploadId("upload 1".into())), 4)
     );
 }
 
 #[tokio::test]
 async fn a_refusal_is_not_tried_again_and_ends_the_rest() {
-    let store = Arc::new(Fake::failing([(1, vec![Act::Hang]), (2, vec![refused()])]));
+    let store = Arc::new(FakeStore::failing([
+        (1, vec![Behavior::Hang]),
+        (2, vec![refused()]),
+    ]));
     let failure = run(job(&store, source(&text(500))))
         .await
         .expect_err("refused");
     assert_eq!(
-        words(&failure),
+        error_text(&failure),
         "error: part 2 of 50 could not be sent\n  cause: Access Denied (AccessDenied, request R1)"
     );
     assert_eq!(
-        (store.puts_of(2), store.travelling(), store.object()),
+        (store.upload_count(2), store.in_flight(), store.object()),
         (1, 0, None)
     );
     assert_eq!(u64::from(failure.parts) * 10, failure.bytes);
@@ -513,14 +523,14 @@ async fn a_refusal_is_not_tried_again_and_ends_the_rest() {
 
 #[tokio::test]
 async fn a_stop_lets_parts_land_in_the_grace_and_then_none() {
-    let store = Arc::new(Fake {
+    let store = Arc::new(FakeStore {
         gate: Some(Semaphore::new(0)),
-        ..Fake::failing([(1, vec![Act::Hang])])
+        ..FakeStore::failing([(1, vec![Behavior::Hang])])
     });
     let job = job(&store, source(&text(500)));
     let (stop, grace) = (job.stop.clone(), job.plan.grace);
     let running = tokio::spawn(run(job));
-    store.until(|state| state.travelling == 3).await;
+    store.until(|state| state.in_flight == 3).await;
     // Not before: the clock must not jump to a stall while the reader is at work.
     tokio::time::pause();
     let stopped = Instant::now();
@@ -528,7 +538,7 @@ async fn a_stop_lets_parts_land_in_the_grace_and_then_none() {
     tokio::task::yield_now().await;
     store.gate.as_ref().expect("gated").add_permits(100);
     let failure = running.await.expect("no panic").expect_err("stopped");
-    assert_eq!(words(&failure), "stopped");
+    assert_eq!(error_text(&failure), "stopped");
     assert_eq!(
         (failure.parts, failure.bytes, failure.upload),
         (2, 20, Some(UploadId("upload 1".into())))
@@ -538,19 +548,25 @@ async fn a_stop_lets_parts_land_in_the_grace_and_then_none() {
         waited >= grace && waited < grace + Duration::from_millis(10),
         "{waited:?}"
     );
-    assert_eq!((store.puts(), store.travelling()), (vec![1, 2, 3], 0));
+    assert_eq!(
+        (store.uploaded_parts(), store.in_flight()),
+        (vec![1, 2, 3], 0)
+    );
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_stop_ends_the_wait_for_another_try() {
-    let store = Arc::new(Fake::failing([(1, vec![busy(), busy(), busy(), busy()])]));
+    let store = Arc::new(FakeStore::failing([(
+        1,
+        vec![busy(), busy(), busy(), busy()],
+    )]));
     let mut job = job(&store, source(&text(5)));
     job.plan.grace = Duration::from_hours(1);
-    let heard = Arc::new(StopAtRetry(job.stop.clone()));
-    job.observer = heard;
+    let observer = Arc::new(StopAtRetry(job.stop.clone()));
+    job.observer = observer;
     let failure = run(job).await.expect_err("stopped");
     assert_eq!(
-        (words(&failure), store.puts_of(1) <= 2),
+        (error_text(&failure), store.upload_count(1) <= 2),
         ("stopped".to_owned(), true)
     );
 }
@@ -565,27 +581,27 @@ impl Observer for StopAtRetry {
 
 #[tokio::test(start_paused = true)]
 async fn a_stalled_part_is_sent_again() {
-    let store = Arc::new(Fake::failing([(1, vec![Act::Hang])]));
-    let heard = Arc::new(Heard::default());
+    let store = Arc::new(FakeStore::failing([(1, vec![Behavior::Hang])]));
+    let events = Arc::new(RecordedEvents::default());
     let job = Upload {
-        observer: Arc::<Heard>::clone(&heard),
+        observer: Arc::<RecordedEvents>::clone(&events),
         ..job(&store, source(&text(5)))
     };
     run(job).await.expect("sent");
     assert_eq!(
-        heard.lines(),
+        events.lines(),
         ["part 1 try 1: no byte moved for 1 min", "sent 5"]
     );
 }
 
 #[tokio::test(start_paused = true)]
-async fn throttling_waits_as_long_as_was_said_and_narrows_the_window() {
-    let slow = StoreError::answered(503, Some("SlowDown".into()), "")
-        .retry_after(Some(Duration::from_secs(7)));
-    let store = Arc::new(Fake::failing([(1, vec![Act::Answer(slow)])]));
-    let heard = Arc::new(Heard::default());
+async fn throttling_waits_for_retry_after_and_reduces_concurrency() {
+    let slow = StoreError::service(503, Some("SlowDown".into()), "")
+        .with_retry_after(Some(Duration::from_secs(7)));
+    let store = Arc::new(FakeStore::failing([(1, vec![Behavior::Answer(slow)])]));
+    let events = Arc::new(RecordedEvents::default());
     let job = Upload {
-        observer: Arc::<Heard>::clone(&heard),
+        observer: Arc::<RecordedEvents>::clone(&events),
         ..job(&store, source(&text(5)))
     };
     let sent = run(job).await.expect("sent");
@@ -595,14 +611,14 @@ async fn throttling_waits_as_long_as_was_said_and_narrows_the_window() {
         sent.elapsed
     );
     assert_eq!(
-        heard.lines(),
+        events.lines(),
         ["window 1", "part 1 try 1: SlowDown", "sent 5"]
     );
 }
 
 #[tokio::test(start_paused = true)]
 async fn the_rate_is_kept() {
-    let store = Arc::new(Fake::default());
+    let store = Arc::new(FakeStore::default());
     let mut job = job(&store, source(&text(400)));
     job.plan.limit_rate = Some(40);
     let elapsed = run(job).await.expect("sent").elapsed;
@@ -615,41 +631,41 @@ async fn the_rate_is_kept() {
 
 // A paused clock sleeps for ever when a thread of the runtime ends at the wrong moment.
 #[tokio::test]
-async fn garbled_bytes_are_read_again() {
-    let store = Arc::new(Fake::failing([(2, vec![garbled()])]));
+async fn a_part_with_a_checksum_mismatch_is_read_again() {
+    let store = Arc::new(FakeStore::failing([(2, vec![checksum_mismatch()])]));
     run(job(&store, source(&text(25)))).await.expect("sent");
-    assert_eq!((store.object(), store.puts_of(2)), (Some(text(25)), 2));
+    assert_eq!((store.object(), store.upload_count(2)), (Some(text(25)), 2));
 }
 
 #[tokio::test]
-async fn garbled_bytes_that_are_others_now_are_a_changed_file() {
-    let store = Arc::new(Fake {
+async fn a_checksum_mismatch_of_changed_bytes_is_a_changed_file() {
+    let store = Arc::new(FakeStore {
         gate: Some(Semaphore::new(0)),
-        ..Fake::failing([(2, vec![garbled()])])
+        ..FakeStore::failing([(2, vec![checksum_mismatch()])])
     });
     let file = file(&text(25));
     let running = tokio::spawn(run(job(
         &store,
-        Source::file(file.try_clone().expect("a handle")).expect("a source"),
+        UploadSource::file(file.try_clone().expect("a handle")).expect("a source"),
     )));
-    store.until(|state| state.travelling == 3).await;
+    store.until(|state| state.in_flight == 3).await;
     crate::platform::write_all_at(&file, b"XX", 12).expect("written");
     store.gate.as_ref().expect("gated").add_permits(100);
     let failure = running.await.expect("no panic").expect_err("changed");
     assert!(
-        words(&failure).contains("cause: part 2 is another one than before"),
+        error_text(&failure).contains("cause: part 2 is another one than before"),
         "{}",
-        words(&failure)
+        error_text(&failure)
     );
 }
 
 #[tokio::test]
 async fn a_file_that_is_shorter_than_it_was_is_no_object() {
-    let store = Arc::new(Fake::default());
-    let short = Source::slice(file(&text(25)), 0, 31).expect("a source");
+    let store = Arc::new(FakeStore::default());
+    let short = UploadSource::slice(file(&text(25)), 0, 31).expect("a source");
     let failure = run(job(&store, short)).await.expect_err("short");
     assert_eq!(
-        words(&failure),
+        error_text(&failure),
         "error: the image changed while it was read\n  cause: it ended at byte 25 of 31\n  \
          hint: stop what writes to it, or make a copy, and run the command again"
     );
@@ -665,25 +681,29 @@ async fn a_file_that_grows_or_is_written_to_is_no_object() {
         (grow, "it had 25 bytes and has 29"),
         (touch, "somebody wrote to it"),
     ] {
-        let store = Arc::new(Fake::gated());
+        let store = Arc::new(FakeStore::gated());
         let mut file = file(&text(25));
-        let source = Source::file(file.try_clone().expect("a handle")).expect("a source");
+        let source = UploadSource::file(file.try_clone().expect("a handle")).expect("a source");
         let running = tokio::spawn(run(job(&store, source)));
-        store.until(|state| state.travelling == 3).await;
+        store.until(|state| state.in_flight == 3).await;
         change(&mut file);
         store.gate.as_ref().expect("gated").add_permits(100);
         let failure = running.await.expect("no panic").expect_err("changed");
-        assert!(words(&failure).contains(cause), "{}", words(&failure));
+        assert!(
+            error_text(&failure).contains(cause),
+            "{}",
+            error_text(&failure)
+        );
         assert_eq!((store.object(), failure.parts), (None, 3));
     }
 }
 
 #[tokio::test]
-async fn a_slice_is_uploaded_alone() {
-    let store = Arc::new(Fake::default());
+async fn only_the_slice_is_uploaded() {
+    let store = Arc::new(FakeStore::default());
     run(job(
         &store,
-        Source::slice(file(&text(100)), 15, 40).expect("a source"),
+        UploadSource::slice(file(&text(100)), 15, 40).expect("a source"),
     ))
     .await
     .expect("sent");
@@ -693,8 +713,8 @@ async fn a_slice_is_uploaded_alone() {
 #[tokio::test]
 async fn a_pipe_of_unknown_length() {
     let (reader, mut writer) = std::io::pipe().expect("a pipe");
-    let store = Arc::new(Fake::default());
-    let running = tokio::spawn(run(job(&store, Source::stream(reader, None))));
+    let store = Arc::new(FakeStore::default());
+    let running = tokio::spawn(run(job(&store, UploadSource::stream(reader, None))));
     for piece in text(95).as_bytes().chunks(7) {
         writer.write_all(piece).expect("written");
     }
@@ -706,56 +726,60 @@ async fn a_pipe_of_unknown_length() {
 #[tokio::test]
 async fn a_pipe_that_never_ends_does_not_hold_up_a_stop() {
     let (reader, _writer) = std::io::pipe().expect("a pipe");
-    let store = Arc::new(Fake::default());
-    let job = job(&store, Source::stream(reader, None));
+    let store = Arc::new(FakeStore::default());
+    let job = job(&store, UploadSource::stream(reader, None));
     job.stop.cancel();
-    assert_eq!(words(&run(job).await.expect_err("stopped")), "stopped");
+    assert_eq!(error_text(&run(job).await.expect_err("stopped")), "stopped");
 }
 
 #[tokio::test]
-async fn a_stream_of_another_length_than_said_is_no_object() {
+async fn a_stream_of_another_length_than_declared_fails() {
     for (said, cause) in [
         (30, "it ended at byte 25 of 30"),
         (20, "it goes on after its 20 bytes"),
     ] {
-        let store = Arc::new(Fake::default());
-        let stream = Source::stream(std::io::Cursor::new(text(25)).take(100), Some(said));
+        let store = Arc::new(FakeStore::default());
+        let stream = UploadSource::stream(std::io::Cursor::new(text(25)).take(100), Some(said));
         let failure = run(job(&store, stream)).await.expect_err("wrong length");
-        assert!(words(&failure).contains(cause), "{}", words(&failure));
+        assert!(
+            error_text(&failure).contains(cause),
+            "{}",
+            error_text(&failure)
+        );
         assert_eq!(store.object(), None);
     }
 }
 
 #[tokio::test]
 async fn a_stream_of_too_many_parts_is_no_object() {
-    let store = Arc::new(Fake::default());
+    let store = Arc::new(FakeStore::default());
     let failure = run(job(
         &store,
-        Source::stream(std::io::Cursor::new(text(501)), None),
+        UploadSource::stream(std::io::Cursor::new(text(501)), None),
     ))
     .await
     .expect_err("too long");
     assert!(
-        words(&failure).contains("longer than 50 parts"),
+        error_text(&failure).contains("longer than 50 parts"),
         "{}",
-        words(&failure)
+        error_text(&failure)
     );
     assert_eq!(store.object(), None);
 }
 
 #[tokio::test]
-async fn resume_sends_what_is_missing_or_different() {
+async fn resume_sends_missing_and_different_parts() {
     // Of aaaaaaaaaa bbbbbbbbbb cccccccccc ddddd: 1 is equal, 2 differs, 3 is missing, 4 is equal, 5 is too many.
-    let store = Arc::new(Fake::with_upload([
+    let store = Arc::new(FakeStore::with_upload([
         (1, "aaaaaaaaaa"),
         (2, "bbbbbXbbbb"),
         (4, "ddddd"),
         (5, "eeeeeeeeee"),
     ]));
-    let heard = Arc::new(Heard::default());
+    let events = Arc::new(RecordedEvents::default());
     let resume = Some(UploadId("old".into()));
     let job = Upload {
-        observer: Arc::<Heard>::clone(&heard),
+        observer: Arc::<RecordedEvents>::clone(&events),
         resume,
         ..job(&store, source(&text(35)))
     };
@@ -769,9 +793,9 @@ async fn resume_sends_what_is_missing_or_different() {
         ),
         (20, 15, "old")
     );
-    assert_eq!(store.puts(), [2, 3]);
+    assert_eq!(store.uploaded_parts(), [2, 3]);
     assert_eq!(
-        heard
+        events
             .lines()
             .iter()
             .filter(|line| line.starts_with("there"))
@@ -781,8 +805,8 @@ async fn resume_sends_what_is_missing_or_different() {
 }
 
 #[tokio::test]
-async fn a_listing_that_lies_about_size_or_knows_no_digest_is_not_believed() {
-    let store = Arc::new(Fake::with_upload([]));
+async fn a_listed_part_of_another_size_or_without_digest_is_sent_again() {
+    let store = Arc::new(FakeStore::with_upload([]));
     let bytes = |text: &'static str| Bytes::from(text);
     let of_size = ListedPart {
         size: 9,
@@ -809,8 +833,11 @@ async fn a_listing_that_lies_about_size_or_knows_no_digest_is_not_believed() {
 }
 
 #[tokio::test]
-async fn where_a_listing_knows_only_md5s_they_are_compared() {
-    let store = Arc::new(Fake::with_upload([(1, "aaaaaaaaaa"), (2, "bbbbbbbbbb")]));
+async fn a_listing_with_only_md5s_is_compared_by_md5() {
+    let store = Arc::new(FakeStore::with_upload([
+        (1, "aaaaaaaaaa"),
+        (2, "bbbbbbbbbb"),
+    ]));
     let listed = |number, text: &'static str, md5: &[u8]| ListedPart {
         digest: Some(Checksum::Md5.of(md5)),
         ..store.listed(number, &Bytes::from(text))
@@ -830,8 +857,8 @@ async fn where_a_listing_knows_only_md5s_they_are_compared() {
 }
 
 #[tokio::test]
-async fn resume_takes_over_the_part_size_of_the_other_run() {
-    let store = Arc::new(Fake::with_upload([
+async fn resume_uses_the_part_size_of_the_previous_run() {
+    let store = Arc::new(FakeStore::with_upload([
         (1, "aaaaaaaaaabb"),
         (2, "bbbbbbbbcccc"),
         (3, "ccccccddd"),
@@ -845,7 +872,7 @@ async fn resume_takes_over_the_part_size_of_the_other_run() {
 }
 
 #[test]
-fn a_part_size_is_taken_over_only_when_it_is_sure_and_fits() {
+fn a_previous_part_size_is_used_only_if_certain_and_allowed() {
     let listed = |sizes: &[u64]| -> Vec<ListedPart> {
         let part = |(number, size): (u32, &u64)| ListedPart {
             number,
@@ -856,7 +883,7 @@ fn a_part_size_is_taken_over_only_when_it_is_sure_and_fits() {
         (1..).zip(sizes).map(part).collect()
     };
     let continued = |sizes: &[u64], size| {
-        let plan = resume::continued(small_plan(), &listed(sizes), size, LIMITS);
+        let plan = resume::continue_plan(small_plan(), &listed(sizes), size, LIMITS);
         (plan.part_size, plan.concurrency)
     };
     assert_eq!(continued(&[20, 20, 3], 100), (20, 2));
@@ -877,26 +904,26 @@ fn a_part_size_is_taken_over_only_when_it_is_sure_and_fits() {
 }
 
 #[tokio::test]
-async fn an_upload_that_is_gone_is_begun_anew() {
-    let store = Arc::new(Fake::default());
-    let heard = Arc::new(Heard::default());
+async fn a_missing_upload_is_created_again() {
+    let store = Arc::new(FakeStore::default());
+    let events = Arc::new(RecordedEvents::default());
     let resume = Some(UploadId("lost".into()));
     let job = Upload {
-        observer: Arc::<Heard>::clone(&heard),
+        observer: Arc::<RecordedEvents>::clone(&events),
         resume,
         ..job(&store, source(&text(5)))
     };
     assert_eq!(run(job).await.expect("sent").upload.0, "upload 1");
-    assert_eq!(heard.lines(), ["forgotten lost", "sent 5"]);
+    assert_eq!(events.lines(), ["forgotten lost", "sent 5"]);
 }
 
 #[tokio::test]
 async fn an_upload_that_has_become_the_object_is_done() {
-    let store = Arc::new(Fake::default());
+    let store = Arc::new(FakeStore::default());
     store.state().object = Some(text(25).into_bytes());
-    let heard = Arc::new(Heard::default());
+    let events = Arc::new(RecordedEvents::default());
     let mut job = Upload {
-        observer: Arc::<Heard>::clone(&heard),
+        observer: Arc::<RecordedEvents>::clone(&events),
         resume: Some(UploadId("ended".into())),
         ..job(&store, source(&text(25)))
     };
@@ -911,17 +938,20 @@ async fn an_upload_that_has_become_the_object_is_done() {
         Some(Checksum::Crc64Nvme.of(text(25).as_bytes()))
     );
     assert_eq!(sent.sha256.map(|hex| hex.len()), Some(64));
-    assert_eq!(heard.lines(), ["there 25"]);
-    assert_eq!((store.puts(), store.state().begun), (vec![], 0));
+    assert_eq!(events.lines(), ["there 25"]);
+    assert_eq!(
+        (store.uploaded_parts(), store.state().created_uploads),
+        (vec![], 0)
+    );
 }
 
 #[tokio::test]
 async fn an_object_of_other_bytes_or_without_a_digest_is_not_the_upload_s() {
     let other = text(25).replace('a', "A").into_bytes();
     for (object, md5) in [(other, false), (text(25).into_bytes(), true)] {
-        let store = Arc::new(Fake {
+        let store = Arc::new(FakeStore {
             md5,
-            ..Fake::default()
+            ..FakeStore::default()
         });
         store.state().object = Some(object);
         let job = Upload {
@@ -934,23 +964,27 @@ async fn an_object_of_other_bytes_or_without_a_digest_is_not_the_upload_s() {
 }
 
 /// What the engine has written down, with how far the service was.
-struct Written {
-    store: Arc<Fake>,
+struct RecordedJournal {
+    store: Arc<FakeStore>,
     lines: Mutex<Vec<String>>,
 }
 
-impl Written {
-    fn of(store: &Arc<Fake>) -> Arc<Self> {
+impl RecordedJournal {
+    fn of(store: &Arc<FakeStore>) -> Arc<Self> {
         Arc::new(Self {
             store: Arc::clone(store),
             lines: Mutex::default(),
         })
     }
 
-    fn write(&self, what: &str) {
+    fn write(&self, message: &str) {
         let state = self.store.state();
-        let (begun, parts, object) = (state.begun, state.puts.len(), state.object.is_some());
-        let line = format!("{what}: {begun} begun, {parts} parts, object {object}");
+        let (created, parts, object) = (
+            state.created_uploads,
+            state.uploaded_parts.len(),
+            state.object.is_some(),
+        );
+        let line = format!("{message}: {created} begun, {parts} parts, object {object}");
         self.lines.lock().expect("lines").push(line);
     }
 
@@ -959,30 +993,30 @@ impl Written {
     }
 }
 
-impl Notes for Written {
-    fn beginning(&self) {
+impl UploadJournal for RecordedJournal {
+    fn creating(&self) {
         self.write("beginning");
     }
 
-    fn refused(&self) {
+    fn create_rejected(&self) {
         self.write("refused");
     }
 
-    fn begun(&self, upload: &UploadId, part_size: u64, alone: bool) {
-        self.write(&format!("{upload} of {part_size}, alone {alone}"));
+    fn created(&self, upload: &UploadId, part_size: u64, is_only: bool) {
+        self.write(&format!("{upload} of {part_size}, alone {is_only}"));
     }
 
-    fn completing(&self, parts: &[SentPart], whole: &Whole) {
-        self.write(&format!("completing {} in {}", whole.size, parts.len()));
+    fn completing(&self, parts: &[SentPart], expected: &ExpectedObject) {
+        self.write(&format!("completing {} in {}", expected.size, parts.len()));
     }
 }
 
 #[tokio::test]
-async fn everything_is_written_down_before_the_service_is_asked() {
-    let store = Arc::new(Fake::default());
-    let notes = Written::of(&store);
+async fn every_step_is_recorded_before_its_request() {
+    let store = Arc::new(FakeStore::default());
+    let notes = RecordedJournal::of(&store);
     let job = Upload {
-        notes: Arc::<Written>::clone(&notes),
+        journal: Arc::<RecordedJournal>::clone(&notes),
         ..job(&store, source(&text(25)))
     };
     run(job).await.expect("sent");
@@ -997,12 +1031,12 @@ async fn everything_is_written_down_before_the_service_is_asked() {
 }
 
 #[tokio::test]
-async fn what_an_earlier_run_has_begun_without_an_answer_is_gone_on_with() {
-    let store = Arc::new(Fake::with_upload([]));
-    let notes = Written::of(&store);
+async fn an_upload_with_a_lost_create_response_is_resumed() {
+    let store = Arc::new(FakeStore::with_upload([]));
+    let notes = RecordedJournal::of(&store);
     let job = Upload {
-        unnoted: true,
-        notes: Arc::<Written>::clone(&notes),
+        maybe_created: true,
+        journal: Arc::<RecordedJournal>::clone(&notes),
         ..job(&store, source(&text(25)))
     };
     assert_eq!(run(job).await.expect("sent").upload.0, "old");
@@ -1015,22 +1049,22 @@ async fn what_an_earlier_run_has_begun_without_an_answer_is_gone_on_with() {
 
 #[tokio::test(start_paused = true)]
 async fn finishing_is_tried_again_but_not_for_ever() {
-    let busy = || StoreError::answered(200, Some("InternalError".into()), "Try again");
-    let store = Arc::new(Fake::default());
-    store.state().finishing = [busy(), busy()].into();
+    let busy = || StoreError::service(200, Some("InternalError".into()), "Try again");
+    let store = Arc::new(FakeStore::default());
+    store.state().complete_errors = [busy(), busy()].into();
     run(job(&store, source(&text(25)))).await.expect("sent");
     assert_eq!(store.object(), Some(text(25)));
 
-    store.state().finishing = [
+    store.state().complete_errors = [
         busy(),
-        StoreError::answered(400, Some("BadDigest".into()), ""),
+        StoreError::service(400, Some("BadDigest".into()), ""),
     ]
     .into();
     let failure = run(job(&store, source(&text(25))))
         .await
         .expect_err("wrong");
     assert_eq!(
-        words(&failure),
+        error_text(&failure),
         "error: the object could not be made of its 3 parts\n  cause: BadDigest"
     );
     assert_eq!(

@@ -14,17 +14,17 @@ const SLICE: f64 = 0.05;
 const BURST: Duration = Duration::from_secs(1);
 
 /// A rate for all parts together.
-pub(super) struct Rate {
+pub(super) struct RateLimiter {
     bytes_per_second: u64,
-    free_from: Mutex<Instant>,
+    next_free: Mutex<Instant>,
 }
 
-impl Rate {
+impl RateLimiter {
     /// So many bytes a second.
     pub(super) fn new(bytes_per_second: u64) -> Self {
         Self {
             bytes_per_second: bytes_per_second.max(1),
-            free_from: Mutex::new(Instant::now()),
+            next_free: Mutex::new(Instant::now()),
         }
     }
 
@@ -36,10 +36,10 @@ impl Rate {
         clippy::cast_possible_truncation,
         reason = "a rate"
     )]
-    pub(super) fn book(&self, bytes: usize) -> (usize, Instant) {
+    pub(super) fn reserve(&self, bytes: usize) -> (usize, Instant) {
         let rate = self.bytes_per_second as f64;
         let share = bytes.min((rate * SLICE) as usize).max(1);
-        let mut free_from = locked(&self.free_from);
+        let mut free_from = lock(&self.next_free);
         let from = (*free_from).max(Instant::now());
         *free_from = from + Duration::from_secs_f64(share as f64 / rate);
         (share, from)
@@ -48,112 +48,112 @@ impl Rate {
 
 /// How many parts may be on the wire: all that the plan allows, fewer for a while
 /// after the service asked to slow down.
-pub struct Window {
-    slots: Arc<Semaphore>,
-    state: Mutex<Narrowed>,
+pub struct ConcurrencyLimit {
+    permits: Arc<Semaphore>,
+    state: Mutex<LimitState>,
 }
 
-struct Narrowed {
-    most: usize,
+struct LimitState {
+    max: usize,
     size: usize,
     /// Slots to be withdrawn as they come free.
-    owed: usize,
-    passed: usize,
-    cut: Option<Instant>,
+    excess: usize,
+    sent_parts: usize,
+    reduced_at: Option<Instant>,
 }
 
 /// One part on the wire.
-pub struct Slot {
+pub struct Permit {
     permit: Option<OwnedSemaphorePermit>,
-    window: Arc<Window>,
+    limit: Arc<ConcurrencyLimit>,
 }
 
-impl Window {
+impl ConcurrencyLimit {
     /// At most so many at once.
-    pub fn new(most: usize) -> Arc<Self> {
-        let state = Narrowed {
-            most,
-            size: most,
-            owed: 0,
-            passed: 0,
-            cut: None,
+    pub fn new(max: usize) -> Arc<Self> {
+        let state = LimitState {
+            max,
+            size: max,
+            excess: 0,
+            sent_parts: 0,
+            reduced_at: None,
         };
         Arc::new(Self {
-            slots: Arc::new(Semaphore::new(most)),
+            permits: Arc::new(Semaphore::new(max)),
             state: Mutex::new(state),
         })
     }
 
     /// Waits for a slot.
-    pub async fn enter(self: &Arc<Self>) -> Slot {
+    pub async fn acquire(self: &Arc<Self>) -> Permit {
         // The semaphore is never closed.
-        let permit = Arc::clone(&self.slots).acquire_owned().await.ok();
-        Slot {
+        let permit = Arc::clone(&self.permits).acquire_owned().await.ok();
+        Permit {
             permit,
-            window: Arc::clone(self),
+            limit: Arc::clone(self),
         }
     }
 
     /// The service asked to slow down: half the window, once a burst. Returns the new size when it changed.
-    pub fn narrow(&self) -> Option<usize> {
-        let mut state = locked(&self.state);
-        let same_burst = state.cut.is_some_and(|cut| cut.elapsed() < BURST);
+    pub fn reduce(&self) -> Option<usize> {
+        let mut state = lock(&self.state);
+        let same_burst = state.reduced_at.is_some_and(|cut| cut.elapsed() < BURST);
         if same_burst || state.size == 1 {
             return None;
         }
         let size = state.size / 2;
-        state.owed += state.size - size;
-        state.owed -= self.slots.forget_permits(state.owed);
-        (state.size, state.passed, state.cut) = (size, 0, Some(Instant::now()));
+        state.excess += state.size - size;
+        state.excess -= self.permits.forget_permits(state.excess);
+        (state.size, state.sent_parts, state.reduced_at) = (size, 0, Some(Instant::now()));
         Some(size)
     }
 
     /// From now on this many parts at once, and fewer only after a hint to slow down.
-    pub fn resize(&self, most: usize) {
-        let mut state = locked(&self.state);
-        let throttled = state.size < state.most;
-        state.most = most;
-        if most < state.size {
-            state.owed += state.size - most;
-            state.owed -= self.slots.forget_permits(state.owed);
+    pub fn resize(&self, max: usize) {
+        let mut state = lock(&self.state);
+        let throttled = state.size < state.max;
+        state.max = max;
+        if max < state.size {
+            state.excess += state.size - max;
+            state.excess -= self.permits.forget_permits(state.excess);
         } else if throttled {
             return;
         } else {
-            let more = most - state.size;
-            let kept = more.min(state.owed);
-            state.owed -= kept;
-            self.slots.add_permits(more - kept);
+            let more = max - state.size;
+            let kept = more.min(state.excess);
+            state.excess -= kept;
+            self.permits.add_permits(more - kept);
         }
-        (state.size, state.passed) = (most, 0);
+        (state.size, state.sent_parts) = (max, 0);
     }
 
     /// A part passed: after as many as the window is wide, it grows by one.
-    pub fn passed(&self) {
-        let mut state = locked(&self.state);
-        state.passed += 1;
-        if state.size >= state.most || state.passed < state.size {
+    pub fn part_sent(&self) {
+        let mut state = lock(&self.state);
+        state.sent_parts += 1;
+        if state.size >= state.max || state.sent_parts < state.size {
             return;
         }
-        (state.size, state.passed) = (state.size + 1, 0);
-        if state.owed > 0 {
-            state.owed -= 1;
+        (state.size, state.sent_parts) = (state.size + 1, 0);
+        if state.excess > 0 {
+            state.excess -= 1;
         } else {
-            self.slots.add_permits(1);
+            self.permits.add_permits(1);
         }
     }
 }
 
-impl Drop for Slot {
+impl Drop for Permit {
     fn drop(&mut self) {
-        let mut state = locked(&self.window.state);
-        if let (true, Some(permit)) = (state.owed > 0, self.permit.take()) {
-            state.owed -= 1;
+        let mut state = lock(&self.limit.state);
+        if let (true, Some(permit)) = (state.excess > 0, self.permit.take()) {
+            state.excess -= 1;
             permit.forget();
         }
     }
 }
 
-fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
@@ -163,12 +163,12 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_rate_is_kept_over_all_that_draw() {
-        let rate = Rate::new(1000);
+        let rate = RateLimiter::new(1000);
         let start = Instant::now();
         let mut drawn = 0;
         let mut last = start;
         while drawn < 3000 {
-            let (share, from) = rate.book(400);
+            let (share, from) = rate.reserve(400);
             assert_eq!(share, 50);
             (drawn, last) = (drawn + share, from);
         }
@@ -177,59 +177,62 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_pause_is_not_followed_by_a_burst() {
-        let rate = Rate::new(1000);
-        rate.book(50);
+        let rate = RateLimiter::new(1000);
+        rate.reserve(50);
         tokio::time::advance(Duration::from_secs(10)).await;
-        rate.book(50);
-        assert_eq!(rate.book(50).1 - Instant::now(), Duration::from_millis(50));
+        rate.reserve(50);
+        assert_eq!(
+            rate.reserve(50).1 - Instant::now(),
+            Duration::from_millis(50)
+        );
     }
 
     #[tokio::test(start_paused = true)]
-    async fn the_window_takes_another_size_under_way() {
-        let window = Window::new(4);
+    async fn the_concurrency_limit_can_be_resized() {
+        let limit = ConcurrencyLimit::new(4);
         let mut slots = Vec::new();
         for _ in 0..3 {
-            slots.push(window.enter().await);
+            slots.push(limit.acquire().await);
         }
-        window.resize(2);
-        assert_eq!(window.slots.available_permits(), 0);
-        window.resize(3);
+        limit.resize(2);
+        assert_eq!(limit.permits.available_permits(), 0);
+        limit.resize(3);
         slots.clear();
-        assert_eq!(window.slots.available_permits(), 3);
-        window.resize(6);
-        assert_eq!(window.slots.available_permits(), 6);
-        window.narrow();
-        window.resize(8);
-        assert_eq!(window.slots.available_permits(), 3, "throttled still");
+        assert_eq!(limit.permits.available_permits(), 3);
+        limit.resize(6);
+        assert_eq!(limit.permits.available_permits(), 6);
+        limit.reduce();
+        limit.resize(8);
+        assert_eq!(limit.permits.available_permits(), 3, "throttled still");
         for _ in 0..200 {
-            window.passed();
+            limit.part_sent();
         }
-        assert_eq!(window.slots.available_permits(), 8);
+        assert_eq!(limit.permits.available_permits(), 8);
     }
 
     #[tokio::test(start_paused = true)]
     async fn the_window_halves_once_a_burst_and_grows_again() {
-        let window = Window::new(8);
+        let limit = ConcurrencyLimit::new(8);
         let mut slots = Vec::new();
         for _ in 0..6 {
-            slots.push(window.enter().await);
+            slots.push(limit.acquire().await);
         }
-        assert_eq!(window.narrow(), Some(4));
-        assert_eq!(window.narrow(), None, "the same burst");
-        assert_eq!(window.slots.available_permits(), 0);
+        assert_eq!(limit.reduce(), Some(4));
+        assert_eq!(limit.reduce(), None, "the same burst");
+        assert_eq!(limit.permits.available_permits(), 0);
         slots.truncate(4);
         assert_eq!(
-            window.slots.available_permits(),
+            limit.permits.available_permits(),
             0,
             "what came free was withdrawn"
         );
         tokio::time::advance(BURST).await;
-        assert_eq!(window.narrow(), Some(2));
+        assert_eq!(limit.reduce(), Some(2));
         slots.clear();
-        assert_eq!(window.slots.available_permits(), 2);
+        assert_eq!(limit.permits.available_permits(), 2);
         for _ in 0..200 {
-            window.passed();
+            limit.part_sent();
         }
-        assert_eq!(window.slots.available_permits(), 8);
+        assert_eq!(limit.permits.available_permits(), 8);
     }
 }

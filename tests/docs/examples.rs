@@ -8,7 +8,7 @@ use imgimport_sandbox::{CustomImageScript, Fault, SPACES_REGION, TransferScript,
 use regex::Regex;
 
 use super::home;
-use crate::support::{Run, Stage, System};
+use crate::support::{Cmd, TestEnv, TestSystem};
 
 const TEMPLATE: &str =
     r#"{"post-processors": [{"type": "amazon-import", "s3_bucket_name": "importbucket"}]}"#;
@@ -31,12 +31,12 @@ build {
 "#;
 
 /// The three clouds, and every file that an example names.
-async fn stage() -> Stage {
-    let stage = Stage::new().await;
-    stage.cloud.ecs().import_script(EcsScript::quick());
-    stage.cloud.ecs().copy_script(CopyScript::creating(1));
-    stage.cloud.ram().set_delay(0);
-    let clouds = &stage.cloud;
+async fn stage() -> TestEnv {
+    let env = TestEnv::new().await;
+    env.cloud.ecs().import_script(EcsScript::quick());
+    env.cloud.ecs().copy_script(CopyScript::creating(1));
+    env.cloud.ram().set_delay(0);
+    let clouds = &env.cloud;
     clouds
         .spaces()
         .create_bucket_with_acls("import-bucket", SPACES_REGION);
@@ -54,17 +54,17 @@ async fn stage() -> Stage {
         "db.ova",
         "web.qcow2",
     ] {
-        sample::write(&stage.path(name), 2 << 20).unwrap();
+        sample::write(&env.path(name), 2 << 20).unwrap();
     }
-    stage.file("disk.json", TEMPLATE);
-    stage.file("disk.pkr.hcl", HCL);
-    fs::create_dir(stage.path("templates")).unwrap();
-    stage.file("templates/web.pkr.hcl", FOLDER);
-    stage.file("jobs.toml", jobs());
+    env.file("disk.json", TEMPLATE);
+    env.file("disk.pkr.hcl", HCL);
+    fs::create_dir(env.path("templates")).unwrap();
+    env.file("templates/web.pkr.hcl", FOLDER);
+    env.file("jobs.toml", jobs());
     // "AMZNUEFI", as EC2 writes it
-    stage.file("vars", "QU1aTlVFRkkgd2l0aCBrZXlzIG9mIG91cnM=");
-    stage.shell("gzip -k disk.raw").ends().await.exits(0);
-    stage
+    env.file("vars", "QU1aTlVFRkkgd2l0aCBrZXlzIG9mIG91cnM=");
+    env.shell("gzip -k disk.raw").output().await.code(0);
+    env
 }
 
 fn readme() -> String {
@@ -86,8 +86,8 @@ fn jobs() -> String {
 }
 
 /// In the environment of all three clouds.
-fn everywhere<'a>(stage: &Stage, run: Run<'a>) -> Run<'a> {
-    let variables = stage.cloud.digitalocean_environment();
+fn everywhere<'a>(env: &TestEnv, run: Cmd<'a>) -> Cmd<'a> {
+    let variables = env.cloud.digitalocean_environment();
     let run = run.on_alibaba();
     variables
         .iter()
@@ -95,8 +95,8 @@ fn everywhere<'a>(stage: &Stage, run: Run<'a>) -> Run<'a> {
 }
 
 async fn works(script: &str) {
-    let stage = stage().await;
-    let ended = everywhere(&stage, stage.shell(script)).ends().await;
+    let env = stage().await;
+    let ended = everywhere(&env, env.shell(script)).output().await;
     assert_eq!(
         ended.code,
         Some(0),
@@ -155,22 +155,22 @@ fn console(command: &str) -> String {
 /// The system of the README's image is the smallest Debian that was to be had, without SSH.
 #[tokio::test]
 async fn the_readmes_page_of_a_look_is_what_check_prints() {
-    let Some(system) = System::debian() else {
+    let Some(system) = TestSystem::debian() else {
         return;
     };
     let system = system
         .without("usr/sbin/sshd")
         .without("etc/systemd/system/multi-user.target.wants/ssh.service");
-    let stage = stage().await;
-    system.write(&stage.path("debian.raw"));
-    let disk = fs::read(stage.path("debian.raw")).unwrap();
-    stage.file("disk.ova", sample::ova("debian12-disk1", &disk));
-    let run = stage
+    let env = stage().await;
+    system.write(&env.path("debian.raw"));
+    let disk = fs::read(env.path("debian.raw")).unwrap();
+    env.file("disk.ova", sample::ova("debian12-disk1", &disk));
+    let run = env
         .imgimport("check disk.ova")
         .env("COLUMNS", "80")
-        .ends()
+        .output()
         .await;
-    run.exits(0).says("");
+    run.code(0).stderr("");
     let verdict = |page: &str| page[page.find("\nAWS: ").unwrap()..].trim_end().to_owned();
     assert_eq!(
         verdict(&run.stdout),
@@ -187,24 +187,24 @@ async fn the_readmes_page_of_a_look_is_what_check_prints() {
 
 #[tokio::test]
 async fn the_readmes_list_of_jobs_is_what_jobs_prints() {
-    let stage = stage().await;
+    let env = stage().await;
     let image = sample::ova("disk", &sample::raw(22 << 20));
-    stage.file("disk.ova", image);
+    env.file("disk.ova", image);
     let third = Fault::on("s3:UploadPart").with("partNumber", "3");
-    let gate = stage.cloud.hold(third.always());
+    let gate = env.cloud.hold(third.always());
     let args = "aws --bucket importbucket --part-size 5MiB --concurrency 2 -q disk.ova";
-    let running = stage.imgimport(args).start();
+    let running = env.imgimport(args).start();
     gate.reached().await;
-    stage.cloud.succeeded("s3:UploadPart", 2).await;
+    env.cloud.wait_for_successes("s3:UploadPart", 2).await;
     running.signal("INT");
-    running.ends().await.exits(130);
-    stage.cloud.clear_faults();
+    running.output().await.code(130);
+    env.cloud.clear_faults();
 
     let later = "1767236400";
-    let run = stage.imgimport("jobs").env("SOURCE_DATE_EPOCH", later);
-    let listed = run.ends().await;
-    let id = listed.raw.split_whitespace().next().unwrap();
-    let cleaned = stage.imgimport(&format!("jobs --clean {id}")).ends().await;
+    let run = env.imgimport("jobs").env("SOURCE_DATE_EPOCH", later);
+    let listed = run.output().await;
+    let id = listed.stdout_raw.split_whitespace().next().unwrap();
+    let cleaned = env.imgimport(&format!("jobs --clean {id}")).output().await;
     let session = format!(
         "$ imgimport jobs\n{}$ imgimport jobs --clean {id}\n{}{}",
         listed.stdout, cleaned.stderr, cleaned.stdout

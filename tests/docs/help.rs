@@ -3,7 +3,7 @@
 
 use clap::Command;
 
-use crate::support::Stage;
+use crate::support::TestEnv;
 
 /// Lines of the short page: a screen or two.
 const SHORT: usize = 64;
@@ -80,22 +80,21 @@ fn the_long_page_names_all_three_layers() {
 
 #[tokio::test]
 async fn help_is_there_under_each_of_its_names() {
-    let stage = Stage::new().await;
-    let asked = stage.imgimport("aws --help").ends().await;
-    asked.exits(0).says("");
-    let named = stage.imgimport("help aws").ends().await;
-    assert_eq!(named.exits(0).says("").stdout, asked.stdout);
-    let short = stage.imgimport("-h").ends().await;
-    short.exits(0).says("");
-    let alone = stage.imgimport("").ends().await;
-    alone.exits(2).prints("").says(&short.stdout);
-    let long = stage.imgimport("help").ends().await;
-    let asked = stage.imgimport("--help").ends().await;
-    assert_eq!(long.exits(0).says("").stdout, asked.stdout);
-    stage
-        .imgimport("jobs --version")
-        .ends()
+    let env = TestEnv::new().await;
+    let asked = env.imgimport("aws --help").output().await;
+    asked.code(0).stderr("");
+    let named = env.imgimport("help aws").output().await;
+    assert_eq!(named.code(0).stderr("").stdout, asked.stdout);
+    let short = env.imgimport("-h").output().await;
+    short.code(0).stderr("");
+    let alone = env.imgimport("").output().await;
+    alone.code(2).stdout("").stderr(&short.stdout);
+    let long = env.imgimport("help").output().await;
+    let asked = env.imgimport("--help").output().await;
+    assert_eq!(long.code(0).stderr("").stdout, asked.stdout);
+    env.imgimport("jobs --version")
+        .output()
         .await
-        .exits(0)
-        .prints(concat!("imgimport-jobs ", env!("CARGO_PKG_VERSION")));
+        .code(0)
+        .stdout(concat!("imgimport-jobs ", env!("CARGO_PKG_VERSION")));
 }

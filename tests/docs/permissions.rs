@@ -10,7 +10,7 @@ use imgimport_sandbox::alibaba::ImportScript;
 use regex::Regex;
 
 use super::home;
-use crate::support::{Running, Stage};
+use crate::support::{RunningCmd, TestEnv};
 
 /// What RAM calls the permission, where it is not the operation's own name ("OSS action
 /// classification").
@@ -90,13 +90,15 @@ fn aws_is_asked_for_what_the_readmes_policies_allow() {
 }
 
 /// Holds the third part, so that two are there when the signal comes.
-async fn stopped_with_two_parts<'a>(stage: &'a Stage, args: &str) -> Running<'a> {
+async fn stopped_with_two_parts<'a>(env: &'a TestEnv, args: &str) -> RunningCmd<'a> {
     let hold = Fault::on("oss:UploadPart").with("partNumber", "3").always();
-    let gate = stage.cloud.hold(hold);
-    let sent = stage.cloud.requests("oss:UploadPart").len();
-    let running = stage.alicloud(args).start();
+    let gate = env.cloud.hold(hold);
+    let sent = env.cloud.requests("oss:UploadPart").len();
+    let running = env.alicloud(args).start();
     gate.reached().await;
-    stage.cloud.succeeded("oss:UploadPart", sent + 2).await;
+    env.cloud
+        .wait_for_successes("oss:UploadPart", sent + 2)
+        .await;
     running.signal("INT");
     running
 }
@@ -104,32 +106,32 @@ async fn stopped_with_two_parts<'a>(stage: &'a Stage, args: &str) -> Running<'a>
 /// What OSS hears of a bucket that is made, an upload that is stopped and goes on without
 /// its journal, one that is given up, and a bucket that may not be described.
 async fn oss() -> BTreeSet<String> {
-    let stage = Stage::new().await;
-    stage.cloud.ecs().import_script(ImportScript::quick());
-    stage.cloud.ram().set_delay(0);
-    stage.disk(22);
+    let env = TestEnv::new().await;
+    env.cloud.ecs().import_script(ImportScript::quick());
+    env.cloud.ram().set_delay(0);
+    env.disk(22);
     let args = "alicloud --bucket packer --key web.raw --part-size 5MiB --concurrency 2 disk.raw";
-    let mut running = stopped_with_two_parts(&stage, args).await;
-    running.says("Ctrl-C once more").await;
+    let mut running = stopped_with_two_parts(&env, args).await;
+    running.wait_for_stderr("Ctrl-C once more").await;
     running.signal("INT");
-    running.ends().await.exits(130);
-    stage.cloud.clear_faults();
-    let running = stopped_with_two_parts(&stage, args).await;
-    running.ends().await.exits(130);
-    stage.cloud.clear_faults();
-    stage.cloud.fault(
+    running.output().await.code(130);
+    env.cloud.clear_faults();
+    let running = stopped_with_two_parts(&env, args).await;
+    running.output().await.code(130);
+    env.cloud.clear_faults();
+    env.cloud.fault(
         Fault::on("oss:GetBucketInfo")
             .always()
             .answer(403, "AccessDenied", "no"),
     );
-    let elsewhere = stage.path("elsewhere");
-    let again = stage
+    let elsewhere = env.path("elsewhere");
+    let again = env
         .alicloud(args)
         .env("XDG_STATE_HOME", elsewhere.to_str().unwrap());
-    again.ends().await.exits(0);
-    let heard = stage
+    again.output().await.code(0);
+    let heard = env
         .cloud
-        .journal()
+        .requests_so_far()
         .into_iter()
         .map(|entry| entry.operation);
     heard

@@ -8,7 +8,7 @@ use std::process::Command;
 use tempfile::TempDir;
 
 use super::home;
-use crate::support::tool;
+use crate::support::find_tool;
 
 /// A user with profiles of both clouds and an image.
 fn user() -> TempDir {
@@ -94,7 +94,7 @@ fn bash_completes() {
 
 #[test]
 fn fish_completes() {
-    let Some(fish) = tool("fish", "fish") else {
+    let Some(fish) = find_tool("fish", "fish") else {
         return;
     };
     let user = user();
@@ -112,7 +112,7 @@ fn fish_completes() {
 
 #[test]
 fn zsh_loads() {
-    let Some(zsh) = tool("zsh", "zsh") else {
+    let Some(zsh) = find_tool("zsh", "zsh") else {
         return;
     };
     let user = user();

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use imgimport_sandbox::alibaba::{CopyScript, ImageView, ImportScript};
 
 use super::{Recipe, Thing, interrupt};
-use crate::support::Stage;
+use crate::support::TestEnv;
 
 /// The tag by which the program finds its images again: another one in each run.
 const TOKEN: &str = "imgimport:token";
@@ -14,10 +14,10 @@ const IMAGE: Recipe = Recipe {
     name: "alicloud",
     args: "alicloud --bucket packer --part-size 1MiB --concurrency 1 --image-name web --image-description text --image-family web --tag team=a --share-account 1111222233334444 --copy-to cn-hangzhou disk.raw",
     megabytes: 2,
-    prepare: |stage| {
-        stage.cloud.ecs().import_script(ImportScript::quick());
-        stage.cloud.ecs().copy_script(CopyScript::creating(1));
-        stage.cloud.ram().set_delay(0);
+    prepare: |env| {
+        env.cloud.ecs().import_script(ImportScript::quick());
+        env.cloud.ecs().copy_script(CopyScript::creating(1));
+        env.cloud.ram().set_delay(0);
     },
     environment: |run| run.on_alibaba(),
     changes: |operation| {
@@ -38,8 +38,8 @@ async fn an_import_to_ecs_survives_at_every_request() {
 }
 
 /// The role is not among them: it stays, for the imports to come.
-fn things(stage: &Stage) -> Vec<Thing> {
-    let (oss, ecs) = (stage.cloud.oss(), stage.cloud.ecs());
+fn things(env: &TestEnv) -> Vec<Thing> {
+    let (oss, ecs) = (env.cloud.oss(), env.cloud.ecs());
     let mut things = Vec::new();
     let mut thing = |what: String, names: Vec<String>| things.push(Thing { what, names });
     for bucket in oss.buckets() {
@@ -105,12 +105,14 @@ fn image_names(image: &ImageView) -> Vec<String> {
     ]
 }
 
-fn disks(stage: &Stage) -> BTreeMap<String, Vec<u8>> {
-    let ecs = stage.cloud.ecs();
+fn disks(env: &TestEnv) -> BTreeMap<String, Vec<u8>> {
+    let ecs = env.cloud.ecs();
     let images = ecs.images().into_iter();
     images
         .map(|image| {
-            let disk = ecs.arrived(&image.id).expect("an image of something");
+            let disk = ecs
+                .imported_bytes(&image.id)
+                .expect("an image of something");
             (image.id, disk)
         })
         .collect()

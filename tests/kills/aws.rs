@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fs;
 
 use super::{Recipe, TWO_S3_PARTS, Thing, interrupt};
-use crate::support::Stage;
+use crate::support::TestEnv;
 
 const IMAGE: Recipe = Recipe {
     name: "import-image",
@@ -59,8 +59,8 @@ async fn a_snapshot_in_blocks_survives_at_every_request() {
     interrupt(BLOCKS, |operation| operation.starts_with("ebs:")).await;
 }
 
-fn things(stage: &Stage) -> Vec<Thing> {
-    let (s3, ec2) = (stage.cloud.s3(), stage.cloud.ec2());
+fn things(env: &TestEnv) -> Vec<Thing> {
+    let (s3, ec2) = (env.cloud.s3(), env.cloud.ec2());
     let mut things = Vec::new();
     let mut thing = |what: String, names: Vec<String>| things.push(Thing { what, names });
     for upload in s3.uploads() {
@@ -133,13 +133,13 @@ fn image_names(image: &imgimport_sandbox::ImageView) -> Vec<String> {
     ]
 }
 
-fn disks(stage: &Stage) -> BTreeMap<String, Vec<u8>> {
-    let ec2 = stage.cloud.ec2();
-    let disk = fs::metadata(stage.path("disk.raw")).expect("a disk");
+fn disks(env: &TestEnv) -> BTreeMap<String, Vec<u8>> {
+    let ec2 = env.cloud.ec2();
+    let disk = fs::metadata(env.path("disk.raw")).expect("a disk");
     let images = ec2.images().into_iter();
     images
         .map(|image| {
-            let content = ec2.arrived_content(&image.id);
+            let content = ec2.imported_content(&image.id);
             let content = content.expect("an image of something");
             let start = content.start(disk.len());
             (image.id, start.expect("the sandbox reads its own files"))

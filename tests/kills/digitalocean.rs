@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use imgimport_sandbox::{CustomImageScript, CustomImageView, SPACES_REGION};
 
 use super::{Recipe, TWO_S3_PARTS, Thing, interrupt};
-use crate::support::Stage;
+use crate::support::TestEnv;
 
 const SPACE: &str = "import-bucket";
 
@@ -60,8 +60,8 @@ async fn a_custom_image_under_a_given_key_survives_where_something_is_made() {
     interrupt(GIVEN, |operation| made.contains(&operation)).await;
 }
 
-fn things(stage: &Stage) -> Vec<Thing> {
-    let (spaces, account) = (stage.cloud.spaces(), stage.cloud.digitalocean());
+fn things(env: &TestEnv) -> Vec<Thing> {
+    let (spaces, account) = (env.cloud.spaces(), env.cloud.digitalocean());
     let mut things = Vec::new();
     let mut thing = |what: String, names: Vec<String>| things.push(Thing { what, names });
     for upload in spaces.uploads() {
@@ -87,7 +87,7 @@ fn things(stage: &Stage) -> Vec<Thing> {
         };
         thing("an object".to_owned(), names);
     }
-    for image in alive(stage) {
+    for image in alive(env) {
         let (name, text) = (&image.name, &image.description);
         let (regions, tags) = (&image.regions, &image.tags);
         let tags: Vec<_> = tags.iter().filter(|tag| !is_own(tag)).collect();
@@ -114,15 +114,15 @@ fn is_own(tag: &str) -> bool {
 }
 
 /// Without those whose import has failed.
-fn alive(stage: &Stage) -> Vec<CustomImageView> {
-    let mut images = stage.cloud.digitalocean().images();
+fn alive(env: &TestEnv) -> Vec<CustomImageView> {
+    let mut images = env.cloud.digitalocean().images();
     images.retain(|image| image.status != "deleted");
     images
 }
 
-fn disks(stage: &Stage) -> BTreeMap<String, Vec<u8>> {
-    let account = stage.cloud.digitalocean();
-    let images = alive(stage).into_iter();
+fn disks(env: &TestEnv) -> BTreeMap<String, Vec<u8>> {
+    let account = env.cloud.digitalocean();
+    let images = alive(env).into_iter();
     images
         .map(|image| {
             let content = account.arrived(image.id).expect("an image of something");

@@ -18,7 +18,7 @@ use std::sync::Arc;
 use futures_util::StreamExt;
 use futures_util::stream;
 
-use crate::support::{Ended, Run, Running, Stage};
+use crate::support::{Cmd, Output, RunningCmd, TestEnv};
 use point::{Lost, Moment, Point, Stop};
 
 /// Cases at the same time. Most of their time they wait.
@@ -46,15 +46,15 @@ pub struct Recipe {
     /// Megabytes of the disk: as few as make two parts.
     pub megabytes: usize,
     /// Makes the cloud ready: how its imports go, what is there already.
-    pub prepare: fn(&Stage),
+    pub prepare: fn(&TestEnv),
     /// Adds the cloud's environment.
-    pub environment: for<'a> fn(Run<'a>) -> Run<'a>,
+    pub environment: for<'a> fn(Cmd<'a>) -> Cmd<'a>,
     /// Whether a request of this operation changes something in the cloud.
     pub changes: fn(&str) -> bool,
     /// Everything that lies in the cloud now.
-    pub things: fn(&Stage) -> Vec<Thing>,
+    pub things: fn(&TestEnv) -> Vec<Thing>,
     /// The disks of all images, by id, as long as the one that was imported: a volume is longer.
-    pub disks: fn(&Stage) -> BTreeMap<String, Vec<u8>>,
+    pub disks: fn(&TestEnv) -> BTreeMap<String, Vec<u8>>,
     /// The operations that send bytes, each with the details that say which bytes.
     pub parts: &'static [(&'static str, &'static [&'static str])],
     /// Cases that are known to fail.
@@ -143,18 +143,18 @@ struct Clean {
 
 impl Clean {
     async fn run(recipe: Recipe) -> Self {
-        let stage = Stage::new().await;
-        (recipe.prepare)(&stage);
-        let disk = stage.disk(recipe.megabytes);
-        recipe.command(&stage).ends().await.exits(0);
-        let journal = stage.cloud.journal().into_iter();
+        let env = TestEnv::new().await;
+        (recipe.prepare)(&env);
+        let disk = env.disk(recipe.megabytes);
+        recipe.command(&env).output().await.code(0);
+        let journal = env.cloud.requests_so_far().into_iter();
         let clean = Self {
             recipe,
             requests: journal.map(|entry| entry.operation).collect(),
-            things: whats(&(recipe.things)(&stage)),
+            things: whats(&(recipe.things)(&env)),
             disk,
         };
-        assert!(stage.journal().is_empty());
+        assert!(env.journal().is_empty());
         clean
     }
 
@@ -202,86 +202,95 @@ impl Clean {
     }
 
     async fn tell(&self, case: Case) {
-        let stage = Stage::new().await;
-        (self.recipe.prepare)(&stage);
-        stage.file("disk.raw", &self.disk);
+        let env = TestEnv::new().await;
+        (self.recipe.prepare)(&env);
+        env.file("disk.raw", &self.disk);
         match case {
             Case::Again(point, moment) => {
-                if self.kill(&stage, &point, moment).await {
-                    self.comes_to_its_end(&stage).await;
+                if self.kill(&env, &point, moment).await {
+                    self.comes_to_its_end(&env).await;
                 }
             }
             Case::Clean(point, moment) => {
-                if self.kill(&stage, &point, moment).await {
-                    self.is_named(&stage, "").await;
-                    self.is_cleaned(&stage).await;
+                if self.kill(&env, &point, moment).await {
+                    self.is_named(&env, "").await;
+                    self.is_cleaned(&env).await;
                 }
             }
             Case::Lost(point, lost) => {
-                stage.cloud.fault(lost.at(&point));
-                self.comes_to_its_end(&stage).await;
+                env.cloud.fault(lost.at(&point));
+                self.comes_to_its_end(&env).await;
             }
             Case::Stopped(point, moment, stop) => {
-                let mut running = self.recipe.command(&stage).start();
-                point.reached(&stage, moment, &mut running).await;
+                let mut running = self.recipe.command(&env).start();
+                point.reached(&env, moment, &mut running).await;
                 let ended = stop.end(running).await;
-                stage.cloud.clear_faults();
+                env.cloud.clear_faults();
                 if stop == Stop::Twice {
-                    self.is_named(&stage, &ended.stderr_raw).await;
-                    let things = (self.recipe.things)(&stage);
+                    self.is_named(&env, &ended.stderr_raw).await;
+                    let things = (self.recipe.things)(&env);
                     assert!(things.is_empty(), "{things:#?}\nstays\n{}", ended.stderr);
                 } else {
-                    self.comes_to_its_end(&stage).await;
+                    self.comes_to_its_end(&env).await;
                 }
             }
         }
     }
 
     /// Kills the import at this point; false where it has ended before.
-    async fn kill(&self, stage: &Stage, point: &Point, moment: Moment) -> bool {
-        let mut running = self.recipe.command(stage).start();
-        let interrupted = point.reached(stage, moment, &mut running).await;
+    async fn kill(&self, env: &TestEnv, point: &Point, moment: Moment) -> bool {
+        let mut running = self.recipe.command(env).start();
+        let interrupted = point.reached(env, moment, &mut running).await;
         if interrupted {
             running.kill().await;
         }
-        stage.cloud.clear_faults();
+        env.cloud.clear_faults();
         interrupted
     }
 
     /// The same command until it succeeds: then there is what the import leaves, and nothing else.
-    async fn comes_to_its_end(&self, stage: &Stage) {
+    async fn comes_to_its_end(&self, env: &TestEnv) {
         let mut said = String::new();
         for _ in 0..TRIES {
-            let run = self.recipe.command(stage).ends().await;
+            let run = self.recipe.command(env).output().await;
             said += &run.stderr;
             if run.code == Some(0) {
-                return self.is_complete(stage, &run, &said);
+                return self.is_complete(env, &run, &said);
             }
-            self.is_named(stage, &run.stderr_raw).await;
+            self.is_named(env, &run.stderr_raw).await;
         }
         panic!("it does not come to its end:\n{said}");
     }
 
-    fn is_complete(&self, stage: &Stage, run: &Ended, said: &str) {
-        let things = (self.recipe.things)(stage);
+    fn is_complete(&self, env: &TestEnv, run: &Output, said: &str) {
+        let things = (self.recipe.things)(env);
         assert!(
             whats(&things) == self.things,
             "other things than without trouble:\n{things:#?}\n{said}"
         );
-        let disks = (self.recipe.disks)(stage);
-        assert!(disks.contains_key(&run.raw), "it printed {}", run.raw);
+        let disks = (self.recipe.disks)(env);
+        assert!(
+            disks.contains_key(&run.stdout_raw),
+            "it printed {}",
+            run.stdout_raw
+        );
         assert!(
             disks.values().all(|disk| *disk == self.disk),
             "another disk"
         );
-        self.was_sent_once(stage, said);
-        assert!(stage.journal().is_empty(), "the journal is not closed");
+        self.was_sent_once(env, said);
+        assert!(env.journal().is_empty(), "the journal is not closed");
     }
 
     /// No bytes that were acknowledged have traveled again.
-    fn was_sent_once(&self, stage: &Stage, said: &str) {
+    fn was_sent_once(&self, env: &TestEnv, said: &str) {
         let mut sent = BTreeMap::<Vec<String>, usize>::new();
-        for entry in stage.cloud.journal().iter().filter(|it| it.succeeded()) {
+        for entry in env
+            .cloud
+            .requests_so_far()
+            .iter()
+            .filter(|it| it.succeeded())
+        {
             let part = self.recipe.parts.iter();
             if let Some((_, which)) = part.into_iter().find(|part| part.0 == entry.operation) {
                 let which = which.iter().map(|name| entry.get(name).to_owned());
@@ -295,11 +304,11 @@ impl Clean {
     }
 
     /// Every thing in the cloud has its name in `jobs`, or in what the program has said.
-    async fn is_named(&self, stage: &Stage, said: &str) {
-        let jobs = self.recipe.jobs(stage, "").ends().await;
-        jobs.exits(0);
-        let text = format!("{}\n{said}", jobs.raw);
-        for thing in (self.recipe.things)(stage) {
+    async fn is_named(&self, env: &TestEnv, said: &str) {
+        let jobs = self.recipe.jobs(env, "").output().await;
+        jobs.code(0);
+        let text = format!("{}\n{said}", jobs.stdout_raw);
+        for thing in (self.recipe.things)(env) {
             assert!(
                 thing.names.iter().any(|name| text.contains(name)),
                 "nothing names {thing:?}:\n{text}"
@@ -308,17 +317,17 @@ impl Clean {
     }
 
     /// Nothing stays after `jobs --clean`.
-    async fn is_cleaned(&self, stage: &Stage) {
-        let cleaned = self.recipe.jobs(stage, "--clean").ends().await;
-        let things = (self.recipe.things)(stage);
+    async fn is_cleaned(&self, env: &TestEnv) {
+        let cleaned = self.recipe.jobs(env, "--clean").output().await;
+        let things = (self.recipe.things)(env);
         assert!(
             things.is_empty(),
             "{things:#?}\nstays after\n{}{}",
             cleaned.stdout,
             cleaned.stderr
         );
-        cleaned.exits(0);
-        assert!(stage.journal().is_empty(), "the journal is not closed");
+        cleaned.code(0);
+        assert!(env.journal().is_empty(), "the journal is not closed");
     }
 }
 
@@ -330,12 +339,12 @@ fn whats(things: &[Thing]) -> Vec<String> {
 }
 
 impl Recipe {
-    fn command<'a>(&self, stage: &'a Stage) -> Run<'a> {
-        (self.environment)(stage.imgimport(self.args))
+    fn command<'a>(&self, env: &'a TestEnv) -> Cmd<'a> {
+        (self.environment)(env.imgimport(self.args))
     }
 
-    fn jobs<'a>(&self, stage: &'a Stage, args: &str) -> Run<'a> {
-        (self.environment)(stage.imgimport(&format!("jobs {args}")))
+    fn jobs<'a>(&self, env: &'a TestEnv, args: &str) -> Cmd<'a> {
+        (self.environment)(env.imgimport(&format!("jobs {args}")))
     }
 }
 

@@ -4,7 +4,7 @@ use std::fmt;
 
 use imgimport_sandbox::{Fault, When};
 
-use super::{Ended, Running, Stage};
+use super::{Output, RunningCmd, TestEnv};
 
 /// A request: the n-th of its operation.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -75,21 +75,26 @@ impl Point {
 
     /// Waits until the program has come here; false where it has ended, because no request
     /// follows.
-    pub async fn reached(&self, stage: &Stage, moment: Moment, running: &mut Running<'_>) -> bool {
+    pub async fn reached(
+        &self,
+        env: &TestEnv,
+        moment: Moment,
+        running: &mut RunningCmd<'_>,
+    ) -> bool {
         let gate = match moment {
-            Moment::Before => stage.cloud.hold(self.when()),
-            Moment::Processed | Moment::Answered => stage.cloud.hold_answer(self.when()),
+            Moment::Before => env.cloud.hold(self.when()),
+            Moment::Processed | Moment::Answered => env.cloud.hold_answer(self.when()),
         };
         tokio::select! {
             () = gate.reached() => {}
-            () = running.ended() => panic!("it ended before {self}"),
+            () = running.wait() => panic!("it ended before {self}"),
         }
         if moment == Moment::Answered {
-            let next = stage.cloud.hold(Fault::on("*").always());
+            let next = env.cloud.hold(Fault::on("*").always());
             gate.release();
             return tokio::select! {
                 () = next.reached() => true,
-                () = running.ended() => false,
+                () = running.wait() => false,
             };
         }
         true
@@ -113,7 +118,7 @@ impl Lost {
 
 impl Stop {
     /// Sends the signals and waits for the end.
-    pub async fn end(self, running: Running<'_>) -> Ended {
+    pub async fn end(self, running: RunningCmd<'_>) -> Output {
         match self {
             Self::Twice => {
                 // Two of the same kind may arrive as one.
@@ -123,7 +128,7 @@ impl Stop {
             Self::Terminated => running.signal("TERM"),
             Self::HungUp => running.signal("HUP"),
         }
-        let ended = running.ends().await;
+        let ended = running.output().await;
         assert!(
             matches!(ended.code, Some(130 | 143)),
             "{:?}\n{}",

@@ -22,28 +22,28 @@ use tempfile::TempDir;
 use tokio::io::AsyncReadExt;
 use tokio::process::{Child, Command};
 
-pub use relay::Line;
+pub use relay::SlowLine;
 pub use terminal::Terminal;
 pub use tls::{AUTHORITY, tls};
 
 /// Longer than any story takes; a program that hangs fails its story, not the suite.
-const PATIENCE: Duration = Duration::from_secs(120);
+const TIMEOUT: Duration = Duration::from_secs(120);
 
 /// What a pipe of Linux holds, in bytes.
-const PIPE: usize = 64 << 10;
+const PIPE_CAPACITY: usize = 64 << 10;
 
 /// Waits for what can only be looked at.
-async fn until(what: &str, so: impl Fn() -> bool) {
+async fn wait_until(description: &str, condition: impl Fn() -> bool) {
     let look = async {
-        while !so() {
+        while !condition() {
             tokio::task::yield_now().await;
         }
     };
-    let waited = tokio::time::timeout(PATIENCE, look).await;
-    waited.unwrap_or_else(|_| panic!("in vain until {what}"));
+    let waited = tokio::time::timeout(TIMEOUT, look).await;
+    waited.unwrap_or_else(|_| panic!("in vain until {description}"));
 }
 
-pub use system::{System, container, tool};
+pub use system::{TestSystem, container_command, find_tool};
 
 pub const BUCKET: &str = "importbucket";
 
@@ -51,12 +51,12 @@ pub const BUCKET: &str = "importbucket";
 const NOBODY: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/nobody.pem");
 
 /// A cloud, a home and the program.
-pub struct Stage {
+pub struct TestEnv {
     pub cloud: Sandbox,
     dir: TempDir,
 }
 
-impl Stage {
+impl TestEnv {
     /// A bucket, a role, imports that go through in two polls.
     pub async fn new() -> Self {
         let cloud = Sandbox::start().await.expect("the sandbox starts");
@@ -98,28 +98,28 @@ impl Stage {
     }
 
     /// `imgimport ARGS`, in the sandbox's environment and no other.
-    pub fn imgimport(&self, args: &str) -> Run<'_> {
+    pub fn imgimport(&self, args: &str) -> Cmd<'_> {
         self.program(args.split_whitespace())
     }
 
     /// `imgimport ARGS`, in Alibaba Cloud's environment.
-    pub fn alicloud(&self, args: &str) -> Run<'_> {
+    pub fn alicloud(&self, args: &str) -> Cmd<'_> {
         self.imgimport(args).on_alibaba()
     }
 
-    pub fn program<'a>(&self, args: impl IntoIterator<Item = &'a str>) -> Run<'_> {
+    pub fn program<'a>(&self, args: impl IntoIterator<Item = &'a str>) -> Cmd<'_> {
         self.command(env!("CARGO_BIN_EXE_imgimport"), args)
     }
 
     /// The script as a pipeline runs it, which finds the program on its path.
-    pub fn shell(&self, script: &str) -> Run<'_> {
+    pub fn shell(&self, script: &str) -> Cmd<'_> {
         let program = Path::new(env!("CARGO_BIN_EXE_imgimport"));
         let place = program.parent().expect("a directory").display();
         let run = self.command("/bin/sh", ["-e", "-c", script]);
         run.env("PATH", &format!("{place}:/usr/bin:/bin"))
     }
 
-    fn command<'a>(&self, program: &str, args: impl IntoIterator<Item = &'a str>) -> Run<'_> {
+    fn command<'a>(&self, program: &str, args: impl IntoIterator<Item = &'a str>) -> Cmd<'_> {
         let mut command = Command::new(program);
         command
             .args(args)
@@ -139,20 +139,17 @@ impl Stage {
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .kill_on_drop(true);
-        Run {
-            command,
-            stage: self,
-        }
+        Cmd { command, env: self }
     }
 }
 
 /// A command line, not run yet.
-pub struct Run<'a> {
+pub struct Cmd<'a> {
     command: Command,
-    stage: &'a Stage,
+    env: &'a TestEnv,
 }
 
-impl<'a> Run<'a> {
+impl<'a> Cmd<'a> {
     pub fn env(mut self, name: &str, value: &str) -> Self {
         self.command.env(name, value);
         self
@@ -167,14 +164,14 @@ impl<'a> Run<'a> {
     /// With the sandbox's key for Alibaba Cloud, and no metadata service behind it.
     pub fn on_alibaba(mut self) -> Self {
         self.command
-            .envs(self.stage.cloud.alibaba_environment())
+            .envs(self.env.cloud.alibaba_environment())
             .env("ALIBABA_CLOUD_ECS_METADATA_DISABLED", "true");
         self
     }
 
     /// The sandbox that it runs in.
     pub fn cloud(&self) -> &'a Sandbox {
-        &self.stage.cloud
+        &self.env.cloud
     }
 
     pub fn without(mut self, name: &str) -> Self {
@@ -196,40 +193,42 @@ impl<'a> Run<'a> {
     }
 
     /// With a pipe for standard output that is full, and that nobody reads.
-    pub fn unread(mut self) -> (Running<'a>, PipeReader) {
+    pub fn start_with_full_stdout(mut self) -> (RunningCmd<'a>, PipeReader) {
         let (reader, mut writer) = std::io::pipe().expect("a pipe");
-        writer.write_all(&vec![b' '; PIPE]).expect("a full pipe");
+        writer
+            .write_all(&vec![b' '; PIPE_CAPACITY])
+            .expect("a full pipe");
         self.command.stdout(writer);
         (self.start(), reader)
     }
 
     /// With standard error on a terminal of so many columns, as a job of its own.
-    pub fn on_terminal(mut self, columns: u16) -> (Running<'a>, Terminal) {
+    pub fn on_terminal(mut self, columns: u16) -> (RunningCmd<'a>, Terminal) {
         let (terminal, end) = Terminal::open(columns);
         self.command.stderr(end).process_group(0);
         (self.start(), terminal)
     }
 
-    pub fn start(mut self) -> Running<'a> {
+    pub fn start(mut self) -> RunningCmd<'a> {
         let child = self.command.spawn().expect("the program starts");
-        Running {
+        RunningCmd {
             child,
-            stage: self.stage,
+            env: self.env,
         }
     }
 
-    pub async fn ends(self) -> Ended {
-        self.start().ends().await
+    pub async fn output(self) -> Output {
+        self.start().output().await
     }
 }
 
 /// The program at work.
-pub struct Running<'a> {
+pub struct RunningCmd<'a> {
     child: Child,
-    stage: &'a Stage,
+    env: &'a TestEnv,
 }
 
-impl Running<'_> {
+impl RunningCmd<'_> {
     pub fn signal(&self, name: &str) {
         let id = self.child.id().expect("it runs").to_string();
         let sent = std::process::Command::new("kill")
@@ -239,7 +238,7 @@ impl Running<'_> {
     }
 
     /// Waits until the program listens for signals.
-    pub async fn started(&self) {
+    pub async fn wait_until_listening(&self) {
         let id = self.child.id().expect("it runs");
         let caught = || {
             let status = fs::read_to_string(format!("/proc/{id}/status")).unwrap_or_default();
@@ -247,19 +246,19 @@ impl Running<'_> {
             let mask = line.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok());
             mask.is_some_and(|mask| mask & 0b10 != 0)
         };
-        until("it listens for signals", caught).await;
+        wait_until("it listens for signals", caught).await;
     }
 
     /// Waits until the program has been stopped, as by Ctrl-Z.
-    pub async fn stands_still(&self) {
+    pub async fn wait_until_suspended(&self) {
         let id = self.child.id().expect("it runs");
         let state = || fs::read_to_string(format!("/proc/{id}/status")).unwrap_or_default();
-        until("it stands still", || state().contains("State:\tT")).await;
+        wait_until("it stands still", || state().contains("State:\tT")).await;
     }
 
     /// Waits until it has ended.
-    pub async fn ended(&mut self) {
-        let ended = tokio::time::timeout(PATIENCE, self.child.wait()).await;
+    pub async fn wait(&mut self) {
+        let ended = tokio::time::timeout(TIMEOUT, self.child.wait()).await;
         ended
             .expect("it ends in time")
             .expect("it can be waited for");
@@ -271,7 +270,7 @@ impl Running<'_> {
     }
 
     /// Waits until standard error says this; what came so far is lost to `ends`.
-    pub async fn says(&mut self, text: &str) -> String {
+    pub async fn wait_for_stderr(&mut self, text: &str) -> String {
         let pipe = self.child.stderr.as_mut().expect("standard error");
         let mut heard = String::new();
         let hear = async {
@@ -285,26 +284,26 @@ impl Running<'_> {
                 heard.push_str(&String::from_utf8_lossy(&buffer[..read]));
             }
         };
-        tokio::time::timeout(PATIENCE, hear)
+        tokio::time::timeout(TIMEOUT, hear)
             .await
             .expect("it says so in time");
         heard
     }
 
-    pub async fn ends(self) -> Ended {
-        let stage = self.stage;
-        let output = tokio::time::timeout(PATIENCE, self.child.wait_with_output());
+    pub async fn output(self) -> Output {
+        let env = self.env;
+        let output = tokio::time::timeout(TIMEOUT, self.child.wait_with_output());
         let output = output
             .await
             .expect("it ends in time")
             .expect("it can be waited for");
-        let text = |bytes: &[u8]| stage.tidy(&String::from_utf8_lossy(bytes));
+        let text = |bytes: &[u8]| env.normalize(&String::from_utf8_lossy(bytes));
         commands::check(&String::from_utf8_lossy(&output.stderr));
-        Ended {
+        Output {
             code: output.status.code(),
             stdout: text(&output.stdout),
             stderr: text(&output.stderr),
-            raw: String::from_utf8_lossy(&output.stdout).trim().to_owned(),
+            stdout_raw: String::from_utf8_lossy(&output.stdout).trim().to_owned(),
             stderr_raw: String::from_utf8_lossy(&output.stderr).into_owned(),
         }
     }
@@ -312,19 +311,19 @@ impl Running<'_> {
 
 /// How it ended; what differs from run to run has a name in capitals.
 #[derive(Debug)]
-pub struct Ended {
+pub struct Output {
     pub code: Option<i32>,
     pub stdout: String,
     pub stderr: String,
     /// Standard output as it was.
-    pub raw: String,
+    pub stdout_raw: String,
     /// Standard error as it was.
     pub stderr_raw: String,
 }
 
-impl Ended {
+impl Output {
     #[track_caller]
-    pub fn exits(&self, code: i32) -> &Self {
+    pub fn code(&self, code: i32) -> &Self {
         assert_eq!(
             self.code,
             Some(code),
@@ -336,13 +335,13 @@ impl Ended {
     }
 
     #[track_caller]
-    pub fn prints(&self, expected: &str) -> &Self {
+    pub fn stdout(&self, expected: &str) -> &Self {
         compare("standard output", &self.stdout, expected);
         self
     }
 
     #[track_caller]
-    pub fn says(&self, expected: &str) -> &Self {
+    pub fn stderr(&self, expected: &str) -> &Self {
         compare("standard error", &self.stderr, expected);
         self
     }
@@ -350,7 +349,7 @@ impl Ended {
 
 /// Indentation common to all lines of `expected` is the story's, not the program's.
 #[track_caller]
-fn compare(what: &str, got: &str, expected: &str) {
+fn compare(description: &str, actual: &str, expected: &str) {
     let lines: Vec<_> = expected.trim_matches('\n').lines().collect();
     let indent = lines.iter().filter(|line| !line.trim().is_empty());
     let indent = indent
@@ -363,13 +362,13 @@ fn compare(what: &str, got: &str, expected: &str) {
         .collect();
     let expected = expected.join("\n");
     assert!(
-        got.trim_end() == expected.trim_end(),
-        "{what} differs\n--- expected\n{expected}\n--- got\n{got}---"
+        actual.trim_end() == expected.trim_end(),
+        "{description} differs\n--- expected\n{expected}\n--- got\n{actual}---"
     );
 }
 
 /// What differs from run to run, and what it is called.
-static VARIABLE: LazyLock<Vec<(Regex, &str)>> = LazyLock::new(|| {
+static VARIABLE_PARTS: LazyLock<Vec<(Regex, &str)>> = LazyLock::new(|| {
     let patterns = [
         (r"import-ami-[0-9a-f]{17}", "import-ami-TASK"),
         (r"import-snap-[0-9a-f]{17}", "import-snap-TASK"),
@@ -412,10 +411,10 @@ static VARIABLE: LazyLock<Vec<(Regex, &str)>> = LazyLock::new(|| {
         .to_vec()
 });
 
-impl Stage {
-    pub fn tidy(&self, text: &str) -> String {
+impl TestEnv {
+    pub fn normalize(&self, text: &str) -> String {
         let text = text.replace(&self.dir.path().display().to_string(), "$DIR");
-        VARIABLE.iter().fold(text, |text, (pattern, name)| {
+        VARIABLE_PARTS.iter().fold(text, |text, (pattern, name)| {
             let replaced = pattern.replace_all(&text, |found: &Captures<'_>| {
                 let mut out = String::new();
                 found.expand(name, &mut out);

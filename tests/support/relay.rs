@@ -16,14 +16,14 @@ use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, sleep_until};
 
 /// Bytes carried at once.
-const BITE: usize = 16 << 10;
+const CHUNK: usize = 16 << 10;
 
 /// Of what waits to leave, a router keeps about this much.
 const QUEUE: Duration = Duration::from_millis(50);
 
 /// What the line is like.
 #[derive(Clone, Default)]
-pub struct Line {
+pub struct SlowLine {
     /// To the service, in bits.
     pub per_second: Option<u64>,
     /// From end to end and back.
@@ -34,7 +34,7 @@ pub struct Line {
     pub drops: Option<(usize, u64)>,
 }
 
-impl Line {
+impl SlowLine {
     pub fn mbit(megabits: u64) -> Self {
         Self {
             per_second: Some(megabits * 1_000_000),
@@ -60,7 +60,7 @@ impl Line {
         });
         tokio::spawn(async move {
             while let Ok((near, _)) = door.accept().await {
-                tokio::spawn(Arc::clone(&shared).carry(near, there));
+                tokio::spawn(Arc::clone(&shared).relay(near, there));
             }
         });
         format!("http://{here}")
@@ -69,26 +69,26 @@ impl Line {
 
 /// What all connections have in common.
 struct Shared {
-    line: Line,
+    line: SlowLine,
     free_at: Mutex<Instant>,
     carried: AtomicU64,
     dropped: AtomicUsize,
 }
 
 impl Shared {
-    async fn carry(self: Arc<Self>, near: TcpStream, there: SocketAddr) {
-        let far = TcpStream::connect(there).await.expect("the service");
-        let (near_read, near_write) = near.into_split();
+    async fn relay(self: Arc<Self>, client: TcpStream, server: SocketAddr) {
+        let far = TcpStream::connect(server).await.expect("the service");
+        let (near_read, near_write) = client.into_split();
         let (far_read, far_write) = far.into_split();
         // Dropped, both ends are closed at once.
         let (drop_it, dropped) = watch::channel(false);
         let (up, down) = (Arc::clone(&self), self);
-        let out = up.one_way(near_read, far_write, Some(&drop_it));
-        let back = down.one_way(far_read, near_write, None);
-        until(dropped, async { tokio::join!(out, back) }).await;
+        let out = up.copy(near_read, far_write, Some(&drop_it));
+        let back = down.copy(far_read, near_write, None);
+        run_until_dropped(dropped, async { tokio::join!(out, back) }).await;
     }
 
-    async fn one_way(
+    async fn copy(
         &self,
         mut from: OwnedReadHalf,
         mut to: OwnedWriteHalf,
@@ -96,13 +96,13 @@ impl Shared {
     ) {
         let (send, mut sending) = mpsc::unbounded_channel::<(Instant, Vec<u8>)>();
         let read = async move {
-            let (mut buffer, mut own) = (vec![0; BITE], 0);
+            let (mut buffer, mut own) = (vec![0; CHUNK], 0);
             while let Ok(read @ 1..) = from.read(&mut buffer).await {
                 let mut due = Instant::now();
                 if let Some(drop_it) = out {
                     own += read as u64;
-                    due = self.takes(read).await;
-                    if self.drops(own) {
+                    due = self.send_time(read).await;
+                    if self.is_dropped(own) {
                         drop_it.send_replace(true);
                         return;
                     }
@@ -127,7 +127,7 @@ impl Shared {
     }
 
     /// When so many bytes will have left.
-    async fn takes(&self, bytes: usize) -> Instant {
+    async fn send_time(&self, bytes: usize) -> Instant {
         let carried = self.carried.fetch_add(bytes as u64, Ordering::Relaxed) + bytes as u64;
         if let Some((_, gate)) = self.line.stops.as_ref().filter(|(at, _)| carried > *at) {
             gate.wait().await;
@@ -140,15 +140,15 @@ impl Shared {
         *free_at
     }
 
-    fn drops(&self, own: u64) -> bool {
-        let Some((times, _)) = self.line.drops.filter(|(_, after)| own > *after) else {
+    fn is_dropped(&self, connection: u64) -> bool {
+        let Some((times, _)) = self.line.drops.filter(|(_, after)| connection > *after) else {
             return false;
         };
         self.dropped.fetch_add(1, Ordering::Relaxed) < times
     }
 }
 
-async fn until(mut dropped: watch::Receiver<bool>, work: impl Future) {
+async fn run_until_dropped(mut dropped: watch::Receiver<bool>, work: impl Future) {
     tokio::select! {
         _ = work => {}
         _ = dropped.wait_for(|dropped| *dropped) => {}

@@ -10,13 +10,13 @@ use tempfile::TempDir;
 
 const MIB: u64 = 1 << 20;
 /// Where the partitions begin.
-const FIRST: u64 = MIB;
+const FIRST_PARTITION: u64 = MIB;
 const EFI: u64 = 2 * MIB;
 const BOOT: u64 = 4 * MIB;
 const ROOT: &str = "11111111-2222-3333-4444-555555555555";
 
 /// A system that every cloud and the Marketplace take, until a story changes it.
-pub struct System {
+pub struct TestSystem {
     files: TempDir,
     size: u64,
     code: bool,
@@ -25,10 +25,10 @@ pub struct System {
     boot: bool,
 }
 
-impl System {
+impl TestSystem {
     /// Debian 12 for BIOS, cleaned up; None where there is no mkfs.ext4.
     pub fn debian() -> Option<Self> {
-        tool("mkfs.ext4", "e2fsprogs")?;
+        find_tool("mkfs.ext4", "e2fsprogs")?;
         let system = Self {
             files: TempDir::new().unwrap(),
             size: 400 * MIB,
@@ -96,15 +96,15 @@ impl System {
     }
 
     /// A disk of so many MiB.
-    pub fn on(mut self, megabytes: u64) -> Self {
+    pub fn with_disk_size(mut self, megabytes: u64) -> Self {
         self.size = megabytes * MIB;
         self
     }
 
     /// Starts by UEFI alone, with this loader; None where there are no tools for FAT.
     pub fn for_uefi(mut self, loader: &'static str) -> Option<Self> {
-        tool("mkfs.vfat", "dosfstools")?;
-        tool("mcopy", "mtools")?;
+        find_tool("mkfs.vfat", "dosfstools")?;
+        find_tool("mcopy", "mtools")?;
         (self.code, self.loader) = (false, Some(loader));
         Some(self)
     }
@@ -128,11 +128,11 @@ impl System {
         }
         let efi = if self.loader.is_some() { EFI } else { 0 };
         let boot = if self.boot { BOOT } else { 0 };
-        let root = FIRST + efi + boot;
+        let root = FIRST_PARTITION + efi + boot;
         let parts = [
             (self.kind, root, self.size - root),
-            (0xef, FIRST, efi),
-            (0x83, FIRST + efi, boot),
+            (0xef, FIRST_PARTITION, efi),
+            (0x83, FIRST_PARTITION + efi, boot),
         ];
         let parts = parts.into_iter().filter(|(_, _, size)| *size > 0);
         for (at, (kind, start, size)) in parts.enumerate() {
@@ -152,13 +152,21 @@ impl System {
                 let name = entry.unwrap().file_name();
                 fs::rename(from.join(&name), files.path().join(&name)).unwrap();
             }
-            ext4(&disk, files.path(), (FIRST + efi, boot), &["-L", "boot"]);
+            ext4(
+                &disk,
+                files.path(),
+                (FIRST_PARTITION + efi, boot),
+                &["-L", "boot"],
+            );
         }
         ext4(&disk, files, (root, self.size - root), &["-U", ROOT]);
         if let Some(loader) = self.loader {
-            let (sector, kilobytes) = ((FIRST / 512).to_string(), (EFI / 1024).to_string());
+            let (sector, kilobytes) = (
+                (FIRST_PARTITION / 512).to_string(),
+                (EFI / 1024).to_string(),
+            );
             run("mkfs.vfat", &["--offset", &sector, &disk, &kilobytes]);
-            let inside = format!("{disk}@@{FIRST}");
+            let inside = format!("{disk}@@{FIRST_PARTITION}");
             let mut dir = "::".to_owned();
             let (dirs, _) = loader.rsplit_once('/').unwrap();
             for name in dirs.split('/') {
@@ -189,7 +197,7 @@ fn elf(machine: u8) -> Vec<u8> {
 
 /// Where a tool is; said on standard error where it is not.
 #[allow(clippy::print_stderr)]
-pub fn tool(name: &str, package: &str) -> Option<PathBuf> {
+pub fn find_tool(name: &str, package: &str) -> Option<PathBuf> {
     let dirs = [
         "/usr/sbin",
         "/sbin",
@@ -213,7 +221,7 @@ pub fn tool(name: &str, package: &str) -> Option<PathBuf> {
 /// What runs a command as a container does, processes numbered anew; said on standard error
 /// where that is not allowed. A system may well forbid it, so it is never required.
 #[allow(clippy::print_stderr)]
-pub fn container() -> Option<&'static str> {
+pub fn container_command() -> Option<&'static str> {
     let command = "unshare --user --map-root-user --pid --fork --kill-child";
     let try_it = format!("{command} true");
     let output = Command::new("/bin/sh").args(["-c", &try_it]).output();
@@ -225,7 +233,7 @@ pub fn container() -> Option<&'static str> {
 }
 
 fn run(name: &str, args: &[&str]) {
-    let path = tool(name, "it").unwrap();
+    let path = find_tool(name, "it").unwrap();
     let output = Command::new(path).args(args).output().unwrap();
     assert!(
         output.status.success(),

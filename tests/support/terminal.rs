@@ -38,11 +38,11 @@ impl Terminal {
         (Self::read(ours), theirs.into())
     }
 
-    fn read(ours: OwnedFd) -> Self {
+    fn read(master: OwnedFd) -> Self {
         let written = Arc::<Mutex<Vec<u8>>>::default();
         let kept = Arc::clone(&written);
         let reader = thread::spawn(move || {
-            let (mut file, mut buffer) = (File::from(ours), [0; 4096]);
+            let (mut file, mut buffer) = (File::from(master), [0; 4096]);
             // It fails once nobody holds the other end.
             while let Ok(read @ 1..) = file.read(&mut buffer) {
                 kept.lock().unwrap().extend_from_slice(&buffer[..read]);
@@ -55,34 +55,34 @@ impl Terminal {
     }
 
     /// Waits until this has been on the screen.
-    pub async fn shows(&self, text: &str) {
-        self.until(&format!("it shows {text:?}"), |written| {
+    pub async fn wait_for_text(&self, text: &str) {
+        self.wait_until(&format!("it shows {text:?}"), |written| {
             written.contains(text)
         })
         .await;
     }
 
     /// Waits until the screen looks like that.
-    pub async fn looks(&self, so: impl Fn(&str) -> bool) {
-        self.until("the screen looks so", |written| so(&screen(written)))
+    pub async fn wait_for_screen(&self, condition: impl Fn(&str) -> bool) {
+        self.wait_until("the screen looks so", |written| condition(&screen(written)))
             .await;
     }
 
-    async fn until(&self, what: &str, so: impl Fn(&str) -> bool) {
-        super::until(what, || {
+    async fn wait_until(&self, description: &str, condition: impl Fn(&str) -> bool) {
+        super::wait_until(description, || {
             let ended = self.reader.as_ref().is_none_or(JoinHandle::is_finished);
-            let written = self.so_far();
-            let is_so = so(&written);
+            let written = self.received();
+            let is_so = condition(&written);
             assert!(
                 is_so || !ended,
-                "it ended, and waited was until {what}:\n{written}"
+                "it ended, and waited was until {description}:\n{written}"
             );
             is_so
         })
         .await;
     }
 
-    fn so_far(&self) -> String {
+    fn received(&self) -> String {
         String::from_utf8_lossy(&self.written.lock().unwrap()).into_owned()
     }
 
@@ -91,7 +91,7 @@ impl Terminal {
         if let Some(reader) = self.reader.take() {
             reader.join().unwrap();
         }
-        self.so_far()
+        self.received()
     }
 
     /// What is on the screen in the end, and above it.

@@ -9,35 +9,35 @@ use serde::Deserialize;
 use serde_json::Value;
 use tokio::sync::Mutex;
 
-use super::super::api::{Action, STS, pairs};
-use super::super::error::Fault;
+use super::super::api::{Action, STS, params};
+use super::super::error::ServiceError;
 use super::super::sign::{Key, KeySource, Pairs};
 use super::cli_profile::Profile;
-use super::{Role, Source, keys};
-use crate::net::http::{ANSWER, Answer, Call, Http, Method, Payload, encode, one_line};
+use super::{CredentialSource, Role, profile_keys};
+use crate::net::http::{Body, Http, Method, RESPONSE_TIMEOUT, Request, Response, encode, one_line};
 use crate::net::permission;
-use crate::net::retry::Patience;
+use crate::net::retry::RetryPolicy;
 use crate::secret::Secret;
 
 /// The SDKs renew a key that has less left than this.
-const LEFT: i64 = 180;
+const REFRESH_MARGIN: i64 = 180;
 /// The metadata service is on the same host, or it is not there.
-const METADATA: Duration = Duration::from_secs(1);
+const METADATA_TIMEOUT: Duration = Duration::from_secs(1);
 /// How long a metadata token is asked for, in seconds: the longest.
-const METADATA_TOKEN: &str = "21600";
+const METADATA_TOKEN_SECONDS: &str = "21600";
 /// A program that brings keys may ask a person.
-const PROCESS: Duration = Duration::from_mins(1);
+const PROCESS_TIMEOUT: Duration = Duration::from_mins(1);
 
 /// Holds the key of this run. Clones hold the same.
 #[derive(Clone)]
-pub struct Wallet(Arc<Inside>);
+pub struct CredentialCache(Arc<Inner>);
 
-struct Inside {
-    source: Source,
+struct Inner {
+    source: CredentialSource,
     http: Http,
     services: Services,
-    held: Mutex<Option<Held>>,
-    over: std::sync::atomic::AtomicBool,
+    cached: Mutex<Option<CachedKey>>,
+    invalidated: std::sync::atomic::AtomicBool,
 }
 
 /// Who can be asked for keys.
@@ -50,147 +50,157 @@ pub struct Services {
     /// Whether its first version, without a token, may be asked.
     pub metadata_v1: bool,
     /// How often STS is asked again.
-    pub patience: Patience,
+    pub retry_policy: RetryPolicy,
 }
 
 #[derive(Clone)]
-struct Held {
+struct CachedKey {
     key: Key,
-    until: Option<Timestamp>,
+    expires_at: Option<Timestamp>,
 }
 
 /// Keys as the metadata service, STS and credentials addresses write them.
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
-struct Credentials {
+struct KeyResponse {
     access_key_id: Secret,
     access_key_secret: Secret,
     security_token: Option<Secret>,
     expiration: Option<String>,
 }
 
-impl From<Credentials> for Held {
-    fn from(keys: Credentials) -> Self {
+impl From<KeyResponse> for CachedKey {
+    fn from(keys: KeyResponse) -> Self {
         Self {
             key: Key {
                 id: keys.access_key_id.expose().to_owned(),
                 secret: keys.access_key_secret,
                 token: keys.security_token,
             },
-            until: keys.expiration.and_then(|time| time.parse().ok()),
+            expires_at: keys.expiration.and_then(|time| time.parse().ok()),
         }
     }
 }
 
-impl Held {
-    fn has(&self, seconds: i64) -> bool {
-        self.until
+impl CachedKey {
+    fn is_valid_for(&self, seconds: i64) -> bool {
+        self.expires_at
             .is_none_or(|until| Timestamp::now() + seconds.seconds() < until)
     }
 }
 
-impl Wallet {
+impl CredentialCache {
     /// Asks nobody yet.
-    pub fn new(source: Source, http: Http, services: Services) -> Self {
-        Self(Arc::new(Inside {
+    pub fn new(source: CredentialSource, http: Http, services: Services) -> Self {
+        Self(Arc::new(Inner {
             source,
             http,
             services,
-            held: Mutex::new(None),
-            over: false.into(),
+            cached: Mutex::new(None),
+            invalidated: false.into(),
         }))
     }
 }
 
-impl KeySource for Wallet {
-    async fn key(&self) -> Result<Key, Fault> {
+impl KeySource for CredentialCache {
+    async fn key(&self) -> Result<Key, ServiceError> {
         use std::sync::atomic::Ordering::SeqCst;
-        let mut held = self.0.held.lock().await;
-        if self.0.over.swap(false, SeqCst) {
-            *held = None;
+        let mut cached = self.0.cached.lock().await;
+        if self.0.invalidated.swap(false, SeqCst) {
+            *cached = None;
         }
-        if let Some(held) = held.as_ref().filter(|held| held.has(LEFT)) {
-            return Ok(held.key.clone());
+        if let Some(cached) = cached
+            .as_ref()
+            .filter(|cached| cached.is_valid_for(REFRESH_MARGIN))
+        {
+            return Ok(cached.key.clone());
         }
         match self.0.fetch(&self.0.source).await {
-            Ok(new) => Ok(held.insert(new).key.clone()),
+            Ok(new) => Ok(cached.insert(new).key.clone()),
             // The old one may do until the source is back.
-            Err(fault) => match held.as_ref().filter(|held| held.has(0)) {
-                Some(held) => Ok(held.key.clone()),
+            Err(fault) => match cached.as_ref().filter(|cached| cached.is_valid_for(0)) {
+                Some(cached) => Ok(cached.key.clone()),
                 None => Err(fault),
             },
         }
     }
 
-    fn expired(&self) -> bool {
-        self.0.over.store(true, std::sync::atomic::Ordering::SeqCst);
+    fn invalidate(&self) -> bool {
+        self.0
+            .invalidated
+            .store(true, std::sync::atomic::Ordering::SeqCst);
         true
     }
 }
 
-impl Inside {
-    async fn fetch(&self, source: &Source) -> Result<Held, Fault> {
+impl Inner {
+    async fn fetch(&self, source: &CredentialSource) -> Result<CachedKey, ServiceError> {
         match source {
-            Source::Keys(key) => Ok(Held {
+            CredentialSource::Keys(key) => Ok(CachedKey {
                 key: key.clone(),
-                until: None,
+                expires_at: None,
             }),
-            Source::Ecs { role } => self.ecs(role.as_deref()).await,
-            Source::Role { own, role } => {
-                let own = Box::pin(self.fetch(own)).await?;
-                self.assume(role, &own.key).await
+            CredentialSource::Ecs { role } => self.ecs_role(role.as_deref()).await,
+            CredentialSource::Role { base, role } => {
+                let base_key = Box::pin(self.fetch(base)).await?;
+                self.assume(role, &base_key.key).await
             }
-            Source::Oidc {
+            CredentialSource::Oidc {
                 role,
                 provider,
                 token_file,
             } => {
                 let file = token_file.display();
                 let token = std::fs::read_to_string(token_file).map_err(|error| {
-                    Fault::unsigned(format!("the OIDC token in {file} can't be read: {error}"))
-                        .hinted("name the file with the token in ALIBABA_CLOUD_OIDC_TOKEN_FILE, or oidc_token_file of the profile")
+                    ServiceError::no_credentials(format!("the OIDC token in {file} can't be read: {error}"))
+                        .with_hint("name the file with the token in ALIBABA_CLOUD_OIDC_TOKEN_FILE, or oidc_token_file of the profile")
                 })?;
-                let granted = self.exchange(role, provider, token.trim()).await;
-                granted.map_err(|fault| ungranted(fault, role, Some(&file.to_string())))
+                let granted = self
+                    .assume_role_with_oidc(role, provider, token.trim())
+                    .await;
+                granted.map_err(|fault| assume_role_error(fault, role, Some(&file.to_string())))
             }
-            Source::Uri(address) => {
-                let failed = |why: &dyn std::fmt::Display| {
-                    Fault::unsigned(format!("{address}: {why}")).hinted(
+            CredentialSource::Uri(address) => {
+                let failed = |reason: &dyn std::fmt::Display| {
+                    ServiceError::no_credentials(format!("{address}: {reason}")).with_hint(
                         "check the address: ALIBABA_CLOUD_CREDENTIALS_URI, or credentials_uri of the profile",
                     )
                 };
                 let answer = self.get(Method::GET, address, &[]).await;
                 let answer = answer.map_err(|fault| failed(&fault))?;
-                credentials(&answer).map_err(|why| failed(&why))
+                parse_credentials(&answer).map_err(|reason| failed(&reason))
             }
-            Source::Process(command) => process(command).await,
-            Source::None => Err(Fault::unsigned("there are no credentials")),
+            CredentialSource::Process(command) => run_process(command).await,
+            CredentialSource::None => Err(ServiceError::no_credentials("there are no credentials")),
         }
     }
 
     /// The metadata service; its second version wants a token first. A role that was named
     /// says that it is meant; otherwise it is the last place to look.
-    async fn ecs(&self, role: Option<&str>) -> Result<Held, Fault> {
-        let unreachable = |fault: Fault| {
+    async fn ecs_role(&self, role: Option<&str>) -> Result<CachedKey, ServiceError> {
+        let unreachable = |fault: ServiceError| {
             match role {
-            Some(role) => Fault::unsigned(format!(
+            Some(role) => ServiceError::no_credentials(format!(
                 "the ECS metadata service has no keys for the role {role}: {fault}"
             ))
-            .hinted(format!(
+            .with_hint(format!(
                 "run this on an ECS instance that has the RAM role {role}, or set ALICLOUD_ACCESS_KEY and ALICLOUD_SECRET_KEY"
             )),
-            None => Fault::unsigned(format!(
+            None => ServiceError::no_credentials(format!(
                 "no credentials are set, and the ECS metadata service does not help: {fault}"
             )),
         }
         };
         let base = self.services.metadata.trim_end_matches('/');
-        let ttl = [("x-aliyun-ecs-metadata-token-ttl-seconds", METADATA_TOKEN)];
+        let ttl = [(
+            "x-aliyun-ecs-metadata-token-ttl-seconds",
+            METADATA_TOKEN_SECONDS,
+        )];
         let token = self
             .get(Method::PUT, &format!("{base}/latest/api/token"), &ttl)
             .await;
         let token = match token {
-            Ok(answer) => Some(text(&answer)),
+            Ok(answer) => Some(response_text(&answer)),
             Err(_) if self.services.metadata_v1 => None,
             Err(fault) => return Err(unreachable(fault)),
         };
@@ -201,7 +211,7 @@ impl Inside {
         let roles = format!("{base}/latest/meta-data/ram/security-credentials/");
         let named = match role {
             Some(role) => role.to_owned(),
-            None => one_line(&text(
+            None => one_line(&response_text(
                 &self
                     .get(Method::GET, &roles, &headers)
                     .await
@@ -213,13 +223,14 @@ impl Inside {
             .get(Method::GET, &address, &headers)
             .await
             .map_err(unreachable)?;
-        credentials(&answer)
-            .map_err(|why| Fault::unsigned(format!("the role {named} of this ECS instance: {why}")))
+        parse_credentials(&answer).map_err(|reason| {
+            ServiceError::no_credentials(format!("the role {named} of this ECS instance: {reason}"))
+        })
     }
 
-    async fn assume(&self, role: &Role, own: &Key) -> Result<Held, Fault> {
-        let mut parameters = pairs([("RoleArn", &role.arn), ("RoleSessionName", &role.session)]);
-        parameters.extend(optional(role));
+    async fn assume(&self, role: &Role, base_key: &Key) -> Result<CachedKey, ServiceError> {
+        let mut parameters = params([("RoleArn", &role.arn), ("RoleSessionName", &role.session)]);
+        parameters.extend(optional_parameters(role));
         parameters.extend(
             role.external_id
                 .iter()
@@ -232,50 +243,55 @@ impl Inside {
             parameters: &parameters,
         };
         // Boxed: signing a request may need a key that another request brings.
-        let patience = self.services.patience;
-        let answer = Box::pin(action.ask(&self.http, own, patience)).await;
-        granted(answer.map_err(|fault| ungranted(fault, role, None))?)
+        let retry_policy = self.services.retry_policy;
+        let answer = Box::pin(action.call(&self.http, base_key, retry_policy)).await;
+        parse_sts_response(answer.map_err(|fault| assume_role_error(fault, role, None))?)
     }
 
     /// AssumeRoleWithOIDC is not signed: the token says who asks.
-    async fn exchange(&self, role: &Role, provider: &str, token: &str) -> Result<Held, Fault> {
+    async fn assume_role_with_oidc(
+        &self,
+        role: &Role,
+        provider: &str,
+        token: &str,
+    ) -> Result<CachedKey, ServiceError> {
         let now = Timestamp::now().strftime("%Y-%m-%dT%H:%M:%SZ").to_string();
-        let query = pairs([
+        let query = params([
             ("Action", "AssumeRoleWithOIDC"),
             ("Format", "JSON"),
             ("Timestamp", &now),
             ("SignatureNonce", &uuid::Uuid::new_v4().simple().to_string()),
             ("Version", "2015-04-01"),
         ]);
-        let mut form = pairs([
+        let mut form = params([
             ("RoleArn", &role.arn),
             ("OIDCProviderArn", provider),
             ("OIDCToken", token),
             ("RoleSessionName", &role.session),
         ]);
-        form.extend(optional(role));
-        let call = Call {
+        form.extend(optional_parameters(role));
+        let call = Request {
             service: "sts",
             method: Method::POST,
             url: format!(
                 "{}/?{}",
                 self.services.sts.trim_end_matches('/'),
-                joined(&query)
+                encode_form(&query)
             ),
-            headers: pairs([
+            headers: params([
                 ("accept", "application/json"),
                 ("content-type", "application/x-www-form-urlencoded"),
             ]),
-            body: Payload::Document(joined(&form).into()),
-            timeout: Some(ANSWER),
+            body: Body::Document(encode_form(&form).into()),
+            timeout: Some(RESPONSE_TIMEOUT),
             secret: true,
             direct: false,
         };
         let answer = self.http.send(call).await?;
         if !answer.is_success() {
-            return Err(Fault::answered(&answer));
+            return Err(ServiceError::from_response(&answer));
         }
-        granted(serde_json::from_slice(&answer.body).unwrap_or_default())
+        parse_sts_response(serde_json::from_slice(&answer.body).unwrap_or_default())
     }
 
     async fn get(
@@ -283,9 +299,9 @@ impl Inside {
         method: Method,
         address: &str,
         headers: &[(&str, &str)],
-    ) -> Result<Answer, Fault> {
+    ) -> Result<Response, ServiceError> {
         let near = address.starts_with(&self.services.metadata);
-        let call = Call {
+        let call = Request {
             service: "credentials",
             method,
             url: address.to_owned(),
@@ -293,8 +309,12 @@ impl Inside {
                 .iter()
                 .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
                 .collect(),
-            body: Payload::Empty,
-            timeout: Some(if near { METADATA } else { ANSWER }),
+            body: Body::Empty,
+            timeout: Some(if near {
+                METADATA_TIMEOUT
+            } else {
+                RESPONSE_TIMEOUT
+            }),
             secret: true,
             direct: near,
         };
@@ -302,26 +322,26 @@ impl Inside {
         if answer.is_success() {
             Ok(answer)
         } else {
-            Err(Fault::answered(&answer))
+            Err(ServiceError::from_response(&answer))
         }
     }
 }
 
 /// STS's refusal of a role, with what helps: it is not about the request that needed the key.
-fn ungranted(fault: Fault, role: &Role, token_file: Option<&str>) -> Fault {
+fn assume_role_error(fault: ServiceError, role: &Role, token_file: Option<&str>) -> ServiceError {
     let arn = one_line(&role.arn);
     let code = fault.code().to_owned();
     match (code.as_str(), token_file) {
         (code, _) if code.starts_with("EntityNotExist") => {
-            fault.hinted(format!("check the role's ARN: {arn}"))
+            fault.with_hint(format!("check the role's ARN: {arn}"))
         }
         (code, Some(file)) if code.contains("OIDCToken") => {
-            fault.hinted(format!("get a new OIDC token into {file}"))
+            fault.with_hint(format!("get a new OIDC token into {file}"))
         }
-        (code, Some(_)) if code.starts_with("AuthenticationFail") => fault.hinted(format!(
+        (code, Some(_)) if code.starts_with("AuthenticationFail") => fault.with_hint(format!(
             "let the trust policy of {arn} name the OIDC provider and the token's subject"
         )),
-        (_, None) if fault.is_denied() => fault.hinted(format!(
+        (_, None) if fault.is_denied() => fault.with_hint(format!(
             "{}; and let the role's trust policy name the caller",
             permission::allow(permission::RAM, &format!("sts:AssumeRole on {arn}"))
         )),
@@ -330,7 +350,7 @@ fn ungranted(fault: Fault, role: &Role, token_file: Option<&str>) -> Fault {
 }
 
 /// What AssumeRole takes besides who and what.
-fn optional(role: &Role) -> Pairs {
+fn optional_parameters(role: &Role) -> Pairs {
     let seconds = role
         .seconds
         .map(|seconds| ("DurationSeconds".to_owned(), seconds.to_string()));
@@ -341,46 +361,46 @@ fn optional(role: &Role) -> Pairs {
     seconds.into_iter().chain(policy).collect()
 }
 
-fn joined(pairs: &Pairs) -> String {
-    let words = pairs
+fn encode_form(pairs: &Pairs) -> String {
+    let encoded = pairs
         .iter()
         .map(|(name, value)| format!("{name}={}", encode(value)));
-    words.collect::<Vec<_>>().join("&")
+    encoded.collect::<Vec<_>>().join("&")
 }
 
 /// STS's answer. What it holds is never shown, not even where it can't be read.
-fn granted(mut answer: Value) -> Result<Held, Fault> {
-    let keys = serde_json::from_value::<Credentials>(answer["Credentials"].take());
-    keys.map(Held::from)
-        .map_err(|_| Fault::unsigned("STS's answer holds no credentials"))
+fn parse_sts_response(mut answer: Value) -> Result<CachedKey, ServiceError> {
+    let keys = serde_json::from_value::<KeyResponse>(answer["Credentials"].take());
+    keys.map(CachedKey::from)
+        .map_err(|_| ServiceError::no_credentials("STS's answer holds no credentials"))
 }
 
-fn credentials(answer: &Answer) -> Result<Held, &'static str> {
-    let keys = serde_json::from_slice::<Credentials>(&answer.body);
-    keys.map(Held::from)
+fn parse_credentials(answer: &Response) -> Result<CachedKey, &'static str> {
+    let keys = serde_json::from_slice::<KeyResponse>(&answer.body);
+    keys.map(CachedKey::from)
         .map_err(|_| "the answer holds no credentials")
 }
 
-fn text(answer: &Answer) -> String {
+fn response_text(answer: &Response) -> String {
     String::from_utf8_lossy(&answer.body).trim().to_owned()
 }
 
 /// Runs the command as the aliyun CLI does: words between blanks, no shell.
-async fn process(command: &str) -> Result<Held, Fault> {
-    let failed = |why: String| {
-        Fault::unsigned(format!(
-            "the profile's process_command brings no credentials: {why}"
+async fn run_process(command: &str) -> Result<CachedKey, ServiceError> {
+    let failed = |reason: String| {
+        ServiceError::no_credentials(format!(
+            "the profile's process_command brings no credentials: {reason}"
         ))
-        .hinted("run the profile's process_command by hand: it must print a profile in JSON")
+        .with_hint("run the profile's process_command by hand: it must print a profile in JSON")
     };
-    let mut words = command.split_whitespace();
-    let mut program = tokio::process::Command::new(words.next().unwrap_or_default());
+    let mut arguments = command.split_whitespace();
+    let mut program = tokio::process::Command::new(arguments.next().unwrap_or_default());
     program
-        .args(words)
+        .args(arguments)
         .stdin(std::process::Stdio::null())
         .stderr(std::process::Stdio::inherit())
         .kill_on_drop(true);
-    let output = tokio::time::timeout(PROCESS, program.output())
+    let output = tokio::time::timeout(PROCESS_TIMEOUT, program.output())
         .await
         .map_err(|_| failed("it does not end".to_owned()))?
         .map_err(|error| failed(error.to_string()))?;
@@ -390,9 +410,12 @@ async fn process(command: &str) -> Result<Held, Fault> {
     let profile: Profile = serde_json::from_slice(&output.stdout)
         .map_err(|_| failed("what it prints is not a profile in JSON".to_owned()))?;
     let temporary = profile.mode.eq_ignore_ascii_case("StsToken");
-    match keys(&profile, temporary) {
-        Ok(Source::Keys(key)) => Ok(Held { key, until: None }),
+    match profile_keys(&profile, temporary) {
+        Ok(CredentialSource::Keys(key)) => Ok(CachedKey {
+            key,
+            expires_at: None,
+        }),
         Ok(_) => Err(failed("it prints no keys".to_owned())),
-        Err(why) => Err(failed(why)),
+        Err(reason) => Err(failed(reason)),
     }
 }

@@ -15,7 +15,7 @@ use crate::secret::{self, Secret};
 /// The configuration.
 #[derive(Default, Deserialize)]
 #[serde(default)]
-pub struct File {
+pub struct ProfileFile {
     current: String,
     profiles: Vec<Profile>,
 }
@@ -46,7 +46,7 @@ pub struct Profile {
     pub sts_endpoint: String,
 }
 
-impl File {
+impl ProfileFile {
     /// The file that the options name, or the usual one. That there is none is no fault
     /// unless it was named.
     pub fn find(options: &Options, environment: &Environment) -> Result<Self> {
@@ -65,23 +65,23 @@ impl File {
 
     fn read(path: &Path) -> Result<Self> {
         let failed = || Error::usage(format!("the profiles in {} can't be read", path.display()));
-        let bytes = std::fs::read(path).map_err(|error| failed().because(error))?;
+        let bytes = std::fs::read(path).map_err(|error| failed().with_source(error))?;
         // serde_json's message names a place, never a value that may be secret.
         serde_json::from_slice(&bytes).map_err(|error| {
-            let place = format!("line {}, column {}", error.line(), error.column());
+            let position = format!("line {}, column {}", error.line(), error.column());
             // Of other errors in the data the message may quote a value.
             let text = error.to_string();
             let fault = text.split(" at line ").next().unwrap_or_default();
-            failed().because_of(if fault.starts_with(secret::FAULT) {
-                format!("{fault}: {place}")
+            failed().with_cause(if fault.starts_with(secret::INVALID_IN_HEADER) {
+                format!("{fault}: {position}")
             } else {
-                format!("it is not the aliyun CLI's JSON: {place}")
+                format!("it is not the aliyun CLI's JSON: {position}")
             })
         })
     }
 
     /// A profile by its name.
-    pub fn named(&self, name: &str) -> Option<&Profile> {
+    pub fn profile(&self, name: &str) -> Option<&Profile> {
         self.profiles.iter().find(|profile| profile.name == name)
     }
 
@@ -90,11 +90,11 @@ impl File {
     /// # Errors
     ///
     /// There is none of that name; the error lists those that exist.
-    pub fn known(&self, name: &str) -> Result<&Profile> {
-        self.named(name).ok_or_else(|| {
+    pub fn require_profile(&self, name: &str) -> Result<&Profile> {
+        self.profile(name).ok_or_else(|| {
             let name = one_line(name);
             let error = Error::usage(format!("there is no profile \"{name}\""));
-            match self.names().as_str() {
+            match self.profile_names().as_str() {
                 "" => error.hint("make one with: aliyun configure"),
                 names => error.hint(format!("the profiles are: {names}")),
             }
@@ -108,17 +108,17 @@ impl File {
     /// The file names a current profile that it does not hold.
     pub fn current(&self) -> Result<Option<&Profile>> {
         match self.current.as_str() {
-            "" => Ok(self.named("default")),
-            name => self.known(name).map(Some),
+            "" => Ok(self.profile("default")),
+            name => self.require_profile(name).map(Some),
         }
     }
 
     /// All names, for a message.
-    fn names(&self) -> String {
+    fn profile_names(&self) -> String {
         let names: Vec<_> = self
             .profiles
             .iter()
-            .map(|one| one_line(&one.name))
+            .map(|profile| one_line(&profile.name))
             .collect();
         names.join(", ")
     }

@@ -8,7 +8,7 @@ pub mod cli_profile;
 
 use std::path::PathBuf;
 
-use super::credentials::cli_profile::{File, Profile};
+use super::credentials::cli_profile::{Profile, ProfileFile};
 use super::options::Options;
 use super::sign::Key;
 use crate::config::Environment;
@@ -17,13 +17,13 @@ use crate::net::endpoint;
 use crate::secret::{self, Secret};
 
 /// The name of a role's session, unless one is given.
-const SESSION: &str = "imgimport";
+const DEFAULT_SESSION_NAME: &str = "imgimport";
 /// Profiles that borrow from each other: a longer chain is a circle.
-const LONGEST_CHAIN: usize = 8;
+const MAX_CHAIN: usize = 8;
 
 /// Where keys come from.
 #[derive(Clone, Debug)]
-pub enum Source {
+pub enum CredentialSource {
     /// Known already.
     Keys(Key),
     /// The metadata service of the ECS instance; it knows the role's name, too.
@@ -34,7 +34,7 @@ pub enum Source {
     /// AssumeRole with another source's keys.
     Role {
         /// Who assumes it.
-        own: Box<Source>,
+        base: Box<CredentialSource>,
         /// What is assumed.
         role: Role,
     },
@@ -71,9 +71,9 @@ pub struct Role {
 }
 
 /// The caller, and what his profile says of the place.
-pub struct Caller {
+pub struct CredentialConfig {
     /// Where the keys come from.
-    pub source: Source,
+    pub source: CredentialSource,
     /// The profile's region.
     pub region: Option<String>,
     /// The profile's STS, a host.
@@ -82,24 +82,24 @@ pub struct Caller {
     pub profile: Option<String>,
 }
 
-impl Caller {
+impl CredentialConfig {
     /// Who asks, by what the user and the surroundings say.
     pub fn find(options: &Options, environment: &Environment) -> Result<Self> {
-        let mut caller = Self::own(options, environment)?;
+        let mut caller = Self::base_source(options, environment)?;
         if let Some(arn) = &options.ram_role_arn {
             let role = Role {
                 arn: arn.clone(),
-                session: session(options, environment),
+                session: session_name(options, environment),
                 ..Role::default()
             };
-            let own = Box::new(caller.source);
-            caller.source = Source::Role { own, role };
+            let base = Box::new(caller.source);
+            caller.source = CredentialSource::Role { base, role };
         }
         Ok(caller)
     }
 
     /// Before any role is assumed.
-    fn own(options: &Options, environment: &Environment) -> Result<Self> {
+    fn base_source(options: &Options, environment: &Environment) -> Result<Self> {
         let only = |source| Self {
             source,
             region: None,
@@ -107,69 +107,73 @@ impl Caller {
             profile: None,
         };
         if let (Some(id), Some(secret)) = (&options.access_key, &options.secret_key) {
-            return Ok(only(Source::Keys(Key {
+            return Ok(only(CredentialSource::Keys(Key {
                 id: id.expose().to_owned(),
                 secret: secret.clone(),
                 token: options.security_token.clone(),
             })));
         }
         if let Some(name) = &options.profile {
-            let file = File::find(options, environment)?;
-            let profile = file.known(name)?;
-            return Self::of_profile(profile, &file, environment);
+            let file = ProfileFile::find(options, environment)?;
+            let profile = file.require_profile(name)?;
+            return Self::from_profile(profile, &file, environment);
         }
         if let Some(role) = &options.ram_role_name {
-            return Ok(only(Source::Ecs {
+            return Ok(only(CredentialSource::Ecs {
                 role: Some(role.clone()),
             }));
         }
-        if let Some(source) = oidc(options, environment) {
+        if let Some(source) = oidc_source(options, environment) {
             return Ok(only(source));
         }
-        if !on(environment, "ALIBABA_CLOUD_CLI_PROFILE_DISABLED") {
-            let file = File::find(options, environment)?;
+        if !env_flag(environment, "ALIBABA_CLOUD_CLI_PROFILE_DISABLED") {
+            let file = ProfileFile::find(options, environment)?;
             if let Some(profile) = file.current()? {
-                return Self::of_profile(profile, &file, environment);
+                return Self::from_profile(profile, &file, environment);
             }
         }
-        surroundings(environment).map(only)
+        default_chain(environment).map(only)
     }
 
-    fn of_profile(profile: &Profile, file: &File, environment: &Environment) -> Result<Self> {
-        let wrong = |why: String| {
+    fn from_profile(
+        profile: &Profile,
+        file: &ProfileFile,
+        environment: &Environment,
+    ) -> Result<Self> {
+        let unusable = |reason: String| {
             let what = format!("the profile \"{}\" can't be used", profile.name);
-            Error::usage(what).because_of(why)
+            Error::usage(what).with_cause(reason)
         };
-        let region = given(&profile.region_id).map(|region| endpoint::region(&region));
-        let sts = given(&profile.sts_endpoint).or_else(|| {
-            given(&profile.sts_region).map(|region| format!("sts.{region}.aliyuncs.com"))
+        let region = non_empty(&profile.region_id).map(|region| endpoint::region(&region));
+        let sts = non_empty(&profile.sts_endpoint).or_else(|| {
+            non_empty(&profile.sts_region).map(|region| format!("sts.{region}.aliyuncs.com"))
         });
         if let Some(host) = &sts {
-            endpoint::check(&endpoint::url_of(host)).map_err(wrong)?;
+            endpoint::check(&endpoint::with_scheme(host)).map_err(unusable)?;
         }
         Ok(Self {
             source: source(profile, file, environment, 0)?,
-            region: region.transpose().map_err(wrong)?,
+            region: region.transpose().map_err(unusable)?,
             profile: Some(profile.name.clone()),
             sts,
         })
     }
 }
 
-fn session(options: &Options, environment: &Environment) -> String {
+fn session_name(options: &Options, environment: &Environment) -> String {
     options
         .ram_session_name
         .clone()
         .or_else(|| environment.get("ALIBABA_CLOUD_ROLE_SESSION_NAME"))
-        .unwrap_or_else(|| SESSION.to_owned())
+        .unwrap_or_else(|| DEFAULT_SESSION_NAME.to_owned())
 }
 
 /// What Alibaba Cloud's clusters and CI systems set (RRSA).
-fn oidc(options: &Options, environment: &Environment) -> Option<Source> {
-    Some(Source::Oidc {
+fn oidc_source(options: &Options, environment: &Environment) -> Option<CredentialSource> {
+    Some(CredentialSource::Oidc {
         role: Role {
             arn: environment.get("ALIBABA_CLOUD_ROLE_ARN")?,
-            session: session(options, environment),
+            session: session_name(options, environment),
             ..Role::default()
         },
         provider: environment.get("ALIBABA_CLOUD_OIDC_PROVIDER_ARN")?,
@@ -178,95 +182,99 @@ fn oidc(options: &Options, environment: &Environment) -> Option<Source> {
 }
 
 /// The last places where Alibaba Cloud's SDKs look.
-fn surroundings(environment: &Environment) -> Result<Source> {
-    let metadata = !on(environment, "ALIBABA_CLOUD_ECS_METADATA_DISABLED");
+fn default_chain(environment: &Environment) -> Result<CredentialSource> {
+    let metadata = !env_flag(environment, "ALIBABA_CLOUD_ECS_METADATA_DISABLED");
     let role = environment.get("ALIBABA_CLOUD_ECS_METADATA");
     if metadata && role.is_some() {
-        return Ok(Source::Ecs { role });
+        return Ok(CredentialSource::Ecs { role });
     }
     if let Some(address) = environment.get("ALIBABA_CLOUD_CREDENTIALS_URI") {
         const URI: &str = "ALIBABA_CLOUD_CREDENTIALS_URI";
-        external_allowed(environment, URI)?;
-        endpoint::check_source(&address)
-            .map_err(|why| Error::usage(format!("the variable {URI} is wrong")).because_of(why))?;
-        return Ok(Source::Uri(address));
+        check_external_allowed(environment, URI)?;
+        endpoint::check_source(&address).map_err(|reason| {
+            Error::usage(format!("the variable {URI} is wrong")).with_cause(reason)
+        })?;
+        return Ok(CredentialSource::Uri(address));
     }
     Ok(if metadata {
-        Source::Ecs { role: None }
+        CredentialSource::Ecs { role: None }
     } else {
-        Source::None
+        CredentialSource::None
     })
 }
 
 /// A profile's mode, whatever its case.
 fn source(
     profile: &Profile,
-    file: &File,
+    file: &ProfileFile,
     environment: &Environment,
     depth: usize,
-) -> Result<Source> {
+) -> Result<CredentialSource> {
     let name = &profile.name;
-    let wrong = |why: String| Error::usage(format!("the profile \"{name}\" can't be used: {why}"));
-    let need =
-        |value: &str, key: &str| given(value).ok_or_else(|| wrong(format!("it has no {key}")));
+    let unusable =
+        |reason: String| Error::usage(format!("the profile \"{name}\" can't be used: {reason}"));
+    let need = |value: &str, key: &str| {
+        non_empty(value).ok_or_else(|| unusable(format!("it has no {key}")))
+    };
     let role = || {
         Ok(Role {
             arn: need(&profile.ram_role_arn, "ram_role_arn")?,
-            session: given(&profile.ram_session_name).unwrap_or_else(|| SESSION.to_owned()),
-            external_id: given(&profile.external_id),
-            policy: given(&profile.policy),
+            session: non_empty(&profile.ram_session_name)
+                .unwrap_or_else(|| DEFAULT_SESSION_NAME.to_owned()),
+            external_id: non_empty(&profile.external_id),
+            policy: non_empty(&profile.policy),
             seconds: (profile.expired_seconds > 0).then_some(profile.expired_seconds),
         })
     };
-    let assume = |own| {
-        Ok(Source::Role {
-            own: Box::new(own),
+    let assume = |base| {
+        Ok(CredentialSource::Role {
+            base: Box::new(base),
             role: role()?,
         })
     };
-    let ecs = || Source::Ecs {
-        role: given(&profile.ram_role_name),
+    let ecs = || CredentialSource::Ecs {
+        role: non_empty(&profile.ram_role_name),
     };
     match profile.mode.to_lowercase().as_str() {
-        "" | "ak" => keys(profile, false).map_err(wrong),
-        "ststoken" => keys(profile, true).map_err(wrong),
-        "ramrolearn" => assume(keys(profile, false).map_err(wrong)?),
+        "" | "ak" => profile_keys(profile, false).map_err(unusable),
+        "ststoken" => profile_keys(profile, true).map_err(unusable),
+        "ramrolearn" => assume(profile_keys(profile, false).map_err(unusable)?),
         "ecsramrole" => Ok(ecs()),
         "ramrolearnwithrolename" => assume(ecs()),
         "chainableramrolearn" => {
             let from = need(&profile.source_profile, "source_profile")?;
-            let from = file.known(&from)?;
-            if depth == LONGEST_CHAIN {
-                return Err(wrong("its source_profile leads back to itself".to_owned()));
+            let from = file.require_profile(&from)?;
+            if depth == MAX_CHAIN {
+                return Err(unusable("its source_profile leads back to itself".to_owned()));
             }
             assume(source(from, file, environment, depth + 1)?)
         }
-        "oidc" => Ok(Source::Oidc {
+        "oidc" => Ok(CredentialSource::Oidc {
             role: role()?,
             provider: need(&profile.oidc_provider_arn, "oidc_provider_arn")?,
             token_file: need(&profile.oidc_token_file, "oidc_token_file")?.into(),
         }),
         "credentialsuri" => {
-            external_allowed(environment, name)?;
+            check_external_allowed(environment, name)?;
             let address = need(&profile.credentials_uri, "credentials_uri")?;
-            endpoint::check_source(&address).map_err(wrong)?;
-            Ok(Source::Uri(address))
+            endpoint::check_source(&address).map_err(unusable)?;
+            Ok(CredentialSource::Uri(address))
         }
         "external" => {
-            external_allowed(environment, name)?;
-            Ok(Source::Process(need(&profile.process_command, "process_command")?))
+            check_external_allowed(environment, name)?;
+            Ok(CredentialSource::Process(need(&profile.process_command, "process_command")?))
         }
-        _ => Err(wrong(format!("the mode {} is not supported here", profile.mode)).hint(
+        _ => Err(unusable(format!("the mode {} is not supported here", profile.mode)).hint(
             "use a profile of mode AK, StsToken, RamRoleArn, EcsRamRole, OIDC, ChainableRamRoleArn, CredentialsURI or External; External can ask any other program",
         )),
     }
 }
 
 /// The keys that a profile holds itself; the error says what it lacks.
-pub fn keys(profile: &Profile, temporary: bool) -> Result<Source, String> {
-    let text = |secret: &Option<Secret>| secret.clone().filter(|one| !one.expose().is_empty());
-    let id = given(&profile.access_key_id).ok_or("it has no access_key_id")?;
-    if let Some(fault) = secret::fault(&id) {
+pub fn profile_keys(profile: &Profile, temporary: bool) -> Result<CredentialSource, String> {
+    let text = |secret: &Option<Secret>| secret.clone().filter(|value| !value.expose().is_empty());
+    let id = non_empty(&profile.access_key_id).ok_or("it has no access_key_id")?;
+    if let Some(fault) = secret::header_problem(&id) {
         return Err(format!("its access_key_id is wrong: {fault}"));
     }
     let secret = text(&profile.access_key_secret).ok_or("it has no access_key_secret")?;
@@ -274,13 +282,13 @@ pub fn keys(profile: &Profile, temporary: bool) -> Result<Source, String> {
     if temporary && token.is_none() {
         return Err("it has no sts_token".to_owned());
     }
-    Ok(Source::Keys(Key { id, secret, token }))
+    Ok(CredentialSource::Keys(Key { id, secret, token }))
 }
 
 /// Alibaba Cloud's own switch for machines on which a profile must start or call nothing.
-fn external_allowed(environment: &Environment, what: &str) -> Result<()> {
+fn check_external_allowed(environment: &Environment, what: &str) -> Result<()> {
     const SWITCH: &str = "ALIBABA_CLOUD_DISABLE_EXTERNAL_PROCESS";
-    if !on(environment, SWITCH) {
+    if !env_flag(environment, SWITCH) {
         return Ok(());
     }
     Err(Error::usage(format!(
@@ -289,13 +297,13 @@ fn external_allowed(environment: &Environment, what: &str) -> Result<()> {
     .hint("give keys, or a profile of another mode"))
 }
 
-fn on(environment: &Environment, name: &str) -> bool {
+fn env_flag(environment: &Environment, name: &str) -> bool {
     environment
         .get(name)
         .is_some_and(|value| value == "1" || value.eq_ignore_ascii_case("true"))
 }
 
-fn given(text: &str) -> Option<String> {
+fn non_empty(text: &str) -> Option<String> {
     let text = text.trim();
     (!text.is_empty()).then(|| text.to_owned())
 }
@@ -317,39 +325,53 @@ mod tests {
         {"name": "sso", "mode": "CloudSSO"}
     ]}"#;
 
-    fn of(name: &str, variables: &[(&str, &str)]) -> Result<Source> {
-        let file: File = serde_json::from_str(CONFIG).expect("a configuration");
-        let own = |(a, b): &(&str, &str)| ((*a).to_owned(), (*b).to_owned());
-        let environment = Environment::of(variables.iter().map(own));
-        source(file.named(name).expect("a profile"), &file, &environment, 0)
+    fn source_of(name: &str, variables: &[(&str, &str)]) -> Result<CredentialSource> {
+        let file: ProfileFile = serde_json::from_str(CONFIG).expect("a configuration");
+        let to_owned = |(a, b): &(&str, &str)| ((*a).to_owned(), (*b).to_owned());
+        let environment = Environment::from_variables(variables.iter().map(to_owned));
+        source(
+            file.profile(name).expect("a profile"),
+            &file,
+            &environment,
+            0,
+        )
     }
 
     fn refusal(name: &str, variables: &[(&str, &str)]) -> String {
-        of(name, variables).expect_err("refused").to_string()
+        source_of(name, variables).expect_err("refused").to_string()
     }
 
     #[test]
-    fn each_mode_is_its_source_whatever_its_case() {
+    fn profile_modes_are_case_insensitive() {
         assert!(matches!(
-            of("plain", &[]),
-            Ok(Source::Keys(Key { token: None, .. }))
+            source_of("plain", &[]),
+            Ok(CredentialSource::Keys(Key { token: None, .. }))
         ));
         assert!(matches!(
-            of("sts", &[]),
-            Ok(Source::Keys(Key { token: Some(_), .. }))
+            source_of("sts", &[]),
+            Ok(CredentialSource::Keys(Key { token: Some(_), .. }))
         ));
-        assert!(matches!(of("ecs", &[]), Ok(Source::Ecs { role: None })));
-        assert!(matches!(of("uri", &[]), Ok(Source::Uri(_))));
-        assert!(matches!(of("program", &[]), Ok(Source::Process(_))));
-        let Ok(Source::Role { own, role }) = of("chain", &[]) else {
+        assert!(matches!(
+            source_of("ecs", &[]),
+            Ok(CredentialSource::Ecs { role: None })
+        ));
+        assert!(matches!(
+            source_of("uri", &[]),
+            Ok(CredentialSource::Uri(_))
+        ));
+        assert!(matches!(
+            source_of("program", &[]),
+            Ok(CredentialSource::Process(_))
+        ));
+        let Ok(CredentialSource::Role { base, role }) = source_of("chain", &[]) else {
             panic!("no role");
         };
         assert_eq!(role.session, "imgimport");
-        assert!(matches!(*own, Source::Role { role, .. } if role.seconds == Some(900)));
+        assert!(matches!(*base, CredentialSource::Role { role, .. } if role.seconds == Some(900)));
     }
 
     #[test]
-    fn what_cannot_be_used_says_why() {
+    fn unusable_profiles_explain_the_reason() {
         assert!(refusal("half", &[]).contains("it has no access_key_secret"));
         assert!(refusal("circle", &[]).contains("leads back to itself"));
         assert!(refusal("sso", &[]).contains("the mode CloudSSO is not supported here"));

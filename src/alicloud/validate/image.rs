@@ -6,30 +6,34 @@ use crate::image::{Content, Firmware, Image, Target, action};
 use crate::units;
 
 /// GiB of a disk (ECS "ImportImage", DiskImageSize).
-const DISK: std::ops::RangeInclusive<u64> = 1..=2048;
+const DISK_SIZE_GIB: std::ops::RangeInclusive<u64> = 1..=2048;
 const GIB: u64 = 1 << 30;
 
 /// The system disk's size in GiB: what was said, or what the image needs; `None` leaves it to ECS.
-pub fn system_size(said: Option<u32>, image: &Image) -> Result<Option<u64>, String> {
+pub fn system_size(explicit: Option<u32>, image: &Image) -> Result<Option<u64>, String> {
     let needed = image.virtual_size.map(|bytes| bytes.div_ceil(GIB).max(1));
-    let Some(said) = said.map(u64::from) else {
+    let Some(explicit) = explicit.map(u64::from) else {
         return Ok(needed);
     };
-    if !DISK.contains(&said) {
-        return Err(format!("a system disk has 1 to 2048 GiB, not {said}"));
+    if !DISK_SIZE_GIB.contains(&explicit) {
+        return Err(format!("a system disk has 1 to 2048 GiB, not {explicit}"));
     }
     match (needed, image.virtual_size) {
-        (Some(needed), Some(bytes)) if said < needed => Err(format!(
-            "a system disk of {said} GiB is smaller than the image's disk of {}: say {needed} or more",
+        (Some(needed), Some(bytes)) if explicit < needed => Err(format!(
+            "a system disk of {explicit} GiB is smaller than the image's disk of {}: say {needed} or more",
             units::bytes(bytes)
         )),
-        _ => Ok(Some(said)),
+        _ => Ok(Some(explicit)),
     }
 }
 
 /// How the system starts: as was said; otherwise as it can.
-pub fn boot_mode(said: Option<BootMode>, architecture: Architecture, image: &Image) -> BootMode {
-    said.unwrap_or(match (architecture, image.boot.only()) {
+pub fn boot_mode(
+    explicit: Option<BootMode>,
+    architecture: Architecture,
+    image: &Image,
+) -> BootMode {
+    explicit.unwrap_or(match (architecture, image.boot.only_firmware()) {
         (Architecture::Arm64, _) | (_, Some(Firmware::Efi)) => BootMode::Uefi,
         _ => BootMode::Bios,
     })
@@ -60,7 +64,7 @@ pub fn accepts(image: &Image) -> Result<Option<String>, (String, String)> {
             return Err((reason, action(image, Target::Qcow2)));
         }
     };
-    let largest = *DISK.end() * GIB;
+    let largest = *DISK_SIZE_GIB.end() * GIB;
     match image.virtual_size {
         Some(bytes) if bytes > largest => Err((
             format!(
@@ -86,7 +90,7 @@ mod tests {
     }
 
     #[test]
-    fn a_disk_is_never_smaller_than_its_image() {
+    fn system_size_covers_the_image() {
         let disk = image(Content::Raw, GIB + 1);
         assert_eq!(system_size(None, &disk), Ok(Some(2)));
         assert_eq!(system_size(Some(40), &disk), Ok(Some(40)));
@@ -96,7 +100,7 @@ mod tests {
     }
 
     #[test]
-    fn what_the_import_takes() {
+    fn accepts_importable_images() {
         let dynamic = |table| Content::Vhd {
             kind: VhdKind::Dynamic,
             table_size: Some(table),

@@ -9,10 +9,10 @@ use crate::config::problems::Problems;
 use crate::net::endpoint::is_loopback;
 
 /// Tags of one resource.
-pub const TAGS: usize = 20;
+pub const MAX_TAGS: usize = 20;
 
 /// What ImportImage calls the systems that it knows.
-const LINUX: [&str; 20] = [
+const LINUX_PLATFORMS: [&str; 20] = [
     "Aliyun",
     "Anolis",
     "CentOS",
@@ -34,7 +34,7 @@ const LINUX: [&str; 20] = [
     "Customized Linux",
     "Others Linux",
 ];
-const WINDOWS: [&str; 7] = [
+const WINDOWS_PLATFORMS: [&str; 7] = [
     "Windows Server 2022",
     "Windows Server 2019",
     "Windows Server 2016",
@@ -62,7 +62,7 @@ pub fn image_name(name: &str) -> Result<(), String> {
             "an image's name takes no {sign:?}: letters, digits and . : _ - are allowed"
         ));
     }
-    own_words("an image's name", name)
+    check_prefix("an image's name", name)
 }
 
 /// CJK ideographs, as far as names are written in them.
@@ -71,7 +71,7 @@ fn is_chinese(c: char) -> bool {
 }
 
 /// Prefixes that Alibaba Cloud keeps to itself.
-fn own_words(what: &str, text: &str) -> Result<(), String> {
+fn check_prefix(what: &str, text: &str) -> Result<(), String> {
     let lower = text.to_lowercase();
     match ["aliyun", "acs:"]
         .iter()
@@ -80,11 +80,11 @@ fn own_words(what: &str, text: &str) -> Result<(), String> {
         Some(start) => Err(format!(
             "{what} can't begin with {start}, that is Alibaba Cloud's own"
         )),
-        None => no_address(what, text),
+        None => check_no_url(what, text),
     }
 }
 
-fn no_address(what: &str, text: &str) -> Result<(), String> {
+fn check_no_url(what: &str, text: &str) -> Result<(), String> {
     let lower = text.to_lowercase();
     if lower.contains("http://") || lower.contains("https://") {
         return Err(format!("{what} can't hold http:// or https://"));
@@ -109,11 +109,11 @@ pub fn description(text: &str) -> Result<(), String> {
 /// A bucket's name, OSS "Bucket naming conventions".
 pub fn bucket(name: &str) -> Result<(), String> {
     let edge = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit();
-    let well = (3..=63).contains(&name.len())
+    let valid = (3..=63).contains(&name.len())
         && name.chars().all(|c| edge(c) || c == '-')
         && name.starts_with(edge)
         && name.ends_with(edge);
-    if well {
+    if valid {
         return Ok(());
     }
     Err(format!(
@@ -132,7 +132,10 @@ pub fn key(key: &str, extension: &str) -> Result<(), String> {
     if key.starts_with(['/', '\\']) {
         return Err("the object's key can't begin with / or \\".to_owned());
     }
-    if key.split('/').any(|word| word == "." || word == "..") {
+    if key
+        .split('/')
+        .any(|component| component == "." || component == "..")
+    {
         return Err("the object's key can't hold . or .. as a directory".to_owned());
     }
     let suffix = format!(".{extension}");
@@ -153,14 +156,14 @@ pub fn tag(key: &str, value: &str) -> Result<(), String> {
     if value.chars().count() > 128 {
         return Err(format!("the value of {what} is longer than 128 characters"));
     }
-    own_words(&what, key)?;
-    no_address(&format!("the value of {what}"), value)
+    check_prefix(&what, key)?;
+    check_no_url(&format!("the value of {what}"), value)
 }
 
 /// ImportImage's spelling of a system's name, where its documentation has it.
 pub fn platform(name: &str) -> Option<&'static str> {
-    let mut all = LINUX.into_iter().chain(WINDOWS);
-    all.find(|one| one.eq_ignore_ascii_case(name))
+    let mut all = LINUX_PLATFORMS.into_iter().chain(WINDOWS_PLATFORMS);
+    all.find(|platform| platform.eq_ignore_ascii_case(name))
 }
 
 /// Whether a platform is a Windows, be it one that the documentation has or a newer one.
@@ -170,23 +173,26 @@ pub fn is_windows(platform: &str) -> bool {
 
 /// What to say of a platform that the documentation does not have. ECS learns new systems,
 /// so that it is for ECS to refuse it.
-pub fn unknown_platform(name: &str) -> String {
-    let all = LINUX.into_iter().chain(WINDOWS);
-    let likeness = |one: &str| strsim::jaro_winkler(&one.to_lowercase(), &name.to_lowercase());
+pub fn unknown_platform_warning(name: &str) -> String {
+    let all = LINUX_PLATFORMS.into_iter().chain(WINDOWS_PLATFORMS);
+    let likeness =
+        |platform: &str| strsim::jaro_winkler(&platform.to_lowercase(), &name.to_lowercase());
     let nearest = all.max_by(|a, b| likeness(a).total_cmp(&likeness(b)));
     // Of a Windows, the year is what counts.
-    let nearest = nearest.filter(|one| likeness(one) > 0.8 && !is_windows(name));
-    let nearest = nearest.map_or_else(String::new, |one| format!("; did you mean \"{one}\"?"));
+    let nearest = nearest.filter(|platform| likeness(platform) > 0.8 && !is_windows(name));
+    let nearest = nearest.map_or_else(String::new, |platform| {
+        format!("; did you mean \"{platform}\"?")
+    });
     format!(
         "the platform \"{name}\" is not in the documentation of ImportImage, which may refuse it{nearest}"
     )
 }
 
 /// The rules that look at one option alone.
-pub fn single(options: &Options, problems: &mut Problems<Options>) {
+pub fn each_option(options: &Options, problems: &mut Problems<Options>) {
     let mut note = |id: &str, result: Result<(), String>| {
-        if let Err(why) = result {
-            problems.wrong(id, why);
+        if let Err(reason) = result {
+            problems.invalid(id, reason);
         }
     };
     if let Some(name) = &options.oss_bucket_name {
@@ -196,24 +202,27 @@ pub fn single(options: &Options, problems: &mut Problems<Options>) {
         note("tags", tag(name, value));
     }
     for account in options.image_share_account.iter().flatten() {
-        let well = !account.is_empty() && account.bytes().all(|b| b.is_ascii_digit());
-        let why = || format!("\"{account}\" is not an account: its id is a number");
-        note("image_share_account", well.then_some(()).ok_or_else(why));
+        let valid = !account.is_empty() && account.bytes().all(|b| b.is_ascii_digit());
+        let reason = || format!("\"{account}\" is not an account: its id is a number");
+        note(
+            "image_share_account",
+            valid.then_some(()).ok_or_else(reason),
+        );
     }
     for name in options.image_copy_names.iter().flatten() {
         note("image_copy_names", image_name(name));
     }
     problems.addresses(options);
     let tags = options.tags.as_ref().map_or(0, Vec::len);
-    let too_many = format!("{tags} tags are too many, Alibaba Cloud takes {TAGS}");
-    problems.expect(tags <= TAGS, "tags", too_many);
+    let too_many = format!("{tags} tags are too many, Alibaba Cloud takes {MAX_TAGS}");
+    problems.require(tags <= MAX_TAGS, "tags", too_many);
 }
 
 /// The combinations that Alibaba Cloud refuses, some of them only after the upload.
-pub fn together(options: &Options, region: Option<&str>, problems: &mut Problems<Options>) {
+pub fn combinations(options: &Options, region: Option<&str>, problems: &mut Problems<Options>) {
     copies(options, region, problems);
     let architecture = options.image_architecture.unwrap_or_default();
-    problems.expect(
+    problems.require(
         architecture != Architecture::Arm64 || options.boot_mode != Some(BootMode::Bios),
         "boot_mode",
         "an arm64 system boots with UEFI",
@@ -221,31 +230,31 @@ pub fn together(options: &Options, region: Option<&str>, problems: &mut Problems
     let windows = options.image_os_type.map(|os| os == OsType::Windows);
     if let (Some(windows), Some(name)) = (windows, &options.image_platform) {
         // Of a name that the documentation does not have the family may be open.
-        let known = platform(name).is_some() || is_windows(name);
-        problems.expect(
-            !known || windows == is_windows(name),
+        let is_documented = platform(name).is_some() || is_windows(name);
+        problems.require(
+            !is_documented || windows == is_windows(name),
             "image_os_type",
             format!("the platform \"{name}\" is of another family than the OS type"),
         );
     }
-    problems.expect(
+    problems.require(
         options.image_force_delete == Some(true)
             || options.image_force_delete_snapshots != Some(true),
         "image_force_delete_snapshots",
         "snapshots of a replaced image are deleted only with --force-delete",
     );
-    problems.expect(
+    problems.require(
         options.oss_cname != Some(true) || options.oss_endpoint.is_some(),
         "oss_cname",
         "a domain bound to the bucket must be named: add --oss-endpoint",
     );
-    problems.expect(
+    problems.require(
         !(options.oss_cname == Some(true) && options.oss_path_style == Some(true)),
         "oss_path_style",
         "a domain bound to the bucket has no bucket in its path",
     );
     let near = options.oss_endpoint.as_deref().is_some_and(is_loopback);
-    problems.expect(
+    problems.require(
         options.oss_path_style != Some(true) || near,
         "oss_path_style",
         "OSS takes no bucket in the path (SecondLevelDomainForbidden), only a loopback endpoint does",
@@ -254,17 +263,17 @@ pub fn together(options: &Options, region: Option<&str>, problems: &mut Problems
 
 fn copies(options: &Options, region: Option<&str>, problems: &mut Problems<Options>) {
     let regions = options.image_copy_regions.as_deref().unwrap_or_default();
-    let mut seen = std::collections::BTreeSet::new();
-    for one in regions {
-        problems.expect(
-            Some(one.as_str()) != region,
+    let mut unique = std::collections::BTreeSet::new();
+    for copy_region in regions {
+        problems.require(
+            Some(copy_region.as_str()) != region,
             "image_copy_regions",
-            format!("{one} is the import's own region"),
+            format!("{copy_region} is the import's own region"),
         );
-        problems.expect(
-            seen.insert(one),
+        problems.require(
+            unique.insert(copy_region),
             "image_copy_regions",
-            format!("{one} is named twice"),
+            format!("{copy_region} is named twice"),
         );
     }
     for (id, list) in [
@@ -274,32 +283,32 @@ fn copies(options: &Options, region: Option<&str>, problems: &mut Problems<Optio
         // An empty list is one that was not given.
         let list = list.as_ref().filter(|list| !list.is_empty());
         let count = list.map_or(regions.len(), Vec::len);
-        let why = format!(
+        let reason = format!(
             "{count} of {} regions are given: one for each, or none",
             regions.len()
         );
-        problems.expect(count == regions.len(), id, why);
+        problems.require(count == regions.len(), id, reason);
     }
     let encrypt = options.image_encrypted == Some(true);
-    problems.expect(
+    problems.require(
         !encrypt || !regions.is_empty(),
         "image_encrypted",
         "ImportImage can't encrypt, CopyImage can: name a region with --copy-to",
     );
-    let given = |list: &Option<Vec<String>>| list.as_ref().is_some_and(|list| !list.is_empty());
-    let keys = options.kms_key_id.is_some() || given(&options.kms_key_copy_ids);
-    problems.expect(
+    let is_set = |list: &Option<Vec<String>>| list.as_ref().is_some_and(|list| !list.is_empty());
+    let keys = options.kms_key_id.is_some() || is_set(&options.kms_key_copy_ids);
+    problems.require(
         encrypt || !keys,
         "kms_key_id",
         "a KMS key says nothing unless the copies are encrypted: add --encrypt-copies",
     );
-    problems.expect(
-        options.kms_key_id.is_none() || !given(&options.kms_key_copy_ids),
+    problems.require(
+        options.kms_key_id.is_none() || !is_set(&options.kms_key_copy_ids),
         "kms_key_id",
         "give one KMS key for all copies, or one for each, not both",
     );
-    problems.expect(
-        !encrypt || keys || !given(&options.image_share_account),
+    problems.require(
+        !encrypt || keys || !is_set(&options.image_share_account),
         "kms_key_id",
         "copies encrypted with ECS's service key can't be shared: name a KMS key",
     );
@@ -337,7 +346,7 @@ mod tests {
         assert_eq!(platform("centos"), Some("CentOS"));
         assert_eq!(platform("Windows Server 2022"), Some("Windows Server 2022"));
         assert_eq!(platform("Windows Server 2025"), None);
-        assert!(unknown_platform("Ubunto").ends_with("did you mean \"Ubuntu\"?"));
-        assert!(unknown_platform("Haiku").ends_with("may refuse it"));
+        assert!(unknown_platform_warning("Ubunto").ends_with("did you mean \"Ubuntu\"?"));
+        assert!(unknown_platform_warning("Haiku").ends_with("may refuse it"));
     }
 }

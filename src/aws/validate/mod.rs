@@ -5,31 +5,31 @@ pub mod reach;
 use std::collections::BTreeSet;
 
 use super::ids;
-use super::method::Road;
+use super::method::ImportMethod;
 use super::options::Options;
 use super::values::{Architecture, BootMode, LicenseType, Platform};
-use crate::config::Provider;
+use crate::config::Cloud;
 use crate::config::problems::Problems;
 use crate::error::{Error, Result as Ended};
 use crate::image::{Content, Image, Target, VmdkKind, action, unpacking};
 
 /// EC2 RegisterImage and CopyImage, "Name".
-const AMI_NAME_SIGNS: &str = "()[] ./-'@_";
+const AMI_NAME_PUNCTUATION: &str = "()[] ./-'@_";
 /// EC2 "Description" of an image.
-const DESCRIPTION: usize = 255;
+const MAX_DESCRIPTION: usize = 255;
 /// Tags per resource, "Tag restrictions" of the EC2 user guide.
-const TAGS: usize = 50;
+const MAX_TAGS: usize = 50;
 /// VM Import/Export, "Limitations": disks of ImportImage, and of ImportSnapshot without a
 /// manifest file.
-const LARGEST_DISK: u64 = 8 << 40;
+const MAX_DISK_SIZE: u64 = 8 << 40;
 /// VM Import/Export, "Limitations": volumes of one image.
-const MOST_DISKS: usize = 21;
+const MAX_DISKS: usize = 21;
 /// EBS "Amazon EBS volume types": the largest volume in GiB.
-const LARGEST_VOLUME: u32 = 65536;
+const MAX_VOLUME_GIB: u32 = 65536;
 
 /// An AMI's name: 3 to 128 letters, digits and a few signs.
 pub fn ami_name(name: &str) -> Result<(), String> {
-    let fits = |c: char| c.is_ascii_alphanumeric() || AMI_NAME_SIGNS.contains(c);
+    let fits = |c: char| c.is_ascii_alphanumeric() || AMI_NAME_PUNCTUATION.contains(c);
     match name.chars().find(|&c| !fits(c)) {
         Some(sign) => Err(format!(
             "an AMI's name takes no {sign:?}: letters, digits, spaces and ( ) [ ] . / - ' @ _ are allowed"
@@ -43,8 +43,8 @@ pub fn ami_name(name: &str) -> Result<(), String> {
 }
 
 /// The nearest name that an AMI can have.
-pub fn as_ami_name(text: &str) -> String {
-    let fits = |c: char| c.is_ascii_alphanumeric() || AMI_NAME_SIGNS.contains(c);
+pub fn to_ami_name(text: &str) -> String {
+    let fits = |c: char| c.is_ascii_alphanumeric() || AMI_NAME_PUNCTUATION.contains(c);
     let name: String = text
         .chars()
         .map(|c| if fits(c) { c } else { '-' })
@@ -71,13 +71,13 @@ pub fn bucket(name: &str) -> Result<(), String> {
 /// Whether a new bucket could not have this name: one that has it is older than the rules.
 pub fn is_old_bucket(name: &str) -> bool {
     let fits = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit();
-    let well = (3..=63).contains(&name.len())
+    let valid = (3..=63).contains(&name.len())
         && name.chars().all(|c| fits(c) || c == '.' || c == '-')
         && name.starts_with(fits)
         && name.ends_with(fits)
         && !name.contains("..")
         && name.parse::<std::net::Ipv4Addr>().is_err();
-    !well
+    !valid
 }
 
 /// An object's key: up to 1,024 bytes of UTF-8.
@@ -125,8 +125,8 @@ pub fn account(id: &str) -> Result<(), String> {
 /// A role's name, IAM CreateRole.
 pub fn role_name(name: &str) -> Result<(), String> {
     let fits = |c: char| c.is_ascii_alphanumeric() || "_+=,.@-".contains(c);
-    let well = (1..=64).contains(&name.len()) && name.chars().all(fits);
-    if well {
+    let valid = (1..=64).contains(&name.len()) && name.chars().all(fits);
+    if valid {
         Ok(())
     } else {
         Err(format!(
@@ -136,7 +136,7 @@ pub fn role_name(name: &str) -> Result<(), String> {
 }
 
 /// The rules that look at one option alone.
-pub fn single(options: &Options, problems: &mut Problems<Options>) {
+pub fn each_option(options: &Options, problems: &mut Problems<Options>) {
     check(
         problems,
         "s3_bucket_name",
@@ -171,8 +171,8 @@ pub fn single(options: &Options, problems: &mut Problems<Options>) {
         ("ami_ou_arns", &options.ami_ou_arns),
     ] {
         check(problems, id, arns.iter().flatten(), |arn| {
-            let well = arn.starts_with("arn:aws") && arn.contains(":organizations::");
-            if well {
+            let valid = arn.starts_with("arn:aws") && arn.contains(":organizations::");
+            if valid {
                 Ok(())
             } else {
                 Err(format!(
@@ -192,16 +192,16 @@ pub fn tags(tags: &[(String, String)], problems: &mut Problems<Options>) {
     });
     let mut keys = BTreeSet::new();
     for (key, _) in tags {
-        problems.expect(
+        problems.require(
             keys.insert(key),
             "tags",
             format!("the tag key \"{key}\" is given twice"),
         );
     }
-    problems.expect(
-        tags.len() <= TAGS,
+    problems.require(
+        tags.len() <= MAX_TAGS,
         "tags",
-        format!("AWS accepts {TAGS} tags, not {}", tags.len()),
+        format!("AWS accepts {MAX_TAGS} tags, not {}", tags.len()),
     );
 }
 
@@ -209,9 +209,9 @@ pub fn tags(tags: &[(String, String)], problems: &mut Problems<Options>) {
 /// "Character sets beyond ASCII are not supported", after the import.
 pub fn description(text: &str) -> Result<(), String> {
     let length = text.chars().count();
-    if length > DESCRIPTION {
+    if length > MAX_DESCRIPTION {
         return Err(format!(
-            "the description has {length} characters, AWS accepts {DESCRIPTION}"
+            "the description has {length} characters, AWS accepts {MAX_DESCRIPTION}"
         ));
     }
     match text.chars().find(|c| !matches!(c, ' '..='~')) {
@@ -222,63 +222,63 @@ pub fn description(text: &str) -> Result<(), String> {
     }
 }
 
-fn check<P: Provider, T>(
+fn check<P: Cloud, T>(
     problems: &mut Problems<P>,
     id: &str,
     values: impl Iterator<Item = T>,
     rule: impl Fn(T) -> Result<(), String>,
 ) {
-    for why in values.filter_map(|value| rule(value).err()) {
-        problems.wrong(id, why);
+    for reason in values.filter_map(|value| rule(value).err()) {
+        problems.invalid(id, reason);
     }
 }
 
 /// The combinations that AWS refuses, some of them only after an hour.
-pub fn together(options: &Options, problems: &mut Problems<Options>) {
+pub fn combinations(options: &Options, problems: &mut Problems<Options>) {
     let encrypt = options.ami_encrypt == Some(true);
     let public = reach::is_public(options);
     let shared = options.ami_users.is_some()
         || options.ami_org_arns.is_some()
         || options.ami_ou_arns.is_some();
-    problems.expect(
+    problems.require(
         encrypt || options.ami_kms_key.is_none(),
         "ami_kms_key",
         "a KMS key for the AMI says nothing unless the AMI is encrypted: add --ami-encrypt",
     );
-    problems.expect(
+    problems.require(
         !(encrypt && public),
         "ami_groups",
         "an encrypted AMI can't be public",
     );
-    problems.expect(
+    problems.require(
         !(encrypt && shared && options.ami_kms_key.is_none()),
         "ami_kms_key",
         "an AMI encrypted with the account's own EBS key can't be shared: name a KMS key that the others may use",
     );
-    problems.expect(
+    problems.require(
         options.s3_encryption_key.is_none()
             || options.s3_encryption == Some(super::values::S3Encryption::AwsKms),
         "s3_encryption_key",
         "a KMS key for the object needs --s3-encryption aws:kms",
     );
-    systems(options, problems);
-    registered(options, problems);
+    architecture_and_boot(options, problems);
+    register_image_options(options, problems);
 }
 
 /// Systems that EC2 does not run, or not so.
-fn systems(options: &Options, problems: &mut Problems<Options>) {
-    problems.expect(
+fn architecture_and_boot(options: &Options, problems: &mut Problems<Options>) {
+    problems.require(
         options.architecture != Some(Architecture::I386),
         "architecture",
         "EC2 imports no 32-bit systems any more",
     );
     let arm = options.architecture == Some(Architecture::Arm64);
-    problems.expect(
+    problems.require(
         !(arm && options.boot_mode == Some(BootMode::LegacyBios)),
         "boot_mode",
         "an arm64 system starts with UEFI alone: say uefi, or leave the boot mode out",
     );
-    problems.expect(
+    problems.require(
         !(options.platform == Some(Platform::Linux)
             && options.license_type == Some(LicenseType::Aws)),
         "license_type",
@@ -287,47 +287,47 @@ fn systems(options: &Options, problems: &mut Problems<Options>) {
 }
 
 /// What RegisterImage takes, and what it takes together.
-fn registered(options: &Options, problems: &mut Problems<Options>) {
+fn register_image_options(options: &Options, problems: &mut Problems<Options>) {
     let arm = options.architecture == Some(Architecture::Arm64);
     let uefi = match options.boot_mode {
         Some(mode) => mode != BootMode::LegacyBios,
         None => arm,
     };
-    problems.expect(
+    problems.require(
         options.uefi_data.is_none() || uefi,
         "uefi_data",
         "UEFI data says nothing to a system that does not start with UEFI: add --boot-mode uefi",
     );
     let always = uefi && options.boot_mode != Some(BootMode::UefiPreferred);
-    problems.expect(
+    problems.require(
         options.tpm_support.is_none() || always,
         "tpm_support",
         "TPM support needs a system that always starts with UEFI: add --boot-mode uefi",
     );
     let size = options.volume_size;
-    problems.expect(
-        size.is_none_or(|size| (1..=LARGEST_VOLUME).contains(&size)),
+    problems.require(
+        size.is_none_or(|size| (1..=MAX_VOLUME_GIB).contains(&size)),
         "volume_size",
-        format!("a volume has 1 to {LARGEST_VOLUME} GiB"),
+        format!("a volume has 1 to {MAX_VOLUME_GIB} GiB"),
     );
     check(
         problems,
         "root_device_name",
         options.root_device_name.iter(),
-        |name| device(name),
+        |name| device_name(name),
     );
 }
 
 /// "Device names for volumes" of the EC2 user guide.
-fn device(name: &str) -> Result<(), String> {
-    let rest = ["/dev/sd", "/dev/xvd"]
+fn device_name(name: &str) -> Result<(), String> {
+    let suffix = ["/dev/sd", "/dev/xvd"]
         .iter()
         .find_map(|prefix| name.strip_prefix(prefix));
-    let well = rest.is_some_and(|rest| {
+    let valid = suffix.is_some_and(|rest| {
         let letters = rest.trim_end_matches(|c: char| c.is_ascii_digit());
         (1..=2).contains(&letters.len()) && letters.bytes().all(|b| b.is_ascii_lowercase())
     });
-    if well {
+    if valid {
         Ok(())
     } else {
         Err(format!(
@@ -355,12 +355,14 @@ pub fn volume(volume_size: Option<i32>, image: Option<u64>) -> Ended<()> {
 }
 
 /// Whether the road takes such an image; the reason and the remedy when it does not.
-pub fn accepts(image: &Image, road: Road) -> Result<(), (String, String)> {
-    if road == Road::EbsDirect {
+pub fn accepts(image: &Image, method: ImportMethod) -> Result<(), (String, String)> {
+    if method == ImportMethod::EbsDirect {
         return accepts_blocks(image);
     }
     match &image.content {
-        Content::Ova { .. } if road == Road::ImportSnapshot => return Err(unpack(image)),
+        Content::Ova { .. } if method == ImportMethod::ImportSnapshot => {
+            return Err(unpack_hint(image));
+        }
         Content::Raw
         | Content::Vhd { .. }
         | Content::Vhdx { .. }
@@ -383,7 +385,7 @@ pub fn accepts(image: &Image, road: Road) -> Result<(), (String, String)> {
         .disks
         .iter()
         .filter_map(|disk| disk.content.as_ref())
-        .any(|content| !inside(content))
+        .any(|content| !is_importable_disk(content))
     {
         let reason = "AWS takes OVAs with stream-optimized VMDKs or VHDs only".to_owned();
         return Err((
@@ -394,7 +396,7 @@ pub fn accepts(image: &Image, road: Road) -> Result<(), (String, String)> {
     if let Some(disk) = image
         .disks
         .iter()
-        .find(|disk| disk.virtual_size.is_some_and(|size| size > LARGEST_DISK))
+        .find(|disk| disk.virtual_size.is_some_and(|size| size > MAX_DISK_SIZE))
     {
         let size = disk.virtual_size.unwrap_or_default();
         return Err((
@@ -405,10 +407,10 @@ pub fn accepts(image: &Image, road: Road) -> Result<(), (String, String)> {
             "use a smaller disk".to_owned(),
         ));
     }
-    if image.disks.len() > MOST_DISKS {
+    if image.disks.len() > MAX_DISKS {
         return Err((
             format!(
-                "AWS imports up to {MOST_DISKS} disks, this image has {}",
+                "AWS imports up to {MAX_DISKS} disks, this image has {}",
                 image.disks.len()
             ),
             "leave disks out".to_owned(),
@@ -427,7 +429,7 @@ fn accepts_blocks(image: &Image) -> Result<(), (String, String)> {
         ));
     }
     let size = image.virtual_size.unwrap_or_default();
-    if size.div_ceil(1 << 30) > LARGEST_VOLUME.into() {
+    if size.div_ceil(1 << 30) > MAX_VOLUME_GIB.into() {
         let size = crate::units::bytes(size);
         return Err((
             format!("a volume has up to 64 TiB, this disk {size}"),
@@ -441,7 +443,7 @@ fn accepts_blocks(image: &Image) -> Result<(), (String, String)> {
 pub fn block_key(options: &Options, problems: &mut Problems<Options>) {
     let is_key =
         |key: &String| key.starts_with("arn:aws") && key.contains(":kms:") && key.contains(":key/");
-    problems.expect(
+    problems.require(
         options.ami_kms_key.as_ref().is_none_or(is_key),
         "ami_kms_key",
         "a snapshot that is written block by block takes the ARN of a key: arn:aws:kms:REGION:ACCOUNT:key/ID",
@@ -449,7 +451,7 @@ pub fn block_key(options: &Options, problems: &mut Problems<Options>) {
 }
 
 /// A snapshot is made of one disk.
-fn unpack(image: &Image) -> (String, String) {
+fn unpack_hint(image: &Image) -> (String, String) {
     let reason = "EC2's ImportSnapshot takes no OVA, it takes one disk".to_owned();
     let remedy = match unpacking(image) {
         Some((unpack, _)) => {
@@ -461,7 +463,7 @@ fn unpack(image: &Image) -> (String, String) {
 }
 
 /// Whether a disk of an image is one that ImportImage takes.
-fn inside(content: &Content) -> bool {
+fn is_importable_disk(content: &Content) -> bool {
     let stream = Content::Vmdk {
         kind: VmdkKind::StreamOptimized,
     };

@@ -9,8 +9,8 @@ use super::super::options::Options;
 use crate::config::problems::Problems;
 
 /// Systems Manager PutParameter, "Name": characters and levels of a hierarchy.
-const PARAMETER_NAME: usize = 1011;
-const PARAMETER_LEVELS: usize = 15;
+const MAX_PARAMETER_NAME: usize = 1011;
+const MAX_PARAMETER_LEVELS: usize = 15;
 
 /// Whether everybody may launch the AMI, in either way to say so.
 pub fn is_public(options: &Options) -> bool {
@@ -29,42 +29,42 @@ pub fn groups(options: &Options) -> Vec<String> {
 /// The KMS key that was named for the copy in this region.
 pub fn copy_key<'a>(options: &'a Options, region: &str) -> Option<&'a str> {
     let keys = options.copy_kms_keys.iter().flatten();
-    let mut ours = keys.filter(|(of, _)| of == region);
-    ours.next().map(|(_, key)| key.as_str())
+    let mut regional = keys.filter(|(of, _)| of == region);
+    regional.next().map(|(_, key)| key.as_str())
 }
 
 /// The copies that were asked for, each region once and none in vain.
 pub fn copies(options: &Options, region: Option<&str>, problems: &mut Problems<Options>) {
     let regions = options.copy_to_regions.as_deref().unwrap_or_default();
-    let mut seen = BTreeSet::new();
-    for one in regions {
-        let why = if Some(one.as_str()) == region {
-            format!("{one} is the import's own region")
-        } else if seen.insert(one) {
+    let mut unique = BTreeSet::new();
+    for copy_region in regions {
+        let reason = if Some(copy_region.as_str()) == region {
+            format!("{copy_region} is the import's own region")
+        } else if unique.insert(copy_region) {
             continue;
         } else {
-            format!("{one} is named twice")
+            format!("{copy_region} is named twice")
         };
-        problems.wrong("copy_to_regions", why);
+        problems.invalid("copy_to_regions", reason);
     }
     let mut keys = BTreeSet::new();
     for (of, key) in options.copy_kms_keys.iter().flatten() {
-        let why = if !regions.contains(of) {
+        let reason = if !regions.contains(of) {
             format!("there is no copy in {of} for a key: add --copy-to {of}")
         } else if !keys.insert(of) {
             format!("{of} has two keys")
-        } else if let Some(home) = home(key).filter(|home| home != of) {
-            format!("the key for {of} lies in {home}; a copy takes a key of its own region")
+        } else if let Some(key_region) = key_region(key).filter(|home| home != of) {
+            format!("the key for {of} lies in {key_region}; a copy takes a key of its own region")
         } else {
             continue;
         };
-        problems.wrong("copy_kms_keys", why);
+        problems.invalid("copy_kms_keys", reason);
     }
     shared_and_encrypted(options, regions, problems);
 }
 
 /// The region in a key's ARN, `arn:aws:kms:REGION:ACCOUNT:key/ID`.
-fn home(key: &str) -> Option<&str> {
+fn key_region(key: &str) -> Option<&str> {
     key.strip_prefix("arn:")?.split(':').nth(2)
 }
 
@@ -78,11 +78,11 @@ fn shared_and_encrypted(options: &Options, regions: &[String], problems: &mut Pr
         .iter()
         .filter(|region| copy_key(options, region).is_none());
     for region in keyless.filter(|_| everywhere && shared) {
-        problems.wrong("copy_kms_keys", format!(
+        problems.invalid("copy_kms_keys", format!(
             "a copy encrypted with the account's own EBS key can't be shared: add --copy-kms-key {region}=KEY"
         ));
     }
-    problems.expect(
+    problems.require(
         options.copy_kms_keys.is_none() || !is_public(options),
         "copy_kms_keys",
         "an encrypted copy can't be public",
@@ -95,9 +95,9 @@ pub fn deprecation(
     now: Timestamp,
     problems: &mut Problems<Options>,
 ) -> Option<Timestamp> {
-    let moment = options.deprecate_at?.resolve(now, is_public(options));
-    moment
-        .map_err(|why| problems.wrong("deprecate_at", why))
+    let timestamp = options.deprecate_at?.resolve(now, is_public(options));
+    timestamp
+        .map_err(|why| problems.invalid("deprecate_at", why))
         .ok()
 }
 
@@ -110,25 +110,25 @@ pub fn parameter_name(name: &str) -> Result<(), String> {
         ));
     }
     let levels: Vec<_> = name.trim_start_matches('/').split('/').collect();
-    let why = match name.len() {
+    let reason = match name.len() {
         0 => "the parameter's name is empty",
-        PARAMETER_NAME.. => "the parameter's name is longer than 1,010 characters",
+        MAX_PARAMETER_NAME.. => "the parameter's name is longer than 1,010 characters",
         _ if levels.iter().any(|level| level.is_empty()) => {
             "the parameter's name has an empty level"
         }
-        _ if levels.len() > PARAMETER_LEVELS => "the parameter's name has more than 15 levels",
+        _ if levels.len() > MAX_PARAMETER_LEVELS => "the parameter's name has more than 15 levels",
         _ if levels.len() > 1 && !name.starts_with('/') => {
             "the name of a parameter with levels begins with /"
         }
         _ if ["aws", "ssm"]
             .iter()
-            .any(|own| levels[0].to_lowercase().starts_with(own)) =>
+            .any(|reserved| levels[0].to_lowercase().starts_with(reserved)) =>
         {
             "a parameter's name can't begin with aws or ssm, these are AWS's own"
         }
         _ => return Ok(()),
     };
-    Err(format!("{why}: \"{name}\""))
+    Err(format!("{reason}: \"{name}\""))
 }
 
 #[cfg(test)]
@@ -136,12 +136,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn parameter_names_are_those_of_systems_manager() {
+    fn parameter_names_follow_systems_manager_rules() {
         for name in ["/my/ami/web-1", "web", "/a", "/a/b.c_d"] {
             assert_eq!(parameter_name(name), Ok(()));
         }
-        let deep = "/a".repeat(PARAMETER_LEVELS + 1);
-        let long = format!("/{}", "a".repeat(PARAMETER_NAME));
+        let deep = "/a".repeat(MAX_PARAMETER_LEVELS + 1);
+        let long = format!("/{}", "a".repeat(MAX_PARAMETER_NAME));
         for name in [
             "", "/", "a/b", "/a//b", "/a/", "aws-x", "/aws/x", "/SSM/x", "/a b", "/a:b", "/ä",
             &deep, &long,
@@ -151,9 +151,12 @@ mod tests {
     }
 
     #[test]
-    fn a_keys_region_is_in_its_arn_alone() {
-        assert_eq!(home("arn:aws:kms:eu-west-1:1:key/2"), Some("eu-west-1"));
-        assert_eq!(home("arn:"), None);
-        assert_eq!(home("alias/images"), None);
+    fn key_region_only_from_arn() {
+        assert_eq!(
+            key_region("arn:aws:kms:eu-west-1:1:key/2"),
+            Some("eu-west-1")
+        );
+        assert_eq!(key_region("arn:"), None);
+        assert_eq!(key_region("alias/images"), None);
     }
 }

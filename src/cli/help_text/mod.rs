@@ -40,7 +40,7 @@ pub const PAGES: [&Page; 8] = [
 
 impl Page {
     /// The page of a sub-command, or of the program.
-    pub fn of(command: &str) -> Option<&'static Self> {
+    pub fn find(command: &str) -> Option<&'static Self> {
         PAGES.into_iter().find(|page| page.command == command)
     }
 }

@@ -2,75 +2,75 @@
 
 use serde_json::json;
 
-use crate::config::{Environment, Invocation};
+use crate::config::{Environment, ImportArgs};
 use crate::error::{Error, Kind, Result};
-use crate::import::journal::{Entry, Journal, Shelved, Whereabouts};
+use crate::import::journal::{Journal, JournalEntry, ObjectLocation, StoredJob};
 use crate::import::outcome::Format;
 use crate::import::session::Session;
-use crate::import::undo::{self, Cleanup};
+use crate::import::undo::{self, UndoList};
 use crate::net::endpoint;
 use crate::platform;
-use crate::settings::{File, Table};
+use crate::settings::{CloudTable, SettingsFile};
 use crate::shell::{self, Command};
 use crate::{alicloud, aws, digitalocean};
 
 /// What `--clean` has come to.
 #[derive(Default)]
-pub struct Cleaned {
-    gone: Vec<String>,
-    left: Vec<(String, Error)>,
+pub struct CleanReport {
+    removed: Vec<String>,
+    remaining: Vec<(String, Error)>,
     stopped: Option<Kind>,
 }
 
-impl Cleaned {
+impl CleanReport {
     /// What goes to standard output.
     pub fn render(&self, format: Format) -> String {
         if format == Format::Text {
-            return self.gone.join("\n");
+            return self.removed.join("\n");
         }
-        let left = self.left.iter().map(|(id, error)| {
-            let mut left = error.to_json()["error"].take();
-            left["id"] = id.as_str().into();
-            left
+        let remaining = self.remaining.iter().map(|(id, error)| {
+            let mut job = error.to_json()["error"].take();
+            job["id"] = id.as_str().into();
+            job
         });
-        let left: Vec<_> = left.collect();
-        json!({"schema": 1, "cleaned": self.gone, "left": left}).to_string()
+        let remaining: Vec<_> = remaining.collect();
+        json!({"schema": 1, "cleaned": self.removed, "left": remaining}).to_string()
     }
 
     /// Stopped, something left, or all gone.
     pub fn exit_code(&self) -> u8 {
-        let failed = (!self.left.is_empty()).then_some(Kind::Failed);
+        let failed = (!self.remaining.is_empty()).then_some(Kind::Failed);
         self.stopped.or(failed).map_or(0, Kind::exit_code)
     }
 }
 
 /// Removes one job after the other; one that resists does not hold up the rest. Jobs that
 /// run are passed over, unless one was asked for by its name.
-pub async fn clean_all(
-    shelf: &[Shelved],
-    named: bool,
-    file: &File,
+pub async fn remove_all(
+    jobs: &[StoredJob],
+    is_explicit: bool,
+    file: &SettingsFile,
     environment: &Environment,
     session: &Session,
-) -> Cleaned {
-    let mut cleaned = Cleaned::default();
-    for shelved in shelf {
+) -> CleanReport {
+    let mut cleaned = CleanReport::default();
+    for shelved in jobs {
         if let Err(stopped) = session.check() {
             cleaned.stopped = Some(stopped.kind());
             break;
         }
-        let id = shelved.short();
-        if shelved.running && !named {
+        let id = shelved.short_id();
+        if shelved.running && !is_explicit {
             session
                 .progress
                 .note(&format!("{id} is left alone: a process is at work on it"));
             continue;
         }
-        match clean(shelved, file, environment, session).await {
-            Ok(()) => cleaned.gone.push(id.to_owned()),
+        match remove_job(shelved, file, environment, session).await {
+            Ok(()) => cleaned.removed.push(id.to_owned()),
             Err(error) => {
                 session.progress.error(&error);
-                cleaned.left.push((id.to_owned(), error));
+                cleaned.remaining.push((id.to_owned(), error));
             }
         }
     }
@@ -78,46 +78,46 @@ pub async fn clean_all(
 }
 
 /// Removes what the entry names; what stays is in the error.
-async fn clean(
-    shelved: &Shelved,
-    file: &File,
+async fn remove_job(
+    job: &StoredJob,
+    file: &SettingsFile,
     environment: &Environment,
     session: &Session,
 ) -> Result<()> {
-    let id = shelved.short();
+    let id = job.short_id();
     let failed = || Error::failed(format!("the job {id} could not be removed"));
-    let journal = shelved.take().map_err(|error| failed().because(error))?;
+    let journal = job.open().map_err(|error| failed().with_source(error))?;
     let Some(journal) = journal else {
         return Err(Error::failed(format!("the job {id} is left alone"))
-            .because_of("a process is at work on it")
+            .with_cause("a process is at work on it")
             .hint("stop that process first; a second Ctrl-C there removes everything"));
     };
     let entry = journal.entry();
-    let mut cleanup = Cleanup::default();
+    let mut cleanup = UndoList::default();
     let remove = Command::new("imgimport jobs --clean").arg(id);
-    if let Some(place) = entry.place() {
-        sound(&entry, &place).map_err(|why| failed().because_of(why))?;
-        let wallet = Wallet {
+    if let Some(location) = entry.object_location() {
+        check_entry(&entry, &location).map_err(|why| failed().with_cause(why))?;
+        let cleaner = JobCleaner {
             journal: &journal,
             entry: &entry,
-            place: &place,
+            location: &location,
             file,
             environment,
         };
-        wallet
-            .hold(&remove, session, &mut cleanup)
+        cleaner
+            .track_all(&remove, session, &mut cleanup)
             .await
             .map_err(|error| {
-                let failed = failed().because_of(error.brief());
-                match error.advice() {
+                let failed = failed().with_cause(error.one_line());
+                match error.hint_text() {
                     Some(advice) => failed.hint(advice),
                     None => failed,
                 }
             })?;
     }
-    let stays = undo::end(cleanup, false, session).await;
+    let stays = undo::finish(cleanup, false, session).await;
     if !stays.is_empty() {
-        return Err(failed().leaves(stays));
+        return Err(failed().with_left_behind(stays));
     }
     journal.close();
     Ok(())
@@ -125,28 +125,33 @@ async fn clean(
 
 /// Who asks the cloud of an entry: the journal says how, the environment and the settings
 /// file have the keys.
-struct Wallet<'a> {
+struct JobCleaner<'a> {
     journal: &'a Journal,
-    entry: &'a Entry,
-    place: &'a Whereabouts,
-    file: &'a File,
+    entry: &'a JournalEntry,
+    location: &'a ObjectLocation,
+    file: &'a SettingsFile,
     environment: &'a Environment,
 }
 
-impl Wallet<'_> {
-    async fn hold(&self, remove: &Command, session: &Session, cleanup: &mut Cleanup) -> Result<()> {
-        let (entry, place, account) = (self.entry, self.place, &self.entry.account);
-        match place.cloud.as_str() {
+impl JobCleaner<'_> {
+    async fn track_all(
+        &self,
+        remove: &Command,
+        session: &Session,
+        cleanup: &mut UndoList,
+    ) -> Result<()> {
+        let (entry, location, account) = (self.entry, self.location, &self.entry.account);
+        match location.cloud.as_str() {
             "aws" => {
-                let options = self.options(aws::resources::options(place, account))?;
-                aws::resources::hold(entry, place, &options, remove, cleanup).await
+                let options = self.options(aws::resources::options(location, account))?;
+                aws::resources::track_all(entry, location, &options, remove, cleanup).await
             }
             "alicloud" => {
-                let options = self.options(alicloud::resources::options(place, account))?;
+                let options = self.options(alicloud::resources::options(location, account))?;
                 let progress = &session.progress;
-                alicloud::resources::hold(
+                alicloud::resources::track_all(
                     self.journal,
-                    place,
+                    location,
                     &options,
                     self.environment,
                     remove,
@@ -156,11 +161,11 @@ impl Wallet<'_> {
                 .await
             }
             "digitalocean" => {
-                let options = self.options(digitalocean::resources::options(place, account))?;
+                let options = self.options(digitalocean::resources::options(location, account))?;
                 let progress = &session.progress;
-                digitalocean::resources::hold(
+                digitalocean::resources::track_all(
                     entry,
-                    place,
+                    location,
                     &options,
                     self.environment,
                     remove,
@@ -176,24 +181,24 @@ impl Wallet<'_> {
 
     /// The entry's options over the environment over the file. An address of the journal gets
     /// secrets where it is on this machine, the cloud's own, or what is configured now.
-    fn options<P: Table>(&self, said: P) -> Result<P> {
+    fn options<P: CloudTable>(&self, options: P) -> Result<P> {
         let configured = self
             .file
-            .under(Invocation::<P>::default(), self.environment)?;
+            .layered_args(ImportArgs::<P>::default(), self.environment)?;
         let configured = configured.provider.addresses();
-        for (id, url) in said.addresses() {
+        for (key, url) in options.addresses() {
             let is_configured = configured.iter().any(|(_, other)| *other == url);
             if !is_configured
                 && !endpoint::is_loopback(&url)
                 && !endpoint::is_within(&url, P::DOMAINS)
             {
-                let variables = P::VARIABLES.iter().find(|(known, _)| *known == id);
+                let variables = P::VARIABLES.iter().find(|(known, _)| *known == key);
                 let variable = variables.and_then(|(_, names)| names.first().copied());
-                let own = format!("IMGIMPORT_{}_{}", P::NAME, id).to_uppercase();
-                let variable = variable.unwrap_or(&own);
+                let own_variable = format!("IMGIMPORT_{}_{}", P::NAME, key).to_uppercase();
+                let variable = variable.unwrap_or(&own_variable);
                 return Err(Error::failed("its endpoint is not used")
-                    .because_of(format!(
-                        "the journal has {url} as {id}, which neither {variable} nor the settings file has"
+                    .with_cause(format!(
+                        "the journal has {url} as {key}, which neither {variable} nor the settings file has"
                     ))
                     .hint(format!(
                         "if it is right, run this again with this before it: {}",
@@ -201,20 +206,23 @@ impl Wallet<'_> {
                     )));
             }
         }
-        let said = Invocation {
-            provider: said,
-            ..Invocation::default()
+        let args = ImportArgs {
+            provider: options,
+            ..ImportArgs::default()
         };
-        Ok(self.file.under(said, self.environment)?.provider)
+        Ok(self.file.layered_args(args, self.environment)?.provider)
     }
 }
 
 /// Whether an entry says what this program writes into one: names that can be part of
 /// addresses, ids of one word, a credentials file that is the user's own.
-fn sound(entry: &Entry, place: &Whereabouts) -> Result<(), String> {
-    endpoint::region(&place.region)?;
+fn check_entry(entry: &JournalEntry, location: &ObjectLocation) -> Result<(), String> {
+    endpoint::region(&location.region)?;
     // The place of an import without a bucket begins with a slash.
-    let bucket = place.bucket.strip_prefix('/').unwrap_or(&place.bucket);
+    let bucket = location
+        .bucket
+        .strip_prefix('/')
+        .unwrap_or(&location.bucket);
     let is_name = |sign: char| sign.is_ascii_alphanumeric() || "._-".contains(sign);
     if bucket.is_empty() || !bucket.chars().all(is_name) {
         return Err(format!("the journal has {bucket:?} as a bucket"));
@@ -222,10 +230,10 @@ fn sound(entry: &Entry, place: &Whereabouts) -> Result<(), String> {
     let ids = [
         &entry.upload,
         &entry.task,
-        &entry.filling,
+        &entry.pending_snapshot,
         &entry.snapshot,
         &entry.image,
-        &entry.copy,
+        &entry.named_image,
     ];
     let copies = entry.copies.iter().flat_map(|(region, id)| [region, id]);
     let mut ids = ids.into_iter().flatten().chain(copies);

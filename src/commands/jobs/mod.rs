@@ -8,19 +8,19 @@ use std::process::ExitCode;
 use std::time::Instant;
 
 use super::output;
-use crate::cli::{General, Jobs};
+use crate::cli::{GlobalArgs, JobsArgs};
 use crate::config::{Environment, template};
 use crate::error::{Error, Result};
 use crate::import::cancel::{self, Cancel};
-use crate::import::journal::{self, Shelved};
+use crate::import::journal::{self, StoredJob};
 use crate::import::session::Session;
-use crate::settings::File;
+use crate::settings::SettingsFile;
 
 /// Lists the jobs, or removes them with `--clean`.
-pub async fn execute(args: Jobs, general: General, environment: Environment) -> ExitCode {
-    let read = File::find(general.config.as_deref(), &environment).and_then(|file| {
-        let output = crate::cli::output(&args.output, &environment, file.output())?;
-        let jobs = choose(stored_jobs()?, &args.ids)?;
+pub async fn execute(args: JobsArgs, general: GlobalArgs, environment: Environment) -> ExitCode {
+    let read = SettingsFile::find(general.config.as_deref(), &environment).and_then(|file| {
+        let output = crate::cli::output_args(&args.output, &environment, file.output())?;
+        let jobs = select(stored_jobs()?, &args.ids)?;
         Ok((file, output, jobs, template::clock()?))
     });
     let (file, output, jobs, clock) = match read {
@@ -33,39 +33,39 @@ pub async fn execute(args: Jobs, general: General, environment: Environment) -> 
         if jobs.is_empty() {
             progress.note("the journal has no unfinished jobs");
         }
-        let list = list::list(&jobs, clock, format);
+        let list = list::render(&jobs, clock, format);
         return output::print_report(&list, 0, &progress);
     }
     let session = Session {
         cancel: Cancel::default(),
         progress,
         clock,
-        began: Instant::now(),
+        started: Instant::now(),
     };
     cancel::listen(&session.cancel);
-    session.progress.minds_the_shell();
+    session.progress.handle_ctrl_z();
     let named = !args.ids.is_empty();
-    let cleaned = clean::clean_all(&jobs, named, &file, &environment, &session).await;
+    let cleaned = clean::remove_all(&jobs, named, &file, &environment, &session).await;
     session.progress.close();
     let text = cleaned.render(format);
     output::print_report(&text, cleaned.exit_code(), &session.progress)
 }
 
-fn stored_jobs() -> Result<Vec<Shelved>> {
+fn stored_jobs() -> Result<Vec<StoredJob>> {
     let Some(directory) = journal::directory() else {
         return Ok(Vec::new());
     };
-    journal::shelf(&directory).map_err(|why| {
+    journal::list_jobs(&directory).map_err(|why| {
         Error::failed("the journal can't be read")
-            .because(why)
+            .with_source(why)
             .hint("keep it in a directory of your own, and name that in XDG_STATE_HOME")
     })
 }
 
 /// The entries that these beginnings of names choose; all of them where none is given.
-fn choose(shelf: Vec<Shelved>, ids: &[String]) -> Result<Vec<Shelved>> {
+fn select(jobs: Vec<StoredJob>, ids: &[String]) -> Result<Vec<StoredJob>> {
     for id in ids {
-        let found = shelf
+        let found = jobs
             .iter()
             .filter(|shelved| shelved.id.starts_with(id.as_str()));
         match found.count() {
@@ -80,8 +80,8 @@ fn choose(shelf: Vec<Shelved>, ids: &[String]) -> Result<Vec<Shelved>> {
             }
         }
     }
-    let chosen = |shelved: &Shelved| {
+    let chosen = |shelved: &StoredJob| {
         ids.is_empty() || ids.iter().any(|id| shelved.id.starts_with(id.as_str()))
     };
-    Ok(shelf.into_iter().filter(chosen).collect())
+    Ok(jobs.into_iter().filter(chosen).collect())
 }

@@ -12,8 +12,8 @@ use futures_util::{FutureExt, StreamExt, stream};
 use jiff::Timestamp;
 use serde_json::Value;
 
-use crate::check::Look;
-use crate::cli::{General, Run};
+use crate::check::PreImportCheck;
+use crate::cli::{GlobalArgs, RunArgs};
 use crate::commands::{output, panics, stdout};
 use crate::config::{Environment, template};
 use crate::error::{Error, Kind, Result};
@@ -23,24 +23,26 @@ use crate::import::lifecycle;
 use crate::import::outcome::Format;
 use crate::import::session::Session;
 use crate::progress::Progress;
-use crate::settings::{Cloud, File, Job};
+use crate::settings::{CloudArgs, JobArgs, SettingsFile};
 use crate::{alicloud, aws, digitalocean};
-use state::Done;
+use state::RunState;
 
 /// Runs the jobs of a file.
-pub async fn execute(args: Run, general: General, environment: Environment) -> ExitCode {
+pub async fn execute(args: RunArgs, general: GlobalArgs, environment: Environment) -> ExitCode {
     let twice =
         || Error::usage("run reads the file that it is given, and no other: leave --config out");
     let file = general
         .config
         .as_ref()
         .map_or(Ok(&args.file), |_| Err(twice()));
-    let read = file.and_then(|file| File::read(file)).and_then(|file| {
-        let output = crate::cli::output(&args.output, &environment, file.output())?;
-        let jobs = file.jobs(&environment, &output, args.dry_run)?;
-        let parallel = args.parallel(&environment, file.parallel())?;
-        Ok((file, jobs, output, parallel, template::clock()?))
-    });
+    let read = file
+        .and_then(|file| SettingsFile::read(file))
+        .and_then(|file| {
+            let output = crate::cli::output_args(&args.output, &environment, file.output())?;
+            let jobs = file.jobs(&environment, &output, args.dry_run)?;
+            let parallel = args.parallel(&environment, file.parallel())?;
+            Ok((file, jobs, output, parallel, template::clock()?))
+        });
     let (file, jobs, output, parallel, clock) = match read {
         Ok(read) => read,
         Err(error) => return output::fail_without_settings(error, &general, &environment),
@@ -52,10 +54,10 @@ pub async fn execute(args: Run, general: General, environment: Environment) -> E
         progress: progress.clone(),
         clock,
         format: output.format.unwrap_or_default(),
-        done: Done::open(journal::directory().as_deref(), &args.file),
+        state: RunState::open(journal::directory().as_deref(), &args.file),
     };
     cancel::listen(&batch.cancel);
-    batch.progress.minds_the_shell();
+    batch.progress.handle_ctrl_z();
     let code = batch
         .run(jobs, parallel, |line| stdout::write(line, &progress))
         .await;
@@ -76,45 +78,50 @@ struct Batch<'a> {
     /// How a result is printed.
     pub format: Format,
     /// What earlier runs of the file have done.
-    pub done: Done,
+    pub state: RunState,
 }
 
 impl Batch<'_> {
     /// Runs the jobs; `write` prints a line on standard output. Returns the exit code.
     pub async fn run(
         &self,
-        jobs: Vec<Job>,
+        jobs: Vec<JobArgs>,
         parallel: NonZeroUsize,
         write: impl Fn(&str) -> io::Result<()>,
     ) -> u8 {
         let running = stream::iter(jobs).map(|job| async {
-            let kind = self.one(job, &write).await;
+            let kind = self.run_job(job, &write).await;
             kind.err()
         });
         let ends: Vec<_> = running.buffer_unordered(parallel.get()).collect().await;
         if ends.iter().all(Option::is_none) {
-            self.done.close();
+            self.state.close();
         }
-        worst(&ends)
+        worst_exit_code(&ends)
     }
 
     /// One job with what is said of it.
-    async fn one(&self, job: Job, write: &impl Fn(&str) -> io::Result<()>) -> Result<(), Kind> {
+    async fn run_job(
+        &self,
+        job: JobArgs,
+        write: &impl Fn(&str) -> io::Result<()>,
+    ) -> Result<(), Kind> {
         let progress = self.progress.named(&job.name);
-        let (name, words, image) = (job.name.clone(), job.words.clone(), job.image());
-        if let Some(result) = self.done.result(&name, &words, image.as_deref()) {
-            progress.fact("An earlier run of this file has imported it");
+        let (name, fingerprint, image) = (job.name.clone(), job.fingerprint.clone(), job.image());
+        if let Some(result) = self.state.result(&name, &fingerprint, image.as_deref()) {
+            progress.info("An earlier run of this file has imported it");
             return self.print(&name, result, &progress, write);
         }
-        let keeps = !job.is_rehearsal();
+        let keeps = !job.is_dry_run();
         for note in job.notes() {
             progress.note(note);
         }
-        match panics::caught(self.import(job, &progress)).await {
+        match panics::catch_panic(self.import(job, &progress)).await {
             Ok(done) => {
                 let result = done.outcome.to_json();
                 if keeps && done.outcome.image_id.is_some() {
-                    self.done.note(&name, &words, image.as_deref(), &result);
+                    self.state
+                        .record(&name, &fingerprint, image.as_deref(), &result);
                 }
                 // Its last stage is over, and stands before the result.
                 drop(progress);
@@ -126,7 +133,7 @@ impl Batch<'_> {
                 progress.error(&error);
                 if self.format == Format::Json {
                     // The same error is on standard error.
-                    let _ = write(&line(&name, error.to_json(), self.format));
+                    let _ = write(&result_line(&name, error.to_json(), self.format));
                 }
                 Err(error.kind())
             }
@@ -143,46 +150,52 @@ impl Batch<'_> {
     ) -> Result<(), Kind> {
         let id = result["image_id"].as_str().or(result["task_id"].as_str());
         let id = id.map(str::to_owned);
-        write(&line(name, result, self.format)).map_err(|error| {
-            let error = stdout::unwritten(id.as_deref(), error);
+        write(&result_line(name, result, self.format)).map_err(|error| {
+            let error = stdout::write_error(id.as_deref(), error);
             progress.error(&error);
             error.kind()
         })
     }
 
     /// The frame of a single command around one job.
-    async fn import(&self, job: Job, progress: &Progress) -> Result<lifecycle::Done> {
+    async fn import(&self, job: JobArgs, progress: &Progress) -> Result<lifecycle::FinishedImport> {
         let session = Session {
             cancel: self.cancel.clone(),
             progress: progress.clone(),
             clock: self.clock,
-            began: Instant::now(),
+            started: Instant::now(),
         };
         if self.cancel.stop.is_cancelled() {
             return Err(Error::new(self.cancel.kind(), "stopped before it began"));
         }
         match job.cloud {
-            Cloud::Aws(mut said) => {
-                let look = Look::new(&mut said, &session).await?.judge(&session);
-                let work = aws::run(*said, self.environment, &session, look.boxed());
-                lifecycle::until_left(work, &session).await
+            CloudArgs::Aws(mut args) => {
+                let check = PreImportCheck::new(&mut args, &session)
+                    .await?
+                    .report(&session);
+                let work = aws::run(*args, self.environment, &session, check.boxed());
+                lifecycle::run_until_abort(work, &session).await
             }
-            Cloud::Alicloud(mut said) => {
-                let look = Look::new(&mut said, &session).await?.judge(&session);
-                let work = alicloud::run(*said, self.environment, &session, look.boxed());
-                lifecycle::until_left(work, &session).await
+            CloudArgs::Alicloud(mut args) => {
+                let check = PreImportCheck::new(&mut args, &session)
+                    .await?
+                    .report(&session);
+                let work = alicloud::run(*args, self.environment, &session, check.boxed());
+                lifecycle::run_until_abort(work, &session).await
             }
-            Cloud::Digitalocean(mut said) => {
-                let look = Look::new(&mut said, &session).await?.judge(&session);
-                let work = digitalocean::run(*said, self.environment, &session, look.boxed());
-                lifecycle::until_left(work, &session).await
+            CloudArgs::Digitalocean(mut args) => {
+                let check = PreImportCheck::new(&mut args, &session)
+                    .await?
+                    .report(&session);
+                let work = digitalocean::run(*args, self.environment, &session, check.boxed());
+                lifecycle::run_until_abort(work, &session).await
             }
         }
     }
 }
 
 /// `NAME<TAB>ID`, or the object of a single command with the job's name in it.
-fn line(name: &str, mut result: Value, format: Format) -> String {
+fn result_line(name: &str, mut result: Value, format: Format) -> String {
     if format == Format::Text {
         let id = result["image_id"].as_str().or(result["task_id"].as_str());
         return format!("{name}\t{}", id.unwrap_or_default());
@@ -193,7 +206,7 @@ fn line(name: &str, mut result: Value, format: Format) -> String {
 
 /// What the user must look at first decides: stopped, then a failed step, wrong settings, a
 /// refused image, and last a deadline, after which the same command is simply run again.
-fn worst(ends: &[Option<Kind>]) -> u8 {
+fn worst_exit_code(ends: &[Option<Kind>]) -> u8 {
     const ORDER: [Kind; 6] = [
         Kind::Terminated,
         Kind::Interrupted,
@@ -211,7 +224,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_worst_end_is_the_exit_code() {
+    fn exit_code_is_the_worst_result() {
         let all = [
             Some(Kind::Deadline),
             None,
@@ -221,8 +234,8 @@ mod tests {
             Some(Kind::Interrupted),
         ];
         for (count, code) in [(0, 0), (1, 4), (2, 4), (3, 3), (4, 2), (5, 1), (6, 130)] {
-            assert_eq!(worst(&all[..count]), code);
+            assert_eq!(worst_exit_code(&all[..count]), code);
         }
-        assert_eq!(worst(&[None, None]), 0);
+        assert_eq!(worst_exit_code(&[None, None]), 0);
     }
 }

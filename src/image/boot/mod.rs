@@ -1,9 +1,9 @@
 //! How a disk boots, as far as its boot sectors and partition types show it.
 
-use super::Blocks;
+use super::DiskReader;
 use super::byte_view::{Fields, is_zero};
 use super::firmware::Firmware;
-use super::partition_table::Table;
+use super::partition_table::PartitionTable;
 use super::partitions::{Partition, Partitions, Role};
 
 /// Bytes of an MBR that may be code.
@@ -15,7 +15,7 @@ const GRUB_SECTOR: usize = 0x5c;
 /// What is seen of how a disk boots.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Boot {
-    pub table: Table,
+    pub table: PartitionTable,
     /// An EFI system partition; None when it could not be seen.
     pub efi: Option<bool>,
     /// Boot code that finds its second part; None when that is not certain.
@@ -27,9 +27,9 @@ pub struct Boot {
 impl Boot {
     /// The firmware to start it with, if there is only one: what the OVF asks for,
     /// or the only one that the disk is prepared for.
-    pub fn only(self) -> Option<Firmware> {
+    pub fn only_firmware(self) -> Option<Firmware> {
         match (self.firmware, self.efi, self.bios) {
-            (Some(asked), _, _) => Some(asked),
+            (Some(requested), _, _) => Some(requested),
             (None, Some(true), Some(false)) => Some(Firmware::Efi),
             (None, Some(false), Some(true)) => Some(Firmware::Bios),
             _ => None,
@@ -37,7 +37,7 @@ impl Boot {
     }
 
     /// What the decoded disk shows.
-    pub(super) fn of(disk: &Blocks, partitions: &Partitions) -> Self {
+    pub(super) fn detect(disk: &DiskReader, partitions: &Partitions) -> Self {
         let list = partitions.list.as_ref();
         Self {
             table: partitions.table,
@@ -50,7 +50,7 @@ impl Boot {
 
 /// Windows and some tools leave code in front of a GPT that starts nothing, so there it
 /// counts only with a second part that it can go on with.
-fn bios(disk: &Blocks, partitions: &Partitions) -> Option<bool> {
+fn bios(disk: &DiskReader, partitions: &Partitions) -> Option<bool> {
     let mbr = partitions.mbr.as_slice();
     let code = mbr.get(..CODE).unwrap_or_default();
     if !mbr.ends_with(&[0x55, 0xaa]) || is_zero(code) {
@@ -58,22 +58,22 @@ fn bios(disk: &Blocks, partitions: &Partitions) -> Option<bool> {
     }
     let is_grub = code.windows(4).any(|word| word == b"GRUB");
     let next = if is_grub {
-        grub_goes_on(disk, code)
+        has_grub_core(disk, code)
     } else {
         None
     };
     match partitions.table {
-        Table::Unknown => None,
-        Table::None => Some(true),
-        Table::Mbr => Some(next.unwrap_or(true)),
-        Table::Gpt => next.or_else(|| {
+        PartitionTable::Unknown => None,
+        PartitionTable::None => Some(true),
+        PartitionTable::Mbr => Some(next.unwrap_or(true)),
+        PartitionTable::Gpt => next.or_else(|| {
             let list = partitions.list.as_ref()?;
             let boot = list.iter().find(|part| part.role == Role::BiosBoot);
             match boot {
-                Some(boot) if is_filled(disk, boot) == Some(true) => Some(true),
+                Some(boot) if has_data(disk, boot) == Some(true) => Some(true),
                 // What syslinux's gptmbr.bin looks for.
                 _ if list.iter().any(|part| part.legacy_bootable) => Some(true),
-                Some(boot) => is_filled(disk, boot),
+                Some(boot) => has_data(disk, boot),
                 None => is_grub.then_some(true),
             }
         }),
@@ -82,17 +82,17 @@ fn bios(disk: &Blocks, partitions: &Partitions) -> Option<bool> {
 
 /// Whether there is something in the sector that GRUB's boot sector goes on with; None where
 /// it names none on this disk.
-fn grub_goes_on(disk: &Blocks, code: &[u8]) -> Option<bool> {
+fn has_grub_core(disk: &DiskReader, code: &[u8]) -> Option<bool> {
     let at = Fields(code).le64(GRUB_SECTOR).checked_mul(512)?;
-    (at > 0).then(|| filled_at(disk, at)).flatten()
+    (at > 0).then(|| has_data_at(disk, at)).flatten()
 }
 
 /// Whether a boot loader was written into a partition that is made for one.
-fn is_filled(disk: &Blocks, partition: &Partition) -> Option<bool> {
-    filled_at(disk, partition.start)
+fn has_data(disk: &DiskReader, partition: &Partition) -> Option<bool> {
+    has_data_at(disk, partition.start)
 }
 
-fn filled_at(disk: &Blocks, at: u64) -> Option<bool> {
+fn has_data_at(disk: &DiskReader, at: u64) -> Option<bool> {
     let mut sector = [0; 512];
     disk.read_at(&mut sector, at).ok()?;
     Some(!is_zero(&sector))

@@ -6,32 +6,32 @@ use std::io;
 use std::ops::Range;
 use std::sync::Arc;
 
-use super::byte_view::{broken, size};
+use super::byte_view::{invalid_data, size};
 use super::cache::Cache;
-use super::error::{Remedy, Sight, Trouble};
+use super::error::{Fix, ImageError, ImageResult};
 use super::formats::{qcow2, vdi, vhd, vhdx, vmdk};
-use super::layout::{Extent, Layout, Packed, Place, Plain, Source};
-use super::{Content, Image, Source as From, VhdKind};
+use super::layout::{CompressedUnit, DiskFile, Extent, ExtentData, Layout, RawLayout};
+use super::{Content, Image, ImageSource as From, VhdKind};
 use crate::error::{Error, Result};
 
 /// Bytes of decompressed units that are kept.
-const UNPACKED: usize = 16 << 20;
+const CACHE_SIZE: usize = 16 << 20;
 /// Data is named in ranges of at most about these many bytes, so that who asks
 /// again and again does not walk the same tables each time.
 const STRETCH: u64 = 1 << 30;
 
 /// A disk that can be read at any position, by many at once.
 #[derive(Debug)]
-pub struct Blocks {
-    file: Source,
+pub struct DiskReader {
+    file: DiskFile,
     layout: Box<dyn Layout>,
     size: u64,
     /// Bytes of a sector as the guest sees it.
-    sector: u64,
-    unpacked: Cache,
+    sector_size: u64,
+    cache: Cache,
 }
 
-impl Blocks {
+impl DiskReader {
     /// Opens the first disk of the image.
     pub fn open(image: &Image) -> Result<Self> {
         let From::File(path) = &image.source else {
@@ -40,47 +40,47 @@ impl Blocks {
             ));
         };
         let file = File::open(path)
-            .and_then(|file| Ok((image.is_still(&file)?, file.metadata()?.len(), file)));
+            .and_then(|file| Ok((image.is_unchanged(&file)?, file.metadata()?.len(), file)));
         let opened = match file {
-            Ok((false, ..)) => Err(Trouble::unfit(
+            Ok((false, ..)) => Err(ImageError::unusable(
                 "it changed while it was looked at",
-                Remedy::say("start again when nothing writes to it any more"),
+                Fix::custom("start again when nothing writes to it any more"),
             )),
             Ok((true, size, file)) => first_disk(image).and_then(|(content, start, len)| {
                 let len = len.min(size.saturating_sub(start));
-                Self::of(content, Source::new(Box::new(file), start, len))
+                Self::new(content, DiskFile::new(Box::new(file), start, len))
             }),
             Err(error) => Err(error.into()),
         };
-        opened.map_err(|trouble| trouble.keeps_from_being("looked into", path))
+        opened.map_err(|error| error.into_error_for("looked into", path))
     }
 
     /// Decodes a container.
-    pub(super) fn of(content: &Content, file: Source) -> Sight<Self> {
-        let window = file.window();
+    pub(super) fn new(content: &Content, file: DiskFile) -> ImageResult<Self> {
+        let view = file.window();
         let (size, layout): (u64, Box<dyn Layout>) = match content {
-            Content::Raw => (file.len(), Box::new(Plain)),
+            Content::Raw => (file.len(), Box::new(RawLayout)),
             // Its footer is at the end, which a pipe does not show.
             Content::Vhd {
                 kind: VhdKind::Fixed,
                 ..
-            } if !file.is_complete() => (file.len(), Box::new(Plain)),
-            Content::Vhd { .. } => vhd::layout(&window)?,
-            Content::Vhdx { .. } => vhdx::layout(&window)?,
-            Content::Vmdk { .. } => vmdk::layout(&window)?,
-            Content::Qcow2 { .. } => qcow2::layout(&window)?,
-            Content::Vdi => vdi::layout(&window)?,
-            other => return Err(opaque(other)),
+            } if !file.is_complete() => (file.len(), Box::new(RawLayout)),
+            Content::Vhd { .. } => vhd::layout(&view)?,
+            Content::Vhdx { .. } => vhdx::layout(&view)?,
+            Content::Vmdk { .. } => vmdk::layout(&view)?,
+            Content::Qcow2 { .. } => qcow2::layout(&view)?,
+            Content::Vdi => vdi::layout(&view)?,
+            other => return Err(not_a_disk(other)),
         };
         Ok(Self {
             file,
             layout,
             size,
-            sector: match content {
+            sector_size: match content {
                 Content::Vhdx { sector_size, .. } => sector_size.unwrap_or(512).into(),
                 _ => 512,
             },
-            unpacked: Cache::of(UNPACKED),
+            cache: Cache::new(CACHE_SIZE),
         })
     }
 
@@ -90,8 +90,8 @@ impl Blocks {
     }
 
     /// Bytes of a sector as the guest sees it; a raw disk does not say it, 512 are usual.
-    pub(super) fn sector(&self) -> u64 {
-        self.sector
+    pub(super) fn sector_size(&self) -> u64 {
+        self.sector_size
     }
 
     /// Fills the buffer from this position on; what lies past the end is an error.
@@ -105,7 +105,7 @@ impl Blocks {
             let extent = self.extent(at)?;
             let count = size(extent.end - at).min(rest.len());
             let (now, later) = rest.split_at_mut(count);
-            self.fill(now, at, &extent.place)?;
+            self.fill(now, at, &extent.data)?;
             at += count as u64;
             rest = later;
         }
@@ -150,37 +150,38 @@ impl Blocks {
 
     /// What begins at this position, which lies on the disk; never empty.
     fn extent(&self, at: u64) -> io::Result<Extent> {
-        let Extent { end, place } = self.layout.extent(&self.file, at)?;
+        let Extent { end, data: place } = self.layout.extent(&self.file, at)?;
         let end = end.min(self.size);
         if end <= at {
-            return Err(broken("its tables lead nowhere"));
+            return Err(invalid_data("its tables lead nowhere"));
         }
-        Ok(Extent { end, place })
+        Ok(Extent { end, data: place })
     }
 
     /// The first part of an extent that the file stores.
     fn stored(&self, at: u64, extent: &Extent) -> io::Result<Option<Range<u64>>> {
-        match extent.place {
-            Place::Zeros => Ok(None),
-            Place::At(place) if self.layout.in_full() => {
+        match extent.data {
+            ExtentData::Zeros => Ok(None),
+            ExtentData::At(place) if self.layout.is_fully_allocated() => {
                 let range = place..place.saturating_add(extent.end - at);
                 let stored = self.file.data(&range)?;
                 Ok(stored.map(|part| at + (part.start - place)..at + (part.end - place)))
             }
-            Place::At(_) | Place::Packed(..) => Ok(Some(at..extent.end)),
+            ExtentData::At(_) | ExtentData::Compressed(..) => Ok(Some(at..extent.end)),
         }
     }
 
-    fn fill(&self, buffer: &mut [u8], at: u64, place: &Place) -> io::Result<()> {
-        match place {
-            Place::Zeros => buffer.fill(0),
-            Place::At(place) => self.copy(buffer, *place)?,
-            Place::Packed(packed, range) => {
-                let unit = self.unit(*packed, range)?;
+    fn fill(&self, buffer: &mut [u8], at: u64, location: &ExtentData) -> io::Result<()> {
+        match location {
+            ExtentData::Zeros => buffer.fill(0),
+            ExtentData::At(place) => self.copy(buffer, *place)?,
+            ExtentData::Compressed(packed, range) => {
+                let unit = self.compressed_unit(*packed, range)?;
                 let from = size(at - range.start);
                 let bytes = unit.get(from..from + buffer.len());
-                buffer
-                    .copy_from_slice(bytes.ok_or_else(|| broken("compressed data is too short"))?);
+                buffer.copy_from_slice(
+                    bytes.ok_or_else(|| invalid_data("compressed data is too short"))?,
+                );
             }
         }
         Ok(())
@@ -188,46 +189,50 @@ impl Blocks {
 
     /// QEMU leaves the end of a last cluster out: what begins in the file goes on
     /// as zeros.
-    fn copy(&self, buffer: &mut [u8], place: u64) -> io::Result<()> {
-        let there = self.file.len().saturating_sub(place);
-        if there == 0 {
-            return Err(broken("it points beyond the end of the file"));
+    fn copy(&self, buffer: &mut [u8], offset: u64) -> io::Result<()> {
+        let available = self.file.len().saturating_sub(offset);
+        if available == 0 {
+            return Err(invalid_data("it points beyond the end of the file"));
         }
-        let (there, beyond) = buffer.split_at_mut(size(there).min(buffer.len()));
+        let (available, beyond) = buffer.split_at_mut(size(available).min(buffer.len()));
         beyond.fill(0);
-        self.file.read(there, place)
+        self.file.read(available, offset)
     }
 
-    fn unit(&self, packed: Packed, range: &Range<u64>) -> io::Result<Arc<Vec<u8>>> {
+    fn compressed_unit(
+        &self,
+        compressed: CompressedUnit,
+        range: &Range<u64>,
+    ) -> io::Result<Arc<Vec<u8>>> {
         let bytes = range.end - range.start;
-        self.unpacked
-            .get(range.start, || self.file.unpack(packed, bytes))
+        self.cache
+            .get_or_load(range.start, || self.file.decompress(compressed, bytes))
     }
 }
 
 /// What the first disk is, and where it lies in the file.
-pub(super) fn first_disk(image: &Image) -> Sight<(&Content, u64, u64)> {
+pub(super) fn first_disk(image: &Image) -> ImageResult<(&Content, u64, u64)> {
     let Content::Ova { .. } = image.content else {
         return Ok((&image.content, 0, u64::MAX));
     };
     let first = image.disks.first();
-    let seen = first.and_then(|disk| Some((disk.content.as_ref()?, disk.offset?, disk.size?)));
-    seen.ok_or_else(|| {
-        Trouble::unfit(
+    let location = first.and_then(|disk| Some((disk.content.as_ref()?, disk.offset?, disk.size?)));
+    location.ok_or_else(|| {
+        ImageError::unusable(
             "the first disk of the OVA is blank",
-            Remedy::say("export the virtual machine with the disk it boots from as its first"),
+            Fix::custom("export the virtual machine with the disk it boots from as its first"),
         )
     })
 }
 
-fn opaque(content: &Content) -> Trouble {
+fn not_a_disk(content: &Content) -> ImageError {
     let cause = format!("the disk inside {} can't be read in place", content.label());
     let remedy = if content.is_compressed_file() || *content == Content::Zip {
         "unpack it first"
     } else {
         "name the image of a disk"
     };
-    Trouble::unfit(cause, Remedy::say(remedy))
+    ImageError::unusable(cause, Fix::custom(remedy))
 }
 
 #[cfg(test)]

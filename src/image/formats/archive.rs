@@ -7,8 +7,8 @@ use std::io::{self, Read, Seek, SeekFrom};
 
 use tar::EntryType;
 
-use super::super::byte_view::{Structure, Window};
-use super::super::error::{Remedy, Sight, Trouble};
+use super::super::byte_view::{ByteView, Structure};
+use super::super::error::{Fix, ImageError, ImageResult};
 
 /// An OVA has a handful of members; more are another kind of archive.
 pub(in crate::image) const MAX_MEMBERS: usize = 1000;
@@ -23,12 +23,12 @@ pub(in crate::image) struct Member {
     pub(in crate::image) offset: u64,
     pub(in crate::image) size: u64,
     /// Whether its content lies in one piece; not so for links and GNU's sparse files.
-    pub(in crate::image) is_whole: bool,
+    pub(in crate::image) is_complete: bool,
 }
 
 /// Whether the bytes begin with the header of an archive: by the mark of POSIX, or by the
 /// checksum, which is all that the form of Unix V7 has.
-pub(in crate::image) fn is_here(head: &[u8]) -> bool {
+pub(in crate::image) fn has_magic(head: &[u8]) -> bool {
     let Some(header) = head.get(..512) else {
         return false;
     };
@@ -48,13 +48,13 @@ fn is_v7(header: &[u8]) -> bool {
 }
 
 impl Member {
-    pub(in crate::image) fn of<R: Read>(entry: &tar::Entry<'_, R>) -> Self {
+    pub(in crate::image) fn new<R: Read>(entry: &tar::Entry<'_, R>) -> Self {
         let name = String::from_utf8_lossy(&entry.path_bytes()).into_owned();
         Self {
             name: name.strip_prefix("./").unwrap_or(&name).to_owned(),
             offset: entry.raw_file_position(),
             size: entry.size(),
-            is_whole: entry.header().entry_type().is_file(),
+            is_complete: entry.header().entry_type().is_file(),
         }
     }
 
@@ -67,9 +67,9 @@ impl Member {
 }
 
 /// The members, as far as a pipe shows them.
-pub(in crate::image) fn members(window: &Window) -> Sight<Vec<Member>> {
+pub(in crate::image) fn members(view: &ByteView) -> ImageResult<Vec<Member>> {
     let mut archive = tar::Archive::new(Headers {
-        window,
+        view,
         at: 0,
         left: MAX_HEADERS,
     });
@@ -77,24 +77,24 @@ pub(in crate::image) fn members(window: &Window) -> Sight<Vec<Member>> {
     let mut names = HashSet::new();
     for entry in archive.entries_with_seek()? {
         let member = match entry {
-            Ok(entry) if is_named(entry.header().entry_type()) => Member::of(&entry),
+            Ok(entry) if is_named(entry.header().entry_type()) => Member::new(&entry),
             Ok(_) => continue,
             // a pipe ends anywhere, what follows is not seen
-            Err(_) if window.len().is_none() => break,
+            Err(_) if view.len().is_none() => break,
             Err(error) if error.raw_os_error().is_some() => return Err(error.into()),
-            Err(error) => return Err(Trouble::damaged("OVA", error)),
+            Err(error) => return Err(ImageError::damaged("OVA", error)),
         };
         let end = member.offset.saturating_add(member.size);
-        window.holds(Structure("OVA", "a file in it"), end)?;
+        view.require_len(Structure("OVA", "a file in it"), end)?;
         if !names.insert(member.name.clone()) {
             let how = format_args!("it has two files named {}", member.name);
-            return Err(Trouble::damaged("OVA", how));
+            return Err(ImageError::damaged("OVA", how));
         }
         members.push(member);
         if members.len() > MAX_MEMBERS {
             let cause = format!("the archive has more than {MAX_MEMBERS} files, which no OVA has");
             let remedy = "pack only the descriptor and the disks that it names";
-            return Err(Trouble::unfit(cause, Remedy::say(remedy)));
+            return Err(ImageError::unusable(cause, Fix::custom(remedy)));
         }
     }
     Ok(members)
@@ -115,7 +115,7 @@ fn is_named(kind: EntryType) -> bool {
 /// What the tar reader sees: a budget, so that a header's extension of gigabytes
 /// is an error and not an allocation.
 struct Headers<'a> {
-    window: &'a Window<'a>,
+    view: &'a ByteView<'a>,
     at: u64,
     left: u64,
 }
@@ -126,7 +126,7 @@ impl Read for Headers<'_> {
             return Err(io::Error::other("its headers never end"));
         }
         let wanted = self.left.min(buffer.len() as u64);
-        let bytes = self.window.up_to(self.at, wanted)?;
+        let bytes = self.view.read_up_to(self.at, wanted)?;
         buffer[..bytes.len()].copy_from_slice(&bytes);
         self.at += bytes.len() as u64;
         self.left -= bytes.len() as u64;

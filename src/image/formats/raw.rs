@@ -1,23 +1,23 @@
 //! A raw disk: the bytes as the guest sees them. Everything that has no other mark
 //! is one, so this is where files that are no disk at all end up too.
 
-use super::super::byte_view::Window;
+use super::super::byte_view::ByteView;
 use super::super::content::Content;
-use super::super::error::{Remedy, Sight, Trouble};
-use super::super::found::Found;
+use super::super::error::{Fix, ImageError, ImageResult};
+use super::super::found::Detection;
 
 /// Less than a sector holds no disk.
 const SECTOR: u64 = 512;
 
-pub(in crate::image) fn look(window: &Window) -> Sight<Found> {
-    match window.len() {
-        Some(len) if len < SECTOR => Err(Trouble::unfit(
+pub(in crate::image) fn parse(view: &ByteView) -> ImageResult<Detection> {
+    match view.len() {
+        Some(len) if len < SECTOR => Err(ImageError::unusable(
             format!("it is no disk image: {len} bytes are less than a sector"),
-            Remedy::say("name the image file itself"),
+            Fix::custom("name the image file itself"),
         )),
-        len => Ok(Found {
+        len => Ok(Detection {
             virtual_size: len,
-            ..Found::opaque(Content::Raw)
+            ..Detection::opaque(Content::Raw)
         }),
     }
 }
@@ -25,13 +25,13 @@ pub(in crate::image) fn look(window: &Window) -> Sight<Found> {
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
-    use crate::image::test_support::{because, open, refusal};
+    use crate::image::test_support::{open, refusal, refusal_text};
 
     #[test]
     fn less_than_a_sector_is_no_disk() {
         assert_eq!(
             refusal(&[1; 5]),
-            because(
+            refusal_text(
                 "it is no disk image: 5 bytes are less than a sector",
                 "name the image file itself"
             )

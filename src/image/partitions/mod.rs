@@ -4,17 +4,19 @@
 
 use std::io;
 
-use super::Blocks;
+use super::DiskReader;
 use super::byte_view::{Fields, is_zero, size};
-use super::error::{Remedy, Sight, Trouble};
+use super::error::{Fix, ImageError, ImageResult};
 use super::partition_table;
-use super::partition_table::{BIOS_BOOT, EFI_SYSTEM, Entry, Gpt, TYPE_EFI, TYPE_PROTECTIVE, Table};
-use super::volume_kind::Filling;
+use super::partition_table::{
+    BIOS_BOOT, EFI_SYSTEM, Gpt, MbrEntry, PartitionTable, TYPE_EFI, TYPE_PROTECTIVE,
+};
+use super::volume_kind::VolumeKind;
 
 /// More bytes of GPT entries than these are not looked at; 128 entries have 16 KiB.
-const MOST: u64 = 1 << 20;
+const MAX_ENTRY_BYTES: u64 = 1 << 20;
 /// Tables of logical partitions that are followed, as many as Linux follows.
-const LOGICAL: u32 = 100;
+const MAX_LOGICAL: u32 = 100;
 /// MBR types of extended partitions: CHS, LBA, Linux.
 const EXTENDED: [u8; 3] = [0x05, 0x0f, 0x85];
 /// Bytes of a sector, of the clouds' disks and of those that have larger ones.
@@ -50,9 +52,9 @@ pub struct Partition {
 /// The partitions of a disk, and what is known of the table that names them.
 #[derive(Clone, Debug)]
 pub struct Partitions {
-    pub table: Table,
+    pub table: PartitionTable,
     /// Bytes of a sector as the table counts them.
-    pub sector: u64,
+    pub sector_size: u64,
     /// In the order of their numbers; None where the table can't be read.
     pub list: Option<Vec<Partition>>,
     /// The MBR, whatever the table is.
@@ -64,79 +66,79 @@ pub struct Partitions {
 impl Partitions {
     /// Refuses a disk that was cut, and one that is made for larger sectors than the clouds'
     /// disks have. `disk` is the bytes of the disk, if that is known.
-    pub(super) fn fit(&self, disk: Option<u64>) -> Sight<()> {
-        let name = if self.table == Table::Gpt {
+    pub(super) fn check_fit(&self, disk: Option<u64>) -> ImageResult<()> {
+        let name = if self.table == PartitionTable::Gpt {
             "GPT"
         } else {
             "MBR"
         };
         if let Some(disk) = disk.filter(|&disk| self.end > disk) {
-            return Err(Trouble::unfit(
+            return Err(ImageError::unusable(
                 format!(
                     "the disk is cut short: its partition table ({name}) counts on {} bytes, but only {disk} are there",
                     self.end
                 ),
-                if self.holds_all(disk) {
-                    Remedy::say(
+                if self.fits_in(disk) {
+                    Fix::custom(
                         "copy, download or export it again; if it was shrunk on purpose, write the second copy of its GPT again, with sgdisk --move-second-header, or add --skip-checks",
                     )
                 } else {
-                    Remedy::CopyAgain
+                    Fix::CopyAgain
                 },
             ));
         }
-        if self.sector == SECTOR {
+        if self.sector_size == SECTOR {
             return Ok(());
         }
-        Err(Trouble::unfit(
+        Err(ImageError::unusable(
             format!(
                 "its partition table ({name}) is made for sectors of {} bytes, the disks of AWS, Alibaba Cloud and DigitalOcean have sectors of 512: nothing finds a partition there",
-                self.sector
+                self.sector_size
             ),
-            Remedy::say(
+            Fix::custom(
                 "make the disk again with sectors of 512 bytes: systemd-repart --sector-size=512, logical_block_size=512 in QEMU, or New-VHD -LogicalSectorSizeBytes 512",
             ),
         ))
     }
 
     /// Whether a shorter disk still has all partitions of its GPT.
-    fn holds_all(&self, disk: u64) -> bool {
+    fn fits_in(&self, disk: u64) -> bool {
         let within = |part: &Partition| {
             let end = part.start.checked_add(part.size);
             end.is_some_and(|end| end <= disk)
         };
         let list = self.list.as_ref();
-        let is_gpt = self.table == Table::Gpt && self.sector == SECTOR;
+        let is_gpt = self.table == PartitionTable::Gpt && self.sector_size == SECTOR;
         is_gpt && list.is_some_and(|list| !list.is_empty() && list.iter().all(within))
     }
 
-    fn of_gpt(disk: &Blocks, mbr: Vec<u8>, gpt: &Gpt) -> Self {
+    fn from_gpt(disk: &DiskReader, mbr: Vec<u8>, gpt: &Gpt) -> Self {
         Self {
-            table: Table::Gpt,
-            sector: gpt.sector,
+            table: PartitionTable::Gpt,
+            sector_size: gpt.sector,
             list: gpt_entries(disk, gpt).ok(),
             mbr,
             end: gpt.backup.saturating_add(1).saturating_mul(gpt.sector),
         }
     }
 
-    fn of_mbr(disk: &Blocks, mbr: Vec<u8>) -> Self {
-        let entries = Entry::all(Fields(&mbr));
+    fn from_mbr(disk: &DiskReader, mbr: Vec<u8>) -> Self {
+        let entries = MbrEntry::all(Fields(&mbr));
         let data = || entries.iter().filter(|entry| entry.kind != TYPE_PROTECTIVE);
         let table = match (entries.as_slice(), data().next()) {
-            ([], _) => Table::None,
+            ([], _) => PartitionTable::None,
             // Its GPT was looked for and is damaged.
-            _ if partition_table::is_protective(Fields(&mbr)) => Table::Unknown,
-            (_, None) => Table::Unknown,
-            _ => Table::Mbr,
+            _ if partition_table::is_protective(Fields(&mbr)) => PartitionTable::Unknown,
+            (_, None) => PartitionTable::Unknown,
+            _ => PartitionTable::Mbr,
         };
         let sector = mbr_sector(disk, &data());
         let end = data().map(|entry| (entry.start + entry.sectors) * sector);
         let end = end.max().unwrap_or(0);
         Self {
             table,
-            sector,
-            list: if table == Table::Unknown {
+            sector_size: sector,
+            list: if table == PartitionTable::Unknown {
                 None
             } else {
                 mbr_entries(disk, Fields(&mbr), data(), sector).ok()
@@ -147,15 +149,15 @@ impl Partitions {
     }
 }
 
-impl Blocks {
+impl DiskReader {
     /// How the disk is divided; an error where its first sector can't be read.
     pub fn partitions(&self) -> io::Result<Partitions> {
         let mut mbr = vec![0; size(SECTOR.min(self.size()))];
         self.read_at(&mut mbr, 0)?;
         if !(mbr.len() == 512 && mbr.ends_with(&[0x55, 0xaa])) {
             return Ok(Partitions {
-                table: Table::None,
-                sector: SECTOR,
+                table: PartitionTable::None,
+                sector_size: SECTOR,
                 list: Some(vec![]),
                 mbr,
                 end: 0,
@@ -168,16 +170,16 @@ impl Blocks {
                 Gpt::read(&header)
             });
             if let Some(gpt) = found {
-                return Ok(Partitions::of_gpt(self, mbr, &gpt));
+                return Ok(Partitions::from_gpt(self, mbr, &gpt));
             }
         }
-        Ok(Partitions::of_mbr(self, mbr))
+        Ok(Partitions::from_mbr(self, mbr))
     }
 }
 
-fn gpt_entries(disk: &Blocks, gpt: &Gpt) -> io::Result<Vec<Partition>> {
+fn gpt_entries(disk: &DiskReader, gpt: &Gpt) -> io::Result<Vec<Partition>> {
     let bytes = gpt.count.saturating_mul(gpt.width);
-    if !(128..=4096).contains(&gpt.width) || bytes > MOST {
+    if !(128..=4096).contains(&gpt.width) || bytes > MAX_ENTRY_BYTES {
         return Err(io::Error::other("the GPT's entries can't be read"));
     }
     let mut table = vec![0; size(bytes)];
@@ -208,13 +210,13 @@ fn gpt_entries(disk: &Blocks, gpt: &Gpt) -> io::Result<Vec<Partition>> {
 }
 
 fn mbr_entries<'a>(
-    disk: &Blocks,
+    disk: &DiskReader,
     mbr: Fields,
-    entries: impl Iterator<Item = &'a Entry>,
+    entries: impl Iterator<Item = &'a MbrEntry>,
     sector: u64,
 ) -> io::Result<Vec<Partition>> {
     let id = mbr.le32(440);
-    let partition = |number: u32, entry: &Entry| Partition {
+    let partition = |number: u32, entry: &MbrEntry| Partition {
         number,
         start: entry.start * sector,
         size: entry.sectors * sector,
@@ -245,10 +247,10 @@ fn mbr_entries<'a>(
 
 /// Follows the chain of tables in an extended partition: each has one logical partition,
 /// counted from the table, and the next table, counted from the first.
-fn logical(disk: &Blocks, extended: &Entry, sector: u64) -> io::Result<Vec<Entry>> {
+fn logical(disk: &DiskReader, extended: &MbrEntry, sector: u64) -> io::Result<Vec<MbrEntry>> {
     let mut found = vec![];
     let mut at = extended.start;
-    for _ in 0..LOGICAL {
+    for _ in 0..MAX_LOGICAL {
         let mut table = [0; 512];
         if (at + 1) * sector > disk.size() {
             break;
@@ -257,13 +259,13 @@ fn logical(disk: &Blocks, extended: &Entry, sector: u64) -> io::Result<Vec<Entry
         if !table.ends_with(&[0x55, 0xaa]) {
             break;
         }
-        let entries = Entry::used(Fields(&table));
+        let entries = MbrEntry::in_use(Fields(&table));
         for entry in &entries {
             // The third and the fourth entry are seldom used, and may be rubbish.
             let inside = entry.slot <= 2
                 || at + entry.start + entry.sectors <= extended.start + extended.sectors;
             if !EXTENDED.contains(&entry.kind) && inside {
-                found.push(Entry {
+                found.push(MbrEntry {
                     start: at + entry.start,
                     ..*entry
                 });
@@ -281,18 +283,22 @@ fn logical(disk: &Blocks, extended: &Entry, sector: u64) -> io::Result<Vec<Entry
 
 /// An MBR does not say what its sectors have: where no file system begins if they have 512
 /// bytes, and one does if they have 4096, it was made for these.
-fn mbr_sector<'a>(disk: &Blocks, entries: &(impl Iterator<Item = &'a Entry> + Clone)) -> u64 {
+fn mbr_sector<'a>(
+    disk: &DiskReader,
+    entries: &(impl Iterator<Item = &'a MbrEntry> + Clone),
+) -> u64 {
     let filled = |sector: u64| {
         entries.clone().any(|entry| {
             let start = entry.start * sector;
-            Filling::of(|buffer, at| disk.read_at(buffer, start.saturating_add(at)).is_ok())
+            VolumeKind::detect(|buffer, at| disk.read_at(buffer, start.saturating_add(at)).is_ok())
                 .is_some()
         })
     };
-    let fits = |entry: &Entry| (entry.start + entry.sectors) * LARGE_SECTOR <= disk.size();
+    let fits = |entry: &MbrEntry| (entry.start + entry.sectors) * LARGE_SECTOR <= disk.size();
     let may_be_large = entries.clone().next().is_some() && entries.clone().all(fits);
-    let is_large =
-        may_be_large && !filled(SECTOR) && (disk.sector() == LARGE_SECTOR || filled(LARGE_SECTOR));
+    let is_large = may_be_large
+        && !filled(SECTOR)
+        && (disk.sector_size() == LARGE_SECTOR || filled(LARGE_SECTOR));
     if is_large { LARGE_SECTOR } else { SECTOR }
 }
 

@@ -1,12 +1,14 @@
 use super::*;
-use crate::image::test_support::{because, bend, blocks, copy_again, open, refusal, with};
+use crate::image::test_support::{
+    blocks, copy_again, fuzz_fields, open, patched, refusal, refusal_text,
+};
 
 const LARGE: &str = "make the disk again with sectors of 512 bytes: systemd-repart --sector-size=512, logical_block_size=512 in QEMU, or New-VHD -LogicalSectorSizeBytes 512";
 
 /// A disk of 64 KiB with one MBR partition of this type up to its end.
 pub(in crate::image) fn mbr_disk(kind: u8) -> Vec<u8> {
     let entry = [0x80, 0, 0, 0, kind, 0, 0, 0, 8, 0, 0, 0, 120, 0, 0, 0];
-    with(&vec![0; 64 << 10], &[(446, &entry), (510, &[0x55, 0xaa])])
+    patched(&vec![0; 64 << 10], &[(446, &entry), (510, &[0x55, 0xaa])])
 }
 
 /// A disk of 64 KiB with one GPT partition of this type, at sector 40 and 8 sectors long.
@@ -28,7 +30,7 @@ pub(in crate::image) fn gpt_of(sector: usize, entries: usize, kind: [u8; 16]) ->
     header[16..20].copy_from_slice(&sum.to_le_bytes());
     let entry = [kind, [7; 16]].concat();
     let (first, end) = (40_u64.to_le_bytes(), 47_u64.to_le_bytes());
-    with(
+    patched(
         &vec![0; 64 << 10],
         &[
             (446, &mbr_entry(TYPE_PROTECTIVE, 1, u32::MAX)),
@@ -54,17 +56,17 @@ fn partitions(disk: &[u8]) -> Partitions {
 /// Number, first sector and sectors of each.
 fn parts(disk: &[u8]) -> Vec<(u32, u64, u64)> {
     let found = partitions(disk).list.unwrap();
-    let plain = |part: Partition| (part.number, part.start / 512, part.size / 512);
-    found.into_iter().map(plain).collect()
+    let uncompressed = |part: Partition| (part.number, part.start / 512, part.size / 512);
+    found.into_iter().map(uncompressed).collect()
 }
 
 /// An MBR of these entries, each in its slot, and tables behind it.
 fn divided(slots: &[(usize, Vec<u8>)], more: &[(usize, &[u8])]) -> Vec<u8> {
-    let mut disk = with(&vec![0; 64 << 10], &[(510, &[0x55, 0xaa])]);
+    let mut disk = patched(&vec![0; 64 << 10], &[(510, &[0x55, 0xaa])]);
     for (slot, entry) in slots {
-        disk = with(&disk, &[(446 + 16 * (slot - 1), entry)]);
+        disk = patched(&disk, &[(446 + 16 * (slot - 1), entry)]);
     }
-    with(&disk, more)
+    patched(&disk, more)
 }
 
 #[test]
@@ -109,7 +111,7 @@ fn a_gpt_names_its_partitions() {
     let disk = gpt_disk(512, EFI_SYSTEM);
     let unique: Vec<u8> = (0..16).collect();
     let label: Vec<u8> = "boot é".encode_utf16().flat_map(u16::to_le_bytes).collect();
-    let disk = with(&disk, &[(1040, &unique), (1080, &label)]);
+    let disk = patched(&disk, &[(1040, &unique), (1080, &label)]);
     assert_eq!(parts(&disk), [(1, 40, 8)]);
     let found = &partitions(&disk).list.unwrap()[0];
     assert_eq!(found.role, Role::EfiSystem);
@@ -126,10 +128,10 @@ fn the_entries_of_a_gpt_may_lie_anywhere() {
 }
 
 #[test]
-fn a_gpt_counts_behind_a_protective_mbr_alone() {
+fn a_gpt_needs_a_protective_mbr() {
     let gpt = gpt_disk(512, EFI_SYSTEM);
     // A hybrid MBR: the protective entry is one of several, and need not be the first.
-    let hybrid = with(
+    let hybrid = patched(
         &gpt,
         &[(
             446,
@@ -141,40 +143,40 @@ fn a_gpt_counts_behind_a_protective_mbr_alone() {
             .concat(),
         )],
     );
-    assert_eq!(partitions(&hybrid).table, Table::Gpt);
+    assert_eq!(partitions(&hybrid).table, PartitionTable::Gpt);
     assert_eq!(parts(&hybrid), [(1, 40, 8)]);
     // What an MBR was written over is no GPT any more.
-    let stale = with(&gpt, &[(446, &mbr_entry(0x83, 50, 8))]);
-    assert_eq!(partitions(&stale).table, Table::Mbr);
+    let stale = patched(&gpt, &[(446, &mbr_entry(0x83, 50, 8))]);
+    assert_eq!(partitions(&stale).table, PartitionTable::Mbr);
     assert_eq!(parts(&stale), [(1, 50, 8)]);
-    let elsewhere = with(
+    let elsewhere = patched(
         &gpt,
         &[(
             446,
             &[mbr_entry(TYPE_PROTECTIVE, 2, 39), mbr_entry(0x83, 50, 8)].concat(),
         )],
     );
-    assert_eq!(partitions(&elsewhere).table, Table::Mbr);
+    assert_eq!(partitions(&elsewhere).table, PartitionTable::Mbr);
     assert_eq!(parts(&elsewhere), [(2, 50, 8)]);
-    let none = with(&gpt, &[(510, &[0, 0])]);
-    assert_eq!(partitions(&none).table, Table::None);
+    let none = patched(&gpt, &[(510, &[0, 0])]);
+    assert_eq!(partitions(&none).table, PartitionTable::None);
 }
 
 #[test]
 fn a_damaged_gpt_is_unknown_and_a_bare_file_system_has_no_table() {
-    let damaged = with(&gpt_disk(512, EFI_SYSTEM), &[(540, &[1])]);
-    assert_eq!(open(&damaged).unwrap().boot.table, Table::Unknown);
+    let damaged = patched(&gpt_disk(512, EFI_SYSTEM), &[(540, &[1])]);
+    assert_eq!(open(&damaged).unwrap().boot.table, PartitionTable::Unknown);
     let text = b"Remove disks or other media.\xff";
-    let fat = with(&mbr_disk(0), &[(0, &[0xeb, 0x3c, 0x90]), (440, text)]);
+    let fat = patched(&mbr_disk(0), &[(0, &[0xeb, 0x3c, 0x90]), (440, text)]);
     let boot = open(&fat).unwrap().boot;
-    assert_eq!((boot.table, boot.bios), (Table::None, Some(true)));
+    assert_eq!((boot.table, boot.bios), (PartitionTable::None, Some(true)));
 }
 
 #[test]
 fn a_disk_cut_before_its_backup_gpt_is_refused() {
     assert_eq!(
         refusal(&gpt_disk(512, EFI_SYSTEM)[..65000]),
-        because(
+        refusal_text(
             "the disk is cut short: its partition table (GPT) counts on 65536 bytes, but only 65000 are there",
             "copy, download or export it again; if it was shrunk on purpose, write the second copy of its GPT again, with sgdisk --move-second-header, or add --skip-checks"
         )
@@ -201,7 +203,7 @@ fn a_disk_cut_inside_its_mbr_partition_is_refused() {
 fn a_gpt_for_larger_sectors_is_refused() {
     assert_eq!(
         refusal(&gpt_disk(4096, EFI_SYSTEM)),
-        because(
+        refusal_text(
             "its partition table (GPT) is made for sectors of 4096 bytes, the disks of AWS, Alibaba Cloud and DigitalOcean have sectors of 512: nothing finds a partition there",
             LARGE
         )
@@ -214,7 +216,7 @@ fn an_mbr_for_larger_sectors_is_refused() {
     let disk = divided(&[(1, mbr_entry(0x83, 8, 4))], &[ext(8 * 4096)]);
     assert_eq!(
         refusal(&disk),
-        because(
+        refusal_text(
             "its partition table (MBR) is made for sectors of 4096 bytes, the disks of AWS, Alibaba Cloud and DigitalOcean have sectors of 512: nothing finds a partition there",
             LARGE
         )
@@ -222,22 +224,22 @@ fn an_mbr_for_larger_sectors_is_refused() {
     // A file system where sectors of 512 bytes put it, or none at all, says nothing like it.
     for places in [&[ext(8 * 512), ext(8 * 4096)][..], &[ext(8 * 512)], &[]] {
         let disk = divided(&[(1, mbr_entry(0x83, 8, 4))], places);
-        assert_eq!(partitions(&disk).sector, 512);
+        assert_eq!(partitions(&disk).sector_size, 512);
     }
 }
 
 #[test]
-fn where_a_partition_lies_that_is_not_there_is_for_the_caller_to_judge() {
+fn a_partition_outside_the_disk_is_listed() {
     let disk = gpt_disk(512, BIOS_BOOT);
-    let disk = with(&disk, &[(1064, &u64::MAX.to_le_bytes())]);
+    let disk = patched(&disk, &[(1064, &u64::MAX.to_le_bytes())]);
     assert_eq!(partitions(&disk).list.unwrap()[0].size, u64::MAX);
     assert_eq!(parts(&[7; 4096]), []);
 }
 
 #[test]
 fn no_table_makes_it_panic() {
-    bend(&gpt_disk(512, EFI_SYSTEM), 1200);
-    bend(&mbr_disk(0x83), 512);
+    fuzz_fields(&gpt_disk(512, EFI_SYSTEM), 1200);
+    fuzz_fields(&mbr_disk(0x83), 512);
     let next = mbr_entry(0x05, 20, 20);
     let disk = divided(
         &[(1, mbr_entry(0x05, 16, 100))],
@@ -247,5 +249,5 @@ fn no_table_makes_it_panic() {
             (36 * 512 + 510, &[0x55, 0xaa]),
         ],
     );
-    bend(&disk, 9000);
+    fuzz_fields(&disk, 9000);
 }

@@ -5,7 +5,7 @@ use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::sync::{Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
 
-use crate::image::error::Sight;
+use crate::image::error::ImageResult;
 
 /// Pieces that wait to be read.
 const WAITING: usize = 16;
@@ -13,12 +13,14 @@ const WAITING: usize = 16;
 /// What reads the stream.
 pub(super) struct Aside<T> {
     pieces: SyncSender<Vec<u8>>,
-    thread: JoinHandle<Sight<T>>,
+    thread: JoinHandle<ImageResult<T>>,
 }
 
 impl<T: Send + 'static> Aside<T> {
     /// Returns `None` where the system has no thread left.
-    pub(super) fn begin(work: impl FnOnce(Pieces) -> Sight<T> + Send + 'static) -> Option<Self> {
+    pub(super) fn begin(
+        work: impl FnOnce(Pieces) -> ImageResult<T> + Send + 'static,
+    ) -> Option<Self> {
         let (pieces, received) = sync_channel(WAITING);
         let reader = Pieces {
             received: Mutex::new(received),
@@ -35,7 +37,7 @@ impl<T: Send + 'static> Aside<T> {
     }
 
     /// There are no more bytes: returns what the reader has come to.
-    pub(super) fn end(self) -> Sight<T> {
+    pub(super) fn end(self) -> ImageResult<T> {
         drop(self.pieces);
         let gone = |_| Err(io::Error::other("the thread that reads the image broke off").into());
         self.thread.join().unwrap_or_else(gone)

@@ -9,31 +9,31 @@ use std::io::{self, Read};
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use super::byte_view::Window;
-use super::error::{Notice, Remedy, Sight, Trouble};
-use super::inspect::{Said, Subject, of_head, within};
-use super::pipe_bytes::Passed;
-use super::{Content, HEAD, Image, Source, Warning, comparison, compressed};
+use super::byte_view::ByteView;
+use super::error::{Fix, ImageError, ImageNotice, ImageResult};
+use super::inspect::{Inspection, OpenOptions, in_compressed, inspect_head};
+use super::pipe_bytes::PipeBytes;
+use super::{Content, HEAD, Image, ImageSource, Warning, comparison, compressed};
 use crate::error::{Error, Kind, Result};
 use aside::Aside;
 
 /// Bytes that pass by at once.
 const STEP: usize = 128 << 10;
 /// Looks at what passes by.
-pub(super) struct Watch(Way);
+pub(super) struct StreamCheck(CheckKind);
 
-enum Way {
+enum CheckKind {
     /// A disk, or a container of disks.
-    Plain(Box<Plain>),
+    Plain(Box<PlainCheck>),
     /// A compressed stream, unpacked as it comes.
-    Packed(Box<Image>, Aside<Image>),
+    Compressed(Box<Image>, Aside<Image>),
 }
 
-struct Plain {
+struct PlainCheck {
     image: Image,
-    passed: Arc<Passed>,
+    passed: Arc<PipeBytes>,
     /// Compares the members of an OVA with its manifest.
-    comparing: Option<Aside<Vec<Notice>>>,
+    comparing: Option<Aside<Vec<ImageNotice>>>,
     /// Whether its end may show that it is something else than its beginning did.
     may_differ: bool,
 }
@@ -46,15 +46,15 @@ pub(super) struct Whole {
     pub(super) warnings: Vec<Warning>,
 }
 
-impl Watch {
+impl StreamCheck {
     /// Begins with what the first bytes have shown.
     pub(super) fn new(image: &Image) -> Self {
         let unpacking = image.content.is_compressed_file().then(|| {
-            let (content, said) = (image.content.clone(), image.said);
-            Aside::begin(move |pieces| verify(&content, pieces, said))
+            let (content, options) = (image.content.clone(), image.options);
+            Aside::begin(move |pieces| verify(&content, pieces, options))
         });
         match unpacking.flatten() {
-            Some(unpacking) => Self(Way::Packed(Box::new(image.clone()), unpacking)),
+            Some(unpacking) => Self(CheckKind::Compressed(Box::new(image.clone()), unpacking)),
             None => Self::plain(image, false),
         }
     }
@@ -66,7 +66,7 @@ impl Watch {
 
     fn plain(image: &Image, may_differ: bool) -> Self {
         let is_ova = matches!(image.content, Content::Ova { .. });
-        Self(Way::Plain(Box::new(Plain {
+        Self(CheckKind::Plain(Box::new(PlainCheck {
             image: image.clone(),
             passed: Arc::default(),
             comparing: is_ova
@@ -77,26 +77,26 @@ impl Watch {
     }
 
     /// The next bytes.
-    pub(super) fn see(&mut self, bytes: &[u8]) {
+    pub(super) fn update(&mut self, bytes: &[u8]) {
         for piece in bytes.chunks(STEP) {
             match &mut self.0 {
-                Way::Plain(plain) => plain.see(piece),
-                Way::Packed(_, unpacking) => unpacking.see(piece),
+                CheckKind::Plain(plain) => plain.update(piece),
+                CheckKind::Compressed(_, unpacking) => unpacking.see(piece),
             }
         }
     }
 
     /// There are no more bytes: refuses what is not whole, or not what it seemed to be.
-    pub(super) fn end(self) -> Sight<Whole> {
+    pub(super) fn finish(self) -> ImageResult<Whole> {
         match self.0 {
-            Way::Plain(plain) => plain.end(),
-            Way::Packed(mut image, unpacking) => {
+            CheckKind::Plain(plain) => plain.finish(),
+            CheckKind::Compressed(mut image, unpacking) => {
                 let inner = unpacking.end()?;
                 let known = image.inner.take().map_or(vec![], |inner| inner.warnings);
                 let warnings = inner.warnings.iter();
                 let warnings = warnings.filter(|warning| !known.contains(warning));
                 let warnings = warnings.cloned().collect();
-                image.holds(Some(inner));
+                image.set_inner(Some(inner));
                 let image = *image;
                 Ok(Whole { image, warnings })
             }
@@ -106,35 +106,39 @@ impl Watch {
 
 /// Reads a compressed stream to its end: its checksums and lengths must be right, and what
 /// lies in it is looked at as a whole. Returns that, with its size.
-pub(super) fn verify(content: &Content, packed: impl Read + Send, said: Said) -> Sight<Image> {
-    let unpacked = compressed::unpacked(content, packed)
-        .map_err(|error| compressed::broken(content, 0, &error))?;
+pub(super) fn verify(
+    content: &Content,
+    compressed: impl Read + Send,
+    options: OpenOptions,
+) -> ImageResult<Image> {
+    let unpacked = compressed::decompressed(content, compressed)
+        .map_err(|error| compressed::damaged(content, 0, &error))?;
     let Some(mut unpacked) = unpacked else {
-        return Err(Trouble::unfit("it can't be unpacked", Remedy::CopyAgain));
+        return Err(ImageError::unusable("it can't be unpacked", Fix::CopyAgain));
     };
     let mut block = vec![0; HEAD];
     let mut end = compressed::fill(&mut *unpacked, &mut block);
-    let mut watch: Option<Watch> = None;
+    let mut watch: Option<StreamCheck> = None;
     let mut size = 0;
     loop {
         size += end.len as u64;
         if let Some(Err(error)) = &end.reason {
-            if !compressed::is_padding(content, size, error) {
-                return Err(compressed::broken(content, size, error));
+            if !compressed::is_trailing_padding(content, size, error) {
+                return Err(compressed::damaged(content, size, error));
             }
             end.reason = Some(Ok(()));
         }
         let bytes = &block[..end.len];
         match &mut watch {
-            Some(watch) => watch.see(bytes),
+            Some(watch) => watch.update(bytes),
             None if size == 0 => {
                 let cause = format!("there is nothing in {}", content.label());
-                return Err(Trouble::unfit(cause, Remedy::CopyAgain));
+                return Err(ImageError::unusable(cause, Fix::CopyAgain));
             }
             None => {
-                let image = of_head(content, bytes.to_vec(), end.reason.is_some(), said)?;
-                let mut first = Watch::within(&image);
-                first.see(bytes);
+                let image = inspect_head(content, bytes.to_vec(), end.reason.is_some(), options)?;
+                let mut first = StreamCheck::within(&image);
+                first.update(bytes);
                 watch = Some(first);
             }
         }
@@ -143,8 +147,10 @@ pub(super) fn verify(content: &Content, packed: impl Read + Send, said: Said) ->
         }
         end = compressed::fill(&mut *unpacked, &mut block);
     }
-    let watch = watch.ok_or_else(|| Trouble::unfit("it is empty", Remedy::CopyAgain))?;
-    let whole = watch.end().map_err(|trouble| within(content, trouble))?;
+    let watch = watch.ok_or_else(|| ImageError::unusable("it is empty", Fix::CopyAgain))?;
+    let whole = watch
+        .finish()
+        .map_err(|error| in_compressed(content, error))?;
     let mut inner = whole.image;
     (inner.size, inner.head) = (Some(size), vec![]);
     if inner.content == Content::Raw {
@@ -153,31 +159,31 @@ pub(super) fn verify(content: &Content, packed: impl Read + Send, said: Said) ->
     Ok(inner)
 }
 
-impl Plain {
-    fn see(&mut self, piece: &[u8]) {
+impl PlainCheck {
+    fn update(&mut self, piece: &[u8]) {
         if let Some(comparing) = &self.comparing {
             comparing.see(piece);
         }
         let passed = &self.passed;
         if passed.take(piece) {
             // What it finds does not matter yet, what it asks for does.
-            let seen = passed.lock().len;
-            let _ = self.look(&Window::all(passed, seen).incomplete(), None);
+            let received = passed.lock().len;
+            let _ = self.inspect(&ByteView::new(passed, received).incomplete(), None);
         }
     }
 
-    fn look(&self, window: &Window<'_>, size: Option<u64>) -> Sight<Image> {
-        let subject = Subject {
-            source: Source::Stdin,
-            window: *window,
+    fn inspect(&self, view: &ByteView<'_>, size: Option<u64>) -> ImageResult<Image> {
+        let subject = Inspection {
+            source: ImageSource::Stdin,
+            view: *view,
             size,
-            there: self.passed.lock().len,
+            available: self.passed.lock().len,
             open: &|| Ok(Box::new(Arc::clone(&self.passed))),
         };
-        subject.look(self.image.said)
+        subject.inspect(self.image.options)
     }
 
-    fn end(self) -> Sight<Whole> {
+    fn finish(self) -> ImageResult<Whole> {
         let (len, is_all) = {
             let state = self.passed.lock();
             (state.len, !state.overflowed)
@@ -185,19 +191,19 @@ impl Plain {
         if !is_all {
             return Ok(self.unchecked(len));
         }
-        let mut image = self.look(&Window::all(&self.passed, len), Some(len))?;
-        if !self.may_differ && !image.content.is_like(&self.image.content) {
+        let mut image = self.inspect(&ByteView::new(&self.passed, len), Some(len))?;
+        if !self.may_differ && !image.content.is_same_kind(&self.image.content) {
             let remedy = match image.content.format() {
                 Some(format) => format!("say --format {format}"),
                 None => "give it as a file".to_owned(),
             };
-            return Err(Trouble::unfit(
+            return Err(ImageError::unusable(
                 format!(
                     "its end shows that it is {}, from its beginning it was taken for {}",
                     image.label(),
                     self.image.label()
                 ),
-                Remedy::say(remedy),
+                Fix::custom(remedy),
             ));
         }
         if let Some(comparing) = self.comparing {
@@ -205,15 +211,15 @@ impl Plain {
             let warnings = notices.into_iter().map(|notice| notice.at(Path::new("-")));
             image.warnings.extend(warnings);
         }
-        let known = |warning: &&Warning| !self.image.warnings.contains(warning);
-        let warnings = image.warnings.iter().filter(known).cloned().collect();
+        let is_new = |warning: &&Warning| !self.image.warnings.contains(warning);
+        let warnings = image.warnings.iter().filter(is_new).cloned().collect();
         Ok(Whole { image, warnings })
     }
 
     /// With tables missing, nothing can be said of what they point to.
     fn unchecked(self, len: u64) -> Whole {
         let text = "whether the image is whole was not checked: its tables are larger than what is kept of standard input";
-        let warning = Notice::new(text, Some(Remedy::say("give the file itself")));
+        let warning = ImageNotice::new(text, Some(Fix::custom("give the file itself")));
         let warnings = vec![warning.at(Path::new("-"))];
         let mut image = self.image;
         image.size = Some(len);
@@ -223,12 +229,12 @@ impl Plain {
 }
 
 /// A reader whose bytes are looked at. What the look refuses ends it with an error.
-pub struct Watched<R> {
+pub struct CheckedReader<R> {
     reader: R,
     /// None once the end was seen.
-    watch: Option<Watch>,
+    check: Option<StreamCheck>,
     /// What the end was refused for.
-    refused: Option<String>,
+    refusal: Option<String>,
     skip_checks: bool,
     accepts: Accepts,
     verdict: Arc<Verdict>,
@@ -277,14 +283,14 @@ impl Verdict {
     }
 }
 
-impl<R: Read> Watched<R> {
+impl<R: Read> CheckedReader<R> {
     /// Looks at all that `reader` gives, which begins with the image's own head.
     pub fn new(reader: R, image: &Image, accepts: Accepts) -> Self {
         Self {
             reader,
-            watch: Some(Watch::new(image)),
-            refused: None,
-            skip_checks: image.said.skip_checks,
+            check: Some(StreamCheck::new(image)),
+            refusal: None,
+            skip_checks: image.options.skip_checks,
             accepts,
             verdict: Arc::default(),
         }
@@ -296,10 +302,12 @@ impl<R: Read> Watched<R> {
     }
 }
 
-impl<R> Watched<R> {
+impl<R> CheckedReader<R> {
     /// Looks at the end, and asks the cloud's rules.
-    fn conclude(&mut self, watch: Watch) {
-        let whole = watch.end().map_err(|trouble| trouble.at(Path::new("-")));
+    fn conclude(&mut self, watch: StreamCheck) {
+        let whole = watch
+            .finish()
+            .map_err(|trouble| trouble.into_error(Path::new("-")));
         let whole = whole.and_then(|whole| {
             self.accepts.check(&whole.image)?;
             Ok(whole.warnings)
@@ -307,34 +315,34 @@ impl<R> Watched<R> {
         match whole {
             Ok(warnings) => self.verdict.lock().1 = warnings,
             Err(error) if self.skip_checks && error.kind() == Kind::Refused => {
-                let (why, remedy) = (error.brief(), None);
-                let text = format!("it is imported all the same (--skip-checks): {why}");
-                self.verdict.lock().1 = vec![Warning { text, remedy }];
+                let (reason, fix) = (error.one_line(), None);
+                let text = format!("it is imported all the same (--skip-checks): {reason}");
+                self.verdict.lock().1 = vec![Warning { text, fix }];
             }
             Err(error) => {
-                self.refused = Some(error.brief());
+                self.refusal = Some(error.one_line());
                 self.verdict.lock().0 = Some(error);
             }
         }
     }
 }
 
-impl<R: Read> Read for Watched<R> {
+impl<R: Read> Read for CheckedReader<R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let read = self.reader.read(buffer)?;
         if read > 0 {
-            if let Some(watch) = &mut self.watch {
-                watch.see(&buffer[..read]);
+            if let Some(watch) = &mut self.check {
+                watch.update(&buffer[..read]);
             }
             return Ok(read);
         }
         if buffer.is_empty() {
             return Ok(0);
         }
-        if let Some(watch) = self.watch.take() {
+        if let Some(watch) = self.check.take() {
             self.conclude(watch);
         }
-        match &self.refused {
+        match &self.refusal {
             Some(why) => Err(io::Error::other(why.clone())),
             None => Ok(0),
         }

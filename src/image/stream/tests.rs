@@ -7,17 +7,17 @@ use crate::image::partitions::tests::{gpt_disk, mbr_disk};
 use crate::image::{Format, HEAD};
 
 /// How a pipe of these bytes ends.
-fn piped(bytes: &[u8], said: Option<Format>) -> Result<Vec<String>, String> {
+fn piped(bytes: &[u8], format: Option<Format>) -> Result<Vec<String>, String> {
     let head = &bytes[..bytes.len().min(HEAD)];
-    let image = Image::from_head(head, said).map_err(|error| error.brief())?;
-    let mut watched = Watched::new(bytes, &image, Accepts::new(|_| Ok(())));
+    let image = Image::from_head(head, format).map_err(|error| error.one_line())?;
+    let mut watched = CheckedReader::new(bytes, &image, Accepts::new(|_| Ok(())));
     let verdict = watched.verdict();
     let mut copy = Vec::new();
     let read = watched.read_to_end(&mut copy);
     match verdict.refusal() {
         Some(error) => {
             assert!(read.is_err());
-            Err(error.brief())
+            Err(error.one_line())
         }
         None => {
             assert!(read.is_ok() && copy == bytes);
@@ -64,7 +64,7 @@ fn a_disk_that_ends_early_is_refused_at_its_end() {
 }
 
 #[test]
-fn a_fixed_vhd_shows_at_its_end() {
+fn a_fixed_vhd_is_recognized_at_the_end_of_a_pipe() {
     let vhd = vhd::tests::fixed_vhd(&large(1 << 20));
     assert_eq!(
         refused(&vhd),
@@ -113,7 +113,7 @@ fn a_pipe_is_refused_where_the_file_would_be() {
 }
 
 #[test]
-fn what_lies_in_a_compressed_stream_is_looked_at_to_its_end() {
+fn the_content_of_a_compressed_stream_is_inspected_to_its_end() {
     let disk = large(1 << 20);
     assert_eq!(piped(&gzip(&disk), None), Ok(vec![]));
     assert_eq!(
@@ -131,9 +131,9 @@ fn what_lies_in_a_compressed_stream_is_looked_at_to_its_end() {
             }
         })
         .collect();
-    let packed = gzip(&noise);
-    assert!(refused(&packed[..packed.len() / 2]).starts_with("the gzip file is cut short"));
-    let mut damaged = packed.clone();
+    let compressed = gzip(&noise);
+    assert!(refused(&compressed[..compressed.len() / 2]).starts_with("the gzip file is cut short"));
+    let mut damaged = compressed.clone();
     let end = damaged.len();
     damaged[end - 6] ^= 1;
     assert!(
@@ -163,7 +163,7 @@ fn ova(disk: &[u8]) -> Vec<u8> {
 }
 
 #[test]
-fn what_a_look_asks_for_is_kept_until_the_end() {
+fn requested_ranges_of_a_pipe_are_kept() {
     let sound = ova(&large(14 << 20));
     assert_eq!(piped(&sound, None), Ok(vec![]));
     assert!(refused(&sound[..12 << 20]).starts_with("the OVA is cut short: a file in it"));
@@ -174,14 +174,14 @@ fn what_a_look_asks_for_is_kept_until_the_end() {
 #[test]
 fn without_checks_the_end_is_a_warning() {
     let disk = large(1 << 20);
-    let packed = gzip(&disk);
-    for bytes in [&disk[..600_000], &packed[..packed.len() - 4]] {
-        let said = Said {
+    let compressed = gzip(&disk);
+    for bytes in [&disk[..600_000], &compressed[..compressed.len() - 4]] {
+        let options = OpenOptions {
             format: None,
             skip_checks: true,
         };
-        let image = Image::from_head(&bytes[..bytes.len().min(HEAD)], said).unwrap();
-        let mut watched = Watched::new(bytes, &image, Accepts::new(|_| Ok(())));
+        let image = Image::from_head(&bytes[..bytes.len().min(HEAD)], options).unwrap();
+        let mut watched = CheckedReader::new(bytes, &image, Accepts::new(|_| Ok(())));
         let verdict = watched.verdict();
         watched.read_to_end(&mut Vec::new()).unwrap();
         let warnings = verdict.warnings();

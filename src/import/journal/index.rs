@@ -3,17 +3,17 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use super::{Entry, Journal, Place as File, check, is_locked, read};
+use super::{EntryFiles as File, Journal, JournalEntry, check, is_locked, read};
 
 /// Signs of an entry's name that people read and write.
-const SHORT: usize = 8;
+const SHORT_ID_LEN: usize = 8;
 
 /// An entry as it lies there.
-pub struct Shelved {
+pub struct StoredJob {
     /// The whole name; any beginning of it that no other entry has will do.
     pub id: String,
     /// What it says.
-    pub entry: Entry,
+    pub entry: JournalEntry,
     /// A process is at work on it.
     pub running: bool,
     directory: PathBuf,
@@ -21,7 +21,7 @@ pub struct Shelved {
 
 /// Where the temporary object of an entry lies.
 #[derive(Clone, Debug, Eq, PartialEq)]
-pub struct Place {
+pub struct ObjectLocation {
     /// The sub-command.
     pub cloud: String,
     /// The region.
@@ -34,7 +34,7 @@ pub struct Place {
 
 /// What lies in the journal's directory, oldest first. A directory that is a link or not this
 /// user's own is an error, such an entry is left out.
-pub fn shelf(directory: &Path) -> anyhow::Result<Vec<Shelved>> {
+pub fn list_jobs(directory: &Path) -> anyhow::Result<Vec<StoredJob>> {
     if directory.symlink_metadata().is_ok() {
         check(directory)?;
     }
@@ -44,7 +44,7 @@ pub fn shelf(directory: &Path) -> anyhow::Result<Vec<Shelved>> {
         .filter(|path| path.extension().is_some_and(|ending| ending == "json"))
         .filter(|path| check(path).is_ok())
         .filter_map(|path| {
-            Some(Shelved {
+            Some(StoredJob {
                 id: path.file_stem()?.to_str()?.to_owned(),
                 entry: read(&path),
                 running: is_locked(&path),
@@ -52,28 +52,28 @@ pub fn shelf(directory: &Path) -> anyhow::Result<Vec<Shelved>> {
             })
         })
         .collect();
-    shelved.sort_by(|a, b| (a.entry.clock, &a.id).cmp(&(b.entry.clock, &b.id)));
+    shelved.sort_by(|a, b| (a.entry.started_at, &a.id).cmp(&(b.entry.started_at, &b.id)));
     Ok(shelved)
 }
 
-impl Shelved {
+impl StoredJob {
     /// The beginning of the name, as it is shown.
-    pub fn short(&self) -> &str {
-        self.id.get(..SHORT).unwrap_or(&self.id)
+    pub fn short_id(&self) -> &str {
+        self.id.get(..SHORT_ID_LEN).unwrap_or(&self.id)
     }
 
     /// Takes the entry, so that no run begins on it; `None` when one has.
-    pub fn take(&self) -> anyhow::Result<Option<Journal>> {
-        let place = File::take(&self.directory, &self.id)?;
-        Ok(place.map(|place| Journal::of(place.read(), Some(place))))
+    pub fn open(&self) -> anyhow::Result<Option<Journal>> {
+        let files = File::lock(&self.directory, &self.id)?;
+        Ok(files.map(|place| Journal::new(place.read(), Some(place))))
     }
 }
 
-impl Entry {
+impl JournalEntry {
     /// Where the object lies, if the entry has come so far.
-    pub fn place(&self) -> Option<Place> {
+    pub fn object_location(&self) -> Option<ObjectLocation> {
         let mut words = self.object.as_deref()?.splitn(4, ' ').map(str::to_owned);
-        Some(Place {
+        Some(ObjectLocation {
             cloud: words.next()?,
             region: words.next()?,
             bucket: words.next()?,

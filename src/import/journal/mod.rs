@@ -14,25 +14,26 @@ use sha2::{Digest, Sha256};
 
 use crate::error::{Error, Result};
 use crate::platform;
-use crate::secret::masked;
+use crate::secret::mask;
 
 mod index;
 
-pub use index::{Place as Whereabouts, Shelved, shelf};
+pub use index::{ObjectLocation, StoredJob, list_jobs};
 
 /// The ending of the list of blocks.
-const BLOCKS: &str = "blocks";
+const BLOCK_LOG_EXTENSION: &str = "blocks";
 
 /// What is known of an unfinished job.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize, Serialize)]
 #[serde(default)]
-pub struct Entry {
+pub struct JournalEntry {
     /// The source as it was when it was sent: size, modification time, inode.
     pub source: Option<String>,
     /// The temporary object's name, its template filled in.
     pub key: Option<String>,
     /// The first run's clock, in seconds of Unix: names with the time in them stay the same.
-    pub clock: Option<i64>,
+    #[serde(rename = "clock")]
+    pub started_at: Option<i64>,
     /// Where it lies: cloud, region, bucket and name.
     pub object: Option<String>,
     /// CreateMultipartUpload was sent, and may have begun an upload whose id is not here.
@@ -42,13 +43,15 @@ pub struct Entry {
     /// Bytes of each of its parts but the last.
     pub part_size: Option<u64>,
     /// CompleteMultipartUpload was sent, and may have made this object.
-    pub completing: Option<Object>,
+    pub completing: Option<ExpectedObject>,
     /// The object is complete.
-    pub sent: bool,
+    #[serde(rename = "sent")]
+    pub uploaded: bool,
     /// Everybody who knows the object's address can read it, once it is complete.
     pub public: bool,
     /// What was asked of the import; another question needs another task.
-    pub request: Option<String>,
+    #[serde(rename = "request")]
+    pub request_fingerprint: Option<String>,
     /// Makes a repeated question the same question.
     pub client_token: Option<String>,
     /// Tasks that read an object of this name before the import was asked for.
@@ -58,9 +61,11 @@ pub struct Entry {
     /// The import task.
     pub task: Option<String>,
     /// The snapshot that blocks are being written to.
-    pub filling: Option<String>,
+    #[serde(rename = "filling")]
+    pub pending_snapshot: Option<String>,
     /// It has all of them, and may have been told so.
-    pub sealed: bool,
+    #[serde(rename = "sealed")]
+    pub completion_requested: bool,
     /// The finished snapshot that an image is registered from.
     pub snapshot: Option<String>,
     /// RegisterImage was sent, and may have made an image of the snapshot.
@@ -76,7 +81,8 @@ pub struct Entry {
     /// Makes a repeated copy the same copy.
     pub copy_token: Option<String>,
     /// The image under its own name.
-    pub copy: Option<String>,
+    #[serde(rename = "copy")]
+    pub named_image: Option<String>,
     /// The local image, and its bytes.
     pub path: Option<String>,
     /// As above.
@@ -93,13 +99,13 @@ pub struct Entry {
     /// deleted.
     pub replaced: BTreeMap<String, String>,
     /// Snapshots to delete once their image is deleted, by id.
-    pub snapshots: BTreeMap<String, SnapshotOf>,
+    pub snapshots: BTreeMap<String, ImageSnapshot>,
 }
 
 /// Whose snapshot it is.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize, Serialize)]
 #[serde(default)]
-pub struct SnapshotOf {
+pub struct ImageSnapshot {
     /// Where.
     pub region: String,
     /// The image.
@@ -111,7 +117,8 @@ pub struct SnapshotOf {
 #[serde(default)]
 pub struct CopyRequest {
     /// The question's words.
-    pub request: String,
+    #[serde(rename = "request")]
+    pub request_fingerprint: String,
     /// Makes a repeated question the same question.
     pub client_token: String,
     /// The image that is copied.
@@ -123,7 +130,7 @@ pub struct CopyRequest {
 /// An object as CompleteMultipartUpload makes it of its parts.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize, Serialize)]
 #[serde(default)]
-pub struct Object {
+pub struct ExpectedObject {
     /// Bytes.
     pub size: u64,
     /// The digest of all bytes in base64, where the service has one.
@@ -150,34 +157,39 @@ pub struct SnapshotRequest {
     pub timeout: i32,
 }
 
-impl Entry {
+impl JournalEntry {
     /// Whether an earlier run has left nothing to go on from.
     pub fn is_empty(&self) -> bool {
         let Self {
             upload,
             task,
-            filling,
+            pending_snapshot: filling,
             snapshot,
             image,
-            copy,
+            named_image: copy,
             ..
         } = self;
-        let things = [upload, task, filling, snapshot, image, copy];
-        let possible = self.beginning || self.completing.is_some() || self.is_unheard();
-        !self.sent && !possible && things.into_iter().all(Option::is_none)
+        let ids = [upload, task, filling, snapshot, image, copy];
+        let possible =
+            self.beginning || self.completing.is_some() || self.has_unconfirmed_request();
+        !self.uploaded && !possible && ids.into_iter().all(Option::is_none)
     }
 
     /// The thing of this id was removed.
-    pub fn forget(&mut self, id: &str) {
-        for place in [&mut self.upload, &mut self.snapshot, &mut self.image] {
-            place.take_if(|noted| noted == id);
+    pub fn remove_id(&mut self, id: &str) {
+        for files in [&mut self.upload, &mut self.snapshot, &mut self.image] {
+            files.take_if(|recorded| recorded == id);
         }
-        for place in [&mut self.task, &mut self.filling] {
-            if place.take_if(|noted| noted == id).is_some() {
-                (self.client_token, self.sealed) = (None, false);
+        for files in [&mut self.task, &mut self.pending_snapshot] {
+            if files.take_if(|recorded| recorded == id).is_some() {
+                (self.client_token, self.completion_requested) = (None, false);
             }
         }
-        if self.copy.take_if(|noted| noted == id).is_some() {
+        if self
+            .named_image
+            .take_if(|recorded| recorded == id)
+            .is_some()
+        {
             self.copy_token = None;
         }
         let region = self.copies.iter().find(|(_, copy)| *copy == id);
@@ -194,29 +206,34 @@ impl Entry {
 
     /// Whether CopyImage was asked to name the image, and its answer not written down.
     pub fn is_naming(&self) -> bool {
-        self.copy_token.is_some() && self.copy.is_none() && self.image.is_some()
+        self.copy_token.is_some() && self.named_image.is_none() && self.image.is_some()
     }
 
     /// The copies whose answer was not written down, by region.
-    pub fn copies_unheard(&self) -> impl Iterator<Item = (&String, &CopyRequest)> {
-        let asked = self.copy_requests.iter();
-        asked.filter(|(region, _)| !self.copies.contains_key(*region))
+    pub fn unconfirmed_copies(&self) -> impl Iterator<Item = (&String, &CopyRequest)> {
+        let requested = self.copy_requests.iter();
+        requested.filter(|(region, _)| !self.copies.contains_key(*region))
     }
 
     /// Whether an import was asked for whose answer was not written down.
-    pub fn is_unheard(&self) -> bool {
-        let answers = [&self.task, &self.filling, &self.snapshot, &self.image];
+    pub fn has_unconfirmed_request(&self) -> bool {
+        let answers = [
+            &self.task,
+            &self.pending_snapshot,
+            &self.snapshot,
+            &self.image,
+        ];
         self.client_token.is_some() && answers.into_iter().all(Option::is_none)
     }
 }
 
 /// One job's entry, held by this run alone. Clones are the same entry.
 #[derive(Clone)]
-pub struct Journal(Arc<Mutex<Held>>);
+pub struct Journal(Arc<Mutex<JournalState>>);
 
-struct Held {
-    entry: Entry,
-    place: Option<Place>,
+struct JournalState {
+    entry: JournalEntry,
+    files: Option<EntryFiles>,
     warned: bool,
     /// The name that this run has among those of its process.
     name: Option<String>,
@@ -224,39 +241,39 @@ struct Held {
 
 /// Names of objects in use in this process: where no directory says it, runs beside each
 /// other must still not meet under one.
-static NAMES: Mutex<BTreeSet<String>> = Mutex::new(BTreeSet::new());
+static OPEN_NAMES: Mutex<BTreeSet<String>> = Mutex::new(BTreeSet::new());
 
-fn names() -> MutexGuard<'static, BTreeSet<String>> {
-    NAMES.lock().unwrap_or_else(PoisonError::into_inner)
+fn open_names() -> MutexGuard<'static, BTreeSet<String>> {
+    OPEN_NAMES.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-impl Drop for Held {
+impl Drop for JournalState {
     fn drop(&mut self) {
         if let Some(name) = &self.name {
-            names().remove(name);
+            open_names().remove(name);
         }
     }
 }
 
-struct Place {
+struct EntryFiles {
     path: PathBuf,
     lock: PathBuf,
-    _held: File,
+    _lock_file: File,
 }
 
 impl Journal {
-    fn of(entry: Entry, place: Option<Place>) -> Self {
-        Self(Arc::new(Mutex::new(Held {
+    fn new(entry: JournalEntry, files: Option<EntryFiles>) -> Self {
+        Self(Arc::new(Mutex::new(JournalState {
             entry,
-            place,
+            files,
             warned: false,
             name: None,
         })))
     }
 
     /// A journal that remembers nothing, for `--no-resume` and standard input.
-    pub fn forgetful() -> Self {
-        Self::of(Entry::default(), None)
+    pub fn disabled() -> Self {
+        Self::new(JournalEntry::default(), None)
     }
 
     /// Opens the entry of the job that these words identify. Another run that holds it is an error;
@@ -264,7 +281,7 @@ impl Journal {
     pub fn open(directory: Option<&Path>, identity: &[&str]) -> Result<(Self, Option<String>)> {
         let Some(directory) = directory else {
             return Ok((
-                Self::forgetful(),
+                Self::disabled(),
                 Some(
                     "there is no home directory for the journal: this run can't be continued"
                         .into(),
@@ -272,62 +289,68 @@ impl Journal {
             ));
         };
         let name = hex::encode(&Sha256::digest(identity.join("\0"))[..16]);
-        match Place::take(directory, &name) {
-            Ok(Some(place)) => Ok((Self::of(place.read(), Some(place)), None)),
+        match EntryFiles::lock(directory, &name) {
+            Ok(Some(place)) => Ok((Self::new(place.read(), Some(place)), None)),
             Ok(None) => Err(Error::failed("another run of this job is under way")
                 .hint("wait for it, or give this run another key or another name for the image")),
             Err(error) => Ok((
-                Self::forgetful(),
+                Self::disabled(),
                 Some(format!("this run can't be continued: {error:#}")),
             )),
         }
     }
 
-    fn held(&self) -> MutexGuard<'_, Held> {
+    fn state(&self) -> MutexGuard<'_, JournalState> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Takes the name for this job, unless a run that works or an import that reads it has it.
-    pub fn claim(&self, object: &str, key: &str) -> bool {
-        let mut held = self.held();
-        let Some(place) = &held.place else {
-            let free = names().insert(object.to_owned());
-            held.name = free.then(|| object.to_owned());
+    pub fn reserve_key(&self, object: &str, key: &str) -> bool {
+        let mut state = self.state();
+        let Some(files) = &state.files else {
+            let free = open_names().insert(object.to_owned());
+            state.name = free.then(|| object.to_owned());
             return free;
         };
         // One at a time: between the look and the note nobody else may look.
-        let directory = place.path.parent().and_then(|path| File::open(path).ok());
+        let directory = files.path.parent().and_then(|path| File::open(path).ok());
         let _alone = directory.filter(|directory| directory.lock().is_ok());
-        if place.is_used(object) {
+        if files.is_used(object) {
             return false;
         }
-        (held.entry.key, held.entry.object) = (Some(key.to_owned()), Some(object.to_owned()));
-        if let Some(place) = &held.place {
-            let _ = place.write(&held.entry);
+        (state.entry.key, state.entry.object) = (Some(key.to_owned()), Some(object.to_owned()));
+        if let Some(files) = &state.files {
+            let _ = files.write(&state.entry);
         }
         true
     }
 
     /// Where the list of a snapshot's blocks lies, which would be too long for the entry;
     /// it goes with the entry.
-    pub fn blocks(&self) -> Option<PathBuf> {
-        let held = self.held();
-        Some(held.place.as_ref()?.path.with_extension(BLOCKS))
+    pub fn block_log_path(&self) -> Option<PathBuf> {
+        let state = self.state();
+        Some(
+            state
+                .files
+                .as_ref()?
+                .path
+                .with_extension(BLOCK_LOG_EXTENSION),
+        )
     }
 
     /// What is known.
-    pub fn entry(&self) -> Entry {
-        self.held().entry.clone()
+    pub fn entry(&self) -> JournalEntry {
+        self.state().entry.clone()
     }
 
     /// Notes something before the next step is taken.
-    pub fn note(&self, change: impl FnOnce(&mut Entry)) {
-        let mut held = self.held();
-        change(&mut held.entry);
-        let written = held.place.as_ref().map(|place| place.write(&held.entry));
+    pub fn update(&self, change: impl FnOnce(&mut JournalEntry)) {
+        let mut state = self.state();
+        change(&mut state.entry);
+        let written = state.files.as_ref().map(|files| files.write(&state.entry));
         // A full disk stays full; once is enough.
         if let Some(Err(error)) = written
-            && !std::mem::replace(&mut held.warned, true)
+            && !std::mem::replace(&mut state.warned, true)
         {
             tracing::warn!("the journal can't be written: {error:#}");
         }
@@ -335,52 +358,52 @@ impl Journal {
 
     /// Runs a removal of the thing of this id, which then leaves the entry. A run that is
     /// killed in between has it in its journal.
-    pub async fn forgetting<E>(
+    pub async fn removing<E>(
         &self,
         id: &str,
         removal: impl Future<Output = Result<(), E>>,
     ) -> Result<(), E> {
         removal.await?;
-        self.note(|entry| entry.forget(id));
+        self.update(|entry| entry.remove_id(id));
         Ok(())
     }
 
     /// The job is done, or nothing of it stays: the entry goes.
     pub fn close(&self) {
-        if let Some(place) = self.held().place.take() {
-            let _ = fs::remove_file(&place.path);
-            let _ = fs::remove_file(place.path.with_extension(BLOCKS));
-            let _ = fs::remove_file(&place.lock);
+        if let Some(files) = self.state().files.take() {
+            let _ = fs::remove_file(&files.path);
+            let _ = fs::remove_file(files.path.with_extension(BLOCK_LOG_EXTENSION));
+            let _ = fs::remove_file(&files.lock);
         }
     }
 }
 
-impl Place {
+impl EntryFiles {
     /// Locks the entry; `None` when another process holds it.
-    fn take(directory: &Path, name: &str) -> anyhow::Result<Option<Self>> {
+    fn lock(directory: &Path, name: &str) -> anyhow::Result<Option<Self>> {
         platform::make_private(directory).with_context(|| format!("{}", directory.display()))?;
         check(directory)?;
         let (path, lock) = (
             directory.join(format!("{name}.json")),
             directory.join(format!("{name}.lock")),
         );
-        for other in ["json", "lock", "new", BLOCKS] {
+        for other in ["json", "lock", "new", BLOCK_LOG_EXTENSION] {
             let file = path.with_extension(other);
             if file.symlink_metadata().is_ok() {
                 check(&file)?;
             }
         }
-        let held = OpenOptions::new()
+        let state = OpenOptions::new()
             .create(true)
             .truncate(false)
             .write(true)
             .open(&lock)
             .with_context(|| format!("{}", lock.display()))?;
-        match held.try_lock() {
+        match state.try_lock() {
             Ok(()) => Ok(Some(Self {
                 path,
                 lock,
-                _held: held,
+                _lock_file: state,
             })),
             Err(TryLockError::WouldBlock) => Ok(None),
             Err(TryLockError::Error(error)) => {
@@ -406,28 +429,28 @@ impl Place {
             .any(|path| {
                 let entry = read(&path);
                 entry.object.as_deref() == Some(object)
-                    && (is_locked(&path) || (entry.task.is_some() && entry.sent))
+                    && (is_locked(&path) || (entry.task.is_some() && entry.uploaded))
             })
     }
 
     /// A torn or foreign file is an empty journal: the service knows better anyway.
-    fn read(&self) -> Entry {
+    fn read(&self) -> JournalEntry {
         read(&self.path)
     }
 
     /// Written beside and moved over, so that a power cut leaves the old or the new entry.
-    fn write(&self, entry: &Entry) -> anyhow::Result<()> {
+    fn write(&self, entry: &JournalEntry) -> anyhow::Result<()> {
         let draft = self.path.with_extension("new");
         let mut file = File::create(&draft)?;
-        file.write_all(masked(&serde_json::to_string(entry)?).as_bytes())?;
+        file.write_all(mask(&serde_json::to_string(entry)?).as_bytes())?;
         file.sync_all()?;
         Ok(fs::rename(&draft, &self.path)?)
     }
 }
 
 /// What may be kept of how a cloud is reached: an address with a password in it may not.
-pub fn account<const N: usize>(said: [(&str, Option<String>); N]) -> BTreeMap<String, String> {
-    let said = said
+pub fn account<const N: usize>(fields: [(&str, Option<String>); N]) -> BTreeMap<String, String> {
+    let said = fields
         .into_iter()
         .filter_map(|(name, value)| Some((name.to_owned(), value?)));
     said.filter(|(_, value)| !value.contains('@')).collect()
@@ -436,10 +459,10 @@ pub fn account<const N: usize>(said: [(&str, Option<String>); N]) -> BTreeMap<St
 /// An error where the directory or file is a link, or not this user's own.
 pub fn check(path: &Path) -> anyhow::Result<()> {
     platform::check_private(path)
-        .map_err(|why| anyhow::anyhow!("{} is not used: {why}", path.display()))
+        .map_err(|reason| anyhow::anyhow!("{} is not used: {reason}", path.display()))
 }
 
-fn read(path: &Path) -> Entry {
+fn read(path: &Path) -> JournalEntry {
     check(path)
         .and_then(|()| Ok(fs::read(path)?))
         .ok()
@@ -480,7 +503,7 @@ mod tests {
         let path = directory.path().join("old.json");
         fs::write(&path, OLD).unwrap();
         let entry = read(&path);
-        assert!(entry.sent && !entry.beginning && !entry.is_unheard());
+        assert!(entry.uploaded && !entry.beginning && !entry.has_unconfirmed_request());
         assert_eq!(entry.image.as_deref(), Some("ami-1"));
         assert_eq!(entry.copies["eu-west-1"], "ami-2");
         assert_eq!((entry.completing, entry.earlier_tasks), (None, None));
@@ -489,21 +512,21 @@ mod tests {
     }
 
     #[test]
-    fn what_may_exist_keeps_the_entry() {
-        let empty = Entry::default();
+    fn an_entry_with_an_unconfirmed_request_is_kept() {
+        let empty = JournalEntry::default();
         assert!(empty.is_empty());
         for possible in [
-            Entry {
+            JournalEntry {
                 beginning: true,
-                ..Entry::default()
+                ..JournalEntry::default()
             },
-            Entry {
-                completing: Some(Object::default()),
-                ..Entry::default()
+            JournalEntry {
+                completing: Some(ExpectedObject::default()),
+                ..JournalEntry::default()
             },
-            Entry {
+            JournalEntry {
                 client_token: Some("t".to_owned()),
-                ..Entry::default()
+                ..JournalEntry::default()
             },
         ] {
             assert!(!possible.is_empty(), "{possible:?}");

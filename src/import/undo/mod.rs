@@ -11,26 +11,30 @@ use crate::progress::Progress;
 use crate::shell::Removal;
 
 /// What helps against an error, where something is known that does.
-type Advice = Box<dyn Fn(&anyhow::Error) -> Option<String> + Send>;
+type HintFn = Box<dyn Fn(&anyhow::Error) -> Option<String> + Send>;
 
-type Undo = Box<dyn FnOnce() -> Pin<Box<dyn Future<Output = anyhow::Result<()>> + Send>> + Send>;
+type UndoFn = Box<dyn FnOnce() -> Pin<Box<dyn Future<Output = anyhow::Result<()>> + Send>> + Send>;
 
 /// A thing on the list.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub struct Entry(usize);
+pub struct Handle(usize);
 
-struct Made {
-    entry: Entry,
-    what: String,
+struct UndoItem {
+    handle: Handle,
+    description: String,
     note: String,
     remove: Removal,
-    reusable: bool,
-    undo: Undo,
+    is_resumable: bool,
+    undo: UndoFn,
 }
 
-impl Made {
-    fn noted(&self) -> String {
-        let Self { what, note, .. } = self;
+impl UndoItem {
+    fn description_with_note(&self) -> String {
+        let Self {
+            description: what,
+            note,
+            ..
+        } = self;
         if note.is_empty() {
             what.clone()
         } else {
@@ -41,31 +45,31 @@ impl Made {
 
 /// What this run has made and not yet handed over.
 #[derive(Default)]
-pub struct Cleanup {
-    made: Vec<Made>,
+pub struct UndoList {
+    items: Vec<UndoItem>,
     next: usize,
-    advice: Option<Advice>,
+    hint: Option<HintFn>,
 }
 
-impl Cleanup {
+impl UndoList {
     /// Says what helps where something can't be removed: the permission that is missing.
-    pub fn advised(&mut self, advice: impl Fn(&anyhow::Error) -> Option<String> + Send + 'static) {
-        self.advice = Some(Box::new(advice));
+    pub fn set_hint(&mut self, hint: impl Fn(&anyhow::Error) -> Option<String> + Send + 'static) {
+        self.hint = Some(Box::new(hint));
     }
 
     /// Notes a thing that a later run can go on from. `remove` says how to
     /// remove it by hand.
-    pub fn reusable<F>(
+    pub fn push_resumable<F>(
         &mut self,
-        what: impl Into<String>,
+        description: impl Into<String>,
         remove: impl Into<Removal>,
         undo: impl FnOnce() -> F + Send + 'static,
-    ) -> Entry
+    ) -> Handle
     where
         F: Future<Output = anyhow::Result<()>> + Send + 'static,
     {
         self.push(
-            what.into(),
+            description.into(),
             remove.into(),
             true,
             Box::new(|| Box::pin(undo())),
@@ -73,117 +77,120 @@ impl Cleanup {
     }
 
     /// Notes a thing that nothing can be made of.
-    pub fn useless<F>(
+    pub fn push_disposable<F>(
         &mut self,
-        what: impl Into<String>,
+        description: impl Into<String>,
         remove: impl Into<Removal>,
         undo: impl FnOnce() -> F + Send + 'static,
-    ) -> Entry
+    ) -> Handle
     where
         F: Future<Output = anyhow::Result<()>> + Send + 'static,
     {
         self.push(
-            what.into(),
+            description.into(),
             remove.into(),
             false,
             Box::new(|| Box::pin(undo())),
         )
     }
 
-    fn push(&mut self, what: String, remove: Removal, reusable: bool, undo: Undo) -> Entry {
-        let entry = Entry(self.next);
+    fn push(
+        &mut self,
+        description: String,
+        remove: Removal,
+        is_resumable: bool,
+        undo: UndoFn,
+    ) -> Handle {
+        let entry = Handle(self.next);
         self.next += 1;
-        self.made.push(Made {
-            entry,
-            what,
+        self.items.push(UndoItem {
+            handle: entry,
+            description,
             note: String::new(),
             remove,
-            reusable,
+            is_resumable,
             undo,
         });
         entry
     }
 
     /// The thing is gone, or it is what the user wanted: it comes off the list.
-    pub fn disarm(&mut self, entry: Entry) {
-        self.made.retain(|made| made.entry != entry);
+    pub fn remove(&mut self, handle: Handle) {
+        self.items.retain(|made| made.handle != handle);
     }
 
     /// What there is to know of the thing where it stays; an empty text takes that back.
-    pub fn note(&mut self, entry: Entry, note: impl Into<String>) {
-        let made = self.made.iter_mut().find(|made| made.entry == entry);
+    pub fn note(&mut self, handle: Handle, note: impl Into<String>) {
+        let made = self.items.iter_mut().find(|made| made.handle == handle);
         if let Some(made) = made {
             made.note = note.into();
         }
     }
 
     /// Nothing can be made of it any more.
-    pub fn spoil(&mut self, entry: Entry) {
-        for made in self.made.iter_mut().filter(|made| made.entry == entry) {
-            made.reusable = false;
+    pub fn make_disposable(&mut self, handle: Handle) {
+        for made in self.items.iter_mut().filter(|made| made.handle == handle) {
+            made.is_resumable = false;
         }
     }
 
     /// All that was made is wanted.
-    pub fn release(&mut self) {
-        self.made.clear();
+    pub fn clear(&mut self) {
+        self.items.clear();
     }
 
     /// Whether anything stays that a second Ctrl-C could remove.
-    fn keeps_something(&self) -> bool {
-        self.made.iter().any(|made| made.reusable)
+    fn has_resumable(&self) -> bool {
+        self.items.iter().any(|made| made.is_resumable)
     }
 
     /// Removes what no later run can use, or all of it; returns a sentence for each thing that stays.
-    async fn settle(mut self, all: bool, cancel: &Cancel, progress: &Progress) -> Vec<String> {
-        let mut stays = Vec::new();
+    async fn roll_back(mut self, all: bool, cancel: &Cancel, progress: &Progress) -> Vec<String> {
+        let mut left = Vec::new();
         // A thing that could not be removed may need those made before it: a task its object.
         let mut needed = false;
-        while let Some(made) = self.made.pop() {
-            let noted = made.noted();
-            if needed || cancel.leave.is_cancelled() || (made.reusable && !all) {
-                stays.push(stay(&noted, &made.remove));
+        while let Some(made) = self.items.pop() {
+            let recorded = made.description_with_note();
+            if needed || cancel.leave.is_cancelled() || (made.is_resumable && !all) {
+                left.push(left_behind(&recorded, &made.remove));
                 continue;
             }
-            progress.note(&format!("Removing {}", made.what));
-            let gone = tokio::select! {
+            progress.note(&format!("Removing {}", made.description));
+            let removed = tokio::select! {
                 biased;
                 () = cancel.leave.cancelled() => Err(anyhow::anyhow!("left at once")),
                 gone = (made.undo)() => gone,
             };
-            if let Err(error) = gone {
+            if let Err(error) = removed {
                 needed = true;
                 // The command comes last, to be copied.
-                let what = if cancel.leave.is_cancelled() {
-                    noted
+                let message = if cancel.leave.is_cancelled() {
+                    recorded
                 } else {
-                    let advice = self.advice.as_ref().and_then(|advice| advice(&error));
+                    let advice = self.hint.as_ref().and_then(|advice| advice(&error));
                     let advice = advice.map_or_else(String::new, |advice| format!("; {advice}"));
-                    format!("{noted} (it could not be removed: {error:#}{advice})")
+                    format!("{recorded} (it could not be removed: {error:#}{advice})")
                 };
-                stays.push(stay(&what, &made.remove));
+                left.push(left_behind(&message, &made.remove));
             }
         }
-        stays
+        left
     }
 }
 
-fn stay(what: &str, remove: &Removal) -> String {
-    format!("{what}; {remove}")
+fn left_behind(description: &str, remove: &Removal) -> String {
+    format!("{description}; {remove}")
 }
 
 /// How a run that brought no image ends: what a later run can use is kept and named, the
 /// rest goes; all of it goes when the user says so. Returns a sentence for each thing that stays.
-pub async fn end(cleanup: Cleanup, keep: bool, session: &Session) -> Vec<String> {
+pub async fn finish(cleanup: UndoList, keep: bool, session: &Session) -> Vec<String> {
     let cancel = &session.cancel;
-    if keep
-        && cancel.stop.is_cancelled()
-        && cleanup.keeps_something()
-        && !cancel.undo.is_cancelled()
+    if keep && cancel.stop.is_cancelled() && cleanup.has_resumable() && !cancel.undo.is_cancelled()
     {
-        let until = session.tell_of_the_stop();
+        let until = session.announce_stop();
         let _ = tokio::time::timeout_at(until, cancel.undo.cancelled()).await;
     }
     let all = !keep || cancel.undo.is_cancelled();
-    cleanup.settle(all, cancel, &session.progress).await
+    cleanup.roll_back(all, cancel, &session.progress).await
 }

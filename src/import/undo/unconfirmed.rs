@@ -2,7 +2,7 @@
 //! `jobs` and in `jobs --clean`.
 
 /// What is said of a public object that stays.
-pub const READABLE: &str = "which everybody who knows its address can read";
+pub const PUBLICLY_READABLE: &str = "which everybody who knows its address can read";
 
 /// CreateMultipartUpload.
 pub fn upload(url: &str) -> String {

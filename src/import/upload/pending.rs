@@ -3,106 +3,109 @@
 
 use std::sync::Arc;
 
-use super::Target;
+use super::UploadTarget;
 use crate::import::journal;
 use crate::import::journal::Journal;
-use crate::import::undo::{Cleanup, Entry, unconfirmed};
+use crate::import::undo::{Handle, UndoList, unconfirmed};
 use crate::shell::Command;
-use crate::store::{Head, SentPart, Store, UploadId, Whole, tag_of_parts};
-use crate::transfer::{Notes, without_parts};
+use crate::store::{ExpectedObject, ObjectInfo, SentPart, Store, UploadId, etag_of_parts};
+use crate::transfer::{UploadJournal, uploads_without_parts};
 
 /// The engine's notes, in the journal.
-pub(super) struct Noted(pub(super) Journal);
+pub(super) struct JournalNotes(pub(super) Journal);
 
-impl Notes for Noted {
-    fn beginning(&self) {
-        self.0.note(|entry| {
+impl UploadJournal for JournalNotes {
+    fn creating(&self) {
+        self.0.update(|entry| {
             (entry.beginning, entry.upload) = (true, None);
         });
     }
 
-    fn refused(&self) {
-        self.0.note(|entry| entry.beginning = false);
+    fn create_rejected(&self) {
+        self.0.update(|entry| entry.beginning = false);
     }
 
-    fn begun(&self, upload: &UploadId, part_size: u64, alone: bool) {
-        self.0.note(|entry| {
+    fn created(&self, upload: &UploadId, part_size: u64, is_only: bool) {
+        self.0.update(|entry| {
             (entry.upload, entry.part_size) = (Some(upload.0.clone()), Some(part_size));
-            entry.beginning = !alone;
+            entry.beginning = !is_only;
         });
     }
 
-    fn completing(&self, parts: &[SentPart], whole: &Whole) {
-        let object = journal::Object {
-            size: whole.size,
-            digest: whole.digest.map(|digest| digest.base64()),
-            etag: tag_of_parts(parts),
+    fn completing(&self, parts: &[SentPart], expected: &ExpectedObject) {
+        let object = journal::ExpectedObject {
+            size: expected.size,
+            digest: expected.digest.map(|digest| digest.base64()),
+            etag: etag_of_parts(parts),
         };
-        self.0.note(|entry| entry.completing = Some(object));
+        self.0.update(|entry| entry.completing = Some(object));
     }
 
-    fn not_completed(&self) {
-        self.0.note(|entry| entry.completing = None);
+    fn complete_rejected(&self) {
+        self.0.update(|entry| entry.completing = None);
     }
 }
 
 /// Whether this is the object that CompleteMultipartUpload was asked for.
-pub(super) fn is_expected(head: &Head, expected: &journal::Object) -> bool {
+pub(super) fn matches_expected(head: &ObjectInfo, expected: &journal::ExpectedObject) -> bool {
     let proven = match (head.digest, &expected.digest) {
         (Some(there), Some(here)) => there.base64() == *here,
-        _ => head.etag.is_some() && same_tag(head.etag.as_deref(), expected.etag.as_deref()),
+        _ => head.etag.is_some() && is_same_etag(head.etag.as_deref(), expected.etag.as_deref()),
     };
     head.size == expected.size && proven
 }
 
 /// Hex has no case.
-fn same_tag(there: Option<&str>, here: Option<&str>) -> bool {
-    there
-        .zip(here)
+fn is_same_etag(remote: Option<&str>, expected: Option<&str>) -> bool {
+    remote
+        .zip(expected)
         .is_some_and(|(there, here)| there.eq_ignore_ascii_case(here))
 }
 
 /// Removes the object if it is the one that was asked for; another one is somebody else's.
-async fn remove_expected<S: Store>(store: &S, expected: &journal::Object) -> anyhow::Result<()> {
-    match store.head().await? {
-        Some(head) if is_expected(&head, expected) => Ok(store.remove().await?),
+async fn remove_expected<S: Store>(
+    store: &S,
+    expected: &journal::ExpectedObject,
+) -> anyhow::Result<()> {
+    match store.object_info().await? {
+        Some(head) if matches_expected(&head, expected) => Ok(store.delete().await?),
         _ => Ok(()),
     }
 }
 
 /// Aborts the uploads of the key that have no part.
 pub(super) async fn abort_without_parts<S: Store>(store: &S) -> crate::store::Result<()> {
-    for upload in without_parts(store).await? {
+    for upload in uploads_without_parts(store).await? {
         store.abort(&upload).await?;
     }
     Ok(())
 }
 
 /// Puts on the undo list what an earlier run has or may have left of its upload.
-pub fn hold_earlier<S: Store>(
+pub fn track_previous<S: Store>(
     journal: &Journal,
-    cleanup: &mut Cleanup,
+    cleanup: &mut UndoList,
     store: &Arc<S>,
-    target: &Target,
-) -> Vec<Entry> {
-    let held = Held::of(journal, store, target);
-    let mut entries = held.possible(cleanup);
+    target: &UploadTarget,
+) -> Vec<Handle> {
+    let tracker = UploadTracker::new(journal, store, target);
+    let mut entries = tracker.track_unconfirmed(cleanup);
     if let Some(upload) = journal.entry().upload.map(UploadId) {
-        let what = format!("the parts of {} that an earlier run has sent", target.url);
-        entries.push(held.parts(cleanup, &upload, what));
+        let description = format!("the parts of {} that an earlier run has sent", target.url);
+        entries.push(tracker.track_parts(cleanup, &upload, description));
     }
     entries
 }
 
 /// Puts on the undo list what the journal names; what is removed leaves the journal, too.
-pub(super) struct Held<'a, S> {
+pub(super) struct UploadTracker<'a, S> {
     journal: &'a Journal,
     store: &'a Arc<S>,
-    target: &'a Target,
+    target: &'a UploadTarget,
 }
 
-impl<'a, S: Store> Held<'a, S> {
-    pub(super) fn of(journal: &'a Journal, store: &'a Arc<S>, target: &'a Target) -> Self {
+impl<'a, S: Store> UploadTracker<'a, S> {
+    pub(super) fn new(journal: &'a Journal, store: &'a Arc<S>, target: &'a UploadTarget) -> Self {
         Self {
             journal,
             store,
@@ -111,61 +114,70 @@ impl<'a, S: Store> Held<'a, S> {
     }
 
     /// The parts of an unfinished upload.
-    pub(super) fn parts(&self, cleanup: &mut Cleanup, upload: &UploadId, what: String) -> Entry {
+    pub(super) fn track_parts(
+        &self,
+        cleanup: &mut UndoList,
+        upload: &UploadId,
+        description: String,
+    ) -> Handle {
         let (store, id, journal) = (Arc::clone(self.store), upload.clone(), self.journal.clone());
         let remove = (self.target.abort)(upload);
-        cleanup.reusable(what, remove, async move || {
-            Ok(journal.forgetting(&id.0, store.abort(&id)).await?)
+        cleanup.push_resumable(description, remove, async move || {
+            Ok(journal.removing(&id.0, store.abort(&id)).await?)
         })
     }
 
     /// What may be there although no answer has named it.
-    pub(super) fn possible(&self, cleanup: &mut Cleanup) -> Vec<Entry> {
+    pub(super) fn track_unconfirmed(&self, cleanup: &mut UndoList) -> Vec<Handle> {
         let (entry, target) = (self.journal.entry(), self.target);
-        let mut held = Vec::new();
+        let mut tracker = Vec::new();
         if entry.beginning {
             let (store, journal) = (Arc::clone(self.store), self.journal.clone());
-            let what = unconfirmed::upload(&target.url);
-            held.push(
-                cleanup.reusable(what, target.uploads.clone(), async move || {
+            let description = unconfirmed::upload(&target.url);
+            tracker.push(cleanup.push_resumable(
+                description,
+                target.uploads.clone(),
+                async move || {
                     abort_without_parts(&*store).await?;
-                    journal.note(|entry| entry.beginning = false);
+                    journal.update(|entry| entry.beginning = false);
                     Ok(())
-                }),
-            );
+                },
+            ));
         }
         if let Some(expected) = entry.completing {
             let (store, journal) = (Arc::clone(self.store), self.journal.clone());
-            let what = unconfirmed::object(&target.url);
-            held.push(
-                cleanup.reusable(what, target.remove.clone(), async move || {
+            let description = unconfirmed::object(&target.url);
+            tracker.push(cleanup.push_resumable(
+                description,
+                target.remove.clone(),
+                async move || {
                     remove_expected(&*store, &expected).await?;
-                    journal.note(|entry| entry.completing = None);
+                    journal.update(|entry| entry.completing = None);
                     Ok(())
-                }),
-            );
+                },
+            ));
         }
-        held
+        tracker
     }
 }
 
 /// Puts everything that the entry has in the object store on the list of what is removed.
-pub fn hold_all<S: Store>(
-    entry: &journal::Entry,
-    cleanup: &mut Cleanup,
+pub fn track_all<S: Store>(
+    entry: &journal::JournalEntry,
+    cleanup: &mut UndoList,
     store: &Arc<S>,
     url: &str,
     remove: &Command,
 ) {
     if entry.beginning {
         let store = Arc::clone(store);
-        cleanup.useless(unconfirmed::upload(url), remove.clone(), async move || {
+        cleanup.push_disposable(unconfirmed::upload(url), remove.clone(), async move || {
             Ok(abort_without_parts(&*store).await?)
         });
     }
     if let Some(upload) = entry.upload.clone().map(UploadId) {
         let store = Arc::clone(store);
-        cleanup.useless(
+        cleanup.push_disposable(
             format!("the parts of {url}"),
             remove.clone(),
             async move || Ok(store.abort(&upload).await?),
@@ -173,14 +185,14 @@ pub fn hold_all<S: Store>(
     }
     if let Some(expected) = entry.completing.clone() {
         let store = Arc::clone(store);
-        cleanup.useless(unconfirmed::object(url), remove.clone(), async move || {
+        cleanup.push_disposable(unconfirmed::object(url), remove.clone(), async move || {
             remove_expected(&*store, &expected).await
         });
     }
-    if entry.sent {
+    if entry.uploaded {
         let store = Arc::clone(store);
-        cleanup.useless(url, remove.clone(), async move || {
-            Ok(store.remove().await?)
+        cleanup.push_disposable(url, remove.clone(), async move || {
+            Ok(store.delete().await?)
         });
     }
 }

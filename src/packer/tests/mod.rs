@@ -45,6 +45,6 @@ fn becomes(name: &str, template: &str, expected: &str, notes: &[&str]) {
 /// The settings are read without an error.
 #[track_caller]
 fn accepted(settings: &str) {
-    let read = toml::from_str::<crate::settings::File>(settings);
+    let read = toml::from_str::<crate::settings::SettingsFile>(settings);
     assert!(read.is_ok(), "{}\n{settings}", read.unwrap_err());
 }

@@ -3,8 +3,8 @@
 
 use serde::Deserialize;
 
-use super::parse::read;
-use super::{Ask, Class, Error, Oss, Result};
+use super::parse::parse_body;
+use super::{Error, ErrorClass, Operation, Oss, Result};
 use crate::net::http::Method;
 
 /// What OSS tells of a bucket.
@@ -19,13 +19,13 @@ pub struct Bucket {
 /// An answer without `Bucket` is not OSS's.
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
-struct Info {
-    bucket: Described,
+struct BucketInfo {
+    bucket: BucketDescription,
 }
 
 #[derive(Default, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]
-struct Described {
+struct BucketDescription {
     location: String,
     server_side_encryption_rule: Option<Rule>,
 }
@@ -45,17 +45,17 @@ struct Location {
 
 impl Location {
     /// A page of somebody in between has text, too.
-    fn checked(self) -> Result<Self> {
+    fn validated(self) -> Result<Self> {
         let fits = |sign: char| sign.is_ascii_lowercase() || sign.is_ascii_digit() || sign == '-';
         if self.name.chars().all(fits) {
             return Ok(self);
         }
-        Err(Error::other("the answer names no region").class_is(Class::Transient))
+        Err(Error::other("the answer names no region").with_class(ErrorClass::Transient))
     }
 }
 
 /// `oss-cn-hangzhou` as the other services write it.
-fn region(location: &str) -> String {
+fn region_from_location(location: &str) -> String {
     location.strip_prefix("oss-").unwrap_or(location).to_owned()
 }
 
@@ -63,13 +63,13 @@ impl Oss {
     /// GetBucketInfo; where only that is refused or unknown, GetBucketLocation. `None`: there is
     /// no such bucket.
     pub async fn bucket(&self) -> Result<Option<Bucket>> {
-        let ask = Ask::about(Method::GET, "", &[("bucketInfo", "")]);
-        let info = self.ask_for(ask, |answer| read::<Info>(&answer));
+        let request = Operation::new(Method::GET, "", &[("bucketInfo", "")]);
+        let info = self.call_and_parse(request, |answer| parse_body::<BucketInfo>(&answer));
         let error = match info.await {
-            Ok(info) => return Ok(Some(described(info))),
+            Ok(info) => return Ok(Some(to_bucket(info))),
             Err(error) => error,
         };
-        let is_open = error.leaves_open();
+        let is_open = error.is_inconclusive();
         match error.code() {
             Some("NoSuchBucket") => Ok(None),
             code if is_open || code == Some("AccessDenied") => match self.location().await {
@@ -87,39 +87,41 @@ impl Oss {
     }
 
     async fn location(&self) -> Result<String> {
-        let ask = Ask::about(Method::GET, "", &[("location", "")]);
-        let location = self.ask_for(ask, |answer| read(&answer).and_then(Location::checked));
+        let request = Operation::new(Method::GET, "", &[("location", "")]);
+        let location = self.call_and_parse(request, |answer| {
+            parse_body(&answer).and_then(Location::validated)
+        });
         let location = location.await?;
-        Ok(region(&location.name))
+        Ok(region_from_location(&location.name))
     }
 
     /// A private bucket in the endpoint's region.
     pub async fn create_bucket(&self) -> Result<()> {
-        let ask = Ask {
+        let request = Operation {
             headers: &[
                 ("content-type", "application/xml"),
                 ("x-oss-acl", "private"),
             ],
             body: "<CreateBucketConfiguration><StorageClass>Standard</StorageClass></CreateBucketConfiguration>",
-            ..Ask::about(Method::PUT, "", &[])
+            ..Operation::new(Method::PUT, "", &[])
         };
-        self.ask(ask).await.map(drop)
+        self.call(request).await.map(drop)
     }
 
     /// Removes the empty bucket; one that is gone already is a success.
     pub async fn remove_bucket(&self) -> Result<()> {
-        match self.ask(Ask::about(Method::DELETE, "", &[])).await {
+        match self.call(Operation::new(Method::DELETE, "", &[])).await {
             Err(error) if error.code() != Some("NoSuchBucket") => Err(error),
             _ => Ok(()),
         }
     }
 }
 
-fn described(info: Info) -> Bucket {
+fn to_bucket(info: BucketInfo) -> Bucket {
     let rule = info.bucket.server_side_encryption_rule;
     let encryption = rule.and_then(|rule| rule.algorithm);
     Bucket {
-        region: region(&info.bucket.location),
+        region: region_from_location(&info.bucket.location),
         encryption: encryption.filter(|name| !name.is_empty() && name != "None"),
     }
 }
@@ -130,9 +132,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_location_is_the_elements_text_whatever_stands_before_it() {
+    fn the_location_is_read_from_the_element_text() {
         let body = "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<LocationConstraint xmlns=\"http://doc.oss-cn-hangzhou.aliyuncs.com\">oss-cn-hangzhou</LocationConstraint >";
         let location: Location = quick_xml::de::from_str(body).unwrap();
-        assert_eq!(region(&location.name), "cn-hangzhou");
+        assert_eq!(region_from_location(&location.name), "cn-hangzhou");
     }
 }

@@ -11,14 +11,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::{
-    Checksum, Class, Digest, Error, Head, Limits, ListedPart, Part, Result, SentPart, Store,
-    UploadId, Whole, is_the_object,
+    Checksum, Digest, Error, ErrorClass, ExpectedObject, Limits, ListedPart, ObjectInfo, Part,
+    Result, SentPart, Store, UploadId, is_complete_object,
 };
-use crate::net::http::{ANSWER, Answer, Call, Http, Method, Payload, is_last_page};
-use crate::net::retry::Patience;
+use crate::net::http::{Body, Http, Method, RESPONSE_TIMEOUT, Request, Response, is_last_page};
+use crate::net::retry::RetryPolicy;
 pub use bucket::Bucket;
-use parse::{Begun, Parts, Uploads, crc, failure, read};
-pub use url::{Addressing, Place};
+use parse::{InitiateResult, Parts, Uploads, crc64_header, parse_body, parse_error};
+pub use url::{Addressing, OssObject};
 
 /// OSS "Limits": 10,000 parts of 100 KB to 5 GB; 48.8 TB.
 pub const LIMITS: Limits = Limits {
@@ -26,17 +26,17 @@ pub const LIMITS: Limits = Limits {
     max_part: 5 << 30,
     max_parts: 10_000,
     max_object: 10_000 * (5 << 30),
-    at_once: 32,
+    max_concurrency: 32,
 };
 
 /// Completing thousands of parts takes OSS a while.
-const FINISH: Duration = Duration::from_mins(15);
+const COMPLETE_TIMEOUT: Duration = Duration::from_mins(15);
 
 /// Names and values, of a query or of headers.
 pub type Pairs = Vec<(String, String)>;
 
 /// A request before it is signed.
-pub struct Unsigned<'a> {
+pub struct UnsignedRequest<'a> {
     /// The verb.
     pub method: &'a str,
     /// `/bucket/key`, whatever the address: what the signature is about.
@@ -52,11 +52,11 @@ pub trait Signer: Send + Sync + 'static {
     /// The headers that make it a signed request.
     fn sign<'a>(
         &'a self,
-        request: &'a Unsigned<'a>,
+        request: &'a UnsignedRequest<'a>,
     ) -> Pin<Box<dyn Future<Output = Result<Pairs>> + Send + 'a>>;
 
     /// The service calls the key expired: the next signature needs another one.
-    fn expired(&self);
+    fn credentials_expired(&self);
 }
 
 /// An object in OSS.
@@ -64,12 +64,12 @@ pub trait Signer: Send + Sync + 'static {
 pub struct Oss {
     http: Http,
     signer: Arc<dyn Signer>,
-    place: Place,
-    patience: Patience,
+    object: OssObject,
+    retry_policy: RetryPolicy,
 }
 
 /// One request about the bucket or the object.
-struct Ask<'a> {
+struct Operation<'a> {
     method: Method,
     key: &'a str,
     query: &'a [(&'a str, &'a str)],
@@ -78,58 +78,63 @@ struct Ask<'a> {
     timeout: Duration,
 }
 
-impl<'a> Ask<'a> {
-    fn about(method: Method, key: &'a str, query: &'a [(&'a str, &'a str)]) -> Self {
+impl<'a> Operation<'a> {
+    fn new(method: Method, key: &'a str, query: &'a [(&'a str, &'a str)]) -> Self {
         Self {
             method,
             key,
             query,
             headers: &[],
             body: "",
-            timeout: ANSWER,
+            timeout: RESPONSE_TIMEOUT,
         }
     }
 }
 
-fn owned(pairs: &[(&str, &str)]) -> Pairs {
+fn to_pairs(pairs: &[(&str, &str)]) -> Pairs {
     let own = |(name, value): &(&str, &str)| ((*name).to_owned(), (*value).to_owned());
     pairs.iter().map(own).collect()
 }
 
 impl Oss {
     /// The object `place`.
-    pub fn new(http: Http, signer: Arc<dyn Signer>, place: Place, patience: Patience) -> Self {
+    pub fn new(
+        http: Http,
+        signer: Arc<dyn Signer>,
+        object: OssObject,
+        retry_policy: RetryPolicy,
+    ) -> Self {
         Self {
             http,
             signer,
-            place,
-            patience,
+            object,
+            retry_policy,
         }
     }
 
     /// Signs and sends, once.
     async fn send(
         &self,
-        ask: &Ask<'_>,
-        body: Payload,
+        operation: &Operation<'_>,
+        body: Body,
         timeout: Option<Duration>,
-    ) -> Result<Answer> {
-        let (query, mut headers) = (owned(ask.query), owned(ask.headers));
-        let path = format!("/{}/{}", self.place.bucket, ask.key);
+    ) -> Result<Response> {
+        let (query, mut headers) = (to_pairs(operation.query), to_pairs(operation.headers));
+        let path = format!("/{}/{}", self.object.bucket, operation.key);
         let signature = self
             .signer
-            .sign(&Unsigned {
-                method: ask.method.as_str(),
+            .sign(&UnsignedRequest {
+                method: operation.method.as_str(),
                 path: &path,
                 query: &query,
                 headers: &headers,
             })
             .await?;
         headers.extend(signature);
-        let call = Call {
+        let call = Request {
             service: "oss",
-            method: ask.method.clone(),
-            url: self.place.url(ask.key, &query),
+            method: operation.method.clone(),
+            url: self.object.url(operation.key, &query),
             headers,
             body,
             timeout,
@@ -137,87 +142,99 @@ impl Oss {
             direct: false,
         };
         let answer = self.http.send(call).await;
-        let answer = answer.map_err(|silence| Error::unanswered(silence.to_string()))?;
+        let answer = answer.map_err(|silence| Error::no_response(silence.to_string()))?;
         if answer.is_success() {
             return Ok(answer);
         }
-        let error = failure(&answer);
-        if error.class() == Class::Expired {
-            self.signer.expired();
+        let error = parse_error(&answer);
+        if error.class() == ErrorClass::ExpiredCredentials {
+            self.signer.credentials_expired();
         }
         Err(error)
     }
 
     /// A small request, tried again while that may help.
-    async fn ask(&self, ask: Ask<'_>) -> Result<Answer> {
-        self.ask_for(ask, Ok).await
+    async fn call(&self, ask: Operation<'_>) -> Result<Response> {
+        self.call_and_parse(ask, Ok).await
     }
 
     /// The same, until the answer can be read, too.
-    async fn ask_for<T>(&self, ask: Ask<'_>, read: impl Fn(Answer) -> Result<T>) -> Result<T> {
-        let mut pauses = self.patience.pauses();
+    async fn call_and_parse<T>(
+        &self,
+        operation: Operation<'_>,
+        parse: impl Fn(Response) -> Result<T>,
+    ) -> Result<T> {
+        let mut backoff = self.retry_policy.backoff();
         let mut renewed = false;
         loop {
-            let body = match ask.body {
-                "" => Payload::Empty,
-                text => Payload::Document(text.to_owned().into()),
+            let body = match operation.body {
+                "" => Body::Empty,
+                text => Body::Document(text.to_owned().into()),
             };
-            let sent = self.send(&ask, body, Some(ask.timeout)).await;
-            let error = match sent.and_then(&read) {
+            let sent = self.send(&operation, body, Some(operation.timeout)).await;
+            let error = match sent.and_then(&parse) {
                 Ok(answer) => return Ok(answer),
                 Err(error) => error,
             };
-            let again = error.class().is_worth_a_retry() && error.class() != Class::Garbled;
-            if !again || (error.class() == Class::Expired && renewed) {
+            let again =
+                error.class().is_retryable() && error.class() != ErrorClass::ChecksumMismatch;
+            if !again || (error.class() == ErrorClass::ExpiredCredentials && renewed) {
                 return Err(error);
             }
-            renewed |= error.class() == Class::Expired;
-            let asked = match error.class() {
-                Class::Throttled { retry_after } => retry_after,
+            renewed |= error.class() == ErrorClass::ExpiredCredentials;
+            let retry_after = match error.class() {
+                ErrorClass::Throttled { retry_after } => retry_after,
                 _ => None,
             };
-            let Some(pause) = pauses.next(asked) else {
+            let Some(delay) = backoff.next_delay(retry_after) else {
                 return Err(error);
             };
-            tracing::debug!("oss: {error}; again in {pause:?}");
-            tokio::time::sleep(pause).await;
+            tracing::debug!("oss: {error}; again in {delay:?}");
+            tokio::time::sleep(delay).await;
         }
     }
 
-    async fn complete(&self, upload: &UploadId, parts: &[SentPart], whole: &Whole) -> Result<()> {
-        let list = parse::complete(parts)?;
+    async fn complete_once(
+        &self,
+        upload: &UploadId,
+        parts: &[SentPart],
+        expected: &ExpectedObject,
+    ) -> Result<()> {
+        let list = parse::completion_body(parts)?;
         let query = [("uploadId", upload.0.as_str())];
         let answer = self
-            .ask(Ask {
+            .call(Operation {
                 headers: &[("content-type", "application/xml")],
                 body: &list,
-                timeout: FINISH,
-                ..Ask::about(Method::POST, &self.place.key, &query)
+                timeout: COMPLETE_TIMEOUT,
+                ..Operation::new(Method::POST, &self.object.key, &query)
             })
             .await?;
-        let (there, here) = (crc(&answer), whole.digest);
-        if there.is_none() || here.is_none() || there == here {
+        let (remote, local) = (crc64_header(&answer), expected.digest);
+        if remote.is_none() || local.is_none() || remote == local {
             return Ok(());
         }
         // An object of other bytes than the image's is nothing to import.
-        let gone = if self.remove().await.is_ok() {
+        let deleted = if self.delete().await.is_ok() {
             "; it was deleted"
         } else {
             ""
         };
         Err(Error::other(format!(
-            "the object that OSS made has another CRC-64 than the image{gone}"
+            "the object that OSS made has another CRC-64 than the image{deleted}"
         ))
-        .request(answer.request_id()))
+        .with_request_id(answer.request_id()))
     }
 
-    async fn page<T: serde::de::DeserializeOwned>(
+    async fn list_page<T: serde::de::DeserializeOwned>(
         &self,
         key: &str,
         query: &[(&str, &str)],
     ) -> Result<T> {
-        self.ask_for(Ask::about(Method::GET, key, query), |answer| read(&answer))
-            .await
+        self.call_and_parse(Operation::new(Method::GET, key, query), |answer| {
+            parse_body(&answer)
+        })
+        .await
     }
 }
 
@@ -230,39 +247,41 @@ impl Store for Oss {
         LIMITS
     }
 
-    fn patience(&self) -> Patience {
-        self.patience
+    fn retry_policy(&self) -> RetryPolicy {
+        self.retry_policy
     }
 
-    async fn begin(&self) -> Result<UploadId> {
-        let ask = Ask {
+    async fn create_upload(&self) -> Result<UploadId> {
+        let operation = Operation {
             headers: &[("content-type", "application/octet-stream")],
-            ..Ask::about(Method::POST, &self.place.key, &[("uploads", "")])
+            ..Operation::new(Method::POST, &self.object.key, &[("uploads", "")])
         };
-        let answer = self.send(&ask, Payload::Empty, Some(ask.timeout)).await?;
-        let upload = UploadId::read(read::<Begun>(&answer)?.upload_id);
-        upload.ok_or_else(|| Error::answered(200, None, "the answer names no upload"))
+        let answer = self
+            .send(&operation, Body::Empty, Some(operation.timeout))
+            .await?;
+        let upload = UploadId::read(parse_body::<InitiateResult>(&answer)?.upload_id);
+        upload.ok_or_else(|| Error::service(200, None, "the answer names no upload"))
     }
 
-    async fn put(&self, upload: &UploadId, part: Part) -> Result<SentPart> {
+    async fn upload_part(&self, upload: &UploadId, part: Part) -> Result<SentPart> {
         let number = part.number.to_string();
         let query = [
             ("partNumber", number.as_str()),
             ("uploadId", upload.0.as_str()),
         ];
-        let ask = Ask::about(Method::PUT, &self.place.key, &query);
+        let operation = Operation::new(Method::PUT, &self.object.key, &query);
         // The engine watches the bytes: how long they may take follows from the line.
-        let body = Payload::Part(reqwest::Body::wrap(part.body()));
-        let answer = self.send(&ask, body, None).await?;
-        if crc(&answer).is_some_and(|there| there != part.digest) {
-            let what = "the bytes that arrived have another CRC-64 than those that were sent";
-            return Err(Error::other(what)
-                .request(answer.request_id())
-                .class_is(Class::Garbled));
+        let body = Body::Stream(reqwest::Body::wrap(part.body()));
+        let answer = self.send(&operation, body, None).await?;
+        if crc64_header(&answer).is_some_and(|remote| remote != part.digest) {
+            let message = "the bytes that arrived have another CRC-64 than those that were sent";
+            return Err(Error::other(message)
+                .with_request_id(answer.request_id())
+                .with_class(ErrorClass::ChecksumMismatch));
         }
         let etag = answer
             .header("etag")
-            .ok_or_else(|| Error::answered(200, None, "the answer carries no ETag"))?;
+            .ok_or_else(|| Error::service(200, None, "the answer carries no ETag"))?;
         Ok(SentPart {
             number: part.number,
             size: part.bytes.len() as u64,
@@ -271,7 +290,7 @@ impl Store for Oss {
         })
     }
 
-    async fn list(&self, upload: &UploadId) -> Result<Option<Vec<ListedPart>>> {
+    async fn list_parts(&self, upload: &UploadId) -> Result<Option<Vec<ListedPart>>> {
         let (mut parts, mut marker) = (Vec::new(), "0".to_owned());
         for number in 1.. {
             let query = [
@@ -279,9 +298,9 @@ impl Store for Oss {
                 ("part-number-marker", marker.as_str()),
                 ("uploadId", upload.0.as_str()),
             ];
-            let page: Parts = match self.page(&self.place.key, &query).await {
+            let page: Parts = match self.list_page(&self.object.key, &query).await {
                 Ok(page) => page,
-                Err(error) if error.class() == Class::Gone => return Ok(None),
+                Err(error) if error.class() == ErrorClass::NoSuchUpload => return Ok(None),
                 Err(error) => return Err(error),
             };
             parts.extend(page.parts.into_iter().map(ListedPart::from));
@@ -300,14 +319,14 @@ impl Store for Oss {
     async fn open_uploads(&self) -> Result<Vec<UploadId>> {
         let (mut uploads, mut markers) = (Vec::new(), (String::new(), String::new()));
         for number in 1.. {
-            let mut query = vec![("uploads", ""), ("prefix", self.place.key.as_str())];
+            let mut query = vec![("uploads", ""), ("prefix", self.object.key.as_str())];
             if !markers.0.is_empty() {
                 query.push(("key-marker", &markers.0));
                 query.push(("upload-id-marker", &markers.1));
             }
-            let page: Uploads = self.page("", &query).await?;
+            let page: Uploads = self.list_page("", &query).await?;
             let own = page.uploads.into_iter();
-            uploads.extend(own.filter(|upload| upload.key == self.place.key));
+            uploads.extend(own.filter(|upload| upload.key == self.object.key));
             let next = (page.next_key, page.next_upload);
             if !page.truncated || next == markers || is_last_page(number) {
                 break;
@@ -321,14 +340,22 @@ impl Store for Oss {
             .collect())
     }
 
-    async fn finish(&self, upload: &UploadId, parts: &[SentPart], whole: &Whole) -> Result<()> {
-        let Err(error) = self.complete(upload, parts, whole).await else {
+    async fn complete(
+        &self,
+        upload: &UploadId,
+        parts: &[SentPart],
+        expected: &ExpectedObject,
+    ) -> Result<()> {
+        let Err(error) = self.complete_once(upload, parts, expected).await else {
             return Ok(());
         };
         // An earlier try may have been done although its answer was lost.
-        let unsure = matches!(error.class(), Class::Gone | Class::Transient);
-        match self.head().await {
-            Ok(Some(head)) if unsure && is_the_object(&head, parts, whole) => Ok(()),
+        let unsure = matches!(
+            error.class(),
+            ErrorClass::NoSuchUpload | ErrorClass::Transient
+        );
+        match self.object_info().await {
+            Ok(Some(head)) if unsure && is_complete_object(&head, parts, expected) => Ok(()),
             _ => Err(error),
         }
     }
@@ -336,30 +363,30 @@ impl Store for Oss {
     async fn abort(&self, upload: &UploadId) -> Result<()> {
         let query = [("uploadId", upload.0.as_str())];
         match self
-            .ask(Ask::about(Method::DELETE, &self.place.key, &query))
+            .call(Operation::new(Method::DELETE, &self.object.key, &query))
             .await
         {
-            Err(error) if error.class() != Class::Gone => Err(error),
+            Err(error) if error.class() != ErrorClass::NoSuchUpload => Err(error),
             _ => Ok(()),
         }
     }
 
-    async fn head(&self) -> Result<Option<Head>> {
+    async fn object_info(&self) -> Result<Option<ObjectInfo>> {
         // OSS's own answer names the request; a page of somebody in between is no object.
-        let own = |answer: Answer| match answer.request_id() {
+        let own = |answer: Response| match answer.request_id() {
             Some(_) => Ok(answer),
-            None => Err(Error::other("the answer is not OSS's").class_is(Class::Transient)),
+            None => Err(Error::other("the answer is not OSS's").with_class(ErrorClass::Transient)),
         };
         match self
-            .ask_for(Ask::about(Method::HEAD, &self.place.key, &[]), own)
+            .call_and_parse(Operation::new(Method::HEAD, &self.object.key, &[]), own)
             .await
         {
-            Ok(answer) => Ok(Some(Head {
+            Ok(answer) => Ok(Some(ObjectInfo {
                 size: answer
                     .header("content-length")
                     .and_then(|length| length.parse().ok())
                     .unwrap_or_default(),
-                digest: crc(&answer),
+                digest: crc64_header(&answer),
                 etag: answer
                     .header("etag")
                     .map(|etag| etag.trim_matches('"').to_owned()),
@@ -369,9 +396,9 @@ impl Store for Oss {
         }
     }
 
-    async fn remove(&self) -> Result<()> {
+    async fn delete(&self) -> Result<()> {
         match self
-            .ask(Ask::about(Method::DELETE, &self.place.key, &[]))
+            .call(Operation::new(Method::DELETE, &self.object.key, &[]))
             .await
         {
             Err(error) if error.status() != Some(404) => Err(error),

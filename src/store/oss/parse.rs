@@ -8,13 +8,13 @@ use base64::engine::general_purpose::STANDARD;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-use super::super::{Class, Digest, Error, Result, SentPart};
-use crate::net::http::{Answer, one_line};
+use super::super::{Digest, Error, ErrorClass, Result, SentPart};
+use crate::net::http::{Response, one_line};
 
 /// InitiateMultipartUpload.
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
-pub(super) struct Begun {
+pub(super) struct InitiateResult {
     pub(super) upload_id: String,
 }
 
@@ -75,7 +75,7 @@ pub(super) struct ListedUpload {
 /// The body of a refusal.
 #[derive(Default, Deserialize)]
 #[serde(default, rename_all = "PascalCase")]
-struct Refusal {
+struct ErrorDocument {
     code: Option<String>,
     message: Option<String>,
     request_id: Option<String>,
@@ -86,84 +86,84 @@ struct Refusal {
 }
 
 /// A document. An answer that can't be read is as good as none: the next may be OSS's own.
-pub(super) fn read<T: DeserializeOwned>(answer: &Answer) -> Result<T> {
-    let text = String::from_utf8_lossy(&answer.body);
+pub(super) fn parse_body<T: DeserializeOwned>(response: &Response) -> Result<T> {
+    let text = String::from_utf8_lossy(&response.body);
     quick_xml::de::from_str(&text).map_err(|error| {
-        let why = one_line(&error.to_string());
-        Error::other(format!("OSS's answer can't be read: {why}"))
-            .request(answer.request_id())
-            .class_is(Class::Transient)
+        let reason = one_line(&error.to_string());
+        Error::other(format!("OSS's answer can't be read: {reason}"))
+            .with_request_id(response.request_id())
+            .with_class(ErrorClass::Transient)
     })
 }
 
 /// What CompleteMultipartUpload sends.
 #[derive(Serialize)]
 #[serde(rename = "CompleteMultipartUpload")]
-struct Complete<'a> {
+struct CompleteUpload<'a> {
     #[serde(rename = "Part")]
-    parts: Vec<Tagged<'a>>,
+    parts: Vec<CompletedPart<'a>>,
 }
 
 #[derive(Serialize)]
 #[serde(rename_all = "PascalCase")]
-struct Tagged<'a> {
+struct CompletedPart<'a> {
     part_number: u32,
     #[serde(rename = "ETag")]
     etag: &'a str,
 }
 
-impl<'a> Tagged<'a> {
-    fn of(part: &'a SentPart) -> Self {
+impl<'a> CompletedPart<'a> {
+    fn new(part: &'a SentPart) -> Self {
         let (part_number, etag) = (part.number, part.etag.as_str());
         Self { part_number, etag }
     }
 }
 
 /// The document that names the parts.
-pub(super) fn complete(parts: &[SentPart]) -> Result<String> {
-    let document = Complete {
-        parts: parts.iter().map(Tagged::of).collect(),
+pub(super) fn completion_body(parts: &[SentPart]) -> Result<String> {
+    let document = CompleteUpload {
+        parts: parts.iter().map(CompletedPart::new).collect(),
     };
     quick_xml::se::to_string(&document)
         .map_err(|error| Error::other(format!("the parts can't be named: {error}")))
 }
 
 /// The CRC-64 of the part or of the whole object, in decimal.
-pub(super) fn crc(answer: &Answer) -> Option<Digest> {
-    let crc = answer.header("x-oss-hash-crc64ecma")?.parse().ok()?;
+pub(super) fn crc64_header(response: &Response) -> Option<Digest> {
+    let crc = response.header("x-oss-hash-crc64ecma")?.parse().ok()?;
     Some(Digest::Crc64Ecma(crc))
 }
 
 /// The refusal in OSS's words. The answer to a HEAD has no body; OSS puts it in a header.
-pub(super) fn failure(answer: &Answer) -> Error {
-    let hidden = answer
+pub(super) fn parse_error(response: &Response) -> Error {
+    let hidden = response
         .header("x-oss-err")
         .and_then(|text| STANDARD.decode(text).ok());
-    let body = hidden.unwrap_or_else(|| answer.body.to_vec());
-    let refusal: Refusal =
+    let body = hidden.unwrap_or_else(|| response.body.to_vec());
+    let refusal: ErrorDocument =
         quick_xml::de::from_str(&String::from_utf8_lossy(&body)).unwrap_or_default();
     let mut message = refusal.message.unwrap_or_default();
     if let Some(endpoint) = refusal.endpoint {
         message = format!("{message} [{endpoint}]");
     }
-    if let Some(ec) = refusal.ec.as_deref().or(answer.header("x-oss-ec")) {
+    if let Some(ec) = refusal.ec.as_deref().or(response.header("x-oss-ec")) {
         message = format!("{} [EC {ec}]", message.trim_end_matches('.'));
     }
     let request = refusal
         .request_id
-        .or_else(|| answer.request_id().map(str::to_owned));
-    Error::answered(answer.status, refusal.code, message)
-        .request(request)
-        .retry_after(wait(answer))
+        .or_else(|| response.request_id().map(str::to_owned));
+    Error::service(response.status, refusal.code, message)
+        .with_request_id(request)
+        .with_retry_after(retry_after(response))
 }
 
 /// When OSS wants to be asked again; its own header counts milliseconds.
-fn wait(answer: &Answer) -> Option<Duration> {
-    let own = answer
+fn retry_after(response: &Response) -> Option<Duration> {
+    let own = response
         .header("x-oss-qos-delay-time")
         .and_then(|text| text.parse().ok());
     own.map(Duration::from_millis)
-        .or_else(|| answer.retry_after())
+        .or_else(|| response.retry_after())
 }
 
 #[cfg(test)]
@@ -173,31 +173,35 @@ mod tests {
         <RequestId>65D</RequestId><HostId>h</HostId><EC>0048-00000401</EC></Error>";
 
     fn document<T: DeserializeOwned>(text: &str) -> T {
-        read(&Answer::of(200, &[], text)).expect("a document")
+        parse_body(&Response::for_test(200, &[], text)).expect("a document")
     }
 
     #[test]
     fn a_refusal_has_code_request_and_ec() {
-        let error = failure(&Answer::of(400, &[], REFUSAL));
+        let error = parse_error(&Response::for_test(400, &[], REFUSAL));
         assert_eq!(
             error.to_string(),
             "No [EC 0048-00000401] (PublicEndpointForbidden, request 65D)"
         );
-        assert_eq!(error.class(), Class::Final);
+        assert_eq!(error.class(), ErrorClass::Permanent);
     }
 
     #[test]
     fn the_refusal_of_a_head_is_in_a_header() {
         let hidden = STANDARD.encode(REFUSAL);
-        let error = failure(&Answer::of(404, &[("x-oss-err", &hidden)], ""));
+        let error = parse_error(&Response::for_test(404, &[("x-oss-err", &hidden)], ""));
         assert_eq!(error.code(), Some("PublicEndpointForbidden"));
     }
 
     #[test]
-    fn a_busy_service_says_when_to_come_back() {
-        let error = failure(&Answer::of(503, &[("x-oss-qos-delay-time", "250")], ""));
+    fn a_503_has_its_retry_after() {
+        let error = parse_error(&Response::for_test(
+            503,
+            &[("x-oss-qos-delay-time", "250")],
+            "",
+        ));
         let retry_after = Some(Duration::from_millis(250));
-        assert_eq!(error.class(), Class::Throttled { retry_after });
+        assert_eq!(error.class(), ErrorClass::Throttled { retry_after });
     }
 
     #[test]
@@ -216,9 +220,9 @@ mod tests {
         );
         assert!(none.parts.is_empty());
         for foreign in ["", "<html><body>Sign in</body></html>", "{}"] {
-            let page = read::<Parts>(&Answer::of(200, &[], foreign));
+            let page = parse_body::<Parts>(&Response::for_test(200, &[], foreign));
             assert!(
-                page.is_err_and(|error| error.class() == Class::Transient),
+                page.is_err_and(|error| error.class() == ErrorClass::Transient),
                 "{foreign}"
             );
         }

@@ -16,7 +16,7 @@ pub enum Addressing {
 
 /// Which object.
 #[derive(Clone, Debug)]
-pub struct Place {
+pub struct OssObject {
     /// Such as `https://oss-cn-hangzhou.aliyuncs.com`.
     pub endpoint: String,
     /// How the bucket is found there.
@@ -27,13 +27,13 @@ pub struct Place {
     pub key: String,
 }
 
-impl Place {
+impl OssObject {
     /// The address of the bucket, or of a key in it, with its query.
     pub(super) fn url(&self, key: &str, query: &[(String, String)]) -> String {
-        with_query(self.address(key), query)
+        with_query(self.base_url(key), query)
     }
 
-    fn address(&self, key: &str) -> String {
+    fn base_url(&self, key: &str) -> String {
         let endpoint = self.endpoint.trim_end_matches('/');
         let key = key.split('/').map(encode).collect::<Vec<_>>().join("/");
         match (self.addressing, endpoint.split_once("://")) {
@@ -66,13 +66,13 @@ mod tests {
     use super::*;
 
     fn address(endpoint: &str, addressing: Addressing, key: &str) -> String {
-        let place = Place {
+        let object = OssObject {
             endpoint: endpoint.to_owned(),
             addressing,
             bucket: "b".to_owned(),
             key: String::new(),
         };
-        place.url(key, &[("uploads".to_owned(), String::new())])
+        object.url(key, &[("uploads".to_owned(), String::new())])
     }
 
     #[test]

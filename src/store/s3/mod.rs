@@ -36,13 +36,13 @@ use aws_sdk_s3::types::{
 };
 
 use super::{
-    Checksum, Class, Digest, Error, Head, Limits, ListedPart, Part, Result, SentPart, Store,
-    UploadId, Whole, is_the_object,
+    Checksum, Digest, Error, ErrorClass, ExpectedObject, Limits, ListedPart, ObjectInfo, Part,
+    Result, SentPart, Store, UploadId, is_complete_object,
 };
 use crate::net::http::is_last_page;
-use crate::net::retry::Patience;
+use crate::net::retry::RetryPolicy;
 use crate::net::sdk_http::connect_timeout_only;
-use parse::{failure, listed, parts_by_another_name};
+use parse::{listed_part, parse_error, parts_from_renamed_root};
 use payload::PayloadHash;
 
 /// S3 user guide, "Amazon S3 multipart upload limits": 10,000 parts of 5 MiB to 5 GiB; 48.8 TiB.
@@ -51,7 +51,7 @@ pub const AWS_LIMITS: Limits = Limits {
     max_part: 5 << 30,
     max_parts: 10_000,
     max_object: 10_000 * (5 << 30),
-    at_once: 32,
+    max_concurrency: 32,
 };
 
 /// Spaces limits (docs.digitalocean.com/products/spaces/details/limits): objects up to 5 TB,
@@ -61,18 +61,18 @@ pub const SPACES_LIMITS: Limits = Limits {
     max_part: 5_000_000_000,
     max_parts: 10_000,
     max_object: 5_000_000_000_000,
-    at_once: 10,
+    max_concurrency: 10,
 };
 
 /// For one try of a small call.
-const ATTEMPT: Duration = Duration::from_mins(1);
+const ATTEMPT_TIMEOUT: Duration = Duration::from_mins(1);
 
 /// Completing thousands of parts "could take several minutes" (API reference, CompleteMultipartUpload).
-const FINISH_ATTEMPT: Duration = Duration::from_mins(15);
+const COMPLETE_ATTEMPT_TIMEOUT: Duration = Duration::from_mins(15);
 
 /// Which service speaks S3 here.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum Flavour {
+pub enum Dialect {
     /// CRC64NVME of every part and of the whole object.
     Aws,
     /// Content-MD5 of every part; no `x-amz-checksum-*`, no trailers.
@@ -90,13 +90,13 @@ pub enum Encryption {
 
 /// Which object, and how it is to lie there.
 #[derive(Clone, Debug)]
-pub struct Place {
+pub struct S3Object {
     /// The bucket or Space.
     pub bucket: String,
     /// The object's key.
     pub key: String,
     /// The dialect.
-    pub flavour: Flavour,
+    pub dialect: Dialect,
     /// `None`: as the bucket does.
     pub encryption: Option<Encryption>,
     /// ACL `public-read`; otherwise no ACL is sent (buckets since 2023 refuse any).
@@ -109,7 +109,7 @@ pub struct Place {
 
 /// Whether payloads must be signed: over plain HTTP to another machine. TLS protects
 /// the bytes already, and on loopback nobody is in between.
-pub fn must_sign(endpoint: Option<&str>) -> bool {
+pub fn must_sign_payload(endpoint: Option<&str>) -> bool {
     let Some(uri) = endpoint.and_then(|url| url.parse::<http::Uri>().ok()) else {
         return false;
     };
@@ -120,13 +120,13 @@ pub fn must_sign(endpoint: Option<&str>) -> bool {
 
 /// An object in S3 or Spaces.
 pub struct S3 {
-    clients: Mutex<Clients>,
-    place: Place,
+    clients: Mutex<S3Clients>,
+    object: S3Object,
 }
 
 /// Names in a bucket, the newest first.
 #[derive(Debug, Default)]
-pub struct Names {
+pub struct KeyListing {
     /// Of objects.
     pub objects: Vec<String>,
     /// Of unfinished uploads.
@@ -135,16 +135,16 @@ pub struct Names {
 
 /// Cheap to clone: clones share credentials and connections.
 #[derive(Clone)]
-struct Clients {
+struct S3Clients {
     small: Client,
     parts: Client,
     /// How often the credentials were asked for anew.
     renewals: u32,
 }
 
-impl Clients {
+impl S3Clients {
     /// The same, with credentials yet to be fetched.
-    fn renewed(&self) -> Self {
+    fn reconnected(&self) -> Self {
         let cache = IdentityCache::lazy().build();
         let fresh = |client: &Client| {
             let config = client.config().to_builder();
@@ -160,7 +160,7 @@ impl Clients {
 
 impl S3 {
     /// The object `place`, through `client`'s credentials, region and connections.
-    pub fn new(client: &Client, place: Place) -> Self {
+    pub fn new(client: &Client, object: S3Object) -> Self {
         let base = client
             .config()
             .to_builder()
@@ -169,42 +169,42 @@ impl S3 {
         let small = base.clone().timeout_config(
             connect_timeout_only()
                 .into_builder()
-                .operation_attempt_timeout(ATTEMPT)
+                .operation_attempt_timeout(ATTEMPT_TIMEOUT)
                 .build(),
         );
         let parts = base
             .timeout_config(connect_timeout_only())
             .retry_config(RetryConfig::disabled())
             .stalled_stream_protection(StalledStreamProtectionConfig::disabled());
-        let clients = Clients {
+        let clients = S3Clients {
             small: Client::from_conf(small.build()),
             parts: Client::from_conf(parts.build()),
             renewals: 0,
         };
         Self {
             clients: Mutex::new(clients),
-            place,
+            object,
         }
     }
 
-    fn clients(&self) -> Clients {
-        self.held().clone()
+    fn clients(&self) -> S3Clients {
+        self.lock().clone()
     }
 
-    fn held(&self) -> MutexGuard<'_, Clients> {
+    fn lock(&self) -> MutexGuard<'_, S3Clients> {
         self.clients.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The service's words. Credentials that it calls expired are not used again: the
     /// SDK would keep them until the end that they were said to have.
-    fn failed<E>(&self, used: &Clients, error: SdkError<E, HttpResponse>) -> Error
+    fn to_error<E>(&self, used: &S3Clients, error: SdkError<E, HttpResponse>) -> Error
     where
         E: ProvideErrorMetadata + std::error::Error + Send + Sync + 'static,
     {
-        let error = failure(error);
-        let mut held = self.held();
-        if error.class() == Class::Expired && held.renewals == used.renewals {
-            *held = held.renewed();
+        let error = parse_error(error);
+        let mut clients = self.lock();
+        if error.class() == ErrorClass::ExpiredCredentials && clients.renewals == used.renewals {
+            *clients = clients.reconnected();
         }
         error
     }
@@ -217,9 +217,9 @@ impl S3 {
             .clients()
             .small
             .get_object()
-            .bucket(&self.place.bucket)
-            .key(&self.place.key);
-        let request = call.presigned(life).await.map_err(failure)?;
+            .bucket(&self.object.bucket)
+            .key(&self.object.key);
+        let request = call.presigned(life).await.map_err(parse_error)?;
         Ok(request.uri().to_owned())
     }
 
@@ -234,18 +234,19 @@ impl S3 {
         let call = clients
             .small
             .put_object_acl()
-            .bucket(&self.place.bucket)
-            .key(&self.place.key)
-            .set_expected_bucket_owner(self.place.owner.clone())
+            .bucket(&self.object.bucket)
+            .key(&self.object.key)
+            .set_expected_bucket_owner(self.object.owner.clone())
             .acl(acl);
         let sent = call.send().await;
-        sent.map(drop).map_err(|error| self.failed(&clients, error))
+        sent.map(drop)
+            .map_err(|error| self.to_error(&clients, error))
     }
 
     /// The objects and the unfinished uploads whose names begin like this.
-    pub async fn names(&self, prefix: &str) -> Result<Names> {
+    pub async fn list_prefix(&self, prefix: &str) -> Result<KeyListing> {
         let clients = self.clients();
-        let (bucket, owner) = (&self.place.bucket, &self.place.owner);
+        let (bucket, owner) = (&self.object.bucket, &self.object.owner);
         let mut objects = Vec::new();
         let mut pages = clients
             .small
@@ -256,7 +257,7 @@ impl S3 {
             .into_paginator()
             .send();
         while let Some(page) = pages.next().await {
-            let found = page.map_err(failure)?.contents.unwrap_or_default();
+            let found = page.map_err(parse_error)?.contents.unwrap_or_default();
             objects.extend(found.into_iter().map(|one| (one.last_modified, one.key)));
         }
         let call = clients
@@ -265,30 +266,30 @@ impl S3 {
             .bucket(bucket)
             .prefix(prefix)
             .set_expected_bucket_owner(owner.clone());
-        let page = call.send().await.map_err(failure)?;
+        let page = call.send().await.map_err(parse_error)?;
         let uploads = page.uploads.unwrap_or_default().into_iter();
-        Ok(Names {
+        Ok(KeyListing {
             objects: newest_first(objects),
             uploads: newest_first(uploads.map(|one| (one.initiated, one.key)).collect()),
         })
     }
 
-    fn create(&self, clients: &Clients) -> CreateMultipartUploadFluentBuilder {
-        let place = &self.place;
+    fn create_upload_request(&self, clients: &S3Clients) -> CreateMultipartUploadFluentBuilder {
+        let object = &self.object;
         let mut call = clients
             .small
             .create_multipart_upload()
-            .bucket(&place.bucket)
-            .key(&place.key)
+            .bucket(&object.bucket)
+            .key(&object.key)
             .content_type("application/octet-stream")
-            .set_expected_bucket_owner(place.owner.clone())
-            .set_acl(place.public_read.then_some(ObjectCannedAcl::PublicRead));
-        if place.flavour == Flavour::Aws {
+            .set_expected_bucket_owner(object.owner.clone())
+            .set_acl(object.public_read.then_some(ObjectCannedAcl::PublicRead));
+        if object.dialect == Dialect::Aws {
             call = call
                 .checksum_algorithm(ChecksumAlgorithm::Crc64Nvme)
                 .checksum_type(ChecksumType::FullObject);
         }
-        match &place.encryption {
+        match &object.encryption {
             None => call,
             Some(Encryption::Aes256) => call.server_side_encryption(ServerSideEncryption::Aes256),
             Some(Encryption::Kms(key)) => call
@@ -297,25 +298,30 @@ impl S3 {
         }
     }
 
-    async fn complete(&self, upload: &UploadId, parts: &[SentPart], whole: &Whole) -> Result<()> {
-        let place = &self.place;
+    async fn complete_once(
+        &self,
+        upload: &UploadId,
+        parts: &[SentPart],
+        expected: &ExpectedObject,
+    ) -> Result<()> {
+        let object = &self.object;
         let parts = CompletedMultipartUpload::builder()
-            .set_parts(Some(parts.iter().map(completed).collect()))
+            .set_parts(Some(parts.iter().map(completed_part).collect()))
             .build();
         let clients = self.clients();
         let mut call = clients
             .small
             .complete_multipart_upload()
-            .bucket(&place.bucket)
-            .key(&place.key)
+            .bucket(&object.bucket)
+            .key(&object.key)
             .upload_id(&upload.0)
-            .set_expected_bucket_owner(place.owner.clone())
+            .set_expected_bucket_owner(object.owner.clone())
             .multipart_upload(parts);
-        if let (Flavour::Aws, Some(digest)) = (place.flavour, whole.digest) {
+        if let (Dialect::Aws, Some(digest)) = (object.dialect, expected.digest) {
             call = call
                 .checksum_crc64_nvme(digest.base64())
                 .checksum_type(ChecksumType::FullObject)
-                .mpu_object_size(i64::try_from(whole.size).unwrap_or(i64::MAX));
+                .mpu_object_size(i64::try_from(expected.size).unwrap_or(i64::MAX));
         }
         // The answer may trickle blanks for minutes, which the SDK would take for a stall.
         let patient = aws_sdk_s3::config::Builder::new()
@@ -324,7 +330,7 @@ impl S3 {
             .timeout_config(
                 connect_timeout_only()
                     .into_builder()
-                    .operation_attempt_timeout(FINISH_ATTEMPT)
+                    .operation_attempt_timeout(COMPLETE_ATTEMPT_TIMEOUT)
                     .build(),
             );
         call.customize()
@@ -332,13 +338,13 @@ impl S3 {
             .send()
             .await
             .map(drop)
-            .map_err(|error| self.failed(&clients, error))
+            .map_err(|error| self.to_error(&clients, error))
     }
 }
 
 impl Store for S3 {
     fn checksum(&self) -> Checksum {
-        if self.place.flavour == Flavour::Aws {
+        if self.object.dialect == Dialect::Aws {
             Checksum::Crc64Nvme
         } else {
             Checksum::Md5
@@ -346,7 +352,7 @@ impl Store for S3 {
     }
 
     fn limits(&self) -> Limits {
-        if self.place.flavour == Flavour::Aws {
+        if self.object.dialect == Dialect::Aws {
             AWS_LIMITS
         } else {
             SPACES_LIMITS
@@ -354,35 +360,38 @@ impl Store for S3 {
     }
 
     /// As the client was made, whose first try counts.
-    fn patience(&self) -> Patience {
+    fn retry_policy(&self) -> RetryPolicy {
         let clients = self.clients();
         let attempts = clients.small.config().retry_config();
-        Patience::of(attempts.map(|config| config.max_attempts().saturating_sub(1)))
+        RetryPolicy::with_attempts(attempts.map(|config| config.max_attempts().saturating_sub(1)))
     }
 
-    async fn begin(&self) -> Result<UploadId> {
+    async fn create_upload(&self) -> Result<UploadId> {
         let (clients, once) = (self.clients(), RetryConfig::disabled());
         let once = aws_sdk_s3::config::Builder::new().retry_config(once);
-        let call = self.create(&clients).customize().config_override(once);
+        let call = self
+            .create_upload_request(&clients)
+            .customize()
+            .config_override(once);
         let answer = call.send().await;
-        let answer = answer.map_err(|error| self.failed(&clients, error))?;
+        let answer = answer.map_err(|error| self.to_error(&clients, error))?;
         answer
             .upload_id
             .and_then(UploadId::read)
-            .ok_or_else(|| Error::answered(200, None, "the answer names no upload"))
+            .ok_or_else(|| Error::service(200, None, "the answer names no upload"))
     }
 
-    async fn put(&self, upload: &UploadId, part: Part) -> Result<SentPart> {
+    async fn upload_part(&self, upload: &UploadId, part: Part) -> Result<SentPart> {
         let clients = self.clients();
         let mut call = clients
             .parts
             .upload_part()
-            .bucket(&self.place.bucket)
-            .key(&self.place.key)
+            .bucket(&self.object.bucket)
+            .key(&self.object.key)
             .upload_id(&upload.0)
             .part_number(part.number.cast_signed())
             .content_length(i64::try_from(part.bytes.len()).unwrap_or(i64::MAX))
-            .set_expected_bucket_owner(self.place.owner.clone());
+            .set_expected_bucket_owner(self.object.owner.clone());
         call = match part.digest {
             Digest::Crc64Nvme(_) => call.checksum_crc64_nvme(part.digest.base64()),
             Digest::Md5(_) => call.content_md5(part.digest.base64()),
@@ -390,16 +399,16 @@ impl Store for S3 {
         };
         let body = ByteStream::new(SdkBody::from_body_1_x(part.body()));
         let call = call.body(body).customize();
-        let call = if self.place.sign_payload {
-            call.interceptor(PayloadHash::of(&part.bytes))
+        let call = if self.object.sign_payload {
+            call.interceptor(PayloadHash::new(&part.bytes))
         } else {
             call.disable_payload_signing()
         };
         let sent = call.send().await;
         let etag = sent
-            .map_err(|error| self.failed(&clients, error))?
+            .map_err(|error| self.to_error(&clients, error))?
             .e_tag
-            .ok_or_else(|| Error::answered(200, None, "the answer carries no ETag"))?;
+            .ok_or_else(|| Error::service(200, None, "the answer carries no ETag"))?;
         Ok(SentPart {
             number: part.number,
             size: part.bytes.len() as u64,
@@ -408,15 +417,15 @@ impl Store for S3 {
         })
     }
 
-    async fn list(&self, upload: &UploadId) -> Result<Option<Vec<ListedPart>>> {
+    async fn list_parts(&self, upload: &UploadId) -> Result<Option<Vec<ListedPart>>> {
         let mut pages = self
             .clients()
             .small
             .list_parts()
-            .bucket(&self.place.bucket)
-            .key(&self.place.key)
+            .bucket(&self.object.bucket)
+            .key(&self.object.key)
             .upload_id(&upload.0)
-            .set_expected_bucket_owner(self.place.owner.clone())
+            .set_expected_bucket_owner(self.object.owner.clone())
             .into_paginator()
             .send();
         let (mut parts, mut number) = (Vec::new(), 0);
@@ -425,7 +434,7 @@ impl Store for S3 {
             let error = match page {
                 Ok(page) => {
                     let all = page.parts().iter();
-                    parts.extend(all.filter_map(|part| listed(part, self.checksum())));
+                    parts.extend(all.filter_map(|part| listed_part(part, self.checksum())));
                     if is_last_page(number) {
                         break;
                     }
@@ -433,12 +442,12 @@ impl Store for S3 {
                 }
                 Err(error) => error,
             };
-            if let Some(all) = parts_by_another_name(&error) {
+            if let Some(all) = parts_from_renamed_root(&error) {
                 parts.extend(all);
                 break;
             }
-            match failure(error) {
-                error if error.class() == Class::Gone => return Ok(None),
+            match parse_error(error) {
+                error if error.class() == ErrorClass::NoSuchUpload => return Ok(None),
                 error => return Err(error),
             }
         }
@@ -454,18 +463,18 @@ impl Store for S3 {
                 .clients()
                 .small
                 .list_multipart_uploads()
-                .bucket(&self.place.bucket)
-                .prefix(&self.place.key)
-                .set_expected_bucket_owner(self.place.owner.clone())
+                .bucket(&self.object.bucket)
+                .prefix(&self.object.key)
+                .set_expected_bucket_owner(self.object.owner.clone())
                 .set_key_marker(key_marker.take())
                 .set_upload_id_marker(id_marker.take())
                 .send()
                 .await
-                .map_err(failure)?;
+                .map_err(parse_error)?;
             uploads.extend(
                 page.uploads()
                     .iter()
-                    .filter(|one| one.key() == Some(self.place.key.as_str()))
+                    .filter(|one| one.key() == Some(self.object.key.as_str()))
                     .cloned(),
             );
             (key_marker, id_marker) = (page.next_key_marker, page.next_upload_id_marker);
@@ -481,14 +490,22 @@ impl Store for S3 {
             .collect())
     }
 
-    async fn finish(&self, upload: &UploadId, parts: &[SentPart], whole: &Whole) -> Result<()> {
-        let Err(error) = self.complete(upload, parts, whole).await else {
+    async fn complete(
+        &self,
+        upload: &UploadId,
+        parts: &[SentPart],
+        expected: &ExpectedObject,
+    ) -> Result<()> {
+        let Err(error) = self.complete_once(upload, parts, expected).await else {
             return Ok(());
         };
         // An earlier try may have been done although its answer was lost.
-        let unsure = matches!(error.class(), Class::Gone | Class::Transient);
-        match self.head().await {
-            Ok(Some(head)) if unsure && is_the_object(&head, parts, whole) => Ok(()),
+        let unsure = matches!(
+            error.class(),
+            ErrorClass::NoSuchUpload | ErrorClass::Transient
+        );
+        match self.object_info().await {
+            Ok(Some(head)) if unsure && is_complete_object(&head, parts, expected) => Ok(()),
             _ => Err(error),
         }
     }
@@ -498,30 +515,30 @@ impl Store for S3 {
             .clients()
             .small
             .abort_multipart_upload()
-            .bucket(&self.place.bucket)
-            .key(&self.place.key);
+            .bucket(&self.object.bucket)
+            .key(&self.object.key);
         let call = call
             .upload_id(&upload.0)
-            .set_expected_bucket_owner(self.place.owner.clone());
-        match call.send().await.map_err(failure) {
-            Err(error) if error.class() != Class::Gone => Err(error),
+            .set_expected_bucket_owner(self.object.owner.clone());
+        match call.send().await.map_err(parse_error) {
+            Err(error) if error.class() != ErrorClass::NoSuchUpload => Err(error),
             _ => Ok(()),
         }
     }
 
-    async fn head(&self) -> Result<Option<Head>> {
+    async fn object_info(&self) -> Result<Option<ObjectInfo>> {
         let call = self
             .clients()
             .small
             .head_object()
-            .bucket(&self.place.bucket)
-            .key(&self.place.key);
-        let mode = (self.place.flavour == Flavour::Aws).then_some(ChecksumMode::Enabled);
+            .bucket(&self.object.bucket)
+            .key(&self.object.key);
+        let mode = (self.object.dialect == Dialect::Aws).then_some(ChecksumMode::Enabled);
         let call = call
             .set_checksum_mode(mode)
-            .set_expected_bucket_owner(self.place.owner.clone());
-        match call.send().await.map_err(failure) {
-            Ok(head) => Ok(Some(Head {
+            .set_expected_bucket_owner(self.object.owner.clone());
+        match call.send().await.map_err(parse_error) {
+            Ok(head) => Ok(Some(ObjectInfo {
                 size: head
                     .content_length
                     .and_then(|size| u64::try_from(size).ok())
@@ -534,18 +551,18 @@ impl Store for S3 {
         }
     }
 
-    async fn remove(&self) -> Result<()> {
+    async fn delete(&self) -> Result<()> {
         let call = self
             .clients()
             .small
             .delete_object()
-            .bucket(&self.place.bucket)
-            .key(&self.place.key);
+            .bucket(&self.object.bucket)
+            .key(&self.object.key);
         match call
-            .set_expected_bucket_owner(self.place.owner.clone())
+            .set_expected_bucket_owner(self.object.owner.clone())
             .send()
             .await
-            .map_err(failure)
+            .map_err(parse_error)
         {
             Err(error) if error.code() != Some("NoSuchKey") => Err(error),
             _ => Ok(()),
@@ -558,7 +575,7 @@ fn newest_first(mut named: Vec<(Option<DateTime>, Option<String>)>) -> Vec<Strin
     named.into_iter().filter_map(|(_, name)| name).collect()
 }
 
-fn completed(part: &SentPart) -> CompletedPart {
+fn completed_part(part: &SentPart) -> CompletedPart {
     let crc = matches!(part.digest, Digest::Crc64Nvme(_)).then(|| part.digest.base64());
     CompletedPart::builder()
         .part_number(part.number.cast_signed())

@@ -11,7 +11,7 @@ use crate::net::network_error;
 
 /// The SDK's error in the service's words.
 #[expect(clippy::needless_pass_by_value, reason = "for `map_err`")]
-pub(super) fn failure<E>(error: SdkError<E, HttpResponse>) -> Error
+pub(super) fn parse_error<E>(error: SdkError<E, HttpResponse>) -> Error
 where
     E: ProvideErrorMetadata + std::error::Error + Send + Sync + 'static,
 {
@@ -19,39 +19,43 @@ where
         let header = |name| answer.headers().get(name).map(str::to_owned);
         let message = error
             .message()
-            .map_or_else(|| chain_of_garbled(&error), str::to_owned);
-        return Error::answered(
+            .map_or_else(|| invalid_response_causes(&error), str::to_owned);
+        return Error::service(
             answer.status().as_u16(),
             error.code().map(str::to_owned),
             message,
         )
-        .request(header("x-amz-request-id"))
-        .retry_after(
+        .with_request_id(header("x-amz-request-id"))
+        .with_retry_after(
             header("retry-after")
                 .and_then(|text| text.trim().parse().ok())
                 .map(Duration::from_secs),
         );
     }
     match &error {
-        SdkError::ConstructionFailure(_) => Error::other(chain(&error)),
-        SdkError::DispatchFailure(failure) if failure.is_user() => Error::other(chain(&error)),
-        SdkError::DispatchFailure(failure) if failure.is_timeout() => {
-            Error::unanswered("no answer in time")
+        SdkError::ConstructionFailure(_) => Error::other(error_chain(&error)),
+        SdkError::DispatchFailure(failure) if failure.is_user() => {
+            Error::other(error_chain(&error))
         }
-        _ => Error::unanswered(network_error::why(&error)),
+        SdkError::DispatchFailure(failure) if failure.is_timeout() => {
+            Error::no_response("no answer in time")
+        }
+        _ => Error::no_response(network_error::describe(&error)),
     }
 }
 
 /// An answer without a message of its own: nothing to say beyond its status, unless it could not be read.
-fn chain_of_garbled<E: std::error::Error + 'static>(error: &SdkError<E, HttpResponse>) -> String {
+fn invalid_response_causes<E: std::error::Error + 'static>(
+    error: &SdkError<E, HttpResponse>,
+) -> String {
     if matches!(error, SdkError::ResponseError(_)) {
-        chain(error)
+        error_chain(error)
     } else {
         String::new()
     }
 }
 
-fn chain(error: &dyn std::error::Error) -> String {
+fn error_chain(error: &dyn std::error::Error) -> String {
     let causes = causes(error);
     if causes.is_empty() {
         error.to_string()
@@ -75,7 +79,10 @@ fn causes(error: &dyn std::error::Error) -> Vec<String> {
 }
 
 /// A part as ListParts shows it; a part without number or size is no part.
-pub(super) fn listed(part: &aws_sdk_s3::types::Part, checksum: Checksum) -> Option<ListedPart> {
+pub(super) fn listed_part(
+    part: &aws_sdk_s3::types::Part,
+    checksum: Checksum,
+) -> Option<ListedPart> {
     let etag = part.e_tag().unwrap_or_default().to_owned();
     let crc = match checksum {
         Checksum::Crc64Nvme => part.checksum_crc64_nvme().and_then(Digest::from_crc64nvme),
@@ -97,18 +104,18 @@ pub(super) fn listed(part: &aws_sdk_s3::types::Part, checksum: Checksum) -> Opti
 /// ListParts of those who give its root another name than S3 does, which the SDK does not read.
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
-struct Listing {
+struct ListPartsResult {
     #[serde(rename = "UploadId")]
     _upload: String,
     #[serde(default)]
     is_truncated: bool,
     #[serde(rename = "Part", default)]
-    parts: Vec<Entry>,
+    parts: Vec<PartElement>,
 }
 
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
-struct Entry {
+struct PartElement {
     part_number: u32,
     size: u64,
     #[serde(rename = "ETag")]
@@ -116,7 +123,7 @@ struct Entry {
 }
 
 /// The parts in an answer that was a success and could not be read, if it is all of a list.
-pub(super) fn parts_by_another_name<E>(
+pub(super) fn parts_from_renamed_root<E>(
     error: &SdkError<E, HttpResponse>,
 ) -> Option<Vec<ListedPart>> {
     let answer = error.raw_response()?;
@@ -124,11 +131,11 @@ pub(super) fn parts_by_another_name<E>(
         .status()
         .is_success()
         .then(|| answer.body().bytes())?;
-    complete_list(std::str::from_utf8(body?).ok()?)
+    parse_list(std::str::from_utf8(body?).ok()?)
 }
 
-fn complete_list(text: &str) -> Option<Vec<ListedPart>> {
-    let list: Listing = quick_xml::de::from_str(text).ok()?;
+fn parse_list(text: &str) -> Option<Vec<ListedPart>> {
+    let list: ListPartsResult = quick_xml::de::from_str(text).ok()?;
     let parts = list.parts.into_iter().map(|part| ListedPart {
         number: part.part_number,
         size: part.size,
@@ -150,17 +157,17 @@ mod tests {
 
     #[test]
     fn the_roots_name_does_not_matter() {
-        let parts = complete_list(LIST).expect("a list");
+        let parts = parse_list(LIST).expect("a list");
         let bytes = [b'x'; 100];
         assert_eq!(parts.len(), 1);
-        assert!(parts[0].holds(&bytes, Checksum::Crc64Nvme.of(&bytes)));
-        assert!(!parts[0].holds(&[b'y'; 100], Checksum::Crc64Nvme.of(&[b'y'; 100])));
+        assert!(parts[0].matches(&bytes, Checksum::Crc64Nvme.of(&bytes)));
+        assert!(!parts[0].matches(&[b'y'; 100], Checksum::Crc64Nvme.of(&[b'y'; 100])));
     }
 
     #[test]
     fn half_a_list_and_no_list_are_none() {
-        assert_eq!(complete_list(&LIST.replace("false", "true")), None);
-        assert_eq!(complete_list("<html><body>busy</body></html>"), None);
-        assert_eq!(complete_list("busy"), None);
+        assert_eq!(parse_list(&LIST.replace("false", "true")), None);
+        assert_eq!(parse_list("<html><body>busy</body></html>"), None);
+        assert_eq!(parse_list("busy"), None);
     }
 }

@@ -13,7 +13,7 @@ pub(super) struct PayloadHash(String);
 
 impl PayloadHash {
     /// Computes the hash of a whole body.
-    pub(super) fn of(bytes: &[u8]) -> Self {
+    pub(super) fn new(bytes: &[u8]) -> Self {
         Self(hex::encode(Sha256::digest(bytes)))
     }
 }

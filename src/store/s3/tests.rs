@@ -12,22 +12,22 @@ use tokio::net::{TcpListener, TcpStream};
 use super::*;
 
 /// Answers requests in turn, each on a connection of its own, and keeps them.
-struct Service {
+struct TestService {
     url: String,
     requests: Arc<Mutex<Vec<String>>>,
 }
 
-impl Service {
+impl TestService {
     async fn answering(answers: Vec<String>) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let url = format!("http://{}", listener.local_addr().expect("bound"));
         let requests = Arc::new(Mutex::new(Vec::new()));
-        let seen = Arc::clone(&requests);
+        let recorded = Arc::clone(&requests);
         tokio::spawn(async move {
             for answer in answers {
                 let (mut connection, _) = listener.accept().await.expect("a client");
                 let request = read_request(&mut connection).await;
-                seen.lock().expect("no panic").push(request);
+                recorded.lock().expect("no panic").push(request);
                 connection
                     .write_all(answer.as_bytes())
                     .await
@@ -37,7 +37,7 @@ impl Service {
         Self { url, requests }
     }
 
-    fn store(&self, flavour: Flavour) -> S3 {
+    fn store(&self, dialect: Dialect) -> S3 {
         let config = aws_sdk_s3::Config::builder()
             .behavior_version(BehaviorVersion::latest())
             .region(Region::new("eu-central-1"))
@@ -46,16 +46,16 @@ impl Service {
             .endpoint_url(&self.url)
             .force_path_style(true)
             .build();
-        let place = Place {
+        let object = S3Object {
             bucket: "bucket".into(),
             key: "dir/disk.ova".into(),
-            flavour,
+            dialect,
             encryption: None,
-            public_read: flavour == Flavour::Spaces,
+            public_read: dialect == Dialect::Spaces,
             owner: None,
-            sign_payload: must_sign(Some(&self.url)),
+            sign_payload: must_sign_payload(Some(&self.url)),
         };
-        S3::new(&Client::from_conf(config), place)
+        S3::new(&Client::from_conf(config), object)
     }
 
     fn request(&self, at: usize) -> String {
@@ -70,11 +70,11 @@ async fn read_request(connection: &mut TcpStream) -> String {
     loop {
         let text = String::from_utf8_lossy(&bytes).into_owned();
         if let Some((head, body)) = text.split_once("\r\n\r\n") {
-            let said = || {
+            let content_length = || {
                 head.lines()
                     .find_map(|line| line.strip_prefix("content-length: ")?.parse().ok())
             };
-            if body.len() >= *length.get_or_insert_with(|| said().unwrap_or(0)) {
+            if body.len() >= *length.get_or_insert_with(|| content_length().unwrap_or(0)) {
                 return text;
             }
         }
@@ -104,7 +104,7 @@ fn part(checksum: Checksum) -> Part {
         number: 7,
         digest: checksum.of(&bytes),
         bytes,
-        tap: None,
+        gate: None,
     }
 }
 
@@ -112,7 +112,7 @@ fn id() -> UploadId {
     UploadId("U1".into())
 }
 
-fn sent(checksum: Checksum) -> (SentPart, Whole) {
+fn sent(checksum: Checksum) -> (SentPart, ExpectedObject) {
     let digest = checksum.of(b"123456789");
     let part = SentPart {
         number: 1,
@@ -122,7 +122,7 @@ fn sent(checksum: Checksum) -> (SentPart, Whole) {
     };
     (
         part,
-        Whole {
+        ExpectedObject {
             size: 9,
             digest: checksum.combine([(digest, 9)]),
         },
@@ -130,11 +130,11 @@ fn sent(checksum: Checksum) -> (SentPart, Whole) {
 }
 
 #[tokio::test]
-async fn a_part_for_aws_carries_its_crc_and_nothing_else() {
-    let service = Service::answering(vec![answer("200 OK", "etag: \"e7\"\r\n", "")]).await;
+async fn an_aws_part_has_only_its_crc() {
+    let service = TestService::answering(vec![answer("200 OK", "etag: \"e7\"\r\n", "")]).await;
     let sent = service
-        .store(Flavour::Aws)
-        .put(&id(), part(Checksum::Crc64Nvme))
+        .store(Dialect::Aws)
+        .upload_part(&id(), part(Checksum::Crc64Nvme))
         .await
         .expect("sent");
     assert_eq!(
@@ -165,10 +165,10 @@ async fn a_part_for_aws_carries_its_crc_and_nothing_else() {
 
 #[tokio::test]
 async fn a_part_for_spaces_carries_its_md5_and_no_checksum_of_aws() {
-    let service = Service::answering(vec![answer("200 OK", "etag: \"e7\"\r\n", "")]).await;
+    let service = TestService::answering(vec![answer("200 OK", "etag: \"e7\"\r\n", "")]).await;
     service
-        .store(Flavour::Spaces)
-        .put(&id(), part(Checksum::Md5))
+        .store(Dialect::Spaces)
+        .upload_part(&id(), part(Checksum::Md5))
         .await
         .expect("sent");
     let request = service.request(0);
@@ -194,30 +194,30 @@ fn a_part_may_take_as_long_as_it_needs_whatever_the_client_allows() {
     let config = aws_sdk_s3::Config::builder()
         .behavior_version(BehaviorVersion::latest())
         .timeout_config(hasty.build());
-    let place = Place {
+    let object = S3Object {
         bucket: "bucket".into(),
         key: "key".into(),
-        flavour: Flavour::Aws,
+        dialect: Dialect::Aws,
         encryption: None,
         public_read: false,
         owner: None,
         sign_payload: false,
     };
-    let clients = S3::new(&Client::from_conf(config.build()), place).clients();
+    let clients = S3::new(&Client::from_conf(config.build()), object).clients();
     let parts = clients.parts.config().timeout_config();
     assert_eq!(parts, Some(&connect_timeout_only()));
     let small = clients.small.config().timeout_config().expect("timeouts");
-    assert_eq!(small.operation_attempt_timeout(), Some(ATTEMPT));
+    assert_eq!(small.operation_attempt_timeout(), Some(ATTEMPT_TIMEOUT));
     assert_eq!(small.read_timeout(), None);
 }
 
 #[tokio::test]
 async fn a_payload_is_signed_where_it_must_be() {
-    let service = Service::answering(vec![answer("200 OK", "etag: \"e7\"\r\n", "")]).await;
-    let mut store = service.store(Flavour::Aws);
-    store.place.sign_payload = true;
+    let service = TestService::answering(vec![answer("200 OK", "etag: \"e7\"\r\n", "")]).await;
+    let mut store = service.store(Dialect::Aws);
+    store.object.sign_payload = true;
     store
-        .put(&id(), part(Checksum::Crc64Nvme))
+        .upload_part(&id(), part(Checksum::Crc64Nvme))
         .await
         .expect("sent");
     let sha256 = "15e2b0d3c33891ebb0f1ef609ec419420c20e320ce94c65fbc8c3312448eb225";
@@ -231,7 +231,7 @@ async fn a_payload_is_signed_where_it_must_be() {
 }
 
 #[test]
-fn signed_is_what_goes_over_plain_http_to_another_machine() {
+fn a_payload_is_signed_over_plain_http_to_another_machine() {
     for (endpoint, signed) in [
         (None, false),
         (Some("https://s3.example.org"), false),
@@ -241,7 +241,7 @@ fn signed_is_what_goes_over_plain_http_to_another_machine() {
         (Some("http://10.0.0.7:9000"), true),
         (Some("http://ceph.example.org"), true),
     ] {
-        assert_eq!(must_sign(endpoint), signed, "{endpoint:?}");
+        assert_eq!(must_sign_payload(endpoint), signed, "{endpoint:?}");
     }
 }
 
@@ -250,9 +250,13 @@ async fn beginning_names_the_checksum_on_aws_and_the_acl_on_spaces() {
     let id =
         "<InitiateMultipartUploadResult><UploadId>U1</UploadId></InitiateMultipartUploadResult>";
     let service =
-        Service::answering(vec![answer("200 OK", "", id), answer("200 OK", "", id)]).await;
+        TestService::answering(vec![answer("200 OK", "", id), answer("200 OK", "", id)]).await;
     assert_eq!(
-        service.store(Flavour::Aws).begin().await.expect("begun"),
+        service
+            .store(Dialect::Aws)
+            .create_upload()
+            .await
+            .expect("begun"),
         self::id()
     );
     let aws = service.request(0);
@@ -264,7 +268,11 @@ async fn beginning_names_the_checksum_on_aws_and_the_acl_on_spaces() {
         aws.contains("x-amz-checksum-type: FULL_OBJECT\r\n") && !aws.contains("x-amz-acl"),
         "{aws}"
     );
-    service.store(Flavour::Spaces).begin().await.expect("begun");
+    service
+        .store(Dialect::Spaces)
+        .create_upload()
+        .await
+        .expect("begun");
     let spaces = service.request(1);
     assert!(
         spaces.contains("x-amz-acl: public-read\r\n") && !spaces.contains("checksum"),
@@ -273,7 +281,7 @@ async fn beginning_names_the_checksum_on_aws_and_the_acl_on_spaces() {
 }
 
 #[tokio::test]
-async fn failures_are_told_in_the_words_of_the_service() {
+async fn an_error_has_the_services_code_and_message() {
     let slow = answer(
         "503 Slow Down",
         "retry-after: 7\r\n",
@@ -284,13 +292,13 @@ async fn failures_are_told_in_the_words_of_the_service() {
         slow,
         answer("502 Bad Gateway", "", "<html>"),
     ];
-    let service = Service::answering(answers).await;
-    let store = service.store(Flavour::Aws);
+    let service = TestService::answering(answers).await;
+    let store = service.store(Dialect::Aws);
     let mut failures = Vec::new();
     for _ in 0..3 {
         failures.push(
             store
-                .put(&id(), part(Checksum::Crc64Nvme))
+                .upload_part(&id(), part(Checksum::Crc64Nvme))
                 .await
                 .expect_err("refused"),
         );
@@ -299,34 +307,34 @@ async fn failures_are_told_in_the_words_of_the_service() {
         failures[0].to_string(),
         "Because (AccessDenied, request R1)"
     );
-    assert_eq!(failures[0].class(), Class::Final);
+    assert_eq!(failures[0].class(), ErrorClass::Permanent);
     assert_eq!(
         failures[1].class(),
-        Class::Throttled {
+        ErrorClass::Throttled {
             retry_after: Some(Duration::from_secs(7))
         }
     );
     assert_eq!(
         (failures[2].class(), failures[2].status()),
-        (Class::Transient, Some(502))
+        (ErrorClass::Transient, Some(502))
     );
 }
 
 #[tokio::test]
-async fn nobody_there_is_worth_another_try() {
+async fn a_refused_connection_is_retryable() {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
     let url = format!("http://{}", listener.local_addr().expect("bound"));
     drop(listener);
-    let store = Service {
+    let store = TestService {
         url,
         requests: Arc::default(),
     }
-    .store(Flavour::Aws);
+    .store(Dialect::Aws);
     let failure = store
-        .put(&id(), part(Checksum::Crc64Nvme))
+        .upload_part(&id(), part(Checksum::Crc64Nvme))
         .await
         .expect_err("nobody");
-    assert_eq!(failure.class(), Class::Transient);
+    assert_eq!(failure.class(), ErrorClass::Transient);
     assert!(
         failure.to_string().contains("Connection refused"),
         "{failure}"
@@ -343,14 +351,18 @@ async fn parts_are_listed_page_by_page() {
         answer("200 OK", "", &body)
     };
     let crc = "<ChecksumCRC64NVME>rosUhgp5mIg=</ChecksumCRC64NVME>";
-    let service = Service::answering(vec![
+    let service = TestService::answering(vec![
         page(true, 1, crc),
         page(false, 2, ""),
         error("404 Not Found", "NoSuchUpload"),
     ])
     .await;
-    let store = service.store(Flavour::Aws);
-    let parts = store.list(&id()).await.expect("listed").expect("known");
+    let store = service.store(Dialect::Aws);
+    let parts = store
+        .list_parts(&id())
+        .await
+        .expect("listed")
+        .expect("known");
     let digest = Some(Digest::Crc64Nvme(0xAE8B_1486_0A79_9888));
     assert_eq!(
         parts[0],
@@ -375,7 +387,7 @@ async fn parts_are_listed_page_by_page() {
         "{}",
         service.request(1)
     );
-    assert_eq!(store.list(&id()).await.expect("answered"), None);
+    assert_eq!(store.list_parts(&id()).await.expect("answered"), None);
 }
 
 #[tokio::test]
@@ -394,9 +406,9 @@ async fn open_uploads_are_those_of_exactly_this_key() {
         "<ListMultipartUploadsResult>{}</ListMultipartUploadsResult>",
         uploads.concat()
     );
-    let service = Service::answering(vec![answer("200 OK", "", &body)]).await;
+    let service = TestService::answering(vec![answer("200 OK", "", &body)]).await;
     let open = service
-        .store(Flavour::Aws)
+        .store(Dialect::Aws)
         .open_uploads()
         .await
         .expect("listed");
@@ -405,20 +417,20 @@ async fn open_uploads_are_those_of_exactly_this_key() {
 
 #[tokio::test]
 async fn an_error_inside_a_200_is_an_error() {
-    let service = Service::answering(vec![
+    let service = TestService::answering(vec![
         error("200 OK", "InternalError"),
         error("404 Not Found", "NoSuchKey"),
     ])
     .await;
-    let (part, whole) = sent(Checksum::Crc64Nvme);
+    let (part, expected) = sent(Checksum::Crc64Nvme);
     let failure = service
-        .store(Flavour::Aws)
-        .finish(&id(), &[part], &whole)
+        .store(Dialect::Aws)
+        .complete(&id(), &[part], &expected)
         .await
         .expect_err("not done");
     assert_eq!(
         (failure.code(), failure.class()),
-        (Some("InternalError"), Class::Transient)
+        (Some("InternalError"), ErrorClass::Transient)
     );
     let request = service.request(0);
     assert!(
@@ -431,11 +443,11 @@ async fn an_error_inside_a_200_is_an_error() {
 #[tokio::test]
 async fn an_empty_etag_at_the_end_is_no_failure() {
     let done = "<CompleteMultipartUploadResult><ETag></ETag></CompleteMultipartUploadResult>";
-    let service = Service::answering(vec![answer("200 OK", "", done)]).await;
-    let (part, whole) = sent(Checksum::Md5);
+    let service = TestService::answering(vec![answer("200 OK", "", done)]).await;
+    let (part, expected) = sent(Checksum::Md5);
     service
-        .store(Flavour::Spaces)
-        .finish(&id(), &[part], &whole)
+        .store(Dialect::Spaces)
+        .complete(&id(), &[part], &expected)
         .await
         .expect("done");
     assert!(
@@ -446,7 +458,7 @@ async fn an_empty_etag_at_the_end_is_no_failure() {
 }
 
 #[tokio::test]
-async fn a_lost_answer_is_resolved_by_what_lies_there() {
+async fn a_lost_complete_response_is_resolved_by_the_object() {
     let head = |length: u32, checksum: &str| {
         format!(
             "HTTP/1.1 200 OK\r\nconnection: close\r\n{checksum}content-length: {length}\r\n\r\n"
@@ -456,67 +468,71 @@ async fn a_lost_answer_is_resolved_by_what_lies_there() {
     // The multipart tag of one part "123456789": MD5 of its MD5.
     let tag = "etag: \"5927c5d64d94a5786f90003aa26d0159-1\"\r\n";
     for (flavour, checksum, answer, done) in [
-        (Flavour::Aws, Checksum::Crc64Nvme, head(9, crc), true),
-        (Flavour::Aws, Checksum::Crc64Nvme, head(8, crc), false),
-        (Flavour::Aws, Checksum::Crc64Nvme, head(9, ""), false),
+        (Dialect::Aws, Checksum::Crc64Nvme, head(9, crc), true),
+        (Dialect::Aws, Checksum::Crc64Nvme, head(8, crc), false),
+        (Dialect::Aws, Checksum::Crc64Nvme, head(9, ""), false),
         (
-            Flavour::Aws,
+            Dialect::Aws,
             Checksum::Crc64Nvme,
             head(9, "x-amz-checksum-crc64nvme: AAAAAAAAAAA=\r\n"),
             false,
         ),
-        (Flavour::Spaces, Checksum::Md5, head(9, tag), true),
+        (Dialect::Spaces, Checksum::Md5, head(9, tag), true),
         (
-            Flavour::Spaces,
+            Dialect::Spaces,
             Checksum::Md5,
             head(9, "etag: \"00000000000000000000000000000000-1\"\r\n"),
             false,
         ),
     ] {
         let service =
-            Service::answering(vec![error("404 Not Found", "NoSuchUpload"), answer.clone()]).await;
-        let (part, whole) = sent(checksum);
-        let finished = service.store(flavour).finish(&id(), &[part], &whole).await;
+            TestService::answering(vec![error("404 Not Found", "NoSuchUpload"), answer.clone()])
+                .await;
+        let (part, expected) = sent(checksum);
+        let finished = service
+            .store(flavour)
+            .complete(&id(), &[part], &expected)
+            .await;
         assert_eq!(finished.is_ok(), done, "{answer}");
     }
 }
 
 /// Tells when the last holder of the bytes lets go.
-struct Held(Vec<u8>, Option<tokio::sync::oneshot::Sender<()>>);
+struct TrackedBytes(Vec<u8>, Option<tokio::sync::oneshot::Sender<()>>);
 
-impl AsRef<[u8]> for Held {
+impl AsRef<[u8]> for TrackedBytes {
     fn as_ref(&self) -> &[u8] {
         &self.0
     }
 }
 
-impl Drop for Held {
+impl Drop for TrackedBytes {
     fn drop(&mut self) {
         let _ = self.1.take().map(|tell| tell.send(()));
     }
 }
 
 #[tokio::test]
-async fn a_part_that_is_given_up_does_not_go_on_when_the_line_moves_again() {
+async fn a_cancelled_part_does_not_continue() {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
     let url = format!("http://{}", listener.local_addr().expect("bound"));
-    let store = Service {
+    let store = TestService {
         url,
         requests: Arc::default(),
     }
-    .store(Flavour::Aws);
-    let (tell, let_go) = tokio::sync::oneshot::channel();
+    .store(Dialect::Aws);
+    let (dropped_sender, let_go) = tokio::sync::oneshot::channel();
     // More than the socket's buffers take, so that the connection is stuck in the middle.
-    let bytes = Bytes::from_owner(Held(vec![0; 32 << 20], Some(tell)));
+    let bytes = Bytes::from_owner(TrackedBytes(vec![0; 32 << 20], Some(dropped_sender)));
     let part = Part {
         number: 1,
         digest: Checksum::Crc64Nvme.of(b""),
         bytes,
-        tap: None,
+        gate: None,
     };
     let upload = id();
     let mut connection = tokio::select! {
-        sent = store.put(&upload, part) => panic!("sent: {sent:?}"),
+        sent = store.upload_part(&upload, part) => panic!("sent: {sent:?}"),
         connection = async {
             let (mut connection, _) = listener.accept().await.expect("a client");
             connection.read_exact(&mut vec![0; 100_000]).await.expect("the beginning");

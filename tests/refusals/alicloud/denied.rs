@@ -85,20 +85,19 @@ async fn ecs_denies_a_call() {
     each(
         CALLS,
         async |&(wish, (operation, nth), what, actions, left)| {
-            let stage = stage().await;
+            let env = stage().await;
             let denied = Fault::on(operation).nth(nth).always();
-            stage
-                .cloud
+            env.cloud
                 .fault(denied.answer(403, "Forbidden.RAM", "Not you."));
             let command = format!("alicloud --bucket packer --image-name web {wish} -q disk.raw");
-            let run = stage.alicloud(&command).ends().await;
+            let run = env.alicloud(&command).output().await;
             let told = Told {
                 what,
                 cause: "Not you (Forbidden.RAM, request ID)",
                 left,
                 hint: &allow(RAM, actions, "*"),
             };
-            run.exits(1).prints("").says(&told.whole());
+            run.code(1).stdout("").stderr(&told.whole());
         },
     )
     .await;
@@ -107,19 +106,18 @@ async fn ecs_denies_a_call() {
 /// The import needs the role, too.
 #[tokio::test]
 async fn ecs_denies_the_import() {
-    let stage = stage().await;
+    let env = stage().await;
     let denied = Fault::on("ecs:ImportImage").always();
-    stage
-        .cloud
+    env.cloud
         .fault(denied.answer(403, "Forbidden.RAM", "Not you."));
-    let run = stage.alicloud("alicloud --bucket packer --image-name web -q disk.raw");
+    let run = env.alicloud("alicloud --bucket packer --image-name web -q disk.raw");
     let told = Told {
         what: "the import could not be started",
         cause: "Not you (Forbidden.RAM, request ID)",
         left: &[OSS_OBJECT],
         hint: r#"allow the caller ecs:ImportImage and ram:PassRole: {"Version":"1","Statement":[{"Effect":"Allow","Action":"ecs:ImportImage","Resource":"*"},{"Effect":"Allow","Action":"ram:PassRole","Resource":"acs:ram:*:*:role/aliyunecsimageimportdefaultrole"}]}"#,
     };
-    run.ends().await.exits(1).prints("").says(&told.whole());
+    run.output().await.code(1).stdout("").stderr(&told.whole());
 }
 
 /// The image that has the name goes last; the new one waits for the next run.
@@ -138,16 +136,15 @@ async fn ecs_denies_to_replace_an_image() {
         ),
     ];
     each(rows, async |(operation, what, action)| {
-        let stage = stage().await;
+        let env = stage().await;
         let command = "alicloud --bucket packer --image-name web -q disk.raw";
-        stage.alicloud(command).ends().await.exits(0);
+        env.alicloud(command).output().await.code(0);
         let denied = Fault::on(operation).always();
-        stage
-            .cloud
+        env.cloud
             .fault(denied.answer(403, "Forbidden.RAM", "Not you."));
-        let run = stage
+        let run = env
             .alicloud(&format!("{command} --force-delete"))
-            .ends()
+            .output()
             .await;
         let told = Told {
             what,
@@ -155,7 +152,7 @@ async fn ecs_denies_to_replace_an_image() {
             left: &[ECS_IMAGE],
             hint: &allow(RAM, &[action], "*"),
         };
-        run.exits(1).prints("").says(&told.whole());
+        run.code(1).stdout("").stderr(&told.whole());
     })
     .await;
 }
@@ -193,41 +190,40 @@ async fn oss_denies_a_call() {
         ),
     ];
     each(rows, async |(bucket, operation, what, hint)| {
-        let stage = stage().await;
+        let env = stage().await;
         // Who may not even ask where it lies.
         for operation in [operation, "oss:GetBucketLocation"] {
             let denied = Fault::on(operation).always();
             let refusal = denied.answer(403, "AccessDenied", "Not you.");
-            stage.cloud.fault(refusal);
+            env.cloud.fault(refusal);
         }
         let command = format!("alicloud --bucket {bucket} --image-name web -q disk.raw");
-        let run = stage.alicloud(&command).ends().await;
+        let run = env.alicloud(&command).output().await;
         let told = Told {
             what,
             cause: "Not you [EC 0003-00000001] (AccessDenied, request ID)",
             left: &[],
             hint: &hint,
         };
-        run.exits(1).prints("").says(&told.whole());
+        run.code(1).stdout("").stderr(&told.whole());
     })
     .await;
 }
 
 #[tokio::test]
 async fn oss_denies_to_delete_the_object() {
-    let stage = stage().await;
+    let env = stage().await;
     let denied = Fault::on("oss:DeleteObject").always();
-    stage
-        .cloud
+    env.cloud
         .fault(denied.answer(403, "AccessDenied", "Not you."));
-    let run = stage.alicloud("alicloud --bucket packer --image-name web -q disk.raw");
+    let run = env.alicloud("alicloud --bucket packer --image-name web -q disk.raw");
     let policy = allow(
         RAM,
         &["oss:DeleteObject"],
         "acs:oss:*:*:packer/imgimport-1767225600.raw",
     );
     let remove = "aliyun oss rm oss://packer/imgimport-1767225600.raw --region cn-beijing";
-    run.ends().await.exits(0).prints("m-ID").says(&format!(
+    run.output().await.code(0).stdout("m-ID").stderr(&format!(
         "warning: oss://packer/imgimport-1767225600.raw could not be deleted: Not you [EC 0003-00000001] (AccessDenied, request ID); next time, {policy}; delete it with: {remove}"
     ));
 }
@@ -235,12 +231,11 @@ async fn oss_denies_to_delete_the_object() {
 /// What was sent is still there.
 #[tokio::test]
 async fn oss_denies_to_make_the_object_of_its_parts() {
-    let stage = stage().await;
+    let env = stage().await;
     let denied = Fault::on("oss:CompleteMultipartUpload").always();
-    stage
-        .cloud
+    env.cloud
         .fault(denied.answer(403, "AccessDenied", "Not you."));
-    let run = stage.alicloud("alicloud --bucket packer --image-name web -q disk.raw");
+    let run = env.alicloud("alicloud --bucket packer --image-name web -q disk.raw");
     let told = Told {
         what: "the object could not be made of its 1 part",
         cause: "Not you [EC 0003-00000001] (AccessDenied, request ID)",
@@ -253,19 +248,18 @@ async fn oss_denies_to_make_the_object_of_its_parts() {
             "acs:oss:*:*:packer/imgimport-1767225600.raw",
         ),
     };
-    run.ends().await.exits(1).prints("").says(&told.whole());
+    run.output().await.code(1).stdout("").stderr(&told.whole());
 }
 
 /// GetBucketLocation tells enough of the bucket to import from it.
 #[tokio::test]
 async fn who_may_ask_for_the_buckets_place_alone_imports_all_the_same() {
-    let stage = stage().await;
+    let env = stage().await;
     let denied = Fault::on("oss:GetBucketInfo").always();
-    stage
-        .cloud
+    env.cloud
         .fault(denied.answer(403, "AccessDenied", "Not you."));
-    let run = stage.alicloud("alicloud --bucket packer --image-name web -q disk.raw");
-    run.ends().await.exits(0).prints("m-ID").says("");
+    let run = env.alicloud("alicloud --bucket packer --image-name web -q disk.raw");
+    run.output().await.code(0).stdout("m-ID").stderr("");
 }
 
 /// The role may be made by the caller, or by somebody with more rights.
@@ -298,26 +292,24 @@ aliyun ram UpdateRole --RoleName AliyunECSImageImportDefaultRole --NewAssumeRole
         ),
     ];
     each(rows, async |(operation, what, actions)| {
-        let stage = stage().await;
-        stage.cloud.ram().remove_role(role);
+        let env = stage().await;
+        env.cloud.ram().remove_role(role);
         if operation == "ram:UpdateRole" {
-            stage
-                .cloud
+            env.cloud
                 .ram()
                 .put_role(role, r#"{"Statement":[],"Version":"1"}"#, &[]);
         }
         let denied = Fault::on(operation).always();
-        stage
-            .cloud
+        env.cloud
             .fault(denied.answer(403, "NoPermission", "Not you."));
-        let run = stage.alicloud("alicloud --bucket packer --image-name web -q disk.raw");
+        let run = env.alicloud("alicloud --bucket packer --image-name web -q disk.raw");
         let told = Told {
             what,
             cause: "Not you (NoPermission, request ID)",
             left: &[],
             hint: &format!("allow the caller {actions}, or {commands}"),
         };
-        run.ends().await.exits(1).prints("").says(&told.whole());
+        run.output().await.code(1).stdout("").stderr(&told.whole());
     })
     .await;
 }
@@ -332,15 +324,14 @@ async fn who_may_not_look_imports_all_the_same() {
             "ecs:DescribeTaskAttribute",
         ],
         async |operation| {
-            let stage = stage().await;
+            let env = stage().await;
             let denied = Fault::on(operation).always();
-            stage
-                .cloud
+            env.cloud
                 .fault(denied.answer(403, "NoPermission", "Not you."));
-            let run = stage.alicloud("alicloud --bucket packer --image-name web -q disk.raw");
-            run.ends().await.exits(0).prints("m-ID").says("");
+            let run = env.alicloud("alicloud --bucket packer --image-name web -q disk.raw");
+            run.output().await.code(0).stdout("m-ID").stderr("");
             assert!(
-                stage.cloud.requests("ram:CreateRole").is_empty(),
+                env.cloud.requests("ram:CreateRole").is_empty(),
                 "what nobody has seen is not made"
             );
         },

@@ -175,19 +175,18 @@ const REFUSED: &[(u16, &str, &str)] = &[
 #[tokio::test]
 async fn a_refused_import_comes_with_its_remedy() {
     each(REFUSED, async |&(status, code, hint)| {
-        let stage = stage().await;
+        let env = stage().await;
         let refusal = Fault::on("ecs:ImportImage").always();
-        stage
-            .cloud
+        env.cloud
             .fault(refusal.answer(status, code, "In ECS's words."));
-        let run = stage.alicloud(COMMAND).ends().await;
+        let run = env.alicloud(COMMAND).output().await;
         let told = Told {
             what: "the import could not be started",
             cause: &format!("In ECS's words ({code}, request ID)"),
             left: &[OBJECT],
             hint,
         };
-        run.exits(1).prints("").says(&told.whole());
+        run.code(1).stdout("").stderr(&told.whole());
     })
     .await;
 }
@@ -200,12 +199,12 @@ async fn a_role_that_ecs_does_not_see_yet_is_waited_for() {
         "NoSetRoletoECSServiceAccount",
     ];
     each(codes, async |code| {
-        let stage = stage().await;
+        let env = stage().await;
         let refusal = Fault::on("ecs:ImportImage");
-        stage.cloud.fault(refusal.answer(403, code, "Not yet."));
-        let run = stage.alicloud(COMMAND).ends().await;
-        run.exits(0).prints("m-ID").says("");
-        assert_eq!(stage.cloud.ecs().tasks().len(), 1);
+        env.cloud.fault(refusal.answer(403, code, "Not yet."));
+        let run = env.alicloud(COMMAND).output().await;
+        run.code(0).stdout("m-ID").stderr("");
+        assert_eq!(env.cloud.ecs().tasks().len(), 1);
     })
     .await;
 }
@@ -237,19 +236,18 @@ async fn what_any_action_may_answer_comes_with_its_remedy() {
         (418, "NobodyHasSeenIt", ""),
     ];
     each(rows, async |(status, code, hint)| {
-        let stage = stage().await;
+        let env = stage().await;
         let refusal = Fault::on("ecs:DescribeImages").always();
-        stage
-            .cloud
+        env.cloud
             .fault(refusal.answer(status, code, "In ECS's words."));
-        let run = stage.alicloud(COMMAND).ends().await;
+        let run = env.alicloud(COMMAND).output().await;
         let told = Told {
             what: "the image's name can't be looked up in cn-beijing",
             cause: &format!("In ECS's words ({code}, request ID)"),
             left: &[],
             hint,
         };
-        run.exits(1).prints("").says(&told.whole());
+        run.code(1).stdout("").stderr(&told.whole());
     })
     .await;
 }
@@ -277,17 +275,17 @@ async fn the_reason_of_a_failed_import_comes_with_its_remedy() {
         ("ImportImageFailed", "The system disk has no root", GOES_ON),
     ];
     each(rows, async |(code, text, hint)| {
-        let stage = stage().await;
+        let env = stage().await;
         let script = ImportScript::quick().fail_with(code, text);
-        stage.cloud.ecs().import_script(script);
-        let run = stage.alicloud(COMMAND).ends().await;
+        env.cloud.ecs().import_script(script);
+        let run = env.alicloud(COMMAND).output().await;
         let told = Told {
             what: "the import t-ID failed",
             cause: &format!("{text} ({code})"),
             left: &[OBJECT],
             hint,
         };
-        run.exits(1).prints("").says(&told.whole());
+        run.code(1).stdout("").stderr(&told.whole());
     })
     .await;
 }

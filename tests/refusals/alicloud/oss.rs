@@ -72,19 +72,18 @@ async fn what_oss_answers_to_an_upload_comes_with_its_remedy() {
         (418, "NobodyHasSeenIt", "0016-00000101", ""),
     ];
     each(rows, async |(status, code, ec, hint)| {
-        let stage = stage().await;
+        let env = stage().await;
         let refusal = Fault::on("oss:InitiateMultipartUpload").always();
-        stage
-            .cloud
+        env.cloud
             .fault(refusal.answer(status, code, "In OSS's words."));
-        let run = stage.alicloud(COMMAND).ends().await;
+        let run = env.alicloud(COMMAND).output().await;
         let told = Told {
             what: "the upload could not be started",
             cause: &format!("In OSS's words [EC {ec}] ({code}, request ID)"),
             left: &[],
             hint,
         };
-        run.exits(1).prints("").says(&told.whole());
+        run.code(1).stdout("").stderr(&told.whole());
     })
     .await;
 }
@@ -119,20 +118,19 @@ async fn what_keeps_a_bucket_from_being_made_comes_with_its_remedy() {
         ),
     ];
     each(rows, async |(status, code, ec, hint)| {
-        let stage = stage().await;
+        let env = stage().await;
         let refusal = Fault::on("oss:PutBucket").always();
-        stage
-            .cloud
+        env.cloud
             .fault(refusal.answer(status, code, "In OSS's words."));
         let command = COMMAND.replace("packer", "another");
-        let run = stage.alicloud(&command).ends().await;
+        let run = env.alicloud(&command).output().await;
         let told = Told {
             what: "the bucket another could not be created",
             cause: &format!("In OSS's words [EC {ec}] ({code}, request ID)"),
             left: &[],
             hint,
         };
-        run.exits(1).prints("").says(&told.whole());
+        run.code(1).stdout("").stderr(&told.whole());
     })
     .await;
 }

@@ -58,20 +58,19 @@ async fn what_any_call_may_answer_comes_with_its_remedy() {
         (418, "NobodyHasSeenIt", ""),
     ];
     each(rows, async |(status, code, hint)| {
-        let stage = stage().await;
+        let env = stage().await;
         let refusal = Fault::on("ec2:DescribeImages").always();
-        stage
-            .cloud
+        env.cloud
             .fault(refusal.answer(status, code, "In AWS's words."));
         let command = "aws --bucket importbucket --ami-name web --max-retries 0 -q disk.raw";
-        let run = stage.imgimport(command).ends().await;
+        let run = env.imgimport(command).output().await;
         let told = Told {
             what: "the AMI's name can't be looked up",
             cause: &format!("In AWS's words ({code}, request ID)"),
             left: &[],
             hint,
         };
-        run.exits(1).prints("").says(&told.whole());
+        run.code(1).stdout("").stderr(&told.whole());
     })
     .await;
 }
@@ -93,20 +92,19 @@ async fn what_s3_answers_to_an_upload_comes_with_its_remedy() {
         (409, "OperationAborted", ""),
     ];
     each(rows, async |(status, code, hint)| {
-        let stage = stage().await;
+        let env = stage().await;
         let refusal = Fault::on("s3:CreateMultipartUpload").always();
-        stage
-            .cloud
+        env.cloud
             .fault(refusal.answer(status, code, "In S3's words."));
         let command = "aws --bucket importbucket --max-retries 0 -q disk.raw";
-        let run = stage.imgimport(command).ends().await;
+        let run = env.imgimport(command).output().await;
         let told = Told {
             what: "the upload could not be started",
             cause: &format!("In S3's words ({code}, request ID)"),
             left: &[],
             hint,
         };
-        run.exits(1).prints("").says(&told.whole());
+        run.code(1).stdout("").stderr(&told.whole());
     })
     .await;
 }
@@ -130,13 +128,13 @@ async fn what_the_ebs_direct_apis_answer_comes_with_its_remedy() {
         (404, "ResourceNotFoundException", ""),
     ];
     each(rows, async |(status, code, hint)| {
-        let stage = stage().await;
+        let env = stage().await;
         let refusal = Fault::on("ebs:StartSnapshot").always();
-        stage
+        env
             .cloud
             .fault(refusal.answer(status, code, "In EBS's words."));
         let command = "aws --method ebs-direct --ami-name web --max-retries 0 -q disk.raw";
-        let run = stage.imgimport(command).ends().await;
+        let run = env.imgimport(command).output().await;
         // A trouble of the service says nothing of what it has done.
         let left = ["a snapshot in eu-central-1 that may have been started; remove it with delete-snapshot if this lists it: aws ec2 describe-snapshots --owner-ids self --filters Name=status,Values=pending --region eu-central-1"];
         let told = Told {
@@ -145,7 +143,7 @@ async fn what_the_ebs_direct_apis_answer_comes_with_its_remedy() {
             left: if status == 500 { &left } else { &[] },
             hint,
         };
-        run.exits(1).prints("").says(&told.whole());
+        run.code(1).stdout("").stderr(&told.whole());
     })
     .await;
 }
@@ -209,18 +207,18 @@ async fn what_keeps_an_ami_from_being_finished_comes_with_its_remedy() {
         ),
     ];
     each(rows, async |(wish, operation, text, code, what, hint)| {
-        let stage = stage().await;
+        let env = stage().await;
         let refusal = Fault::on(operation).always();
-        stage.cloud.fault(refusal.answer(400, code, text));
+        env.cloud.fault(refusal.answer(400, code, text));
         let command = format!("aws --bucket importbucket {wish} -q disk.raw");
-        let run = stage.imgimport(&command).ends().await;
+        let run = env.imgimport(&command).output().await;
         let told = Told {
             what,
             cause: &format!("{text} ({code}, request ID)"),
             left: &[image],
             hint,
         };
-        run.exits(1).prints("").says(&told.whole());
+        run.code(1).stdout("").stderr(&told.whole());
     })
     .await;
 }
@@ -228,13 +226,12 @@ async fn what_keeps_an_ami_from_being_finished_comes_with_its_remedy() {
 /// A copy that fails says why in its StateReason.
 #[tokio::test]
 async fn a_copy_that_fails_is_told_in_ec2s_words() {
-    let stage = stage().await;
+    let env = stage().await;
     let reason = "Given key ID is not accessible";
-    stage
-        .cloud
+    env.cloud
         .ec2()
         .copy_script(CopyScript::pending(1).fail(reason));
-    let run = stage.imgimport("aws --bucket importbucket --ami-name web -q disk.raw");
+    let run = env.imgimport("aws --bucket importbucket --ami-name web -q disk.raw");
     let told = Told {
         what: "ami-ID is failed",
         cause: reason,
@@ -243,5 +240,5 @@ async fn a_copy_that_fails_is_told_in_ec2s_words() {
         ],
         hint: GOES_ON,
     };
-    run.ends().await.exits(1).prints("").says(&told.whole());
+    run.output().await.code(1).stdout("").stderr(&told.whole());
 }

@@ -155,20 +155,19 @@ async fn ec2_denies_a_call() {
     each(
         CALLS,
         async |&(wish, (operation, nth), what, action, left)| {
-            let stage = stage().await;
+            let env = stage().await;
             let denied = Fault::on(operation).nth(nth).always();
-            stage
-                .cloud
+            env.cloud
                 .fault(denied.answer(403, "UnauthorizedOperation", UNAUTHORIZED));
             let command = format!("aws --bucket importbucket {wish} -q disk.raw");
-            let run = stage.imgimport(&command).ends().await;
+            let run = env.imgimport(&command).output().await;
             let told = Told {
                 what,
                 cause: &format!("{UNAUTHORIZED} (UnauthorizedOperation, request ID)"),
                 left,
                 hint: &allow(IAM, &[action], "*"),
             };
-            run.exits(1).prints("").says(&told.whole());
+            run.code(1).stdout("").stderr(&told.whole());
         },
     )
     .await;
@@ -227,18 +226,18 @@ async fn s3_denies_a_call() {
         ),
     ];
     each(rows, async |(operation, text, what, cause, hint)| {
-        let stage = stage().await;
+        let env = stage().await;
         let denied = Fault::on(operation).always();
-        stage.cloud.fault(denied.answer(403, "AccessDenied", text));
+        env.cloud.fault(denied.answer(403, "AccessDenied", text));
         if operation == "s3:HeadBucket" {
             // The same permission; its refusal has a body.
             let denied = Fault::on("s3:ListObjectsV2").always();
             let denied = denied.answer(403, "AccessDenied", "Access Denied");
-            stage.cloud.fault(denied);
+            env.cloud.fault(denied);
         }
-        let run = stage
+        let run = env
             .imgimport("aws --bucket importbucket -q disk.raw")
-            .ends()
+            .output()
             .await;
         let told = Told {
             what,
@@ -250,7 +249,7 @@ async fn s3_denies_a_call() {
             },
             hint,
         };
-        run.exits(1).prints("").says(&told.whole());
+        run.code(1).stdout("").stderr(&told.whole());
     })
     .await;
 }
@@ -272,20 +271,19 @@ async fn the_ebs_direct_apis_deny_a_call() {
         ),
     ];
     each(rows, async |(operation, what, left)| {
-        let stage = stage().await;
+        let env = stage().await;
         let denied = Fault::on(operation).always();
-        stage
-            .cloud
+        env.cloud
             .fault(denied.answer(403, "AccessDeniedException", "Not you."));
         let run =
-            stage.imgimport("aws --method ebs-direct --ami-name web --concurrency 1 -q disk.raw");
+            env.imgimport("aws --method ebs-direct --ami-name web --concurrency 1 -q disk.raw");
         let told = Told {
             what,
             cause: "Not you (AccessDeniedException, request ID)",
             left,
             hint: &format!("allow the caller {operation}; {policy}"),
         };
-        run.ends().await.exits(1).prints("").says(&told.whole());
+        run.output().await.code(1).stdout("").stderr(&told.whole());
     })
     .await;
 }
@@ -314,18 +312,18 @@ async fn the_last_steps_of_an_ami_are_denied() {
         ),
     ];
     each(rows, async |(wish, operation, code, what, before, hint)| {
-        let stage = stage().await;
+        let env = stage().await;
         let denied = Fault::on(operation).always();
-        stage.cloud.fault(denied.answer(403, code, "Not you."));
+        env.cloud.fault(denied.answer(403, code, "Not you."));
         let command = format!("aws --bucket importbucket {wish} -q disk.raw");
-        let run = stage.imgimport(&command).ends().await;
+        let run = env.imgimport(&command).output().await;
         let told = Told {
             what,
             cause: &format!("{before}Not you ({code}, request ID)"),
             left: &[IMAGE],
             hint,
         };
-        run.exits(1).prints("").says(&told.whole());
+        run.code(1).stdout("").stderr(&told.whole());
     })
     .await;
 }
@@ -364,12 +362,12 @@ async fn what_can_not_be_removed_afterwards_is_a_warning_with_the_permission() {
         ),
     ];
     each(rows, async |(operation, code, warning)| {
-        let stage = stage().await;
+        let env = stage().await;
         let denied = Fault::on(operation).always();
-        stage.cloud.fault(denied.answer(403, code, "Not you."));
+        env.cloud.fault(denied.answer(403, code, "Not you."));
         let command = "aws --bucket importbucket --ami-name web --max-retries 0 -q disk.raw";
-        let run = stage.imgimport(command).ends().await;
-        run.exits(0).prints("ami-ID").says(&warning);
+        let run = env.imgimport(command).output().await;
+        run.code(0).stdout("ami-ID").stderr(&warning);
     })
     .await;
 }

@@ -98,12 +98,12 @@ const REASONS: &[(&str, &str)] = &[
 #[tokio::test]
 async fn the_reason_of_a_failed_task_comes_with_its_remedy() {
     each(REASONS, async |&(reason, hint)| {
-        let stage = stage().await;
+        let env = stage().await;
         let script = ImportScript::quick().fail(reason);
-        stage.cloud.import_script(script);
-        let run = stage
+        env.cloud.import_script(script);
+        let run = env
             .imgimport("aws --bucket importbucket -q disk.raw")
-            .ends()
+            .output()
             .await;
         let told = Told {
             what: "the import import-ami-TASK failed",
@@ -115,7 +115,7 @@ async fn the_reason_of_a_failed_task_comes_with_its_remedy() {
             left: &[OBJECT],
             hint,
         };
-        run.exits(1).prints("").says(&told.whole());
+        run.code(1).stdout("").stderr(&told.whole());
     })
     .await;
 }
@@ -181,12 +181,12 @@ async fn a_refused_import_comes_with_its_remedy() {
         ),
     ];
     each(rows, async |(status, code, text, hint)| {
-        let stage = stage().await;
+        let env = stage().await;
         let refusal = Fault::on("ec2:ImportImage").answer(status, code, text);
-        stage.cloud.fault(refusal);
-        let run = stage
+        env.cloud.fault(refusal);
+        let run = env
             .imgimport("aws --bucket importbucket -q disk.raw")
-            .ends()
+            .output()
             .await;
         let told = Told {
             what: "the import could not be started",
@@ -194,7 +194,7 @@ async fn a_refused_import_comes_with_its_remedy() {
             left: &[OBJECT],
             hint,
         };
-        run.exits(1).prints("").says(&told.whole());
+        run.code(1).stdout("").stderr(&told.whole());
     })
     .await;
 }
@@ -204,13 +204,13 @@ async fn a_refused_import_comes_with_its_remedy() {
 async fn a_service_role_that_is_refused_comes_with_the_commands_that_make_it() {
     let text = "The service role vmimport does not exist or does not have sufficient permissions for the service to continue";
     each(["import-image", "import-snapshot"], async |method| {
-        let stage = stage().await;
+        let env = stage().await;
         for operation in ["ec2:ImportImage", "ec2:ImportSnapshot"] {
             let refusal = Fault::on(operation).answer(400, "InvalidParameter", text);
-            stage.cloud.fault(refusal);
+            env.cloud.fault(refusal);
         }
         let command = format!("aws --bucket importbucket --method {method} -q disk.raw");
-        let run = stage.imgimport(&command).ends().await;
+        let run = env.imgimport(&command).output().await;
         let told = Told {
             what: "VM Import can't use the service role vmimport",
             cause: &format!("{text} (InvalidParameter, request ID)"),
@@ -219,7 +219,7 @@ async fn a_service_role_that_is_refused_comes_with_the_commands_that_make_it() {
 aws iam create-role --role-name vmimport --assume-role-policy-document '{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":{"Service":"vmie.amazonaws.com"},"Action":"sts:AssumeRole","Condition":{"StringEquals":{"sts:Externalid":"vmimport"}}}]}'
 aws iam put-role-policy --role-name vmimport --policy-name imgimport-importbucket --policy-document '{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":["s3:GetBucketLocation","s3:GetObject","s3:ListBucket"],"Resource":["arn:aws:s3:::importbucket","arn:aws:s3:::importbucket/*"]},{"Effect":"Allow","Action":["ec2:ModifySnapshotAttribute","ec2:CopySnapshot","ec2:RegisterImage","ec2:Describe*"],"Resource":"*"}]}'"#,
         };
-        run.exits(1).prints("").says(&told.whole());
+        run.code(1).stdout("").stderr(&told.whole());
     })
     .await;
 }

@@ -4,11 +4,11 @@ mod calls;
 mod denied;
 mod imports;
 
-use crate::support::Stage;
+use crate::support::TestEnv;
 
 /// A bucket, a role, imports that go through in two polls, a disk of 2 MiB.
-async fn stage() -> Stage {
-    let stage = Stage::new().await;
-    stage.disk(2);
-    stage
+async fn stage() -> TestEnv {
+    let env = TestEnv::new().await;
+    env.disk(2);
+    env
 }

@@ -94,10 +94,10 @@ async fn what_the_api_answers_comes_with_its_remedy() {
     each(
         ANSWERS,
         async |&(operation, what, status, code, text, hint)| {
-            let stage = stage().await;
+            let env = stage().await;
             let refusal = Fault::on(operation).always();
-            stage.cloud.fault(refusal.answer(status, code, text));
-            let run = imgimport(&stage, COMMAND).ends().await;
+            env.cloud.fault(refusal.answer(status, code, text));
+            let run = imgimport(&env, COMMAND).output().await;
             let sent = operation == "do:CreateImage";
             let told = Told {
                 what,
@@ -105,8 +105,8 @@ async fn what_the_api_answers_comes_with_its_remedy() {
                 left: if sent { &[OBJECT] } else { &[] },
                 hint: if sent && hint.is_empty() { AGAIN } else { hint },
             };
-            run.exits(1).prints("").says(&told.whole());
-            let objects = stage.cloud.spaces().objects();
+            run.code(1).stdout("").stderr(&told.whole());
+            let objects = env.cloud.spaces().objects();
             assert!(
                 objects.iter().all(|object| !object.public),
                 "nothing public stays"
@@ -147,10 +147,10 @@ async fn the_reason_of_a_failed_import_comes_with_its_remedy() {
         (" ", ""),
     ];
     each(rows, async |(reason, hint)| {
-        let stage = stage().await;
+        let env = stage().await;
         let script = CustomImageScript::quick().fail(reason);
-        stage.cloud.digitalocean().import_script(script);
-        let run = imgimport(&stage, COMMAND).ends().await;
+        env.cloud.digitalocean().import_script(script);
+        let run = imgimport(&env, COMMAND).output().await;
         let told = Told {
             what: "the import 157000001 failed",
             cause: if reason == " " {
@@ -161,9 +161,9 @@ async fn the_reason_of_a_failed_import_comes_with_its_remedy() {
             left: &[],
             hint,
         };
-        run.exits(1).prints("").says(&told.whole());
+        run.code(1).stdout("").stderr(&told.whole());
         assert!(
-            stage.cloud.spaces().objects().is_empty(),
+            env.cloud.spaces().objects().is_empty(),
             "nothing public stays"
         );
     })
@@ -173,18 +173,18 @@ async fn the_reason_of_a_failed_import_comes_with_its_remedy() {
 /// The image that somebody else has deleted meanwhile.
 #[tokio::test]
 async fn an_image_that_is_gone_is_said() {
-    let stage = stage().await;
+    let env = stage().await;
     let gone = Fault::on("do:GetImage").always();
     let text = "The resource you requested could not be found.";
-    stage.cloud.fault(gone.answer(404, "not_found", text));
+    env.cloud.fault(gone.answer(404, "not_found", text));
     let told = Told {
         what: "the import 157000001 failed",
         cause: "The resource you requested could not be found (not_found, request ID)",
         left: &[OBJECT],
         hint: "somebody may have deleted the image",
     };
-    let run = imgimport(&stage, COMMAND).ends().await;
-    run.exits(1).prints("").says(&told.whole());
+    let run = imgimport(&env, COMMAND).output().await;
+    run.code(1).stdout("").stderr(&told.whole());
 }
 
 /// Spaces' codes, where the Space is looked at and where the upload begins.
@@ -217,7 +217,7 @@ async fn what_spaces_answers_comes_with_its_remedy() {
     each(
         rows.into_iter().flat_map(looked_at),
         async |(what, early, (status, code, hint))| {
-            let stage = stage().await;
+            let env = stage().await;
             let operations: &[_] = if early {
                 &["spaces:HeadBucket", "spaces:ListMultipartUploads"]
             } else {
@@ -227,18 +227,17 @@ async fn what_spaces_answers_comes_with_its_remedy() {
                 // A HEAD has no body, and says nothing but "no"; 404 would say enough.
                 let status = if early && status == 404 { 403 } else { status };
                 let refusal = Fault::on(operation).always();
-                stage
-                    .cloud
+                env.cloud
                     .fault(refusal.answer(status, code, "In Spaces' words."));
             }
-            let run = imgimport(&stage, COMMAND).ends().await;
+            let run = imgimport(&env, COMMAND).output().await;
             let told = Told {
                 what,
                 cause: &format!("In Spaces' words ({code}, request ID)"),
                 left: &[],
                 hint,
             };
-            run.exits(1).prints("").says(&told.whole());
+            run.code(1).stdout("").stderr(&told.whole());
         },
     )
     .await;

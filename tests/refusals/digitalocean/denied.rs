@@ -38,21 +38,21 @@ async fn digitalocean_denies_a_call() {
         ),
     ];
     each(rows, async |(operation, warning, what, scope, left)| {
-        let stage = stage().await;
-        stage.cloud.digitalocean().transfer_script(TransferScript::default());
+        let env = stage().await;
+        env.cloud.digitalocean().transfer_script(TransferScript::default());
         let denied = Fault::on(operation).always();
-        stage.cloud.fault(denied.answer(403, "forbidden", "Not you."));
+        env.cloud.fault(denied.answer(403, "forbidden", "Not you."));
         let more = if warning.is_empty() { "" } else { "--image-region ams3" };
         let command = format!("digitalocean --space import-bucket --spaces-region nyc3 --image-name web --image-region nyc3 {more} -q disk.raw");
         let before = if warning.is_empty() { "" } else { "the transfer to ams3 could not be started: " };
-        let run = imgimport(&stage, &command).ends().await;
+        let run = imgimport(&env, &command).output().await;
         let told = Told {
             what,
             cause: &format!("{before}Not you (forbidden, request ID)"),
             left,
             hint: &format!("give the token the scope {scope}"),
         };
-        run.exits(1).prints("").says(&format!("{warning}{}", told.whole()));
+        run.code(1).stdout("").stderr(&format!("{warning}{}", told.whole()));
     })
     .await;
 }
@@ -61,14 +61,13 @@ async fn digitalocean_denies_a_call() {
 /// address.
 #[tokio::test]
 async fn spaces_denies_to_delete_the_object() {
-    let stage = stage().await;
+    let env = stage().await;
     let denied = Fault::on("spaces:DeleteObject").always();
-    stage
-        .cloud
+    env.cloud
         .fault(denied.answer(403, "AccessDenied", "Not you."));
     let command = "digitalocean --space import-bucket --spaces-region nyc3 --image-name web --image-region nyc3 --key k.raw.gz -q disk.raw";
-    let run = imgimport(&stage, command).ends().await;
-    run.exits(0).prints("157000001").says(
+    let run = imgimport(&env, command).output().await;
+    run.code(0).stdout("157000001").stderr(
         "warning: s3://import-bucket/k-RANDOM.raw.gz could not be deleted: Not you (AccessDenied, request ID); next time, give the Spaces key read and write access to import-bucket; delete it with: aws s3 rm s3://import-bucket/k-RANDOM.raw.gz --endpoint-url http://HOST",
     );
 }

@@ -5,24 +5,24 @@ mod denied;
 
 use imgimport_sandbox::{CustomImageScript, SPACES_REGION};
 
-use crate::support::{Run, Stage};
+use crate::support::{Cmd, TestEnv};
 
-async fn stage() -> Stage {
-    let stage = Stage::new().await;
-    let cloud = &stage.cloud;
+async fn stage() -> TestEnv {
+    let env = TestEnv::new().await;
+    let cloud = &env.cloud;
     cloud
         .spaces()
         .create_bucket_with_acls("import-bucket", SPACES_REGION);
     cloud
         .digitalocean()
         .import_script(CustomImageScript::quick());
-    stage.disk(2);
-    stage
+    env.disk(2);
+    env
 }
 
-fn imgimport<'a>(stage: &'a Stage, args: &str) -> Run<'a> {
-    let variables = stage.cloud.digitalocean_environment();
-    let run = stage.imgimport(args);
+fn imgimport<'a>(env: &'a TestEnv, args: &str) -> Cmd<'a> {
+    let variables = env.cloud.digitalocean_environment();
+    let run = env.imgimport(args);
     variables
         .iter()
         .fold(run, |run, (name, value)| run.env(name, value))

@@ -6,14 +6,14 @@ use std::sync::{Arc, Mutex, MutexGuard};
 
 use tokio::sync::watch;
 
-use crate::fault::{Action, Fault, Standing};
+use crate::fault::{Action, ActiveFault, Fault};
 
 /// What a request said: query and form parameters, and its telling headers in lower case.
 pub type Detail = BTreeMap<String, String>;
 
 /// A request in the journal, in order of arrival.
 #[derive(Clone, Debug)]
-pub struct Entry {
+pub struct LoggedRequest {
     /// `s3:UploadPart`, `ec2:ImportImage`
     pub operation: String,
     pub detail: Detail,
@@ -23,17 +23,17 @@ pub struct Entry {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Outcome {
     /// Not answered yet
-    Open,
-    Answered(u16),
+    Pending,
+    Responded(u16),
     /// The connection ended without an answer, by a fault or by the client
     Cut,
 }
 
-impl Entry {
+impl LoggedRequest {
     pub fn status(&self) -> Option<u16> {
         match self.outcome {
-            Outcome::Answered(status) => Some(status),
-            Outcome::Open | Outcome::Cut => None,
+            Outcome::Responded(status) => Some(status),
+            Outcome::Pending | Outcome::Cut => None,
         }
     }
 
@@ -49,24 +49,24 @@ impl Entry {
 }
 
 #[derive(Debug, Default)]
-pub(crate) struct Desk {
+pub(crate) struct RequestLog {
     state: Mutex<State>,
     changed: watch::Sender<()>,
 }
 
 #[derive(Debug, Default)]
 struct State {
-    journal: Vec<Entry>,
-    faults: Vec<Standing>,
+    requests: Vec<LoggedRequest>,
+    faults: Vec<ActiveFault>,
 }
 
-impl Desk {
-    pub(crate) fn journal(&self) -> Vec<Entry> {
-        self.state().journal.clone()
+impl RequestLog {
+    pub(crate) fn requests(&self) -> Vec<LoggedRequest> {
+        self.state().requests.clone()
     }
 
     pub(crate) fn fault(&self, fault: Fault) {
-        self.state().faults.push(Standing::new(fault));
+        self.state().faults.push(ActiveFault::new(fault));
     }
 
     pub(crate) fn clear_faults(&self) {
@@ -74,36 +74,36 @@ impl Desk {
     }
 
     /// Waits until the journal satisfies `enough`.
-    pub(crate) async fn until(&self, enough: impl Fn(&[Entry]) -> bool) {
+    pub(crate) async fn wait_until(&self, condition: impl Fn(&[LoggedRequest]) -> bool) {
         let mut changed = self.changed.subscribe();
-        while !enough(&self.state().journal) {
+        while !condition(&self.state().requests) {
             let _closed = changed.changed().await;
         }
     }
 
-    pub(crate) fn enter(
+    pub(crate) fn record(
         self: &Arc<Self>,
         operation: String,
         detail: Detail,
-    ) -> (Visit, Vec<Action>) {
+    ) -> (RequestGuard, Vec<Action>) {
         let mut state = self.state();
-        let struck = |fault: &mut Standing| fault.strike(&operation, &detail);
-        let actions = state.faults.iter_mut().filter_map(struck).collect();
-        let index = state.journal.len();
-        state.journal.push(Entry {
+        let action_of = |fault: &mut ActiveFault| fault.action_for(&operation, &detail);
+        let actions = state.faults.iter_mut().filter_map(action_of).collect();
+        let index = state.requests.len();
+        state.requests.push(LoggedRequest {
             operation,
             detail,
-            outcome: Outcome::Open,
+            outcome: Outcome::Pending,
         });
         drop(state);
         self.changed.send_replace(());
-        let desk = Arc::clone(self);
-        (Visit { desk, index }, actions)
+        let log = Arc::clone(self);
+        (RequestGuard { log, index }, actions)
     }
 
-    fn close(&self, index: usize, outcome: Outcome) {
-        let entry = &mut self.state().journal[index];
-        if entry.outcome == Outcome::Open {
+    fn finish(&self, index: usize, outcome: Outcome) {
+        let entry = &mut self.state().requests[index];
+        if entry.outcome == Outcome::Pending {
             entry.outcome = outcome;
             self.changed.send_replace(());
         }
@@ -115,19 +115,19 @@ impl Desk {
 }
 
 /// One request at the desk. Dropped without an answer, it is journalled as cut.
-pub(crate) struct Visit {
-    desk: Arc<Desk>,
+pub(crate) struct RequestGuard {
+    log: Arc<RequestLog>,
     index: usize,
 }
 
-impl Visit {
-    pub(crate) fn answered(self, status: u16) {
-        self.desk.close(self.index, Outcome::Answered(status));
+impl RequestGuard {
+    pub(crate) fn responded(self, status: u16) {
+        self.log.finish(self.index, Outcome::Responded(status));
     }
 }
 
-impl Drop for Visit {
+impl Drop for RequestGuard {
     fn drop(&mut self) {
-        self.desk.close(self.index, Outcome::Cut);
+        self.log.finish(self.index, Outcome::Cut);
     }
 }

@@ -22,7 +22,7 @@ pub struct When {
 
 #[derive(Clone, Debug)]
 pub(crate) enum Action {
-    Answer(Refusal),
+    Answer(ApiError),
     CutAfter(u64),
     CutAnswer,
     Replace(u16, String),
@@ -33,14 +33,14 @@ pub(crate) enum Action {
 
 /// An error as a service words it; each service has its own body for it.
 #[derive(Clone, Debug)]
-pub(crate) struct Refusal {
+pub(crate) struct ApiError {
     pub(crate) status: u16,
     pub(crate) code: String,
     pub(crate) message: String,
     pub(crate) retry_after: Option<u64>,
 }
 
-impl Refusal {
+impl ApiError {
     pub(crate) fn new(status: u16, code: &str, message: impl Into<String>) -> Self {
         Self {
             status,
@@ -102,7 +102,7 @@ impl When {
 
     /// Answers with the service's own error body instead of doing the work.
     pub fn answer(self, status: u16, code: &str, message: &str) -> Fault {
-        self.then(Action::Answer(Refusal::new(status, code, message)))
+        self.with_action(Action::Answer(ApiError::new(status, code, message)))
     }
 
     /// Answers with a status and no word, as a gateway in between may.
@@ -117,45 +117,45 @@ impl When {
 
     /// Closes the connection once this many bytes of the request body have come.
     pub fn cut_after(self, bytes: u64) -> Fault {
-        self.then(Action::CutAfter(bytes))
+        self.with_action(Action::CutAfter(bytes))
     }
 
     /// Does the work, then closes the connection: the lost answer.
     pub fn cut_answer(self) -> Fault {
-        self.then(Action::CutAnswer)
+        self.with_action(Action::CutAnswer)
     }
 
     /// Does the work, then answers with this status and body in place of the service's own:
     /// a gateway's page, a body that was cut, or nothing at all. The journal has it as cut.
     pub fn replace_answer(self, status: u16, body: &str) -> Fault {
-        self.then(Action::Replace(status, body.to_owned()))
+        self.with_action(Action::Replace(status, body.to_owned()))
     }
 
     /// Takes the request and never answers.
     pub fn stall(self) -> Fault {
-        self.then(Action::Stall)
+        self.with_action(Action::Stall)
     }
 
     /// Holds the request before any work is done.
     pub fn hold(self, gate: &Gate) -> Fault {
-        self.then(Action::Hold(gate.clone()))
+        self.with_action(Action::Hold(gate.clone()))
     }
 
     /// Does the work and holds the answer.
     pub fn hold_answer(self, gate: &Gate) -> Fault {
-        self.then(Action::HoldAnswer(gate.clone()))
+        self.with_action(Action::HoldAnswer(gate.clone()))
     }
 
-    fn then(self, action: Action) -> Fault {
+    fn with_action(self, action: Action) -> Fault {
         Fault { when: self, action }
     }
 
-    fn means(&self, operation: &str, detail: &Detail) -> bool {
-        let named = match self.operation.strip_suffix('*') {
+    fn matches(&self, operation: &str, detail: &Detail) -> bool {
+        let is_operation = match self.operation.strip_suffix('*') {
             Some(prefix) => operation.starts_with(prefix),
             None => operation == self.operation,
         };
-        named
+        is_operation
             && self
                 .detail
                 .iter()
@@ -165,23 +165,23 @@ impl When {
 
 /// A fault on the desk, with the requests it has met so far.
 #[derive(Debug)]
-pub(crate) struct Standing {
+pub(crate) struct ActiveFault {
     fault: Fault,
-    met: usize,
+    matched: usize,
 }
 
-impl Standing {
+impl ActiveFault {
     pub(crate) fn new(fault: Fault) -> Self {
-        Self { fault, met: 0 }
+        Self { fault, matched: 0 }
     }
 
-    pub(crate) fn strike(&mut self, operation: &str, detail: &Detail) -> Option<Action> {
+    pub(crate) fn action_for(&mut self, operation: &str, detail: &Detail) -> Option<Action> {
         let when = &self.fault.when;
-        if !when.means(operation, detail) {
+        if !when.matches(operation, detail) {
             return None;
         }
-        self.met += 1;
-        let struck = self.met >= when.first && self.met - when.first < when.times;
-        struck.then(|| self.fault.action.clone())
+        self.matched += 1;
+        let is_active = self.matched >= when.first && self.matched - when.first < when.times;
+        is_active.then(|| self.fault.action.clone())
     }
 }

@@ -7,7 +7,7 @@ use tokio::sync::watch;
 use tokio::time::timeout;
 
 /// Longer than any story takes; one that waits in vain fails, not the suite.
-const PATIENCE: Duration = Duration::from_secs(120);
+const TIMEOUT: Duration = Duration::from_secs(120);
 
 /// Holds requests or imports until released; clones are the same gate.
 #[derive(Clone, Debug)]
@@ -32,7 +32,7 @@ impl Gate {
     /// Waits until `count` arrivals were counted.
     pub async fn reached_by(&self, count: usize) {
         let mut arrivals = self.arrivals.subscribe();
-        let reached = timeout(PATIENCE, arrivals.wait_for(|n| *n >= count)).await;
+        let reached = timeout(TIMEOUT, arrivals.wait_for(|n| *n >= count)).await;
         assert!(reached.is_ok(), "nobody came to the gate");
     }
 
@@ -52,13 +52,13 @@ impl Gate {
     }
 
     pub(crate) async fn pass(&self) {
-        self.knock();
+        self.arrive();
         let mut open = self.open.subscribe();
         let _closed = open.wait_for(|open| *open).await;
     }
 
     /// Counts an arrival without staying; true once the gate is open.
-    pub(crate) fn knock(&self) -> bool {
+    pub(crate) fn arrive(&self) -> bool {
         self.arrivals.send_modify(|n| *n += 1);
         *self.open.borrow()
     }

@@ -6,12 +6,12 @@ use http::{Request, Response};
 use http_body_util::BodyExt;
 
 use crate::desk::Detail;
-use crate::fault::Refusal;
+use crate::fault::ApiError;
 use crate::keys::Keyring;
 use crate::query::{self, Answer, Query};
 use crate::roles::{ADMINISTRATOR, Iam, Role, State, encoded};
 use crate::serve::{Body, Service};
-use crate::sigv4::{self, Forgery};
+use crate::sigv4::{self, SignatureError};
 use crate::xml::{Xml, document};
 
 const NAMESPACE: &str = "https://iam.amazonaws.com/doc/2010-05-08/";
@@ -37,68 +37,68 @@ impl Service for IamService {
             .await
             .map(http_body_util::Collected::to_bytes);
         let body = body.unwrap_or_default();
-        let signed =
-            sigv4::verify(&head, &body, "iam", &self.keys).map_err(|forgery| forged(&forgery));
+        let signed = sigv4::verify(&head, &body, "iam", &self.keys)
+            .map_err(|forgery| signature_error(&forgery));
         match signed.and_then(|_| self.perform(&Query::parse(&body))) {
             Ok(document) => query::respond(200, document, &query::request_id()),
             Err(refusal) => self.refuse(&refusal),
         }
     }
 
-    fn refuse(&self, refusal: &Refusal) -> Response<Body> {
-        error_document(refusal, NAMESPACE)
+    fn refuse(&self, refusal: &ApiError) -> Response<Body> {
+        error_response(refusal, NAMESPACE)
     }
 }
 
 /// What IAM and STS say to a wrong signature.
-pub(crate) fn forged(forgery: &Forgery) -> Refusal {
-    let (code, message) = match forgery {
-        Forgery::Missing => (
+pub(crate) fn signature_error(error: &SignatureError) -> ApiError {
+    let (code, message) = match error {
+        SignatureError::Missing => (
             "MissingAuthenticationToken",
             "Request is missing Authentication Token",
         ),
-        Forgery::Malformed(text) => ("SignatureDoesNotMatch", text.as_str()),
-        Forgery::UnknownKey | Forgery::WrongToken => (
+        SignatureError::Malformed(text) => ("SignatureDoesNotMatch", text.as_str()),
+        SignatureError::UnknownKey | SignatureError::WrongToken => (
             "InvalidClientTokenId",
             "The security token included in the request is invalid.",
         ),
-        Forgery::ExpiredToken => (
+        SignatureError::ExpiredToken => (
             "ExpiredToken",
             "The security token included in the request is expired",
         ),
-        Forgery::Stale => (
+        SignatureError::Stale => (
             "SignatureDoesNotMatch",
             "Signature expired or not yet current",
         ),
-        Forgery::Mismatch => (
+        SignatureError::Mismatch => (
             "SignatureDoesNotMatch",
             "The request signature we calculated does not match the signature you provided. \
              Check your AWS Secret Access Key and signing method. Consult the service documentation for details.",
         ),
     };
-    Refusal::new(403, code, message)
+    ApiError::new(403, code, message)
 }
 
 /// The error body that IAM and STS share.
-pub(crate) fn error_document(refusal: &Refusal, namespace: &str) -> Response<Body> {
+pub(crate) fn error_response(error: &ApiError, namespace: &str) -> Response<Body> {
     let id = query::request_id();
-    let kind = if refusal.status < 500 {
+    let kind = if error.status < 500 {
         "Sender"
     } else {
         "Receiver"
     };
     let text = document("ErrorResponse", Some(namespace), |xml| {
         xml.element("Error", |xml| {
-            xml.text("Type", kind).text("Code", &refusal.code);
-            xml.text("Message", &refusal.message);
+            xml.text("Type", kind).text("Code", &error.code);
+            xml.text("Message", &error.message);
         });
         xml.text("RequestId", &id);
     });
-    query::respond(refusal.status, text, &id)
+    query::respond(error.status, text, &id)
 }
 
 /// The answer of the actions that only do.
-fn done(action: &str) -> String {
+fn empty_result(action: &str) -> String {
     document(&format!("{action}Response"), Some(NAMESPACE), |xml| {
         write_metadata(xml);
     })
@@ -125,7 +125,7 @@ pub(crate) fn result_document(
 impl IamService {
     fn perform(&self, query: &Query) -> Answer {
         let action = query.action();
-        query.check_names(known(action)?)?;
+        query.check_names(parameters_of(action)?)?;
         if let Some(answer) = managed_policy(query) {
             return answer;
         }
@@ -136,26 +136,26 @@ impl IamService {
             return create_role(&mut state, query, name);
         }
         let missing = || {
-            Refusal::new(
+            ApiError::new(
                 404,
                 "NoSuchEntity",
                 format!("The role with name {name} cannot be found."),
             )
         };
         let role = state.roles.get_mut(name).ok_or_else(missing)?;
-        change(role, query, delay)?;
+        update_role(role, query, delay)?;
         if action == "DeleteRole" {
             state.roles.remove(name);
-            return Ok(done(action));
+            return Ok(empty_result(action));
         }
         let role = state.roles.get(name).ok_or_else(missing)?;
         let policy = query.get("PolicyName").unwrap_or_default();
         if action == "GetRolePolicy" && !role.policies.contains_key(policy) {
             let text = format!("The role policy with name {policy} cannot be found.");
-            return Err(Refusal::new(404, "NoSuchEntity", text));
+            return Err(ApiError::new(404, "NoSuchEntity", text));
         }
         if !(action.starts_with("Get") || action.starts_with("List")) {
-            return Ok(done(action));
+            return Ok(empty_result(action));
         }
         Ok(result_document(action, NAMESPACE, |xml| {
             write_answer(xml, action, role, policy);
@@ -163,7 +163,7 @@ impl IamService {
     }
 }
 
-fn known(action: &str) -> Result<&'static [&'static str], Refusal> {
+fn parameters_of(action: &str) -> Result<&'static [&'static str], ApiError> {
     Ok(match action {
         "GetRole" | "DeleteRole" => &["RoleName"],
         "GetPolicy" => &["PolicyArn"],
@@ -186,7 +186,7 @@ fn known(action: &str) -> Result<&'static [&'static str], Refusal> {
         ],
         other => {
             let text = format!("Could not find operation {other} for version 2010-05-08");
-            return Err(Refusal::new(400, "InvalidAction", text));
+            return Err(ApiError::new(400, "InvalidAction", text));
         }
     })
 }
@@ -203,7 +203,7 @@ fn managed_policy(query: &Query) -> Option<Answer> {
     let arn = query.get("PolicyArn").unwrap_or_default();
     if arn != ADMINISTRATOR {
         let text = format!("Policy {arn} was not found.");
-        return Some(Err(Refusal::new(404, "NoSuchEntity", text)));
+        return Some(Err(ApiError::new(404, "NoSuchEntity", text)));
     }
     Some(Ok(result_document(action, NAMESPACE, |xml| match action {
         "GetPolicy" => {
@@ -220,11 +220,11 @@ fn managed_policy(query: &Query) -> Option<Answer> {
     })))
 }
 
-fn policy_document<'a>(query: &'a Query, name: &str) -> Result<&'a str, Refusal> {
+fn policy_document<'a>(query: &'a Query, name: &str) -> Result<&'a str, ApiError> {
     let text = query.required(name)?;
     let policy: serde_json::Value = serde_json::from_str(text).unwrap_or_default();
     if policy["Statement"].is_null() {
-        return Err(Refusal::new(
+        return Err(ApiError::new(
             400,
             "MalformedPolicyDocument",
             "Syntax errors in policy.",
@@ -236,17 +236,17 @@ fn policy_document<'a>(query: &'a Query, name: &str) -> Result<&'a str, Refusal>
 fn create_role(state: &mut State, query: &Query, name: &str) -> Answer {
     if state.roles.contains_key(name) {
         let text = format!("Role with name {name} already exists.");
-        return Err(Refusal::new(409, "EntityAlreadyExists", text));
+        return Err(ApiError::new(409, "EntityAlreadyExists", text));
     }
     let mut role = Role::new(name, policy_document(query, "AssumeRolePolicyDocument")?);
-    role.description = query.owned("Description");
-    role.unseen = state.delay;
+    role.description = query.get_owned("Description");
+    role.hidden_requests = state.delay;
     let answer = result_document("CreateRole", NAMESPACE, |xml| role.write(xml));
     state.roles.insert(name.to_owned(), role);
     Ok(answer)
 }
 
-fn change(role: &mut Role, query: &Query, delay: usize) -> Result<(), Refusal> {
+fn update_role(role: &mut Role, query: &Query, delay: usize) -> Result<(), ApiError> {
     match query.action() {
         "PutRolePolicy" => {
             let policy = policy_document(query, "PolicyDocument")?.to_owned();
@@ -262,7 +262,7 @@ fn change(role: &mut Role, query: &Query, delay: usize) -> Result<(), Refusal> {
         }
         _ => return Ok(()),
     }
-    role.unseen = delay;
+    role.hidden_requests = delay;
     Ok(())
 }
 
@@ -272,7 +272,7 @@ fn write_answer(xml: &mut Xml, action: &str, role: &Role, policy: &str) {
         "GetRolePolicy" => {
             let document = role.policies.get(policy).map(|document| encoded(document));
             xml.text("RoleName", &role.name).text("PolicyName", policy);
-            xml.maybe("PolicyDocument", document);
+            xml.optional("PolicyDocument", document);
         }
         "ListRolePolicies" => {
             xml.element("PolicyNames", |xml| {

@@ -10,11 +10,11 @@ use http_body_util::BodyExt;
 use serde_json::{Value, json};
 
 use crate::desk::Detail;
-use crate::fault::Refusal;
+use crate::fault::ApiError;
 use crate::keys::Keyring;
 use crate::query;
 use crate::serve::Body;
-use crate::sigv4::{self, Caller, Forgery};
+use crate::sigv4::{self, Caller, SignatureError};
 
 /// The operation that the request is for; the service's own name stands before it.
 pub(crate) fn operation<'a>(head: &'a Parts, service: &str) -> &'a str {
@@ -49,17 +49,18 @@ pub(crate) fn verified(
     body: &Bytes,
     service: &str,
     keys: &Keyring,
-) -> Result<(Caller, Value), Refusal> {
-    let caller = sigv4::verify(head, body, service, keys).map_err(|forgery| forged(&forgery))?;
+) -> Result<(Caller, Value), ApiError> {
+    let caller =
+        sigv4::verify(head, body, service, keys).map_err(|forgery| signature_error(&forgery))?;
     let request = serde_json::from_slice(body);
-    let request = request.map_err(|_| Refusal::new(400, "SerializationException", ""))?;
+    let request = request.map_err(|_| ApiError::new(400, "SerializationException", ""))?;
     Ok((caller, request))
 }
 
 /// Reads the body, and answers with what comes of it.
 pub(crate) async fn answer(
     request: Request<Body>,
-    perform: impl FnOnce(&Parts, &Bytes) -> Result<Value, Refusal>,
+    perform: impl FnOnce(&Parts, &Bytes) -> Result<Value, ApiError>,
 ) -> Response<Body> {
     let (head, body) = request.into_parts();
     let body = body
@@ -68,11 +69,11 @@ pub(crate) async fn answer(
         .map(http_body_util::Collected::to_bytes);
     match perform(&head, &body.unwrap_or_default()) {
         Ok(document) => respond(200, &document),
-        Err(refusal) => refused(&refusal),
+        Err(refusal) => error_response(&refusal),
     }
 }
 
-pub(crate) fn refused(refusal: &Refusal) -> Response<Body> {
+pub(crate) fn error_response(refusal: &ApiError) -> Response<Body> {
     let mut document = json!({"__type": refusal.code});
     if !refusal.message.is_empty() {
         document["message"] = refusal.message.as_str().into();
@@ -95,26 +96,26 @@ fn respond(status: u16, document: &Value) -> Response<Body> {
     response
 }
 
-fn forged(forgery: &Forgery) -> Refusal {
-    let (code, text) = match forgery {
-        Forgery::Missing | Forgery::Malformed(_) => (
+fn signature_error(error: &SignatureError) -> ApiError {
+    let (code, text) = match error {
+        SignatureError::Missing | SignatureError::Malformed(_) => (
             "MissingAuthenticationTokenException",
             "Missing Authentication Token",
         ),
-        Forgery::Stale => ("InvalidSignatureException", "Signature expired"),
-        Forgery::ExpiredToken => (
+        SignatureError::Stale => ("InvalidSignatureException", "Signature expired"),
+        SignatureError::ExpiredToken => (
             "ExpiredTokenException",
             "The security token included in the request is expired",
         ),
-        Forgery::Mismatch => (
+        SignatureError::Mismatch => (
             "InvalidSignatureException",
             "The request signature we calculated does not match the signature you provided. \
              Check your AWS Secret Access Key and signing method. Consult the service documentation for details.",
         ),
-        Forgery::UnknownKey | Forgery::WrongToken => (
+        SignatureError::UnknownKey | SignatureError::WrongToken => (
             "UnrecognizedClientException",
             "The security token included in the request is invalid.",
         ),
     };
-    Refusal::new(400, code, text)
+    ApiError::new(400, code, text)
 }

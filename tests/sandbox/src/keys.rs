@@ -21,10 +21,10 @@ pub struct Key {
 
 impl Key {
     fn random(prefix: &str, arn: String) -> Self {
-        let access_key = format!("{prefix}{}", &letters()[..16]);
+        let access_key = format!("{prefix}{}", &random_letters()[..16]);
         Self {
-            user_id: format!("AIDA{}", &letters()[..17]),
-            secret_key: format!("{}{}", letters(), &letters()[..8]),
+            user_id: format!("AIDA{}", &random_letters()[..17]),
+            secret_key: format!("{}{}", random_letters(), &random_letters()[..8]),
             session_token: None,
             access_key,
             arn,
@@ -33,7 +33,7 @@ impl Key {
     }
 }
 
-fn letters() -> String {
+fn random_letters() -> String {
     Uuid::new_v4().simple().to_string().to_uppercase()
 }
 
@@ -58,7 +58,12 @@ impl Keyring {
         let arn = format!("arn:aws:sts::{ACCOUNT}:assumed-role/{role}/{session}");
         let mut key = Key::random("ASIA", arn);
         key.user_id = format!("{role_id}:{session}");
-        key.session_token = Some(format!("{}{}{}", letters(), letters(), letters()));
+        key.session_token = Some(format!(
+            "{}{}{}",
+            random_letters(),
+            random_letters(),
+            random_letters()
+        ));
         self.add(key)
     }
 

@@ -40,7 +40,7 @@ use std::sync::Arc;
 use tokio::runtime::{Builder, Runtime};
 
 pub use content::Content;
-pub use desk::{Detail, Entry, Outcome};
+pub use desk::{Detail, LoggedRequest, Outcome};
 pub use digitalocean::{CustomImageScript, CustomImageView, DigitalOcean, TransferScript};
 pub use ec2::{CopyScript, Ec2, ImageView, ImportScript, Permission, SnapshotView, TaskView};
 pub use fault::{Fault, When};
@@ -52,7 +52,7 @@ pub use s3::{Buckets, ObjectView, PartView, UploadView};
 pub use ssm::{ParameterView, Parameters};
 
 use alibaba::Alibaba;
-use desk::Desk;
+use desk::RequestLog;
 use digitalocean::DigitalOceanService;
 use ebs::EbsService;
 use ec2::Ec2Service;
@@ -71,7 +71,7 @@ pub const SPACES_REGION: &str = "nyc3";
 
 /// A running sandbox; its services end when it is dropped.
 pub struct Sandbox {
-    desk: Arc<Desk>,
+    log: Arc<RequestLog>,
     s3: Buckets,
     ec2: Ec2,
     iam: Iam,
@@ -108,7 +108,7 @@ impl Sandbox {
             .worker_threads(2)
             .enable_all()
             .build()?;
-        let (desk, keys) = (Arc::<Desk>::default(), Keyring::default());
+        let (desk, keys) = (Arc::<RequestLog>::default(), Keyring::default());
         let (s3, ec2, iam) = (Buckets::new()?, Ec2::new(), Iam::new());
         let storage = Storage::new("s3", &s3, &keys);
         let compute = Ec2Service {
@@ -168,7 +168,7 @@ impl Sandbox {
         let alibaba = runtime.spawn(Alibaba::open(Arc::clone(&desk))).await??;
         Ok(Self {
             alibaba,
-            desk,
+            log: desk,
             s3,
             ec2,
             iam,
@@ -301,48 +301,54 @@ impl Sandbox {
     }
 
     /// Every request so far, in order of arrival.
-    pub fn journal(&self) -> Vec<Entry> {
-        self.desk.journal()
+    pub fn requests_so_far(&self) -> Vec<LoggedRequest> {
+        self.log.requests()
     }
 
     /// The requests of one operation, in order of arrival.
-    pub fn requests(&self, operation: &str) -> Vec<Entry> {
-        let mut journal = self.journal();
+    pub fn requests(&self, operation: &str) -> Vec<LoggedRequest> {
+        let mut journal = self.requests_so_far();
         journal.retain(|entry| entry.operation == operation);
         journal
     }
 
     /// Waits until `count` requests of the operation were answered, whatever the answer.
-    pub async fn seen(&self, operation: &str, count: usize) {
-        self.until(operation, count, |entry| entry.status().is_some())
+    pub async fn wait_for_requests(&self, operation: &str, count: usize) {
+        self.wait_until(operation, count, |entry| entry.status().is_some())
             .await;
     }
 
     /// Waits until `count` requests of the operation were answered with success.
-    pub async fn succeeded(&self, operation: &str, count: usize) {
-        self.until(operation, count, Entry::succeeded).await;
+    pub async fn wait_for_successes(&self, operation: &str, count: usize) {
+        self.wait_until(operation, count, LoggedRequest::succeeded)
+            .await;
     }
 
     /// Waits until `count` requests of the operation have come, answered or not.
-    pub async fn arrived(&self, operation: &str, count: usize) {
-        self.until(operation, count, |_| true).await;
+    pub async fn wait_for_arrivals(&self, operation: &str, count: usize) {
+        self.wait_until(operation, count, |_| true).await;
     }
 
     /// Waits until `count` connections of the operation ended without an answer.
-    pub async fn cut(&self, operation: &str, count: usize) {
-        let is_cut = |entry: &Entry| entry.outcome == Outcome::Cut;
-        self.until(operation, count, is_cut).await;
+    pub async fn wait_for_cuts(&self, operation: &str, count: usize) {
+        let is_cut = |entry: &LoggedRequest| entry.outcome == Outcome::Cut;
+        self.wait_until(operation, count, is_cut).await;
     }
 
-    async fn until(&self, operation: &str, count: usize, counts: impl Fn(&Entry) -> bool) {
-        let meant = |entry: &&Entry| entry.operation == operation && counts(entry);
-        let enough = |journal: &[Entry]| journal.iter().filter(meant).count() >= count;
-        self.desk.until(enough).await;
+    async fn wait_until(
+        &self,
+        operation: &str,
+        count: usize,
+        is_counted: impl Fn(&LoggedRequest) -> bool,
+    ) {
+        let meant = |entry: &&LoggedRequest| entry.operation == operation && is_counted(entry);
+        let enough = |journal: &[LoggedRequest]| journal.iter().filter(meant).count() >= count;
+        self.log.wait_until(enough).await;
     }
 
     /// Sets a fault; it counts the requests that come from now on.
     pub fn fault(&self, fault: Fault) {
-        self.desk.fault(fault);
+        self.log.fault(fault);
     }
 
     /// Holds such requests before any work is done, until the gate is released.
@@ -360,7 +366,7 @@ impl Sandbox {
     }
 
     pub fn clear_faults(&self) {
-        self.desk.clear_faults();
+        self.log.clear_faults();
     }
 }
 

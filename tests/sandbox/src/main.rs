@@ -21,7 +21,7 @@ const CLIENT: &str = "IMGIMPORT_SANDBOX_CLIENT";
 /// The bucket of a sandbox that only serves.
 const BUCKET: &str = "importbucket";
 /// A phase of an import lasts long enough to be seen.
-const PACE: Duration = Duration::from_millis(700);
+const IMPORT_PACE: Duration = Duration::from_millis(700);
 /// Bytes of a sample image: enough for a bar to move.
 const SAMPLE: usize = 64 << 20;
 const HELP: &str = "\
@@ -67,7 +67,7 @@ fn main() -> ExitCode {
 }
 
 async fn run(arguments: Vec<OsString>) -> anyhow::Result<ExitCode> {
-    let Some((faults, arguments)) = read(arguments)? else {
+    let Some((faults, arguments)) = parse_arguments(arguments)? else {
         write!(std::io::stdout(), "{HELP}")?;
         return Ok(ExitCode::SUCCESS);
     };
@@ -82,13 +82,13 @@ async fn run(arguments: Vec<OsString>) -> anyhow::Result<ExitCode> {
     cloud
         .spaces()
         .create_bucket_with_acls(&bucket, SPACES_REGION);
-    cloud.ec2().set_import_pace(PACE);
+    cloud.ec2().set_import_pace(IMPORT_PACE);
     cloud
         .ecs()
-        .import_script(alibaba::ImportScript::default().pace(PACE));
+        .import_script(alibaba::ImportScript::default().pace(IMPORT_PACE));
     cloud
         .digitalocean()
-        .import_script(CustomImageScript::default().pace(PACE));
+        .import_script(CustomImageScript::default().pace(IMPORT_PACE));
     if arguments.is_empty() {
         serve(&cloud).await
     } else {
@@ -128,7 +128,9 @@ fn terminated() -> std::io::Result<impl Future<Output = ()>> {
 }
 
 /// The faults that are wanted, and imgimport's own command line; nothing when help is.
-fn read(arguments: Vec<OsString>) -> anyhow::Result<Option<(Vec<Fault>, Vec<OsString>)>> {
+fn parse_arguments(
+    arguments: Vec<OsString>,
+) -> anyhow::Result<Option<(Vec<Fault>, Vec<OsString>)>> {
     let (mut faults, mut rest) = (Vec::new(), arguments.into_iter().peekable());
     let own = |word: &OsString| {
         let word = word.to_string_lossy();
@@ -160,7 +162,7 @@ fn environment(cloud: &Sandbox) -> Vec<(String, String)> {
 }
 
 /// Whether a variable of the user's could lead imgimport to a real cloud.
-fn leads_away(name: &str) -> bool {
+fn is_real_credential(name: &str) -> bool {
     const FAMILIES: [&str; 6] = [
         "AWS_",
         "ALICLOUD_",
@@ -176,7 +178,8 @@ async fn import(cloud: &Sandbox, arguments: &[OsString]) -> anyhow::Result<ExitC
     make_sample(arguments)?;
     let state = tempfile::tempdir()?;
     let mut client = Command::new(env::current_exe()?);
-    for (name, _) in env::vars_os().filter(|(name, _)| leads_away(&name.to_string_lossy())) {
+    for (name, _) in env::vars_os().filter(|(name, _)| is_real_credential(&name.to_string_lossy()))
+    {
         client.env_remove(name);
     }
     if env::var_os("IMGIMPORT_POLL_INTERVAL").is_none() {
@@ -238,10 +241,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn our_own_options_come_first() {
+    fn sandbox_options_come_before_the_command() {
         let read = |line: &str| {
             let words = line.split_whitespace().map(OsString::from).collect();
-            read(words).map(|read| read.map(|(faults, rest)| (faults.len(), rest.len())))
+            parse_arguments(words).map(|read| read.map(|(faults, rest)| (faults.len(), rest.len())))
         };
         for (line, faults, rest) in [
             ("", 0, 0),

@@ -12,8 +12,9 @@ pub(crate) fn allows<'a>(
     let statements: Vec<_> = policies.flat_map(|policy| statements(policy)).collect();
     let matching = |effect: &str| {
         statements.iter().any(|statement| {
-            let meant =
-                |name: &str, value: &str| strings(&statement[name]).any(|p| wildcard(p, value));
+            let meant = |name: &str, value: &str| {
+                as_list(&statement[name]).any(|p| matches_wildcard(p, value))
+            };
             statement["Effect"] == effect && meant("Action", action) && meant("Resource", resource)
         })
     };
@@ -30,10 +31,10 @@ pub(crate) fn trusts(
     statements(trust).iter().any(|statement| {
         let principal = &statement["Principal"];
         let named =
-            principal == "*" || strings(&principal[kind]).any(|one| principals.contains(&one));
+            principal == "*" || as_list(&principal[kind]).any(|one| principals.contains(&one));
         let actions = &["sts:AssumeRole", "sts:AssumeRoleWithWebIdentity"];
-        let action =
-            strings(&statement["Action"]).any(|a| actions.iter().any(|known| wildcard(a, known)));
+        let action = as_list(&statement["Action"])
+            .any(|a| actions.iter().any(|known| matches_wildcard(a, known)));
         statement["Effect"] == "Allow"
             && named
             && action
@@ -49,8 +50,8 @@ fn condition(condition: &Value, external_id: Option<&str>) -> bool {
     tests
         .iter()
         .all(|(key, wanted)| match key.to_lowercase().as_str() {
-            "sts:externalid" => external_id.is_some_and(|id| strings(wanted).any(|one| one == id)),
-            "aws:sourceaccount" => strings(wanted).any(|account| account == crate::keys::ACCOUNT),
+            "sts:externalid" => external_id.is_some_and(|id| as_list(wanted).any(|one| one == id)),
+            "aws:sourceaccount" => as_list(wanted).any(|account| account == crate::keys::ACCOUNT),
             _ => true,
         })
 }
@@ -65,13 +66,13 @@ fn statements(policy: &str) -> Vec<Value> {
 }
 
 /// A string or a list of them.
-fn strings(value: &Value) -> impl Iterator<Item = &str> {
+fn as_list(value: &Value) -> impl Iterator<Item = &str> {
     let one = value.as_str();
     let many = value.as_array().map(Vec::as_slice).unwrap_or_default();
     one.into_iter().chain(many.iter().filter_map(Value::as_str))
 }
 
-fn wildcard(pattern: &str, text: &str) -> bool {
+fn matches_wildcard(pattern: &str, text: &str) -> bool {
     match pattern.split_once('*') {
         None => pattern.eq_ignore_ascii_case(text),
         Some((head, tail)) => {
@@ -79,8 +80,10 @@ fn wildcard(pattern: &str, text: &str) -> bool {
                 .get(..head.len())
                 .is_some_and(|start| start.eq_ignore_ascii_case(head));
             starts
-                && (head.len()..=text.len())
-                    .any(|at| text.get(at..).is_some_and(|rest| wildcard(tail, rest)))
+                && (head.len()..=text.len()).any(|at| {
+                    text.get(at..)
+                        .is_some_and(|rest| matches_wildcard(tail, rest))
+                })
         }
     }
 }

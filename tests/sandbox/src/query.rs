@@ -11,12 +11,12 @@ use http::{HeaderValue, Response, StatusCode};
 use percent_encoding::percent_decode;
 
 use crate::desk::Detail;
-use crate::fault::Refusal;
+use crate::fault::ApiError;
 use crate::serve::Body;
 use crate::sigv4;
 
 /// What a query service answers: a document, or an error.
-pub(crate) type Answer = Result<String, Refusal>;
+pub(crate) type Answer = Result<String, ApiError>;
 
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Query(BTreeMap<String, String>);
@@ -77,14 +77,14 @@ impl Query {
             .filter(|value| !value.is_empty())
     }
 
-    pub(crate) fn owned(&self, name: &str) -> Option<String> {
+    pub(crate) fn get_owned(&self, name: &str) -> Option<String> {
         self.get(name).map(str::to_owned)
     }
 
-    pub(crate) fn required(&self, name: &str) -> Result<&str, Refusal> {
+    pub(crate) fn required(&self, name: &str) -> Result<&str, ApiError> {
         let text = || format!("The request must contain the parameter {name}");
         self.get(name)
-            .ok_or_else(|| Refusal::new(400, "MissingParameter", text()))
+            .ok_or_else(|| ApiError::new(400, "MissingParameter", text()))
     }
 
     pub(crate) fn flag(&self, name: &str) -> bool {
@@ -131,19 +131,19 @@ impl Query {
     }
 
     /// Refuses what is not among the wire names, in which `N` stands for a list's number.
-    pub(crate) fn check_names(&self, known: &[&str]) -> Result<(), Refusal> {
+    pub(crate) fn check_names(&self, known: &[&str]) -> Result<(), ApiError> {
         for name in self.0.keys() {
-            let shape = shape(name);
+            let shape = without_indexes(name);
             if !["Action", "Version"].contains(&name.as_str()) && !known.contains(&shape.as_str()) {
                 let text = format!("The parameter {name} is not recognized");
-                return Err(Refusal::new(400, "UnknownParameter", text));
+                return Err(ApiError::new(400, "UnknownParameter", text));
             }
         }
         Ok(())
     }
 }
 
-fn shape(name: &str) -> String {
+fn without_indexes(name: &str) -> String {
     let number = |part: &str| !part.is_empty() && part.bytes().all(|b| b.is_ascii_digit());
     let parts = name
         .split('.')

@@ -11,7 +11,7 @@ use http::{Request, Response};
 use serde_json::{Value, json};
 
 use crate::desk::Detail;
-use crate::fault::Refusal;
+use crate::fault::ApiError;
 use crate::json11;
 use crate::keys::{ACCOUNT, Keyring};
 use crate::roles::Iam;
@@ -20,7 +20,7 @@ use crate::serve::{Body, Service};
 /// "Concurrent task limit for ImportImage, ImportSnapshot, and ExportImage".
 const IMPORTS: (&str, &str) = ("vmimportexport", "L-66ABAAD5");
 /// What everybody has.
-const USUAL: u32 = 20;
+const DEFAULT_LIMIT: u32 = 20;
 
 /// The quota of imports, the same in all regions.
 #[derive(Clone)]
@@ -28,7 +28,7 @@ pub struct Quotas(Arc<AtomicU32>);
 
 impl Default for Quotas {
     fn default() -> Self {
-        Self(Arc::new(AtomicU32::new(USUAL)))
+        Self(Arc::new(AtomicU32::new(DEFAULT_LIMIT)))
     }
 }
 
@@ -61,8 +61,8 @@ impl Service for QuotasService {
         json11::answer(request, |head, body| self.perform(head, body)).await
     }
 
-    fn refuse(&self, refusal: &Refusal) -> Response<Body> {
-        json11::refused(refusal)
+    fn refuse(&self, refusal: &ApiError) -> Response<Body> {
+        json11::error_response(refusal)
     }
 }
 
@@ -72,13 +72,13 @@ fn operation(head: &Parts) -> &str {
 
 impl QuotasService {
     /// A quota that nobody has raised is answered from the defaults alone.
-    fn perform(&self, head: &Parts, body: &Bytes) -> Result<Value, Refusal> {
+    fn perform(&self, head: &Parts, body: &Bytes) -> Result<Value, ApiError> {
         let (caller, request) = json11::verified(head, body, "servicequotas", &self.keys)?;
         let limit = match (operation(head), self.quotas.imports()) {
-            ("GetServiceQuota", USUAL) => None,
+            ("GetServiceQuota", DEFAULT_LIMIT) => None,
             ("GetServiceQuota", raised) => Some(raised),
-            ("GetAWSDefaultServiceQuota", _) => Some(USUAL),
-            _ => return Err(Refusal::new(400, "UnknownOperationException", "")),
+            ("GetAWSDefaultServiceQuota", _) => Some(DEFAULT_LIMIT),
+            _ => return Err(ApiError::new(400, "UnknownOperationException", "")),
         };
         let (who, action) = (
             &caller.key.arn,
@@ -86,13 +86,13 @@ impl QuotasService {
         );
         if !self.iam.user_may(who, &action, "*") {
             let text = format!("User: {who} is not authorized to perform: {action}");
-            return Err(Refusal::new(400, "AccessDeniedException", text));
+            return Err(ApiError::new(400, "AccessDeniedException", text));
         }
         let (service, code) = (&request["ServiceCode"], &request["QuotaCode"]);
         let known = (service.as_str(), code.as_str()) == (Some(IMPORTS.0), Some(IMPORTS.1));
         let limit = limit.filter(|_| known).ok_or_else(|| {
             let text = "The request failed because the specified resource does not exist.";
-            Refusal::new(400, "NoSuchResourceException", text)
+            ApiError::new(400, "NoSuchResourceException", text)
         })?;
         let (region, quota) = (&caller.region, format!("{}/{}", IMPORTS.0, IMPORTS.1));
         Ok(json!({"Quota": {

@@ -22,7 +22,7 @@ pub(crate) struct Role {
     pub(crate) policies: BTreeMap<String, String>,
     pub(crate) attached: Vec<String>,
     /// How many more times other services do not see the last change
-    pub(crate) unseen: usize,
+    pub(crate) hidden_requests: usize,
 }
 
 /// The roles of the account.
@@ -83,10 +83,10 @@ impl Iam {
     }
 
     /// Whether this caller may do that; assumed roles may do everything.
-    pub(crate) fn user_may(&self, who: &str, action: &str, resource: &str) -> bool {
+    pub(crate) fn user_may(&self, arn: &str, action: &str, resource: &str) -> bool {
         let state = self.state();
         match &state.user_policy {
-            Some(policy) if who.contains(":user/") => {
+            Some(policy) if arn.contains(":user/") => {
                 policy::allows(std::iter::once(policy), action, resource)
             }
             _ => true,
@@ -125,8 +125,8 @@ impl Iam {
         let Some(role) = state.roles.get_mut(role) else {
             return false;
         };
-        if role.unseen > 0 {
-            role.unseen -= 1;
+        if role.hidden_requests > 0 {
+            role.hidden_requests -= 1;
             return false;
         }
         let bucket = format!("arn:aws:s3:::{bucket}");
@@ -181,7 +181,7 @@ impl Role {
             created: crate::clock::now(),
             policies: BTreeMap::new(),
             attached: Vec::new(),
-            unseen: 0,
+            hidden_requests: 0,
         }
     }
 
@@ -205,7 +205,7 @@ impl Role {
             xml.text("RoleId", &self.id).text("Arn", self.arn());
             xml.text("CreateDate", &self.created);
             xml.text("AssumeRolePolicyDocument", encoded(&self.trust));
-            xml.maybe("Description", self.description.as_ref());
+            xml.optional("Description", self.description.as_ref());
             xml.text("MaxSessionDuration", 3600);
         });
     }

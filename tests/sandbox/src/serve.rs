@@ -16,8 +16,8 @@ use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use tokio::net::TcpListener;
 
-use crate::desk::{Desk, Detail};
-use crate::fault::{Action, Refusal};
+use crate::desk::{Detail, RequestLog};
+use crate::fault::{Action, ApiError};
 
 pub(crate) use s3s::Body;
 
@@ -34,42 +34,45 @@ pub(crate) trait Service: Send + Sync + 'static {
     fn call(&self, request: Request<Body>) -> impl Future<Output = Response<Body>> + Send;
 
     /// An error in the service's own words.
-    fn refuse(&self, refusal: &Refusal) -> Response<Body>;
+    fn refuse(&self, refusal: &ApiError) -> Response<Body>;
 }
 
 /// The connection ends here without an answer.
 #[derive(Debug)]
-struct Cut;
+struct ConnectionCut;
 
-impl std::fmt::Display for Cut {
+impl std::fmt::Display for ConnectionCut {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("the connection is cut")
     }
 }
 
-impl std::error::Error for Cut {}
+impl std::error::Error for ConnectionCut {}
 
 /// Binds a loopback port, serves there until the runtime ends, and returns the endpoint.
-pub(crate) async fn open<S: Service>(service: Arc<S>, desk: Arc<Desk>) -> anyhow::Result<String> {
-    open_at(0, service, desk).await
+pub(crate) async fn open<S: Service>(
+    service: Arc<S>,
+    log: Arc<RequestLog>,
+) -> anyhow::Result<String> {
+    open_at(0, service, log).await
 }
 
 pub(crate) async fn open_at<S: Service>(
     port: u16,
     service: Arc<S>,
-    desk: Arc<Desk>,
+    log: Arc<RequestLog>,
 ) -> anyhow::Result<String> {
     let listener = TcpListener::bind(("127.0.0.1", port))
         .await
         .with_context(|| format!("port {port} of the loopback interface is not free"))?;
     let endpoint = format!("http://{}", listener.local_addr()?);
-    tokio::spawn(accept(listener, service, desk));
+    tokio::spawn(accept(listener, service, log));
     Ok(endpoint)
 }
 
-async fn accept<S: Service>(listener: TcpListener, service: Arc<S>, desk: Arc<Desk>) {
+async fn accept<S: Service>(listener: TcpListener, service: Arc<S>, log: Arc<RequestLog>) {
     while let Ok((stream, _)) = listener.accept().await {
-        let (service, desk) = (Arc::clone(&service), Arc::clone(&desk));
+        let (service, desk) = (Arc::clone(&service), Arc::clone(&log));
         let answer =
             service_fn(move |request| answer(Arc::clone(&service), Arc::clone(&desk), request));
         let connection = http1::Builder::new().serve_connection(TokioIo::new(stream), answer);
@@ -81,20 +84,20 @@ async fn accept<S: Service>(listener: TcpListener, service: Arc<S>, desk: Arc<De
 
 async fn answer<S: Service>(
     service: Arc<S>,
-    desk: Arc<Desk>,
+    log: Arc<RequestLog>,
     request: Request<Incoming>,
-) -> Result<Response<Body>, Cut> {
+) -> Result<Response<Body>, ConnectionCut> {
     let (head, body) = request.into_parts();
     let mut body = Body::from(body);
     if S::NAMED_IN_BODY {
-        body = Body::from(body.collect().await.map_err(|_| Cut)?.to_bytes());
+        body = Body::from(body.collect().await.map_err(|_| ConnectionCut)?.to_bytes());
     }
     let (operation, detail) = service.describe(&head, &body.bytes().unwrap_or_default());
-    let (visit, actions) = desk.enter(operation, detail);
+    let (visit, actions) = log.record(operation, detail);
     for action in &actions {
-        if let Some(refusal) = before(action, &mut body).await? {
-            let response = refused(&*service, refusal);
-            visit.answered(response.status().as_u16());
+        if let Some(refusal) = before_call(action, &mut body).await? {
+            let response = error_response(&*service, refusal);
+            visit.responded(response.status().as_u16());
             return Ok(response);
         }
     }
@@ -104,24 +107,27 @@ async fn answer<S: Service>(
         .upper()
         .is_some_and(|size| size <= READ_AHEAD)
     {
-        body = Body::from(body.collect().await.map_err(|_| Cut)?.to_bytes());
+        body = Body::from(body.collect().await.map_err(|_| ConnectionCut)?.to_bytes());
     }
     let mut response = service.call(Request::from_parts(head, body)).await;
     for action in &actions {
-        after(action, &mut response).await?;
+        after_call(action, &mut response).await?;
     }
     // Somebody else's answer acknowledges nothing.
     if !actions
         .iter()
         .any(|action| matches!(action, Action::Replace(..)))
     {
-        visit.answered(response.status().as_u16());
+        visit.responded(response.status().as_u16());
     }
     Ok(response)
 }
 
 /// What a fault does before the work; a refusal takes the work's place.
-async fn before<'a>(action: &'a Action, body: &mut Body) -> Result<Option<&'a Refusal>, Cut> {
+async fn before_call<'a>(
+    action: &'a Action,
+    body: &mut Body,
+) -> Result<Option<&'a ApiError>, ConnectionCut> {
     match action {
         Action::Hold(gate) => gate.pass().await,
         Action::Answer(refusal) => {
@@ -130,7 +136,7 @@ async fn before<'a>(action: &'a Action, body: &mut Body) -> Result<Option<&'a Re
         }
         Action::CutAfter(bytes) => {
             drain(body, *bytes).await;
-            return Err(Cut);
+            return Err(ConnectionCut);
         }
         Action::Stall => {
             drain(body, u64::MAX).await;
@@ -141,9 +147,9 @@ async fn before<'a>(action: &'a Action, body: &mut Body) -> Result<Option<&'a Re
     Ok(None)
 }
 
-async fn after(action: &Action, response: &mut Response<Body>) -> Result<(), Cut> {
+async fn after_call(action: &Action, response: &mut Response<Body>) -> Result<(), ConnectionCut> {
     match action {
-        Action::CutAnswer => Err(Cut),
+        Action::CutAnswer => Err(ConnectionCut),
         Action::HoldAnswer(gate) => {
             gate.pass().await;
             Ok(())
@@ -167,7 +173,7 @@ async fn drain(body: &mut Body, limit: u64) {
     }
 }
 
-fn refused<S: Service>(service: &S, refusal: &Refusal) -> Response<Body> {
+fn error_response<S: Service>(service: &S, refusal: &ApiError) -> Response<Body> {
     if refusal.code.is_empty() {
         let mut bare = Response::new(Body::empty());
         *bare.status_mut() = StatusCode::from_u16(refusal.status).unwrap_or_default();

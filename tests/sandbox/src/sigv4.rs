@@ -33,7 +33,7 @@ pub(crate) struct Caller {
 }
 
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) enum Forgery {
+pub(crate) enum SignatureError {
     Missing,
     Malformed(String),
     UnknownKey,
@@ -57,7 +57,7 @@ pub(crate) fn verify(
     body: &[u8],
     service: &str,
     keys: &Keyring,
-) -> Result<Caller, Forgery> {
+) -> Result<Caller, SignatureError> {
     verify_digest(head, &hex::encode(Sha256::digest(body)), service, keys)
 }
 
@@ -66,7 +66,7 @@ pub(crate) fn verify_without_body(
     head: &Parts,
     service: &str,
     keys: &Keyring,
-) -> Result<Caller, Forgery> {
+) -> Result<Caller, SignatureError> {
     verify_digest(head, UNSIGNED, service, keys)
 }
 
@@ -75,26 +75,26 @@ fn verify_digest(
     digest: &str,
     service: &str,
     keys: &Keyring,
-) -> Result<Caller, Forgery> {
-    let value = header(head, "authorization").ok_or(Forgery::Missing)?;
+) -> Result<Caller, SignatureError> {
+    let value = header(head, "authorization").ok_or(SignatureError::Missing)?;
     let authorization = Authorization::parse(value)?;
-    let moment = header(head, "x-amz-date").ok_or(Forgery::Missing)?;
+    let timestamp = header(head, "x-amz-date").ok_or(SignatureError::Missing)?;
     if authorization.service != service {
         let text = format!("Credential should be scoped to correct service: '{service}'.");
-        return Err(Forgery::Malformed(text));
+        return Err(SignatureError::Malformed(text));
     }
-    fresh(moment, OffsetDateTime::now_utc())?;
+    check_date(timestamp, OffsetDateTime::now_utc())?;
     let key = keys
         .get(authorization.access_key)
-        .ok_or(Forgery::UnknownKey)?;
-    if authorization.sign(head, digest, moment, &key.secret_key)? != authorization.signature {
-        return Err(Forgery::Mismatch);
+        .ok_or(SignatureError::UnknownKey)?;
+    if authorization.sign(head, digest, timestamp, &key.secret_key)? != authorization.signature {
+        return Err(SignatureError::Mismatch);
     }
     if key.session_token.as_deref() != header(head, "x-amz-security-token") {
-        return Err(Forgery::WrongToken);
+        return Err(SignatureError::WrongToken);
     }
     if key.expired {
-        return Err(Forgery::ExpiredToken);
+        return Err(SignatureError::ExpiredToken);
     }
     let region = authorization.region.to_owned();
     Ok(Caller { key, region })
@@ -110,20 +110,21 @@ fn header<'a>(head: &'a Parts, name: &str) -> Option<&'a str> {
     head.headers.get(name)?.to_str().ok()
 }
 
-fn fresh(moment: &str, now: OffsetDateTime) -> Result<(), Forgery> {
+fn check_date(timestamp: &str, now: OffsetDateTime) -> Result<(), SignatureError> {
     let format = format_description!("[year][month][day]T[hour][minute][second]Z");
-    let moment = PrimitiveDateTime::parse(moment, format).map_err(|_| Forgery::Stale)?;
-    let skew = (now - moment.assume_utc()).abs();
+    let date = PrimitiveDateTime::parse(timestamp, format).map_err(|_| SignatureError::Stale)?;
+    let skew = (now - date.assume_utc()).abs();
     if skew > MAX_SKEW {
-        Err(Forgery::Stale)
+        Err(SignatureError::Stale)
     } else {
         Ok(())
     }
 }
 
 impl<'a> Authorization<'a> {
-    fn parse(value: &'a str) -> Result<Self, Forgery> {
-        let malformed = || Forgery::Malformed("Authorization header is malformed.".to_owned());
+    fn parse(value: &'a str) -> Result<Self, SignatureError> {
+        let malformed =
+            || SignatureError::Malformed("Authorization header is malformed.".to_owned());
         let fields = value
             .strip_prefix("AWS4-HMAC-SHA256")
             .ok_or_else(malformed)?;
@@ -150,16 +151,16 @@ impl<'a> Authorization<'a> {
         &self,
         head: &Parts,
         body_digest: &str,
-        moment: &str,
+        timestamp: &str,
         secret: &str,
-    ) -> Result<String, Forgery> {
-        if !moment.starts_with(self.day) || !self.signed_headers.contains(&"host") {
-            return Err(Forgery::Mismatch);
+    ) -> Result<String, SignatureError> {
+        if !timestamp.starts_with(self.day) || !self.signed_headers.contains(&"host") {
+            return Err(SignatureError::Mismatch);
         }
         let request = self.canonical_request(head, body_digest);
         let scope = format!("{}/{}/{}/aws4_request", self.day, self.region, self.service);
         let digest = hex::encode(Sha256::digest(request));
-        let text = format!("AWS4-HMAC-SHA256\n{moment}\n{scope}\n{digest}");
+        let text = format!("AWS4-HMAC-SHA256\n{timestamp}\n{scope}\n{digest}");
         let mut key = format!("AWS4{secret}").into_bytes();
         for step in [self.day, self.region, self.service, "aws4_request", &text] {
             key = hmac(&key, step);
@@ -215,11 +216,17 @@ fn hmac(key: &[u8], text: &str) -> Vec<u8> {
 
 /// Signs as a client would, for the sandbox's own stories.
 #[cfg(test)]
-pub(crate) fn sign(head: &Parts, body: &[u8], moment: &str, key: &Key, scope: [&str; 2]) -> String {
+pub(crate) fn sign(
+    head: &Parts,
+    body: &[u8],
+    timestamp: &str,
+    key: &Key,
+    scope: [&str; 2],
+) -> String {
     let [region, service] = scope;
     let mut authorization = Authorization {
         access_key: &key.access_key,
-        day: &moment[..8],
+        day: &timestamp[..8],
         region,
         service,
         signed_headers: head.headers.keys().map(http::HeaderName::as_str).collect(),
@@ -227,7 +234,7 @@ pub(crate) fn sign(head: &Parts, body: &[u8], moment: &str, key: &Key, scope: [&
     };
     authorization.signed_headers.sort_unstable();
     let digest = hex::encode(Sha256::digest(body));
-    let signature = authorization.sign(head, &digest, moment, &key.secret_key);
+    let signature = authorization.sign(head, &digest, timestamp, &key.secret_key);
     format!(
         "AWS4-HMAC-SHA256 Credential={}/{}/{region}/{service}/aws4_request, SignedHeaders={}, Signature={}",
         key.access_key,
@@ -274,8 +281,11 @@ mod tests {
     #[test]
     fn an_old_date_is_stale() {
         let now = time::macros::datetime!(2013-05-24 00:15:01 UTC);
-        assert_eq!(fresh("20130524T000000Z", now), Err(Forgery::Stale));
+        assert_eq!(
+            check_date("20130524T000000Z", now),
+            Err(SignatureError::Stale)
+        );
         let now = time::macros::datetime!(2013-05-24 00:14:59 UTC);
-        assert_eq!(fresh("20130524T000000Z", now), Ok(()));
+        assert_eq!(check_date("20130524T000000Z", now), Ok(()));
     }
 }

@@ -20,7 +20,7 @@ const UPLOADS: [&str; 4] = [
     "spaces:UploadPart",
     "ebs:PutSnapshotBlock",
 ];
-const QUESTIONS: [&str; 3] = [
+const READ_OPERATIONS: [&str; 3] = [
     "ec2:DescribeImportImageTasks",
     "ecs:DescribeTaskAttribute",
     "do:GetImage",
@@ -31,8 +31,8 @@ impl Fault {
     pub fn bad_network() -> impl Iterator<Item = Self> {
         let uploads = UPLOADS
             .iter()
-            .flat_map(|upload| BAD_NETWORK.map(|what| format!("{upload}={what}")));
-        let questions = QUESTIONS.map(|question| format!("{question}=cut@2-5"));
+            .flat_map(|upload| BAD_NETWORK.map(|description| format!("{upload}={description}")));
+        let questions = READ_OPERATIONS.map(|question| format!("{question}=cut@2-5"));
         let spelled = uploads.chain(questions).map(|fault| fault.parse());
         spelled.filter_map(Result::ok)
     }
@@ -45,14 +45,14 @@ impl FromStr for Fault {
     fn from_str(text: &str) -> anyhow::Result<Self> {
         let read = || {
             let (operation, fault) = text.split_once('=').context("it has no =")?;
-            let (what, which) = fault.split_once('@').unwrap_or((fault, "1"));
+            let (description, which) = fault.split_once('@').unwrap_or((fault, "1"));
             let service = operation.split(':').next().unwrap_or_default();
             ensure!(
                 SERVICES.contains(&service) && operation.len() > service.len() + 1,
                 "{operation} is no operation such as s3:UploadPart"
             );
             let when = at(Self::on(operation), which)?;
-            strike(when, service, what)
+            parse_fault(when, service, description)
         };
         read().with_context(|| format!("{text} is no fault"))
     }
@@ -76,8 +76,8 @@ fn at(when: When, which: &str) -> anyhow::Result<When> {
     Ok(when.nth(first).times(last - first + 1))
 }
 
-fn strike(when: When, service: &str, what: &str) -> anyhow::Result<Fault> {
-    Ok(match what {
+fn parse_fault(when: When, service: &str, description: &str) -> anyhow::Result<Fault> {
+    Ok(match description {
         "cut" => when.cut_after(1 << 16),
         "lost" => when.cut_answer(),
         "stall" => when.stall(),
@@ -87,7 +87,7 @@ fn strike(when: When, service: &str, what: &str) -> anyhow::Result<Fault> {
             let (status, code, message) = throttle(service);
             when.answer(status, code, message)
         }
-        _ => bail!("{what} is none of cut, lost, stall, throttle, error, denied"),
+        _ => bail!("{description} is none of cut, lost, stall, throttle, error, denied"),
     })
 }
 
@@ -114,7 +114,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_fault_is_spelled_in_one_word() {
+    fn a_fault_is_parsed_from_one_word() {
         for (text, same) in [
             (
                 "s3:UploadPart=cut",
@@ -141,7 +141,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_fault_is_told_why() {
+    fn an_invalid_fault_has_a_reason() {
         for (text, why) in [
             ("s3:UploadPart", "it has no ="),
             (

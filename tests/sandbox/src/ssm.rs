@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 
 use crate::desk::Detail;
 use crate::ec2::Ec2;
-use crate::fault::Refusal;
+use crate::fault::ApiError;
 use crate::json11;
 use crate::keys::{ACCOUNT, Keyring};
 use crate::roles::Iam;
@@ -40,9 +40,9 @@ pub struct ParameterView {
 
 #[derive(Default)]
 struct Parameter {
-    now: Option<ParameterView>,
+    current: Option<ParameterView>,
     /// What was answered for and not looked at yet
-    next: Option<ParameterView>,
+    pending: Option<ParameterView>,
 }
 
 impl Parameters {
@@ -50,7 +50,7 @@ impl Parameters {
     pub fn get(&self, region: &str, name: &str) -> Option<ParameterView> {
         let state = self.state();
         let parameter = state.get(&(region.to_owned(), name.to_owned()))?;
-        parameter.now.clone()
+        parameter.current.clone()
     }
 
     /// An AMI's id that somebody wrote before.
@@ -71,7 +71,7 @@ impl Parameters {
             kind: kind.to_owned(),
         };
         let place = (region.to_owned(), name.to_owned());
-        self.state().entry(place).or_default().now = Some(view);
+        self.state().entry(place).or_default().current = Some(view);
     }
 
     fn state(&self) -> MutexGuard<'_, BTreeMap<(String, String), Parameter>> {
@@ -102,8 +102,8 @@ impl Service for SsmService {
         json11::answer(request, |head, body| self.perform(head, body)).await
     }
 
-    fn refuse(&self, refusal: &Refusal) -> Response<Body> {
-        json11::refused(refusal)
+    fn refuse(&self, refusal: &ApiError) -> Response<Body> {
+        json11::error_response(refusal)
     }
 }
 
@@ -111,12 +111,12 @@ fn operation(head: &Parts) -> &str {
     json11::operation(head, "AmazonSSM.")
 }
 
-fn invalid(text: impl Into<String>) -> Refusal {
-    Refusal::new(400, "ValidationException", text)
+fn invalid(text: impl Into<String>) -> ApiError {
+    ApiError::new(400, "ValidationException", text)
 }
 
 /// The field as text, which all of them are but `Overwrite`.
-fn field<'a>(request: &'a Value, name: &str) -> Result<&'a str, Refusal> {
+fn field<'a>(request: &'a Value, name: &str) -> Result<&'a str, ApiError> {
     request[name].as_str().ok_or_else(|| {
         invalid(format!(
             "1 validation error detected: Value null at '{}{}' failed to satisfy constraint: Member must not be null",
@@ -127,7 +127,7 @@ fn field<'a>(request: &'a Value, name: &str) -> Result<&'a str, Refusal> {
 }
 
 impl SsmService {
-    fn perform(&self, head: &Parts, body: &Bytes) -> Result<Value, Refusal> {
+    fn perform(&self, head: &Parts, body: &Bytes) -> Result<Value, ApiError> {
         let (caller, request) = json11::verified(head, body, "ssm", &self.keys)?;
         let known: &[&str] = match operation(head) {
             "PutParameter" => &[
@@ -141,7 +141,7 @@ impl SsmService {
             ],
             "GetParameter" => &["Name", "WithDecryption"],
             "DeleteParameter" => &["Name"],
-            _ => return Err(Refusal::new(400, "UnknownOperationException", "")),
+            _ => return Err(ApiError::new(400, "UnknownOperationException", "")),
         };
         let fields = request.as_object().into_iter().flatten();
         if let Some((name, _)) = fields
@@ -155,12 +155,12 @@ impl SsmService {
         let place = (caller.region.clone(), name.to_owned());
         match operation(head) {
             "PutParameter" => self.put(&request, place),
-            "GetParameter" => self.look(&place),
+            "GetParameter" => self.get(&place),
             _ => self.delete(&place),
         }
     }
 
-    fn authorize(&self, caller: &Caller, operation: &str, name: &str) -> Result<(), Refusal> {
+    fn authorize(&self, caller: &Caller, operation: &str, name: &str) -> Result<(), ApiError> {
         let (who, action) = (&caller.key.arn, format!("ssm:{operation}"));
         let path = name.trim_start_matches('/');
         let region = &caller.region;
@@ -172,30 +172,30 @@ impl SsmService {
             "User: {who} is not authorized to perform: {action} on resource: {resource} \
              because no identity-based policy allows the {action} action"
         );
-        Err(Refusal::new(400, "AccessDeniedException", text))
+        Err(ApiError::new(400, "AccessDeniedException", text))
     }
 
-    fn put(&self, request: &Value, place: (String, String)) -> Result<Value, Refusal> {
-        check_name(&place.1)?;
+    fn put(&self, request: &Value, region_and_name: (String, String)) -> Result<Value, ApiError> {
+        check_name(&region_and_name.1)?;
         let (value, kind) = (field(request, "Value")?, request["DataType"].as_str());
         let mut state = self.parameters.state();
-        let parameter = state.entry(place).or_default();
-        if parameter.now.is_some() && request["Overwrite"] != true {
+        let parameter = state.entry(region_and_name).or_default();
+        if parameter.current.is_some() && request["Overwrite"] != true {
             let text = "The parameter already exists. To overwrite this value, set the overwrite option in the request to true.";
-            return Err(Refusal::new(400, "ParameterAlreadyExists", text));
+            return Err(ApiError::new(400, "ParameterAlreadyExists", text));
         }
         if parameter
-            .now
+            .current
             .as_ref()
             .is_some_and(|now| now.kind != "String")
         {
             let text = "The parameter type can't be changed. Delete the parameter first.";
-            return Err(Refusal::new(400, "HierarchyTypeMismatchException", text));
+            return Err(ApiError::new(400, "HierarchyTypeMismatchException", text));
         }
         if request["Type"] != "String" {
             return Err(invalid("AMI parameters are of the type String."));
         }
-        let version = parameter.now.as_ref().map_or(1, |now| now.version + 1);
+        let version = parameter.current.as_ref().map_or(1, |now| now.version + 1);
         let view = ParameterView {
             value: value.to_owned(),
             data_type: kind.unwrap_or("text").to_owned(),
@@ -203,25 +203,25 @@ impl SsmService {
             kind: "String".to_owned(),
         };
         if view.data_type == AMI {
-            parameter.next = Some(view);
+            parameter.pending = Some(view);
         } else {
-            parameter.now = Some(view);
+            parameter.current = Some(view);
         }
         Ok(json!({"Version": version, "Tier": "Standard"}))
     }
 
     /// Each question lets time pass: the AMI of a new value is looked at after the answer.
-    fn look(&self, place: &(String, String)) -> Result<Value, Refusal> {
+    fn get(&self, region_and_name: &(String, String)) -> Result<Value, ApiError> {
         let mut state = self.parameters.state();
-        let missing = || Refusal::new(400, "ParameterNotFound", "");
-        let parameter = state.get_mut(place).ok_or_else(missing)?;
-        let answer = parameter.now.clone();
-        let next = parameter.next.take();
-        if let Some(next) = next.filter(|next| self.is_available(&place.0, &next.value)) {
-            parameter.now = Some(next);
+        let missing = || ApiError::new(400, "ParameterNotFound", "");
+        let parameter = state.get_mut(region_and_name).ok_or_else(missing)?;
+        let answer = parameter.current.clone();
+        let next = parameter.pending.take();
+        if let Some(next) = next.filter(|next| self.is_available(&region_and_name.0, &next.value)) {
+            parameter.current = Some(next);
         }
         let now = answer.ok_or_else(missing)?;
-        let (region, name) = place;
+        let (region, name) = region_and_name;
         Ok(json!({"Parameter": {
             "ARN": format!("arn:aws:ssm:{region}:{ACCOUNT}:parameter/{}", name.trim_start_matches('/')),
             "DataType": now.data_type, "LastModifiedDate": 1_767_225_600.123, "Name": name,
@@ -229,10 +229,10 @@ impl SsmService {
         }}))
     }
 
-    fn delete(&self, place: &(String, String)) -> Result<Value, Refusal> {
-        let gone = self.parameters.state().remove(place);
+    fn delete(&self, region_and_name: &(String, String)) -> Result<Value, ApiError> {
+        let gone = self.parameters.state().remove(region_and_name);
         gone.map(|_| json!({}))
-            .ok_or_else(|| Refusal::new(400, "ParameterNotFound", ""))
+            .ok_or_else(|| ApiError::new(400, "ParameterNotFound", ""))
     }
 
     fn is_available(&self, region: &str, image: &str) -> bool {
@@ -243,7 +243,7 @@ impl SsmService {
     }
 }
 
-fn check_name(name: &str) -> Result<(), Refusal> {
+fn check_name(name: &str) -> Result<(), ApiError> {
     let fits = |c: char| c.is_ascii_alphanumeric() || "._-/".contains(c);
     if name.is_empty() || !name.chars().all(fits) || name.contains('/') && !name.starts_with('/') {
         return Err(invalid(

@@ -40,16 +40,16 @@ async fn signed(
     body: &[u8],
 ) -> Answer {
     let (method, path) = line.split_once(' ').unwrap();
-    let moment = clock::compact();
+    let timestamp = clock::compact();
     let mut request = Request::builder().method(method).uri(path);
     for (name, value) in extra {
         request = request.header(*name, *value);
     }
     let request = request.header("host", endpoint.trim_start_matches("http://"));
     let request = request.header("x-amz-content-sha256", hex::encode(Sha256::digest(body)));
-    let request = request.header("x-amz-date", &moment);
+    let request = request.header("x-amz-date", &timestamp);
     let (mut head, ()) = request.body(()).unwrap().into_parts();
-    let value = sigv4::sign(&head, body, &moment, key, [REGION, service]);
+    let value = sigv4::sign(&head, body, &timestamp, key, [REGION, service]);
     head.headers.insert("authorization", value.parse().unwrap());
     send(endpoint, &head, body).await
 }
@@ -103,7 +103,7 @@ async fn start() -> Sandbox {
 const IMPORT: &str = "Action=ImportImage&DiskContainer.1.Format=RAW\
     &DiskContainer.1.UserBucket.S3Bucket=importbucket&DiskContainer.1.UserBucket.S3Key=disk.raw";
 
-pub(crate) fn inside<'a>(document: &'a str, element: &str) -> &'a str {
+pub(crate) fn element_text<'a>(document: &'a str, element: &str) -> &'a str {
     let (_, rest) = document
         .split_once(&format!("<{element}>"))
         .unwrap_or_default();
@@ -114,11 +114,11 @@ pub(crate) fn inside<'a>(document: &'a str, element: &str) -> &'a str {
 async fn import(cloud: &Sandbox) -> String {
     let (status, started) = ec2(cloud, IMPORT).await;
     assert_eq!(status, 200, "{started}");
-    let id = inside(&started, "importTaskId").to_owned();
+    let id = element_text(&started, "importTaskId").to_owned();
     let form = format!("Action=DescribeImportImageTasks&ImportTaskId.1={id}");
     loop {
         let (_, answer) = ec2(cloud, &form).await;
-        if ["completed", "deleted"].contains(&inside(&answer, "status")) {
+        if ["completed", "deleted"].contains(&element_text(&answer, "status")) {
             return answer;
         }
     }
@@ -175,23 +175,23 @@ async fn a_held_request_waits_for_its_gate() {
     let asking = s3(&cloud, "HEAD /importbucket", b"");
     let letting = async {
         gate.reached().await;
-        assert_eq!(cloud.journal()[0].outcome, Outcome::Open);
+        assert_eq!(cloud.requests_so_far()[0].outcome, Outcome::Pending);
         gate.release();
     };
     let ((status, _), ()) = tokio::join!(asking, letting);
     assert_eq!(status, 200);
-    cloud.seen("s3:HeadBucket", 1).await;
+    cloud.wait_for_requests("s3:HeadBucket", 1).await;
 }
 
 #[tokio::test]
-async fn who_leaves_a_stalled_request_is_seen_to_leave() {
+async fn a_client_that_disconnects_from_a_stalled_request_is_logged_as_cut() {
     let cloud = start().await;
     cloud.fault(Fault::on("ec2:*").always().stall());
     tokio::select! {
         _ = ec2(&cloud, IMPORT) => panic!("a stalled request is never answered"),
-        () = cloud.arrived("ec2:ImportImage", 1) => {}
+        () = cloud.wait_for_arrivals("ec2:ImportImage", 1) => {}
     }
-    cloud.cut("ec2:ImportImage", 1).await;
+    cloud.wait_for_cuts("ec2:ImportImage", 1).await;
 }
 
 #[tokio::test]
@@ -200,16 +200,22 @@ async fn an_error_may_come_inside_200() {
     let when = Fault::on("s3:CompleteMultipartUpload");
     cloud.fault(when.error_inside_200("InternalError", "We encountered an internal error."));
     let (status, text) = s3(&cloud, "POST /importbucket/k?uploadId=u", b"").await;
-    assert_eq!((status, inside(&text, "Code")), (200, "InternalError"));
+    assert_eq!(
+        (status, element_text(&text, "Code")),
+        (200, "InternalError")
+    );
 }
 
 #[tokio::test]
-async fn what_was_uploaded_arrives() {
+async fn an_imported_image_has_the_uploaded_bytes() {
     let cloud = start().await;
     let done = import(&cloud).await;
-    let ami = inside(&done, "imageId");
-    assert_eq!(cloud.ec2().arrived(ami).unwrap(), b"a small disk");
-    assert_eq!(cloud.ec2().images()[0].name, inside(&done, "importTaskId"));
+    let ami = element_text(&done, "imageId");
+    assert_eq!(cloud.ec2().imported_bytes(ami).unwrap(), b"a small disk");
+    assert_eq!(
+        cloud.ec2().images()[0].name,
+        element_text(&done, "importTaskId")
+    );
     assert_eq!(cloud.ec2().snapshots().len(), 1);
     assert_eq!(cloud.requests("ec2:ImportImage")[0].get("region"), REGION);
 }
@@ -226,7 +232,7 @@ async fn an_object_deleted_too_early_fails_the_import() {
     };
     let (done, ()) = tokio::join!(import(&cloud), deleting);
     assert!(
-        inside(&done, "statusMessage").contains("404 Not Found"),
+        element_text(&done, "statusMessage").contains("404 Not Found"),
         "{done}"
     );
     assert_eq!(cloud.ec2().images().len(), 0);
@@ -239,13 +245,16 @@ async fn an_import_fails_with_the_clouds_reason() {
     cloud.import_script(ImportScript::quick().fail(reason));
     let done = import(&cloud).await;
     assert_eq!(
-        (inside(&done, "status"), inside(&done, "statusMessage")),
+        (
+            element_text(&done, "status"),
+            element_text(&done, "statusMessage")
+        ),
         ("deleted", reason)
     );
 }
 
 #[tokio::test]
-async fn a_new_role_is_not_seen_at_once() {
+async fn a_new_role_is_not_visible_at_once() {
     let cloud = start().await;
     let role = cloud.iam().role("vmimport").unwrap();
     let encoded = |text: &str| {
@@ -280,7 +289,10 @@ async fn a_new_role_is_not_seen_at_once() {
 async fn a_wrong_wire_name_is_found() {
     let cloud = start().await;
     let (status, text) = ec2(&cloud, "Action=ImportImage&DiskContainers.1.Format=RAW").await;
-    assert_eq!((status, inside(&text, "Code")), (400, "UnknownParameter"));
+    assert_eq!(
+        (status, element_text(&text, "Code")),
+        (400, "UnknownParameter")
+    );
 }
 
 #[tokio::test]
@@ -288,7 +300,10 @@ async fn a_bucket_elsewhere_names_its_region() {
     let cloud = start().await;
     cloud.s3().create_bucket("elsewhere", "us-west-2");
     let (status, text) = s3(&cloud, "GET /elsewhere/k", b"").await;
-    assert_eq!((status, inside(&text, "Code")), (301, "PermanentRedirect"));
+    assert_eq!(
+        (status, element_text(&text, "Code")),
+        (301, "PermanentRedirect")
+    );
     assert!(text.contains("x-amz-bucket-region: us-west-2"));
 }
 
@@ -296,7 +311,7 @@ async fn a_bucket_elsewhere_names_its_region() {
 async fn parts_wait_until_they_are_completed() {
     let cloud = start().await;
     let (_, begun) = s3(&cloud, "POST /importbucket/k?uploads", b"").await;
-    let id = inside(&begun, "UploadId");
+    let id = element_text(&begun, "UploadId");
     let parts = [vec![1; 5 << 20], b"the end".to_vec()];
     for (number, part) in (1..).zip(&parts) {
         let line = format!("PUT /importbucket/k?partNumber={number}&uploadId={id}");
@@ -318,11 +333,17 @@ async fn parts_wait_until_they_are_completed() {
         form.as_bytes(),
     )
     .await;
-    assert_eq!((short.0, inside(&short.1, "Code")), (400, "InvalidRequest"));
+    assert_eq!(
+        (short.0, element_text(&short.1, "Code")),
+        (400, "InvalidRequest")
+    );
     assert_eq!(s3(&cloud, &line, form.as_bytes()).await.0, 200);
     assert_eq!(cloud.s3().object(BUCKET, "k").unwrap(), parts.concat());
     let again = s3(&cloud, &line, form.as_bytes()).await;
-    assert_eq!((again.0, inside(&again.1, "Code")), (404, "NoSuchUpload"));
+    assert_eq!(
+        (again.0, element_text(&again.1, "Code")),
+        (404, "NoSuchUpload")
+    );
 }
 
 #[tokio::test]
@@ -331,7 +352,7 @@ async fn a_part_other_than_its_checksum_is_refused() {
     let put = async |name, value| {
         let extra = [(name, value)];
         let (status, text) = s3_with(&cloud, "PUT /importbucket/k", &extra, b"123456789").await;
-        (status, inside(&text, "Code").to_owned())
+        (status, element_text(&text, "Code").to_owned())
     };
     let wrong = (400, "BadDigest".to_owned());
     assert_eq!(put("x-amz-checksum-crc64nvme", "AAAAAAAAAAA=").await, wrong);
@@ -340,7 +361,7 @@ async fn a_part_other_than_its_checksum_is_refused() {
 }
 
 #[tokio::test]
-async fn strangers_read_what_is_public() {
+async fn anonymous_requests_read_public_objects() {
     let cloud = start().await;
     cloud.s3().create_bucket_with_acls("space", REGION);
     s3(&cloud, "PUT /space/k", b"for all").await;
@@ -354,7 +375,7 @@ async fn strangers_read_what_is_public() {
     assert!(status == 200 && text.ends_with("for all"), "{text}");
     let (status, text) = s3_with(&cloud, "PUT /importbucket/k", &public, b"").await;
     assert_eq!(
-        (status, inside(&text, "Code")),
+        (status, element_text(&text, "Code")),
         (400, "AccessControlListNotSupported")
     );
 }

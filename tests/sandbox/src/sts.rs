@@ -8,8 +8,8 @@ use http_body_util::BodyExt;
 
 use crate::clock;
 use crate::desk::Detail;
-use crate::fault::Refusal;
-use crate::iam::{error_document, forged, result_document};
+use crate::fault::ApiError;
+use crate::iam::{error_response, result_document, signature_error};
 use crate::keys::{ACCOUNT, Key, Keyring};
 use crate::query::{self, Answer, Query};
 use crate::roles::{Iam, Role};
@@ -44,8 +44,8 @@ impl Service for StsService {
         }
     }
 
-    fn refuse(&self, refusal: &Refusal) -> Response<Body> {
-        error_document(refusal, NAMESPACE)
+    fn refuse(&self, refusal: &ApiError) -> Response<Body> {
+        error_response(refusal, NAMESPACE)
     }
 }
 
@@ -55,14 +55,14 @@ impl StsService {
         if query.action() == "AssumeRoleWithWebIdentity" {
             return self.assume_with_web_identity(&query);
         }
-        let caller =
-            sigv4::verify(head, body, "sts", &self.keys).map_err(|forgery| forged(&forgery))?;
+        let caller = sigv4::verify(head, body, "sts", &self.keys)
+            .map_err(|forgery| signature_error(&forgery))?;
         match query.action() {
-            "GetCallerIdentity" => Ok(identity(&caller.key)),
+            "GetCallerIdentity" => Ok(caller_identity(&caller.key)),
             "AssumeRole" => self.assume(&query, &caller.key),
             other => {
                 let text = format!("Could not find operation {other} for version 2011-06-15");
-                Err(Refusal::new(400, "InvalidAction", text))
+                Err(ApiError::new(400, "InvalidAction", text))
             }
         }
     }
@@ -94,7 +94,7 @@ impl StsService {
             let text = format!(
                 "User: {who} is not authorized to perform: sts:AssumeRole on resource: {arn}"
             );
-            Refusal::new(403, "AccessDenied", text)
+            ApiError::new(403, "AccessDenied", text)
         })?;
         Ok(self.session(query.action(), &role, session, None))
     }
@@ -109,20 +109,20 @@ impl StsService {
         let provider = format!("arn:aws:iam::{ACCOUNT}:oidc-provider/sandbox");
         let role = self.iam.assume(arn, "Federated", &[&provider, "*"], None);
         let text = "Not authorized to perform sts:AssumeRoleWithWebIdentity";
-        let role = role.ok_or_else(|| Refusal::new(403, "AccessDenied", text))?;
+        let role = role.ok_or_else(|| ApiError::new(403, "AccessDenied", text))?;
         Ok(self.session(query.action(), &role, session, Some("sandbox")))
     }
 
     fn session(&self, action: &str, role: &Role, session: &str, subject: Option<&str>) -> String {
         let key = self.keys.issue_session(&role.name, &role.id, session);
         result_document(action, NAMESPACE, |xml| {
-            xml.maybe("SubjectFromWebIdentityToken", subject);
+            xml.optional("SubjectFromWebIdentityToken", subject);
             write_session(xml, &key);
         })
     }
 }
 
-fn identity(key: &Key) -> String {
+fn caller_identity(key: &Key) -> String {
     result_document("GetCallerIdentity", NAMESPACE, |xml| {
         xml.text("Arn", &key.arn).text("UserId", &key.user_id);
         xml.text("Account", ACCOUNT);
@@ -137,7 +137,7 @@ fn write_session(xml: &mut Xml, key: &Key) {
     xml.element("Credentials", |xml| {
         xml.text("AccessKeyId", &key.access_key);
         xml.text("SecretAccessKey", &key.secret_key);
-        xml.maybe("SessionToken", key.session_token.as_ref());
+        xml.optional("SessionToken", key.session_token.as_ref());
         xml.text("Expiration", clock::in_an_hour());
     });
     xml.text("PackedPolicySize", 0);

@@ -17,20 +17,20 @@ pub(crate) fn document(
     let namespace = namespace
         .map(|uri| format!(r#" xmlns="{uri}""#))
         .unwrap_or_default();
-    xml.put(format_args!("<{root}{namespace}>"));
+    xml.write(format_args!("<{root}{namespace}>"));
     write(&mut xml);
-    xml.put(format_args!("</{root}>"));
+    xml.write(format_args!("</{root}>"));
     xml.0
 }
 
 impl Xml {
     pub(crate) fn text(&mut self, name: &str, value: impl Display) -> &mut Self {
         let value = value.to_string();
-        self.put(format_args!("<{name}>{}</{name}>", escape(&value)))
+        self.write(format_args!("<{name}>{}</{name}>", escape(&value)))
     }
 
     /// An element that is absent when there is no value.
-    pub(crate) fn maybe(&mut self, name: &str, value: Option<impl Display>) -> &mut Self {
+    pub(crate) fn optional(&mut self, name: &str, value: Option<impl Display>) -> &mut Self {
         if let Some(value) = value {
             self.text(name, value);
         }
@@ -38,9 +38,9 @@ impl Xml {
     }
 
     pub(crate) fn element(&mut self, name: &str, write: impl FnOnce(&mut Xml)) -> &mut Self {
-        self.put(format_args!("<{name}>"));
+        self.write(format_args!("<{name}>"));
         write(self);
-        self.put(format_args!("</{name}>"))
+        self.write(format_args!("</{name}>"))
     }
 
     /// A list of EC2's kind: `<name><item>..</item></name>`.
@@ -67,7 +67,7 @@ impl Xml {
         })
     }
 
-    fn put(&mut self, text: std::fmt::Arguments<'_>) -> &mut Self {
+    fn write(&mut self, text: std::fmt::Arguments<'_>) -> &mut Self {
         let _infallible = self.0.write_fmt(text);
         self
     }

@@ -19,18 +19,18 @@ use aws_sdk_ebs::types::{
 use backon::Retryable;
 use bytes::Bytes;
 
-use super::checksums::Sum;
+use super::checksums::BlockChecksum;
 use crate::aws::consistency::consistency_backoff;
-use crate::aws::error::Fault;
+use crate::aws::error::ServiceError;
 use crate::import::journal::SnapshotRequest;
 use crate::net::sdk_http::connect_timeout_only;
-use crate::store::{self, Body, Class, Tap};
+use crate::store::{self, ByteGate, ErrorClass, PartBody};
 
-const UNKNOWN: &str = "ResourceNotFoundException";
+const NOT_FOUND_CODE: &str = "ResourceNotFoundException";
 
 /// A snapshot that takes blocks.
 #[derive(Clone, Debug)]
-pub struct Started {
+pub struct StartedSnapshot {
     pub snapshot: String,
     /// Bytes of a block.
     pub block_size: usize,
@@ -39,31 +39,31 @@ pub struct Started {
 
 /// Why a call brought nothing, and what sort of failure that is.
 #[derive(Clone, Debug)]
-pub struct Trouble {
-    pub fault: Fault,
-    pub class: Class,
+pub struct EbsError {
+    pub error: ServiceError,
+    pub class: ErrorClass,
 }
 
-impl Trouble {
+impl EbsError {
     /// The service knows no such snapshot, or not everywhere yet.
     pub fn is_unknown(&self) -> bool {
-        self.fault.code() == UNKNOWN
+        self.error.code() == NOT_FOUND_CODE
     }
 }
 
 /// The service. Clones share credentials and connections.
 #[derive(Clone)]
-pub struct Direct(Arc<Mutex<Clients>>);
+pub struct EbsClient(Arc<Mutex<ClientPair>>);
 
 #[derive(Clone)]
-struct Clients {
-    small: Client,
-    blocks: Client,
+struct ClientPair {
+    control: Client,
+    data: Client,
     /// How often the credentials were asked for anew.
     renewals: u32,
 }
 
-impl Clients {
+impl ClientPair {
     /// The same, with credentials yet to be fetched.
     fn renewed(&self) -> Self {
         let cache = IdentityCache::lazy().build();
@@ -72,14 +72,14 @@ impl Clients {
             Client::from_conf(config.identity_cache(cache.clone()).build())
         };
         Self {
-            small: fresh(&self.small),
-            blocks: fresh(&self.blocks),
+            control: fresh(&self.control),
+            data: fresh(&self.data),
             renewals: self.renewals + 1,
         }
     }
 }
 
-impl Direct {
+impl EbsClient {
     /// Through this client's credentials, region and endpoint.
     pub fn new(client: &Client) -> Self {
         let blocks = client
@@ -88,14 +88,14 @@ impl Direct {
             .timeout_config(connect_timeout_only())
             .retry_config(RetryConfig::disabled())
             .stalled_stream_protection(StalledStreamProtectionConfig::disabled());
-        Self(Arc::new(Mutex::new(Clients {
-            small: client.clone(),
-            blocks: Client::from_conf(blocks.build()),
+        Self(Arc::new(Mutex::new(ClientPair {
+            control: client.clone(),
+            data: Client::from_conf(blocks.build()),
             renewals: 0,
         })))
     }
 
-    fn clients(&self) -> Clients {
+    fn clients(&self) -> ClientPair {
         self.0
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
@@ -104,48 +104,59 @@ impl Direct {
 
     /// Credentials that the service calls expired are not used again: the SDK would keep
     /// them until the end that they were said to have.
-    fn failed(&self, used: &Clients, trouble: Trouble) -> Trouble {
-        let mut held = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if trouble.class == Class::Expired && held.renewals == used.renewals {
-            *held = held.renewed();
+    fn failed(&self, used: &ClientPair, error: EbsError) -> EbsError {
+        let mut clients = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if error.class == ErrorClass::ExpiredCredentials && clients.renewals == used.renewals {
+            *clients = clients.renewed();
         }
-        trouble
+        error
     }
 
     /// StartSnapshot, again if the answer can't be read. The token makes a repeated request the
     /// same one.
-    pub async fn start(&self, wish: &SnapshotRequest, token: &str) -> Result<Started, Trouble> {
-        let request = || self.start_once(wish, token);
-        let again = |trouble: &Trouble| trouble.fault.is_unreadable();
-        request.retry(consistency_backoff()).when(again).await
+    pub async fn start(
+        &self,
+        spec: &SnapshotRequest,
+        token: &str,
+    ) -> Result<StartedSnapshot, EbsError> {
+        let request = || self.start_once(spec, token);
+        let is_retryable = |error: &EbsError| error.error.is_invalid_response();
+        request
+            .retry(consistency_backoff())
+            .when(is_retryable)
+            .await
     }
 
-    async fn start_once(&self, wish: &SnapshotRequest, token: &str) -> Result<Started, Trouble> {
-        let tags = wish.tags.iter();
+    async fn start_once(
+        &self,
+        spec: &SnapshotRequest,
+        token: &str,
+    ) -> Result<StartedSnapshot, EbsError> {
+        let tags = spec.tags.iter();
         let tags = tags.map(|(key, value)| Tag::builder().key(key).value(value).build());
         let tags: Vec<_> = tags.collect();
         let clients = self.clients();
         let answer = clients
-            .small
+            .control
             .start_snapshot()
-            .volume_size(wish.volume_size)
-            .set_description(wish.description.clone())
+            .volume_size(spec.volume_size)
+            .set_description(spec.description.clone())
             .set_tags((!tags.is_empty()).then_some(tags))
             .client_token(token)
-            .set_encrypted(wish.encrypted.then_some(true))
-            .set_kms_key_arn(wish.kms_key.clone())
-            .timeout(wish.timeout)
+            .set_encrypted(spec.encrypted.then_some(true))
+            .set_kms_key_arn(spec.kms_key.clone())
+            .timeout(spec.timeout)
             .send()
             .await
-            .map_err(|error| self.failed(&clients, judged(error)))?;
-        let unreadable = || Trouble {
-            fault: Fault::unreadable("AWS gave no snapshot id"),
-            class: Class::Transient,
+            .map_err(|error| self.failed(&clients, classify(error)))?;
+        let unreadable = || EbsError {
+            error: ServiceError::invalid_response("AWS gave no snapshot id"),
+            class: ErrorClass::Transient,
         };
         let block_size = answer
             .block_size
             .and_then(|size| usize::try_from(size).ok());
-        Ok(Started {
+        Ok(StartedSnapshot {
             snapshot: answer.snapshot_id.ok_or_else(unreadable)?,
             block_size: block_size.filter(|size| *size > 0).ok_or_else(unreadable)?,
             encrypted: answer.kms_key_arn.is_some(),
@@ -153,93 +164,101 @@ impl Direct {
     }
 
     /// PutSnapshotBlock, once. Dropping the future gives the connection up.
-    pub async fn put(
+    pub async fn put_block(
         &self,
         snapshot: &str,
         index: u32,
-        sum: &Sum,
+        checksum: &BlockChecksum,
         bytes: Bytes,
-        tap: Arc<dyn Tap>,
-    ) -> Result<(), Trouble> {
+        gate: Arc<dyn ByteGate>,
+    ) -> Result<(), EbsError> {
         let length = i32::try_from(bytes.len()).unwrap_or(i32::MAX);
-        let body = SdkBody::from_body_1_x(Body::new(bytes, Some(tap)));
+        let body = SdkBody::from_body_1_x(PartBody::new(bytes, Some(gate)));
         let clients = self.clients();
         let call = clients
-            .blocks
+            .data
             .put_snapshot_block()
             .snapshot_id(snapshot)
             .block_index(i32::try_from(index).unwrap_or(i32::MAX))
             .block_data(ByteStream::new(body))
             .data_length(length)
-            .checksum(sum.base64())
+            .checksum(checksum.base64())
             .checksum_algorithm(ChecksumAlgorithm::ChecksumAlgorithmSha256);
         call.send()
             .await
             .map(drop)
-            .map_err(|error| self.failed(&clients, block_refused(error)))
+            .map_err(|error| self.failed(&clients, classify_block(error)))
     }
 
     /// CompleteSnapshot, once: of a lost answer the caller must know.
-    pub async fn complete(&self, snapshot: &str, blocks: usize, sum: &str) -> Result<(), Trouble> {
+    pub async fn complete(
+        &self,
+        snapshot: &str,
+        blocks: usize,
+        checksum: &str,
+    ) -> Result<(), EbsError> {
         let clients = self.clients();
         let call = clients
-            .small
+            .control
             .complete_snapshot()
             .snapshot_id(snapshot)
             .changed_blocks_count(i32::try_from(blocks).unwrap_or(i32::MAX))
-            .checksum(sum)
+            .checksum(checksum)
             .checksum_algorithm(ChecksumAlgorithm::ChecksumAlgorithmSha256)
             .checksum_aggregation_method(ChecksumAggregationMethod::ChecksumAggregationLinear);
-        let once = aws_sdk_ebs::config::Builder::new().retry_config(RetryConfig::disabled());
+        let no_retry = aws_sdk_ebs::config::Builder::new().retry_config(RetryConfig::disabled());
         call.customize()
-            .config_override(once)
+            .config_override(no_retry)
             .send()
             .await
             .map(drop)
-            .map_err(|error| self.failed(&clients, judged(error)))
+            .map_err(|error| self.failed(&clients, classify(error)))
     }
 }
 
 /// By the table of all services, and by what is this one's own: too fast is a 400 here.
-fn judged<E>(error: SdkError<E>) -> Trouble
+fn classify<E>(error: SdkError<E>) -> EbsError
 where
     E: ProvideErrorMetadata + std::error::Error + Send + Sync + 'static,
     SdkError<E>: RequestId,
 {
     let status = error.raw_response().map(|answer| answer.status().as_u16());
     let garbage = matches!(error, SdkError::ResponseError(_));
-    let fault = Fault::from(error);
+    let fault = ServiceError::from(error);
     let code = (!fault.code().is_empty()).then(|| fault.code().to_owned());
     let class = match (fault.code(), status) {
-        (UNKNOWN, _) => Class::Gone,
-        ("ConcurrentLimitExceededException", _) => Class::Throttled { retry_after: None },
-        (_, Some(status)) if !garbage => store::Error::answered(status, code, "").class(),
-        _ if garbage || fault.is_passing() => Class::Transient,
-        _ => Class::Final,
+        (NOT_FOUND_CODE, _) => ErrorClass::NoSuchUpload,
+        ("ConcurrentLimitExceededException", _) => ErrorClass::Throttled { retry_after: None },
+        (_, Some(status)) if !garbage => store::Error::service(status, code, "").class(),
+        _ if garbage || fault.is_transient() => ErrorClass::Transient,
+        _ => ErrorClass::Permanent,
     };
-    Trouble { fault, class }
+    EbsError {
+        error: fault,
+        class,
+    }
 }
 
 /// A block's refusals have a reason beside the code.
-fn block_refused(error: SdkError<PutSnapshotBlockError>) -> Trouble {
+fn classify_block(error: SdkError<PutSnapshotBlockError>) -> EbsError {
     let reason = match error.as_service_error() {
         Some(PutSnapshotBlockError::ValidationException(refused)) => refused.reason().cloned(),
         _ => None,
     };
-    let trouble = judged(error);
-    let of_checksum = || trouble.fault.message().to_lowercase().contains("checksum");
+    let error = classify(error);
+    let of_checksum = || error.error.message().to_lowercase().contains("checksum");
     let class = match reason {
         Some(
             ValidationExceptionReason::WriteRequestTimeout
             | ValidationExceptionReason::InvalidSnapshotId,
-        ) => Class::Gone,
-        Some(ValidationExceptionReason::InvalidBlock) => Class::Garbled,
-        Some(_) if of_checksum() => Class::Garbled,
+        ) => ErrorClass::NoSuchUpload,
+        Some(ValidationExceptionReason::InvalidBlock) => ErrorClass::ChecksumMismatch,
+        Some(_) if of_checksum() => ErrorClass::ChecksumMismatch,
         // Two tries of one block met; the later one settles it.
-        Some(ValidationExceptionReason::ConflictingBlockUpdate) => Class::Transient,
-        _ => trouble.class,
+        Some(ValidationExceptionReason::ConflictingBlockUpdate) => ErrorClass::Transient,
+        _ => error.class,
     };
-    Trouble { class, ..trouble }
+    EbsError { class, ..error }
 }
 
 #[cfg(test)]
@@ -252,7 +271,7 @@ mod tests {
 
     /// What a client's timeouts leave out comes from the client that it was made from.
     #[test]
-    fn a_block_may_take_as_long_as_it_needs_whatever_the_client_allows() {
+    fn block_upload_ignores_client_timeout() {
         let second = Duration::from_secs(1);
         let hasty = TimeoutConfig::builder()
             .read_timeout(second)
@@ -261,8 +280,8 @@ mod tests {
         let config = aws_sdk_ebs::Config::builder()
             .behavior_version(BehaviorVersion::latest())
             .timeout_config(hasty.build());
-        let clients = Direct::new(&Client::from_conf(config.build())).clients();
-        let blocks = clients.blocks.config().timeout_config();
+        let clients = EbsClient::new(&Client::from_conf(config.build())).clients();
+        let blocks = clients.data.config().timeout_config();
         assert_eq!(blocks, Some(&connect_timeout_only()));
     }
 }

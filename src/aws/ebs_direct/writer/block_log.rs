@@ -10,102 +10,105 @@ use std::fs::{File, OpenOptions};
 use std::io::{Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
-use super::checksums::{LEN, Sum, Sums};
+use super::checksums::{BlockChecksum, BlockChecksums, LEN};
 
-const RECORD: usize = size_of::<u32>() + LEN;
+const RECORD_LEN: usize = size_of::<u32>() + LEN;
 
 /// Longer than any first line.
-const LINE: usize = 128;
+const MAX_HEADER_LEN: usize = 128;
 
 /// The log of one snapshot.
 #[derive(Debug, Default)]
-pub struct Log {
+pub struct BlockLog {
     file: Option<File>,
     /// What earlier runs have sent.
-    known: Sums,
+    saved: BlockChecksums,
 }
 
 /// What a log says of its snapshot.
 #[derive(Debug)]
-pub struct Found {
+pub struct SavedLog {
     /// The snapshot.
     pub snapshot: String,
     /// Bytes of its blocks.
     pub block_size: usize,
     /// The log, to be gone on with.
-    pub log: Log,
+    pub log: BlockLog,
 }
 
-impl Log {
+impl BlockLog {
     /// Begins the log of a new snapshot. Without a place for it, or on a full disk, the
     /// next run can't go on; this one can.
     pub fn begin(path: Option<PathBuf>, snapshot: &str, block_size: usize) -> Self {
-        let begun = path.map(|path| {
+        let created = path.map(|path| {
             let mut file = File::create(path)?;
             file.write_all(format!("{snapshot} {block_size}\n").as_bytes())?;
             std::io::Result::Ok(file)
         });
-        let file = begun.and_then(|begun| begun.inspect_err(complain).ok());
+        let file = created.and_then(|created| created.inspect_err(warn_unwritable).ok());
         Self {
             file,
-            known: Sums::new(),
+            saved: BlockChecksums::new(),
         }
     }
 
     /// Reads the log of an earlier run.
-    pub fn read(path: &Path) -> Option<Found> {
+    pub fn read(path: &Path) -> Option<SavedLog> {
         let mut file = OpenOptions::new().read(true).write(true).open(path).ok()?;
         let mut bytes = Vec::new();
         file.read_to_end(&mut bytes).ok()?;
-        let end = bytes.iter().take(LINE).position(|byte| *byte == b'\n')?;
+        let end = bytes
+            .iter()
+            .take(MAX_HEADER_LEN)
+            .position(|byte| *byte == b'\n')?;
         let line = std::str::from_utf8(&bytes[..end]).ok()?;
         let (snapshot, block_size) = line.split_once(' ')?;
         let block_size = block_size.parse().ok().filter(|size| *size > 0)?;
-        let records = bytes[end + 1..].chunks_exact(RECORD);
-        let whole = bytes.len() - records.remainder().len();
-        file.set_len(whole as u64).ok()?;
+        let records = bytes[end + 1..].chunks_exact(RECORD_LEN);
+        let valid_len = bytes.len() - records.remainder().len();
+        file.set_len(valid_len as u64).ok()?;
         file.seek(SeekFrom::End(0)).ok()?;
-        Some(Found {
+        Some(SavedLog {
             snapshot: snapshot.to_owned(),
             block_size,
             log: Self {
                 file: Some(file),
-                known: records.filter_map(record).collect(),
+                saved: records.filter_map(parse_record).collect(),
             },
         })
     }
 
     /// Whether an earlier run has sent this block with these bytes.
-    pub fn has(&self, index: u32, sum: &Sum) -> bool {
-        self.known.get(&index) == Some(sum)
+    pub fn contains(&self, index: u32, checksum: &BlockChecksum) -> bool {
+        self.saved.get(&index) == Some(checksum)
     }
 
     /// How many blocks earlier runs have sent.
-    pub fn blocks(&self) -> usize {
-        self.known.len()
+    pub fn block_count(&self) -> usize {
+        self.saved.len()
     }
 
     /// The service has acknowledged a block.
-    pub fn note(&mut self, index: u32, sum: &Sum) {
+    pub fn append(&mut self, index: u32, checksum: &BlockChecksum) {
         let Some(file) = &mut self.file else { return };
-        let mut record = [0; RECORD];
+        let mut record = [0; RECORD_LEN];
         let (number, digest) = record.split_at_mut(size_of::<u32>());
         number.copy_from_slice(&index.to_le_bytes());
-        digest.copy_from_slice(sum.bytes());
+        digest.copy_from_slice(checksum.bytes());
         if let Err(error) = file.write_all(&record) {
-            complain(&error);
+            warn_unwritable(&error);
             self.file = None;
         }
     }
 }
 
-fn record(bytes: &[u8]) -> Option<(u32, Sum)> {
+fn parse_record(bytes: &[u8]) -> Option<(u32, BlockChecksum)> {
     let (number, digest) = bytes.split_first_chunk()?;
     let digest: [u8; LEN] = digest.try_into().ok()?;
     Some((u32::from_le_bytes(*number), digest.into()))
 }
 
-fn complain(error: &std::io::Error) {
+fn warn_unwritable(error: &std::io::Error) {
     tracing::warn!("the list of blocks can't be written, this upload can't be continued: {error}");
 }
 
@@ -117,35 +120,41 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_later_run_finds_what_was_noted_and_adds_to_it() {
+    fn reads_and_appends_to_an_existing_log() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("job.blocks");
-        let mut log = Log::begin(Some(path.clone()), "snap-1", 512);
-        log.note(7, &Sum::of(b"seven"));
+        let mut log = BlockLog::begin(Some(path.clone()), "snap-1", 512);
+        log.append(7, &BlockChecksum::compute(b"seven"));
         drop(log);
         // A power cut in the middle of a record.
         let mut file = OpenOptions::new().append(true).open(&path).unwrap();
         file.write_all(&[9; 20]).unwrap();
-        let found = Log::read(&path).unwrap();
+        let found = BlockLog::read(&path).unwrap();
         assert_eq!((found.snapshot.as_str(), found.block_size), ("snap-1", 512));
         let mut log = found.log;
-        assert!(log.has(7, &Sum::of(b"seven")) && !log.has(7, &Sum::of(b"another")));
-        log.note(9, &Sum::of(b"nine"));
-        let log = Log::read(&path).unwrap().log;
-        assert!(log.has(7, &Sum::of(b"seven")) && log.has(9, &Sum::of(b"nine")));
-        assert_eq!(log.blocks(), 2);
+        assert!(
+            log.contains(7, &BlockChecksum::compute(b"seven"))
+                && !log.contains(7, &BlockChecksum::compute(b"another"))
+        );
+        log.append(9, &BlockChecksum::compute(b"nine"));
+        let log = BlockLog::read(&path).unwrap().log;
+        assert!(
+            log.contains(7, &BlockChecksum::compute(b"seven"))
+                && log.contains(9, &BlockChecksum::compute(b"nine"))
+        );
+        assert_eq!(log.block_count(), 2);
     }
 
     proptest! {
         /// Whatever lies there, it is read or refused, and never believed of other bytes.
         #[test]
-        fn a_foreign_file_is_no_log_or_an_empty_promise(bytes in proptest::collection::vec(any::<u8>(), 0..400)) {
+        fn arbitrary_bytes_are_rejected_or_empty(bytes in proptest::collection::vec(any::<u8>(), 0..400)) {
             let dir = tempfile::tempdir().unwrap();
             let path = dir.path().join("job.blocks");
             for head in [&b""[..], b"snap-1 512\n"] {
                 std::fs::write(&path, [head, &bytes].concat()).unwrap();
-                if let Some(found) = Log::read(&path) {
-                    prop_assert!(!found.log.has(0, &Sum::of(b"local bytes")));
+                if let Some(found) = BlockLog::read(&path) {
+                    prop_assert!(!found.log.contains(0, &BlockChecksum::compute(b"local bytes")));
                 }
             }
         }

@@ -9,7 +9,7 @@ use std::thread;
 use bytes::Bytes;
 use tokio::sync::mpsc;
 
-use super::checksums::Sum;
+use super::checksums::BlockChecksum;
 use crate::error::{Error, Result};
 use crate::image;
 use crate::transfer::{Lease, Pool};
@@ -19,8 +19,8 @@ const STRIDE: usize = 128;
 
 /// A disk cut into blocks.
 #[derive(Clone, Debug)]
-pub struct Disk {
-    blocks: Arc<image::Blocks>,
+pub struct BlockReader {
+    blocks: Arc<image::DiskReader>,
     block_size: usize,
     /// Blocks of zeros need not travel: what was never written reads as zeros.
     sparse: bool,
@@ -30,21 +30,21 @@ pub struct Disk {
 pub struct Block {
     pub index: u32,
     pub bytes: Bytes,
-    pub sum: Sum,
+    pub checksum: BlockChecksum,
     _lease: Lease,
 }
 
 /// What the reader has to tell.
-pub enum Read {
+pub enum ReadItem {
     /// A block that has to travel.
     Block(Block),
     /// One that has not.
     Zeros,
 }
 
-impl Disk {
+impl BlockReader {
     /// Cuts the disk. Indexes travel as signed 32-bit numbers.
-    pub fn new(blocks: Arc<image::Blocks>, block_size: usize, sparse: bool) -> Result<Self> {
+    pub fn new(blocks: Arc<image::DiskReader>, block_size: usize, sparse: bool) -> Result<Self> {
         let disk = Self {
             blocks,
             block_size,
@@ -52,7 +52,7 @@ impl Disk {
         };
         if block_size == 0 || disk.count() > i32::MAX.unsigned_abs().into() {
             let cuts = format!("its {} bytes in blocks of {block_size}", disk.blocks.size());
-            return Err(Error::failed("the disk can't be cut into blocks").because_of(cuts));
+            return Err(Error::failed("the disk can't be cut into blocks").with_cause(cuts));
         }
         Ok(disk)
     }
@@ -65,7 +65,7 @@ impl Disk {
     /// known before they are read.
     pub fn bytes(&self) -> Result<u64> {
         let mut count = 0;
-        self.each(|_, hole| {
+        self.for_each(|_, hole| {
             count += u64::from(!(hole && self.sparse));
             Ok(true)
         })?;
@@ -73,12 +73,12 @@ impl Disk {
     }
 
     /// Every block in order, and whether it lies in a hole; until the answer is no.
-    fn each(&self, mut visit: impl FnMut(u32, bool) -> Result<bool>) -> Result<()> {
+    fn for_each(&self, mut visit: impl FnMut(u32, bool) -> Result<bool>) -> Result<()> {
         let size = self.block_size as u64;
         let mut next = 0;
         while next < self.count() {
             let data = self.blocks.data(next * size);
-            let data = data.map_err(|error| unreadable(next * size, error))?;
+            let data = data.map_err(|error| read_error(next * size, error))?;
             // The end of one range and the start of the next may lie in one block.
             let (start, end) = data.map_or((self.count(), self.count()), |range| {
                 (range.start / size, range.end.div_ceil(size))
@@ -99,45 +99,45 @@ impl Disk {
     /// Fills the buffer; what lies past the disk's end are zeros.
     fn fill(&self, index: u32, buffer: &mut [u8]) -> Result<()> {
         let offset = u64::from(index) * self.block_size as u64;
-        let rest = usize::try_from(self.blocks.size() - offset).unwrap_or(usize::MAX);
-        let (inside, outside) = buffer.split_at_mut(rest.min(self.block_size));
+        let remaining = usize::try_from(self.blocks.size() - offset).unwrap_or(usize::MAX);
+        let (inside, outside) = buffer.split_at_mut(remaining.min(self.block_size));
         outside.fill(0);
         self.blocks
             .read_at(inside, offset)
-            .map_err(|error| unreadable(offset, error))
+            .map_err(|error| read_error(offset, error))
     }
 
     /// The same block once more.
-    pub fn again(&self, index: u32) -> Result<(Sum, Bytes)> {
+    pub fn reread(&self, index: u32) -> Result<(BlockChecksum, Bytes)> {
         let mut buffer = vec![0; self.block_size];
         self.fill(index, &mut buffer)?;
-        Ok((Sum::of(&buffer), Bytes::from(buffer)))
+        Ok((BlockChecksum::compute(&buffer), Bytes::from(buffer)))
     }
 
     /// Starts reading, into the buffers of this pool.
-    pub fn read(self, pool: Arc<Pool>, buffers: usize) -> Result<mpsc::Receiver<Result<Read>>> {
-        let (tell, told) = mpsc::channel(buffers);
+    pub fn read(self, pool: Arc<Pool>, buffers: usize) -> Result<mpsc::Receiver<Result<ReadItem>>> {
+        let (sender, receiver) = mpsc::channel(buffers);
         let read = move || {
-            if let Err(error) = self.tell(&pool, &tell) {
+            if let Err(error) = self.send(&pool, &sender) {
                 // Nobody listens any more when this fails, and nobody needs to.
-                drop(tell.blocking_send(Err(error)));
+                drop(sender.blocking_send(Err(error)));
             }
         };
         let spawned = thread::Builder::new().name("read".to_owned()).spawn(read);
-        spawned.map_err(|error| Error::failed("the image can't be read").because(error))?;
-        Ok(told)
+        spawned.map_err(|error| Error::failed("the image can't be read").with_source(error))?;
+        Ok(receiver)
     }
 
-    fn tell(&self, pool: &Arc<Pool>, tell: &mpsc::Sender<Result<Read>>) -> Result<()> {
+    fn send(&self, pool: &Arc<Pool>, sender: &mpsc::Sender<Result<ReadItem>>) -> Result<()> {
         let mut spare = None;
-        self.each(|index, hole| {
+        self.for_each(|index, hole| {
             if hole && self.sparse {
                 return Ok(true);
             }
-            let kept = spare
+            let leased = spare
                 .take()
-                .map_or_else(|| pool.take(), |kept| Ok(Some(kept)));
-            let Some((mut buffer, lease)) = kept? else {
+                .map_or_else(|| pool.take(), |leased| Ok(Some(leased)));
+            let Some((mut buffer, lease)) = leased? else {
                 return Ok(false);
             };
             if hole {
@@ -147,15 +147,15 @@ impl Disk {
             }
             if self.sparse && is_zero(&buffer) {
                 spare = Some((buffer, lease));
-                return Ok(tell.blocking_send(Ok(Read::Zeros)).is_ok());
+                return Ok(sender.blocking_send(Ok(ReadItem::Zeros)).is_ok());
             }
             let block = Block {
                 index,
-                sum: Sum::of(&buffer),
+                checksum: BlockChecksum::compute(&buffer),
                 bytes: lease.share(buffer, self.block_size),
                 _lease: lease,
             };
-            Ok(tell.blocking_send(Ok(Read::Block(block))).is_ok())
+            Ok(sender.blocking_send(Ok(ReadItem::Block(block))).is_ok())
         })
     }
 }
@@ -166,11 +166,11 @@ fn is_zero(bytes: &[u8]) -> bool {
         .all(|chunk| chunk.iter().fold(0, |all, byte| all | byte) == 0)
 }
 
-fn unreadable(offset: u64, error: io::Error) -> Error {
+fn read_error(offset: u64, error: io::Error) -> Error {
     if error.kind() == io::ErrorKind::UnexpectedEof {
-        return crate::transfer::changed(format!("it ended near byte {offset}"));
+        return crate::transfer::source_changed(format!("it ended near byte {offset}"));
     }
-    Error::failed(format!("byte {offset} of the disk can't be read")).because(error)
+    Error::failed(format!("byte {offset} of the disk can't be read")).with_source(error)
 }
 
 #[cfg(test)]
@@ -184,22 +184,27 @@ mod tests {
 
     const SIZE: usize = 4096;
 
-    fn disk(file: &tempfile::NamedTempFile, sparse: bool) -> Disk {
+    fn disk(file: &tempfile::NamedTempFile, sparse: bool) -> BlockReader {
         let image = Image::open(file.path(), Some(Format::Raw)).unwrap();
-        Disk::new(Arc::new(image::Blocks::open(&image).unwrap()), SIZE, sparse).unwrap()
+        BlockReader::new(
+            Arc::new(image::DiskReader::open(&image).unwrap()),
+            SIZE,
+            sparse,
+        )
+        .unwrap()
     }
 
     /// Index and bytes of all blocks that travel, and how many did not.
-    fn read(disk: &Disk) -> (Vec<(u32, Vec<u8>)>, usize) {
-        let mut told = disk.clone().read(Pool::new(SIZE, 3), 3).unwrap();
+    fn read(disk: &BlockReader) -> (Vec<(u32, Vec<u8>)>, usize) {
+        let mut receiver = disk.clone().read(Pool::new(SIZE, 3), 3).unwrap();
         let (mut sent, mut zeros) = (Vec::new(), 0);
-        while let Some(read) = told.blocking_recv() {
+        while let Some(read) = receiver.blocking_recv() {
             match read.unwrap() {
-                Read::Block(block) => {
-                    assert_eq!(block.sum, Sum::of(&block.bytes));
+                ReadItem::Block(block) => {
+                    assert_eq!(block.checksum, BlockChecksum::compute(&block.bytes));
                     sent.push((block.index, block.bytes.to_vec()));
                 }
-                Read::Zeros => zeros += 1,
+                ReadItem::Zeros => zeros += 1,
             }
         }
         (sent, zeros)
@@ -236,12 +241,12 @@ mod tests {
     }
 
     #[test]
-    fn a_disk_that_shrinks_is_an_error() {
+    fn shrinking_disk_is_an_error() {
         let file = tempfile::NamedTempFile::new().unwrap();
         platform::write_all_at(file.as_file(), &[1; 2 * SIZE], 0).unwrap();
         let disk = disk(&file, true);
         file.as_file().set_len(SIZE as u64).unwrap();
-        assert!(disk.again(0).is_ok());
-        assert!(disk.again(1).unwrap_err().brief().contains("changed"));
+        assert!(disk.reread(0).is_ok());
+        assert!(disk.reread(1).unwrap_err().one_line().contains("changed"));
     }
 }

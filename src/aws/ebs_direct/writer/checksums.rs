@@ -13,11 +13,11 @@ pub const LEN: usize = 32;
 
 /// SHA-256 of one block.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub struct Sum([u8; LEN]);
+pub struct BlockChecksum([u8; LEN]);
 
-impl Sum {
+impl BlockChecksum {
     /// Of these bytes.
-    pub fn of(bytes: &[u8]) -> Self {
+    pub fn compute(bytes: &[u8]) -> Self {
         Self(Sha256::digest(bytes).into())
     }
 
@@ -32,22 +32,22 @@ impl Sum {
     }
 }
 
-impl From<[u8; LEN]> for Sum {
+impl From<[u8; LEN]> for BlockChecksum {
     fn from(bytes: [u8; LEN]) -> Self {
         Self(bytes)
     }
 }
 
 /// The blocks that the snapshot has, by their indexes.
-pub type Sums = BTreeMap<u32, Sum>;
+pub type BlockChecksums = BTreeMap<u32, BlockChecksum>;
 
 /// The checksum of the whole snapshot, as it travels.
-pub fn linear(sums: &Sums) -> String {
-    let mut whole = Sha256::new();
-    for sum in sums.values() {
-        whole.update(sum.bytes());
+pub fn linear(checksums: &BlockChecksums) -> String {
+    let mut hasher = Sha256::new();
+    for sum in checksums.values() {
+        hasher.update(sum.bytes());
     }
-    STANDARD.encode(whole.finalize())
+    STANDARD.encode(hasher.finalize())
 }
 
 #[cfg(test)]
@@ -57,10 +57,10 @@ mod tests {
     /// Computed with another implementation, which the service accepts.
     #[test]
     fn blocks_and_the_whole_as_the_service_computes_them() {
-        let [one, two] = [1, 2].map(|byte| Sum::of(&vec![byte; 512 << 10]));
+        let [one, two] = [1, 2].map(|byte| BlockChecksum::compute(&vec![byte; 512 << 10]));
         assert_eq!(one.base64(), "M6FQvOsTwamSIx5ltPrRaBUhL8Bs20CJltMu6yzvnrs=");
         assert_eq!(two.base64(), "Ioxb8/mw3beyMReNfgZ6/5ZqGRsfzT7Q4uNx7KM/zfw=");
-        let sums = Sums::from([(700, two), (3, one)]);
+        let sums = BlockChecksums::from([(700, two), (3, one)]);
         assert_eq!(
             linear(&sums),
             "fccGN1xyY7l5uqsw58BLULbsU8thbz9pDvzr9oCk5yk="

@@ -18,35 +18,35 @@ use tokio::task::{JoinError, JoinSet};
 use tokio::time::{Instant, sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
-pub use api::{Direct, Trouble};
-pub use block_log::{Found, Log};
-pub use blocks::Disk;
-pub use plan::{Cause, Observer, Plan};
+pub use api::{EbsClient, EbsError};
+pub use block_log::{BlockLog, SavedLog};
+pub use blocks::BlockReader;
+pub use plan::{Observer, Plan, SendError};
 
 use crate::error::{Error, Result};
-use crate::store::Class;
-use crate::transfer::{Bounds, Line, Patience, Pool, Width, Window};
-use blocks::{Block, Read};
-use checksums::{Sum, Sums};
+use crate::store::ErrorClass;
+use crate::transfer::{Bounds, ConcurrencyLimit, ConcurrencyTuner, Line, Pool, RetrySchedule};
+use blocks::{Block, ReadItem};
+use checksums::{BlockChecksum, BlockChecksums};
 use sender::Sender;
 
 /// A block that takes longer than this shows no progress.
-const LONGEST: Duration = Duration::from_secs(4);
+const MAX_BLOCK_TIME: Duration = Duration::from_secs(4);
 
 /// A snapshot to be filled.
-pub struct Upload {
+pub struct SnapshotUpload {
     /// The service.
-    pub direct: Direct,
+    pub client: EbsClient,
     /// The snapshot.
     pub snapshot: String,
     /// When this run started it: for a while not every part of the service knows it.
     pub started: Option<Instant>,
     /// The bytes.
-    pub disk: Disk,
+    pub disk: BlockReader,
     /// Bytes of a block.
     pub block_size: usize,
     /// What earlier runs have sent, and where it is written down what this one sends.
-    pub log: Log,
+    pub log: BlockLog,
     /// How.
     pub plan: Plan,
     /// Who shows it.
@@ -59,122 +59,127 @@ pub struct Upload {
 
 /// All blocks are there.
 #[derive(Debug)]
-pub struct Sent {
+pub struct SentBlocks {
     /// Bytes that travelled in this run.
     pub uploaded_bytes: u64,
     /// Blocks of the snapshot.
     pub blocks: usize,
     /// The checksum of all of them.
-    pub sum: String,
+    pub checksum: String,
     /// How long it took.
     pub elapsed: Duration,
 }
 
 /// This is what the service has.
 #[derive(Debug)]
-pub struct Failure {
+pub struct SendFailure {
     /// Why.
-    pub cause: Cause,
+    pub cause: SendError,
     /// Blocks of the snapshot, those of earlier runs that were met again included.
     pub blocks: usize,
 }
 
 /// Sends the blocks. When this returns, none is on its way any more.
-pub async fn send(upload: Upload) -> Result<Sent, Failure> {
-    let began = Instant::now();
-    let mut tally = Tally {
+pub async fn send(upload: SnapshotUpload) -> Result<SentBlocks, SendFailure> {
+    let started = Instant::now();
+    let mut tally = Acknowledged {
         log: upload.log,
-        sums: Sums::new(),
+        checksums: BlockChecksums::new(),
         uploaded: 0,
     };
     let buffers = upload.plan.concurrency + 1;
     let pool = Pool::new(upload.block_size, buffers);
     let width = (!upload.plan.fixed).then_some(Bounds {
         part_size: upload.block_size as u64,
-        longest: LONGEST,
-        plenty: upload.plan.concurrency,
-        most: upload.plan.concurrency,
+        max_part_time: MAX_BLOCK_TIME,
+        default_parts: upload.plan.concurrency,
+        max_parts: upload.plan.concurrency,
     });
     let sender = Arc::new(Sender {
-        direct: upload.direct,
+        client: upload.client,
         snapshot: upload.snapshot,
         started: upload.started,
         disk: upload.disk.clone(),
         line: Line::new(upload.plan.limit_rate, upload.plan.stall),
-        window: Window::new(width.map_or(upload.plan.concurrency, |bounds| bounds.first())),
-        width: width.map(|bounds| Mutex::new(Width::new(bounds))),
+        limit: ConcurrencyLimit::new(
+            width.map_or(upload.plan.concurrency, |bounds| bounds.initial()),
+        ),
+        tuner: width.map(|bounds| Mutex::new(ConcurrencyTuner::new(bounds))),
         plan: upload.plan,
         observer: upload.observer,
         stop: upload.stop,
         leave: upload.leave,
     });
-    let flight = Flight {
+    let flight = InFlight {
         sender,
         block_size: upload.block_size as u64,
         blocks: JoinSet::new(),
-        tally: &mut tally,
+        acknowledged: &mut tally,
     };
     let flown = match upload.disk.read(Arc::clone(&pool), buffers) {
-        Ok(reads) => flight.fly(reads).await,
+        Ok(reads) => flight.run(reads).await,
         Err(error) => Err(error.into()),
     };
     // Wakes the reader, however it ended.
     pool.close();
     match flown {
-        Ok(()) => Ok(Sent {
+        Ok(()) => Ok(SentBlocks {
             uploaded_bytes: tally.uploaded,
-            blocks: tally.sums.len(),
-            sum: checksums::linear(&tally.sums),
-            elapsed: began.elapsed(),
+            blocks: tally.checksums.len(),
+            checksum: checksums::linear(&tally.checksums),
+            elapsed: started.elapsed(),
         }),
-        Err(cause) => Err(Failure {
+        Err(cause) => Err(SendFailure {
             cause,
-            blocks: tally.sums.len().max(tally.log.blocks()),
+            blocks: tally.checksums.len().max(tally.log.block_count()),
         }),
     }
 }
 
 /// What the service is known to have.
-struct Tally {
-    log: Log,
-    sums: Sums,
+struct Acknowledged {
+    log: BlockLog,
+    checksums: BlockChecksums,
     uploaded: u64,
 }
 
 /// The blocks on their way.
-struct Flight<'a> {
+struct InFlight<'a> {
     sender: Arc<Sender>,
     block_size: u64,
-    blocks: JoinSet<Result<(u32, Sum), Cause>>,
-    tally: &'a mut Tally,
+    blocks: JoinSet<Result<(u32, BlockChecksum), SendError>>,
+    acknowledged: &'a mut Acknowledged,
 }
 
-impl Flight<'_> {
+impl InFlight<'_> {
     /// Sends all that is read. Whatever comes, the set is empty then.
-    async fn fly(mut self, reads: mpsc::Receiver<Result<Read>>) -> Result<(), Cause> {
+    async fn run(mut self, reads: mpsc::Receiver<Result<ReadItem>>) -> Result<(), SendError> {
         let end = self.send_all(reads).await;
-        if matches!(end, Err(Cause::Stopped)) {
-            self.land_in_time().await;
+        if matches!(end, Err(SendError::Stopped)) {
+            self.drain().await;
         }
         self.blocks.shutdown().await;
         end
     }
 
-    async fn send_all(&mut self, mut reads: mpsc::Receiver<Result<Read>>) -> Result<(), Cause> {
+    async fn send_all(
+        &mut self,
+        mut reads: mpsc::Receiver<Result<ReadItem>>,
+    ) -> Result<(), SendError> {
         let stop = self.sender.stop.clone();
         let most = self.sender.plan.concurrency;
         let line = Arc::clone(&self.sender.line);
-        let mut looks = Line::looks();
+        let mut ticks = Line::sample_interval();
         let mut open = true;
         while open || !self.blocks.is_empty() {
             tokio::select! {
                 biased;
-                () = stop.cancelled() => return Err(Cause::Stopped),
-                Some(landed) = self.blocks.join_next() => self.land(landed)?,
-                _ = looks.tick() => self.sender.observer.moved(line.look()),
+                () = stop.cancelled() => return Err(SendError::Stopped),
+                Some(result) = self.blocks.join_next() => self.completed(result)?,
+                _ = ticks.tick() => self.sender.observer.moved(line.sample()),
                 read = reads.recv(), if open && self.blocks.len() < most => match read {
-                    Some(Ok(Read::Block(block))) => self.begin(block),
-                    Some(Ok(Read::Zeros)) => self.sender.observer.skipped(self.block_size),
+                    Some(Ok(ReadItem::Block(block))) => self.begin(block),
+                    Some(Ok(ReadItem::Zeros)) => self.sender.observer.skipped(self.block_size),
                     Some(Err(error)) => return Err(error.into()),
                     None => open = false,
                 },
@@ -184,62 +189,72 @@ impl Flight<'_> {
     }
 
     fn begin(&mut self, block: Block) {
-        if self.tally.log.has(block.index, &block.sum) {
-            self.tally.sums.insert(block.index, block.sum);
+        if self.acknowledged.log.contains(block.index, &block.checksum) {
+            self.acknowledged
+                .checksums
+                .insert(block.index, block.checksum);
             self.sender.observer.resumed(self.block_size);
         } else {
             self.blocks.spawn(Arc::clone(&self.sender).send(block));
         }
     }
 
-    fn land(&mut self, landed: Result<Result<(u32, Sum), Cause>, JoinError>) -> Result<(), Cause> {
-        let broken = |error| Error::failed("a block could not be sent").because(error);
-        let (index, sum) = landed.map_err(broken)??;
-        self.tally.log.note(index, &sum);
-        self.tally.sums.insert(index, sum);
-        self.tally.uploaded += self.block_size;
+    fn completed(
+        &mut self,
+        result: Result<Result<(u32, BlockChecksum), SendError>, JoinError>,
+    ) -> Result<(), SendError> {
+        let broken = |error| Error::failed("a block could not be sent").with_source(error);
+        let (index, sum) = result.map_err(broken)??;
+        self.acknowledged.log.append(index, &sum);
+        self.acknowledged.checksums.insert(index, sum);
+        self.acknowledged.uploaded += self.block_size;
         self.sender.observer.acknowledged(self.block_size);
         Ok(())
     }
 
     /// What lands within the grace need not travel again.
-    async fn land_in_time(&mut self) {
+    async fn drain(&mut self) {
         let sender = Arc::clone(&self.sender);
-        let landing = async {
-            while let Some(landed) = self.blocks.join_next().await {
+        let draining = async {
+            while let Some(result) = self.blocks.join_next().await {
                 // The stop is the reason that is reported, whatever else fails now.
-                drop(self.land(landed));
+                drop(self.completed(result));
             }
         };
-        let grace = timeout(sender.plan.grace, landing);
+        let grace = timeout(sender.plan.grace, draining);
         sender.leave.run_until_cancelled(grace).await;
     }
 }
 
 /// How the service took the end of an upload.
 #[derive(Debug)]
-pub enum Sealing {
+pub enum Completion {
     /// It makes the snapshot.
-    Taken,
+    Accepted,
     /// It says no, but an earlier try may have been taken unheard.
-    Unclear(Trouble),
+    Unknown(EbsError),
     /// It says no.
-    Refused(Trouble),
+    Rejected(EbsError),
 }
 
 /// CompleteSnapshot: no more blocks; count and checksum must be the service's own.
-pub async fn seal(direct: &Direct, snapshot: &str, sent: &Sent, plan: &Plan) -> Sealing {
-    let mut patience = Patience::new(plan.retries);
-    let mut unheard = false;
+pub async fn complete(
+    client: &EbsClient,
+    snapshot: &str,
+    sent: &SentBlocks,
+    plan: &Plan,
+) -> Completion {
+    let mut retry_policy = RetrySchedule::new(plan.retries);
+    let mut had_no_response = false;
     loop {
-        let Err(trouble) = direct.complete(snapshot, sent.blocks, &sent.sum).await else {
-            return Sealing::Taken;
+        let Err(error) = client.complete(snapshot, sent.blocks, &sent.checksum).await else {
+            return Completion::Accepted;
         };
-        unheard |= trouble.class == Class::Transient;
-        match patience.after(trouble.class) {
+        had_no_response |= error.class == ErrorClass::Transient;
+        match retry_policy.delay_after(error.class) {
             Some(pause) => sleep(pause).await,
-            None if unheard => return Sealing::Unclear(trouble),
-            None => return Sealing::Refused(trouble),
+            None if had_no_response => return Completion::Unknown(error),
+            None => return Completion::Rejected(error),
         }
     }
 }

@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use super::api::Trouble;
+use super::api::EbsError;
 use crate::error::{Error, Result};
-use crate::transfer::{MAX_CONCURRENCY, Moved};
+use crate::transfer::{LineProgress, MAX_CONCURRENCY};
 
 /// Blocks in flight on a line that carries them in time. With some 100 ms for each that is
 /// 300 MiB/s, within the 1,000 requests a second that the service takes for one snapshot
@@ -36,7 +36,7 @@ impl Plan {
         let fixed = concurrency.is_some();
         let concurrency = match concurrency.map(usize::try_from) {
             None => CONCURRENCY,
-            Some(Ok(said)) if (1..=MAX_CONCURRENCY).contains(&said) => said,
+            Some(Ok(concurrency)) if (1..=MAX_CONCURRENCY).contains(&concurrency) => concurrency,
             Some(_) => {
                 return Err(Error::usage("so many blocks can't be in flight")
                     .hint(format!("--concurrency takes 1 to {MAX_CONCURRENCY}")));
@@ -58,7 +58,7 @@ pub trait Observer: Send + Sync + 'static {
     /// The service has acknowledged a block of this many bytes.
     fn acknowledged(&self, bytes: u64);
     /// Bytes have left since the last call; called a few times a second.
-    fn moved(&self, moved: Moved);
+    fn moved(&self, moved: LineProgress);
     /// A block was there already.
     fn resumed(&self, bytes: u64);
     /// A block holds zeros and does not travel.
@@ -71,18 +71,18 @@ pub trait Observer: Send + Sync + 'static {
 
 /// Why not all of them are.
 #[derive(Debug)]
-pub enum Cause {
+pub enum SendError {
     /// The stop token was cancelled.
     Stopped,
     /// The service knows no such snapshot, or has given it up.
-    Gone(Box<Trouble>),
+    NoSuchSnapshot(Box<EbsError>),
     /// Something else failed. Of a refusal the permission is not named yet.
-    Refused(String, Box<Trouble>),
+    Rejected(String, Box<EbsError>),
     /// Something on this side failed.
     Failed(Error),
 }
 
-impl From<Error> for Cause {
+impl From<Error> for SendError {
     fn from(error: Error) -> Self {
         Self::Failed(error)
     }

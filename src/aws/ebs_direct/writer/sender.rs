@@ -7,79 +7,82 @@ use std::time::Duration;
 use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
 
-use super::api::{Direct, Trouble};
-use super::blocks::{Block, Disk};
-use super::checksums::Sum;
-use super::plan::{Cause, Observer, Plan};
+use super::api::{EbsClient, EbsError};
+use super::blocks::{Block, BlockReader};
+use super::checksums::BlockChecksum;
+use super::plan::{Observer, Plan, SendError};
 use crate::error::{Error, Result};
-use crate::store::Class;
-use crate::transfer::{Line, Patience, Width, Window, changed};
+use crate::store::ErrorClass;
+use crate::transfer::{ConcurrencyLimit, ConcurrencyTuner, Line, RetrySchedule, source_changed};
 use crate::units;
 
 /// So long after its start a snapshot "does not exist" here and there; EBS's own people
 /// recommend to try again for two minutes (awslabs/coldsnap#56).
-const KNOWN: Duration = Duration::from_secs(120);
+const VISIBILITY_TIMEOUT: Duration = Duration::from_secs(120);
 
 /// The first pause of that time, and how many of these make the longest one.
-const UNKNOWN: (Duration, u32) = (Duration::from_millis(250), 16);
+const VISIBILITY_BACKOFF: (Duration, u32) = (Duration::from_millis(250), 16);
 
 /// What all blocks of an upload have in common.
 pub(super) struct Sender {
-    pub(super) direct: Direct,
+    pub(super) client: EbsClient,
     pub(super) snapshot: String,
     pub(super) started: Option<Instant>,
-    pub(super) disk: Disk,
+    pub(super) disk: BlockReader,
     pub(super) plan: Plan,
     pub(super) line: Arc<Line>,
-    pub(super) window: Arc<Window>,
+    pub(super) limit: Arc<ConcurrencyLimit>,
     /// Learns the window's size; `None` when the user said it.
-    pub(super) width: Option<Mutex<Width>>,
+    pub(super) tuner: Option<Mutex<ConcurrencyTuner>>,
     pub(super) observer: Arc<dyn Observer>,
     pub(super) stop: CancellationToken,
     pub(super) leave: CancellationToken,
 }
 
 /// What one try came to.
-enum Once {
-    Passed,
+enum Attempt {
+    Acknowledged,
     Stalled,
-    Refused(Trouble),
+    Rejected(EbsError),
 }
 
 impl Sender {
     /// Sends the block until the service has it.
-    pub(super) async fn send(self: Arc<Self>, mut block: Block) -> Result<(u32, Sum), Cause> {
-        let mut patience = Patience::new(self.plan.retries);
+    pub(super) async fn send(
+        self: Arc<Self>,
+        mut block: Block,
+    ) -> Result<(u32, BlockChecksum), SendError> {
+        let mut retry_policy = RetrySchedule::new(self.plan.retries);
         let mut attempt = 0;
         loop {
             if self.stop.is_cancelled() {
-                return Err(Cause::Stopped);
+                return Err(SendError::Stopped);
             }
             attempt += 1;
-            let (class, why) = match self.once(&block).await {
-                Once::Passed => return Ok((block.index, block.sum)),
-                Once::Stalled => {
+            let (class, reason) = match self.send_once(&block).await {
+                Attempt::Acknowledged => return Ok((block.index, block.checksum)),
+                Attempt::Stalled => {
                     let silence = format!("no byte moved for {}", units::seconds(self.plan.stall));
-                    (Class::Transient, Err(silence))
+                    (ErrorClass::Transient, Err(silence))
                 }
-                Once::Refused(trouble) => (trouble.class, Ok(trouble)),
+                Attempt::Rejected(error) => (error.class, Ok(error)),
             };
-            let pause = if self.is_unknown_yet(&why) {
-                Some(UNKNOWN.0 * attempt.min(UNKNOWN.1))
+            let pause = if self.is_not_visible_yet(&reason) {
+                Some(VISIBILITY_BACKOFF.0 * attempt.min(VISIBILITY_BACKOFF.1))
             } else {
-                patience.after(class)
+                retry_policy.delay_after(class)
             };
             let Some(pause) = pause else {
-                return Err(given_up(block.index, attempt, why));
+                return Err(exhausted(block.index, attempt, reason));
             };
-            if matches!(class, Class::Throttled { .. })
-                && let Some(blocks) = self.window.narrow()
+            if matches!(class, ErrorClass::Throttled { .. })
+                && let Some(blocks) = self.limit.reduce()
             {
                 self.observer.narrowed(blocks);
             }
-            self.tell(block.index, attempt, pause, class, why);
-            if class == Class::Garbled {
-                self.read_again(&mut block).await?;
+            self.report_retry(block.index, attempt, pause, class, reason);
+            if class == ErrorClass::ChecksumMismatch {
+                self.reread(&mut block).await?;
             }
             tokio::select! {
                 () = self.stop.cancelled() => {}
@@ -89,99 +92,112 @@ impl Sender {
     }
 
     /// A busy or new snapshot refuses many blocks at once: one word for all of them is enough.
-    fn tell(
+    fn report_retry(
         &self,
         index: u32,
         attempt: u32,
         pause: Duration,
-        class: Class,
-        why: Result<Trouble, String>,
+        class: ErrorClass,
+        reason: Result<EbsError, String>,
     ) {
-        match why {
-            Ok(trouble) if matches!(class, Class::Throttled { .. } | Class::Gone) => {
-                tracing::debug!("block {index}, try {attempt}: {}", trouble.fault);
+        match reason {
+            Ok(error)
+                if matches!(
+                    class,
+                    ErrorClass::Throttled { .. } | ErrorClass::NoSuchUpload
+                ) =>
+            {
+                tracing::debug!("block {index}, try {attempt}: {}", error.error);
             }
-            why => {
-                let why = why.map_or_else(|silence| silence, |trouble| trouble.fault.to_string());
-                self.observer.retrying(index, attempt, pause, &why);
+            reason => {
+                let reason =
+                    reason.map_or_else(|no_response| no_response, |error| error.error.to_string());
+                self.observer.retrying(index, attempt, pause, &reason);
             }
         }
     }
 
     /// A snapshot that was started a moment ago is not gone, it is not known yet.
-    fn is_unknown_yet(&self, why: &Result<Trouble, String>) -> bool {
-        let unknown = matches!(why, Ok(trouble) if trouble.is_unknown());
-        unknown && self.started.is_some_and(|began| began.elapsed() < KNOWN)
+    fn is_not_visible_yet(&self, reason: &Result<EbsError, String>) -> bool {
+        let unknown = matches!(reason, Ok(trouble) if trouble.is_unknown());
+        unknown
+            && self
+                .started
+                .is_some_and(|started| started.elapsed() < VISIBILITY_TIMEOUT)
     }
 
     /// One try, given up when it stalls.
-    async fn once(&self, block: &Block) -> Once {
-        let _slot = self.window.enter().await;
-        let (attempt, began) = (self.line.start(), Instant::now());
-        let put = self.direct.put(
+    async fn send_once(&self, block: &Block) -> Attempt {
+        let _slot = self.limit.acquire().await;
+        let (attempt, began) = (self.line.start_attempt(), Instant::now());
+        let put = self.client.put_block(
             &self.snapshot,
             block.index,
-            &block.sum,
+            &block.checksum,
             block.bytes.clone(),
-            attempt.tap(),
+            attempt.gate(),
         );
         tokio::select! {
             put = put => {
-                attempt.answered();
+                attempt.record_response();
                 match put {
                     Ok(()) => {
-                        self.passed(block.bytes.len() as u64, began.elapsed());
-                        Once::Passed
+                        self.record_success(block.bytes.len() as u64, began.elapsed());
+                        Attempt::Acknowledged
                     }
-                    Err(trouble) => Once::Refused(trouble),
+                    Err(error) => Attempt::Rejected(error),
                 }
             },
             () = attempt.stalled() => {
                 // The fewer blocks share the line, the sooner one of them is through.
-                self.window.narrow();
-                Once::Stalled
+                self.limit.reduce();
+                Attempt::Stalled
             }
         }
     }
 
-    fn passed(&self, bytes: u64, took: Duration) {
-        self.window.passed();
-        let Some(width) = &self.width else { return };
+    fn record_success(&self, bytes: u64, elapsed: Duration) {
+        self.limit.part_sent();
+        let Some(width) = &self.tuner else { return };
         let mut width = width.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(blocks) = width.passed(bytes, took) {
+        if let Some(blocks) = width.part_sent(bytes, elapsed) {
             tracing::debug!("{blocks} blocks at once from now on");
-            self.window.resize(blocks);
+            self.limit.resize(blocks);
         }
     }
 
     /// What arrived was not what was hashed: memory or wire. The disk says which bytes are right.
-    async fn read_again(&self, block: &mut Block) -> Result<(), Cause> {
+    async fn reread(&self, block: &mut Block) -> Result<(), SendError> {
         let (disk, index) = (self.disk.clone(), block.index);
-        let read = tokio::task::spawn_blocking(move || disk.again(index)).await;
+        let read = tokio::task::spawn_blocking(move || disk.reread(index)).await;
         let (sum, bytes) =
-            read.map_err(|error| Error::failed("a block can't be read again").because(error))??;
-        if sum != block.sum {
-            let how = format!("block {index} is another one than before");
-            return Err(changed(how).into());
+            read.map_err(|error| Error::failed("a block can't be read again").with_source(error))??;
+        if sum != block.checksum {
+            let message = format!("block {index} is another one than before");
+            return Err(source_changed(message).into());
         }
         block.bytes = bytes;
         Ok(())
     }
 }
 
-fn given_up(index: u32, tries: u32, why: Result<Trouble, String>) -> Cause {
+fn exhausted(index: u32, tries: u32, reason: Result<EbsError, String>) -> SendError {
     let what = format!("block {index} could not be sent");
-    let times = |why: &str| match tries {
+    let with_attempts = |why: &str| match tries {
         1 => why.to_owned(),
         tries => format!("{why}, and so {tries} times"),
     };
-    match why {
-        Ok(trouble) if trouble.class == Class::Gone => Cause::Gone(Box::new(trouble)),
-        Ok(trouble) if trouble.class == Class::Final => Cause::Refused(what, Box::new(trouble)),
-        Ok(trouble) => {
-            let why = times(&trouble.fault.to_string());
-            Cause::Failed(Error::failed(what).because_of(why))
+    match reason {
+        Ok(error) if error.class == ErrorClass::NoSuchUpload => {
+            SendError::NoSuchSnapshot(Box::new(error))
         }
-        Err(silence) => Cause::Failed(Error::failed(what).because_of(times(&silence))),
+        Ok(error) if error.class == ErrorClass::Permanent => {
+            SendError::Rejected(what, Box::new(error))
+        }
+        Ok(error) => {
+            let reason = with_attempts(&error.error.to_string());
+            SendError::Failed(Error::failed(what).with_cause(reason))
+        }
+        Err(silence) => SendError::Failed(Error::failed(what).with_cause(with_attempts(&silence))),
     }
 }

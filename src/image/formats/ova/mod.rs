@@ -8,11 +8,11 @@ mod names;
 use std::collections::{HashMap, HashSet};
 
 use super::super::Disk;
-use super::super::byte_view::Window;
+use super::super::byte_view::ByteView;
 use super::super::content::{Content, VmdkKind};
-use super::super::error::{Notice, Remedy, Sight, Trouble, export_as_stream};
+use super::super::error::{Fix, ImageError, ImageNotice, ImageResult, export_as_stream};
 use super::super::firmware::Firmware;
-use super::super::found::{Found, compressed};
+use super::super::found::{Detection, compressed_format};
 use super::super::ova_manifest::{Comparison, Manifest};
 use super::archive::{self, Member};
 use super::ovf::{self, DiskRef, FileRef};
@@ -21,107 +21,107 @@ pub(in crate::image) use names::Names;
 
 /// Files that are looked into: the tables of each may take a tenth of a second, and AWS
 /// imports 21 volumes.
-const LOOKED_INTO: usize = 32;
+const MAX_INSPECTED: usize = 32;
 
 /// Descriptors have some ten KiB.
 const MAX_TEXT: u64 = 4 << 20;
 
 /// Whether the bytes begin with the header of a tar archive.
-pub(in crate::image) fn is_here(head: &[u8]) -> bool {
-    archive::is_here(head)
+pub(in crate::image) fn has_magic(head: &[u8]) -> bool {
+    archive::has_magic(head)
 }
 
-pub(in crate::image) fn look(window: &Window) -> Sight<Found> {
-    let members = archive::members(window)?;
-    let names = Names::of(&members);
+pub(in crate::image) fn parse(view: &ByteView) -> ImageResult<Detection> {
+    let members = archive::members(view)?;
+    let names = Names::new(&members);
     let Some(descriptor) = names.descriptor() else {
-        return Err(Trouble::unfit(
+        return Err(ImageError::unusable(
             "it is a tar archive, but no OVA: it has no OVF descriptor",
-            Remedy::say(
+            Fix::custom(
                 "export the virtual machine as OVA, or unpack the archive and import the disk in it",
             ),
         ));
     };
     let mut archive = Archive {
-        window,
+        view,
         names: &names,
         warnings: vec![],
-        seen: HashMap::new(),
+        inspected: HashMap::new(),
         has_more: false,
     };
     let Some(xml) = archive.text(descriptor)? else {
-        let unseen = Found::opaque(Content::Ova { manifest: false });
-        return Ok(Found {
+        let unseen = Detection::opaque(Content::Ova { manifest: false });
+        return Ok(Detection {
             disks: Some(vec![]),
             ..unseen
         });
     };
     let parsed = ovf::Descriptor::parse(&xml).map_err(|error| {
-        Trouble::unfit(
+        ImageError::unusable(
             format!(
                 "the descriptor {} of the OVA can't be read: {error}",
                 descriptor.name
             ),
-            Remedy::CopyAgain,
+            Fix::CopyAgain,
         )
     })?;
-    one_machine(&parsed)?;
-    archive.in_order(descriptor)?;
-    archive.found(&parsed, descriptor, &xml)
+    check_single_machine(&parsed)?;
+    archive.check_order(descriptor)?;
+    archive.into_detection(&parsed, descriptor, &xml)
 }
 
-fn one_machine(descriptor: &ovf::Descriptor) -> Sight<()> {
+fn check_single_machine(descriptor: &ovf::Descriptor) -> ImageResult<()> {
     match descriptor.systems {
         1 => Ok(()),
-        0 => Err(Trouble::unfit(
+        0 => Err(ImageError::unusable(
             "the OVA describes no virtual machine",
             export_as_stream(),
         )),
-        many => Err(Trouble::unfit(
+        many => Err(ImageError::unusable(
             format!("the OVA describes {many} virtual machines, an image is made of one"),
-            Remedy::say("export each virtual machine on its own"),
+            Fix::custom("export each virtual machine on its own"),
         )),
     }
 }
 
 /// The archive while it is looked at.
 struct Archive<'a> {
-    window: &'a Window<'a>,
+    view: &'a ByteView<'a>,
     names: &'a Names<'a>,
-    warnings: Vec<Notice>,
+    warnings: Vec<ImageNotice>,
     /// The disks that were looked into, by the place of their file.
-    seen: HashMap<u64, Seen>,
+    inspected: HashMap<u64, MemberContent>,
     /// Whether there were more than are looked into.
     has_more: bool,
 }
 
 /// What a file holds.
 #[derive(Clone, Debug)]
-struct Seen {
+struct MemberContent {
     content: Option<Content>,
     virtual_size: Option<u64>,
 }
 
 impl Archive<'_> {
-    fn warn(&mut self, text: impl Into<String>, remedy: Option<Remedy>) {
-        self.warnings.push(Notice::new(text, remedy));
+    fn warn(&mut self, text: impl Into<String>, remedy: Option<Fix>) {
+        self.warnings.push(ImageNotice::new(text, remedy));
     }
 
     /// A small member; None where a pipe does not show all of it.
-    fn text(&self, member: &Member) -> Sight<Option<Vec<u8>>> {
+    fn text(&self, member: &Member) -> ImageResult<Option<Vec<u8>>> {
         if member.size > MAX_TEXT {
             let (name, size) = (&member.name, member.size);
             let cause = format!("{name} in the OVA has {size} bytes, which is no text");
-            return Err(Trouble::unfit(cause, Remedy::CopyAgain));
+            return Err(ImageError::unusable(cause, Fix::CopyAgain));
         }
-        Ok(self.window.get(member.offset, member.size)?)
+        Ok(self.view.read(member.offset, member.size)?)
     }
 
     /// The descriptor comes first (DSP0243); AWS answers "Unsupported OVA format" otherwise.
-    fn in_order(&mut self, descriptor: &Member) -> Sight<()> {
-        let repack = || Remedy::Repack(self.names.in_order(descriptor));
+    fn check_order(&mut self, descriptor: &Member) -> ImageResult<()> {
+        let repack = || Fix::Repack(self.names.in_order(descriptor));
         match self.names.first() {
-            Some(first) if first.offset != descriptor.offset => Err(Trouble::unfit(
+            Some(first) if first.offset != descriptor.offset => Err(ImageError::unusable(
                 format!(
                     "the descriptor {} is not the first file of the OVA, which AWS does not take",
                     descriptor.name
@@ -139,8 +139,13 @@ impl Archive<'_> {
         }
     }
 
-    fn found(mut self, descriptor: &ovf::Descriptor, file: &Member, xml: &[u8]) -> Sight<Found> {
-        let manifest = self.manifest(descriptor, file, xml)?;
+    fn into_detection(
+        mut self,
+        descriptor: &ovf::Descriptor,
+        file: &Member,
+        xml: &[u8],
+    ) -> ImageResult<Detection> {
+        let manifest = self.check_manifest(descriptor, file, xml)?;
         let used = descriptor
             .disks
             .iter()
@@ -148,37 +153,47 @@ impl Archive<'_> {
         let used: HashSet<_> = used.collect();
         let mut files = HashMap::new();
         for listed in &descriptor.files {
-            self.complete(listed, used.contains(listed.id.as_str()))?;
+            self.check_file(listed, used.contains(listed.id.as_str()))?;
             files.entry(listed.id.as_str()).or_insert(listed);
         }
         let disks = descriptor.disks.iter();
         let disks: Vec<_> = disks
-            .map(|disk| self.disk(&files, disk))
-            .collect::<Sight<_>>()?;
+            .map(|disk| self.inspect_disk(&files, disk))
+            .collect::<ImageResult<_>>()?;
         match disks.first() {
-            None => return Err(Trouble::unfit("the OVA has no disk", export_as_stream())),
+            None => {
+                return Err(ImageError::unusable(
+                    "the OVA has no disk",
+                    export_as_stream(),
+                ));
+            }
             Some(disk) if disk.size == Some(0) => {
-                return Err(Trouble::unfit(
+                return Err(ImageError::unusable(
                     "the OVA has only blank disks, no file with the data of one",
-                    Remedy::say("export the virtual machine again, with its disks"),
+                    Fix::custom("export the virtual machine again, with its disks"),
                 ));
             }
             Some(_) => {}
         }
         let sizes = disks.iter().map(|disk| disk.virtual_size);
         let sum = sizes.reduce(|sum, size| sum?.checked_add(size?)).flatten();
-        Ok(Found {
+        Ok(Detection {
             virtual_size: sum,
             disks: Some(disks),
             firmware: descriptor.efi.then_some(Firmware::Efi),
             warnings: self.warnings,
-            ..Found::opaque(Content::Ova { manifest })
+            ..Detection::opaque(Content::Ova { manifest })
         })
     }
 
     /// Whether there is a manifest. A descriptor that does not have its digest is refused,
     /// what the manifest can't vouch for is a warning.
-    fn manifest(&mut self, descriptor: &ovf::Descriptor, file: &Member, xml: &[u8]) -> Sight<bool> {
+    fn check_manifest(
+        &mut self,
+        descriptor: &ovf::Descriptor,
+        file: &Member,
+        xml: &[u8],
+    ) -> ImageResult<bool> {
         let Some(member) = self.names.manifest() else {
             return Ok(false);
         };
@@ -188,12 +203,12 @@ impl Archive<'_> {
         let manifest = Manifest::parse(&text);
         let compared = manifest.compare(&self.names.all(file), &mut &xml[..])?;
         if compared == Comparison::Different {
-            return Err(Trouble::unfit(
+            return Err(ImageError::unusable(
                 format!(
                     "the OVA was changed after its export: {} does not have the digest in {}",
                     file.name, member.name
                 ),
-                Remedy::say(
+                Fix::custom(
                     "export it again, or pack it again without the manifest if the change is meant",
                 ),
             ));
@@ -203,7 +218,7 @@ impl Archive<'_> {
             .iter()
             .filter_map(|listed| self.names.find(&listed.href));
         let listed: Vec<&Member> = std::iter::once(file).chain(disks).collect();
-        let warnings = self.names.uncompared(&manifest, member, &listed);
+        let warnings = self.names.unverified_files(&manifest, member, &listed);
         self.warnings.extend(warnings);
         Ok(true)
     }
@@ -211,12 +226,12 @@ impl Archive<'_> {
     /// The file is inside and as AWS reads it: neither chunked nor compressed (VM Import:
     /// "OVA with chunked disk files is not supported"). Of a file that is no disk, such as an
     /// ISO image in a drive, nothing is needed.
-    fn complete(&mut self, file: &FileRef, is_disk: bool) -> Sight<()> {
+    fn check_file(&mut self, file: &FileRef, is_disk: bool) -> ImageResult<()> {
         let href = &file.href;
         let member = self.names.find(href);
         if !is_disk {
             // A pipe shows only the first members.
-            if member.is_none() && self.window.len().is_some() {
+            if member.is_none() && self.view.len().is_some() {
                 let text = format!("the descriptor of the OVA names {href}, which is not inside");
                 self.warn(text, None);
             }
@@ -226,44 +241,44 @@ impl Archive<'_> {
         let chunk = self.names.find(&format!("{href}.000000000"));
         if file.chunked || chunk.is_some() {
             let cause = format!("the OVA keeps {href} in chunks, which no cloud takes");
-            return Err(Trouble::unfit(
+            return Err(ImageError::unusable(
                 cause,
-                Remedy::say("export it again without chunks"),
+                Fix::custom("export it again without chunks"),
             ));
         }
         if let Some(how) = &file.compression {
             let cause = format!("the OVA keeps {href} compressed with {how}, which no cloud takes");
-            return Err(Trouble::unfit(
+            return Err(ImageError::unusable(
                 cause,
-                Remedy::say("export it again without compression of the files"),
+                Fix::custom("export it again without compression of the files"),
             ));
         }
         let Some(member) = member else {
             return if names::is_elsewhere(href) {
-                Err(Trouble::unfit(
+                Err(ImageError::unusable(
                     format!("the disk of the OVA lies elsewhere, at {href}"),
-                    Remedy::say("export the virtual machine again, with its disks inside the OVA"),
+                    Fix::custom("export the virtual machine again, with its disks inside the OVA"),
                 ))
-            } else if self.window.len().is_none() {
+            } else if self.view.len().is_none() {
                 Ok(())
             } else {
-                Err(Trouble::unfit(
+                Err(ImageError::unusable(
                     format!("the OVA does not hold {href}, the file of a disk"),
-                    Remedy::CopyAgain,
+                    Fix::CopyAgain,
                 ))
             };
         };
-        if !member.is_whole {
-            return Err(Trouble::unfit(
+        if !member.is_complete {
+            return Err(ImageError::unusable(
                 format!("{href} in the OVA is no plain file, but a link or sparse"),
-                Remedy::say(
+                Fix::custom(
                     "pack the OVA again, with plain files only, as tar does with --dereference",
                 ),
             ));
         }
-        if let Some(said) = file.size.filter(|said| member.size < *said) {
+        if let Some(declared) = file.size.filter(|said| member.size < *said) {
             let text = format!(
-                "{href} in the OVA has {} bytes, its descriptor says {said}",
+                "{href} in the OVA has {} bytes, its descriptor says {declared}",
                 member.size
             );
             self.warn(text, None);
@@ -271,72 +286,76 @@ impl Archive<'_> {
         Ok(())
     }
 
-    fn disk(&mut self, files: &HashMap<&str, &FileRef>, disk: &DiskRef) -> Sight<Disk> {
+    fn inspect_disk(
+        &mut self,
+        files: &HashMap<&str, &FileRef>,
+        disk: &DiskRef,
+    ) -> ImageResult<Disk> {
         if disk.parent {
             let cause = format!(
                 "the disk {} of the OVA holds only what changed since its parent",
                 disk.id
             );
-            return Err(Trouble::unfit(cause, export_as_stream()));
+            return Err(ImageError::unusable(cause, export_as_stream()));
         }
         let Some(id) = &disk.file else {
-            return Ok(blank(disk));
+            return Ok(blank_disk(disk));
         };
         let file = files.get(id.as_str()).ok_or_else(|| {
-            Trouble::unfit(
+            ImageError::unusable(
                 format!(
                     "the disk {} of the OVA is in a file {id:?} that its descriptor does not have",
                     disk.id
                 ),
-                Remedy::CopyAgain,
+                Fix::CopyAgain,
             )
         })?;
         let Some(member) = self.names.find(&file.href) else {
             return Ok(Disk {
                 name: file.href.clone(),
                 size: file.size.filter(|size| *size > 0),
-                ..blank(disk)
+                ..blank_disk(disk)
             });
         };
-        let seen = self.look_into(member)?;
+        let member_content = self.inspect_member(member)?;
         Ok(Disk {
             name: member.name.clone(),
             offset: Some(member.offset),
             size: Some(member.size),
-            virtual_size: seen.virtual_size.or(disk.capacity),
-            content: seen.content,
+            virtual_size: member_content.virtual_size.or(disk.capacity),
+            content: member_content.content,
         })
     }
 
     /// Looks into a file once, however many disks name it.
-    fn look_into(&mut self, member: &Member) -> Sight<Seen> {
-        if let Some(seen) = self.seen.get(&member.offset) {
-            return Ok(seen.clone());
+    fn inspect_member(&mut self, member: &Member) -> ImageResult<MemberContent> {
+        if let Some(member_content) = self.inspected.get(&member.offset) {
+            return Ok(member_content.clone());
         }
-        if self.seen.len() == LOOKED_INTO {
+        if self.inspected.len() == MAX_INSPECTED {
             if !std::mem::replace(&mut self.has_more, true) {
-                let text = format!("only {LOOKED_INTO} disks of the OVA were looked into");
+                let text = format!("only {MAX_INSPECTED} disks of the OVA were looked into");
                 self.warn(text, None);
             }
             let (content, virtual_size) = (None, None);
-            return Ok(Seen {
+            return Ok(MemberContent {
                 content,
                 virtual_size,
             });
         }
-        let part = self.window.part(member.offset, member.size);
-        let found = probe_disk(&part, member).map_err(|trouble| trouble.inside(&member.name))?;
-        let seen = Seen {
+        let part = self.view.subview(member.offset, member.size);
+        let found = detect_disk(&part, member).map_err(|error| error.in_member(&member.name))?;
+        let member_content = MemberContent {
             virtual_size: found.as_ref().and_then(|found| found.virtual_size),
             content: found.map(|found| found.content),
         };
-        self.seen.insert(member.offset, seen.clone());
-        Ok(seen)
+        self.inspected.insert(member.offset, member_content.clone());
+        Ok(member_content)
     }
 }
 
 /// A disk that the descriptor describes and no file holds.
-fn blank(disk: &DiskRef) -> Disk {
+fn blank_disk(disk: &DiskRef) -> Disk {
     Disk {
         name: disk.id.clone(),
         offset: None,
@@ -348,30 +367,30 @@ fn blank(disk: &DiskRef) -> Disk {
 
 /// Only what importers of OVAs read; an OVA in an OVA is never followed. None where a pipe
 /// does not show it yet: a fixed VHD is known by its end.
-fn probe_disk(part: &Window, member: &Member) -> Sight<Option<Found>> {
-    let head = part.up_to(0, 512)?;
-    let found = if vhd::is_here(part, &head)? {
-        vhd::look(part)?
-    } else if vmdk::is_here(&head) {
-        vmdk::look(part)?
-    } else if part.len().is_none() && compressed(&head).is_none() {
+fn detect_disk(part: &ByteView, member: &Member) -> ImageResult<Option<Detection>> {
+    let head = part.read_up_to(0, 512)?;
+    let found = if vhd::has_footer(part, &head)? {
+        vhd::parse(part)?
+    } else if vmdk::has_magic(&head) {
+        vmdk::parse(part)?
+    } else if part.len().is_none() && compressed_format(&head).is_none() {
         return Ok(None);
     } else {
-        let compressed = compressed(&head);
+        let compressed = compressed_format(&head);
         let cause = match &compressed {
             Some(content) => format!("it is {}, not a disk", content.label()),
             None => "it is neither a VMDK nor a VHD".into(),
         };
         let content = compressed.or_else(|| other_disk(part, &head));
-        let remedy = Remedy::TakeOut(member.name.clone(), content);
-        return Err(Trouble::unfit(cause, remedy));
+        let remedy = Fix::ExtractMember(member.name.clone(), content);
+        return Err(ImageError::unusable(cause, remedy));
     };
     match &found.content {
         Content::Vmdk {
             kind: VmdkKind::MonolithicSparse,
-        } => Err(Trouble::unfit(
+        } => Err(ImageError::unusable(
             "the VMDK is not stream-optimized, as a disk in an OVA must be",
-            Remedy::TakeOut(member.name.clone(), Some(found.content)),
+            Fix::ExtractMember(member.name.clone(), Some(found.content)),
         )),
         _ => Ok(Some(found)),
     }
@@ -379,11 +398,11 @@ fn probe_disk(part: &Window, member: &Member) -> Sight<Option<Found>> {
 
 /// What a file holds that is a disk in another form than importers of OVAs read. None where
 /// that is not known: its own bytes are not taken for a disk.
-fn other_disk(part: &Window, head: &[u8]) -> Option<Content> {
+fn other_disk(part: &ByteView, head: &[u8]) -> Option<Content> {
     let found = match head {
-        [b'v', b'h', b'd', b'x', b'f', b'i', b'l', b'e', ..] => vhdx::look(part),
-        [b'Q', b'F', b'I', 0xfb, ..] => qcow2::look(part),
-        head if vdi::is_here(head) => vdi::look(part),
+        [b'v', b'h', b'd', b'x', b'f', b'i', b'l', b'e', ..] => vhdx::parse(part),
+        [b'Q', b'F', b'I', 0xfb, ..] => qcow2::parse(part),
+        head if vdi::has_magic(head) => vdi::parse(part),
         _ => return None,
     };
     found.ok().map(|found| found.content)

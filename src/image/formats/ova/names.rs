@@ -6,7 +6,7 @@ use std::collections::HashMap;
 
 use percent_encoding::percent_decode_str;
 
-use super::{Member, Notice};
+use super::{ImageNotice, Member};
 use crate::image::ova_manifest::{Comparison, Manifest};
 
 /// The members of the archive.
@@ -17,8 +17,8 @@ pub(in crate::image) struct Names<'a> {
 }
 
 impl<'a> Names<'a> {
-    pub(in crate::image) fn of(members: &'a [Member]) -> Self {
-        let paths = members.iter().map(|member| plain(&member.name));
+    pub(in crate::image) fn new(members: &'a [Member]) -> Self {
+        let paths = members.iter().map(|member| normalize(&member.name));
         Self {
             members,
             by_path: paths.zip(0..).collect(),
@@ -61,7 +61,8 @@ impl<'a> Names<'a> {
         let folder = self.folder();
         // Some writers leave a percent sign as it is, some give the path in the archive.
         let paths = [href, &decoded].into_iter();
-        let mut found = paths.flat_map(|path| [plain(&format!("{folder}{path}")), plain(path)]);
+        let mut found =
+            paths.flat_map(|path| [normalize(&format!("{folder}{path}")), normalize(path)]);
         let at = found.find_map(|path| self.by_path.get(&path))?;
         self.members.get(*at)
     }
@@ -77,7 +78,7 @@ impl<'a> Names<'a> {
     /// All members in the order that DSP0243 wants.
     pub(in crate::image) fn in_order(&self, descriptor: &Member) -> Vec<String> {
         let others = self.members.iter().filter(|member| {
-            member.offset != descriptor.offset && !is_sidecar(member) && member.is_whole
+            member.offset != descriptor.offset && !is_sidecar(member) && member.is_complete
         });
         let others = others.map(|member| member.name.clone());
         std::iter::once(descriptor.name.clone())
@@ -86,52 +87,52 @@ impl<'a> Names<'a> {
     }
 
     /// What the manifest can't vouch for.
-    pub(in crate::image) fn uncompared(
+    pub(in crate::image) fn unverified_files(
         &self,
         manifest: &Manifest,
         file: &Member,
         listed: &[&'a Member],
-    ) -> Vec<Notice> {
-        let (mut unlisted, mut unknown) = (vec![], vec![]);
+    ) -> Vec<ImageNotice> {
+        let (mut missing, mut unknown) = (vec![], vec![]);
         for member in listed {
-            match manifest.uncompared(&self.all(member)) {
+            match manifest.unverified(&self.all(member)) {
                 Some(Comparison::Unknown(algorithm)) => unknown.push((&member.name, algorithm)),
-                Some(_) => unlisted.push(member.name.as_str()),
+                Some(_) => missing.push(member.name.as_str()),
                 None => {}
             }
         }
         let mut warnings = vec![];
         let name = &file.name;
-        if !unlisted.is_empty() {
-            let files = some(&unlisted);
-            let (were, them) = match unlisted.as_slice() {
+        if !missing.is_empty() {
+            let files = list_names(&missing);
+            let (were, them) = match missing.as_slice() {
                 [_] => ("was", "it"),
                 _ => ("were", "them"),
             };
             let text =
                 format!("{files} {were} not compared: the manifest {name} does not list {them}");
-            warnings.push(Notice::new(text, None));
+            warnings.push(ImageNotice::new(text, None));
         }
         if let Some((first, algorithm)) = unknown.first() {
             let text = format!(
                 "{first} was not compared: its digest in {name} is of the unknown algorithm {algorithm}"
             );
-            warnings.push(Notice::new(text, None));
+            warnings.push(ImageNotice::new(text, None));
         }
-        if manifest.unread > 0 {
-            let lines = match manifest.unread {
+        if manifest.unread_lines > 0 {
+            let lines = match manifest.unread_lines {
                 1 => "1 line".to_owned(),
                 many => format!("{many} lines"),
             };
             let text = format!("{lines} of the manifest {name} can't be read");
-            warnings.push(Notice::new(text, None));
+            warnings.push(ImageNotice::new(text, None));
         }
         warnings
     }
 }
 
 /// Some of the names, and how many more.
-fn some(names: &[&str]) -> String {
+fn list_names(names: &[&str]) -> String {
     match names {
         [first, second, rest @ ..] if !rest.is_empty() => {
             format!("{first}, {second} and {} more", rest.len())
@@ -152,7 +153,7 @@ pub(in crate::image) fn is_elsewhere(href: &str) -> bool {
 }
 
 /// A path without what changes nothing: `./a//b/../c` is `a/c`.
-fn plain(path: &str) -> String {
+fn normalize(path: &str) -> String {
     let mut parts = vec![];
     for part in path.split('/') {
         match part {
@@ -176,7 +177,7 @@ mod tests {
             name: name.to_owned(),
             offset,
             size: 1,
-            is_whole: true,
+            is_complete: true,
         }
     }
 
@@ -187,7 +188,7 @@ mod tests {
             .zip(0..)
             .map(|(name, at)| member(name, at))
             .collect();
-        let names = Names::of(&members);
+        let names = Names::new(&members);
         let find = |href: &str| names.find(href).map(|member| member.name.as_str());
         assert_eq!(find("my%20disk.vmdk"), Some("vm/my disk.vmdk"));
         assert_eq!(find("my disk.vmdk"), Some("vm/my disk.vmdk"));
@@ -210,7 +211,7 @@ mod tests {
             member("a.ovf", 1),
             member("._a.mf", 2),
         ];
-        let names = Names::of(&members);
+        let names = Names::new(&members);
         assert_eq!(names.descriptor().unwrap().offset, 1);
         assert_eq!(names.first().unwrap().offset, 1);
         assert_eq!(names.sidecar().unwrap().offset, 0);

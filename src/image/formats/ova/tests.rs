@@ -6,7 +6,7 @@ use super::*;
 use crate::image::Image;
 use crate::image::formats::{vhd, vmdk};
 use crate::image::test_support::{
-    because, bend, copy_again, disk, open, refusal, unchecked, warnings,
+    copy_again, disk, fuzz_fields, open, refusal, refusal_text, unchecked, warnings,
 };
 
 const EXPORT: &str = "export the virtual machine again, with stream-optimized VMDK disks";
@@ -53,7 +53,7 @@ fn refused(body: &[&str]) -> String {
 }
 
 #[test]
-fn the_first_disk_is_read_where_it_lies_in_the_archive() {
+fn the_first_disk_is_read_from_the_archive() {
     let second = "<File id='f2' href='two.vhd'/><Disk diskId='d2' fileRef='f2'/>";
     let raw: Vec<u8> = (0..4096_u32).map(|byte| byte.to_le_bytes()[0]).collect();
     let vhd = vhd::tests::fixed_vhd(&raw);
@@ -87,13 +87,16 @@ fn an_ova_tells_its_disk_and_how_it_boots() {
 }
 
 #[test]
-fn the_descriptor_asks_for_efi() {
+fn efi_firmware_is_read_from_the_descriptor() {
     let system = "<VirtualSystem><Config key='firmware' value='efi'/></VirtualSystem>";
     let ova = tar(&[
         ("a.ovf", &ovf(&[FILE, DISK, system])),
         ("disk1.vmdk", &vmdk::tests::vmware()),
     ]);
-    assert_eq!(open(&ova).unwrap().boot.only(), Some(Firmware::Efi));
+    assert_eq!(
+        open(&ova).unwrap().boot.only_firmware(),
+        Some(Firmware::Efi)
+    );
 }
 
 #[test]
@@ -115,7 +118,7 @@ fn several_disks_are_summed_and_blank_ones_counted() {
 }
 
 #[test]
-fn a_pipe_shows_what_the_descriptor_says() {
+fn a_pipe_has_the_descriptors_sizes() {
     let ova = with_disk(&vmdk::tests::vmware());
     let image = Image::from_head(&ova[..1200], None).unwrap();
     assert_eq!(image.describe(), "OVA with one disk, 8.0 KiB disk");
@@ -156,7 +159,7 @@ fn huge(pax: bool) -> Image {
 }
 
 #[test]
-fn members_of_more_than_8_gib_are_understood_in_both_forms() {
+fn members_over_8_gib_are_read_in_pax_and_gnu_form() {
     assert_eq!(huge(false).disks[0].size, Some(9 << 30));
     assert_eq!(huge(true).disks[0].size, Some(9 << 30));
 }
@@ -165,7 +168,7 @@ fn members_of_more_than_8_gib_are_understood_in_both_forms() {
 fn a_tar_without_descriptor_is_refused() {
     assert_eq!(
         refusal(&tar(&[("disk.raw", &[0; 512])])),
-        because(
+        refusal_text(
             "it is a tar archive, but no OVA: it has no OVF descriptor",
             "export the virtual machine as OVA, or unpack the archive and import the disk in it"
         )
@@ -198,7 +201,7 @@ fn a_damaged_archive_is_refused() {
         .collect();
     assert_eq!(
         refusal(&tar(&members)),
-        because(
+        refusal_text(
             "the archive has more than 1000 files, which no OVA has",
             "pack only the descriptor and the disks that it names"
         )
@@ -240,18 +243,18 @@ fn a_descriptor_that_is_none_is_refused() {
 fn one_virtual_machine_with_a_disk_it_must_be() {
     assert_eq!(
         refused(&[FILE, DISK]),
-        because("the OVA describes no virtual machine", EXPORT)
+        refusal_text("the OVA describes no virtual machine", EXPORT)
     );
     assert_eq!(
         refused(&[FILE, DISK, SYSTEM, SYSTEM]),
-        because(
+        refusal_text(
             "the OVA describes 2 virtual machines, an image is made of one",
             "export each virtual machine on its own"
         )
     );
     assert_eq!(
         refused(&[FILE, SYSTEM]),
-        because("the OVA has no disk", EXPORT)
+        refusal_text("the OVA has no disk", EXPORT)
     );
 }
 
@@ -263,7 +266,7 @@ fn chunked_and_compressed_files_are_refused() {
             DISK,
             SYSTEM
         ]),
-        because(
+        refusal_text(
             "the OVA keeps disk1.vmdk in chunks, which no cloud takes",
             "export it again without chunks"
         )
@@ -276,7 +279,7 @@ fn chunked_and_compressed_files_are_refused() {
         refusal(&tar(&chunks
             .each_ref()
             .map(|(name, bytes)| (*name, &bytes[..])))),
-        because(
+        refusal_text(
             "the OVA keeps disk1.vmdk in chunks, which no cloud takes",
             "export it again without chunks"
         )
@@ -287,7 +290,7 @@ fn chunked_and_compressed_files_are_refused() {
             DISK,
             SYSTEM
         ]),
-        because(
+        refusal_text(
             "the OVA keeps disk1.vmdk compressed with gzip, which no cloud takes",
             "export it again without compression of the files"
         )
@@ -295,7 +298,7 @@ fn chunked_and_compressed_files_are_refused() {
 }
 
 #[test]
-fn what_the_descriptor_names_must_be_inside() {
+fn a_missing_referenced_file_is_rejected() {
     assert_eq!(
         refused(&["<File id='f1' href='other.vmdk'/>", DISK, SYSTEM]),
         copy_again("the OVA does not hold other.vmdk, the file of a disk")
@@ -306,7 +309,7 @@ fn what_the_descriptor_names_must_be_inside() {
             DISK,
             SYSTEM
         ]),
-        because(
+        refusal_text(
             "the disk of the OVA lies elsewhere, at https://example.com/a.vmdk",
             "export the virtual machine again, with its disks inside the OVA"
         )
@@ -321,7 +324,7 @@ fn what_the_descriptor_names_must_be_inside() {
             "<Disk diskId='d1' fileRef='f1' parentRef='d0'/>",
             SYSTEM
         ]),
-        because(
+        refusal_text(
             "the disk d1 of the OVA holds only what changed since its parent",
             EXPORT
         )
@@ -334,28 +337,28 @@ const TAKE_OUT: &str = "import the disk on its own: tar -xf disk.img -- disk1.vm
 fn a_disk_of_another_kind_is_refused() {
     assert_eq!(
         refusal(&with_disk(&[0; 1024])),
-        because(
+        refusal_text(
             "disk1.vmdk in the OVA: it is neither a VMDK nor a VHD",
             TAKE_OUT
         )
     );
     assert_eq!(
         refusal(&with_disk(b"\x1f\x8b\x08 and more")),
-        because(
+        refusal_text(
             "disk1.vmdk in the OVA: it is a gzip file, not a disk",
             TAKE_OUT
         )
     );
     assert_eq!(
         refusal(&with_disk(&vmdk::tests::sparse())),
-        because(
+        refusal_text(
             "disk1.vmdk in the OVA: the VMDK is not stream-optimized, as a disk in an OVA must be",
             &format!("{TAKE_OUT} && qemu-img convert -f vmdk -O raw disk1.vmdk disk1.raw")
         )
     );
     assert_eq!(
         refusal(&with_disk(b"# Disk DescriptorFile\n")),
-        because(
+        refusal_text(
             "disk1.vmdk in the OVA: the VMDK is only the descriptor, the disk itself lies in other files beside it",
             EXPORT
         )
@@ -379,7 +382,7 @@ fn with_manifest(manifest: &str) -> Vec<u8> {
 }
 
 #[test]
-fn a_manifest_that_fits_is_told() {
+fn a_matching_manifest_is_reported() {
     let descriptor = ovf(&[FILE, DISK, SYSTEM]);
     let sha1 = hex::encode(sha1::Sha1::digest(&descriptor));
     let sha256 = hex::encode(sha2::Sha256::digest(&descriptor));
@@ -398,7 +401,7 @@ fn a_manifest_that_does_not_fit_is_refused() {
         let lines = format!("{algorithm}(a.ovf)= 00\n{algorithm}(disk1.vmdk)= 00\n");
         assert_eq!(
             refusal(&with_manifest(&lines)),
-            because(
+            refusal_text(
                 "the OVA was changed after its export: a.ovf does not have the digest in a.mf",
                 "export it again, or pack it again without the manifest if the change is meant"
             )
@@ -407,7 +410,7 @@ fn a_manifest_that_does_not_fit_is_refused() {
 }
 
 #[test]
-fn what_a_manifest_does_not_vouch_for_is_a_warning() {
+fn a_file_missing_from_the_manifest_is_a_warning() {
     assert_eq!(
         warnings(&with_manifest("SHA3-256(a.ovf)= 00\n\nnonsense\n")),
         [
@@ -423,7 +426,7 @@ fn what_a_manifest_does_not_vouch_for_is_a_warning() {
 }
 
 #[test]
-fn what_real_exporters_write_is_not_damaged() {
+fn output_of_real_exporters_is_accepted() {
     let vmdk = vmdk::tests::vmware();
     let hardware = "<VirtualSystem/>";
     let file = |href: &str| format!("<File id='f1' href='{href}'/>");
@@ -481,12 +484,12 @@ fn a_size_that_the_descriptor_has_wrong_is_a_warning() {
 }
 
 #[test]
-fn the_descriptor_comes_first_or_the_command_says_how() {
+fn a_descriptor_that_is_not_first_comes_with_a_repack_command() {
     let descriptor = ovf(&[FILE, DISK, SYSTEM]);
     let vmdk = vmdk::tests::vmware();
     assert_eq!(
         refusal(&tar(&[("disk1.vmdk", &vmdk), ("a.ovf", &descriptor)])),
-        because(
+        refusal_text(
             "the descriptor a.ovf is not the first file of the OVA, which AWS does not take",
             "pack it again: mkdir unpacked && tar -xf disk.img -C unpacked -- a.ovf disk1.vmdk && tar --format=ustar -cf disk.new.ova -C unpacked -- a.ovf disk1.vmdk"
         )
@@ -494,7 +497,7 @@ fn the_descriptor_comes_first_or_the_command_says_how() {
     let hostile = tar(&[("--to-command=x", &vmdk), ("a.ovf", &descriptor)]);
     assert_eq!(
         refusal(&hostile),
-        because(
+        refusal_text(
             "the descriptor a.ovf is not the first file of the OVA, which AWS does not take",
             "unpack it, and pack it again in the ustar format of tar, the descriptor first"
         )
@@ -513,7 +516,7 @@ fn the_descriptor_comes_first_or_the_command_says_how() {
 }
 
 #[test]
-fn a_tar_of_unix_v7_is_known_by_its_checksum() {
+fn a_v7_tar_is_recognized_by_its_checksum() {
     let mut ova = with_disk(&vmdk::tests::vmware());
     for at in [0, 1024] {
         ova[at + 257..at + 265].fill(0);
@@ -541,7 +544,7 @@ fn controller(id: u32, kind: u32, address: u32) -> String {
 }
 
 #[test]
-fn the_hardware_says_which_disk_the_machine_starts_from() {
+fn the_boot_disk_is_chosen_by_the_virtual_hardware() {
     let files = "<File id='f1' href='one.vhd'/><File id='f2' href='two.vhd'/>";
     let disks = "<Disk diskId='d0' capacity='9'/><Disk diskId='d1' fileRef='f1'/><Disk diskId='d2' fileRef='f2'/>";
     let order = |items: &[String]| {
@@ -581,11 +584,11 @@ fn the_hardware_says_which_disk_the_machine_starts_from() {
 }
 
 #[test]
-fn blank_disks_alone_are_refused() {
+fn an_ova_with_only_blank_disks_is_rejected() {
     let blank = "<Disk diskId='d1' capacity='8'/>";
     assert_eq!(
         refused(&[FILE, blank, blank, SYSTEM]),
-        because(
+        refusal_text(
             "the OVA has only blank disks, no file with the data of one",
             "export the virtual machine again, with its disks"
         )
@@ -632,8 +635,16 @@ fn of_many_disks_some_are_looked_into() {
         warnings(&ova),
         ["only 32 disks of the OVA were looked into"]
     );
-    let seen = |disk: &&Disk| disk.content.is_some();
-    assert_eq!(open(&ova).unwrap().disks.iter().filter(seen).count(), 32);
+    let is_inspected = |disk: &&Disk| disk.content.is_some();
+    assert_eq!(
+        open(&ova)
+            .unwrap()
+            .disks
+            .iter()
+            .filter(is_inspected)
+            .count(),
+        32
+    );
 }
 
 #[test]
@@ -653,7 +664,7 @@ fn without_checks_every_refusal_is_a_warning() {
 
 #[test]
 fn no_ova_makes_it_panic() {
-    bend(
+    fuzz_fields(
         &with_manifest("MD5(a.ovf)= 00\nMD5(disk1.vmdk)= 00\n"),
         4000,
     );

@@ -9,7 +9,7 @@ pub(super) struct Attributes(Vec<(String, String)>);
 
 impl Attributes {
     /// Reads them; the error says what is wrong with them.
-    pub(super) fn of(element: &BytesStart) -> Result<Self, String> {
+    pub(super) fn parse(element: &BytesStart) -> Result<Self, String> {
         let mut all = Vec::new();
         // The reader's search for duplicates takes the square of their number.
         for attribute in element.attributes().with_checks(false) {
@@ -30,7 +30,7 @@ impl Attributes {
     }
 
     /// The same as an owned string.
-    pub(super) fn owned(&self, name: &str) -> Option<String> {
+    pub(super) fn get_owned(&self, name: &str) -> Option<String> {
         self.get(name).map(str::to_owned)
     }
 }

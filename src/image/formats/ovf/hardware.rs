@@ -7,7 +7,7 @@ use std::collections::HashMap;
 use super::DiskRef;
 
 /// Devices that are looked at; a machine has some tens.
-const MOST: usize = 10_000;
+const MAX_ITEMS: usize = 10_000;
 
 /// CIM "ResourceType": controllers in the order in which firmware looks for disks.
 const IDE: u32 = 5;
@@ -38,7 +38,7 @@ struct Device {
 
 /// What the disks are sorted by: the kind of the controller, its address, its place in the
 /// descriptor, the address on it, the disk's place in the descriptor.
-type Place = (u8, u64, usize, u64, usize);
+type BootOrder = (u8, u64, usize, u64, usize);
 
 impl Hardware {
     /// An element begins.
@@ -70,7 +70,7 @@ impl Hardware {
             "HostResource" => text.clone_into(&mut device.host),
             "Item" | "StorageItem" => {
                 let device = self.open.take().unwrap_or_default();
-                if self.devices.len() < MOST {
+                if self.devices.len() < MAX_ITEMS {
                     self.devices.push(device);
                 }
             }
@@ -81,42 +81,42 @@ impl Hardware {
 
     /// Sorts the disks by their places; a disk without a file can't start a machine and comes
     /// last, one that the hardware does not name after those that it names.
-    pub(super) fn sort(&self, disks: &mut [DiskRef]) {
+    pub(super) fn sort_by_boot_order(&self, disks: &mut [DiskRef]) {
         let mut controllers = HashMap::new();
         for (at, device) in self.devices.iter().enumerate() {
             controllers
                 .entry(device.id.as_str())
                 .or_insert((at, device));
         }
-        let mut places: HashMap<(&str, &str), Place> = HashMap::new();
+        let mut places: HashMap<(&str, &str), BootOrder> = HashMap::new();
         for (at, device) in self.devices.iter().enumerate() {
-            if let Some(shown) = device.shows() {
+            if let Some(reference) = device.disk_reference() {
                 let controller = controllers.get(device.parent.as_str()).copied();
                 places
-                    .entry(shown)
-                    .or_insert_with(|| device.place(at, controller));
+                    .entry(reference)
+                    .or_insert_with(|| device.boot_order(at, controller));
             }
         }
-        let place = |disk: &DiskRef| {
+        let location = |disk: &DiskRef| {
             let file = disk.file.as_deref().unwrap_or_default();
-            let place = places.get(&("disk", disk.id.as_str()));
-            place.or_else(|| places.get(&("file", file))).copied()
+            let location = places.get(&("disk", disk.id.as_str()));
+            location.or_else(|| places.get(&("file", file))).copied()
         };
         disks.sort_by_cached_key(|disk| {
-            let place = place(disk);
-            (disk.file.is_none(), place.is_none(), place)
+            let location = location(disk);
+            (disk.file.is_none(), location.is_none(), location)
         });
     }
 }
 
 impl Device {
     /// Whether it shows a disk or a file, and its id.
-    fn shows(&self) -> Option<(&str, &str)> {
+    fn disk_reference(&self) -> Option<(&str, &str)> {
         let path = self.host.strip_prefix("ovf:").unwrap_or(&self.host);
         path.trim_start_matches('/').split_once('/')
     }
 
-    fn place(&self, at: usize, controller: Option<(usize, &Self)>) -> Place {
+    fn boot_order(&self, at: usize, controller: Option<(usize, &Self)>) -> BootOrder {
         let on_parent = self.on_parent.unwrap_or(u64::MAX);
         let Some((controller_at, controller)) = controller else {
             return (u8::MAX, 0, 0, on_parent, at);

@@ -16,7 +16,7 @@ use hardware::Hardware;
 /// Deeper than any descriptor; a nesting is not followed, only counted.
 const MAX_DEPTH: usize = 64;
 /// Files and disks of one descriptor; AWS imports 21 volumes.
-pub(in crate::image) const MOST: usize = 1000;
+pub(in crate::image) const MAX_ENTRIES: usize = 1000;
 
 /// What an import needs to know of a descriptor.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -66,10 +66,10 @@ impl Descriptor {
                 Event::Start(element) => {
                     depth += 1;
                     envelope |= depth == 1 && element.local_name().as_ref() == "Envelope";
-                    descriptor.take(element)?;
+                    descriptor.handle_element(element)?;
                     hardware.start(element.local_name().as_ref());
                 }
-                Event::Empty(element) => descriptor.take(element)?,
+                Event::Empty(element) => descriptor.handle_element(element)?,
                 Event::Text(text) => hardware.text(&text.xml10_content()),
                 Event::CData(text) => hardware.text(&text.xml10_content()),
                 Event::End(element) => {
@@ -83,7 +83,7 @@ impl Descriptor {
                 return Err("its elements are nested too deeply".into());
             }
         }
-        hardware.sort(&mut descriptor.disks);
+        hardware.sort_by_boot_order(&mut descriptor.disks);
         match (envelope, depth) {
             (true, 0) => Ok(descriptor),
             (true, _) => Err("it ends in the middle".into()),
@@ -91,33 +91,33 @@ impl Descriptor {
         }
     }
 
-    fn take(&mut self, element: &BytesStart) -> Result<(), String> {
+    fn handle_element(&mut self, element: &BytesStart) -> Result<(), String> {
         match element.local_name().as_ref() {
             "File" => {
-                self.files.push(file(&Attributes::of(element)?));
-                few(self.files.len(), "files")?;
+                self.files.push(file(&Attributes::parse(element)?));
+                check_count(self.files.len(), "files")?;
             }
             "Disk" => {
-                self.disks.push(disk(&Attributes::of(element)?));
-                few(self.disks.len(), "disks")?;
+                self.disks.push(disk(&Attributes::parse(element)?));
+                check_count(self.disks.len(), "disks")?;
             }
             "VirtualSystem" => self.systems += 1,
             // OVF 0.9: <Content xsi:type="ovf:VirtualSystem_Type"/>
             "Content" => {
-                let content = Attributes::of(element)?;
+                let content = Attributes::parse(element)?;
                 let kind = content.get("type").unwrap_or_default();
                 self.systems += usize::from(kind.ends_with("VirtualSystem_Type"));
             }
             // VMware: <vmw:Config vmw:key="firmware" vmw:value="efi"/>
             "Config" => {
-                let config = Attributes::of(element)?;
+                let config = Attributes::parse(element)?;
                 let value = config.get("value").unwrap_or_default();
                 self.efi |=
                     config.get("key") == Some("firmware") && value.eq_ignore_ascii_case("efi");
             }
             // VirtualBox: <Firmware type="EFI"/>, also EFI32, EFI64
             "Firmware" => {
-                let firmware = Attributes::of(element)?;
+                let firmware = Attributes::parse(element)?;
                 self.efi |= firmware
                     .get("type")
                     .is_some_and(|kind| kind.starts_with("EFI"));
@@ -129,22 +129,22 @@ impl Descriptor {
 }
 
 /// A descriptor of more is none that an import could use, and costs time.
-fn few(count: usize, what: &str) -> Result<(), String> {
-    if count > MOST {
-        return Err(format!("it names more than {MOST} {what}"));
+fn check_count(count: usize, name: &str) -> Result<(), String> {
+    if count > MAX_ENTRIES {
+        return Err(format!("it names more than {MAX_ENTRIES} {name}"));
     }
     Ok(())
 }
 
 fn file(attributes: &Attributes) -> FileRef {
     FileRef {
-        id: attributes.owned("id").unwrap_or_default(),
-        href: attributes.owned("href").unwrap_or_default(),
+        id: attributes.get_owned("id").unwrap_or_default(),
+        href: attributes.get_owned("href").unwrap_or_default(),
         size: attributes
             .get("size")
             .and_then(|size| size.trim().parse().ok()),
         compression: attributes
-            .owned("compression")
+            .get_owned("compression")
             .filter(|how| how != "identity" && !how.is_empty()),
         chunked: attributes.get("chunkSize").is_some(),
     }
@@ -156,8 +156,8 @@ fn disk(attributes: &Attributes) -> DiskRef {
         .get("capacity")
         .and_then(|text| text.trim().parse::<u64>().ok());
     DiskRef {
-        id: attributes.owned("diskId").unwrap_or_default(),
-        file: attributes.owned("fileRef").filter(|id| !id.is_empty()),
+        id: attributes.get_owned("diskId").unwrap_or_default(),
+        file: attributes.get_owned("fileRef").filter(|id| !id.is_empty()),
         capacity: capacity.and_then(|count| count.checked_mul(unit_size(unit)?)),
         parent: attributes.get("parentRef").is_some_and(|id| !id.is_empty()),
     }
@@ -190,7 +190,7 @@ mod tests {
         Descriptor::parse(format!("<Envelope>{body}</Envelope>").as_bytes()).unwrap()
     }
 
-    fn wrong(xml: &str) -> String {
+    fn parse_error(xml: &str) -> String {
         Descriptor::parse(xml.as_bytes()).unwrap_err()
     }
 
@@ -214,7 +214,7 @@ mod tests {
     }
 
     #[test]
-    fn units_of_all_versions_are_understood_and_properties_are_not_guessed() {
+    fn capacity_units_of_all_versions_are_parsed() {
         let capacity = |capacity: &str, unit: &str| {
             parse(&format!(
                 "<Disk capacity='{capacity}' capacityAllocationUnits='{unit}'/>"
@@ -245,11 +245,11 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_descriptor_says_why() {
-        assert_eq!(wrong("<Machine/>"), "it has no Envelope");
-        assert_eq!(wrong("<Envelope><File>"), "it ends in the middle");
+    fn an_invalid_descriptor_has_a_reason() {
+        assert_eq!(parse_error("<Machine/>"), "it has no Envelope");
+        assert_eq!(parse_error("<Envelope><File>"), "it ends in the middle");
         assert_eq!(
-            wrong(&format!("<Envelope>{}", "<a>".repeat(70))),
+            parse_error(&format!("<Envelope>{}", "<a>".repeat(70))),
             "its elements are nested too deeply"
         );
         assert!(Descriptor::parse(b"<Envelope><File id=\"&bomb;\"/></Envelope>").is_err());

@@ -4,11 +4,11 @@
 
 mod blocks;
 
-use super::super::byte_view::{Fields, Structure, TABLE_BUDGET, Window};
+use super::super::byte_view::{ByteView, Fields, Structure, TABLE_BUDGET};
 use super::super::content::Content;
 use super::super::decompress::Codec;
-use super::super::error::{Remedy, Sight, Trouble};
-use super::super::found::{Found, at_most};
+use super::super::error::{Fix, ImageError, ImageResult};
+use super::super::found::{Detection, at_most};
 
 pub(in crate::image) use blocks::layout;
 
@@ -43,16 +43,16 @@ struct Header {
     zstd: bool,
 }
 
-pub(in crate::image) fn look(window: &Window) -> Sight<Found> {
-    let header = Header::find(window)?;
-    header.tables(window)?;
+pub(in crate::image) fn parse(view: &ByteView) -> ImageResult<Detection> {
+    let header = Header::read(view)?;
+    header.check_tables(view)?;
     let content = Content::Qcow2 {
         version: header.version,
         zstd: header.zstd,
         extended_l2: header.features & EXTENDED_L2 != 0,
         snapshots: header.snapshots,
     };
-    Ok(Found::disk(content, header.virtual_size))
+    Ok(Detection::disk(content, header.virtual_size))
 }
 
 fn features(fields: Fields) -> u64 {
@@ -63,27 +63,27 @@ fn features(fields: Fields) -> u64 {
     }
 }
 
-fn stands_alone(fields: Fields) -> Sight<()> {
+fn check_self_contained(fields: Fields) -> ImageResult<()> {
     let features = features(fields);
     let version = fields.be32(4);
-    let refused = |cause: &str, remedy: Remedy| Err(Trouble::unfit(cause, remedy));
-    let repair = || Remedy::Repair("repair it first, on a copy", "qcow2");
+    let refused = |cause: &str, remedy: Fix| Err(ImageError::unusable(cause, remedy));
+    let repair = || Fix::Repair("repair it first, on a copy", "qcow2");
     if !matches!(version, 2 | 3) {
         let cause = format!("the qcow2 is of version {version}, the clouds take 2 and 3");
         let format = if version == 1 { "qcow" } else { "qcow2" };
-        return refused(&cause, Remedy::Convert(format));
+        return refused(&cause, Fix::Convert(format));
     }
     if fields.be64(8) != 0 {
         let cause = "the qcow2 has a backing file, it holds only what changed since";
-        return refused(cause, Remedy::Convert("qcow2"));
+        return refused(cause, Fix::Convert("qcow2"));
     }
     if features & EXTERNAL_DATA != 0 {
         let cause = "the qcow2 keeps its data in another file";
-        return refused(cause, Remedy::Convert("qcow2"));
+        return refused(cause, Fix::Convert("qcow2"));
     }
     if fields.be32(32) != 0 {
         let remedy = "decrypt it first, with qemu-img and its --object secret";
-        return refused("the qcow2 is encrypted", Remedy::say(remedy));
+        return refused("the qcow2 is encrypted", Fix::custom(remedy));
     }
     if features & CORRUPT != 0 {
         return refused("the qcow2 is marked as corrupt", repair());
@@ -94,23 +94,23 @@ fn stands_alone(fields: Fields) -> Sight<()> {
     let packing = fields.u8(104);
     if features & !KNOWN != 0 || (features & COMPRESSION_TYPE != 0 && packing > 1) {
         let cause = "the qcow2 uses features that are newer than any importer";
-        return refused(cause, Remedy::Convert("qcow2"));
+        return refused(cause, Fix::Convert("qcow2"));
     }
     Ok(())
 }
 
 impl Header {
-    fn find(window: &Window) -> Sight<Self> {
-        window.holds(Structure("qcow2", "its header"), 72)?;
-        let bytes = window.up_to(0, HEADER)?;
-        stands_alone(Fields(&bytes))?;
-        Self::read(Fields(&bytes))
+    fn read(view: &ByteView) -> ImageResult<Self> {
+        view.require_len(Structure("qcow2", "its header"), 72)?;
+        let bytes = view.read_up_to(0, HEADER)?;
+        check_self_contained(Fields(&bytes))?;
+        Self::parse(Fields(&bytes))
     }
 
-    fn read(fields: Fields) -> Sight<Self> {
+    fn parse(fields: Fields) -> ImageResult<Self> {
         let cluster_bits = fields.be32(20);
         if !(9..=21).contains(&cluster_bits) {
-            return Err(Trouble::damaged(
+            return Err(ImageError::damaged(
                 "qcow2",
                 format_args!("it claims clusters of 2^{cluster_bits} bytes"),
             ));
@@ -134,10 +134,10 @@ impl Header {
             features: features(fields),
             zstd: features(fields) & COMPRESSION_TYPE != 0 && fields.u8(104) == 1,
         };
-        header.consistent()
+        header.validated()
     }
 
-    fn consistent(self) -> Sight<Self> {
+    fn validated(self) -> ImageResult<Self> {
         let table = self.refcount_clusters << self.cluster_bits;
         at_most(
             Structure("qcow2", "its refcount table"),
@@ -150,7 +150,7 @@ impl Header {
         if self.l1_entries >= needed {
             return Ok(self);
         }
-        Err(Trouble::damaged(
+        Err(ImageError::damaged(
             "qcow2",
             format_args!(
                 "its L1 table has {} entries, the disk needs {needed}",
@@ -177,45 +177,48 @@ impl Header {
     }
 
     /// Both tables and all they point to must lie in the file.
-    fn tables(&self, window: &Window) -> Sight<()> {
+    fn check_tables(&self, view: &ByteView) -> ImageResult<()> {
         let counts = self.refcount_clusters << self.cluster_bits;
         let end = self.refcounts.saturating_add(counts);
-        window.holds(Structure("qcow2", "its refcount table"), end)?;
+        view.require_len(Structure("qcow2", "its refcount table"), end)?;
         let block = Structure("qcow2", "a refcount block");
-        window.walk(self.refcounts, counts / 8, 8, |_, entry| {
+        view.for_each_entry(self.refcounts, counts / 8, 8, |_, entry| {
             match entry.be64(0) & !0x1ff {
                 0 => Ok(()),
-                at => window.holds(block, at.saturating_add(self.cluster())),
+                at => view.require_len(block, at.saturating_add(self.cluster())),
             }
         })?;
         let end = self.l1.saturating_add(self.l1_entries * 8);
-        window.holds(Structure("qcow2", "its L1 table"), end)?;
+        view.require_len(Structure("qcow2", "its L1 table"), end)?;
         let mut tables = Vec::new();
-        window.walk(self.l1, self.l1_entries, 8, |_, entry| {
+        view.for_each_entry(self.l1, self.l1_entries, 8, |_, entry| {
             let at = entry.be64(0) & OFFSET;
             if at != 0 {
-                window.holds(Structure("qcow2", "an L2 table"), at + self.cluster())?;
+                view.require_len(Structure("qcow2", "an L2 table"), at + self.cluster())?;
                 tables.push(at);
             }
             Ok(())
         })?;
         // a small file whose tables are all the same one would be read without end
         let bytes = tables.len() as u64 * self.cluster();
-        if window.len().is_some_and(|len| bytes > len) {
-            return Err(Trouble::damaged("qcow2", "its L2 tables lie on each other"));
+        if view.len().is_some_and(|len| bytes > len) {
+            return Err(ImageError::damaged(
+                "qcow2",
+                "its L2 tables lie on each other",
+            ));
         }
-        self.clusters(window, tables)
+        self.check_clusters(view, tables)
     }
 
     /// The clusters of the L2 tables that lie last: what a cut takes, they point to.
-    fn clusters(&self, window: &Window, mut tables: Vec<u64>) -> Sight<()> {
+    fn check_clusters(&self, view: &ByteView, mut tables: Vec<u64>) -> ImageResult<()> {
         tables.sort_unstable();
         let budget = TABLE_BUDGET >> self.cluster_bits;
         let latest = tables.into_iter().rev().zip(0..budget);
         for (table, _) in latest {
-            window.walk(table, self.l2_entries(), self.entry_width(), |_, entry| {
+            view.for_each_entry(table, self.l2_entries(), self.entry_width(), |_, entry| {
                 let data = Structure("qcow2", "a cluster of its data");
-                window.holds(data, self.last_needed(entry.be64(0)))
+                view.require_len(data, self.last_needed(entry.be64(0)))
             })?;
         }
         Ok(())

@@ -1,39 +1,41 @@
 use super::*;
-use crate::image::test_support::{because, bend, convert, copy_again, disk, open, refusal, with};
+use crate::image::test_support::{
+    convert, copy_again, disk, fuzz_fields, open, patched, refusal, refusal_text,
+};
 
 /// A disk of 1 KiB in clusters of 512 bytes: header, refcount table at 512, its
 /// block at 1024, L1 at 1536, L2 at 2048, one cluster at 2560 of two.
 fn qcow2() -> Vec<u8> {
-    let place = |at: u64| at.to_be_bytes();
-    with(
+    let location = |at: u64| at.to_be_bytes();
+    patched(
         &[0; 3072],
         &[
             (0, b"QFI\xfb"),
             (7, &[3]),
             (23, &[9]),
-            (24, &place(1024)),
+            (24, &location(1024)),
             (39, &[1]),
-            (40, &place(1536)),
-            (48, &place(512)),
+            (40, &location(1536)),
+            (48, &location(512)),
             (59, &[1]),
             (103, &[104]),
-            (512, &place(1024)),
-            (1536, &place(2048 + (1 << 63))),
-            (2048, &place(2560 + (1 << 63))),
+            (512, &location(1024)),
+            (1536, &location(2048 + (1 << 63))),
+            (2048, &location(2560 + (1 << 63))),
         ],
     )
 }
 
 fn refused(changes: &[(usize, &[u8])]) -> String {
-    refusal(&with(&qcow2(), changes))
+    refusal(&patched(&qcow2(), changes))
 }
 
 #[test]
-fn a_qcow2_tells_what_importers_differ_in() {
-    let plain = open(&qcow2()).unwrap();
-    assert_eq!(plain.describe(), "qcow2, 1.0 KiB disk");
-    assert_eq!(plain.boot.bios, Some(false));
-    let newer = with(&qcow2(), &[(63, &[2]), (79, &[24]), (104, &[1])]);
+fn a_qcow2_reports_version_compression_and_snapshots() {
+    let uncompressed = open(&qcow2()).unwrap();
+    assert_eq!(uncompressed.describe(), "qcow2, 1.0 KiB disk");
+    assert_eq!(uncompressed.boot.bios, Some(false));
+    let newer = patched(&qcow2(), &[(63, &[2]), (79, &[24]), (104, &[1])]);
     assert_eq!(
         open(&newer).unwrap().content,
         Content::Qcow2 {
@@ -46,15 +48,15 @@ fn a_qcow2_tells_what_importers_differ_in() {
 }
 
 #[test]
-fn a_pipe_shows_the_header() {
+fn a_qcow2_header_is_read_from_a_pipe() {
     let image = crate::image::Image::from_head(&qcow2()[..600], None).unwrap();
     assert_eq!(image.describe(), "qcow2, 1.0 KiB disk");
     assert_eq!(image.boot, crate::image::Boot::default());
 }
 
 #[test]
-fn a_compressed_cluster_shows_the_disk() {
-    let disk = with(&[7; 512], &[(446, &[0; 64]), (510, &[0x55, 0xaa])]);
+fn a_compressed_first_cluster_is_inspected() {
+    let disk = patched(&[7; 512], &[(446, &[0; 64]), (510, &[0x55, 0xaa])]);
     for zstd in [false, true] {
         let boot = open(&packed(zstd, &disk)).unwrap().boot;
         assert_eq!(boot.bios, Some(true));
@@ -77,15 +79,15 @@ fn packed(zstd: bool, disk: &[u8]) -> Vec<u8> {
     } else {
         &[]
     };
-    let image = with(&qcow2(), &[(103, &[112]), (2048, &entry), (2560, &data)]);
-    with(&image, marks)
+    let image = patched(&qcow2(), &[(103, &[112]), (2048, &entry), (2560, &data)]);
+    patched(&image, marks)
 }
 
 #[test]
 fn the_disk_inside_is_read_where_its_clusters_lie() {
-    let plain = with(&qcow2(), &[(2560, &[5; 512])]);
-    let bytes = with(&[0; 1024], &[(0, &[5; 512])]);
-    assert_eq!(disk(&plain), (bytes.clone(), vec![(0, 512)]));
+    let uncompressed = patched(&qcow2(), &[(2560, &[5; 512])]);
+    let bytes = patched(&[0; 1024], &[(0, &[5; 512])]);
+    assert_eq!(disk(&uncompressed), (bytes.clone(), vec![(0, 512)]));
     for zstd in [false, true] {
         assert_eq!(
             disk(&packed(zstd, &[5; 512])),
@@ -94,20 +96,20 @@ fn the_disk_inside_is_read_where_its_clusters_lie() {
     }
     // marked as zeros, not allocated, no table
     for change in [(2055, 1), (2054, 0), (1542, 0)] {
-        let none = with(&plain, &[(change.0, &[change.1])]);
+        let none = patched(&uncompressed, &[(change.0, &[change.1])]);
         assert_eq!(disk(&none), (vec![0; 1024], vec![]), "{change:?}");
     }
 }
 
 #[test]
 fn the_last_cluster_may_end_with_the_file() {
-    let plain = with(&qcow2(), &[(2560, &[5; 512])]);
-    let bytes = with(&[0; 1024], &[(0, &[5; 100])]);
-    assert_eq!(disk(&plain[..2660]), (bytes, vec![(0, 512)]));
+    let uncompressed = patched(&qcow2(), &[(2560, &[5; 512])]);
+    let bytes = patched(&[0; 1024], &[(0, &[5; 100])]);
+    assert_eq!(disk(&uncompressed[..2660]), (bytes, vec![(0, 512)]));
 }
 
 #[test]
-fn what_does_not_stand_alone_is_refused() {
+fn a_qcow2_with_external_data_is_rejected() {
     assert_eq!(
         refused(&[(7, &[1])]),
         convert("qcow", "the qcow2 is of version 1, the clouds take 2 and 3")
@@ -139,7 +141,7 @@ fn what_does_not_stand_alone_is_refused() {
     );
     assert_eq!(
         refused(&[(35, &[2])]),
-        because(
+        refusal_text(
             "the qcow2 is encrypted",
             "decrypt it first, with qemu-img and its --object secret"
         )
@@ -147,15 +149,15 @@ fn what_does_not_stand_alone_is_refused() {
 }
 
 #[test]
-fn what_needs_repair_is_refused() {
+fn a_qcow2_that_needs_repair_is_rejected() {
     let hint = "repair it first, on a copy: qemu-img check -f qcow2 -r all disk.img";
     assert_eq!(
         refused(&[(79, &[2])]),
-        because("the qcow2 is marked as corrupt", hint)
+        refusal_text("the qcow2 is marked as corrupt", hint)
     );
     assert_eq!(
         refused(&[(79, &[1])]),
-        because("the qcow2 was not closed properly", hint)
+        refusal_text("the qcow2 was not closed properly", hint)
     );
 }
 
@@ -186,7 +188,7 @@ fn tables_that_cannot_be_are_refused() {
 #[test]
 fn tables_that_lie_on_each_other_are_refused() {
     let table = 2048_u64.to_be_bytes().repeat(7);
-    let image = with(&qcow2(), &[(39, &[7]), (1536, &table)]);
+    let image = patched(&qcow2(), &[(39, &[7]), (1536, &table)]);
     assert_eq!(
         refusal(&image),
         copy_again("the qcow2 is damaged: its L2 tables lie on each other")
@@ -194,10 +196,10 @@ fn tables_that_lie_on_each_other_are_refused() {
 }
 
 #[test]
-fn what_lies_beyond_the_end_is_refused() {
-    let cut = |what: &str, end: u64| {
+fn a_qcow2_with_tables_beyond_the_end_is_rejected() {
+    let cut = |name: &str, end: u64| {
         copy_again(&format!(
-            "the qcow2 is cut short: {what} reaches to byte {end}, but only 3072 bytes are there"
+            "the qcow2 is cut short: {name} reaches to byte {end}, but only 3072 bytes are there"
         ))
     };
     let far: &[u8] = &[0x10, 0];
@@ -220,7 +222,7 @@ fn what_lies_beyond_the_end_is_refused() {
 
 #[test]
 fn no_qcow2_makes_it_panic() {
-    bend(&qcow2(), 112);
-    bend(&packed(false, &[7; 512]), 3072);
-    bend(&packed(true, &[7; 512]), 3072);
+    fuzz_fields(&qcow2(), 112);
+    fuzz_fields(&packed(false, &[7; 512]), 3072);
+    fuzz_fields(&packed(true, &[7; 512]), 3072);
 }

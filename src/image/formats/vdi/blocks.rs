@@ -2,22 +2,22 @@
 
 use std::io;
 
-use super::{DISCARDED, HEADER, Map, disk_size};
-use crate::image::byte_view::{Fields, Structure, Window};
-use crate::image::error::Sight;
-use crate::image::layout::{Extent, Layout, Source, Table, Unit};
+use super::{BlockMap, DISCARDED, HEADER, disk_size};
+use crate::image::byte_view::{ByteView, Fields, Structure};
+use crate::image::error::ImageResult;
+use crate::image::layout::{DiskFile, Extent, Layout, MappedUnit, MappingTable};
 
 /// The size of the disk, and where its parts lie.
-pub(in crate::image) fn layout(window: &Window) -> Sight<(u64, Box<dyn Layout>)> {
-    let header = window.need(Structure("VDI", "its header"), 0, HEADER)?;
+pub(in crate::image) fn layout(view: &ByteView) -> ImageResult<(u64, Box<dyn Layout>)> {
+    let header = view.require(Structure("VDI", "its header"), 0, HEADER)?;
     let header = header.unwrap_or_default();
-    let map = Map::read(Fields(&header))?;
+    let map = BlockMap::read(Fields(&header))?;
     Ok((disk_size(Fields(&header)), Box::new(map)))
 }
 
-impl Layout for Map {
-    fn extent(&self, file: &Source, at: u64) -> io::Result<Extent> {
-        let table = Table {
+impl Layout for BlockMap {
+    fn extent(&self, file: &DiskFile, at: u64) -> io::Result<Extent> {
+        let table = MappingTable {
             at: self.at,
             entries: self.blocks,
             width: 4,
@@ -25,13 +25,13 @@ impl Layout for Map {
         let entry = (table, at / self.block);
         file.units(entry, (self.block, at), |entry| {
             Ok(match entry.le32(0) {
-                DISCARDED.. => Unit::Zeros,
-                block => Unit::At(self.data + u64::from(block) * self.stride + self.extra),
+                DISCARDED.. => MappedUnit::Zeros,
+                block => MappedUnit::At(self.data + u64::from(block) * self.stride + self.extra),
             })
         })
     }
 
-    fn in_full(&self) -> bool {
+    fn is_fully_allocated(&self) -> bool {
         self.fixed
     }
 }

@@ -3,10 +3,10 @@
 
 mod blocks;
 
-use super::super::byte_view::{Fields, Structure, Window, is_zero};
+use super::super::byte_view::{ByteView, Fields, Structure, is_zero};
 use super::super::content::Content;
-use super::super::error::{Remedy, Sight, Trouble};
-use super::super::found::{Found, at_most};
+use super::super::error::{Fix, ImageError, ImageResult};
+use super::super::found::{Detection, at_most};
 
 pub(in crate::image) use blocks::layout;
 
@@ -21,27 +21,27 @@ const MAX_BLOCK: u64 = 1 << 30;
 /// Entries at and above these mean "not allocated" and "discarded", both zeros.
 const DISCARDED: u32 = 0xffff_fffe;
 
-pub(in crate::image) fn is_here(head: &[u8]) -> bool {
+pub(in crate::image) fn has_magic(head: &[u8]) -> bool {
     Fields(head).le32(64) == SIGNATURE
 }
 
-pub(in crate::image) fn look(window: &Window) -> Sight<Found> {
-    let header = window.need(Structure("VDI", "its header"), 0, HEADER)?;
+pub(in crate::image) fn parse(view: &ByteView) -> ImageResult<Detection> {
+    let header = view.require(Structure("VDI", "its header"), 0, HEADER)?;
     let Some(header) = header else {
-        return Ok(Found::opaque(Content::Vdi));
+        return Ok(Detection::opaque(Content::Vdi));
     };
     let fields = Fields(&header);
     let version = fields.le32(68);
     if version >> 16 != 1 {
-        return Err(Trouble::unfit(
+        return Err(ImageError::unusable(
             format!("the VDI is of version {}, only 1 is known", version >> 16),
-            Remedy::Convert("vdi"),
+            Fix::Convert("vdi"),
         ));
     }
-    whole(fields)?;
-    let map = Map::read(fields)?;
-    map.check(window)?;
-    Ok(Found::disk(Content::Vdi, disk_size(fields)))
+    check_self_contained(fields)?;
+    let map = BlockMap::read(fields)?;
+    map.check(view)?;
+    Ok(Detection::disk(Content::Vdi, disk_size(fields)))
 }
 
 fn disk_size(fields: Fields) -> u64 {
@@ -49,19 +49,19 @@ fn disk_size(fields: Fields) -> u64 {
 }
 
 /// Types 3 (undo) and 4 (differencing) and those linked to another image.
-fn whole(fields: Fields) -> Sight<()> {
+fn check_self_contained(fields: Fields) -> ImageResult<()> {
     let linked = !is_zero(fields.bytes(424, 32));
     if matches!(fields.le32(76), 1 | 2) && !linked {
         return Ok(());
     }
-    Err(Trouble::unfit(
+    Err(ImageError::unusable(
         "the VDI is a differencing disk, it holds only what changed since its parent",
-        Remedy::say("make a whole disk of it first: VBoxManage clonemedium disk OLD.vdi NEW.vdi"),
+        Fix::custom("make a whole disk of it first: VBoxManage clonemedium disk OLD.vdi NEW.vdi"),
     ))
 }
 
 #[derive(Debug)]
-struct Map {
+struct BlockMap {
     at: u64,
     data: u64,
     blocks: u64,
@@ -73,8 +73,8 @@ struct Map {
     fixed: bool,
 }
 
-impl Map {
-    fn read(fields: Fields) -> Sight<Self> {
+impl BlockMap {
+    fn read(fields: Fields) -> ImageResult<Self> {
         let block = fields.le32(376).into();
         let block = at_most(Structure("VDI", "a block"), "bytes", block, MAX_BLOCK)?;
         let blocks = at_most(
@@ -87,10 +87,10 @@ impl Map {
         let extra = at_most(before, "bytes", fields.le32(380).into(), MAX_BLOCK)?;
         if block < SECTOR {
             let how = format_args!("it claims blocks of {block} bytes");
-            return Err(Trouble::damaged("VDI", how));
+            return Err(ImageError::damaged("VDI", how));
         }
         if blocks.saturating_mul(block) < disk_size(fields) {
-            return Err(Trouble::damaged(
+            return Err(ImageError::damaged(
                 "VDI",
                 format_args!("{blocks} blocks of {block} bytes do not make its disk"),
             ));
@@ -107,18 +107,18 @@ impl Map {
     }
 
     /// Every block must lie in the file.
-    fn check(&self, window: &Window) -> Sight<()> {
-        window.holds(
+    fn check(&self, view: &ByteView) -> ImageResult<()> {
+        view.require_len(
             Structure("VDI", "its block table"),
             self.at + self.blocks * 4,
         )?;
-        window.walk(self.at, self.blocks, 4, |_, entry| {
-            let place = entry.le32(0);
-            if place >= DISCARDED {
+        view.for_each_entry(self.at, self.blocks, 4, |_, entry| {
+            let location = entry.le32(0);
+            if location >= DISCARDED {
                 return Ok(());
             }
-            let start = self.data + u64::from(place) * self.stride;
-            window.holds(Structure("VDI", "a block of its data"), start + self.stride)
+            let start = self.data + u64::from(location) * self.stride;
+            view.require_len(Structure("VDI", "a block of its data"), start + self.stride)
         })
     }
 }
@@ -128,14 +128,14 @@ impl Map {
 mod tests {
     use super::*;
     use crate::image::test_support::{
-        because, bend, convert, copy_again, disk, open, refusal, with,
+        convert, copy_again, disk, fuzz_fields, open, patched, refusal, refusal_text,
     };
 
     const MIB: u32 = 1 << 20;
 
     /// A disk of 2 MiB in two blocks, of which the first is there, with data at 1024.
     fn vdi() -> Vec<u8> {
-        let head = with(
+        let head = patched(
             &[0; 1024],
             &[
                 (0, b"<<< Oracle VM VirtualBox Disk Image >>>\n"),
@@ -154,11 +154,11 @@ mod tests {
     }
 
     fn refused(changes: &[(usize, &[u8])]) -> String {
-        refusal(&with(&vdi(), changes))
+        refusal(&patched(&vdi(), changes))
     }
 
     #[test]
-    fn a_vdi_is_none_of_the_formats_but_known() {
+    fn a_vdi_is_recognized_without_an_import_format() {
         let image = open(&vdi()).unwrap();
         assert_eq!((image.format, image.virtual_size), (None, Some(2 << 20)));
         assert_eq!(image.describe(), "VDI, 2.0 MiB disk");
@@ -169,14 +169,14 @@ mod tests {
         const M: usize = MIB as usize;
         // each block with 512 bytes of its creator's in front, the second one first
         let blocks = [vec![9; 512], vec![1; M], vec![9; 512], vec![2; M]].concat();
-        let head = with(
+        let head = patched(
             &vdi()[..1024],
             &[(381, &[2]), (512, &[1, 0, 0, 0, 0, 0, 0, 0])],
         );
         let vdi = [head, blocks].concat();
         let bytes = [vec![2; M], vec![1; M]].concat();
         assert_eq!(disk(&vdi), (bytes, vec![(0, 2 << 20)]));
-        let none = with(&vdi, &[(512, &[0xfe, 0xff, 0xff, 0xff])]);
+        let none = patched(&vdi, &[(512, &[0xfe, 0xff, 0xff, 0xff])]);
         assert_eq!(disk(&none).1, [(1 << 20, 2 << 20)]);
     }
 
@@ -190,7 +190,7 @@ mod tests {
 
     #[test]
     fn a_differencing_vdi_is_refused() {
-        let message = because(
+        let message = refusal_text(
             "the VDI is a differencing disk, it holds only what changed since its parent",
             "make a whole disk of it first: VBoxManage clonemedium disk OLD.vdi NEW.vdi",
         );
@@ -229,7 +229,7 @@ mod tests {
     }
 
     #[test]
-    fn what_lies_beyond_the_end_is_refused() {
+    fn a_vdi_with_blocks_beyond_the_end_is_rejected() {
         assert_eq!(
             refusal(&vdi()[..500]),
             copy_again(
@@ -252,7 +252,7 @@ mod tests {
 
     #[test]
     fn no_vdi_makes_it_panic() {
-        bend(&vdi()[..4096], 520);
-        bend(&vdi(), 520);
+        fuzz_fields(&vdi()[..4096], 520);
+        fuzz_fields(&vdi(), 520);
     }
 }

@@ -3,25 +3,25 @@
 
 use std::io;
 
-use super::{Footer, Map, SECTOR, UNALLOCATED, no_footer};
-use crate::image::byte_view::Window;
-use crate::image::error::Sight;
-use crate::image::layout::{Extent, Layout, Plain, Source, Table, Unit};
+use super::{BlockTable, Footer, SECTOR, UNALLOCATED, no_footer};
+use crate::image::byte_view::ByteView;
+use crate::image::error::ImageResult;
+use crate::image::layout::{DiskFile, Extent, Layout, MappedUnit, MappingTable, RawLayout};
 
 /// The size of the disk, and where its parts lie.
-pub(in crate::image) fn layout(window: &Window) -> Sight<(u64, Box<dyn Layout>)> {
-    let footer = Footer::read(window)?;
+pub(in crate::image) fn layout(view: &ByteView) -> ImageResult<(u64, Box<dyn Layout>)> {
+    let footer = Footer::read(view)?;
     let size = footer.virtual_size();
     if footer.kind() == 2 {
-        return Ok((size, Box::new(Plain)));
+        return Ok((size, Box::new(RawLayout)));
     }
-    let map = Map::find(window, &footer)?.ok_or_else(no_footer)?;
+    let map = BlockTable::read(view, &footer)?.ok_or_else(no_footer)?;
     Ok((size, Box::new(map)))
 }
 
-impl Layout for Map {
-    fn extent(&self, file: &Source, at: u64) -> io::Result<Extent> {
-        let table = Table {
+impl Layout for BlockTable {
+    fn extent(&self, file: &DiskFile, at: u64) -> io::Result<Extent> {
+        let table = MappingTable {
             at: self.at,
             entries: self.entries,
             width: 4,
@@ -29,8 +29,8 @@ impl Layout for Map {
         let entry = (table, at / self.block);
         file.units(entry, (self.block, at), |entry| {
             Ok(match entry.be32(0) {
-                UNALLOCATED => Unit::Zeros,
-                sector => Unit::At(u64::from(sector) * SECTOR + self.bitmap()),
+                UNALLOCATED => MappedUnit::Zeros,
+                sector => MappedUnit::At(u64::from(sector) * SECTOR + self.bitmap()),
             })
         })
     }

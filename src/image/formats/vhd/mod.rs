@@ -4,10 +4,10 @@
 
 mod blocks;
 
-use super::super::byte_view::{Fields, Structure, Window};
+use super::super::byte_view::{ByteView, Fields, Structure};
 use super::super::content::{Content, VhdKind};
-use super::super::error::{Remedy, Sight, Trouble};
-use super::super::found::{Found, at_most};
+use super::super::error::{Fix, ImageError, ImageResult};
+use super::super::found::{Detection, at_most};
 
 pub(in crate::image) use blocks::layout;
 
@@ -32,16 +32,16 @@ struct Footer {
 }
 
 impl Footer {
-    fn read(window: &Window) -> Sight<Self> {
-        let footer = match trailer(window)? {
+    fn read(view: &ByteView) -> ImageResult<Self> {
+        let footer = match footer_at_end(view)? {
             Some(footer) => footer,
-            None if window.len().is_none() => first(window)?,
+            None if view.len().is_none() => footer_copy(view)?,
             None => return Err(no_footer()),
         };
-        if is_sound(footer.fields(), 64) {
+        if has_valid_checksum(footer.fields(), 64) {
             return Ok(footer);
         }
-        Err(Trouble::damaged(
+        Err(ImageError::damaged(
             "VHD",
             "the checksum of its footer is wrong",
         ))
@@ -79,20 +79,20 @@ impl Footer {
     }
 }
 
-pub(in crate::image) fn is_here(window: &Window, head: &[u8]) -> Sight<bool> {
-    Ok(head.starts_with(COOKIE) || trailer(window)?.is_some())
+pub(in crate::image) fn has_footer(view: &ByteView, head: &[u8]) -> ImageResult<bool> {
+    Ok(head.starts_with(COOKIE) || footer_at_end(view)?.is_some())
 }
 
-pub(in crate::image) fn look(window: &Window) -> Sight<Found> {
-    let footer = Footer::read(window)?;
+pub(in crate::image) fn parse(view: &ByteView) -> ImageResult<Detection> {
+    let footer = Footer::read(view)?;
     match footer.kind() {
-        2 => fixed(window, &footer),
-        3 => dynamic(window, &footer),
-        4 => Err(Trouble::unfit(
+        2 => fixed(view, &footer),
+        3 => dynamic(view, &footer),
+        4 => Err(ImageError::unusable(
             "the VHD is a differencing disk, it holds only what changed since its parent",
-            Remedy::say("merge it into its parent first, in Hyper-V Manager or with Merge-VHD"),
+            Fix::custom("merge it into its parent first, in Hyper-V Manager or with Merge-VHD"),
         )),
-        other => Err(Trouble::damaged(
+        other => Err(ImageError::damaged(
             "VHD",
             format_args!("it claims to be of disk type {other}, which does not exist"),
         )),
@@ -100,11 +100,11 @@ pub(in crate::image) fn look(window: &Window) -> Sight<Found> {
 }
 
 /// The footer at the end of the file.
-fn trailer(window: &Window) -> Sight<Option<Footer>> {
+fn footer_at_end(view: &ByteView) -> ImageResult<Option<Footer>> {
     for len in [FOOTER, OLD_FOOTER] {
-        let at = window.len().and_then(|end| end.checked_sub(len));
+        let at = view.len().and_then(|end| end.checked_sub(len));
         let Some(at) = at else { continue };
-        let bytes = window.get(at, len)?;
+        let bytes = view.read(at, len)?;
         if let Some(mut bytes) = bytes.filter(|bytes| bytes.starts_with(COOKIE)) {
             bytes.resize(512, 0);
             return Ok(Some(Footer { bytes, len }));
@@ -114,27 +114,27 @@ fn trailer(window: &Window) -> Sight<Option<Footer>> {
 }
 
 /// The copy at the start, all that a pipe shows.
-fn first(window: &Window) -> Sight<Footer> {
-    let mut bytes = window.up_to(0, FOOTER)?;
+fn footer_copy(view: &ByteView) -> ImageResult<Footer> {
+    let mut bytes = view.read_up_to(0, FOOTER)?;
     bytes.resize(512, 0);
     Ok(Footer { bytes, len: FOOTER })
 }
 
-fn no_footer() -> Trouble {
-    Trouble::unfit(
+fn no_footer() -> ImageError {
+    ImageError::unusable(
         "the VHD is cut short: the footer that belongs at its end is missing",
-        Remedy::CopyAgain,
+        Fix::CopyAgain,
     )
 }
 
-fn fixed(window: &Window, footer: &Footer) -> Sight<Found> {
+fn fixed(view: &ByteView, footer: &Footer) -> ImageResult<Detection> {
     let virtual_size = footer.virtual_size();
-    let there = window.len().map(|len| len - footer.len);
-    if let Some(there) = there.filter(|&there| there != virtual_size) {
-        return Err(Trouble::damaged(
+    let available = view.len().map(|len| len - footer.len);
+    if let Some(available) = available.filter(|&there| there != virtual_size) {
+        return Err(ImageError::damaged(
             "VHD",
             format_args!(
-                "its footer promises a disk of {virtual_size} bytes, before the footer are {there}"
+                "its footer promises a disk of {virtual_size} bytes, before the footer are {available}"
             ),
         ));
     }
@@ -143,35 +143,35 @@ fn fixed(window: &Window, footer: &Footer) -> Sight<Found> {
         table_size: None,
         by_geometry: footer.is_measured_by_geometry(),
     };
-    Ok(Found::disk(content, virtual_size))
+    Ok(Detection::disk(content, virtual_size))
 }
 
-fn dynamic(window: &Window, footer: &Footer) -> Sight<Found> {
-    same_twice(window, footer)?;
-    let Some(map) = Map::find(window, footer)? else {
+fn dynamic(view: &ByteView, footer: &Footer) -> ImageResult<Detection> {
+    check_footer_copy(view, footer)?;
+    let Some(map) = BlockTable::read(view, footer)? else {
         return Ok(dynamic_disk(footer, None));
     };
-    map.check(window, footer)?;
+    map.check(view, footer)?;
     let table_size = map.entries.saturating_mul(map.block);
     Ok(dynamic_disk(footer, Some(table_size)))
 }
 
-fn dynamic_disk(footer: &Footer, table_size: Option<u64>) -> Found {
+fn dynamic_disk(footer: &Footer, table_size: Option<u64>) -> Detection {
     let content = Content::Vhd {
         kind: VhdKind::Dynamic,
         table_size,
         by_geometry: footer.is_measured_by_geometry(),
     };
-    Found::disk(content, footer.virtual_size())
+    Detection::disk(content, footer.virtual_size())
 }
 
 /// "Hard Disk Footer Format": the copy at the start repeats the footer.
-fn same_twice(window: &Window, footer: &Footer) -> Sight<()> {
-    let copy = window.up_to(0, footer.len)?;
+fn check_footer_copy(view: &ByteView, footer: &Footer) -> ImageResult<()> {
+    let copy = view.read_up_to(0, footer.len)?;
     if copy == footer.bytes[..copy.len()] {
         return Ok(());
     }
-    Err(Trouble::damaged(
+    Err(ImageError::damaged(
         "VHD",
         "the copy of its footer at the start is not identical to the footer at the end",
     ))
@@ -179,24 +179,24 @@ fn same_twice(window: &Window, footer: &Footer) -> Sight<()> {
 
 /// The block allocation table (BAT).
 #[derive(Debug)]
-struct Map {
+struct BlockTable {
     at: u64,
     entries: u64,
     block: u64,
 }
 
-impl Map {
+impl BlockTable {
     /// None where a pipe does not show the header yet.
-    fn find(window: &Window, footer: &Footer) -> Sight<Option<Self>> {
+    fn read(view: &ByteView, footer: &Footer) -> ImageResult<Option<Self>> {
         let at = footer.fields().be64(16);
-        let header = window.need(Structure("VHD", "its header"), at, HEADER)?;
-        let map = |header: Vec<u8>| Self::read(Fields(&header), footer);
+        let header = view.require(Structure("VHD", "its header"), at, HEADER)?;
+        let map = |header: Vec<u8>| Self::parse(Fields(&header), footer);
         header.map(map).transpose()
     }
 
-    fn read(header: Fields, footer: &Footer) -> Sight<Self> {
-        if header.bytes(0, 8) != b"cxsparse" || !is_sound(header, 36) {
-            return Err(Trouble::damaged(
+    fn parse(header: Fields, footer: &Footer) -> ImageResult<Self> {
+        if header.bytes(0, 8) != b"cxsparse" || !has_valid_checksum(header, 36) {
+            return Err(ImageError::damaged(
                 "VHD",
                 "the checksum of its dynamic disk header is wrong",
             ));
@@ -212,14 +212,14 @@ impl Map {
             block: header.be32(32).into(),
         };
         if !map.block.is_power_of_two() || map.block < SECTOR {
-            return Err(Trouble::damaged(
+            return Err(ImageError::damaged(
                 "VHD",
                 format_args!("it claims blocks of {} bytes", map.block),
             ));
         }
         let blocks = footer.virtual_size().div_ceil(map.block);
         if map.entries < blocks {
-            return Err(Trouble::damaged(
+            return Err(ImageError::damaged(
                 "VHD",
                 format_args!(
                     "its block table has {} entries, the disk {blocks} blocks",
@@ -236,24 +236,24 @@ impl Map {
     }
 
     /// Every block must lie before the footer.
-    fn check(&self, window: &Window, footer: &Footer) -> Sight<()> {
+    fn check(&self, view: &ByteView, footer: &Footer) -> ImageResult<()> {
         let table = Structure("VHD", "its block table");
-        window.holds(table, self.at.saturating_add(self.entries * 4))?;
+        view.require_len(table, self.at.saturating_add(self.entries * 4))?;
         let bitmap = self.bitmap();
-        window.walk(self.at, self.entries, 4, |_, entry| {
+        view.for_each_entry(self.at, self.entries, 4, |_, entry| {
             let sector = entry.be32(0);
             if sector == UNALLOCATED {
                 return Ok(());
             }
             let data = u64::from(sector) * SECTOR + bitmap;
             let block = Structure("VHD", "a block of its data");
-            window.holds(block, data + self.block + footer.len)
+            view.require_len(block, data + self.block + footer.len)
         })
     }
 }
 
 /// "Checksum": the ones' complement of the sum of all bytes but its own four.
-fn is_sound(fields: Fields, at: usize) -> bool {
+fn has_valid_checksum(fields: Fields, at: usize) -> bool {
     checksum(fields.0, at) == fields.be32(at)
 }
 

@@ -2,7 +2,7 @@ use sha2::{Digest, Sha256};
 
 use super::*;
 use crate::image::test_support::{
-    because, bend, bend_and_seal, copy_again, disk, open, refusal, with,
+    copy_again, disk, fuzz_checksummed, fuzz_fields, open, patched, refusal, refusal_text,
 };
 
 /// A footer as qemu-img writes it with `force_size`, for a disk of this type.
@@ -13,8 +13,8 @@ fn footer(size: u64, geometry: [u8; 4], kind: u8) -> Vec<u8> {
         512_u64.to_be_bytes()
     };
     let uuid: Vec<u8> = (0..16).collect();
-    sealed(
-        &with(
+    with_checksum(
+        &patched(
             &[0; 512],
             &[
                 (0, COOKIE),
@@ -35,8 +35,8 @@ fn footer(size: u64, geometry: [u8; 4], kind: u8) -> Vec<u8> {
 }
 
 /// With its checksum at this place.
-fn sealed(bytes: &[u8], at: usize) -> Vec<u8> {
-    with(bytes, &[(at, &checksum(bytes, at).to_be_bytes())])
+fn with_checksum(bytes: &[u8], at: usize) -> Vec<u8> {
+    patched(bytes, &[(at, &checksum(bytes, at).to_be_bytes())])
 }
 
 pub(in crate::image) fn fixed_vhd(disk: &[u8]) -> Vec<u8> {
@@ -44,8 +44,8 @@ pub(in crate::image) fn fixed_vhd(disk: &[u8]) -> Vec<u8> {
 }
 
 fn header(entries: u32, block: u32) -> Vec<u8> {
-    sealed(
-        &with(
+    with_checksum(
+        &patched(
             &[0; 1024],
             &[
                 (0, b"cxsparse"),
@@ -75,7 +75,7 @@ fn dynamic_vhd() -> Vec<u8> {
 }
 
 #[test]
-fn the_footer_of_the_fact_sheet_is_made_and_understood() {
+fn the_footer_example_of_the_specification_is_parsed() {
     let bytes = footer(16 << 20, [0x01, 0xe1, 0x04, 0x11], 2);
     assert_eq!(checksum(&bytes, 64), 0xffff_f05a);
     let digest = hex::encode(Sha256::digest(&bytes));
@@ -88,14 +88,14 @@ fn the_footer_of_the_fact_sheet_is_made_and_understood() {
 }
 
 #[test]
-fn a_fixed_vhd_is_known_by_its_last_sector_alone() {
+fn a_fixed_vhd_is_recognized_only_by_its_last_sector() {
     let image = open(&fixed_vhd(&[0; 4096])).unwrap();
     assert_eq!(image.describe(), "fixed VHD, 4.0 KiB disk");
     assert_eq!((image.size, image.virtual_size), (Some(4608), Some(4096)));
 }
 
 #[test]
-fn a_footer_of_before_2004_lacks_a_byte() {
+fn a_511_byte_footer_is_accepted() {
     let vhd = fixed_vhd(&[0; 4096]);
     assert_eq!(open(&vhd[..4607]).unwrap().label(), "a fixed VHD");
 }
@@ -114,21 +114,21 @@ fn a_dynamic_vhd_tells_its_table_and_the_disk_inside() {
 
 #[test]
 fn the_disk_inside_is_read_where_its_blocks_lie() {
-    let bytes = with(&[0; 8192], &[(512, &[0xff; 4096 - 512])]);
+    let bytes = patched(&[0; 8192], &[(512, &[0xff; 4096 - 512])]);
     assert_eq!(disk(&dynamic_vhd()), (bytes, vec![(0, 4096)]));
-    let fixed = with(&[0; 4096], &[(4095, &[1])]);
+    let fixed = patched(&[0; 4096], &[(4095, &[1])]);
     assert_eq!(disk(&fixed_vhd(&fixed)), (fixed, vec![(0, 4096)]));
 }
 
 #[test]
-fn a_pipe_shows_the_copy_of_the_footer() {
+fn a_vhd_footer_copy_is_read_from_a_pipe() {
     let image = crate::image::Image::from_head(&dynamic_vhd()[..600], None).unwrap();
     assert_eq!(image.describe(), "dynamic VHD, 8.0 KiB disk");
 }
 
 #[test]
 fn a_wrong_checksum_of_the_footer_is_refused() {
-    let vhd = with(&fixed_vhd(&[0; 4096]), &[(4096 + 100, &[1])]);
+    let vhd = patched(&fixed_vhd(&[0; 4096]), &[(4096 + 100, &[1])]);
     assert_eq!(
         refusal(&vhd),
         copy_again("the VHD is damaged: the checksum of its footer is wrong")
@@ -151,7 +151,7 @@ fn a_differencing_vhd_is_refused() {
     let vhd = dynamic_with(&footer(8192, [0; 4], 4), &header(2, 4096));
     assert_eq!(
         refusal(&vhd),
-        because(
+        refusal_text(
             "the VHD is a differencing disk, it holds only what changed since its parent",
             "merge it into its parent first, in Hyper-V Manager or with Merge-VHD"
         )
@@ -177,7 +177,7 @@ fn a_dynamic_vhd_without_its_footer_is_refused() {
 
 #[test]
 fn footers_that_are_not_identical_are_refused() {
-    let vhd = with(&dynamic_vhd(), &[(90, &[1])]);
+    let vhd = patched(&dynamic_vhd(), &[(90, &[1])]);
     assert_eq!(
         refusal(&vhd),
         copy_again(
@@ -188,7 +188,7 @@ fn footers_that_are_not_identical_are_refused() {
 
 #[test]
 fn a_wrong_checksum_of_the_header_is_refused() {
-    let vhd = with(&dynamic_vhd(), &[(512 + 64, &[1])]);
+    let vhd = patched(&dynamic_vhd(), &[(512 + 64, &[1])]);
     assert_eq!(
         refusal(&vhd),
         copy_again("the VHD is damaged: the checksum of its dynamic disk header is wrong")
@@ -220,10 +220,10 @@ fn tables_and_blocks_that_cannot_be_are_refused() {
 }
 
 #[test]
-fn what_lies_beyond_the_end_is_refused() {
+fn a_vhd_with_blocks_beyond_the_end_is_rejected() {
     let refused = |at: u64, entries| {
-        let footer = sealed(
-            &with(&footer(8192, [0; 4], 3), &[(16, &at.to_be_bytes())]),
+        let footer = with_checksum(
+            &patched(&footer(8192, [0; 4], 3), &[(16, &at.to_be_bytes())]),
             64,
         );
         refusal(&dynamic_with(&footer, &header(entries, 4096)))
@@ -240,7 +240,7 @@ fn what_lies_beyond_the_end_is_refused() {
             "the VHD is cut short: its block table reaches to byte 9536, but only 7168 bytes are there"
         )
     );
-    let vhd = with(&dynamic_vhd(), &[(1536, &5_u32.to_be_bytes())]);
+    let vhd = patched(&dynamic_vhd(), &[(1536, &5_u32.to_be_bytes())]);
     assert_eq!(
         refusal(&vhd),
         copy_again(
@@ -251,11 +251,11 @@ fn what_lies_beyond_the_end_is_refused() {
 
 #[test]
 fn no_vhd_makes_it_panic() {
-    bend(&dynamic_vhd(), 1600);
-    bend(&fixed_vhd(&[0; 512]), 1024);
-    bend_and_seal(&dynamic_vhd(), &[0..100, 512..600, 1536..1544], |vhd| {
-        let footer = sealed(&vhd[..512], 64);
-        let header = sealed(&vhd[512..1536], 36);
+    fuzz_fields(&dynamic_vhd(), 1600);
+    fuzz_fields(&fixed_vhd(&[0; 512]), 1024);
+    fuzz_checksummed(&dynamic_vhd(), &[0..100, 512..600, 1536..1544], |vhd| {
+        let footer = with_checksum(&vhd[..512], 64);
+        let header = with_checksum(&vhd[512..1536], 36);
         let end = vhd.len() - 512;
         vhd[..512].copy_from_slice(&footer);
         vhd[512..1536].copy_from_slice(&header);

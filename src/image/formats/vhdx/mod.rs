@@ -5,10 +5,10 @@ use crc_fast::CrcAlgorithm::Crc32Iscsi;
 
 mod blocks;
 
-use super::super::byte_view::{Fields, Structure, Window, is_zero, size};
+use super::super::byte_view::{ByteView, Fields, Structure, is_zero, size};
 use super::super::content::{Content, VhdKind};
-use super::super::error::{Remedy, Sight, Trouble};
-use super::super::found::{Found, at_most};
+use super::super::error::{Fix, ImageError, ImageResult};
+use super::super::found::{Detection, at_most};
 
 pub(in crate::image) use blocks::layout;
 
@@ -37,16 +37,16 @@ const FILE_PARAMETERS: Guid = guid(0xcaa1_6737, 0xfa36, 0x4d43, 0xb3b6_33f0_aa44
 const DISK_SIZE: Guid = guid(0x2fa5_4224, 0xcd1b, 0x4876, 0xb211_5dbe_d83b_f4b8);
 const SECTOR_SIZE: Guid = guid(0x8141_bf1d, 0xa96f, 0x4709, 0xba47_f233_a8fa_ab5f);
 
-pub(in crate::image) fn look(window: &Window) -> Sight<Found> {
-    let start = window.need(Structure("VHDX", "its header section"), 0, MIB)?;
+pub(in crate::image) fn parse(view: &ByteView) -> ImageResult<Detection> {
+    let start = view.require(Structure("VHDX", "its header section"), 0, MIB)?;
     let Some(start) = start else {
-        return Ok(Found::opaque(Content::Vhdx {
+        return Ok(Detection::opaque(Content::Vhdx {
             kind: None,
             sector_size: None,
         }));
     };
-    let (disk, bat) = Metadata::find(window, Fields(&start))?;
-    disk.check(window, bat)?;
+    let (disk, bat) = Metadata::locate(view, Fields(&start))?;
+    disk.check(view, bat)?;
     let content = Content::Vhdx {
         kind: Some(if disk.fixed {
             VhdKind::Fixed
@@ -55,18 +55,18 @@ pub(in crate::image) fn look(window: &Window) -> Sight<Found> {
         }),
         sector_size: u32::try_from(disk.sector).ok(),
     };
-    Ok(Found::disk(content, disk.size))
+    Ok(Detection::disk(content, disk.size))
 }
 
 /// 2.2.2: the valid header with the larger sequence number counts; 2.3: its log
 /// must be empty, or the file says what was, not what is.
-fn closed(start: Fields) -> Sight<()> {
+fn check_log_empty(start: Fields) -> ImageResult<()> {
     let header = HEADERS
         .into_iter()
-        .filter_map(|at| sealed(start, at, 4 * KIB, b"head"))
+        .filter_map(|at| checksummed(start, at, 4 * KIB, b"head"))
         .max_by_key(|header| Fields(header).le64(8));
     let Some(header) = header else {
-        return Err(Trouble::damaged(
+        return Err(ImageError::damaged(
             "VHDX",
             "the checksums of both its headers are wrong",
         ));
@@ -74,9 +74,9 @@ fn closed(start: Fields) -> Sight<()> {
     if is_zero(Fields(header).bytes(48, 16)) {
         return Ok(());
     }
-    Err(Trouble::unfit(
+    Err(ImageError::unusable(
         "the VHDX was not closed properly, its log holds changes that are not in the disk yet",
-        Remedy::Repair(
+        Fix::Repair(
             "open and close it once, as with Mount-VHD and Dismount-VHD, or with",
             "vhdx",
         ),
@@ -84,7 +84,7 @@ fn closed(start: Fields) -> Sight<()> {
 }
 
 /// The structure at `at`, if its signature and CRC-32C are right.
-fn sealed<'a>(start: Fields<'a>, at: u64, len: u64, signature: &[u8]) -> Option<&'a [u8]> {
+fn checksummed<'a>(start: Fields<'a>, at: u64, len: u64, signature: &[u8]) -> Option<&'a [u8]> {
     let bytes = start.bytes(usize::try_from(at).ok()?, usize::try_from(len).ok()?);
     let fields = Fields(bytes);
     let mut zeroed = bytes.to_vec();
@@ -105,12 +105,12 @@ struct Regions {
 }
 
 impl Regions {
-    fn read(start: Fields) -> Sight<Self> {
+    fn read(start: Fields) -> ImageResult<Self> {
         let table = REGION_TABLES
             .into_iter()
-            .find_map(|at| sealed(start, at, TABLE, b"regi"));
+            .find_map(|at| checksummed(start, at, TABLE, b"regi"));
         let Some(table) = table.map(Fields) else {
-            return Err(Trouble::damaged(
+            return Err(ImageError::damaged(
                 "VHDX",
                 "the checksums of both its region tables are wrong",
             ));
@@ -121,9 +121,9 @@ impl Regions {
                 .any(|known| entry.0.starts_with(known));
             // 2.2.3.2: "Required", who does not know such a region must not load the file
             if !known && entry.le32(28) & 1 != 0 {
-                return Err(Trouble::unfit(
+                return Err(ImageError::unusable(
                     "the VHDX needs features that are newer than any importer",
-                    Remedy::Convert("vhdx"),
+                    Fix::Convert("vhdx"),
                 ));
             }
         }
@@ -135,7 +135,7 @@ impl Regions {
             };
             entry
                 .map(region)
-                .ok_or_else(|| Trouble::damaged("VHDX", format_args!("it has no {name} region")))
+                .ok_or_else(|| ImageError::damaged("VHDX", format_args!("it has no {name} region")))
         };
         Ok(Self {
             bat: entry(BAT, "block table")?,
@@ -165,25 +165,27 @@ struct Metadata {
 
 impl Metadata {
     /// What a closed file says of its disk, and where its block table lies.
-    fn find(window: &Window, start: Fields) -> Sight<(Self, Region)> {
-        closed(start)?;
+    fn locate(view: &ByteView, start: Fields) -> ImageResult<(Self, Region)> {
+        check_log_empty(start)?;
         let regions = Regions::read(start)?;
-        Ok((Self::read(window, regions.metadata)?, regions.bat))
+        Ok((Self::read(view, regions.metadata)?, regions.bat))
     }
 
-    fn read(window: &Window, region: Region) -> Sight<Self> {
-        let place = Structure("VHDX", "its metadata");
-        let table = window.need(place, region.at, TABLE)?.unwrap_or_default();
+    fn read(view: &ByteView, region: Region) -> ImageResult<Self> {
+        let location = Structure("VHDX", "its metadata");
+        let table = view
+            .require(location, region.at, TABLE)?
+            .unwrap_or_default();
         let table = Fields(&table);
         if table.bytes(0, 8) != b"metadata" {
-            return Err(Trouble::damaged("VHDX", "its metadata has no signature"));
+            return Err(ImageError::damaged("VHDX", "its metadata has no signature"));
         }
-        let item = |wanted: Guid, name: &str| -> Sight<u64> {
+        let item = |wanted: Guid, name: &str| -> ImageResult<u64> {
             let entry = entries(table, 32, table.le16(10).into(), wanted).ok_or_else(|| {
-                Trouble::damaged("VHDX", format_args!("its metadata does not say the {name}"))
+                ImageError::damaged("VHDX", format_args!("its metadata does not say the {name}"))
             })?;
             let at = region.at.saturating_add(entry.le32(16).into());
-            let bytes = window.need(place, at, 8)?.unwrap_or_default();
+            let bytes = view.require(location, at, 8)?.unwrap_or_default();
             Ok(Fields(&bytes).le64(0))
         };
         let parameters = item(FILE_PARAMETERS, "block size")?;
@@ -194,21 +196,21 @@ impl Metadata {
             fixed: parameters >> 32 & 1 != 0,
         };
         if parameters >> 33 & 1 != 0 {
-            return Err(Trouble::unfit(
+            return Err(ImageError::unusable(
                 "the VHDX is a differencing disk, it holds only what changed since its parent",
-                Remedy::say("merge it into its parent first, in Hyper-V Manager or with Merge-VHD"),
+                Fix::custom("merge it into its parent first, in Hyper-V Manager or with Merge-VHD"),
             ));
         }
-        disk.possible()
+        disk.validated()
     }
 
-    fn possible(self) -> Sight<Self> {
+    fn validated(self) -> ImageResult<Self> {
         at_most(Structure("VHDX", "its disk"), "bytes", self.size, MAX_DISK)?;
         let blocks = self.block.is_power_of_two() && (MIB..=256 * MIB).contains(&self.block);
         if blocks && matches!(self.sector, 512 | 4096) {
             return Ok(self);
         }
-        Err(Trouble::damaged(
+        Err(ImageError::damaged(
             "VHDX",
             format_args!(
                 "it claims blocks of {} bytes and sectors of {}",
@@ -229,11 +231,11 @@ impl Metadata {
     }
 
     /// 2.5: every block that is there must lie in the file.
-    fn check(&self, window: &Window, bat: Region) -> Sight<()> {
+    fn check(&self, view: &ByteView, bat: Region) -> ImageResult<()> {
         let ratio = self.ratio();
         let entries = self.entries();
         if bat.len < entries * 8 {
-            return Err(Trouble::damaged(
+            return Err(ImageError::damaged(
                 "VHDX",
                 format_args!(
                     "its block table has {} entries, the disk needs {entries}",
@@ -241,11 +243,11 @@ impl Metadata {
                 ),
             ));
         }
-        window.holds(
+        view.require_len(
             Structure("VHDX", "its block table"),
             bat.at.saturating_add(bat.len),
         )?;
-        window.walk(bat.at, entries, 8, |index, entry| {
+        view.for_each_entry(bat.at, entries, 8, |index, entry| {
             let entry = entry.le64(0);
             let bitmap = index % (ratio + 1) == ratio;
             // bits 20-63 count MiB
@@ -255,7 +257,7 @@ impl Metadata {
             let at = entry & !(MIB - 1);
             let before = (index - index / (ratio + 1)) * self.block;
             let needed = self.block.min(self.size.saturating_sub(before));
-            window.holds(
+            view.require_len(
                 Structure("VHDX", "a block of its data"),
                 at.saturating_add(needed),
             )

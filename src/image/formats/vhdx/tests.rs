@@ -1,18 +1,19 @@
 use super::*;
 use crate::image::test_support::{
-    because, bend_and_seal, convert, copy_again, data, disk, open, refusal, unreadable, with,
+    convert, copy_again, data, disk, fuzz_checksummed, open, patched, refusal, refusal_text,
+    unreadable,
 };
 
 const M: usize = 1 << 20;
 
 /// With its CRC-32C.
-fn seal(bytes: &[u8]) -> Vec<u8> {
+fn with_checksum(bytes: &[u8]) -> Vec<u8> {
     let sum = u32::try_from(crc_fast::checksum(Crc32Iscsi, bytes)).unwrap();
-    with(bytes, &[(4, &sum.to_le_bytes())])
+    patched(bytes, &[(4, &sum.to_le_bytes())])
 }
 
 fn header(sequence: u8, log: u8) -> Vec<u8> {
-    seal(&with(
+    with_checksum(&patched(
         &[0; 4096],
         &[(0, b"head"), (8, &[sequence]), (48, &[log]), (66, &[1])],
     ))
@@ -20,7 +21,7 @@ fn header(sequence: u8, log: u8) -> Vec<u8> {
 
 fn regions(bat: Guid, metadata: Guid, bat_len: u32) -> Vec<u8> {
     let bat_len = bat_len.to_le_bytes();
-    seal(&with(
+    with_checksum(&patched(
         &vec![0; 64 << 10],
         &[
             (0, b"regi"),
@@ -39,7 +40,7 @@ fn regions(bat: Guid, metadata: Guid, bat_len: u32) -> Vec<u8> {
 /// 1 MiB, table at 2 MiB, the block at 3 MiB.
 fn vhdx() -> Vec<u8> {
     let item = |guid: Guid, at: u8| [&guid[..], &[0, 0, at, 0, 8, 0, 0, 0], &[0; 8]].concat();
-    with(
+    patched(
         &vec![0; 4 * M],
         &[
             (0, b"vhdxfile"),
@@ -60,11 +61,11 @@ fn vhdx() -> Vec<u8> {
 }
 
 fn refused(changes: &[(usize, &[u8])]) -> String {
-    refusal(&with(&vhdx(), changes))
+    refusal(&patched(&vhdx(), changes))
 }
 
 #[test]
-fn guids_lie_in_the_file_as_the_specification_shows() {
+fn guid_bytes_match_the_specification() {
     assert_eq!(BAT[..8], [0x66, 0x77, 0xc2, 0x2d, 0x23, 0xf6, 0x00, 0x42]);
     assert_eq!(BAT[8..], [0x9d, 0x64, 0x11, 0x5e, 0x9b, 0xfd, 0x4a, 0x08]);
 }
@@ -74,22 +75,22 @@ fn a_vhdx_tells_its_kind_and_size() {
     let image = open(&vhdx()).unwrap();
     assert_eq!(image.describe(), "dynamic VHDX, 3.0 MiB disk");
     assert_eq!(image.boot.bios, Some(false));
-    let fixed = with(&vhdx(), &[(M + (1 << 16) + 4, &[1])]);
+    let fixed = patched(&vhdx(), &[(M + (1 << 16) + 4, &[1])]);
     assert_eq!(open(&fixed).unwrap().label(), "a fixed VHDX");
 }
 
 #[test]
 fn the_disk_inside_is_read_where_its_blocks_lie() {
-    let place = |state: u64| (3 * MIB + state).to_le_bytes();
-    let vhdx = with(&vhdx(), &[(3 * M, &vec![1; M]), (2 * M + 16, &place(6))]);
-    let both = with(&vec![0; 3 * M], &[(0, &vec![1; M]), (2 * M, &vec![1; M])]);
+    let location = |state: u64| (3 * MIB + state).to_le_bytes();
+    let vhdx = patched(&vhdx(), &[(3 * M, &vec![1; M]), (2 * M + 16, &location(6))]);
+    let both = patched(&vec![0; 3 * M], &[(0, &vec![1; M]), (2 * M, &vec![1; M])]);
     assert_eq!(disk(&vhdx), (both, vec![(0, MIB), (2 * MIB, 3 * MIB)]));
     for nowhere in [0, 1, 2, 3, 5] {
-        let none = with(&vhdx, &[(2 * M, &place(nowhere))]);
+        let none = patched(&vhdx, &[(2 * M, &location(nowhere))]);
         assert_eq!(disk(&none).1, [(2 * MIB, 3 * MIB)]);
     }
     assert_eq!(
-        unreadable(&with(&vhdx, &[(2 * M, &place(7))])),
+        unreadable(&patched(&vhdx, &[(2 * M, &location(7))])),
         "the container is damaged: a block lies in a parent it does not have"
     );
 }
@@ -99,7 +100,7 @@ fn the_entry_of_a_sector_bitmap_is_no_block() {
     // behind 4096 blocks of 1 MiB
     let size = (4098 * MIB).to_le_bytes();
     let at = 2 * M + 4096 * 8;
-    let vhdx = with(
+    let vhdx = patched(
         &vhdx(),
         &[
             (192 << 10, &regions(BAT, METADATA, 1 << 20)),
@@ -112,7 +113,7 @@ fn the_entry_of_a_sector_bitmap_is_no_block() {
 }
 
 #[test]
-fn a_pipe_shows_no_more_than_the_name() {
+fn a_vhdx_on_a_pipe_has_only_its_format() {
     let image = crate::image::Image::from_head(&vhdx()[..64 << 10], None).unwrap();
     assert_eq!(image.describe(), "VHDX");
 }
@@ -120,7 +121,7 @@ fn a_pipe_shows_no_more_than_the_name() {
 #[test]
 fn one_sound_copy_of_header_and_regions_is_enough() {
     let second = regions(BAT, METADATA, 4096);
-    let image = with(
+    let image = patched(
         &vhdx(),
         &[(64 << 10, &[0]), (192 << 10, &[0]), (256 << 10, &second)],
     );
@@ -131,19 +132,19 @@ fn one_sound_copy_of_header_and_regions_is_enough() {
 fn an_open_log_is_refused() {
     assert_eq!(
         refused(&[(128 << 10, &header(2, 7))]),
-        because(
+        refusal_text(
             "the VHDX was not closed properly, its log holds changes that are not in the disk yet",
             "open and close it once, as with Mount-VHD and Dismount-VHD, or with: qemu-img check -f vhdx -r all disk.img"
         )
     );
-    assert!(open(&with(&vhdx(), &[(64 << 10, &header(1, 7))])).is_ok());
+    assert!(open(&patched(&vhdx(), &[(64 << 10, &header(1, 7))])).is_ok());
 }
 
 #[test]
 fn a_differencing_vhdx_is_refused() {
     assert_eq!(
         refused(&[(M + (1 << 16) + 4, &[2])]),
-        because(
+        refusal_text(
             "the VHDX is a differencing disk, it holds only what changed since its parent",
             "merge it into its parent first, in Hyper-V Manager or with Merge-VHD"
         )
@@ -151,10 +152,10 @@ fn a_differencing_vhdx_is_refused() {
 }
 
 #[test]
-fn a_region_that_must_be_known_and_is_not_is_refused() {
+fn an_unknown_required_region_is_rejected() {
     let mut table = regions(BAT, METADATA, 4096);
     let third = [&[9; 16][..], &[0; 12], &[1, 0, 0, 0]].concat();
-    table = seal(&with(&table, &[(4, &[0; 4]), (8, &[3]), (80, &third)]));
+    table = with_checksum(&patched(&table, &[(4, &[0; 4]), (8, &[3]), (80, &third)]));
     assert_eq!(
         refused(&[(192 << 10, &table)]),
         convert(
@@ -208,10 +209,10 @@ fn damage_is_refused() {
 }
 
 #[test]
-fn what_lies_beyond_the_end_is_refused() {
-    let cut = |what: &str, end: usize, len: usize| {
+fn a_vhdx_with_blocks_beyond_the_end_is_rejected() {
+    let cut = |name: &str, end: usize, len: usize| {
         copy_again(&format!(
-            "the VHDX is cut short: {what} reaches to byte {end}, but only {len} bytes are there"
+            "the VHDX is cut short: {name} reaches to byte {end}, but only {len} bytes are there"
         ))
     };
     let image = vhdx();
@@ -232,7 +233,7 @@ fn no_vhdx_makes_it_panic() {
     let reseal = |bytes: &mut [u8]| {
         for part in [128 << 10..132 << 10, 192 << 10..256 << 10] {
             bytes[part.start + 4..part.start + 8].fill(0);
-            let sealed = seal(&bytes[part.clone()]);
+            let sealed = with_checksum(&bytes[part.clone()]);
             bytes[part].copy_from_slice(&sealed);
         }
     };
@@ -240,7 +241,7 @@ fn no_vhdx_makes_it_panic() {
     let tables = [192 << 10..(192 << 10) + 80, M..M + 128, 2 * M..2 * M + 24];
     let header = 128 << 10..(128 << 10) + 80;
     let fields = [&[header][..], &tables, &items].concat();
-    bend_and_seal(&vhdx(), &fields, reseal);
+    fuzz_checksummed(&vhdx(), &fields, reseal);
 }
 
 #[test]
@@ -249,7 +250,7 @@ fn a_disk_of_larger_sectors_is_refused_when_its_table_is_made_for_them() {
     let gpt = crate::image::partitions::tests::gpt_disk(4096, [1; 16]);
     let hint = "make the disk again with sectors of 512 bytes: systemd-repart --sector-size=512, logical_block_size=512 in QEMU, or New-VHD -LogicalSectorSizeBytes 512";
     let made_for = |table: &str| {
-        because(
+        refusal_text(
             &format!(
                 "its partition table ({table}) is made for sectors of 4096 bytes, the disks of AWS, Alibaba Cloud and DigitalOcean have sectors of 512: nothing finds a partition there"
             ),
@@ -261,10 +262,13 @@ fn a_disk_of_larger_sectors_is_refused_when_its_table_is_made_for_them() {
     let entry = [0x80, 0, 0, 0, 0x83, 0, 0, 0, 8, 0, 0, 0, 120, 0, 0, 0];
     let mbr: [(usize, &[u8]); 2] = [(3 * M + 446, &entry), (3 * M + 510, &[0x55, 0xaa])];
     assert_eq!(refused(&[sectors, mbr[0], mbr[1]]), made_for("MBR"));
-    let usual = with(&vhdx(), &mbr);
-    assert_eq!(open(&usual).unwrap().boot.table, crate::image::Table::Mbr);
+    let usual = patched(&vhdx(), &mbr);
+    assert_eq!(
+        open(&usual).unwrap().boot.table,
+        crate::image::PartitionTable::Mbr
+    );
     // A table for 512 is found by every cloud, whatever Hyper-V shows.
     let gpt = crate::image::partitions::tests::gpt_disk(512, [1; 16]);
-    let found = open(&with(&vhdx(), &[sectors, (3 * M, &gpt)])).unwrap();
-    assert_eq!(found.boot.table, crate::image::Table::Gpt);
+    let found = open(&patched(&vhdx(), &[sectors, (3 * M, &gpt)])).unwrap();
+    assert_eq!(found.boot.table, crate::image::PartitionTable::Gpt);
 }

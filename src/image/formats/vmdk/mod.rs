@@ -5,10 +5,10 @@
 
 mod blocks;
 
-use super::super::byte_view::{Fields, Structure, TABLE_BUDGET, Window, is_zero};
+use super::super::byte_view::{ByteView, Fields, Structure, TABLE_BUDGET, is_zero};
 use super::super::content::{Content, VmdkKind};
-use super::super::error::{Remedy, Sight, Trouble};
-use super::super::found::{Found, at_most};
+use super::super::error::{Fix, ImageError, ImageResult};
+use super::super::found::{Detection, at_most};
 
 pub(in crate::image) use blocks::layout;
 
@@ -38,7 +38,7 @@ const MAX_GRAIN: u64 = 256 << 10;
 /// 20 sectors are usual; a descriptor is read as text.
 const MAX_DESCRIPTOR: u64 = 1 << 20;
 
-pub(in crate::image) fn is_here(head: &[u8]) -> bool {
+pub(in crate::image) fn has_magic(head: &[u8]) -> bool {
     let text = head.get(..DESCRIPTOR.len());
     head.starts_with(SPARSE)
         || head.starts_with(ESX_SPARSE)
@@ -46,56 +46,56 @@ pub(in crate::image) fn is_here(head: &[u8]) -> bool {
         || text.is_some_and(|text| text.eq_ignore_ascii_case(DESCRIPTOR))
 }
 
-pub(in crate::image) fn look(window: &Window) -> Sight<Found> {
-    let head = window.up_to(0, HEADER)?;
+pub(in crate::image) fn parse(view: &ByteView) -> ImageResult<Detection> {
+    let head = view.read_up_to(0, HEADER)?;
     if head.starts_with(SPARSE) {
-        return sparse(window);
+        return parse_sparse(view);
     }
-    let (what, remedy) = if head.starts_with(ESX_SPARSE) {
-        ("a sparse disk of ESX".into(), Remedy::Convert("vmdk"))
+    let (name, remedy) = if head.starts_with(ESX_SPARSE) {
+        ("a sparse disk of ESX".into(), Fix::Convert("vmdk"))
     } else if head.starts_with(&SE_SPARSE) {
-        let what = "a space-efficient sparse disk of ESX";
-        (what.into(), by_descriptor())
+        let name = "a space-efficient sparse disk of ESX";
+        (name.into(), import_by_descriptor())
     } else {
-        let start = window.up_to(0, TAIL)?;
+        let start = view.read_up_to(0, TAIL)?;
         let descriptor = Descriptor::parse(&start);
-        descriptor.alone()?;
-        (descriptor.only(), Remedy::Convert("vmdk"))
+        descriptor.check_self_contained()?;
+        (descriptor.extent_file(), Fix::Convert("vmdk"))
     };
-    Err(Trouble::unfit(format!("the VMDK is {what}"), remedy))
+    Err(ImageError::unusable(format!("the VMDK is {name}"), remedy))
 }
 
-fn by_descriptor() -> Remedy {
-    Remedy::say(
+fn import_by_descriptor() -> Fix {
+    Fix::custom(
         "convert the whole disk first, by its descriptor file: qemu-img convert -f vmdk -O raw DESCRIPTOR.vmdk disk.raw",
     )
 }
 
-fn sparse(window: &Window) -> Sight<Found> {
-    let header = Header::read(window, 0)?;
-    let descriptor = header.descriptor(window)?;
-    descriptor.alone()?;
+fn parse_sparse(view: &ByteView) -> ImageResult<Detection> {
+    let header = Header::read(view, 0)?;
+    let descriptor = header.descriptor(view)?;
+    descriptor.check_self_contained()?;
     let kind = header.kind(&descriptor)?;
     let content = Content::Vmdk { kind };
     let virtual_size = header.capacity.saturating_mul(SECTOR);
-    if header.ends_the_file() && window.len().is_none() {
-        return Ok(Found {
+    if header.ends_the_file() && view.len().is_none() {
+        return Ok(Detection {
             virtual_size: Some(virtual_size),
-            ..Found::opaque(content)
+            ..Detection::opaque(content)
         });
     }
-    header.located(window)?.check(window)?;
-    Ok(Found::disk(content, virtual_size))
+    header.with_grain_directory(view)?.check(view)?;
+    Ok(Detection::disk(content, virtual_size))
 }
 
 /// The copy of the header that knows where the grain directory lies.
-fn footer(window: &Window) -> Sight<Header> {
-    let len = window.len().unwrap_or_default() / SECTOR * SECTOR;
+fn footer(view: &ByteView) -> ImageResult<Header> {
+    let len = view.len().unwrap_or_default() / SECTOR * SECTOR;
     let from = len.saturating_sub(TAIL);
-    let tail = window.up_to(from, TAIL)?;
+    let tail = view.read_up_to(from, TAIL)?;
     let sectors: Vec<_> = tail.chunks_exact(512).collect();
     let end = sectors.iter().rposition(|sector| !is_zero(sector));
-    let place = end.filter(|&at| {
+    let location = end.filter(|&at| {
         let marked = |marker: &&[u8]| Fields(marker).le32(12) == FOOTER_MARKER;
         sectors[at].starts_with(SPARSE)
             && at + 1 < sectors.len()
@@ -104,11 +104,11 @@ fn footer(window: &Window) -> Sight<Header> {
                 .and_then(|at| sectors.get(at))
                 .is_some_and(marked)
     });
-    match place {
-        Some(at) => Header::read(window, from + at as u64 * SECTOR),
-        None => Err(Trouble::unfit(
+    match location {
+        Some(at) => Header::read(view, from + at as u64 * SECTOR),
+        None => Err(ImageError::unusable(
             "the VMDK is cut short: the footer and the end-of-stream marker at its end are missing",
-            Remedy::CopyAgain,
+            Fix::CopyAgain,
         )),
     }
 }
@@ -127,12 +127,12 @@ struct Header {
 }
 
 impl Header {
-    fn read(window: &Window, at: u64) -> Sight<Self> {
-        let bytes = window.need(Structure("VMDK", "its header"), at, HEADER)?;
+    fn read(view: &ByteView, at: u64) -> ImageResult<Self> {
+        let bytes = view.require(Structure("VMDK", "its header"), at, HEADER)?;
         let bytes = bytes.unwrap_or_else(|| vec![0; 512]);
         let fields = Fields(&bytes);
         if fields.bytes(73, 4) != b"\n \r\n" {
-            return Err(Trouble::damaged(
+            return Err(ImageError::damaged(
                 "VMDK",
                 "its line ends were changed on the way, as by a transfer in text mode",
             ));
@@ -147,18 +147,18 @@ impl Header {
             directory: fields.le64(56),
             compression: fields.le16(77),
         };
-        header.possible()
+        header.validated()
     }
 
-    fn possible(self) -> Sight<Self> {
+    fn validated(self) -> ImageResult<Self> {
         if !self.grain.is_power_of_two() || !(8..=MAX_GRAIN).contains(&self.grain) {
-            return Err(Trouble::damaged(
+            return Err(ImageError::damaged(
                 "VMDK",
                 format_args!("it claims grains of {} sectors", self.grain),
             ));
         }
         if self.table_entries == 0 {
-            return Err(Trouble::damaged(
+            return Err(ImageError::damaged(
                 "VMDK",
                 "it claims grain tables without entries",
             ));
@@ -188,40 +188,40 @@ impl Header {
     }
 
     /// The header that knows where the grain directory lies.
-    fn located(self, window: &Window) -> Sight<Self> {
+    fn with_grain_directory(self, view: &ByteView) -> ImageResult<Self> {
         if !self.ends_the_file() {
             return Ok(self);
         }
-        let footer = footer(window)?;
+        let footer = footer(view)?;
         let shape = |header: &Self| (header.capacity, header.grain, header.is_stream());
         if shape(&footer) == shape(&self) {
             return Ok(footer);
         }
         let how = "the header at its start is not the one at its end";
-        Err(Trouble::damaged("VMDK", how))
+        Err(ImageError::damaged("VMDK", how))
     }
 
-    fn kind(&self, descriptor: &Descriptor) -> Sight<VmdkKind> {
-        let said = descriptor.create_type.as_deref();
-        match said {
-            _ if self.flags & COMPRESSED_WITH_MARKERS == COMPRESSED => Err(Trouble::unfit(
+    fn kind(&self, descriptor: &Descriptor) -> ImageResult<VmdkKind> {
+        let create_type = descriptor.create_type.as_deref();
+        match create_type {
+            _ if self.flags & COMPRESSED_WITH_MARKERS == COMPRESSED => Err(ImageError::unusable(
                 "the VMDK compresses its grains without marking them, which no cloud takes",
-                Remedy::Convert("vmdk"),
+                Fix::Convert("vmdk"),
             )),
             Some("streamOptimized") | None if self.is_stream() => Ok(VmdkKind::StreamOptimized),
             Some("monolithicSparse") if !self.is_stream() => Ok(VmdkKind::MonolithicSparse),
-            None => Err(Trouble::unfit(
+            None => Err(ImageError::unusable(
                 "the VMDK is one piece of a split disk, which its descriptor file puts together",
-                by_descriptor(),
+                import_by_descriptor(),
             )),
-            Some(other) => Err(Trouble::unfit(
+            Some(other) => Err(ImageError::unusable(
                 format!("the VMDK is of the type {other:?}, which no cloud takes"),
-                Remedy::Convert("vmdk"),
+                Fix::Convert("vmdk"),
             )),
         }
     }
 
-    fn descriptor(&self, window: &Window) -> Sight<Descriptor> {
+    fn descriptor(&self, view: &ByteView) -> ImageResult<Descriptor> {
         let sectors = self.descriptor_len;
         let len = sectors.saturating_mul(SECTOR);
         at_most(
@@ -231,8 +231,8 @@ impl Header {
             MAX_DESCRIPTOR,
         )?;
         let at = self.descriptor_at.saturating_mul(SECTOR);
-        let place = Structure("VMDK", "its descriptor");
-        let text = window.need(place, at, len)?.unwrap_or_default();
+        let location = Structure("VMDK", "its descriptor");
+        let text = view.require(location, at, len)?.unwrap_or_default();
         Ok(Descriptor::parse(&text))
     }
 
@@ -242,35 +242,35 @@ impl Header {
     }
 
     /// The directory, the tables and the last grain must lie in the file.
-    fn check(&self, window: &Window) -> Sight<()> {
+    fn check(&self, view: &ByteView) -> ImageResult<()> {
         let at = self.directory.saturating_mul(SECTOR);
         let directory = Structure("VMDK", "its grain directory");
-        window.holds(directory, at.saturating_add(self.tables() * 4))?;
+        view.require_len(directory, at.saturating_add(self.tables() * 4))?;
         let mut tables = Vec::new();
-        window.walk(at, self.tables(), 4, |_, entry| {
+        view.for_each_entry(at, self.tables(), 4, |_, entry| {
             let table = u64::from(entry.le32(0)) * SECTOR;
             if table != 0 {
                 let end = table + self.table_entries * 4;
-                window.holds(Structure("VMDK", "a grain table"), end)?;
+                view.require_len(Structure("VMDK", "a grain table"), end)?;
                 tables.push(table);
             }
             Ok(())
         })?;
         let bytes = tables.len() as u64 * self.table_entries * 4;
-        if window.len().is_some_and(|len| bytes > len) {
+        if view.len().is_some_and(|len| bytes > len) {
             let how = "its grain tables lie on each other";
-            return Err(Trouble::damaged("VMDK", how));
+            return Err(ImageError::damaged("VMDK", how));
         }
-        self.last_grain(window, tables)
+        self.last_grain(view, tables)
     }
 
     /// What a cut takes is what lies last; the tables that lie last point there.
-    fn last_grain(&self, window: &Window, mut tables: Vec<u64>) -> Sight<()> {
+    fn last_grain(&self, view: &ByteView, mut tables: Vec<u64>) -> ImageResult<()> {
         tables.sort_unstable();
         let budget = TABLE_BUDGET / (self.table_entries * 4);
         let mut last = 0;
         for (table, _) in tables.into_iter().rev().zip(0..budget) {
-            window.walk(table, self.table_entries, 4, |_, entry| {
+            view.for_each_entry(table, self.table_entries, 4, |_, entry| {
                 last = last.max(u64::from(entry.le32(0)) * SECTOR);
                 Ok(())
             })?;
@@ -280,14 +280,14 @@ impl Header {
             return Ok(());
         }
         let grain = Structure("VMDK", "a grain of its data");
-        window.holds(grain, last.saturating_add(SECTOR))?;
+        view.require_len(grain, last.saturating_add(SECTOR))?;
         if !self.is_stream() {
             return Ok(());
         }
-        match window.get(last, 12)? {
+        match view.read(last, 12)? {
             Some(marker) => {
                 let len = u64::from(Fields(&marker).le32(8));
-                window.holds(grain, last + 12 + len)
+                view.require_len(grain, last + 12 + len)
             }
             None => Ok(()),
         }
@@ -318,7 +318,7 @@ impl Descriptor {
     }
 
     /// What a descriptor in a file of its own is: "only a descriptor, ...".
-    fn only(&self) -> String {
+    fn extent_file(&self) -> String {
         let kind = self.create_type.as_deref().unwrap_or_default();
         let how = match kind {
             "monolithicFlat" | "vmfs" | "fullDevice" | "partitionedDevice" => "flat",
@@ -333,13 +333,13 @@ impl Descriptor {
         format!("only the descriptor{of}, the disk itself lies in other files beside it")
     }
 
-    fn alone(&self) -> Sight<()> {
+    fn check_self_contained(&self) -> ImageResult<()> {
         if !self.parent {
             return Ok(());
         }
-        Err(Trouble::unfit(
+        Err(ImageError::unusable(
             "the VMDK is a snapshot, it holds only what changed since its parent disk",
-            Remedy::say(
+            Fix::custom(
                 "delete the snapshots of the virtual machine, or export it, so that one whole disk remains",
             ),
         ))

@@ -2,14 +2,14 @@ use std::io::Write as _;
 
 use super::*;
 use crate::image::test_support::{
-    because, bend, convert, copy_again, disk, open, refusal, unreadable, with,
+    convert, copy_again, disk, fuzz_fields, open, patched, refusal, refusal_text, unreadable,
 };
 
 const STREAM: u32 = 0x3_0001;
 
 fn header(flags: u32, directory: u64) -> Vec<u8> {
     let compression = u8::from(flags & COMPRESSED_WITH_MARKERS != 0);
-    with(
+    patched(
         &[0; 512],
         &[
             (0, SPARSE),
@@ -45,7 +45,7 @@ fn sector(words: &[u32]) -> Vec<u8> {
 
 /// A grain of 4 KiB with boot code in its first sector, deflated.
 fn grain() -> Vec<u8> {
-    let disk = with(&[0; 4096], &[(0, &[7; 440]), (510, &[0x55, 0xaa])]);
+    let disk = patched(&[0; 4096], &[(0, &[7; 440]), (510, &[0x55, 0xaa])]);
     let mut encoder = flate2::write::ZlibEncoder::new(vec![], flate2::Compression::best());
     encoder.write_all(&disk).unwrap();
     let data = encoder.finish().unwrap();
@@ -101,11 +101,11 @@ pub(in crate::image) fn sparse() -> Vec<u8> {
 }
 
 fn refused(changes: &[(usize, &[u8])]) -> String {
-    refusal(&with(&stream(), changes))
+    refusal(&patched(&stream(), changes))
 }
 
 #[test]
-fn both_layouts_of_a_stream_are_taken() {
+fn both_layouts_of_a_stream_are_accepted() {
     for vmdk in [vmware(), stream()] {
         let image = open(&vmdk).unwrap();
         assert_eq!(image.describe(), "stream-optimized VMDK, 8.0 KiB disk");
@@ -117,14 +117,14 @@ fn both_layouts_of_a_stream_are_taken() {
 
 #[test]
 fn the_disk_inside_is_read_where_its_grains_lie() {
-    let bytes = with(&[0; 8192], &[(0, &[7; 440]), (510, &[0x55, 0xaa])]);
+    let bytes = patched(&[0; 8192], &[(0, &[7; 440]), (510, &[0x55, 0xaa])]);
     assert_eq!(disk(&vmware()), (bytes.clone(), vec![(0, 4096)]));
     assert_eq!(disk(&stream()), (bytes, vec![(0, 4096)]));
-    let plain = with(&sparse(), &[(3584, &[5; 4096])]);
-    let bytes = with(&[0; 8192], &[(0, &[5; 4096])]);
-    assert_eq!(disk(&plain), (bytes, vec![(0, 4096)]));
+    let uncompressed = patched(&sparse(), &[(3584, &[5; 4096])]);
+    let bytes = patched(&[0; 8192], &[(0, &[5; 4096])]);
+    assert_eq!(disk(&uncompressed), (bytes, vec![(0, 4096)]));
     for (at, nowhere) in [(1536, 1), (1536, 0), (1024, 0)] {
-        let none = with(&plain, &[(at, &[nowhere])]);
+        let none = patched(&uncompressed, &[(at, &[nowhere])]);
         assert_eq!(disk(&none), (vec![0; 8192], vec![]));
     }
 }
@@ -133,19 +133,19 @@ fn the_disk_inside_is_read_where_its_grains_lie() {
 fn damaged_grains_are_errors() {
     let damaged = |how: &str| format!("the container is damaged: {how}");
     assert_eq!(
-        unreadable(&with(&stream(), &[(3596, &[0])])),
+        unreadable(&patched(&stream(), &[(3596, &[0])])),
         damaged(
             "compressed data can't be read (deflate decompression error: incorrect header check)"
         )
     );
     assert_eq!(
-        unreadable(&with(&stream(), &[(3592, &[9, 0])])),
+        unreadable(&patched(&stream(), &[(3592, &[9, 0])])),
         damaged("compressed data is too short")
     );
 }
 
 #[test]
-fn a_monolithic_sparse_disk_is_told_apart() {
+fn a_monolithic_sparse_disk_is_distinguished() {
     let image = open(&sparse()).unwrap();
     assert_eq!(
         image.content,
@@ -156,18 +156,18 @@ fn a_monolithic_sparse_disk_is_told_apart() {
 }
 
 #[test]
-fn a_pipe_shows_the_header() {
+fn a_vmdk_header_is_read_from_a_pipe() {
     let image = crate::image::Image::from_head(&vmware()[..1024], None).unwrap();
     assert_eq!(image.describe(), "stream-optimized VMDK, 8.0 KiB disk");
 }
 
 #[test]
-fn what_no_cloud_takes_is_refused() {
-    let only = |what: &str| {
+fn unsupported_vmdk_kinds_are_rejected() {
+    let only = |name: &str| {
         convert(
             "vmdk",
             &format!(
-                "the VMDK is only the descriptor{what}, the disk itself lies in other files beside it"
+                "the VMDK is only the descriptor{name}, the disk itself lies in other files beside it"
             ),
         )
     };
@@ -186,12 +186,12 @@ fn what_no_cloud_takes_is_refused() {
     let spaced = [b"# Disk Descriptor File\n", &[0; 512][..]].concat();
     assert_eq!(refusal(&spaced), only(""));
     assert_eq!(
-        refusal(&with(&[0; 512], &[(0, ESX_SPARSE)])),
+        refusal(&patched(&[0; 512], &[(0, ESX_SPARSE)])),
         convert("vmdk", "the VMDK is a sparse disk of ESX")
     );
     assert_eq!(
-        refusal(&with(&[0; 512], &[(0, &SE_SPARSE)])),
-        because(
+        refusal(&patched(&[0; 512], &[(0, &SE_SPARSE)])),
+        refusal_text(
             "the VMDK is a space-efficient sparse disk of ESX",
             "convert the whole disk first, by its descriptor file: qemu-img convert -f vmdk -O raw DESCRIPTOR.vmdk disk.raw"
         )
@@ -204,15 +204,15 @@ fn what_no_cloud_takes_is_refused() {
         )
     );
     assert_eq!(
-        refusal(&with(&sparse(), &[(10, &[1])])),
+        refusal(&patched(&sparse(), &[(10, &[1])])),
         convert(
             "vmdk",
             "the VMDK compresses its grains without marking them, which no cloud takes"
         )
     );
     assert_eq!(
-        refusal(&with(&sparse(), &[(512, &[0; 512])])),
-        because(
+        refusal(&patched(&sparse(), &[(512, &[0; 512])])),
+        refusal_text(
             "the VMDK is one piece of a split disk, which its descriptor file puts together",
             "convert the whole disk first, by its descriptor file: qemu-img convert -f vmdk -O raw DESCRIPTOR.vmdk disk.raw"
         )
@@ -221,7 +221,7 @@ fn what_no_cloud_takes_is_refused() {
 
 #[test]
 fn a_snapshot_is_refused_in_a_file_and_in_a_descriptor() {
-    let message = because(
+    let message = refusal_text(
         "the VMDK is a snapshot, it holds only what changed since its parent disk",
         "delete the snapshots of the virtual machine, or export it, so that one whole disk remains",
     );
@@ -259,10 +259,10 @@ fn damage_is_refused() {
 }
 
 #[test]
-fn what_lies_beyond_the_end_is_refused() {
-    let cut = |what: &str, end: usize, len: usize| {
+fn a_vmdk_with_grains_beyond_the_end_is_rejected() {
+    let cut = |name: &str, end: usize, len: usize| {
         copy_again(&format!(
-            "the VMDK is cut short: {what} reaches to byte {end}, but only {len} bytes are there"
+            "the VMDK is cut short: {name} reaches to byte {end}, but only {len} bytes are there"
         ))
     };
     let vmdk = stream();
@@ -277,14 +277,14 @@ fn what_lies_beyond_the_end_is_refused() {
         refusal(&vmdk[..3600]),
         cut("a grain of its data", 4096, 3600)
     );
-    let marker = with(&vmdk, &[(3592, &[0, 4])]);
+    let marker = patched(&vmdk, &[(3592, &[0, 4])]);
     assert_eq!(refusal(&marker), cut("a grain of its data", 4620, 4096));
 }
 
 #[test]
 fn headers_that_differ_are_refused() {
     assert_eq!(
-        refusal(&with(&vmware(), &[(12, &[17])])),
+        refusal(&patched(&vmware(), &[(12, &[17])])),
         copy_again("the VMDK is damaged: the header at its start is not the one at its end")
     );
 }
@@ -293,7 +293,7 @@ fn headers_that_differ_are_refused() {
 fn tables_that_lie_on_each_other_are_refused() {
     let many = [sector(&[3; 128]), vec![0; 8 * 512]].concat();
     let vmdk = [
-        with(&header(3, 2), &[(12, &(128 * 4096_u64).to_le_bytes())]),
+        patched(&header(3, 2), &[(12, &(128 * 4096_u64).to_le_bytes())]),
         descriptor("monolithicSparse", "ffffffff"),
         many,
     ]
@@ -317,7 +317,7 @@ fn a_stream_without_its_end_is_refused() {
 
 #[test]
 fn no_vmdk_makes_it_panic() {
-    bend(&vmware(), 80);
-    bend(&stream(), 4096);
-    bend(&sparse(), 4096);
+    fuzz_fields(&vmware(), 80);
+    fuzz_fields(&stream(), 4096);
+    fuzz_fields(&sparse(), 4096);
 }

@@ -9,7 +9,7 @@ use http::request::Parts;
 use super::canonical::{encode, header, header_lines, hmac, pairs, sha256};
 use super::keys::{Key, Keyring};
 use super::moment;
-use crate::fault::Refusal;
+use crate::fault::ApiError;
 
 struct Authorization<'a> {
     access_key: &'a str,
@@ -23,7 +23,7 @@ pub(super) fn claimed_key(head: &Parts) -> Option<&str> {
     Some(Authorization::parse(value)?.access_key)
 }
 
-pub(super) fn verify(head: &Parts, body: &[u8], keys: &Keyring) -> Result<Key, Refusal> {
+pub(super) fn verify(head: &Parts, body: &[u8], keys: &Keyring) -> Result<Key, ApiError> {
     let value = header(head, "authorization")
         .ok_or_else(|| incomplete("The request has no Authorization header"))?;
     let authorization = Authorization::parse(value)
@@ -50,15 +50,15 @@ pub(super) fn verify(head: &Parts, body: &[u8], keys: &Keyring) -> Result<Key, R
     Ok(key)
 }
 
-fn refusal(status: u16, code: &str, message: &str) -> Refusal {
-    Refusal::new(status, code, message)
+fn refusal(status: u16, code: &str, message: &str) -> ApiError {
+    ApiError::new(status, code, message)
 }
 
-fn incomplete(message: &str) -> Refusal {
+fn incomplete(message: &str) -> ApiError {
     refusal(400, "IncompleteSignature", message)
 }
 
-fn check_date(head: &Parts) -> Result<(), Refusal> {
+fn check_date(head: &Parts) -> Result<(), ApiError> {
     let date = header(head, "x-acs-date").unwrap_or_default();
     let malformed = || {
         let text = "Specified time stamp or date value is not well formatted.";
@@ -71,7 +71,7 @@ fn check_date(head: &Parts) -> Result<(), Refusal> {
     Err(refusal(400, "InvalidTimeStamp.Expired", text))
 }
 
-fn check_body(head: &Parts, body: &[u8]) -> Result<(), Refusal> {
+fn check_body(head: &Parts, body: &[u8]) -> Result<(), ApiError> {
     if header(head, "x-acs-content-sha256") == Some(&sha256(body)) {
         return Ok(());
     }
@@ -79,14 +79,14 @@ fn check_body(head: &Parts, body: &[u8]) -> Result<(), Refusal> {
     Err(refusal(400, "InvalidParameter.ContentSha256", text))
 }
 
-fn check_token(head: &Parts, key: &Key) -> Result<(), Refusal> {
+fn check_token(head: &Parts, key: &Key) -> Result<(), ApiError> {
     match (&key.security_token, header(head, "x-acs-security-token")) {
         (Some(_), None) => {
             let text = "SecurityToken is mandatory for this action.";
             Err(refusal(400, "MissingSecurityToken", text))
         }
-        (None, Some(_)) => Err(mismatched()),
-        (Some(token), Some(sent)) if token != sent => Err(mismatched()),
+        (None, Some(_)) => Err(signature_mismatch()),
+        (Some(token), Some(sent)) if token != sent => Err(signature_mismatch()),
         (Some(_), Some(_)) if key.expired => {
             let text = "Specified SecurityToken is expired.";
             Err(refusal(400, "InvalidSecurityToken.Expired", text))
@@ -95,7 +95,7 @@ fn check_token(head: &Parts, key: &Key) -> Result<(), Refusal> {
     }
 }
 
-fn mismatched() -> Refusal {
+fn signature_mismatch() -> ApiError {
     let text = "Specified SecurityToken mismatch with the AccessKey.";
     refusal(400, "InvalidSecurityToken.MismatchWithAccessKey", text)
 }
@@ -112,7 +112,7 @@ impl<'a> Authorization<'a> {
     }
 
     /// `host`, `content-type` and every `x-acs-*` must be signed, and in order.
-    fn check_headers(&self, head: &Parts) -> Result<(), Refusal> {
+    fn check_headers(&self, head: &Parts) -> Result<(), ApiError> {
         let mut needed = vec![
             "host",
             "x-acs-date",

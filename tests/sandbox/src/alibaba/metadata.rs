@@ -11,7 +11,7 @@ use super::canonical::header;
 use super::keys::{Keyring, digits};
 use super::sts::credentials;
 use crate::desk::Detail;
-use crate::fault::Refusal;
+use crate::fault::ApiError;
 use crate::serve::{Body, Service};
 
 /// The role the sandbox's machine has.
@@ -45,7 +45,7 @@ impl Service for Metadata {
         }
     }
 
-    fn refuse(&self, refusal: &Refusal) -> Response<Body> {
+    fn refuse(&self, refusal: &ApiError) -> Response<Body> {
         status_only(
             StatusCode::from_u16(refusal.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR),
         )

@@ -31,7 +31,7 @@ use self::ram::RamProduct;
 use self::rpc::{Nonces, Product, Rpc};
 use self::sts::StsProduct;
 use crate::Sandbox;
-use crate::desk::Desk;
+use crate::desk::RequestLog;
 use crate::serve;
 
 /// The region that [`Sandbox::alibaba_environment`] names.
@@ -57,7 +57,7 @@ struct Endpoints {
 }
 
 impl Alibaba {
-    pub(crate) async fn open(desk: Arc<Desk>) -> anyhow::Result<Self> {
+    pub(crate) async fn open(log: Arc<RequestLog>) -> anyhow::Result<Self> {
         let (oss, ecs, ram, keys) = (Oss::new()?, Ecs::new(), Ram::new(), Keyring::default());
         let (key, nonces) = (keys.issue_user("sandbox"), Nonces::default());
         let mut alibaba = Self {
@@ -68,11 +68,11 @@ impl Alibaba {
             key,
             endpoints: Endpoints::default(),
         };
-        alibaba.endpoints = alibaba.serve(&desk, &nonces).await?;
+        alibaba.endpoints = alibaba.serve(&log, &nonces).await?;
         Ok(alibaba)
     }
 
-    async fn serve(&self, desk: &Arc<Desk>, nonces: &Nonces) -> anyhow::Result<Endpoints> {
+    async fn serve(&self, log: &Arc<RequestLog>, nonces: &Nonces) -> anyhow::Result<Endpoints> {
         let Self {
             oss,
             ecs,
@@ -80,7 +80,7 @@ impl Alibaba {
             keys,
             ..
         } = self;
-        let at = || Arc::clone(desk);
+        let at = || Arc::clone(log);
         let storage = Storage {
             oss: oss.clone(),
             keys: keys.clone(),

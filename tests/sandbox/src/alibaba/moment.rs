@@ -20,19 +20,19 @@ pub(super) fn now() -> OffsetDateTime {
 }
 
 /// `2023-10-26T10:22:32Z`
-pub(super) fn extended(moment: OffsetDateTime) -> String {
-    written(moment, EXTENDED)
+pub(super) fn extended(time: OffsetDateTime) -> String {
+    format_time(time, EXTENDED)
 }
 
 /// `20231026T102232Z`
 #[cfg(test)]
-pub(super) fn compact(moment: OffsetDateTime) -> String {
-    written(moment, COMPACT)
+pub(super) fn compact(time: OffsetDateTime) -> String {
+    format_time(time, COMPACT)
 }
 
 /// `Thu, 26 Oct 2023 10:22:32 GMT`
-pub(super) fn http(moment: OffsetDateTime) -> String {
-    written(moment, HTTP)
+pub(super) fn http(time: OffsetDateTime) -> String {
+    format_time(time, HTTP)
 }
 
 pub(super) fn from_extended(text: &str) -> Option<OffsetDateTime> {
@@ -43,13 +43,12 @@ pub(super) fn from_compact(text: &str) -> Option<OffsetDateTime> {
     read(text, COMPACT)
 }
 
-pub(super) fn is_fresh(moment: OffsetDateTime) -> bool {
-    (now() - moment).abs() <= MAX_SKEW
+pub(super) fn is_fresh(time: OffsetDateTime) -> bool {
+    (now() - time).abs() <= MAX_SKEW
 }
 
-fn written(moment: OffsetDateTime, format: &[FormatItem<'_>]) -> String {
-    moment
-        .format(format)
+fn format_time(time: OffsetDateTime, format: &[FormatItem<'_>]) -> String {
+    time.format(format)
         .expect("the formats have only fields every moment has")
 }
 

@@ -25,7 +25,7 @@ pub(super) struct Caller {
 
 /// What a request says of its signature, wherever it says it.
 #[derive(Debug)]
-struct Claim {
+struct Authorization {
     access_key: String,
     day: String,
     region: String,
@@ -38,14 +38,14 @@ struct Claim {
 }
 
 /// The access key and the region a request names, checked or not.
-pub(super) fn claimed(head: &Parts) -> Option<(String, String)> {
-    let claim = Claim::of(head).ok()?;
+pub(super) fn claimed_key(head: &Parts) -> Option<(String, String)> {
+    let claim = Authorization::from_request(head).ok()?;
     Some((claim.access_key, claim.region))
 }
 
 /// `resource` is `/`, `/bucket/` or `/bucket/key`, decoded, whatever the host was.
 pub(super) fn verify(head: &Parts, resource: &str, keys: &Keyring) -> Result<Caller, Failure> {
-    let claim = Claim::of(head)?;
+    let claim = Authorization::from_request(head)?;
     claim.check_date(head)?;
     let key = keys.get(&claim.access_key).ok_or_else(unknown_key)?;
     let canonical = claim.canonical_request(head, resource);
@@ -63,7 +63,7 @@ fn unknown_key() -> Failure {
     Failure::new(403, "InvalidAccessKeyId", text)
 }
 
-fn mismatch(claim: &Claim, canonical: &str, text: &str) -> Failure {
+fn mismatch(claim: &Authorization, canonical: &str, text: &str) -> Failure {
     let message = "The request signature we calculated does not match the signature you provided. Check your key and signing method.";
     Failure::new(403, "SignatureDoesNotMatch", message)
         .with("OSSAccessKeyId", &claim.access_key)
@@ -72,7 +72,7 @@ fn mismatch(claim: &Claim, canonical: &str, text: &str) -> Failure {
         .with("CanonicalRequest", canonical)
 }
 
-fn check_token(claim: &Claim, key: &Key) -> Result<(), Failure> {
+fn check_token(claim: &Authorization, key: &Key) -> Result<(), Failure> {
     match (&key.security_token, &claim.token) {
         // A temporary key is not in OSS's records without its token, nor a lasting one with any.
         (Some(_), None) => Err(unknown_key()),
@@ -98,15 +98,15 @@ fn anonymous() -> Failure {
     Failure::new(403, "AccessDenied", text)
 }
 
-impl Claim {
-    fn of(head: &Parts) -> Result<Self, Failure> {
+impl Authorization {
+    fn from_request(head: &Parts) -> Result<Self, Failure> {
         match header(head, "authorization") {
-            Some(value) => Self::in_header(head, value),
-            None => Self::in_query(head),
+            Some(value) => Self::from_header(head, value),
+            None => Self::from_query(head),
         }
     }
 
-    fn in_header(head: &Parts, value: &str) -> Result<Self, Failure> {
+    fn from_header(head: &Parts, value: &str) -> Result<Self, Failure> {
         let fields = value.strip_prefix(SCHEME).ok_or_else(|| {
             malformed("Signature version 1 is closed to new users, use version 4.")
         })?;
@@ -133,7 +133,7 @@ impl Claim {
         )
     }
 
-    fn in_query(head: &Parts) -> Result<Self, Failure> {
+    fn from_query(head: &Parts) -> Result<Self, Failure> {
         let query: BTreeMap<_, _> = pairs(head.uri.query().unwrap_or_default())
             .into_iter()
             .collect();
@@ -274,7 +274,7 @@ pub(super) fn authorization(head: &Parts, resource: &str, key: &Key, region: &st
     let day = &date[..8];
     let credential = format!("{}/{day}/{region}/oss/aliyun_v4_request", key.access_key);
     let value = format!("{SCHEME} Credential={credential},Signature=");
-    let claim = Claim::in_header(head, &value).unwrap();
+    let claim = Authorization::from_header(head, &value).unwrap();
     let text = claim.string_to_sign(&claim.canonical_request(head, resource));
     value + &claim.sign(&text, &key.secret_key)
 }
@@ -318,8 +318,8 @@ mod tests {
 
     fn signature(head: &Parts, value: Option<&str>) -> (String, String) {
         let claim = match value {
-            Some(value) => Claim::in_header(head, value).unwrap(),
-            None => Claim::in_query(head).unwrap(),
+            Some(value) => Authorization::from_header(head, value).unwrap(),
+            None => Authorization::from_query(head).unwrap(),
         };
         let canonical = claim.canonical_request(head, RESOURCE);
         let signature = claim.sign(&claim.string_to_sign(&canonical), "sk");

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use super::keys::ACCOUNT;
 use super::roles::{Ram, Role, State, system_policy};
 use super::rpc::{Answer, Call, Product};
-use crate::fault::Refusal;
+use crate::fault::ApiError;
 
 /// <https://www.alibabacloud.com/help/en/ram>, limits of a custom policy
 const MAX_POLICY: usize = 6144;
@@ -18,7 +18,7 @@ impl Product for RamProduct {
     const NAME: &'static str = "ram";
     const VERSION: &'static str = "2015-05-01";
 
-    fn known(action: &str) -> Option<&'static [&'static str]> {
+    fn parameters_of(action: &str) -> Option<&'static [&'static str]> {
         Some(match action {
             "GetRole" | "ListPoliciesForRole" | "DeleteRole" => &["RoleName"],
             "CreateRole" => &[
@@ -60,7 +60,7 @@ impl Product for RamProduct {
 }
 
 impl RamProduct {
-    fn check_right(&self, call: &Call<'_>) -> Result<(), Refusal> {
+    fn check_right(&self, call: &Call<'_>) -> Result<(), ApiError> {
         let action = format!("ram:{}", call.action);
         if !self.ram.is_forbidden(&action) {
             return Ok(());
@@ -71,46 +71,46 @@ impl RamProduct {
         let text = format!(
             "You are not authorized to do this action. Resource: acs:ram:*:{ACCOUNT}:{on} Action: {action}"
         );
-        Err(Refusal::new(403, "NoPermission", text))
+        Err(ApiError::new(403, "NoPermission", text))
     }
 }
 
-fn no_role(name: &str) -> Refusal {
+fn no_role(name: &str) -> ApiError {
     let text = format!("The role not exists: {name} .");
-    Refusal::new(404, "EntityNotExist.Role", text)
+    ApiError::new(404, "EntityNotExist.Role", text)
 }
 
-fn role<'s>(state: &'s State, call: &Call<'_>) -> Result<&'s Role, Refusal> {
-    let name = call.need("RoleName")?;
+fn role<'s>(state: &'s State, call: &Call<'_>) -> Result<&'s Role, ApiError> {
+    let name = call.require("RoleName")?;
     state.roles.get(name).ok_or_else(|| no_role(name))
 }
 
-fn change<'s>(state: &'s mut State, call: &Call<'_>) -> Result<&'s mut Role, Refusal> {
-    let name = call.need("RoleName")?;
+fn role_mut<'s>(state: &'s mut State, call: &Call<'_>) -> Result<&'s mut Role, ApiError> {
+    let name = call.require("RoleName")?;
     state.touch(name).ok_or_else(|| no_role(name))
 }
 
 fn create_role(state: &mut State, call: &Call<'_>) -> Answer {
-    let name = call.need("RoleName")?;
+    let name = call.require("RoleName")?;
     let allowed = |letter: char| letter.is_ascii_alphanumeric() || ".-_@".contains(letter);
     if name.len() > 64 || !name.chars().all(allowed) {
         let text = "The parameter RoleName is invalid.";
-        return Err(Refusal::new(
+        return Err(ApiError::new(
             400,
             "InvalidParameter.RoleName.InvalidChars",
             text,
         ));
     }
-    let trust = trust(call.need("AssumeRolePolicyDocument")?)?;
+    let trust = trust(call.require("AssumeRolePolicyDocument")?)?;
     if state.roles.contains_key(name) {
         let text = format!("The role already exists: {name} .");
-        return Err(Refusal::new(409, "EntityAlreadyExists.Role", text));
+        return Err(ApiError::new(409, "EntityAlreadyExists.Role", text));
     }
     let mut role = Role::new(name, trust);
-    role.description = call.query.owned("Description").unwrap_or_default();
+    role.description = call.query.get_owned("Description").unwrap_or_default();
     role.max_session = session(call.get("MaxSessionDuration"))?.unwrap_or(3600);
     state.roles.insert(name.to_owned(), role);
-    Ok(json!({"Role": change(state, call)?.json()}))
+    Ok(json!({"Role": role_mut(state, call)?.json()}))
 }
 
 fn update_role(state: &mut State, call: &Call<'_>) -> Answer {
@@ -119,8 +119,8 @@ fn update_role(state: &mut State, call: &Call<'_>) -> Answer {
         .map(trust)
         .transpose()?;
     let longest = session(call.get("NewMaxSessionDuration"))?;
-    let description = call.query.owned("NewDescription");
-    let role = change(state, call)?;
+    let description = call.query.get_owned("NewDescription");
+    let role = role_mut(state, call)?;
     role.trust = trust.map_or(std::mem::take(&mut role.trust), str::to_owned);
     role.max_session = longest.unwrap_or(role.max_session);
     role.description = description.unwrap_or_else(|| std::mem::take(&mut role.description));
@@ -131,14 +131,14 @@ fn delete_role(state: &mut State, call: &Call<'_>) -> Answer {
     let role = role(state, call)?;
     if !role.attached.is_empty() {
         let text = "The role has policies attached.";
-        return Err(Refusal::new(409, "DeleteConflict.Role.Policy", text));
+        return Err(ApiError::new(409, "DeleteConflict.Role.Policy", text));
     }
     let name = role.name.clone();
     state.roles.remove(&name);
     Ok(json!({}))
 }
 
-fn session(seconds: Option<&str>) -> Result<Option<u64>, Refusal> {
+fn session(seconds: Option<&str>) -> Result<Option<u64>, ApiError> {
     let Some(seconds) = seconds else {
         return Ok(None);
     };
@@ -147,12 +147,12 @@ fn session(seconds: Option<&str>) -> Result<Option<u64>, Refusal> {
         .ok()
         .filter(|seconds| (3600..=43200).contains(seconds));
     let text = "The parameter MaxSessionDuration is invalid.";
-    let invalid = || Refusal::new(400, "InvalidParameter.MaxSessionDuration", text);
+    let invalid = || ApiError::new(400, "InvalidParameter.MaxSessionDuration", text);
     seconds.ok_or_else(invalid).map(Some)
 }
 
 /// A trust policy that says whom it trusts.
-fn trust(document: &str) -> Result<&str, Refusal> {
+fn trust(document: &str) -> Result<&str, ApiError> {
     let statements = statements(document)?;
     if statements
         .iter()
@@ -164,7 +164,7 @@ fn trust(document: &str) -> Result<&str, Refusal> {
     }
 }
 
-fn statements(document: &str) -> Result<Vec<Value>, Refusal> {
+fn statements(document: &str) -> Result<Vec<Value>, ApiError> {
     let value: Value = serde_json::from_str(document).map_err(|_| malformed("JSON"))?;
     if value["Version"] != "1" {
         return Err(malformed("Version"));
@@ -177,24 +177,24 @@ fn statements(document: &str) -> Result<Vec<Value>, Refusal> {
     Ok(statements)
 }
 
-fn malformed(what: &str) -> Refusal {
-    let text = format!("The policy document is malformed: {what}.");
-    Refusal::new(400, "MalformedPolicyDocument", text)
+fn malformed(description: &str) -> ApiError {
+    let text = format!("The policy document is malformed: {description}.");
+    ApiError::new(400, "MalformedPolicyDocument", text)
 }
 
 /// The policy a request names, which must exist.
-fn policy(state: &State, call: &Call<'_>) -> Result<(String, String, String), Refusal> {
-    let (kind, name) = (call.need("PolicyType")?, call.need("PolicyName")?);
+fn policy(state: &State, call: &Call<'_>) -> Result<(String, String, String), ApiError> {
+    let (kind, name) = (call.require("PolicyType")?, call.require("PolicyName")?);
     let document = match kind {
         "System" => system_policy(name),
         "Custom" => state.policies.get(name).cloned(),
         _ => {
             let text = "The parameter PolicyType is invalid.";
-            return Err(Refusal::new(400, "InvalidParameter.PolicyType", text));
+            return Err(ApiError::new(400, "InvalidParameter.PolicyType", text));
         }
     };
     let text = format!("The policy not exists: {name} .");
-    let document = document.ok_or_else(|| Refusal::new(404, "EntityNotExist.Policy", text))?;
+    let document = document.ok_or_else(|| ApiError::new(404, "EntityNotExist.Policy", text))?;
     Ok((kind.to_owned(), name.to_owned(), document))
 }
 
@@ -205,17 +205,17 @@ fn attach(state: &mut State, call: &Call<'_>) -> Answer {
         .contains(&(kind.clone(), name.clone()))
     {
         let text = "The policy is already attached to the role.";
-        return Err(Refusal::new(409, "EntityAlreadyExists.Role.Policy", text));
+        return Err(ApiError::new(409, "EntityAlreadyExists.Role.Policy", text));
     }
-    change(state, call)?.attached.insert((kind, name));
+    role_mut(state, call)?.attached.insert((kind, name));
     Ok(json!({}))
 }
 
 fn detach(state: &mut State, call: &Call<'_>) -> Answer {
     let (kind, name, _) = policy(state, call)?;
-    if !change(state, call)?.attached.remove(&(kind, name)) {
+    if !role_mut(state, call)?.attached.remove(&(kind, name)) {
         let text = "The policy is not attached to the role.";
-        return Err(Refusal::new(404, "EntityNotExist.Role.Policy", text));
+        return Err(ApiError::new(404, "EntityNotExist.Role.Policy", text));
     }
     Ok(json!({}))
 }
@@ -232,10 +232,10 @@ fn list_policies(role: &Role) -> Value {
 }
 
 fn create_policy(state: &mut State, call: &Call<'_>) -> Answer {
-    let (name, document) = (call.need("PolicyName")?, call.need("PolicyDocument")?);
+    let (name, document) = (call.require("PolicyName")?, call.require("PolicyDocument")?);
     if document.len() > MAX_POLICY {
         let text = "The policy document is too long.";
-        return Err(Refusal::new(
+        return Err(ApiError::new(
             400,
             "InvalidParameter.PolicyDocument.Length",
             text,
@@ -244,7 +244,7 @@ fn create_policy(state: &mut State, call: &Call<'_>) -> Answer {
     statements(document)?;
     if state.policies.contains_key(name) {
         let text = format!("The policy already exists: {name} .");
-        return Err(Refusal::new(409, "EntityAlreadyExists.Policy", text));
+        return Err(ApiError::new(409, "EntityAlreadyExists.Policy", text));
     }
     state.policies.insert(name.to_owned(), document.to_owned());
     Ok(json!({"Policy": {"PolicyName": name, "PolicyType": "Custom", "DefaultVersion": "v1"}}))

@@ -24,7 +24,7 @@ pub(super) struct Role {
     /// `System` or `Custom`, and the name
     pub(super) attached: BTreeSet<(String, String)>,
     /// How many more imports do not see the last change
-    unseen: usize,
+    hidden_requests: usize,
 }
 
 #[derive(Debug)]
@@ -150,8 +150,8 @@ impl Ram {
         let Some(role) = roles.get_mut(role) else {
             return false;
         };
-        if role.unseen > 0 {
-            role.unseen -= 1;
+        if role.hidden_requests > 0 {
+            role.hidden_requests -= 1;
             return false;
         }
         let trusted = policy::trusts(&role.trust, "Service", &["ecs.aliyuncs.com"], None);
@@ -194,7 +194,7 @@ impl State {
     /// A role about to be changed through the API.
     pub(super) fn touch(&mut self, name: &str) -> Option<&mut Role> {
         let role = self.roles.get_mut(name)?;
-        role.unseen = self.delay;
+        role.hidden_requests = self.delay;
         Some(role)
     }
 }
@@ -209,7 +209,7 @@ impl Role {
             created: moment::extended(moment::now()),
             max_session: 3600,
             attached: BTreeSet::new(),
-            unseen: 0,
+            hidden_requests: 0,
         }
     }
 

@@ -16,11 +16,11 @@ use super::acs3;
 use super::canonical::header;
 use super::keys::{Key, Keyring};
 use crate::desk::Detail;
-use crate::fault::Refusal;
+use crate::fault::ApiError;
 use crate::query::Query;
 use crate::serve::{Body, Service};
 
-pub(super) type Answer = Result<Value, Refusal>;
+pub(super) type Answer = Result<Value, ApiError>;
 
 /// A product behind the protocol.
 pub(super) trait Product: Send + Sync + 'static {
@@ -29,7 +29,7 @@ pub(super) trait Product: Send + Sync + 'static {
     const VERSION: &'static str;
 
     /// The parameters of an action, `N` for a list's number; none when there is no such action.
-    fn known(action: &str) -> Option<&'static [&'static str]>;
+    fn parameters_of(action: &str) -> Option<&'static [&'static str]>;
 
     fn is_unsigned(_action: &str) -> bool {
         false
@@ -51,12 +51,12 @@ impl Call<'_> {
         self.query.get(name)
     }
 
-    pub(super) fn need(&self, name: &str) -> Result<&str, Refusal> {
-        need(self.query, name)
+    pub(super) fn require(&self, name: &str) -> Result<&str, ApiError> {
+        require(self.query, name)
     }
 }
 
-pub(super) fn need<'q>(query: &'q Query, name: &str) -> Result<&'q str, Refusal> {
+pub(super) fn require<'q>(query: &'q Query, name: &str) -> Result<&'q str, ApiError> {
     let text = || {
         format!(
             "The input parameter \"{name}\" that is mandatory for processing this request is not supplied."
@@ -64,7 +64,7 @@ pub(super) fn need<'q>(query: &'q Query, name: &str) -> Result<&'q str, Refusal>
     };
     query
         .get(name)
-        .ok_or_else(|| Refusal::new(400, "MissingParameter", text()))
+        .ok_or_else(|| ApiError::new(400, "MissingParameter", text()))
 }
 
 /// The nonces of all requests so far; every one may come once, whatever its answer was.
@@ -72,7 +72,7 @@ pub(super) fn need<'q>(query: &'q Query, name: &str) -> Result<&'q str, Refusal>
 pub(super) struct Nonces(Arc<Mutex<HashMap<String, usize>>>);
 
 impl Nonces {
-    fn note(&self, nonce: &str) {
+    fn record(&self, nonce: &str) {
         let mut seen = self
             .0
             .lock()
@@ -80,14 +80,14 @@ impl Nonces {
         *seen.entry(nonce.to_owned()).or_default() += 1;
     }
 
-    fn check(&self, nonce: &str) -> Result<(), Refusal> {
+    fn check(&self, nonce: &str) -> Result<(), ApiError> {
         let seen = self
             .0
             .lock()
             .expect("nothing panics with the nonces in hand");
         if seen.get(nonce).is_some_and(|times| *times > 1) {
             let text = "Specified signature nonce was used already.";
-            return Err(Refusal::new(400, "SignatureNonceUsed", text));
+            return Err(ApiError::new(400, "SignatureNonceUsed", text));
         }
         Ok(())
     }
@@ -104,7 +104,7 @@ impl<P: Product> Service for Rpc<P> {
 
     fn describe(&self, head: &Parts, body: &Bytes) -> (String, Detail) {
         let query = parameters(head, body);
-        self.nonces.note(nonce(head));
+        self.nonces.record(nonce(head));
         let mut detail = query.parameters();
         detail.remove("OIDCToken");
         let agent = head.headers.get(USER_AGENT);
@@ -133,7 +133,7 @@ impl<P: Product> Service for Rpc<P> {
         }
     }
 
-    fn refuse(&self, refusal: &Refusal) -> Response<Body> {
+    fn refuse(&self, refusal: &ApiError) -> Response<Body> {
         let recommend = "https://api.aliyun.com/troubleshoot";
         let answer = json!({
             "HostId": format!("{}.aliyuncs.com", P::NAME),
@@ -152,11 +152,11 @@ impl<P: Product> Rpc<P> {
         let version = header(head, "x-acs-version").or(query.get("Version"));
         if version != Some(P::VERSION) {
             let text = "Specified parameter Version is not valid.";
-            return Err(Refusal::new(400, "InvalidVersion", text));
+            return Err(ApiError::new(400, "InvalidVersion", text));
         }
-        let known = P::known(action).ok_or_else(|| {
+        let known = P::parameters_of(action).ok_or_else(|| {
             let text = "Specified api is not found, please check your url and method.";
-            Refusal::new(404, "InvalidAction.NotFound", text)
+            ApiError::new(404, "InvalidAction.NotFound", text)
         })?;
         let caller = if P::is_unsigned(action) {
             None

@@ -7,13 +7,13 @@ use http::request::Parts;
 use percent_encoding::percent_decode_str;
 use serde_json::{Value, json};
 
-use super::model::{Action, Image, Status, World};
+use super::model::{AccountState, Action, Image, Status};
 use super::{
     Answer, DigitalOceanService, fetch, not_found, paging, query, tags, unprocessable, verdict,
     wire,
 };
 use crate::clock;
-use crate::fault::Refusal;
+use crate::fault::ApiError;
 
 /// Any other is accepted, and becomes the last.
 const DISTRIBUTIONS: [&str; 13] = [
@@ -32,7 +32,7 @@ const DISTRIBUTIONS: [&str; 13] = [
     "Unknown",
 ];
 
-const GONE: &str =
+const NOT_FOUND_MESSAGE: &str =
     "We could not read your image from the URL. Please make sure that it is reachable.";
 
 impl DigitalOceanService {
@@ -71,11 +71,11 @@ impl DigitalOceanService {
                     "You specified an invalid region for image creation.",
                 ));
             }
-            world.takes_signed
+            world.accepts_signed_urls
         };
         let trusted = takes_signed && url.contains("X-Amz-Signature=");
         if !trusted && !fetch::is_reachable(&url).await {
-            return Err(Refusal::new(
+            return Err(ApiError::new(
                 400,
                 "bad_request",
                 "Your source URL is unreachable.",
@@ -148,16 +148,16 @@ impl DigitalOceanService {
         }
     }
 
-    async fn fetch(&self, image: &Image) -> Result<verdict::Arrival, String> {
+    async fn fetch(&self, image: &Image) -> Result<verdict::CheckedImage, String> {
         let fetched = fetch::get(&image.url, &self.dir).await;
-        let fetched = fetched.map_err(|_| GONE.to_owned())?;
+        let fetched = fetched.map_err(|_| NOT_FOUND_MESSAGE.to_owned())?;
         let path = image.url.split('?').next().unwrap_or_default().to_owned();
         let name = percent_decode_str(&path).decode_utf8_lossy().into_owned();
         let name = name.rsplit('/').next().unwrap_or_default().to_owned();
         let dir = self.dir.clone();
         let judged =
-            tokio::task::spawn_blocking(move || verdict::judge(fetched, &name, &dir)).await;
-        judged.unwrap_or_else(|_| Err(GONE.to_owned()))
+            tokio::task::spawn_blocking(move || verdict::check_image(fetched, &name, &dir)).await;
+        judged.unwrap_or_else(|_| Err(NOT_FOUND_MESSAGE.to_owned()))
     }
 
     pub(super) fn delete_image(&self, id: &str) -> Answer {
@@ -166,7 +166,7 @@ impl DigitalOceanService {
         removed.map(|_| (204, Value::Null)).ok_or_else(not_found)
     }
 
-    pub(super) fn act(&self, id: &str, body: &Value) -> Answer {
+    pub(super) fn create_action(&self, id: &str, body: &Value) -> Answer {
         let id: u64 = id.parse().map_err(|_| not_found())?;
         let mut world = self.account.world();
         let regions = world.images.get(&id).ok_or_else(not_found)?.regions.clone();
@@ -215,7 +215,7 @@ impl DigitalOceanService {
         let mut world = self.account.world();
         let action = world.actions.get_mut(&id).ok_or_else(not_found)?;
         let shown = action.clone();
-        go_on(action);
+        advance_action(action);
         if let (image, "completed", region) = (action.image, action.status, action.region.clone())
             && let Some(image) = world.images.get_mut(&image)
             && !image.regions.contains(&region)
@@ -241,7 +241,12 @@ fn advance(image: &mut Image) -> bool {
     }
     image.since = Instant::now();
     image.status = Status::Pending;
-    if image.script.gate.as_ref().is_some_and(|gate| !gate.knock()) {
+    if image
+        .script
+        .gate
+        .as_ref()
+        .is_some_and(|gate| !gate.arrive())
+    {
         return false;
     }
     if image.script.pending > 0 {
@@ -251,12 +256,12 @@ fn advance(image: &mut Image) -> bool {
     true
 }
 
-fn go_on(action: &mut Action) {
+fn advance_action(action: &mut Action) {
     let held = action
         .script
         .gate
         .as_ref()
-        .is_some_and(|gate| !gate.knock());
+        .is_some_and(|gate| !gate.arrive());
     if held || action.status != "in-progress" {
         return;
     }
@@ -269,11 +274,11 @@ fn go_on(action: &mut Action) {
 }
 
 fn may_transfer(
-    world: &World,
+    world: &AccountState,
     image: u64,
     regions: &[String],
     region: &str,
-) -> Result<(), Refusal> {
+) -> Result<(), ApiError> {
     let running = |action: &&Action| action.image == image && action.status == "in-progress";
     let same = |action: &Action| action.region == region;
     let mut running = world.actions.values().filter(running);

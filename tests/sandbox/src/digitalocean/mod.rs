@@ -23,7 +23,7 @@ pub use model::{CustomImageView, DigitalOcean};
 pub use script::{CustomImageScript, TransferScript};
 
 use crate::desk::Detail;
-use crate::fault::Refusal;
+use crate::fault::ApiError;
 use crate::serve::{Body, Service};
 
 /// The API over an account.
@@ -34,7 +34,7 @@ pub(crate) struct DigitalOceanService {
 }
 
 /// Status and body, or the refusal.
-type Answer = Result<(u16, Value), Refusal>;
+type Answer = Result<(u16, Value), ApiError>;
 
 impl Service for DigitalOceanService {
     const NAMED_IN_BODY: bool = true;
@@ -53,27 +53,27 @@ impl Service for DigitalOceanService {
             .collect()
             .await
             .map(http_body_util::Collected::to_bytes);
-        let answer = match self.permit(&head) {
+        let answer = match self.authorize(&head) {
             Ok(()) => self.answer(&head, &body.unwrap_or_default()).await,
             Err(refusal) => Err(refusal),
         };
         let mut response = match answer {
             Ok((status, body)) => wire::answer(status, &body),
-            Err(refusal) => wire::refused(&refusal),
+            Err(refusal) => wire::error_response(&refusal),
         };
-        self.stamp(&mut response);
+        self.set_rate_headers(&mut response);
         response
     }
 
-    fn refuse(&self, refusal: &Refusal) -> Response<Body> {
-        let mut response = wire::refused(refusal);
-        self.stamp(&mut response);
+    fn refuse(&self, refusal: &ApiError) -> Response<Body> {
+        let mut response = wire::error_response(refusal);
+        self.set_rate_headers(&mut response);
         response
     }
 }
 
 impl DigitalOceanService {
-    fn permit(&self, head: &Parts) -> Result<(), Refusal> {
+    fn authorize(&self, head: &Parts) -> Result<(), ApiError> {
         let said = head
             .headers
             .get("authorization")
@@ -81,7 +81,7 @@ impl DigitalOceanService {
         let token = self.account.token();
         match said.and_then(|said| said.strip_prefix("Bearer ")) {
             Some(said) if said == token => Ok(()),
-            _ => Err(Refusal::new(
+            _ => Err(ApiError::new(
                 401,
                 "unauthorized",
                 "Unable to authenticate you",
@@ -89,11 +89,11 @@ impl DigitalOceanService {
         }
     }
 
-    fn stamp(&self, response: &mut Response<Body>) {
+    fn set_rate_headers(&self, response: &mut Response<Body>) {
         let mut world = self.account.world();
         world.remaining = world.remaining.saturating_sub(1);
         let now = OffsetDateTime::now_utc().unix_timestamp();
-        wire::stamp(response.headers_mut(), world.remaining, now);
+        wire::set_rate_headers(response.headers_mut(), world.remaining, now);
     }
 
     async fn answer(&self, head: &Parts, body: &[u8]) -> Answer {
@@ -111,7 +111,9 @@ impl DigitalOceanService {
             (&Method::GET, ["v2", "images", id]) => self.get_image(id).await,
             (&Method::DELETE, ["v2", "images", id]) => self.delete_image(id),
             (&Method::GET, ["v2", "images", id, "actions"]) => self.list_actions(id, head),
-            (&Method::POST, ["v2", "images", id, "actions"]) => self.act(id, &json_of(body)?),
+            (&Method::POST, ["v2", "images", id, "actions"]) => {
+                self.create_action(id, &json_of(body)?)
+            }
             (&Method::GET, ["v2", "images", _, "actions", id] | ["v2", "actions", id]) => {
                 self.get_action(id)
             }
@@ -147,20 +149,20 @@ fn account() -> Value {
     }})
 }
 
-fn not_found() -> Refusal {
-    Refusal::new(
+fn not_found() -> ApiError {
+    ApiError::new(
         404,
         "not_found",
         "The resource you requested could not be found.",
     )
 }
 
-fn unprocessable(message: impl Into<String>) -> Refusal {
-    Refusal::new(422, "unprocessable_entity", message)
+fn unprocessable(message: impl Into<String>) -> ApiError {
+    ApiError::new(422, "unprocessable_entity", message)
 }
 
-fn json_of(body: &[u8]) -> Result<Value, Refusal> {
-    let malformed = |_| Refusal::new(400, "bad_request", "Unable to parse JSON.");
+fn json_of(body: &[u8]) -> Result<Value, ApiError> {
+    let malformed = |_| ApiError::new(400, "bad_request", "Unable to parse JSON.");
     serde_json::from_slice(body).map_err(malformed)
 }
 
@@ -174,7 +176,7 @@ fn query<'a>(head: &'a Parts, name: &str) -> Option<&'a str> {
 }
 
 /// `page` from 1, `per_page` up to 200, 20 unless said.
-fn paging(head: &Parts) -> Result<(usize, usize), Refusal> {
+fn paging(head: &Parts) -> Result<(usize, usize), ApiError> {
     let number = |name, default| query(head, name).map_or(Ok(default), str::parse);
     match (number("page", 1), number("per_page", 20)) {
         (Ok(page @ 1..), Ok(per_page @ 1..=200)) => Ok((page, per_page)),

@@ -25,9 +25,9 @@ const REGIONS: [(&str, &str, bool); 9] = [
 
 /// A DigitalOcean account; clones are the same one.
 #[derive(Clone)]
-pub struct DigitalOcean(pub(super) Arc<Mutex<World>>);
+pub struct DigitalOcean(pub(super) Arc<Mutex<AccountState>>);
 
-pub(super) struct World {
+pub(super) struct AccountState {
     pub(super) token: String,
     pub(super) regions: Vec<Region>,
     pub(super) images: BTreeMap<u64, Image>,
@@ -35,7 +35,7 @@ pub(super) struct World {
     pub(super) tags: BTreeSet<String>,
     pub(super) script: CustomImageScript,
     pub(super) transfers: TransferScript,
-    pub(super) takes_signed: bool,
+    pub(super) accepts_signed_urls: bool,
     pub(super) remaining: u64,
     next_id: u64,
 }
@@ -112,7 +112,7 @@ impl Status {
     }
 }
 
-impl World {
+impl AccountState {
     pub(super) fn id(&mut self) -> u64 {
         self.next_id += 1;
         self.next_id
@@ -131,7 +131,7 @@ impl DigitalOcean {
             transfer,
         });
         let random = || Uuid::new_v4().simple().to_string();
-        Self(Arc::new(Mutex::new(World {
+        Self(Arc::new(Mutex::new(AccountState {
             token: format!("dop_v1_{}{}", random(), random()),
             regions: regions.to_vec(),
             images: BTreeMap::new(),
@@ -139,7 +139,7 @@ impl DigitalOcean {
             tags: BTreeSet::new(),
             script: CustomImageScript::default(),
             transfers: TransferScript::default(),
-            takes_signed: false,
+            accepts_signed_urls: false,
             remaining: 5000,
             next_id: 157_000_000,
         })))
@@ -177,7 +177,7 @@ impl DigitalOcean {
 
     /// Addresses with a signature are read without asking HEAD first; off by default.
     pub fn take_signed_addresses(&self) {
-        self.world().takes_signed = true;
+        self.world().accepts_signed_urls = true;
     }
 
     /// A region that the API's description does not know yet.
@@ -190,7 +190,7 @@ impl DigitalOcean {
         self.world().regions.push(region);
     }
 
-    pub(super) fn world(&self) -> MutexGuard<'_, World> {
+    pub(super) fn world(&self) -> MutexGuard<'_, AccountState> {
         self.0
             .lock()
             .expect("nothing panics with the account in hand")

@@ -95,7 +95,7 @@ impl TransferScript {
 
     /// Transfers of one image to several regions run at the same time.
     #[must_use]
-    pub fn side_by_side(mut self) -> Self {
+    pub fn concurrent(mut self) -> Self {
         self.side_by_side = true;
         self
     }

@@ -3,7 +3,7 @@
 use http::request::Parts;
 use serde_json::{Value, json};
 
-use super::model::World;
+use super::model::AccountState;
 use super::{Answer, DigitalOceanService, not_found, paging, unprocessable, wire};
 
 impl DigitalOceanService {
@@ -46,7 +46,7 @@ impl DigitalOceanService {
 const RULE: &str = "Tags may contain letters, numbers, colons, dashes, and underscores.";
 
 /// The names in a request, if all can be tags.
-pub(super) fn names(body: &Value) -> Result<Vec<String>, crate::fault::Refusal> {
+pub(super) fn names(body: &Value) -> Result<Vec<String>, crate::fault::ApiError> {
     let Some(tags) = body["tags"].as_array() else {
         return Ok(Vec::new());
     };
@@ -64,7 +64,7 @@ fn is_tag(name: &str) -> bool {
     (1..=255).contains(&name.len()) && name.chars().all(fits)
 }
 
-fn tag(world: &World, name: &str) -> Value {
+fn tag(world: &AccountState, name: &str) -> Value {
     let tagged = world.images.values();
     let count = tagged
         .filter(|image| image.tags.iter().any(|tag| tag == name))

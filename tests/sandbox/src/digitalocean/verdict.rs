@@ -19,13 +19,17 @@ const FORMAT: &str =
 const LARGE: &str = "Your image is larger than 100 GB.";
 
 /// What arrived, unpacked, and the bytes of its disk.
-pub(super) struct Arrival {
+pub(super) struct CheckedImage {
     pub(super) content: Content,
     pub(super) disk: u64,
 }
 
 /// The image, or the `error_message`.
-pub(super) fn judge(fetched: Content, name: &str, dir: &Path) -> Result<Arrival, String> {
+pub(super) fn check_image(
+    fetched: Content,
+    name: &str,
+    dir: &Path,
+) -> Result<CheckedImage, String> {
     let head = head(&fetched);
     let (plain, packing) = split(name);
     let packed = if head.starts_with(b"\x1f\x8b") {
@@ -43,7 +47,7 @@ pub(super) fn judge(fetched: Content, name: &str, dir: &Path) -> Result<Arrival,
         "gz" => unpack(&fetched, dir).map_err(|_| PACKED.to_owned())?,
         // Nothing here unpacks it; its mark must do.
         "bz2" => {
-            return Ok(Arrival {
+            return Ok(CheckedImage {
                 disk: fetched.size(),
                 content: fetched,
             });
@@ -58,7 +62,7 @@ pub(super) fn judge(fetched: Content, name: &str, dir: &Path) -> Result<Arrival,
     if disk >= LIMIT {
         return Err(LARGE.to_owned());
     }
-    Ok(Arrival { content, disk })
+    Ok(CheckedImage { content, disk })
 }
 
 /// The endings of an object's name: of the image, of its compression.

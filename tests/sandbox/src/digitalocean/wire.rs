@@ -5,7 +5,7 @@ use http::{HeaderMap, HeaderValue, Response, StatusCode};
 use serde_json::{Value, json};
 
 use super::model::{Action, Image, Region, Status};
-use crate::fault::Refusal;
+use crate::fault::ApiError;
 use crate::serve::Body;
 
 /// Requests of an hour ("Rate limit" of the API reference).
@@ -99,7 +99,7 @@ pub(super) fn answer(status: u16, body: &Value) -> Response<Body> {
     response
 }
 
-pub(super) fn refused(refusal: &Refusal) -> Response<Body> {
+pub(super) fn error_response(refusal: &ApiError) -> Response<Body> {
     let id = uuid::Uuid::new_v4().to_string();
     let body = json!({"id": refusal.code, "message": refusal.message, "request_id": id});
     let mut response = answer(refusal.status, &body);
@@ -108,7 +108,7 @@ pub(super) fn refused(refusal: &Refusal) -> Response<Body> {
 }
 
 /// What every answer tells of the limits and of itself.
-pub(super) fn stamp(headers: &mut HeaderMap, remaining: u64, now: i64) {
+pub(super) fn set_rate_headers(headers: &mut HeaderMap, remaining: u64, now: i64) {
     put(headers, "ratelimit-limit", &LIMIT.to_string());
     put(headers, "ratelimit-remaining", &remaining.to_string());
     put(headers, "ratelimit-reset", &(now + 3600).to_string());

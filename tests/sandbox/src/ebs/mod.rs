@@ -16,12 +16,12 @@ use serde_json::json;
 use sha2::{Digest, Sha256};
 
 use crate::desk::Detail;
-use crate::ec2::{BLOCK, Ec2};
-use crate::fault::Refusal;
+use crate::ec2::{BLOCK_SIZE, Ec2};
+use crate::fault::ApiError;
 use crate::keys::Keyring;
 use crate::query;
 use crate::serve::{Body, Service};
-use crate::sigv4::{self, Forgery};
+use crate::sigv4::{self, SignatureError};
 
 use wire::{header, integer, invalid, parse_start};
 
@@ -104,7 +104,7 @@ impl Service for EbsService {
     }
 
     /// A refusal's code may have the reason after it: `ValidationException INVALID_BLOCK`.
-    fn refuse(&self, refusal: &Refusal) -> Response<Body> {
+    fn refuse(&self, refusal: &ApiError) -> Response<Body> {
         let (code, reason) = match refusal.code.split_once(' ') {
             Some((code, reason)) => (code, Some(reason)),
             None => (refusal.code.as_str(), None),
@@ -118,45 +118,45 @@ impl Service for EbsService {
     }
 }
 
-fn forged(forgery: &Forgery) -> Refusal {
-    let (code, text) = match forgery {
-        Forgery::Missing => (
+fn signature_error(error: &SignatureError) -> ApiError {
+    let (code, text) = match error {
+        SignatureError::Missing => (
             "MissingAuthenticationTokenException",
             "Missing Authentication Token",
         ),
-        Forgery::Stale => ("InvalidSignatureException", "Signature expired"),
-        Forgery::ExpiredToken => (
+        SignatureError::Stale => ("InvalidSignatureException", "Signature expired"),
+        SignatureError::ExpiredToken => (
             "ExpiredTokenException",
             "The security token included in the request is expired",
         ),
-        Forgery::Malformed(text) => ("IncompleteSignatureException", text.as_str()),
-        Forgery::UnknownKey | Forgery::WrongToken => (
+        SignatureError::Malformed(text) => ("IncompleteSignatureException", text.as_str()),
+        SignatureError::UnknownKey | SignatureError::WrongToken => (
             "UnrecognizedClientException",
             "The security token included in the request is invalid.",
         ),
-        Forgery::Mismatch => (
+        SignatureError::Mismatch => (
             "InvalidSignatureException",
             "The request signature we calculated does not match the signature you provided.",
         ),
     };
-    Refusal::new(403, code, text)
+    ApiError::new(403, code, text)
 }
 
 impl EbsService {
-    fn perform(&self, head: &Parts, body: &Bytes) -> Result<Response<Body>, Refusal> {
-        let asked = Asked::of(head);
-        let caller = match asked {
+    fn perform(&self, head: &Parts, body: &Bytes) -> Result<Response<Body>, ApiError> {
+        let operation = Asked::of(head);
+        let caller = match operation {
             Some(Asked::Put(..)) => sigv4::verify_without_body(head, "ebs", &self.keys),
             _ => sigv4::verify(head, body, "ebs", &self.keys),
         };
-        let region = caller.map_err(|forgery| forged(&forgery))?.region;
-        match asked {
+        let region = caller.map_err(|forgery| signature_error(&forgery))?.region;
+        match operation {
             Some(Asked::Start) => self.start(&region, body),
             Some(Asked::Put(id, index)) => self.put(&region, id, index, head, body),
             Some(Asked::Get(id, index)) => self.get(&region, id, index),
             Some(Asked::List(id)) => self.list(&region, id),
             Some(Asked::Complete(id)) => self.complete(&region, id, head),
-            None => Err(Refusal::new(
+            None => Err(ApiError::new(
                 404,
                 "UnknownOperationException",
                 "There is no such operation.",
@@ -164,17 +164,19 @@ impl EbsService {
         }
     }
 
-    fn start(&self, region: &str, body: &Bytes) -> Result<Response<Body>, Refusal> {
-        let (asked, token) = parse_start(body)?;
-        let (volume, tags) = (asked.volume_size, asked.tags.clone());
-        let begun = self.ec2.start_snapshot(region, asked, token, &self.dir)?;
+    fn start(&self, region: &str, body: &Bytes) -> Result<Response<Body>, ApiError> {
+        let (requested, token) = parse_start(body)?;
+        let (volume, tags) = (requested.volume_size, requested.tags.clone());
+        let begun = self
+            .ec2
+            .start_snapshot(region, requested, token, &self.dir)?;
         let tags: Vec<_> = tags
             .iter()
             .map(|(key, value)| json!({"Key": key, "Value": value}))
             .collect();
         let body = json!({
             "SnapshotId": begun.id, "Status": "pending", "VolumeSize": volume,
-            "BlockSize": BLOCK, "KmsKeyArn": begun.kms_key_arn, "Tags": tags,
+            "BlockSize": BLOCK_SIZE, "KmsKeyArn": begun.kms_key_arn, "Tags": tags,
         });
         Ok(wire::answer(201, &body))
     }
@@ -186,11 +188,11 @@ impl EbsService {
         index: &str,
         head: &Parts,
         body: &Bytes,
-    ) -> Result<Response<Body>, Refusal> {
+    ) -> Result<Response<Body>, ApiError> {
         let index = integer(index)?;
         let length: usize = integer(header(head, "x-amz-data-length")?)?;
-        if length != BLOCK || body.len() != BLOCK {
-            let text = format!("The block has {} bytes, not {BLOCK}.", body.len());
+        if length != BLOCK_SIZE || body.len() != BLOCK_SIZE {
+            let text = format!("The block has {} bytes, not {BLOCK_SIZE}.", body.len());
             return Err(invalid("INVALID_PARAMETER_VALUE", text));
         }
         let sum = checksum(head)?;
@@ -208,7 +210,7 @@ impl EbsService {
         Ok(response)
     }
 
-    fn complete(&self, region: &str, id: &str, head: &Parts) -> Result<Response<Body>, Refusal> {
+    fn complete(&self, region: &str, id: &str, head: &Parts) -> Result<Response<Body>, ApiError> {
         let blocks = integer(header(head, "x-amz-changedblockscount")?)?;
         let sum = head.headers.contains_key("x-amz-checksum");
         let sum = sum.then(|| checksum(head)).transpose()?;
@@ -221,15 +223,15 @@ impl EbsService {
         Ok(wire::answer(202, &json!({"Status": "pending"})))
     }
 
-    fn list(&self, region: &str, id: &str) -> Result<Response<Body>, Refusal> {
+    fn list(&self, region: &str, id: &str) -> Result<Response<Body>, ApiError> {
         let (volume, indexes) = self.ec2.blocks(region, id)?;
         let block = |index: &u32| json!({"BlockIndex": index, "BlockToken": format!("t{index}")});
         let blocks: Vec<_> = indexes.iter().map(block).collect();
-        let body = json!({"Blocks": blocks, "VolumeSize": volume, "BlockSize": BLOCK});
+        let body = json!({"Blocks": blocks, "VolumeSize": volume, "BlockSize": BLOCK_SIZE});
         Ok(wire::answer(200, &body))
     }
 
-    fn get(&self, region: &str, id: &str, index: &str) -> Result<Response<Body>, Refusal> {
+    fn get(&self, region: &str, id: &str, index: &str) -> Result<Response<Body>, ApiError> {
         let block = self.ec2.block(region, id, integer(index)?)?;
         let bytes = block.ok_or_else(|| {
             let text = format!("The block {index} was not written.");
@@ -242,12 +244,12 @@ impl EbsService {
             .header("x-amz-checksum", sum)
             .header("x-amz-checksum-algorithm", "SHA256")
             .body(Body::from(Bytes::from(bytes)));
-        response.map_err(|error| Refusal::new(500, "InternalServerException", error.to_string()))
+        response.map_err(|error| ApiError::new(500, "InternalServerException", error.to_string()))
     }
 }
 
 /// The one algorithm there is.
-fn checksum(head: &Parts) -> Result<Vec<u8>, Refusal> {
+fn checksum(head: &Parts) -> Result<Vec<u8>, ApiError> {
     if header(head, "x-amz-checksum-algorithm")? != "SHA256" {
         let text = "Only the checksum algorithm SHA256 is supported.";
         return Err(invalid("INVALID_PARAMETER_VALUE", text));

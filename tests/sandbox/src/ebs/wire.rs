@@ -7,13 +7,13 @@ use http::Response;
 use http::request::Parts;
 use serde_json::Value;
 
-use crate::ec2::Asked;
-use crate::fault::Refusal;
+use crate::ec2::SnapshotSpec;
+use crate::fault::ApiError;
 use crate::query;
 use crate::serve::Body;
 
 /// Everything StartSnapshot knows.
-const START: [&str; 8] = [
+const START_FIELDS: [&str; 8] = [
     "ClientToken",
     "Description",
     "Encrypted",
@@ -24,32 +24,36 @@ const START: [&str; 8] = [
     "VolumeSize",
 ];
 
-pub(super) fn invalid(reason: &str, text: impl Into<String>) -> Refusal {
-    Refusal::new(400, &format!("ValidationException {reason}"), text)
+pub(super) fn invalid(reason: &str, text: impl Into<String>) -> ApiError {
+    ApiError::new(400, &format!("ValidationException {reason}"), text)
 }
 
-fn wrong(text: impl Into<String>) -> Refusal {
+fn invalid_parameter(text: impl Into<String>) -> ApiError {
     invalid("INVALID_PARAMETER_VALUE", text)
 }
 
-pub(super) fn header<'a>(head: &'a Parts, name: &str) -> Result<&'a str, Refusal> {
+pub(super) fn header<'a>(head: &'a Parts, name: &str) -> Result<&'a str, ApiError> {
     let value = head.headers.get(name).and_then(|value| value.to_str().ok());
-    value.ok_or_else(|| wrong(format!("The header {name} is missing.")))
+    value.ok_or_else(|| invalid_parameter(format!("The header {name} is missing.")))
 }
 
-pub(super) fn integer<T: FromStr>(text: &str) -> Result<T, Refusal> {
+pub(super) fn integer<T: FromStr>(text: &str) -> Result<T, ApiError> {
     text.parse()
-        .map_err(|_| wrong(format!("'{text}' is not a number that fits.")))
+        .map_err(|_| invalid_parameter(format!("'{text}' is not a number that fits.")))
 }
 
 /// StartSnapshot and its client token.
-pub(super) fn parse_start(body: &Bytes) -> Result<(Asked, Option<String>), Refusal> {
-    let body: Value = serde_json::from_slice(body).map_err(|error| wrong(error.to_string()))?;
+pub(super) fn parse_start(body: &Bytes) -> Result<(SnapshotSpec, Option<String>), ApiError> {
+    let body: Value =
+        serde_json::from_slice(body).map_err(|error| invalid_parameter(error.to_string()))?;
     let fields = body
         .as_object()
-        .ok_or_else(|| wrong("The body is no object."))?;
-    if let Some(name) = fields.keys().find(|name| !START.contains(&name.as_str())) {
-        return Err(wrong(format!("StartSnapshot knows no {name}.")));
+        .ok_or_else(|| invalid_parameter("The body is no object."))?;
+    if let Some(name) = fields
+        .keys()
+        .find(|name| !START_FIELDS.contains(&name.as_str()))
+    {
+        return Err(invalid_parameter(format!("StartSnapshot knows no {name}.")));
     }
     let text = |name: &str| body[name].as_str().map(str::to_owned);
     let volume_size = body["VolumeSize"].as_u64().unwrap_or_default();
@@ -59,22 +63,22 @@ pub(super) fn parse_start(body: &Bytes) -> Result<(Asked, Option<String>), Refus
     }
     let timeout = body["Timeout"].as_u64().unwrap_or(60);
     if !(10..=4320).contains(&timeout) {
-        return Err(wrong("The timeout must be 10 to 4320 minutes."));
+        return Err(invalid_parameter("The timeout must be 10 to 4320 minutes."));
     }
     let key = text("KmsKeyArn");
     let is_key =
         |arn: &String| arn.starts_with("arn:aws") && arn.contains(":kms:") && arn.contains(":key/");
     if !key.as_ref().is_none_or(is_key) {
-        return Err(wrong("KmsKeyArn must be the ARN of a key."));
+        return Err(invalid_parameter("KmsKeyArn must be the ARN of a key."));
     }
     if key.is_some() && body["Encrypted"].as_bool() != Some(true) {
-        return Err(wrong("KmsKeyArn needs Encrypted."));
+        return Err(invalid_parameter("KmsKeyArn needs Encrypted."));
     }
     let tags = body["Tags"].as_array().into_iter().flatten().map(|tag| {
         let text = |name: &str| tag[name].as_str().unwrap_or_default().to_owned();
         (text("Key"), text("Value"))
     });
-    let asked = Asked {
+    let spec = SnapshotSpec {
         volume_size,
         description: text("Description").unwrap_or_default(),
         tags: tags.collect(),
@@ -82,10 +86,12 @@ pub(super) fn parse_start(body: &Bytes) -> Result<(Asked, Option<String>), Refus
         kms_key_arn: key,
         timeout,
     };
-    if asked.tags.len() > 50 || asked.description.chars().count() > 255 {
-        return Err(wrong("Too many tags, or too long a description."));
+    if spec.tags.len() > 50 || spec.description.chars().count() > 255 {
+        return Err(invalid_parameter(
+            "Too many tags, or too long a description.",
+        ));
     }
-    Ok((asked, text("ClientToken")))
+    Ok((spec, text("ClientToken")))
 }
 
 pub(super) fn answer(status: u16, body: &Value) -> Response<Body> {

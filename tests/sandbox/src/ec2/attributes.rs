@@ -3,8 +3,8 @@
 use super::images::{invalid_value, no_image};
 use super::model::Permission;
 use super::snapshots::no_snapshot;
-use super::{Call, document, done};
-use crate::fault::Refusal;
+use super::{Call, document, success_document};
+use crate::fault::ApiError;
 use crate::query::{Answer, Query};
 use crate::xml::Xml;
 
@@ -29,10 +29,10 @@ struct Change {
 
 impl Change {
     /// Reads `LaunchPermission.Add.1.UserId`, or `OperationType=add` with `UserId.1`.
-    fn read(query: &Query, name: &str) -> Result<Self, Refusal> {
+    fn read(query: &Query, name: &str) -> Result<Self, ApiError> {
         let mut change = Self {
-            add: granted(query, &format!("{name}.Add"))?,
-            remove: granted(query, &format!("{name}.Remove"))?,
+            add: parse_permissions(query, &format!("{name}.Add"))?,
+            remove: parse_permissions(query, &format!("{name}.Remove"))?,
         };
         let old = GRANTEES.iter().flat_map(|(_, list, kind)| {
             let values = query.list(list).into_iter();
@@ -44,7 +44,7 @@ impl Change {
             Some("add") => change.add.extend(old),
             _ if old.is_empty() => {}
             _ => {
-                return Err(Refusal::new(
+                return Err(ApiError::new(
                     400,
                     "MissingParameter",
                     "OperationType is missing",
@@ -71,14 +71,14 @@ impl Change {
     }
 }
 
-fn granted(query: &Query, name: &str) -> Result<Vec<Permission>, Refusal> {
+fn parse_permissions(query: &Query, name: &str) -> Result<Vec<Permission>, ApiError> {
     let grants = query.structs(name).into_iter().map(|grant| {
         let mut named = GRANTEES
             .iter()
-            .filter_map(|(field, _, kind)| Some((kind, grant.owned(field)?)));
+            .filter_map(|(field, _, kind)| Some((kind, grant.get_owned(field)?)));
         match (named.next(), named.next()) {
             (Some((kind, value)), None) => Ok(Permission { kind, value }),
-            _ => Err(Refusal::new(
+            _ => Err(ApiError::new(
                 400,
                 "InvalidParameterCombination",
                 "A grant names one grantee",
@@ -88,7 +88,7 @@ fn granted(query: &Query, name: &str) -> Result<Vec<Permission>, Refusal> {
     grants.collect()
 }
 
-fn check(permission: &Permission) -> Result<(), Refusal> {
+fn check(permission: &Permission) -> Result<(), ApiError> {
     let value = &permission.value;
     let valid = match permission.kind {
         "userId" => value.len() == 12 && value.bytes().all(|byte| byte.is_ascii_digit()),
@@ -108,7 +108,7 @@ fn check(permission: &Permission) -> Result<(), Refusal> {
     } else {
         "InvalidParameterValue"
     };
-    Err(Refusal::new(400, code, text))
+    Err(ApiError::new(400, code, text))
 }
 
 impl Call<'_> {
@@ -119,10 +119,10 @@ impl Call<'_> {
         let change = Change::read(query, "LaunchPermission")?;
         let value = |name: &str| {
             let old = query
-                .owned("Value")
+                .get_owned("Value")
                 .filter(|_| query.get("Attribute") == Some(name));
             query
-                .owned(&format!("{}{}.Value", name[..1].to_uppercase(), &name[1..]))
+                .get_owned(&format!("{}{}.Value", name[..1].to_uppercase(), &name[1..]))
                 .or(old)
         };
         let (description, imds) = (value("description"), value("imdsSupport"));
@@ -130,7 +130,7 @@ impl Call<'_> {
         match given.iter().filter(|given| **given).count() {
             1 => {}
             0 => {
-                return Err(Refusal::new(
+                return Err(ApiError::new(
                     400,
                     "MissingParameter",
                     "No attributes specified.",
@@ -138,7 +138,7 @@ impl Call<'_> {
             }
             _ => {
                 let text = "Fields for multiple attribute types specified";
-                return Err(Refusal::new(400, "InvalidParameterCombination", text));
+                return Err(ApiError::new(400, "InvalidParameterCombination", text));
             }
         }
         if imds.as_ref().is_some_and(|value| value != "v2.0") {
@@ -152,11 +152,11 @@ impl Call<'_> {
             change.apply(&mut image.launch_permissions);
             image.description = description.or(image.description.take());
             image.imds_support = imds.or(image.imds_support.take());
-            Ok(done("ModifyImageAttribute"))
+            Ok(success_document("ModifyImageAttribute"))
         })
     }
 
-    fn check_public(&self, change: &Change) -> Result<(), Refusal> {
+    fn check_public(&self, change: &Change) -> Result<(), ApiError> {
         let blocked = self.world.ec2.state().blocked.contains(self.region);
         if blocked
             && change
@@ -165,7 +165,7 @@ impl Call<'_> {
                 .any(|permission| permission.kind == "group")
         {
             let text = "You can't publicly share this image because block public access is enabled for this account.";
-            return Err(Refusal::new(400, "OperationNotPermitted", text));
+            return Err(ApiError::new(400, "OperationNotPermitted", text));
         }
         Ok(())
     }
@@ -175,10 +175,10 @@ impl Call<'_> {
         let change = Change::read(self.query, "CreateVolumePermission")?;
         if !change.add.is_empty() && !change.remove.is_empty() {
             let text = "Permissions are added or removed, not both";
-            return Err(Refusal::new(400, "InvalidParameterCombination", text));
+            return Err(ApiError::new(400, "InvalidParameterCombination", text));
         }
         if change.is_empty() {
-            return Err(Refusal::new(
+            return Err(ApiError::new(
                 400,
                 "MissingParameter",
                 "No attributes specified.",
@@ -197,10 +197,10 @@ impl Call<'_> {
                 let text = format!(
                     "Encrypted snapshot {id} with the default key or for everybody cannot be shared"
                 );
-                return Err(Refusal::new(400, "OperationNotPermitted", text));
+                return Err(ApiError::new(400, "OperationNotPermitted", text));
             }
             change.apply(&mut snapshot.permissions);
-            Ok(done("ModifySnapshotAttribute"))
+            Ok(success_document("ModifySnapshotAttribute"))
         })
     }
 
@@ -222,7 +222,7 @@ impl Call<'_> {
                     write_permissions(xml, attribute, &image.launch_permissions);
                 } else {
                     xml.element(attribute, |xml| {
-                        xml.maybe("value", value);
+                        xml.optional("value", value);
                     });
                 }
             }))

@@ -37,7 +37,7 @@ impl View<'_> {
         bytes.expect("the sandbox can read its own files")
     }
 
-    fn begins(&self, magic: &[u8]) -> bool {
+    fn starts_with(&self, magic: &[u8]) -> bool {
         self.has(0, magic)
     }
 
@@ -71,18 +71,19 @@ fn kind(view: &View<'_>) -> Kind {
         b"\x28\xb5\x2f\xfd",
         b"PK\x03\x04",
     ];
-    if other.iter().any(|magic| view.begins(magic)) || view.has(64, &[0x7f, 0x10, 0xda, 0xbe]) {
+    if other.iter().any(|magic| view.starts_with(magic)) || view.has(64, &[0x7f, 0x10, 0xda, 0xbe])
+    {
         return Kind::Other;
     }
-    let old_vmdk = view.begins(b"COWD") || view.begins(b"# Disk DescriptorFile");
+    let old_vmdk = view.starts_with(b"COWD") || view.starts_with(b"# Disk DescriptorFile");
     let known = [
         (Kind::OldVmdk, old_vmdk),
-        (Kind::Vhdx, view.begins(b"vhdxfile")),
-        (Kind::Vmdk, view.begins(b"KDMV")),
+        (Kind::Vhdx, view.starts_with(b"vhdxfile")),
+        (Kind::Vmdk, view.starts_with(b"KDMV")),
         (Kind::Tar, view.has(257, b"ustar")),
         (
             Kind::Vhd,
-            view.begins(b"conectix") || view.footer().starts_with(b"conectix"),
+            view.starts_with(b"conectix") || view.footer().starts_with(b"conectix"),
         ),
         (Kind::Other, view.has(32769, b"CD001")),
     ];
@@ -111,13 +112,13 @@ pub(super) fn inspect(content: &Content, format: &str) -> Verdict<Vec<Disk>> {
         ("VMDK", Kind::Vmdk) => Ok(vec![vmdk(&view)?]),
         ("VMDK", Kind::OldVmdk) => Err(invalid("Unsupported VMDK File Format")),
         ("VHD", Kind::Vhd) => Ok(vec![vhd(&view)?]),
-        ("VHDX", Kind::Vhdx) => Ok(vec![plain("VHDX", &view)]),
-        ("RAW", Kind::Raw) => Ok(vec![plain("RAW", &view)]),
+        ("VHDX", Kind::Vhdx) => Ok(vec![raw_disk("VHDX", &view)]),
+        ("RAW", Kind::Raw) => Ok(vec![raw_disk("RAW", &view)]),
         _ => Err(invalid(NOT_AS_SAID)),
     }
 }
 
-fn plain(format: &'static str, view: &View<'_>) -> Disk {
+fn raw_disk(format: &'static str, view: &View<'_>) -> Disk {
     Disk {
         format,
         size: view.size,
@@ -241,12 +242,12 @@ fn members<'a>(view: &View<'a>) -> io::Result<Vec<(String, View<'a>)>> {
         };
         members.push((entry.path()?.to_string_lossy().into_owned(), member));
     }
-    whole(view, &members)?;
+    check_complete(view, &members)?;
     Ok(members)
 }
 
 /// Seeking past the end does not fail, so a cut archive is found here.
-fn whole(view: &View<'_>, members: &[(String, View<'_>)]) -> io::Result<()> {
+fn check_complete(view: &View<'_>, members: &[(String, View<'_>)]) -> io::Result<()> {
     let end = members
         .iter()
         .map(|(_, member)| member.offset + member.size)
@@ -267,7 +268,7 @@ impl Envelope {
             match reader.read_event().ok()? {
                 Event::Start(element) | Event::Empty(element) => {
                     seen_root = true;
-                    envelope.take(&element);
+                    envelope.handle_element(&element);
                 }
                 Event::Eof => return seen_root.then_some(envelope),
                 _ => {}
@@ -275,7 +276,7 @@ impl Envelope {
         }
     }
 
-    fn take(&mut self, element: &BytesStart<'_>) {
+    fn handle_element(&mut self, element: &BytesStart<'_>) {
         let attribute = |name: &str| {
             let mut attributes = element.attributes().filter_map(Result::ok);
             let found = attributes.find(|a| a.key.local_name().as_ref() == name)?;

@@ -1,40 +1,40 @@
 //! Images: describe, copy, register, deregister.
 
-use super::import::{check_encryption, known_token, remember_token};
+use super::import::{check_encryption, find_by_token, record_token};
 use super::model::{Image, Kms, Region, Snapshot, tags_for, write_tags};
 use super::script::CopyScript;
 use super::{Call, document};
-use crate::fault::Refusal;
+use crate::fault::ApiError;
 use crate::keys::ACCOUNT;
 use crate::query::{Answer, Query};
 use crate::xml::Xml;
 
-pub(super) fn no_image(id: &str) -> Refusal {
+pub(super) fn no_image(id: &str) -> ApiError {
     if id
         .strip_prefix("ami-")
         .is_none_or(|rest| !rest.bytes().all(|b| b.is_ascii_hexdigit()))
     {
         let text = format!("Invalid id: \"{id}\" (expecting \"ami-...\")");
-        return Refusal::new(400, "InvalidAMIID.Malformed", text);
+        return ApiError::new(400, "InvalidAMIID.Malformed", text);
     }
-    Refusal::new(
+    ApiError::new(
         400,
         "InvalidAMIID.NotFound",
         format!("The image id '[{id}]' does not exist"),
     )
 }
 
-pub(super) fn invalid_value(message: impl Into<String>) -> Refusal {
-    Refusal::new(400, "InvalidParameterValue", message)
+pub(super) fn invalid_value(message: impl Into<String>) -> ApiError {
+    ApiError::new(400, "InvalidParameterValue", message)
 }
 
 /// AMI names: 3-128 of letters, digits and `( ) [ ] space . / - ' @ _`.
-fn check_name(name: &str) -> Result<(), Refusal> {
+fn check_name(name: &str) -> Result<(), ApiError> {
     let allowed = |c: char| c.is_ascii_alphanumeric() || "()[] ./-'@_".contains(c);
     if !(3..=128).contains(&name.len()) || !name.chars().all(allowed) {
         let text = "AMI names must be between 3 and 128 characters long, and may contain letters, numbers, \
                     '(', ')', '.', '-', '/' and '_'";
-        return Err(Refusal::new(400, "InvalidAMIName.Malformed", text));
+        return Err(ApiError::new(400, "InvalidAMIName.Malformed", text));
     }
     Ok(())
 }
@@ -54,7 +54,7 @@ impl Call<'_> {
                         .iter()
                         .any(|owner| owner == "self" || owner == ACCOUNT);
                 let named = ids.is_empty() || ids.contains(&image.id);
-                if named && owned && passes(&filters, |name| image.field(name))? {
+                if named && owned && matches_filters(&filters, |name| image.field(name))? {
                     found.push(image.id.clone());
                 }
             }
@@ -75,11 +75,11 @@ impl Call<'_> {
         let from = query.required("SourceRegion")?;
         check_name(name)?;
         check_encryption(query)?;
-        if let Some(id) = self.region(|region| known_token(region, query))? {
+        if let Some(id) = self.region(|region| find_by_token(region, query))? {
             return Ok(image_id_document("CopyImage", &id));
         }
         let (mut image, mut snapshots) =
-            self.region_named(from, |region| copy_of(region, source, query))?;
+            self.named_region(from, |region| copy_of(region, source, query))?;
         image.pending = Some(self.copy_script());
         if let (Some(pending), Some(reason)) = (&mut image.pending, self.foreign_key()) {
             *pending = pending.clone().fail(&reason);
@@ -103,7 +103,7 @@ impl Call<'_> {
         }
         self.region(|region| {
             let answer = image_id_document("CopyImage", &image.id);
-            remember_token(region, query, &image.id);
+            record_token(region, query, &image.id);
             region
                 .snapshots
                 .extend(snapshots.into_iter().map(|s| (s.id.clone(), s)));
@@ -134,9 +134,9 @@ impl Call<'_> {
         self.region(|region| {
             if let Some(taken) = region.images.values().find(|image| image.name == name) {
                 let text = format!("AMI name {name} is already in use by AMI {}", taken.id);
-                return Err(Refusal::new(400, "InvalidAMIName.Duplicate", text));
+                return Err(ApiError::new(400, "InvalidAMIName.Duplicate", text));
             }
-            let mut image = super::register::registered(query, region)?;
+            let mut image = super::register::register(query, region)?;
             image.tags = tags;
             image.pending = Some(pending);
             let answer = image_id_document("RegisterImage", &image.id);
@@ -195,17 +195,17 @@ fn copy_of(
     region: &mut Region,
     source: &str,
     query: &Query,
-) -> Result<(Image, Vec<Snapshot>), Refusal> {
+) -> Result<(Image, Vec<Snapshot>), ApiError> {
     let original = region.images.get(source).ok_or_else(|| no_image(source))?;
     if original.state() != "available" {
         let text = format!(
             "The image {source} is not available; it is {}",
             original.state()
         );
-        return Err(Refusal::new(400, "InvalidAMIID.Unavailable", text));
+        return Err(ApiError::new(400, "InvalidAMIID.Unavailable", text));
     }
     let mut image = Image::new(query.required("Name")?);
-    image.description = query.owned("Description");
+    image.description = query.get_owned("Description");
     image.source = Some(source.to_owned());
     image.architecture.clone_from(&original.architecture);
     image.boot_mode.clone_from(&original.boot_mode);
@@ -223,13 +223,13 @@ fn copy_of(
     for (device, id) in &original.mappings {
         let Some(old) = region.snapshots.get(id) else {
             let text = format!("The snapshot {id} of {source} does not exist");
-            return Err(Refusal::new(400, "InvalidRequest", text));
+            return Err(ApiError::new(400, "InvalidRequest", text));
         };
         let mut snapshot = Snapshot::new(String::new(), old.volume_size << 30, old.content.clone());
         snapshot.kms = if query.flag("Encrypted") {
             Kms {
                 encrypted: true,
-                key_id: query.owned("KmsKeyId"),
+                key_id: query.get_owned("KmsKeyId"),
             }
         } else {
             old.kms.clone()
@@ -241,16 +241,16 @@ fn copy_of(
 }
 
 /// Whether all filters are met; `*` and `?` are wildcards in AWS, of which `*` is kept.
-pub(super) fn passes(
+pub(super) fn matches_filters(
     filters: &[Query],
     field: impl Fn(&str) -> Option<Vec<String>>,
-) -> Result<bool, Refusal> {
+) -> Result<bool, ApiError> {
     for filter in filters {
         let name = filter.required("Name")?;
         let values =
             field(name).ok_or_else(|| invalid_value(format!("The filter '{name}' is invalid")))?;
         let wanted = filter.list("Value");
-        let meets = |pattern: &String| values.iter().any(|value| globs(pattern, value));
+        let meets = |pattern: &String| values.iter().any(|value| matches_wildcard(pattern, value));
         if !wanted.iter().any(meets) {
             return Ok(false);
         }
@@ -258,12 +258,12 @@ pub(super) fn passes(
     Ok(true)
 }
 
-fn globs(pattern: &str, value: &str) -> bool {
+fn matches_wildcard(pattern: &str, value: &str) -> bool {
     match pattern.split_once('*') {
         None => pattern == value,
         Some((head, tail)) => value.strip_prefix(head).is_some_and(|rest| {
             let mut starts = rest.char_indices().map(|(at, _)| at).chain([rest.len()]);
-            starts.any(|at| globs(tail, &rest[at..]))
+            starts.any(|at| matches_wildcard(tail, &rest[at..]))
         }),
     }
 }
@@ -297,23 +297,23 @@ impl Image {
         xml.text("architecture", &self.architecture)
             .text("imageType", "machine");
         xml.text("name", &self.name)
-            .maybe("description", self.description.as_ref());
-        xml.maybe(
+            .optional("description", self.description.as_ref());
+        xml.optional(
             "platform",
             self.platform
                 .as_ref()
                 .map(|platform| platform.to_lowercase()),
         );
-        xml.maybe("bootMode", self.boot_mode.as_ref());
-        xml.maybe("imdsSupport", self.imds_support.as_ref());
-        xml.maybe("tpmSupport", self.tpm_support.as_ref());
+        xml.optional("bootMode", self.boot_mode.as_ref());
+        xml.optional("imdsSupport", self.imds_support.as_ref());
+        xml.optional("tpmSupport", self.tpm_support.as_ref());
         xml.text("rootDeviceType", "ebs")
             .text("rootDeviceName", &self.root_device);
         xml.text("virtualizationType", &self.virtualization)
             .text("hypervisor", "xen");
         xml.text("enaSupport", self.ena_support);
-        xml.maybe("sourceImageId", self.source.as_ref());
-        xml.maybe("deprecationTime", self.deprecated.as_ref());
+        xml.optional("sourceImageId", self.source.as_ref());
+        xml.optional("deprecationTime", self.deprecated.as_ref());
         if let Some(reason) = &self.failure {
             xml.element("stateReason", |xml| {
                 xml.text("code", "Client.InternalError")
@@ -321,7 +321,7 @@ impl Image {
             });
         }
         // What a copy or an import consists of is known once it is there.
-        let known = self.state() == "available" || self.registered();
+        let known = self.state() == "available" || self.is_registered();
         let mappings = self.mappings.iter().filter(|_| known);
         xml.items("blockDeviceMapping", mappings, |xml, (device, id)| {
             xml.text("deviceName", device);
@@ -343,9 +343,9 @@ fn write_volume(
     let (kind, size) = volume.map_or(("gp2", None), |(kind, size)| (kind.as_str(), *size));
     xml.text("snapshotId", id).text("volumeType", kind);
     xml.text("deleteOnTermination", true);
-    xml.maybe(
+    xml.optional(
         "volumeSize",
         size.or(snapshot.map(|snapshot| snapshot.volume_size)),
     );
-    xml.maybe("encrypted", snapshot.map(|snapshot| snapshot.kms.encrypted));
+    xml.optional("encrypted", snapshot.map(|snapshot| snapshot.kms.encrypted));
 }

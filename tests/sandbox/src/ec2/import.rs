@@ -7,18 +7,18 @@ use super::disks::inspect;
 use super::model::{Phase, Region, Source, Tags, Task, new_id, tags_for};
 use super::script::ImportScript;
 use super::{Call, document};
-use crate::fault::Refusal;
+use crate::fault::ApiError;
 use crate::query::{Answer, Query};
 
 /// `User cancelled`, as a cancelled task says.
 const CANCELLED: &str = "User cancelled";
 
-fn invalid(message: impl Into<String>) -> Refusal {
-    Refusal::new(400, "InvalidParameter", message)
+fn invalid(message: impl Into<String>) -> ApiError {
+    ApiError::new(400, "InvalidParameter", message)
 }
 
-fn invalid_value(message: impl Into<String>) -> Refusal {
-    Refusal::new(400, "InvalidParameterValue", message)
+fn invalid_value(message: impl Into<String>) -> ApiError {
+    ApiError::new(400, "InvalidParameterValue", message)
 }
 
 impl Call<'_> {
@@ -28,7 +28,7 @@ impl Call<'_> {
         let tags = tags_for(query, &["import-image-task"], "import-image-task")?;
         let containers = query.structs("DiskContainer");
         if containers.is_empty() {
-            return Err(Refusal::new(
+            return Err(ApiError::new(
                 400,
                 "MissingParameter",
                 "No disk containers were specified.",
@@ -81,7 +81,7 @@ impl Call<'_> {
             sources.push(source);
         }
         self.region(|region| {
-            if let Some(id) = known_token(region, self.query)? {
+            if let Some(id) = find_by_token(region, self.query)? {
                 let task = region
                     .tasks
                     .get(&id)
@@ -93,12 +93,12 @@ impl Call<'_> {
                 request: self.query.clone(),
                 tags,
                 sources,
-                objection,
+                rejection: objection,
                 script,
                 phase: Phase::Active(0),
                 since: Instant::now(),
             };
-            remember_token(region, self.query, &task.id);
+            record_token(region, self.query, &task.id);
             let answer = document(action, |xml| task.write(xml));
             region.tasks.insert(task.id.clone(), task);
             Ok(answer)
@@ -106,7 +106,7 @@ impl Call<'_> {
     }
 
     /// The checks that AWS makes before it answers: role, bucket, object.
-    fn source(&self, container: &Query) -> Result<Source, Refusal> {
+    fn source(&self, container: &Query) -> Result<Source, ApiError> {
         let (bucket, key) = location(container)?;
         let role = self.query.get("RoleName").unwrap_or("vmimport");
         if !self.world.iam.serves_import(role, &bucket, &key) {
@@ -134,8 +134,8 @@ impl Call<'_> {
             bucket,
             key,
             format,
-            description: container.owned("Description"),
-            device: container.owned("DeviceName"),
+            description: container.get_owned("Description"),
+            device: container.get_owned("DeviceName"),
             content,
             disks: Vec::new(),
         })
@@ -146,12 +146,12 @@ impl Call<'_> {
             "DescribeImportImageTasks" => ("import-ami", "importImageTaskSet"),
             _ => ("import-snap", "importSnapshotTaskSet"),
         };
-        let asked = self.query.list("ImportTaskId");
+        let requested = self.query.list("ImportTaskId");
         let states = self.query.structs("Filters").into_iter();
         let states: Vec<_> = states.flat_map(|filter| filter.list("Value")).collect();
         self.region(|region| {
-            for id in &asked {
-                known_task(region, id, prefix)?;
+            for id in &requested {
+                check_task_exists(region, id, prefix)?;
             }
             let ids: Vec<_> = region
                 .tasks
@@ -159,7 +159,7 @@ impl Call<'_> {
                 .filter(|id| id.starts_with(prefix))
                 .cloned()
                 .collect();
-            let meant = |id: &&String| asked.is_empty() || asked.contains(id);
+            let meant = |id: &&String| requested.is_empty() || requested.contains(id);
             let ids: Vec<_> = ids.iter().filter(meant).collect();
             let answer = document(action, |xml| {
                 let tasks = ids.iter().filter_map(|id| region.tasks.get(*id));
@@ -167,7 +167,7 @@ impl Call<'_> {
                     states.is_empty() || states.iter().any(|s| s == task.phase.status())
                 });
                 xml.items(set, tasks, |xml, task| {
-                    xml.maybe("bootMode", task.request.get("BootMode"));
+                    xml.optional("bootMode", task.request.get("BootMode"));
                     task.write(xml);
                 });
             });
@@ -181,7 +181,7 @@ impl Call<'_> {
     pub(super) fn cancel_import_task(&self) -> Answer {
         let id = self.query.required("ImportTaskId")?;
         self.region(|region| {
-            known_task(region, id, "import-")?;
+            check_task_exists(region, id, "import-")?;
             let task = region.tasks.get_mut(id).expect("known just above");
             let before = task.phase.status();
             match task.phase {
@@ -191,7 +191,7 @@ impl Call<'_> {
                 }
                 Phase::Completed(..) => {
                     let text = format!("The import task {id} is completed and cannot be cancelled");
-                    return Err(Refusal::new(400, "IncorrectState", text));
+                    return Err(ApiError::new(400, "IncorrectState", text));
                 }
                 Phase::Deleting(_) | Phase::Deleted(_) => {}
             }
@@ -203,7 +203,7 @@ impl Call<'_> {
     }
 }
 
-fn check_image_request(query: &Query) -> Result<(), Refusal> {
+fn check_image_request(query: &Query) -> Result<(), ApiError> {
     let allowed: [(&str, &[&str], &str); 5] = [
         ("Architecture", &["x86_64"], "is not supported for imports"),
         (
@@ -230,7 +230,7 @@ fn check_image_request(query: &Query) -> Result<(), Refusal> {
     }
     if query.get("LicenseType").is_some() && query.get("UsageOperation").is_some() {
         let text = "The parameters LicenseType and UsageOperation cannot be used together";
-        return Err(Refusal::new(400, "InvalidParameterCombination", text));
+        return Err(ApiError::new(400, "InvalidParameterCombination", text));
     }
     if query.get("LicenseType") == Some("AWS") && query.get("Platform") == Some("Linux") {
         return Err(invalid("The license type AWS is not valid for Linux"));
@@ -238,16 +238,16 @@ fn check_image_request(query: &Query) -> Result<(), Refusal> {
     check_encryption(query)
 }
 
-pub(super) fn check_encryption(query: &Query) -> Result<(), Refusal> {
+pub(super) fn check_encryption(query: &Query) -> Result<(), ApiError> {
     if query.get("KmsKeyId").is_some() && !query.flag("Encrypted") {
         let text = "The parameter KmsKeyId requires the parameter Encrypted to be set.";
-        return Err(Refusal::new(400, "InvalidParameterDependency", text));
+        return Err(ApiError::new(400, "InvalidParameterDependency", text));
     }
     Ok(())
 }
 
 /// The bucket and key, by name or in an `s3://` url.
-fn location(container: &Query) -> Result<(String, String), Refusal> {
+fn location(container: &Query) -> Result<(String, String), ApiError> {
     if let Some(url) = container.get("Url") {
         let place = url
             .strip_prefix("s3://")
@@ -264,35 +264,39 @@ fn location(container: &Query) -> Result<(String, String), Refusal> {
 }
 
 /// The id an earlier request with the same token made.
-pub(super) fn known_token(region: &Region, query: &Query) -> Result<Option<String>, Refusal> {
+pub(super) fn find_by_token(region: &Region, query: &Query) -> Result<Option<String>, ApiError> {
     let Some((request, id)) = query
         .get("ClientToken")
-        .and_then(|token| region.tokens.get(token))
+        .and_then(|token| region.client_tokens.get(token))
     else {
         return Ok(None);
     };
     if request != query {
         let text = "The client token has already been used with other parameters.";
-        return Err(Refusal::new(400, "IdempotentParameterMismatch", text));
+        return Err(ApiError::new(400, "IdempotentParameterMismatch", text));
     }
     Ok(Some(id.clone()))
 }
 
-pub(super) fn remember_token(region: &mut Region, query: &Query, id: &str) {
+pub(super) fn record_token(region: &mut Region, query: &Query, id: &str) {
     if let Some(token) = query.get("ClientToken") {
         let made = (query.clone(), id.to_owned());
-        region.tokens.insert(token.to_owned(), made);
+        region.client_tokens.insert(token.to_owned(), made);
     }
 }
 
-fn known_task(region: &Region, id: &str, prefix: &str) -> Result<(), Refusal> {
+fn check_task_exists(region: &Region, id: &str, prefix: &str) -> Result<(), ApiError> {
     if !id.starts_with(prefix) {
         let text = format!("Invalid id: \"{id}\" (expecting \"{prefix}-...\")");
-        return Err(Refusal::new(400, "InvalidConversionTaskId.Malformed", text));
+        return Err(ApiError::new(
+            400,
+            "InvalidConversionTaskId.Malformed",
+            text,
+        ));
     }
     if !region.tasks.contains_key(id) {
         let text = format!("The import task ID '{id}' does not exist");
-        return Err(Refusal::new(400, "InvalidConversionTaskId", text));
+        return Err(ApiError::new(400, "InvalidConversionTaskId", text));
     }
     Ok(())
 }

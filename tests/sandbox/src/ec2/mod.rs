@@ -28,18 +28,18 @@ use http_body_util::BodyExt;
 pub use self::model::Permission;
 pub use self::script::{CopyScript, ImportScript};
 pub use self::view::{ImageView, SnapshotView, TaskView};
-pub(crate) use self::writing::{Asked, BLOCK};
+pub(crate) use self::writing::{BLOCK_SIZE, SnapshotSpec};
 
 use self::model::{Image, Region, Snapshot};
 use crate::content::Content;
 use crate::desk::Detail;
-use crate::fault::Refusal;
+use crate::fault::ApiError;
 use crate::keys::Keyring;
 use crate::query::{self, Answer, Query};
 use crate::roles::Iam;
 use crate::s3::Buckets;
 use crate::serve::{Body, Service};
-use crate::sigv4::{self, Forgery};
+use crate::sigv4::{self, SignatureError};
 use crate::xml::{Xml, document as xml_document};
 
 const NAMESPACE: &str = "http://ec2.amazonaws.com/doc/2016-11-15/";
@@ -110,7 +110,7 @@ impl Ec2 {
     }
 
     /// Somebody takes an image away.
-    pub fn forget_image(&self, region: &str, id: &str) {
+    pub fn remove_image(&self, region: &str, id: &str) {
         let mut state = self.state();
         if let Some(region) = state.regions.get_mut(region) {
             region.images.remove(id);
@@ -118,19 +118,19 @@ impl Ec2 {
     }
 
     /// The object's bytes from which an image, or a copy of it, was imported.
-    pub fn arrived(&self, image_id: &str) -> Option<Vec<u8>> {
-        let content = self.arrived_content(image_id)?;
+    pub fn imported_bytes(&self, image_id: &str) -> Option<Vec<u8>> {
+        let content = self.imported_content(image_id)?;
         Some(content.bytes().expect("the sandbox can read its own files"))
     }
 
-    pub fn arrived_content(&self, image_id: &str) -> Option<Content> {
+    pub fn imported_content(&self, image_id: &str) -> Option<Content> {
         let state = self.state();
         let mut regions = state.regions.values();
         regions.find_map(|region| region.images.get(image_id)?.content.clone())
     }
 
     /// The task is done, whatever its script says.
-    pub fn finish(&self, task: &str) {
+    pub fn finish_task(&self, task: &str) {
         let mut state = self.state();
         for region in state.regions.values_mut() {
             if region.tasks.contains_key(task) {
@@ -230,7 +230,7 @@ impl Service for Ec2Service {
         }
     }
 
-    fn refuse(&self, refusal: &Refusal) -> Response<Body> {
+    fn refuse(&self, refusal: &ApiError) -> Response<Body> {
         let id = query::request_id();
         let text = xml_document("Response", None, |xml| {
             xml.element("Errors", |xml| {
@@ -245,30 +245,30 @@ impl Service for Ec2Service {
     }
 }
 
-fn forged(forgery: &Forgery) -> Refusal {
-    match forgery {
-        Forgery::Missing => Refusal::new(
+fn signature_error(error: &SignatureError) -> ApiError {
+    match error {
+        SignatureError::Missing => ApiError::new(
             400,
             "MissingParameter",
             "The request must contain a signature",
         ),
-        Forgery::Stale | Forgery::ExpiredToken => {
-            Refusal::new(400, "RequestExpired", "Request has expired.")
+        SignatureError::Stale | SignatureError::ExpiredToken => {
+            ApiError::new(400, "RequestExpired", "Request has expired.")
         }
-        Forgery::Malformed(text) => Refusal::new(401, "AuthFailure", text.as_str()),
-        Forgery::UnknownKey | Forgery::Mismatch | Forgery::WrongToken => {
+        SignatureError::Malformed(text) => ApiError::new(401, "AuthFailure", text.as_str()),
+        SignatureError::UnknownKey | SignatureError::Mismatch | SignatureError::WrongToken => {
             let text = "AWS was not able to validate the provided access credentials";
-            Refusal::new(401, "AuthFailure", text)
+            ApiError::new(401, "AuthFailure", text)
         }
     }
 }
 
 impl Ec2Service {
     fn perform(&self, head: &Parts, body: &Bytes) -> Answer {
-        let caller =
-            sigv4::verify(head, body, "ec2", &self.keys).map_err(|forgery| forged(&forgery))?;
+        let caller = sigv4::verify(head, body, "ec2", &self.keys)
+            .map_err(|forgery| signature_error(&forgery))?;
         let query = Query::parse(body);
-        query.check_names(wire::known(query.action())?)?;
+        query.check_names(wire::parameters_of(query.action())?)?;
         regions::check_enabled(&caller.region)?;
         self.authorize(&caller.key.arn, query.action())?;
         let call = Call {
@@ -279,20 +279,20 @@ impl Ec2Service {
         call.perform()
     }
 
-    fn authorize(&self, who: &str, action: &str) -> Result<(), Refusal> {
-        if self.iam.user_may(who, &format!("ec2:{action}"), "*") {
+    fn authorize(&self, arn: &str, action: &str) -> Result<(), ApiError> {
+        if self.iam.user_may(arn, &format!("ec2:{action}"), "*") {
             return Ok(());
         }
         let text = format!(
-            "You are not authorized to perform this operation. User: {who} is not authorized to \
+            "You are not authorized to perform this operation. User: {arn} is not authorized to \
              perform: ec2:{action} because no identity-based policy allows the ec2:{action} action"
         );
-        Err(Refusal::new(403, "UnauthorizedOperation", text))
+        Err(ApiError::new(403, "UnauthorizedOperation", text))
     }
 }
 
 /// Descriptions of images, snapshots and tasks have up to 255 characters of ASCII.
-fn ascii_description(query: &Query) -> Result<(), Refusal> {
+fn ascii_description(query: &Query) -> Result<(), ApiError> {
     let given = ["Description", "Description.Value"].map(|name| query.get(name));
     for text in given.into_iter().flatten() {
         if !text.is_ascii() {
@@ -300,11 +300,11 @@ fn ascii_description(query: &Query) -> Result<(), Refusal> {
                 "Value ({text}) for parameter description is invalid. \
                  Character sets beyond ASCII are not supported."
             );
-            return Err(Refusal::new(400, "InvalidParameterValue", text));
+            return Err(ApiError::new(400, "InvalidParameterValue", text));
         }
         if text.len() > 255 {
             let text = "Description must be at most 255 characters";
-            return Err(Refusal::new(400, "InvalidParameterValue", text));
+            return Err(ApiError::new(400, "InvalidParameterValue", text));
         }
     }
     Ok(())
@@ -340,16 +340,16 @@ impl Call<'_> {
 
     fn region<T>(
         &self,
-        work: impl FnOnce(&mut Region) -> Result<T, Refusal>,
-    ) -> Result<T, Refusal> {
-        self.region_named(self.region, work)
+        work: impl FnOnce(&mut Region) -> Result<T, ApiError>,
+    ) -> Result<T, ApiError> {
+        self.named_region(self.region, work)
     }
 
-    fn region_named<T>(
+    fn named_region<T>(
         &self,
         name: &str,
-        work: impl FnOnce(&mut Region) -> Result<T, Refusal>,
-    ) -> Result<T, Refusal> {
+        work: impl FnOnce(&mut Region) -> Result<T, ApiError>,
+    ) -> Result<T, ApiError> {
         work(
             self.world
                 .ec2
@@ -369,16 +369,16 @@ fn document(action: &str, write: impl FnOnce(&mut Xml)) -> String {
 }
 
 /// The answer of the actions that only do.
-fn done(action: &str) -> String {
+fn success_document(action: &str) -> String {
     document(action, |xml| {
         xml.text("return", true);
     })
 }
 
-fn dry_run(query: &Query) -> Result<(), Refusal> {
+fn dry_run(query: &Query) -> Result<(), ApiError> {
     if query.flag("DryRun") {
         let text = "Request would have succeeded, but DryRun flag is set.";
-        return Err(Refusal::new(412, "DryRunOperation", text));
+        return Err(ApiError::new(412, "DryRunOperation", text));
     }
     Ok(())
 }

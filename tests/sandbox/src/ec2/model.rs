@@ -5,10 +5,10 @@ use std::time::Instant;
 
 use super::disks::Disk;
 use super::script::{CopyScript, ImportScript};
-use super::writing::Writing;
+use super::writing::PendingSnapshot;
 use crate::clock;
 use crate::content::Content;
-use crate::fault::Refusal;
+use crate::fault::ApiError;
 use crate::query::Query;
 use crate::xml::Xml;
 
@@ -20,7 +20,7 @@ pub(super) struct Region {
     pub(super) snapshots: BTreeMap<String, Snapshot>,
     pub(super) tasks: BTreeMap<String, Task>,
     /// What was asked under a client token, and the id it made
-    pub(super) tokens: BTreeMap<String, (Query, String)>,
+    pub(super) client_tokens: BTreeMap<String, (Query, String)>,
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -124,7 +124,7 @@ pub(super) struct Snapshot {
     pub(super) permissions: Vec<Permission>,
     pub(super) content: Option<Content>,
     /// Only of one that is written block by block
-    pub(super) writing: Option<Writing>,
+    pub(super) pending: Option<PendingSnapshot>,
 }
 
 impl Snapshot {
@@ -138,7 +138,7 @@ impl Snapshot {
             kms: Kms::default(),
             permissions: Vec::new(),
             content,
-            writing: None,
+            pending: None,
         }
     }
 }
@@ -161,7 +161,7 @@ pub(super) struct Task {
     pub(super) tags: Tags,
     pub(super) sources: Vec<Source>,
     /// AWS's reason against the object, told once validation is over
-    pub(super) objection: Option<String>,
+    pub(super) rejection: Option<String>,
     pub(super) script: ImportScript,
     pub(super) phase: Phase,
     pub(super) since: Instant,
@@ -197,14 +197,14 @@ pub(super) fn new_id(prefix: &str) -> String {
 }
 
 /// The tags that a `TagSpecification` gives this kind of resource.
-pub(super) fn tags_for(query: &Query, allowed: &[&str], kind: &str) -> Result<Tags, Refusal> {
+pub(super) fn tags_for(query: &Query, allowed: &[&str], kind: &str) -> Result<Tags, ApiError> {
     let mut tags = Tags::new();
     for specification in query.structs("TagSpecification") {
         let resource = specification.required("ResourceType")?;
         if !allowed.contains(&resource) {
             let text =
                 format!("'{resource}' is not a valid taggable resource type for this operation.");
-            return Err(Refusal::new(400, "InvalidParameterValue", text));
+            return Err(ApiError::new(400, "InvalidParameterValue", text));
         }
         if resource == kind {
             tags.extend(tags_of(&specification)?);
@@ -213,18 +213,18 @@ pub(super) fn tags_for(query: &Query, allowed: &[&str], kind: &str) -> Result<Ta
     Ok(tags)
 }
 
-pub(super) fn tags_of(query: &Query) -> Result<Tags, Refusal> {
+pub(super) fn tags_of(query: &Query) -> Result<Tags, ApiError> {
     let mut tags = Tags::new();
     for tag in query.structs("Tag") {
         let key = tag.required("Key")?;
         if key.starts_with("aws:") {
             let text = "Tag keys starting with 'aws:' are reserved for internal use";
-            return Err(Refusal::new(400, "InvalidParameterValue", text));
+            return Err(ApiError::new(400, "InvalidParameterValue", text));
         }
-        let value = tag.owned("Value").unwrap_or_default();
+        let value = tag.get_owned("Value").unwrap_or_default();
         if tags.insert(key.to_owned(), value).is_some() {
             let text = format!("Duplicate tag key '{key}' specified.");
-            return Err(Refusal::new(400, "InvalidParameterValue", text));
+            return Err(ApiError::new(400, "InvalidParameterValue", text));
         }
     }
     Ok(tags)

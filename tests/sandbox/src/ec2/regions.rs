@@ -2,7 +2,7 @@
 //! enabled, whether AMIs may be public, whether snapshots are encrypted unasked.
 
 use super::{Call, document};
-use crate::fault::Refusal;
+use crate::fault::ApiError;
 use crate::query::Answer;
 
 /// A region and its `optInStatus`; the first answer for all accounts, the others by wish.
@@ -18,27 +18,27 @@ const REGIONS: [(&str, &str); 8] = [
 ];
 
 /// Credentials mean nothing where the account is not at home.
-pub(super) fn check_enabled(region: &str) -> Result<(), Refusal> {
+pub(super) fn check_enabled(region: &str) -> Result<(), ApiError> {
     let known = REGIONS.iter().find(|(name, _)| *name == region);
     if known.is_some_and(|(_, status)| *status == "not-opted-in") {
         let text = "AWS was not able to validate the provided access credentials";
-        return Err(Refusal::new(401, "AuthFailure", text));
+        return Err(ApiError::new(401, "AuthFailure", text));
     }
     Ok(())
 }
 
 impl Call<'_> {
     pub(super) fn describe_regions(&self) -> Answer {
-        let asked = self.query.list("RegionName");
+        let requested = self.query.list("RegionName");
         let is_known = |name: &&String| REGIONS.iter().any(|(known, _)| known == name);
-        if let Some(unknown) = asked.iter().find(|name| !is_known(name)) {
+        if let Some(unknown) = requested.iter().find(|name| !is_known(name)) {
             let text = format!("Invalid region name(s): [{unknown}]");
-            return Err(Refusal::new(400, "InvalidParameterValue", text));
+            return Err(ApiError::new(400, "InvalidParameterValue", text));
         }
-        let all = self.query.flag("AllRegions") || !asked.is_empty();
+        let all = self.query.flag("AllRegions") || !requested.is_empty();
         let meant = REGIONS.iter().filter(|(name, status)| {
             (all || *status != "not-opted-in")
-                && (asked.is_empty() || asked.iter().any(|one| one == name))
+                && (requested.is_empty() || requested.iter().any(|one| one == name))
         });
         Ok(document("DescribeRegions", |xml| {
             xml.items("regionInfo", meant, |xml, (name, status)| {

@@ -5,7 +5,7 @@ use base64::engine::general_purpose::STANDARD;
 
 use super::images::invalid_value;
 use super::model::{Image, Region};
-use crate::fault::Refusal;
+use crate::fault::ApiError;
 use crate::query::Query;
 
 /// GiB
@@ -13,26 +13,26 @@ const LARGEST_VOLUME: u64 = 65536;
 
 impl Image {
     /// Whether it was made by RegisterImage: neither imported nor copied.
-    pub(super) fn registered(&self) -> bool {
+    pub(super) fn is_registered(&self) -> bool {
         self.source.is_none() && !self.name.starts_with("import-ami-")
     }
 }
 
 /// RegisterImage's own defaults are i386 and paravirtual; they are kept, so that a client
 /// that forgets to say otherwise is found.
-pub(super) fn registered(query: &Query, region: &Region) -> Result<Image, Refusal> {
+pub(super) fn register(query: &Query, region: &Region) -> Result<Image, ApiError> {
     check_values(query)?;
     check_start(query)?;
     let mut image = Image::new(query.required("Name")?);
-    image.description = query.owned("Description");
+    image.description = query.get_owned("Description");
     let architecture = query.get("Architecture").unwrap_or("i386");
     architecture.clone_into(&mut image.architecture);
     let virtualization = query.get("VirtualizationType").unwrap_or("paravirtual");
     virtualization.clone_into(&mut image.virtualization);
-    image.boot_mode = query.owned("BootMode");
-    image.imds_support = query.owned("ImdsSupport");
-    image.tpm_support = query.owned("TpmSupport");
-    image.uefi_data = query.owned("UefiData");
+    image.boot_mode = query.get_owned("BootMode");
+    image.imds_support = query.get_owned("ImdsSupport");
+    image.tpm_support = query.get_owned("TpmSupport");
+    image.uefi_data = query.get_owned("UefiData");
     image.ena_support = query.flag("EnaSupport");
     query
         .required("RootDeviceName")?
@@ -46,19 +46,19 @@ pub(super) fn registered(query: &Query, region: &Region) -> Result<Image, Refusa
             "Root device {} is not in the block device mappings.",
             image.root_device
         );
-        return Err(Refusal::new(400, "InvalidBlockDeviceMapping", text));
+        return Err(ApiError::new(400, "InvalidBlockDeviceMapping", text));
     }
     Ok(image)
 }
 
-fn map(image: &mut Image, mapping: &Query, region: &Region) -> Result<(), Refusal> {
+fn map(image: &mut Image, mapping: &Query, region: &Region) -> Result<(), ApiError> {
     let (device, id) = (
         mapping.required("DeviceName")?,
         mapping.required("Ebs.SnapshotId")?,
     );
     if mapping.get("Ebs.Encrypted").is_some() {
         let text = "the encrypted flag cannot be specified since device has a snapshot specified.";
-        return Err(Refusal::new(400, "InvalidParameterDependency", text));
+        return Err(ApiError::new(400, "InvalidParameterDependency", text));
     }
     let snapshot = region
         .snapshots
@@ -66,7 +66,7 @@ fn map(image: &mut Image, mapping: &Query, region: &Region) -> Result<(), Refusa
         .ok_or_else(|| super::snapshots::no_snapshot(id))?;
     if snapshot.status() != "completed" {
         let text = format!("Snapshot {id} is in invalid state - {}", snapshot.status());
-        return Err(Refusal::new(400, "IncorrectState", text));
+        return Err(ApiError::new(400, "IncorrectState", text));
     }
     let size = mapping.get("Ebs.VolumeSize").map(str::parse::<u64>);
     let size = size.transpose().ok().flatten();
@@ -76,7 +76,7 @@ fn map(image: &mut Image, mapping: &Query, region: &Region) -> Result<(), Refusa
             size.unwrap_or_default(),
             snapshot.volume_size
         );
-        return Err(Refusal::new(400, "InvalidBlockDeviceMapping", text));
+        return Err(ApiError::new(400, "InvalidBlockDeviceMapping", text));
     }
     if size.is_some_and(|size| size > LARGEST_VOLUME) {
         return Err(invalid_value("The volume size is invalid"));
@@ -90,7 +90,7 @@ fn map(image: &mut Image, mapping: &Query, region: &Region) -> Result<(), Refusa
     Ok(())
 }
 
-fn check_values(query: &Query) -> Result<(), Refusal> {
+fn check_values(query: &Query) -> Result<(), ApiError> {
     let allowed: [(&str, &[&str]); 6] = [
         (
             "Architecture",
@@ -117,10 +117,10 @@ fn check_values(query: &Query) -> Result<(), Refusal> {
 }
 
 /// How a system can start, and what that allows.
-fn check_start(query: &Query) -> Result<(), Refusal> {
+fn check_start(query: &Query) -> Result<(), ApiError> {
     let arm = query.get("Architecture") == Some("arm64");
     let mode = query.get("BootMode");
-    let refuse = |text: &str| Err(Refusal::new(400, "InvalidParameterCombination", text));
+    let refuse = |text: &str| Err(ApiError::new(400, "InvalidParameterCombination", text));
     if arm && mode == Some("legacy-bios") {
         return refuse("The boot mode legacy-bios is not supported for the architecture arm64.");
     }

@@ -22,7 +22,7 @@ pub(super) struct Step {
 impl Default for ImportScript {
     /// What AWS is seen to do: `Status` stays `active`, the phase is in `StatusMessage`.
     fn default() -> Self {
-        Self::through(&[
+        Self::with_phases(&[
             ("pending", 2),
             ("validating", 10),
             ("validated", 19),
@@ -36,7 +36,7 @@ impl Default for ImportScript {
 
 impl ImportScript {
     /// These phases, then `completed`.
-    pub fn through(phases: &[(&str, u8)]) -> Self {
+    pub fn with_phases(phases: &[(&str, u8)]) -> Self {
         let step = |(message, progress): &(&str, u8)| Step {
             message: Some((*message).to_owned()),
             progress: Some(*progress),
@@ -51,11 +51,11 @@ impl ImportScript {
 
     /// Completed at the second poll.
     pub fn quick() -> Self {
-        Self::through(&[("pending", 2)])
+        Self::with_phases(&[("pending", 2)])
     }
 
     pub(super) fn snapshot() -> Self {
-        Self::through(&[
+        Self::with_phases(&[
             ("pending", 2),
             ("validating", 10),
             ("validated", 19),
@@ -66,7 +66,7 @@ impl ImportScript {
 
     /// Adds a poll at which AWS leaves out both message and progress.
     #[must_use]
-    pub fn silent(mut self) -> Self {
+    pub fn without_messages(mut self) -> Self {
         self.steps.push(Step {
             message: None,
             progress: None,
@@ -153,7 +153,7 @@ impl CopyScript {
 
     /// One poll; true when it was the last pending one.
     pub(super) fn poll(&mut self) -> bool {
-        if self.gate.as_ref().is_some_and(|gate| !gate.knock()) {
+        if self.gate.as_ref().is_some_and(|gate| !gate.arrive()) {
             return false;
         }
         self.polls = self.polls.saturating_sub(1);

@@ -1,18 +1,18 @@
 //! Snapshots: describe and delete; and tags, which images have too.
 
-use super::images::{invalid_value, no_image, passes};
+use super::images::{invalid_value, matches_filters, no_image};
 use super::model::{Snapshot, Tags, tags_of, write_tags};
-use super::{Call, document, done};
-use crate::fault::Refusal;
+use super::{Call, document, success_document};
+use crate::fault::ApiError;
 use crate::keys::ACCOUNT;
 use crate::query::Answer;
 use crate::xml::Xml;
 
 const MAX_TAGS: usize = 50;
 
-pub(super) fn no_snapshot(id: &str) -> Refusal {
+pub(super) fn no_snapshot(id: &str) -> ApiError {
     let text = format!("The snapshot '{id}' does not exist.");
-    Refusal::new(400, "InvalidSnapshot.NotFound", text)
+    ApiError::new(400, "InvalidSnapshot.NotFound", text)
 }
 
 impl Call<'_> {
@@ -25,7 +25,7 @@ impl Call<'_> {
             let mut found = Vec::new();
             for snapshot in region.snapshots.values() {
                 let named = ids.is_empty() || ids.contains(&snapshot.id);
-                if named && passes(&filters, |name| snapshot.field(name))? {
+                if named && matches_filters(&filters, |name| snapshot.field(name))? {
                     found.push(snapshot);
                 }
             }
@@ -46,10 +46,10 @@ impl Call<'_> {
         self.region(|region| {
             if let Some(image) = region.users_of(id).next() {
                 let text = format!("The snapshot {id} is currently in use by {}", image.id);
-                return Err(Refusal::new(400, "InvalidSnapshot.InUse", text));
+                return Err(ApiError::new(400, "InvalidSnapshot.InUse", text));
             }
             region.snapshots.remove(id).ok_or_else(|| no_snapshot(id))?;
-            Ok(done("DeleteSnapshot"))
+            Ok(success_document("DeleteSnapshot"))
         })
     }
 
@@ -57,7 +57,7 @@ impl Call<'_> {
         let (ids, tags) = (self.query.list("ResourceId"), tags_of(self.query)?);
         if ids.is_empty() || tags.is_empty() {
             let text = "The request must contain the parameters ResourceId and Tag";
-            return Err(Refusal::new(400, "MissingParameter", text));
+            return Err(ApiError::new(400, "MissingParameter", text));
         }
         self.region(|region| {
             let known = |id: &String| match id.split('-').next() {
@@ -65,7 +65,7 @@ impl Call<'_> {
                 Some("snap") if !region.snapshots.contains_key(id) => Err(no_snapshot(id)),
                 Some("ami" | "snap") => Ok(()),
                 Some("import") if region.tasks.contains_key(id) => Ok(()),
-                _ => Err(Refusal::new(
+                _ => Err(ApiError::new(
                     400,
                     "InvalidID",
                     format!("The ID '{id}' is not valid"),
@@ -79,27 +79,27 @@ impl Call<'_> {
                     .get_mut(id)
                     .map(|snapshot| &mut snapshot.tags);
                 let tasks = region.tasks.get_mut(id).map(|task| &mut task.tags);
-                let theirs = images.or(snapshots).or(tasks);
-                theirs.map_or(Ok(()), |theirs| add_tags(theirs, &tags))?;
+                let existing = images.or(snapshots).or(tasks);
+                existing.map_or(Ok(()), |theirs| add_tags(theirs, &tags))?;
             }
-            Ok(done("CreateTags"))
+            Ok(success_document("CreateTags"))
         })
     }
 }
 
-fn add_tags(theirs: &mut Tags, tags: &Tags) -> Result<(), Refusal> {
-    let mut all = theirs.clone();
+fn add_tags(existing: &mut Tags, tags: &Tags) -> Result<(), ApiError> {
+    let mut all = existing.clone();
     all.extend(tags.clone());
     if all.len() > MAX_TAGS {
         let text = "The maximum number of Tags for a resource has been reached.";
-        return Err(Refusal::new(400, "TagLimitExceeded", text));
+        return Err(ApiError::new(400, "TagLimitExceeded", text));
     }
     if let Some(key) = all.keys().find(|key| key.chars().count() > 128) {
         return Err(invalid_value(format!(
             "Tag key exceeds the maximum length: {key}"
         )));
     }
-    *theirs = all;
+    *existing = all;
     Ok(())
 }
 
@@ -125,12 +125,12 @@ impl Snapshot {
             .text("volumeId", "vol-ffffffff");
         xml.text("status", self.status())
             .text("startTime", &self.started);
-        xml.maybe("statusMessage", self.failure());
+        xml.optional("statusMessage", self.failure());
         xml.text("progress", "100%").text("ownerId", ACCOUNT);
         xml.text("volumeSize", self.volume_size)
             .text("description", &self.description);
         xml.text("encrypted", self.kms.encrypted);
-        xml.maybe("kmsKeyId", self.kms.key_id.as_ref());
+        xml.optional("kmsKeyId", self.kms.key_id.as_ref());
         write_tags(xml, &self.tags);
     }
 }

@@ -31,7 +31,7 @@ impl Call<'_> {
 
     fn after_step(&self, task: &Task, step: usize) -> Option<Phase> {
         let current = task.script.steps.get(step)?;
-        let held = current.gate.as_ref().is_some_and(|gate| !gate.knock());
+        let held = current.gate.as_ref().is_some_and(|gate| !gate.arrive());
         if held
             || task
                 .script
@@ -61,7 +61,7 @@ impl Call<'_> {
             )));
         }
         let last = step + 1 == task.script.steps.len();
-        match (&task.objection, &task.script.failure) {
+        match (&task.rejection, &task.script.failure) {
             (Some(reason), _) if name == "validating" || last => {
                 Some(Phase::Deleting(reason.clone()))
             }
@@ -89,7 +89,7 @@ fn complete(region: &mut Region, id: &str) -> Phase {
         .expect("called with a task of the region");
     let kms = Kms {
         encrypted: task.request.flag("Encrypted"),
-        key_id: task.request.owned("KmsKeyId"),
+        key_id: task.request.get_owned("KmsKeyId"),
     };
     let mut snapshots = Vec::new();
     for source in &task.sources {
@@ -123,12 +123,12 @@ fn image(task: &Task, snapshots: &[String]) -> Image {
     image.description = Some(format!("AWS-VMImport service: Linux - task {}", task.id));
     image.boot_mode = Some(
         task.request
-            .owned("BootMode")
+            .get_owned("BootMode")
             .unwrap_or_else(|| "legacy-bios".to_owned()),
     );
     image.platform = task
         .request
-        .owned("Platform")
+        .get_owned("Platform")
         .filter(|platform| platform == "Windows");
     let device = |number: usize| match number {
         0 => "/dev/sda1".to_owned(),
@@ -149,7 +149,7 @@ impl Task {
     pub(super) fn write(&self, xml: &mut Xml) {
         let request = &self.request;
         xml.text("importTaskId", &self.id)
-            .maybe("description", request.get("Description"));
+            .optional("description", request.get("Description"));
         if self.id.starts_with("import-snap") {
             xml.element("snapshotTaskDetail", |xml| {
                 self.write_progress(xml);
@@ -165,10 +165,10 @@ impl Task {
             ("platform", "Platform"),
             ("hypervisor", "Hypervisor"),
         ] {
-            xml.maybe(name, request.get(parameter));
+            xml.optional(name, request.get(parameter));
         }
         let validated = !matches!(self.phase, Phase::Active(0 | 1));
-        xml.maybe("architecture", validated.then_some("x86_64"));
+        xml.optional("architecture", validated.then_some("x86_64"));
         self.write_progress(xml);
         xml.element("snapshotDetailSet", |xml| {
             self.each_disk(|source, disk, number| {
@@ -198,7 +198,7 @@ impl Task {
 
     fn write_snapshot(&self, xml: &mut Xml, number: usize) {
         if let Phase::Completed(_, snapshots) = &self.phase {
-            xml.maybe("snapshotId", snapshots.get(number))
+            xml.optional("snapshotId", snapshots.get(number))
                 .text("status", "completed");
         }
     }
@@ -208,8 +208,8 @@ impl Task {
         match &self.phase {
             Phase::Active(step) => {
                 let step = self.script.steps.get(*step);
-                xml.maybe("statusMessage", step.and_then(|step| step.message.as_ref()));
-                xml.maybe("progress", step.and_then(|step| step.progress));
+                xml.optional("statusMessage", step.and_then(|step| step.message.as_ref()));
+                xml.optional("progress", step.and_then(|step| step.progress));
             }
             Phase::Deleting(reason) | Phase::Deleted(reason) => {
                 xml.text("statusMessage", reason);
@@ -227,13 +227,13 @@ impl Task {
 }
 
 fn write_disk(xml: &mut Xml, source: &Source, disk: Option<&Disk>) {
-    xml.maybe("description", source.description.as_ref());
-    xml.maybe("deviceName", source.device.as_ref());
+    xml.optional("description", source.description.as_ref());
+    xml.optional("deviceName", source.device.as_ref());
     xml.text(
         "format",
         disk.map_or(source.format.as_str(), |disk| disk.format),
     );
-    xml.maybe("diskImageSize", disk.map(|disk| format!("{}.0", disk.size)));
+    xml.optional("diskImageSize", disk.map(|disk| format!("{}.0", disk.size)));
     xml.element("userBucket", |xml| {
         xml.text("s3Bucket", &source.bucket)
             .text("s3Key", &source.key);

@@ -1,9 +1,9 @@
 //! The wire names of every action's parameters, from botocore's model of the API
 //! version 2016-11-15; `N` stands for a list's number. Mind `Filters` and `Filter`.
 
-use crate::fault::Refusal;
+use crate::fault::ApiError;
 
-pub(super) fn known(action: &str) -> Result<&'static [&'static str], Refusal> {
+pub(super) fn parameters_of(action: &str) -> Result<&'static [&'static str], ApiError> {
     Ok(match action {
         "ImportImage" => IMPORT_IMAGE,
         "ImportSnapshot" => IMPORT_SNAPSHOT,
@@ -58,7 +58,7 @@ pub(super) fn known(action: &str) -> Result<&'static [&'static str], Refusal> {
         "EnableImageDeprecation" => &["DeprecateAt", "DryRun", "ImageId"],
         other => {
             let text = format!("The action {other} is not valid for this web service.");
-            return Err(Refusal::new(400, "InvalidAction", text));
+            return Err(ApiError::new(400, "InvalidAction", text));
         }
     })
 }

@@ -10,19 +10,19 @@ use sha2::{Digest, Sha256};
 use super::model::{Kms, Snapshot, Tags};
 use super::{Ec2, State};
 use crate::content::Draft;
-use crate::fault::Refusal;
+use crate::fault::ApiError;
 use crate::keys::ACCOUNT;
 
 /// Bytes of a block (EBS user guide, "EBS direct API concepts").
-pub(crate) const BLOCK: usize = 512 << 10;
+pub(crate) const BLOCK_SIZE: usize = 512 << 10;
 /// "Pending snapshots per account created using the EBS direct APIs".
-const MOST_PENDING: usize = 100;
+const MAX_PENDING: usize = 100;
 /// What an encrypted volume shows where nobody wrote.
 const NOISE: u8 = 0xA5;
 
 /// What StartSnapshot asks for.
 #[derive(Clone, Debug, PartialEq)]
-pub(crate) struct Asked {
+pub(crate) struct SnapshotSpec {
     pub(crate) volume_size: u64,
     pub(crate) description: String,
     pub(crate) tags: Tags,
@@ -32,14 +32,14 @@ pub(crate) struct Asked {
 }
 
 /// What it is answered.
-pub(crate) struct Begun {
+pub(crate) struct StartedSnapshot {
     pub(crate) id: String,
     pub(crate) kms_key_arn: Option<String>,
 }
 
 /// What is special about a snapshot in the making.
-pub(super) struct Writing {
-    asked: Asked,
+pub(super) struct PendingSnapshot {
+    spec: SnapshotSpec,
     token: Option<String>,
     draft: Option<Draft>,
     sums: BTreeMap<u32, [u8; 32]>,
@@ -50,7 +50,7 @@ pub(super) struct Writing {
 pub(super) enum Phase {
     Open,
     /// Completed a question later, or failed for this reason
-    Sealed(Option<String>),
+    Completing(Option<String>),
     Completed,
     Error(String),
 }
@@ -58,31 +58,35 @@ pub(super) enum Phase {
 impl Phase {
     pub(super) fn status(&self) -> &'static str {
         match self {
-            Self::Open | Self::Sealed(_) => "pending",
+            Self::Open | Self::Completing(_) => "pending",
             Self::Completed => "completed",
             Self::Error(_) => "error",
         }
     }
 }
 
-fn invalid(reason: &str, text: impl Into<String>) -> Refusal {
-    Refusal::new(400, &format!("ValidationException {reason}"), text)
+fn invalid(reason: &str, text: impl Into<String>) -> ApiError {
+    ApiError::new(400, &format!("ValidationException {reason}"), text)
 }
 
-fn unknown(id: &str) -> Refusal {
+fn unknown(id: &str) -> ApiError {
     let text = format!("The snapshot '{id}' does not exist.");
-    Refusal::new(404, "ResourceNotFoundException SNAPSHOT_NOT_FOUND", text)
+    ApiError::new(404, "ResourceNotFoundException SNAPSHOT_NOT_FOUND", text)
 }
 
-fn broken(error: &io::Error) -> Refusal {
-    Refusal::new(500, "InternalServerException", error.to_string())
+fn broken(error: &io::Error) -> ApiError {
+    ApiError::new(500, "InternalServerException", error.to_string())
 }
 
 impl State {
-    fn written(&mut self, region: &str, id: &str) -> Result<(&mut Snapshot, u64), Refusal> {
+    fn pending_snapshot(
+        &mut self,
+        region: &str,
+        id: &str,
+    ) -> Result<(&mut Snapshot, u64), ApiError> {
         let snapshots = self.regions.get_mut(region).map(|r| &mut r.snapshots);
         let snapshot = snapshots.and_then(|snapshots| snapshots.get_mut(id));
-        let snapshot = snapshot.filter(|snapshot| snapshot.writing.is_some());
+        let snapshot = snapshot.filter(|snapshot| snapshot.pending.is_some());
         let snapshot = snapshot.ok_or_else(|| unknown(id))?;
         let size = snapshot.volume_size;
         Ok((snapshot, size))
@@ -93,10 +97,10 @@ impl Ec2 {
     pub(crate) fn start_snapshot(
         &self,
         region: &str,
-        asked: Asked,
+        spec: SnapshotSpec,
         token: Option<String>,
         dir: &Path,
-    ) -> Result<Begun, Refusal> {
+    ) -> Result<StartedSnapshot, ApiError> {
         let mut state = self.state();
         let by_default = state.encryption_by_default;
         let snapshots = &mut state
@@ -105,45 +109,45 @@ impl Ec2 {
             .or_default()
             .snapshots;
         let same = |snapshot: &&Snapshot| {
-            let writing = snapshot.writing.as_ref();
+            let writing = snapshot.pending.as_ref();
             token.is_some() && writing.is_some_and(|writing| writing.token == token)
         };
         if let Some(earlier) = snapshots.values().find(same) {
-            if earlier.writing.as_ref().map(|writing| &writing.asked) != Some(&asked) {
+            if earlier.pending.as_ref().map(|writing| &writing.spec) != Some(&spec) {
                 let text = "The client token was used with other parameters.";
-                return Err(Refusal::new(409, "ConflictException", text));
+                return Err(ApiError::new(409, "ConflictException", text));
             }
-            return Ok(Begun {
+            return Ok(StartedSnapshot {
                 id: earlier.id.clone(),
                 kms_key_arn: earlier.kms.key_id.clone(),
             });
         }
         let is_open = |snapshot: &&Snapshot| {
-            let writing = snapshot.writing.as_ref();
+            let writing = snapshot.pending.as_ref();
             writing.is_some_and(|writing| writing.phase == Phase::Open)
         };
-        if snapshots.values().filter(is_open).count() >= MOST_PENDING {
+        if snapshots.values().filter(is_open).count() >= MAX_PENDING {
             let text = "You have reached the limit for pending snapshots.";
-            return Err(Refusal::new(400, "ConcurrentLimitExceededException", text));
+            return Err(ApiError::new(400, "ConcurrentLimitExceededException", text));
         }
-        let mut snapshot = Snapshot::new(asked.description.clone(), 0, None);
-        snapshot.volume_size = asked.volume_size;
-        snapshot.tags = asked.tags.clone();
-        let encrypted = asked.encrypted.unwrap_or(false) || by_default;
+        let mut snapshot = Snapshot::new(spec.description.clone(), 0, None);
+        snapshot.volume_size = spec.volume_size;
+        snapshot.tags = spec.tags.clone();
+        let encrypted = spec.encrypted.unwrap_or(false) || by_default;
         let default_key = || format!("arn:aws:kms:{region}:{ACCOUNT}:key/aws-ebs");
-        let key = asked.kms_key_arn.clone().unwrap_or_else(default_key);
+        let key = spec.kms_key_arn.clone().unwrap_or_else(default_key);
         snapshot.kms = Kms {
             encrypted,
             key_id: encrypted.then_some(key),
         };
-        snapshot.writing = Some(Writing {
-            asked,
+        snapshot.pending = Some(PendingSnapshot {
+            spec,
             token,
             draft: Some(Draft::new(dir).map_err(|error| broken(&error))?),
             sums: BTreeMap::new(),
             phase: Phase::Open,
         });
-        let begun = Begun {
+        let begun = StartedSnapshot {
             id: snapshot.id.clone(),
             kms_key_arn: snapshot.kms.key_id.clone(),
         };
@@ -158,7 +162,7 @@ impl Ec2 {
         index: u32,
         sum: &[u8],
         bytes: &[u8],
-    ) -> Result<(), Refusal> {
+    ) -> Result<(), ApiError> {
         let mut digest: [u8; 32] = [0; 32];
         // Outside the lock: hashing is most of the work.
         digest.copy_from_slice(&Sha256::digest(bytes));
@@ -167,16 +171,16 @@ impl Ec2 {
             return Err(invalid("INVALID_BLOCK", text));
         }
         let mut state = self.state();
-        let (snapshot, volume_size) = state.written(region, id)?;
-        if u64::from(index) >= volume_size * (1 << 30) / BLOCK as u64 {
+        let (snapshot, volume_size) = state.pending_snapshot(region, id)?;
+        if u64::from(index) >= volume_size * (1 << 30) / BLOCK_SIZE as u64 {
             let text = format!("The block {index} lies outside the volume.");
             return Err(invalid("INVALID_BLOCK", text));
         }
-        let writing = snapshot.writing.as_mut().ok_or_else(|| unknown(id))?;
-        open(writing, id)?;
+        let writing = snapshot.pending.as_mut().ok_or_else(|| unknown(id))?;
+        check_pending(writing, id)?;
         let draft = writing.draft.as_ref().ok_or_else(|| unknown(id))?;
         draft
-            .write_at(bytes, u64::from(index) * BLOCK as u64)
+            .write_at(bytes, u64::from(index) * BLOCK_SIZE as u64)
             .map_err(|error| broken(&error))?;
         writing.sums.insert(index, digest);
         Ok(())
@@ -189,11 +193,11 @@ impl Ec2 {
         id: &str,
         blocks: usize,
         sum: Option<&[u8]>,
-    ) -> Result<(), Refusal> {
+    ) -> Result<(), ApiError> {
         let mut state = self.state();
-        let (snapshot, volume_size) = state.written(region, id)?;
-        let writing = snapshot.writing.as_mut().ok_or_else(|| unknown(id))?;
-        open(writing, id)?;
+        let (snapshot, volume_size) = state.pending_snapshot(region, id)?;
+        let writing = snapshot.pending.as_mut().ok_or_else(|| unknown(id))?;
+        check_pending(writing, id)?;
         if writing.sums.len() != blocks {
             let text = format!(
                 "ChangedBlocksCount is {blocks}, {} blocks were written.",
@@ -207,7 +211,7 @@ impl Ec2 {
         let draft = writing.draft.take().ok_or_else(|| unknown(id))?;
         let content = draft.finish_at(volume_size << 30);
         snapshot.content = Some(content.map_err(|error| broken(&error))?);
-        writing.phase = Phase::Sealed(failure);
+        writing.phase = Phase::Completing(failure);
         Ok(())
     }
 
@@ -217,23 +221,23 @@ impl Ec2 {
         region: &str,
         id: &str,
         index: u32,
-    ) -> Result<Option<Vec<u8>>, Refusal> {
+    ) -> Result<Option<Vec<u8>>, ApiError> {
         let mut state = self.state();
-        let (snapshot, _) = state.written(region, id)?;
-        let content = completed(snapshot, id)?;
-        let written = snapshot.writing.as_ref();
+        let (snapshot, _) = state.pending_snapshot(region, id)?;
+        let content = check_completed(snapshot, id)?;
+        let written = snapshot.pending.as_ref();
         if !written.is_some_and(|writing| writing.sums.contains_key(&index)) {
             return Ok(None);
         }
-        let bytes = content.read_at(u64::from(index) * BLOCK as u64, BLOCK as u64);
+        let bytes = content.read_at(u64::from(index) * BLOCK_SIZE as u64, BLOCK_SIZE as u64);
         bytes.map(Some).map_err(|error| broken(&error))
     }
 
-    pub(crate) fn blocks(&self, region: &str, id: &str) -> Result<(u64, Vec<u32>), Refusal> {
+    pub(crate) fn blocks(&self, region: &str, id: &str) -> Result<(u64, Vec<u32>), ApiError> {
         let mut state = self.state();
-        let (snapshot, volume_size) = state.written(region, id)?;
-        completed(snapshot, id)?;
-        let writing = snapshot.writing.as_ref();
+        let (snapshot, volume_size) = state.pending_snapshot(region, id)?;
+        check_completed(snapshot, id)?;
+        let writing = snapshot.pending.as_ref();
         let indexes = writing.map(|writing| writing.sums.keys().copied().collect());
         Ok((volume_size, indexes.unwrap_or_default()))
     }
@@ -243,7 +247,7 @@ impl Ec2 {
         let state = self.state();
         let mut regions = state.regions.values();
         let snapshot = regions.find_map(|region| region.snapshots.get(id));
-        let writing = snapshot.and_then(|snapshot| snapshot.writing.as_ref());
+        let writing = snapshot.and_then(|snapshot| snapshot.pending.as_ref());
         writing.map_or_else(Vec::new, |writing| writing.sums.keys().copied().collect())
     }
 
@@ -255,8 +259,8 @@ impl Ec2 {
         let snapshot = regions.find_map(|region| region.snapshots.get(id))?;
         let content = snapshot.content.as_ref()?;
         let mut bytes = content.read_at(0, len as u64).ok()?;
-        if let Some(writing) = snapshot.writing.as_ref().filter(|_| snapshot.kms.encrypted) {
-            for (index, block) in (0..).zip(bytes.chunks_mut(BLOCK)) {
+        if let Some(writing) = snapshot.pending.as_ref().filter(|_| snapshot.kms.encrypted) {
+            for (index, block) in (0..).zip(bytes.chunks_mut(BLOCK_SIZE)) {
                 if !writing.sums.contains_key(&index) {
                     block.fill(NOISE);
                 }
@@ -266,11 +270,11 @@ impl Ec2 {
     }
 
     /// Lets a block that was written become another one.
-    pub fn rot(&self, id: &str, index: u32) {
+    pub fn corrupt_block(&self, id: &str, index: u32) {
         let mut state = self.state();
         let mut regions = state.regions.values_mut();
         let snapshot = regions.find_map(|region| region.snapshots.get_mut(id));
-        let writing = snapshot.and_then(|snapshot| snapshot.writing.as_mut());
+        let writing = snapshot.and_then(|snapshot| snapshot.pending.as_mut());
         if let Some(sum) = writing.and_then(|writing| writing.sums.get_mut(&index)) {
             sum[0] ^= 1;
         }
@@ -283,7 +287,7 @@ impl Ec2 {
             .regions
             .values_mut()
             .flat_map(|region| region.snapshots.values_mut());
-        for writing in snapshots.filter_map(|snapshot| snapshot.writing.as_mut()) {
+        for writing in snapshots.filter_map(|snapshot| snapshot.pending.as_mut()) {
             if writing.phase == Phase::Open {
                 let text = "The snapshot timed out: no block was written to it.";
                 writing.phase = Phase::Error(text.to_owned());
@@ -292,7 +296,7 @@ impl Ec2 {
     }
 }
 
-fn open(writing: &Writing, id: &str) -> Result<(), Refusal> {
+fn check_pending(writing: &PendingSnapshot, id: &str) -> Result<(), ApiError> {
     match &writing.phase {
         Phase::Open => Ok(()),
         Phase::Error(text) => Err(invalid("WRITE_REQUEST_TIMEOUT", text.as_str())),
@@ -303,7 +307,10 @@ fn open(writing: &Writing, id: &str) -> Result<(), Refusal> {
     }
 }
 
-fn completed<'a>(snapshot: &'a Snapshot, id: &str) -> Result<&'a crate::content::Content, Refusal> {
+fn check_completed<'a>(
+    snapshot: &'a Snapshot,
+    id: &str,
+) -> Result<&'a crate::content::Content, ApiError> {
     let content = snapshot.content.as_ref();
     let content = content.filter(|_| snapshot.status() == "completed");
     content.ok_or_else(|| {
@@ -314,13 +321,13 @@ fn completed<'a>(snapshot: &'a Snapshot, id: &str) -> Result<&'a crate::content:
 
 impl Snapshot {
     pub(super) fn status(&self) -> &'static str {
-        let writing = self.writing.as_ref();
+        let writing = self.pending.as_ref();
         writing.map_or("completed", |writing| writing.phase.status())
     }
 
     /// Why it failed.
     pub(super) fn failure(&self) -> Option<&String> {
-        match &self.writing.as_ref()?.phase {
+        match &self.pending.as_ref()?.phase {
             Phase::Error(text) => Some(text),
             _ => None,
         }
@@ -328,10 +335,10 @@ impl Snapshot {
 
     /// A question brings a sealed snapshot to its end.
     pub(super) fn poll(&mut self) {
-        let Some(writing) = &mut self.writing else {
+        let Some(writing) = &mut self.pending else {
             return;
         };
-        if let Phase::Sealed(failure) = &writing.phase {
+        if let Phase::Completing(failure) = &writing.phase {
             writing.phase = failure.clone().map_or(Phase::Completed, Phase::Error);
         }
     }

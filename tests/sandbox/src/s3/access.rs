@@ -13,13 +13,13 @@ use crate::keys::{ACCOUNT, Keyring};
 
 pub(super) const REGION_HEADER: &str = "x-amz-bucket-region";
 
-pub(super) struct Doorkeeper {
+pub(super) struct AccessCheck {
     pub(super) keys: Keyring,
     pub(super) buckets: Buckets,
 }
 
 #[async_trait]
-impl S3Auth for Doorkeeper {
+impl S3Auth for AccessCheck {
     async fn get_secret_key(&self, access_key: &str) -> S3Result<SecretKey> {
         let unknown = "The AWS Access Key Id you provided does not exist in our records.";
         let key = self.keys.get(access_key);
@@ -29,7 +29,7 @@ impl S3Auth for Doorkeeper {
 }
 
 #[async_trait]
-impl S3Access for Doorkeeper {
+impl S3Access for AccessCheck {
     async fn check(&self, cx: &mut S3AccessContext<'_>) -> S3Result<()> {
         let signer = cx
             .credentials()
@@ -38,11 +38,11 @@ impl S3Access for Doorkeeper {
             self.check_token(access_key, cx)?;
         }
         let name = match cx.s3_path() {
-            S3Path::Root => return signed(signer.is_some()),
+            S3Path::Root => return require_signature(signer.is_some()),
             S3Path::Bucket { bucket } | S3Path::Object { bucket, .. } => bucket.to_string(),
         };
         if cx.s3_op().name() == "CreateBucket" {
-            return signed(signer.is_some());
+            return require_signature(signer.is_some());
         }
         self.buckets.with(&name, |bucket| {
             let allowed = match signer {
@@ -54,7 +54,7 @@ impl S3Access for Doorkeeper {
     }
 }
 
-impl Doorkeeper {
+impl AccessCheck {
     fn check_token(&self, access_key: &str, cx: &S3AccessContext<'_>) -> S3Result<()> {
         let key = self.keys.get(access_key);
         let token = cx.headers().get("x-amz-security-token");
@@ -75,7 +75,7 @@ impl Doorkeeper {
     }
 }
 
-fn signed(signed: bool) -> S3Result<()> {
+fn require_signature(signed: bool) -> S3Result<()> {
     if signed { Ok(()) } else { Err(denied()) }
 }
 
@@ -147,7 +147,7 @@ fn anonymous_access(bucket: &Bucket, cx: &S3AccessContext<'_>) -> S3Result<()> {
         .as_object()
         .and_then(|(_, key)| bucket.objects.get(key));
     match object {
-        Some(object) if reads && object.wishes.public => Ok(()),
+        Some(object) if reads && object.options.public => Ok(()),
         _ => Err(denied()),
     }
 }

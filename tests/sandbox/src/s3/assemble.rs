@@ -14,12 +14,12 @@ const MIN_PART: u64 = 5 * 1024 * 1024;
 
 /// Checks a Complete request against the parts and makes the object of them.
 pub(super) fn assemble(upload: &Upload, input: &CompleteMultipartUploadInput) -> S3Result<Object> {
-    let asked = input
+    let requested = input
         .multipart_upload
         .as_ref()
         .and_then(|m| m.parts.as_deref())
         .unwrap_or_default();
-    let parts = chosen(upload, asked)?;
+    let parts = selected_parts(upload, requested)?;
     let content = Content::join(parts.iter().map(|part| &part.content));
     if input
         .mpu_object_size
@@ -33,25 +33,28 @@ pub(super) fn assemble(upload: &Upload, input: &CompleteMultipartUploadInput) ->
     Ok(Object {
         content,
         etag: format!("{}-{}", hex::encode(Md5::digest(md5s)), parts.len()),
-        sums: whole_sum(upload, &parts, input)?,
+        sums: object_checksum(upload, &parts, input)?,
         modified: now(),
-        wishes: upload.wishes.clone(),
+        options: upload.options.clone(),
     })
 }
 
-fn chosen<'a>(upload: &'a Upload, asked: &[CompletedPart]) -> S3Result<Vec<&'a Part>> {
-    if asked.is_empty() {
+fn selected_parts<'a>(upload: &'a Upload, requested: &[CompletedPart]) -> S3Result<Vec<&'a Part>> {
+    if requested.is_empty() {
         return Err(s3_error!(
             MalformedXML,
             "You must specify at least one part"
         ));
     }
-    if !asked.is_sorted_by(|a, b| a.part_number < b.part_number) {
+    if !requested.is_sorted_by(|a, b| a.part_number < b.part_number) {
         let text =
             "The list of parts was not in ascending order. Parts must be ordered by part number.";
         return Err(s3_error!(InvalidPartOrder, "{text}"));
     }
-    let parts: S3Result<Vec<_>> = asked.iter().map(|one| matching(upload, one)).collect();
+    let parts: S3Result<Vec<_>> = requested
+        .iter()
+        .map(|one| matching_part(upload, one))
+        .collect();
     let parts = parts?;
     let (_, but_last) = parts.split_last().expect("not empty");
     if but_last.iter().any(|part| part.content.size() < MIN_PART) {
@@ -61,22 +64,23 @@ fn chosen<'a>(upload: &'a Upload, asked: &[CompletedPart]) -> S3Result<Vec<&'a P
     Ok(parts)
 }
 
-fn matching<'a>(upload: &'a Upload, asked: &CompletedPart) -> S3Result<&'a Part> {
-    let part = asked
+fn matching_part<'a>(upload: &'a Upload, requested: &CompletedPart) -> S3Result<&'a Part> {
+    let part = requested
         .part_number
         .and_then(|number| upload.parts.get(&number));
-    let etag = asked.e_tag.as_ref().map(s3s::dto::ETag::value);
+    let etag = requested.e_tag.as_ref().map(s3s::dto::ETag::value);
     let part = part.filter(|part| etag == Some(&part.etag()));
     let part = part.filter(|part| {
-        let claimed = claims_of(asked);
+        let claimed = claims_of(requested);
         let agrees = |name| {
-            sums::sum(&claimed, name).is_none_or(|sum| sums::sum(&part.sums, name) == Some(sum))
+            sums::checksum_value(&claimed, name)
+                .is_none_or(|sum| sums::checksum_value(&part.sums, name) == Some(sum))
         };
         ALGORITHMS.into_iter().all(agrees)
     });
     let composite = upload.kind.as_str() == ChecksumType::COMPOSITE;
     if let Some(algorithm) = upload.algorithm.filter(|_| composite)
-        && sums::sum(&claims_of(asked), algorithm).is_none()
+        && sums::checksum_value(&claims_of(requested), algorithm).is_none()
     {
         let name = algorithm.to_lowercase();
         let text = "The complete request must include the checksum for each part.";
@@ -101,7 +105,7 @@ fn claims_of(part: &CompletedPart) -> Checksum {
     }
 }
 
-fn whole_sum(
+fn object_checksum(
     upload: &Upload,
     parts: &[&Part],
     input: &CompleteMultipartUploadInput,
@@ -109,7 +113,7 @@ fn whole_sum(
     let algorithm = upload.algorithm.unwrap_or(sums::DEFAULT);
     let of = |part: &&Part| {
         Some((
-            sums::sum(&part.sums, algorithm)?.clone(),
+            sums::checksum_value(&part.sums, algorithm)?.clone(),
             part.content.size(),
         ))
     };
@@ -122,20 +126,20 @@ fn whole_sum(
         let text = "The checksum type of the request differs from the upload's.";
         return Err(invalid(text));
     }
-    let claimed = claimed_whole(input);
+    let claimed = claimed_object_checksum(input);
     for name in ALGORITHMS {
-        let claim = sums::sum(&claimed, name);
+        let claim = sums::checksum_value(&claimed, name);
         if claim.is_some_and(|claim| name != algorithm || *claim != whole) {
             let text = format!("The {name} you specified did not match the calculated checksum.");
             return Err(S3Error::with_message(S3ErrorCode::BadDigest, text));
         }
     }
-    let mut whole = sums::only(algorithm, whole);
+    let mut whole = sums::single_checksum(algorithm, whole);
     whole.checksum_type = Some(upload.kind.clone());
     Ok(whole)
 }
 
-fn claimed_whole(input: &CompleteMultipartUploadInput) -> Checksum {
+fn claimed_object_checksum(input: &CompleteMultipartUploadInput) -> Checksum {
     Checksum {
         checksum_crc32: input.checksum_crc32.clone(),
         checksum_crc32c: input.checksum_crc32c.clone(),

@@ -25,7 +25,7 @@ pub(crate) struct Bucket {
 
 /// What a client asks for when it creates an object.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Wishes {
+pub(super) struct ObjectOptions {
     pub(super) public: bool,
     pub(super) content_type: Option<String>,
     pub(super) metadata: Option<Metadata>,
@@ -41,7 +41,7 @@ pub(super) struct Object {
     pub(super) etag: String,
     pub(super) sums: Checksum,
     pub(super) modified: Timestamp,
-    pub(super) wishes: Wishes,
+    pub(super) options: ObjectOptions,
 }
 
 pub(super) struct Upload {
@@ -49,7 +49,7 @@ pub(super) struct Upload {
     pub(super) algorithm: Option<&'static str>,
     pub(super) kind: ChecksumType,
     pub(super) initiated: Timestamp,
-    pub(super) wishes: Wishes,
+    pub(super) options: ObjectOptions,
     pub(super) parts: BTreeMap<i32, Part>,
 }
 
@@ -104,9 +104,9 @@ pub struct Buckets {
     state: Arc<Mutex<BTreeMap<String, Bucket>>>,
     pub(super) dir: Arc<TempDir>,
     /// Parts in one page of a listing.
-    pub(super) page: Arc<AtomicI32>,
+    pub(super) page_size: Arc<AtomicI32>,
     /// Checksums are verified, but not shown.
-    pub(super) silent: Arc<AtomicBool>,
+    pub(super) hides_checksums: Arc<AtomicBool>,
 }
 
 impl Buckets {
@@ -117,8 +117,8 @@ impl Buckets {
         Ok(Self {
             state: Arc::default(),
             dir: Arc::new(dir),
-            page: Arc::new(AtomicI32::new(PAGE)),
-            silent: Arc::default(),
+            page_size: Arc::new(AtomicI32::new(PAGE)),
+            hides_checksums: Arc::default(),
         })
     }
 
@@ -206,7 +206,7 @@ impl Buckets {
             etag: hex::encode(<md5::Md5 as md5::Digest>::digest(bytes)),
             sums: Checksum::default(),
             modified: now(),
-            wishes: Wishes::default(),
+            options: ObjectOptions::default(),
         };
         let mut all = self.all();
         let bucket = all
@@ -237,13 +237,13 @@ impl Buckets {
     }
 
     /// From now on a page of a listing has this many parts instead of a thousand.
-    pub fn list_in_pages_of(&self, parts: i32) {
-        self.page.store(parts, Ordering::Relaxed);
+    pub fn set_page_size(&self, parts: i32) {
+        self.page_size.store(parts, Ordering::Relaxed);
     }
 
     /// From now on nobody is shown a checksum, as services do that only resemble S3.
-    pub fn show_no_checksums(&self) {
-        self.silent.store(true, Ordering::Relaxed);
+    pub fn hide_checksums(&self) {
+        self.hides_checksums.store(true, Ordering::Relaxed);
     }
 
     /// Ends every unfinished upload, as the rule `AbortIncompleteMultipartUpload` does.
@@ -290,10 +290,10 @@ impl Object {
             key: key.to_owned(),
             size: self.content.size(),
             etag: self.etag.clone(),
-            public: self.wishes.public,
-            content_type: self.wishes.content_type.clone(),
-            encryption: self.wishes.encryption.clone(),
-            kms_key_id: self.wishes.kms_key_id.clone(),
+            public: self.options.public,
+            content_type: self.options.content_type.clone(),
+            encryption: self.options.encryption.clone(),
+            kms_key_id: self.options.kms_key_id.clone(),
             crc64nvme: self.sums.checksum_crc64nvme.clone(),
         }
     }
@@ -319,6 +319,6 @@ pub(super) fn now() -> Timestamp {
     Timestamp::from(std::time::SystemTime::now())
 }
 
-pub(super) fn strong(etag: &str) -> ETag {
+pub(super) fn strong_etag(etag: &str) -> ETag {
     ETag::Strong(etag.to_owned())
 }

@@ -35,7 +35,7 @@ use s3s::{S3, S3Request, S3Response, S3Result, s3_error};
 pub use self::buckets::{Buckets, ObjectView, PartView, UploadView};
 
 use crate::desk::Detail;
-use crate::fault::Refusal;
+use crate::fault::ApiError;
 use crate::keys::{ACCOUNT, Keyring};
 use crate::serve::{Body, Service};
 use crate::xml;
@@ -49,12 +49,12 @@ pub(crate) struct Storage {
 
 impl Storage {
     pub(crate) fn new(name: &'static str, buckets: &Buckets, keys: &Keyring) -> Self {
-        let doorkeeper = || access::Doorkeeper {
+        let doorkeeper = || access::AccessCheck {
             keys: keys.clone(),
             buckets: buckets.clone(),
         };
-        let mut protocol = S3ServiceBuilder::new(Shelf(buckets.clone()));
-        protocol.set_validation(OldNames);
+        let mut protocol = S3ServiceBuilder::new(S3Backend(buckets.clone()));
+        protocol.set_validation(LegacyBucketNames);
         protocol.set_auth(doorkeeper());
         protocol.set_access(doorkeeper());
         let protocol = protocol.build();
@@ -75,7 +75,7 @@ impl Service for Storage {
     async fn call(&self, request: Request<Body>) -> Response<Body> {
         let answer = self.protocol.call(request).await;
         let Ok(answer) = answer else {
-            return self.refuse(&Refusal::new(
+            return self.refuse(&ApiError::new(
                 500,
                 "InternalError",
                 "We encountered an internal error.",
@@ -83,7 +83,7 @@ impl Service for Storage {
         };
         let (head, body) = answer.into_parts();
         if head.status.as_u16() < 300 {
-            return identified(head, body);
+            return with_request_id(head, body);
         }
         let body = body
             .collect()
@@ -92,7 +92,7 @@ impl Service for Storage {
         complete_error(head, &body.unwrap_or_default())
     }
 
-    fn refuse(&self, refusal: &Refusal) -> Response<Body> {
+    fn refuse(&self, refusal: &ApiError) -> Response<Body> {
         let document = xml::document("Error", None, |x| {
             x.text("Code", &refusal.code)
                 .text("Message", &refusal.message);
@@ -136,7 +136,7 @@ fn request_id() -> String {
     uuid::Uuid::new_v4().simple().to_string()[..16].to_uppercase()
 }
 
-fn identified(mut head: response::Parts, body: Body) -> Response<Body> {
+fn with_request_id(mut head: response::Parts, body: Body) -> Response<Body> {
     set_request_id(&mut head, &request_id());
     Response::from_parts(head, body)
 }
@@ -150,22 +150,22 @@ fn set_request_id(head: &mut response::Parts, request_id: &str) {
 }
 
 /// The s3s service; what it does to objects and uploads is told in their own files.
-struct Shelf(Buckets);
+struct S3Backend(Buckets);
 
 type Answer<T> = S3Result<S3Response<T>>;
 
 #[async_trait]
-impl S3 for Shelf {
+impl S3 for S3Backend {
     async fn create_bucket(&self, req: S3Request<CreateBucketInput>) -> Answer<CreateBucketOutput> {
         let signed = req
             .region
             .as_ref()
             .map_or("us-east-1", |region| region.as_str());
-        let asked = req
+        let requested = req
             .input
             .create_bucket_configuration
             .and_then(|c| c.location_constraint);
-        let region = asked
+        let region = requested
             .as_ref()
             .map_or("us-east-1", BucketLocationConstraint::as_str);
         if signed != region {
@@ -291,9 +291,9 @@ impl S3 for Shelf {
 }
 
 /// The names that buckets of us-east-1 could have before March 2018; newer ones are a part.
-struct OldNames;
+struct LegacyBucketNames;
 
-impl NameValidation for OldNames {
+impl NameValidation for LegacyBucketNames {
     fn validate_bucket_name(&self, name: &str) -> bool {
         let fits = |c: char| c.is_ascii_alphanumeric() || "._-".contains(c);
         (3..=255).contains(&name.len()) && name.chars().all(fits)

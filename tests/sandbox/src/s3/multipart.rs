@@ -11,9 +11,9 @@ use s3s::dto::{
 use s3s::{S3Error, S3ErrorCode, S3Request, S3Result, s3_error};
 
 use super::assemble::assemble;
-use super::buckets::{Bucket, Buckets, Object, Part, Upload, Wishes, now, strong};
-use super::objects::{must_be_new, wishes};
-use super::sums::{self, ALGORITHMS, Claims};
+use super::buckets::{Bucket, Buckets, Object, ObjectOptions, Part, Upload, now, strong_etag};
+use super::objects::{must_be_new, object_options};
+use super::sums::{self, ALGORITHMS, ClaimedChecksums};
 
 const MAX_PARTS: i32 = 10_000;
 pub(super) const PAGE: i32 = 1000;
@@ -26,15 +26,15 @@ impl Buckets {
         let (algorithm, kind) = checksum_of(&input)?;
         let upload_id = uuid::Uuid::new_v4().simple().to_string();
         self.with(&input.bucket.clone(), |bucket| {
-            let wishes = wishes!(bucket, input);
+            let options = object_options!(bucket, input);
             let output = CreateMultipartUploadOutput {
                 bucket: Some(input.bucket),
                 key: Some(input.key.clone()),
                 upload_id: Some(upload_id.clone()),
                 checksum_type: algorithm.map(|_| kind.clone()),
                 checksum_algorithm: input.checksum_algorithm,
-                server_side_encryption: Some(wishes.server_side_encryption()),
-                ssekms_key_id: wishes.kms_key_id.clone(),
+                server_side_encryption: Some(options.server_side_encryption()),
+                ssekms_key_id: options.kms_key_id.clone(),
                 ..CreateMultipartUploadOutput::default()
             };
             let upload = Upload {
@@ -42,7 +42,7 @@ impl Buckets {
                 algorithm,
                 kind,
                 initiated: now(),
-                wishes,
+                options,
                 parts: std::collections::BTreeMap::new(),
             };
             bucket.uploads.insert(upload_id, upload);
@@ -63,21 +63,21 @@ impl Buckets {
         let expected = self.with(&input.bucket, |bucket| {
             Ok(upload(bucket, &input.key, &input.upload_id)?.algorithm)
         })?;
-        let claims = Claims {
+        let claims = ClaimedChecksums {
             headers: &req.headers,
             trailers: req.trailing_headers.as_ref(),
         };
         let received = sums::receive(self.dir.path(), input.body.take(), claims, expected).await?;
-        agree(expected, received.algorithm)?;
+        check_equal(expected, received.algorithm)?;
         let part = Part {
             content: received.content,
             md5: received.md5,
-            sums: received.sums,
+            sums: received.checksums,
             modified: now(),
         };
         self.with(&input.bucket, |bucket| {
             let upload = upload(bucket, &input.key, &input.upload_id)?;
-            let output = part_output(&part, received.algorithm, &upload.wishes);
+            let output = part_output(&part, received.algorithm, &upload.options);
             upload.parts.insert(number, part);
             Ok(output)
         })
@@ -85,7 +85,7 @@ impl Buckets {
 
     pub(super) fn list_parts(&self, input: ListPartsInput) -> S3Result<ListPartsOutput> {
         let marker = input.part_number_marker.unwrap_or(0);
-        let most = self.page.load(Ordering::Relaxed);
+        let most = self.page_size.load(Ordering::Relaxed);
         let page = input.max_parts.unwrap_or(most).clamp(0, most);
         self.with(&input.bucket.clone(), |bucket| {
             let upload = upload(bucket, &input.key, &input.upload_id)?;
@@ -93,11 +93,11 @@ impl Buckets {
             let truncated = parts.len() > usize::try_from(page).unwrap_or(0);
             parts.truncate(usize::try_from(page).unwrap_or(0));
             let last = parts.last().map(|(number, _)| **number);
-            let silent = self.silent.load(Ordering::Relaxed);
+            let silent = self.hides_checksums.load(Ordering::Relaxed);
             let algorithm = upload.algorithm.filter(|_| !silent);
             let parts = parts
                 .into_iter()
-                .map(|(number, part)| listed(*number, part, algorithm));
+                .map(|(number, part)| listed_part(*number, part, algorithm));
             Ok(ListPartsOutput {
                 bucket: Some(input.bucket),
                 upload_id: Some(input.upload_id),
@@ -182,10 +182,12 @@ fn checksum_of(
     input: &CreateMultipartUploadInput,
 ) -> S3Result<(Option<&'static str>, ChecksumType)> {
     let full = ChecksumType::from_static(ChecksumType::FULL_OBJECT);
-    let Some(asked) = &input.checksum_algorithm else {
+    let Some(requested) = &input.checksum_algorithm else {
         return Ok((None, full));
     };
-    let algorithm = ALGORITHMS.into_iter().find(|name| *name == asked.as_str());
+    let algorithm = ALGORITHMS
+        .into_iter()
+        .find(|name| *name == requested.as_str());
     let algorithm = algorithm.ok_or_else(|| {
         s3_error!(
             InvalidRequest,
@@ -211,7 +213,7 @@ fn checksum_of(
     Ok((Some(algorithm), kind))
 }
 
-fn agree(expected: Option<&str>, sent: Option<&str>) -> S3Result<()> {
+fn check_equal(expected: Option<&str>, sent: Option<&str>) -> S3Result<()> {
     match (expected, sent) {
         (Some(expected), Some(sent)) if expected != sent => {
             let (expected, sent) = (expected.to_lowercase(), sent.to_lowercase());
@@ -234,46 +236,47 @@ fn complete_output(
         bucket: Some(input.bucket.clone()),
         key: Some(input.key.clone()),
         location: Some(format!("/{}/{}", input.bucket, input.key)),
-        e_tag: Some(strong(&object.etag)),
+        e_tag: Some(strong_etag(&object.etag)),
         checksum_crc32: sums.checksum_crc32,
         checksum_crc32c: sums.checksum_crc32c,
         checksum_crc64nvme: sums.checksum_crc64nvme,
         checksum_sha1: sums.checksum_sha1,
         checksum_sha256: sums.checksum_sha256,
         checksum_type: sums.checksum_type,
-        server_side_encryption: Some(object.wishes.server_side_encryption()),
-        ssekms_key_id: object.wishes.kms_key_id.clone(),
+        server_side_encryption: Some(object.options.server_side_encryption()),
+        ssekms_key_id: object.options.kms_key_id.clone(),
         ..CompleteMultipartUploadOutput::default()
     }
 }
 
 /// Only the checksum of the part's own algorithm, as the service shows it.
-fn shown(part: &Part, algorithm: Option<&str>) -> Checksum {
-    let sum = algorithm.and_then(|name| Some((name, sums::sum(&part.sums, name)?.clone())));
-    sum.map(|(name, sum)| sums::only(name, sum))
+fn part_checksum(part: &Part, algorithm: Option<&str>) -> Checksum {
+    let sum =
+        algorithm.and_then(|name| Some((name, sums::checksum_value(&part.sums, name)?.clone())));
+    sum.map(|(name, sum)| sums::single_checksum(name, sum))
         .unwrap_or_default()
 }
 
-fn part_output(part: &Part, algorithm: Option<&str>, wishes: &Wishes) -> UploadPartOutput {
-    let sums = shown(part, algorithm);
+fn part_output(part: &Part, algorithm: Option<&str>, options: &ObjectOptions) -> UploadPartOutput {
+    let sums = part_checksum(part, algorithm);
     UploadPartOutput {
-        e_tag: Some(strong(&part.etag())),
+        e_tag: Some(strong_etag(&part.etag())),
         checksum_crc32: sums.checksum_crc32,
         checksum_crc32c: sums.checksum_crc32c,
         checksum_crc64nvme: sums.checksum_crc64nvme,
         checksum_sha1: sums.checksum_sha1,
         checksum_sha256: sums.checksum_sha256,
-        server_side_encryption: Some(wishes.server_side_encryption()),
-        ssekms_key_id: wishes.kms_key_id.clone(),
+        server_side_encryption: Some(options.server_side_encryption()),
+        ssekms_key_id: options.kms_key_id.clone(),
         ..UploadPartOutput::default()
     }
 }
 
-fn listed(number: i32, part: &Part, algorithm: Option<&str>) -> s3s::dto::Part {
-    let sums = shown(part, algorithm);
+fn listed_part(number: i32, part: &Part, algorithm: Option<&str>) -> s3s::dto::Part {
+    let sums = part_checksum(part, algorithm);
     s3s::dto::Part {
         part_number: Some(number),
-        e_tag: Some(strong(&part.etag())),
+        e_tag: Some(strong_etag(&part.etag())),
         size: i64::try_from(part.content.size()).ok(),
         last_modified: Some(part.modified.clone()),
         checksum_crc32: sums.checksum_crc32,

@@ -10,22 +10,22 @@ use crate::sigv4;
 
 pub(super) fn operation(head: &Parts) -> &'static str {
     let (_, key) = address(head);
-    let asked = |name: &str| query(head).any(|(key, _)| key == name);
+    let has_parameter = |name: &str| query(head).any(|(key, _)| key == name);
     match (&head.method, key.is_empty()) {
         (&Method::HEAD, true) => "HeadBucket",
         (&Method::HEAD, false) => "HeadObject",
-        (&Method::GET, true) if asked("location") => "GetBucketLocation",
-        (&Method::GET, true) if asked("uploads") => "ListMultipartUploads",
-        (&Method::GET, true) if asked("list-type") => "ListObjectsV2",
-        (&Method::GET, false) if asked("uploadId") => "ListParts",
+        (&Method::GET, true) if has_parameter("location") => "GetBucketLocation",
+        (&Method::GET, true) if has_parameter("uploads") => "ListMultipartUploads",
+        (&Method::GET, true) if has_parameter("list-type") => "ListObjectsV2",
+        (&Method::GET, false) if has_parameter("uploadId") => "ListParts",
         (&Method::GET, false) => "GetObject",
         (&Method::PUT, true) => "CreateBucket",
-        (&Method::PUT, false) if asked("acl") => "PutObjectAcl",
-        (&Method::PUT, false) if asked("partNumber") => "UploadPart",
+        (&Method::PUT, false) if has_parameter("acl") => "PutObjectAcl",
+        (&Method::PUT, false) if has_parameter("partNumber") => "UploadPart",
         (&Method::PUT, false) => "PutObject",
-        (&Method::POST, false) if asked("uploads") => "CreateMultipartUpload",
-        (&Method::POST, false) if asked("uploadId") => "CompleteMultipartUpload",
-        (&Method::DELETE, false) if asked("uploadId") => "AbortMultipartUpload",
+        (&Method::POST, false) if has_parameter("uploads") => "CreateMultipartUpload",
+        (&Method::POST, false) if has_parameter("uploadId") => "CompleteMultipartUpload",
+        (&Method::DELETE, false) if has_parameter("uploadId") => "AbortMultipartUpload",
         (&Method::DELETE, false) => "DeleteObject",
         _ => "Unknown",
     }
@@ -35,12 +35,13 @@ pub(super) fn operation(head: &Parts) -> &'static str {
 pub(super) fn detail(head: &Parts) -> Detail {
     let (bucket, key) = address(head);
     let mut detail = Detail::from([("bucket".to_owned(), bucket), ("key".to_owned(), key)]);
-    detail.extend(query(head).filter(|(name, _)| !secret(name)));
+    detail.extend(query(head).filter(|(name, _)| !is_secret(name)));
     let region = sigv4::claimed_region(head).map(str::to_owned);
     detail.extend(region.map(|region| ("region".to_owned(), region)));
     for (name, value) in &head.headers {
-        let telling = name.as_str().starts_with("x-amz-") || TELLING.contains(&name.as_str());
-        if telling && !secret(name.as_str()) {
+        let telling =
+            name.as_str().starts_with("x-amz-") || LOGGED_HEADERS.contains(&name.as_str());
+        if telling && !is_secret(name.as_str()) {
             let value = String::from_utf8_lossy(value.as_bytes()).into_owned();
             detail.insert(name.as_str().to_owned(), value);
         }
@@ -48,7 +49,7 @@ pub(super) fn detail(head: &Parts) -> Detail {
     detail
 }
 
-const TELLING: [&str; 8] = [
+const LOGGED_HEADERS: [&str; 8] = [
     "content-length",
     "content-md5",
     "content-type",
@@ -59,7 +60,7 @@ const TELLING: [&str; 8] = [
     "user-agent",
 ];
 
-fn secret(name: &str) -> bool {
+fn is_secret(name: &str) -> bool {
     let name = name.to_lowercase();
     [
         "x-amz-signature",

@@ -12,17 +12,17 @@ use s3s::dto::{
 };
 use s3s::{S3Request, S3Response, S3Result, s3_error};
 
-use super::buckets::{Bucket, Buckets, Object, Wishes, now, strong};
-use super::sums::{self, Claims};
+use super::buckets::{Bucket, Buckets, Object, ObjectOptions, now, strong_etag};
+use super::sums::{self, ClaimedChecksums};
 
 /// A single PUT takes no more (S3 user guide, quick facts).
 const MAX_PUT: i64 = 5 * 1024 * 1024 * 1024;
 
-/// Reads what the client wishes for its object; the inputs differ in type alone.
-macro_rules! wishes {
+/// Reads the options of the object from the request; the inputs differ only in their type.
+macro_rules! object_options {
     ($bucket:expr, $input:expr) => {
-        Wishes {
-            public: $crate::s3::objects::public($bucket, $input.acl.as_ref())?,
+        ObjectOptions {
+            public: $crate::s3::objects::is_public_acl($bucket, $input.acl.as_ref())?,
             content_type: $input.content_type.as_ref().map(ToString::to_string),
             metadata: $input.metadata.clone(),
             encryption: $input
@@ -35,10 +35,10 @@ macro_rules! wishes {
         }
     };
 }
-pub(super) use wishes;
+pub(super) use object_options;
 
 /// Whether a canned ACL makes the object public, if the bucket takes ACLs at all.
-pub(super) fn public(bucket: &Bucket, acl: Option<&ObjectCannedACL>) -> S3Result<bool> {
+pub(super) fn is_public_acl(bucket: &Bucket, acl: Option<&ObjectCannedACL>) -> S3Result<bool> {
     let Some(acl) = acl.map(ObjectCannedACL::as_str) else {
         return Ok(false);
     };
@@ -67,20 +67,20 @@ pub(super) fn must_be_new(
     Ok(())
 }
 
-impl Wishes {
+impl ObjectOptions {
     pub(super) fn server_side_encryption(&self) -> ServerSideEncryption {
         let default = || ServerSideEncryption::AES256.to_owned();
         self.encryption.clone().unwrap_or_else(default).into()
     }
 }
 
-fn find<'a>(bucket: &'a Bucket, key: &str) -> S3Result<&'a Object> {
+fn find_object<'a>(bucket: &'a Bucket, key: &str) -> S3Result<&'a Object> {
     let object = bucket.objects.get(key);
     object.ok_or_else(|| s3_error!(NoSuchKey, "The specified key does not exist."))
 }
 
 /// Checksums are shown only to those who ask, as S3 does.
-fn shown(object: &Object, mode: Option<&ChecksumMode>) -> Checksum {
+fn object_checksum(object: &Object, mode: Option<&ChecksumMode>) -> Checksum {
     match mode {
         Some(mode) if mode.as_str() == ChecksumMode::ENABLED => object.sums.clone(),
         _ => Checksum::default(),
@@ -93,9 +93,9 @@ impl Buckets {
         req: S3Request<PutObjectInput>,
     ) -> S3Result<PutObjectOutput> {
         let mut input = req.input;
-        let wishes = self.with(&input.bucket, |bucket| {
+        let options = self.with(&input.bucket, |bucket| {
             must_be_new(bucket, &input.key, input.if_none_match.as_ref())?;
-            Ok(wishes!(bucket, input))
+            Ok(object_options!(bucket, input))
         })?;
         if input.content_length.is_some_and(|length| length > MAX_PUT) {
             return Err(s3_error!(
@@ -103,23 +103,23 @@ impl Buckets {
                 "Your proposed upload exceeds the maximum allowed size"
             ));
         }
-        let claims = Claims {
+        let claims = ClaimedChecksums {
             headers: &req.headers,
             trailers: req.trailing_headers.as_ref(),
         };
         let received = sums::receive(self.dir.path(), input.body.take(), claims, None).await?;
         let algorithm = received.algorithm.unwrap_or(sums::DEFAULT);
-        let sum = sums::sum(&received.sums, algorithm)
+        let sum = sums::checksum_value(&received.checksums, algorithm)
             .cloned()
             .unwrap_or_default();
-        let mut sums = sums::only(algorithm, sum);
+        let mut sums = sums::single_checksum(algorithm, sum);
         sums.checksum_type = Some(ChecksumType::from_static(ChecksumType::FULL_OBJECT));
         let object = Object {
             content: received.content,
             etag: hex::encode(received.md5),
             sums,
             modified: now(),
-            wishes,
+            options,
         };
         let output = put_output(&object);
         self.with(&input.bucket, |bucket| {
@@ -133,7 +133,9 @@ impl Buckets {
         &self,
         input: &GetObjectInput,
     ) -> S3Result<S3Response<GetObjectOutput>> {
-        let object = self.with(&input.bucket, |bucket| find(bucket, &input.key).cloned())?;
+        let object = self.with(&input.bucket, |bucket| {
+            find_object(bucket, &input.key).cloned()
+        })?;
         let size = object.content.size();
         let range = match &input.range {
             Some(range) => range.check(size).map_err(|_| s3_error!(InvalidRange))?,
@@ -161,8 +163,8 @@ impl Buckets {
 
     pub(super) fn head_object(&self, input: &HeadObjectInput) -> S3Result<HeadObjectOutput> {
         self.with(&input.bucket, |bucket| {
-            let object = find(bucket, &input.key)?;
-            let silent = self.silent.load(Ordering::Relaxed);
+            let object = find_object(bucket, &input.key)?;
+            let silent = self.hides_checksums.load(Ordering::Relaxed);
             let mode = input.checksum_mode.as_ref().filter(|_| !silent);
             Ok(head_output(object, mode))
         })
@@ -182,10 +184,10 @@ impl Buckets {
 
     pub(super) fn put_object_acl(&self, input: &PutObjectAclInput) -> S3Result<PutObjectAclOutput> {
         self.with(&input.bucket, |bucket| {
-            let public = public(bucket, input.acl.as_ref())?;
-            find(bucket, &input.key)?;
+            let public = is_public_acl(bucket, input.acl.as_ref())?;
+            find_object(bucket, &input.key)?;
             if let Some(object) = bucket.objects.get_mut(&input.key) {
-                object.wishes.public = public;
+                object.options.public = public;
             }
             Ok(PutObjectAclOutput::default())
         })
@@ -198,7 +200,9 @@ impl Buckets {
                 .objects
                 .iter()
                 .filter(|(key, _)| key.starts_with(&prefix));
-            let contents: Vec<_> = found.map(|(key, object)| listed(key, object)).collect();
+            let contents: Vec<_> = found
+                .map(|(key, object)| listed_object(key, object))
+                .collect();
             Ok(ListObjectsV2Output {
                 name: Some(input.bucket),
                 prefix: input.prefix,
@@ -211,11 +215,11 @@ impl Buckets {
     }
 }
 
-fn listed(key: &str, object: &Object) -> s3s::dto::Object {
+fn listed_object(key: &str, object: &Object) -> s3s::dto::Object {
     s3s::dto::Object {
         key: Some(key.to_owned()),
         size: i64::try_from(object.content.size()).ok(),
-        e_tag: Some(strong(&object.etag)),
+        e_tag: Some(strong_etag(&object.etag)),
         last_modified: Some(object.modified.clone()),
         ..s3s::dto::Object::default()
     }
@@ -224,38 +228,38 @@ fn listed(key: &str, object: &Object) -> s3s::dto::Object {
 fn put_output(object: &Object) -> PutObjectOutput {
     let sums = object.sums.clone();
     PutObjectOutput {
-        e_tag: Some(strong(&object.etag)),
+        e_tag: Some(strong_etag(&object.etag)),
         checksum_crc32: sums.checksum_crc32,
         checksum_crc32c: sums.checksum_crc32c,
         checksum_crc64nvme: sums.checksum_crc64nvme,
         checksum_sha1: sums.checksum_sha1,
         checksum_sha256: sums.checksum_sha256,
         checksum_type: sums.checksum_type,
-        server_side_encryption: Some(object.wishes.server_side_encryption()),
-        ssekms_key_id: object.wishes.kms_key_id.clone(),
+        server_side_encryption: Some(object.options.server_side_encryption()),
+        ssekms_key_id: object.options.kms_key_id.clone(),
         ..PutObjectOutput::default()
     }
 }
 
 fn head_output(object: &Object, mode: Option<&ChecksumMode>) -> HeadObjectOutput {
-    let (sums, wishes) = (shown(object, mode), &object.wishes);
+    let (sums, object_options) = (object_checksum(object, mode), &object.options);
     HeadObjectOutput {
         accept_ranges: Some("bytes".to_owned()),
         content_length: i64::try_from(object.content.size()).ok(),
-        content_type: wishes.content_type.clone(),
-        e_tag: Some(strong(&object.etag)),
+        content_type: object_options.content_type.clone(),
+        e_tag: Some(strong_etag(&object.etag)),
         last_modified: Some(object.modified.clone()),
-        metadata: wishes.metadata.clone(),
-        storage_class: wishes.storage_class.clone().map(StorageClass::from),
+        metadata: object_options.metadata.clone(),
+        storage_class: object_options.storage_class.clone().map(StorageClass::from),
         checksum_crc32: sums.checksum_crc32,
         checksum_crc32c: sums.checksum_crc32c,
         checksum_crc64nvme: sums.checksum_crc64nvme,
         checksum_sha1: sums.checksum_sha1,
         checksum_sha256: sums.checksum_sha256,
         checksum_type: sums.checksum_type,
-        server_side_encryption: Some(wishes.server_side_encryption()),
-        ssekms_key_id: wishes.kms_key_id.clone(),
-        bucket_key_enabled: wishes.bucket_key,
+        server_side_encryption: Some(object_options.server_side_encryption()),
+        ssekms_key_id: object_options.kms_key_id.clone(),
+        bucket_key_enabled: object_options.bucket_key,
         ..HeadObjectOutput::default()
     }
 }

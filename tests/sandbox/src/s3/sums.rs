@@ -22,21 +22,21 @@ pub(super) const ALGORITHMS: [&str; 5] = ["CRC32", "CRC32C", "CRC64NVME", "SHA1"
 /// S3 computes this one when the client names none.
 pub(super) const DEFAULT: &str = "CRC64NVME";
 
-pub(super) struct Received {
+pub(super) struct ReceivedBody {
     pub(super) content: Content,
     pub(super) md5: [u8; 16],
-    pub(super) sums: Checksum,
+    pub(super) checksums: Checksum,
     /// The algorithm the client sent a checksum of
     pub(super) algorithm: Option<&'static str>,
 }
 
 /// What a request claims of its body.
-pub(super) struct Claims<'a> {
+pub(super) struct ClaimedChecksums<'a> {
     pub(super) headers: &'a HeaderMap,
     pub(super) trailers: Option<&'a TrailingHeaders>,
 }
 
-impl Claims<'_> {
+impl ClaimedChecksums<'_> {
     fn header<'h>(headers: &'h HeaderMap, name: &str) -> Option<&'h str> {
         headers.get(name)?.to_str().ok()
     }
@@ -63,7 +63,7 @@ impl Claims<'_> {
             let Some(claim) = self.checksum(algorithm) else {
                 continue;
             };
-            if sum(sums, algorithm) != Some(&claim) {
+            if checksum_value(sums, algorithm) != Some(&claim) {
                 let text =
                     format!("The {algorithm} you specified did not match the calculated checksum.");
                 return Err(S3Error::with_message(S3ErrorCode::BadDigest, text));
@@ -95,9 +95,9 @@ fn compare_md5(claim: &str, md5: &[u8]) -> S3Result {
 pub(super) async fn receive(
     dir: &Path,
     body: Option<StreamingBlob>,
-    claims: Claims<'_>,
+    claims: ClaimedChecksums<'_>,
     expected: Option<&str>,
-) -> S3Result<Received> {
+) -> S3Result<ReceivedBody> {
     let mut draft = Draft::new(dir).map_err(S3Error::internal_error)?;
     let mut hasher = hasher(|algorithm| {
         algorithm == DEFAULT || Some(algorithm) == expected || claims.announces(algorithm)
@@ -112,10 +112,10 @@ pub(super) async fn receive(
     let (md5, sums): ([u8; 16], _) = (md5.finalize().into(), hasher.finalize());
     let algorithm = claims.verify(&md5, &sums)?;
     let content = draft.finish().map_err(S3Error::internal_error)?;
-    Ok(Received {
+    Ok(ReceivedBody {
         content,
         md5,
-        sums,
+        checksums: sums,
         algorithm,
     })
 }
@@ -166,10 +166,10 @@ fn hasher(wanted: impl Fn(&'static str) -> bool) -> ChecksumHasher {
 fn digest(algorithm: &str, bytes: &[u8]) -> Option<String> {
     let mut hasher = hasher(|one| one == algorithm);
     hasher.update(bytes);
-    sum(&hasher.finalize(), algorithm).cloned()
+    checksum_value(&hasher.finalize(), algorithm).cloned()
 }
 
-pub(super) fn sum<'a>(sums: &'a Checksum, algorithm: &str) -> Option<&'a String> {
+pub(super) fn checksum_value<'a>(sums: &'a Checksum, algorithm: &str) -> Option<&'a String> {
     match algorithm {
         "CRC32" => sums.checksum_crc32.as_ref(),
         "CRC32C" => sums.checksum_crc32c.as_ref(),
@@ -181,7 +181,7 @@ pub(super) fn sum<'a>(sums: &'a Checksum, algorithm: &str) -> Option<&'a String>
 }
 
 /// A checksum alone in its field.
-pub(super) fn only(algorithm: &str, value: String) -> Checksum {
+pub(super) fn single_checksum(algorithm: &str, value: String) -> Checksum {
     let mut sums = Checksum::default();
     let field = match algorithm {
         "CRC32" => &mut sums.checksum_crc32,

@@ -6,9 +6,9 @@ use super::check::{self, refused};
 use super::images::available;
 use super::import::dry_run;
 use super::model::{Image, Region, Status};
-use super::{EcsProduct, merged, no_image, page};
+use super::{EcsProduct, merge, no_image, page};
 use crate::alibaba::rpc::{Answer, Call};
-use crate::fault::Refusal;
+use crate::fault::ApiError;
 
 /// Accounts beyond the tenth of a request are dropped without a word.
 /// <https://www.alibabacloud.com/help/en/ecs/developer-reference/api-ecs-2014-05-26-modifyimagesharepermission>
@@ -17,7 +17,7 @@ const MAX_SHARES: usize = 10;
 impl EcsProduct {
     pub(super) fn share(&self, call: &Call<'_>, region: &str) -> Answer {
         let mut state = self.ecs.state();
-        let image = available(state.region(region), call.need("ImageId")?)?;
+        let image = available(state.region(region), call.require("ImageId")?)?;
         let added = call.query.list("AddAccount").into_iter().take(MAX_SHARES);
         let removed = call
             .query
@@ -26,9 +26,9 @@ impl EcsProduct {
             .take(MAX_SHARES);
         let (added, removed): (Vec<_>, Vec<_>) = (added.collect(), removed.collect());
         check_accounts(&added)?;
-        if image.encrypted && image.fact("KMSKeyId").unwrap_or_default().is_empty() {
+        if image.encrypted && image.field("KMSKeyId").unwrap_or_default().is_empty() {
             let text = "An image encrypted with the service key cannot be shared.";
-            return Err(Refusal::new(
+            return Err(ApiError::new(
                 403,
                 "InvalidOperation.ImageEncryptedByServiceKey",
                 text,
@@ -42,7 +42,7 @@ impl EcsProduct {
     }
 
     pub(super) fn describe_shares(&self, call: &Call<'_>, region: &str) -> Answer {
-        let id = call.need("ImageId")?;
+        let id = call.require("ImageId")?;
         let mut state = self.ecs.state();
         let image = existing(state.region(region), id)?;
         let accounts = image
@@ -54,20 +54,20 @@ impl EcsProduct {
             "ImageId": id, "RegionId": region,
             "Accounts": {"Account": accounts}, "ShareGroups": {"ShareGroup": []},
         });
-        Ok(merged(answer, numbers))
+        Ok(merge(answer, numbers))
     }
 
     pub(super) fn modify(&self, call: &Call<'_>, region: &str) -> Answer {
         check::description(call.get("Description"))?;
         check::name(call.get("ImageName"))?;
-        let id = call.need("ImageId")?;
+        let id = call.require("ImageId")?;
         let mut state = self.ecs.state();
         let place = state.region(region);
         check_rename(place, id, call.get("ImageName"))?;
         let image = existing(place, id)?;
-        if image.is_being_made() {
+        if image.is_creating() {
             let text = "The current status of the image does not support this operation.";
-            return Err(Refusal::new(403, "IncorrectImageStatus", text));
+            return Err(ApiError::new(403, "IncorrectImageStatus", text));
         }
         let boot_modes = ["BIOS", "UEFI", "UEFI-Preferred"];
         if call
@@ -84,12 +84,12 @@ impl EcsProduct {
         image.status = status.unwrap_or(image.status);
         image.name = call
             .query
-            .owned("ImageName")
+            .get_owned("ImageName")
             .unwrap_or_else(|| image.name.clone());
         for name in CHANGEABLE {
             image
-                .facts
-                .extend(call.query.owned(name).map(|value| (*name, value)));
+                .fields
+                .extend(call.query.get_owned(name).map(|value| (*name, value)));
         }
         Ok(json!({}))
     }
@@ -101,7 +101,7 @@ impl EcsProduct {
             let text = "Tag.N and ResourceId.N are mandatory, with 50 resources at most.";
             return Err(refused("MissingParameter", text));
         }
-        let kind = call.need("ResourceType")?;
+        let kind = call.require("ResourceType")?;
         let mut state = self.ecs.state();
         let place = state.region(region);
         for id in &ids {
@@ -119,7 +119,7 @@ impl EcsProduct {
                 }
             };
             let text = format!("The specified ResourceId {id} is not found in our records.");
-            let missing = || Refusal::new(404, "InvalidResourceId.NotFound", text);
+            let missing = || ApiError::new(404, "InvalidResourceId.NotFound", text);
             found.ok_or_else(missing)?.extend(tags.clone());
         }
         Ok(Value::Object(serde_json::Map::new()))
@@ -135,11 +135,11 @@ const CHANGEABLE: &[&str] = &[
     "LicenseType",
 ];
 
-fn existing<'r>(region: &'r mut Region, id: &str) -> Result<&'r mut Image, Refusal> {
+fn existing<'r>(region: &'r mut Region, id: &str) -> Result<&'r mut Image, ApiError> {
     region.images.get_mut(id).ok_or_else(|| no_image(id))
 }
 
-fn check_rename(region: &Region, id: &str, name: Option<&str>) -> Result<(), Refusal> {
+fn check_rename(region: &Region, id: &str, name: Option<&str>) -> Result<(), ApiError> {
     let taken = |image: &&Image| Some(image.name.as_str()) == name && image.id != id;
     if region.images.values().any(|image| taken(&image)) {
         let text = "The specified Image name has already been used.";
@@ -148,17 +148,17 @@ fn check_rename(region: &Region, id: &str, name: Option<&str>) -> Result<(), Ref
     Ok(())
 }
 
-fn check_accounts(accounts: &[String]) -> Result<(), Refusal> {
+fn check_accounts(accounts: &[String]) -> Result<(), ApiError> {
     let is_account =
         |account: &String| !account.is_empty() && account.bytes().all(|byte| byte.is_ascii_digit());
     if accounts.iter().all(is_account) {
         return Ok(());
     }
     let text = "The specified Account does not exist.";
-    Err(Refusal::new(404, "InvalidAccount.NotFound", text))
+    Err(ApiError::new(404, "InvalidAccount.NotFound", text))
 }
 
-fn status(name: Option<&str>) -> Result<Option<Status>, Refusal> {
+fn status(name: Option<&str>) -> Result<Option<Status>, ApiError> {
     match name {
         None => Ok(None),
         Some("Available") => Ok(Some(Status::Available)),

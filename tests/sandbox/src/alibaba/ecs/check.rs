@@ -4,8 +4,8 @@
 use std::collections::BTreeMap;
 
 use super::model::Tags;
-use crate::alibaba::rpc::{Call, need};
-use crate::fault::Refusal;
+use crate::alibaba::rpc::{Call, require};
+use crate::fault::ApiError;
 use crate::query::Query;
 
 pub(super) const MAX_DISK: u64 = 2048;
@@ -49,11 +49,11 @@ const WINDOWS: &[&str] = &[
 
 const ARCHITECTURES: &[&str] = &["i386", "x86_64", "arm64"];
 
-pub(super) fn refused(code: &str, text: impl Into<String>) -> Refusal {
-    Refusal::new(400, code, text)
+pub(super) fn refused(code: &str, text: impl Into<String>) -> ApiError {
+    ApiError::new(400, code, text)
 }
 
-fn one_of(call: &Call<'_>, name: &str, values: &[&str], code: &str) -> Result<(), Refusal> {
+fn one_of(call: &Call<'_>, name: &str, values: &[&str], code: &str) -> Result<(), ApiError> {
     match call.get(name) {
         Some(value) if !values.contains(&value) => {
             let text = format!("The specified {name} {value} is not valid.");
@@ -63,8 +63,8 @@ fn one_of(call: &Call<'_>, name: &str, values: &[&str], code: &str) -> Result<()
     }
 }
 
-pub(super) fn import(call: &Call<'_>) -> Result<(), Refusal> {
-    call.need("RegionId")?;
+pub(super) fn import(call: &Call<'_>) -> Result<(), ApiError> {
+    call.require("RegionId")?;
     name(call.get("ImageName"))?;
     description(call.get("Description"))?;
     one_of(
@@ -119,7 +119,7 @@ pub(super) fn import(call: &Call<'_>) -> Result<(), Refusal> {
     mappings(call.query)
 }
 
-fn combinations(call: &Call<'_>) -> Result<(), Refusal> {
+fn combinations(call: &Call<'_>) -> Result<(), ApiError> {
     let platform = call.get("Platform").unwrap_or("Others Linux");
     let windows = call.get("OSType") == Some("windows");
     if call.get("Platform").is_some() && windows != WINDOWS.contains(&platform) {
@@ -138,7 +138,7 @@ fn combinations(call: &Call<'_>) -> Result<(), Refusal> {
 }
 
 /// 2–128 characters, a letter first, Chinese ones included.
-pub(super) fn name(name: Option<&str>) -> Result<(), Refusal> {
+pub(super) fn name(name: Option<&str>) -> Result<(), ApiError> {
     let Some(name) = name else {
         return Ok(());
     };
@@ -160,7 +160,7 @@ fn is_reserved(text: &str) -> bool {
     forbidden.iter().any(|start| text.starts_with(start))
 }
 
-pub(super) fn description(text: Option<&str>) -> Result<(), Refusal> {
+pub(super) fn description(text: Option<&str>) -> Result<(), ApiError> {
     let wrong = |text: &str| {
         !(2..=256).contains(&text.chars().count())
             || text.starts_with("http://")
@@ -173,7 +173,7 @@ pub(super) fn description(text: Option<&str>) -> Result<(), Refusal> {
     Ok(())
 }
 
-fn token(query: &Query) -> Result<(), Refusal> {
+fn token(query: &Query) -> Result<(), ApiError> {
     let wrong = |token: &str| token.len() > 64 || !token.is_ascii();
     if query.get("ClientToken").is_some_and(wrong) {
         let text = "The specified parameter clientToken is not valid.";
@@ -183,16 +183,16 @@ fn token(query: &Query) -> Result<(), Refusal> {
 }
 
 /// Any group of the right shape is there.
-pub(super) fn resource_group(query: &Query) -> Result<(), Refusal> {
+pub(super) fn resource_group(query: &Query) -> Result<(), ApiError> {
     let wrong = |group: &str| !group.starts_with("rg-");
     if query.get("ResourceGroupId").is_some_and(wrong) {
         let text = "The ResourceGroup provided does not exist in our records.";
-        return Err(Refusal::new(404, "InvalidResourceGroup.NotFound", text));
+        return Err(ApiError::new(404, "InvalidResourceGroup.NotFound", text));
     }
     Ok(())
 }
 
-fn mappings(query: &Query) -> Result<(), Refusal> {
+fn mappings(query: &Query) -> Result<(), ApiError> {
     let mappings = query.structs("DiskDeviceMapping");
     if !(1..=MAX_DISKS).contains(&mappings.len()) {
         let text =
@@ -201,15 +201,15 @@ fn mappings(query: &Query) -> Result<(), Refusal> {
     }
     for (number, mapping) in mappings.iter().enumerate() {
         format(mapping)?;
-        bucket(need(mapping, "OSSBucket")?)?;
-        key(need(mapping, "OSSObject")?)?;
+        bucket(require(mapping, "OSSBucket")?)?;
+        key(require(mapping, "OSSObject")?)?;
         let code = ["InvalidImageSize", "InvalidDataDiskSize"][usize::from(number > 0)];
         size(mapping, code)?;
     }
     Ok(())
 }
 
-fn format(mapping: &Query) -> Result<(), Refusal> {
+fn format(mapping: &Query) -> Result<(), ApiError> {
     let known = ["RAW", "VHD", "QCOW2", "VMDK"];
     match mapping.get("Format") {
         Some(format) if !known.contains(&format.to_uppercase().as_str()) => {
@@ -220,7 +220,7 @@ fn format(mapping: &Query) -> Result<(), Refusal> {
     }
 }
 
-fn bucket(name: &str) -> Result<(), Refusal> {
+fn bucket(name: &str) -> Result<(), ApiError> {
     let letter = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
     if (3..=63).contains(&name.len()) && name.bytes().all(letter) {
         return Ok(());
@@ -229,7 +229,7 @@ fn bucket(name: &str) -> Result<(), Refusal> {
     Err(refused("InvalidOSSBucket.Malformed", text))
 }
 
-fn key(key: &str) -> Result<(), Refusal> {
+fn key(key: &str) -> Result<(), ApiError> {
     if key.starts_with(['/', '\\']) || key.len() > 1023 {
         let text = "The specified OSS object is wrongly formed.";
         return Err(refused("InvalidOSSObject.Malformed", text));
@@ -243,7 +243,7 @@ fn key(key: &str) -> Result<(), Refusal> {
     Err(refused("UnsupportedSuffix.OSSObject", text))
 }
 
-fn size(mapping: &Query, code: &str) -> Result<(), Refusal> {
+fn size(mapping: &Query, code: &str) -> Result<(), ApiError> {
     let size = mapping.get("DiskImageSize").or(mapping.get("DiskImSize"));
     let fits = |size: &str| {
         size.parse()
@@ -256,7 +256,7 @@ fn size(mapping: &Query, code: &str) -> Result<(), Refusal> {
     Err(refused(code, text))
 }
 
-pub(super) fn tags(query: &Query) -> Result<Tags, Refusal> {
+pub(super) fn tags(query: &Query) -> Result<Tags, ApiError> {
     let given = query.structs("Tag");
     if given.len() > MAX_TAGS {
         let text = "The tags exceed the limit of 20.";
@@ -280,7 +280,7 @@ pub(super) fn tags(query: &Query) -> Result<Tags, Refusal> {
         }
         if tags.insert(key.to_owned(), value.to_owned()).is_some() {
             let text = "The specified tag key is duplicated.";
-            return Err(Refusal::new(403, "TagKey.Duplication", text));
+            return Err(ApiError::new(403, "TagKey.Duplication", text));
         }
     }
     Ok(tags)

@@ -44,12 +44,12 @@ fn format(content: &Content) -> Option<&'static str> {
 }
 
 /// The disk in the object; an empty format means that ECS finds it out.
-pub(super) fn inspect(content: &Content, said: &str) -> Result<Disk, Reason> {
+pub(super) fn inspect(content: &Content, declared: &str) -> Result<Disk, Reason> {
     let found = format(content);
     let found = found
-        .filter(|found| said.is_empty() || *found == said)
+        .filter(|found| declared.is_empty() || *found == declared)
         .ok_or_else(|| {
-            let text = format!("The file is not an image of the format {said}.");
+            let text = format!("The file is not an image of the format {declared}.");
             reason("InvalidImageFormat.Mismatch", &text)
         })?;
     let virtual_size = match found {

@@ -6,14 +6,14 @@ use serde_json::{Value, json};
 
 use super::check::{self, refused};
 use super::import::{check_name, dry_run};
-use super::model::{Copy, Image, Made, Mapping, Region, Status};
+use super::model::{Copy, CreatedImage, Image, Mapping, Region, Status};
 use super::snapshots::take_snapshots;
-use super::{EcsProduct, State, known_region, known_token, merged, no_image, page, remember_token};
+use super::{EcsProduct, State, check_region, find_by_token, merge, no_image, page, record_token};
 use crate::alibaba::rpc::{Answer, Call};
-use crate::fault::Refusal;
+use crate::fault::ApiError;
 
 /// Without a `Status`, only these are shown.
-const SHOWN: &str = "Available";
+const DEFAULT_STATUS: &str = "Available";
 
 impl EcsProduct {
     /// Asking for an image by id is a poll.
@@ -22,7 +22,7 @@ impl EcsProduct {
         let mut state = self.ecs.state();
         let images = state.region(region).images.values();
         let images: Vec<_> = images
-            .filter(|image| is_meant(image, call, &ids))
+            .filter(|image| matches_request(image, call, &ids))
             .map(Image::json)
             .collect();
         let (images, numbers) = page(call, images)?;
@@ -30,7 +30,7 @@ impl EcsProduct {
             self.poll(&mut state, region, id);
         }
         let answer = json!({"Images": {"Image": images}, "RegionId": region});
-        Ok(merged(answer, numbers))
+        Ok(merge(answer, numbers))
     }
 
     fn poll(&self, state: &mut State, region: &str, id: &str) {
@@ -41,9 +41,9 @@ impl EcsProduct {
         if image.copy.is_some() {
             return poll_copies(state, region, id);
         }
-        if image.settling > 0 {
-            image.settling -= 1;
-            if image.settling == 0 {
+        if image.pending_polls > 0 {
+            image.pending_polls -= 1;
+            if image.pending_polls == 0 {
                 image.status = Status::Available;
             }
             return;
@@ -55,12 +55,12 @@ impl EcsProduct {
 
     /// What is not there is deleted already; snapshots stay.
     pub(super) fn delete_image(&self, call: &Call<'_>, region: &str) -> Answer {
-        let id = call.need("ImageId")?;
+        let id = call.require("ImageId")?;
         let mut state = self.ecs.state();
         let place = state.region(region);
-        if place.images.get(id).is_some_and(Image::is_being_made) {
+        if place.images.get(id).is_some_and(Image::is_creating) {
             let text = "The specified image is importing or being copied.";
-            return Err(Refusal::new(403, "ImageIsImporting", text));
+            return Err(ApiError::new(403, "ImageIsImporting", text));
         }
         place.images.remove(id);
         Ok(json!({}))
@@ -68,8 +68,8 @@ impl EcsProduct {
 
     pub(super) fn copy_image(&self, call: &Call<'_>, region: &str) -> Answer {
         let (id, target) = (
-            call.need("ImageId")?,
-            known_region(call.need("DestinationRegionId")?)?,
+            call.require("ImageId")?,
+            check_region(call.require("DestinationRegionId")?)?,
         );
         check::name(call.get("DestinationImageName"))?;
         check::description(call.get("DestinationDescription"))?;
@@ -77,7 +77,7 @@ impl EcsProduct {
         let tags = check::tags(call.query)?;
         check_encryption(call)?;
         let mut state = self.ecs.state();
-        if let Some(made) = known_token(state.region(region), call.query)? {
+        if let Some(made) = find_by_token(state.region(region), call.query)? {
             return Ok(json!({"ImageId": made.image}));
         }
         let source = available(state.region(region), id)?.clone();
@@ -86,18 +86,18 @@ impl EcsProduct {
         let mut image = copy(&source, call);
         image.tags = tags;
         image.copy = Some(state.next_copy(region, id));
-        let made = Made {
+        let made = CreatedImage {
             image: image.id.clone(),
             task: None,
         };
-        remember_token(state.region(region), call.query, made.clone());
+        record_token(state.region(region), call.query, made.clone());
         state.region(target).images.insert(image.id.clone(), image);
         Ok(json!({"ImageId": made.image}))
     }
 
     /// Cancelling deletes the half copy.
     pub(super) fn cancel_copy(&self, call: &Call<'_>, region: &str) -> Answer {
-        let id = call.need("ImageId")?;
+        let id = call.require("ImageId")?;
         let mut state = self.ecs.state();
         let images = &mut state.region(region).images;
         let image = images.get(id).ok_or_else(|| no_image(id))?;
@@ -105,7 +105,7 @@ impl EcsProduct {
             let text = "The specified image is not the target image of a copy action.";
             return Err(refused("ImageCreatedNotFromCopy", text));
         }
-        if !image.is_being_made() {
+        if !image.is_creating() {
             return Err(refused(
                 "IncorrectImageStatus",
                 "The image is copied finished.",
@@ -131,17 +131,17 @@ impl State {
 /// One copy runs per source region, the others queue; a poll of any brings the first on.
 /// <https://www.alibabacloud.com/help/zh/ecs/developer-reference/api-copyimage>
 fn poll_copies(state: &mut State, region: &str, id: &str) {
-    let asked = state
+    let regions = state
         .region(region)
         .images
         .get(id)
-        .filter(|image| image.is_being_made());
-    let Some(source) = asked.and_then(|image| Some(image.copy.as_ref()?.region.clone())) else {
+        .filter(|image| image.is_creating());
+    let Some(source) = regions.and_then(|image| Some(image.copy.as_ref()?.region.clone())) else {
         return;
     };
     let waiting = |image: &&mut Image| {
         let from = image.copy.as_ref().map(|copy| &copy.region);
-        image.is_being_made() && from == Some(&source)
+        image.is_creating() && from == Some(&source)
     };
     let number = |image: &Image| image.copy.as_ref().map(|copy| copy.number);
     let first = state.regions.values_mut().filter_map(|region| {
@@ -172,7 +172,7 @@ impl Image {
     }
 
     fn json(&self) -> Value {
-        let fact = |name: &str| self.fact(name).unwrap_or_default();
+        let fact = |name: &str| self.field(name).unwrap_or_default();
         let tag = |(key, value): (&String, &String)| json!({"TagKey": key, "TagValue": value});
         json!({
             "ImageId": self.id,
@@ -225,8 +225,8 @@ fn split(list: Option<&str>) -> impl Iterator<Item = &str> {
         .filter(|one| !one.is_empty())
 }
 
-fn is_meant(image: &Image, call: &Call<'_>, ids: &[String]) -> bool {
-    let states: Vec<_> = split(call.get("Status").or(Some(SHOWN))).collect();
+fn matches_request(image: &Image, call: &Call<'_>, ids: &[String]) -> bool {
+    let states: Vec<_> = split(call.get("Status").or(Some(DEFAULT_STATUS))).collect();
     let tags = call.query.structs("Tag");
     (ids.is_empty() || ids.contains(&image.id))
         && states
@@ -240,7 +240,7 @@ fn is_meant(image: &Image, call: &Call<'_>, ids: &[String]) -> bool {
             .is_none_or(|owner| owner == "self")
         && call
             .get("ImageFamily")
-            .is_none_or(|family| image.fact("ImageFamily") == Some(family))
+            .is_none_or(|family| image.field("ImageFamily") == Some(family))
         && tags.iter().all(|tag| {
             let (key, value) = (
                 tag.get("Key").or(tag.get("key")),
@@ -252,16 +252,16 @@ fn is_meant(image: &Image, call: &Call<'_>, ids: &[String]) -> bool {
 }
 
 /// Only available images can be copied or shared.
-pub(super) fn available<'r>(region: &'r mut Region, id: &str) -> Result<&'r mut Image, Refusal> {
+pub(super) fn available<'r>(region: &'r mut Region, id: &str) -> Result<&'r mut Image, ApiError> {
     let image = region.images.get_mut(id).ok_or_else(|| no_image(id))?;
     if image.status == Status::Available {
         return Ok(image);
     }
     let text = "The current status of the image does not support this operation.";
-    Err(Refusal::new(403, "IncorrectImageStatus", text))
+    Err(ApiError::new(403, "IncorrectImageStatus", text))
 }
 
-fn check_encryption(call: &Call<'_>) -> Result<(), Refusal> {
+fn check_encryption(call: &Call<'_>) -> Result<(), ApiError> {
     if call.get("EncryptAlgorithm").is_some() {
         let text = "The parameter EncryptAlgorithm is not available.";
         return Err(refused("InvalidParameter.EncryptAlgorithm", text));
@@ -277,7 +277,7 @@ fn copy(source: &Image, call: &Call<'_>) -> Image {
     let mut image = Image {
         status: Status::Creating,
         progress: 0,
-        facts: source.facts.clone(),
+        fields: source.fields.clone(),
         size: source.size,
         encrypted: call.query.flag("Encrypted") || source.encrypted,
         contents: source.contents.clone(),
@@ -288,12 +288,12 @@ fn copy(source: &Image, call: &Call<'_>) -> Image {
         ..mapping.clone()
     };
     image.mappings = source.mappings.iter().map(unsnapped).collect();
-    let asked = [
+    let fields = [
         ("Description", "DestinationDescription"),
         ("ResourceGroupId", "ResourceGroupId"),
         ("KMSKeyId", "KMSKeyId"),
     ];
-    let asked = asked.map(|(fact, name)| (fact, call.query.owned(name).unwrap_or_default()));
-    image.facts.extend(BTreeMap::from(asked));
+    let fields = fields.map(|(fact, name)| (fact, call.query.get_owned(name).unwrap_or_default()));
+    image.fields.extend(BTreeMap::from(fields));
     image
 }

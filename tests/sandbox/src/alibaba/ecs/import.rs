@@ -8,18 +8,18 @@ use serde_json::{Value, json};
 
 use super::check::{self, refused};
 use super::disks::{Reason, inspect};
-use super::model::{Image, Made, Mapping, Phase, Source, Status, Task, new_id};
-use super::{EcsProduct, State, known_token, remember_token};
+use super::model::{CreatedImage, Image, Mapping, Phase, Source, Status, Task, new_id};
+use super::{EcsProduct, State, find_by_token, record_token};
 use crate::alibaba::moment;
 use crate::alibaba::rpc::{Answer, Call};
-use crate::fault::Refusal;
+use crate::fault::ApiError;
 use crate::query::Query;
 
 const ROLE: &str = "AliyunECSImageImportDefaultRole";
 pub(super) const GIB: u64 = 1 << 30;
 
 /// The parameters an image keeps, with what the service takes when they are left out.
-const FACTS: &[(&str, &str)] = &[
+const FIELDS: &[(&str, &str)] = &[
     ("Architecture", "x86_64"),
     ("BootMode", "BIOS"),
     ("Description", ""),
@@ -38,7 +38,7 @@ impl EcsProduct {
         check::import(call)?;
         let tags = check::tags(call.query)?;
         let mut state = self.ecs.state();
-        if let Some(made) = known_token(state.region(region), call.query)? {
+        if let Some(made) = find_by_token(state.region(region), call.query)? {
             return Ok(answer(region, &made));
         }
         check_name(&mut state, region, call.get("ImageName"))?;
@@ -50,19 +50,19 @@ impl EcsProduct {
             id: new_id("t"),
             image: image.id.clone(),
             sources,
-            objection,
+            rejection: objection,
             script: state.script.clone(),
             phase: Phase::Processing(0),
             since: Instant::now(),
             created: moment::extended(moment::now()),
             finished: None,
         };
-        let made = Made {
+        let made = CreatedImage {
             image: image.id.clone(),
             task: Some(task.id.clone()),
         };
         let place = state.region(region);
-        remember_token(place, call.query, made.clone());
+        record_token(place, call.query, made.clone());
         place.images.insert(image.id.clone(), image);
         place.tasks.insert(task.id.clone(), task);
         Ok(answer(region, &made))
@@ -72,7 +72,7 @@ impl EcsProduct {
         &self,
         call: &Call<'_>,
         region: &str,
-    ) -> Result<(Vec<Source>, Option<Reason>), Refusal> {
+    ) -> Result<(Vec<Source>, Option<Reason>), ApiError> {
         let (mut sources, mut objection) = (Vec::new(), None);
         for mapping in call.query.structs("DiskDeviceMapping") {
             let mut source = self.source(call, &mapping, region)?;
@@ -87,13 +87,13 @@ impl EcsProduct {
     }
 
     /// The service reads with its role, so the role comes first.
-    fn source(&self, call: &Call<'_>, mapping: &Query, region: &str) -> Result<Source, Refusal> {
-        let named = |name: &str| mapping.owned(name).unwrap_or_default();
+    fn source(&self, call: &Call<'_>, mapping: &Query, region: &str) -> Result<Source, ApiError> {
+        let named = |name: &str| mapping.get_owned(name).unwrap_or_default();
         let (bucket, key) = (named("OSSBucket"), named("OSSObject"));
         let role = call.get("RoleName").unwrap_or(ROLE);
         if !self.ram.serves_import(role, &bucket, &key) {
             let text = "ECS service have no right to access your OSS, please attach a role to ECS service.";
-            return Err(Refusal::new(403, "NoSetRoletoECSServiceAcount", text));
+            return Err(ApiError::new(403, "NoSetRoletoECSServiceAcount", text));
         }
         self.check_bucket(&bucket, region)?;
         let missing = || {
@@ -117,7 +117,7 @@ impl EcsProduct {
         })
     }
 
-    fn check_bucket(&self, bucket: &str, region: &str) -> Result<(), Refusal> {
+    fn check_bucket(&self, bucket: &str, region: &str) -> Result<(), ApiError> {
         let place = self.oss.region_of(bucket);
         let missing = || {
             refused(
@@ -131,7 +131,7 @@ impl EcsProduct {
         }
         if self.oss.is_encrypted(bucket) {
             let text = "The specified OSS bucket is encrypted, which is not supported.";
-            return Err(Refusal::new(
+            return Err(ApiError::new(
                 403,
                 "InvalidOSSBucket.EncryptUnsupported",
                 text,
@@ -152,7 +152,7 @@ impl Source {
     }
 }
 
-fn answer(region: &str, made: &Made) -> Value {
+fn answer(region: &str, made: &CreatedImage) -> Value {
     json!({"ImageId": made.image, "TaskId": made.task, "RegionId": region})
 }
 
@@ -160,7 +160,7 @@ pub(super) fn check_name(
     state: &mut State,
     region: &str,
     name: Option<&str>,
-) -> Result<(), Refusal> {
+) -> Result<(), ApiError> {
     let mut images = state.region(region).images.values();
     if images.any(|image| Some(image.name.as_str()) == name) {
         let text = "The specified Image name has already been used.";
@@ -170,7 +170,7 @@ pub(super) fn check_name(
 }
 
 /// A dry run that would succeed is told as an error, by one of two codes.
-pub(super) fn dry_run(call: &Call<'_>, code: &str) -> Result<(), Refusal> {
+pub(super) fn dry_run(call: &Call<'_>, code: &str) -> Result<(), ApiError> {
     if call.query.flag("DryRun") {
         let text = "Request validation has been passed with DryRun flag set.";
         return Err(refused(code, text));
@@ -183,13 +183,13 @@ fn image(call: &Call<'_>, sources: &[Source]) -> Image {
     let fact = |(name, default): &(&'static str, &str)| {
         let value = call
             .query
-            .owned(name)
+            .get_owned(name)
             .unwrap_or_else(|| (*default).to_owned());
         (*name, value)
     };
-    image.facts = FACTS.iter().map(fact).collect::<BTreeMap<_, _>>();
+    image.fields = FIELDS.iter().map(fact).collect::<BTreeMap<_, _>>();
     if call.get("Architecture") == Some("arm64") {
-        image.facts.insert("BootMode", "UEFI".to_owned());
+        image.fields.insert("BootMode", "UEFI".to_owned());
     }
     image.status = Status::Waiting;
     image.progress = 0;
@@ -204,12 +204,12 @@ fn image(call: &Call<'_>, sources: &[Source]) -> Image {
     image
 }
 
-fn mapping(number: usize, source: &Source, asked: &Query) -> Mapping {
+fn mapping(number: usize, source: &Source, request: &Query) -> Mapping {
     let letter = char::from(b'a' + u8::try_from(number).unwrap_or(25));
     let found = source.disk.as_ref();
     let needed = found.map_or(1, |disk| disk.virtual_size.div_ceil(GIB).max(1));
-    let format = asked
-        .owned("Format")
+    let format = request
+        .get_owned("Format")
         .or(found.map(|disk| disk.format.to_owned()));
     Mapping {
         device: format!("/dev/xvd{letter}"),

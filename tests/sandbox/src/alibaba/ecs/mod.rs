@@ -21,12 +21,12 @@ use serde_json::{Value, json};
 pub use self::script::{CopyScript, ImportScript};
 pub use self::view::{ImageView, SnapshotView, TaskView};
 
-use self::model::{Image, Made, Region};
+use self::model::{CreatedImage, Image, Region};
 use super::oss::Oss;
 use super::roles::Ram;
 use super::rpc::{Answer, Call, Product};
 use crate::content::Content;
-use crate::fault::Refusal;
+use crate::fault::ApiError;
 use crate::query::Query;
 
 /// Some of Alibaba's regions; others do not exist here.
@@ -106,12 +106,12 @@ impl Ecs {
     }
 
     /// The object's bytes from which an image, or a copy of it, was imported.
-    pub fn arrived(&self, image_id: &str) -> Option<Vec<u8>> {
-        let content = self.arrived_content(image_id)?;
+    pub fn imported_bytes(&self, image_id: &str) -> Option<Vec<u8>> {
+        let content = self.imported_content(image_id)?;
         Some(content.bytes().expect("the sandbox can read its own files"))
     }
 
-    pub fn arrived_content(&self, image_id: &str) -> Option<Content> {
+    pub fn imported_content(&self, image_id: &str) -> Option<Content> {
         let state = self.state();
         let mut regions = state.regions.values();
         regions.find_map(|region| region.images.get(image_id)?.contents.first().cloned())
@@ -158,8 +158,8 @@ impl Product for EcsProduct {
     const NAME: &'static str = "ecs";
     const VERSION: &'static str = "2014-05-26";
 
-    fn known(action: &str) -> Option<&'static [&'static str]> {
-        wire::known(action)
+    fn parameters_of(action: &str) -> Option<&'static [&'static str]> {
+        wire::parameters_of(action)
     }
 
     fn perform(&self, call: &Call<'_>) -> Answer {
@@ -185,19 +185,19 @@ impl Product for EcsProduct {
 }
 
 /// Two actions need no region.
-fn region_of(call: &Call<'_>) -> Result<String, Refusal> {
+fn region_of(call: &Call<'_>) -> Result<String, ApiError> {
     if ["DeleteSnapshot", "DescribeRegions"].contains(&call.action) {
         return Ok(String::new());
     }
-    known_region(call.need("RegionId")?).map(str::to_owned)
+    check_region(call.require("RegionId")?).map(str::to_owned)
 }
 
-fn known_region(region: &str) -> Result<&str, Refusal> {
+fn check_region(region: &str) -> Result<&str, ApiError> {
     if REGIONS.iter().any(|(id, _)| *id == region) {
         return Ok(region);
     }
     let text = "The specified RegionId does not exist.";
-    Err(Refusal::new(404, "InvalidRegionId.NotFound", text))
+    Err(ApiError::new(404, "InvalidRegionId.NotFound", text))
 }
 
 fn describe_regions() -> Value {
@@ -212,26 +212,26 @@ fn describe_regions() -> Value {
 }
 
 /// What an earlier request with the same token made.
-fn known_token(region: &Region, query: &Query) -> Result<Option<Made>, Refusal> {
+fn find_by_token(region: &Region, query: &Query) -> Result<Option<CreatedImage>, ApiError> {
     let token = query.get("ClientToken");
     let Some((request, made)) = token.and_then(|token| region.tokens.get(token)) else {
         return Ok(None);
     };
     if request != query {
         let text = "The specified ClientToken has been used with other parameters.";
-        return Err(Refusal::new(400, "IdempotentParameterMismatch", text));
+        return Err(ApiError::new(400, "IdempotentParameterMismatch", text));
     }
     Ok(Some(made.clone()))
 }
 
-fn remember_token(region: &mut Region, query: &Query, made: Made) {
-    if let Some(token) = query.owned("ClientToken") {
+fn record_token(region: &mut Region, query: &Query, made: CreatedImage) {
+    if let Some(token) = query.get_owned("ClientToken") {
         region.tokens.insert(token, (query.clone(), made));
     }
 }
 
 /// A page of a list, and the numbers that go with it.
-fn page<T>(call: &Call<'_>, items: Vec<T>) -> Result<(Vec<T>, Value), Refusal> {
+fn page<T>(call: &Call<'_>, items: Vec<T>) -> Result<(Vec<T>, Value), ApiError> {
     let number = |name: &str, default: usize| {
         call.get(name)
             .map_or(Some(default), |text| text.parse().ok())
@@ -241,7 +241,7 @@ fn page<T>(call: &Call<'_>, items: Vec<T>) -> Result<(Vec<T>, Value), Refusal> {
     let size = size.filter(|size| (1..=100).contains(size));
     let (Some(page), Some(size)) = (page, size) else {
         let text = "The specified PageNumber or PageSize is not valid.";
-        return Err(Refusal::new(400, "InvalidParameter", text));
+        return Err(ApiError::new(400, "InvalidParameter", text));
     };
     let numbers = json!({"PageNumber": page, "PageSize": size, "TotalCount": items.len()});
     let items = items.into_iter().skip((page - 1) * size).take(size);
@@ -249,14 +249,14 @@ fn page<T>(call: &Call<'_>, items: Vec<T>) -> Result<(Vec<T>, Value), Refusal> {
 }
 
 /// Two objects as one.
-fn merged(mut one: Value, other: Value) -> Value {
+fn merge(mut one: Value, other: Value) -> Value {
     if let (Value::Object(one), Value::Object(other)) = (&mut one, other) {
         one.extend(other);
     }
     one
 }
 
-fn no_image(id: &str) -> Refusal {
+fn no_image(id: &str) -> ApiError {
     let text = format!("The specified ImageId {id} does not exist.");
-    Refusal::new(404, "InvalidImageId.NotFound", text)
+    ApiError::new(404, "InvalidImageId.NotFound", text)
 }

@@ -17,12 +17,12 @@ pub(super) struct Region {
     pub(super) snapshots: BTreeMap<String, Snapshot>,
     pub(super) tasks: BTreeMap<String, Task>,
     /// What was asked under a client token, and what it made
-    pub(super) tokens: BTreeMap<String, (Query, Made)>,
+    pub(super) tokens: BTreeMap<String, (Query, CreatedImage)>,
 }
 
 /// The ids an action made.
 #[derive(Clone, Debug)]
-pub(super) struct Made {
+pub(super) struct CreatedImage {
     pub(super) image: String,
     pub(super) task: Option<String>,
 }
@@ -56,7 +56,7 @@ pub(super) struct Image {
     pub(super) progress: u8,
     pub(super) created: String,
     /// What ImportImage or ModifyImageAttribute said of it, by parameter name
-    pub(super) facts: BTreeMap<&'static str, String>,
+    pub(super) fields: BTreeMap<&'static str, String>,
     /// GiB
     pub(super) size: u64,
     pub(super) mappings: Vec<Mapping>,
@@ -66,7 +66,7 @@ pub(super) struct Image {
     pub(super) encrypted: bool,
     pub(super) copy: Option<Copy>,
     /// Polls until the image of a finished task is available
-    pub(super) settling: usize,
+    pub(super) pending_polls: usize,
     pub(super) contents: Vec<Content>,
 }
 
@@ -101,7 +101,7 @@ impl Image {
             status: Status::Available,
             progress: 100,
             created: moment::extended(moment::now()),
-            facts: BTreeMap::new(),
+            fields: BTreeMap::new(),
             size: 20,
             mappings: Vec::new(),
             tags: Tags::new(),
@@ -109,16 +109,16 @@ impl Image {
             is_public: false,
             encrypted: false,
             copy: None,
-            settling: 0,
+            pending_polls: 0,
             contents: Vec::new(),
         }
     }
 
-    pub(super) fn fact(&self, name: &str) -> Option<&str> {
-        self.facts.get(name).map(String::as_str)
+    pub(super) fn field(&self, name: &str) -> Option<&str> {
+        self.fields.get(name).map(String::as_str)
     }
 
-    pub(super) fn is_being_made(&self) -> bool {
+    pub(super) fn is_creating(&self) -> bool {
         matches!(self.status, Status::Waiting | Status::Creating)
     }
 }
@@ -147,7 +147,7 @@ pub(super) struct Task {
     pub(super) image: String,
     pub(super) sources: Vec<Source>,
     /// The reason against the object, told once it was read
-    pub(super) objection: Option<Reason>,
+    pub(super) rejection: Option<Reason>,
     pub(super) script: ImportScript,
     pub(super) phase: Phase,
     pub(super) since: Instant,

@@ -11,7 +11,7 @@ pub struct ImportScript {
     /// Code and message, as the task tells them
     pub(super) failure: Option<(String, String)>,
     pub(super) pace: Option<Duration>,
-    pub(super) settling: usize,
+    pub(super) pending_polls: usize,
 }
 
 #[derive(Clone, Debug)]
@@ -22,13 +22,13 @@ pub(super) struct Step {
 
 impl Default for ImportScript {
     fn default() -> Self {
-        Self::through(&[0, 8, 31, 57, 84])
+        Self::with_progress(&[0, 8, 31, 57, 84])
     }
 }
 
 impl ImportScript {
     /// These percentages, then the end.
-    pub fn through(progress: &[u8]) -> Self {
+    pub fn with_progress(progress: &[u8]) -> Self {
         let step = |progress: &u8| Step {
             progress: *progress,
             gate: None,
@@ -37,13 +37,13 @@ impl ImportScript {
             steps: progress.iter().map(step).collect(),
             failure: None,
             pace: None,
-            settling: 1,
+            pending_polls: 1,
         }
     }
 
     /// Finished at the second poll, and available at once.
     pub fn quick() -> Self {
-        Self::through(&[0]).settling(0)
+        Self::with_progress(&[0]).with_pending_polls(0)
     }
 
     /// Ends as `Failed` and `CreateFailed`, with this reason.
@@ -86,8 +86,8 @@ impl ImportScript {
 
     /// So many polls show the image as `Creating` after its task has finished (1 by default).
     #[must_use]
-    pub fn settling(mut self, polls: usize) -> Self {
-        self.settling = polls;
+    pub fn with_pending_polls(mut self, polls: usize) -> Self {
+        self.pending_polls = polls;
         self
     }
 }
@@ -135,7 +135,7 @@ impl CopyScript {
 
     /// One poll; true when it was the last.
     pub(super) fn poll(&mut self) -> bool {
-        if self.gate.as_ref().is_some_and(|gate| !gate.knock()) {
+        if self.gate.as_ref().is_some_and(|gate| !gate.arrive()) {
             return false;
         }
         self.done += 1;

@@ -4,10 +4,10 @@ use serde_json::{Value, json};
 
 use super::check::refused;
 use super::model::{Region, Snapshot, Tags, new_id};
-use super::{EcsProduct, merged, page};
+use super::{EcsProduct, merge, page};
 use crate::alibaba::moment;
 use crate::alibaba::rpc::{Answer, Call};
-use crate::fault::Refusal;
+use crate::fault::ApiError;
 
 impl EcsProduct {
     pub(super) fn describe_snapshots(&self, call: &Call<'_>, region: &str) -> Answer {
@@ -30,7 +30,7 @@ impl EcsProduct {
         let snapshots = state.region(region).snapshots.values();
         let (snapshots, numbers) =
             page(call, snapshots.filter(meant).map(Snapshot::json).collect())?;
-        Ok(merged(
+        Ok(merge(
             json!({"Snapshots": {"Snapshot": snapshots}}),
             numbers,
         ))
@@ -38,18 +38,19 @@ impl EcsProduct {
 
     /// The call has no region: snapshot ids are unique.
     pub(super) fn delete_snapshot(&self, call: &Call<'_>) -> Answer {
-        let id = call.need("SnapshotId")?;
+        let id = call.require("SnapshotId")?;
         let mut state = self.ecs.state();
         let region = state
             .regions
             .values_mut()
             .find(|region| region.snapshots.contains_key(id));
         let text = "The specified snapshot does not exist.";
-        let region = region.ok_or_else(|| Refusal::new(404, "InvalidSnapshotId.NotFound", text))?;
+        let region =
+            region.ok_or_else(|| ApiError::new(404, "InvalidSnapshotId.NotFound", text))?;
         let mut mappings = region.images.values().flat_map(|image| &image.mappings);
         if mappings.any(|mapping| mapping.snapshot.as_deref() == Some(id)) {
             let text = "The snapshot has been used to create images.";
-            return Err(Refusal::new(403, "SnapshotCreatedImage", text));
+            return Err(ApiError::new(403, "SnapshotCreatedImage", text));
         }
         region.snapshots.remove(id);
         Ok(json!({}))

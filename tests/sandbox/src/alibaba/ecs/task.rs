@@ -8,23 +8,23 @@ use serde_json::{Value, json};
 use super::disks::Reason;
 use super::model::{Phase, Region, Status, Task};
 use super::snapshots::take_snapshots;
-use super::{EcsProduct, merged, page};
+use super::{EcsProduct, merge, page};
 use crate::alibaba::moment;
 use crate::alibaba::rpc::{Answer, Call};
-use crate::fault::Refusal;
+use crate::fault::ApiError;
 
-fn no_task(id: &str) -> Refusal {
+fn no_task(id: &str) -> ApiError {
     let text = format!("The specified task ID {id} does not exist.");
-    Refusal::new(404, "InvalidTaskId.NotFound", text)
+    ApiError::new(404, "InvalidTaskId.NotFound", text)
 }
 
 impl EcsProduct {
     pub(super) fn describe_task(&self, call: &Call<'_>, region: &str) -> Answer {
-        let id = call.need("TaskId")?;
+        let id = call.require("TaskId")?;
         let mut state = self.ecs.state();
         let place = state.region(region);
         let task = place.tasks.get(id).ok_or_else(|| no_task(id))?;
-        let answer = merged(task.json(), task.json_more(region));
+        let answer = merge(task.json(), task.json_more(region));
         self.advance(place, id);
         Ok(answer)
     }
@@ -57,17 +57,17 @@ impl EcsProduct {
             self.advance(place, id);
         }
         let answer = json!({"TaskSet": {"Task": tasks}, "RegionId": region});
-        Ok(merged(answer, numbers))
+        Ok(merge(answer, numbers))
     }
 
     pub(super) fn cancel_task(&self, call: &Call<'_>, region: &str) -> Answer {
-        let id = call.need("TaskId")?;
+        let id = call.require("TaskId")?;
         let mut state = self.ecs.state();
         let place = state.region(region);
         let task = place.tasks.get_mut(id).ok_or_else(|| no_task(id))?;
         if !matches!(task.phase, Phase::Processing(_)) {
             let text = "The status of the task does not allow it to be cancelled.";
-            return Err(Refusal::new(403, "IncorrectTaskStatus", text));
+            return Err(ApiError::new(403, "IncorrectTaskStatus", text));
         }
         task.end(Phase::Cancelled);
         place.images.remove(&task.image.clone());
@@ -90,21 +90,21 @@ impl EcsProduct {
             Phase::Processing(_) => task.phase = phase,
             ended => task.end(ended),
         }
-        settle(region, id);
+        finish_image(region, id);
     }
 
     fn after_step(&self, task: &Task, step: usize) -> Option<Phase> {
         let script = &task.script;
         let current = script.steps.get(step)?;
-        let held = current.gate.as_ref().is_some_and(|gate| !gate.knock());
+        let held = current.gate.as_ref().is_some_and(|gate| !gate.arrive());
         if held || script.pace.is_some_and(|pace| task.since.elapsed() < pace) {
             return None;
         }
-        if let Some(reason) = self.gone(task) {
+        if let Some(reason) = self.missing_object(task) {
             return Some(Phase::Failed(reason));
         }
         let is_last = step + 1 == script.steps.len();
-        let failure = task.objection.as_ref().or(script.failure.as_ref());
+        let failure = task.rejection.as_ref().or(script.failure.as_ref());
         Some(match failure.filter(|_| is_last) {
             Some(reason) => Phase::Failed(reason.clone()),
             None if is_last => Phase::Finished,
@@ -113,7 +113,7 @@ impl EcsProduct {
     }
 
     /// ECS reads the object while the task runs.
-    fn gone(&self, task: &Task) -> Option<Reason> {
+    fn missing_object(&self, task: &Task) -> Option<Reason> {
         let is_gone = |bucket: &str, key: &str| self.oss.content(bucket, key).is_none();
         let source = task
             .sources
@@ -125,7 +125,7 @@ impl EcsProduct {
 }
 
 /// Brings the image to where its task is.
-fn settle(region: &mut Region, id: &str) {
+fn finish_image(region: &mut Region, id: &str) {
     let Some(task) = region.tasks.get(id) else {
         return;
     };
@@ -135,13 +135,13 @@ fn settle(region: &mut Region, id: &str) {
     image.progress = task.progress();
     image.status = match task.phase {
         Phase::Failed(_) => Status::CreateFailed,
-        Phase::Finished if task.script.settling == 0 => Status::Available,
+        Phase::Finished if task.script.pending_polls == 0 => Status::Available,
         _ => Status::Creating,
     };
     if task.phase != Phase::Finished {
         return;
     }
-    image.settling = task.script.settling;
+    image.pending_polls = task.script.pending_polls;
     image.contents = task
         .sources
         .iter()

@@ -68,7 +68,7 @@ impl Image {
             shares: self.shares.iter().cloned().collect(),
             encrypted: self.encrypted,
             copied_from: source.map(|copy| (copy.region.clone(), copy.image.clone())),
-            facts: self.facts.clone(),
+            facts: self.fields.clone(),
             snapshots: snapshots.collect(),
         }
     }

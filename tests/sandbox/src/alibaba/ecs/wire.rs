@@ -1,7 +1,7 @@
 //! The wire names of every action's parameters, from the models of the official SDK for
 //! the API version 2014-05-26; `N` stands for a list's number.
 
-pub(super) fn known(action: &str) -> Option<&'static [&'static str]> {
+pub(super) fn parameters_of(action: &str) -> Option<&'static [&'static str]> {
     Some(match action {
         "ImportImage" => IMPORT_IMAGE,
         "DescribeImages" => DESCRIBE_IMAGES,

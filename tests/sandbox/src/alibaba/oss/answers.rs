@@ -45,10 +45,10 @@ pub(super) fn empty(status: u16) -> Response<Body> {
 }
 
 pub(super) fn document(root: &str, write: impl FnOnce(&mut Xml)) -> Response<Body> {
-    answer(200, xml::document(root, None, write))
+    xml_response(200, xml::document(root, None, write))
 }
 
-fn answer(status: u16, document: String) -> Response<Body> {
+fn xml_response(status: u16, document: String) -> Response<Body> {
     let mut response = empty(status);
     let headers = response.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/xml"));
@@ -57,8 +57,8 @@ fn answer(status: u16, document: String) -> Response<Body> {
     response
 }
 
-pub(super) fn error(failure: &Failure, is_head: bool) -> Response<Body> {
-    let refusal = &failure.refusal;
+pub(super) fn error_response(failure: &Failure, is_head: bool) -> Response<Body> {
+    let refusal = &failure.error;
     let ec = failure.ec.unwrap_or_else(|| ec(&refusal.code));
     let request_id = request_id();
     let text = xml::document("Error", None, |xml| {
@@ -76,25 +76,25 @@ pub(super) fn error(failure: &Failure, is_head: bool) -> Response<Body> {
         );
     });
     let encoded = BASE64_STANDARD.encode(&text);
-    let mut response = answer(refusal.status, text);
-    set(&mut response, "x-oss-ec", ec);
-    set(&mut response, "x-oss-request-id", &request_id);
+    let mut response = xml_response(refusal.status, text);
+    set_header(&mut response, "x-oss-ec", ec);
+    set_header(&mut response, "x-oss-request-id", &request_id);
     if is_head {
-        set(&mut response, "x-oss-err", &encoded);
+        set_header(&mut response, "x-oss-err", &encoded);
     }
     response
 }
 
-pub(super) fn identified(mut response: Response<Body>) -> Response<Body> {
+pub(super) fn with_request_id(mut response: Response<Body>) -> Response<Body> {
     if !response.headers().contains_key("x-oss-request-id") {
-        set(&mut response, "x-oss-request-id", &request_id());
+        set_header(&mut response, "x-oss-request-id", &request_id());
     }
-    set(&mut response, "server", "AliyunOSS");
-    set(&mut response, "x-oss-server-time", "1");
+    set_header(&mut response, "server", "AliyunOSS");
+    set_header(&mut response, "x-oss-server-time", "1");
     response
 }
 
-pub(super) fn set(response: &mut Response<Body>, name: &'static str, value: &str) {
+pub(super) fn set_header(response: &mut Response<Body>, name: &'static str, value: &str) {
     if let Ok(value) = HeaderValue::from_str(value) {
         response
             .headers_mut()

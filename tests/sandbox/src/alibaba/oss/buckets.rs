@@ -28,12 +28,12 @@ pub(super) struct Object {
     pub(super) modified: OffsetDateTime,
     /// `Normal`, `Multipart`
     pub(super) kind: &'static str,
-    pub(super) wishes: Wishes,
+    pub(super) options: ObjectOptions,
 }
 
 /// What a client asks for when it creates an object.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Wishes {
+pub(super) struct ObjectOptions {
     pub(super) content_type: Option<String>,
     pub(super) acl: Option<String>,
     pub(super) storage_class: Option<String>,
@@ -46,7 +46,7 @@ pub(super) struct Wishes {
 pub(super) struct Upload {
     pub(super) key: String,
     pub(super) initiated: OffsetDateTime,
-    pub(super) wishes: Wishes,
+    pub(super) options: ObjectOptions,
     pub(super) parts: BTreeMap<u32, Part>,
 }
 
@@ -210,7 +210,7 @@ impl Oss {
         let _already_gone = std::fs::remove_dir_all(self.dir.path());
     }
 
-    pub(super) fn with<T>(
+    pub(super) fn with_bucket<T>(
         &self,
         name: &str,
         work: impl FnOnce(&mut Bucket) -> Result<T, Failure>,
@@ -252,9 +252,9 @@ impl Object {
             size: self.content.size(),
             etag: self.etag.clone(),
             crc64: self.crc64,
-            content_type: self.wishes.content_type.clone(),
-            acl: self.wishes.acl.clone(),
-            encryption: self.wishes.encryption.clone(),
+            content_type: self.options.content_type.clone(),
+            acl: self.options.acl.clone(),
+            encryption: self.options.encryption.clone(),
         }
     }
 }

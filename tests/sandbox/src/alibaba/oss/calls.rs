@@ -4,7 +4,7 @@ use http::Response;
 use http_body_util::BodyExt;
 
 use super::buckets::{Bucket, Oss};
-use super::{Answer, Ask, Failure, answers};
+use super::{Answer, Failure, OssRequest, answers};
 use crate::alibaba::keys::ACCOUNT;
 use crate::alibaba::moment;
 use crate::serve::Body;
@@ -15,7 +15,7 @@ const MAX_BUCKETS: usize = 100;
 
 impl Oss {
     pub(super) fn check_access(&self, name: &str, region: &str) -> Result<(), Failure> {
-        self.with(name, |bucket| {
+        self.with_bucket(name, |bucket| {
             if bucket.is_foreign {
                 let text = "You have no right to access this object because of bucket acl.";
                 return Err(Failure::new(403, "AccessDenied", text));
@@ -32,7 +32,7 @@ impl Oss {
         })
     }
 
-    pub(super) async fn put_bucket(&self, ask: &Ask<'_>, body: &mut Body) -> Answer {
+    pub(super) async fn put_bucket(&self, ask: &OssRequest<'_>, body: &mut Body) -> Answer {
         let _configuration = body.collect().await;
         if !is_bucket_name(ask.bucket) {
             let text = "The specified bucket is not valid.";
@@ -57,12 +57,12 @@ impl Oss {
             .unwrap_or("private")
             .clone_into(&mut bucket.acl);
         let mut response = answers::empty(200);
-        answers::set(&mut response, "location", &format!("/{}", ask.bucket));
+        answers::set_header(&mut response, "location", &format!("/{}", ask.bucket));
         Ok(response)
     }
 
-    pub(super) fn delete_bucket(&self, ask: &Ask<'_>) -> Answer {
-        self.with(ask.bucket, |bucket| {
+    pub(super) fn delete_bucket(&self, ask: &OssRequest<'_>) -> Answer {
+        self.with_bucket(ask.bucket, |bucket| {
             if bucket.objects.is_empty() && bucket.uploads.is_empty() {
                 return Ok(());
             }
@@ -73,7 +73,7 @@ impl Oss {
         Ok(answers::empty(204))
     }
 
-    pub(super) fn list_buckets(&self, ask: &Ask<'_>) -> Response<Body> {
+    pub(super) fn list_buckets(&self, ask: &OssRequest<'_>) -> Response<Body> {
         let prefix = ask.parameter("prefix").unwrap_or_default();
         let marker = ask.parameter("marker").unwrap_or_default();
         let limit: usize = ask.number("max-keys", 100).unwrap_or(100).min(1000);
@@ -90,7 +90,7 @@ impl Oss {
                 .text("MaxKeys", limit);
             xml.text("IsTruncated", is_truncated);
             let last = found.last().filter(|_| is_truncated);
-            xml.maybe("NextMarker", last.map(|(name, _)| name));
+            xml.optional("NextMarker", last.map(|(name, _)| name));
             write_owner(xml);
             xml.list("Buckets", "Bucket", found, |xml, (name, bucket)| {
                 bucket.write(xml, name);
@@ -98,8 +98,8 @@ impl Oss {
         })
     }
 
-    pub(super) fn bucket_info(&self, ask: &Ask<'_>) -> Answer {
-        self.with(ask.bucket, |bucket| {
+    pub(super) fn bucket_info(&self, ask: &OssRequest<'_>) -> Answer {
+        self.with_bucket(ask.bucket, |bucket| {
             Ok(answers::document("BucketInfo", |xml| {
                 xml.element("Bucket", |xml| {
                     bucket.write(xml, ask.bucket);
@@ -121,20 +121,20 @@ impl Oss {
         })
     }
 
-    pub(super) fn bucket_location(&self, ask: &Ask<'_>) -> Answer {
-        self.with(ask.bucket, |bucket| {
+    pub(super) fn bucket_location(&self, ask: &OssRequest<'_>) -> Answer {
+        self.with_bucket(ask.bucket, |bucket| {
             let text = format!(
                 "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<LocationConstraint>oss-{}</LocationConstraint>",
                 bucket.region
             );
             let mut response = Response::new(Body::from(text));
-            answers::set(&mut response, "content-type", "application/xml");
+            answers::set_header(&mut response, "content-type", "application/xml");
             Ok(response)
         })
     }
 
-    pub(super) fn bucket_acl(&self, ask: &Ask<'_>) -> Answer {
-        self.with(ask.bucket, |bucket| {
+    pub(super) fn bucket_acl(&self, ask: &OssRequest<'_>) -> Answer {
+        self.with_bucket(ask.bucket, |bucket| {
             Ok(answers::document("AccessControlPolicy", |xml| {
                 write_owner(xml);
                 xml.element("AccessControlList", |xml| {

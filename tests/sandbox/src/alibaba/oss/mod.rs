@@ -16,12 +16,12 @@ use http_body_util::BodyExt;
 
 pub use self::buckets::{ObjectView, Oss, PartView, UploadView};
 
-use self::place::Place;
+use self::place::ObjectPath;
 use super::canonical::{header, pairs};
 use super::keys::Keyring;
 use super::oss4::{self, Caller};
 use crate::desk::Detail;
-use crate::fault::Refusal;
+use crate::fault::ApiError;
 use crate::serve::{Body, Service};
 
 pub(super) type Answer = Result<Response<Body>, Failure>;
@@ -29,7 +29,7 @@ pub(super) type Answer = Result<Response<Body>, Failure>;
 /// A refusal, with what OSS's error document says beyond code and message.
 #[derive(Debug)]
 pub(super) struct Failure {
-    refusal: Refusal,
+    error: ApiError,
     ec: Option<&'static str>,
     more: Vec<(&'static str, String)>,
 }
@@ -37,7 +37,7 @@ pub(super) struct Failure {
 impl Failure {
     pub(super) fn new(status: u16, code: &str, message: &str) -> Self {
         Self {
-            refusal: Refusal::new(status, code, message),
+            error: ApiError::new(status, code, message),
             ec: None,
             more: Vec::new(),
         }
@@ -70,7 +70,7 @@ pub(super) struct Storage {
 }
 
 /// A genuine request: where it points, and its query.
-struct Ask<'a> {
+struct OssRequest<'a> {
     head: &'a Parts,
     region: String,
     bucket: &'a str,
@@ -78,7 +78,7 @@ struct Ask<'a> {
     query: Vec<(String, String)>,
 }
 
-impl Ask<'_> {
+impl OssRequest<'_> {
     fn parameter(&self, name: &str) -> Option<&str> {
         let mut pairs = self.query.iter();
         let value = pairs.find(|(known, _)| known == name)?.1.as_str();
@@ -110,7 +110,7 @@ impl Service for Storage {
     const NAMED_IN_BODY: bool = false;
 
     fn describe(&self, head: &Parts, _body: &Bytes) -> (String, Detail) {
-        let place = Place::of(head);
+        let place = ObjectPath::from_request(head);
         let operation = operation(head, &place).unwrap_or("Unknown");
         (format!("oss:{operation}"), detail(head, place))
     }
@@ -123,23 +123,25 @@ impl Service for Storage {
             while let Some(Ok(_)) = body.frame().await {}
         }
         let is_head = head.method == Method::HEAD;
-        answers::identified(answer.unwrap_or_else(|failure| answers::error(&failure, is_head)))
+        answers::with_request_id(
+            answer.unwrap_or_else(|failure| answers::error_response(&failure, is_head)),
+        )
     }
 
     /// It may be a HEAD, whose error is in a header.
-    fn refuse(&self, refusal: &Refusal) -> Response<Body> {
+    fn refuse(&self, refusal: &ApiError) -> Response<Body> {
         let failure = Failure {
-            refusal: refusal.clone(),
+            error: refusal.clone(),
             ec: None,
             more: Vec::new(),
         };
-        answers::identified(answers::error(&failure, true))
+        answers::with_request_id(answers::error_response(&failure, true))
     }
 }
 
 impl Storage {
     async fn perform(&self, head: &Parts, body: &mut Body) -> Answer {
-        let place = Place::of(head);
+        let place = ObjectPath::from_request(head);
         let Caller { region } = oss4::verify(head, &place.resource(), &self.keys)?;
         let operation = operation(head, &place).ok_or_else(|| {
             Failure::new(
@@ -148,7 +150,7 @@ impl Storage {
                 "A header or query you provided requests a function that is not implemented.",
             )
         })?;
-        let ask = Ask {
+        let ask = OssRequest {
             head,
             region,
             bucket: &place.bucket,
@@ -178,7 +180,7 @@ impl Storage {
     }
 
     /// The bucket is there, the caller's, and in the endpoint's region.
-    fn check(&self, ask: &Ask<'_>, operation: &str) -> Result<(), Failure> {
+    fn check(&self, ask: &OssRequest<'_>, operation: &str) -> Result<(), Failure> {
         if !["ListBuckets", "PutBucket"].contains(&operation) {
             self.oss.check_access(ask.bucket, &ask.region)?;
         }
@@ -191,7 +193,7 @@ impl Storage {
 }
 
 /// The operation as OSS's documentation calls it.
-fn operation(head: &Parts, place: &Place) -> Option<&'static str> {
+fn operation(head: &Parts, place: &ObjectPath) -> Option<&'static str> {
     let query = pairs(head.uri.query().unwrap_or_default());
     let has = |name: &str| query.iter().any(|(known, _)| known == name);
     let method = head.method.as_str();
@@ -219,7 +221,7 @@ fn operation(head: &Parts, place: &Place) -> Option<&'static str> {
 }
 
 /// Query parameters and telling headers, without what a signature or a token is made of.
-fn detail(head: &Parts, place: Place) -> Detail {
+fn detail(head: &Parts, place: ObjectPath) -> Detail {
     let secret = [
         "x-oss-signature",
         "x-oss-security-token",
@@ -238,7 +240,7 @@ fn detail(head: &Parts, place: Place) -> Detail {
             detail.insert(name.to_owned(), value.to_owned());
         }
     }
-    if let Some((key, region)) = oss4::claimed(head) {
+    if let Some((key, region)) = oss4::claimed_key(head) {
         detail.insert("access-key".to_owned(), key);
         detail.insert("region".to_owned(), region);
     }

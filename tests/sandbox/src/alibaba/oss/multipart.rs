@@ -9,10 +9,10 @@ use md5::{Digest, Md5};
 use quick_xml::Reader;
 use quick_xml::events::Event;
 
-use super::buckets::{Bucket, Object, Oss, Part, Upload, Wishes};
+use super::buckets::{Bucket, Object, ObjectOptions, Oss, Part, Upload};
 use super::objects::write_sums;
 use super::receive::CRC64;
-use super::{Answer, Ask, Failure, answers};
+use super::{Answer, Failure, OssRequest, answers};
 use crate::alibaba::canonical::encode;
 use crate::alibaba::moment;
 use crate::content::Content;
@@ -26,28 +26,28 @@ const PAGE: usize = 1000;
 type Listed = (u32, String);
 
 impl Oss {
-    pub(super) fn initiate(&self, ask: &Ask<'_>) -> Answer {
-        let wishes = Wishes::of(ask);
+    pub(super) fn initiate(&self, ask: &OssRequest<'_>) -> Answer {
+        let options = ObjectOptions::from_headers(ask);
         let upload_id = uuid::Uuid::new_v4().simple().to_string().to_uppercase();
-        self.with(ask.bucket, |bucket| {
-            bucket.check_new(ask.key, &wishes)?;
+        self.with_bucket(ask.bucket, |bucket| {
+            bucket.check_new(ask.key, &options)?;
             let upload = Upload {
                 key: ask.key.to_owned(),
                 initiated: moment::now(),
-                wishes,
+                options,
                 parts: BTreeMap::new(),
             };
             bucket.uploads.insert(upload_id.clone(), upload);
             Ok(answers::document("InitiateMultipartUploadResult", |xml| {
                 xml.text("Bucket", ask.bucket)
-                    .text("Key", ask.shown(ask.key));
+                    .text("Key", ask.encoded_key(ask.key));
                 xml.text("UploadId", &upload_id)
-                    .maybe("EncodingType", ask.encoding());
+                    .optional("EncodingType", ask.encoding());
             }))
         })
     }
 
-    pub(super) async fn upload_part(&self, ask: &Ask<'_>, body: &mut Body) -> Answer {
+    pub(super) async fn upload_part(&self, ask: &OssRequest<'_>, body: &mut Body) -> Answer {
         let number = ask.number("partNumber", 0)?;
         if !(1..=MAX_PARTS).contains(&number) {
             let text = "Part number must be an integer between 1 and 10000, inclusive.";
@@ -55,7 +55,7 @@ impl Oss {
                 Failure::new(400, "InvalidArgument", text).with("ArgumentName", "partNumber")
             );
         }
-        self.with(ask.bucket, |bucket| upload(bucket, ask).map(|_| ()))?;
+        self.with_bucket(ask.bucket, |bucket| upload(bucket, ask).map(|_| ()))?;
         let received = self.receive(ask, body).await?;
         let mut response = answers::empty(200);
         write_sums(&mut response, &received.etag, received.crc64);
@@ -65,16 +65,16 @@ impl Oss {
             crc64: received.crc64,
             modified: moment::now(),
         };
-        self.with(ask.bucket, |bucket| {
+        self.with_bucket(ask.bucket, |bucket| {
             upload(bucket, ask)?.parts.insert(number, part);
             Ok(response)
         })
     }
 
-    pub(super) fn list_parts(&self, ask: &Ask<'_>) -> Answer {
+    pub(super) fn list_parts(&self, ask: &OssRequest<'_>) -> Answer {
         let marker: u32 = ask.number("part-number-marker", 0)?;
         let page = ask.number("max-parts", PAGE)?.min(PAGE);
-        self.with(ask.bucket, |bucket| {
+        self.with_bucket(ask.bucket, |bucket| {
             let upload = upload(bucket, ask)?;
             let mut parts: Vec<_> = upload.parts.range(marker.saturating_add(1)..).collect();
             let is_truncated = parts.len() > page;
@@ -82,12 +82,12 @@ impl Oss {
             let last = parts.last().map(|(number, _)| **number);
             Ok(answers::document("ListPartsResult", |xml| {
                 xml.text("Bucket", ask.bucket)
-                    .text("Key", ask.shown(ask.key));
-                xml.maybe("UploadId", ask.parameter("uploadId"));
-                xml.maybe("EncodingType", ask.encoding())
+                    .text("Key", ask.encoded_key(ask.key));
+                xml.optional("UploadId", ask.parameter("uploadId"));
+                xml.optional("EncodingType", ask.encoding())
                     .text("StorageClass", "Standard");
                 xml.text("PartNumberMarker", marker)
-                    .maybe("NextPartNumberMarker", last);
+                    .optional("NextPartNumberMarker", last);
                 xml.text("MaxParts", page).text("IsTruncated", is_truncated);
                 for (number, part) in parts {
                     xml.element("Part", |xml| {
@@ -102,14 +102,14 @@ impl Oss {
         })
     }
 
-    pub(super) fn list_uploads(&self, ask: &Ask<'_>) -> Answer {
+    pub(super) fn list_uploads(&self, ask: &OssRequest<'_>) -> Answer {
         let parameter = |name: &str| ask.parameter(name).unwrap_or_default();
         let (prefix, after) = (
             parameter("prefix"),
             (parameter("key-marker"), parameter("upload-id-marker")),
         );
         let page = ask.number("max-uploads", PAGE)?.min(PAGE);
-        self.with(ask.bucket, |bucket| {
+        self.with_bucket(ask.bucket, |bucket| {
             let mut found: Vec<_> = bucket.uploads.iter().collect();
             found.sort_by_key(|(id, upload)| (&upload.key, *id));
             found.retain(|(id, upload)| {
@@ -119,21 +119,22 @@ impl Oss {
             found.truncate(page);
             Ok(answers::document("ListMultipartUploadsResult", |xml| {
                 xml.text("Bucket", ask.bucket)
-                    .maybe("EncodingType", ask.encoding());
-                xml.text("KeyMarker", ask.shown(after.0))
+                    .optional("EncodingType", ask.encoding());
+                xml.text("KeyMarker", ask.encoded_key(after.0))
                     .text("UploadIdMarker", after.1);
                 let last = found.last();
-                xml.maybe(
+                xml.optional(
                     "NextKeyMarker",
-                    last.map(|(_, upload)| ask.shown(&upload.key)),
+                    last.map(|(_, upload)| ask.encoded_key(&upload.key)),
                 );
-                xml.maybe("NextUploadIdMarker", last.map(|(id, _)| id));
-                xml.text("Prefix", ask.shown(prefix))
+                xml.optional("NextUploadIdMarker", last.map(|(id, _)| id));
+                xml.text("Prefix", ask.encoded_key(prefix))
                     .text("MaxUploads", page);
                 xml.text("IsTruncated", is_truncated);
                 for (id, upload) in found {
                     xml.element("Upload", |xml| {
-                        xml.text("Key", ask.shown(&upload.key)).text("UploadId", id);
+                        xml.text("Key", ask.encoded_key(&upload.key))
+                            .text("UploadId", id);
                         xml.text("StorageClass", "Standard");
                         xml.text("Initiated", moment::extended(upload.initiated));
                     });
@@ -142,7 +143,7 @@ impl Oss {
         })
     }
 
-    pub(super) async fn complete(&self, ask: &Ask<'_>, body: &mut Body) -> Answer {
+    pub(super) async fn complete(&self, ask: &OssRequest<'_>, body: &mut Body) -> Answer {
         let body = body
             .collect()
             .await
@@ -155,19 +156,19 @@ impl Oss {
             let text = "The body must be empty with x-oss-complete-all.";
             return Err(Failure::new(400, "InvalidArgument", text));
         }
-        self.with(ask.bucket, |bucket| {
+        self.with_bucket(ask.bucket, |bucket| {
             let upload = upload(bucket, ask)?;
             let parts = if all {
                 upload.parts.values().cloned().collect()
             } else {
-                chosen(upload, &listed(&String::from_utf8_lossy(&body))?)?
+                selected_parts(upload, &parse_parts(&String::from_utf8_lossy(&body))?)?
             };
             check_sizes(&parts)?;
-            let mut wishes = upload.wishes.clone();
-            wishes.forbid_overwrite |= ask.flag("x-oss-forbid-overwrite");
-            bucket.check_new(ask.key, &wishes)?;
-            let object = whole(&parts, wishes);
-            let response = completed(ask, &object);
+            let mut options = upload.options.clone();
+            options.forbid_overwrite |= ask.flag("x-oss-forbid-overwrite");
+            bucket.check_new(ask.key, &options)?;
+            let object = completed_object(&parts, options);
+            let response = completed_response(ask, &object);
             bucket
                 .uploads
                 .remove(ask.parameter("uploadId").unwrap_or_default());
@@ -176,8 +177,8 @@ impl Oss {
         })
     }
 
-    pub(super) fn abort(&self, ask: &Ask<'_>) -> Answer {
-        self.with(ask.bucket, |bucket| {
+    pub(super) fn abort(&self, ask: &OssRequest<'_>) -> Answer {
+        self.with_bucket(ask.bucket, |bucket| {
             upload(bucket, ask)?;
             bucket
                 .uploads
@@ -187,14 +188,14 @@ impl Oss {
     }
 }
 
-impl Ask<'_> {
+impl OssRequest<'_> {
     fn encoding(&self) -> Option<&str> {
         self.parameter("encoding-type")
             .filter(|kind| *kind == "url")
     }
 
     /// A key as the answer shows it: encoded when the request asked for that.
-    fn shown(&self, key: &str) -> String {
+    fn encoded_key(&self, key: &str) -> String {
         match self.encoding() {
             Some(_) => encode(key),
             None => key.to_owned(),
@@ -206,7 +207,7 @@ fn is_after(key: &str, id: &str, (marker, id_marker): (&str, &str)) -> bool {
     key > marker || (key == marker && !id_marker.is_empty() && id > id_marker)
 }
 
-fn upload<'b>(bucket: &'b mut Bucket, ask: &Ask<'_>) -> Result<&'b mut Upload, Failure> {
+fn upload<'b>(bucket: &'b mut Bucket, ask: &OssRequest<'_>) -> Result<&'b mut Upload, Failure> {
     let id = ask.parameter("uploadId").unwrap_or_default();
     let found = bucket
         .uploads
@@ -222,7 +223,7 @@ fn malformed() -> Failure {
 }
 
 /// The parts of a `CompleteMultipartUpload` document, in its order.
-fn listed(text: &str) -> Result<Vec<Listed>, Failure> {
+fn parse_parts(text: &str) -> Result<Vec<Listed>, Failure> {
     let mut reader = Reader::from_str(text);
     let (mut listed, mut element) = (Vec::new(), String::new());
     let (mut number, mut etag) = (String::new(), String::new());
@@ -248,7 +249,7 @@ fn listed(text: &str) -> Result<Vec<Listed>, Failure> {
     }
 }
 
-fn chosen(upload: &Upload, listed: &[Listed]) -> Result<Vec<Part>, Failure> {
+fn selected_parts(upload: &Upload, listed: &[Listed]) -> Result<Vec<Part>, Failure> {
     if !listed.is_sorted_by(|(before, _), (after, _)| before < after) {
         let text = "The list of parts was not in ascending order. The parts list must be specified in order by part number.";
         return Err(Failure::new(400, "InvalidPartOrder", text));
@@ -280,7 +281,7 @@ fn check_sizes(parts: &[Part]) -> Result<(), Failure> {
 }
 
 /// The object of these parts; its CRC64 is that of the whole.
-fn whole(parts: &[Part], wishes: Wishes) -> Object {
+fn completed_object(parts: &[Part], options: ObjectOptions) -> Object {
     let mut md5 = Md5::new();
     let mut crc64 = 0;
     for part in parts {
@@ -293,17 +294,17 @@ fn whole(parts: &[Part], wishes: Wishes) -> Object {
         crc64,
         modified: moment::now(),
         kind: "Multipart",
-        wishes,
+        options,
     }
 }
 
-fn completed(ask: &Ask<'_>, object: &Object) -> Response<Body> {
+fn completed_response(ask: &OssRequest<'_>, object: &Object) -> Response<Body> {
     let mut response = answers::document("CompleteMultipartUploadResult", |xml| {
         let host = ask.header("host").unwrap_or_default();
-        xml.maybe("EncodingType", ask.encoding());
+        xml.optional("EncodingType", ask.encoding());
         xml.text("Location", format!("http://{host}{}", ask.head.uri.path()));
         xml.text("Bucket", ask.bucket)
-            .text("Key", ask.shown(ask.key));
+            .text("Key", ask.encoded_key(ask.key));
         xml.text("ETag", format!("\"{}\"", object.etag));
     });
     write_sums(&mut response, &object.etag, object.crc64);
@@ -319,8 +320,8 @@ mod tests {
         let text = "<CompleteMultipartUpload><Part><PartNumber>1</PartNumber><ETag>&quot;A&quot;</ETag></Part>\
             <Part><PartNumber>2</PartNumber><ETag>\"B\"</ETag></Part></CompleteMultipartUpload>";
         let expected = [(1, "A".to_owned()), (2, "B".to_owned())];
-        assert_eq!(listed(text).unwrap(), expected);
-        assert!(listed("<Complete").is_err());
+        assert_eq!(parse_parts(text).unwrap(), expected);
+        assert!(parse_parts("<Complete").is_err());
     }
 
     #[test]

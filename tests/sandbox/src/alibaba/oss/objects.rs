@@ -8,8 +8,8 @@ use http::{HeaderMap, HeaderName, HeaderValue, Response};
 use http_body_util::StreamBody;
 use hyper::body::Frame;
 
-use super::buckets::{Bucket, Object, Oss, Wishes};
-use super::{Answer, Ask, Failure, answers};
+use super::buckets::{Bucket, Object, ObjectOptions, Oss};
+use super::{Answer, Failure, OssRequest, answers};
 use crate::alibaba::moment;
 use crate::content::Content;
 use crate::serve::Body;
@@ -18,9 +18,9 @@ use crate::serve::Body;
 const MAX_PUT: u64 = 5 << 30;
 
 impl Oss {
-    pub(super) async fn put_object(&self, ask: &Ask<'_>, body: &mut Body) -> Answer {
-        let wishes = Wishes::of(ask);
-        self.with(ask.bucket, |bucket| bucket.check_new(ask.key, &wishes))?;
+    pub(super) async fn put_object(&self, ask: &OssRequest<'_>, body: &mut Body) -> Answer {
+        let options = ObjectOptions::from_headers(ask);
+        self.with_bucket(ask.bucket, |bucket| bucket.check_new(ask.key, &options))?;
         let length = ask
             .header("content-length")
             .and_then(|length| length.parse().ok());
@@ -29,17 +29,17 @@ impl Oss {
             return Err(Failure::new(400, "EntityTooLarge", text));
         }
         let received = self.receive(ask, body).await?;
-        let object = Object::new(received, wishes);
+        let object = Object::new(received, options);
         let mut response = answers::empty(200);
         write_sums(&mut response, &object.etag, object.crc64);
-        self.with(ask.bucket, |bucket| {
-            bucket.check_new(ask.key, &object.wishes)?;
+        self.with_bucket(ask.bucket, |bucket| {
+            bucket.check_new(ask.key, &object.options)?;
             bucket.objects.insert(ask.key.to_owned(), object);
             Ok(response)
         })
     }
 
-    pub(super) fn head_object(&self, ask: &Ask<'_>) -> Answer {
+    pub(super) fn head_object(&self, ask: &OssRequest<'_>) -> Answer {
         let object = self.existing(ask)?;
         let mut response = answers::empty(200);
         object.write_headers(&mut response);
@@ -49,7 +49,7 @@ impl Oss {
         Ok(response)
     }
 
-    pub(super) fn get_object(&self, ask: &Ask<'_>) -> Answer {
+    pub(super) fn get_object(&self, ask: &OssRequest<'_>) -> Answer {
         let object = self.existing(ask)?;
         let size = object.content.size();
         let range = ask.header("range").and_then(|range| range_of(range, size));
@@ -59,7 +59,7 @@ impl Oss {
         response.headers_mut().insert(CONTENT_LENGTH, len.into());
         if range.is_some() {
             let last = (start + len).saturating_sub(1);
-            answers::set(
+            answers::set_header(
                 &mut response,
                 "content-range",
                 &format!("bytes {start}-{last}/{size}"),
@@ -69,8 +69,8 @@ impl Oss {
         Ok(response)
     }
 
-    fn existing(&self, ask: &Ask<'_>) -> Result<Object, Failure> {
-        self.with(ask.bucket, |bucket| {
+    fn existing(&self, ask: &OssRequest<'_>) -> Result<Object, Failure> {
+        self.with_bucket(ask.bucket, |bucket| {
             let text = "The specified key does not exist.";
             let missing = || Failure::new(404, "NoSuchKey", text).with("Key", ask.key);
             bucket.objects.get(ask.key).cloned().ok_or_else(missing)
@@ -78,8 +78,8 @@ impl Oss {
     }
 
     /// Deleting what is not there succeeds too.
-    pub(super) fn delete_object(&self, ask: &Ask<'_>) -> Answer {
-        self.with(ask.bucket, |bucket| {
+    pub(super) fn delete_object(&self, ask: &OssRequest<'_>) -> Answer {
+        self.with_bucket(ask.bucket, |bucket| {
             bucket.objects.remove(ask.key);
             Ok(answers::empty(204))
         })
@@ -87,8 +87,8 @@ impl Oss {
 }
 
 impl Bucket {
-    pub(super) fn check_new(&self, key: &str, wishes: &Wishes) -> Result<(), Failure> {
-        if wishes.forbid_overwrite && self.objects.contains_key(key) {
+    pub(super) fn check_new(&self, key: &str, options: &ObjectOptions) -> Result<(), Failure> {
+        if options.forbid_overwrite && self.objects.contains_key(key) {
             let text = "The object you specified already exists and can not be overwritten.";
             return Err(Failure::new(409, "FileAlreadyExists", text));
         }
@@ -96,8 +96,8 @@ impl Bucket {
     }
 }
 
-impl Wishes {
-    pub(super) fn of(ask: &Ask<'_>) -> Self {
+impl ObjectOptions {
+    pub(super) fn from_headers(ask: &OssRequest<'_>) -> Self {
         let owned = |name: &str| ask.header(name).map(str::to_owned);
         Self {
             content_type: owned("content-type"),
@@ -121,17 +121,17 @@ fn metadata(headers: &HeaderMap) -> BTreeMap<String, String> {
 
 impl Object {
     fn write_headers(&self, response: &mut Response<Body>) {
-        let wishes = &self.wishes;
+        let options = &self.options;
         write_sums(response, &self.etag, self.crc64);
-        answers::set(response, "last-modified", &moment::http(self.modified));
-        answers::set(response, "accept-ranges", "bytes");
-        answers::set(response, "x-oss-object-type", self.kind);
-        let class = wishes.storage_class.as_deref().unwrap_or("Standard");
-        answers::set(response, "x-oss-storage-class", class);
-        if let Some(encryption) = &wishes.encryption {
-            answers::set(response, "x-oss-server-side-encryption", encryption);
+        answers::set_header(response, "last-modified", &moment::http(self.modified));
+        answers::set_header(response, "accept-ranges", "bytes");
+        answers::set_header(response, "x-oss-object-type", self.kind);
+        let class = options.storage_class.as_deref().unwrap_or("Standard");
+        answers::set_header(response, "x-oss-storage-class", class);
+        if let Some(encryption) = &options.encryption {
+            answers::set_header(response, "x-oss-server-side-encryption", encryption);
         }
-        let kind = wishes
+        let kind = options
             .content_type
             .as_deref()
             .unwrap_or("application/octet-stream");
@@ -141,7 +141,7 @@ impl Object {
                 .ok()
                 .map(|kind| (CONTENT_TYPE, kind)),
         );
-        for (name, value) in &wishes.metadata {
+        for (name, value) in &options.metadata {
             if let (Ok(name), Ok(value)) =
                 (name.parse::<HeaderName>(), HeaderValue::from_str(value))
             {
@@ -152,8 +152,8 @@ impl Object {
 }
 
 pub(super) fn write_sums(response: &mut Response<Body>, etag: &str, crc64: u64) {
-    answers::set(response, "etag", &format!("\"{etag}\""));
-    answers::set(response, "x-oss-hash-crc64ecma", &crc64.to_string());
+    answers::set_header(response, "etag", &format!("\"{etag}\""));
+    answers::set_header(response, "x-oss-hash-crc64ecma", &crc64.to_string());
 }
 
 fn body(content: &Content, start: u64, len: u64) -> Body {

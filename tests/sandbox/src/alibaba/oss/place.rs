@@ -5,13 +5,13 @@ use http::request::Parts;
 
 use crate::alibaba::canonical::{decode_path, header};
 
-pub(super) struct Place {
+pub(super) struct ObjectPath {
     pub(super) bucket: String,
     pub(super) key: String,
 }
 
-impl Place {
-    pub(super) fn of(head: &Parts) -> Self {
+impl ObjectPath {
+    pub(super) fn from_request(head: &Parts) -> Self {
         let host = header(head, "host").unwrap_or_default();
         let path = decode_path(head.uri.path());
         let path = path.strip_prefix('/').unwrap_or(&path);
@@ -59,7 +59,7 @@ mod tests {
 
     fn place(host: &str, path: &str) -> (String, String) {
         let request = http::Request::get(path).header("host", host);
-        let place = Place::of(&request.body(()).unwrap().into_parts().0);
+        let place = ObjectPath::from_request(&request.body(()).unwrap().into_parts().0);
         (place.bucket, place.key)
     }
 

@@ -59,7 +59,10 @@ async fn copies_of_a_region_go_one_after_the_other() {
         assert_eq!(now.collect::<Vec<_>>(), states);
     }
     assert_eq!(
-        cloud.ecs().arrived(copies[1].as_str().unwrap()).unwrap(),
+        cloud
+            .ecs()
+            .imported_bytes(copies[1].as_str().unwrap())
+            .unwrap(),
         b"a small disk"
     );
     let copy = cloud.ecs().image(copies[1].as_str().unwrap()).unwrap();

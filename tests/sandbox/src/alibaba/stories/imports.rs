@@ -6,7 +6,7 @@ use crate::alibaba::canonical::encode;
 use crate::alibaba::{ImportScript, REGION};
 
 #[tokio::test]
-async fn what_was_uploaded_arrives() {
+async fn an_imported_image_has_the_uploaded_bytes() {
     let cloud = start().await;
     let (id, task) = import(&cloud, IMPORT).await;
     assert_eq!(
@@ -14,10 +14,10 @@ async fn what_was_uploaded_arrives() {
         (&"Finished".into(), &1.into())
     );
     assert_eq!(cloud.ecs().image(&id).unwrap().status, "Creating");
-    let asked = format!("ImageId={id}&Status=Available%2CCreating");
+    let query = format!("ImageId={id}&Status=Available%2CCreating");
     let mut states = Vec::new();
     for _ in 0..2 {
-        let (_, answer) = ecs(&cloud, "DescribeImages", &asked).await;
+        let (_, answer) = ecs(&cloud, "DescribeImages", &query).await;
         states.push(
             answer["Images"]["Image"][0]["Status"]
                 .as_str()
@@ -26,7 +26,7 @@ async fn what_was_uploaded_arrives() {
         );
     }
     assert_eq!(states, ["Creating", "Available"]);
-    assert_eq!(cloud.ecs().arrived(&id).unwrap(), b"a small disk");
+    assert_eq!(cloud.ecs().imported_bytes(&id).unwrap(), b"a small disk");
     let image = cloud.ecs().image(&id).unwrap();
     assert_eq!(
         (image.name.as_str(), image.size, image.get("OSType")),
@@ -106,7 +106,7 @@ async fn an_object_deleted_too_early_fails_the_import() {
 }
 
 #[tokio::test]
-async fn the_role_is_asked_for_and_not_seen_at_once() {
+async fn a_new_role_is_not_visible_at_once() {
     let cloud = start().await;
     cloud.ram().remove_role("AliyunECSImageImportDefaultRole");
     assert_eq!(refused(&cloud, IMPORT).await, "NoSetRoletoECSServiceAcount");

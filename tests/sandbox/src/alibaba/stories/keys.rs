@@ -7,7 +7,7 @@ use super::{host, json, oss_as, parts, rpc_head, start, sts};
 use crate::Fault;
 use crate::alibaba::canonical::{encode, encode_path};
 use crate::alibaba::{ACCOUNT, Key};
-use crate::stories::{Answer, inside, send};
+use crate::stories::{Answer, element_text, send};
 
 #[tokio::test]
 async fn tokens_work_until_they_expire() {
@@ -34,7 +34,7 @@ async fn tokens_work_until_they_expire() {
     cloud.expire_alibaba_sessions();
     let (status, text) = oss_as(&cloud, &key, "GET /importbucket?bucketInfo", &[], b"").await;
     assert_eq!(
-        (status, inside(&text, "Code")),
+        (status, element_text(&text, "Code")),
         (403, "SecurityTokenExpired")
     );
     let (status, answer) = sts(&cloud, &key, "GetCallerIdentity", "").await;
@@ -47,7 +47,7 @@ async fn tokens_work_until_they_expire() {
         ..key
     };
     let (_, text) = oss_as(&cloud, &bare, "GET /importbucket?bucketInfo", &[], b"").await;
-    assert_eq!(inside(&text, "Code"), "InvalidAccessKeyId");
+    assert_eq!(element_text(&text, "Code"), "InvalidAccessKeyId");
 }
 
 #[tokio::test]

@@ -150,10 +150,10 @@ const IMPORT: &str = "ImageName=packer_import&DiskDeviceMapping.1.Format=RAW\
 async fn import(cloud: &Sandbox, query: &str) -> (String, Value) {
     let (status, made) = ecs(cloud, "ImportImage", query).await;
     assert_eq!(status, 200, "{made}");
-    let asked = format!("TaskId={}", made["TaskId"].as_str().unwrap());
+    let task_query = format!("TaskId={}", made["TaskId"].as_str().unwrap());
     let image = made["ImageId"].as_str().unwrap().to_owned();
     loop {
-        let (_, task) = ecs(cloud, "DescribeTaskAttribute", &asked).await;
+        let (_, task) = ecs(cloud, "DescribeTaskAttribute", &task_query).await;
         if task["TaskStatus"] != "Processing" {
             return (image, task);
         }

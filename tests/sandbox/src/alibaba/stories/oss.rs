@@ -2,13 +2,13 @@
 
 use super::{BUCKET, oss, oss_as, rpc, start};
 use crate::alibaba::{Key, REGION};
-use crate::stories::inside;
+use crate::stories::element_text;
 
 #[tokio::test]
 async fn parts_become_an_object() {
     let cloud = start().await;
     let (_, begun) = oss(&cloud, "POST /importbucket/a%20%2B%E4%B8%AD?uploads", b"").await;
-    let id = inside(&begun, "UploadId");
+    let id = element_text(&begun, "UploadId");
     let target = format!("/importbucket/a%20%2B%E4%B8%AD?uploadId={id}");
     let (big, small) = (vec![7; 100 * 1024], b"end");
     for (number, body) in [(1, big.as_slice()), (2, small)] {
@@ -22,8 +22,8 @@ async fn parts_become_an_object() {
     let (_, page) = oss(&cloud, &format!("GET {target}&max-parts=1"), b"").await;
     assert_eq!(
         (
-            inside(&page, "IsTruncated"),
-            inside(&page, "NextPartNumberMarker")
+            element_text(&page, "IsTruncated"),
+            element_text(&page, "NextPartNumberMarker")
         ),
         ("true", "1")
     );
@@ -52,7 +52,10 @@ async fn parts_become_an_object() {
 async fn small_and_unordered_and_unknown_parts_are_refused() {
     let cloud = start().await;
     let (_, begun) = oss(&cloud, "POST /importbucket/k?uploads", b"").await;
-    let target = format!("/importbucket/k?uploadId={}", inside(&begun, "UploadId"));
+    let target = format!(
+        "/importbucket/k?uploadId={}",
+        element_text(&begun, "UploadId")
+    );
     for number in [1, 2] {
         oss(
             &cloud,
@@ -74,7 +77,7 @@ async fn small_and_unordered_and_unknown_parts_are_refused() {
     ] {
         let body = format!("<CompleteMultipartUpload>{list}</CompleteMultipartUpload>");
         let (status, text) = oss(&cloud, &format!("POST {target}"), body.as_bytes()).await;
-        assert_eq!((status, inside(&text, "Code")), (400, code));
+        assert_eq!((status, element_text(&text, "Code")), (400, code));
     }
     assert_eq!(cloud.oss().uploads()[0].parts.len(), 2);
     assert_eq!(oss(&cloud, &format!("DELETE {target}"), b"").await.0, 204);
@@ -82,7 +85,7 @@ async fn small_and_unordered_and_unknown_parts_are_refused() {
 }
 
 #[tokio::test]
-async fn a_wrong_secret_gets_osss_real_words() {
+async fn a_wrong_secret_gets_osss_error() {
     let cloud = start().await;
     let key = Key {
         secret_key: "wrong".to_owned(),
@@ -90,10 +93,10 @@ async fn a_wrong_secret_gets_osss_real_words() {
     };
     let (status, text) = oss_as(&cloud, &key, "GET /importbucket/disk.raw", &[], b"").await;
     assert_eq!(
-        (status, inside(&text, "Code")),
+        (status, element_text(&text, "Code")),
         (403, "SignatureDoesNotMatch")
     );
-    assert_eq!(inside(&text, "EC"), "0002-00000040");
+    assert_eq!(element_text(&text, "EC"), "0002-00000040");
     let (status, text) = oss_as(&cloud, &key, "HEAD /importbucket/disk.raw", &[], b"").await;
     assert!(status == 403 && text.contains("x-oss-err: "), "{text}");
     let (status, answer) = rpc(
@@ -109,14 +112,14 @@ async fn a_wrong_secret_gets_osss_real_words() {
     );
     assert!(
         !cloud
-            .journal()
+            .requests_so_far()
             .iter()
             .any(|entry| format!("{entry:?}").contains("OSS4-HMAC"))
     );
 }
 
 #[tokio::test]
-async fn what_is_sent_must_be_what_was_claimed() {
+async fn a_body_that_differs_from_its_checksum_is_rejected() {
     let cloud = start().await;
     let wrong = [("content-md5", "AAAAAAAAAAAAAAAAAAAAAA==")];
     let (status, text) = oss_as(
@@ -127,7 +130,10 @@ async fn what_is_sent_must_be_what_was_claimed() {
         b"bytes",
     )
     .await;
-    assert_eq!((status, inside(&text, "Code")), (400, "InvalidDigest"));
+    assert_eq!(
+        (status, element_text(&text, "Code")),
+        (400, "InvalidDigest")
+    );
     let once = [("x-oss-forbid-overwrite", "true")];
     let (status, text) = oss_as(
         &cloud,
@@ -137,7 +143,10 @@ async fn what_is_sent_must_be_what_was_claimed() {
         b"b",
     )
     .await;
-    assert_eq!((status, inside(&text, "Code")), (409, "FileAlreadyExists"));
+    assert_eq!(
+        (status, element_text(&text, "Code")),
+        (409, "FileAlreadyExists")
+    );
     assert_eq!(cloud.oss().object(BUCKET, "k"), None);
 }
 
@@ -156,8 +165,11 @@ async fn a_bucket_is_made_where_the_request_is_signed_for() {
         ("PUT /Bad_Name", 400, "InvalidBucketName"),
     ] {
         let (got, text) = oss(&cloud, line, b"").await;
-        assert_eq!((got, inside(&text, "Code")), (status, code), "{line}");
+        assert_eq!((got, element_text(&text, "Code")), (status, code), "{line}");
     }
     let (_, text) = oss(&cloud, "GET /elsewhere?bucketInfo", b"").await;
-    assert_eq!(inside(&text, "Endpoint"), "oss-us-west-1.aliyuncs.com");
+    assert_eq!(
+        element_text(&text, "Endpoint"),
+        "oss-us-west-1.aliyuncs.com"
+    );
 }
