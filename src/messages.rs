@@ -211,10 +211,10 @@ fn no_message_shouts_or_names_rust_internals() {
     let words = |text: &str| mark.replace_all(text, "").split_whitespace().count();
     // A password field, and a word of cloud-init's.
     let plain = |text: &str| text.replace("'!'", "").replace("NoCloud, None", "");
-    // The pages of help have paragraphs; stage.rs is the tests'.
+    // The pages of help have paragraphs; test_support.rs is the tests'.
     let is_said = |(file, text): &(PathBuf, String)| {
-        let is_page = file.components().any(|part| part.as_os_str() == "pages");
-        words(text) > 4 && !is_page && !text.contains("\n\n") && !file.ends_with("stage.rs")
+        let is_page = file.components().any(|part| part.as_os_str() == "help_text");
+        words(text) > 4 && !is_page && !text.contains("\n\n") && !file.ends_with("test_support.rs")
     };
     let messages: Vec<_> = literals(ANY).into_iter().filter(is_said).collect();
     assert!(messages.len() > 500, "only {} were found", messages.len());
@@ -263,8 +263,8 @@ fn a_command_with_names_in_it_is_built_by_the_type_that_quotes_them() {
         .into_iter()
         .chain(literals(ERRORS))
         .filter(|(file, text)| {
-            let is_page = file.components().any(|part| part.as_os_str() == "pages");
-            !is_page && !file.ends_with("stage.rs") && call.is_match(&format!("{text} "))
+            let is_page = file.components().any(|part| part.as_os_str() == "help_text");
+            !is_page && !file.ends_with("test_support.rs") && call.is_match(&format!("{text} "))
         })
         .collect();
     assert!(calls.len() > 30, "only {} were found", calls.len());

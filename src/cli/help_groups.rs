@@ -50,6 +50,7 @@ const AWS: &[Group] = &[
         "Import",
         &["bucket", "region", "method", "create-role"],
         &[
+            "bucket-owner",
             "role-name",
             "format",
             "key",
@@ -256,7 +257,7 @@ mod tests {
                 .collect();
             names.sort_unstable();
             named.sort_unstable();
-            assert_eq!(named, names, "{cloud}: groups.rs, and what there is");
+            assert_eq!(named, names, "{cloud}: help_groups.rs, and the options of the command");
         }
     }
 }
