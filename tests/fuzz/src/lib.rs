@@ -1,6 +1,6 @@
-//! What every target does: lays the bytes down as a file, looks at it as a file and
-//! as a pipe, and reads all over the disk inside. What comes out does not matter;
-//! that nothing panics, hangs or takes memory without bounds does.
+//! The part that all targets share: it writes the bytes to a file in memory, inspects them as
+//! a file and as a pipe, and reads at several places of the disk inside. The results do not
+//! matter; a target fails on a panic, a hang or unbounded memory.
 
 #![allow(dead_code)]
 
@@ -8,10 +8,10 @@
 mod error;
 #[path = "../../../src/guest/mod.rs"]
 mod guest;
-#[path = "../../../src/host/mod.rs"]
-mod host;
 #[path = "../../../src/image/mod.rs"]
 mod image;
+#[path = "../../../src/platform/mod.rs"]
+mod platform;
 #[path = "../../../src/shell.rs"]
 mod shell;
 
@@ -24,7 +24,7 @@ use std::path::PathBuf;
 use crc_fast::CrcAlgorithm;
 use rustix::fs::{MemfdFlags, memfd_create};
 
-use image::{Blocks, HEAD, Image, Watched};
+use image::{Accepts, CheckedReader, DiskReader, HEAD, Image};
 
 /// A file in memory, with holes where nothing was written.
 pub struct Disk(File);
@@ -56,7 +56,7 @@ impl Disk {
     pub fn inside(&self) {
         let path = PathBuf::from(format!("/proc/self/fd/{}", self.0.as_raw_fd()));
         if let Ok(image) = Image::open(&path, None) {
-            let _ = guest::Guest::look(&image).to_json();
+            let _ = guest::Guest::inspect(&image).to_json();
         }
     }
 
@@ -68,7 +68,7 @@ impl Disk {
         };
         image.describe();
         let _ = image.verify();
-        let Ok(blocks) = Blocks::open(&image) else {
+        let Ok(blocks) = DiskReader::open(&image) else {
             return;
         };
         let _ = blocks.allocated();
@@ -91,7 +91,7 @@ pub fn look(bytes: &[u8]) {
     let head = &bytes[..bytes.len().min(HEAD)];
     if let Ok(image) = Image::from_head(head, None) {
         image.describe();
-        let _ = Watched::new(bytes, &image).read_to_end(&mut Vec::new());
+        let _ = CheckedReader::new(bytes, &image, Accepts::new(|_| Ok(()))).read_to_end(&mut Vec::new());
     }
     Disk::of(bytes).look();
 }
