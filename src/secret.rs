@@ -1,5 +1,5 @@
-//! Secrets: a text that never prints, and the filter that keeps every secret that this
-//! program has read out of everything that it writes.
+//! Secrets: a text that is never printed, and the filter that removes every secret that this
+//! program has read from everything that it writes.
 
 use std::borrow::Cow;
 use std::fmt::{self, Write as _};
@@ -9,16 +9,17 @@ use regex::{Captures, Regex, RegexBuilder};
 use secrecy::{ExposeSecret, SecretString};
 use serde::de::{Deserialize, Deserializer, Error};
 
-/// What stands in place of a secret.
+/// The replacement for a secret.
 const MASK: &str = "(secret)";
 
-/// Shorter texts are no secret of any cloud, and would hide ordinary words.
+/// The shortest secret: no cloud has shorter ones, and hiding a shorter text would hide
+/// ordinary words.
 const MIN_LENGTH: usize = 8;
 
-/// The names of variables that say that they hold a secret.
+/// Parts of the names of variables that contain a secret.
 const SECRET_NAME_PARTS: [&str; 4] = ["KEY", "SECRET", "TOKEN", "PASSWORD"];
 
-/// Variables that hold a secret by their use, whatever their name: the address of a proxy has a
+/// Variables that may contain a secret independently of their name: a proxy's address has a
 /// password in it, an address of credentials may have one.
 const BY_USE: [&str; 6] = [
     "HTTP_PROXY",
@@ -34,7 +35,7 @@ const BY_USE: [&str; 6] = [
 pub struct Secret(SecretString);
 
 impl Secret {
-    /// Keeps the text, without white space around it. From here on [`masked`] hides it.
+    /// Stores the text, without white space around it. From now on [`mask`] hides it.
     pub fn new(text: impl Into<String>) -> Self {
         let text: String = text.into();
         let text = text.trim();
@@ -42,7 +43,7 @@ impl Secret {
         Self(SecretString::from(text))
     }
 
-    /// The text itself, for the one place that signs or sends it.
+    /// Returns the text itself, for the code that signs or sends it.
     pub fn expose(&self) -> &str {
         self.0.expose_secret()
     }
@@ -67,11 +68,11 @@ impl<'de> Deserialize<'de> for Secret {
     }
 }
 
-/// How every answer of [`fault`] begins.
+/// The beginning of every result of [`header_problem`].
 pub const INVALID_IN_HEADER: &str = "a key or token can't have";
 
-/// Why the text can't be a key or a token, which travel in HTTP headers. The answer does not
-/// quote the text.
+/// Returns the reason that the text cannot be a key or a token, which are sent in HTTP headers.
+/// The reason does not quote the text.
 pub fn header_problem(text: &str) -> Option<String> {
     let (at, sign) = text
         .trim()
@@ -91,7 +92,7 @@ pub fn header_problem(text: &str) -> Option<String> {
     ))
 }
 
-/// Whether a variable of this name holds a secret, by its name or by its use.
+/// Reports whether a variable of this name contains a secret, by its name or by its use.
 pub fn is_secret_name(name: &str) -> bool {
     let upper = name.to_ascii_uppercase();
     SECRET_NAME_PARTS.iter().any(|word| upper.contains(word)) || BY_USE.contains(&upper.as_str())
@@ -100,7 +101,7 @@ pub fn is_secret_name(name: &str) -> bool {
 /// The secrets that were read so far, the longest first.
 static REGISTERED: RwLock<Vec<(String, Regex)>> = RwLock::new(Vec::new());
 
-/// Signatures in addresses, headers and answers, and who signed.
+/// Signatures in addresses, headers and responses, and the key IDs.
 static SIGNATURE_PATTERN: LazyLock<Option<Regex>> = LazyLock::new(|| {
     let name = "(?i-u:signature(?:provided)?|credential)";
     let between = r#"\\?"?(?:=|%3[dD]|: ?|>) ?\\?"?"#;
@@ -131,7 +132,8 @@ fn register(text: &str) {
     }
 }
 
-/// The character as it stands in plain text, addresses (encoded once or more), JSON and XML.
+/// Returns the pattern of a character in plain text, addresses (encoded once or more), JSON and
+/// XML.
 fn escaped_forms(sign: char) -> String {
     if sign.is_ascii_alphanumeric() {
         return sign.to_string();
@@ -155,8 +157,8 @@ fn escaped_forms(sign: char) -> String {
     )
 }
 
-/// The text as it may be printed or kept: without the secrets that were read, without
-/// signatures, and without users and passwords in addresses.
+/// Returns the text in a form that may be printed or stored: without the secrets that were
+/// read, without signatures, and without users and passwords in addresses.
 pub fn mask(text: &str) -> Cow<'_, str> {
     let mut text = Cow::Borrowed(text);
     let registered = REGISTERED.read().unwrap_or_else(PoisonError::into_inner);
@@ -178,7 +180,7 @@ fn replace_matches(text: &mut Cow<'_, str>, pattern: &Regex, by: impl Fn(&Captur
     }
 }
 
-/// Whether the text holds a secret that was read.
+/// Reports whether the text contains a secret that was read.
 pub fn contains_secret(text: &str) -> bool {
     let registered = REGISTERED.read().unwrap_or_else(PoisonError::into_inner);
     registered.iter().any(|(_, pattern)| pattern.is_match(text))

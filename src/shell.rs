@@ -1,8 +1,8 @@
-//! Commands that a person pastes into a shell.
+//! Commands that a user pastes into a shell.
 //!
 //! Every command that the program prints is a [`Command`]: its fixed words are literals of the
 //! source, every other word is quoted. A command is one simple command of the POSIX shell,
-//! whatever a file, an object key or a member of an archive is called.
+//! whatever the name of a file, an object key or a member of an archive contains.
 
 use std::fmt;
 use std::fmt::Write as _;
@@ -54,8 +54,8 @@ impl Command {
 
     /// Appends the path of a file as a word that programs accept as a file: a relative path
     /// gets a leading `./` when it begins with a dash, which would make it an option, or when
-    /// it has a colon before its first slash, which makes it another machine's for `tar` and
-    /// a protocol's for `qemu-img`.
+    /// it has a colon before its first slash, which would make it a remote path for `tar` and a
+    /// protocol for `qemu-img`.
     #[must_use]
     pub fn file(&self, path: &Path) -> Self {
         Self(format!("{} {}", self.0, quote_bytes(&file(path))))
@@ -86,7 +86,7 @@ impl fmt::Display for Command {
     }
 }
 
-/// What a person does to remove something by hand. The command comes last, to be copied.
+/// The manual steps that remove something. The command comes last, so that it can be copied.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Removal {
     command: Command,
@@ -95,7 +95,8 @@ pub struct Removal {
 }
 
 impl Removal {
-    /// Lists what may be there; this operation removes it.
+    /// Creates a hint with a command that lists what may exist, and the operation that removes
+    /// it.
     pub fn of_listed(list: Command, operation: &'static str) -> Self {
         let operation = Some(operation);
         Self {
@@ -125,17 +126,17 @@ impl fmt::Display for Removal {
     }
 }
 
-/// Returns `NAME=VALUE` as it stands before a command that gets the variable.
+/// Returns `NAME=VALUE` in the form that precedes a command.
 pub fn variable(name: &str, value: &str) -> String {
     format!("{name}={}", quote(value))
 }
 
-/// Returns the word as it is, or quoted where a shell would read more into it.
+/// Returns the word, quoted if a shell would interpret it.
 fn quote(word: &str) -> String {
     quote_bytes(word.as_bytes())
 }
 
-/// The bytes of a path that programs accept as a file. See [`Command::file`].
+/// Returns the bytes of a path that programs accept as a file. See [`Command::file`].
 fn file(path: &Path) -> Vec<u8> {
     let bytes = path.as_os_str().as_encoded_bytes();
     let first = bytes.split(|byte| *byte == b'/').next().unwrap_or_default();
@@ -161,20 +162,20 @@ fn quote_bytes(word: &[u8]) -> String {
     }
 }
 
-/// Whether fish reads more than the characters in single quotes: there, a backslash escapes
-/// a backslash and a quote.
+/// Reports whether fish interprets the text in single quotes: there, a backslash escapes a
+/// backslash and a quote.
 fn is_escaped(text: &str) -> bool {
     text.ends_with('\\') || text.contains(r"\\") || text.contains(r"\'")
 }
 
-/// What no shell treats specially. At the beginning, a `=` names a program in zsh and a `%`
-/// a job.
+/// Reports whether no shell treats the character specially. At the beginning, a `=` names a
+/// program in zsh and a `%` a job.
 fn is_plain(c: char) -> bool {
     c.is_alphanumeric() || "_-./:=@%+,".contains(c)
 }
 
-/// Whether a terminal shows the character as it is. Control characters are replaced in all
-/// that is printed; the others here hide or reorder text (format characters of Unicode).
+/// Reports whether a terminal shows the character as it is. Control characters are replaced in
+/// all output; the others here hide or reorder text (format characters of Unicode).
 pub fn is_visible(c: char) -> bool {
     !c.is_control()
         && !matches!(c, '\u{ad}' | '\u{600}'..='\u{605}' | '\u{61c}' | '\u{180e}' | '\u{feff}'
@@ -182,8 +183,8 @@ pub fn is_visible(c: char) -> bool {
             | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}')
 }
 
-/// A word with bytes that must not be printed, in octal for `printf`. A shell removes the
-/// newlines from the end of a command's output, so those follow in quotes of their own.
+/// Returns a word with bytes that must not be printed, in octal for `printf`. A shell removes
+/// the newlines from the end of a command's output, so those follow in separate quotes.
 fn escape(word: &[u8]) -> String {
     let front = word.len() - word.iter().rev().take_while(|byte| **byte == b'\n').count();
     let (front, newlines) = word.split_at(front);
@@ -193,7 +194,7 @@ fn escape(word: &[u8]) -> String {
         for (at, byte) in front.iter().enumerate() {
             match byte {
                 b'%' => escaped.push_str("%%"),
-                // An option, and not every printf knows `--`.
+                // It would be an option, and not every printf supports `--`.
                 b'-' if at == 0 => escaped.push_str(r"\055"),
                 // Interactive shells expand `!` within double quotes.
                 b'\\' | b'\'' | b'!' => _ = write!(escaped, r"\{byte:03o}"),
@@ -262,7 +263,7 @@ mod tests {
         );
     }
 
-    /// A command of every kind of word.
+    /// Returns a command with every kind of word.
     fn example(name: &str) -> (Command, Vec<&'static str>, Vec<String>) {
         let path = Path::new(name);
         let file = String::from_utf8(file(path)).expect("a name of text");
@@ -320,7 +321,7 @@ mod tests {
 
         #[test]
         fn a_shell_parses_each_quoted_word_back(word in proptest::collection::vec(1_u8.., 0..12)) {
-            // dash and fish have no $'..', which only a newline at the end needs.
+            // dash and fish do not support $'..', which is used only for a newline at the end.
             let line = format!("rm {}", quote_bytes(&word));
             let expected = [b"rm".to_vec(), word.clone()];
             let is_text = std::str::from_utf8(&word).is_ok();

@@ -1,6 +1,6 @@
-//! Durations, sizes and rates as people write them, and as they read them. The
-//! newtypes are what flags, variables and TOML keys hold; an error is a sentence that
-//! can stand after the flag's name. What a size is good for is left to the rooms.
+//! Durations, sizes and rates in the form that people write and read. The newtypes are the
+//! values of flags, variables and TOML keys; an error is a sentence that can follow the flag's
+//! name. The limits of a value are checked by its users.
 
 use std::fmt;
 use std::str::FromStr;
@@ -9,13 +9,13 @@ use std::time::Duration as Span;
 use jiff::SignedDuration;
 use jiff::fmt::friendly::{Spacing, SpanPrinter};
 
-/// Names of the powers of 1024, as printed.
+/// Names of the powers of 1024 in the output.
 const BINARY: [&str; 7] = ["B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB"];
 
 /// Names of the powers of 1000.
 const DECIMAL: [&str; 7] = ["B", "kB", "MB", "GB", "TB", "PB", "EB"];
 
-/// A length of time, longer than nothing: `300ms`, `90s`, `2h30m`.
+/// A positive duration: `300ms`, `90s`, `2h30m`.
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
 pub struct Duration(pub Span);
 
@@ -23,7 +23,7 @@ pub struct Duration(pub Span);
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
 pub struct Size(pub u64);
 
-/// Bytes in a second, at least one: `20MB/s`, `50MiB/s`.
+/// Bytes per second, at least one: `20MB/s`, `50MiB/s`.
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
 pub struct Rate(pub u64);
 
@@ -104,7 +104,7 @@ impl FromStr for Rate {
     }
 }
 
-/// Why a text is no number of bytes.
+/// The reason that a text is not a number of bytes.
 enum ParseProblem {
     Unreadable,
     TooLarge,
@@ -121,7 +121,7 @@ impl ParseProblem {
     }
 }
 
-/// Reads `1.5GiB` in whole numbers, so that no byte is lost to rounding.
+/// Parses `1.5GiB` with integers only, so that no byte is lost to rounding.
 fn parse_count(text: &str) -> Result<u64, ParseProblem> {
     let end = text
         .find(|c: char| !c.is_ascii_digit() && c != '.')
@@ -154,7 +154,7 @@ fn parse_digits(text: &str) -> Result<u128, ParseProblem> {
     text.parse().map_err(|_| ParseProblem::TooLarge)
 }
 
-/// What a unit stands for. A bare letter is binary, as in dd, split and curl.
+/// Returns the bytes of a unit. A single letter is binary, as in dd, split and curl.
 fn unit_bytes(unit: &str) -> Option<u128> {
     let unit = unit.to_ascii_lowercase();
     if matches!(unit.as_str(), "" | "b") {
@@ -169,7 +169,7 @@ fn unit_bytes(unit: &str) -> Option<u128> {
     }
 }
 
-/// The shortest way to write exactly this many bytes.
+/// Returns the shortest text for exactly this many bytes.
 fn format_exact(bytes: u64) -> String {
     let divides = |base: u64| {
         (1..=6)
@@ -207,7 +207,7 @@ impl fmt::Display for Rate {
     }
 }
 
-/// "149.6 MiB": how a person reads a number of bytes.
+/// Formats a number of bytes for people: "149.6 MiB".
 pub fn bytes(n: u64) -> String {
     let mut unit = 1_u128;
     let mut name = BINARY[0];
@@ -224,18 +224,18 @@ pub fn bytes(n: u64) -> String {
     }
 }
 
-/// "1 part", "2 parts".
+/// Returns "1 part" or "2 parts".
 pub fn pluralize(n: u64, thing: &str) -> String {
     let ending = if n == 1 { "" } else { "s" };
     format!("{n} {thing}{ending}")
 }
 
-/// Rounded, so that 1023.96 KiB is 1.0 MiB and never 1024.0 KiB.
+/// Returns tenths of the unit, rounded, so that 1023.96 KiB is 1.0 MiB and never 1024.0 KiB.
 fn tenths(n: u64, unit: u128) -> u128 {
     (u128::from(n) * 10 + unit / 2) / unit
 }
 
-/// Several in a sentence: "a", "a and b", "a, b and c".
+/// Joins words in a sentence: "a", "a and b", "a, b and c".
 pub fn join_with_and(words: &[&str]) -> String {
     match words {
         [most @ .., last] if !most.is_empty() => format!("{} and {last}", most.join(", ")),
@@ -243,7 +243,7 @@ pub fn join_with_and(words: &[&str]) -> String {
     }
 }
 
-/// "3.2 s", "4 min 10 s", "1 h 2 min": how a person reads a length of time.
+/// Formats a duration for people: "3.2 s", "4 min 10 s", "1 h 2 min".
 pub fn seconds(span: Span) -> String {
     let tenths = span.as_millis().saturating_add(50) / 100;
     if tenths < 600 {
@@ -258,7 +258,7 @@ pub fn seconds(span: Span) -> String {
     }
 }
 
-/// How long until something is tried again: "0.0 s" would look like a mistake.
+/// Formats the delay before a retry: "0.0 s" would look like a mistake.
 pub fn format_delay(span: Span) -> String {
     seconds(span.max(Span::from_millis(100)))
 }

@@ -1,5 +1,5 @@
-//! Values as people write them: `40`, `"40"`, `true`, `"true"`; a list, or one text
-//! with commas. Packer accepts all of these, and so does the settings file.
+//! Deserializes values in all usual spellings: `40`, `"40"`, `true`, `"true"`; a list, or one
+//! text with commas. Packer accepts all of these, and so does the settings file.
 
 use std::collections::BTreeMap;
 use std::fmt::Display;
@@ -9,7 +9,7 @@ use serde::de::{Deserialize, Deserializer, Error};
 
 use crate::net::endpoint;
 
-/// One scalar of any kind, kept as it was written.
+/// One scalar of any kind, as it was written.
 #[derive(serde::Deserialize)]
 #[serde(untagged)]
 enum Scalar {
@@ -36,7 +36,7 @@ impl Scalar {
     }
 }
 
-/// Anything that can be read from a text.
+/// Deserializes anything that can be parsed from a text.
 pub fn value<'de, D, T>(deserializer: D) -> Result<Option<T>, D::Error>
 where
     D: Deserializer<'de>,
@@ -48,13 +48,13 @@ where
         .map_err(D::Error::custom)
 }
 
-/// A switch, in every way that a flag takes it.
+/// Deserializes a switch, in every spelling that a flag accepts.
 pub fn switch<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<bool>, D::Error> {
     let text = Scalar::read(deserializer)?;
     super::switch(&text).map(Some).map_err(D::Error::custom)
 }
 
-/// One of a row of names, in either case.
+/// Deserializes one of a set of names, ignoring case.
 pub fn choice<'de, D, T>(deserializer: D) -> Result<Option<T>, D::Error>
 where
     D: Deserializer<'de>,
@@ -74,7 +74,7 @@ where
     })
 }
 
-/// A list, or one text with commas.
+/// Deserializes a list, or one text with commas.
 pub fn list<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Vec<String>>, D::Error> {
     #[derive(serde::Deserialize)]
     #[serde(untagged)]
@@ -90,7 +90,7 @@ pub fn list<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Vec<Str
     }))
 }
 
-/// A table of texts, such as tags.
+/// Deserializes a table of texts, such as tags.
 pub fn pairs<'de, D: Deserializer<'de>>(
     deserializer: D,
 ) -> Result<Option<Vec<(String, String)>>, D::Error> {
@@ -103,13 +103,13 @@ pub fn pairs<'de, D: Deserializer<'de>>(
     ))
 }
 
-/// The name of a region.
+/// Deserializes the name of a region.
 pub fn region<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
     let text = Scalar::read(deserializer)?;
     endpoint::region(&text).map(Some).map_err(D::Error::custom)
 }
 
-/// A list of regions.
+/// Deserializes a list of regions.
 pub fn regions<'de, D>(deserializer: D) -> Result<Option<Vec<String>>, D::Error>
 where
     D: Deserializer<'de>,
@@ -120,9 +120,9 @@ where
     names.map(Some).map_err(D::Error::custom)
 }
 
-/// How a list looks in a variable, or in one text of the file: entries between commas or
-/// lines. One that holds a comma stands in double quotes, in which a double quote is written
-/// twice, as in CSV (RFC 4180). White space around entries and empty ones are left out.
+/// Splits a list in a variable, or in one text of the file: entries are separated by commas or
+/// lines. An entry with a comma is in double quotes, in which a double quote is written twice,
+/// as in CSV (RFC 4180). White space around entries and empty ones are ignored.
 pub fn split(text: &str) -> Result<Vec<String>, String> {
     let mut entries = Vec::new();
     let mut rest = text.trim_start();
@@ -144,7 +144,7 @@ pub fn split(text: &str) -> Result<Vec<String>, String> {
     Ok(entries)
 }
 
-/// The text up to the quote that closes it, and what follows.
+/// Returns the text up to the closing quote, and what follows.
 fn parse_quoted(body: &str) -> Option<(String, &str)> {
     let mut text = String::new();
     let mut rest = body;

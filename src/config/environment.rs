@@ -1,6 +1,6 @@
-//! The middle layer. Each option has a variable of ours, `IMGIMPORT_<COMMAND>_<OPTION>`
-//! or `IMGIMPORT_<OPTION>`, beside the provider's own; what it holds goes through the
-//! parser of the flag, so that both mean the same.
+//! The layer of environment variables. Each option has a variable of imgimport,
+//! `IMGIMPORT_<COMMAND>_<OPTION>` or `IMGIMPORT_<OPTION>`, in addition to the provider's own;
+//! its value is parsed by the parser of the flag, so that both mean the same.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
@@ -14,30 +14,30 @@ use super::{Cloud, ImportArgs, OutputArgs, deserialize, flag_arguments};
 use crate::error::{Error, Result};
 use crate::secret::{self, Secret};
 
-/// The variables of this process without white space around their values; the empty ones are
-/// left out.
+/// The variables of this process, without white space around their values; empty ones are
+/// omitted.
 #[derive(Clone, Default)]
 pub struct Environment {
     values: BTreeMap<String, String>,
-    /// Variables that are set to something that is not UTF-8.
+    /// Variables whose values are not UTF-8.
     unreadable: BTreeSet<String>,
 }
 
-/// What one variable sets.
+/// The effect of one variable.
 #[derive(Clone)]
 pub struct VariableSetting<P: Cloud> {
-    /// The variable.
+    /// The name of the variable.
     pub variable: String,
-    /// What it holds.
+    /// The value of the variable.
     pub text: String,
     /// The option's long name.
     pub option: String,
-    /// The option alone.
+    /// Only this option.
     pub layer: ImportArgs<P>,
 }
 
 impl Environment {
-    /// These variables.
+    /// Creates an environment of these variables.
     pub fn from_variables(variables: impl IntoIterator<Item = (String, String)>) -> Self {
         let trimmed = variables
             .into_iter()
@@ -48,7 +48,7 @@ impl Environment {
         }
     }
 
-    /// The variables of this process.
+    /// Reads the variables of this process.
     pub fn read() -> Self {
         Self::from_os(std::env::vars_os())
     }
@@ -72,12 +72,13 @@ impl Environment {
         }
     }
 
-    /// One variable; an empty one counts as unset.
+    /// Returns one variable; an empty one counts as unset.
     pub fn get(&self, name: &str) -> Option<String> {
         self.values.get(name).cloned()
     }
 
-    /// The setting, unless one of these variables says the same to other programs.
+    /// Returns the setting, unless one of these variables has the same value: then child
+    /// processes inherit it.
     pub fn unless_inherited<'a>(
         &self,
         names: &[&str],
@@ -87,13 +88,13 @@ impl Environment {
         setting.filter(|_| !names.iter().any(says))
     }
 
-    /// A secret of the table `secrets`, from the first of its variables that is set.
+    /// Returns a secret of the table `secrets`, from the first of its variables that is set.
     pub fn secret(&self, secrets: &[(&str, &[&str])], id: &str) -> Option<Secret> {
         self.secret_variable(secrets, id)
             .map(|(_, value)| Secret::new(value))
     }
 
-    /// The variable that sets a secret of the table, and its value.
+    /// Returns the variable that sets a secret of the table, and its value.
     pub fn secret_variable<'a>(
         &self,
         secrets: &[(&str, &'a [&'a str])],
@@ -104,7 +105,8 @@ impl Environment {
         names.iter().find_map(set)
     }
 
-    /// What `{{env "NAME"}}` stands for, which is printed, stored and seen by others.
+    /// Returns the value for `{{env "NAME"}}`, which is printed, stored and visible to others,
+    /// so that it must not be a secret.
     pub fn for_template(&self, name: &str) -> Result<String, String> {
         let refusal = || {
             Err(format!(
@@ -123,7 +125,7 @@ impl Environment {
         }
     }
 
-    /// What the variables say of the output, whatever the cloud.
+    /// Returns the output options from the variables, for any cloud.
     pub fn output(&self) -> Result<OutputArgs> {
         let command = OutputArgs::augment_args(Command::new("imgimport"));
         let mut output = OutputArgs::default();
@@ -141,7 +143,7 @@ impl Environment {
         Ok(output)
     }
 
-    /// Reads every option's variables.
+    /// Reads the variables of all options.
     pub(super) fn layer<P: Cloud>(&self) -> Result<ImportArgs<P>> {
         let mut layer = ImportArgs {
             provider: P::from_environment_only(self),
@@ -153,8 +155,8 @@ impl Environment {
         Ok(layer)
     }
 
-    /// What the variables set, an entry for each option: its strongest variable. One error lists
-    /// all that is wrong.
+    /// Returns the options that the variables set: for each one its strongest variable. One
+    /// error lists all invalid values.
     pub fn settings<P: Cloud>(&self) -> Result<Vec<VariableSetting<P>>> {
         // What a list is made of was decided before the parser sees it.
         let command = ImportArgs::<P>::augment_args(Command::new("imgimport"))
@@ -192,7 +194,8 @@ impl Environment {
         reject(&wrong).map(|()| all)
     }
 
-    /// Variables of this command that hold no text, or no secret that can be sent.
+    /// Returns the variables of this command whose values are not text, or not a secret that
+    /// can be sent.
     fn invalid_variables<P: Cloud>(&self) -> Vec<(String, String)> {
         let command = ImportArgs::<P>::augment_args(Command::new("imgimport"));
         let options = command.get_arguments().flat_map(variables::<P>);
@@ -212,7 +215,7 @@ impl Environment {
     }
 }
 
-/// Names alone: a value may be a secret.
+/// Prints only the names: a value may be a secret.
 impl fmt::Debug for Environment {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_set().entries(self.values.keys()).finish()
@@ -222,7 +225,7 @@ impl fmt::Debug for Environment {
 /// The image's variable, for all commands.
 const IMAGE: &str = "IMGIMPORT_IMAGE";
 
-/// The variables that set this option, the strongest first.
+/// Returns the variables that set this option, the strongest first.
 pub fn variables<P: Cloud>(option: &Arg) -> Vec<String> {
     let mut names = Vec::new();
     for long in option.get_long_and_visible_aliases().unwrap_or_default() {
@@ -235,7 +238,7 @@ pub fn variables<P: Cloud>(option: &Arg) -> Vec<String> {
     names
 }
 
-/// All that is wrong, at once.
+/// Returns one error with all problems.
 fn reject(problems: &[(String, String)]) -> Result<()> {
     match problems {
         [] => Ok(()),
@@ -275,7 +278,8 @@ fn wrong(name: &str, error: &clap::Error) -> Error {
     Error::usage(format!("the variable {name} is wrong")).with_cause(clap_reason(error))
 }
 
-/// The first sentence of what the parser says, without its own "error:" and its usage lines.
+/// Returns the first sentence of the parser's message, without its own "error:" and its usage
+/// lines.
 pub fn clap_reason(error: &clap::Error) -> String {
     let text = error.render().to_string();
     let first = text.split("\n\n").next().unwrap_or_default();

@@ -1,13 +1,14 @@
-//! The keys that a table of the settings file may have, as its type knows them.
+//! The keys that a table of the settings file may have, from its type.
 
 use serde::de::value::Error;
 use serde::de::{Deserialize, Deserializer, Error as _, Visitor};
 use serde::forward_to_deserialize_any;
 
-/// The names of the keys of `T`, their aliases included; none where `T` is not a struct.
+/// Returns the names of the keys of `T`, including their aliases; none where `T` is not a
+/// struct.
 pub fn fields<'de, T: Deserialize<'de>>() -> &'static [&'static str] {
     let mut names = Names(&[]);
-    // The names are known before the first value is asked for; no value follows.
+    // serde passes the names before it asks for the first value; no value follows.
     let _no_value = T::deserialize(&mut names);
     names.0
 }

@@ -1,6 +1,6 @@
-//! What can be said in three layers, flags over environment over TOML, and how one is
-//! laid over the other. One field is a flag, a variable and a key at once. The file
-//! itself is read in `settings`; what a setting means is the providers' business.
+//! The options in three layers, flags over environment over TOML, and how the layers are
+//! merged. One field is a flag, a variable and a key at once. The file itself is read in
+//! `settings`; the meaning of an option is defined by its cloud.
 
 pub mod deserialize;
 mod environment;
@@ -48,30 +48,33 @@ pub trait Cloud: clap::Args + Merge + Default + Clone + fmt::Debug + Deserialize
     /// Every address that a secret is sent to, by the key or the field of its option.
     fn addresses(&self) -> Vec<(&'static str, String)>;
 
-    /// Whether these options hold the secret that is sent to the address of that key.
+    /// Reports whether these options contain the secret that is sent to the address of that
+    /// key.
     fn has_secret_for(&self, address: &str) -> bool;
 
-    /// What only the environment and the file can say: secrets, since a command line is
-    /// readable by every user of the machine, and the provider's own special variables.
+    /// Returns the options that only the environment and the file can set: secrets, because
+    /// every user of the machine can read a command line, and the provider's own special
+    /// variables.
     fn from_environment_only(environment: &Environment) -> Self;
 
-    /// The format of the image, where somebody named it.
+    /// Returns the format of the image, if it is set.
     fn format(&self) -> Option<Format>;
 
-    /// Drops what a higher layer rules out, before the two are laid over each other.
+    /// Removes the options that a higher layer excludes, before the two are merged.
     fn clear_conflicts_with(&mut self, _above: &Self) {}
 
-    /// Fills in what the image shows for certain and nobody said; names what it filled in.
+    /// Sets options that follow with certainty from the image and that the user did not set;
+    /// returns their names.
     fn fill_from_image(&mut self, _guest: &Guest) -> Vec<String> {
         vec![]
     }
 
-    /// What somebody said, and the image certainly shows otherwise.
+    /// Returns the settings that the image contradicts with certainty.
     fn contradictions(&self, _guest: &Guest) -> Vec<String> {
         vec![]
     }
 
-    /// Whether the cloud looks into the system, too, and refuses some.
+    /// Reports whether the cloud inspects the system, too, and rejects some.
     fn checks_guest(&self) -> bool {
         true
     }
@@ -186,7 +189,7 @@ pub struct OutputArgs {
 }
 
 impl<P: Cloud> ImportArgs<P> {
-    /// A refusal before the upload stands, unless the user wants no checks.
+    /// Returns the error of a check before the upload, unless the user skips the checks.
     pub fn unless_skipped(&self, error: Error) -> Result<()> {
         if self.skip_checks == Some(true) {
             return Ok(());
@@ -194,9 +197,9 @@ impl<P: Cloud> ImportArgs<P> {
         Err(error)
     }
 
-    /// Lays the flags over the environment over the file.
+    /// Merges the layers: the flags over the environment over the file.
     pub fn layered(mut self, environment: &Environment, file: Self) -> Result<Self> {
-        // A script's empty variable in place of a path is no path.
+        // An empty variable of a script in place of a path is not a path.
         self.image = self.image.filter(|path| !path.as_os_str().is_empty());
         self.merge(environment.layer::<P>()?);
         self.merge(file);
@@ -217,7 +220,7 @@ impl<P: Cloud> Merge for ImportArgs<P> {
     }
 }
 
-/// A switch: `--skip-clean`, `--skip-clean=false`, `IMGIMPORT_SKIP_CLEAN=1`.
+/// Parses a switch: `--skip-clean`, `--skip-clean=false`, `IMGIMPORT_SKIP_CLEAN=1`.
 pub fn switch(text: &str) -> Result<bool, String> {
     match text.to_lowercase().as_str() {
         "true" | "1" | "yes" | "on" => Ok(true),
@@ -226,12 +229,12 @@ pub fn switch(text: &str) -> Result<bool, String> {
     }
 }
 
-/// A switch whose key says the opposite: `--no-wait` sets `wait` to false.
+/// Parses a switch whose key has the opposite meaning: `--no-wait` sets `wait` to false.
 pub fn negated(text: &str) -> Result<bool, String> {
     switch(text).map(|value| !value)
 }
 
-/// The argument list that sets one option, as the environment layer writes it.
+/// Returns the arguments that set one option, for the environment layer.
 fn flag_arguments(long: &str, value: &str) -> [OsString; 2] {
     ["imgimport".into(), format!("--{long}={value}").into()]
 }

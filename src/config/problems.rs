@@ -1,5 +1,5 @@
-//! All that is missing or wrong in the settings, told at once, each with its flag, its
-//! variable and its key.
+//! Collects everything that is missing or invalid in the settings and reports it in one error,
+//! each item with its flag, its variable and its key.
 
 use std::marker::PhantomData;
 
@@ -10,10 +10,10 @@ use crate::config::{Cloud, ImportArgs, variables};
 use crate::error::{Error, Result};
 use crate::net::endpoint;
 
-/// What was found so far.
+/// The problems that were found so far.
 pub struct Problems<P: Cloud> {
     problems: Vec<String>,
-    /// Options whose templates are broken: what their texts come to is not known.
+    /// Options whose templates are invalid: their rendered texts are unknown.
     invalid_templates: Vec<String>,
     provider: PhantomData<P>,
 }
@@ -29,13 +29,13 @@ impl<P: Cloud> Default for Problems<P> {
 }
 
 impl<P: Cloud> Problems<P> {
-    /// A value that the job can't do without.
+    /// Adds a required value that is missing.
     pub fn missing(&mut self, what: &str, id: &str) {
         self.problems
             .push(format!("{what} is missing: give {}", names::<P>(id, "or")));
     }
 
-    /// A value that can't be used. Of a broken template nothing more is said.
+    /// Adds an invalid value, unless the option's template is reported already.
     pub fn invalid(&mut self, id: &str, why: impl std::fmt::Display) {
         if self.invalid_templates.iter().any(|broken| broken == id) {
             return;
@@ -44,19 +44,19 @@ impl<P: Cloud> Problems<P> {
             .push(format!("{why} ({})", names::<P>(id, "or")));
     }
 
-    /// Anything that no single option is to blame for.
+    /// Adds a problem that no single option causes.
     pub fn other(&mut self, text: impl Into<String>) {
         self.problems.push(text.into());
     }
 
-    /// Notes the problem unless all is well.
+    /// Adds the problem unless the condition holds.
     pub fn require(&mut self, condition: bool, id: &str, why: impl std::fmt::Display) {
         if !condition {
             self.invalid(id, why);
         }
     }
 
-    /// Notes each address to which no secret may be sent.
+    /// Adds each address to which no secret may be sent.
     pub fn addresses(&mut self, options: &P) {
         for (id, url) in options.addresses() {
             if let Err(why) = endpoint::check(&url) {
@@ -65,12 +65,12 @@ impl<P: Cloud> Problems<P> {
         }
     }
 
-    /// Fills in a template; a broken one is a problem and stays as it is.
+    /// Renders a template; an invalid one is added as a problem and returned unchanged.
     pub fn render(&mut self, id: &str, text: &str, values: &Values<'_>) -> String {
         match Template::parse(text).and_then(|template| template.render(values)) {
             Ok(text) => text,
             Err(why) => {
-                // Several tags may be broken, each in its own way.
+                // Every tag may have an invalid template, each with its own reason.
                 self.invalid_templates.retain(|broken| broken != id);
                 self.invalid(id, why);
                 self.invalid_templates.push(id.to_owned());
@@ -79,7 +79,7 @@ impl<P: Cloud> Problems<P> {
         }
     }
 
-    /// An error with everything, or nothing to complain about.
+    /// Returns an error with all problems, if there are any.
     pub fn finish(self) -> Result<()> {
         match self.problems.as_slice() {
             [] => Ok(()),
@@ -99,7 +99,7 @@ impl<P: Cloud> Problems<P> {
     }
 }
 
-/// `--bucket, IMGIMPORT_AWS_BUCKET or s3_bucket_name in [aws]`.
+/// Returns the names of an option: `--bucket, IMGIMPORT_AWS_BUCKET or s3_bucket_name in [aws]`.
 fn names<P: Cloud>(id: &str, last: &str) -> String {
     let command = <ImportArgs<P> as clap::Args>::augment_args(Command::new("imgimport"));
     let key = format!("{id} in [{}]", P::NAME);

@@ -1,5 +1,5 @@
-//! Regions, which a shell completes but nobody is held to: clouds open regions faster than
-//! programs are released.
+//! Regions that a shell completes without restricting the value: clouds open regions faster
+//! than programs are released.
 
 use std::ffi::OsStr;
 
@@ -8,7 +8,7 @@ use clap::{Arg, Command};
 
 use crate::net::endpoint;
 
-/// Takes the name of any region, and offers these.
+/// A parser that accepts any region and suggests these.
 #[derive(Clone, Copy, Debug)]
 pub struct Suggest(pub &'static [&'static str]);
 

@@ -1,6 +1,6 @@
-//! `{{timestamp}}` and friends, in names, keys, descriptions and tags. A template is
-//! checked whole before anything happens; rendering can then fail only for a variable
-//! that is not set or may be secret. Which values may hold a template is left to the rooms.
+//! `{{timestamp}}` and other functions in names, keys, descriptions and tags. A template is
+//! parsed completely before anything happens; rendering can then fail only for a variable that
+//! is unset or may be secret. Which options may contain a template is defined by the clouds.
 
 use std::str::FromStr;
 
@@ -10,7 +10,7 @@ use uuid::Uuid;
 
 use crate::error::{Error, Result};
 
-/// Every function, with the way it is written.
+/// Every function, with its syntax.
 const FUNCTIONS: [(&str, &str); 6] = [
     ("timestamp", "{{timestamp}}"),
     ("isotime", "{{isotime}} or {{isotime \"2006-01-02\"}}"),
@@ -20,11 +20,11 @@ const FUNCTIONS: [(&str, &str); 6] = [
     ("format", "{{format}}"),
 ];
 
-/// RFC 3339, as `{{isotime}}` alone has it.
+/// RFC 3339, the layout of `{{isotime}}` without an argument.
 const RFC_3339: &str = "2006-01-02T15:04:05Z07:00";
 
-/// The words of a Go layout in strftime's. The time is UTC, so the zones stand for themselves.
-/// Source: `nextStdChunk` in <https://go.dev/src/time/format.go>; its order matters.
+/// The words of a Go layout in strftime's. The time is UTC, so time zones are literals. Source:
+/// `nextStdChunk` in <https://go.dev/src/time/format.go>; its order matters.
 const GO_LAYOUT: [(&str, &str); 34] = [
     ("January", "%B"),
     ("Jan", "%b"),
@@ -62,22 +62,23 @@ const GO_LAYOUT: [(&str, &str); 34] = [
     ("Z07", "Z"),
 ];
 
-/// 1999-12-31 10:58:59: a time of which no word of a layout reads like the word itself.
+/// 1999-12-31 10:58:59: a time in which no word of a layout formats to itself.
 const PROBE_TIME: Timestamp = Timestamp::constant(946_637_939, 123_456_789);
 
-/// A text with holes.
+/// A text with placeholders.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Template(Vec<Piece>);
 
-/// What the holes are filled with.
+/// The values of the placeholders.
 pub struct Values<'a> {
     /// The time of the run.
     pub clock: Timestamp,
-    /// The image's file name without its ending.
+    /// The image's file name without its extension.
     pub file_stem: &'a str,
     /// The format of what is uploaded.
     pub format: &'a str,
-    /// What a variable of the environment holds; an error says why it can't be used.
+    /// Returns the value of a variable of the environment, or the reason that it cannot be
+    /// used.
     pub env: &'a dyn Fn(&str) -> Result<String, String>,
 }
 
@@ -93,7 +94,7 @@ enum Piece {
 }
 
 impl Template {
-    /// Reads a template; the error says what is wrong with it.
+    /// Parses a template; the error describes the problem.
     pub fn parse(text: &str) -> Result<Self, String> {
         let mut pieces = Vec::new();
         let mut rest = text;
@@ -109,7 +110,7 @@ impl Template {
         Ok(Self(pieces))
     }
 
-    /// Fills the holes; the error names the variable that can't be used.
+    /// Renders the template; the error names the variable that cannot be used.
     pub fn render(&self, values: &Values) -> Result<String, String> {
         self.0.iter().map(|piece| piece.render(values)).collect()
     }
@@ -144,15 +145,15 @@ fn unclosed_error(text: &str, at: usize) -> String {
     )
 }
 
-/// A word of a hole, or a text in quotes.
+/// A word of a placeholder, or a text in quotes.
 pub enum Token {
-    /// As it stands.
+    /// A word as written.
     Word(String),
-    /// Without its quotes.
+    /// A text without its quotes.
     Quoted(String),
 }
 
-/// The words and quoted texts of the hole that starts here, and where it ends.
+/// Returns the words and quoted texts of the placeholder that starts here, and its length.
 pub fn tokens(hole: &str) -> Option<(Vec<Token>, usize)> {
     let mut tokens = Vec::new();
     let mut at = 2;
@@ -178,7 +179,7 @@ pub fn tokens(hole: &str) -> Option<(Vec<Token>, usize)> {
     }
 }
 
-/// A text in double quotes, where a backslash keeps the next character.
+/// Parses a text in double quotes, where a backslash escapes the next character.
 fn parse_quoted(rest: &str, tokens: &mut Vec<Token>) -> Option<usize> {
     let mut inside = String::new();
     let mut chars = rest.char_indices().skip(1);
@@ -194,7 +195,8 @@ fn parse_quoted(rest: &str, tokens: &mut Vec<Token>) -> Option<usize> {
     }
 }
 
-/// Everything up to a space, a quote or the end of the hole; at least one character.
+/// Returns everything up to a space, a quote or the end of the placeholder; at least one
+/// character.
 fn scan_word(rest: &str) -> &str {
     let ends = |at: usize, c: char| {
         c.is_whitespace() || c == '"' || c == '`' || rest[at..].starts_with("}}")
@@ -230,7 +232,7 @@ fn parse_piece(tokens: &[Token], hole: &str) -> Result<Piece, String> {
     }
 }
 
-/// What to write instead of something that is not known here.
+/// Returns the proposed replacement for an unknown function.
 fn suggestion(name: &str, hole: &str) -> String {
     if let Some((_, example)) = FUNCTIONS.iter().find(|(function, _)| *function == name) {
         return format!("{hole} is not understood: write {example}");
@@ -268,7 +270,7 @@ fn function_list() -> String {
     )
 }
 
-/// A layout that says nothing of the time is a mistake, such as YYYY-MM-DD.
+/// Rejects a layout without any word of the time, such as YYYY-MM-DD: it is a mistake.
 fn check_layout(layout: &str) -> Result<(), String> {
     if format_time(layout, PROBE_TIME)? == layout {
         return Err(
@@ -279,7 +281,7 @@ fn check_layout(layout: &str) -> Result<(), String> {
     Ok(())
 }
 
-/// A layout with `%` is strftime's, any other one Go's.
+/// Formats the time. A layout with `%` is strftime's, any other one Go's.
 fn format_time(layout: &str, clock: Timestamp) -> Result<String, String> {
     let format = if layout.contains('%') {
         layout.to_owned()
@@ -289,7 +291,7 @@ fn format_time(layout: &str, clock: Timestamp) -> Result<String, String> {
     strtime::format(format, &clock.to_zoned(TimeZone::UTC)).map_err(|error| error.to_string())
 }
 
-/// The strftime format that says what the Go layout says.
+/// Returns the strftime format that is equivalent to the Go layout.
 fn strftime(layout: &str, clock: Timestamp) -> String {
     let mut format = String::new();
     let mut rest = layout;
@@ -304,7 +306,8 @@ fn strftime(layout: &str, clock: Timestamp) -> String {
     format
 }
 
-/// The word that the rest starts with. "Jan" and "Mon" are none in "Janet" and "Money".
+/// Returns the word that the rest starts with. "Jan" and "Mon" are not words in "Janet" and
+/// "Money".
 fn go_layout_word(rest: &str) -> Option<(&'static str, &'static str)> {
     GO_LAYOUT.into_iter().find(|(layout_word, _)| {
         let lower = |tail: &str| tail.starts_with(|c: char| c.is_ascii_lowercase());
@@ -313,7 +316,8 @@ fn go_layout_word(rest: &str) -> Option<(&'static str, &'static str)> {
     })
 }
 
-/// `.000` or `,000` keeps its digits, `.999` drops the zeros at the end; no further digit may follow.
+/// Formats fractions of a second: `.000` or `,000` keeps its digits, `.999` removes the zeros
+/// at the end; no further digit may follow.
 fn fraction(rest: &str, clock: Timestamp) -> Option<(String, usize)> {
     let tail = rest.strip_prefix(['.', ','])?;
     let digit = tail.chars().next().filter(|c| matches!(c, '0' | '9'))?;
@@ -334,7 +338,7 @@ fn fraction(rest: &str, clock: Timestamp) -> Option<(String, usize)> {
     Some((trimmed.to_owned(), digits + 1))
 }
 
-/// The time of the run: now, or what `SOURCE_DATE_EPOCH` says
+/// Returns the time of the run: now, or the value of `SOURCE_DATE_EPOCH`
 /// (<https://reproducible-builds.org/specs/source-date-epoch/>).
 pub fn clock() -> Result<Timestamp> {
     match std::env::var_os("SOURCE_DATE_EPOCH").filter(|value| !value.is_empty()) {

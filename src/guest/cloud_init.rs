@@ -1,20 +1,21 @@
-//! cloud-init: whether it is there, which version, and where it looks for its data.
+//! cloud-init: whether it is installed, its version, and its data sources.
 
 use yaml_rust2::{Yaml, YamlLoader};
 
 use super::root_fs::{Observed, RootFs};
 
-/// Bytes of a list of data sources; the loader follows its brackets by recursion.
+/// The longest list of data sources in bytes; the YAML loader follows its brackets by
+/// recursion.
 const LIST: usize = 4096;
 
-/// cloud-init, or one of the programs that DigitalOcean takes in its place.
+/// cloud-init, or one of the programs that DigitalOcean accepts in its place.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct CloudInit {
-    /// As the package manager or its own files say.
+    /// The version from the package manager or its own files.
     pub version: Option<String>,
     /// `datasource_list`, where one is set.
     pub data_sources: Option<Vec<String>>,
-    /// Whether it was told to stay off.
+    /// It is configured to stay off.
     pub disabled: bool,
 }
 
@@ -26,7 +27,8 @@ pub(super) fn find(root_fs: &RootFs) -> Observed<CloudInit> {
     })
 }
 
-/// Debian's packages by dpkg; elsewhere the program's own `version.py`.
+/// Returns the version: of Debian's packages from dpkg; elsewhere from the program's own
+/// `version.py`.
 fn version(root_fs: &RootFs) -> Option<String> {
     if let Observed::Present(status) = root_fs.text("/var/lib/dpkg/status")
         && let Some(stanza) = status
@@ -62,7 +64,8 @@ fn version(root_fs: &RootFs) -> Option<String> {
     None
 }
 
-/// cloud.cfg, then cloud.cfg.d in the order of its names; the last one wins.
+/// Returns the data sources of cloud.cfg, then cloud.cfg.d in the order of its names; the last
+/// one wins.
 fn data_sources(root_fs: &RootFs) -> Option<Vec<String>> {
     let parts = root_fs.names("/etc/cloud/cloud.cfg.d");
     let parts = parts
@@ -74,7 +77,8 @@ fn data_sources(root_fs: &RootFs) -> Option<Vec<String>> {
     texts.filter_map(|text| list(&text)).next_back()
 }
 
-/// The value of `datasource_list` alone: the rest of the file is nobody's business here.
+/// Returns the value of `datasource_list`. Only this key is parsed: the rest of the file may
+/// hold secrets.
 fn list(text: &str) -> Option<Vec<String>> {
     let from = text
         .match_indices("datasource_list:")

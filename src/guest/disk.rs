@@ -1,5 +1,5 @@
-//! The disk as file systems read it: through one cache, one deadline and one limit, so
-//! that a file system whose structures run in circles ends as one that can't be read.
+//! The disk as file systems read it: through one cache, one deadline and one limit, so that a
+//! file system whose structures form a loop ends as an unreadable one.
 
 use std::cell::RefCell;
 use std::collections::HashMap;
@@ -9,13 +9,13 @@ use std::time::{Duration, Instant};
 
 use crate::image::DiskReader;
 
-/// Bytes that are read and kept at once.
+/// Bytes that are read and cached at once.
 const CACHE_LINE: u64 = 64 << 10;
-/// Lines that are kept: 32 MiB.
+/// The most lines in the cache: 32 MiB.
 const MAX_CACHE_LINES: usize = 512;
-/// What is read of a disk at most; a kernel's initramfs has some 50 MiB.
+/// The most bytes read of a disk; a kernel's initramfs has some 50 MiB.
 const MAX_READ: u64 = 1 << 30;
-/// How long a look may take.
+/// The longest time that an inspection may take.
 const MAX_TIME: Duration = Duration::from_secs(20);
 
 /// The whole disk; clones share cache and limits.
@@ -27,7 +27,7 @@ struct DiskState {
     cache: HashMap<u64, Vec<u8>>,
     left: u64,
     deadline: Instant,
-    /// Which of the limits ended the look.
+    /// The limit that ended the inspection.
     exhausted: Option<&'static str>,
 }
 
@@ -42,12 +42,12 @@ impl GuestDisk {
         })))
     }
 
-    /// Why the rest of it was not read, if that is so.
+    /// Returns why the rest of the disk was not read, if a limit was reached.
     pub(super) fn exhausted(&self) -> Option<&'static str> {
         self.0.borrow().exhausted
     }
 
-    /// A stretch of it.
+    /// Returns a range of the disk.
     pub(super) fn slice(&self, start: u64, size: u64) -> DiskSlice {
         DiskSlice {
             disk: self.clone(),
@@ -111,12 +111,12 @@ pub(super) struct DiskSlice {
 }
 
 impl DiskSlice {
-    /// Bytes of it.
+    /// Returns the size in bytes.
     pub(super) fn size(&self) -> u64 {
         self.size
     }
 
-    /// The same stretch, to be read from its start.
+    /// Returns the same range, positioned at its start.
     pub(super) fn rewound(&self) -> Self {
         self.disk.slice(self.start, self.size)
     }
@@ -129,7 +129,7 @@ impl DiskSlice {
         self.disk.0.borrow_mut().read(buffer, self.start + at)
     }
 
-    /// So many bytes from there; None past the end or where it can't be read.
+    /// Returns this many bytes from there; `None` past the end or where it cannot be read.
     pub(super) fn read_array<const N: usize>(&self, at: u64) -> Option<[u8; N]> {
         let mut bytes = [0; N];
         self.read_at(&mut bytes, at).ok().map(|()| bytes)
@@ -160,7 +160,7 @@ impl Seek for DiskSlice {
     }
 }
 
-/// `fatfs` wants to be able to write; nothing here is ever written.
+/// `fatfs` requires a writer; nothing here is ever written.
 impl Write for DiskSlice {
     fn write(&mut self, _: &[u8]) -> io::Result<usize> {
         Err(io::ErrorKind::ReadOnlyFilesystem.into())

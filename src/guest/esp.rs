@@ -1,17 +1,18 @@
-//! The EFI system partition: which boot loaders it has, and for which processors.
+//! The EFI system partition: its boot loaders, and the processors that they are for.
 
 use super::Architecture;
 use super::disk::DiskSlice;
 
-/// Directories and files of each that are looked at.
+/// The most directories that are read, and the most files of each.
 const MAX_NAMES: usize = 500;
 
-/// Boot loaders as paths: `EFI/BOOT/BOOTX64.EFI`; None where the partition can't be read.
+/// Returns the boot loaders as paths: `EFI/BOOT/BOOTX64.EFI`; `None` where the partition cannot
+/// be read.
 pub(super) fn loaders(slice: DiskSlice) -> Option<Vec<String>> {
     let files = fatfs::FileSystem::new(slice, fatfs::FsOptions::new()).ok()?;
     let root = files.root_dir();
     let Ok(efi) = root.open_dir("EFI") else {
-        // Readable, and empty as far as a boot is concerned.
+        // The file system was readable, so a missing folder means that there is no boot loader.
         root.iter()
             .take(MAX_NAMES)
             .collect::<Result<Vec<_>, _>>()
@@ -31,7 +32,8 @@ pub(super) fn loaders(slice: DiskSlice) -> Option<Vec<String>> {
     Some(found)
 }
 
-/// Windows keeps its loader one level deeper, in `EFI/Microsoft/Boot`.
+/// Collects the boot loaders of a directory. Windows stores its loader one level deeper, in
+/// `EFI/Microsoft/Boot`.
 fn collect_loaders(
     dir: &fatfs::Dir<DiskSlice>,
     path: &str,
@@ -55,15 +57,15 @@ fn collect_loaders(
     Some(())
 }
 
-/// The processor of the one loader that firmware starts when nothing else is set
-/// (UEFI 2.10, table 3.2); None where there is none, or one for each of several.
+/// Returns the processor of the only loader that firmware starts by default (UEFI 2.10, table
+/// 3.2); `None` where there is none, or one for each of several processors.
 pub(super) fn architecture(loaders: &[String]) -> Option<Architecture> {
     let mut all = loaders.iter().filter_map(|path| fallback_loader(path));
     let first = all.next()?;
     all.all(|other| other == first).then_some(first)
 }
 
-/// The processor that this path is the fallback loader of.
+/// Returns the processor that this path is the fallback loader of.
 pub(super) fn fallback_loader(path: &str) -> Option<Architecture> {
     match path.to_ascii_uppercase().as_str() {
         "EFI/BOOT/BOOTX64.EFI" => Some(Architecture::X86_64),

@@ -1,5 +1,5 @@
-//! ext2, ext3 and ext4. One that was not unmounted has changes in its journal; where the
-//! journal can't be read it is left out, and the files are read as they lie on the disk.
+//! ext2, ext3 and ext4. A file system that was not unmounted has changes in its journal; where
+//! the journal cannot be read it is ignored, and the files are read as stored on the disk.
 
 use std::error::Error;
 use std::io::{self, Read};
@@ -11,7 +11,7 @@ use super::disk::DiskSlice;
 use super::files::{FileError, FileInfo, FileKind, FileResult, FileSystem};
 use super::guard::run_caught;
 
-/// Where the superblock lies, and what its fields are (Linux, Documentation/filesystems/ext4).
+/// Offset of the superblock, and of its fields (Linux, Documentation/filesystems/ext4).
 const SUPERBLOCK_OFFSET: u64 = 1024;
 const SUPERBLOCK_SIZE: usize = 1024;
 const BLOCKS: usize = 0x04;
@@ -25,17 +25,18 @@ const BLOCKS_HIGH: usize = 0x150;
 const FREE_BLOCKS_HIGH: usize = 0x158;
 const CHECKSUM: usize = 0x3fc;
 
-/// INCOMPAT_RECOVER: the journal holds changes.
+/// INCOMPAT_RECOVER: the journal contains changes.
 const RECOVER: u32 = 0x4;
 const WIDE: u32 = 0x80;
-/// INCOMPAT_MMP and INCOMPAT_EA_INODE concern writers and extended attributes only.
+/// INCOMPAT_MMP and INCOMPAT_EA_INODE concern only writers and extended attributes.
 const IRRELEVANT: u32 = 0x100 | 0x400;
 /// RO_COMPAT_METADATA_CSUM.
 const CHECKSUMS: u32 = 0x400;
-/// Smaller inodes have half a checksum, which the reader of their files does not know.
+/// Smaller inodes have half a checksum, which the library that reads their files does not
+/// support.
 const INODE_WITH_CHECKSUM: u32 = 132;
 
-/// mke2fs makes no group smaller; a descriptor of each is kept in memory.
+/// mke2fs creates no smaller group; a descriptor of each is kept in memory.
 const SMALLEST_GROUP: u32 = 256;
 
 /// A file system that can be read.
@@ -44,8 +45,8 @@ pub(super) struct ExtFileSystem {
     free: Option<u64>,
 }
 
-/// Opens it; also returns whether its journal was left out. An error says why it can't be
-/// read.
+/// Opens the file system; also returns whether its journal was ignored. The error describes why
+/// it cannot be read.
 pub(super) fn open(slice: &DiskSlice) -> Result<(ExtFileSystem, bool), String> {
     let superblock = Superblock::read(slice).ok_or("its superblock can't be read")?;
     if !superblock.is_possible(slice.size()) {
@@ -88,7 +89,7 @@ impl Superblock {
         u32::from_le_bytes(bytes.unwrap_or_default())
     }
 
-    /// A number whose upper half counts only in file systems of 64 bits.
+    /// Returns a number whose upper half counts only in file systems of 64 bits.
     fn wide(&self, low: usize, high: usize) -> u64 {
         let wide = self.word(INCOMPATIBLE) & WIDE != 0;
         let high = if wide { self.word(high) } else { 0 };
@@ -99,7 +100,8 @@ impl Superblock {
         1024_u64.checked_shl(self.word(LOG_BLOCK_SIZE).min(63))
     }
 
-    /// Whether its numbers fit a partition of these bytes: memory is taken by them.
+    /// Reports whether its numbers fit a partition of this size in bytes: the library allocates
+    /// memory by them.
     fn is_possible(&self, partition: u64) -> bool {
         let bytes = self
             .block_size()
@@ -108,7 +110,7 @@ impl Superblock {
             && self.word(BLOCKS_PER_GROUP) >= SMALLEST_GROUP
     }
 
-    /// Free bytes.
+    /// Returns the free bytes.
     fn free(&self) -> Option<u64> {
         self.wide(FREE_BLOCKS, FREE_BLOCKS_HIGH)
             .checked_mul(self.block_size()?)
@@ -116,7 +118,7 @@ impl Superblock {
 
     fn checksum(&self) -> [u8; 4] {
         let sum = crc_fast::checksum(Crc32Iscsi, &self.0[..CHECKSUM]);
-        // Kept without the inversion at the end.
+        // Stored without the inversion at the end.
         let sum = u32::try_from(sum).unwrap_or_default();
         (!sum).to_le_bytes()
     }
@@ -125,8 +127,8 @@ impl Superblock {
         self.word(READ_ONLY_COMPATIBLE) & CHECKSUMS != 0
     }
 
-    /// The same without these incompatible features, and without checksums where they can't
-    /// be compared.
+    /// Returns the superblock without these incompatible features, and without checksums where
+    /// they cannot be compared.
     fn without_features(&self, features: u32) -> Self {
         let mut changed = self.clone();
         changed.clear(INCOMPATIBLE, features);
@@ -243,7 +245,7 @@ impl FileSystem for ExtFileSystem {
     }
 }
 
-/// A file's bytes.
+/// A reader of a file.
 struct Content(ext4_view::File);
 
 impl Read for Content {

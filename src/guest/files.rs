@@ -1,13 +1,13 @@
-//! What a reader of a file system has to give: one trait for all of them. Paths are absolute
-//! in their file system and lead through no links; links are followed in `tree`, for they may
-//! lead into another file system.
+//! The trait that every file system reader implements. Paths are absolute in their file system
+//! and contain no links; `root_fs` follows links, because they may lead into another file
+//! system.
 
 use std::io::{self, Read};
 
-/// Why a look at a path shows nothing.
+/// The reason that a path shows nothing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum FileError {
-    /// There is nothing by that name.
+    /// There is no such name.
     Absent,
     /// It could not be read.
     Unreadable,
@@ -15,7 +15,7 @@ pub(super) enum FileError {
 
 pub(super) type FileResult<T> = Result<T, FileError>;
 
-/// What a name stands for.
+/// The kind of a directory entry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum FileKind {
     File,
@@ -25,11 +25,11 @@ pub(super) enum FileKind {
     Other,
 }
 
-/// What a file system knows of a name, which is not followed if it is a link.
+/// The metadata of a name; a link is not followed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct FileInfo {
     pub(super) kind: FileKind,
-    /// Bytes.
+    /// Size in bytes.
     pub(super) size: u64,
 }
 
@@ -37,25 +37,25 @@ pub(super) struct FileInfo {
 pub(super) trait FileSystem {
     fn metadata(&self, path: &str) -> FileResult<FileInfo>;
 
-    /// Where a link leads.
+    /// Returns the target of a link.
     fn read_link(&self, path: &str) -> FileResult<String>;
 
-    /// The first names in a directory, at most `most` of them, without `.` and `..`.
+    /// Returns the first names in a directory, at most `max` of them, without `.` and `..`.
     fn list(&self, path: &str, max: usize) -> FileResult<Vec<(String, FileKind)>>;
 
     fn open(&self, path: &str) -> FileResult<Box<dyn Read>>;
 
-    /// As in `UUID=`.
+    /// Returns the `UUID` of fstab.
     fn uuid(&self) -> String;
 
-    /// As in `LABEL=`.
+    /// Returns the `LABEL` of fstab.
     fn label(&self) -> String;
 
-    /// Free bytes.
+    /// Returns the free bytes.
     fn free(&self) -> Option<u64>;
 }
 
-/// Reads at most `most` bytes.
+/// Reads at most `max` bytes.
 pub(super) fn read(mut file: impl Read, max: usize) -> io::Result<Vec<u8>> {
     let mut bytes = vec![];
     file.by_ref().take(max as u64).read_to_end(&mut bytes)?;

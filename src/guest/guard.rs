@@ -1,19 +1,19 @@
-//! Bytes from outside go through readers that others wrote. One that panics, or never comes
-//! back, makes a look that showed nothing.
+//! Runs the libraries that read hostile bytes. One that panics or never returns makes an
+//! inspection without facts.
 
 use std::panic;
 use std::sync::mpsc;
 use std::thread;
 use std::time::Duration;
 
-/// A look that runs in circles is left alone after this long.
+/// The longest time to wait for an inspection.
 const MAX_TIME: Duration = Duration::from_secs(30);
-/// The name of the thread that looks.
+/// The name of the thread.
 const THREAD: &str = "guest";
-/// Enough for whatever the file systems' readers do by recursion.
+/// Enough for the recursion of the file system libraries.
 const STACK: usize = 16 << 20;
 
-/// Looks on a thread of its own, and waits for it for a bounded time.
+/// Inspects on a separate thread, and waits for it for a limited time.
 pub(super) fn catch_panic<T: Send + 'static>(
     inspect: impl FnOnce() -> T + Send + 'static,
 ) -> Result<T, &'static str> {
@@ -34,12 +34,13 @@ pub(super) fn catch_panic<T: Send + 'static>(
     }
 }
 
-/// What one reader returns, None where it panics: the others are asked all the same.
+/// Returns the result of one library; `None` where it panics, so that the others still run.
 pub(super) fn run_caught<T>(read: impl FnOnce() -> T) -> Option<T> {
     panic::catch_unwind(panic::AssertUnwindSafe(read)).ok()
 }
 
-/// A panic on the thread that looks is no news for the user.
+/// Silences panics of the inspection thread: they are expected, and their messages would
+/// confuse the user.
 fn silence_panics() {
     static ONCE: std::sync::Once = std::sync::Once::new();
     ONCE.call_once(|| {

@@ -1,5 +1,5 @@
-//! Which kernel modules an initramfs carries: archives in the format newc of cpio, one
-//! after the other, the first ones plain (microcode), the last one compressed.
+//! Finds the kernel modules of an initramfs: archives in the format newc of cpio, one after the
+//! other, the first ones uncompressed (microcode), the last one compressed.
 //! <https://docs.kernel.org/driver-api/early-userspace/buffer-format.html>
 
 use std::cell::Cell;
@@ -13,19 +13,19 @@ use lz4_flex::frame::FrameDecoder;
 use lzma_rust2::XzReader;
 use ruzstd::decoding::StreamingDecoder;
 
-/// Bytes of the file, and unpacked ones, that are looked at.
+/// The most bytes that are read, compressed and decompressed.
 const MAX_READ: u64 = 1 << 30;
-/// How long that may take.
+/// The longest time that this may take.
 const MAX_TIME: Duration = Duration::from_secs(10);
-/// KiB that an xz stream may ask for.
+/// The most memory that an xz stream may require, in KiB.
 const XZ_MEMORY: u32 = 128 << 10;
-/// Bytes of a window that a zstd stream may ask for.
+/// The largest window that a zstd stream may require, in bytes.
 const ZSTD_WINDOW: u64 = 128 << 20;
 /// PATH_MAX of Linux.
 const MAX_NAME: u64 = 4096;
 const TRAILER: &[u8] = b"TRAILER!!!";
 
-/// Why an initramfs was not read to its end.
+/// The reason that an initramfs was not read to its end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum ReadFailure {
     /// It is damaged, or of another format.
@@ -34,8 +34,8 @@ pub(super) enum ReadFailure {
     TooLong,
 }
 
-/// Which of these modules, such as `virtio_blk`, it carries. Keeps no other name, for an
-/// archive may have millions.
+/// Returns which of these modules, such as `virtio_blk`, it contains. Stores no other name,
+/// because an archive may have millions.
 pub(super) fn modules(
     file: impl Read + 'static,
     wanted: &[&'static str],
@@ -65,12 +65,12 @@ fn modules_within(
     }
 }
 
-/// What a reader may read.
+/// The limits of a reader.
 #[derive(Clone)]
 struct Budget {
     left: u64,
     deadline: Instant,
-    /// What was used up.
+    /// The limit that was reached.
     exhausted: Rc<Cell<Option<ReadFailure>>>,
 }
 
@@ -109,14 +109,15 @@ impl<R: Read> Read for Limited<R> {
     }
 }
 
-/// The modules that are looked for, and those that were found.
+/// The modules to search for, and those that were found.
 struct Search<'a> {
     wanted: &'a [&'static str],
     found: BTreeSet<&'static str>,
 }
 
 impl Search<'_> {
-    /// The plain archives, and the compressed one behind them; None where that can't be read.
+    /// Reads the uncompressed archives, and the compressed one after them; returns `None` where
+    /// that cannot be read.
     fn read_all(&mut self, file: impl Read + 'static, budget: &Budget) -> Option<()> {
         let mut packed = BufReader::new(budget.limit(file));
         loop {
@@ -139,7 +140,7 @@ impl Search<'_> {
         self.found.len() == self.wanted.len()
     }
 
-    /// One archive up to its trailer, or until everything was found.
+    /// Reads one archive up to its trailer, or until everything was found.
     fn read_archive(&mut self, file: &mut impl BufRead) -> io::Result<()> {
         while !self.is_done() {
             let mut header = [0; 110];
@@ -151,7 +152,7 @@ impl Search<'_> {
             if !(1..=MAX_NAME).contains(&length) {
                 return Err(io::ErrorKind::InvalidData.into());
             }
-            // Names and contents end on multiples of four.
+            // Names and contents are padded to multiples of four.
             let padded = (110 + length).next_multiple_of(4) - 110;
             let mut name = vec![0; usize::try_from(padded).map_err(io::Error::other)?];
             file.read_exact(&mut name)?;
@@ -168,7 +169,7 @@ impl Search<'_> {
     }
 }
 
-/// Behind the plain archives.
+/// Returns a reader of the data after the uncompressed archives.
 fn decompress(mut packed: BufReader<impl Read + 'static>) -> Option<Box<dyn Read>> {
     let mark = packed.fill_buf().ok()?;
     Some(match mark {
@@ -179,13 +180,13 @@ fn decompress(mut packed: BufReader<impl Read + 'static>) -> Option<Box<dyn Read
         [0x28, 0xb5, 0x2f, 0xfd, ..] => {
             Box::new(StreamingDecoder::new_with_max_window_size(packed, ZSTD_WINDOW).ok()?)
         }
-        // The kernel knows the legacy frame alone.
+        // The kernel supports only the legacy frame.
         [0x02, 0x21, 0x4c, 0x18, ..] => Box::new(FrameDecoder::new(packed)),
         _ => return None,
     })
 }
 
-/// Zeros fill up between archives.
+/// Skips the zeros between archives.
 fn skip_zeros(file: &mut impl BufRead) -> io::Result<()> {
     loop {
         let available = file.fill_buf()?;
@@ -201,7 +202,7 @@ fn skip_zeros(file: &mut impl BufRead) -> io::Result<()> {
     }
 }
 
-/// Eight hexadecimal digits.
+/// Parses eight hexadecimal digits.
 fn field(header: &[u8; 110], at: usize) -> io::Result<u64> {
     let digits = std::str::from_utf8(&header[at..at + 8]).map_err(io::Error::other)?;
     u64::from_str_radix(digits, 16).map_err(io::Error::other)
@@ -214,8 +215,8 @@ fn skip(file: &mut impl BufRead, count: u64) -> io::Result<()> {
     }
 }
 
-/// The module's name in a path such as `kernel/drivers/block/virtio_blk.ko.xz`; the
-/// kernel does not tell a hyphen from an underscore there.
+/// Returns the module's name in a path such as `kernel/drivers/block/virtio_blk.ko.xz`; the
+/// kernel treats hyphen and underscore as equal there.
 pub(super) fn module_name(path: &str) -> Option<String> {
     let file = path.rsplit('/').next().unwrap_or_default();
     let (name, packed) = file.split_once(".ko")?;

@@ -1,11 +1,12 @@
-//! The facts as machines read them: null is not seen, `false` or an empty list not there.
+//! The facts as JSON: null means that the fact could not be determined, `false` or an empty
+//! list that it is absent.
 
 use serde_json::{Value, json};
 
 use super::{Architecture, Driver, Guest, Kernel, Observed, OsFamily, System, Volume};
 
 impl Guest {
-    /// One object; null where nothing was seen.
+    /// Returns one object; null where nothing could be determined.
     pub fn to_json(&self) -> Value {
         json!({
             "family": self.family.map(|family| match family {

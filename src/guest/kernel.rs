@@ -1,5 +1,5 @@
-//! The kernels of a Linux system, and where each has the drivers that a cloud's machine
-//! needs: built in, in the initramfs, as a module on the disk.
+//! The kernels of a Linux system, and where each has the drivers that a cloud's machine needs:
+//! built in, in the initramfs, or as a module on the disk.
 
 use std::cmp::Ordering;
 use std::collections::{BTreeMap, BTreeSet};
@@ -8,7 +8,7 @@ use super::Architecture;
 use super::initramfs::{self, ReadFailure};
 use super::root_fs::{Observed, RootFs};
 
-/// What the clouds' virtual machines have: virtio, NVMe, Amazon's network, Xen.
+/// Drivers of the devices of the clouds' virtual machines: virtio, NVMe, Amazon's network, Xen.
 pub const DRIVERS: [&str; 8] = [
     "virtio_pci",
     "virtio_blk",
@@ -20,30 +20,30 @@ pub const DRIVERS: [&str; 8] = [
     "xen_netfront",
 ];
 
-/// Where a kernel has a driver.
+/// The place of a driver.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Driver {
     Builtin,
     /// Loaded before the root file system is mounted.
     Initramfs,
-    /// On the root file system alone.
+    /// Only on the root file system.
     Module,
     Absent,
-    /// A module that the initramfs may have, too, but it can't be read.
+    /// A module that may also be in the initramfs, which cannot be read.
     Unknown,
 }
 
 /// One kernel.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Kernel {
-    /// As in `/lib/modules`: "6.1.0-50-cloud-amd64".
+    /// The name of its directory in `/lib/modules`: "6.1.0-50-cloud-amd64".
     pub version: String,
-    /// None where its modules can't be seen.
+    /// `None` where its modules cannot be read.
     pub drivers: Option<BTreeMap<&'static str, Driver>>,
 }
 
 impl Kernel {
-    /// "6.1" of "6.1.0-50-cloud-amd64".
+    /// Returns "6.1" of "6.1.0-50-cloud-amd64".
     pub fn series(&self) -> String {
         let numbers: Vec<_> = self.version.splitn(3, '.').take(2).collect();
         let digits =
@@ -52,7 +52,7 @@ impl Kernel {
     }
 }
 
-/// The kernels, the newest first; only the newest is looked at for drivers.
+/// Returns the kernels, the newest first; drivers are determined only for the newest.
 pub(super) fn find(root_fs: &RootFs) -> Observed<Vec<Kernel>> {
     let modules = root_fs.list("/lib/modules");
     let modules = modules.or_else(|| root_fs.list("/usr/lib/modules"));
@@ -65,7 +65,7 @@ pub(super) fn find(root_fs: &RootFs) -> Observed<Vec<Kernel>> {
         .filter(|entry| entry.is_directory)
         .map(|entry| entry.name)
         .collect();
-    // A kernel that was removed may leave modules behind that were built for it.
+    // A removed kernel may leave modules that were built for it.
     let booted = |version: &String| boot.iter().any(|name| name.ends_with(version.as_str()));
     if versions.iter().any(booted) {
         versions.retain(booted);
@@ -124,8 +124,8 @@ fn drivers(
     Some(DRIVERS.into_iter().map(offset).collect())
 }
 
-/// The modules in the kernel's initramfs: Debian's, Red Hat's and SUSE's name for it, or
-/// the only one that there is.
+/// Returns the modules in the kernel's initramfs: under the name that Debian, Red Hat or SUSE
+/// uses for it, or the only one in the directory.
 fn initramfs_modules(
     root_fs: &RootFs,
     boot: &[String],
@@ -162,7 +162,7 @@ fn initramfs_modules(
     None
 }
 
-/// Versions by their numbers: 6.1.0-9 before 6.1.0-10.
+/// Compares versions by their numbers: 6.1.0-9 before 6.1.0-10.
 fn compare(a: &str, b: &str) -> Ordering {
     let numbers = |text: &str| -> Vec<u64> {
         let runs = text
@@ -173,7 +173,7 @@ fn compare(a: &str, b: &str) -> Ordering {
     numbers(a).cmp(&numbers(b)).then_with(|| a.cmp(b))
 }
 
-/// The processor: that of the programs, else of the kernel's own file.
+/// Returns the processor: that of the programs, or of the kernel's own file.
 pub(super) fn architecture(root_fs: &RootFs) -> Option<Architecture> {
     let programs = ["/sbin/init", "/bin/sh", "/usr/bin/bash", "/bin/busybox"];
     let elf = programs
@@ -190,7 +190,7 @@ pub(super) fn architecture(root_fs: &RootFs) -> Option<Architecture> {
     })
 }
 
-/// ELF, `e_machine`.
+/// Returns the processor of an ELF file, `e_machine`.
 fn elf_architecture(head: &[u8]) -> Option<Architecture> {
     if !head.starts_with(b"\x7fELF") {
         return None;
@@ -203,7 +203,8 @@ fn elf_architecture(head: &[u8]) -> Option<Architecture> {
     }
 }
 
-/// Linux's boot protocols: x86 with XLF_KERNEL_64 in `xloadflags`, arm64's Image.
+/// Returns the processor of a kernel by Linux's boot protocols: x86 with XLF_KERNEL_64 in
+/// `xloadflags`, arm64's Image.
 fn kernel_architecture(head: &[u8]) -> Option<Architecture> {
     if head.get(0x202..0x206) == Some(b"HdrS") {
         let wide = head.get(0x236).is_some_and(|flags| flags & 1 == 1);

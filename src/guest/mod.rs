@@ -1,6 +1,6 @@
-//! Looks into the system on a disk, in place and read-only: how it starts, what it is,
-//! what it carries. Facts alone; what they mean to a cloud is said in `verdict`'s words by
-//! the cloud. A disk that can't be read makes fewer facts, never an error.
+//! Inspects the system on a disk, in place and read-only: how it boots, what it is, what it
+//! contains. It provides only facts; each cloud decides what they mean. A disk that cannot be
+//! read provides fewer facts, never an error.
 
 mod cloud_init;
 mod disk;
@@ -45,7 +45,7 @@ pub enum Architecture {
 }
 
 impl Architecture {
-    /// As the clouds write it.
+    /// Returns the name that the clouds use.
     pub fn name(self) -> &'static str {
         match self {
             Self::X86_64 => "x86_64",
@@ -63,29 +63,30 @@ pub enum OsFamily {
     Windows,
 }
 
-/// What a look into the disk showed.
+/// The facts of an inspected disk.
 #[derive(Clone, Debug, Default)]
 pub struct Guest {
     pub table: PartitionTable,
     pub volumes: Vec<Volume>,
-    /// Whether it starts by BIOS; None where that is not certain.
+    /// It boots by BIOS; `None` where that is not certain.
     pub bios: Option<bool>,
-    /// Whether it starts by UEFI; None where that is not certain.
+    /// It boots by UEFI; `None` where that is not certain.
     pub uefi: Option<bool>,
-    /// Boot loaders in the EFI system partition; None where there is none or it can't be read.
+    /// Boot loaders in the EFI system partition; `None` where there is none or it cannot be
+    /// read.
     pub loaders: Option<Vec<String>>,
     pub architecture: Option<Architecture>,
     pub family: Option<OsFamily>,
-    /// None where no root file system was found that can be read.
+    /// `None` where no readable root file system was found.
     pub system: Option<System>,
-    /// Whether the files of a Windows were seen.
+    /// The files of a Windows were found.
     pub has_windows_files: bool,
-    /// What could not be read, and why.
+    /// Parts that could not be read, each with the reason.
     pub problems: Vec<String>,
 }
 
 impl Guest {
-    /// Looks into the first disk of the image.
+    /// Inspects the first disk of the image.
     pub fn inspect(image: &Image) -> Self {
         let blocks = match DiskReader::open(image) {
             Ok(blocks) => blocks,
@@ -95,7 +96,7 @@ impl Guest {
         catch_panic(move || inspect_disk(blocks, boot)).unwrap_or_else(Self::with_problem)
     }
 
-    /// What the first bytes alone show.
+    /// Returns the facts of only the first bytes.
     fn from_header(image: &Image, reason: String) -> Self {
         Self {
             table: image.boot.table,
@@ -105,7 +106,7 @@ impl Guest {
         }
     }
 
-    /// Bytes of the first disk that may be other than zero.
+    /// Returns the bytes of the first disk that may be non-zero.
     pub fn allocated(image: &Image) -> Option<u64> {
         let blocks = DiskReader::open(image).ok()?;
         catch_panic(move || blocks.allocated().ok()).ok().flatten()
@@ -118,7 +119,8 @@ impl Guest {
         }
     }
 
-    /// The processor's fallback loader, which firmware starts from a fresh disk.
+    /// Reports whether there is the fallback loader of the processor, which firmware starts
+    /// from a new disk.
     pub fn has_fallback_loader(&self) -> Option<bool> {
         let loaders = self.loaders.as_ref()?;
         Some(
@@ -128,29 +130,30 @@ impl Guest {
         )
     }
 
-    /// A file system or container that can't be read here, and may hold the system.
+    /// Returns a file system or container that cannot be read here, and may contain the system.
     pub fn hidden_volume(&self) -> Option<VolumeKind> {
         let fillings = self.volumes.iter().filter_map(|volume| volume.content);
         fillings.into_iter().find(|content| content.hides_files())
     }
 
-    /// A volume that is encrypted as a whole.
+    /// Returns a volume that is encrypted as a whole.
     pub fn encrypted(&self) -> Option<VolumeKind> {
         let fillings = self.volumes.iter().filter_map(|volume| volume.content);
         fillings.into_iter().find(|content| content.is_encrypted())
     }
 
-    /// Whether files of the system can be read.
+    /// Reports whether files of the system can be read.
     pub fn is_readable(&self) -> bool {
         self.system.is_some() || self.has_windows_files
     }
 
-    /// The newest kernel.
+    /// Returns the newest kernel.
     pub fn kernel(&self) -> Option<&Kernel> {
         self.system.as_ref()?.kernels.present()?.first()
     }
 
-    /// What it is: "Debian GNU/Linux 12 (bookworm)"; None where that was not seen.
+    /// Returns the name of the system, "Debian GNU/Linux 12 (bookworm)"; `None` where it could
+    /// not be determined.
     pub fn name(&self) -> Option<String> {
         let os = self.system.as_ref().and_then(|system| system.os.present());
         match (os, self.family) {
@@ -218,7 +221,7 @@ fn inspect_disk(blocks: DiskReader, boot: Boot) -> Guest {
     guest
 }
 
-/// A disk without a table, as one volume.
+/// Returns a disk without a table as one volume.
 fn whole_disk(size: u64) -> Partition {
     Partition {
         number: 0,
@@ -231,7 +234,7 @@ fn whole_disk(size: u64) -> Partition {
     }
 }
 
-/// How the disk starts.
+/// Detects how the disk boots.
 fn detect_boot(guest: &mut Guest, slices: impl Fn(&Volume) -> DiskSlice) {
     let esp = guest
         .volumes
@@ -251,7 +254,7 @@ fn detect_boot(guest: &mut Guest, slices: impl Fn(&Volume) -> DiskSlice) {
     }
 }
 
-/// What the system's own files say.
+/// Reads the facts from the system's own files.
 fn read_files(guest: &mut Guest, slices: impl Fn(&Volume) -> DiskSlice) {
     if let Some(tree) = mounts::mount_root(guest, &slices) {
         guest.family = Some(OsFamily::Linux);

@@ -1,4 +1,4 @@
-//! Which file system is the root, and which others fstab mounts over it.
+//! Finds the root file system, and the others that fstab mounts over it.
 
 use super::files::FileSystem;
 use super::root_fs::RootFs;
@@ -7,15 +7,15 @@ use super::{Guest, Volume, ext};
 use crate::guest::disk::DiskSlice;
 use crate::image::{Partition, VolumeKind};
 
-/// Directories of a system that may lie on a file system of their own.
+/// Directories of a system that may be separate file systems.
 const SEPARATE_MOUNTS: [&str; 9] = [
     "/boot", "/etc", "/home", "/opt", "/root", "/tmp", "/usr", "/var", "/srv",
 ];
 
-/// A file system that can be read, and the place of its volume.
+/// A readable file system, and the index of its volume.
 type Readable = (usize, Box<dyn FileSystem>);
 
-/// The files under the root file system; None where none was found that can be read. Marks
+/// Returns the files under the root file system; `None` where no readable one was found. Marks
 /// the volumes that are mounted.
 pub(super) fn mount_root(
     guest: &mut Guest,
@@ -50,7 +50,7 @@ pub(super) fn mount_root(
     Some(tree)
 }
 
-/// The file systems that can be read; says why others can't.
+/// Returns the readable file systems, and notes why others cannot be read.
 fn readable_volumes(guest: &mut Guest, slices: impl Fn(&Volume) -> DiskSlice) -> Vec<Readable> {
     let mut systems: Vec<Readable> = vec![];
     for (at, volume) in guest.volumes.iter().enumerate() {
@@ -78,7 +78,7 @@ fn readable_volumes(guest: &mut Guest, slices: impl Fn(&Volume) -> DiskSlice) ->
     systems
 }
 
-/// Whether fstab means this file system.
+/// Reports whether fstab means this file system.
 fn is_device(device: &str, files: &dyn FileSystem, partition: &Partition) -> bool {
     let by_path = || device.strip_prefix("/dev/disk/by-")?.split_once('/');
     let Some((key, value)) = device.split_once('=').or_else(by_path) else {
@@ -86,7 +86,7 @@ fn is_device(device: &str, files: &dyn FileSystem, partition: &Partition) -> boo
         let number = digits.and_then(|digits| digits.parse().ok());
         return system::is_by_position(device) && number == Some(partition.number);
     };
-    // As fstab and udev write a space.
+    // fstab and udev write a space like this.
     let value = value.trim_matches('"').replace("\\040", " ");
     let value = value.replace("\\x20", " ");
     match key.to_ascii_lowercase().as_str() {

@@ -1,16 +1,17 @@
-//! Whether the system asks for its address, and which interfaces it knows by name.
+//! The network configuration: whether the system uses DHCP, and which interfaces it configures
+//! by name.
 
 use super::root_fs::{Observed, RootFs};
 
-/// How the network is set up.
+/// The network configuration.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Network {
-    /// What asks by DHCP: "ifupdown"; None where nothing was found that does.
+    /// The program that uses DHCP: "ifupdown"; `None` where none was found.
     pub dhcp: Option<&'static str>,
-    /// Interfaces that are set up by a name with a slot or port in it, such as `enp0s3`:
-    /// another machine has another.
+    /// Interfaces that are configured by a name with a slot or port in it, such as `enp0s3`: on
+    /// another machine the name differs.
     pub interfaces: Vec<String>,
-    /// Addresses that are written down.
+    /// There is a static address.
     pub is_fixed: bool,
 }
 
@@ -82,8 +83,8 @@ pub(super) fn find(root_fs: &RootFs) -> Observed<Network> {
     Observed::Present(network)
 }
 
-/// What asks without being told to: cloud-init writes a setup that does, and
-/// NetworkManager does so on every interface that nothing is said of.
+/// Returns the program that uses DHCP by default: cloud-init writes such a configuration, and
+/// NetworkManager does so on every interface without one.
 fn dhcp_by_default(root_fs: &RootFs) -> Option<&'static str> {
     let here = |names: &[&str]| root_fs.program(names).is_present() == Some(true);
     if here(&["cloud-init"]) && !dhcp_disabled(root_fs) {
@@ -99,7 +100,7 @@ fn dhcp_by_default(root_fs: &RootFs) -> Option<&'static str> {
     }
 }
 
-/// `network: {config: disabled}`, as installers leave it behind.
+/// Reports whether there is `network: {config: disabled}`, which installers leave behind.
 fn dhcp_disabled(root_fs: &RootFs) -> bool {
     let dir = "/etc/cloud/cloud.cfg.d";
     root_fs.names(dir).iter().any(|name| {
@@ -114,7 +115,7 @@ fn dhcp_disabled(root_fs: &RootFs) -> bool {
     })
 }
 
-/// The lines of a setup without its comments.
+/// Returns the lines of a configuration without its comments.
 fn lines(text: &str) -> impl Iterator<Item = &str> {
     let plain = |line: &&str| !line.is_empty() && !line.starts_with(['#', ';']);
     text.lines().map(str::trim).filter(plain)
@@ -158,7 +159,7 @@ fn is_keyfile(text: &str) -> bool {
     lines(text).any(|line| line == "method=auto")
 }
 
-/// An address that is written down, in any of these languages.
+/// Reports whether there is a static address, in any of these languages.
 fn is_fixed(text: &str) -> bool {
     lines(text).any(|line| {
         let line = line.to_lowercase();
@@ -169,7 +170,8 @@ fn is_fixed(text: &str) -> bool {
     })
 }
 
-/// `enp0s3`, `ens33`, `eno1`, `enx…`: systemd's names for where a card sits.
+/// Reports whether it is one of systemd's names for the place of a card: `enp0s3`, `ens33`,
+/// `eno1`, `enx…`.
 fn is_slot_name(word: &str) -> bool {
     let rest = ["enp", "ens", "eno", "enx", "enP"]
         .iter()

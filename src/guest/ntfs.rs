@@ -1,4 +1,4 @@
-//! NTFS, only to tell whether Windows lies on it.
+//! NTFS, only to detect whether Windows is on it.
 
 use std::io::{self, Read, Seek, SeekFrom};
 
@@ -9,29 +9,29 @@ use super::disk::DiskSlice;
 use super::files::{FileError, FileResult};
 use super::guard::run_caught;
 
-/// Bytes that are read and names that are compared at most. Windows and what lies beside it
-/// have some hundred names; what is read of an index is kept while it is walked.
+/// The most bytes that are read and the most names that are compared. Windows and the files
+/// beside it have some hundred names; an index stays in memory while it is read.
 const MAX_READ: u64 = 16 << 20;
 const MAX_NAMES: u32 = 100_000;
-/// Bytes of a record, which is read at once; 1 KiB and 4 KiB are usual.
+/// The largest record in bytes, which is read at once; 1 KiB and 4 KiB are usual.
 const RECORD: u32 = 64 << 10;
-/// Where the boot sector keeps the size of a file record, in clusters if it is positive.
+/// Offset in the boot sector of the size of a file record, in clusters if it is positive.
 const RECORD_SIZE: usize = 0x40;
 
-/// What a volume shows.
+/// The content of a volume.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Contents {
     /// `\Windows\System32`.
     Windows,
-    /// What starts a Windows that lies on another volume: `\bootmgr`, `\Boot\BCD`.
+    /// The boot loader of a Windows on another volume: `\bootmgr`, `\Boot\BCD`.
     BootManager,
     /// Neither.
     Data,
-    /// It can't be read.
+    /// The volume cannot be read.
     Unreadable,
 }
 
-/// Looks at the names that every Windows has.
+/// Searches for the names that every Windows has.
 pub(super) fn contents(slice: &DiskSlice) -> Contents {
     let looked = run_caught(|| inspect(slice));
     looked.flatten().unwrap_or(Contents::Unreadable)
@@ -39,7 +39,7 @@ pub(super) fn contents(slice: &DiskSlice) -> Contents {
 
 fn inspect(slice: &DiskSlice) -> Option<Contents> {
     let sector = slice.read_array::<512>(0)?;
-    // A positive size counts clusters, of which one may have megabytes.
+    // A positive size counts clusters, each of which may have megabytes.
     if sector[RECORD_SIZE].cast_signed() > 8 {
         return None;
     }
@@ -61,7 +61,7 @@ fn inspect(slice: &DiskSlice) -> Option<Contents> {
     })
 }
 
-/// Whether there is such a path, whatever its letters' case; None where that can't be read.
+/// Reports whether there is such a path, ignoring case; `None` where that cannot be read.
 fn has(ntfs: &Ntfs, disk: &mut BudgetReader, path: &[&str]) -> Option<bool> {
     let mut here = ntfs.root_directory(disk).ok()?;
     for name in path {
@@ -108,21 +108,21 @@ fn child<'n>(
     Err(FileError::Unreadable)
 }
 
-/// Bytes of the records of a directory's index, which are read at once.
+/// Returns the size of the records of a directory's index, which are read at once.
 fn index_record_size(directory: &NtfsFile) -> Option<u32> {
     let is_root = |attribute: &NtfsAttribute| {
         let kind = attribute.ty();
         kind.is_ok_and(|kind| kind == NtfsAttributeType::IndexRoot)
     };
-    // Behind an attribute that can't be read the same one comes again and again.
+    // After an unreadable attribute the iterator returns the same error without end.
     let mut readable = directory.attributes_raw().map_while(Result::ok);
     let root = readable.find(is_root)?;
     let root = root.resident_structured_value::<NtfsIndexRoot>().ok()?;
     Some(root.index_record_size())
 }
 
-/// A partition of which only so many bytes are read: an index that leads back to itself is
-/// walked without end.
+/// A partition with a limit on the bytes that are read: an index with a loop would be read
+/// without end.
 struct BudgetReader {
     slice: DiskSlice,
     left: u64,

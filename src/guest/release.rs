@@ -1,9 +1,9 @@
-//! Which distribution a Linux system is: os-release(5), or what older systems have in its
-//! place, each in its own words.
+//! Detects the distribution of a Linux system: from os-release(5), or from the files of older
+//! systems, each with its own format.
 
 use super::root_fs::{Observed, RootFs};
 
-/// os-release(5), or what older systems have in its place.
+/// The content of os-release(5), or of the file that older systems have in its place.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Os {
     /// "debian".
@@ -16,8 +16,8 @@ pub struct Os {
     pub pretty: String,
 }
 
-/// One line such as "CentOS release 6.10 (Final)"; what is built from another distribution
-/// keeps that one's file, so its own come first.
+/// Files with one line such as "CentOS release 6.10 (Final)". A distribution that is built from
+/// another one keeps that one's file, so its own file comes first.
 const LINES: [&str; 11] = [
     "/etc/oracle-release",
     "/etc/enterprise-release",
@@ -32,7 +32,7 @@ const LINES: [&str; 11] = [
     "/etc/SuSE-release",
 ];
 
-/// How a name begins and the ID that os-release has for it.
+/// The beginning of a name, and the ID that os-release has for it.
 const IDS: [(&str, &str); 17] = [
     ("almalinux", "almalinux"),
     ("amazon linux", "amzn"),
@@ -53,14 +53,14 @@ const IDS: [(&str, &str); 17] = [
     ("xenserver", "xenenterprise"),
 ];
 
-/// The distribution as the system's own file names it.
+/// Returns the distribution that the system's own file names.
 pub(super) fn find(root_fs: &RootFs) -> Observed<Os> {
     let os_release = root_fs.text("/etc/os-release");
     let os_release = os_release.or_else(|| root_fs.text("/usr/lib/os-release"));
     let keys = ["NAME", "VERSION_ID", "ID", "PRETTY_NAME"];
     match os_release.map(|text| parse_assignments(&text, keys)) {
         Observed::Absent => legacy_release(root_fs),
-        // It may say more, but lies where it can't be read.
+        // os-release exists but cannot be read; it would be more exact.
         Observed::Unknown => match legacy_release(root_fs) {
             Observed::Absent => Observed::Unknown,
             found => found,
@@ -69,7 +69,7 @@ pub(super) fn find(root_fs: &RootFs) -> Observed<Os> {
     }
 }
 
-/// What systems had before there was os-release.
+/// Returns the distribution from the files that preceded os-release.
 fn legacy_release(root_fs: &RootFs) -> Observed<Os> {
     let mut found = Observed::Absent;
     for path in LINES {
@@ -112,7 +112,7 @@ fn legacy_release(root_fs: &RootFs) -> Observed<Os> {
         .or_else(debian)
 }
 
-/// A file without a name in it says nothing.
+/// Returns `Absent` for a file without a name in it.
 fn flatten(observed: Observed<Option<Os>>) -> Observed<Os> {
     match observed {
         Observed::Present(Some(os)) => Observed::Present(os),
@@ -137,7 +137,7 @@ fn id_from_name(name: &str) -> String {
     known.map_or_else(first, |(_, id)| id).to_owned()
 }
 
-/// "CentOS Linux release 7.9.2009 (Core)", "SUSE Linux Enterprise Server 11 (x86_64)".
+/// Parses "CentOS Linux release 7.9.2009 (Core)", "SUSE Linux Enterprise Server 11 (x86_64)".
 fn parse_line(text: &str) -> Option<Os> {
     let pretty = text.lines().map(str::trim).find(|line| !line.is_empty())?;
     let (name, rest) = match pretty.split_once(" release ") {
@@ -154,7 +154,7 @@ fn parse_line(text: &str) -> Option<Os> {
     })
 }
 
-/// Assignments as a shell writes them; the keys of name, version, id and the whole.
+/// Parses assignments of a shell; the keys are those of name, version, ID and the full name.
 fn parse_assignments(text: &str, [name, version, id, pretty]: [&str; 4]) -> Os {
     let value = |key: &str| {
         let assigned = |line: &str| {

@@ -1,32 +1,32 @@
-//! What somebody left behind who set the system up: passwords, keys, histories, logs.
-//! Contents are never kept: a password's hash or a key has no business here.
+//! What the setup of the system left behind: passwords, keys, histories, logs. Contents are
+//! never stored: a password's hash or a key must not be in the facts.
 
 use super::root_fs::{DirEntry, Observed, RootFs};
 
-/// A name and how many bytes it has.
+/// A file's name, and its size in bytes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LeftoverFile {
     pub path: String,
     pub size: u64,
 }
 
-/// Everything that is left behind.
+/// Everything that was left behind.
 #[derive(Clone, Debug, Default)]
 pub struct Residue {
     /// Root, then the users in the order of /etc/passwd.
     pub users: Observed<Vec<User>>,
-    /// What lies in /var/log itself.
+    /// The files directly in /var/log.
     pub logs: Observed<Vec<LeftoverFile>>,
-    /// Whether a firewall is on; its name.
+    /// The name of the firewall that is enabled.
     pub firewall: Observed<&'static str>,
     /// DigitalOcean's agent.
     pub agent: Observed<()>,
     pub host_keys: Observed<Vec<LeftoverFile>>,
-    /// What cloud-init keeps of earlier machines.
+    /// Data that cloud-init stores of earlier machines.
     pub instances: Observed<Vec<LeftoverFile>>,
-    /// Whether the machine has an id already.
+    /// A machine ID that is set already.
     pub machine_id: Observed<()>,
-    /// In /tmp and /var/tmp.
+    /// Files in /tmp and /var/tmp.
     pub temporary: Observed<Vec<LeftoverFile>>,
     pub random_seed: Observed<()>,
 }
@@ -39,26 +39,26 @@ pub struct User {
     pub password: Password,
     /// The files in `.ssh`.
     pub ssh: Observed<Vec<LeftoverFile>>,
-    /// Bytes of `.bash_history`.
+    /// Size of `.bash_history` in bytes.
     pub history: Observed<u64>,
 }
 
-/// What /etc/shadow says of an account.
+/// The password field of an account in /etc/shadow.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Password {
     /// `!`, `!!` or `*`.
     None,
-    /// No password is asked for.
+    /// No password is required.
     Empty,
-    /// A password that is locked: `!` before something.
+    /// A locked password: `!` before something.
     Locked,
     Set,
     Unknown,
 }
 
-/// /etc/passwd has a line of so many users at most that are looked at.
+/// The most users of /etc/passwd that are inspected.
 const MAX_USERS: usize = 500;
-/// The least uid of a person's account (login.defs, UID_MIN).
+/// The smallest UID of a person's account (login.defs, UID_MIN).
 const FIRST_USER_ID: u32 = 1000;
 
 pub(super) fn find(root_fs: &RootFs) -> Residue {
@@ -136,12 +136,12 @@ fn user(root_fs: &RootFs, name: &str, home: &str, shadow: &Observed<String>) -> 
     }
 }
 
-/// What a shell's `*` means.
+/// Reports whether a shell's `*` matches the name.
 fn is_file_name(name: &str) -> bool {
     !name.starts_with('.')
 }
 
-/// An account that is not in /etc/shadow has no password.
+/// Returns the password of an account; one that is not in /etc/shadow has none.
 fn password(name: &str, shadow: &Observed<String>) -> Password {
     let text = match shadow {
         Observed::Present(text) => text,
@@ -159,7 +159,7 @@ fn password(name: &str, shadow: &Observed<String>) -> Password {
     }
 }
 
-/// csf's log daemon writes two lines of no interest, over and over.
+/// csf's log daemon writes two irrelevant lines repeatedly.
 const LFD: &str = "lfd.log";
 const LFD_LINES: [&str; 2] = [
     "/var/log/messages has been reset",
@@ -183,7 +183,7 @@ fn logs(root_fs: &RootFs) -> Observed<Vec<LeftoverFile>> {
     })
 }
 
-/// A firewall that is on when the system has started.
+/// Returns the firewall that is enabled at boot.
 fn firewall(root_fs: &RootFs) -> Observed<&'static str> {
     let ufw = root_fs.text("/etc/ufw/ufw.conf").map(|text| {
         text.lines()
@@ -206,7 +206,8 @@ fn firewall(root_fs: &RootFs) -> Observed<&'static str> {
     Observed::Absent
 }
 
-/// systemd, "First boot semantics": empty or `uninitialized` until the first start.
+/// Reads the machine ID. systemd, "First boot semantics": it is empty or `uninitialized` until
+/// the first boot.
 fn machine_id(root_fs: &RootFs) -> Observed<()> {
     match root_fs.text("/etc/machine-id") {
         Observed::Present(text) if matches!(text.trim(), "" | "uninitialized") => Observed::Absent,

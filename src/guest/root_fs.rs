@@ -1,6 +1,6 @@
-//! The system's files under one root, from as many file systems as its fstab mounts and
-//! can be read here. What lies on one that can't be read is not seen, which is not the
-//! same as not there.
+//! The system's files under one root, from all file systems that its fstab mounts and that can
+//! be read here. A file on a file system that cannot be read is unknown, which is not the same
+//! as absent.
 
 use std::cell::RefCell;
 use std::collections::HashSet;
@@ -8,20 +8,20 @@ use std::io::Read;
 
 use super::files::{self, FileError, FileInfo, FileKind, FileResult, FileSystem};
 
-/// What a look at something showed.
+/// The result of looking for something.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum Observed<T> {
     /// It is there.
     Present(T),
     /// It is not there.
     Absent,
-    /// It could not be seen.
+    /// It could not be read.
     #[default]
     Unknown,
 }
 
 impl<T> Observed<T> {
-    /// What is there, if it is.
+    /// Returns the value, if it is present.
     pub fn present(&self) -> Option<&T> {
         match self {
             Self::Present(it) => Some(it),
@@ -29,7 +29,7 @@ impl<T> Observed<T> {
         }
     }
 
-    /// Whether it is there; None where that was not seen.
+    /// Reports whether it is present; `None` where that is unknown.
     pub fn is_present(&self) -> Option<bool> {
         match self {
             Self::Present(_) => Some(true),
@@ -38,7 +38,7 @@ impl<T> Observed<T> {
         }
     }
 
-    /// What is made of it.
+    /// Converts the value.
     pub fn map<U>(self, make: impl FnOnce(T) -> U) -> Observed<U> {
         match self {
             Self::Present(it) => Observed::Present(make(it)),
@@ -47,7 +47,7 @@ impl<T> Observed<T> {
         }
     }
 
-    /// This, or where it is absent, the other.
+    /// Returns the other one if this one is absent.
     pub fn or_else(self, other: impl FnOnce() -> Self) -> Self {
         match self {
             Self::Absent => other(),
@@ -66,36 +66,37 @@ impl<T> From<FileResult<T>> for Observed<T> {
     }
 }
 
-/// Configuration and lists are smaller; of a larger file the rest is left.
+/// The most bytes of a text file; configurations and lists are smaller, and the rest of a
+/// larger file is ignored.
 const MAX_TEXT: usize = 4 << 20;
-/// Names in a directory that are looked at.
+/// The most names of a directory.
 const MAX_NAMES: usize = 20_000;
 
 /// A name in a directory.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DirEntry {
     pub name: String,
-    /// Bytes of a file; 0 for anything else.
+    /// Size of a file in bytes; 0 for anything else.
     pub size: u64,
     /// Whether it is a directory.
     pub is_directory: bool,
 }
 
-/// Links that are followed on one path (Linux, MAXSYMLINKS), and the names that they may
-/// make of it.
+/// The most links that are followed on one path (Linux, MAXSYMLINKS), and the most names that
+/// they may produce.
 const MAX_LINKS: u32 = 40;
 const MAX_DEPTH: usize = 1000;
-/// Directories that are remembered as such.
+/// The most directories in the cache.
 const MAX_DIRECTORIES: usize = 4096;
 
 /// The files of a system.
 pub(super) struct RootFs {
     root: Box<dyn FileSystem>,
-    /// Mount points below the root; None for one that can't be read.
+    /// Mount points below the root; `None` for one that cannot be read.
     mounts: Vec<(String, Option<Box<dyn FileSystem>>)>,
-    /// Paths that are directories and no links.
+    /// Paths that are directories and not links.
     directories: RefCell<HashSet<String>>,
-    /// What a look has to say beyond what it returns.
+    /// Messages of the inspection, in addition to its results.
     notes: RefCell<Vec<String>>,
 }
 
@@ -109,22 +110,22 @@ impl RootFs {
         }
     }
 
-    /// Lays a file system over a directory, as fstab does.
+    /// Mounts a file system on a directory, as fstab does.
     pub(super) fn mount(&mut self, point: &str, files: Option<Box<dyn FileSystem>>) {
         self.mounts
             .push((point.trim_end_matches('/').to_owned(), files));
-        // The deepest first.
+        // The deepest first, so that the first match of a path is its file system.
         self.mounts
             .sort_by_key(|(point, _)| std::cmp::Reverse(point.len()));
         self.directories.borrow_mut().clear();
     }
 
-    /// Free bytes of the root file system.
+    /// Returns the free bytes of the root file system.
     pub(super) fn free(&self) -> Option<u64> {
         self.root.free()
     }
 
-    /// Says something beside what a look returns.
+    /// Adds a message, in addition to the result of the inspection.
     pub(super) fn note(&self, message: String) {
         self.notes.borrow_mut().push(message);
     }
@@ -133,7 +134,7 @@ impl RootFs {
         self.notes.into_inner()
     }
 
-    /// Asks the file system that a path lies on, which leads through no links.
+    /// Calls the file system of a path that contains no links.
     fn query<T>(
         &self,
         path: &str,
@@ -154,7 +155,8 @@ impl RootFs {
         self.query(path, |files, path| files.metadata(path))
     }
 
-    /// The path without links, through all file systems; the last name is followed on demand.
+    /// Resolves the links of a path, through all file systems; the last name only if `follow`
+    /// is set.
     fn resolve(&self, path: &str, follow: bool) -> FileResult<String> {
         let names = |path: &str| -> Vec<String> { path.rsplit('/').map(str::to_owned).collect() };
         let mut real = String::new();
@@ -216,36 +218,36 @@ impl RootFs {
         found.and_then(|path| self.query(&path, at)).into()
     }
 
-    /// What there is at a path; a link counts as what it leads to.
+    /// Returns the metadata of a path; a link is followed.
     pub(super) fn metadata_at(&self, path: &str) -> Observed<FileInfo> {
         self.observe(path, |files, path| files.metadata(path))
     }
 
-    /// A file or a link by that name, wherever the link leads.
+    /// Reports whether there is a file or a link by that name, wherever the link leads.
     pub(super) fn exists(&self, path: &str) -> Option<bool> {
         let found = self.resolve(path, false);
         Observed::from(found.and_then(|path| self.metadata(&path))).is_present()
     }
 
-    /// The first bytes of a file.
+    /// Returns the first bytes of a file.
     pub(super) fn bytes(&self, path: &str, max: usize) -> Observed<Vec<u8>> {
         self.observe(path, |files, path| {
             files::read(files.open(path)?, max).map_err(|_| FileError::Unreadable)
         })
     }
 
-    /// A file as text.
+    /// Returns a file as text.
     pub(super) fn text(&self, path: &str) -> Observed<String> {
         let bytes = self.bytes(path, MAX_TEXT);
         bytes.map(|bytes| String::from_utf8_lossy(&bytes).into_owned())
     }
 
-    /// A file that is read piece by piece.
+    /// Opens a file that is read in pieces.
     pub(super) fn open(&self, path: &str) -> Observed<Box<dyn Read>> {
         self.observe(path, |files, path| files.open(path))
     }
 
-    /// What is in a directory, by name.
+    /// Returns the content of a directory, by name.
     pub(super) fn list(&self, path: &str) -> Observed<Vec<DirEntry>> {
         let entries = self.resolve(path, true).and_then(|real| {
             let names = self.query(&real, |files, path| files.list(path, MAX_NAMES))?;
@@ -273,7 +275,8 @@ impl RootFs {
         })
     }
 
-    /// The names in a directory; none where there is no such directory or it is not seen.
+    /// Returns the names in a directory; none where there is no such directory or it is
+    /// unknown.
     pub(super) fn names(&self, path: &str) -> Vec<String> {
         match self.list(path) {
             Observed::Present(entries) => entries.into_iter().map(|entry| entry.name).collect(),
@@ -281,7 +284,7 @@ impl RootFs {
         }
     }
 
-    /// The first of these programs that is there.
+    /// Returns the first of these programs that is present.
     pub(super) fn program(&self, names: &[&str]) -> Observed<String> {
         let dirs = [
             "/usr/bin",
@@ -305,7 +308,7 @@ impl RootFs {
         observed
     }
 
-    /// Whether systemd starts one of these units, as far as links in /etc say it.
+    /// Reports whether systemd starts one of these units, according to links in /etc.
     pub(super) fn is_enabled(&self, units: &[&str]) -> Option<bool> {
         let entries = self.list("/etc/systemd/system");
         let Observed::Present(entries) = entries else {

@@ -1,4 +1,4 @@
-//! The facts of a Linux system that its files show.
+//! The facts of a Linux system from its files.
 
 use super::cloud_init::{self, CloudInit};
 use super::kernel::{self, Kernel};
@@ -8,21 +8,21 @@ use super::residue;
 use super::residue::Residue;
 use super::root_fs::{Observed, RootFs};
 
-/// What the root file system shows.
+/// The facts from the root file system.
 #[derive(Clone, Debug, Default)]
 pub struct System {
     pub os: Observed<Os>,
-    /// The newest first.
+    /// The kernels, the newest first.
     pub kernels: Observed<Vec<Kernel>>,
     pub cloud_init: Observed<CloudInit>,
-    /// What fstab mounts from a device.
+    /// The devices that fstab mounts.
     pub fstab: Observed<Vec<Mount>>,
-    /// `root=` of the boot loader's own configuration.
+    /// The `root=` values of the boot loader's own configuration.
     pub root_devices: Vec<String>,
-    /// An SSH server, and whether it is started; the latter None where that is not seen.
+    /// An SSH server, and whether it is enabled; `None` where that is unknown.
     pub sshd: Observed<Option<bool>>,
     pub network: Observed<Network>,
-    /// Bytes that are free on the root file system.
+    /// Free bytes on the root file system.
     pub free: Option<u64>,
     pub residue: Residue,
 }
@@ -51,7 +51,8 @@ impl System {
         }
     }
 
-    /// Devices named by their place, which another machine calls something else.
+    /// Returns the devices that are named by their position; their names differ on another
+    /// machine.
     pub fn unstable_devices(&self) -> Vec<&str> {
         let fstab = self.fstab.present().into_iter().flatten();
         let mounts = fstab.map(|mount| mount.device.as_str());
@@ -63,7 +64,8 @@ impl System {
     }
 }
 
-/// `/dev/sda1`, `/dev/vda`, `/dev/nvme0n1p2`; not `/dev/disk/by-…`, `/dev/mapper/…`.
+/// Reports whether it is `/dev/sda1`, `/dev/vda`, `/dev/nvme0n1p2`; not `/dev/disk/by-…`,
+/// `/dev/mapper/…`.
 pub(super) fn is_by_position(device: &str) -> bool {
     let name = device.strip_prefix("/dev/").unwrap_or_default();
     let disk = |start: &str| {
@@ -94,7 +96,7 @@ pub(super) fn fstab(root_fs: &RootFs) -> Observed<Vec<Mount>> {
     })
 }
 
-/// GRUB's menu, by whichever name.
+/// Returns the root devices of GRUB's menu, under any of its names.
 fn root_devices(root_fs: &RootFs) -> Vec<String> {
     let menus = [
         "/boot/grub/grub.cfg",

@@ -1,5 +1,5 @@
-//! The look on disks that other systems' tools made. Where a tool is not installed its tests
-//! say so and pass, unless the variable IMGIMPORT_TOOLS is "required".
+//! Tests of the inspection on disks that other tools created. Where a tool is not installed its
+//! tests print that and pass, unless the variable IMGIMPORT_TOOLS is "required".
 
 use std::fs;
 use std::os::unix::fs::{FileExt, symlink};
@@ -13,7 +13,7 @@ use super::*;
 const MIB: u64 = 1 << 20;
 const NOT_UNMOUNTED: &str = "the ext4 file system of partition 1 was not unmounted and its journal can't be read: it is read as it lies on the disk, without what was written last";
 
-/// Whether the tool is here; says so if not.
+/// Reports whether the tool is installed; prints a line if not.
 #[allow(clippy::print_stderr)]
 fn installed(tool: &str, package: &str) -> bool {
     let dirs = ["/usr/sbin", "/sbin", "/usr/bin", "/bin"];
@@ -43,7 +43,7 @@ fn run(tool: &str, args: &[&str], input: &str) {
     assert!(output.status.success(), "{tool} {args:?}: {stderr}");
 }
 
-/// Files in a directory, of which a file system is made.
+/// Files in a directory, from which a file system is created.
 struct Root(TempDir);
 
 impl Root {
@@ -68,7 +68,7 @@ impl Root {
         self
     }
 
-    /// The bytes of a file system of them.
+    /// Returns the bytes of a file system of these files.
     fn ext(&self, size: u64, more: &[&str]) -> Vec<u8> {
         let folder = TempDir::new().unwrap();
         let path = self.made(&folder, size, more);
@@ -85,7 +85,7 @@ impl Root {
     }
 }
 
-/// A little system whose name is "Test 1".
+/// Returns a small system whose name is "Test 1".
 fn system(fstab: &str) -> Root {
     Root::new()
         .with("etc/os-release", "PRETTY_NAME=\"Test 1\"\nID=test\n")
@@ -95,7 +95,7 @@ fn system(fstab: &str) -> Root {
         .dir("var")
 }
 
-/// A disk of these partitions, each from the next MiB on.
+/// Writes a disk of these partitions, each at the next MiB.
 fn disk(parts: &[&[u8]]) -> tempfile::NamedTempFile {
     let file = tempfile::NamedTempFile::new().unwrap();
     let mut mbr = [0; 512];
@@ -124,7 +124,7 @@ fn inspect_disk(parts: &[&[u8]]) -> Guest {
     inspect(disk(parts).path())
 }
 
-/// A partition of a MiB with nothing but this mark.
+/// Returns a partition of a MiB with nothing but this signature.
 fn marked(marks: &[(usize, &[u8])]) -> Vec<u8> {
     let mut bytes = vec![0; 1 << 20];
     for (at, mark) in marks {
@@ -133,7 +133,8 @@ fn marked(marks: &[(usize, &[u8])]) -> Vec<u8> {
     bytes
 }
 
-/// An NTFS with the boot code that Windows writes into every one; None without mkntfs.
+/// Returns an NTFS with the boot code that Windows writes into every one; `None` without
+/// mkntfs.
 fn ntfs(label: &str) -> Option<Vec<u8>> {
     if !installed("mkntfs", "ntfs-3g") {
         return None;
@@ -147,7 +148,7 @@ fn ntfs(label: &str) -> Option<Vec<u8>> {
     Some(bytes)
 }
 
-/// The same with two of its own directories called as Windows calls its own.
+/// Returns it with two of its own directories renamed to those of Windows.
 fn with_windows(mut bytes: Vec<u8>, directory: &str, inside: &str) -> Vec<u8> {
     let utf16 =
         |name: &str| -> Vec<u8> { name.encode_utf16().flat_map(u16::to_le_bytes).collect() };
@@ -179,7 +180,7 @@ fn a_disk_with_an_ntfs_partition_is_not_windows_for_that() {
         ("swap", marked(&[(4086, b"SWAPSPACE2")])),
     ] {
         assert_eq!(inspect_disk(&[&other, &data]).family, None, "{name}");
-        // Even where it can't be read.
+        // Even where it cannot be read.
         let damaged = [&data[..512], &vec![0xff; 1 << 20]].concat();
         assert_eq!(inspect_disk(&[&other, &damaged]).family, None, "{name}");
     }
@@ -232,7 +233,7 @@ fn no_ntfs_makes_the_look_fail() {
             .unwrap();
     };
     assert_eq!(inspect(file.path()).family, Some(OsFamily::Windows));
-    // Where it has something: the boot sector, file records, indexes, upcase table.
+    // Only at used bytes: the boot sector, file records, indexes, upcase table.
     let used: Vec<_> = (0..sound.len()).filter(|&at| sound[at] != 0).collect();
     let mut state = 1_u64;
     let mut next = |below: usize| {
@@ -264,10 +265,10 @@ fn no_ntfs_makes_the_look_fail() {
     assert_eq!(inspect(file.path()).family, Some(OsFamily::Windows));
 }
 
-/// Leaves a transaction in the journal, as a machine does that is switched off.
+/// Leaves a transaction in the journal, like a machine that is switched off.
 fn dirty(path: &Path, open: &str) {
     let script = format!("{open}\njw -b 700 {}\njc\n", path.display());
-    // What is written there does not matter; the file is one that can be read.
+    // The written content does not matter; the source only has to be readable.
     let source = path.with_extension("block");
     fs::write(&source, [7; 4096]).unwrap();
     let script = script.replace(path.to_str().unwrap(), source.to_str().unwrap());
@@ -337,7 +338,7 @@ fn a_superblock_that_is_wrong_is_not_made_right() {
     let guest = inspect_disk(&[&bytes]);
     assert_eq!(guest.system.map(|_| ()), None);
     assert_eq!(guest.problems.len(), 1, "{:?}", guest.problems);
-    // Nor is one believed that would need more memory than its partition has blocks.
+    // A superblock that requires more memory than its partition has blocks is rejected, too.
     let mut bytes = fs::read(&path).unwrap();
     bytes[1024 + 4..1024 + 8].fill(0xff);
     assert_eq!(
@@ -350,7 +351,7 @@ fn a_superblock_that_is_wrong_is_not_made_right() {
 
 const VERSION: &str = "6.1.0-9-amd64";
 
-/// What lies in a merged /usr, with these directories in front.
+/// Returns the content of a merged /usr, with these directories in front.
 fn usr() -> Root {
     Root::new()
         .with("lib/os-release", "PRETTY_NAME=\"Test 2\"\nID=test\n")
@@ -363,7 +364,7 @@ fn usr() -> Root {
         .with("bin/cloud-init", "")
 }
 
-/// A root of a merged system whose own directories are empty.
+/// Returns the root of a merged system whose own directories are empty.
 fn merged(fstab: &str) -> Root {
     Root::new()
         .with("etc/fstab", fstab)
@@ -502,7 +503,7 @@ fn an_unknown_distribution_is_named_by_its_release_file() {
             "alpine",
         ),
     ] {
-        // What it was built from, which says less.
+        // The release that it was built from, which is less exact.
         let root = base().with("etc/debian_version", "squeeze/sid\n");
         let root = root.with(path, text).ext(4 * MIB, &["-t", "ext4"]);
         let guest = inspect_disk(&[&root]);

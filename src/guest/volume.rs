@@ -1,20 +1,20 @@
-//! A partition and what is in it.
+//! A partition and its content.
 
 use crate::image::{Partition, Role, VolumeKind};
 
-/// A partition and what is in it.
+/// A partition and its content.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Volume {
-    /// The partition; of a disk without a table, all of it, with the number 0.
+    /// The partition; for a disk without a table, the whole disk with the number 0.
     pub partition: Partition,
-    /// None where no mark is known.
+    /// `None` where no signature is known.
     pub content: Option<VolumeKind>,
-    /// Where the system mounts it, as far as that is seen.
+    /// The mount point in the system, where that is known.
     pub mounted: Option<String>,
 }
 
 impl Volume {
-    /// In a list: "EFI system (FAT)".
+    /// Returns the name in a list: "EFI system (FAT)".
     pub fn name(&self) -> String {
         let content = self.content.map(VolumeKind::name);
         match (self.partition.role, &self.mounted, content) {

@@ -1,21 +1,21 @@
-//! Whether the system on the disk is Windows. Its files are proof; what its installers and
-//! formatters leave behind counts only where nothing on the disk is another system's.
+//! Detects Windows on the disk. Its files are proof; traces of its installers and formatters
+//! count only where nothing on the disk belongs to another system.
 
 use super::disk::DiskSlice;
 use super::ntfs::{self, Contents};
 use super::{Guest, Volume};
 use crate::image::VolumeKind;
 
-/// What shows that Windows is on the disk.
+/// The evidence for Windows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Proof {
     /// Its files.
     Files,
-    /// What its installers and formatters leave behind.
+    /// Traces of its installers and formatters.
     Traces,
 }
 
-/// Whether Windows is on the disk; asked where no root of another system was found.
+/// Returns the evidence for Windows; called where no root of another system was found.
 pub(super) fn look(guest: &Guest, slices: impl Fn(&Volume) -> DiskSlice) -> Option<Proof> {
     let volumes = || guest.volumes.iter();
     let on_ntfs: Vec<_> = volumes()
@@ -46,14 +46,15 @@ pub(super) fn look(guest: &Guest, slices: impl Fn(&Volume) -> DiskSlice) -> Opti
     is_traced.then_some(Proof::Traces)
 }
 
-/// The boot code that Windows writes into every NTFS that it formats.
+/// Reports whether the volume has the boot code that Windows writes into every NTFS that it
+/// formats.
 fn loads_boot_manager(slice: &DiskSlice) -> bool {
     slice
         .read_array::<512>(0)
         .is_some_and(|sector| sector.windows(7).any(|word| word == b"BOOTMGR"))
 }
 
-/// Whether a boot loader of other systems is in the EFI system partition.
+/// Reports whether a boot loader of another system is in the EFI system partition.
 fn starts_other_system(guest: &Guest) -> bool {
     let names = ["grub", "shim", "systemd-boot", "refind", "elilo", "limine"];
     loaders(guest).any(|path| names.iter().any(|name| path.contains(name)))

@@ -1,6 +1,6 @@
-//! Bounded random access to what is being looked at: a file, a member of an OVA,
-//! or the first bytes of a pipe. Every offset and length in it is hostile; what
-//! lies outside is answered, never read, and knows no container.
+//! Bounded random access to the bytes to inspect: a file, a member of an OVA, or the first
+//! bytes of a pipe. Offsets and lengths come from the image and are hostile: a range outside
+//! the bytes is an error or `None`, and is never read. Does not depend on any container.
 
 use std::fmt;
 use std::fs::File;
@@ -12,22 +12,22 @@ use crate::platform;
 
 use super::error::{Fix, ImageError, ImageResult};
 
-/// Bytes of allocation tables that one look may read: keeps a look at a disk of
-/// terabytes within a second.
+/// Bytes of allocation tables that one inspection may read: it keeps the inspection of a disk
+/// of terabytes within a second.
 pub(super) const TABLE_BUDGET: u64 = 64 << 20;
 
-/// Bytes read at once while a table is walked.
+/// Bytes read at once while a table is read.
 const STRIDE: u64 = 1 << 20;
 
 pub(super) trait ReadAt: fmt::Debug {
     fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<()>;
 
-    /// The first stretch at or after this byte that is no hole.
+    /// Returns the first range at or after this byte that is not a hole.
     fn data(&self, from: u64) -> io::Result<Option<Range<u64>>> {
         Ok(Some(from..u64::MAX))
     }
 
-    /// Whether these bytes can still be read: not all of a pipe are kept.
+    /// Reports whether these bytes can still be read: a pipe keeps only some of them.
     fn has(&self, _offset: u64, _count: u64) -> bool {
         true
     }
@@ -62,7 +62,7 @@ impl ReadAt for &[u8] {
     }
 }
 
-/// A stretch of bytes whose end may be unknown.
+/// A range of bytes whose end may be unknown.
 #[derive(Clone, Copy)]
 pub(super) struct ByteView<'a> {
     source: &'a dyn ReadAt,
@@ -72,7 +72,7 @@ pub(super) struct ByteView<'a> {
 }
 
 impl<'a> ByteView<'a> {
-    /// All of a file.
+    /// Creates a view of a whole file.
     pub(super) fn new(source: &'a dyn ReadAt, len: u64) -> Self {
         Self {
             source,
@@ -82,7 +82,7 @@ impl<'a> ByteView<'a> {
         }
     }
 
-    /// The first bytes of a pipe: what follows is unknown.
+    /// Creates a view of the first bytes of a pipe: what follows is unknown.
     pub(super) fn of_head(source: &'a &'a [u8]) -> Self {
         Self {
             source,
@@ -92,7 +92,7 @@ impl<'a> ByteView<'a> {
         }
     }
 
-    /// The same bytes, of which it is not known what follows.
+    /// Returns the same bytes, with unknown bytes after them.
     pub(super) fn incomplete(self) -> Self {
         Self {
             complete: false,
@@ -100,7 +100,7 @@ impl<'a> ByteView<'a> {
         }
     }
 
-    /// A member of an archive, as far as it can be seen.
+    /// Returns a view of a member of an archive, as far as it is available.
     pub(super) fn subview(&self, offset: u64, len: u64) -> Self {
         let rest = self.available.saturating_sub(offset);
         Self {
@@ -111,12 +111,12 @@ impl<'a> ByteView<'a> {
         }
     }
 
-    /// The length in bytes; None for a pipe.
+    /// Returns the length in bytes; `None` for a pipe.
     pub(super) fn len(&self) -> Option<u64> {
         self.complete.then_some(self.available)
     }
 
-    /// These bytes, or None where they cannot be seen.
+    /// Reads these bytes; returns `None` where they are not available.
     pub(super) fn read(&self, offset: u64, count: u64) -> io::Result<Option<Vec<u8>>> {
         match offset.checked_add(count) {
             Some(_) if !self.is_readable(offset, count) => Ok(None),
@@ -125,17 +125,18 @@ impl<'a> ByteView<'a> {
         }
     }
 
-    /// Whether the source still has these bytes; it notes those that are to come.
+    /// Reports whether the source still has these bytes, and requests those that are still to
+    /// come.
     fn is_readable(&self, offset: u64, count: u64) -> bool {
         let at = self.start.saturating_add(offset);
         self.source.has(at, count.min(TABLE_BUDGET))
     }
 
-    /// As many of these bytes as can be seen.
+    /// Reads as many of these bytes as are available.
     pub(super) fn read_up_to(&self, offset: u64, count: u64) -> io::Result<Vec<u8>> {
         let available = count.min(self.available.saturating_sub(offset));
         if available < count && !self.complete {
-            // What is to come is asked for.
+            // Called for its effect: it requests the bytes that are still to come.
             let _ = self.is_readable(offset, count);
         }
         if !self.is_readable(offset, available) {
@@ -144,7 +145,8 @@ impl<'a> ByteView<'a> {
         self.read_bytes(offset, available)
     }
 
-    /// These bytes of a container; None only for what a pipe does not show yet.
+    /// Reads these bytes of a container; returns `None` only for bytes that a pipe does not
+    /// provide yet.
     pub(super) fn require(
         &self,
         of: Structure,
@@ -155,7 +157,7 @@ impl<'a> ByteView<'a> {
         Ok(self.read(offset, count)?)
     }
 
-    /// Refuses a file that ends before byte `end`.
+    /// Returns an error for a file that ends before byte `end`.
     pub(super) fn require_len(&self, of: Structure, end: u64) -> ImageResult<()> {
         match self.len() {
             Some(len) if end > len => Err(of.truncated(end, len)),
@@ -163,8 +165,7 @@ impl<'a> ByteView<'a> {
         }
     }
 
-    /// Calls `each` with the index and the bytes of every entry of a table, as far
-    /// as the budget goes.
+    /// Calls `each` with the index and the bytes of every entry of a table, up to the budget.
     pub(super) fn for_each_entry(
         &self,
         offset: u64,
@@ -199,7 +200,7 @@ impl<'a> ByteView<'a> {
     }
 }
 
-/// A part of a container, for the sentence that says it is missing.
+/// A part of a container, named in the error that it is missing.
 #[derive(Clone, Copy)]
 pub(super) struct Structure(pub(super) &'static str, pub(super) &'static str);
 
@@ -215,8 +216,8 @@ impl Structure {
     }
 }
 
-/// The fields of a structure. A field outside its bytes is zero: the structure was
-/// read whole, so that happens to no sound file.
+/// The fields of a structure. A field outside its bytes is zero: the structure was read as a
+/// whole, so that happens only in damaged files.
 #[derive(Clone, Copy)]
 pub(super) struct Fields<'a>(pub(super) &'a [u8]);
 
@@ -255,12 +256,12 @@ impl<'a> Fields<'a> {
     }
 }
 
-/// Whether the field is all zero.
+/// Reports whether all bytes are zero.
 pub(super) fn is_zero(bytes: &[u8]) -> bool {
     bytes.iter().all(|&byte| byte == 0)
 }
 
-/// What a sound container never holds.
+/// Creates the error for data that a valid container never contains.
 pub(super) fn invalid_data(how: &str) -> io::Error {
     io::Error::new(
         io::ErrorKind::InvalidData,
@@ -268,7 +269,7 @@ pub(super) fn invalid_data(how: &str) -> io::Error {
     )
 }
 
-/// A count of bytes in memory; only ever called with bounded values.
+/// Converts a number of bytes in memory; it is only called with bounded values.
 pub(super) fn size(count: u64) -> usize {
     usize::try_from(count).unwrap_or(usize::MAX)
 }

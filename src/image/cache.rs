@@ -1,13 +1,13 @@
-//! The pieces that were read last, for many readers at once: so many bytes of them
-//! and no more, whatever the file says.
+//! A cache of the pieces that were read last, for many readers at once, with a fixed limit in
+//! bytes.
 
 use std::io;
 use std::sync::{Arc, Mutex, PoisonError};
 
-/// A search among more pieces would cost more than it saves.
+/// The most pieces: a search among more would cost more than it saves.
 const MAX_ENTRIES: usize = 256;
 
-/// Pieces by where they begin; the least recently used first.
+/// Pieces by their offset; the least recently used one comes first.
 #[derive(Debug)]
 pub(super) struct Cache {
     entries: Mutex<Vec<(u64, Arc<Vec<u8>>)>>,
@@ -15,7 +15,7 @@ pub(super) struct Cache {
 }
 
 impl Cache {
-    /// A cache of this many bytes.
+    /// Creates a cache of at most this many bytes.
     pub(super) fn new(budget: usize) -> Self {
         Self {
             entries: Mutex::default(),
@@ -23,8 +23,8 @@ impl Cache {
         }
     }
 
-    /// The piece, made anew where it is not here. Others are not kept waiting
-    /// meanwhile: two may make the same one.
+    /// Returns the piece, and loads it if it is not cached. The lock is not held while it
+    /// loads, so other readers do not wait, and two of them may load the same piece.
     pub(super) fn get_or_load(
         &self,
         key: u64,

@@ -1,4 +1,5 @@
-//! The members of an OVA against the digests of its manifest, while the archive passes by.
+//! Compares the members of an OVA with the digests of its manifest while the archive is read
+//! once.
 
 use std::cell::Cell;
 use std::io::{self, Read};
@@ -9,15 +10,15 @@ use super::formats::archive::{MAX_HEADERS, MAX_MEMBERS, Member};
 use super::formats::ova::Names;
 use super::ova_manifest::{Comparison, Digests, MAX_SIZE, Manifest};
 
-/// A member that has another digest than its line.
+/// Creates the error for a member whose digest differs from its line.
 pub(super) fn different(member: &Member, listing: &Member) -> ImageError {
     let (name, listing) = (&member.name, &listing.name);
     let how = format_args!("{name} does not have the digest in {listing}");
     ImageError::damaged("OVA", how)
 }
 
-/// Compares the members of an OVA with its manifest while the archive passes by. What is
-/// wrong with the archive itself is for the look at it to say.
+/// Compares the members of an OVA with its manifest while the archive is read once. Errors in
+/// the archive itself are reported by the inspection.
 pub(super) fn of_passing(archive: impl Read) -> ImageResult<Vec<ImageNotice>> {
     let left = Rc::new(Cell::new(MAX_HEADERS));
     let mut archive = tar::Archive::new(Bounded {
@@ -25,7 +26,7 @@ pub(super) fn of_passing(archive: impl Read) -> ImageResult<Vec<ImageNotice>> {
         left: Rc::clone(&left),
     });
     let (mut members, mut manifest) = (vec![], None);
-    // What came before the manifest.
+    // Digests of the members before the manifest.
     let mut early: Vec<(usize, Digests)> = vec![];
     let entries = archive.entries().into_iter().flatten();
     for entry in entries.map_while(Result::ok) {
@@ -56,7 +57,8 @@ pub(super) fn of_passing(archive: impl Read) -> ImageResult<Vec<ImageNotice>> {
         }
         left.set(MAX_HEADERS);
     }
-    // The rest of the stream is for the others who look at it.
+    // The stream must be read to its end all the same: its other readers get the bytes through
+    // this one.
     let Some((manifest, listing)) = manifest else {
         return Ok(vec![]);
     };

@@ -1,5 +1,5 @@
-//! Unpacks a file that is compressed as a whole, with bounds on the memory that it asks for,
-//! and says what keeps a stream from being unpacked to its end.
+//! Decompresses a file that is compressed as a whole, with limits on the memory, and reports
+//! why a stream cannot be decompressed to its end.
 
 use std::io::{self, BufReader, Read};
 
@@ -10,14 +10,14 @@ use ruzstd::decoding::StreamingDecoder;
 use super::Content;
 use super::error::{Fix, ImageError};
 
-/// The most memory that a stream of zstd may ask for.
+/// The most memory that a zstd stream may require, in bytes.
 const ZSTD_WINDOW: u64 = 128 << 20;
-/// The most memory that a stream of xz may ask for, in KiB.
+/// The most memory that an xz stream may require, in KiB.
 const XZ_MEMORY: u32 = 256 << 10;
-/// Read at a time.
+/// Bytes that are read at a time.
 const BLOCK: usize = 256 << 10;
 
-/// The unpacked bytes; None for what is no stream.
+/// Returns a reader of the decompressed bytes; `None` for content that is not compressed.
 pub(super) fn decompressed<'a>(
     content: &Content,
     compressed: impl Read + Send + 'a,
@@ -35,13 +35,13 @@ pub(super) fn decompressed<'a>(
     }))
 }
 
-/// How far a buffer was filled, and why no further: at the end of the stream, by an error.
+/// How far a buffer was filled, and why it ended there: the end of the stream, or an error.
 pub(super) struct ReadEnd {
     pub(super) len: usize,
     pub(super) reason: Option<io::Result<()>>,
 }
 
-/// As many bytes as there are.
+/// Fills the buffer with as many bytes as there are.
 pub(super) fn fill(reader: &mut dyn Read, buffer: &mut [u8]) -> ReadEnd {
     let mut len = 0;
     while len < buffer.len() {
@@ -61,7 +61,8 @@ pub(super) fn fill(reader: &mut dyn Read, buffer: &mut [u8]) -> ReadEnd {
     ReadEnd { len, reason: None }
 }
 
-/// Whether the stream has ended, and what follows is none: gzip(1) passes over that, too.
+/// Reports whether the stream has ended, and what follows is not a stream: gzip(1) ignores
+/// that, too.
 pub(super) fn is_trailing_padding(content: &Content, size: u64, error: &io::Error) -> bool {
     *content == Content::Gzip
         && size > 0
@@ -69,7 +70,7 @@ pub(super) fn is_trailing_padding(content: &Content, size: u64, error: &io::Erro
         && error.to_string() == "invalid gzip header"
 }
 
-/// A stream that can't be unpacked to its end.
+/// Creates the error for a stream that cannot be decompressed to its end.
 pub(super) fn damaged(content: &Content, size: u64, error: &io::Error) -> ImageError {
     let name = content.name();
     let cause = if error.kind() == io::ErrorKind::UnexpectedEof {

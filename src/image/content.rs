@@ -1,11 +1,11 @@
-//! What the bytes of an image are, finer than the six formats of the contract:
-//! the clouds differ in what they take. Says nothing on who takes it.
+//! The content of an image, in more detail than the six formats: the clouds differ in what they
+//! accept. Which cloud accepts what is defined elsewhere.
 
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-/// A format that a cloud's import takes by name, as `--format` and settings spell it.
+/// A format that a cloud's import accepts by name, as `--format` and settings spell it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Format {
@@ -24,7 +24,7 @@ pub enum Format {
 }
 
 impl Format {
-    /// The file extension, without the dot; also the word of `--format`.
+    /// Returns the file extension, without the dot; also the value of `--format`.
     pub fn extension(self) -> &'static str {
         match self {
             Self::Raw => "raw",
@@ -43,30 +43,30 @@ impl fmt::Display for Format {
     }
 }
 
-/// What the bytes are.
+/// The content of an image.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Content {
-    /// None of the others, so the disk itself.
+    /// Anything without a known signature: the disk itself.
     Raw,
     /// VHD 1.0.
     Vhd {
         kind: VhdKind,
-        /// Dynamic: table entries × block size in bytes. Alibaba's import wants it
+        /// Dynamic: table entries × block size in bytes. Alibaba's import requires it to be
         /// equal to the virtual size (`InvalidVHDImage.IncorrectSize`).
         table_size: Option<u64>,
-        /// Whether qemu-img takes the disk's geometry for its size, which is another one.
+        /// qemu-img uses the disk's geometry as its size, and that size differs.
         by_geometry: bool,
     },
     /// A tar archive whose first member is an OVF descriptor.
     Ova {
-        /// Whether a manifest with digests is inside.
+        /// The archive contains a manifest with digests.
         manifest: bool,
     },
     /// VMware Virtual Disk Format.
     Vmdk {
         kind: VmdkKind,
     },
-    /// MS-VHDX; on a pipe only its name can be seen.
+    /// MS-VHDX; on a pipe only its signature is available.
     Vhdx {
         kind: Option<VhdKind>,
         /// Logical sector size in bytes, 512 or 4096.
@@ -79,7 +79,7 @@ pub enum Content {
         zstd: bool,
         /// Subclusters: old importers fail.
         extended_l2: bool,
-        /// Internal snapshots; an import takes the current state alone.
+        /// Internal snapshots; an import uses only the current state.
         snapshots: u32,
     },
     /// VirtualBox.
@@ -93,25 +93,25 @@ pub enum Content {
     Iso,
 }
 
-/// How a VHD or VHDX lays out its disk.
+/// The layout of the disk in a VHD or VHDX.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum VhdKind {
     Fixed,
     Dynamic,
 }
 
-/// How a VMDK lays out its disk. Descriptors of flat and split disks and the
-/// sparse files of ESX are refused by `Image::open`: no cloud takes them.
+/// The layout of the disk in a VMDK. Descriptors of flat and split disks and the sparse files
+/// of ESX are rejected by `Image::open`: no cloud accepts them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum VmdkKind {
-    /// Compressed grains in order; what ovftool, VirtualBox and qemu-img export.
+    /// Compressed grains in order; exported by ovftool, VirtualBox and qemu-img.
     StreamOptimized,
-    /// One growing file, as VMware Workstation and qemu-img write by default.
+    /// One growing file, the default of VMware Workstation and qemu-img.
     MonolithicSparse,
 }
 
 impl Content {
-    /// The format of the contract, None for what is none of the six.
+    /// Returns the format for `--format`; `None` for content that is none of the six.
     pub fn format(&self) -> Option<Format> {
         match self {
             Self::Raw => Some(Format::Raw),
@@ -124,7 +124,7 @@ impl Content {
         }
     }
 
-    /// Its name in a sentence, without article: "stream-optimized VMDK".
+    /// Returns the name in a sentence, without article: "stream-optimized VMDK".
     pub fn name(&self) -> &'static str {
         match self {
             Self::Raw => "raw disk",
@@ -143,7 +143,7 @@ impl Content {
         }
     }
 
-    /// The name with its article: "an OVA", "a stream-optimized VMDK".
+    /// Returns the name with its article: "an OVA", "a stream-optimized VMDK".
     pub fn label(&self) -> String {
         let article = match self {
             Self::Ova { .. } | Self::Xz | Self::Iso => "an",
@@ -152,12 +152,12 @@ impl Content {
         format!("{article} {}", self.name())
     }
 
-    /// Whether both are the same container, whatever is known of its details.
+    /// Reports whether both are the same container, whatever is known of its details.
     pub(super) fn is_same_kind(&self, other: &Self) -> bool {
         std::mem::discriminant(self) == std::mem::discriminant(other)
     }
 
-    /// Whether it is one file compressed as a whole.
+    /// Reports whether it is one file compressed as a whole.
     pub fn is_compressed_file(&self) -> bool {
         matches!(self, Self::Gzip | Self::Bzip2 | Self::Xz | Self::Zstd)
     }

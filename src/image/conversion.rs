@@ -1,5 +1,5 @@
-//! The commands that turn an image into one that a cloud takes: qemu-img with the format that
-//! was found, for its own guess can be misled, and the programs that unpack.
+//! The commands that convert an image into one that a cloud accepts: qemu-img with the detected
+//! format, because its own guess can be wrong, and the programs that decompress.
 
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use super::{Content, Disk, Image, ImageSource};
 use crate::shell::{Command, is_visible};
 
-/// Endings of compressed files, and the command that unpacks them beside themselves.
+/// Extensions of compressed files, and the command that decompresses them in place.
 const UNPACKERS: [(Content, &str, &str); 4] = [
     (Content::Gzip, "gz", "gzip -dk"),
     (Content::Bzip2, "bz2", "bzip2 -dk"),
@@ -15,7 +15,7 @@ const UNPACKERS: [(Content, &str, &str); 4] = [
     (Content::Zstd, "zst", "zstd -d"),
 ];
 
-/// What stands for a file that has no name: an image on standard input.
+/// Placeholder for a file without a name: an image on standard input.
 const NAMELESS: &str = "IMAGE";
 
 /// How qemu-img opens an image.
@@ -23,12 +23,12 @@ const NAMELESS: &str = "IMAGE";
 pub(super) enum Driver {
     /// By the name of the format, as in `qemu-img convert -f`.
     Named(&'static str),
-    /// A VHD by the size in its footer. For qemu-img, the disks of Virtual PC end where their
-    /// geometry does.
+    /// A VHD by the size in its footer. By default qemu-img ends the disks of Virtual PC where
+    /// their geometry ends.
     SizedVhd,
 }
 
-/// What qemu-img writes.
+/// The format that qemu-img writes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Target {
     Raw,
@@ -78,7 +78,7 @@ impl Driver {
     }
 }
 
-/// Returns the command that makes another image of the file, beside it.
+/// Returns the command that converts the file into an image beside it.
 pub(super) fn convert(driver: Driver, path: &Path, target: Target) -> Command {
     let command = Command::new("qemu-img convert");
     let is_nameless = path == Path::new("-");
@@ -114,8 +114,8 @@ pub(super) fn repair(format: &'static str, path: &Path) -> Command {
     command.words("-r all").file(named(path))
 }
 
-/// Returns the command that makes another image of this one, of the disk in it where it is an
-/// archive or compressed. `None` where a name is missing or must not stand in a command.
+/// Returns the command that converts this image, or the disk in it if it is an archive or
+/// compressed. `None` where a name is missing or must not be part of a command.
 pub fn conversion(image: &Image, target: Target) -> Option<Command> {
     let path = path(image);
     if let Some(driver) = Driver::of(&image.content) {
@@ -131,8 +131,8 @@ pub fn conversion(image: &Image, target: Target) -> Option<Command> {
     Some(unpack.then(&convert(driver, &unpacked, target)))
 }
 
-/// Returns what makes an image of this format of the image: an action, with its command where
-/// there is one.
+/// Returns the action that converts the image to this format, with its command where there is
+/// one.
 pub fn action(image: &Image, target: Target) -> String {
     let by_hand = || "unpack it, and convert its disk with qemu-img".to_owned();
     match &image.content {
@@ -146,7 +146,7 @@ pub fn action(image: &Image, target: Target) -> String {
     }
 }
 
-/// Returns what unpacks a compressed file and makes an image of this format of what lies in it.
+/// Returns the action that decompresses a file and converts its content to this format.
 pub fn unpacked(image: &Image, target: Target) -> String {
     match conversion(image, target) {
         Some(command) => format!("unpack it and convert its disk: {command}"),
@@ -154,7 +154,7 @@ pub fn unpacked(image: &Image, target: Target) -> String {
     }
 }
 
-/// Returns what unpacks a compressed file: an action, with its command where there is one.
+/// Returns the action that decompresses a file, with its command where there is one.
 fn decompressed(image: &Image) -> String {
     match decompression(&image.content, path(image)) {
         Some((command, _)) => format!("unpack it: {command}"),
@@ -162,8 +162,8 @@ fn decompressed(image: &Image) -> String {
     }
 }
 
-/// Returns the command that unpacks the first disk of an OVA, and the disk. `None` for standard
-/// input, and where the name of the disk must not stand in a command.
+/// Returns the command that extracts the first disk of an OVA, and the disk. `None` for
+/// standard input, and where the name of the disk must not be part of a command.
 pub fn unpacking(image: &Image) -> Option<(Command, &Disk)> {
     let (ImageSource::File(archive), Some(disk)) = (&image.source, image.disks.first()) else {
         return None;
@@ -171,7 +171,7 @@ pub fn unpacking(image: &Image) -> Option<(Command, &Disk)> {
     Some((extraction(archive, &[&disk.name])?, disk))
 }
 
-/// Returns the command that unpacks these members of an archive into the current directory.
+/// Returns the command that extracts these members of an archive into the current directory.
 fn extraction(archive: &Path, members: &[&str]) -> Option<Command> {
     let command = Command::new("tar -xf").file(named(archive));
     with_members(command.words("--"), members)
@@ -191,8 +191,8 @@ pub(super) fn repacking(archive: &Path, members: &[&str]) -> Option<Command> {
     Some(Command::new("mkdir unpacked").then(&unpack).then(&pack))
 }
 
-/// Returns the command that unpacks a member of an archive and makes a raw disk of it. What it
-/// is comes from `content`; what qemu-img does not read is only unpacked.
+/// Returns the command that extracts a member of an archive and converts it to a raw disk.
+/// `content` is its detected content; what qemu-img cannot read is only extracted.
 pub(super) fn taking_out(
     archive: &Path,
     member: &str,
@@ -209,8 +209,8 @@ pub(super) fn taking_out(
     })
 }
 
-/// Returns the command that unpacks a compressed file beside itself, and what it makes. The
-/// programs go by the ending of the name.
+/// Returns the command that decompresses a file in place, and the path of its output. The
+/// programs require the usual extension of the name.
 fn decompression(content: &Content, path: &Path) -> Option<(Command, PathBuf)> {
     let file = named(path);
     if *content == Content::Zip {
@@ -223,7 +223,7 @@ fn decompression(content: &Content, path: &Path) -> Option<(Command, PathBuf)> {
     fits.then(|| (Command::new(words).file(file), path.with_extension("")))
 }
 
-/// Appends members of an archive, unless one of their names must not stand in a command.
+/// Appends members of an archive, unless one of their names must not be part of a command.
 fn with_members(command: Command, members: &[&str]) -> Option<Command> {
     let all = members.iter().all(|member| is_plain(member));
     all.then(|| {
@@ -233,9 +233,9 @@ fn with_members(command: Command, members: &[&str]) -> Option<Command> {
     })
 }
 
-/// Whether a name from an archive may stand in a command: it leads into no folder, is no
-/// option, no pattern of names (which the tar of BSD and macOS takes members for) and shows no
-/// other characters than it has.
+/// Reports whether a name from an archive may be part of a command: it has no folder, is not an
+/// option, not a name pattern (which the tar of BSD and macOS would match against members) and
+/// has only visible characters.
 fn is_plain(name: &str) -> bool {
     !name.contains(['/', '\\', '*', '?', '['])
         && !name.starts_with('-')
@@ -249,7 +249,7 @@ fn path(image: &Image) -> &Path {
     }
 }
 
-/// The path, or what stands for it.
+/// Returns the path, or its placeholder.
 fn named(path: &Path) -> &Path {
     if path == Path::new("-") {
         Path::new(NAMELESS)
@@ -287,7 +287,7 @@ mod tests {
         }
     }
 
-    /// Every format, with what qemu-img calls it.
+    /// Returns every format, with qemu-img's name for it.
     fn formats() -> Vec<(Content, &'static str)> {
         let (kind, sector_size) = (None, None);
         vec![
@@ -314,7 +314,7 @@ mod tests {
         ]
     }
 
-    /// The name as an argument that no program takes for more than a file.
+    /// Returns the name as an argument that every program treats as a file.
     fn argument(name: &str) -> String {
         let first = name.split('/').next().unwrap();
         let prefix = if first.starts_with('-') || first.contains(':') {
@@ -329,7 +329,7 @@ mod tests {
         words.iter().map(|word| word.as_bytes().to_vec()).collect()
     }
 
-    /// The call of qemu-img that reads `name` as `format`.
+    /// Returns the qemu-img call that reads `name` as `format`.
     fn converting(name: &str, format: &str, target: Target) -> Call {
         let extension = target.extension();
         let mut to = Path::new(name).with_extension(extension);
@@ -370,7 +370,7 @@ mod tests {
         }
     }
 
-    /// An OVA with a disk of this name.
+    /// Returns an OVA with a disk of this name.
     fn ova(disk: &str) -> Image {
         let mut image = image("-the vm;.ova", Content::Ova { manifest: false });
         image.disks[0].name = disk.to_owned();

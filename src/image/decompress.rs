@@ -1,5 +1,5 @@
-//! Compressed units of a disk, each on its own: at most as many bytes as a unit
-//! has, whatever the input promises.
+//! Decompresses the units of a disk independently: never to more bytes than a unit has,
+//! whatever the input claims.
 
 use std::io::{self, Read};
 
@@ -8,7 +8,7 @@ use ruzstd::decoding::StreamingDecoder;
 
 use super::byte_view::invalid_data;
 
-/// What QEMU's default level writes for streams of unknown length is 2 MiB.
+/// The largest window; QEMU's default level writes streams of unknown length with 2 MiB.
 const ZSTD_WINDOW: u64 = 8 << 20;
 
 #[derive(Clone, Copy, Debug)]
@@ -22,7 +22,7 @@ pub(super) enum Codec {
 }
 
 impl Codec {
-    /// The bytes of a unit; fewer where the input ends early.
+    /// Returns the bytes of a unit; fewer where the input ends early.
     pub(super) fn decompress(self, input: &[u8], unit: usize) -> io::Result<Vec<u8>> {
         match self {
             Self::Deflate => inflate(Decompress::new(false), input, unit),

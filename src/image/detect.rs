@@ -1,6 +1,6 @@
-//! Tells containers apart by their content, in the order that no mark of one can
-//! hide in another: the trailer of a VHD first, a raw disk last. The name of the
-//! file says nothing here.
+//! Detects the container by its content, in the order in which no signature of one can occur
+//! inside another: the trailer of a VHD first, a raw disk last. The file's name is ignored
+//! here.
 
 use super::byte_view::ByteView;
 use super::content::Content;
@@ -9,10 +9,10 @@ use super::formats::{ova, qcow2, raw, vdi, vhd, vhdx, vmdk};
 use super::found::{Detection, compressed_format};
 use super::unsupported;
 
-/// Offset of the mark of ISO 9660: sector 16 of 2048 bytes, behind the type byte.
+/// Offset of the signature of ISO 9660: sector 16 of 2048 bytes, after the type byte.
 const ISO_MARK: u64 = 32769;
 
-/// Says what the bytes are, and refuses what no cloud can take.
+/// Detects the content, and rejects what no cloud accepts.
 pub(super) fn detect(view: &ByteView) -> ImageResult<Detection> {
     if view.read_up_to(0, 1)?.is_empty() {
         return Err(ImageError::unusable("it is empty", Fix::CopyAgain));
@@ -31,7 +31,7 @@ pub(super) fn detect(view: &ByteView) -> ImageResult<Detection> {
     }
 }
 
-/// What has no structure to check here.
+/// Detects content that has no structure to check here.
 fn detect_uncompressed(view: &ByteView, head: &[u8]) -> ImageResult<Detection> {
     if let Some(content) = compressed_format(head) {
         return Ok(Detection::opaque(content));

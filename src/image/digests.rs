@@ -1,6 +1,6 @@
-//! A file against what it says of itself: an OVA's members against the digests of its
-//! manifest, a compressed file against its checksums. What a download has broken shows here,
-//! before it is sent.
+//! Verifies a file against its own checksums: an OVA's members against the digests of its
+//! manifest, a compressed file against its checksums. This detects a damaged download before
+//! the upload.
 
 use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
@@ -16,9 +16,10 @@ use super::{Content, Image, ImageSource, regular_file};
 use crate::error::Result;
 
 impl Image {
-    /// Reads the file where all of it must be read: refuses an OVA of which a member does not
-    /// have the digest in the manifest, and a compressed file that is damaged or cut, or whose
-    /// content is. A pipe can't be read twice: it is looked at while it is sent.
+    /// Reads the whole file if that is needed to verify it. Rejects an OVA with a member that
+    /// does not match its digest in the manifest, and a compressed file that is damaged or
+    /// truncated, or whose content is. A pipe cannot be read twice: it is verified while it is
+    /// sent.
     pub fn verify(&mut self) -> Result<()> {
         let ImageSource::File(path) = self.source.clone() else {
             return Ok(());
@@ -36,7 +37,7 @@ impl Image {
         Ok(())
     }
 
-    /// Whether all of the file must be read to know that it is whole.
+    /// Reports whether the whole file must be read to verify it.
     pub fn needs_full_read(&self) -> bool {
         self.has_manifest() || self.is_compressed()
     }
@@ -45,7 +46,7 @@ impl Image {
         matches!(self.content, Content::Ova { manifest: true })
     }
 
-    /// Whether a cloud takes it compressed.
+    /// Reports whether some cloud accepts the file compressed.
     fn is_compressed(&self) -> bool {
         matches!(self.content, Content::Gzip | Content::Bzip2)
     }

@@ -1,6 +1,6 @@
-//! Why a file cannot be imported, before the file's name is known: containers
-//! inside an OVA speak the same words as files of their own. `Image::open` adds
-//! the path and makes the user's `Error` of it.
+//! The errors and warnings of an inspection, before the file's name is known: containers inside
+//! an OVA use the same ones as separate files. `Image::open` adds the path and creates the
+//! user's `Error`.
 
 use std::fmt;
 use std::io;
@@ -10,49 +10,49 @@ use super::conversion::{self, Driver, Target};
 use super::{Content, file_name};
 use crate::error::Error;
 
-/// The result of looking into a container.
+/// The result of inspecting a container.
 pub(super) type ImageResult<T> = Result<T, ImageError>;
 
-/// What stands between the file and an import.
+/// The reason that a file cannot be imported.
 #[derive(Debug)]
 pub(super) enum ImageError {
-    /// The file itself is the matter.
+    /// The content of the file is the reason.
     Unusable { cause: String, fix: Fix },
-    /// It is not what a disk image is; its name may say that it is one.
+    /// The content is not that of a disk image, though the name may be.
     NotADiskImage { cause: String, fix: Fix },
-    /// It could not be read.
+    /// Reading the file failed.
     Io(io::Error),
 }
 
-/// What helps.
+/// The remedy.
 #[derive(Clone, Debug)]
 pub(super) enum Fix {
-    /// The copy is damaged, the original may be sound.
+    /// The copy is damaged, the original may be intact.
     CopyAgain,
-    /// qemu-img reads what no cloud takes, by this format; raw is what every cloud takes.
+    /// qemu-img reads it as this format and converts it to raw, which every cloud accepts.
     Convert(&'static str),
-    /// qemu-img repairs it: what is to be done, and the format.
+    /// qemu-img repairs it: the action, and the format.
     Repair(&'static str, &'static str),
-    /// The OVA packed again, of these of its files in this order.
+    /// The OVA packed again, from these of its files in this order.
     Repack(Vec<String>),
-    /// The disk in this file of the OVA, on its own; what it is, where that is known.
+    /// The disk in this file of the OVA, extracted; with its content, where that is known.
     ExtractMember(String, Option<Content>),
-    /// Anything else, in full.
+    /// Anything else, as a complete sentence.
     Custom(String),
 }
 
-/// What does not keep the image from being imported, before the file's name is known.
+/// A warning about an image that can be imported, before the file's name is known.
 #[derive(Clone, Debug)]
 pub(super) struct ImageNotice {
     text: String,
     fix: Option<Fix>,
 }
 
-/// The same for the user.
+/// A warning for the user.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Warning {
     pub text: String,
-    /// What helps.
+    /// The remedy.
     pub fix: Option<String>,
 }
 
@@ -70,12 +70,12 @@ impl ImageError {
         }
     }
 
-    /// A structure with impossible values: nothing but a new copy helps.
+    /// Creates the error for a structure with impossible values: only a new copy helps.
     pub(super) fn damaged(container: &str, how: impl fmt::Display) -> Self {
         Self::unusable(format!("the {container} is damaged: {how}"), Fix::CopyAgain)
     }
 
-    /// Names the member of an OVA that is meant.
+    /// Adds the name of the OVA's member with the problem.
     pub(super) fn in_member(self, member: &str) -> Self {
         match self {
             Self::Unusable { cause, fix: remedy } => Self::Unusable {
@@ -89,12 +89,12 @@ impl ImageError {
         }
     }
 
-    /// The user's error for the file at `path`.
+    /// Returns the user's error for the file at `path`.
     pub(super) fn into_error(self, path: &Path) -> Error {
         self.into_error_for("imported", path)
     }
 
-    /// The same where something else than an import is meant.
+    /// Returns the user's error for another operation than an import.
     pub(super) fn into_error_for(self, done: &str, path: &Path) -> Error {
         let name = display_path(path);
         match self {
@@ -121,7 +121,7 @@ impl ImageNotice {
         Self { text, fix }
     }
 
-    /// The warning for the file at `path`.
+    /// Returns the warning for the file at `path`.
     pub(super) fn at(self, path: &Path) -> Warning {
         Warning {
             text: self.text,
@@ -161,12 +161,13 @@ impl Fix {
     }
 }
 
-/// Every importer of OVAs takes stream-optimized VMDKs in them.
+/// Returns the remedy to export the disk again: every importer of OVAs accepts stream-optimized
+/// VMDKs.
 pub(super) fn export_as_stream() -> Fix {
     Fix::custom("export the virtual machine again, with stream-optimized VMDK disks")
 }
 
-/// The name of the file as messages show it.
+/// Returns the name of the file as messages show it.
 pub(super) fn display_path(path: &Path) -> String {
     if path == Path::new("-") {
         "the image on standard input".into()
@@ -175,7 +176,7 @@ pub(super) fn display_path(path: &Path) -> String {
     }
 }
 
-/// Unpacks the files and packs them in this order.
+/// Returns the action that extracts the files and packs them in this order.
 fn repack(path: &Path, files: &[String]) -> String {
     let files: Vec<_> = files.iter().map(String::as_str).collect();
     match conversion::repacking(path, &files) {
@@ -186,7 +187,7 @@ fn repack(path: &Path, files: &[String]) -> String {
     }
 }
 
-/// Unpacks a disk and makes a raw one of it.
+/// Returns the action that extracts a disk and converts it to raw.
 fn extract_member(path: &Path, file: &str, content: Option<&Content>) -> String {
     match conversion::taking_out(path, file, content) {
         Some(command) => format!("import the disk on its own: {command}"),

@@ -1,21 +1,21 @@
-//! What the name of a file says of its content, where it says anything.
+//! Finds the content that a file's name suggests, if it suggests one.
 
 use std::path::Path;
 
 use super::{Content, Format};
 
-/// Endings that name a content; `.img` and `.raw` are used for everything.
+/// Extensions that suggest a content; `.img` and `.raw` are used for everything.
 const EXTENSIONS: [&str; 12] = [
     "qcow2", "vhd", "vhdx", "vmdk", "ova", "vdi", "iso", "gz", "bz2", "xz", "zst", "zip",
 ];
 
-/// The ending of the name, if it names a content.
+/// Returns the extension, if it suggests a content.
 pub(super) fn extension(path: &Path) -> Option<&'static str> {
     let ending = path.extension()?.to_str()?.to_ascii_lowercase();
     EXTENSIONS.into_iter().find(|known| *known == ending)
 }
 
-/// Whether the ending names another content than this.
+/// Returns the extension if it suggests another content than this.
 pub(super) fn contradicts(path: &Path, content: &Content) -> Option<&'static str> {
     let ending = extension(path)?;
     let named = match content {

@@ -1,6 +1,6 @@
-//! The firmware that a disk image asks for or is prepared for.
+//! The firmware that a disk image requests or is prepared for.
 
-/// What starts a machine.
+/// The firmware that starts a machine.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Firmware {
     Bios,

@@ -1,4 +1,4 @@
-//! What a container showed of itself, and what every format needs to find it out.
+//! The result of detecting a container, and what the detection of every format uses.
 
 use super::Disk;
 use super::byte_view::Structure;
@@ -6,21 +6,21 @@ use super::content::Content;
 use super::error::{ImageError, ImageNotice, ImageResult};
 use super::firmware::Firmware;
 
-/// What a container showed of itself.
+/// The result of detecting a container.
 pub(super) struct Detection {
     pub(super) content: Content,
-    /// Bytes of the disk as the guest sees them.
+    /// Size of the disk in bytes as the guest sees it.
     pub(super) virtual_size: Option<u64>,
     /// The members of an OVA.
     pub(super) disks: Option<Vec<Disk>>,
-    /// The firmware that an OVA asks for.
+    /// The firmware that an OVA requests.
     pub(super) firmware: Option<Firmware>,
-    /// What does not keep it from being imported.
+    /// Problems that do not prevent an import.
     pub(super) warnings: Vec<ImageNotice>,
 }
 
 impl Detection {
-    /// A container of one disk.
+    /// Creates the result for a container of one disk.
     pub(super) fn disk(content: Content, virtual_size: u64) -> Self {
         Self {
             virtual_size: Some(virtual_size),
@@ -28,7 +28,7 @@ impl Detection {
         }
     }
 
-    /// Something of which nothing more is known.
+    /// Creates the result for content that is not inspected further.
     pub(super) fn opaque(content: Content) -> Self {
         Self {
             content,
@@ -40,10 +40,10 @@ impl Detection {
     }
 }
 
-/// What is compressed as a whole.
+/// Detects a file that is compressed as a whole.
 pub(super) fn compressed_format(head: &[u8]) -> Option<Content> {
     match head {
-        // RFC 1952: the method after the mark is always 8, deflate
+        // RFC 1952: the method after the signature is always 8, deflate
         [0x1f, 0x8b, 8, ..] => Some(Content::Gzip),
         [b'B', b'Z', b'h', b'1'..=b'9', ..] => Some(Content::Bzip2),
         [0xfd, b'7', b'z', b'X', b'Z', 0, ..] => Some(Content::Xz),
@@ -53,7 +53,8 @@ pub(super) fn compressed_format(head: &[u8]) -> Option<Content> {
     }
 }
 
-/// A count that the file claims; no sound file goes beyond the limit.
+/// Returns a count from the file, or an error if it is above the limit: no valid file exceeds
+/// it.
 pub(super) fn at_most(of: Structure, unit: &str, value: u64, limit: u64) -> ImageResult<u64> {
     if value <= limit {
         return Ok(value);

@@ -1,5 +1,5 @@
-//! The look at an image in its order: what the bytes are, whether that is what the user
-//! says, what lies on its disks. A refusal becomes a warning for a user who wants no checks.
+//! The steps of an inspection: detect the content, compare it with the format that the user
+//! set, read the disks' partition tables. With `--skip-checks` a rejection becomes a warning.
 
 use std::io::{self, Read};
 use std::path::Path;
@@ -13,12 +13,12 @@ use super::found::Detection;
 use super::{Content, DiskReader, Format, HEAD, Image, ImageSource, VhdKind};
 use super::{compressed, detect, file_name, layout, magic, recognized};
 
-/// What the user says of the image.
+/// What the user set for the image.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct OpenOptions {
     /// The format, which the content must not contradict.
     pub format: Option<Format>,
-    /// Refusals become warnings, except where there is nothing that could be sent.
+    /// Turns rejections into warnings, except where there is nothing to send.
     pub skip_checks: bool,
 }
 
@@ -33,7 +33,7 @@ impl From<Option<Format>> for OpenOptions {
 }
 
 impl OpenOptions {
-    /// A refusal as a warning, for a user who wants no checks.
+    /// Turns a rejection into a warning if the checks are skipped.
     fn downgrade(
         self,
         result: ImageResult<Option<ImageNotice>>,
@@ -50,15 +50,15 @@ impl OpenOptions {
     }
 }
 
-/// What is looked at.
+/// The bytes to inspect.
 pub(super) struct Inspection<'a> {
     pub(super) source: ImageSource,
     pub(super) view: ByteView<'a>,
-    /// Bytes of the file; None for a pipe.
+    /// Size of the file in bytes; `None` for a pipe.
     pub(super) size: Option<u64>,
     /// Bytes that can be read.
     pub(super) available: u64,
-    /// Gives the same bytes to a reader of a disk.
+    /// Opens the same bytes for a disk reader.
     pub(super) open: &'a dyn Fn() -> io::Result<Box<dyn ReadAt + Send + Sync>>,
 }
 
@@ -77,14 +77,14 @@ impl Inspection<'_> {
         });
         let refusal = match image {
             Ok(image) => return Ok(image),
-            // There is nothing that could be sent.
+            // Nothing could be sent.
             Err(trouble) if self.view.read_up_to(0, 1)?.is_empty() => return Err(trouble),
             Err(trouble) => options.downgrade(Err(trouble))?,
         };
         let mut found = magic::detect_by_magic(&self.view, options.format)?;
         found.warnings.extend(refusal);
         let mut image = self.to_image(found, options);
-        // As far as it can be seen: that is what was refused.
+        // Errors are ignored: the image was rejected already, and shows only what can be read.
         let _ = image.inspect_disk(self.available, self.open);
         Ok(image)
     }
@@ -103,8 +103,8 @@ impl Inspection<'_> {
     }
 }
 
-/// The image in a compressed file, as far as its first bytes show it; None where they can't
-/// be unpacked.
+/// Returns the image in a compressed file, as far as its first bytes show it; `None` where they
+/// cannot be decompressed.
 fn inspect_compressed(
     content: &Content,
     compressed: impl Read + Send,
@@ -123,7 +123,7 @@ fn inspect_compressed(
     inspect_head(content, head, expected, options).map(Some)
 }
 
-/// The image that these first bytes of the unpacked ones show; `whole` if there are no others.
+/// Inspects the first decompressed bytes; `whole` if there are no others.
 pub(super) fn inspect_head(
     content: &Content,
     head: Vec<u8>,
@@ -154,7 +154,7 @@ pub(super) fn inspect_head(
     Ok(image)
 }
 
-/// Says that the trouble is with what lies in the file.
+/// Adds to the error that it is about the content of a compressed file.
 pub(super) fn in_compressed(content: &Content, error: ImageError) -> ImageError {
     match error {
         ImageError::Unusable { cause, fix: remedy }
@@ -171,7 +171,7 @@ pub(super) fn in_compressed(content: &Content, error: ImageError) -> ImageError 
     }
 }
 
-/// Reads bytes one after the other.
+/// A reader of sequential bytes.
 struct SequentialReader {
     bytes: Box<dyn ReadAt + Send + Sync>,
     at: u64,
@@ -194,15 +194,15 @@ impl Read for SequentialReader {
 }
 
 impl Image {
-    /// Notes what a compressed file holds; its size is that of the disk.
+    /// Records the content of a compressed file, whose size is that of the disk.
     pub(super) fn set_inner(&mut self, inner: Option<Self>) {
         self.virtual_size = inner.as_ref().and_then(|inner| inner.virtual_size);
         self.inner = inner.map(Box::new);
     }
 
-    /// Looks at the partition tables of its disks, which lie in `len` bytes that `open`
-    /// gives: refuses disks that no cloud can use, and sees how the first one boots. What
-    /// can't be decoded here shows nothing.
+    /// Reads the partition tables of the disks, which are in `len` bytes that `open` returns.
+    /// Rejects disks that no cloud can use, and detects how the first one boots. A disk that
+    /// cannot be decoded here provides no facts.
     pub(super) fn inspect_disk(
         &mut self,
         len: u64,
@@ -261,8 +261,10 @@ impl Image {
     }
 }
 
-/// The content must be what the user said. What only the end of a file shows, a
-/// pipe may be: a fixed VHD looks like a raw disk until its last 512 bytes.
+/// Returns an error if the content is not what the user set.
+///
+/// On a pipe, the content may also be a format that is recognized only at its end: a fixed VHD
+/// looks like a raw disk until its last 512 bytes.
 fn check_format(
     mut found: Detection,
     explicit: Option<Format>,

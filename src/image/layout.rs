@@ -1,6 +1,6 @@
-//! How a container lays the guest's disk out in its file: what begins at a position,
-//! how far it reaches, where it lies. One layout a container, each in a file of its
-//! own; `blocks` reads through them. Knows no container.
+//! How a container stores the guest's disk in its file: the extent at an offset, its length and
+//! its place. Each container has one layout, in its own file; `disk_reader` reads through them.
+//! Does not depend on any container.
 
 use std::fmt;
 use std::io;
@@ -11,24 +11,24 @@ use super::byte_view::{ByteView, Fields, ReadAt, invalid_data, size};
 use super::cache::Cache;
 use super::decompress::Codec;
 
-/// Bytes of tables that are read at once, from a multiple of them on, and that are
-/// kept in all.
+/// Bytes of tables that are read at once, from a multiple of this size, and the bytes that are
+/// cached in all.
 const PAGE: u64 = 64 << 10;
 const PAGES: usize = 8 << 20;
 
-/// Where the parts of a disk lie.
+/// The mapping of a disk's offsets to its file.
 pub(super) trait Layout: fmt::Debug + Send + Sync {
-    /// What begins at this position of the disk.
+    /// Returns the extent at this offset of the disk.
     fn extent(&self, file: &DiskFile, at: u64) -> io::Result<Extent>;
 
-    /// Whether holes of the file are holes of the disk: such a file was written in
-    /// full, so that its tables leave nothing out.
+    /// Reports whether holes of the file are holes of the disk: such a file was written in
+    /// full, so that its tables omit nothing.
     fn is_fully_allocated(&self) -> bool {
         false
     }
 }
 
-/// A stretch of the disk up to `end` that lies together.
+/// A range of the disk up to `end` that is stored contiguously.
 #[derive(Debug)]
 pub(super) struct Extent {
     pub(super) end: u64,
@@ -37,15 +37,15 @@ pub(super) struct Extent {
 
 #[derive(Debug)]
 pub(super) enum ExtentData {
-    /// Nowhere: it reads as zeros.
+    /// Not stored: reads as zeros.
     Zeros,
-    /// Plainly in the file, from this byte on.
+    /// Stored uncompressed in the file, from this offset.
     At(u64),
-    /// In a compressed unit, which begins and ends on the disk as the range says.
+    /// Stored in a compressed unit, which covers this range of the disk.
     Compressed(CompressedUnit, Range<u64>),
 }
 
-/// A block, cluster or grain as the entry of a table tells it.
+/// A block, cluster or grain as described by its table entry.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum MappedUnit {
     Zeros,
@@ -58,11 +58,11 @@ pub(super) enum MappedUnit {
 pub(super) struct CompressedUnit {
     pub(super) codec: Codec,
     pub(super) at: u64,
-    /// None where a VMDK's grain marker in front of them says.
+    /// `None` where the length is in a VMDK's grain marker in front of them.
     pub(super) len: Option<u64>,
 }
 
-/// A disk without structure: its bytes from the first of the file on.
+/// A disk without structure: its bytes from the start of the file.
 #[derive(Debug)]
 pub(super) struct RawLayout;
 
@@ -80,8 +80,8 @@ impl Layout for RawLayout {
     }
 }
 
-/// A table of entries of the same width, in bytes. Each tells one unit of the disk,
-/// or where a table of such entries lies.
+/// A table of entries of the same width, in bytes. Each entry describes one unit of the disk,
+/// or contains the offset of a table of such entries.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct MappingTable {
     pub(super) at: u64,
@@ -89,13 +89,13 @@ pub(super) struct MappingTable {
     pub(super) width: u64,
 }
 
-/// The file of a disk, or the member of an archive that holds it, read by many at once.
+/// The file of a disk, or the member of an archive that contains it, for many readers at once.
 #[derive(Debug)]
 pub(super) struct DiskFile {
     bytes: Box<dyn ReadAt + Send + Sync>,
     start: u64,
     len: u64,
-    /// Whether all of it is there; of a pipe, only the first bytes are.
+    /// All bytes are available; of a pipe, only the first ones are.
     complete: bool,
     pages: Cache,
 }
@@ -111,7 +111,7 @@ impl DiskFile {
         }
     }
 
-    /// The first bytes of something that goes on behind them.
+    /// Marks the bytes as the first of more.
     pub(super) fn incomplete(self) -> Self {
         Self {
             complete: false,
@@ -127,7 +127,7 @@ impl DiskFile {
         self.len
     }
 
-    /// What the probes look through.
+    /// Returns the view that the detection reads.
     pub(super) fn window(&self) -> ByteView<'_> {
         let end = self.start.saturating_add(self.len);
         let all = ByteView::new(&*self.bytes, end);
@@ -138,7 +138,7 @@ impl DiskFile {
         }
     }
 
-    /// Fills the buffer from this byte of the file on.
+    /// Fills the buffer from this offset of the file.
     pub(super) fn read(&self, buffer: &mut [u8], at: u64) -> io::Result<()> {
         match at.checked_add(buffer.len() as u64) {
             Some(end) if end <= self.len => self.bytes.read_at(buffer, self.start + at),
@@ -146,13 +146,13 @@ impl DiskFile {
         }
     }
 
-    /// Compressed bytes unpacked, at most `unit` of them.
+    /// Returns the decompressed bytes of a unit, at most `unit_size` of them.
     pub(super) fn decompress(&self, unit: CompressedUnit, unit_size: u64) -> io::Result<Vec<u8>> {
         let (at, len) = match unit.len {
             Some(len) => (unit.at, len),
             None => self.skip_marker(unit.at)?,
         };
-        // what deflate can't shrink grows by some bytes in a thousand
+        // Data that deflate cannot compress grows by some per mille.
         if len > unit_size * 2 {
             return Err(invalid_data("a part of it is larger packed than unpacked"));
         }
@@ -161,14 +161,14 @@ impl DiskFile {
         unit.codec.decompress(&input, size(unit_size))
     }
 
-    /// VMDK, "Grain Markers": a sector of the disk, bytes of data, the data.
+    /// Reads VMDK's "Grain Markers": a sector of the disk, the length of the data, the data.
     fn skip_marker(&self, at: u64) -> io::Result<(u64, u64)> {
         let mut marker = [0; 12];
         self.read(&mut marker, at)?;
         Ok((at + 12, Fields(&marker).le32(8).into()))
     }
 
-    /// The first stretch of these bytes of the file that is no hole.
+    /// Returns the first range of these bytes of the file that is not a hole.
     pub(super) fn data(&self, range: &Range<u64>) -> io::Result<Option<Range<u64>>> {
         let found = self.bytes.data(self.start.saturating_add(range.start))?;
         let found = found.map(|found| {
@@ -178,7 +178,7 @@ impl DiskFile {
         Ok(found.filter(|found| !found.is_empty()))
     }
 
-    /// What an entry of a table says.
+    /// Reads an entry of a table.
     pub(super) fn entry<T>(
         &self,
         table: MappingTable,
@@ -190,8 +190,8 @@ impl DiskFile {
         Ok(read(Fields(entry.unwrap_or_default())))
     }
 
-    /// The unit of `unit` bytes that position `at` of the disk is in, by its entry,
-    /// and those after it that lie on with it.
+    /// Returns the unit that offset `at` of the disk is in, by its entry, and the units after
+    /// it that are stored contiguously.
     pub(super) fn units(
         &self,
         (table, index): (MappingTable, u64),
@@ -226,7 +226,7 @@ impl DiskFile {
         })
     }
 
-    /// The page of the file that an entry lies in, and where.
+    /// Returns the page of the file that contains an entry, and the entry's offset in it.
     fn page(&self, table: MappingTable, index: u64) -> io::Result<(Arc<Vec<u8>>, usize)> {
         if index >= table.entries {
             return Err(invalid_data("its table is too short for its disk"));

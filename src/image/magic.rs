@@ -1,5 +1,5 @@
-//! What an image is by its mark alone, for a user who wants no checks: nothing of its
-//! structure is looked at.
+//! Detects an image only by its signature, for a user who skips the checks: its structure is
+//! not inspected.
 
 use super::byte_view::ByteView;
 use super::content::{Content, Format, VhdKind, VmdkKind};
@@ -7,7 +7,7 @@ use super::error::ImageResult;
 use super::formats::{ova, vdi, vhd, vmdk};
 use super::found::{Detection, compressed_format};
 
-/// The content by the format that the user named, or by the first bytes.
+/// Returns the content by the format that the user set, or by the first bytes.
 pub(super) fn detect_by_magic(view: &ByteView, explicit: Option<Format>) -> ImageResult<Detection> {
     let content = match explicit {
         Some(format) => content_of_format(format),

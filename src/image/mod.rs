@@ -1,7 +1,7 @@
-//! Looks at a local disk image and says what it is, before a byte is sent:
-//! container, disks, sizes, how it boots, and whether it is whole. `probe` tells
-//! the containers apart, each has a file of its own, `partitions` reads the disk inside.
-//! What a single cloud does not take is for that cloud's recipe to refuse.
+//! Inspects a local disk image before the upload: container, disks, sizes, how it boots, and
+//! whether it is complete. `detect` distinguishes the containers, each of which has its own
+//! file in `formats`; `partitions` reads the disk inside. Whether one cloud accepts the image
+//! is decided by that cloud's recipe.
 
 mod boot;
 mod byte_view;
@@ -57,50 +57,50 @@ use error::{Fix, ImageError, display_path};
 use found::Detection;
 use inspect::Inspection;
 
-/// Bytes of standard input that are looked at: descriptors and partition tables
-/// lie in the first 32 KiB, the mark of an ISO image at 32 KiB, the last mark of a file
-/// system behind 128 KiB.
+/// Bytes of standard input that are inspected: descriptors and partition tables are in the
+/// first 32 KiB, the signature of an ISO image at 32 KiB, the last signature of a file system
+/// after 128 KiB.
 pub const HEAD: usize = 256 << 10;
 
-/// Where the bytes come from.
+/// The source of the bytes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ImageSource {
     File(PathBuf),
     Stdin,
 }
 
-/// A disk image that some cloud may take.
+/// A disk image that some cloud may accept.
 #[derive(Clone, Debug)]
 pub struct Image {
     pub source: ImageSource,
-    /// What the bytes are.
+    /// The detected content.
     pub content: Content,
-    /// What the clouds call it; None for VDI, ISO and compressed files.
+    /// The format for `--format`; `None` for VDI, ISO and compressed files.
     pub format: Option<Format>,
-    /// Bytes to send; None for a pipe.
+    /// Bytes to send; `None` for a pipe.
     pub size: Option<u64>,
-    /// Bytes of the disk as the guest sees them, of an OVA the sum; None when unknown.
+    /// Size of the disk in bytes as the guest sees it, for an OVA the sum; `None` when unknown.
     pub virtual_size: Option<u64>,
     /// The disks of an OVA in the order of its descriptor; otherwise the one disk.
     pub disks: Vec<Disk>,
-    /// How the first disk boots, as far as it can be seen.
+    /// How the first disk boots, as far as it could be detected.
     pub boot: Boot,
     pub modified: Option<SystemTime>,
-    /// None for a pipe.
+    /// The identity of the file; `None` for a pipe.
     pub identity: Option<FileId>,
-    /// What `open` took from standard input; goes before the rest of it.
+    /// The bytes that `open` read from standard input; they precede the rest of it.
     pub head: Vec<u8>,
-    /// What does not keep it from being imported.
+    /// Problems that do not prevent an import.
     pub warnings: Vec<Warning>,
-    /// What lies in a compressed file, as far as it is seen.
+    /// The content of a compressed file, as far as it could be read.
     pub inner: Option<Box<Image>>,
-    /// What the user says of it.
+    /// What the user set for the image.
     pub options: OpenOptions,
-    /// Whether the disk in its container begins with zeros, and nothing is on it.
+    /// The disk in its container begins with zeros, and is empty.
     pub is_blank: bool,
 }
 
-/// The first bytes of standard input, at most [`HEAD`]; waits for them.
+/// Waits for the first bytes of standard input and returns them, at most [`HEAD`].
 pub fn read_head() -> io::Result<Vec<u8>> {
     let mut head = Vec::with_capacity(HEAD);
     io::stdin()
@@ -115,18 +115,18 @@ pub fn read_head() -> io::Result<Vec<u8>> {
 pub struct Disk {
     /// The member's name in an OVA, otherwise the file's.
     pub name: String,
-    /// First byte in the file; None where a pipe does not show it yet.
+    /// Offset of the disk in the file; `None` where a pipe does not provide it yet.
     pub offset: Option<u64>,
-    /// Bytes in the file; 0 for a blank disk that an OVA only describes.
+    /// Size in the file in bytes; 0 for a blank disk that an OVA only describes.
     pub size: Option<u64>,
-    /// Bytes as the guest sees them.
+    /// Size in bytes as the guest sees it.
     pub virtual_size: Option<u64>,
-    /// None where it was not seen.
+    /// `None` where it could not be detected.
     pub content: Option<Content>,
 }
 
 impl Image {
-    /// Looks at the file, or at the head of standard input for `-`.
+    /// Inspects the file, or the head of standard input for `-`.
     pub fn open(path: &Path, options: impl Into<OpenOptions>) -> Result<Self> {
         let options = options.into();
         if path == Path::new("-") {
@@ -149,7 +149,7 @@ impl Image {
         Ok(image)
     }
 
-    /// Looks at the first bytes of a pipe, at most [`HEAD`]; they stay in `head`.
+    /// Inspects the first bytes of a pipe, at most [`HEAD`]; they are stored in `head`.
     pub fn from_head(head: &[u8], options: impl Into<OpenOptions>) -> Result<Self> {
         let shared: Arc<[u8]> = head.into();
         let subject = Inspection {
@@ -203,12 +203,13 @@ impl Image {
         }
     }
 
-    /// What it is, with its article: "a stream-optimized VMDK".
+    /// Returns the content with its article: "a stream-optimized VMDK".
     pub fn label(&self) -> String {
         self.content.label()
     }
 
-    /// One line for the progress output: "OVA with one stream-optimized VMDK, 1.3 GiB disk".
+    /// Returns one line for the progress output: "OVA with one stream-optimized VMDK, 1.3 GiB
+    /// disk".
     pub fn describe(&self) -> String {
         let inside = match self.content {
             Content::Ova { .. } => self.describe_disks(),
@@ -235,13 +236,13 @@ impl Image {
         }
     }
 
-    /// Whether the file is still the one that was looked at, by what the system says of it.
+    /// Reports whether the path still leads to the file that was inspected, by its metadata.
     pub fn is_unchanged_at(&self, path: &Path) -> io::Result<bool> {
-        // Nothing but a file is opened: a pipe could block.
+        // Open only a regular file: opening a pipe could block.
         Ok(fs::metadata(path)?.is_file() && self.is_unchanged(&File::open(path)?)?)
     }
 
-    /// Whether the file is as it was when it was looked at.
+    /// Reports whether the file is unchanged since it was inspected.
     pub fn is_unchanged(&self, file: &File) -> io::Result<bool> {
         let now = file.metadata()?;
         Ok(self.size == Some(now.len())
@@ -260,7 +261,7 @@ impl Disk {
     }
 }
 
-/// Opens what is a file; a pipe or device is never opened, for that may block.
+/// Opens a regular file; a pipe or device is never opened, because that may block.
 fn regular_file(path: &Path) -> Result<(File, Metadata)> {
     let about = fs::metadata(path).map_err(|error| unreadable(path, error))?;
     if let Some(error) = not_a_file(path, about.file_type()) {
@@ -297,7 +298,7 @@ fn not_a_file(path: &Path, kind: FileType) -> Option<Error> {
     Some(ImageError::unusable(cause, Fix::custom(remedy)).into_error(path))
 }
 
-/// "1.3 GiB": bytes in the largest binary unit, rounded to one decimal.
+/// Returns "1.3 GiB": bytes in the largest binary unit, rounded to one decimal.
 fn binary_size(bytes: u64) -> String {
     let units = ["KiB", "MiB", "GiB", "TiB", "PiB", "EiB"];
     let rounded = |unit: u128| (u128::from(bytes) * 10 + unit / 2) / unit;

@@ -1,5 +1,5 @@
-//! The manifest of an OVA (DSP0243, "Digests"): one line for each file. Real writers differ
-//! in spaces, case, line ends and names of algorithms; what is not compared can be asked for.
+//! The manifest of an OVA (DSP0243, "Digests"): one line for each file. Real writers differ in
+//! spaces, case, line ends and names of algorithms; lines that are not verified are counted.
 
 use std::collections::HashMap;
 use std::io::{self, Read};
@@ -9,18 +9,18 @@ use percent_encoding::percent_decode_str;
 use sha1::Sha1;
 use sha2::{Digest, Sha224, Sha256, Sha384, Sha512, Sha512_256};
 
-/// Read and hashed at a time.
+/// Bytes that are read and hashed at a time.
 const BLOCK: usize = 1 << 20;
 
-/// Manifests have some hundred bytes.
+/// The largest manifest; usual ones have some hundred bytes.
 pub(super) const MAX_SIZE: u64 = 1 << 20;
 
-/// The lines that can be read.
+/// The lines that could be parsed.
 #[derive(Default)]
 pub(super) struct Manifest {
-    /// By the file's name, as it is written and without percent-encoding.
+    /// The lines by file name, as it is written and without percent-encoding.
     lines: HashMap<String, Line>,
-    /// Lines of another form.
+    /// The number of lines in another form.
     pub(super) unread_lines: usize,
 }
 
@@ -30,7 +30,7 @@ struct Line {
     digest: String,
 }
 
-/// What a digest is made with.
+/// The algorithm of a digest.
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Algorithm {
     Md5,
@@ -40,18 +40,18 @@ enum Algorithm {
     Sha384,
     Sha512,
     Sha512Of256,
-    /// Any other, with its name.
+    /// Any other algorithm, with its name.
     Unknown(String),
 }
 
-/// What the manifest says of a file.
+/// The result of comparing a file with the manifest.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Comparison {
     Same,
     Different,
     /// It does not list the file.
     Unlisted,
-    /// Its digest is of this algorithm, which is not known here.
+    /// Its digest uses this algorithm, which is not supported.
     Unknown(String),
 }
 
@@ -76,13 +76,13 @@ impl Manifest {
         manifest
     }
 
-    /// The line for a file that has these names, the most exact first: its path in the
-    /// archive, relative to the descriptor, alone.
+    /// Returns the line for a file with these names, the most exact first: its path in the
+    /// archive, its path relative to the descriptor, only its name.
     fn line(&self, names: &[&str]) -> Option<&Line> {
         names.iter().find_map(|name| self.lines.get(*name))
     }
 
-    /// Compares a file. OVF 1 asks for SHA-1, which guards against accidents and not against
+    /// Compares a file. OVF 1 requires SHA-1, which protects against accidents, not against
     /// attackers.
     pub(super) fn compare(&self, names: &[&str], content: &mut dyn Read) -> io::Result<Comparison> {
         let Some(line) = self.line(names) else {
@@ -105,7 +105,8 @@ impl Manifest {
         })
     }
 
-    /// Compares a file whose digests are known; `None` where that of the line is not among them.
+    /// Compares a file whose digests are already computed; returns `None` if they do not
+    /// include the line's algorithm.
     pub(super) fn compare_digests(&self, names: &[&str], digests: &Digests) -> Option<Comparison> {
         let Some(line) = self.line(names) else {
             return Some(Comparison::Unlisted);
@@ -123,7 +124,8 @@ impl Manifest {
         })
     }
 
-    /// What would be said of a file without reading it: None where it will be compared.
+    /// Returns the result that needs no read of the file; `None` where the file will be
+    /// compared.
     pub(super) fn unverified(&self, names: &[&str]) -> Option<Comparison> {
         match self.line(names).map(|line| &line.algorithm) {
             None => Some(Comparison::Unlisted),
@@ -133,14 +135,14 @@ impl Manifest {
     }
 }
 
-/// The digests that exporters write, of a file that comes before the manifest.
+/// The digests that exporters write, of a file that precedes the manifest.
 pub(super) struct Digests {
     sha1: String,
     sha256: String,
 }
 
 impl Digests {
-    /// Reads to the end.
+    /// Reads to the end, and computes the digests.
     pub(super) fn of(content: &mut dyn Read) -> io::Result<Self> {
         let (mut sha1, mut sha256) = (Sha1::new(), Sha256::new());
         let mut block = vec![0; BLOCK];
@@ -164,7 +166,7 @@ impl Digests {
 }
 
 impl Algorithm {
-    /// By the names that exporters use: `SHA256`, `sha-256`, `SHA2-256`.
+    /// Returns the algorithm by the names that exporters use: `SHA256`, `sha-256`, `SHA2-256`.
     fn by_name(name: &str) -> Self {
         let mut uncompressed = name.to_ascii_uppercase();
         uncompressed.retain(|c| c.is_ascii_alphanumeric());
@@ -180,7 +182,7 @@ impl Algorithm {
         }
     }
 
-    /// By the hexadecimal digits of its digests.
+    /// Returns the algorithm by the number of hexadecimal digits.
     fn by_length(digits: usize) -> Option<Self> {
         Some(match digits {
             32 => Self::Md5,
@@ -194,7 +196,7 @@ impl Algorithm {
     }
 }
 
-/// Reads to the end.
+/// Reads to the end, and computes one digest.
 fn digest<D: Digest>(content: &mut dyn Read) -> io::Result<String> {
     let (mut hasher, mut block) = (D::new(), vec![0; BLOCK]);
     loop {
@@ -207,8 +209,8 @@ fn digest<D: Digest>(content: &mut dyn Read) -> io::Result<String> {
     }
 }
 
-/// A file's name and its digest: `SHA256(disk1.vmdk)= 01ab…`, also `SHA1 (disk1.vmdk) = …`,
-/// and `01ab…  disk1.vmdk` as sha256sum writes.
+/// Parses a file's name and its digest: `SHA256(disk1.vmdk)= 01ab…`, also `SHA1 (disk1.vmdk) =
+/// …`, and `01ab…  disk1.vmdk` as sha256sum writes.
 fn parse(line: &str) -> Option<(String, Line)> {
     let (algorithm, name, digest) = parse_bsd(line).or_else(|| parse_coreutils(line))?;
     let name = name.strip_prefix("./").unwrap_or(name).to_owned();

@@ -1,5 +1,5 @@
-//! The structures that divide a disk as they lie in its sectors: the entries of an MBR and
-//! the header of a GPT. `partitions` reads them off a disk.
+//! The structures that divide a disk, as stored in its sectors: the entries of an MBR and the
+//! header of a GPT. `partitions` reads them from a disk.
 
 use crc_fast::CrcAlgorithm::Crc32IsoHdlc;
 
@@ -21,9 +21,9 @@ pub(super) const TYPE_PROTECTIVE: u8 = 0xee;
 pub enum PartitionTable {
     Mbr,
     Gpt,
-    /// It was looked for and is not there: a blank disk or a bare file system.
+    /// There is no table: a blank disk or a bare file system.
     None,
-    /// It could not be seen.
+    /// The table could not be read.
     #[default]
     Unknown,
 }
@@ -31,7 +31,7 @@ pub enum PartitionTable {
 /// An entry of an MBR, or of the table before a logical partition.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct MbrEntry {
-    /// Its place among the four, counted from 1.
+    /// Its index among the four, counted from 1.
     pub(super) slot: u32,
     pub(super) kind: u8,
     pub(super) start: u64,
@@ -39,8 +39,8 @@ pub(super) struct MbrEntry {
 }
 
 impl MbrEntry {
-    /// The used entries of an MBR; none if one of the four cannot be an entry, for the boot
-    /// sector of a bare FAT or NTFS carries the same 55 AA.
+    /// Returns the used entries of an MBR; none if one of the four is not a valid entry,
+    /// because the boot sector of a bare FAT or NTFS has the same 55 AA.
     pub(super) fn all(mbr: Fields) -> Vec<Self> {
         let plausible = |at: usize| {
             let (status, kind) = (mbr.u8(at), mbr.u8(at + 4));
@@ -54,7 +54,7 @@ impl MbrEntry {
         }
     }
 
-    /// The used entries of a sector that is a table.
+    /// Returns the used entries of a sector that is a table.
     pub(super) fn in_use(sector: Fields) -> Vec<Self> {
         let entries = (446..510).step_by(16).zip(1..);
         let entries = entries.map(|(at, slot)| Self {
@@ -68,9 +68,9 @@ impl MbrEntry {
     }
 }
 
-/// Whether a GPT counts: firmware and Linux look for one only behind an entry of the
+/// Reports whether a GPT counts: firmware and Linux look for one only after an entry of the
 /// protective type that begins at sector 1 (UEFI 2.10, 5.2.3). The other entries of a hybrid
-/// MBR change nothing.
+/// MBR do not matter.
 pub(super) fn is_protective(mbr: Fields) -> bool {
     let protects = |entry: &MbrEntry| entry.kind == TYPE_PROTECTIVE && entry.start == 1;
     MbrEntry::in_use(mbr).iter().any(protects)
@@ -78,19 +78,19 @@ pub(super) fn is_protective(mbr: Fields) -> bool {
 
 /// The header of a GPT (UEFI 2.10, 5.3.2).
 pub(super) struct Gpt {
-    /// Bytes of a sector.
+    /// Sector size in bytes.
     pub(super) sector: u64,
     /// The sector of the backup header.
     pub(super) backup: u64,
-    /// The sector where the entries begin.
+    /// The first sector of the entries.
     pub(super) entries: u64,
     pub(super) count: u64,
-    /// Bytes of an entry.
+    /// Size of an entry in bytes.
     pub(super) width: u64,
 }
 
 impl Gpt {
-    /// The header in this sector, which is the second one of the disk.
+    /// Parses the header in this sector, which is the second one of the disk.
     pub(super) fn read(sector: &[u8]) -> Option<Self> {
         let fields = Fields(sector);
         let len = usize::try_from(fields.le32(12)).ok()?;
@@ -107,7 +107,7 @@ impl Gpt {
     }
 }
 
-/// CRC-32 over the header with its own field zero.
+/// Returns the CRC-32 of the header with its own field as zero.
 pub(super) fn header_checksum(header: &[u8]) -> u64 {
     let mut bytes = header.to_vec();
     if let Some(field) = bytes.get_mut(16..20) {

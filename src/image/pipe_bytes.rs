@@ -1,5 +1,5 @@
-//! The bytes of a pipe that have passed by: the first and the last ones are kept, and those of
-//! tables that a look asked for.
+//! The bytes of a pipe that were read: the first and the last ones are kept, and those of
+//! tables that the inspection requested.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::io;
@@ -9,15 +9,16 @@ use super::byte_view::{ReadAt, size};
 
 /// First bytes that are kept.
 const HEAD_BYTES: u64 = 4 << 20;
-/// Last bytes that are kept: those of a footer, and of what has just passed by.
+/// Last bytes that are kept: those of a footer, and those that were just read.
 const TAIL_BYTES: u64 = 4 << 20;
-/// Bytes after which what has come is looked at: it may ask for what came right behind it.
+/// Bytes between two inspections: an inspection may request bytes right after those that it
+/// reads.
 const INSPECT_INTERVAL: u64 = 1 << 20;
-/// Bytes of tables that are kept, in so many pieces.
+/// The most bytes of tables that are kept, and the most pieces.
 const MAX_KEPT: u64 = 64 << 20;
 const MAX_PIECES: usize = 10_000;
 
-/// The bytes that have passed by, of which some are kept.
+/// The bytes that were read, of which some are kept.
 #[derive(Debug, Default)]
 pub(super) struct PipeBytes(Mutex<State>);
 
@@ -26,12 +27,12 @@ pub(super) struct State {
     pub(super) len: u64,
     first: Vec<u8>,
     last: VecDeque<u8>,
-    /// Bytes of tables, by their place.
+    /// Bytes of tables, by their offset.
     kept: BTreeMap<u64, Vec<u8>>,
     bytes: u64,
-    /// What was asked for and has not passed by: its place and its end.
+    /// Requested bytes that were not read yet: their offset and their end.
     wanted: BTreeMap<u64, u64>,
-    /// Where the next look is due.
+    /// The offset at which the next inspection is due.
     due: Option<u64>,
     pub(super) overflowed: bool,
 }
@@ -41,7 +42,7 @@ impl PipeBytes {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Takes the next bytes; returns whether it is time for another look.
+    /// Adds the next bytes; returns whether another inspection is due.
     pub(super) fn take(&self, piece: &[u8]) -> bool {
         let mut state = self.lock();
         let begins = state.len == 0;
@@ -71,7 +72,7 @@ impl PipeBytes {
 }
 
 impl State {
-    /// These bytes, if they are among the first or were kept.
+    /// Returns these bytes, if they are among the first or were kept.
     fn held(&self, from: u64, count: usize) -> Option<Vec<u8>> {
         let end = from.checked_add(count as u64)?;
         if end <= self.first.len() as u64 {
@@ -82,7 +83,7 @@ impl State {
         there.get(..count).map(<[u8]>::to_vec)
     }
 
-    /// These bytes, if they have just passed by.
+    /// Returns these bytes, if they were just read.
     fn recent(&self, from: u64, count: usize) -> Option<Vec<u8>> {
         let end = from.checked_add(count as u64)?;
         let last = self.len - self.last.len() as u64;
@@ -93,7 +94,7 @@ impl State {
         Some(self.last.range(range).copied().collect())
     }
 
-    /// Keeps these bytes for the next look, or notes that they are waited for.
+    /// Keeps these bytes for the next inspection, or records that they are requested.
     fn keep(&mut self, from: u64, count: usize) -> Option<Vec<u8>> {
         let end = from.checked_add(count as u64)?;
         if end > self.len {

@@ -1,7 +1,6 @@
-//! What this house reads of a container against what tools made by others say:
-//! qemu-img makes every format from one raw disk, sfdisk makes partition tables.
-//! Where they are not installed the tests say so and pass, unless the variable
-//! IMGIMPORT_TOOLS is "required".
+//! Compares the readers with other tools: qemu-img creates every format from one raw disk,
+//! sfdisk creates partition tables. Where the tools are not installed the tests print that and
+//! pass, unless the variable IMGIMPORT_TOOLS is "required".
 
 use std::fs::{self, File};
 use std::io::Write as _;
@@ -39,7 +38,7 @@ const VARIANTS: [(&str, &str, &str); 20] = [
     ("vdi", "", ""),
 ];
 
-/// Whether the tool is here; says so if not.
+/// Reports whether the tool is installed; prints a line if not.
 #[allow(clippy::print_stderr)]
 fn installed(tool: &str) -> bool {
     let run = Command::new(tool).arg("--version").output();
@@ -59,8 +58,8 @@ fn run(tool: &str, arguments: &[&str], files: &[&Path]) -> Vec<u8> {
     output.stdout
 }
 
-/// A disk with data in its first and last sector, across the borders of blocks and
-/// alone in a sector, of bytes that pack well and bytes that do not.
+/// Writes a disk with data in its first and last sector, across the boundaries of blocks and in
+/// single sectors, of compressible and incompressible bytes.
 fn disk(path: &Path, size: u64) {
     let file = File::create(path).unwrap();
     file.set_len(size).unwrap();
@@ -99,7 +98,7 @@ fn virtual_size(format: &str, path: &Path) -> u64 {
     info["virtual-size"].as_u64().unwrap()
 }
 
-/// The whole disk, read in pieces that fit no block.
+/// Reads the whole disk, in pieces that match no block size.
 fn all(blocks: &DiskReader) -> Vec<u8> {
     let mut bytes = vec![0xcc; usize::try_from(blocks.size()).unwrap()];
     let mut at = 0;
@@ -110,7 +109,7 @@ fn all(blocks: &DiskReader) -> Vec<u8> {
     bytes
 }
 
-/// Bytes outside of `data`, and how many bytes it names.
+/// Returns the bytes outside of `data`, and how many bytes it covers.
 fn without_data(blocks: &DiskReader, mut bytes: Vec<u8>) -> (Vec<u8>, u64) {
     let (mut at, mut named) = (0, 0);
     while let Some(range) = blocks.data(at).unwrap() {
@@ -123,7 +122,8 @@ fn without_data(blocks: &DiskReader, mut bytes: Vec<u8>) -> (Vec<u8>, u64) {
     (bytes, named)
 }
 
-/// What is read of the container is the raw disk, and zeros where it is larger.
+/// Asserts that the disk read from the container is the raw disk, with zeros where it is
+/// larger.
 fn same(path: &Path, format: &str, raw: &[u8], name: &str) {
     let image = Image::open(path, None).unwrap();
     let blocks = DiskReader::open(&image).unwrap();
@@ -143,7 +143,7 @@ fn same(path: &Path, format: &str, raw: &[u8], name: &str) {
         "{name}: data is left out"
     );
     assert_eq!(blocks.allocated().unwrap(), named, "{name}");
-    // the blocks of a fixed one are all there; those of a VHDX have 8 MiB
+    // A fixed one has all its blocks; those of a VHDX have 8 MiB.
     let holes = !name.contains("fixed") && !name.contains("full") && raw.len() > 32 << 20;
     assert!(!holes || named < size, "{name}: no hole in {named} bytes");
 }
@@ -204,7 +204,7 @@ fn a_disk_of_zeros_names_no_data_in_any_format() {
     }
 }
 
-/// Divides a disk as this script of sfdisk says.
+/// Divides a disk according to this script of sfdisk.
 fn divided(path: &Path, script: &str) {
     File::create(path).unwrap().set_len(16 * MIB).unwrap();
     let mut sfdisk = Command::new("sfdisk")
@@ -264,7 +264,7 @@ fn partition_tables_match_sfdisk() {
             let sectors = |key: &str| part[key].as_u64().unwrap();
             (number.parse().unwrap(), sectors("start"), sectors("size"))
         };
-        // A container of logical partitions is none itself.
+        // A container of logical partitions is not a partition itself.
         let nodes = parts
             .iter()
             .filter(|part| part["type"] != "5" && part["type"] != "f");

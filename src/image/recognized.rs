@@ -1,5 +1,5 @@
-//! Whether what a disk begins with is known: a partition table, boot code or a file system.
-//! What is not known is never taken for a disk that a machine could start from.
+//! Reports whether the first bytes of a disk are recognized: a partition table, boot code or a
+//! file system. An unrecognized disk is never treated as one that a machine could start from.
 
 use super::byte_view::{is_zero, size};
 use super::error::{Fix, ImageError, ImageResult};
@@ -8,14 +8,14 @@ use super::partitions::Partitions;
 use super::volume_kind::VolumeKind;
 use super::{Content, DiskReader, unsupported};
 
-/// Bytes that are looked at; the last mark of a file system lies behind 128 KiB.
+/// Bytes that are inspected; the last signature of a file system is after 128 KiB.
 pub(super) const HEAD: u64 = 256 << 10;
-/// Read at once: of a pipe, only the first bytes can be read.
+/// Bytes that are read at once: of a pipe, only the first bytes can be read.
 const STEP: u64 = 4 << 10;
-/// Bytes of a boot sector that may be code.
+/// Bytes of a boot sector that can contain code.
 const CODE: usize = 440;
 
-/// Marks of file systems and partition tables that are not looked into.
+/// Signatures of file systems and partition tables that are not inspected further.
 const OTHER_MAGIC: [(usize, &[u8]); 9] = [
     (3, b"EXFAT   "),
     (1024, b"H+"),
@@ -31,8 +31,8 @@ const OTHER_MAGIC: [(usize, &[u8]); 9] = [
 
 const MISSING: &str = "no partition table, boot code or file system";
 
-/// Refuses a disk of which nothing is known; returns whether one in a container is blank.
-/// `named` says that the user named the format.
+/// Rejects a disk that is not recognized; returns whether one in a container is blank. `named`:
+/// the user set the format.
 pub(super) fn check(
     content: &Content,
     disk: &DiskReader,
@@ -88,7 +88,7 @@ fn import_as_raw() -> Fix {
     Fix::custom("name the image file itself, or add --format raw if its bytes are a disk")
 }
 
-/// The first bytes, as far as they can be read.
+/// Returns the first bytes, as far as they can be read.
 fn head(disk: &DiskReader) -> Vec<u8> {
     let mut head = vec![0; size(HEAD.min(disk.size()))];
     if disk.read_at(&mut head, 0).is_ok() {
@@ -118,7 +118,7 @@ fn volume_kind(head: &[u8]) -> Option<VolumeKind> {
     })
 }
 
-/// Boot code, or another mark.
+/// Reports whether the bytes are boot code or have another known signature.
 fn is_known(head: &[u8]) -> bool {
     let boots = head.get(510..512) == Some(&[0x55, 0xaa]) && !is_zero(&head[..CODE]);
     let marked =

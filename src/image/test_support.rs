@@ -1,5 +1,5 @@
-//! The stage for this room's tests: bytes in memory are looked at as a file named
-//! disk.img or as a pipe, and inputs are bent until something should break.
+//! Test helpers: bytes in memory are inspected as a file named disk.img or as a pipe, and
+//! inputs are changed at random to find panics.
 
 use std::cell::RefCell;
 use std::ops::Range;
@@ -15,7 +15,7 @@ use super::{
     DiskReader, Format, HEAD, Image, ImageSource, OpenOptions, Result, Warning, detect, layout,
 };
 
-/// Looks at these bytes as a file, whatever lies on its disk.
+/// Inspects these bytes as a file, whatever is on its disk.
 pub(super) fn open(bytes: &[u8]) -> Result<Image> {
     let strict = open_bytes(bytes, None);
     let Ok(mut image) = (match strict {
@@ -40,12 +40,12 @@ pub(super) fn open_as(bytes: &[u8], format: Format) -> Result<Image> {
     open_bytes(bytes, Some(format))
 }
 
-/// Looks at these bytes as a file, as a user's.
+/// Inspects these bytes as a user's file, with all checks.
 pub(super) fn strict(bytes: &[u8]) -> Result<Image> {
     open_bytes(bytes, None)
 }
 
-/// The same for a user who wants no checks.
+/// Inspects these bytes without checks.
 pub(super) fn unchecked(bytes: &[u8]) -> Result<Image> {
     let (format, skip_checks) = (None, true);
     open_bytes(
@@ -57,13 +57,13 @@ pub(super) fn unchecked(bytes: &[u8]) -> Result<Image> {
     )
 }
 
-/// The warnings of a look, each as one line.
+/// Returns the warnings of an inspection, each as one line.
 pub(super) fn warnings(bytes: &[u8]) -> Vec<String> {
     let image = open(bytes).unwrap();
     image.warnings.iter().map(ToString::to_string).collect()
 }
 
-/// The whole message of the refusal, without its first line, which is always the same.
+/// Returns the message of the rejection, without its first line, which is always the same.
 pub(super) fn refusal(bytes: &[u8]) -> String {
     let error = open_bytes(bytes, None).unwrap_err();
     assert_eq!(error.kind().exit_code(), 3);
@@ -72,7 +72,7 @@ pub(super) fn refusal(bytes: &[u8]) -> String {
     rest.unwrap().to_owned()
 }
 
-/// The bytes with some of them replaced.
+/// Returns the bytes with some of them replaced.
 pub(super) fn patched(bytes: &[u8], changes: &[(usize, &[u8])]) -> Vec<u8> {
     let mut bytes = bytes.to_vec();
     for (at, change) in changes {
@@ -81,17 +81,17 @@ pub(super) fn patched(bytes: &[u8], changes: &[(usize, &[u8])]) -> Vec<u8> {
     bytes
 }
 
-/// Cause and hint as `refusal` gives them.
+/// Returns cause and hint in the form of `refusal`.
 pub(super) fn refusal_text(cause: &str, hint: &str) -> String {
     format!("{cause}\n  hint: {hint}")
 }
 
-/// The message of a damaged or cut file.
+/// Returns the message for a damaged or truncated file.
 pub(super) fn copy_again(cause: &str) -> String {
     refusal_text(cause, "copy, download or export it again")
 }
 
-/// The message of what qemu-img converts, by this format.
+/// Returns the message for a file that qemu-img converts, by this format.
 pub(super) fn convert(format: &str, cause: &str) -> String {
     refusal_text(
         cause,
@@ -113,7 +113,7 @@ fn open_bytes(bytes: &[u8], options: impl Into<OpenOptions>) -> Result<Image> {
     image.map_err(|error| error.into_error(path))
 }
 
-/// The disk inside these bytes, and the ranges of it that may hold data.
+/// Returns the disk inside these bytes, and its ranges that may contain data.
 pub(super) fn disk(bytes: &[u8]) -> (Vec<u8>, Vec<(u64, u64)>) {
     let blocks = blocks(bytes);
     let mut disk = vec![0xcc; size(blocks.size())];
@@ -121,7 +121,7 @@ pub(super) fn disk(bytes: &[u8]) -> (Vec<u8>, Vec<(u64, u64)>) {
     (disk, data(bytes))
 }
 
-/// The ranges of the disk inside that may hold data.
+/// Returns the ranges of the disk inside that may contain data.
 pub(super) fn data(bytes: &[u8]) -> Vec<(u64, u64)> {
     let blocks = blocks(bytes);
     let (mut ranges, mut at) = (vec![], 0);
@@ -132,7 +132,7 @@ pub(super) fn data(bytes: &[u8]) -> Vec<(u64, u64)> {
     ranges
 }
 
-/// What reading the first byte of the disk inside ends in.
+/// Returns the error of reading the first byte of the disk inside.
 pub(super) fn unreadable(bytes: &[u8]) -> String {
     let error = blocks(bytes).read_at(&mut [0], 0).unwrap_err();
     error.to_string()
@@ -152,15 +152,15 @@ pub(super) fn blocks(bytes: &[u8]) -> DiskReader {
         .unwrap()
 }
 
-/// Cases of every format: bytes of a sound image changed, its end cut off.
+/// Cases for every format: changed bytes of a valid image, or a truncated one.
 const CASES: u32 = 10_000;
 
-/// Looks at the bytes in every way; what comes out does not matter, that it does.
+/// Inspects the bytes in every way; it must return, whatever the result.
 fn inspect(bytes: &[u8]) {
     let _ = Image::from_head(&bytes[..bytes.len().min(HEAD)], None).map(|image| image.describe());
 }
 
-/// Looks at them as a file, and reads all over the disk inside.
+/// Inspects them as a file, and reads at several places of the disk inside.
 fn read_all_over(bytes: &Arc<TruncatedBytes>) {
     let view = ByteView::new(bytes, bytes.len as u64);
     let Ok(found) = detect::detect(&view) else {
@@ -186,7 +186,7 @@ fn read_all_over(bytes: &Arc<TruncatedBytes>) {
     }
 }
 
-/// The bytes of a file, of which the end may be cut off.
+/// The bytes of a file that may be truncated.
 #[derive(Debug)]
 struct TruncatedBytes {
     bytes: Vec<u8>,
@@ -199,14 +199,14 @@ impl ReadAt for Arc<TruncatedBytes> {
     }
 }
 
-/// Bends a sound image in its first bytes, and now and then anywhere. A panic, an
-/// overflow or an allocation without bounds fails the test.
+/// Changes the first bytes of a valid image at random, and now and then others. A panic, an
+/// overflow or an allocation without limit fails the test.
 pub(super) fn fuzz_fields(sound: &[u8], fields: usize) {
     fuzz_checksummed(sound, std::slice::from_ref(&(0..fields)), |_| ());
 }
 
-/// The same with `seal`, which makes the checksums right again, so that what they
-/// guard is looked at too.
+/// Changes fields like [`fuzz_fields`], then calls `seal`, which corrects the checksums, so
+/// that the fields that they protect are read, too.
 pub(super) fn fuzz_checksummed(sound: &[u8], fields: &[Range<usize>], seal: impl Fn(&mut [u8])) {
     let len = sound.len();
     let field = prop_oneof![

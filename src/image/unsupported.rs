@@ -1,45 +1,45 @@
-//! Files that are no disk: known by their marks, so that none of them passes for a raw disk,
-//! neither on its own nor where a container should hold a disk.
+//! Files that are not a disk, detected by their signatures, so that none of them is treated as
+//! a raw disk, neither as a separate file nor where a container should contain a disk.
 
 use super::byte_view::ByteView;
 use super::error::{Fix, ImageError, ImageResult};
 use super::formats::{archive, vdi, vmdk};
 use super::found;
 
-/// Bytes from the start that show the marks; that of an ISO image lies behind 32 KiB.
+/// Bytes from the start that contain the signatures; that of an ISO image is after 32 KiB.
 pub(super) const HEAD: u64 = 34 << 10;
-/// Offset of the mark of ISO 9660: sector 16 of 2048 bytes, behind the type byte.
+/// Offset of the signature of ISO 9660: sector 16 of 2048 bytes, after the type byte.
 const ISO: usize = 32769;
-/// Linux, "The Linux/x86 Boot Protocol": the header's mark in a kernel.
+/// Linux, "The Linux/x86 Boot Protocol": offset of the header's signature in a kernel.
 const KERNEL: usize = 514;
-/// An Apple disk image ends in a block of 512 bytes that begins so.
+/// The first bytes of the last 512-byte block of an Apple disk image.
 const APPLE: &[u8] = b"koly\0\0\0\x04";
-/// Bytes in which text is told from other data.
+/// Bytes that decide whether a file is text.
 const TEXT: usize = 512;
 
 /// A file of another kind.
 pub(super) struct UnsupportedFormat {
-    /// With its article: "a QED image".
+    /// The name with its article: "a QED image".
     pub(super) name: &'static str,
     pub(super) fix: Fix,
 }
 
-/// What helps.
+/// The remedy.
 #[derive(Clone, Copy)]
 enum FixKind {
-    /// qemu-img reads it, by this format.
+    /// qemu-img reads it, as this format.
     Convert(&'static str),
-    /// The image may lie in it.
+    /// The image may be inside.
     Unpack,
     /// It is something else.
     Other,
-    /// Anything else, in full.
+    /// Anything else, as a complete sentence.
     Say(&'static str),
 }
 
 use FixKind::{Convert, Other, Say, Unpack};
 
-/// Offset, mark, name and remedy, after QEMU's block drivers and file(1).
+/// Offset, signature, name and remedy, after QEMU's block drivers and file(1).
 const MARKS: &[(usize, &[u8], &str, FixKind)] = &[
     (0, b"QED\0", "a QED image", Convert("qed")),
     (
@@ -158,7 +158,7 @@ const INSTALL: FixKind = Say("install the system on a disk, and import that");
 const RESTORE: FixKind = Say("restore it to a disk, and import that");
 const DECRYPT: FixKind = Say("decrypt it, and import the disk image in it");
 
-/// Refuses a file that is no disk.
+/// Rejects a file that is not a disk.
 pub(super) fn check_supported(view: &ByteView) -> ImageResult<()> {
     let trailer = view.len().and_then(|len| len.checked_sub(512));
     let trailer = trailer.map(|at| view.read_up_to(at, 8)).transpose()?;
@@ -177,9 +177,9 @@ pub(super) fn check_supported(view: &ByteView) -> ImageResult<()> {
     }
 }
 
-/// What the first bytes of a file are the mark of.
+/// Returns the format whose signature the first bytes have.
 fn identify(head: &[u8]) -> Option<UnsupportedFormat> {
-    // Boot code may begin with any bytes, so that a few of them are no mark there.
+    // Boot code may begin with any bytes, so a signature of a few bytes does not count there.
     let boots = head.get(510..512) == Some(&[0x55, 0xaa]);
     let marked = |(at, mark, _, _): &&(usize, &[u8], &str, FixKind)| {
         let available = head.get(*at..).is_some_and(|rest| rest.starts_with(mark));
@@ -199,8 +199,8 @@ fn identify(head: &[u8]) -> Option<UnsupportedFormat> {
     Some(UnsupportedFormat { name, fix: remedy })
 }
 
-/// What lies where a container should hold a disk: any of the above, an image format, an
-/// archive or an ISO image.
+/// Returns what is stored where a container should contain a disk: any of the above, an image
+/// format, an archive or an ISO image.
 pub(super) fn identify_nested(head: &[u8]) -> Option<UnsupportedFormat> {
     let unpack = || Fix::custom("import the image that lies in it");
     let name = if head
@@ -233,7 +233,7 @@ pub(super) fn identify_nested(head: &[u8]) -> Option<UnsupportedFormat> {
     Some(UnsupportedFormat { name, fix: remedy })
 }
 
-/// An MZ header that leads to a PE header.
+/// Reports whether there is an MZ header that leads to a PE header.
 fn is_windows_program(head: &[u8]) -> bool {
     let at = head.get(60..64).and_then(|field| field.try_into().ok());
     let at = at
@@ -243,13 +243,13 @@ fn is_windows_program(head: &[u8]) -> bool {
     head.starts_with(b"MZ") && rest.is_some_and(|rest| rest.starts_with(b"PE\0\0"))
 }
 
-/// What kind of text it is, if it is text: no control characters but white space.
+/// Returns the kind of text, if it is text: no control characters except white space.
 fn text(head: &[u8]) -> Option<(&'static str, FixKind)> {
     let head = head.strip_prefix(b"\xef\xbb\xbf").unwrap_or(head);
     let start = &head[..head.len().min(TEXT)];
     let is_text =
         |&byte: &u8| matches!(byte, b'\t' | b'\n' | b'\r' | 0x0c | 0x1b | 0x20..=0x7e | 0x80..);
-    // Boot sectors and random data have others among their first bytes.
+    // Boot sectors and random data have other bytes among the first ones.
     if start.is_empty() || !start.iter().all(is_text) {
         return None;
     }

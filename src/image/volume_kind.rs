@@ -1,6 +1,6 @@
-//! What lies in a stretch of a disk, by the mark that each file system or container leaves.
+//! Detects the content of a partition by the signature of each file system or container.
 
-/// What a partition holds.
+/// The content of a partition.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum VolumeKind {
     Ext,
@@ -21,12 +21,12 @@ pub enum VolumeKind {
 }
 
 impl VolumeKind {
-    /// Offset, mark and what leaves it there; the outer ones first.
+    /// Offset, signature and content; the outer ones first.
     const MARKS: [(u64, &'static [u8], Self); 20] = [
         (0, b"LUKS\xba\xbe", Self::Luks),
-        // The OEM name of the boot sector, which is otherwise that of an NTFS or a FAT.
+        // The OEM name of the boot sector; the rest of it is that of an NTFS or a FAT.
         (3, b"-FVE-FS-", Self::BitLocker),
-        // BitLocker To Go on FAT: 4967D63B-2E29-4AD8-8399-F6A339E3D001 behind the boot code.
+        // BitLocker To Go on FAT: 4967D63B-2E29-4AD8-8399-F6A339E3D001 after the boot code.
         (
             424,
             &[
@@ -55,8 +55,8 @@ impl VolumeKind {
         (131_072, &[0x0c, 0xb1, 0xba, 0x00], Self::Zfs),
     ];
 
-    /// Returns what the bytes show. `read` fills a buffer from an offset of the stretch on
-    /// and returns whether it could.
+    /// Returns the content. `read` fills a buffer from an offset of the partition and returns
+    /// whether it succeeded.
     pub fn detect(read: impl Fn(&mut [u8], u64) -> bool) -> Option<Self> {
         let marked = |(at, mark, _): &(u64, &[u8], Self)| {
             let mut available = vec![0; mark.len()];
@@ -68,7 +68,7 @@ impl VolumeKind {
             .map(|magic| magic.2)
     }
 
-    /// Its name in a sentence.
+    /// Returns the name in a sentence.
     pub fn name(self) -> &'static str {
         match self {
             Self::Ext => "ext4",
@@ -89,22 +89,23 @@ impl VolumeKind {
         }
     }
 
-    /// Whether it is encrypted as a whole.
+    /// Reports whether it is encrypted as a whole.
     pub fn is_encrypted(self) -> bool {
         matches!(self, Self::Luks | Self::BitLocker)
     }
 
-    /// Whether something else lies in it: volumes, a member of a RAID, an encrypted volume.
+    /// Reports whether it contains something else: volumes, a member of a RAID, an encrypted
+    /// volume.
     pub fn is_container(self) -> bool {
         matches!(self, Self::Lvm | Self::Raid) || self.is_encrypted()
     }
 
-    /// Whether a system that is not Windows may have its files there.
+    /// Reports whether a system other than Windows may have its files there.
     pub fn is_foreign_to_windows(self) -> bool {
         !matches!(self, Self::Fat | Self::Ntfs | Self::BitLocker)
     }
 
-    /// Whether a system may have its files there, and not here to be read.
+    /// Reports whether a system may have its files there that cannot be read here.
     pub fn hides_files(self) -> bool {
         !matches!(self, Self::Ext | Self::Fat | Self::Ntfs | Self::Swap)
     }

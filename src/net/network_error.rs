@@ -1,10 +1,10 @@
-//! Why no answer came, in words for whoever has to mend it: the network, the proxy in
-//! between, or a certificate. The libraries tell it in up to six errors within each other.
+//! The reason that a request had no response, in words for the user who has to fix it: the
+//! network, the proxy, or a certificate. The libraries report it in up to six nested errors.
 
 use std::env;
 use std::error::Error;
 
-/// Layers of the libraries that say where in them it happened, which helps nobody.
+/// Errors of the libraries that only name their own layer, which does not help the user.
 const LAYERS: [&str; 5] = [
     "dispatch failure",
     "error sending request",
@@ -13,16 +13,16 @@ const LAYERS: [&str; 5] = [
     "tcp connect error",
 ];
 
-/// The variables that name a proxy, in the order in which the libraries ask them.
+/// The variables that name a proxy, in the order in which the libraries read them.
 const PROXY_VARIABLES: [&str; 4] = ["HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy"];
 
-/// Why an answer beyond the limit of `http` was not read.
+/// The reason for a response beyond the size limit of `http`.
 pub const RESPONSE_TOO_LONG: &str = "the answer is longer than 16 MiB";
 
-/// rustls's word for a certificate that it does not take.
+/// The beginning of rustls's errors about certificates.
 const CERTIFICATE: &str = "invalid peer certificate";
 
-/// The causes that say something, innermost last.
+/// Returns the informative causes, the innermost last.
 pub fn describe(error: &(dyn Error + 'static)) -> String {
     let mut words = vec![error.to_string()];
     let mut next = error.source();
@@ -46,7 +46,8 @@ pub fn describe(error: &(dyn Error + 'static)) -> String {
     }
 }
 
-/// `trouble` in the words of the library that asks proxies for a tunnel.
+/// Describes an error of the library that connects through a proxy; `layer` is that library's
+/// message.
 fn describe_proxy_error(layer: &str, innermost: &str) -> String {
     let named = |name: &&&str| env::var_os(name).is_some_and(|value| !value.is_empty());
     let variable = PROXY_VARIABLES
@@ -63,7 +64,8 @@ fn describe_proxy_error(layer: &str, innermost: &str) -> String {
     format!("the proxy that {variable} names {problem}")
 }
 
-/// What helps against such a cause; `usually` where it is neither the proxy nor a certificate.
+/// Returns the hint for such a cause; `usually` where it is neither the proxy nor a
+/// certificate.
 pub fn hint(cause: &str, usually: &'static str) -> &'static str {
     if cause.starts_with("the proxy that ") {
         "correct the proxy's address, or name the hosts that need none in NO_PROXY"
@@ -76,7 +78,7 @@ pub fn hint(cause: &str, usually: &'static str) -> &'static str {
     }
 }
 
-/// Whether such a cause stays, however often it is tried.
+/// Reports whether such a cause is permanent, so that a retry does not help.
 pub fn is_permanent(cause: &str) -> bool {
     cause.contains(CERTIFICATE)
         || cause.ends_with("wants a user and a password")
@@ -91,7 +93,7 @@ mod tests {
 
     use super::*;
 
-    /// What reqwest says of a request through a proxy that answers so.
+    /// Returns reqwest's error for a request through a proxy with this response.
     async fn through(answer: &'static str) -> String {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = format!("http://{}", listener.local_addr().unwrap());

@@ -1,5 +1,4 @@
-//! What a template has for an import: the post-processors with their options, each with
-//! its line.
+//! The import post-processors of a template with their options, each with its line.
 
 use std::collections::BTreeSet;
 
@@ -12,7 +11,7 @@ pub(super) struct Import {
     pub(super) cloud: CloudId,
     pub(super) place: Place,
     pub(super) name: Option<String>,
-    /// The file to import, or why it is not known although the template names it.
+    /// The file to import, or the reason that it is unknown although the template names it.
     pub(super) image: Option<Result<String, (Place, String)>>,
     pub(super) entries: Vec<Entry>,
     /// The other post-processors of its sequence.
@@ -35,11 +34,11 @@ pub(super) struct Entry {
     pub(super) value: EntryValue,
 }
 
-/// What the template has for a key.
+/// The value of a key in the template.
 #[derive(Clone, Debug)]
 pub(super) enum EntryValue {
     Known(Known),
-    /// Why the value is not known.
+    /// The reason that the value is unknown.
     Unknown(String),
     /// A secret; its value was not evaluated.
     Secret,
@@ -49,7 +48,7 @@ pub(super) enum EntryValue {
 #[derive(Clone, Debug)]
 pub(super) struct Known {
     pub(super) value: ::toml::Value,
-    /// The variables whose defaults are in it.
+    /// The variables whose defaults are part of it.
     pub(super) defaults: BTreeSet<String>,
     /// The variables of the environment that the import reads.
     pub(super) environment: BTreeSet<String>,
@@ -72,7 +71,7 @@ impl PostProcessor {
         entry.map(|entry| &entry.value)
     }
 
-    /// Returns the builds that it is for, or nothing if it is for all of them.
+    /// Returns the builds that it is for; `None` if it is for all of them.
     fn only(&self) -> Option<Vec<&str>> {
         match self.value("only")? {
             EntryValue::Known(known) => Some(texts(&known.value)),
@@ -81,7 +80,7 @@ impl PostProcessor {
     }
 }
 
-/// The texts of a list, or the one text.
+/// Returns the texts of a list, or the one text.
 fn texts(value: &::toml::Value) -> Vec<&str> {
     match value {
         ::toml::Value::Array(items) => items.iter().filter_map(::toml::Value::as_str).collect(),
@@ -89,8 +88,8 @@ fn texts(value: &::toml::Value) -> Vec<&str> {
     }
 }
 
-/// Returns the imports of a sequence. `built` returns the file of the builder for these
-/// builds, if there is one that is certain.
+/// Returns the imports of a sequence. `built` returns the file of the builder for these builds,
+/// if there is exactly one.
 pub(super) fn imports(
     sequence: &[PostProcessor],
     built: &dyn Fn(Option<&[&str]>) -> Option<String>,
@@ -119,15 +118,15 @@ pub(super) fn imports(
     sequence.iter().enumerate().filter_map(import).collect()
 }
 
-/// The file of the nearest `artifice` or, if nothing before the import makes another one,
-/// of the builder.
+/// Returns the file of the nearest `artifice` or, if no post-processor before the import
+/// creates another one, of the builder.
 fn image(
     cloud: CloudId,
     import: &PostProcessor,
     before: &[PostProcessor],
     built: &dyn Fn(Option<&[&str]>) -> Option<String>,
 ) -> Option<Result<String, (Place, String)>> {
-    // These hand on the files that they get.
+    // These pass on the files that they receive.
     const SAME: [&str; 3] = ["shell-local", "manifest", "checksum"];
     for other in before.iter().rev() {
         if other.kind == "artifice" {
@@ -145,7 +144,7 @@ fn image(
     built(import.only().as_deref()).map(Ok)
 }
 
-/// The file that the post-processor imports of several.
+/// Returns the file that the post-processor imports if there are several.
 fn choose(cloud: CloudId, import: &PostProcessor, files: &[&str]) -> Result<String, String> {
     if files.iter().any(|file| file.contains(['*', '?', '['])) {
         return Err("its files are known only after the build".to_owned());

@@ -1,4 +1,4 @@
-//! The file that a builder makes, where its settings leave no doubt.
+//! Determines the file that a builder creates, where its settings are unambiguous.
 
 use super::document::Node;
 use super::evaluate::evaluate;
@@ -10,7 +10,7 @@ pub(super) struct Builder<'n> {
     /// Packer's type of the builder, such as `qemu`.
     pub(super) kind: &'n str,
     pub(super) name: &'n str,
-    /// Its settings; the first that has a key counts.
+    /// Its settings; the first one with a key counts.
     pub(super) settings: Vec<&'n Node>,
 }
 
@@ -34,8 +34,8 @@ impl Builder<'_> {
                 let name = name.unwrap_or_else(|| format!("packer-{}", self.name));
                 Some(format!("{}/{name}", folder()?))
             }
-            // Of the formats only this one is a single file. The virtual machine's default
-            // name has the time of the build.
+            // Of the formats only this one is a single file. The default name of the virtual
+            // machine contains the time of the build.
             "virtualbox-iso" | "virtualbox-ovf" | "virtualbox-vm" | "vmware-iso" | "vmware-vmx"
                 if self.setting(scope, "format")?? == "ova"
                     && is_missing("skip_export")
@@ -52,8 +52,7 @@ impl Builder<'_> {
         }
     }
 
-    /// Returns the text of a setting, `Some(None)` if it has none, and `None` if that is not
-    /// known.
+    /// Returns the text of a setting, `Some(None)` if it is unset, and `None` if it is unknown.
     #[expect(clippy::option_option, reason = "unknown and missing differ")]
     fn setting(&self, scope: &Scope, key: &str) -> Option<Option<String>> {
         let Some(node) = self.settings.iter().find_map(|settings| settings.get(key)) else {
@@ -66,7 +65,7 @@ impl Builder<'_> {
     }
 }
 
-/// Returns the one builder that makes the files, with the names that `only` has.
+/// Returns the only builder that creates the files for the names in `only`.
 pub(super) fn single<'b, 'n>(
     builders: &'b [Builder<'n>],
     only: Option<&[&str]>,

@@ -1,7 +1,6 @@
-//! A template as a tree of members, whichever language it is written in. A block of HCL has
-//! the shape that it has in HCL's JSON syntax: `source "qemu" "web" {…}` is the member
-//! `source`, in it the member `qemu`, in it the member `web`
-//! (<https://github.com/hashicorp/hcl/blob/main/json/spec.md>).
+//! A template as a tree of members, for both languages. A block of HCL has the shape of HCL's
+//! JSON syntax: `source "qemu" "web" {…}` is the member `source`, in it the member `qemu`, in
+//! it the member `web` (<https://github.com/hashicorp/hcl/blob/main/json/spec.md>).
 
 use std::fmt;
 use std::rc::Rc;
@@ -12,7 +11,7 @@ use ::hcl::edit::expr::{Expression, ObjectKey};
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(super) struct Place {
     pub(super) file: Rc<str>,
-    /// Counts from 1.
+    /// The number of the line, from 1.
     pub(super) line: usize,
 }
 
@@ -22,8 +21,8 @@ impl fmt::Display for Place {
     }
 }
 
-/// Why a file is not a template, and where. The reason never quotes the file, which may
-/// hold secrets.
+/// The reason that a file is not a template, with its place. It never quotes the file, which
+/// may contain secrets.
 #[derive(Debug)]
 pub(super) struct ParseError {
     pub(super) place: Place,
@@ -64,7 +63,7 @@ impl Node {
         member.map(|(_, node)| node)
     }
 
-    /// Returns the items of a list, or the one node that stands in its place.
+    /// Returns the items of a list, or the node itself as the only item.
     pub(super) fn items(&self) -> &[Self] {
         match &self.content {
             Content::List(items) => items,
@@ -78,7 +77,7 @@ impl Node {
         members.flat_map(|(_, node)| node.items())
     }
 
-    /// Returns the blocks that this node holds by their labels.
+    /// Returns the blocks in this node by their labels.
     pub(super) fn labels(&self) -> impl Iterator<Item = (&str, &Self)> {
         let members = self.items().iter().flat_map(Self::members);
         members.flat_map(|(label, node)| node.items().iter().map(|node| (label.as_str(), node)))
@@ -92,7 +91,7 @@ impl Node {
         self.blocks(kind).flat_map(Self::labels)
     }
 
-    /// Returns the text of a node that is one without interpolations.
+    /// Returns the text of a node that is a text without interpolations.
     pub(super) fn text(&self) -> Option<&str> {
         match &self.content {
             Content::Value(value) => value.as_str(),

@@ -1,8 +1,8 @@
 //! Evaluates literals, names, plain interpolations, and conditions on known values.
 //!
-//! A value that is not known may only be interpolated into a text or stand by itself.
-//! Whatever else is done with it, and every other function, is an error that says why. Errors
-//! never quote a value, which may be secret.
+//! An unknown value may only be interpolated into a text or be the whole value. Any other use
+//! of it, and every other function, is an error with the reason. Errors never quote a value,
+//! which may be secret.
 
 use ::hcl::edit::expr::{
     BinaryOp, BinaryOperator, Conditional, Expression, FuncCall, Traversal, TraversalOperator,
@@ -35,7 +35,7 @@ pub(super) fn evaluate(node: &Node, scope: &Scope) -> Result<Value, String> {
 
 /// Evaluates an expression with the names of a scope.
 pub(super) fn expression(expression: &Expression, scope: &Scope) -> Result<Value, String> {
-    // The parser limits how deeply expressions are nested.
+    // Recursion is safe: the parser limits how deeply expressions are nested.
     let inner = |inner: &Expression| self::expression(inner, scope);
     Ok(match expression {
         Expression::Null(_) => Value::Null,
@@ -73,8 +73,7 @@ pub(super) fn expression(expression: &Expression, scope: &Scope) -> Result<Value
     })
 }
 
-/// Evaluates a text. This is the one place where a value that is not known becomes part of
-/// another one.
+/// Evaluates a text. This is the only place where an unknown value becomes part of another one.
 fn template(template: &StringTemplate, scope: &Scope) -> Result<Value, String> {
     if let Some(Element::Interpolation(whole)) = template.as_single_element() {
         return expression(&whole.expr, scope);
@@ -110,7 +109,7 @@ fn heredoc(heredoc: &HeredocTemplate) -> Result<Value, String> {
     }
 }
 
-/// Evaluates `var.x`, or parts of it that literals name.
+/// Evaluates `var.x`, or parts of it selected by literals.
 fn traversal(traversal: &Traversal, scope: &Scope) -> Result<Value, String> {
     let Some(name) = name(traversal) else {
         expression(&traversal.expr, scope)?;
@@ -153,7 +152,7 @@ fn call(call: &FuncCall, scope: &Scope) -> Result<Value, String> {
     time_functions::call(function, &arguments.collect::<Result<Vec<_>, _>>()?)
 }
 
-/// Evaluates `a ? b : c`. Packer gives both sides one type, so both have to be known.
+/// Evaluates `a ? b : c`. Packer converts both sides to one type, so both must be known.
 fn conditional(condition: &Conditional, scope: &Scope) -> Result<Value, String> {
     let is_true = bool(&condition.cond_expr, scope)?;
     let sides = [&condition.true_expr, &condition.false_expr].map(|side| expression(side, scope));
@@ -170,7 +169,7 @@ fn conditional(condition: &Conditional, scope: &Scope) -> Result<Value, String> 
     Ok(if is_true { first } else { second })
 }
 
-/// Compares texts and truth values. Packer converts other types in ways of its own.
+/// Compares texts and booleans. Packer has its own conversions of other types.
 fn comparison(operation: &BinaryOp, scope: &Scope) -> Result<bool, String> {
     let (left, right) = (&operation.lhs_expr, &operation.rhs_expr);
     let is_equal = || match (expression(left, scope)?, expression(right, scope)?) {

@@ -1,4 +1,4 @@
-//! Reads the files of a template, those that Packer would read.
+//! Reads the same files of a template that Packer reads.
 
 use std::io::Read;
 use std::path::{Path, PathBuf};
@@ -13,7 +13,7 @@ pub(super) struct Files {
     /// Its folder, which is `path.root` in a template.
     pub(super) folder: Option<String>,
     pub(super) templates: Vec<(String, String)>,
-    /// Files of variables; the later count.
+    /// Files of variables; a later one overrides the earlier.
     pub(super) variables: Vec<(String, String)>,
 }
 
@@ -62,7 +62,7 @@ impl Files {
     }
 }
 
-/// The files of a folder, sorted by name.
+/// Returns the files of a folder, sorted by name.
 fn names(folder: &Path) -> Result<Vec<PathBuf>> {
     let failed =
         |error: std::io::Error| unreadable(&folder.display().to_string()).with_source(error);

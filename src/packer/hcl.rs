@@ -165,7 +165,7 @@ fn builders<'n>(root: &'n Node, build: &'n Node) -> Vec<Builder<'n>> {
 }
 
 /// Returns `source.qemu.web`, written with quotes or without; for anything else a name that
-/// no builder has.
+/// matches no builder.
 fn reference(source: &Node) -> String {
     match &source.content {
         Content::Value(Expression::String(name)) => name.value().clone(),

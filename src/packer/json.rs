@@ -1,4 +1,4 @@
-//! Reads Packer's older templates: JSON, with `{{user}}` for variables.
+//! Reads Packer's legacy templates: JSON, with `{{user}}` for variables.
 
 use std::collections::BTreeMap;
 
@@ -14,8 +14,7 @@ use super::templates::expand;
 use super::value::{Text, Value};
 use super::variables::{VariableSources, secret};
 
-/// Returns the imports of a template, of a list of post-processors, or of one that stands by
-/// itself.
+/// Returns the imports of a template, of a list of post-processors, or of a single one.
 pub(super) fn read(
     root: &Node,
     files: &[Node],
@@ -78,14 +77,14 @@ fn object(node: &Node) -> Result<&[(String, Node)], ParseError> {
     }
 }
 
-/// A variable with the value that counts.
+/// A variable with its effective value.
 struct Variable {
     text: Option<String>,
     is_default: bool,
 }
 
 /// Reads the variables: those of the template with their defaults, then the files, then
-/// `--var`. What the template does not declare may be set, too.
+/// `--var`. A variable that the template does not declare may be set, too.
 fn scope(root: &Node, files: &[Node], sources: &VariableSources) -> Result<Scope, ParseError> {
     let declared = match root.get("variables") {
         Some(variables) => object(variables)?,
@@ -107,7 +106,7 @@ fn scope(root: &Node, files: &[Node], sources: &VariableSources) -> Result<Scope
     for (name, text, is_default) in defaults.chain(values).chain(options) {
         variables.insert(format!("var.{name}"), Variable { text, is_default });
     }
-    // A required variable without a value is not defined, as `Scope::user` wants it.
+    // A required variable without a value must be undefined for `Scope::user`.
     variables.retain(|name, variable| variable.text.is_some() || secrets.contains(name));
     let mut scope = Scope::with_user();
     scope.insert_all(
@@ -134,7 +133,7 @@ fn scope(root: &Node, files: &[Node], sources: &VariableSources) -> Result<Scope
     Ok(scope)
 }
 
-/// A text, or a number or truth value as one.
+/// Returns a text, or a number or boolean as text.
 fn text(node: &Node) -> Option<String> {
     let text = evaluate(node, &Scope::default()).ok()?.into_text().ok()?;
     Some(text.known().ok()?.to_owned())

@@ -1,5 +1,5 @@
-//! The keys that each cloud accepts, taken from the cloud's own options: there is no second
-//! list that could differ from them.
+//! The keys that each cloud accepts, from the cloud's own options: there is no second list that
+//! could differ from them.
 
 use ::toml::{Table, Value};
 use clap::Command;
@@ -8,7 +8,7 @@ use serde::de::DeserializeOwned;
 use crate::config::{Cloud, ImportArgs, variables};
 use crate::{alicloud, aws, digitalocean};
 
-/// The reason for leaving out a key that Packer may know and an import does not.
+/// The reason for omitting a key that Packer may support and an import does not.
 pub(super) const UNKNOWN: &str = "an import has no use for it: leave it out";
 
 /// Keys whose values are secrets, with the variable to set instead.
@@ -41,12 +41,12 @@ const TEMPLATES: [&str; 10] = [
     "space_object_name",
 ];
 
-/// Whether the value of this key must not be shown, whatever the cloud.
+/// Reports whether the value of this key must not be shown, for any cloud.
 pub(super) fn is_secret(key: &str) -> bool {
     SECRETS.iter().any(|(secret, ..)| *secret == key)
 }
 
-/// Whether the import evaluates `{{…}}` in this key.
+/// Reports whether the import evaluates `{{…}}` in this key.
 pub(super) fn has_templates(key: &str) -> bool {
     TEMPLATES.contains(&key)
 }
@@ -62,7 +62,7 @@ pub(super) enum CloudId {
 impl CloudId {
     pub(super) const ALL: [Self; 3] = [Self::Aws, Self::Alicloud, Self::Digitalocean];
 
-    /// Returns the cloud of a post-processor, and nothing for those that do not import.
+    /// Returns the cloud of a post-processor; `None` for those that do not import.
     pub(super) fn new(post_processor: &str) -> Option<Self> {
         let mut clouds = Self::ALL.into_iter();
         clouds.find(|cloud| cloud.post_processor() == post_processor)
@@ -109,8 +109,8 @@ impl CloudId {
         }
     }
 
-    /// Checks that the import accepts the key with this value. The error says why not, and
-    /// what to do instead.
+    /// Checks that the import accepts the key with this value. The error contains the reason,
+    /// and what to do instead.
     pub(super) fn check(self, path: &[String], value: &Value) -> Result<(), String> {
         match self {
             _ if ["only", "except"].contains(&path[0].as_str()) => {
@@ -146,7 +146,7 @@ fn check<P: Cloud + DeserializeOwned>(
     }
 }
 
-/// Says why a key is none of these, which are serde's list of all.
+/// Returns the reason for a key that is not in serde's list of all keys.
 fn unknown_key(key: &str, known: &str) -> String {
     let names = known.split('`').skip(1).step_by(2);
     let names = names.map(|name| (strsim::jaro_winkler(key, name), name));

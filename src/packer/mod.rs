@@ -1,10 +1,10 @@
 //! `imgimport from-packer`: a Packer template's import post-processors as settings.
 //!
 //! `parse` reads HCL and JSON into one tree, `hcl` and `json` find the imports in it,
-//! `evaluate` and `templates` evaluate their values, `keys` checks each key with the options of
-//! its cloud, and `toml` writes the settings. Literals, variables, locals, plain interpolations,
-//! conditions on known values and the time are evaluated. Everything else is left out and
-//! named, and no secret is repeated.
+//! `evaluate` and `templates` evaluate their values, `keys` checks each key against the options
+//! of its cloud, and `toml` writes the settings. Literals, variables, locals, plain
+//! interpolations, conditions on known values and the time are evaluated. Everything else is
+//! omitted and listed, and no secret is repeated.
 
 mod blocks;
 mod builder;
@@ -99,13 +99,13 @@ fn parse(name: &str, text: &str) -> std::result::Result<Parsed, ParseError> {
     if !is_json(name, text) {
         return parse_hcl(name, text).map(Parsed::Hcl);
     }
-    // As the documentation shows it: `"post-processors": […]` with nothing around it.
+    // The documentation shows this form: `"post-processors": […]` without braces around it.
     let wrapped = text
         .trim_start()
         .starts_with('"')
         .then(|| format!("{{{text}}}"));
     let text = wrapped.as_deref().unwrap_or(text);
-    // In the older language `${…}` has no meaning.
+    // In the legacy language `${…}` has no meaning.
     let node = parse_json(name, text, Texts::Plain)?;
     if is_hcl(name, &node) {
         return parse_json(name, text, Texts::Templates).map(Parsed::Hcl);
@@ -121,13 +121,13 @@ fn unreadable(error: &ParseError) -> Error {
     .with_cause(error.reason.clone())
 }
 
-/// Whether the text is JSON: by the end of its name or, without one, by the first character.
+/// Reports whether the text is JSON: by the extension or, without one, by the first character.
 fn is_json(name: &str, text: &str) -> bool {
     let ends = |ending: &str| name.to_ascii_lowercase().ends_with(ending);
     ends(".json") || (!ends(".hcl") && text.trim_start().starts_with(['{', '[', '"']))
 }
 
-/// Whether JSON is HCL: by its name, or by what the older templates do not have.
+/// Reports whether JSON is HCL: by its name, or by members that legacy templates do not have.
 fn is_hcl(name: &str, node: &Node) -> bool {
     const OWN: [&str; 6] = ["build", "source", "variable", "locals", "local", "packer"];
     name.to_ascii_lowercase().ends_with(".pkr.json")

@@ -12,7 +12,7 @@ use serde_json::value::RawValue;
 
 use super::document::{Content, Node, ParseError, Place, literal_key};
 
-/// Lists and objects of JSON that may be nested; the parser of HCL has its own limit.
+/// The deepest nesting of lists and objects in JSON; the parser of HCL has its own limit.
 const DEEPEST: usize = 64;
 
 /// The meaning of `${…}` in a text of JSON.
@@ -27,7 +27,7 @@ pub(super) enum Texts {
 /// Parses HCL's native syntax.
 pub(super) fn parse_hcl(file: &str, text: &str) -> Result<Node, ParseError> {
     let source = Source::new(file, text);
-    // The line that the parser's error shows may hold a secret.
+    // The parser's error would quote the line, which may contain a secret.
     let body = parser::parse_body(text).map_err(|error| ParseError {
         place: source.line(error.location().line()),
         reason: format!(
@@ -57,7 +57,7 @@ pub(super) fn parse_json(file: &str, text: &str, texts: Texts) -> Result<Node, P
 struct Source<'t> {
     file: Rc<str>,
     text: &'t str,
-    /// The byte at which each line begins.
+    /// The offset of the beginning of each line.
     lines: Vec<usize>,
 }
 
@@ -113,7 +113,7 @@ impl<'t> Source<'t> {
         }
     }
 
-    /// Takes lists apart, and objects whose keys are no expressions.
+    /// Splits lists, and objects whose keys are literals.
     fn value(&self, place: Place, value: &Expression) -> Node {
         let here = |spanned: Option<Place>| spanned.unwrap_or_else(|| place.clone());
         let content = match value {

@@ -1,4 +1,4 @@
-//! Reads a post-processor of a template, each value as the settings have it.
+//! Reads a post-processor of a template, and converts each value to a setting.
 
 use std::collections::BTreeSet;
 
@@ -60,7 +60,7 @@ impl Reader<'_> {
         });
     }
 
-    /// `tag { key = … value = … }` is one tag.
+    /// Reads `tag { key = … value = … }` as one tag.
     fn tag(&mut self, block: &Node) {
         let (Some(key), Some(value)) = (block.get("key"), block.get("value")) else {
             return self.node(&["tag".to_owned()], block);
@@ -107,11 +107,11 @@ impl Reader<'_> {
                     self.value(&[path, &[key]].concat(), node, value);
                 }
             }
-            // Packer leaves the key unset.
+            // In Packer, null leaves the key unset.
             Value::Null => {}
             value => {
                 let mut environment = BTreeSet::new();
-                // Packer evaluates keys, too; the settings' keys are what they are.
+                // Packer evaluates keys, too; the settings do not.
                 let value = if path.iter().any(|key| key.contains("{{")) {
                     Err("its key has a {{…}}".to_owned())
                 } else {
@@ -132,9 +132,8 @@ impl Reader<'_> {
     }
 }
 
-/// Converts a value to one of the settings. `has_templates` says whether the import evaluates
-/// `{{…}}` in it; the variables of the environment that it then reads are added to
-/// `environment`.
+/// Converts a value to a value of the settings. `has_templates`: the import evaluates `{{…}}`
+/// in it; the variables of the environment that it then reads are added to `environment`.
 fn to_toml(
     value: Value,
     scope: &Scope,
@@ -161,7 +160,7 @@ fn to_toml(
             _ => return Err("it is too large a number".to_owned()),
         },
         Value::List(items) => {
-            // Every list of a post-processor has texts.
+            // Every list of a post-processor contains texts.
             let items = items.into_iter().map(|item| {
                 let item = Value::Text(item.into_text()?);
                 to_toml(item, scope, has_templates, environment)

@@ -55,8 +55,8 @@ pub(super) fn users(text: &str) -> impl Iterator<Item = String> {
         })
 }
 
-/// Returns the names whose values are secret: these, those that the values of secret keys
-/// refer to, anywhere in the template, and those that their definitions refer to.
+/// Returns the names whose values are secret: the given ones, those that the values of secret
+/// keys refer to, anywhere in the template, and those that their definitions refer to.
 pub(super) fn secrets<'n>(
     template: &Node,
     sensitive: impl Iterator<Item = String>,
@@ -73,7 +73,7 @@ pub(super) fn secrets<'n>(
     secrets
 }
 
-/// Collects what the values of secret keys refer to.
+/// Collects the names that the values of secret keys refer to.
 fn collect(node: &Node, found: &mut Vec<String>) {
     if let Content::List(items) = &node.content {
         for item in items {

@@ -4,16 +4,16 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::value::{Deferred, Text, Value, no_value};
 
-/// Bytes that the value of a name may have. Names that are made of names could otherwise grow
-/// without end.
+/// The largest value of a name in bytes. Names that are defined by other names could otherwise
+/// grow without limit.
 const LARGEST: usize = 4 << 10;
 
 /// A name: `var.x`, `local.x` or `path.root`.
 #[derive(Clone, Debug)]
 struct Definition {
-    /// The value, or what makes it unknown, such as "the variable x, which is secret".
+    /// The value, or the reason that it is unknown, such as "the variable x, which is secret".
     value: Result<Value, String>,
-    /// The variables whose defaults are in the value.
+    /// The variables whose defaults are part of the value.
     defaults: BTreeSet<String>,
 }
 
@@ -21,12 +21,12 @@ struct Definition {
 #[derive(Debug, Default)]
 pub(super) struct Scope {
     names: BTreeMap<String, Definition>,
-    /// Whether texts have `{{user}}`.
+    /// Texts may contain `{{user}}`.
     has_user: bool,
 }
 
 impl Scope {
-    /// Returns the scope of a template in Packer's older language, in which `{{user}}` is a
+    /// Returns the scope of a template in Packer's legacy language, in which `{{user}}` is a
     /// variable.
     pub(super) fn with_user() -> Self {
         Self {
@@ -35,8 +35,8 @@ impl Scope {
         }
     }
 
-    /// Adds a name with its value, or with what makes that unknown. `defaults` are the
-    /// variables whose defaults are in it.
+    /// Adds a name with its value, or with the reason that it is unknown. `defaults` are the
+    /// variables whose defaults are part of it.
     pub(super) fn insert(
         &mut self,
         name: String,
@@ -50,8 +50,8 @@ impl Scope {
         self.names.insert(name, Definition { value, defaults });
     }
 
-    /// Adds names, each after those that it refers to. `evaluate` returns the value, or what
-    /// makes it unknown, and the variable whose default it is.
+    /// Adds names, each after those that it refers to. `evaluate` returns the value, or the
+    /// reason that it is unknown, and the variable whose default it is.
     pub(super) fn insert_all<D>(
         &mut self,
         mut pending: BTreeMap<String, D>,
@@ -80,13 +80,13 @@ impl Scope {
         }
     }
 
-    /// Returns the variables whose defaults are in the values of these names.
+    /// Returns the variables whose defaults are part of the values of these names.
     pub(super) fn defaults(&self, names: &BTreeSet<String>) -> BTreeSet<String> {
         let definitions = names.iter().filter_map(|name| self.names.get(name));
         definitions.flat_map(|own| own.defaults.clone()).collect()
     }
 
-    /// Returns the value of a name, or why it is not known.
+    /// Returns the value of a name, or the reason that it is unknown.
     pub(super) fn get(&self, name: &str) -> Result<Value, String> {
         let is_own = name.starts_with("var.") || name.starts_with("local.");
         match self.names.get(name) {

@@ -1,6 +1,5 @@
-//! Packer's `{{…}}`, which its post-processors evaluate in each of their texts. Only the
-//! time, a UUID, and variables are evaluated; a value that goes on into another function
-//! is not known.
+//! Packer's `{{…}}`, which its post-processors evaluate in each of their texts. Only the time,
+//! a UUID, and variables are evaluated; a value that is passed to another function is unknown.
 //! Source: `template/interpolate/funcs.go` of hashicorp/packer-plugin-sdk.
 
 use super::time_functions::go_layout;
@@ -40,7 +39,7 @@ fn value(
     action: &str,
     user: &dyn Fn(&str) -> Result<Text, String>,
 ) -> Result<Text, String> {
-    // Go's escapes are not Packer's own.
+    // Packer's own escapes differ from Go's.
     if action.contains('\\') {
         return Err(not_evaluated(action));
     }
@@ -61,7 +60,8 @@ fn value(
     }
 }
 
-/// Names an action that is not evaluated. It is not quoted whole, since it may hold a secret.
+/// Names an action that is not evaluated. It is not quoted as a whole, because it may contain a
+/// secret.
 fn not_evaluated(action: &str) -> String {
     let inside = action.trim_matches(['{', '}', '-', ' ']);
     let end = |c: char| c.is_whitespace() || "|\"`('".contains(c);

@@ -1,8 +1,8 @@
-//! The functions of HCL that give the time of the run.
+//! The functions of HCL that return the time of the run.
 
 use super::value::{Deferred, Text, Value};
 
-/// The functions that are evaluated; each other function of HCL is left out.
+/// The functions that are evaluated; a call of any other is omitted.
 const FUNCTIONS: [&str; 5] = [
     "timestamp",
     "formatdate",
@@ -11,12 +11,12 @@ const FUNCTIONS: [&str; 5] = [
     "uuidv4",
 ];
 
-/// Whether this program evaluates the function.
+/// Reports whether this program evaluates the function.
 pub(super) fn is_evaluated(function: &str) -> bool {
     FUNCTIONS.contains(&function)
 }
 
-/// Returns the value of a function, or why it is not known.
+/// Returns the value of a function, or the reason that it is unknown.
 pub(super) fn call(function: &str, arguments: &[Value]) -> Result<Value, String> {
     let time = Value::Text(Deferred::Isotime(None).into());
     let text = |value: &Value| value.as_str().map(str::to_owned);
@@ -42,8 +42,8 @@ pub(super) fn call(function: &str, arguments: &[Value]) -> Result<Value, String>
     Ok(Value::Text(value))
 }
 
-/// Returns the time in a layout of Go's. A `%` would make it strftime's for the import, and
-/// Packer would read a brace as its own.
+/// Returns the time in a layout of Go. A `%` would turn it into strftime's for the import, and
+/// Packer would interpret a brace.
 pub(super) fn go_layout(layout: Option<String>) -> Result<Deferred, String> {
     match layout {
         Some(layout) if !layout.contains(['%', '{', '}']) => Ok(Deferred::Isotime(Some(layout))),

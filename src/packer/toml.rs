@@ -1,5 +1,5 @@
-//! Writes imports as a settings file: keys that are accepted, comments for the others, and a
-//! note for everything that somebody has to look at.
+//! Writes imports as a settings file: accepted keys, comments for the others, and a note for
+//! everything that the user must review.
 
 use std::fmt::Write;
 
@@ -9,17 +9,17 @@ use super::blocks::{Entry, EntryValue, Import, Known};
 use super::document::Place;
 use super::keys::{CloudId, UNKNOWN};
 
-/// What a template becomes.
+/// The translation of a template.
 #[derive(Debug)]
 pub struct Translation {
     /// A settings file.
     pub toml: String,
-    /// What is left out, each with its place, the reason and what to do instead.
+    /// The omitted values, each with its place, the reason and what to do instead.
     pub notes: Vec<String>,
 }
 
-/// Returns the settings file with the notes. A single import of a cloud is that cloud's
-/// table; several need a job each.
+/// Returns the settings file with the notes. A single import of a cloud becomes that cloud's
+/// table; several become jobs.
 pub(super) fn write(name: &str, imports: Vec<Import>) -> Translation {
     let mut writer = Writer {
         toml: format!("# {} as settings of imgimport\n", one_line(name)),
@@ -98,7 +98,7 @@ impl Writer {
         }
     }
 
-    /// Writes the file, if the template leaves no doubt.
+    /// Writes the file, if the template is unambiguous.
     fn image(&mut self, image: Option<&str>) {
         match image {
             Some(image) => self.line(&format!("image = {}", Value::from(image))),
@@ -110,7 +110,7 @@ impl Writer {
         let cloud = import.cloud;
         let mut entries: Vec<Entry> = Vec::new();
         for entry in import.entries {
-            // The last of two counts.
+            // Of two entries the last one counts.
             entries.retain(|earlier| earlier.path != entry.path);
             entries.push(entry);
         }
@@ -146,7 +146,7 @@ impl Writer {
         }
     }
 
-    /// Returns the line for a key, and nothing for one that is unset here and in Packer.
+    /// Returns the line for a key; `None` for one that is unset here and in Packer.
     fn entry(&mut self, cloud: CloudId, entry: &Entry) -> Option<String> {
         let (name, top) = (one_line(&entry.path.join(".")), entry.path[0].as_str());
         let known = match &entry.value {
@@ -166,7 +166,7 @@ impl Writer {
                 return Some(self.left_out(&entry.place, &name, &instead));
             }
         };
-        // A tag may well be empty.
+        // A tag may be empty.
         if is_empty(&known.value) && top != "tags" {
             let variable = known.defaults.first()?;
             return Some(format!(
@@ -193,7 +193,7 @@ impl Writer {
     }
 }
 
-/// Returns what a reader of the settings should know of a value.
+/// Returns a comment for the readers of the settings about a value.
 fn comment(known: &Known) -> String {
     let defaults = known.defaults.iter();
     let defaults = defaults.map(|name| format!("the variable {}'s default", one_line(name)));
@@ -206,8 +206,8 @@ fn comment(known: &Known) -> String {
     }
 }
 
-/// Returns the method that Packer's import has, where no bucket is left to choose it: without
-/// a bucket the import would use the EBS direct APIs.
+/// Returns the method of Packer's import if there is no bucket that selects it: without a
+/// bucket the import would use the EBS direct APIs.
 fn method(lines: &[String]) -> Option<&'static str> {
     let has = |start: &str| lines.iter().any(|line| line.starts_with(start));
     if has("s3_bucket_name = ") || has("method = ") {
@@ -235,12 +235,12 @@ fn key(name: &str) -> String {
     if !name.is_empty() && name.chars().all(is_bare) {
         return name.to_owned();
     }
-    // A basic string is a key; a multi-line one, which toml may write, is not.
+    // A basic string is a valid key; a multi-line one, which toml may write, is not.
     let quoted = serde_json::to_string(name).unwrap_or_default();
     quoted.replace('\u{7f}', "\\u007f")
 }
 
-/// Returns the text in one line, whatever the template has.
+/// Returns the text on one line, whatever the template contains.
 fn one_line(text: &str) -> String {
     let plain = |c: char| if c.is_control() { ' ' } else { c };
     text.chars().map(plain).collect()

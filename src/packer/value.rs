@@ -1,4 +1,4 @@
-//! The values of a template. A text may have parts that only the import knows.
+//! The values of a template. Parts of a text may be known only to the import.
 
 use std::fmt;
 
@@ -15,7 +15,7 @@ pub(super) enum Value {
     Number(Number),
     Text(Text),
     List(Vec<Self>),
-    /// The members in their order; the last of a name counts.
+    /// The members in their order; the last one of a name counts.
     Object(Vec<(String, Self)>),
 }
 
@@ -33,18 +33,18 @@ impl Value {
         }
     }
 
-    /// Returns what the value is when it stands in a text.
+    /// Returns the value as part of a text.
     pub(super) fn into_text(self) -> Result<Text, String> {
         match self {
             Self::Text(text) => Ok(text),
             Self::Bool(value) => Ok(Text::new(&value.to_string())),
-            // Go and Rust write other numbers differently.
+            // Go and Rust format other numbers differently.
             Self::Number(number) if !number.is_f64() => Ok(Text::new(&number.to_string())),
             _ => Err("it has something else than a text in the place of a text".to_owned()),
         }
     }
 
-    /// Returns about how many bytes the value has.
+    /// Returns the approximate size of the value in bytes.
     pub(super) fn size(&self) -> usize {
         match self {
             Self::Text(text) => 1 + text.size(),
@@ -69,7 +69,7 @@ pub(super) enum Part {
     Deferred(Deferred),
 }
 
-/// A part that the import fills in when it runs, by one of its own template functions.
+/// A part that the import evaluates when it runs, with one of its own template functions.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(super) enum Deferred {
     /// Seconds since 1970.
@@ -77,7 +77,7 @@ pub(super) enum Deferred {
     /// The time in RFC 3339, or in a layout of Go's or, with `%`, strftime's.
     Isotime(Option<String>),
     Uuid,
-    /// A variable of the environment, and the template's variable that is read from it.
+    /// A variable of the environment, and the template's variable whose value it is.
     Environment {
         name: String,
         variable: Option<String>,
@@ -85,8 +85,8 @@ pub(super) enum Deferred {
 }
 
 impl Deferred {
-    /// Returns the value of a variable of the environment, unless no shell can set the name
-    /// or the import would refuse it as that of a secret.
+    /// Returns the value of a variable of the environment, unless no shell can set the name or
+    /// the import would reject it as that of a secret.
     pub(super) fn environment(name: &str, variable: Option<&str>) -> Option<Self> {
         let is_name = name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
             && name.starts_with(|c: char| !c.is_ascii_digit());
@@ -96,7 +96,7 @@ impl Deferred {
         })
     }
 
-    /// Says what the value depends on.
+    /// Returns what the value depends on.
     pub(super) fn source(&self) -> String {
         match self {
             Self::Timestamp | Self::Isotime(_) => "the time of the import".to_owned(),
@@ -125,14 +125,14 @@ impl fmt::Display for Deferred {
     }
 }
 
-/// Says that a variable's default is a variable of the environment.
+/// Returns the message that a variable's default is a variable of the environment.
 pub(super) fn read_from_environment(variable: &str, environment: &str) -> String {
     format!(
         "the variable {variable}, which is read from {environment} (--var {variable}=VALUE sets it)"
     )
 }
 
-/// Says that a variable has no value.
+/// Returns the message that a variable has no value.
 pub(super) fn no_value(variable: &str) -> String {
     format!(
         "the variable {variable}, which has no value here (--var {variable}=VALUE gives it one)"
@@ -186,7 +186,7 @@ impl Text {
         })
     }
 
-    /// Returns the whole text, or an error that says what it depends on.
+    /// Returns the whole text, or an error that names what it depends on.
     pub(super) fn known(&self) -> Result<&str, String> {
         match self.0.as_slice() {
             [] => Ok(""),

@@ -1,7 +1,7 @@
-//! The values of a template's variables. Of several the later counts: the default, then
+//! The values of a template's variables. Later sources override earlier ones: the default, then
 //! `PKR_VAR_NAME`, then files `*.auto.pkrvars.hcl` and `*.auto.pkrvars.json`, then
-//! `--var-file`, then `--var`.
-//! Source: <https://developer.hashicorp.com/packer/docs/templates/hcl_templates/variables>.
+//! `--var-file`, then `--var`. Source:
+//! <https://developer.hashicorp.com/packer/docs/templates/hcl_templates/variables>.
 
 use std::collections::BTreeSet;
 
@@ -16,7 +16,7 @@ use super::scope::Scope;
 use super::value::{Deferred, Text, Value, no_value, read_from_environment};
 use crate::error::{Error, Result};
 
-/// Where values of variables come from, beside the files.
+/// The sources of values of variables, in addition to the files.
 #[derive(Debug, Default)]
 pub struct VariableSources {
     /// The variables `PKR_VAR_NAME` of the environment, by NAME.
@@ -33,8 +33,7 @@ pub(super) struct Declaration<'n> {
 }
 
 impl Declaration<'_> {
-    /// Adds the variable with the value that counts. It is an error if that does not fit the
-    /// type.
+    /// Adds the variable with its effective value. A value of another type is an error.
     pub(super) fn define(
         &self,
         scope: &mut Scope,
@@ -83,7 +82,7 @@ impl Declaration<'_> {
             scope.insert(full, Ok(value), defaults.into_iter().collect());
         } else {
             let carrier = read_from.map_or_else(|| format!("PKR_VAR_{name}"), str::to_owned);
-            // The environment has texts only.
+            // The environment contains only texts.
             let deferred = Deferred::environment(&carrier, Some(name))
                 .filter(|_| is_default && matches!(kind, Type::Any | Type::Text));
             let value = deferred.map(|deferred| Value::Text(deferred.into()));
@@ -100,7 +99,7 @@ impl Declaration<'_> {
     }
 }
 
-/// Says that a variable must not be shown.
+/// Returns the message that a variable must not be shown.
 pub(super) fn secret(name: &str) -> String {
     format!("the variable {name}, which is secret")
 }
@@ -118,16 +117,16 @@ fn environment(default: &Node) -> Option<&str> {
 /// The type of a variable, as far as it changes how its values are read.
 #[derive(Clone, Debug, PartialEq)]
 enum Type {
-    /// None is declared, and the default has none.
+    /// No type is declared, and the default has none.
     Any,
     Text,
     Number,
     Bool,
     /// A list or map of texts.
     Collection,
-    /// None is declared, and the default is a list or an object.
+    /// No type is declared, and the default is a list or an object.
     Inferred,
-    /// Each other type.
+    /// Any other type.
     Other,
 }
 
@@ -173,8 +172,8 @@ impl Type {
         }
     }
 
-    /// Reads an option or a variable of the environment, whose text Packer reads as a text
-    /// or as an expression, depending on the type.
+    /// Parses an option or a variable of the environment, which Packer treats as a text or as
+    /// an expression, depending on the type.
     fn parse(&self, text: &str) -> Option<Value> {
         if matches!(self, Self::Any | Self::Text | Self::Number) {
             return self.convert(Value::text(text));
@@ -183,7 +182,7 @@ impl Type {
         self.convert(expression(&parsed, &Scope::default()).ok()?)
     }
 
-    /// Returns the value in this type, or nothing if it does not fit.
+    /// Returns the value in this type; `None` if it does not fit.
     fn convert(&self, value: Value) -> Option<Value> {
         let is_text = |value: &Value| matches!(value, Value::Text(_));
         Some(match (self, value) {

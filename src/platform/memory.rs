@@ -1,7 +1,7 @@
 //! How much memory the system allows the program.
 
 /// Returns the limit of this process's address space in bytes (`RLIMIT_AS`) and how many bytes
-/// of it are in use; `None` where there is no limit, or the system does not tell.
+/// of it are in use; `None` where there is no limit, or the system does not provide it.
 ///
 /// Source: proc_pid_limits(5), `vsize` of proc_pid_stat(5).
 #[cfg(target_os = "linux")]
@@ -15,7 +15,7 @@ pub fn address_space() -> Option<(u64, u64)> {
     }
 }
 
-/// Returns `None`: only Linux shows it without a call that is unsafe.
+/// Returns `None`: only Linux provides it without an unsafe call.
 #[cfg(not(target_os = "linux"))]
 pub fn address_space() -> Option<(u64, u64)> {
     None

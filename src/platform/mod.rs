@@ -1,5 +1,5 @@
-//! The system that the program runs on, where systems differ: reading a file at any
-//! position, its holes and its identity, what may ask the program to end, and the console.
+//! The functions that differ between operating systems: reading a file at any offset, its holes
+//! and its identity, signals, and the console.
 
 use std::fs::File;
 use std::io;
@@ -22,7 +22,7 @@ mod windows;
 #[cfg(windows)]
 pub use windows::*;
 
-/// Which file of this machine it is, whatever its name.
+/// The identity of a file on this machine, independent of its name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FileId {
     /// The device; on Windows the volume's serial number.
@@ -31,7 +31,7 @@ pub struct FileId {
     pub inode: u64,
 }
 
-/// What a path leads to that is no file.
+/// The kind of a path that is not a regular file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(
     windows,
@@ -46,7 +46,7 @@ pub enum NotRegularFile {
     Socket,
 }
 
-/// What asks a program to end.
+/// A request to end the program.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Signal {
     /// Ctrl-C.
@@ -55,7 +55,7 @@ pub enum Signal {
     Terminate,
 }
 
-/// All of these bytes, or an error.
+/// Fills the buffer from this offset; an early end is an error.
 pub fn read_exact_at(file: &File, mut buffer: &mut [u8], mut offset: u64) -> io::Result<()> {
     while !buffer.is_empty() {
         match read_at(file, buffer, offset) {
@@ -71,7 +71,7 @@ pub fn read_exact_at(file: &File, mut buffer: &mut [u8], mut offset: u64) -> io:
     Ok(())
 }
 
-/// For tests: these bytes there.
+/// Writes these bytes there, for tests.
 #[cfg(test)]
 pub fn write_all_at(mut file: &File, bytes: &[u8], offset: u64) -> io::Result<()> {
     use std::io::{Seek, SeekFrom, Write};

@@ -1,7 +1,7 @@
-//! What waits in the kernel to be sent.
+//! The bytes that wait in the kernel's send buffers.
 
-/// Returns how many bytes the TCP connections of this process hold that were written and
-/// that the other ends have not received; `None` where the system does not tell.
+/// Returns how many bytes the TCP connections of this process hold that were written and that
+/// the peers have not received; `None` where the system does not provide it.
 ///
 /// Source: `tx_queue` of proc_net_tcp(5), for the sockets of proc_pid_fd(5).
 #[cfg(target_os = "linux")]
@@ -15,7 +15,7 @@ pub fn unsent_bytes() -> Option<u64> {
     };
     let own: std::collections::HashSet<u64> = open.filter_map(|fd| socket(fd.target)).collect();
     let connections = procfs::net::tcp().ok()?;
-    // Where IPv6 is off there is no such table.
+    // Where IPv6 is disabled there is no such table.
     let connections = connections
         .into_iter()
         .chain(procfs::net::tcp6().unwrap_or_default());
@@ -27,7 +27,7 @@ pub fn unsent_bytes() -> Option<u64> {
     )
 }
 
-/// Returns `None`: only Linux shows it without a privilege.
+/// Returns `None`: only Linux provides it without a privilege.
 #[cfg(not(target_os = "linux"))]
 pub fn unsent_bytes() -> Option<u64> {
     None

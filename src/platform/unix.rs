@@ -1,4 +1,4 @@
-//! Linux and what is like it.
+//! Linux and other Unix systems.
 
 use std::fs::{DirBuilder, File, FileType};
 use std::io::{self, stderr};
@@ -8,8 +8,8 @@ use std::path::Path;
 use std::thread;
 use std::time::Duration;
 
-// Not rustix: its numbers of processes can't be 0, and 0 is what the kernel answers in a
-// container whose session or group of processes began outside it.
+// Not rustix: its process numbers cannot be 0, and the kernel returns 0 in a container whose
+// session or process group began outside it.
 use nix::sys::signal::{Signal as Name, raise};
 use nix::unistd::{geteuid, getpgrp, getsid, tcgetpgrp};
 use rustix::fs::{SeekFrom, seek};
@@ -21,17 +21,18 @@ use super::{FileId, NotRegularFile, Signal};
 /// The home directory's variable.
 pub const HOME: &str = "HOME";
 
-/// As many bytes as come at once; 0 at the end.
+/// Reads as many bytes as one call returns; 0 at the end.
 pub fn read_at(file: &File, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
     file.read_at(buffer, offset)
 }
 
-/// The first stretch at or after this byte that is no hole; None where only a hole follows.
+/// Returns the first range at or after this byte that is not a hole; `None` if only a hole
+/// follows.
 pub fn next_data_range(file: &File, from: u64) -> io::Result<Option<Range<u64>>> {
     match seek(file, SeekFrom::Data(from)) {
         Ok(start) => Ok(Some(start..seek(file, SeekFrom::Hole(start))?)),
         Err(Errno::NXIO) => Ok(None),
-        // a file system without holes
+        // The file system does not report holes.
         Err(_) => Ok(Some(from..u64::MAX)),
     }
 }
@@ -44,7 +45,7 @@ pub fn file_id(file: &File) -> io::Result<FileId> {
     })
 }
 
-/// None for a file.
+/// Returns `None` for a regular file.
 pub fn not_regular_file(kind: FileType) -> Option<NotRegularFile> {
     match kind {
         _ if kind.is_file() => None,
@@ -55,7 +56,7 @@ pub fn not_regular_file(kind: FileType) -> Option<NotRegularFile> {
     }
 }
 
-/// Makes the directory, and those above it, for this user alone.
+/// Creates the directory, and its parents, only for this user.
 pub fn make_private(directory: &Path) -> io::Result<()> {
     DirBuilder::new()
         .recursive(true)
@@ -63,14 +64,14 @@ pub fn make_private(directory: &Path) -> io::Result<()> {
         .create(directory)
 }
 
-/// Whether group or others may read the file.
+/// Reports whether group or others may read the file.
 pub fn is_readable_by_others(path: &Path) -> bool {
     path.metadata()
         .is_ok_and(|metadata| metadata.permissions().mode() & 0o077 != 0)
 }
 
-/// Why a file, or the link to one, is not the user's own: somebody else owns it, or others can
-/// write it. The group of the user's own name may.
+/// Checks that a file, or the link to one, belongs to the user; otherwise somebody else owns
+/// it, or others can write it. The group with the user's own name may write it.
 pub fn check_owner(path: &Path) -> Result<(), String> {
     let link = path.symlink_metadata().map_err(|error| error.to_string())?;
     let file = path.metadata().map_err(|error| error.to_string())?;
@@ -88,15 +89,15 @@ pub fn check_owner(path: &Path) -> Result<(), String> {
     Ok(())
 }
 
-/// Whether it is this user; under sudo also the one who called it, as git has it.
+/// Reports whether it is this user; under sudo also the one who called it, as in git.
 fn is_current_user(owner: u32) -> bool {
     let me = geteuid();
     let caller = || std::env::var("SUDO_UID").ok()?.parse().ok();
     owner == me.as_raw() || (me.is_root() && caller() == Some(owner))
 }
 
-/// Why a file or directory of the journal can't be relied on: it is a link, belongs to another
-/// user, or everybody can write it.
+/// Checks that a file or directory of the journal can be trusted: it is not a link, belongs to
+/// this user, and not everybody can write it.
 pub fn check_private(path: &Path) -> Result<(), String> {
     let about = path.symlink_metadata().map_err(|error| error.to_string())?;
     if about.is_symlink() {
@@ -111,7 +112,7 @@ pub fn check_private(path: &Path) -> Result<(), String> {
     Ok(())
 }
 
-/// Calls `heard` for each Ctrl-C, SIGTERM and SIGHUP from here on.
+/// Calls `on_signal` for each Ctrl-C, SIGTERM and SIGHUP from now on.
 pub fn listen(on_signal: impl Fn(Signal) + Clone + Send + 'static) {
     let hangup = SignalKind::hangup();
     let wanted = [
@@ -121,7 +122,7 @@ pub fn listen(on_signal: impl Fn(Signal) + Clone + Send + 'static) {
     ];
     for (kind, meaning) in wanted.into_iter().flatten() {
         let on_signal = on_signal.clone();
-        // Where signals can't be caught they keep their usual meaning.
+        // Where signals cannot be caught they keep their default action.
         let Ok(mut signals) = signal(kind) else {
             continue;
         };
@@ -133,8 +134,10 @@ pub fn listen(on_signal: impl Fn(Signal) + Clone + Send + 'static) {
     }
 }
 
-/// Under `nohup` the signal is ignored, and has to stay so. Where that can't be seen, a
-/// terminal that is closed ends the program as it ends any other: the journal knows the rest.
+/// Reports whether the signal is not ignored: under `nohup` it is ignored, and must stay so.
+///
+/// Where that cannot be determined, closing the terminal ends the program like any other, and
+/// the journal contains what is left.
 fn is_not_ignored(kind: SignalKind) -> bool {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     let ignored = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
@@ -142,17 +145,17 @@ fn is_not_ignored(kind: SignalKind) -> bool {
     ignored.is_some_and(|mask| mask >> (kind.as_raw_value() - 1) & 1 == 0)
 }
 
-/// Whether a terminal obeys the sequences that move its cursor.
+/// Reports whether the terminal supports the sequences that move its cursor.
 pub fn can_move_cursor() -> bool {
     true
 }
 
-/// Calls `asked` for each Ctrl-Z from here on; it stops the program with [`stop`].
+/// Calls `on_stop` for each Ctrl-Z from now on; it stops the program with [`stop`].
 pub fn on_ctrl_z(on_stop: impl Fn() + Send + 'static) {
     if !can_be_continued() {
         return;
     }
-    // Where the signal can't be caught it keeps its usual meaning.
+    // Where the signal cannot be caught it keeps its default action.
     let Ok(mut signals) = signal(SignalKind::from_raw(Name::SIGTSTP as i32)) else {
         return;
     };
@@ -163,23 +166,25 @@ pub fn on_ctrl_z(on_stop: impl Fn() + Send + 'static) {
     });
 }
 
-/// Until all threads of a program that is told to stop stand still.
+/// The time until all threads of a stopped program stand still.
 const STOP_WAIT: Duration = Duration::from_millis(100);
 
-/// Stops until `fg` or `bg`, as Ctrl-Z would have done it, had nobody caught it.
+/// Stops until `fg` or `bg`, like an uncaught Ctrl-Z.
 pub fn stop() {
     if raise(Name::SIGSTOP).is_ok() {
         thread::sleep(STOP_WAIT);
     }
 }
 
-/// A shell that can say `fg` gives each job a group of its own. Without one the signal
-/// means nothing: whoever stopped would stand still for ever.
+/// Reports whether a shell can continue the program: a shell with `fg` gives each job its own
+/// process group.
+///
+/// Without one, the signal is ignored, because a stopped program would never continue.
 fn can_be_continued() -> bool {
     getsid(None).is_ok_and(|session| session != getpgrp())
 }
 
-/// Whether another job has the terminal.
+/// Reports whether another job has the terminal.
 pub fn is_in_background() -> bool {
     tcgetpgrp(stderr()).is_ok_and(|front| front != getpgrp())
 }

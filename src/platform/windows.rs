@@ -15,13 +15,13 @@ use super::{FileId, NotRegularFile, Signal};
 /// The home directory's variable.
 pub const HOME: &str = "USERPROFILE";
 
-/// As many bytes as come at once; 0 at the end.
+/// Reads as many bytes as one call returns; 0 at the end.
 pub fn read_at(file: &File, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
     file.seek_read(buffer, offset)
 }
 
-/// The first stretch at or after this byte that is no hole. Holes are not asked for here:
-/// their zeros are read.
+/// Returns the first range at or after this byte that is not a hole. Holes are not detected on
+/// Windows: their zeros are read.
 #[expect(clippy::unnecessary_wraps, reason = "other systems can fail")]
 pub fn next_data_range(_: &File, from: u64) -> io::Result<Option<Range<u64>>> {
     Ok(Some(from..u64::MAX))
@@ -35,29 +35,29 @@ pub fn file_id(file: &File) -> io::Result<FileId> {
     })
 }
 
-/// None for a file.
+/// Returns `None` for a regular file.
 pub fn not_regular_file(kind: FileType) -> Option<NotRegularFile> {
     kind.is_dir().then_some(NotRegularFile::Directory)
 }
 
-/// Makes the directory, and those above it. The profile of a user is that user's alone.
+/// Creates the directory, and its parents. Only the user can read the user's profile.
 pub fn make_private(directory: &Path) -> io::Result<()> {
     create_dir_all(directory)
 }
 
-/// Not told here: the profile of a user is that user's alone.
+/// Returns false: only the user can read the user's profile.
 pub fn is_readable_by_others(_: &Path) -> bool {
     false
 }
 
-/// Not told here: Windows shows owners and permissions only to programs that ask for them
-/// otherwise.
+/// Accepts every file: on Windows, owners and permissions are available only through unsafe
+/// calls.
 #[expect(clippy::unnecessary_wraps, reason = "other systems can fail")]
 pub fn check_owner(_: &Path) -> Result<(), String> {
     Ok(())
 }
 
-/// Why a file or directory of the journal can't be relied on: it is a link.
+/// Checks that a file or directory of the journal can be trusted: it is not a link.
 pub fn check_private(path: &Path) -> Result<(), String> {
     let about = path.symlink_metadata().map_err(|error| error.to_string())?;
     if about.is_symlink() {
@@ -66,10 +66,10 @@ pub fn check_private(path: &Path) -> Result<(), String> {
     Ok(())
 }
 
-/// Calls `on_signal` for each Ctrl-C, for a console that is closed and for the end of a session
-/// from here on.
+/// Calls `on_signal` for each Ctrl-C, for a closed console and for the end of a session from
+/// now on.
 pub fn listen(on_signal: impl Fn(Signal) + Clone + Send + 'static) {
-    // Where one can't be caught it keeps its usual meaning.
+    // Where an event cannot be caught it keeps its default action.
     macro_rules! on {
         ($($event:ident means $meaning:ident),*) => {$(
             if let Ok(mut events) = $event() {
@@ -91,21 +91,21 @@ pub fn listen(on_signal: impl Fn(Signal) + Clone + Send + 'static) {
     );
 }
 
-/// Whether the console obeys the sequences that move its cursor; asks it to. A terminal that
-/// is none of Windows's own, as mintty, does.
+/// Enables the sequences that move the cursor, and reports whether the console supports them. A
+/// terminal that is not one of Windows's own, such as mintty, does.
 pub fn can_move_cursor() -> bool {
     Console::stderr().map_or(true, |mut console| {
         console.set_virtual_terminal_processing(true).is_ok()
     })
 }
 
-/// Windows has no Ctrl-Z that stops a program.
+/// Does nothing: Windows has no Ctrl-Z that stops a program.
 pub fn on_ctrl_z(_: impl Fn() + Send + 'static) {}
 
-/// Never asked for.
+/// Does nothing: [`on_ctrl_z`] never calls it.
 pub fn stop() {}
 
-/// Windows has no jobs in the background of a console.
+/// Returns false: Windows has no background jobs in a console.
 pub fn is_in_background() -> bool {
     false
 }

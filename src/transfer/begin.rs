@@ -1,5 +1,5 @@
-//! The start of an upload: what an earlier run has sent is gone on with, and what was begun
-//! without an answer is found again.
+//! The start of an upload: continues the upload of an earlier run, and finds one whose
+//! CreateMultipartUpload had no response.
 
 use std::future::Future;
 
@@ -12,11 +12,11 @@ use super::{Cause, Observer, Plan, Totals, UploadJournal, within_grace};
 use crate::error::{Error, Result};
 use crate::store::{self, ErrorClass, Store, UploadId};
 
-/// What there is at the start.
+/// The state of the service at the start.
 pub(super) enum Started {
-    /// Parts are missing.
+    /// The upload, with the parts that are stored already.
     Upload(UploadId, Vec<store::ListedPart>),
-    /// Nothing is.
+    /// The finished object: no part is missing.
     Object(UploadId, ExistingObject),
 }
 
@@ -25,9 +25,9 @@ pub(super) struct Starter<'a, S> {
     pub store: &'a S,
     pub origin: Option<FileSlice>,
     pub plan: &'a Plan,
-    /// Bytes of a part of the upload that is gone on with.
+    /// Part size of the upload that is continued, in bytes.
     pub existing_part_size: u64,
-    /// An earlier run may have begun an upload whose id was not written down.
+    /// An earlier run may have created an upload whose ID is not in the journal.
     pub maybe_created: bool,
     pub journal: &'a dyn UploadJournal,
     pub observer: &'a dyn Observer,
@@ -36,8 +36,8 @@ pub(super) struct Starter<'a, S> {
 }
 
 impl<S: Store> Starter<'_, S> {
-    /// The upload to be continued with what the service has of it, the object that it
-    /// has become, or a new one.
+    /// Returns the upload to continue with its stored parts, the object that it has become, or
+    /// a new upload.
     pub(super) async fn start(
         self,
         resume: Option<UploadId>,
@@ -71,7 +71,8 @@ impl<S: Store> Starter<'_, S> {
         self.journal.creating();
         let grace = self.plan.grace;
         let Some(created) = within_grace(self.stop, self.leave, grace, self.create()).await else {
-            // What was begun and not heard of must not stay unnamed.
+            // The request may have created an upload whose response was not awaited: find its
+            // ID, so that the caller can name or remove it.
             let unnamed = within_grace(self.stop, self.leave, grace, self.unrecorded_uploads());
             let mut found = unnamed.await.unwrap_or_default();
             let is_only = found.len() == 1;
@@ -88,8 +89,8 @@ impl<S: Store> Starter<'_, S> {
         Ok(Started::Upload(upload, Vec::new()))
     }
 
-    /// Begins one, and says whether it is the only one that can have been begun. After an
-    /// answer that was lost it may be there already, and then no other is begun.
+    /// Creates an upload; the flag is true if no other one can exist. After a lost response it
+    /// looks for the upload first and creates no second one.
     async fn create(&self) -> store::Result<(UploadId, bool)> {
         let (mut backoff, mut renewed) = (self.store.retry_policy().backoff(), false);
         let mut unclear = self.maybe_created;
@@ -126,8 +127,8 @@ impl<S: Store> Starter<'_, S> {
         }
     }
 
-    /// The uploads of this key without a part, the newest last: one that has any is another
-    /// run's. Who may not list them has none.
+    /// Returns the uploads of this key without parts, the newest last. An upload with parts
+    /// belongs to another run. Without permission to list uploads, the result is empty.
     async fn unrecorded_uploads(&self) -> Vec<UploadId> {
         let mut found = super::uploads_without_parts(self.store)
             .await

@@ -1,6 +1,6 @@
-//! Part buffers that are used again. A fresh buffer costs a page fault for every
-//! 4 KiB, half the CPU time of an upload, as measured; and a
-//! bounded number of them is what keeps a slow service from filling memory.
+//! Part buffers that are used again. A fresh buffer costs a page fault for every 4 KiB,
+//! measured as half the CPU time of an upload, and a limited number of buffers keeps a slow
+//! service from filling the memory.
 
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
@@ -9,7 +9,7 @@ use bytes::Bytes;
 use crate::error::{Error, Result};
 use crate::units;
 
-/// Left for requests, when a part's buffer is made.
+/// Memory that must stay free for requests when a part buffer is allocated, in bytes.
 const IDLE_BYTES: usize = 16 << 20;
 
 /// The buffers of one upload.
@@ -27,13 +27,13 @@ struct PoolState {
     closed: bool,
 }
 
-/// The right to hold one part in memory. It ends when the part is done with, even if
-/// a connection that was given up still holds the bytes for a while: waiting for
-/// that one could take for ever.
+/// The right to hold one part in memory. It ends when the part is done, even if a cancelled
+/// connection still holds the bytes for a while: waiting for that connection could take
+/// forever.
 pub struct Lease(Arc<Pool>);
 
 impl Pool {
-    /// At most `most` parts in memory, of up to `size` bytes each.
+    /// Creates a pool of at most `max` parts in memory, of up to `size` bytes each.
     pub fn new(size: usize, max: usize) -> Arc<Self> {
         let state = PoolState {
             max,
@@ -49,9 +49,9 @@ impl Pool {
         })
     }
 
-    /// A buffer of the pool's size, with old bytes in it. Blocks until there is one;
-    /// `None` when nobody wants more parts. Where memory ends, fewer are made; not even one
-    /// is an error.
+    /// Returns a buffer of the pool's size, which contains old bytes. Blocks until one is free;
+    /// returns `None` after [`Pool::close`]. When the memory is used up, the pool allocates
+    /// fewer buffers; it is an error only if not even one can be allocated.
     pub fn take(self: &Arc<Self>) -> Result<Option<(Vec<u8>, Lease)>> {
         let mut state = self.lock();
         loop {
@@ -79,19 +79,19 @@ impl Pool {
         }
     }
 
-    /// From now on as many parts may be in memory.
+    /// Raises the number of parts that may be in memory.
     pub(super) fn raise_max(&self, max: usize) {
         self.lock().max = max;
         self.returned.notify_one();
     }
 
-    /// Nobody wants more parts: wakes the reader.
+    /// Ends the pool and wakes the reader: no more parts are needed.
     pub fn close(&self) {
         self.lock().closed = true;
         self.returned.notify_all();
     }
 
-    /// How many buffers were ever made.
+    /// Returns how many buffers were ever allocated.
     #[cfg(test)]
     pub(super) fn allocated(&self) -> usize {
         self.lock().allocated
@@ -109,7 +109,7 @@ impl Pool {
     }
 }
 
-/// So many zeros, where memory is left for everything else, too.
+/// Allocates `size` zeros, if enough memory is left for everything else.
 fn zeros(size: usize) -> Option<Vec<u8>> {
     let mut probe = Vec::<u8>::new();
     probe
@@ -129,7 +129,8 @@ fn too_large(size: usize) -> Error {
 }
 
 impl Lease {
-    /// The first `len` bytes of the buffer, to be shared; the last of the sharers gives it back.
+    /// Returns the first `len` bytes of the buffer as shared bytes. The buffer returns to the
+    /// pool when the last reference is dropped.
     pub fn share(&self, buffer: Vec<u8>, len: usize) -> Bytes {
         Bytes::from_owner(SharedBuffer {
             buffer,

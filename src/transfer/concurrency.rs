@@ -1,47 +1,48 @@
-//! How many parts at once are worth it, learnt from what passes: two on a line that
-//! nobody knows yet, then more while none takes too long; on a fast line more still, as
-//! long as more is faster; fewer again when the line becomes slow.
+//! Chooses the number of parts in flight by measurement: it starts with two and adds more while
+//! no part takes too long; on a fast network it adds more as long as that is faster; it reduces
+//! the number when the network becomes slow.
 
 use std::time::Duration;
 
 use tokio::time::Instant;
 
-/// Parts in flight before anything was measured: one travels while the answer to the
-/// other is on its way.
+/// Parts in flight before the first measurement: one is sent while the response to the other is
+/// awaited.
 const INITIAL_PARTS: usize = 2;
 
-/// Shorter than this, a measurement of the rate is noise.
+/// The shortest measurement of the rate that is more than noise.
 const ROUND_TIME: Duration = Duration::from_secs(1);
 
-/// A step that brings less than this is taken back.
+/// A step that gains less than this is reverted.
 const MIN_GAIN: f64 = 1.15;
 
-/// What may be in flight.
+/// The limits of the number of parts in flight.
 #[derive(Clone, Copy, Debug)]
 pub struct Bounds {
-    /// Bytes of a part.
+    /// Part size in bytes.
     pub part_size: u64,
-    /// A part that takes longer than this shows no progress and is dear to lose.
+    /// The longest time that a part should take: a slower one shows no progress and is
+    /// expensive to repeat.
     pub max_part_time: Duration,
-    /// As many parts at once as any line bears that carries them in time.
+    /// The number for any network that sends the parts in time.
     pub default_parts: usize,
-    /// As many as are tried while more is faster.
+    /// The largest number that is tried while more is faster.
     pub max_parts: usize,
 }
 
-/// What was measured, and what follows from it.
+/// The measurements, and the number that follows from them.
 pub struct ConcurrencyTuner {
     bounds: Bounds,
     size: usize,
-    /// When the size changed last.
+    /// The time at which the number changed last.
     changed: Instant,
-    /// Rate and size before the last step beyond `plenty`.
+    /// Rate and number before the last step beyond `default_parts`.
     previous: Option<(f64, usize)>,
     settled: bool,
     round: Round,
 }
 
-/// Parts since the last decision.
+/// The parts since the last decision.
 struct Round {
     parts: usize,
     bytes: u64,
@@ -69,8 +70,8 @@ impl ConcurrencyTuner {
         }
     }
 
-    /// Notes that a part of so many bytes has passed, which took so long. Returns the new
-    /// number of parts at once when it changes.
+    /// Records that a part of this many bytes was sent in this time. Returns the new number of
+    /// parts in flight when it changes.
     pub fn part_sent(&mut self, bytes: u64, elapsed: Duration) -> Option<usize> {
         let now = Instant::now();
         let size = match self.finish_round(bytes, now) {
@@ -84,9 +85,10 @@ impl ConcurrencyTuner {
         Some(size)
     }
 
-    /// The rate, when enough has passed to know it.
+    /// Returns the rate, once the round is long enough to measure it.
     fn finish_round(&mut self, bytes: u64, now: Instant) -> Option<f64> {
-        // The first part of a round starts the clock and is not counted.
+        // The first part of a round only starts the clock: it began at an unknown time before
+        // the round.
         let since = *self.round.since.get_or_insert(now);
         if since == now {
             return None;
@@ -102,8 +104,9 @@ impl ConcurrencyTuner {
         Some(rate)
     }
 
-    /// Up to `plenty`, twice as many when one part has shown that none of them will take
-    /// too long. A part that began before the last step tells nothing of the new size.
+    /// Returns the number below `default_parts`: twice as many once one part has shown that
+    /// none of them will take too long. A part that began before the last step is not evidence
+    /// for the new number.
     fn initial_growth(&self, bytes: u64, elapsed: Duration, now: Instant) -> usize {
         let plenty = self.bounds.default_parts;
         if self.size >= plenty || now - self.changed < elapsed {
@@ -138,13 +141,13 @@ impl ConcurrencyTuner {
 }
 
 impl Bounds {
-    /// How many parts are in flight before anything was measured.
+    /// Returns the number of parts in flight before the first measurement.
     pub fn initial(&self) -> usize {
         INITIAL_PARTS.min(self.default_parts)
     }
 
-    /// How many parts at once a line of this rate carries without any taking too long;
-    /// two at least, so that one travels while another is acknowledged.
+    /// Returns how many parts in flight a network of this rate sends without any taking too
+    /// long; at least two, so that one is sent while another is acknowledged.
     #[expect(
         clippy::cast_possible_truncation,
         clippy::cast_sign_loss,
@@ -174,7 +177,8 @@ mod tests {
         }
     }
 
-    /// A line that carries so many MiB a second over each connection, and so many in all.
+    /// A network that carries this many MiB per second over each connection, and this many in
+    /// all.
     #[expect(clippy::cast_precision_loss, reason = "a few")]
     async fn run_until_settled(width: &mut ConcurrencyTuner, each: f64, all: f64) -> usize {
         for _ in 0..1000 {

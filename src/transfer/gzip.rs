@@ -1,7 +1,7 @@
-//! A stream that is gzipped while it is read, by all processors at once. The same bytes
-//! come out in every run, whatever the number of threads, so that an upload that was
-//! interrupted finds its parts again. One gzip member in all (RFC 1952) of blocks that
-//! each end on a byte: every unpacker reads it, also those that stop after a member.
+//! A stream that is compressed with gzip while it is read, on all processors at once. The
+//! output is the same in every run, whatever the number of threads, so that an interrupted
+//! upload can match its parts. It is one gzip member (RFC 1952) of blocks that each end on a
+//! byte boundary; every decompressor reads it, also those that stop after the first member.
 
 use std::io::{self, Read};
 use std::num::NonZero;
@@ -15,38 +15,40 @@ use crc_fast::CrcAlgorithm::Crc32IsoHdlc;
 use flate2::{Compress, Compression, FlushCompress};
 use sha2::{Digest, Sha256};
 
-/// Compressed on its own: the window is 32 KiB, so cutting here costs some per mille.
+/// Bytes that are compressed independently. The window of deflate is 32 KiB, so that
+/// independent blocks of this size cost some per mille.
 const BLOCK: usize = 1 << 20;
 
-/// Measured on a Debian 12 disk: a third less work than 6 for 3 % more bytes, while 1 sends
-/// 30 % more. Two cores then fill a line of half a gigabit.
+/// The compression level. Measured on a Debian 12 disk: a third less work than level 6 for 3 %
+/// more bytes, while level 1 produces 30 % more. Two cores then compress half a gigabit per
+/// second.
 const LEVEL: u32 = 3;
 
-/// Magic, deflate, no name, no time, nothing said on the level, unknown system.
+/// The header of the member: magic, deflate, no name, no time, no level, unknown system.
 const HEADER: [u8; 10] = [0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 0xff];
 
-/// An empty last block of fixed Huffman codes (RFC 1951, 3.2.3).
+/// An empty final block of fixed Huffman codes (RFC 1951, 3.2.3).
 const FINAL_BLOCK: [u8; 2] = [3, 0];
 
-/// What deflate adds to a block that can't be made smaller, rounded up: five bytes for each
-/// stored 64 KiB, and the flush.
+/// The bytes that deflate adds to an incompressible block, rounded up: five for each stored 64
+/// KiB, and the flush.
 const MAX_BLOCK_OVERHEAD: u64 = 256;
 
-/// The most bytes that `size` bytes can become.
+/// Returns the largest compressed size of `size` bytes.
 pub fn max_compressed_size(size: u64) -> u64 {
     size + size.div_ceil(BLOCK as u64) * MAX_BLOCK_OVERHEAD + 32
 }
 
-/// What was read, known once all of it was.
+/// Size and SHA-256 of the input, available once all of it was read.
 #[derive(Clone, Debug, PartialEq)]
 pub struct UncompressedInfo {
     /// Bytes before compression.
     pub size: u64,
-    /// In hex, where it was asked for.
+    /// SHA-256 in hex, if it was requested.
     pub sha256: Option<String>,
 }
 
-/// How far the stream is: bytes that were compressed, and what they have come to.
+/// The progress of the compression: bytes of the input, and bytes of the output.
 #[derive(Debug, Default)]
 pub struct GzipProgress {
     input_bytes: AtomicU64,
@@ -54,7 +56,7 @@ pub struct GzipProgress {
 }
 
 impl GzipProgress {
-    /// What all of `size` bytes come to, if the rest is like what there was.
+    /// Estimates the compressed size of `size` bytes from the ratio so far.
     pub fn estimate(&self, size: u64) -> Option<u64> {
         let (input, output) = (
             self.input_bytes.load(Relaxed),
@@ -71,7 +73,7 @@ impl GzipProgress {
     }
 }
 
-/// The compressed bytes, to be read.
+/// A reader of the compressed bytes.
 pub struct GzipReader {
     blocks: Receiver<io::Result<Receiver<Block>>>,
     current: Bytes,
@@ -82,7 +84,7 @@ pub struct GzipReader {
     progress: Arc<GzipProgress>,
 }
 
-/// A compressed piece and what it was made of.
+/// A compressed block with the CRC and the size of its input.
 #[derive(Clone)]
 struct Block {
     bytes: Bytes,
@@ -90,11 +92,12 @@ struct Block {
     size: u64,
 }
 
-/// A piece to be compressed, and where it is waited for.
+/// A block to compress, and the channel for the result.
 type BlockJob = (Vec<u8>, SyncSender<Block>);
 
 impl GzipReader {
-    /// Reads `plain` on a thread of its own. Memory holds two blocks for each processor.
+    /// Creates a reader that reads `input` on a separate thread. It buffers two blocks per
+    /// processor.
     pub fn new(input: impl Read + Send + 'static, sha256: bool) -> io::Result<Self> {
         let threads = thread::available_parallelism().map_or(1, NonZero::get);
         Self::with_threads(input, sha256, threads)
@@ -132,17 +135,17 @@ impl GzipReader {
         })
     }
 
-    /// What was read, to be asked at the end.
+    /// Returns the size and the SHA-256 of the input, which are set at the end.
     pub fn input_info(&self) -> Arc<OnceLock<UncompressedInfo>> {
         Arc::clone(&self.input_info)
     }
 
-    /// How far it is, to be asked at any time.
+    /// Returns the progress, which can be read at any time.
     pub fn progress(&self) -> Arc<GzipProgress> {
         Arc::clone(&self.progress)
     }
 
-    /// The next piece of the stream; none after its end.
+    /// Returns the next block of the stream; `None` after its end.
     fn next_block(&mut self) -> io::Result<Option<Bytes>> {
         if self.finished {
             return Ok(None);
@@ -155,7 +158,8 @@ impl GzipReader {
             self.progress.add(&block);
             return Ok(Some(block.bytes));
         }
-        // The channel closes at the end, and when the reader is gone for another reason.
+        // The channel closes at the end, but also when the reader thread panics: only the size
+        // tells the two apart.
         if self
             .input_info
             .get()
@@ -182,14 +186,14 @@ impl Read for GzipReader {
     }
 }
 
-/// The end of the member: checksum, and the size modulo 2^32.
+/// Returns the end of the member: checksum, and the size modulo 2^32.
 #[expect(clippy::cast_possible_truncation, reason = "as RFC 1952 has it")]
 fn trailer(crc: u64, size: u64) -> Bytes {
     let (crc, size) = ((crc as u32).to_le_bytes(), (size as u32).to_le_bytes());
     [&FINAL_BLOCK[..], &crc, &size].concat().into()
 }
 
-/// The reading side.
+/// The thread that reads the input and distributes its blocks.
 struct InputReader<R> {
     input: R,
     hash: Option<Sha256>,
@@ -205,12 +209,12 @@ impl<R: Read> InputReader<R> {
                 let _first = info.set(UncompressedInfo { size, sha256 });
             }
             Ok(None) => {}
-            // Nobody listens any more when this fails.
+            // This fails only when the `GzipReader` is gone, and then the error is not needed.
             Err(error) => drop(self.blocks.send(Err(error))),
         }
     }
 
-    /// All bytes; none when nobody wants more.
+    /// Reads all bytes and returns their number; `None` when the `GzipReader` is gone.
     fn read_all(&mut self) -> io::Result<Option<u64>> {
         let zeros = zeros();
         let (mut size, mut buffer) = (0, vec![0; BLOCK]);
@@ -240,7 +244,7 @@ impl<R: Read> InputReader<R> {
     }
 }
 
-/// As many bytes as there are, up to the buffer's length.
+/// Reads as many bytes as there are, up to the buffer's length.
 fn fill(input: &mut impl Read, buffer: &mut [u8]) -> io::Result<usize> {
     let mut len = 0;
     while len < buffer.len() {
@@ -254,7 +258,8 @@ fn fill(input: &mut impl Read, buffer: &mut [u8]) -> io::Result<usize> {
     Ok(len)
 }
 
-/// Whether all of it is zero; pages are compared with one that stays in the cache.
+/// Reports whether all bytes are zero. Comparing with one static page keeps that page in the
+/// cache.
 fn is_zero(bytes: &[u8]) -> bool {
     const PAGE: [u8; 4096] = [0; 4096];
     bytes
@@ -262,7 +267,8 @@ fn is_zero(bytes: &[u8]) -> bool {
         .all(|page| page == &PAGE[..page.len()])
 }
 
-/// A disk is mostly empty: this block is made once.
+/// Returns the compressed block of zeros. A disk is mostly empty, so it is compressed only
+/// once.
 fn zeros() -> Block {
     block(&mut deflate(), &vec![0; BLOCK])
 }
@@ -271,26 +277,27 @@ fn deflate() -> Compress {
     Compress::new(Compression::new(LEVEL), false)
 }
 
-/// A worker: until there is no more work.
+/// Compresses blocks until the channel of jobs closes.
 fn compress_all(work: &Mutex<Receiver<BlockJob>>) {
     let mut deflate = deflate();
     loop {
         let next = work.lock().unwrap_or_else(PoisonError::into_inner).recv();
         let Ok((plain, done)) = next else { return };
-        // Nobody waits for it when the upload has ended.
+        // The send fails when the upload has ended and the result is not needed.
         drop(done.send(block(&mut deflate, &plain)));
     }
 }
 
-/// Deflates a block on its own, up to a byte's end.
+/// Deflates a block independently of all others, up to a byte boundary.
 fn block(deflate: &mut Compress, input: &[u8]) -> Block {
     deflate.reset();
     let mut bytes = Vec::with_capacity(BLOCK / 2);
     loop {
         let at = usize::try_from(deflate.total_in()).unwrap_or(input.len());
-        // Memory is there and the calls are in order, the only reasons to fail.
+        // Deflate fails only without memory or on calls in the wrong order; neither happens
+        // here.
         let _status = deflate.compress_vec(&input[at..], &mut bytes, FlushCompress::Sync);
-        // Room that is left says that all is out (zlib.h, deflate).
+        // Free space in the output means that all of it was written (zlib.h, deflate).
         if bytes.len() < bytes.capacity() {
             break;
         }
@@ -328,7 +335,7 @@ mod tests {
         bytes
     }
 
-    /// Noise that no compressor likes.
+    /// Returns noise that cannot be compressed.
     fn noise(len: usize) -> Vec<u8> {
         let mut state = 1_u64;
         let step = |_| {
@@ -357,7 +364,7 @@ mod tests {
             disk(),
         ] {
             let (output, mut back) = (gzipped(&input, 2), Vec::new());
-            // One member: this decoder stops after the first.
+            // This decoder stops after the first member: there must be only one.
             GzDecoder::new(&output[..]).read_to_end(&mut back).unwrap();
             assert!(back == input, "{} bytes", input.len());
             assert!(output.len() as u64 <= max_compressed_size(input.len() as u64));

@@ -1,7 +1,7 @@
-//! What moves over the line of one upload, all of its connections together: how many
-//! bytes were handed to them, how many of these still wait in the kernel, and how long
-//! nothing has moved. From that follow when a part counts as stalled, how large its
-//! frames are, and the rate that is shown.
+//! The network connection of one upload, all of its sockets together: how many bytes were
+//! written to them, how many of these are still in the kernel's buffers, and how long nothing
+//! has moved. This decides when a part counts as stalled, how large its frames are, and which
+//! rate is displayed.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -12,50 +12,51 @@ use super::throttle::RateLimiter;
 use crate::platform;
 use crate::store::ByteGate;
 
-/// Time between two looks at what has left.
+/// The time between two samples of what has left.
 const SAMPLE_INTERVAL: Duration = Duration::from_millis(250);
 
-/// Bytes that Linux keeps for one connection at most (`net.ipv4.tcp_wmem`). Other
-/// systems keep less.
+/// The most bytes that Linux buffers for one connection (`net.ipv4.tcp_wmem`). Other systems
+/// buffer less.
 const SEND_BUFFER: u64 = 4 << 20;
 
-/// Bytes of one connection that were sent and not read yet: in the peer's or a proxy's
-/// buffers, where nobody sees them move.
+/// Bytes of one connection that were sent but not read yet: in the buffers of the peer or a
+/// proxy, where their progress cannot be observed.
 const UNREPORTED_BUFFER: u64 = 512 << 10;
 
-/// A line is taken to carry this many bytes a second before it was measured.
+/// The assumed rate before the first measurement, in bytes per second.
 const MIN_RATE: u64 = 32 << 10;
 
-/// A buffer may drain this many times slower than the line was measured.
+/// A buffer may drain this many times slower than the measured rate.
 const SLOWER: u64 = 4;
 
-/// Buffers get this many times the stall timeout to drain, at most.
+/// Buffers get at most this many times the stall timeout to drain.
 const DRAIN: u32 = 4;
 
-/// One frame of a body, in bytes. hyper keeps up to 16 frames of each connection
-/// (`MAX_BUF_LIST_BUFFERS`): together these are a tenth of what the line carries in a
-/// second, so that little is counted before it moves.
+/// The limits of the size of one frame of a body, in bytes. hyper buffers up to 16 frames per
+/// connection (`MAX_BUF_LIST_BUFFERS`): together these are a tenth of what the network sends in
+/// a second, so that few bytes are counted before they move.
 const FRAME: (u64, u64) = (8 << 10, 256 << 10);
 
-/// Frames that the line carries in a second.
+/// Frames per second at the measured rate.
 const FRAMES_PER_SECOND: u64 = 160;
 
-/// A connection gets its turn before so many times what all of them hold has left.
+/// A connection counts as stalled when the others have sent this many times what all of them
+/// can buffer: its turn must have come by then.
 const UNFAIR: u64 = 4;
 
-/// Weight of the newest measurement.
+/// The weight of the newest measurement.
 const NEWEST_WEIGHT: f64 = 0.3;
 
-/// What has left since the last look.
+/// The progress since the last sample.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct LineProgress {
-    /// Bytes that left since then, those of repeated tries included.
+    /// Bytes that left since then, including those of repeated tries.
     pub bytes: u64,
-    /// Bytes that have left and wait for the service's answer.
+    /// Bytes that have left and are not acknowledged by the service.
     pub unacknowledged: u64,
 }
 
-/// The line of one upload.
+/// The network connection of one upload.
 pub struct Line {
     rate: Option<RateLimiter>,
     stall: Duration,
@@ -63,30 +64,30 @@ pub struct Line {
 }
 
 struct LineState {
-    /// Bytes handed to the connections so far, those of repeated tries included.
+    /// Bytes written to the connections so far, including those of repeated tries.
     written: u64,
-    /// The tries under way.
+    /// The number of tries in progress.
     attempts: u64,
-    /// Bytes handed over of the tries under way.
+    /// Bytes written by the tries in progress.
     in_flight: u64,
-    /// Of these, bytes in the kernel's send buffers when it was last asked; `None`: the
-    /// system does not tell.
+    /// The bytes of these that were in the kernel's send buffers at the last sample; `None` if
+    /// the system does not provide the number.
     queued: Option<u64>,
-    /// Bytes that were in these buffers when their tries were given up: they never leave.
+    /// Bytes that were in these buffers when their tries were cancelled: they never leave.
     lost: u64,
-    /// Bytes that have left. Never becomes less.
+    /// Bytes that have left. Never decreases.
     left: u64,
-    /// When a byte moved last.
+    /// The time at which a byte moved last.
     last_progress: Instant,
-    /// Bytes a second while bytes move; 0 before it was measured.
+    /// Bytes per second while bytes move; 0 before the first measurement.
     bytes_per_second: f64,
-    /// When, and with how many bytes left, it was measured last.
+    /// The time of the last measurement, and the bytes that had left by then.
     measured: (Instant, u64),
 }
 
 impl Line {
-    /// Limits the bytes of all connections to `bytes_per_second`; calls a try stalled
-    /// when no byte has moved for `stall`.
+    /// Creates the state of an upload that sends at most `bytes_per_second` over all
+    /// connections, and in which a try is stalled when no byte has moved for `stall`.
     pub fn new(bytes_per_second: Option<u64>, stall: Duration) -> Arc<Self> {
         let now = Instant::now();
         Arc::new(Self {
@@ -125,26 +126,26 @@ impl Line {
         }))
     }
 
-    /// Returns the times to call [`Line::look`] at.
+    /// Returns the interval at which to call [`Line::sample`].
     pub fn sample_interval() -> Interval {
         let mut ticks = interval(SAMPLE_INTERVAL);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         ticks
     }
 
-    /// Counts what has left since the last look.
+    /// Counts the bytes that have left since the last sample.
     ///
-    /// The kernel tells only what waits for all connections of the program. Where it
-    /// sends several images at once, each line counts less than has left.
+    /// The kernel provides only the sum over all connections of the program. While it sends
+    /// several images at once, each `Line` counts fewer bytes than have left.
     pub fn sample(&self) -> LineProgress {
-        // First what was handed over, then what of it still waits: bytes that are handed
-        // over in between have not left.
+        // The order matters: read first what was written, then what of it is still in the
+        // buffers. Bytes that are written in between would otherwise count as having left.
         let (handed, under_way) = {
             let state = self.state();
             (state.written, state.in_flight > 0)
         };
-        // The system's list of connections may be long: it is read only for bytes that can
-        // be waiting.
+        // The system's list of connections may be long: read it only if bytes can be in the
+        // buffers.
         let queued = under_way.then(platform::unsent_bytes).flatten();
         self.record_sample(handed, queued)
     }
@@ -168,15 +169,17 @@ impl Line {
 }
 
 impl LineState {
-    /// Bytes of the tries under way that were in the kernel's buffers at the last look.
+    /// Returns the bytes of the tries in progress that were in the kernel's buffers at the last
+    /// sample.
     fn buffered(&self) -> u64 {
         self.queued.unwrap_or_default().min(self.in_flight)
     }
 
-    /// Ends a try; what it has in the kernel's buffers is lost without an answer.
+    /// Ends a try; its bytes in the kernel's buffers are lost unless there was a response.
     fn finish_attempt(&mut self, written: u64, has_response: bool) {
         if !has_response {
-            // The kernel tells one number for all connections: its share of it.
+            // The kernel provides one number for all connections: estimate this try's share of
+            // it.
             let waiting = u128::from(self.buffered()) * u128::from(written);
             let share = waiting.checked_div(u128::from(self.in_flight));
             self.lost += u64::try_from(share.unwrap_or_default()).unwrap_or_default();
@@ -185,7 +188,7 @@ impl LineState {
         self.in_flight -= written;
     }
 
-    /// Notes how many bytes have left by now.
+    /// Records how many bytes have left by now.
     fn record_left(&mut self, left: u64, now: Instant) {
         if left <= self.left {
             return;
@@ -218,7 +221,7 @@ impl LineState {
         usize::try_from(frame).unwrap_or(usize::MAX)
     }
 
-    /// The time that buffers may take to drain out of sight.
+    /// Returns the time that buffers may take to drain unobserved.
     fn drain_time(&self, stall: Duration) -> Duration {
         let each = self.queued.map_or(SEND_BUFFER, |_| UNREPORTED_BUFFER);
         let hidden = self.in_flight.min(self.attempts.saturating_mul(each));
@@ -227,7 +230,7 @@ impl LineState {
     }
 }
 
-/// One try of one part. It is over when this is dropped.
+/// One try of one part. It ends when this is dropped.
 pub struct Attempt(Arc<StallTimer>);
 
 struct StallTimer {
@@ -236,32 +239,33 @@ struct StallTimer {
 }
 
 struct AttemptState {
-    /// Bytes of this try handed to its connection.
+    /// Bytes of this try written to its connection.
     written: u64,
-    /// When the connection was given bytes last; with a rate, from when on it may send them.
+    /// The time at which the connection received bytes last; with a rate limit, the time from
+    /// which it may send them.
     last_write: Instant,
-    /// What had left over all connections then.
+    /// The bytes that had left over all connections at that time.
     left_at_write: u64,
-    /// Tries under way beside it, the most that were seen.
+    /// The largest number of tries that were in progress at the same time.
     attempts: u64,
     has_response: bool,
     is_finished: bool,
 }
 
 impl Attempt {
-    /// Returns what the body asks before each frame.
+    /// Returns the gate that the body acquires before each frame.
     pub fn gate(&self) -> Arc<dyn ByteGate> {
         Arc::clone(&self.0) as Arc<dyn ByteGate>
     }
 
-    /// Notes that the service has answered.
+    /// Records that the service has responded.
     pub fn record_response(&self) {
         lock(&self.0.state).has_response = true;
         let mut state = self.0.line.state();
         state.last_progress = state.last_progress.max(Instant::now());
     }
 
-    /// Ends when the try counts as stalled.
+    /// Completes when the try counts as stalled.
     pub async fn stalled(&self) {
         while let Some(until) = self.0.stall_deadline() {
             sleep_until(until).await;
@@ -272,7 +276,7 @@ impl Attempt {
 impl Drop for Attempt {
     fn drop(&mut self) {
         let mut attempt_state = lock(&self.0.state);
-        // A connection that was given up may still ask for bytes.
+        // A cancelled connection may still acquire bytes.
         attempt_state.is_finished = true;
         self.0
             .line
@@ -282,11 +286,11 @@ impl Drop for Attempt {
 }
 
 impl StallTimer {
-    /// When to ask again; `None`: the try is stalled.
+    /// Returns the time of the next check; `None` if the try is stalled.
     ///
-    /// A try is not stalled while its own bytes move, nor while those of any other do:
-    /// buffers of several connections drain in turns. Only when so much has left over the
-    /// others that its turn must have come is a silent try stalled although they move.
+    /// A try is not stalled while its own bytes move, nor while those of any other do: the
+    /// buffers of several connections drain in turns. A try without progress is stalled
+    /// although others move only when they have sent so much that its turn must have come.
     fn stall_deadline(&self) -> Option<Instant> {
         let (stall, now) = (self.line.stall, Instant::now());
         let mut attempt_state = lock(&self.state);
@@ -348,7 +352,7 @@ mod tests {
         line.record_sample(handed, queued)
     }
 
-    /// Hands over all of these bytes at once.
+    /// Acquires all of these bytes at once.
     fn give(attempt: &Attempt, bytes: usize) {
         let mut rest = bytes;
         while rest > 0 {
@@ -356,7 +360,7 @@ mod tests {
         }
     }
 
-    /// Seconds until the try counts as stalled.
+    /// Returns the seconds until the try counts as stalled.
     async fn stalls(attempt: &Attempt) -> u64 {
         let start = Instant::now();
         attempt.stalled().await;

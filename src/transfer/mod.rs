@@ -1,8 +1,8 @@
-//! The upload engine: reads a source in order, sends its parts in parallel, and ends
-//! with an object of exactly those bytes or with a failure that says what stays.
-//! Pure: it gets a store, a source, a plan, an observer and a stop token, and knows no
-//! cloud, no bars and no signals. It never removes anything by itself: whether an
-//! unfinished upload is kept for a resume or aborted is the caller's decision.
+//! The upload engine: reads a source in order, sends its parts in parallel, and ends with an
+//! object of exactly those bytes, or with a failure that describes what remains at the service.
+//! It depends only on a store, a source, a plan, an observer and a stop token, not on a cloud,
+//! a progress bar or a signal. It never removes anything: the caller decides whether an
+//! unfinished upload is kept for a resume or aborted.
 
 mod begin;
 mod buffer_pool;
@@ -42,117 +42,118 @@ pub use sender::RetrySchedule;
 pub use source::{UploadSource, source_changed};
 pub use throttle::ConcurrencyLimit;
 
-/// Hears what happens, on whatever thread it happens; must return at once.
+/// Receives the events of an upload, on any thread; must return at once.
 pub trait Observer: Send + Sync + 'static {
-    /// The service has acknowledged a part of this many bytes that were sent now.
+    /// The service acknowledged a part of this many bytes, which this run sent.
     fn acknowledged(&self, _bytes: u64) {}
 
-    /// Bytes have left since the last call; called a few times a second.
+    /// Bytes have left since the last call; called a few times per second.
     fn line_progress(&self, _progress: LineProgress) {}
 
-    /// A part of this many bytes was there already.
+    /// A part of this many bytes was stored already.
     fn resumed(&self, _bytes: u64) {}
 
-    /// A part's try (from 1) failed; the next follows after `pause`.
+    /// A try of a part failed (the first is 1); the next one follows after the delay.
     fn retrying(&self, _part: u32, _attempt: u32, _delay: Duration, _error: &store::Error) {}
 
-    /// The service asked to slow down: this many parts at once for now.
+    /// The service requested a slower rate: this many parts are in flight for now.
     fn concurrency_reduced(&self, _parts: usize) {}
 
-    /// The object could not be made of its parts yet; so many tries follow at most.
+    /// The service did not complete the upload yet; at most this many retries follow.
     fn complete_retried(&self, _attempts: u32, _error: &store::Error) {}
 
-    /// The upload that was to be continued is gone; a new one is begun.
+    /// The upload to continue does not exist any more; a new one is created.
     fn upload_not_found(&self, _upload: &UploadId) {}
 }
 
-/// Nobody listens.
+/// Ignores all events.
 impl Observer for () {}
 
-/// Writes down what the service is asked to make, before it is asked, so that it can be
-/// found again however this process ends.
+/// Records each request that creates something, before it is sent, so that what it created can
+/// be found however this process ends.
 pub trait UploadJournal: Send + Sync + 'static {
     /// CreateMultipartUpload is sent next; not called for an upload that is continued.
     fn creating(&self) {}
 
-    /// The service has refused: no upload was begun.
+    /// The service rejected the request: no upload was created.
     fn create_rejected(&self) {}
 
-    /// Parts of so many bytes go to this upload. `alone`: no other one can have been begun.
+    /// Parts of this size are sent to this upload. `is_only`: no other upload can have been
+    /// created.
     fn created(&self, _upload: &UploadId, _part_size: u64, _is_only: bool) {}
 
-    /// CompleteMultipartUpload is sent next; it makes an object of these parts.
+    /// CompleteMultipartUpload is sent next; it creates an object of these parts.
     fn completing(&self, _parts: &[SentPart], _expected: &ExpectedObject) {}
 
-    /// The service has refused: it has made no object.
+    /// The service rejected the request: it created no object.
     fn complete_rejected(&self) {}
 }
 
-/// Nothing is written down.
+/// Records nothing.
 impl UploadJournal for () {}
 
-/// An upload to be done.
+/// An upload and everything that it needs.
 pub struct Upload<S> {
-    /// Where to.
+    /// The destination.
     pub store: Arc<S>,
     /// The bytes.
     pub source: UploadSource,
-    /// How.
+    /// Sizes, limits and timeouts.
     pub plan: Plan,
-    /// The unfinished upload to go on with.
+    /// The unfinished upload to continue.
     pub resume: Option<UploadId>,
-    /// An earlier run may have begun an upload whose id was not written down.
+    /// An earlier run may have created an upload whose ID is not in the journal.
     pub maybe_created: bool,
-    /// Part size of the upload to go on with, where that is known.
+    /// Part size of the upload to continue, where it is known.
     pub part_size: Option<u64>,
-    /// Who writes down what the service is asked for.
+    /// Records the requests.
     pub journal: Arc<dyn UploadJournal>,
-    /// Who shows it.
+    /// Shows the events.
     pub observer: Arc<dyn Observer>,
-    /// Stop: begin no more parts.
+    /// Stop: start no more parts.
     pub stop: CancellationToken,
-    /// Wait no longer for those on their way.
+    /// Stop at once: do not wait for the parts in flight.
     pub leave: CancellationToken,
 }
 
-/// The object is there.
+/// The finished object.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Sent {
-    /// The upload that made it.
+    /// The upload that created it.
     pub upload: UploadId,
-    /// Bytes of the object.
+    /// Size of the object in bytes.
     pub size: u64,
-    /// Bytes that travelled in this run and were acknowledged.
+    /// Bytes that this run sent and the service acknowledged.
     pub uploaded_bytes: u64,
-    /// Bytes that were there from an earlier run.
+    /// Bytes that were stored by an earlier run.
     pub resumed_bytes: u64,
     /// The CRC of all bytes; `None` for MD5.
     pub digest: Option<Digest>,
-    /// In hex, when the plan asks for it.
+    /// SHA-256 in hex, if the plan requests it.
     pub sha256: Option<String>,
-    /// From the start to the finished object.
+    /// The time from the start to the finished object.
     pub elapsed: Duration,
 }
 
-/// Why there is no object.
+/// The reason that there is no object.
 #[derive(Debug)]
 pub enum Cause {
     /// The stop token was cancelled.
     Stopped,
-    /// Something failed.
+    /// An operation failed.
     Failed(Error),
 }
 
-/// No object; this is what stays.
+/// An upload that did not finish, and what remains of it at the service.
 #[derive(Debug)]
 pub struct Failure {
-    /// Why.
+    /// The reason.
     pub cause: Cause,
-    /// The upload whose parts are kept by the service, if one was begun.
+    /// The upload whose parts the service keeps, if one was created.
     pub upload: Option<UploadId>,
-    /// Parts that the service has, those of earlier runs that were met again included.
+    /// Parts that the service has, including those of earlier runs that were matched.
     pub parts: u32,
-    /// Their bytes.
+    /// Their size in bytes.
     pub bytes: u64,
 }
 
@@ -162,7 +163,7 @@ impl From<Error> for Cause {
     }
 }
 
-/// Uploads. When this returns, no part is on its way any more.
+/// Runs the upload. When this returns, no part is in flight any more.
 pub async fn run<S: Store>(job: Upload<S>) -> Result<Sent, Failure> {
     let started = Instant::now();
     let mut totals = Totals::default();
@@ -195,7 +196,7 @@ struct Totals {
 }
 
 impl Totals {
-    /// The parts in order, and the digest of the whole.
+    /// Sorts the parts, and returns the digest of the whole object.
     fn expected_object(&mut self, checksum: Checksum, size: u64) -> ExpectedObject {
         self.parts.sort_by_key(|part| part.number);
         ExpectedObject {
@@ -250,7 +251,8 @@ async fn upload_all<S: Store>(job: Upload<S>, totals: &mut Totals) -> Result<Upl
 
     let max = plan.max_concurrency.unwrap_or(plan.concurrency);
     let buffers = plan.concurrency + 1;
-    // A small image needs no large buffers; one byte more, so that its end is seen.
+    // A small image needs no large buffers. One byte more than the image, so that its end is
+    // detected.
     let buffer = plan.part_size.min(size.map_or(u64::MAX, |size| size + 1));
     let pool = Pool::new(usize::try_from(buffer).unwrap_or(usize::MAX), buffers);
     let (checksum, max_parts, sha256) = (store.checksum(), limits.max_parts, plan.sha256);
@@ -305,7 +307,7 @@ async fn upload_all<S: Store>(job: Upload<S>, totals: &mut Totals) -> Result<Upl
     Ok((size, expected.digest, sha256, upload))
 }
 
-/// Wakes the reader when the upload ends, however it ends.
+/// Closes the pool when the upload ends, which wakes the reader.
 struct CloseOnDrop(Arc<Pool>);
 
 impl Drop for CloseOnDrop {
@@ -314,7 +316,7 @@ impl Drop for CloseOnDrop {
     }
 }
 
-/// The result, unless the stop came and the grace is over.
+/// Returns the result of `work`; `None` if a stop came and the grace period is over.
 async fn within_grace<T>(
     stop: &CancellationToken,
     leave: &CancellationToken,
@@ -331,7 +333,7 @@ async fn within_grace<T>(
     }
 }
 
-/// The parts on their way.
+/// The parts in flight.
 struct InFlight<'a, S: Store> {
     sender: Arc<PartSender<S>>,
     listed: ListedParts,
@@ -340,7 +342,8 @@ struct InFlight<'a, S: Store> {
 }
 
 impl<S: Store> InFlight<'_, S> {
-    /// Sends all that is read; the size of it at the end. Whatever comes, the set is empty then.
+    /// Sends all parts, and returns the size and the SHA-256 of the source. No part is in
+    /// flight afterwards, whatever the result.
     async fn run(
         mut self,
         reads: mpsc::Receiver<Result<ReadEvent>>,
@@ -403,12 +406,13 @@ impl<S: Store> InFlight<'_, S> {
         Ok(())
     }
 
-    /// What lands within the grace need not travel again.
+    /// Waits for the parts in flight within the grace period, so that the next run need not
+    /// send them again.
     async fn drain(&mut self) {
         let sender = Arc::clone(&self.sender);
         let landing = async {
             while let Some(result) = self.parts.join_next().await {
-                // The stop is the reason that is reported, whatever else fails now.
+                // The reported reason is the stop, whatever else fails now.
                 drop(self.completed(result));
             }
         };
@@ -416,7 +420,7 @@ impl<S: Store> InFlight<'_, S> {
     }
 }
 
-/// Makes the object of its parts, with patience for a busy service.
+/// Completes the upload; a busy service is retried.
 async fn complete_upload<S: Store>(
     sender: &PartSender<S>,
     journal: &dyn UploadJournal,
@@ -452,8 +456,8 @@ async fn complete_upload<S: Store>(
     Err(Error::failed("no more tries"))
 }
 
-/// The uploads of the store's key that have no part, the newest first. A run whose
-/// CreateMultipartUpload was not answered has sent none.
+/// Returns the uploads of the store's key that have no part, the newest first: a run whose
+/// CreateMultipartUpload had no response has sent none.
 pub async fn uploads_without_parts<S: Store>(store: &S) -> store::Result<Vec<UploadId>> {
     let mut empty = Vec::new();
     for upload in store.open_uploads().await? {

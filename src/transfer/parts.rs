@@ -1,5 +1,5 @@
-//! How big is a part, and how many travel at once: arithmetic between what the
-//! service allows, what memory allows and what the user said.
+//! The size of a part and the number of parts in flight, from the service's limits, the memory
+//! and the user's options.
 
 use std::time::Duration;
 
@@ -9,49 +9,54 @@ use crate::units::{Size, bytes};
 
 const MIB: u64 = 1 << 20;
 
-/// The part of a file of ordinary size: large enough that a request's own cost is
-/// nothing, small enough that a lost one is soon sent again.
+/// The part size for a file of ordinary size: large enough that the overhead of a request does
+/// not matter, small enough that a lost part is soon sent again.
 const DEFAULT_PART: u64 = 8 * MIB;
 
-/// The part of a stream, whose end nobody knows: 10,000 of these are 312 GiB.
+/// The part size for a stream, whose size is unknown: 10,000 of these are 312 GiB.
 const STREAM_PART: u64 = 32 * MIB;
 
-/// Parts in flight on a line that carries them in time.
+/// Parts in flight on a network that sends each of them within [`MAX_PART_TIME`].
 const DEFAULT_CONCURRENCY: usize = 8;
 
-/// A part that takes longer than this shows no progress and is dear to lose.
+/// The longest time that a part should take: a slower one shows no progress and is expensive to
+/// repeat.
 pub(super) const MAX_PART_TIME: Duration = Duration::from_secs(16);
 
-/// Part buffers together, unless the user says otherwise: larger parts, fewer in flight.
+/// Memory for all part buffers, unless the user set another number of parts: larger parts,
+/// fewer in flight.
 const MAX_MEMORY: u64 = 512 * MIB;
 
-/// More connections than this to one bucket are a mistake of typing.
+/// The most parts in flight: a larger number is certainly a typing error.
 pub const MAX_CONCURRENCY: usize = 256;
 
-/// How an upload is to go.
+/// The sizes, limits and timeouts of an upload.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Plan {
-    /// Bytes of each part but the last.
+    /// Size of each part in bytes; the last one may be smaller.
     pub part_size: u64,
-    /// Parts in flight: from the start when the user said how many, else once measurement
-    /// shows that none takes too long. Memory is `(parts in flight + 1) * part_size`.
+    /// Parts in flight. If the user set the number, it is used from the start; otherwise the
+    /// upload grows to it once measurement shows that no part takes too long. Memory is `(parts
+    /// in flight + 1) * part_size`.
     pub concurrency: usize,
-    /// Parts in flight at most, where measurement shows that more is faster; `None`: the
-    /// user said how many.
+    /// The most parts in flight, reached only where measurement shows that more is faster;
+    /// `None` when the user set the number.
     pub max_concurrency: Option<usize>,
-    /// Bytes a second, over all parts together.
+    /// The most bytes per second, over all parts together.
     pub limit_rate: Option<u64>,
-    /// Tries of a part after its first; with the pauses of `sender`, ten are about a minute.
+    /// Retries of a part after its first try; with the delays of `sender`, ten take about a
+    /// minute.
     pub retries: u32,
-    /// A part is sent again on a fresh connection when no byte has moved for this long.
+    /// The time without a byte sent after which a part is sent again on a new connection.
     pub stall: Duration,
-    /// After a stop, parts in flight may land for this long.
+    /// The time that parts in flight get to finish after a stop.
     pub grace: Duration,
-    /// Also compute the SHA-256 of all bytes.
+    /// Also computes the SHA-256 of all bytes.
     pub sha256: bool,
 }
 
-/// The plan for `size` bytes (`None`: a stream), from what the user said and else from the size.
+/// Returns the plan for `size` bytes (`None`: a stream). What the user did not set follows from
+/// the size.
 pub fn plan(
     size: Option<u64>,
     limits: Limits,
@@ -99,13 +104,13 @@ pub fn plan(
     })
 }
 
-/// The number of parts that `size` bytes make; even nothing is one part.
+/// Returns the number of parts for `size` bytes; an empty object has one part.
 pub fn count(size: u64, part_size: u64) -> u64 {
     size.div_ceil(part_size).max(1)
 }
 
-/// How many parts may be in flight when buffers may take `memory`; of two, one can
-/// be read while the other travels.
+/// Returns the number of parts in flight when buffers may use `memory` bytes. If two fit, one
+/// of them is read while the other is sent.
 pub(super) fn in_flight(part_size: u64, memory: u64, max: usize) -> usize {
     let buffers = usize::try_from(memory / part_size).unwrap_or(usize::MAX);
     buffers.saturating_sub(1).clamp(2.min(max), max)

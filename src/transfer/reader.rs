@@ -1,6 +1,6 @@
-//! The reading side: one thread that fills buffers in order and computes the digest
-//! while the bytes are still in the processor's cache. A thread and not a task: a
-//! read from a pipe may never end, and nobody should have to wait for it.
+//! The reading side: one thread that fills buffers in order and computes the digest while the
+//! bytes are in the processor's cache. It is a thread and not a task because a read from a pipe
+//! may never return, and nothing should have to wait for it.
 
 use std::sync::Arc;
 use std::thread;
@@ -14,10 +14,11 @@ use super::source::UploadSource;
 use crate::error::{Error, Result};
 use crate::store::{Checksum, Digest, Hasher};
 
-/// Read and hashed at a time: fits a core's cache.
+/// Bytes that are read and hashed at a time; they fit a core's cache.
 const READ_SIZE: usize = 256 << 10;
 
-/// A part that was read. The bytes go before the lease: the next reader then finds the buffer.
+/// A part that was read. The bytes are dropped before the lease, so that the next reader finds
+/// the buffer in the pool.
 pub(super) struct Chunk {
     pub(super) number: u32,
     pub(super) offset: u64,
@@ -26,7 +27,7 @@ pub(super) struct Chunk {
     _lease: Lease,
 }
 
-/// What the reader has to tell.
+/// An event of the reader thread.
 pub(super) enum ReadEvent {
     Part(Chunk),
     End { size: u64, sha256: Option<String> },
@@ -41,12 +42,12 @@ pub(super) struct PartReader {
 }
 
 impl PartReader {
-    /// Starts reading. At most as many parts wait in the channel as there are buffers.
+    /// Starts the reader thread. The channel holds at most as many parts as there are buffers.
     pub(super) fn start(self, buffers: usize) -> Result<mpsc::Receiver<Result<ReadEvent>>> {
         let (sender, receiver) = mpsc::channel(buffers);
         let read = move || {
             if let Err(error) = self.read_all(&sender) {
-                // Nobody listens any more when this fails, and nobody needs to.
+                // This fails only when the receiver is gone, and then the error is not needed.
                 drop(sender.blocking_send(Err(error)));
             }
         };

@@ -1,6 +1,6 @@
-//! Going on where another run ended. The service's list is the truth about what is
-//! there, the local bytes about what should be: a part counts as sent only when its
-//! size and its checksum are equal in both.
+//! Continues the upload of an earlier run. The service's list shows what is stored, the local
+//! bytes what should be: a part counts as sent only if its size and its checksum are equal in
+//! both.
 
 use std::collections::HashMap;
 
@@ -14,11 +14,11 @@ use super::source::FileSlice;
 use crate::error::{Error, Result};
 use crate::store::{Checksum, ContentCheck, Digest, Hasher, Limits, ListedPart, SentPart, Store};
 
-/// Read and hashed at a time.
+/// Bytes that are read and hashed at a time.
 const READ_SIZE: usize = 1 << 20;
 
-/// Parts this many times larger than planned are still taken over: the buffers have
-/// to hold them.
+/// Parts may be this many times larger than planned; beyond that their buffers would need too
+/// much memory.
 const MAX_GROWTH: u64 = 4;
 
 /// The parts that the service lists.
@@ -30,7 +30,7 @@ impl ListedParts {
         Self(listed.into_iter().map(|part| (part.number, part)).collect())
     }
 
-    /// The part as sent, when the service has exactly these bytes.
+    /// Returns the part as sent, if the service has exactly these bytes.
     pub(super) fn matching_part(&self, chunk: &Chunk) -> Option<SentPart> {
         let part = self.0.get(&chunk.number)?;
         let is_there = part.matches(&chunk.bytes, chunk.digest);
@@ -43,9 +43,7 @@ impl ListedParts {
     }
 }
 
-/// The plan, with the part size of the run that is continued: other cuts would make
-/// every part a different one. Only a size that several listed parts share tells it;
-/// in the memory that was planned.
+/// Returns the plan with the part size of the run that is continued, within the planned memory.
 pub(super) fn continue_plan(plan: Plan, listed: &[ListedPart], size: u64, limits: Limits) -> Plan {
     let largest = listed
         .iter()
@@ -72,16 +70,16 @@ pub(super) fn continue_plan(plan: Plan, listed: &[ListedPart], size: u64, limits
     }
 }
 
-/// The local bytes of an object that was made already.
+/// The local bytes of an object that exists already.
 pub(super) struct ExistingObject {
     pub(super) size: u64,
     pub(super) digest: Digest,
     pub(super) sha256: Option<String>,
 }
 
-/// An upload that the service does not know any more may have come to its end: the
-/// answer found nobody, or was not written down. Then the object is there, with the
-/// local bytes. Who may not look at it sends all again.
+/// Returns the finished object if it has the local bytes. An upload that the service no longer
+/// lists may have been completed: the response was lost, or was not written to the journal.
+/// Without permission to read the object, all parts are sent again.
 pub(super) async fn find_existing_object<S: Store>(
     store: &S,
     file: Option<FileSlice>,
@@ -106,7 +104,7 @@ pub(super) async fn find_existing_object<S: Store>(
     hashed.map_err(|error| Error::failed("the image cannot be read").with_source(error))?
 }
 
-/// Reads all of the file; `None` when it is to stop, or when the object has other bytes.
+/// Reads and hashes the whole file; returns `None` on a stop, or if the object has other bytes.
 fn checksum_file(
     file: &FileSlice,
     checksum: Checksum,

@@ -1,5 +1,5 @@
-//! The sending side: one part until it is acknowledged. What is worth another try,
-//! after what pause, and when it is enough.
+//! Sends one part until the service has acknowledged it, and decides which failures are
+//! retried, after what delay and how often.
 
 use std::hash::{BuildHasher, RandomState};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -22,18 +22,18 @@ use crate::error::{Error, Result};
 use crate::store::{self, ErrorClass, Part, SentPart, Store, UploadId};
 use crate::units;
 
-/// Pauses before full jitter, as in AWS's SDKs.
+/// The limits of the delay before full jitter, as in AWS's SDKs.
 const BACKOFF_LIMITS: (Duration, Duration) = (Duration::from_millis(200), Duration::from_secs(20));
 
-/// The pauses between tries: exponential, each with full jitter, so that parts which
-/// failed together do not come back together.
+/// The delays between tries: exponential, each with full jitter, so that parts that failed
+/// together are not sent again together.
 pub struct RetrySchedule {
     backoff: ExponentialBackoff,
     is_refreshed: bool,
 }
 
 impl RetrySchedule {
-    /// For so many tries after the first.
+    /// Creates a schedule of at most `retries` retries after the first try.
     pub fn new(retries: u32) -> Self {
         let times = usize::try_from(retries).unwrap_or(usize::MAX);
         let backoff = ExponentialBuilder::new()
@@ -46,9 +46,12 @@ impl RetrySchedule {
         }
     }
 
-    /// How long to wait after this failure; `None` when it is final or was enough.
+    /// Returns the delay before the next try; `None` when the failure is permanent or no retry
+    /// is left.
     pub fn delay_after(&mut self, class: ErrorClass) -> Option<Duration> {
-        // New credentials are fetched once; were those refused too, more will not help.
+        // The service may reject a request whose credentials expired while it was sent. The
+        // store fetches new credentials for the next try; if those are rejected, too, another
+        // try would not help.
         let again =
             class.is_retryable() && !(class == ErrorClass::ExpiredCredentials && self.is_refreshed);
         self.is_refreshed |= class == ErrorClass::ExpiredCredentials;
@@ -66,13 +69,13 @@ impl RetrySchedule {
     }
 }
 
-/// 0 to 1 at random; the standard library's hasher keys are random numbers.
+/// Returns a random number from 0 to 1; the standard library's hasher keys are random.
 fn random_fraction() -> f64 {
     let [a, b, c, d, ..] = RandomState::new().hash_one(0).to_le_bytes();
     f64::from(u32::from_le_bytes([a, b, c, d])) / f64::from(u32::MAX)
 }
 
-/// What all parts of an upload have in common.
+/// The state that all parts of an upload share.
 pub(super) struct PartSender<S> {
     pub(super) store: Arc<S>,
     pub(super) upload: UploadId,
@@ -81,7 +84,7 @@ pub(super) struct PartSender<S> {
     pub(super) file: Option<FileSlice>,
     pub(super) line: Arc<Line>,
     pub(super) limit: Arc<ConcurrencyLimit>,
-    /// Learns the window's size; `None` when the user said it.
+    /// Chooses the number of parts in flight; `None` when the user set it.
     pub(super) tuner: Option<Mutex<ConcurrencyTuner>>,
     pub(super) pool: Arc<Pool>,
     pub(super) observer: Arc<dyn Observer>,
@@ -90,7 +93,7 @@ pub(super) struct PartSender<S> {
 }
 
 impl<S: Store> PartSender<S> {
-    /// Sends the part until the service has it. Of all failures the first is reported.
+    /// Sends the part until the service has stored it, and reports the first of all failures.
     pub(super) async fn send(self: Arc<Self>, mut chunk: Chunk) -> Result<SentPart> {
         let mut schedule = RetrySchedule::new(self.plan.retries);
         let mut first = None;
@@ -118,7 +121,7 @@ impl<S: Store> PartSender<S> {
         Err(Error::failed("no more tries"))
     }
 
-    /// One try, given up when it stalls.
+    /// Makes one try, and cancels it when it stalls.
     async fn attempt(&self, chunk: &Chunk) -> store::Result<SentPart> {
         let _slot = self.limit.acquire().await;
         let (attempt, began) = (self.line.start_attempt(), Instant::now());
@@ -140,7 +143,8 @@ impl<S: Store> PartSender<S> {
         };
         match &sent {
             Ok(sent) => self.record_part(sent.size, began.elapsed()),
-            // The fewer parts share the line, the sooner one of them is through.
+            // On a slow network a part may never finish in time; with fewer parts in flight
+            // each one finishes sooner.
             Err(lost)
                 if lost.class() == ErrorClass::Transient && began.elapsed() > MAX_PART_TIME =>
             {
@@ -174,7 +178,8 @@ impl<S: Store> PartSender<S> {
         self.observer.retrying(chunk.number, attempt, delay, error);
     }
 
-    /// What arrived was not what was hashed: memory or wire. The file says which bytes are right.
+    /// Reads the part from the file again after the service rejected its checksum: the bytes
+    /// were damaged in memory or on the network.
     async fn reread(&self, chunk: &mut Chunk) -> Result<()> {
         let Some(origin) = self.file.clone() else {
             return Ok(());

@@ -1,6 +1,6 @@
-//! Where the bytes come from: a file (or a piece of one), read at positions, or a
-//! stream. Sees to it that what was read is what was meant: a source that shrinks,
-//! grows or changes meanwhile is an error, never an object of the wrong bytes.
+//! The bytes to upload: a file or a range of one, read at offsets, or a stream. A source that
+//! shrinks, grows or changes while it is read is an error; the upload never creates an object
+//! of the wrong bytes.
 
 use std::fs::File;
 use std::io::{self, Read};
@@ -10,7 +10,7 @@ use std::time::SystemTime;
 use crate::error::{Error, Result};
 use crate::platform;
 
-/// What is to be uploaded.
+/// The bytes to upload.
 pub struct UploadSource(SourceKind);
 
 enum SourceKind {
@@ -23,13 +23,14 @@ enum SourceKind {
 }
 
 impl UploadSource {
-    /// The whole file.
+    /// Creates a source of the whole file.
     pub fn file(file: File) -> io::Result<Self> {
         let size = file.metadata()?.len();
         Self::slice(file, 0, size)
     }
 
-    /// `size` bytes of the file from `start` on: a disk inside an archive, a block device.
+    /// Creates a source of `size` bytes of the file from `start`: a disk inside an archive, or
+    /// a block device.
     pub fn slice(file: File, start: u64, size: u64) -> io::Result<Self> {
         let before = FileStamp::new(&file)?;
         Ok(Self(SourceKind::File(FileSlice {
@@ -40,7 +41,8 @@ impl UploadSource {
         })))
     }
 
-    /// A stream, with its size where that is known. Read on a thread of its own.
+    /// Creates a source of a stream, with its size where it is known. The engine reads it on a
+    /// separate thread.
     pub fn stream(reader: impl Read + Send + 'static, size: Option<u64>) -> Self {
         Self(SourceKind::Stream {
             reader: Box::new(reader),
@@ -49,8 +51,8 @@ impl UploadSource {
         })
     }
 
-    /// A stream that is made of a file while it is read, of a size that shows at the end.
-    /// Given once more, the same file must make the same stream.
+    /// Creates a source of a stream that is derived from a file while it is read; its size is
+    /// known only at the end. The same file must always produce the same stream.
     pub fn derived_from(file: File, reader: impl Read + Send + 'static) -> io::Result<Self> {
         let Self(SourceKind::File(origin)) = Self::file(file)? else {
             return Ok(Self::stream(reader, None));
@@ -62,7 +64,7 @@ impl UploadSource {
         }))
     }
 
-    /// Bytes, where that is known.
+    /// Returns the size in bytes, where it is known.
     pub fn size(&self) -> Option<u64> {
         match &self.0 {
             SourceKind::File(origin) => Some(origin.size),
@@ -70,7 +72,7 @@ impl UploadSource {
         }
     }
 
-    /// The file, for reading a part again; a stream has none.
+    /// Returns the file, for reading a part again; `None` for a stream.
     pub(super) fn rereadable_file(&self) -> Option<FileSlice> {
         match &self.0 {
             SourceKind::File(origin) => Some(origin.clone()),
@@ -78,7 +80,7 @@ impl UploadSource {
         }
     }
 
-    /// The file that must be the same at the end.
+    /// Returns the file that must be unchanged at the end.
     pub(super) fn source_file(&self) -> Option<FileSlice> {
         match &self.0 {
             SourceKind::File(origin) => Some(origin.clone()),
@@ -89,13 +91,13 @@ impl UploadSource {
         }
     }
 
-    /// The next bytes, the first of them at `offset`; 0 at the end.
+    /// Reads the next bytes, which start at `offset`; returns 0 at the end.
     pub(super) fn read(&mut self, offset: u64, buffer: &mut [u8]) -> Result<usize> {
         let read = loop {
             let read = match &mut self.0 {
                 SourceKind::File(origin) => origin.read_at(offset, buffer),
                 SourceKind::Stream { reader, size, .. } => {
-                    // One byte more than the size is asked for, so that a longer stream is seen.
+                    // Read one byte more than the size, so that a longer stream is detected.
                     let rest = size.map_or(u64::MAX, |size| size.saturating_sub(offset).max(1));
                     let max = buffer
                         .len()
@@ -115,7 +117,7 @@ impl UploadSource {
         Ok(read)
     }
 
-    /// Too early an end, or none where there should be one.
+    /// Returns an error if the source ends before its size, or continues after it.
     fn check_length(&self, offset: u64, read: usize) -> Result<()> {
         match self.size() {
             Some(size) if read == 0 && offset < size => Err(source_changed(format!(
@@ -129,7 +131,7 @@ impl UploadSource {
     }
 }
 
-/// A file that can be asked again.
+/// A range of a file, which can be read again.
 #[derive(Clone)]
 pub(super) struct FileSlice {
     file: Arc<File>,
@@ -145,12 +147,12 @@ impl FileSlice {
         platform::read_at(&self.file, &mut buffer[..max], self.start + offset)
     }
 
-    /// Bytes.
+    /// Returns the size in bytes.
     pub(super) fn size(&self) -> u64 {
         self.size
     }
 
-    /// Some of the bytes from `offset` on; there must be some.
+    /// Reads bytes from `offset`; an end of the file before the range ends is an error.
     pub(super) fn read(&self, offset: u64, buffer: &mut [u8]) -> Result<usize> {
         loop {
             match self.read_at(offset, buffer) {
@@ -170,7 +172,7 @@ impl FileSlice {
         }
     }
 
-    /// The same bytes once more.
+    /// Reads the same bytes again.
     pub(super) fn reread(&self, offset: u64, len: usize) -> Result<Vec<u8>> {
         let mut bytes = vec![0; len];
         match platform::read_exact_at(&self.file, &mut bytes, self.start + offset) {
@@ -182,7 +184,8 @@ impl FileSlice {
         }
     }
 
-    /// Whether size and time of the file are those of the beginning.
+    /// Returns an error if the size or the modification time of the file has changed since it
+    /// was opened.
     pub(super) fn check_unchanged(&self) -> Result<()> {
         let now = FileStamp::new(&self.file).map_err(|error| {
             Error::failed("the image cannot be looked at again").with_source(error)
@@ -216,7 +219,7 @@ impl FileStamp {
     }
 }
 
-/// The image is not what it was.
+/// Creates the error for an image that changed during the run.
 pub fn source_changed(reason: String) -> Error {
     Error::failed("the image changed while it was read")
         .with_cause(reason)

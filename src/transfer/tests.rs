@@ -1,4 +1,4 @@
-//! The engine against a store in memory, with gates instead of sleeps.
+//! Tests of the upload engine with a store in memory and gates instead of sleeps.
 
 use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 use std::fs::File;
@@ -23,13 +23,13 @@ const LIMITS: Limits = Limits {
     max_concurrency: 4,
 };
 
-/// What a put of the fake store does beyond storing.
+/// What `upload_part` of the fake store does in addition to storing.
 enum Behavior {
     Answer(StoreError),
     Hang,
 }
 
-/// A store in memory that verifies digests and can be told to misbehave.
+/// A store in memory that verifies digests and simulates failures.
 #[derive(Default)]
 struct FakeStore {
     md5: bool,
@@ -69,7 +69,7 @@ impl FakeStore {
         fake
     }
 
-    /// With an unfinished upload "old" of these parts.
+    /// Creates a store with an unfinished upload "old" of these parts.
     fn with_upload(parts: impl IntoIterator<Item = (u32, &'static str)>) -> Self {
         let fake = Self::default();
         let parts = parts
@@ -99,7 +99,7 @@ impl FakeStore {
             .count()
     }
 
-    /// The numbers of all puts, sorted.
+    /// Returns the numbers of all uploaded parts, sorted.
     fn uploaded_parts(&self) -> Vec<u32> {
         let mut puts = self.state().uploaded_parts.clone();
         puts.sort_unstable();
@@ -131,7 +131,7 @@ impl FakeStore {
     }
 }
 
-/// A part on its way; it is none any more when its future is dropped.
+/// A part in flight, until its future is dropped.
 struct InFlightPart<'a>(&'a FakeStore);
 
 impl Drop for InFlightPart<'_> {
@@ -278,7 +278,7 @@ async fn read_body(body: store::PartBody) -> Bytes {
     bytes.into()
 }
 
-/// Writes down what it hears.
+/// Records all events.
 #[derive(Default)]
 struct RecordedEvents(Mutex<Vec<String>>);
 
@@ -314,7 +314,7 @@ impl Observer for RecordedEvents {
     }
 }
 
-/// 3 in flight of 10 bytes each.
+/// A plan with 3 parts of 10 bytes each in flight.
 fn small_plan() -> Plan {
     Plan {
         part_size: 10,
@@ -531,7 +531,7 @@ async fn a_stop_lets_parts_land_in_the_grace_and_then_none() {
     let (stop, grace) = (job.stop.clone(), job.plan.grace);
     let running = tokio::spawn(run(job));
     store.until(|state| state.in_flight == 3).await;
-    // Not before: the clock must not jump to a stall while the reader is at work.
+    // Only now: while the reader is at work, a paused clock would advance to the stall.
     tokio::time::pause();
     let stopped = Instant::now();
     stop.cancel();
@@ -769,7 +769,8 @@ async fn a_stream_of_too_many_parts_is_no_object() {
 
 #[tokio::test]
 async fn resume_sends_missing_and_different_parts() {
-    // Of aaaaaaaaaa bbbbbbbbbb cccccccccc ddddd: 1 is equal, 2 differs, 3 is missing, 4 is equal, 5 is too many.
+    // Of aaaaaaaaaa bbbbbbbbbb cccccccccc ddddd, part 1 is equal, 2 differs, 3 is missing, 4 is
+    // equal, 5 does not exist locally.
     let store = Arc::new(FakeStore::with_upload([
         (1, "aaaaaaaaaa"),
         (2, "bbbbbXbbbb"),
@@ -963,7 +964,7 @@ async fn an_object_of_other_bytes_or_without_a_digest_is_not_the_upload_s() {
     }
 }
 
-/// What the engine has written down, with how far the service was.
+/// A journal that records the engine's calls together with the state of the store.
 struct RecordedJournal {
     store: Arc<FakeStore>,
     lines: Mutex<Vec<String>>,

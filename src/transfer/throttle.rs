@@ -1,5 +1,5 @@
-//! How fast bytes may go: `--limit-rate` over all parts together, and the window that a
-//! throttling service makes smaller for a while.
+//! Limits the rate: `--limit-rate` over all parts together, and the number of parts in flight,
+//! which a throttling service reduces for a while.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -7,10 +7,10 @@ use std::time::Duration;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::Instant;
 
-/// With a rate, this much of a second goes at once: small enough to look steady.
+/// The seconds of the rate that are sent at once: small enough to look steady.
 const SLICE: f64 = 0.05;
 
-/// Answers of one burst are one hint to slow down, not many.
+/// Throttling responses within this time count as one.
 const BURST: Duration = Duration::from_secs(1);
 
 /// A rate for all parts together.
@@ -20,7 +20,7 @@ pub(super) struct RateLimiter {
 }
 
 impl RateLimiter {
-    /// So many bytes a second.
+    /// Creates a limiter of this many bytes per second.
     pub(super) fn new(bytes_per_second: u64) -> Self {
         Self {
             bytes_per_second: bytes_per_second.max(1),
@@ -28,8 +28,8 @@ impl RateLimiter {
         }
     }
 
-    /// Books a share of the line: how many of `bytes`, and from when on. What was not
-    /// used in time is lost, so that a pause is not followed by a burst.
+    /// Reserves a share of the rate: how many of `bytes` may be sent, and from when on. Unused
+    /// time is lost, so that no burst follows a pause.
     #[expect(
         clippy::cast_precision_loss,
         clippy::cast_sign_loss,
@@ -46,8 +46,8 @@ impl RateLimiter {
     }
 }
 
-/// How many parts may be on the wire: all that the plan allows, fewer for a while
-/// after the service asked to slow down.
+/// The number of parts in flight: all that the plan allows, and fewer for a while after the
+/// service requested a slower rate.
 pub struct ConcurrencyLimit {
     permits: Arc<Semaphore>,
     state: Mutex<LimitState>,
@@ -56,20 +56,20 @@ pub struct ConcurrencyLimit {
 struct LimitState {
     max: usize,
     size: usize,
-    /// Slots to be withdrawn as they come free.
+    /// Permits to withdraw as they are released.
     excess: usize,
     sent_parts: usize,
     reduced_at: Option<Instant>,
 }
 
-/// One part on the wire.
+/// The permit for one part in flight.
 pub struct Permit {
     permit: Option<OwnedSemaphorePermit>,
     limit: Arc<ConcurrencyLimit>,
 }
 
 impl ConcurrencyLimit {
-    /// At most so many at once.
+    /// Creates a limit of at most `max` parts.
     pub fn new(max: usize) -> Arc<Self> {
         let state = LimitState {
             max,
@@ -84,7 +84,7 @@ impl ConcurrencyLimit {
         })
     }
 
-    /// Waits for a slot.
+    /// Waits for a permit.
     pub async fn acquire(self: &Arc<Self>) -> Permit {
         // The semaphore is never closed.
         let permit = Arc::clone(&self.permits).acquire_owned().await.ok();
@@ -94,7 +94,8 @@ impl ConcurrencyLimit {
         }
     }
 
-    /// The service asked to slow down: half the window, once a burst. Returns the new size when it changed.
+    /// Halves the number of parts after a throttling response, once per burst. Returns the new
+    /// number when it changed.
     pub fn reduce(&self) -> Option<usize> {
         let mut state = lock(&self.state);
         let same_burst = state.reduced_at.is_some_and(|cut| cut.elapsed() < BURST);
@@ -108,7 +109,7 @@ impl ConcurrencyLimit {
         Some(size)
     }
 
-    /// From now on this many parts at once, and fewer only after a hint to slow down.
+    /// Sets the number of parts; from now on only throttling reduces it.
     pub fn resize(&self, max: usize) {
         let mut state = lock(&self.state);
         let throttled = state.size < state.max;
@@ -127,7 +128,8 @@ impl ConcurrencyLimit {
         (state.size, state.sent_parts) = (max, 0);
     }
 
-    /// A part passed: after as many as the window is wide, it grows by one.
+    /// Records that a part was sent: after as many parts as the limit allows, the limit grows
+    /// by one.
     pub fn part_sent(&self) {
         let mut state = lock(&self.state);
         state.sent_parts += 1;

@@ -1,4 +1,4 @@
-//! How a disk boots, as far as its boot sectors and partition types show it.
+//! Detects how a disk boots, as far as its boot sectors and partition types show it.
 
 use super::DiskReader;
 use super::byte_view::{Fields, is_zero};
@@ -6,27 +6,27 @@ use super::firmware::Firmware;
 use super::partition_table::PartitionTable;
 use super::partitions::{Partition, Partitions, Role};
 
-/// Bytes of an MBR that may be code.
+/// Bytes of an MBR that can contain code.
 const CODE: usize = 440;
-/// GRUB's boot.h, GRUB_BOOT_MACHINE_KERNEL_SECTOR: where boot.img keeps the sector that it
-/// goes on with.
+/// GRUB's boot.h, GRUB_BOOT_MACHINE_KERNEL_SECTOR: where boot.img stores the sector of the next
+/// stage.
 const GRUB_SECTOR: usize = 0x5c;
 
-/// What is seen of how a disk boots.
+/// How a disk boots.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Boot {
     pub table: PartitionTable,
-    /// An EFI system partition; None when it could not be seen.
+    /// An EFI system partition; `None` if the partitions could not be read.
     pub efi: Option<bool>,
-    /// Boot code that finds its second part; None when that is not certain.
+    /// Boot code whose second stage is present; `None` when that is not certain.
     pub bios: Option<bool>,
-    /// What the OVF asks for.
+    /// The firmware that the OVF requests.
     pub firmware: Option<Firmware>,
 }
 
 impl Boot {
-    /// The firmware to start it with, if there is only one: what the OVF asks for,
-    /// or the only one that the disk is prepared for.
+    /// Returns the firmware to start the disk with, if there is only one: the one that the OVF
+    /// requests, or the only one that the disk is prepared for.
     pub fn only_firmware(self) -> Option<Firmware> {
         match (self.firmware, self.efi, self.bios) {
             (Some(requested), _, _) => Some(requested),
@@ -36,7 +36,7 @@ impl Boot {
         }
     }
 
-    /// What the decoded disk shows.
+    /// Returns how the decoded disk boots.
     pub(super) fn detect(disk: &DiskReader, partitions: &Partitions) -> Self {
         let list = partitions.list.as_ref();
         Self {
@@ -48,8 +48,10 @@ impl Boot {
     }
 }
 
-/// Windows and some tools leave code in front of a GPT that starts nothing, so there it
-/// counts only with a second part that it can go on with.
+/// Reports whether the disk boots by BIOS.
+///
+/// Windows and some tools leave code in front of a GPT that starts nothing, so there it counts
+/// only with a second stage.
 fn bios(disk: &DiskReader, partitions: &Partitions) -> Option<bool> {
     let mbr = partitions.mbr.as_slice();
     let code = mbr.get(..CODE).unwrap_or_default();
@@ -71,7 +73,7 @@ fn bios(disk: &DiskReader, partitions: &Partitions) -> Option<bool> {
             let boot = list.iter().find(|part| part.role == Role::BiosBoot);
             match boot {
                 Some(boot) if has_data(disk, boot) == Some(true) => Some(true),
-                // What syslinux's gptmbr.bin looks for.
+                // The attribute that syslinux's gptmbr.bin looks for.
                 _ if list.iter().any(|part| part.legacy_bootable) => Some(true),
                 Some(boot) => has_data(disk, boot),
                 None => is_grub.then_some(true),
@@ -80,14 +82,14 @@ fn bios(disk: &DiskReader, partitions: &Partitions) -> Option<bool> {
     }
 }
 
-/// Whether there is something in the sector that GRUB's boot sector goes on with; None where
-/// it names none on this disk.
+/// Reports whether the sector that GRUB's boot sector loads next contains data; `None` where it
+/// names no sector of this disk.
 fn has_grub_core(disk: &DiskReader, code: &[u8]) -> Option<bool> {
     let at = Fields(code).le64(GRUB_SECTOR).checked_mul(512)?;
     (at > 0).then(|| has_data_at(disk, at)).flatten()
 }
 
-/// Whether a boot loader was written into a partition that is made for one.
+/// Reports whether a boot loader was written to a partition that is made for one.
 fn has_data(disk: &DiskReader, partition: &Partition) -> Option<bool> {
     has_data_at(disk, partition.start)
 }

@@ -3,13 +3,13 @@ use crate::image::partition_table::{BIOS_BOOT, EFI_SYSTEM};
 use crate::image::partitions::tests::{gpt_disk, mbr_disk};
 use crate::image::test_support::{open, patched};
 
-/// How the disk boots: table, UEFI, BIOS.
+/// Returns how the disk boots: table, UEFI, BIOS.
 fn detect_boot(disk: &[u8]) -> (PartitionTable, Option<bool>, Option<bool>) {
     let boot = open(disk).unwrap().boot;
     (boot.table, boot.efi, boot.bios)
 }
 
-/// GRUB's boot sector, which goes on with this sector.
+/// Returns GRUB's boot sector, which loads this sector next.
 fn grub(sector: u64) -> Vec<u8> {
     patched(
         &[0; 440],
@@ -53,7 +53,7 @@ fn a_bios_boot_partition_is_for_bios_when_a_loader_is_in_it_and_code_in_front() 
     assert_eq!(bios(&[loader]), Some(false), "nothing starts it");
     assert_eq!(bios(&[(0, &code)]), Some(false), "nothing to go on with");
     assert_eq!(bios(&[(0, &code), loader]), Some(true));
-    // Code that names no sector, of GRUB or another.
+    // Code that names no sector, of GRUB or another program.
     assert_eq!(bios(&[(0, b"\xebGRUB")]), Some(false));
     assert_eq!(bios(&[(0, b"\xebGRUB"), loader]), Some(true));
     assert_eq!(bios(&[(0, &[0xeb]), loader]), Some(true));

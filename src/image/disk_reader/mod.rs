@@ -1,5 +1,5 @@
-//! The first disk of an image as the guest sees it: bytes at positions, decoded in
-//! place, and where there is nothing but zeros.
+//! Reads the first disk of an image as the guest sees it: bytes at offsets, decoded in place,
+//! and the ranges that contain only zeros.
 
 use std::fs::File;
 use std::io;
@@ -14,19 +14,19 @@ use super::layout::{CompressedUnit, DiskFile, Extent, ExtentData, Layout, RawLay
 use super::{Content, Image, ImageSource as From, VhdKind};
 use crate::error::{Error, Result};
 
-/// Bytes of decompressed units that are kept.
+/// Bytes of decompressed units in the cache.
 const CACHE_SIZE: usize = 16 << 20;
-/// Data is named in ranges of at most about these many bytes, so that who asks
-/// again and again does not walk the same tables each time.
+/// The largest range of data returned at a time, approximately in bytes, so that repeated calls
+/// do not read the same tables each time.
 const STRETCH: u64 = 1 << 30;
 
-/// A disk that can be read at any position, by many at once.
+/// A disk that can be read at any offset, by many readers at once.
 #[derive(Debug)]
 pub struct DiskReader {
     file: DiskFile,
     layout: Box<dyn Layout>,
     size: u64,
-    /// Bytes of a sector as the guest sees it.
+    /// Sector size in bytes as the guest sees it.
     sector_size: u64,
     cache: Cache,
 }
@@ -55,12 +55,13 @@ impl DiskReader {
         opened.map_err(|error| error.into_error_for("looked into", path))
     }
 
-    /// Decodes a container.
+    /// Creates the decoder for a container.
     pub(super) fn new(content: &Content, file: DiskFile) -> ImageResult<Self> {
         let view = file.window();
         let (size, layout): (u64, Box<dyn Layout>) = match content {
             Content::Raw => (file.len(), Box::new(RawLayout)),
-            // Its footer is at the end, which a pipe does not show.
+            // The footer is at the end, which is not available on a pipe; the copy at the start
+            // is.
             Content::Vhd {
                 kind: VhdKind::Fixed,
                 ..
@@ -84,17 +85,18 @@ impl DiskReader {
         })
     }
 
-    /// Bytes of the disk.
+    /// Returns the size of the disk in bytes.
     pub fn size(&self) -> u64 {
         self.size
     }
 
-    /// Bytes of a sector as the guest sees it; a raw disk does not say it, 512 are usual.
+    /// Returns the sector size in bytes as the guest sees it. A raw disk does not store it; 512
+    /// is usual.
     pub(super) fn sector_size(&self) -> u64 {
         self.sector_size
     }
 
-    /// Fills the buffer from this position on; what lies past the end is an error.
+    /// Fills the buffer from this offset; a range beyond the end is an error.
     pub fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<()> {
         let end = offset.checked_add(buffer.len() as u64);
         if end.is_none_or(|end| end > self.size) {
@@ -112,8 +114,8 @@ impl DiskReader {
         Ok(())
     }
 
-    /// The next range at or after `from` that may hold data; all before it are zeros.
-    /// Another may follow without a gap.
+    /// Returns the next range at or after `from` that may contain data; all bytes before it are
+    /// zeros. The next range may follow without a gap.
     pub fn data(&self, from: u64) -> io::Result<Option<Range<u64>>> {
         let mut found: Option<Range<u64>> = None;
         let mut at = from;
@@ -138,7 +140,7 @@ impl DiskReader {
         Ok(found)
     }
 
-    /// Bytes of the disk that may be other than zero.
+    /// Returns the number of bytes that may be non-zero.
     pub fn allocated(&self) -> io::Result<u64> {
         let (mut sum, mut at) = (0, 0);
         while let Some(range) = self.data(at)? {
@@ -148,7 +150,7 @@ impl DiskReader {
         Ok(sum)
     }
 
-    /// What begins at this position, which lies on the disk; never empty.
+    /// Returns the extent at this offset, which must be on the disk; it is never empty.
     fn extent(&self, at: u64) -> io::Result<Extent> {
         let Extent { end, data: place } = self.layout.extent(&self.file, at)?;
         let end = end.min(self.size);
@@ -158,7 +160,7 @@ impl DiskReader {
         Ok(Extent { end, data: place })
     }
 
-    /// The first part of an extent that the file stores.
+    /// Returns the first part of an extent that the file stores.
     fn stored(&self, at: u64, extent: &Extent) -> io::Result<Option<Range<u64>>> {
         match extent.data {
             ExtentData::Zeros => Ok(None),
@@ -187,8 +189,8 @@ impl DiskReader {
         Ok(())
     }
 
-    /// QEMU leaves the end of a last cluster out: what begins in the file goes on
-    /// as zeros.
+    /// Copies bytes of the file. QEMU omits the end of a last cluster: a range that begins in
+    /// the file continues as zeros.
     fn copy(&self, buffer: &mut [u8], offset: u64) -> io::Result<()> {
         let available = self.file.len().saturating_sub(offset);
         if available == 0 {
@@ -210,7 +212,7 @@ impl DiskReader {
     }
 }
 
-/// What the first disk is, and where it lies in the file.
+/// Returns the content of the first disk, and its range in the file.
 pub(super) fn first_disk(image: &Image) -> ImageResult<(&Content, u64, u64)> {
     let Content::Ova { .. } = image.content else {
         return Ok((&image.content, 0, u64::MAX));

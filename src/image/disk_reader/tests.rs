@@ -4,7 +4,7 @@ use super::*;
 use crate::image::Format;
 use crate::platform;
 
-/// Windows is not asked for holes.
+/// On Windows holes are not detected.
 #[cfg(unix)]
 #[test]
 fn of_a_sparse_disk_only_the_data_is_named() {

@@ -1,6 +1,6 @@
-//! The members of a tar archive and where they lie (POSIX ustar, with the base-256
-//! and PAX sizes that writers use over 8 GiB, GNU's long names, and the form of Unix V7).
-//! Content is never read here; what the members mean is for `ova` to say.
+//! The members of a tar archive and their offsets (POSIX ustar, with the base-256 and PAX sizes
+//! that writers use over 8 GiB, GNU's long names, and the form of Unix V7). Content is never
+//! read here; `ova` interprets the members.
 
 use std::collections::HashSet;
 use std::io::{self, Read, Seek, SeekFrom};
@@ -10,24 +10,24 @@ use tar::EntryType;
 use super::super::byte_view::{ByteView, Structure};
 use super::super::error::{Fix, ImageError, ImageResult};
 
-/// An OVA has a handful of members; more are another kind of archive.
+/// The most members: an OVA has a handful, an archive of more is another kind.
 pub(in crate::image) const MAX_MEMBERS: usize = 1000;
-/// Bytes of tar headers, with their extensions, that one look may read.
+/// Bytes of tar headers, with their extensions, that one inspection may read.
 pub(in crate::image) const MAX_HEADERS: u64 = 8 << 20;
 
 /// A file in the archive.
 #[derive(Debug)]
 pub(in crate::image) struct Member {
     pub(in crate::image) name: String,
-    /// First byte of its content in the archive.
+    /// Offset of its content in the archive.
     pub(in crate::image) offset: u64,
     pub(in crate::image) size: u64,
-    /// Whether its content lies in one piece; not so for links and GNU's sparse files.
+    /// Its content is contiguous; not so for links and GNU's sparse files.
     pub(in crate::image) is_complete: bool,
 }
 
-/// Whether the bytes begin with the header of an archive: by the mark of POSIX, or by the
-/// checksum, which is all that the form of Unix V7 has.
+/// Reports whether the bytes begin with the header of an archive: by the signature of POSIX, or
+/// by the checksum, which is all that the form of Unix V7 has.
 pub(in crate::image) fn has_magic(head: &[u8]) -> bool {
     let Some(header) = head.get(..512) else {
         return false;
@@ -35,7 +35,8 @@ pub(in crate::image) fn has_magic(head: &[u8]) -> bool {
     header[257..262] == *b"ustar" || is_v7(header)
 }
 
-/// POSIX "ustar Interchange Format", chksum: the sum of all bytes, its own as spaces.
+/// Verifies POSIX's "ustar Interchange Format", chksum: the sum of all bytes, its own as
+/// spaces.
 fn is_v7(header: &[u8]) -> bool {
     let field = String::from_utf8_lossy(&header[148..156]);
     let field = field.trim_matches(['\0', ' ']);
@@ -58,7 +59,7 @@ impl Member {
         }
     }
 
-    /// Whether its name has this extension, in any case.
+    /// Reports whether its name has this extension, in any case.
     pub(in crate::image) fn ends_with(&self, extension: &str) -> bool {
         let from = self.name.len().saturating_sub(extension.len());
         let end = self.name.get(from..);
@@ -66,7 +67,7 @@ impl Member {
     }
 }
 
-/// The members, as far as a pipe shows them.
+/// Returns the members, as far as a pipe shows them.
 pub(in crate::image) fn members(view: &ByteView) -> ImageResult<Vec<Member>> {
     let mut archive = tar::Archive::new(Headers {
         view,
@@ -79,7 +80,7 @@ pub(in crate::image) fn members(view: &ByteView) -> ImageResult<Vec<Member>> {
         let member = match entry {
             Ok(entry) if is_named(entry.header().entry_type()) => Member::new(&entry),
             Ok(_) => continue,
-            // a pipe ends anywhere, what follows is not seen
+            // The head of a pipe may end anywhere; the members after it are not available.
             Err(_) if view.len().is_none() => break,
             Err(error) if error.raw_os_error().is_some() => return Err(error.into()),
             Err(error) => return Err(ImageError::damaged("OVA", error)),
@@ -100,7 +101,7 @@ pub(in crate::image) fn members(view: &ByteView) -> ImageResult<Vec<Member>> {
     Ok(members)
 }
 
-/// Files, and what stands for one.
+/// Reports whether it is a file, or a link to one.
 fn is_named(kind: EntryType) -> bool {
     matches!(
         kind,
@@ -112,8 +113,8 @@ fn is_named(kind: EntryType) -> bool {
     )
 }
 
-/// What the tar reader sees: a budget, so that a header's extension of gigabytes
-/// is an error and not an allocation.
+/// A reader for tar with a budget, so that a header's extension of gigabytes is an error and
+/// not an allocation.
 struct Headers<'a> {
     view: &'a ByteView<'a>,
     at: u64,

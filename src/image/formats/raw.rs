@@ -1,12 +1,12 @@
-//! A raw disk: the bytes as the guest sees them. Everything that has no other mark
-//! is one, so this is where files that are no disk at all end up too.
+//! A raw disk: the bytes as the guest sees them. Everything without another signature is one,
+//! so this also rejects files that are not a disk.
 
 use super::super::byte_view::ByteView;
 use super::super::content::Content;
 use super::super::error::{Fix, ImageError, ImageResult};
 use super::super::found::Detection;
 
-/// Less than a sector holds no disk.
+/// The smallest disk in bytes: one sector.
 const SECTOR: u64 = 512;
 
 pub(in crate::image) fn parse(view: &ByteView) -> ImageResult<Detection> {

@@ -1,6 +1,6 @@
-//! How a disk is divided: MBR with its logical partitions, and GPT. One reader for every
-//! container, for it reads the decoded disk. How the disk boots is in `boot`, what its
-//! partitions hold in the `guest` room.
+//! Reads the partitions of a disk: MBR with its logical partitions, and GPT. One reader serves
+//! every container, because it reads the decoded disk. How the disk boots is in `boot`, the
+//! content of its partitions in `guest`.
 
 use std::io;
 
@@ -13,17 +13,17 @@ use super::partition_table::{
 };
 use super::volume_kind::VolumeKind;
 
-/// More bytes of GPT entries than these are not looked at; 128 entries have 16 KiB.
+/// The most bytes of GPT entries that are read; 128 entries have 16 KiB.
 const MAX_ENTRY_BYTES: u64 = 1 << 20;
-/// Tables of logical partitions that are followed, as many as Linux follows.
+/// The most tables of logical partitions that are followed, as in Linux.
 const MAX_LOGICAL: u32 = 100;
 /// MBR types of extended partitions: CHS, LBA, Linux.
 const EXTENDED: [u8; 3] = [0x05, 0x0f, 0x85];
-/// Bytes of a sector, of the clouds' disks and of those that have larger ones.
+/// Sector size in bytes of the clouds' disks, and of disks with larger sectors.
 const SECTOR: u64 = 512;
 const LARGE_SECTOR: u64 = 4096;
 
-/// What a partition is for, by its type.
+/// The purpose of a partition, by its type.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Role {
     EfiSystem,
@@ -31,41 +31,41 @@ pub enum Role {
     Other,
 }
 
-/// A partition that lies on the disk.
+/// A partition of the disk.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Partition {
     /// As in `/dev/sda3`.
     pub number: u32,
-    /// First byte.
+    /// Offset in bytes.
     pub start: u64,
-    /// Bytes.
+    /// Size in bytes.
     pub size: u64,
     pub role: Role,
-    /// As in `PARTUUID=`.
+    /// The `PARTUUID`.
     pub uuid: String,
-    /// As in `PARTLABEL=`; empty in an MBR.
+    /// The `PARTLABEL`; empty in an MBR.
     pub label: String,
     /// GPT: a BIOS boot loader may start from it (UEFI 2.10, table 5.8, bit 2).
     pub legacy_bootable: bool,
 }
 
-/// The partitions of a disk, and what is known of the table that names them.
+/// The partitions of a disk, and the facts about their table.
 #[derive(Clone, Debug)]
 pub struct Partitions {
     pub table: PartitionTable,
-    /// Bytes of a sector as the table counts them.
+    /// Sector size in bytes that the table counts in.
     pub sector_size: u64,
-    /// In the order of their numbers; None where the table can't be read.
+    /// The partitions in the order of their numbers; `None` where the table cannot be read.
     pub list: Option<Vec<Partition>>,
     /// The MBR, whatever the table is.
     pub(super) mbr: Vec<u8>,
-    /// The first byte behind all that the table counts on.
+    /// The first byte after all that the table uses.
     end: u64,
 }
 
 impl Partitions {
-    /// Refuses a disk that was cut, and one that is made for larger sectors than the clouds'
-    /// disks have. `disk` is the bytes of the disk, if that is known.
+    /// Rejects a disk that was truncated, and one that is made for larger sectors than the
+    /// clouds' disks have. `disk` is its size in bytes, if that is known.
     pub(super) fn check_fit(&self, disk: Option<u64>) -> ImageResult<()> {
         let name = if self.table == PartitionTable::Gpt {
             "GPT"
@@ -101,7 +101,7 @@ impl Partitions {
         ))
     }
 
-    /// Whether a shorter disk still has all partitions of its GPT.
+    /// Reports whether a shorter disk still contains all partitions of its GPT.
     fn fits_in(&self, disk: u64) -> bool {
         let within = |part: &Partition| {
             let end = part.start.checked_add(part.size);
@@ -127,7 +127,7 @@ impl Partitions {
         let data = || entries.iter().filter(|entry| entry.kind != TYPE_PROTECTIVE);
         let table = match (entries.as_slice(), data().next()) {
             ([], _) => PartitionTable::None,
-            // Its GPT was looked for and is damaged.
+            // The MBR announces a GPT, and none could be parsed: it is damaged.
             _ if partition_table::is_protective(Fields(&mbr)) => PartitionTable::Unknown,
             (_, None) => PartitionTable::Unknown,
             _ => PartitionTable::Mbr,
@@ -150,7 +150,7 @@ impl Partitions {
 }
 
 impl DiskReader {
-    /// How the disk is divided; an error where its first sector can't be read.
+    /// Reads how the disk is divided; an unreadable first sector is an error.
     pub fn partitions(&self) -> io::Result<Partitions> {
         let mut mbr = vec![0; size(SECTOR.min(self.size()))];
         self.read_at(&mut mbr, 0)?;
@@ -245,8 +245,8 @@ fn mbr_entries<'a>(
     Ok(found)
 }
 
-/// Follows the chain of tables in an extended partition: each has one logical partition,
-/// counted from the table, and the next table, counted from the first.
+/// Follows the chain of tables in an extended partition: each has one logical partition, whose
+/// offset counts from the table, and the next table, whose offset counts from the first.
 fn logical(disk: &DiskReader, extended: &MbrEntry, sector: u64) -> io::Result<Vec<MbrEntry>> {
     let mut found = vec![];
     let mut at = extended.start;
@@ -261,7 +261,7 @@ fn logical(disk: &DiskReader, extended: &MbrEntry, sector: u64) -> io::Result<Ve
         }
         let entries = MbrEntry::in_use(Fields(&table));
         for entry in &entries {
-            // The third and the fourth entry are seldom used, and may be rubbish.
+            // The third and the fourth entry are seldom used, and may be garbage.
             let inside = entry.slot <= 2
                 || at + entry.start + entry.sectors <= extended.start + extended.sectors;
             if !EXTENDED.contains(&entry.kind) && inside {
@@ -273,7 +273,7 @@ fn logical(disk: &DiskReader, extended: &MbrEntry, sector: u64) -> io::Result<Ve
         }
         let next = entries.iter().find(|entry| EXTENDED.contains(&entry.kind));
         match next.map(|next| extended.start + next.start) {
-            // A chain that turns back would never end.
+            // Only forward: a chain that turns back would never end.
             Some(next) if next > at => at = next,
             _ => break,
         }
@@ -281,8 +281,8 @@ fn logical(disk: &DiskReader, extended: &MbrEntry, sector: u64) -> io::Result<Ve
     Ok(found)
 }
 
-/// An MBR does not say what its sectors have: where no file system begins if they have 512
-/// bytes, and one does if they have 4096, it was made for these.
+/// Detects the sector size of an MBR, which does not store it: if file systems begin where
+/// 4096-byte sectors put them and none where 512-byte sectors do, it was made for these.
 fn mbr_sector<'a>(
     disk: &DiskReader,
     entries: &(impl Iterator<Item = &'a MbrEntry> + Clone),
@@ -302,7 +302,7 @@ fn mbr_sector<'a>(
     if is_large { LARGE_SECTOR } else { SECTOR }
 }
 
-/// A GUID as it is written: its first three fields are little-endian.
+/// Returns a GUID as text: its first three fields are little-endian.
 fn guid(bytes: &[u8]) -> String {
     let fields = Fields(bytes);
     let (low, mid, high) = (fields.le32(0), fields.le16(4), fields.le16(6));
@@ -314,7 +314,7 @@ fn guid(bytes: &[u8]) -> String {
     )
 }
 
-/// UTF-16 up to its zero.
+/// Returns UTF-16 text up to its zero.
 fn text(bytes: &[u8]) -> String {
     let units = bytes
         .chunks_exact(2)

@@ -5,18 +5,19 @@ use crate::image::test_support::{
 
 const LARGE: &str = "make the disk again with sectors of 512 bytes: systemd-repart --sector-size=512, logical_block_size=512 in QEMU, or New-VHD -LogicalSectorSizeBytes 512";
 
-/// A disk of 64 KiB with one MBR partition of this type up to its end.
+/// Returns a disk of 64 KiB with one MBR partition of this type up to its end.
 pub(in crate::image) fn mbr_disk(kind: u8) -> Vec<u8> {
     let entry = [0x80, 0, 0, 0, kind, 0, 0, 0, 8, 0, 0, 0, 120, 0, 0, 0];
     patched(&vec![0; 64 << 10], &[(446, &entry), (510, &[0x55, 0xaa])])
 }
 
-/// A disk of 64 KiB with one GPT partition of this type, at sector 40 and 8 sectors long.
+/// Returns a disk of 64 KiB with one GPT partition of this type, at sector 40 and 8 sectors
+/// long.
 pub(in crate::image) fn gpt_disk(sector: usize, kind: [u8; 16]) -> Vec<u8> {
     gpt_of(sector, 2, kind)
 }
 
-/// The same with its entries somewhere else.
+/// Returns the same disk with its entries at another sector.
 pub(in crate::image) fn gpt_of(sector: usize, entries: usize, kind: [u8; 16]) -> Vec<u8> {
     let mut header = vec![0; 92];
     let last = (64 << 10) / sector as u64 - 1;
@@ -43,7 +44,7 @@ pub(in crate::image) fn gpt_of(sector: usize, entries: usize, kind: [u8; 16]) ->
     )
 }
 
-/// An entry of a table: type, first sector, sectors.
+/// Returns an entry of a table: type, first sector, sectors.
 fn mbr_entry(kind: u8, start: u32, sectors: u32) -> Vec<u8> {
     let head = [0, 0, 0, 0, kind, 0, 0, 0];
     [&head, &start.to_le_bytes()[..], &sectors.to_le_bytes()].concat()
@@ -53,14 +54,14 @@ fn partitions(disk: &[u8]) -> Partitions {
     blocks(disk).partitions().unwrap()
 }
 
-/// Number, first sector and sectors of each.
+/// Returns number, first sector and sectors of each partition.
 fn parts(disk: &[u8]) -> Vec<(u32, u64, u64)> {
     let found = partitions(disk).list.unwrap();
     let uncompressed = |part: Partition| (part.number, part.start / 512, part.size / 512);
     found.into_iter().map(uncompressed).collect()
 }
 
-/// An MBR of these entries, each in its slot, and tables behind it.
+/// Returns an MBR of these entries, each in its slot, with tables after it.
 fn divided(slots: &[(usize, Vec<u8>)], more: &[(usize, &[u8])]) -> Vec<u8> {
     let mut disk = patched(&vec![0; 64 << 10], &[(510, &[0x55, 0xaa])]);
     for (slot, entry) in slots {
@@ -145,7 +146,7 @@ fn a_gpt_needs_a_protective_mbr() {
     );
     assert_eq!(partitions(&hybrid).table, PartitionTable::Gpt);
     assert_eq!(parts(&hybrid), [(1, 40, 8)]);
-    // What an MBR was written over is no GPT any more.
+    // The GPT that an MBR was written over does not count any more.
     let stale = patched(&gpt, &[(446, &mbr_entry(0x83, 50, 8))]);
     assert_eq!(partitions(&stale).table, PartitionTable::Mbr);
     assert_eq!(parts(&stale), [(1, 50, 8)]);
@@ -221,7 +222,8 @@ fn an_mbr_for_larger_sectors_is_refused() {
             LARGE
         )
     );
-    // A file system where sectors of 512 bytes put it, or none at all, says nothing like it.
+    // A file system where sectors of 512 bytes put it, or none at all, does not indicate larger
+    // sectors.
     for places in [&[ext(8 * 512), ext(8 * 4096)][..], &[ext(8 * 512)], &[]] {
         let disk = divided(&[(1, mbr_entry(0x83, 8, 4))], places);
         assert_eq!(partitions(&disk).sector_size, 512);

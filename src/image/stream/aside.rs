@@ -1,4 +1,4 @@
-//! A reader of a stream on a thread of its own, which ends with the stream.
+//! Reads a stream on a separate thread, which ends with the stream.
 
 use std::io;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
@@ -7,10 +7,10 @@ use std::thread::{self, JoinHandle};
 
 use crate::image::error::ImageResult;
 
-/// Pieces that wait to be read.
+/// The most pieces that wait in the channel.
 const WAITING: usize = 16;
 
-/// What reads the stream.
+/// A reader on a separate thread.
 pub(super) struct Aside<T> {
     pieces: SyncSender<Vec<u8>>,
     thread: JoinHandle<ImageResult<T>>,
@@ -31,12 +31,12 @@ impl<T: Send + 'static> Aside<T> {
         Some(Self { pieces, thread })
     }
 
-    /// The next bytes. A reader that is gone has met an error, which `end` returns.
+    /// Passes the next bytes on. A reader that has ended met an error, which `end` returns.
     pub(super) fn see(&self, piece: &[u8]) {
         drop(self.pieces.send(piece.to_vec()));
     }
 
-    /// There are no more bytes: returns what the reader has come to.
+    /// Ends the stream, and returns the reader's result.
     pub(super) fn end(self) -> ImageResult<T> {
         drop(self.pieces);
         let gone = |_| Err(io::Error::other("the thread that reads the image broke off").into());
@@ -44,7 +44,7 @@ impl<T: Send + 'static> Aside<T> {
     }
 }
 
-/// What was sent to the reader.
+/// The reading end of the channel.
 pub(super) struct Pieces {
     received: Mutex<Receiver<Vec<u8>>>,
     now: io::Cursor<Vec<u8>>,

@@ -1,6 +1,6 @@
-//! A look at an image while its bytes pass by, for what only the end of a pipe shows: that
-//! it is whole, and what it is. The bytes that the look asks for are kept, first ones, last
-//! ones and those of tables; at the end it is repeated with the length that there was.
+//! Inspects an image while its bytes are read once, for what only the end of a pipe shows: its
+//! format, and whether it is complete. The bytes that the inspection requests are kept: the
+//! first, the last and those of tables; at the end it is repeated with the actual length.
 
 mod aside;
 
@@ -17,15 +17,15 @@ use super::{Content, HEAD, Image, ImageSource, Warning, comparison, compressed};
 use crate::error::{Error, Kind, Result};
 use aside::Aside;
 
-/// Bytes that pass by at once.
+/// Bytes that are read at once.
 const STEP: usize = 128 << 10;
-/// Looks at what passes by.
+/// Inspects a stream while it is read.
 pub(super) struct StreamCheck(CheckKind);
 
 enum CheckKind {
     /// A disk, or a container of disks.
     Plain(Box<PlainCheck>),
-    /// A compressed stream, unpacked as it comes.
+    /// A compressed stream, decompressed while it is read.
     Compressed(Box<Image>, Aside<Image>),
 }
 
@@ -34,20 +34,20 @@ struct PlainCheck {
     passed: Arc<PipeBytes>,
     /// Compares the members of an OVA with its manifest.
     comparing: Option<Aside<Vec<ImageNotice>>>,
-    /// Whether its end may show that it is something else than its beginning did.
+    /// The end may show another format than the beginning.
     may_differ: bool,
 }
 
-/// What the end has shown.
+/// The result at the end of a stream.
 pub(super) struct Whole {
     /// The image, with its size.
     pub(super) image: Image,
-    /// Warnings that the beginning did not give.
+    /// Warnings that the beginning did not produce.
     pub(super) warnings: Vec<Warning>,
 }
 
 impl StreamCheck {
-    /// Begins with what the first bytes have shown.
+    /// Starts with the image that the first bytes have shown.
     pub(super) fn new(image: &Image) -> Self {
         let unpacking = image.content.is_compressed_file().then(|| {
             let (content, options) = (image.content.clone(), image.options);
@@ -59,7 +59,8 @@ impl StreamCheck {
         }
     }
 
-    /// The same for what lies in a compressed stream: nobody has relied on its beginning.
+    /// Starts the inspection of the content of a compressed stream, whose format may still
+    /// differ: nothing depends on its beginning.
     pub(super) fn within(image: &Image) -> Self {
         Self::plain(image, true)
     }
@@ -76,7 +77,7 @@ impl StreamCheck {
         })))
     }
 
-    /// The next bytes.
+    /// Adds the next bytes.
     pub(super) fn update(&mut self, bytes: &[u8]) {
         for piece in bytes.chunks(STEP) {
             match &mut self.0 {
@@ -86,7 +87,8 @@ impl StreamCheck {
         }
     }
 
-    /// There are no more bytes: refuses what is not whole, or not what it seemed to be.
+    /// Ends the stream: rejects an image that is incomplete, or of another format than its
+    /// beginning.
     pub(super) fn finish(self) -> ImageResult<Whole> {
         match self.0 {
             CheckKind::Plain(plain) => plain.finish(),
@@ -104,8 +106,8 @@ impl StreamCheck {
     }
 }
 
-/// Reads a compressed stream to its end: its checksums and lengths must be right, and what
-/// lies in it is looked at as a whole. Returns that, with its size.
+/// Reads a compressed stream to its end, verifies its checksums and lengths, and inspects its
+/// whole content. Returns the content's image, with its size.
 pub(super) fn verify(
     content: &Content,
     compressed: impl Read + Send,
@@ -166,7 +168,7 @@ impl PlainCheck {
         }
         let passed = &self.passed;
         if passed.take(piece) {
-            // What it finds does not matter yet, what it asks for does.
+            // Only the requests of this inspection matter; its result may still change.
             let received = passed.lock().len;
             let _ = self.inspect(&ByteView::new(passed, received).incomplete(), None);
         }
@@ -216,7 +218,8 @@ impl PlainCheck {
         Ok(Whole { image, warnings })
     }
 
-    /// With tables missing, nothing can be said of what they point to.
+    /// Returns the image without a verdict: tables are missing, and with them everything that
+    /// they point to.
     fn unchecked(self, len: u64) -> Whole {
         let text = "whether the image is whole was not checked: its tables are larger than what is kept of standard input";
         let warning = ImageNotice::new(text, Some(Fix::custom("give the file itself")));
@@ -228,19 +231,20 @@ impl PlainCheck {
     }
 }
 
-/// A reader whose bytes are looked at. What the look refuses ends it with an error.
+/// A reader that inspects its bytes. A rejection ends it with an error.
 pub struct CheckedReader<R> {
     reader: R,
-    /// None once the end was seen.
+    /// `None` after the end.
     check: Option<StreamCheck>,
-    /// What the end was refused for.
+    /// The reason of the rejection.
     refusal: Option<String>,
     skip_checks: bool,
     accepts: Accepts,
     verdict: Arc<Verdict>,
 }
 
-/// Whether the cloud accepts an image; asked again where only the end of a pipe shows all of it.
+/// Decides whether the cloud accepts an image; called again where only the end of a pipe shows
+/// the whole image.
 #[derive(Clone)]
 pub struct Accepts(Arc<Rule>);
 
@@ -251,7 +255,7 @@ impl Accepts {
         Self(Arc::new(accepts))
     }
 
-    /// The cloud's refusal as an error.
+    /// Returns the cloud's rejection as an error.
     pub fn check(&self, image: &Image) -> Result<()> {
         (self.0)(image)
     }
@@ -263,17 +267,17 @@ impl fmt::Debug for Accepts {
     }
 }
 
-/// What the end of a stream has shown.
+/// The result at the end of a stream.
 #[derive(Debug, Default)]
 pub struct Verdict(Mutex<(Option<Error>, Vec<Warning>)>);
 
 impl Verdict {
-    /// The refusal, if there is one.
+    /// Returns the rejection, if there is one.
     pub fn refusal(&self) -> Option<Error> {
         self.lock().0.take()
     }
 
-    /// What did not show at the beginning.
+    /// Returns the warnings that the beginning did not produce.
     pub fn warnings(&self) -> Vec<Warning> {
         std::mem::take(&mut self.lock().1)
     }
@@ -284,7 +288,8 @@ impl Verdict {
 }
 
 impl<R: Read> CheckedReader<R> {
-    /// Looks at all that `reader` gives, which begins with the image's own head.
+    /// Creates a reader that inspects all bytes of `reader`, which begin with the image's own
+    /// head.
     pub fn new(reader: R, image: &Image, accepts: Accepts) -> Self {
         Self {
             reader,
@@ -296,14 +301,14 @@ impl<R: Read> CheckedReader<R> {
         }
     }
 
-    /// To be asked at the end.
+    /// Returns the verdict, which is set at the end.
     pub fn verdict(&self) -> Arc<Verdict> {
         Arc::clone(&self.verdict)
     }
 }
 
 impl<R> CheckedReader<R> {
-    /// Looks at the end, and asks the cloud's rules.
+    /// Inspects the end, and applies the cloud's rules.
     fn conclude(&mut self, watch: StreamCheck) {
         let whole = watch
             .finish()

@@ -6,7 +6,7 @@ use crate::image::partition_table::EFI_SYSTEM;
 use crate::image::partitions::tests::{gpt_disk, mbr_disk};
 use crate::image::{Format, HEAD};
 
-/// How a pipe of these bytes ends.
+/// Returns the result of reading these bytes as a pipe.
 fn piped(bytes: &[u8], format: Option<Format>) -> Result<Vec<String>, String> {
     let head = &bytes[..bytes.len().min(HEAD)];
     let image = Image::from_head(head, format).map_err(|error| error.one_line())?;
@@ -33,7 +33,8 @@ fn refused(bytes: &[u8]) -> String {
     rest.unwrap().to_owned()
 }
 
-/// A disk with one partition up to its end, larger than what is looked at in the beginning.
+/// Returns a disk with one partition up to its end, larger than what is inspected at the
+/// beginning.
 fn large(len: usize) -> Vec<u8> {
     let mut disk = mbr_disk(0x83);
     disk.resize(len, 7);
@@ -145,7 +146,7 @@ fn the_content_of_a_compressed_stream_is_inspected_to_its_end() {
     assert_eq!(piped(&twice, None), Ok(vec![]));
 }
 
-/// An OVA of a disk in a fixed VHD, which is larger than what is kept.
+/// Returns an OVA of a disk in a fixed VHD, which is larger than what is kept.
 fn ova(disk: &[u8]) -> Vec<u8> {
     let descriptor = "<Envelope><File id='f' href='a.vhd'/><Disk diskId='d' fileRef='f'/><VirtualSystem/></Envelope>";
     let vhd = vhd::tests::fixed_vhd(disk);

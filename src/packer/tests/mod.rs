@@ -11,12 +11,12 @@ use super::files::Files;
 use super::{Translation, VariableSources};
 use crate::error::Result;
 
-/// A template in one file.
+/// Translates a template in one file.
 fn translate(name: &str, template: &str) -> Result<Translation> {
     translate_with(name, template, &[])
 }
 
-/// A template in one file, with values of variables as `--var` gives them.
+/// Translates a template in one file, with values of variables from `--var`.
 fn translate_with(name: &str, template: &str, values: &[(&str, &str)]) -> Result<Translation> {
     let own = |&(name, value): &(&str, &str)| (name.to_owned(), value.to_owned());
     let files = Files {
@@ -32,7 +32,7 @@ fn translate_with(name: &str, template: &str, values: &[(&str, &str)]) -> Result
     super::translate(&files, &sources)
 }
 
-/// The settings, without their first line, and the notes.
+/// Returns the settings, without their first line, and the notes.
 #[track_caller]
 fn becomes(name: &str, template: &str, expected: &str, notes: &[&str]) {
     let translation = translate(name, template).unwrap();
@@ -42,7 +42,7 @@ fn becomes(name: &str, template: &str, expected: &str, notes: &[&str]) {
     accepted(&translation.toml);
 }
 
-/// The settings are read without an error.
+/// Asserts that the settings are read without an error.
 #[track_caller]
 fn accepted(settings: &str) {
     let read = toml::from_str::<crate::settings::SettingsFile>(settings);

@@ -1,5 +1,5 @@
-//! Random templates. What is written is what Packer would give, and what this program does
-//! not evaluate is not written.
+//! Tests with random templates: what is written is what Packer would produce, and what this
+//! program does not evaluate is not written.
 
 use jiff::Timestamp;
 use proptest::prelude::*;
@@ -9,10 +9,10 @@ use crate::config::template::{Template, Values};
 
 /// The time of the run.
 const CLOCK: &str = "2024-02-05T03:04:09Z";
-/// The value that the variable `stage` has in the run, and not when the template is read.
+/// The value of the variable `stage` in the run, which is unset when the template is read.
 const STAGE: &str = "dev";
 
-/// What Packer gives for an expression; `None` for what this program must leave out.
+/// The value that Packer produces; `None` for what this program must omit.
 type Truth = Option<Given>;
 
 #[derive(Clone, Debug, PartialEq)]
@@ -23,7 +23,7 @@ enum Given {
 }
 
 impl Given {
-    /// What it is in a text.
+    /// Returns the value as part of a text.
     fn in_text(&self) -> Option<String> {
         match self {
             Self::Text(text) => Some(text.clone()),
@@ -41,7 +41,7 @@ impl Given {
     }
 }
 
-/// An expression of HCL with what Packer gives.
+/// An expression of HCL with Packer's result.
 type Case = (String, Truth);
 
 fn text(text: &str) -> Given {
@@ -100,7 +100,8 @@ fn interpolation(a: &Case, b: &Case) -> Case {
     )
 }
 
-/// Both sides get one type: a text, if one of them is one.
+/// Returns the result of a condition, both sides of which have one type: a text, if one of them
+/// is one.
 fn conditional(condition: &Case, a: &Case, b: &Case) -> Case {
     let truth = || {
         let (a, b) = (a.1.clone()?, b.1.clone()?);
@@ -179,7 +180,7 @@ fn expression() -> impl Strategy<Value = Case> {
     })
 }
 
-/// The text after Packer's pass through `{{…}}`; `None` for what must be left out.
+/// Returns the text after Packer's evaluation of `{{…}}`; `None` for what must be omitted.
 fn pass(text: &str) -> Option<String> {
     let text = text
         .replace("{{timestamp}}", "1707102249")
@@ -211,7 +212,7 @@ fn value(truth: &Truth) -> Option<toml::Value> {
     })
 }
 
-/// A part of a text in Packer's older language with what Packer gives.
+/// Returns a part of a text in Packer's legacy language with Packer's result.
 fn part() -> impl Strategy<Value = (&'static str, Option<&'static str>)> {
     prop::sample::select(vec![
         ("web", Some("web")),
@@ -301,7 +302,7 @@ post-processor "amazon-import" {{
         let translation = translate("a.json", &template.to_string()).unwrap();
         accepted(&translation.toml);
         let settings: toml::Table = toml::from_str(&translation.toml).unwrap();
-        // Parts can become an action together: {, {{user …}} and so on.
+        // Parts can form an action together: {, {{user …}} and so on.
         let is_apart = !text.contains("{{{");
         if let Some(written) = settings["aws"].get("ami_description").and_then(toml::Value::as_str) {
             let written = Some(render(written));
@@ -354,7 +355,7 @@ post-processor "amazon-import" {{
             let mut broken = template;
             let at = (0..=at.min(broken.len())).rev().find(|&at| broken.is_char_boundary(at)).unwrap_or(0);
             broken.insert(at, sign);
-            // A broken name of a key is no name of a secret any more: only errors are judged.
+            // With a changed key the name of a secret may be lost, so only errors are checked.
             if let Err(error) = translate(name, &broken) {
                 prop_assert!(!error.to_string().contains(SECRET), "{error}");
             }

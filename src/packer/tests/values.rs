@@ -1,6 +1,6 @@
 use super::{accepted, translate};
 
-/// The line that one value of an HCL template becomes.
+/// Returns the line for one value of an HCL template.
 fn line(expression: &str) -> String {
     let template = format!(
         r#"

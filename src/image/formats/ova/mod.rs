@@ -1,7 +1,7 @@
-//! OVA: a tar of one OVF descriptor, maybe a manifest, and the disks it names
-//! (DSP0243, "Distribution as a Single File"). Refuses what AWS, the only cloud that takes
-//! OVAs, can't read; what only deviates from the standard, as real exporters do, is a
-//! warning. The digests of the disks are left to `check`: that would read everything.
+//! OVA: a tar of one OVF descriptor, maybe a manifest, and the disks it names (DSP0243,
+//! "Distribution as a Single File"). Rejects what AWS, the only cloud that accepts OVAs, cannot
+//! read; a deviation from the standard that real exporters produce is a warning. The digests of
+//! the disks are verified by `Image::verify`, because that reads everything.
 
 mod names;
 
@@ -19,14 +19,14 @@ use super::ovf::{self, DiskRef, FileRef};
 use super::{qcow2, vdi, vhd, vhdx, vmdk};
 pub(in crate::image) use names::Names;
 
-/// Files that are looked into: the tables of each may take a tenth of a second, and AWS
+/// The most files that are inspected: the tables of each may take a tenth of a second, and AWS
 /// imports 21 volumes.
 const MAX_INSPECTED: usize = 32;
 
-/// Descriptors have some ten KiB.
+/// The largest descriptor; usual ones have some ten KiB.
 const MAX_TEXT: u64 = 4 << 20;
 
-/// Whether the bytes begin with the header of a tar archive.
+/// Reports whether the bytes begin with the header of a tar archive.
 pub(in crate::image) fn has_magic(head: &[u8]) -> bool {
     archive::has_magic(head)
 }
@@ -84,18 +84,18 @@ fn check_single_machine(descriptor: &ovf::Descriptor) -> ImageResult<()> {
     }
 }
 
-/// The archive while it is looked at.
+/// The archive during the inspection.
 struct Archive<'a> {
     view: &'a ByteView<'a>,
     names: &'a Names<'a>,
     warnings: Vec<ImageNotice>,
-    /// The disks that were looked into, by the place of their file.
+    /// The inspected disks, by the offset of their file.
     inspected: HashMap<u64, MemberContent>,
-    /// Whether there were more than are looked into.
+    /// There are more disks than are inspected.
     has_more: bool,
 }
 
-/// What a file holds.
+/// The content of a file.
 #[derive(Clone, Debug)]
 struct MemberContent {
     content: Option<Content>,
@@ -107,7 +107,7 @@ impl Archive<'_> {
         self.warnings.push(ImageNotice::new(text, remedy));
     }
 
-    /// A small member; None where a pipe does not show all of it.
+    /// Reads a small member; returns `None` where a pipe does not provide all of it.
     fn text(&self, member: &Member) -> ImageResult<Option<Vec<u8>>> {
         if member.size > MAX_TEXT {
             let (name, size) = (&member.name, member.size);
@@ -117,7 +117,8 @@ impl Archive<'_> {
         Ok(self.view.read(member.offset, member.size)?)
     }
 
-    /// The descriptor comes first (DSP0243); AWS answers "Unsupported OVA format" otherwise.
+    /// Checks that the descriptor comes first (DSP0243); otherwise AWS returns "Unsupported OVA
+    /// format".
     fn check_order(&mut self, descriptor: &Member) -> ImageResult<()> {
         let repack = || Fix::Repack(self.names.in_order(descriptor));
         match self.names.first() {
@@ -186,8 +187,8 @@ impl Archive<'_> {
         })
     }
 
-    /// Whether there is a manifest. A descriptor that does not have its digest is refused,
-    /// what the manifest can't vouch for is a warning.
+    /// Reports whether there is a manifest. A descriptor that does not match its digest is
+    /// rejected; files that the manifest does not cover are a warning.
     fn check_manifest(
         &mut self,
         descriptor: &ovf::Descriptor,
@@ -223,9 +224,9 @@ impl Archive<'_> {
         Ok(true)
     }
 
-    /// The file is inside and as AWS reads it: neither chunked nor compressed (VM Import:
-    /// "OVA with chunked disk files is not supported"). Of a file that is no disk, such as an
-    /// ISO image in a drive, nothing is needed.
+    /// Checks that the file is in the archive and in a form that AWS reads: neither chunked nor
+    /// compressed (VM Import: "OVA with chunked disk files is not supported"). A file that is
+    /// not a disk, such as an ISO image in a drive, is not checked.
     fn check_file(&mut self, file: &FileRef, is_disk: bool) -> ImageResult<()> {
         let href = &file.href;
         let member = self.names.find(href);
@@ -237,7 +238,7 @@ impl Archive<'_> {
             }
             return Ok(());
         }
-        // DSP0243: the first chunk of a file has its name and nine zeros
+        // DSP0243: the first chunk of a file has its name and nine zeros.
         let chunk = self.names.find(&format!("{href}.000000000"));
         if file.chunked || chunk.is_some() {
             let cause = format!("the OVA keeps {href} in chunks, which no cloud takes");
@@ -327,7 +328,7 @@ impl Archive<'_> {
         })
     }
 
-    /// Looks into a file once, however many disks name it.
+    /// Inspects a file once, however many disks refer to it.
     fn inspect_member(&mut self, member: &Member) -> ImageResult<MemberContent> {
         if let Some(member_content) = self.inspected.get(&member.offset) {
             return Ok(member_content.clone());
@@ -354,7 +355,7 @@ impl Archive<'_> {
     }
 }
 
-/// A disk that the descriptor describes and no file holds.
+/// Returns a disk that the descriptor describes without a file.
 fn blank_disk(disk: &DiskRef) -> Disk {
     Disk {
         name: disk.id.clone(),
@@ -365,8 +366,8 @@ fn blank_disk(disk: &DiskRef) -> Disk {
     }
 }
 
-/// Only what importers of OVAs read; an OVA in an OVA is never followed. None where a pipe
-/// does not show it yet: a fixed VHD is known by its end.
+/// Detects only what importers of OVAs read; an OVA in an OVA is never followed. Returns `None`
+/// where a pipe does not provide enough yet: a fixed VHD is detected by its end.
 fn detect_disk(part: &ByteView, member: &Member) -> ImageResult<Option<Detection>> {
     let head = part.read_up_to(0, 512)?;
     let found = if vhd::has_footer(part, &head)? {
@@ -396,8 +397,8 @@ fn detect_disk(part: &ByteView, member: &Member) -> ImageResult<Option<Detection
     }
 }
 
-/// What a file holds that is a disk in another form than importers of OVAs read. None where
-/// that is not known: its own bytes are not taken for a disk.
+/// Returns the content of a file that is a disk in another form than importers of OVAs read.
+/// `None` where that is not known: its own bytes are not treated as a disk.
 fn other_disk(part: &ByteView, head: &[u8]) -> Option<Content> {
     let found = match head {
         [b'v', b'h', b'd', b'x', b'f', b'i', b'l', b'e', ..] => vhdx::parse(part),

@@ -1,5 +1,5 @@
-//! The members of an OVA by their names: the descriptor, the manifest, and what the
-//! descriptor refers to. References are URIs relative to the descriptor (DSP0243,
+//! Finds the members of an OVA by their names: the descriptor, the manifest, and the files that
+//! the descriptor refers to. References are URIs relative to the descriptor (DSP0243,
 //! "References section"; RFC 3986).
 
 use std::collections::HashMap;
@@ -32,12 +32,12 @@ impl<'a> Names<'a> {
         self.members.get(self.descriptor?)
     }
 
-    /// The first file that counts.
+    /// Returns the first file that counts.
     pub(in crate::image) fn first(&self) -> Option<&'a Member> {
         self.members.iter().find(|member| !is_sidecar(member))
     }
 
-    /// A file that an archiver has added.
+    /// Returns a file that an archiver has added.
     pub(in crate::image) fn sidecar(&self) -> Option<&'a Member> {
         self.members.iter().find(|member| is_sidecar(member))
     }
@@ -48,18 +48,18 @@ impl<'a> Names<'a> {
             .find(|member| member.ends_with(".mf") && !is_sidecar(member))
     }
 
-    /// The folder of the descriptor, with the slash at its end.
+    /// Returns the folder of the descriptor, with the slash at its end.
     fn folder(&self) -> &'a str {
         let name = self.descriptor().map_or("", |member| member.name.as_str());
         name.rfind('/').map_or("", |slash| &name[..=slash])
     }
 
-    /// The member that a reference of the descriptor means.
+    /// Returns the member that a reference of the descriptor means.
     pub(in crate::image) fn find(&self, href: &str) -> Option<&'a Member> {
         let href = href.strip_prefix("file:").unwrap_or(href);
         let decoded = percent_decode_str(href).decode_utf8_lossy();
         let folder = self.folder();
-        // Some writers leave a percent sign as it is, some give the path in the archive.
+        // Some writers do not encode a percent sign, some write the path in the archive.
         let paths = [href, &decoded].into_iter();
         let mut found =
             paths.flat_map(|path| [normalize(&format!("{folder}{path}")), normalize(path)]);
@@ -67,15 +67,15 @@ impl<'a> Names<'a> {
         self.members.get(*at)
     }
 
-    /// The names that a manifest may have for a member: its path, relative to the descriptor,
-    /// alone.
+    /// Returns the names that a manifest may use for a member: its path, its path relative to
+    /// the descriptor, only its name.
     pub(in crate::image) fn all(&self, member: &'a Member) -> [&'a str; 3] {
         let name = member.name.as_str();
         let relative = name.strip_prefix(self.folder()).unwrap_or(name);
         [name, relative, name.rsplit('/').next().unwrap_or(name)]
     }
 
-    /// All members in the order that DSP0243 wants.
+    /// Returns all members in the order that DSP0243 requires.
     pub(in crate::image) fn in_order(&self, descriptor: &Member) -> Vec<String> {
         let others = self.members.iter().filter(|member| {
             member.offset != descriptor.offset && !is_sidecar(member) && member.is_complete
@@ -86,7 +86,7 @@ impl<'a> Names<'a> {
             .collect()
     }
 
-    /// What the manifest can't vouch for.
+    /// Returns the files that the manifest does not cover.
     pub(in crate::image) fn unverified_files(
         &self,
         manifest: &Manifest,
@@ -131,7 +131,7 @@ impl<'a> Names<'a> {
     }
 }
 
-/// Some of the names, and how many more.
+/// Returns some of the names, and how many more there are.
 fn list_names(names: &[&str]) -> String {
     match names {
         [first, second, rest @ ..] if !rest.is_empty() => {
@@ -141,18 +141,19 @@ fn list_names(names: &[&str]) -> String {
     }
 }
 
-/// A file that macOS's archiver adds for each of ours, or its folder of them.
+/// Reports whether it is a file that macOS's archiver adds for each real one, or its folder of
+/// them.
 fn is_sidecar(member: &Member) -> bool {
     let mut parts = member.name.split('/');
     parts.any(|part| part == "__MACOSX" || part.starts_with("._") || part == ".DS_Store")
 }
 
-/// Whether a reference leads out of the archive.
+/// Reports whether a reference leads out of the archive.
 pub(in crate::image) fn is_elsewhere(href: &str) -> bool {
     href.contains("://") && !href.starts_with("file:")
 }
 
-/// A path without what changes nothing: `./a//b/../c` is `a/c`.
+/// Normalizes a path: `./a//b/../c` is `a/c`.
 fn normalize(path: &str) -> String {
     let mut parts = vec![];
     for part in path.split('/') {

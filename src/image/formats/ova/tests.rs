@@ -44,7 +44,7 @@ fn with_disk(disk: &[u8]) -> Vec<u8> {
     tar(&[("a.ovf", &ovf(&[FILE, DISK, SYSTEM])), ("disk1.vmdk", disk)])
 }
 
-/// The refusal of an OVA with this descriptor and one good disk.
+/// Returns the rejection of an OVA with this descriptor and one valid disk.
 fn refused(body: &[&str]) -> String {
     refusal(&tar(&[
         ("a.ovf", &ovf(body)),
@@ -134,7 +134,7 @@ fn a_pipe_has_the_descriptors_sizes() {
     );
 }
 
-/// A file of more than 8 GiB, most of it a hole, with the size in this form.
+/// Returns a file of more than 8 GiB, most of it a hole, with the size in this form.
 fn huge(pax: bool) -> Image {
     const SIZE: u64 = 9 << 30;
     let file = tempfile::NamedTempFile::new().unwrap();
@@ -529,7 +529,7 @@ fn a_v7_tar_is_recognized_by_its_checksum() {
     assert!(open(&ova).map_or(true, |image| image.label() != "an OVA"));
 }
 
-/// An item of the hardware section: id, type, controller, address, what it shows.
+/// Returns an item of the hardware section: ID, type, controller, address, host resource.
 fn item(id: u32, kind: u32, parent: u32, address: u32, host: &str) -> String {
     format!(
         "<Item><InstanceID>{id}</InstanceID><ResourceType>{kind}</ResourceType><Parent>{parent}</Parent>\

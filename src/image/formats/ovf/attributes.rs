@@ -3,15 +3,14 @@
 use quick_xml::XmlVersion;
 use quick_xml::events::BytesStart;
 
-/// Names and values in the order of the element. Of a name that stands there twice, the
-/// first counts.
+/// Names and values in the order of the element. If a name occurs twice, the first one counts.
 pub(super) struct Attributes(Vec<(String, String)>);
 
 impl Attributes {
-    /// Reads them; the error says what is wrong with them.
+    /// Parses the attributes; the error describes the problem.
     pub(super) fn parse(element: &BytesStart) -> Result<Self, String> {
         let mut all = Vec::new();
-        // The reader's search for duplicates takes the square of their number.
+        // The library's search for duplicates takes quadratic time, and the XML is hostile.
         for attribute in element.attributes().with_checks(false) {
             let attribute = attribute.map_err(|error| error.to_string())?;
             let name = attribute.key.local_name();
@@ -23,13 +22,13 @@ impl Attributes {
         Ok(Self(all))
     }
 
-    /// The value of this attribute.
+    /// Returns the value of this attribute.
     pub(super) fn get(&self, name: &str) -> Option<&str> {
         let found = self.0.iter().find(|(key, _)| key == name);
         found.map(|(_, value)| value.as_str())
     }
 
-    /// The same as an owned string.
+    /// Returns the value as an owned string.
     pub(super) fn get_owned(&self, name: &str) -> Option<String> {
         self.get(name).map(str::to_owned)
     }

@@ -1,12 +1,12 @@
-//! The order in which a machine starts from its disks: by controller and address on it, as
-//! the hardware section says (DSP0243, "Virtual hardware description"; CIM's
-//! ResourceAllocationSettingData). The order of the disk section says nothing of that.
+//! The order in which a machine starts from its disks: by controller and address on it, from
+//! the hardware section (DSP0243, "Virtual hardware description"; CIM's
+//! ResourceAllocationSettingData). The order of the disk section is not the boot order.
 
 use std::collections::HashMap;
 
 use super::DiskRef;
 
-/// Devices that are looked at; a machine has some tens.
+/// The most devices that are read; a machine has some tens.
 const MAX_ITEMS: usize = 10_000;
 
 /// CIM "ResourceType": controllers in the order in which firmware looks for disks.
@@ -14,7 +14,7 @@ const IDE: u32 = 5;
 const SCSI: u32 = 6;
 const OTHER_STORAGE: u32 = 20;
 
-/// The devices that were read, and the one that is being read.
+/// The devices that were parsed, and the one that is being parsed.
 #[derive(Default)]
 pub(super) struct Hardware {
     devices: Vec<Device>,
@@ -28,20 +28,20 @@ struct Device {
     id: String,
     kind: u32,
     parent: String,
-    /// The controller's own place.
+    /// The address of the controller itself.
     address: Option<u64>,
-    /// The place on the controller.
+    /// The address on the controller.
     on_parent: Option<u64>,
-    /// What it shows: `ovf:/disk/ID` or `ovf:/file/ID`.
+    /// The host resource: `ovf:/disk/ID` or `ovf:/file/ID`.
     host: String,
 }
 
-/// What the disks are sorted by: the kind of the controller, its address, its place in the
-/// descriptor, the address on it, the disk's place in the descriptor.
+/// The sort key of the disks: the kind of the controller, its address, its position in the
+/// descriptor, the address on it, the disk's position in the descriptor.
 type BootOrder = (u8, u64, usize, u64, usize);
 
 impl Hardware {
-    /// An element begins.
+    /// Processes the start of an element.
     pub(super) fn start(&mut self, name: &str) {
         self.text.clear();
         if matches!(name, "Item" | "StorageItem") {
@@ -49,14 +49,14 @@ impl Hardware {
         }
     }
 
-    /// Text of the element that is open.
+    /// Processes text of the open element.
     pub(super) fn text(&mut self, text: &str) {
         if self.open.is_some() {
             self.text.push_str(text);
         }
     }
 
-    /// An element ends.
+    /// Processes the end of an element.
     pub(super) fn end(&mut self, name: &str) {
         let Some(device) = &mut self.open else { return };
         let text = self.text.trim();
@@ -79,8 +79,8 @@ impl Hardware {
         self.text.clear();
     }
 
-    /// Sorts the disks by their places; a disk without a file can't start a machine and comes
-    /// last, one that the hardware does not name after those that it names.
+    /// Sorts the disks in boot order. A disk without a file cannot start a machine and comes
+    /// last, after those that the hardware section does not name.
     pub(super) fn sort_by_boot_order(&self, disks: &mut [DiskRef]) {
         let mut controllers = HashMap::new();
         for (at, device) in self.devices.iter().enumerate() {
@@ -110,7 +110,7 @@ impl Hardware {
 }
 
 impl Device {
-    /// Whether it shows a disk or a file, and its id.
+    /// Returns whether the host resource is a disk or a file, and its ID.
     fn disk_reference(&self) -> Option<(&str, &str)> {
         let path = self.host.strip_prefix("ovf:").unwrap_or(&self.host);
         path.trim_start_matches('/').split_once('/')

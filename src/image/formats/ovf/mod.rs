@@ -1,7 +1,6 @@
-//! The OVF descriptor inside an OVA (DSP0243 1.1 and 2.1, and its forerunner 0.9): files,
-//! disks in the order in which the machine starts from them, machines and the firmware they
-//! ask for. Reads names without their namespaces, as real writers differ in them; what the
-//! archive must hold is for `ova` to say.
+//! The OVF descriptor inside an OVA (DSP0243 1.1 and 2.1, and its predecessor 0.9): files,
+//! disks in boot order, machines and the firmware that they request. Ignores the namespaces of
+//! names, because real writers differ in them; `ova` checks the archive against it.
 
 mod attributes;
 mod hardware;
@@ -13,16 +12,16 @@ use quick_xml::events::{BytesStart, Event};
 use attributes::Attributes;
 use hardware::Hardware;
 
-/// Deeper than any descriptor; a nesting is not followed, only counted.
+/// Deeper than any valid descriptor; nesting is only counted, without recursion.
 const MAX_DEPTH: usize = 64;
-/// Files and disks of one descriptor; AWS imports 21 volumes.
+/// The most files and disks of one descriptor; AWS imports 21 volumes.
 pub(in crate::image) const MAX_ENTRIES: usize = 1000;
 
-/// What an import needs to know of a descriptor.
+/// The facts of a descriptor that an import needs.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(in crate::image) struct Descriptor {
     pub(in crate::image) files: Vec<FileRef>,
-    /// The disk that the machine starts from is the first.
+    /// The disks; the one that the machine starts from is the first.
     pub(in crate::image) disks: Vec<DiskRef>,
     /// Number of virtual machines.
     pub(in crate::image) systems: usize,
@@ -44,16 +43,16 @@ pub(in crate::image) struct FileRef {
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(in crate::image) struct DiskRef {
     pub(in crate::image) id: String,
-    /// None for a blank disk.
+    /// `None` for a blank disk.
     pub(in crate::image) file: Option<String>,
-    /// In bytes; None where it is no plain number.
+    /// In bytes; `None` where it is not a plain number.
     pub(in crate::image) capacity: Option<u64>,
     pub(in crate::image) parent: bool,
 }
 
 impl Descriptor {
-    /// Reads the XML in any encoding that it declares; the error is a sentence on what is
-    /// wrong with it.
+    /// Parses the XML in any encoding that it declares; the error is a sentence that describes
+    /// the problem.
     pub(in crate::image) fn parse(xml: &[u8]) -> Result<Self, String> {
         let xml = text::decode(xml)?;
         let mut reader = Reader::from_str(&xml);
@@ -128,7 +127,7 @@ impl Descriptor {
     }
 }
 
-/// A descriptor of more is none that an import could use, and costs time.
+/// Rejects a descriptor with more entries: no import could use it, and it would take long.
 fn check_count(count: usize, name: &str) -> Result<(), String> {
     if count > MAX_ENTRIES {
         return Err(format!("it names more than {MAX_ENTRIES} {name}"));
@@ -163,7 +162,8 @@ fn disk(attributes: &Attributes) -> DiskRef {
     }
 }
 
-/// DSP0004, annex C "Programmatic Units": `byte * 2^30`; and the words of OVF 0.9.
+/// Returns the bytes of a unit of DSP0004, annex C "Programmatic Units": `byte * 2^30`; and of
+/// the words of OVF 0.9.
 fn unit_size(unit: &str) -> Option<u64> {
     let unit: String = unit.split_whitespace().collect();
     let factor = match unit.to_ascii_lowercase().as_str() {

@@ -1,12 +1,12 @@
-//! The characters of an XML file (XML 1.0, appendix F): by its byte order mark, by how its
-//! first character lies in two bytes, or by the encoding that it declares.
+//! Decodes the characters of an XML file (XML 1.0, appendix F): by its byte order mark, by the
+//! form of its first character in two bytes, or by the declared encoding.
 
 use encoding_rs::{Encoding, UTF_8, UTF_16BE, UTF_16LE, WINDOWS_1252};
 
-/// The declaration stands in the first bytes.
+/// The first bytes, which contain the declaration.
 const DECLARATION: usize = 200;
 
-/// The text; the error says which encoding is not known.
+/// Returns the text; the error names an unknown encoding.
 pub(super) fn decode(xml: &[u8]) -> Result<String, String> {
     let encoding = encoding(xml)?;
     let (text, used, wrong) = encoding.decode(xml);
@@ -31,7 +31,7 @@ fn encoding(xml: &[u8]) -> Result<&'static Encoding, String> {
     let value = value.trim_start().trim_start_matches('=').trim_start();
     let name = value.split(['"', '\'']).nth(1).unwrap_or_default();
     match Encoding::for_label(name.as_bytes()) {
-        // What is declared as UTF-16 and has been read so far has one byte a character.
+        // The declaration was just read with one byte per character, so it cannot be UTF-16.
         Some(found) if found == UTF_16LE || found == UTF_16BE => Ok(UTF_8),
         Some(found) => Ok(found),
         None => Err(format!("its encoding {name:?} is not known")),

@@ -1,4 +1,4 @@
-//! Where the clusters of a qcow2 lie.
+//! Maps the clusters of a qcow2.
 
 use std::io;
 
@@ -9,10 +9,10 @@ use crate::image::layout::{
     CompressedUnit, DiskFile, Extent, ExtentData, Layout, MappedUnit, MappingTable,
 };
 
-/// Bit 0 of an L2 entry: reads as zeros, whatever was allocated.
+/// Bit 0 of an L2 entry: reads as zeros, even if it is allocated.
 const ZERO: u64 = 1;
 
-/// The size of the disk, and where its parts lie.
+/// Returns the size of the disk, and its layout.
 pub(in crate::image) fn layout(view: &ByteView) -> ImageResult<(u64, Box<dyn Layout>)> {
     let header = Header::read(view)?;
     if header.features & EXTENDED_L2 != 0 {
@@ -58,7 +58,8 @@ impl Layout for Header {
 }
 
 impl Header {
-    /// The last sector of the data may be missing at the end of the file.
+    /// Returns the compressed unit of an entry. The last sector of the data may be missing at
+    /// the end of the file.
     fn packed(&self, file: &DiskFile, entry: u64) -> CompressedUnit {
         let (at, sectors) = self.compressed(entry);
         let len = (sectors + 1) * 512 - (at & 511);

@@ -1,6 +1,6 @@
-//! qcow2, versions 2 and 3, after QEMU's docs/interop/qcow2.rst. Checks that it
-//! stands alone and is whole; snapshots and compression are facts for the recipes.
-//! Integers are big-endian.
+//! qcow2, versions 2 and 3, after QEMU's docs/interop/qcow2.rst. Checks that it is complete and
+//! needs no other file; snapshots and compression are facts for the recipes. Integers are
+//! big-endian.
 
 mod blocks;
 
@@ -28,7 +28,7 @@ const COMPRESSION_TYPE: u64 = 8;
 const EXTENDED_L2: u64 = 16;
 const KNOWN: u64 = 31;
 
-/// The header's fields that matter here.
+/// The fields of the header that are used.
 #[derive(Debug)]
 struct Header {
     version: u32,
@@ -163,7 +163,7 @@ impl Header {
         1 << self.cluster_bits
     }
 
-    /// "Extended L2 entries" have 16 bytes.
+    /// Returns the entry size in bytes: "Extended L2 entries" have 16.
     fn entry_width(&self) -> u64 {
         if self.features & EXTENDED_L2 == 0 {
             8
@@ -176,7 +176,7 @@ impl Header {
         self.cluster() / self.entry_width()
     }
 
-    /// Both tables and all they point to must lie in the file.
+    /// Checks that both tables and everything they point to are in the file.
     fn check_tables(&self, view: &ByteView) -> ImageResult<()> {
         let counts = self.refcount_clusters << self.cluster_bits;
         let end = self.refcounts.saturating_add(counts);
@@ -199,7 +199,8 @@ impl Header {
             }
             Ok(())
         })?;
-        // a small file whose tables are all the same one would be read without end
+        // In a hostile small file all tables may be the same one, and would be read without
+        // end.
         let bytes = tables.len() as u64 * self.cluster();
         if view.len().is_some_and(|len| bytes > len) {
             return Err(ImageError::damaged(
@@ -210,7 +211,8 @@ impl Header {
         self.check_clusters(view, tables)
     }
 
-    /// The clusters of the L2 tables that lie last: what a cut takes, they point to.
+    /// Checks the clusters of the L2 tables that are last in the file: they point to what a
+    /// truncation removes.
     fn check_clusters(&self, view: &ByteView, mut tables: Vec<u64>) -> ImageResult<()> {
         tables.sort_unstable();
         let budget = TABLE_BUDGET >> self.cluster_bits;
@@ -224,21 +226,21 @@ impl Header {
         Ok(())
     }
 
-    /// The end of what must be in the file for this entry: QEMU leaves out the rest
-    /// of a last cluster, so its first byte must do.
+    /// Returns the end of what must be in the file for this entry: QEMU omits the rest of a
+    /// last cluster, so its first byte is enough.
     fn last_needed(&self, entry: u64) -> u64 {
         if entry & COMPRESSED != 0 {
             let (at, sectors) = self.compressed(entry);
             return (at & !511) + sectors * 512 + 1;
         }
-        // bit 0: reads as zeros, whatever was allocated
+        // Bit 0: reads as zeros, even if it is allocated.
         match entry & OFFSET {
             at if at == 0 || entry & 1 != 0 => 0,
             at => at + 1,
         }
     }
 
-    /// "Compressed Clusters Descriptor": the offset, and the sectors after the first.
+    /// Parses a "Compressed Clusters Descriptor": the offset, and the sectors after the first.
     fn compressed(&self, entry: u64) -> (u64, u64) {
         let bits = 62 - (self.cluster_bits - 8);
         let sectors = (entry & (COMPRESSED - 1)) >> bits;

@@ -3,8 +3,8 @@ use crate::image::test_support::{
     convert, copy_again, disk, fuzz_fields, open, patched, refusal, refusal_text,
 };
 
-/// A disk of 1 KiB in clusters of 512 bytes: header, refcount table at 512, its
-/// block at 1024, L1 at 1536, L2 at 2048, one cluster at 2560 of two.
+/// Returns a disk of 1 KiB in clusters of 512 bytes: header, refcount table at 512, its block
+/// at 1024, L1 at 1536, L2 at 2048, one cluster at 2560 of two.
 fn qcow2() -> Vec<u8> {
     let location = |at: u64| at.to_be_bytes();
     patched(
@@ -63,7 +63,7 @@ fn a_compressed_first_cluster_is_inspected() {
     }
 }
 
-/// The first cluster compressed so.
+/// Returns the disk with its first cluster compressed.
 fn packed(zstd: bool, disk: &[u8]) -> Vec<u8> {
     use std::io::Write as _;
     let data = if zstd {
@@ -94,7 +94,7 @@ fn the_disk_inside_is_read_where_its_clusters_lie() {
             (bytes.clone(), vec![(0, 512)])
         );
     }
-    // marked as zeros, not allocated, no table
+    // Marked as zeros, not allocated, no table.
     for change in [(2055, 1), (2054, 0), (1542, 0)] {
         let none = patched(&uncompressed, &[(change.0, &[change.1])]);
         assert_eq!(disk(&none), (vec![0; 1024], vec![]), "{change:?}");

@@ -1,4 +1,4 @@
-//! Where the blocks of a VDI lie.
+//! Maps the blocks of a VDI.
 
 use std::io;
 
@@ -7,7 +7,7 @@ use crate::image::byte_view::{ByteView, Fields, Structure};
 use crate::image::error::ImageResult;
 use crate::image::layout::{DiskFile, Extent, Layout, MappedUnit, MappingTable};
 
-/// The size of the disk, and where its parts lie.
+/// Returns the size of the disk, and its layout.
 pub(in crate::image) fn layout(view: &ByteView) -> ImageResult<(u64, Box<dyn Layout>)> {
     let header = view.require(Structure("VDI", "its header"), 0, HEADER)?;
     let header = header.unwrap_or_default();

@@ -10,12 +10,12 @@ use super::super::found::{Detection, at_most};
 
 pub(in crate::image) use blocks::layout;
 
-/// VDI_IMAGE_SIGNATURE, behind 64 bytes of text.
+/// VDI_IMAGE_SIGNATURE, after 64 bytes of text.
 const SIGNATURE: u32 = 0xbeda_107f;
 const HEADER: u64 = 512;
 const SECTOR: u64 = 512;
-/// QEMU vdi.c, VDI_BLOCKS_IN_IMAGE_MAX: the table fits into 2 GiB there; 64 TiB in
-/// blocks of 1 MiB are enough here.
+/// QEMU vdi.c, VDI_BLOCKS_IN_IMAGE_MAX: there the table fits into 2 GiB; here 64 TiB in blocks
+/// of 1 MiB are enough.
 const MAX_BLOCKS: u64 = 64 << 20;
 const MAX_BLOCK: u64 = 1 << 30;
 /// Entries at and above these mean "not allocated" and "discarded", both zeros.
@@ -48,7 +48,7 @@ fn disk_size(fields: Fields) -> u64 {
     fields.le64(368)
 }
 
-/// Types 3 (undo) and 4 (differencing) and those linked to another image.
+/// Rejects types 3 (undo) and 4 (differencing), and images that are linked to another one.
 fn check_self_contained(fields: Fields) -> ImageResult<()> {
     let linked = !is_zero(fields.bytes(424, 32));
     if matches!(fields.le32(76), 1 | 2) && !linked {
@@ -66,10 +66,10 @@ struct BlockMap {
     data: u64,
     blocks: u64,
     block: u64,
-    /// Bytes of a block in the file: the data and what the creator put before it.
+    /// Bytes of a block in the file: the data and what its creator put before it.
     stride: u64,
     extra: u64,
-    /// Type 2: every block was allocated when it was made.
+    /// Type 2: every block was allocated at creation.
     fixed: bool,
 }
 
@@ -106,7 +106,7 @@ impl BlockMap {
         })
     }
 
-    /// Every block must lie in the file.
+    /// Checks that every block is in the file.
     fn check(&self, view: &ByteView) -> ImageResult<()> {
         view.require_len(
             Structure("VDI", "its block table"),
@@ -133,7 +133,7 @@ mod tests {
 
     const MIB: u32 = 1 << 20;
 
-    /// A disk of 2 MiB in two blocks, of which the first is there, with data at 1024.
+    /// Returns a disk of 2 MiB in two blocks, of which the first is stored, with data at 1024.
     fn vdi() -> Vec<u8> {
         let head = patched(
             &[0; 1024],
@@ -167,7 +167,7 @@ mod tests {
     #[test]
     fn the_disk_inside_is_read_where_its_blocks_lie() {
         const M: usize = MIB as usize;
-        // each block with 512 bytes of its creator's in front, the second one first
+        // Each block with 512 bytes of its creator's in front, the second one first.
         let blocks = [vec![9; 512], vec![1; M], vec![9; 512], vec![2; M]].concat();
         let head = patched(
             &vdi()[..1024],

@@ -1,5 +1,5 @@
-//! Where the blocks of a VHD lie. The bitmaps in front of them matter to differencing
-//! disks alone: QEMU and Hyper-V leave them unread in a dynamic one.
+//! Maps the blocks of a VHD. The bitmaps in front of them matter only to differencing disks:
+//! QEMU and Hyper-V do not read them in a dynamic one.
 
 use std::io;
 
@@ -8,7 +8,7 @@ use crate::image::byte_view::ByteView;
 use crate::image::error::ImageResult;
 use crate::image::layout::{DiskFile, Extent, Layout, MappedUnit, MappingTable, RawLayout};
 
-/// The size of the disk, and where its parts lie.
+/// Returns the size of the disk, and its layout.
 pub(in crate::image) fn layout(view: &ByteView) -> ImageResult<(u64, Box<dyn Layout>)> {
     let footer = Footer::read(view)?;
     let size = footer.virtual_size();

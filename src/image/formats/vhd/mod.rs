@@ -1,6 +1,6 @@
-//! VHD, "Virtual Hard Disk Image Format Specification" 1.0 of Microsoft, 2006.
-//! A fixed VHD is a raw disk with a footer behind it, so only its last sector
-//! tells; a dynamic one begins with a copy of that footer. Integers are big-endian.
+//! VHD, "Virtual Hard Disk Image Format Specification" 1.0 of Microsoft, 2006. A fixed VHD is a
+//! raw disk with a footer after it, so only its last sector identifies it; a dynamic one begins
+//! with a copy of that footer. Integers are big-endian.
 
 mod blocks;
 
@@ -13,21 +13,21 @@ pub(in crate::image) use blocks::layout;
 
 const COOKIE: &[u8] = b"conectix";
 const FOOTER: u64 = 512;
-/// "Hard Disk Footer Format": created before Virtual PC 2004, one byte is missing.
+/// "Hard Disk Footer Format": a footer created before Virtual PC 2004 has one byte less.
 const OLD_FOOTER: u64 = 511;
 /// "Dynamic Disk Header Format".
 const HEADER: u64 = 1024;
 const SECTOR: u64 = 512;
-/// QEMU vpc.c, VHD_MAX_SECTORS: 2040 GiB; with the smallest usual block, 512 KiB,
-/// its table has 4 Mi entries. A table ten times as large is no table.
+/// QEMU vpc.c, VHD_MAX_SECTORS: 2040 GiB; with the smallest usual block, 512 KiB, its table has
+/// 4 Mi entries. A table of more than ten times that size is not valid.
 const MAX_ENTRIES: u64 = 40 << 20;
 const UNALLOCATED: u32 = u32::MAX;
 
-/// The fields of a footer that matter here.
+/// The fields of a footer that are used.
 struct Footer {
-    /// 512 bytes, with the missing byte of the old form as zero.
+    /// 512 bytes; the missing byte of the old form is zero.
     bytes: Vec<u8>,
-    /// Its length in the file.
+    /// Its length in the file, in bytes.
     len: u64,
 }
 
@@ -47,7 +47,7 @@ impl Footer {
         ))
     }
 
-    /// "Disk Type".
+    /// Returns the "Disk Type".
     fn kind(&self) -> u32 {
         self.fields().be32(60)
     }
@@ -56,14 +56,14 @@ impl Footer {
         Fields(&self.bytes)
     }
 
-    /// "Current Size": what the creator shows to the guest. QEMU takes the geometry
-    /// instead for some creators, the clouds are not known to.
+    /// Returns the "Current Size": the size that the creator showed to the guest. For some
+    /// creators QEMU uses the geometry instead; no cloud is known to.
     fn virtual_size(&self) -> u64 {
         self.fields().be64(48)
     }
 
-    /// Whether QEMU takes the geometry for the size, which is another one ("Disk Geometry":
-    /// cylinders, heads, sectors; QEMU vpc.c, "Known creator apps").
+    /// Reports whether QEMU uses the geometry as the size, and that size differs ("Disk
+    /// Geometry": cylinders, heads, sectors; QEMU vpc.c, "Known creator apps").
     fn is_measured_by_geometry(&self) -> bool {
         let (fields, creator) = (self.fields(), self.fields().bytes(28, 4));
         let [cylinders, heads, sectors] = [
@@ -73,7 +73,7 @@ impl Footer {
         ];
         let geometry = u64::from(cylinders) * u64::from(heads) * u64::from(sectors) * SECTOR;
         let by_size: [&[u8]; 6] = [b"win ", b"qem2", b"d2v ", b"tap\0", b"CTXS", b"wa\0\0"];
-        // The largest geometry stands for every larger disk.
+        // The largest geometry is written for every larger disk.
         let is_largest = geometry == 65_535 * 16 * 255 * SECTOR;
         !by_size.contains(&creator) && !is_largest && geometry != self.virtual_size()
     }
@@ -99,7 +99,7 @@ pub(in crate::image) fn parse(view: &ByteView) -> ImageResult<Detection> {
     }
 }
 
-/// The footer at the end of the file.
+/// Reads the footer at the end of the file.
 fn footer_at_end(view: &ByteView) -> ImageResult<Option<Footer>> {
     for len in [FOOTER, OLD_FOOTER] {
         let at = view.len().and_then(|end| end.checked_sub(len));
@@ -113,7 +113,7 @@ fn footer_at_end(view: &ByteView) -> ImageResult<Option<Footer>> {
     Ok(None)
 }
 
-/// The copy at the start, all that a pipe shows.
+/// Reads the copy at the start, which is all that a pipe provides.
 fn footer_copy(view: &ByteView) -> ImageResult<Footer> {
     let mut bytes = view.read_up_to(0, FOOTER)?;
     bytes.resize(512, 0);
@@ -165,7 +165,7 @@ fn dynamic_disk(footer: &Footer, table_size: Option<u64>) -> Detection {
     Detection::disk(content, footer.virtual_size())
 }
 
-/// "Hard Disk Footer Format": the copy at the start repeats the footer.
+/// Checks "Hard Disk Footer Format": the copy at the start repeats the footer.
 fn check_footer_copy(view: &ByteView, footer: &Footer) -> ImageResult<()> {
     let copy = view.read_up_to(0, footer.len)?;
     if copy == footer.bytes[..copy.len()] {
@@ -186,7 +186,7 @@ struct BlockTable {
 }
 
 impl BlockTable {
-    /// None where a pipe does not show the header yet.
+    /// Reads the table; returns `None` where a pipe does not provide the header yet.
     fn read(view: &ByteView, footer: &Footer) -> ImageResult<Option<Self>> {
         let at = footer.fields().be64(16);
         let header = view.require(Structure("VHD", "its header"), at, HEADER)?;
@@ -230,12 +230,12 @@ impl BlockTable {
         Ok(map)
     }
 
-    /// Bytes of the bitmap before the data of a block.
+    /// Returns the bytes of the bitmap before the data of a block.
     fn bitmap(&self) -> u64 {
         (self.block / SECTOR).div_ceil(8).next_multiple_of(SECTOR)
     }
 
-    /// Every block must lie before the footer.
+    /// Checks that every block is before the footer.
     fn check(&self, view: &ByteView, footer: &Footer) -> ImageResult<()> {
         let table = Structure("VHD", "its block table");
         view.require_len(table, self.at.saturating_add(self.entries * 4))?;
@@ -252,7 +252,7 @@ impl BlockTable {
     }
 }
 
-/// "Checksum": the ones' complement of the sum of all bytes but its own four.
+/// Verifies the "Checksum": the ones' complement of the sum of all bytes except its own four.
 fn has_valid_checksum(fields: Fields, at: usize) -> bool {
     checksum(fields.0, at) == fields.be32(at)
 }

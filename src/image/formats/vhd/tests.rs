@@ -5,7 +5,7 @@ use crate::image::test_support::{
     copy_again, disk, fuzz_checksummed, fuzz_fields, open, patched, refusal, refusal_text,
 };
 
-/// A footer as qemu-img writes it with `force_size`, for a disk of this type.
+/// Returns a footer as qemu-img writes it with `force_size`, for a disk of this type.
 fn footer(size: u64, geometry: [u8; 4], kind: u8) -> Vec<u8> {
     let data = if kind == 2 {
         [0xff; 8]
@@ -34,7 +34,7 @@ fn footer(size: u64, geometry: [u8; 4], kind: u8) -> Vec<u8> {
     )
 }
 
-/// With its checksum at this place.
+/// Returns the bytes with their checksum at this offset.
 fn with_checksum(bytes: &[u8], at: usize) -> Vec<u8> {
     patched(bytes, &[(at, &checksum(bytes, at).to_be_bytes())])
 }
@@ -60,8 +60,8 @@ fn header(entries: u32, block: u32) -> Vec<u8> {
     )
 }
 
-/// A disk of 8 KiB in two blocks, of which the first is there: footer, header,
-/// table at 1536, bitmap at 2048, data at 2560, footer at 6656.
+/// Returns a disk of 8 KiB in two blocks, of which the first is stored: footer, header, table
+/// at 1536, bitmap at 2048, data at 2560, footer at 6656.
 fn dynamic_with(footer: &[u8], header: &[u8]) -> Vec<u8> {
     let mut table = vec![0xff; 512];
     table[..4].copy_from_slice(&4_u32.to_be_bytes());

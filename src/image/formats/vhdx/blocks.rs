@@ -1,4 +1,4 @@
-//! Where the blocks of a VHDX lie.
+//! Maps the blocks of a VHDX.
 
 use std::io;
 
@@ -7,7 +7,7 @@ use crate::image::byte_view::{ByteView, Fields, Structure, invalid_data};
 use crate::image::error::ImageResult;
 use crate::image::layout::{DiskFile, Extent, Layout, MappedUnit, MappingTable};
 
-/// The size of the disk, and where its parts lie.
+/// Returns the size of the disk, and its layout.
 pub(in crate::image) fn layout(view: &ByteView) -> ImageResult<(u64, Box<dyn Layout>)> {
     let start = view.require(Structure("VHDX", "its header section"), 0, MIB)?;
     let (disk, bat) = Metadata::locate(view, Fields(&start.unwrap_or_default()))?;
@@ -29,7 +29,7 @@ impl Layout for BlockTable {
     fn extent(&self, file: &DiskFile, at: u64) -> io::Result<Extent> {
         let index = at / self.disk.block;
         let (ratio, chunk) = (self.disk.ratio(), index / self.disk.ratio());
-        // what belongs together ends before the entry of a sector bitmap
+        // Contiguous blocks end before the entry of a sector bitmap.
         let table = MappingTable {
             entries: self.table.entries.min((chunk + 1) * (ratio + 1) - 1),
             ..self.table
@@ -39,7 +39,7 @@ impl Layout for BlockTable {
             match entry & 7 {
                 FULLY_PRESENT => Ok(MappedUnit::At(entry & !(MIB - 1))),
                 PARTIALLY_PRESENT => Err(invalid_data("a block lies in a parent it does not have")),
-                // not present, undefined, zero, unmapped
+                // Not present, undefined, zero, unmapped.
                 _ => Ok(MappedUnit::Zeros),
             }
         })

@@ -1,5 +1,5 @@
-//! VHDX, after MS-VHDX 2.0 ("VHDX File Format"). Checks that it is whole, closed
-//! and no difference; its blocks are not read. Integers are little-endian.
+//! VHDX, after MS-VHDX 2.0 ("VHDX File Format"). Checks that it is complete, closed and not a
+//! differencing disk; its blocks are not read. Integers are little-endian.
 
 use crc_fast::CrcAlgorithm::Crc32Iscsi;
 
@@ -58,8 +58,8 @@ pub(in crate::image) fn parse(view: &ByteView) -> ImageResult<Detection> {
     Ok(Detection::disk(content, disk.size))
 }
 
-/// 2.2.2: the valid header with the larger sequence number counts; 2.3: its log
-/// must be empty, or the file says what was, not what is.
+/// Checks the log. 2.2.2: the valid header with the larger sequence number counts; 2.3: its log
+/// must be empty, or the file is not in its current state.
 fn check_log_empty(start: Fields) -> ImageResult<()> {
     let header = HEADERS
         .into_iter()
@@ -83,7 +83,7 @@ fn check_log_empty(start: Fields) -> ImageResult<()> {
     ))
 }
 
-/// The structure at `at`, if its signature and CRC-32C are right.
+/// Returns the structure at `at`, if its signature and CRC-32C are valid.
 fn checksummed<'a>(start: Fields<'a>, at: u64, len: u64, signature: &[u8]) -> Option<&'a [u8]> {
     let bytes = start.bytes(usize::try_from(at).ok()?, usize::try_from(len).ok()?);
     let fields = Fields(bytes);
@@ -119,7 +119,8 @@ impl Regions {
             let known = [BAT, METADATA]
                 .iter()
                 .any(|known| entry.0.starts_with(known));
-            // 2.2.3.2: "Required", who does not know such a region must not load the file
+            // 2.2.3.2, "Required": a program that does not support such a region must not load
+            // the file.
             if !known && entry.le32(28) & 1 != 0 {
                 return Err(ImageError::unusable(
                     "the VHDX needs features that are newer than any importer",
@@ -144,13 +145,13 @@ impl Regions {
     }
 }
 
-/// The entries of 32 bytes of a table.
+/// Returns the entries of 32 bytes of a table.
 fn rows(table: Fields<'_>, from: usize, count: u64) -> impl Iterator<Item = Fields<'_>> {
     let rest = table.bytes(from, size(count.min(MAX_ENTRIES)) * 32);
     rest.chunks_exact(32).map(Fields)
 }
 
-/// The entry that begins with this GUID.
+/// Returns the entry that begins with this GUID.
 fn entries(table: Fields<'_>, from: usize, count: u64, wanted: Guid) -> Option<Fields<'_>> {
     rows(table, from, count).find(|entry| entry.0.starts_with(&wanted))
 }
@@ -164,7 +165,7 @@ struct Metadata {
 }
 
 impl Metadata {
-    /// What a closed file says of its disk, and where its block table lies.
+    /// Reads the metadata of a closed file, and the region of its block table.
     fn locate(view: &ByteView, start: Fields) -> ImageResult<(Self, Region)> {
         check_log_empty(start)?;
         let regions = Regions::read(start)?;
@@ -219,18 +220,19 @@ impl Metadata {
         ))
     }
 
-    /// 2.5: blocks after which the table has an entry for a sector bitmap.
+    /// Returns 2.5: the number of blocks after which the table has an entry for a sector
+    /// bitmap.
     fn ratio(&self) -> u64 {
         SECTORS_PER_BITMAP * self.sector / self.block
     }
 
-    /// Entries of the table, up to that of the last block.
+    /// Returns the number of entries up to that of the last block.
     fn entries(&self) -> u64 {
         let blocks = self.size.div_ceil(self.block);
         blocks + blocks.saturating_sub(1) / self.ratio()
     }
 
-    /// 2.5: every block that is there must lie in the file.
+    /// Checks 2.5: every block that is present must be in the file.
     fn check(&self, view: &ByteView, bat: Region) -> ImageResult<()> {
         let ratio = self.ratio();
         let entries = self.entries();
@@ -250,7 +252,7 @@ impl Metadata {
         view.for_each_entry(bat.at, entries, 8, |index, entry| {
             let entry = entry.le64(0);
             let bitmap = index % (ratio + 1) == ratio;
-            // bits 20-63 count MiB
+            // Bits 20-63 count MiB.
             if bitmap || entry & 7 != FULLY_PRESENT {
                 return Ok(());
             }
@@ -265,7 +267,7 @@ impl Metadata {
     }
 }
 
-/// A GUID as it lies in a file: three little-endian fields, then eight bytes.
+/// Encodes a GUID as in a file: three little-endian fields, then eight bytes.
 const fn guid(a: u32, b: u16, c: u16, rest: u64) -> Guid {
     let (a, b, c, d) = (
         a.to_le_bytes(),

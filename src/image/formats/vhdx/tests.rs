@@ -6,7 +6,7 @@ use crate::image::test_support::{
 
 const M: usize = 1 << 20;
 
-/// With its CRC-32C.
+/// Returns the bytes with their CRC-32C.
 fn with_checksum(bytes: &[u8]) -> Vec<u8> {
     let sum = u32::try_from(crc_fast::checksum(Crc32Iscsi, bytes)).unwrap();
     patched(bytes, &[(4, &sum.to_le_bytes())])
@@ -36,8 +36,8 @@ fn regions(bat: Guid, metadata: Guid, bat_len: u32) -> Vec<u8> {
     ))
 }
 
-/// A disk of 3 MiB in blocks of 1 MiB, of which the first is there: metadata at
-/// 1 MiB, table at 2 MiB, the block at 3 MiB.
+/// Returns a disk of 3 MiB in blocks of 1 MiB, of which the first is stored: metadata at 1 MiB,
+/// table at 2 MiB, the block at 3 MiB.
 fn vhdx() -> Vec<u8> {
     let item = |guid: Guid, at: u8| [&guid[..], &[0, 0, at, 0, 8, 0, 0, 0], &[0; 8]].concat();
     patched(
@@ -97,7 +97,7 @@ fn the_disk_inside_is_read_where_its_blocks_lie() {
 
 #[test]
 fn the_entry_of_a_sector_bitmap_is_no_block() {
-    // behind 4096 blocks of 1 MiB
+    // After 4096 blocks of 1 MiB.
     let size = (4098 * MIB).to_le_bytes();
     let at = 2 * M + 4096 * 8;
     let vhdx = patched(
@@ -258,7 +258,7 @@ fn a_disk_of_larger_sectors_is_refused_when_its_table_is_made_for_them() {
         )
     };
     assert_eq!(refused(&[sectors, (3 * M, &gpt)]), made_for("GPT"));
-    // An MBR does not say it, the container does.
+    // An MBR does not store the sector size, the container does.
     let entry = [0x80, 0, 0, 0, 0x83, 0, 0, 0, 8, 0, 0, 0, 120, 0, 0, 0];
     let mbr: [(usize, &[u8]); 2] = [(3 * M + 446, &entry), (3 * M + 510, &[0x55, 0xaa])];
     assert_eq!(refused(&[sectors, mbr[0], mbr[1]]), made_for("MBR"));

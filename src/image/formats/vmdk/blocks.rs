@@ -1,4 +1,4 @@
-//! Where the grains of a sparse VMDK lie.
+//! Maps the grains of a sparse VMDK.
 
 use std::io;
 
@@ -10,10 +10,11 @@ use crate::image::layout::{
     CompressedUnit, DiskFile, Extent, ExtentData, Layout, MappedUnit, MappingTable,
 };
 
-/// Every writer known packs grains of 64 KiB; one is unpacked in memory.
+/// The largest compressed grain, which is decompressed in memory; every known writer uses 64
+/// KiB.
 const MAX_PACKED_GRAIN: u64 = 8 << 20;
 
-/// The size of the disk, and where its parts lie.
+/// Returns the size of the disk, and its layout.
 pub(in crate::image) fn layout(view: &ByteView) -> ImageResult<(u64, Box<dyn Layout>)> {
     let header = Header::read(view, 0)?.with_grain_directory(view)?;
     let size = header.capacity.saturating_mul(SECTOR);
@@ -51,7 +52,7 @@ impl Layout for Header {
         let entry = (table, at % span / grain);
         file.units(entry, (grain, at), |entry| {
             Ok(match u64::from(entry.le32(0)) * SECTOR {
-                // 1 is a grain of zeros ("Grain Tables")
+                // 1 is a grain of zeros ("Grain Tables").
                 0 | SECTOR => MappedUnit::Zeros,
                 at if self.is_stream() => MappedUnit::Compressed(CompressedUnit {
                     codec: Codec::Zlib,

@@ -1,7 +1,7 @@
-//! VMDK, after VMware's "Virtual Disk Format 5.0" and QEMU's block/vmdk.c. Of the
-//! sparse files the stream-optimized ones in both layouts: VMware's with the grain
-//! directory at the end and qemu-img's with it at the start. Integers are
-//! little-endian, places are counted in sectors of 512 bytes.
+//! VMDK, after VMware's "Virtual Disk Format 5.0" and QEMU's block/vmdk.c. Of the sparse files
+//! it reads the stream-optimized ones in both layouts: VMware's with the grain directory at the
+//! end and qemu-img's with it at the start. Integers are little-endian, offsets are counted in
+//! sectors of 512 bytes.
 
 mod blocks;
 
@@ -27,15 +27,16 @@ const COMPRESSED_WITH_MARKERS: u32 = 0x3_0000;
 const DIRECTORY_AT_END: u64 = u64::MAX;
 /// "Markers": a footer is announced by type 3.
 const FOOTER_MARKER: u32 = 3;
-/// Behind the footer comes one sector of zeros; some writers pad further.
+/// Bytes at the end that are searched for the footer: one sector of zeros follows it, and some
+/// writers pad further.
 const TAIL: u64 = 64 << 10;
 
-/// QEMU vmdk.c: the largest grain directory and grain table; the grain of the
-/// specification is a power of two of at least 8 sectors.
+/// QEMU vmdk.c: the largest grain directory and grain table; in the specification, a grain is a
+/// power of two of at least 8 sectors.
 const MAX_DIRECTORY: u64 = 32 << 20;
 const MAX_TABLE_ENTRIES: u64 = 512;
 const MAX_GRAIN: u64 = 256 << 10;
-/// 20 sectors are usual; a descriptor is read as text.
+/// The largest descriptor, which is read as text; 20 sectors are usual.
 const MAX_DESCRIPTOR: u64 = 1 << 20;
 
 pub(in crate::image) fn has_magic(head: &[u8]) -> bool {
@@ -88,7 +89,7 @@ fn parse_sparse(view: &ByteView) -> ImageResult<Detection> {
     Ok(Detection::disk(content, virtual_size))
 }
 
-/// The copy of the header that knows where the grain directory lies.
+/// Reads the copy of the header that has the offset of the grain directory.
 fn footer(view: &ByteView) -> ImageResult<Header> {
     let len = view.len().unwrap_or_default() / SECTOR * SECTOR;
     let from = len.saturating_sub(TAIL);
@@ -116,7 +117,7 @@ fn footer(view: &ByteView) -> ImageResult<Header> {
 #[derive(Debug)]
 struct Header {
     flags: u32,
-    /// In sectors, as all that follow but the table's entries.
+    /// In sectors, like all that follow except the number of the table's entries.
     capacity: u64,
     grain: u64,
     descriptor_at: u64,
@@ -182,12 +183,12 @@ impl Header {
         self.flags & COMPRESSED_WITH_MARKERS == COMPRESSED_WITH_MARKERS && self.compression == 1
     }
 
-    /// Whether a second header at the end knows where the grain directory lies.
+    /// Reports whether a second header at the end has the offset of the grain directory.
     fn ends_the_file(&self) -> bool {
         self.is_stream() && self.directory == DIRECTORY_AT_END
     }
 
-    /// The header that knows where the grain directory lies.
+    /// Returns the header that has the offset of the grain directory.
     fn with_grain_directory(self, view: &ByteView) -> ImageResult<Self> {
         if !self.ends_the_file() {
             return Ok(self);
@@ -236,12 +237,12 @@ impl Header {
         Ok(Descriptor::parse(&text))
     }
 
-    /// Grain tables, which the directory counts.
+    /// Returns the number of grain tables in the directory.
     fn tables(&self) -> u64 {
         self.capacity.div_ceil(self.table_entries * self.grain)
     }
 
-    /// The directory, the tables and the last grain must lie in the file.
+    /// Checks that the directory, the tables and the last grain are in the file.
     fn check(&self, view: &ByteView) -> ImageResult<()> {
         let at = self.directory.saturating_mul(SECTOR);
         let directory = Structure("VMDK", "its grain directory");
@@ -264,7 +265,8 @@ impl Header {
         self.last_grain(view, tables)
     }
 
-    /// What a cut takes is what lies last; the tables that lie last point there.
+    /// Checks the last grain: a truncation removes what is last in the file, and the tables
+    /// that are last point there.
     fn last_grain(&self, view: &ByteView, mut tables: Vec<u64>) -> ImageResult<()> {
         tables.sort_unstable();
         let budget = TABLE_BUDGET / (self.table_entries * 4);
@@ -275,7 +277,7 @@ impl Header {
                 Ok(())
             })?;
         }
-        // 0 is no grain, sector 1 a grain of zeros ("Grain Tables")
+        // 0 is no grain, sector 1 a grain of zeros ("Grain Tables").
         if last <= SECTOR {
             return Ok(());
         }
@@ -294,7 +296,7 @@ impl Header {
     }
 }
 
-/// "The Disk Descriptor File": lines of `key=value`, in a file of its own or inside.
+/// "The Disk Descriptor File": lines of `key=value`, in a separate file or embedded.
 #[derive(Debug, Default)]
 struct Descriptor {
     create_type: Option<String>,
@@ -317,7 +319,7 @@ impl Descriptor {
         descriptor
     }
 
-    /// What a descriptor in a file of its own is: "only a descriptor, ...".
+    /// Returns a description of a descriptor in a separate file: "only a descriptor, ...".
     fn extent_file(&self) -> String {
         let kind = self.create_type.as_deref().unwrap_or_default();
         let how = match kind {

@@ -43,7 +43,7 @@ fn sector(words: &[u32]) -> Vec<u8> {
     bytes
 }
 
-/// A grain of 4 KiB with boot code in its first sector, deflated.
+/// Returns a grain of 4 KiB with boot code in its first sector, deflated.
 fn grain() -> Vec<u8> {
     let disk = patched(&[0; 4096], &[(0, &[7; 440]), (510, &[0x55, 0xaa])]);
     let mut encoder = flate2::write::ZlibEncoder::new(vec![], flate2::Compression::best());
@@ -55,8 +55,8 @@ fn grain() -> Vec<u8> {
     grain
 }
 
-/// As ovftool writes it, a disk of 8 KiB: header, descriptor, the grain at sector
-/// 2, marker, table at 4 of 4 sectors, marker, directory at 9, marker, footer, end.
+/// Returns a disk of 8 KiB as ovftool writes it: header, descriptor, the grain at sector 2,
+/// marker, table at 4 of 4 sectors, marker, directory at 9, marker, footer, end.
 pub(in crate::image) fn vmware() -> Vec<u8> {
     let table = [sector(&[2]), vec![0; 3 * 512]].concat();
     [
@@ -74,7 +74,7 @@ pub(in crate::image) fn vmware() -> Vec<u8> {
     .concat()
 }
 
-/// As qemu-img writes it: the directory at sector 2, table at 3, grain at 7.
+/// Returns a disk as qemu-img writes it: the directory at sector 2, table at 3, grain at 7.
 fn qemu(flags: u32, kind: &str, parent: &str) -> Vec<u8> {
     let table = [sector(&[7]), vec![0; 3 * 512]].concat();
     let data = if flags & COMPRESSED_WITH_MARKERS == 0 {
