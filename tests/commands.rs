@@ -184,7 +184,13 @@ async fn the_hint_to_convert_is_one_call_for_each_format_and_cloud_whatever_the_
         (qed, "qed", 3),
     ];
     for (bytes, format, count) in formats {
-        for name in HOSTILE {
+        // The names are the same code for every format.
+        let names = if format == "vpc" {
+            &HOSTILE[..]
+        } else {
+            &HOSTILE[..3]
+        };
+        for name in names.iter().copied() {
             let said = hints(&stage, name, &bytes).await;
             let printed = commands::printed(&said);
             assert_eq!(printed.len(), count, "{said}");
