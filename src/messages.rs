@@ -213,7 +213,9 @@ fn no_message_shouts_or_names_rust_internals() {
     let plain = |text: &str| text.replace("'!'", "").replace("NoCloud, None", "");
     // The pages of help have paragraphs; test_support.rs is the tests'.
     let is_said = |(file, text): &(PathBuf, String)| {
-        let is_page = file.components().any(|part| part.as_os_str() == "help_text");
+        let is_page = file
+            .components()
+            .any(|part| part.as_os_str() == "help_text");
         words(text) > 4 && !is_page && !text.contains("\n\n") && !file.ends_with("test_support.rs")
     };
     let messages: Vec<_> = literals(ANY).into_iter().filter(is_said).collect();
@@ -262,7 +264,9 @@ fn a_command_with_names_in_it_is_built_by_the_type_that_quotes_them() {
     let calls: Vec<_> = literals(ANY)
         .into_iter()
         .filter(|(file, text)| {
-            let is_page = file.components().any(|part| part.as_os_str() == "help_text");
+            let is_page = file
+                .components()
+                .any(|part| part.as_os_str() == "help_text");
             !is_page && !file.ends_with("test_support.rs") && call.is_match(&format!("{text} "))
         })
         .collect();

@@ -257,7 +257,10 @@ mod tests {
                 .collect();
             names.sort_unstable();
             named.sort_unstable();
-            assert_eq!(named, names, "{cloud}: help_groups.rs, and the options of the command");
+            assert_eq!(
+                named, names,
+                "{cloud}: help_groups.rs, and the options of the command"
+            );
         }
     }
 }
