@@ -3,10 +3,10 @@
 
 use jiff::Timestamp;
 
-use super::ebs_direct::writer;
 use super::method;
 use super::method::ImportMethod;
 use super::options::Options;
+use super::snapshot_writer;
 use super::unsupported::unsupported;
 use super::validate::reach;
 use super::values::{
@@ -497,13 +497,13 @@ fn with_polling(
 }
 
 /// How the blocks of a snapshot are sent, for --method ebs-direct.
-pub fn ebs_plan(common: &job::Job) -> Result<writer::Plan> {
+pub fn ebs_plan(common: &job::Job) -> Result<snapshot_writer::Plan> {
     let upload = &common.upload;
-    let plan = writer::Plan::new(
+    let plan = snapshot_writer::Plan::new(
         upload.concurrency.map(u64::from),
         upload.limit_rate.map(|rate| rate.0),
     )?;
-    Ok(writer::Plan {
+    Ok(snapshot_writer::Plan {
         stall: upload
             .stall_timeout
             .map_or(plan.stall, std::time::Duration::from),

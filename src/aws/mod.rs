@@ -36,6 +36,7 @@ mod role_policy;
 mod role_setup;
 mod share;
 mod snapshot;
+pub mod snapshot_writer;
 mod ssm_parameter;
 mod steps;
 mod tags;

@@ -4,8 +4,8 @@
 use aws_sdk_ec2::types::{Filter, Image, UserBucketDetails};
 
 use super::client::Clients;
-use super::ebs_direct::writer::EbsClient;
 use super::error::ServiceError;
+use super::snapshot_writer::EbsClient;
 use super::{ami, quota, register, task_status};
 use crate::import::journal::SnapshotRequest;
 use crate::shell::{Command, Removal};

@@ -16,10 +16,10 @@ use std::path::Path;
 
 use serde_json::{Value, json};
 
+use crate::config::OutputFormat;
 use crate::error::{Error, Kind, Result};
 use crate::guest::Guest;
 use crate::image::{Content, Image, ImageSource, Warning};
-use crate::import::outcome::Format;
 
 pub use options::{Options, variables};
 pub use pre_import::PreImportCheck;
@@ -161,10 +161,10 @@ impl Report {
     }
 
     /// What goes to standard output.
-    pub fn render(&self, format: Format) -> String {
+    pub fn render(&self, format: OutputFormat) -> String {
         match format {
-            Format::Text => report::render(self),
-            Format::Json => self.to_json().to_string(),
+            OutputFormat::Text => report::render(self),
+            OutputFormat::Json => self.to_json().to_string(),
         }
     }
 

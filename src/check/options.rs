@@ -7,7 +7,6 @@ use clap::ValueEnum;
 use crate::config::{Environment, deserialize, switch};
 use crate::error::{Error, Result};
 use crate::image::Format;
-use crate::import::outcome;
 
 use super::CloudId;
 
@@ -45,7 +44,7 @@ pub struct Options {
         hide_possible_values = true,
         help_heading = "Output"
     )]
-    pub output: Option<outcome::Format>,
+    pub output: Option<crate::config::OutputFormat>,
 }
 
 impl Options {
@@ -54,7 +53,7 @@ impl Options {
         &self,
         environment: &Environment,
         image: Option<&Path>,
-        output: Option<outcome::Format>,
+        output: Option<crate::config::OutputFormat>,
         path: Option<&Path>,
     ) -> Vec<String> {
         let output = output.as_ref().and_then(ValueEnum::to_possible_value);
@@ -80,7 +79,7 @@ impl Options {
         mut self,
         environment: &Environment,
         image: Option<PathBuf>,
-        output: Option<outcome::Format>,
+        output: Option<crate::config::OutputFormat>,
     ) -> Result<Self> {
         let variable = |name: &str| {
             variables(name)

@@ -7,15 +7,15 @@ use std::io::Write;
 use clap::ValueEnum;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 
+use crate::config::OutputFormat;
 use crate::config::{Environment, clap_reason};
 use crate::error::Error;
-use crate::import::outcome::Format;
 use crate::secret::mask;
 
 /// Prints the error, or the help that was asked for, and ends the program.
 pub fn exit_with(mut error: clap::Error, commands: &clap::Command) -> ! {
     suggest(&mut error, commands);
-    if error.use_stderr() && requested_format(&Environment::read()) == Format::Json {
+    if error.use_stderr() && requested_format(&Environment::read()) == OutputFormat::Json {
         let object = to_json(&error);
         // Nobody reads it; the sentence on standard error follows anyway.
         let _ = writeln!(std::io::stdout(), "{}", mask(&object.to_string()));
@@ -49,12 +49,12 @@ fn to_json(error: &clap::Error) -> serde_json::Value {
 }
 
 /// What the flags say, or the variables; the file is not read by a run that goes wrong so early.
-pub fn requested_format(environment: &Environment) -> Format {
+pub fn requested_format(environment: &Environment) -> OutputFormat {
     let arguments: Vec<_> = std::env::args_os().collect();
     format_from(&arguments, environment)
 }
 
-fn format_from(arguments: &[OsString], environment: &Environment) -> Format {
+fn format_from(arguments: &[OsString], environment: &Environment) -> OutputFormat {
     let texts: Vec<_> = arguments
         .iter()
         .map(|argument| argument.to_string_lossy())
@@ -72,7 +72,7 @@ fn format_from(arguments: &[OsString], environment: &Environment) -> Format {
     let name = flag
         .or_else(|| environment.get(&format!("IMGIMPORT_{command}_OUTPUT")))
         .or_else(|| environment.get("IMGIMPORT_OUTPUT"));
-    name.and_then(|name| Format::from_str(&name, true).ok())
+    name.and_then(|name| OutputFormat::from_str(&name, true).ok())
         .unwrap_or_default()
 }
 
@@ -105,17 +105,21 @@ mod tests {
     #[test]
     fn output_format_survives_invalid_arguments() {
         for (arguments, variables, expected) in [
-            ("aws --nonsense --output json", &[][..], Format::Json),
-            ("aws --output=JSON disk.raw --x", &[], Format::Json),
-            ("aws --output json --output text", &[], Format::Text),
-            ("aws --output", &[], Format::Text),
-            ("aws --output yaml", &[], Format::Text),
-            ("asw", &[("IMGIMPORT_OUTPUT", "json")], Format::Json),
-            ("aws", &[("IMGIMPORT_AWS_OUTPUT", "json")], Format::Json),
+            ("aws --nonsense --output json", &[][..], OutputFormat::Json),
+            ("aws --output=JSON disk.raw --x", &[], OutputFormat::Json),
+            ("aws --output json --output text", &[], OutputFormat::Text),
+            ("aws --output", &[], OutputFormat::Text),
+            ("aws --output yaml", &[], OutputFormat::Text),
+            ("asw", &[("IMGIMPORT_OUTPUT", "json")], OutputFormat::Json),
+            (
+                "aws",
+                &[("IMGIMPORT_AWS_OUTPUT", "json")],
+                OutputFormat::Json,
+            ),
             (
                 "aws --output text",
                 &[("IMGIMPORT_OUTPUT", "json")],
-                Format::Text,
+                OutputFormat::Text,
             ),
         ] {
             let words = ["imgimport"].into_iter().chain(arguments.split(' '));

@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use super::output;
 use crate::cli::{FromPackerArgs, GlobalArgs};
-use crate::import::outcome::Format;
+use crate::config::OutputFormat;
 use crate::packer;
 use crate::progress::{Mode, Progress};
 
@@ -29,6 +29,6 @@ pub fn execute(args: FromPackerArgs, general: &GlobalArgs) -> ExitCode {
             }
             output::print_report(translation.toml.trim_end(), 0, &progress)
         }
-        Err(error) => output::finish(Err(error), Format::Text, &progress),
+        Err(error) => output::finish(Err(error), OutputFormat::Text, &progress),
     }
 }

@@ -12,9 +12,9 @@ pub mod stdout;
 use std::process::ExitCode;
 
 use crate::cli::{Cli, Command, usage_error};
+use crate::config::OutputFormat;
 use crate::config::{Cloud, Environment};
 use crate::error::{Error, Result};
-use crate::import::outcome::Format;
 use crate::platform;
 use crate::progress::{Mode, Progress};
 use crate::secret::Secret;
@@ -64,7 +64,7 @@ fn check_memory() -> Result<()> {
 /// Ends a program that has not read its settings.
 pub fn cannot_start(error: Error) -> ExitCode {
     let progress = Progress::new(Mode::Plain, false);
-    output::finish(Err(error), Format::Text, &progress)
+    output::finish(Err(error), OutputFormat::Text, &progress)
 }
 
 async fn execute(mut cli: Cli) -> ExitCode {

@@ -4,10 +4,10 @@ use std::process::ExitCode;
 
 use super::stdout;
 use crate::cli::{GlobalArgs, usage_error};
+use crate::config::OutputFormat;
 use crate::config::{Environment, OutputArgs};
 use crate::error::{Error, Result};
 use crate::import::lifecycle::FinishedImport;
-use crate::import::outcome::Format;
 use crate::progress::{Mode, Progress};
 use crate::settings::SettingsFile;
 
@@ -37,7 +37,11 @@ pub fn fail_without_settings(
 
 /// Prints the result on standard output, or the error on standard error, and returns the exit
 /// code. The journal is closed only after the result was printed.
-pub fn finish(result: Result<FinishedImport>, format: Format, progress: &Progress) -> ExitCode {
+pub fn finish(
+    result: Result<FinishedImport>,
+    format: OutputFormat,
+    progress: &Progress,
+) -> ExitCode {
     let error = match result {
         Ok(done) => {
             progress.close();
@@ -55,7 +59,7 @@ pub fn finish(result: Result<FinishedImport>, format: Format, progress: &Progres
     };
     progress.error(&error);
     progress.close();
-    if format == Format::Json {
+    if format == OutputFormat::Json {
         // The same error is on standard error, and the exit code says that there is one.
         let _ = stdout::write(&error.to_json().to_string(), progress);
     }

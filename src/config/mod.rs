@@ -172,6 +172,16 @@ pub struct WaitArgs {
     pub wait: Option<bool>,
 }
 
+/// How the result is printed.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq, clap::ValueEnum)]
+pub enum OutputFormat {
+    /// Lines; of an import, the image's id alone
+    #[default]
+    Text,
+    /// One object with everything
+    Json,
+}
+
 /// The table `[output]`.
 #[derive(Clone, Debug, Default, PartialEq, clap::Args, Deserialize, Merge)]
 #[serde(default, deny_unknown_fields)]
@@ -180,7 +190,7 @@ pub struct OutputArgs {
     /// Result on standard output [default: text]
     #[arg(id = "output", long = "output", value_name = "FMT", ignore_case = true)]
     #[serde(alias = "output", deserialize_with = "deserialize::choice")]
-    pub format: Option<crate::import::outcome::Format>,
+    pub format: Option<OutputFormat>,
 
     /// Progress on standard error [default: auto]
     #[arg(long, value_name = "MODE", ignore_case = true)]

@@ -131,7 +131,7 @@ impl Job {
             delete_source,
             gzip: false,
             dry_run: args.dry_run.unwrap_or(false),
-            sha256: args.output.format == Some(outcome::Format::Json),
+            sha256: args.output.format == Some(crate::config::OutputFormat::Json),
         }
     }
 

@@ -5,15 +5,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-/// How the result is printed.
-#[derive(Clone, Copy, Debug, Default, Eq, PartialEq, clap::ValueEnum)]
-pub enum Format {
-    /// Lines; of an import, the image's id alone
-    #[default]
-    Text,
-    /// One object with everything
-    Json,
-}
+use crate::config::OutputFormat;
 
 /// What a successful run leaves, as scripts read it.
 #[derive(Clone, Debug, Default)]
@@ -88,10 +80,10 @@ impl Outcome {
     }
 
     /// What goes to standard output.
-    pub fn render(&self, format: Format) -> String {
+    pub fn render(&self, format: OutputFormat) -> String {
         match format {
-            Format::Text => self.id().unwrap_or_default().to_owned(),
-            Format::Json => self.to_json().to_string(),
+            OutputFormat::Text => self.id().unwrap_or_default().to_owned(),
+            OutputFormat::Json => self.to_json().to_string(),
         }
     }
 

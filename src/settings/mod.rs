@@ -14,12 +14,12 @@ mod tree;
 
 use crate::alicloud;
 use crate::aws;
+use crate::config::OutputFormat;
 use crate::config::{
     Cloud, Environment, ImportArgs, OutputArgs, UploadArgs, WaitArgs, deserialize,
 };
 use crate::digitalocean;
 use crate::error::{Error, Result};
-use crate::import::outcome::Format;
 use crate::platform;
 use crate::progress::Progress;
 use crate::shell::Command;
@@ -190,7 +190,7 @@ impl SettingsFile {
     }
 
     /// What the file says to `check`: the image, and how the page is written; and the file.
-    pub fn check_args(self) -> (Option<PathBuf>, Option<Format>, Option<PathBuf>) {
+    pub fn check_args(self) -> (Option<PathBuf>, Option<OutputFormat>, Option<PathBuf>) {
         let path = self.origin.map(|origin| origin.path);
         (self.image, self.output.format, path)
     }

@@ -4,15 +4,14 @@
 
 mod progress;
 mod start;
-pub mod writer;
 
 use std::sync::Arc;
 
 use tokio::time::Instant;
 
 use super::AwsImport;
-use super::ebs_direct::writer::{BlockLog, BlockReader, Completion, EbsClient, Plan, SendError};
 use super::job::ebs_plan;
+use super::snapshot_writer::{BlockLog, BlockReader, Completion, EbsClient, Plan, SendError};
 use super::volume;
 use crate::error::{Error, Result};
 use crate::image::{DiskReader, ImageSource};
@@ -147,7 +146,9 @@ impl AwsImport<'_> {
         self.journal
             .update(|entry| entry.completion_requested = true);
         let direct = EbsClient::new(&self.clients.ebs);
-        let seal = async { Ok(writer::complete(&direct, &snapshot, &sent_blocks, &plan).await) };
+        let seal = async {
+            Ok(super::snapshot_writer::complete(&direct, &snapshot, &sent_blocks, &plan).await)
+        };
         self.import_started = Some(std::time::Instant::now());
         match self.session.with_stop_grace(seal).await? {
             Completion::Accepted => Ok(()),
@@ -174,11 +175,11 @@ impl AwsImport<'_> {
         &self,
         target: Target,
         plan: Plan,
-    ) -> Result<writer::SentBlocks, writer::SendFailure> {
+    ) -> Result<super::snapshot_writer::SentBlocks, super::snapshot_writer::SendFailure> {
         let image = &self.job.common.image;
         let (size, sparse) = (target.block_size, !target.encrypted);
         let earlier = target.log.block_count();
-        let failed = |error: Error| writer::SendFailure {
+        let failed = |error: Error| super::snapshot_writer::SendFailure {
             cause: error.into(),
             blocks: earlier,
         };
@@ -188,7 +189,7 @@ impl AwsImport<'_> {
         let total = disk.bytes().map_err(failed)?;
         let transfer = self.session.progress.upload(Some(total));
         let observer = Arc::new(ProgressObserver::new(transfer));
-        let upload = writer::SnapshotUpload {
+        let upload = super::snapshot_writer::SnapshotUpload {
             client: EbsClient::new(&self.clients.ebs),
             snapshot: target.snapshot,
             started: target.started,
@@ -196,19 +197,26 @@ impl AwsImport<'_> {
             block_size: size,
             log: target.log,
             plan,
-            observer: Arc::clone(&observer) as Arc<dyn writer::Observer>,
+            observer: Arc::clone(&observer) as Arc<dyn super::snapshot_writer::Observer>,
             stop: self.session.cancel.stop.clone(),
             leave: self.session.cancel.leave.clone(),
         };
-        let (keeps, sending) = (self.job.common.resumes(), writer::send(upload));
+        let (keeps, sending) = (
+            self.job.common.resumes(),
+            super::snapshot_writer::send(upload),
+        );
         let sent_blocks = self.session.announcing_stop(keeps, sending).await?;
         observer.finish();
         Ok(sent_blocks)
     }
 
     /// Names what stays of a snapshot that did not get all of its blocks.
-    fn send_error(&mut self, snapshot: &str, failure: writer::SendFailure) -> WriteError {
-        let writer::SendFailure { cause, blocks } = failure;
+    fn send_error(
+        &mut self,
+        snapshot: &str,
+        failure: super::snapshot_writer::SendFailure,
+    ) -> WriteError {
+        let super::snapshot_writer::SendFailure { cause, blocks } = failure;
         self.track_pending_snapshot(snapshot, blocks);
         let error = match cause {
             SendError::NoSuchSnapshot(refusal) => {

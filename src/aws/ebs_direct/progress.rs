@@ -3,9 +3,9 @@
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
+use super::super::snapshot_writer;
+use super::super::snapshot_writer::EbsError;
 use super::super::{AwsImport, partition};
-use super::writer;
-use super::writer::EbsError;
 use crate::error::Error;
 use crate::progress::UploadProgress;
 use crate::transfer::LineProgress;
@@ -62,7 +62,7 @@ impl ProgressObserver {
     }
 }
 
-impl writer::Observer for ProgressObserver {
+impl snapshot_writer::Observer for ProgressObserver {
     fn acknowledged(&self, bytes: u64) {
         self.update(|transfer| transfer.acknowledged(bytes));
     }

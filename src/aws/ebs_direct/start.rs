@@ -4,10 +4,10 @@
 use tokio::time::Instant;
 use uuid::Uuid;
 
+use super::super::snapshot_writer::{BlockLog, EbsClient, SavedLog};
 use super::super::volume::{self, State};
 use super::super::{AwsImport, ami, error, import_task, unconfirmed};
 use super::Target;
-use super::writer::{BlockLog, EbsClient, SavedLog};
 use crate::error::Result;
 use crate::import;
 use crate::import::journal::SnapshotRequest;

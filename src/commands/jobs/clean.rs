@@ -2,10 +2,10 @@
 
 use serde_json::json;
 
+use crate::config::OutputFormat;
 use crate::config::{Environment, ImportArgs};
 use crate::error::{Error, Kind, Result};
 use crate::import::journal::{Journal, JournalEntry, ObjectLocation, StoredJob};
-use crate::import::outcome::Format;
 use crate::import::session::Session;
 use crate::import::undo::{self, UndoList};
 use crate::net::endpoint;
@@ -24,8 +24,8 @@ pub struct CleanReport {
 
 impl CleanReport {
     /// What goes to standard output.
-    pub fn render(&self, format: Format) -> String {
-        if format == Format::Text {
+    pub fn render(&self, format: OutputFormat) -> String {
+        if format == OutputFormat::Text {
             return self.removed.join("\n");
         }
         let remaining = self.remaining.iter().map(|(id, error)| {

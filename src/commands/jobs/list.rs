@@ -5,8 +5,8 @@ use std::time::Duration;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
+use crate::config::OutputFormat;
 use crate::import::journal::{JournalEntry, ObjectLocation, StoredJob};
-use crate::import::outcome::Format;
 use crate::import::undo::unconfirmed;
 use crate::progress::one_line;
 use crate::units;
@@ -131,16 +131,16 @@ fn age(entry: &JournalEntry, now: Timestamp) -> Option<Duration> {
 }
 
 /// What `imgimport jobs` prints; in text, nothing for nothing.
-pub fn render(jobs: &[StoredJob], now: Timestamp, format: Format) -> String {
+pub fn render(jobs: &[StoredJob], now: Timestamp, format: OutputFormat) -> String {
     match format {
-        Format::Text => {
+        OutputFormat::Text => {
             let jobs: Vec<_> = jobs
                 .iter()
                 .map(|shelved| describe_job(shelved, now))
                 .collect();
             jobs.join("\n")
         }
-        Format::Json => {
+        OutputFormat::Json => {
             let jobs: Vec<_> = jobs.iter().map(|shelved| to_json(shelved, now)).collect();
             json!({"schema": 1, "jobs": jobs}).to_string()
         }

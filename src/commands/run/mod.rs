@@ -15,12 +15,12 @@ use serde_json::Value;
 use crate::check::PreImportCheck;
 use crate::cli::{GlobalArgs, RunArgs};
 use crate::commands::{output, panics, stdout};
+use crate::config::OutputFormat;
 use crate::config::{Environment, template};
 use crate::error::{Error, Kind, Result};
 use crate::import::cancel::{self, Cancel};
 use crate::import::journal;
 use crate::import::lifecycle;
-use crate::import::outcome::Format;
 use crate::import::session::Session;
 use crate::progress::Progress;
 use crate::settings::{CloudArgs, JobArgs, SettingsFile};
@@ -76,7 +76,7 @@ struct Batch<'a> {
     /// Read once, so that all names agree.
     pub clock: Timestamp,
     /// How a result is printed.
-    pub format: Format,
+    pub format: OutputFormat,
     /// What earlier runs of the file have done.
     pub state: RunState,
 }
@@ -131,7 +131,7 @@ impl Batch<'_> {
             }
             Err(error) => {
                 progress.error(&error);
-                if self.format == Format::Json {
+                if self.format == OutputFormat::Json {
                     // The same error is on standard error.
                     let _ = write(&result_line(&name, error.to_json(), self.format));
                 }
@@ -195,8 +195,8 @@ impl Batch<'_> {
 }
 
 /// `NAME<TAB>ID`, or the object of a single command with the job's name in it.
-fn result_line(name: &str, mut result: Value, format: Format) -> String {
-    if format == Format::Text {
+fn result_line(name: &str, mut result: Value, format: OutputFormat) -> String {
+    if format == OutputFormat::Text {
         let id = result["image_id"].as_str().or(result["task_id"].as_str());
         return format!("{name}\t{}", id.unwrap_or_default());
     }
