@@ -8,6 +8,7 @@ mod fields;
 pub mod problems;
 mod suggest;
 pub mod template;
+mod time_layout;
 pub mod trust;
 
 use std::ffi::OsString;

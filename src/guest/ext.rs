@@ -49,6 +49,7 @@ pub(super) struct ExtFileSystem {
 /// it cannot be read.
 pub(super) fn open(slice: &DiskSlice) -> Result<(ExtFileSystem, bool), String> {
     let superblock = Superblock::read(slice).ok_or("its superblock can't be read")?;
+    // The library allocates memory by these numbers before it reads anything else.
     if !superblock.is_possible(slice.size()) {
         return Err("it claims to be larger than its partition".to_owned());
     }
@@ -61,6 +62,7 @@ pub(super) fn open(slice: &DiskSlice) -> Result<(ExtFileSystem, bool), String> {
             slice: slice.rewound(),
             superblock: superblock.without_features(without),
         };
+        // The library may panic on some damaged structures.
         let loaded = run_caught(|| Ext4::load(Box::new(view)));
         match loaded {
             Some(Ok(files)) => Ok(ExtFileSystem { files, free }),
@@ -71,6 +73,7 @@ pub(super) fn open(slice: &DiskSlice) -> Result<(ExtFileSystem, bool), String> {
     match load(IRRELEVANT) {
         Ok(files) => Ok((files, false)),
         Err(error) if superblock.word(INCOMPATIBLE) & RECOVER == 0 => Err(error),
+        // Without its journal, the file system lacks only what was written last.
         Err(_) => load(IRRELEVANT | RECOVER).map(|files| (files, true)),
     }
 }
@@ -135,6 +138,7 @@ impl Superblock {
         if self.word(INODE_SIZE) & 0xffff < INODE_WITH_CHECKSUM {
             changed.clear(READ_ONLY_COMPATIBLE, CHECKSUMS);
         }
+        // The library verifies the checksum of what it reads.
         let sum = changed.checksum();
         changed.0[CHECKSUM..].copy_from_slice(&sum);
         changed

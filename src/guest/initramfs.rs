@@ -99,6 +99,7 @@ impl<R: Read> Read for Limited<R> {
             (Instant::now() > *until).then_some(ReadFailure::TooLong)
         };
         if used_up.is_some() {
+            // The decompressors replace the error by their own: remember the cause here.
             over.set(used_up);
             return Err(io::Error::other("too much"));
         }
@@ -121,6 +122,7 @@ impl Search<'_> {
     fn read_all(&mut self, file: impl Read + 'static, budget: &Budget) -> Option<()> {
         let mut packed = BufReader::new(budget.limit(file));
         loop {
+            // The rest need not be decompressed once every module was found.
             if self.is_done() {
                 return Some(());
             }
@@ -131,6 +133,7 @@ impl Search<'_> {
                 return Some(());
             } else {
                 let mut unpacked = BufReader::new(budget.limit(decompress(packed)?));
+                // Nothing follows the compressed archive.
                 return self.read_archive(&mut unpacked).ok();
             }
         }
@@ -149,6 +152,7 @@ impl Search<'_> {
                 return Err(io::ErrorKind::InvalidData.into());
             }
             let (size, length) = (field(&header, 54)?, field(&header, 94)?);
+            // The length is hostile, and the name is read into memory.
             if !(1..=MAX_NAME).contains(&length) {
                 return Err(io::ErrorKind::InvalidData.into());
             }

@@ -189,12 +189,15 @@ fn inspect_disk(blocks: DiskReader, boot: Boot) -> Guest {
             return guest;
         }
     };
+    // Only partitions that are on the disk can be read; a truncated disk is reported by
+    // `image`.
     let lies_on_it = |part: &Partition| {
         let end = part.start.checked_add(part.size);
         part.size > 0 && end.is_some_and(|end| end <= size)
     };
     let mut found: Vec<_> = found.into_iter().filter(lies_on_it).collect();
     if found.is_empty() {
+        // A file system may be written to the disk without a table.
         found.push(whole_disk(size));
     }
     for partition in found {
@@ -249,6 +252,7 @@ fn detect_boot(guest: &mut Guest, slices: impl Fn(&Volume) -> DiskSlice) {
         Some(None) => guest
             .problems
             .push("the EFI system partition can't be read".to_owned()),
+        // An unreadable table may contain an EFI system partition: the answer stays unknown.
         None if guest.table == PartitionTable::Unknown => {}
         None => guest.uefi = Some(false),
     }
@@ -258,6 +262,7 @@ fn detect_boot(guest: &mut Guest, slices: impl Fn(&Volume) -> DiskSlice) {
 fn read_files(guest: &mut Guest, slices: impl Fn(&Volume) -> DiskSlice) {
     if let Some(tree) = mounts::mount_root(guest, &slices) {
         guest.family = Some(OsFamily::Linux);
+        // The installed programs are better evidence than a boot loader.
         guest.architecture = kernel::architecture(&tree).or(guest.architecture);
         guest.system = Some(System::inspect(&tree));
         guest.problems.extend(tree.notes());

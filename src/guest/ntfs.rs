@@ -48,6 +48,7 @@ fn inspect(slice: &DiskSlice) -> Option<Contents> {
         left: MAX_READ,
     };
     let ntfs = Ntfs::new(&mut disk).ok()?;
+    // The crate allocates a record of this size at once.
     if ntfs.file_record_size() > RECORD {
         return None;
     }
@@ -83,6 +84,7 @@ fn child<'n>(
     if !parent.is_directory() {
         return Err(FileError::Absent);
     }
+    // Checked before the crate allocates it.
     let record = index_record_size(parent).ok_or(FileError::Unreadable)?;
     if record > RECORD {
         return Err(FileError::Unreadable);

@@ -173,12 +173,14 @@ impl<'a> ByteView<'a> {
         width: u64,
         mut each: impl FnMut(u64, Fields<'_>) -> ImageResult<()>,
     ) -> ImageResult<()> {
+        // A table beyond the budget is checked only at its beginning.
         let entries = entries.min(TABLE_BUDGET / width);
         let batch = STRIDE / width;
         let mut index = 0;
         while index < entries {
             let now = batch.min(entries - index);
             let from = offset.saturating_add(index * width);
+            // On a pipe the rest of the table is not available yet.
             let Some(bytes) = self.read(from, now * width)? else {
                 return Ok(());
             };

@@ -225,6 +225,8 @@ impl Image {
                 start,
                 disk.size.unwrap_or(available).min(available),
             );
+            // A member that is longer than what is available is inspected as the head of a
+            // pipe.
             let cut = disk.size.is_none_or(|size| size > available);
             let bytes = if cut { bytes.incomplete() } else { bytes };
             let Ok(blocks) = DiskReader::new(content, bytes) else {
@@ -237,6 +239,7 @@ impl Image {
                 Content::Ova { .. } => error.in_member(&disk.name),
                 _ => error,
             };
+            // Checks every disk, not only the first: an importer of OVAs imports all of them.
             let fits = partitions.check_fit(disk.virtual_size).map_err(inside);
             notices.extend(self.options.downgrade(fits.map(|()| None))?);
             if first == Some(start) {
@@ -254,6 +257,7 @@ impl Image {
         self.warnings.extend(notices);
         self.is_blank = blank;
         if let Some(seen) = found_disk {
+            // The firmware is from the OVF, everything else from the disk.
             let firmware = self.boot.firmware;
             self.boot = Boot { firmware, ..seen };
         }

@@ -24,6 +24,18 @@ pub(super) struct UnsupportedFormat {
     pub(super) fix: Fix,
 }
 
+impl UnsupportedFormat {
+    fn new(name: &'static str, fix: FixKind) -> Self {
+        let fix = match fix {
+            Convert(format) => Fix::Convert(format),
+            Unpack => Fix::custom("unpack it and import the disk image in it"),
+            Other => Fix::custom("name the image file itself"),
+            Say(sentence) => Fix::custom(sentence),
+        };
+        Self { name, fix }
+    }
+}
+
 /// The remedy.
 #[derive(Clone, Copy)]
 enum FixKind {
@@ -38,6 +50,29 @@ enum FixKind {
 }
 
 use FixKind::{Convert, Other, Say, Unpack};
+
+type HasMagic = fn(&[u8]) -> bool;
+
+/// Signature, name and remedy of what is supported as a file of its own, but not as the disk in
+/// a container.
+const NESTED: &[(HasMagic, &str, FixKind)] = &[
+    (
+        |head| has_mark(head, ISO, b"CD001"),
+        "an ISO image",
+        INSTALL,
+    ),
+    (archive::has_magic, "a tar archive", INNER),
+    (|head| head.starts_with(b"QFI\xfb"), "a qcow2", INNER),
+    (vmdk::has_magic, "a VMDK", INNER),
+    (vdi::has_magic, "a VDI", INNER),
+    (|head| head.starts_with(b"vhdxfile"), "a VHDX", INNER),
+    (|head| head.starts_with(b"conectix"), "a VHD", INNER),
+    (
+        |head| found::compressed_format(head).is_some(),
+        "a compressed file",
+        INNER,
+    ),
+];
 
 /// Offset, signature, name and remedy, after QEMU's block drivers and file(1).
 const MARKS: &[(usize, &[u8], &str, FixKind)] = &[
@@ -156,6 +191,7 @@ const EVIDENCE: FixKind =
     Say("export it as a raw disk, with ewfexport -f raw or affconvert for example");
 const INSTALL: FixKind = Say("install the system on a disk, and import that");
 const RESTORE: FixKind = Say("restore it to a disk, and import that");
+const INNER: FixKind = Say("import the image that lies in it");
 const DECRYPT: FixKind = Say("decrypt it, and import the disk image in it");
 
 /// Rejects a file that is not a disk.
@@ -163,74 +199,50 @@ pub(super) fn check_supported(view: &ByteView) -> ImageResult<()> {
     let trailer = view.len().and_then(|len| len.checked_sub(512));
     let trailer = trailer.map(|at| view.read_up_to(at, 8)).transpose()?;
     let unsupported = if trailer.is_some_and(|trailer| trailer == APPLE) {
-        let (name, remedy) = ("a disk image of macOS", Fix::Convert("dmg"));
-        Some(UnsupportedFormat { name, fix: remedy })
+        Some(UnsupportedFormat::new(
+            "a disk image of macOS",
+            Convert("dmg"),
+        ))
     } else {
         identify(&view.read_up_to(0, HEAD)?)
     };
     match unsupported {
-        Some(UnsupportedFormat { name, fix: remedy }) => Err(ImageError::NotADiskImage {
+        Some(UnsupportedFormat { name, fix }) => Err(ImageError::NotADiskImage {
             cause: format!("it is {name}, which no cloud takes"),
-            fix: remedy,
+            fix,
         }),
         None => Ok(()),
     }
 }
 
-/// Returns the format whose signature the first bytes have.
+/// Returns the unsupported format that the first bytes have.
 fn identify(head: &[u8]) -> Option<UnsupportedFormat> {
     // Boot code may begin with any bytes, so a signature of a few bytes does not count there.
     let boots = head.get(510..512) == Some(&[0x55, 0xaa]);
     let marked = |(at, mark, _, _): &&(usize, &[u8], &str, FixKind)| {
-        let available = head.get(*at..).is_some_and(|rest| rest.starts_with(mark));
-        available && (mark.len() > 3 || !boots)
+        has_mark(head, *at, mark) && (mark.len() > 3 || !boots)
     };
-    let (name, help) = match MARKS.iter().find(marked) {
-        Some((_, _, name, help)) => (*name, *help),
+    let (name, fix) = match MARKS.iter().find(marked) {
+        Some((_, _, name, fix)) => (*name, *fix),
         None if is_windows_program(head) => ("a program of Windows", Other),
         None => text(head)?,
     };
-    let remedy = match help {
-        Convert(format) => Fix::Convert(format),
-        Unpack => Fix::custom("unpack it and import the disk image in it"),
-        Other => Fix::custom("name the image file itself"),
-        Say(sentence) => Fix::custom(sentence),
-    };
-    Some(UnsupportedFormat { name, fix: remedy })
+    Some(UnsupportedFormat::new(name, fix))
 }
 
-/// Returns what is stored where a container should contain a disk: any of the above, an image
-/// format, an archive or an ISO image.
+/// Returns what is stored where a container should contain a disk: an image format, an archive,
+/// an ISO image, or any unsupported format.
 pub(super) fn identify_nested(head: &[u8]) -> Option<UnsupportedFormat> {
-    let unpack = || Fix::custom("import the image that lies in it");
-    let name = if head
-        .get(ISO..)
-        .is_some_and(|rest| rest.starts_with(b"CD001"))
-    {
-        "an ISO image"
-    } else if archive::has_magic(head) {
-        "a tar archive"
-    } else if head.starts_with(b"QFI\xfb") {
-        "a qcow2"
-    } else if vmdk::has_magic(head) {
-        "a VMDK"
-    } else if vdi::has_magic(head) {
-        "a VDI"
-    } else if head.starts_with(b"vhdxfile") {
-        "a VHDX"
-    } else if head.starts_with(b"conectix") {
-        "a VHD"
-    } else if found::compressed_format(head).is_some() {
-        "a compressed file"
-    } else {
-        return identify(head);
-    };
-    let remedy = if name == "an ISO image" {
-        Fix::custom("install the system on a disk, and import that")
-    } else {
-        unpack()
-    };
-    Some(UnsupportedFormat { name, fix: remedy })
+    let marked = |(has_magic, _, _): &&(HasMagic, &str, FixKind)| has_magic(head);
+    match NESTED.iter().find(marked) {
+        Some((_, name, fix)) => Some(UnsupportedFormat::new(name, *fix)),
+        None => identify(head),
+    }
+}
+
+/// Reports whether the bytes have this signature at this offset.
+fn has_mark(head: &[u8], at: usize, mark: &[u8]) -> bool {
+    head.get(at..).is_some_and(|rest| rest.starts_with(mark))
 }
 
 /// Reports whether there is an MZ header that leads to a PE header.

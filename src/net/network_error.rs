@@ -36,10 +36,12 @@ pub fn describe(error: &(dyn Error + 'static)) -> String {
     if let Some(layer) = tunnel {
         return describe_proxy_error(layer, words.last().map_or("", String::as_str));
     }
+    // Some layers only repeat the message of their source.
     words.dedup();
     let last = words.pop().unwrap_or_default();
     words.retain(|word| !word.starts_with("client error (") && !LAYERS.contains(&word.as_str()));
     match words.pop() {
+        // Some layers quote their source in their own message.
         Some(outer) if !outer.contains(&last) => format!("{outer}: {last}"),
         Some(outer) => outer,
         None => last,

@@ -172,6 +172,7 @@ const STOP_WAIT: Duration = Duration::from_millis(100);
 /// Stops until `fg` or `bg`, like an uncaught Ctrl-Z.
 pub fn stop() {
     if raise(Name::SIGSTOP).is_ok() {
+        // `raise` returns before all threads have stopped.
         thread::sleep(STOP_WAIT);
     }
 }

@@ -6,9 +6,12 @@ use std::future::Future;
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
+use super::events::{Observer, UploadJournal};
+use super::outcome::{Cause, Totals};
+use super::parts::Plan;
 use super::resume::{self, ExistingObject};
 use super::source::FileSlice;
-use super::{Cause, Observer, Plan, Totals, UploadJournal, within_grace};
+use super::stop::within_grace;
 use crate::error::{Error, Result};
 use crate::store::{self, ErrorClass, Store, UploadId};
 
@@ -45,6 +48,8 @@ impl<S: Store> Starter<'_, S> {
     ) -> Result<Started, Cause> {
         if let Some(upload) = resume {
             totals.upload = Some(upload.clone());
+            // The service's list decides: the journal may name an upload that was aborted
+            // since.
             if let Some(listed) = self.cancellable(self.list_parts(&upload)).await? {
                 return Ok(Started::Upload(upload, listed));
             }
@@ -68,6 +73,7 @@ impl<S: Store> Starter<'_, S> {
         if self.stop.is_cancelled() {
             return Err(Cause::Stopped);
         }
+        // Recorded before the request, so that a crash in between leaves a trace.
         self.journal.creating();
         let grace = self.plan.grace;
         let Some(created) = within_grace(self.stop, self.leave, grace, self.create()).await else {
@@ -93,6 +99,7 @@ impl<S: Store> Starter<'_, S> {
     /// looks for the upload first and creates no second one.
     async fn create(&self) -> store::Result<(UploadId, bool)> {
         let (mut backoff, mut renewed) = (self.store.retry_policy().backoff(), false);
+        // Set once an upload may exist whose ID is unknown.
         let mut unclear = self.maybe_created;
         if unclear && let Some(upload) = self.unrecorded_uploads().await.pop() {
             return Ok((upload, false));
@@ -103,13 +110,17 @@ impl<S: Store> Starter<'_, S> {
                 Err(error) => error,
             };
             if error.is_unknown_outcome() {
-                match super::uploads_without_parts(self.store).await {
+                // After a lost response the upload may exist already; a second one would stay
+                // behind unnamed.
+                match uploads_without_parts(self.store).await {
                     Ok(found) if found.is_empty() => unclear |= error.status().is_none(),
                     Ok(mut found) => return Ok((found.remove(0), false)),
                     Err(_) => unclear = true,
                 }
             }
             let delay = match error.class() {
+                // New credentials are fetched once; if those are rejected, too, another try does
+                // not help.
                 ErrorClass::ExpiredCredentials if renewed => None,
                 ErrorClass::Throttled { retry_after } => backoff.next_delay(retry_after),
                 class if class.is_retryable() => backoff.next_delay(None),
@@ -130,9 +141,8 @@ impl<S: Store> Starter<'_, S> {
     /// Returns the uploads of this key without parts, the newest last. An upload with parts
     /// belongs to another run. Without permission to list uploads, the result is empty.
     async fn unrecorded_uploads(&self) -> Vec<UploadId> {
-        let mut found = super::uploads_without_parts(self.store)
-            .await
-            .unwrap_or_default();
+        let mut found = uploads_without_parts(self.store).await.unwrap_or_default();
+        // The caller takes the last one.
         found.reverse();
         found
     }
@@ -147,4 +157,20 @@ impl<S: Store> Starter<'_, S> {
         let done = self.stop.run_until_cancelled(work).await;
         Ok(done.ok_or(Cause::Stopped)??)
     }
+}
+
+/// Returns the uploads of the store's key that have no part, the newest first: a run whose
+/// CreateMultipartUpload had no response has sent none.
+pub async fn uploads_without_parts<S: Store>(store: &S) -> store::Result<Vec<UploadId>> {
+    let mut empty = Vec::new();
+    for upload in store.open_uploads().await? {
+        if store
+            .list_parts(&upload)
+            .await?
+            .is_some_and(|parts| parts.is_empty())
+        {
+            empty.push(upload);
+        }
+    }
+    Ok(empty)
 }

@@ -114,6 +114,7 @@ impl GzipReader {
             let worked = Arc::clone(&worked);
             spawn("gzip", move || compress_all(&worked))?;
         }
+        // Bounded, so that a slow upload keeps the reader from filling the memory.
         let (sender, blocks) = sync_channel(2 * threads);
         let info = Arc::<OnceLock<UncompressedInfo>>::default();
         let reader = InputReader {
@@ -227,7 +228,10 @@ impl<R: Read> InputReader<R> {
             if let Some(hash) = &mut self.hash {
                 hash.update(&buffer[..len]);
             }
+            // The channels are queued in the order of the input, whichever block is compressed
+            // first.
             let (done, block) = sync_channel(1);
+            // A sparse disk is mostly zeros, which need no processor.
             if len == BLOCK && is_zero(&buffer) {
                 drop(done.send(zeros.clone()));
             } else {

@@ -321,6 +321,7 @@ impl ByteGate for StallTimer {
             Some(rate) => rate.reserve(bytes),
             None => (bytes, Instant::now()),
         };
+        // A cancelled connection may still acquire bytes; they do not count.
         if !attempt_state.is_finished {
             moves.written += share as u64;
             moves.in_flight += share as u64;

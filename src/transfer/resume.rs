@@ -50,6 +50,8 @@ pub(super) fn continue_plan(plan: Plan, listed: &[ListedPart], size: u64, limits
         .map(|part| part.size)
         .max()
         .unwrap_or_default();
+    // One part may be the shorter last one, so only a size that several parts share is the part
+    // size.
     let shared = listed.iter().filter(|part| part.size == largest).count() > 1;
     let allowed = (limits.min_part
         ..=limits
@@ -59,6 +61,7 @@ pub(super) fn continue_plan(plan: Plan, listed: &[ListedPart], size: u64, limits
     if !shared || !allowed || parts::count(size, largest) > u64::from(limits.max_parts) {
         return plan;
     }
+    // Larger parts must fit the memory that was planned: fewer of them are in flight.
     let memory = plan.part_size.saturating_mul(plan.concurrency as u64 + 1);
     Plan {
         concurrency: parts::in_flight(largest, memory, plan.concurrency),

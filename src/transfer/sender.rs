@@ -10,9 +10,9 @@ use bytes::Bytes;
 use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
 
-use super::Observer;
 use super::buffer_pool::Pool;
 use super::concurrency::ConcurrencyTuner;
+use super::events::Observer;
 use super::line::Line;
 use super::parts::{MAX_PART_TIME, Plan};
 use super::reader::Chunk;
@@ -125,6 +125,8 @@ impl<S: Store> PartSender<S> {
     async fn attempt(&self, chunk: &Chunk) -> store::Result<SentPart> {
         let _slot = self.limit.acquire().await;
         let (attempt, began) = (self.line.start_attempt(), Instant::now());
+        // The gate is new for every try: bytes of a cancelled connection must not count for
+        // this one.
         let part = Part {
             number: chunk.number,
             bytes: chunk.bytes.clone(),
@@ -165,6 +167,7 @@ impl<S: Store> PartSender<S> {
         if let Some(parts) = width.part_sent(bytes, elapsed) {
             tracing::debug!("{parts} parts at once from now on");
             self.limit.resize(parts);
+            // One more buffer than parts in flight, so that the reader can fill it meanwhile.
             self.pool.raise_max(self.plan.concurrency.max(parts) + 1);
         }
     }

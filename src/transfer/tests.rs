@@ -5,7 +5,8 @@ use std::fs::File;
 use std::future::poll_fn;
 use std::io::{Read as _, Write as _};
 use std::pin::pin;
-use std::sync::{Mutex, MutexGuard};
+use std::sync::MutexGuard;
+use std::time::Duration;
 
 use bytes::Bytes;
 use http_body::Body as _;
@@ -13,7 +14,7 @@ use tokio::sync::{Notify, Semaphore};
 
 use super::*;
 use crate::net::retry::RetryPolicy;
-use crate::store::{Error as StoreError, Limits, ListedPart, ObjectInfo, Part};
+use crate::store::{self, Checksum, Error as StoreError, Limits, ListedPart, ObjectInfo, Part};
 
 const LIMITS: Limits = Limits {
     min_part: 10,

@@ -197,6 +197,7 @@ impl DiskReader {
             return Err(invalid_data("it points beyond the end of the file"));
         }
         let (available, beyond) = buffer.split_at_mut(size(available).min(buffer.len()));
+        // The cluster begins in the file, so its missing end is zeros.
         beyond.fill(0);
         self.file.read(available, offset)
     }

@@ -108,6 +108,7 @@ impl Partitions {
             end.is_some_and(|end| end <= disk)
         };
         let list = self.list.as_ref();
+        // Only a GPT has a copy at the end that a shrunk disk loses without losing a partition.
         let is_gpt = self.table == PartitionTable::Gpt && self.sector_size == SECTOR;
         is_gpt && list.is_some_and(|list| !list.is_empty() && list.iter().all(within))
     }
@@ -164,6 +165,7 @@ impl DiskReader {
             });
         }
         if partition_table::is_protective(Fields(&mbr)) {
+            // The sector size is not stored: the header is in the second sector.
             let found = [SECTOR, LARGE_SECTOR].into_iter().find_map(|sector| {
                 let mut header = vec![0; size(sector)];
                 self.read_at(&mut header, sector).ok()?;
@@ -179,6 +181,7 @@ impl DiskReader {
 
 fn gpt_entries(disk: &DiskReader, gpt: &Gpt) -> io::Result<Vec<Partition>> {
     let bytes = gpt.count.saturating_mul(gpt.width);
+    // Width and count are hostile, and the table is read into memory.
     if !(128..=4096).contains(&gpt.width) || bytes > MAX_ENTRY_BYTES {
         return Err(io::Error::other("the GPT's entries can't be read"));
     }
@@ -252,6 +255,7 @@ fn logical(disk: &DiskReader, extended: &MbrEntry, sector: u64) -> io::Result<Ve
     let mut at = extended.start;
     for _ in 0..MAX_LOGICAL {
         let mut table = [0; 512];
+        // The chain is hostile, and may lead beyond the disk.
         if (at + 1) * sector > disk.size() {
             break;
         }

@@ -94,6 +94,7 @@ impl StreamCheck {
             CheckKind::Plain(plain) => plain.finish(),
             CheckKind::Compressed(mut image, unpacking) => {
                 let inner = unpacking.end()?;
+                // Warnings about the beginning were printed already.
                 let known = image.inner.take().map_or(vec![], |inner| inner.warnings);
                 let warnings = inner.warnings.iter();
                 let warnings = warnings.filter(|warning| !known.contains(warning));
@@ -133,6 +134,7 @@ pub(super) fn verify(
         let bytes = &block[..end.len];
         match &mut watch {
             Some(watch) => watch.update(bytes),
+            // An empty stream is valid gzip, but cannot be an image.
             None if size == 0 => {
                 let cause = format!("there is nothing in {}", content.label());
                 return Err(ImageError::unusable(cause, Fix::CopyAgain));
@@ -154,6 +156,7 @@ pub(super) fn verify(
         .finish()
         .map_err(|error| in_compressed(content, error))?;
     let mut inner = whole.image;
+    // The head is only for standard input, whose bytes are still to be sent.
     (inner.size, inner.head) = (Some(size), vec![]);
     if inner.content == Content::Raw {
         inner.virtual_size = Some(size);
@@ -190,6 +193,7 @@ impl PlainCheck {
             let state = self.passed.lock();
             (state.len, !state.overflowed)
         };
+        // Without its tables a container cannot be inspected again.
         if !is_all {
             return Ok(self.unchecked(len));
         }

@@ -3,20 +3,21 @@
 //! read; a deviation from the standard that real exporters produce is a warning. The digests of
 //! the disks are verified by `Image::verify`, because that reads everything.
 
+mod disks;
 mod names;
 
 use std::collections::{HashMap, HashSet};
 
 use super::super::Disk;
 use super::super::byte_view::ByteView;
-use super::super::content::{Content, VmdkKind};
+use super::super::content::Content;
 use super::super::error::{Fix, ImageError, ImageNotice, ImageResult, export_as_stream};
 use super::super::firmware::Firmware;
-use super::super::found::{Detection, compressed_format};
+use super::super::found::Detection;
 use super::super::ova_manifest::{Comparison, Manifest};
 use super::archive::{self, Member};
 use super::ovf::{self, DiskRef, FileRef};
-use super::{qcow2, vdi, vhd, vhdx, vmdk};
+use disks::{blank_disk, detect_disk};
 pub(in crate::image) use names::Names;
 
 /// The most files that are inspected: the tables of each may take a tenth of a second, and AWS
@@ -353,60 +354,6 @@ impl Archive<'_> {
         self.inspected.insert(member.offset, member_content.clone());
         Ok(member_content)
     }
-}
-
-/// Returns a disk that the descriptor describes without a file.
-fn blank_disk(disk: &DiskRef) -> Disk {
-    Disk {
-        name: disk.id.clone(),
-        offset: None,
-        size: Some(0),
-        virtual_size: disk.capacity,
-        content: None,
-    }
-}
-
-/// Detects only what importers of OVAs read; an OVA in an OVA is never followed. Returns `None`
-/// where a pipe does not provide enough yet: a fixed VHD is detected by its end.
-fn detect_disk(part: &ByteView, member: &Member) -> ImageResult<Option<Detection>> {
-    let head = part.read_up_to(0, 512)?;
-    let found = if vhd::has_footer(part, &head)? {
-        vhd::parse(part)?
-    } else if vmdk::has_magic(&head) {
-        vmdk::parse(part)?
-    } else if part.len().is_none() && compressed_format(&head).is_none() {
-        return Ok(None);
-    } else {
-        let compressed = compressed_format(&head);
-        let cause = match &compressed {
-            Some(content) => format!("it is {}, not a disk", content.label()),
-            None => "it is neither a VMDK nor a VHD".into(),
-        };
-        let content = compressed.or_else(|| other_disk(part, &head));
-        let remedy = Fix::ExtractMember(member.name.clone(), content);
-        return Err(ImageError::unusable(cause, remedy));
-    };
-    match &found.content {
-        Content::Vmdk {
-            kind: VmdkKind::MonolithicSparse,
-        } => Err(ImageError::unusable(
-            "the VMDK is not stream-optimized, as a disk in an OVA must be",
-            Fix::ExtractMember(member.name.clone(), Some(found.content)),
-        )),
-        _ => Ok(Some(found)),
-    }
-}
-
-/// Returns the content of a file that is a disk in another form than importers of OVAs read.
-/// `None` where that is not known: its own bytes are not treated as a disk.
-fn other_disk(part: &ByteView, head: &[u8]) -> Option<Content> {
-    let found = match head {
-        [b'v', b'h', b'd', b'x', b'f', b'i', b'l', b'e', ..] => vhdx::parse(part),
-        [b'Q', b'F', b'I', 0xfb, ..] => qcow2::parse(part),
-        head if vdi::has_magic(head) => vdi::parse(part),
-        _ => return None,
-    };
-    found.ok().map(|found| found.content)
 }
 
 #[cfg(test)]
