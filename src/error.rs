@@ -88,7 +88,7 @@ impl Error {
         Self::new(Kind::Refused, what)
     }
 
-    /// Adds the cause, in the words of whoever refused.
+    /// Adds the cause, in the service's words.
     #[must_use]
     pub fn with_source(mut self, cause: impl Into<anyhow::Error>) -> Self {
         self.cause = Some(cause.into());

@@ -1,6 +1,6 @@
-//! ECS, RAM and STS: one POST for each call, signed with ACS3-HMAC-SHA256, answered in
-//! JSON. What may pass is tried again, each time with a fresh nonce. What the answers
-//! mean is for the recipe's rooms.
+//! ECS, RAM and STS: one POST for each call, signed with ACS3-HMAC-SHA256, with a JSON
+//! response. Transient errors are retried, each time with a new nonce. The callers interpret
+//! the responses.
 
 use serde::Deserialize;
 use serde::de::DeserializeOwned;

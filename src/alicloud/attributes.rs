@@ -1,5 +1,5 @@
-//! What is changed on an available image: its name, description, tags and shares. Each
-//! request comes to the same end when it is sent again.
+//! Changes the attributes of an available image: its name, description, tags and shares. Each
+//! request has the same result when it is repeated.
 
 use super::api::{EmptyResponse, indexed, params, tags};
 use super::client::Clients;

@@ -1,5 +1,5 @@
-//! Everything that speaks to Alibaba Cloud: one key for ECS, OSS, RAM and STS alike, the
-//! endpoints that the user named.
+//! The clients of Alibaba Cloud: one key for ECS, OSS, RAM and STS, and the endpoints that the
+//! user named.
 
 use std::pin::Pin;
 use std::sync::Arc;

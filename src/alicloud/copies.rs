@@ -1,5 +1,5 @@
-//! Copies in other regions: one after the other, for ECS runs only one copy task at a
-//! time in a region. Each is noted before it is waited for.
+//! Copies in other regions: one after the other, because ECS runs only one copy task at a time
+//! in a region. Each is recorded before it is awaited.
 
 use uuid::Uuid;
 

@@ -1,4 +1,4 @@
-//! What the image itself says, in Alibaba Cloud's words, where the user said nothing.
+//! Sets Alibaba Cloud's options from the facts of the image, where the user did not set them.
 
 use super::options::Options;
 use super::values::{Architecture, BootMode, OsType, flag_value};

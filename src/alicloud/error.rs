@@ -1,5 +1,4 @@
-//! Alibaba Cloud's refusals in its own words, with the request's id, and the hint that
-//! helps.
+//! Alibaba Cloud's errors in its own words, with the request's ID, and the hint.
 
 use std::fmt;
 use std::time::Duration;
@@ -222,7 +221,7 @@ impl ServiceError {
         self
     }
 
-    /// With the hint of whoever knows more than the code tells; an earlier one stays.
+    /// Adds a hint from code with more context than the error's code; an existing hint stays.
     #[must_use]
     pub fn with_hint(mut self, hint: impl Into<String>) -> Self {
         self.details.hint.get_or_insert_with(|| hint.into());

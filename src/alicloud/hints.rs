@@ -1,4 +1,4 @@
-//! Alibaba Cloud's known codes and reasons, each with what helps.
+//! Alibaba Cloud's known codes and reasons, each with its hint.
 
 use crate::image::Image;
 use crate::net::hints;

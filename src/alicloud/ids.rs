@@ -1,4 +1,4 @@
-//! The ids of ECS, checked where an answer is read.
+//! Checks the IDs of ECS when a response is read.
 
 use serde::de::{Deserialize, Deserializer, Error};
 

@@ -1,5 +1,5 @@
-//! The image in ECS: looked up by its id, its name, or the token of the request that asked
-//! for it; waited for.
+//! The image in ECS: finds it by its ID, its name, or the client token of its request, and
+//! waits for it.
 
 use serde::Deserialize;
 use serde_json::Value;

@@ -1,5 +1,5 @@
-//! ImportImage: the request, the task's states, cancelling it. Why an import failed is
-//! told by DescribeTaskAttribute alone; that it did, by the image, too.
+//! ImportImage: the request, the task's states, cancelling it. Only DescribeTaskAttribute
+//! returns the reason of a failure; the failure itself is visible in the image, too.
 
 use std::time::Duration;
 

@@ -1,5 +1,5 @@
-//! An import to Alibaba Cloud with everything decided: made once from what the user
-//! said, then never changed.
+//! An import to Alibaba Cloud with all settings resolved: created once from the user's options,
+//! then immutable.
 
 use jiff::Timestamp;
 

@@ -1,5 +1,5 @@
-//! The road to an ECS image: object in OSS, ECS ImportImage, tags, shares, copies. Reads
-//! from top to bottom like Alibaba Cloud's own guide ("Import custom images").
+//! Creates an ECS image: object in OSS, ECS ImportImage, tags, shares, copies. Follows Alibaba
+//! Cloud's own guide from top to bottom ("Import custom images").
 
 mod api;
 mod attributes;

@@ -1,5 +1,5 @@
-//! What a user can say about an import to Alibaba Cloud. Names of the keys are those of
-//! Packer's alicloud-import, names of the flags are the short ones; nothing is judged here.
+//! The options of an import to Alibaba Cloud. Names of the keys are those of Packer's
+//! alicloud-import, names of the flags are the short ones; nothing is validated here.
 
 use std::path::PathBuf;
 

@@ -1,5 +1,5 @@
-//! What can be known before a byte leaves: whether the names are free, the bucket is
-//! there and in the right region, the role looks right. Changes nothing.
+//! Checks before the upload: the names, the bucket and its region, and the role. Changes
+//! nothing.
 
 use super::client::Clients;
 use super::image::{self, Image};

@@ -1,6 +1,6 @@
-//! Removing what an import has made: images, copies and the snapshots behind them. The
-//! journal knows what is still to be removed before each request, so that one that ends here
-//! is continued where it ended.
+//! Removes what an import has created: images, copies and the snapshots behind them. The
+//! journal contains what remains to be removed before each request, so that an interrupted
+//! removal continues where it ended.
 
 use std::time::Duration;
 

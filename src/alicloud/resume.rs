@@ -1,5 +1,5 @@
-//! What an earlier run of the same command has left: named or removed however this run
-//! ends, and gone on from where it still fits.
+//! Handles what an earlier run of the same command left: it is listed or removed however this
+//! run ends, and continued where it still matches.
 
 use super::error::ServiceError;
 use super::image::Image;

@@ -1,5 +1,5 @@
-//! The RAM role that lets ECS read the bucket: looked at, made, repaired. Where the
-//! caller may not, what an administrator has to do is said instead.
+//! The RAM role that lets ECS read the bucket: reads, creates and repairs it. Without the
+//! permission, it returns the steps for an administrator.
 
 use std::time::Duration;
 

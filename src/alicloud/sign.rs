@@ -1,6 +1,6 @@
-//! Alibaba Cloud's two signatures: ACS3-HMAC-SHA256 for ECS, RAM and STS ("V3 request
-//! body and signature"), OSS4-HMAC-SHA256 for OSS ("V4 signature in the header").
-//! Whose key it is, and when a request is worth signing again, is said elsewhere.
+//! Alibaba Cloud's two signatures: ACS3-HMAC-SHA256 for ECS, RAM and STS ("V3 request body and
+//! signature"), OSS4-HMAC-SHA256 for OSS ("V4 signature in the header"). The callers provide
+//! the key and decide when to sign again.
 
 use hmac::{Hmac, KeyInit, Mac};
 use jiff::Timestamp;

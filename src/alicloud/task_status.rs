@@ -1,5 +1,5 @@
-//! Import tasks: their state, the task that makes an image, cancelling one. Why an import
-//! failed is told by DescribeTaskAttribute alone.
+//! Import tasks: their state, the task of an image, cancelling one. Only DescribeTaskAttribute
+//! returns the reason of a failure.
 
 use std::time::Duration;
 

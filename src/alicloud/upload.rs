@@ -1,4 +1,4 @@
-//! The temporary object in OSS and its bucket: made, sent, found again, removed.
+//! The temporary object in OSS and its bucket: creates, uploads, finds and removes them.
 
 use std::sync::Arc;
 
@@ -59,8 +59,8 @@ fn object_arn(bucket: &str, key: &str) -> String {
     format!("acs:oss:*:*:{bucket}/{key}")
 }
 
-/// What helps whoever may not remove what a run has made: the object, its parts, and what
-/// ECS has of it.
+/// Returns the hint if the caller may not remove what a run has created: the object, its parts,
+/// and what it created in ECS.
 pub(super) fn removal_hint(
     bucket: &str,
     key: &str,

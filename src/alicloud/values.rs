@@ -1,4 +1,4 @@
-//! Alibaba Cloud's own words for what an image can be, as flags, keys and requests spell
+//! Alibaba Cloud's values for the properties of an image, as flags, keys and requests spell
 //! them.
 
 use clap::ValueEnum;

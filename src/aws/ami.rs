@@ -1,5 +1,5 @@
-//! The AMI once it exists: its name, its tags, its attributes. EC2 has one call for each,
-//! and they find a new image only after a moment.
+//! The finished AMI: its name, its tags, its attributes. EC2 has one call for each, and finds a
+//! new image only after some seconds.
 
 use std::time::{Duration, Instant};
 

@@ -1,5 +1,5 @@
 //! The clients of S3, EC2, EBS, STS, IAM, Systems Manager and Service Quotas: one set of
-//! credentials, the endpoints that the user named, patience for bad networks.
+//! credentials, the endpoints that the user named, and retries for unreliable networks.
 
 use std::time::Duration;
 

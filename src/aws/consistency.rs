@@ -1,5 +1,5 @@
-//! EC2 is eventually consistent: what was made a moment ago is not found everywhere at once
-//! (EC2 developer guide, "Eventual consistency in the Amazon EC2 API").
+//! Retries for EC2's eventual consistency: a new resource is not found everywhere at once (EC2
+//! developer guide, "Eventual consistency in the Amazon EC2 API").
 
 use std::time::Duration;
 

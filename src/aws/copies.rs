@@ -1,5 +1,5 @@
-//! The AMI in other regions: a copy each, side by side, with the same name, tags and
-//! permissions and a key of the region's own. A region that fails takes no other along.
+//! Copies the AMI to other regions in parallel, with the same name, tags and permissions and
+//! each region's own key. A region that fails does not affect the others.
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};

@@ -1,5 +1,5 @@
-//! Why there are no credentials to sign with, and what helps: by where they should have come
-//! from ([`super::profile`]), not by the SDK's sentences alone.
+//! The reason that there are no credentials, and the hint: by the source that they should have
+//! come from ([`super::profile`]), not only by the SDK's messages.
 
 use std::error::Error;
 use std::fmt;

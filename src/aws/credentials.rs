@@ -1,5 +1,5 @@
-//! Who asks: keys, a profile, or whatever the SDK's chain finds (environment, profile,
-//! web identity, container, instance); then the role to assume, if one is named.
+//! The caller's credentials: keys, a profile, or whatever the SDK's chain finds (environment,
+//! profile, web identity, container, instance); then the role to assume, if one is named.
 
 use std::time::Duration;
 

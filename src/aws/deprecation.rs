@@ -1,5 +1,5 @@
-//! When the AMI is deprecated: a moment, or a time from now. EC2 shows a deprecated AMI
-//! to its owner alone, and goes on launching it.
+//! The deprecation of the AMI: at a time, or after a duration. EC2 shows a deprecated AMI only
+//! to its owner, who can still launch it.
 
 use std::str::FromStr;
 

@@ -1,4 +1,4 @@
-//! What the image itself says, in AWS's words, where the user said nothing.
+//! Sets AWS's options from the facts of the image, where the user did not set them.
 
 use super::options::Options;
 use super::values::{Architecture, BootMode, Platform, flag_value};

@@ -1,6 +1,6 @@
-//! `--dry-run`: the calls that the job needs, asked with EC2's own DryRun, which tells whether
-//! the caller may make them, and does nothing ("DryRun" of the EC2 API reference); and the
-//! plan of the real run.
+//! `--dry-run`: sends the calls of the job with EC2's DryRun, which checks the caller's
+//! permissions without effect ("DryRun" of the EC2 API reference), and prints the plan of the
+//! real run.
 
 use aws_sdk_ec2::types::Tag;
 use uuid::Uuid;

@@ -1,4 +1,4 @@
-//! AWS's refusals in AWS's words, with the request's id, and the hint that helps.
+//! AWS's errors in AWS's words, with the request's ID, and the hint.
 
 use std::fmt;
 
@@ -28,7 +28,7 @@ pub struct ServiceError {
     origin: ErrorOrigin,
     /// The permission that was missing, where it is another one than the request's own.
     action: Option<&'static str>,
-    /// The permission that the request needs, where whoever hears of it can't say.
+    /// The permission that the request needs, where later code cannot determine it.
     permission: Option<&'static str>,
     /// What helps, where that follows from where the credentials should have come from.
     advice: Option<Box<Advice>>,

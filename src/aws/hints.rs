@@ -1,5 +1,5 @@
-//! AWS's known refusals and reasons, each with what helps. Codes are those of "Error codes
-//! for the Amazon EC2 API" and of the SDKs' retries ("Retry behavior").
+//! AWS's known errors and reasons, each with its hint. Codes are those of "Error codes for the
+//! Amazon EC2 API" and of the SDKs' retries ("Retry behavior").
 
 use crate::image::Image;
 use crate::net::hints;

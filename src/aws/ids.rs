@@ -1,5 +1,5 @@
-//! The ids in AWS's answers, checked before anything is done with them: by the interceptor
-//! that reads every answer ([`super::requests`]), whatever the operation.
+//! Checks the IDs in AWS's responses before they are used: the interceptor that reads every
+//! response calls it ([`super::requests`]), for every operation.
 
 use std::fmt;
 

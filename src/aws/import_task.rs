@@ -1,5 +1,5 @@
-//! ImportImage and ImportSnapshot: the object in the bucket becomes an image or a
-//! snapshot. How the task goes is told in `task`.
+//! ImportImage and ImportSnapshot: create an image or a snapshot from the object in the bucket.
+//! The progress of the task is in `task_status`.
 
 use std::time::Duration;
 

@@ -1,6 +1,6 @@
-//! The roads to an AMI and which of them this import takes. ImportImage looks into the
-//! system and makes it fit for EC2; the others take the disk as it is and register an
-//! image from its snapshot, which can carry more.
+//! The methods to create an AMI, and the choice for this import. ImportImage inspects the
+//! system and prepares it for EC2; the others use the disk unchanged and register an image from
+//! its snapshot, which supports more options.
 
 use super::options::Options;
 use super::values::{Architecture, BootMode, Method, Platform};

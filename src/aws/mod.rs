@@ -1,7 +1,7 @@
-//! The roads to an AMI: object in S3, EC2 ImportImage or ImportSnapshot and RegisterImage,
-//! or a snapshot written block by block; name, tags, permissions, copies. Reads from top to
-//! bottom like Amazon's own guides ("Import your VM as an image", "Import a disk as a
-//! snapshot", "Write snapshots with the EBS direct APIs").
+//! Creates an AMI: object in S3, EC2 ImportImage or ImportSnapshot and RegisterImage, or a
+//! snapshot written block by block; name, tags, permissions, copies. Follows Amazon's own
+//! guides from top to bottom ("Import your VM as an image", "Import a disk as a snapshot",
+//! "Write snapshots with the EBS direct APIs").
 
 mod ami;
 mod client;

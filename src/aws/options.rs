@@ -1,5 +1,5 @@
-//! What a user can say about an import to AWS. Names of the keys are those of Packer's
-//! amazon-import, names of the flags are the short ones; nothing is judged here.
+//! The options of an import to AWS. Names of the keys are those of Packer's amazon-import,
+//! names of the flags are the short ones; nothing is validated here.
 
 use std::path::PathBuf;
 

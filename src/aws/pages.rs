@@ -1,4 +1,4 @@
-//! Lists that come in pages.
+//! Reads paginated lists.
 
 use aws_smithy_async::future::pagination_stream::PaginationStream;
 

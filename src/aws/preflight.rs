@@ -1,5 +1,5 @@
-//! What can be known before a byte leaves: who asks, whether the bucket is there and in
-//! the right region, whether the name is free and the service role looks right.
+//! Checks before the upload: the caller's identity, the bucket and its region, the name, and
+//! the service role.
 
 use aws_sdk_ec2::types::{Filter, Image};
 use aws_sdk_sts::operation::get_caller_identity::GetCallerIdentityOutput as Identity;
@@ -20,7 +20,7 @@ use crate::shell::Command;
 /// What an unfinished run has made, which may have the name already.
 pub struct PriorRun {
     images: Vec<String>,
-    /// From which an image was registered, if its id went unheard.
+    /// The snapshot from which an image was registered, if the response with its ID was lost.
     snapshot: Option<String>,
     /// Where a copy was asked for, and the answer was not heard.
     unconfirmed_regions: Vec<String>,

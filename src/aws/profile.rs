@@ -1,6 +1,6 @@
-//! The AWS configuration files, `~/.aws/config` and `~/.aws/credentials`: which profile is
-//! meant, and where its credentials come from. Keys and their order of precedence are those of
-//! the "AWS SDKs and Tools Reference Guide", as aws-config implements them.
+//! The AWS configuration files, `~/.aws/config` and `~/.aws/credentials`: the selected profile,
+//! and the source of its credentials. Keys and their order of precedence are those of the "AWS
+//! SDKs and Tools Reference Guide", as aws-config implements them.
 
 use std::borrow::Cow;
 use std::path::Path;

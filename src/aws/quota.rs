@@ -1,4 +1,4 @@
-//! How many imports an account runs at once, and how many it may: EC2 refuses a further one
+//! The number of imports that an account runs at once, and its quota: EC2 rejects a further one
 //! only after the upload (`ResourceCountLimitExceeded`).
 
 use aws_sdk_ec2::types::{ImportImageTask, ImportSnapshotTask};

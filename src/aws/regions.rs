@@ -1,5 +1,5 @@
-//! The regions of the copies, and what an account forbids in them: asked before a byte
-//! leaves. Not being told is no fault, the copy itself will say.
+//! Checks the regions of the copies and the account's restrictions in them before the upload. A
+//! missing permission for a check is not an error: the copy itself will report the problem.
 
 use aws_sdk_ec2::types::{ManagedBy, Region};
 use futures_util::future::try_join_all;

@@ -1,7 +1,7 @@
-//! RegisterImage: a finished snapshot becomes an AMI under its own name, with everything
-//! that such an image can carry. EC2's own defaults, i386 and paravirtual, are never
-//! left to it. The call has no token; the name, which only one image can have, tells
-//! whether an earlier request got through.
+//! RegisterImage: creates an AMI from a finished snapshot, with its own name and all options of
+//! such an image. EC2's own defaults, i386 and paravirtual, are never used. The call has no
+//! client token; the name, which only one image can have, shows whether an earlier request
+//! succeeded.
 
 use aws_sdk_ec2::operation::register_image::builders::RegisterImageFluentBuilder;
 use aws_sdk_ec2::types::{
@@ -49,8 +49,8 @@ pub struct Registered {
     pub created: bool,
 }
 
-/// Registers the image. A request that got through unheard is known by the image that has
-/// the name and the snapshot.
+/// Registers the image. If an earlier request succeeded without a response, the image is found
+/// by its name and snapshot.
 pub async fn register(job: &Job, clients: &Clients, snapshot: &str) -> Result<Registered> {
     let name = job.image_name();
     let what = || format!("{snapshot} could not be registered as \"{name}\"");

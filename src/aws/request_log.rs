@@ -1,8 +1,7 @@
-//! Watches all requests of the SDK: refuses answers with ids of a wrong form, and shows
-//! every request on `-v`, every body on `-vv`, without what must stay secret: no header
-//! is shown (they hold signatures and tokens), no body of STS (its answers are
-//! credentials) or of Systems Manager (what a parameter held is nobody's business), none of
-//! S3 but the small documents.
+//! Intercepts all requests of the SDK: rejects responses with invalid IDs, and logs every
+//! request on `-v`, every body on `-vv`, without secrets: no header is logged (they contain
+//! signatures and tokens), no body of STS (its responses are credentials) or of Systems Manager
+//! (the value of a parameter may be secret), and of S3 only the small documents.
 
 use aws_sdk_s3::config::interceptors::{
     AfterDeserializationInterceptorContextRef, BeforeTransmitInterceptorContextRef,

@@ -1,5 +1,5 @@
-//! What an entry of the journal names in AWS, put on the undo list by whoever has nothing
-//! but the entry.
+//! Adds the AWS resources of a journal entry to the undo list, for callers that have only the
+//! entry.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

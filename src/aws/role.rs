@@ -1,6 +1,5 @@
-//! The service role that lets VM Import read the bucket. Looked at where the caller may
-//! look; what is wrong with it is said before the upload instead of after, with the
-//! documents that mend it.
+//! The service role that lets VM Import read the bucket. If the caller may read it, problems
+//! are reported before the upload instead of after, with the documents that fix them.
 
 use std::time::Duration;
 

@@ -1,5 +1,5 @@
-//! The documents of the service role: what "Required service role" of the VM Import guide
-//! wants, and whether documents that are there already say it.
+//! The documents of the service role: those that "Required service role" of the VM Import guide
+//! requires, and a check whether existing documents include them.
 
 use serde_json::Value;
 

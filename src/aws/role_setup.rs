@@ -1,5 +1,5 @@
-//! `--create-role`: the service role is created, or repaired by adding what it lacks.
-//! What others have put there is never taken away, and a role that is right is not touched.
+//! `--create-role`: creates the service role, or adds what it lacks. Existing permissions are
+//! never removed, and a correct role is not changed.
 
 use backon::{ExponentialBuilder, Retryable};
 

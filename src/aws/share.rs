@@ -1,5 +1,5 @@
-//! Who may launch the AMI, and who may make volumes of its snapshots. Neither is ever
-//! copied: an image in another region has to be told the same again.
+//! The accounts that may launch the AMI, and those that may create volumes from its snapshots.
+//! Neither is ever copied: an image in another region must be shared again.
 
 use aws_sdk_ec2::types::{
     CreateVolumePermission, CreateVolumePermissionModifications, LaunchPermission,

@@ -1,6 +1,6 @@
-//! From a finished snapshot to an AMI: the steps that the roads share which register
-//! their image. The snapshot and the image are on the undo list apart, so that an image
-//! that fails does not cost the snapshot.
+//! Creates an AMI from a finished snapshot: the steps of all methods that register their image.
+//! The snapshot and the image are separate on the undo list, so that a failed image does not
+//! remove the snapshot.
 
 use aws_sdk_ec2::types::Image;
 

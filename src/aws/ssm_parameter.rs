@@ -1,6 +1,6 @@
-//! The id where others look for it: a parameter of Systems Manager in each region, with
-//! the data type that lets launch templates use it. Written last, once every region has
-//! its image. What it held before comes back when the run is undone.
+//! Publishes the image's ID: a parameter of Systems Manager in each region, with the data type
+//! that lets launch templates use it. Written last, once every region has its image. Its
+//! previous value is restored when the run is undone.
 
 use std::time::Duration;
 

@@ -1,5 +1,5 @@
-//! The steps of the recipe: each does one thing, notes it in the journal before the next
-//! is taken, and puts what it makes on the undo list.
+//! The steps of the recipe: each performs one operation, records it in the journal before the
+//! next one, and puts what it creates on the undo list.
 
 use std::time::Instant;
 

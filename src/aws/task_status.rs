@@ -1,7 +1,7 @@
-//! An import task of VM Import, whether it makes an image or a snapshot: how far it is,
-//! why it failed, cancelling it. VM Import knows no state "failed": a task that fails is
-//! `deleting`, then `deleted`, with the reason in its StatusMessage ("Monitor an import
-//! image task" of the VM Import guide).
+//! An import task of VM Import, for an image or a snapshot: its progress, the reason of its
+//! failure, cancelling it. VM Import has no state "failed": a task that fails is `deleting`,
+//! then `deleted`, with the reason in its StatusMessage ("Monitor an import image task" of the
+//! VM Import guide).
 
 use std::time::Duration;
 

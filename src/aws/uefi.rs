@@ -1,5 +1,5 @@
-//! The UEFI variables that an image carries, such as Secure Boot's keys. EC2 wants them in
-//! base64, as `aws ec2 get-instance-uefi-data` prints them.
+//! The UEFI variables of an image, such as Secure Boot's keys. EC2 requires them in base64, as
+//! `aws ec2 get-instance-uefi-data` prints them.
 
 use std::fs;
 use std::path::Path;

@@ -1,5 +1,5 @@
-//! What AWS may have made of a request whose answer is not known: looked for by what the
-//! request said, and removed. Ctrl-C, `jobs --clean` and the next run look the same way.
+//! Finds what AWS may have created for a request without a response, by the values of the
+//! request, and removes it. Ctrl-C, `jobs --clean` and the next run use the same search.
 
 use aws_sdk_ec2::types::{Filter, Image, UserBucketDetails};
 

@@ -66,8 +66,8 @@ fn object_arn(region: &str, bucket: &str, key: &str) -> String {
     format!("arn:{}:s3:::{bucket}/{key}", partition::for_region(region))
 }
 
-/// What helps whoever may not remove what a run has made: the object, its parts, and what
-/// EC2, IAM and Systems Manager have of it.
+/// Returns the hint if the caller may not remove what a run has created: the object, its parts,
+/// and what it created in EC2, IAM and Systems Manager.
 pub(super) fn removal_hint(
     region: &str,
     bucket: &str,

@@ -1,5 +1,5 @@
-//! AWS's own words for what an image can be, as flags and keys spell them. `wire` is
-//! the word in a request, where it differs from the flag's.
+//! AWS's values for the properties of an image, as flags and keys spell them. `wire` is the
+//! value in a request, where it differs from the flag's.
 
 use aws_sdk_ec2::types::BootModeValues;
 use clap::ValueEnum;

@@ -1,4 +1,4 @@
-//! What EC2 says of snapshots and their encryption.
+//! EC2's descriptions of snapshots and their encryption.
 
 use aws_sdk_ec2::types::{Snapshot, SnapshotState};
 

@@ -197,7 +197,7 @@ impl Report {
     }
 }
 
-/// What is odd about the file, whoever takes it.
+/// Returns what is unusual about the file, independent of the cloud.
 fn warnings(image: &Image) -> Vec<Finding> {
     let warning = |warning: &Warning| {
         let remedy = warning.fix.clone().unwrap_or_default();

@@ -1,5 +1,5 @@
-//! The API, version 2: the requests of an import, what is tried again, what is read of
-//! the answers. <https://docs.digitalocean.com/reference/api/digitalocean/>
+//! The API, version 2: the requests of an import, their retries, and the fields that are read
+//! from the responses. <https://docs.digitalocean.com/reference/api/digitalocean/>
 
 use std::sync::Arc;
 use std::time::Duration;

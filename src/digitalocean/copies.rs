@@ -1,7 +1,7 @@
-//! The image in further regions. The transfers are started side by side; where DigitalOcean
-//! refuses one because another is running, it is asked for again after that. A region that
-//! fails is named; the others go on. What an earlier run has started is found among the
-//! image's actions, so that nothing of it has to be in the journal.
+//! Copies the image to further regions. The transfers are started in parallel; where
+//! DigitalOcean rejects one because another is running, it is requested again after that. A
+//! region that fails is reported; the others continue. Transfers of an earlier run are found
+//! among the image's actions, so that the journal need not contain them.
 
 use super::client::{Api, Image};
 use super::error::ServiceError;

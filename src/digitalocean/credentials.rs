@@ -1,5 +1,5 @@
-//! The token that doctl keeps, for those who gave none: its file, its contexts. The file
-//! is read alone, never written.
+//! The token of doctl, for users who set none: its file, its contexts. The file is only read,
+//! never written.
 
 use std::path::PathBuf;
 

@@ -1,4 +1,4 @@
-//! What the image itself says, in DigitalOcean's words, where the user said nothing.
+//! Sets DigitalOcean's options from the facts of the image, where the user did not set them.
 
 use super::options::Options;
 use crate::guest::Guest;

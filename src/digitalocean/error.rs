@@ -1,5 +1,4 @@
-//! DigitalOcean's refusals in its own words, with the request's id, and the hint that
-//! helps.
+//! DigitalOcean's errors in its own words, with the request's ID, and the hint.
 
 use std::fmt;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};

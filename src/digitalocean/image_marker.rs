@@ -1,7 +1,7 @@
-//! How the image of an import is found again by whoever does not know its id. DigitalOcean
-//! has no client token, so the image gets a tag of its own, which is removed at the end:
-//! the same bytes, asked for in the same words under the same key, have the same tag on
-//! every machine. A token that may not create tags leaves the image's name.
+//! Finds the image of an import without its ID. DigitalOcean has no client token, so the image
+//! gets a tag of its own, which is removed at the end: the same bytes, requested with the same
+//! values under the same key, have the same tag on every machine. If the token may not create
+//! tags, only the image's name remains.
 
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};

@@ -1,5 +1,5 @@
-//! The import: the image that an earlier run has asked for, or a new one. What is needed to
-//! find it again is in the journal before it is asked for.
+//! The import: uses the image that an earlier run requested, or a new one. What is needed to
+//! find it again is in the journal before the request.
 
 use std::time::{Duration, Instant};
 

@@ -1,5 +1,5 @@
-//! The object's name. The object is public while it is imported, so its name is what keeps
-//! others from reading it: a name that the user gave gets 128 random bits.
+//! The object's key. The object is public while it is imported, so only its key keeps others
+//! from reading it: a key that the user set gets 128 random bits.
 
 use sha2::{Digest, Sha256};
 use uuid::Uuid;

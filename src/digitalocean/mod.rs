@@ -1,6 +1,6 @@
-//! The road to a custom image: object in a Space, readable for DigitalOcean, import by
-//! its address, transfer to further regions. Reads from top to bottom like DigitalOcean's
-//! own guide ("How to Upload Custom Images").
+//! Creates a custom image: object in a Space, readable for DigitalOcean, import by its URL,
+//! transfer to further regions. Follows DigitalOcean's own guide from top to bottom ("How to
+//! Upload Custom Images").
 
 mod client;
 mod copies;
@@ -130,7 +130,7 @@ struct DigitalOceanImport<'a> {
     journal: Journal,
     cleanup: UndoList,
     handles: UndoHandles,
-    /// How the image is found by whoever does not know its id.
+    /// The marker that identifies the image without its ID.
     marker: Option<ImageMarker>,
     /// The images of this name that were there when the run began; looked at where several
     /// machines use one key.

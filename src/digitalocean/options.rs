@@ -1,6 +1,5 @@
-//! What a user can say about an import to DigitalOcean. Names of the keys are those of
-//! Packer's digitalocean-import, names of the flags are the short ones; nothing is judged
-//! here.
+//! The options of an import to DigitalOcean. Names of the keys are those of Packer's
+//! digitalocean-import, names of the flags are the short ones; nothing is validated here.
 
 use merge::Merge;
 use serde::Deserialize;

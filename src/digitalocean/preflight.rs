@@ -1,5 +1,5 @@
-//! What can be known before a byte leaves: whether the token is good, the regions are
-//! there and take images, and the Space is there and ours.
+//! Checks before the upload: the token, the regions and whether they accept images, the Space
+//! and its owner.
 
 use super::client::{Api, Region};
 use super::hints;

@@ -1,6 +1,6 @@
-//! What runs on other machines have sent under the same key. Each run gives the key a random
-//! part of its own, so what they left is found by what its names have in common, and counts
-//! only as far as it has the local bytes.
+//! Finds what runs on other machines have uploaded under the same key. Each run adds its own
+//! random part to the key, so their objects are found by the common part of their names, and
+//! count only if they have the local bytes.
 
 use super::{DigitalOceanImport, image, key};
 use crate::error::{Error, Result};

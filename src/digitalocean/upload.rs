@@ -1,5 +1,5 @@
-//! The temporary object in Spaces: where it lies, who may read it, sent and removed. It is
-//! public while DigitalOcean reads it; where no import reads it, it is private or gone.
+//! The temporary object in Spaces: its key, its access, upload and removal. It is public while
+//! DigitalOcean reads it; otherwise it is private or removed.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -98,7 +98,8 @@ fn target(job: &Job) -> UploadTarget {
     }
 }
 
-/// What helps whoever may not remove what a run has made: the object, its parts, the image.
+/// Returns the hint if the caller may not remove what a run has created: the object, its parts,
+/// the image.
 pub(super) fn removal_hint(
     space: &str,
 ) -> impl Fn(&anyhow::Error) -> Option<String> + Send + 'static {

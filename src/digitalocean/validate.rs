@@ -1,4 +1,4 @@
-//! What DigitalOcean takes, checked before a byte is sent. Each rule says why.
+//! DigitalOcean's restrictions, checked before the upload. Each rule contains its reason.
 //! <https://docs.digitalocean.com/products/custom-images/details/limits/>
 
 use std::ops::RangeInclusive;

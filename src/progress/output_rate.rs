@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use super::event;
 
-/// Half a minute without a line looks like a hang to whoever reads the log.
+/// Half a minute without a line looks like a hang in a log.
 pub(super) const STALL_NOTICE: Duration = Duration::from_secs(30);
 
 /// The rate that is shown is that of the last moments: long enough that what one

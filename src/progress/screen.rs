@@ -135,7 +135,7 @@ impl Screen {
         id
     }
 
-    /// What is said next draws the foot anew.
+    /// Removes a bar; the next output redraws the bars.
     pub(super) fn remove(&self, bar: u64) {
         for scope in &mut lock(&self.0).scopes {
             scope.bars.retain(|(id, _)| *id != bar);

@@ -426,7 +426,7 @@ fn the_readme_lists_every_field_of_every_event() {
     assert_eq!(emitted, listed.collect());
 }
 
-/// A terminal that breaks long lines, and breaks them anew when it is resized.
+/// A terminal that wraps long lines, and wraps them again when it is resized.
 #[derive(Clone, Debug)]
 struct TestTerminal(Arc<Mutex<TerminalState>>);
 

@@ -1,5 +1,5 @@
-//! A part as a request body: handed to the connection in frames, without a copy, so
-//! that somebody can see the bytes go (a stall) and slow them down (a rate).
+//! A part as a request body: sent in frames, without a copy, so that a stall can be detected
+//! and the rate limited.
 
 use std::convert::Infallible;
 use std::pin::Pin;

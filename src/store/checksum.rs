@@ -1,5 +1,5 @@
-//! The checksums that services verify: computed once over the local bytes, sent with
-//! every part, combined for the whole object, compared on resume.
+//! The checksums that services verify: computed once over the local bytes, sent with every
+//! part, combined for the whole object, compared on resume.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;

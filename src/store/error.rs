@@ -1,5 +1,4 @@
-//! What a service answered when it did not do what it was asked, and what sort of
-//! failure that is. Both S3 and OSS are judged by one table.
+//! The errors of a service, and their classes. S3 and OSS share one table.
 
 use std::fmt;
 use std::time::Duration;
@@ -19,8 +18,8 @@ pub enum ErrorClass {
         /// From `Retry-After`.
         retry_after: Option<Duration>,
     },
-    /// Credentials or signature have expired: the store fetches new credentials, and signs
-    /// anew, with the next request. Worth one more try.
+    /// Credentials or signature have expired: the store fetches new credentials, and signs the
+    /// next request with them. Worth one more try.
     ExpiredCredentials,
     /// The service knows no such upload.
     NoSuchUpload,
@@ -42,7 +41,8 @@ impl ErrorClass {
             | "ExpiredTokenException"
             | "TokenRefreshRequired"
             | "SecurityTokenExpired"
-            // A request that was signed before the machine slept; the next is signed anew.
+            // A request that was signed before the machine slept; the next one gets a new
+            // signature.
             | "RequestTimeTooSkewed" => Self::ExpiredCredentials,
             "SlowDown"
             | "Throttling"

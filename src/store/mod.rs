@@ -1,7 +1,7 @@
-//! An object store as the upload sees it: one key, sent in parts. S3 and Spaces are
-//! in `s3`, OSS in `oss`. A store speaks one service's wire format and says what
-//! sort of failure an answer is; pace, retries of parts, resume and progress belong
-//! to `upload`, and who may do what belongs to the recipes.
+//! An object store for one key that is uploaded in parts. S3 and Spaces are in `s3`, OSS in
+//! `oss`. A store implements the wire format of one service and classifies its errors;
+//! concurrency, retries of parts, resume and progress belong to `transfer`, permissions belong
+//! to the recipes.
 
 mod body;
 mod checksum;

@@ -1,6 +1,6 @@
-//! Whether a finished object has the bytes that it should: by its digest where the service
-//! tells one, else by its tag, which is the MD5 of its parts' MD5s and their number. A size
-//! alone proves nothing, an earlier run may have left its object.
+//! Checks that a finished object has the expected bytes: by its digest if the service returns
+//! one, otherwise by its ETag, which is the MD5 of its parts' MD5s and their number. The size
+//! proves nothing: an earlier run may have left its object.
 
 use md5::Digest as _;
 

@@ -1,5 +1,5 @@
-//! The caller's key: fetched when it is first needed, kept, renewed before it is over.
-//! Where it comes from was decided in `credentials`.
+//! The cached key of the caller: fetched when it is first needed, and renewed before it
+//! expires. `credentials` decides its source.
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -1,5 +1,5 @@
-//! The aliyun CLI's configuration, `~/.aliyun/config.json`: finds a profile in it. What a
-//! profile's mode means for credentials is said in `credentials`.
+//! The aliyun CLI's configuration, `~/.aliyun/config.json`: finds a profile in it.
+//! `credentials` interprets the profile's mode.
 
 use std::path::{Path, PathBuf};
 

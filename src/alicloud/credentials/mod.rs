@@ -1,7 +1,7 @@
-//! Who asks: keys, a profile, or what the surroundings offer (OIDC, the aliyun CLI's
-//! current profile, a credentials address, the ECS instance's role), in the order of
-//! Alibaba Cloud's own SDKs; then the role to assume, if one is named. Nobody is asked
-//! here: a `wallet` fetches the keys.
+//! The source of the caller's credentials: keys, a profile, or the environment (OIDC, the
+//! aliyun CLI's current profile, a credentials address, the ECS instance's role), in the order
+//! of Alibaba Cloud's own SDKs; then the role to assume, if one is named. Sends no request:
+//! `cache` fetches the keys.
 
 pub mod cache;
 pub mod cli_profile;
@@ -44,7 +44,7 @@ pub enum CredentialSource {
         role: Role,
         /// The identity provider's ARN.
         provider: String,
-        /// Holds the token; read anew each time.
+        /// The file with the token; it is read each time.
         token_file: PathBuf,
     },
     /// An address that answers like the metadata service.

@@ -1,5 +1,5 @@
-//! Whether ImportImage takes the image as it is, and what the image itself decides: the
-//! size of the system disk, how the system starts. Rules for options are in `rules`.
+//! Checks that ImportImage accepts the image, and derives what the image determines: the size
+//! of the system disk, and how the system boots. Rules for options are in `rules`.
 
 use super::super::values::{Architecture, BootMode};
 use crate::image::{Content, Firmware, Image, Target, action};

@@ -1,4 +1,4 @@
-//! What Alibaba Cloud takes, checked before a byte is sent. Each rule says why. The
+//! Alibaba Cloud's restrictions, checked before the upload. Each rule contains its reason. The
 //! numbers are those of ECS "ImportImage", "CopyImage" and "TagResources", OSS "Limits".
 
 pub mod image;

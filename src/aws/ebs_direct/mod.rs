@@ -1,6 +1,6 @@
-//! The road without a bucket: a snapshot is started, filled block by block, completed,
-//! waited for. What a later run needs is in the journal before the next step is taken; a
-//! snapshot that is of no use any more is deleted, and all is sent anew once.
+//! The import without a bucket: starts a snapshot, writes its blocks, completes it and waits
+//! for it. What a later run needs is in the journal before the next step; a snapshot that
+//! cannot be used any more is deleted, and all blocks are sent again once.
 
 mod progress;
 mod start;

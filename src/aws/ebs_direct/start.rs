@@ -1,5 +1,5 @@
-//! Where a written snapshot comes from, the one of an earlier run or a new one, and what
-//! becomes of it when the run ends without an image.
+//! Finds or starts the snapshot to write, that of an earlier run or a new one, and decides what
+//! happens to it when the run ends without an image.
 
 use tokio::time::Instant;
 use uuid::Uuid;

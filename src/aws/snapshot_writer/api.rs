@@ -1,8 +1,8 @@
-//! The EBS direct APIs: what each call sends, and what its answer means for the next step.
+//! The EBS direct APIs: what each call sends, and what its response means for the next step.
 //!
-//! Timeouts. A block has a connect timeout and no other: the engine drops the call when
-//! no byte has moved for a while. The SDK's own retries and its stalled-stream
-//! protection are off for blocks, lest two loops multiply. The body of a block is not
+//! Timeouts. A block has only a connect timeout: the engine cancels the call when no byte has
+//! moved for a while. The SDK's own retries and its stalled-stream protection are off for
+//! blocks, because two nested loops would multiply their retries. The body of a block is not
 //! part of the signature, its checksum is (`v4-unsigned-body` in the service's model).
 
 use std::sync::{Arc, Mutex, PoisonError};
@@ -59,7 +59,7 @@ pub struct EbsClient(Arc<Mutex<ClientPair>>);
 struct ClientPair {
     control: Client,
     data: Client,
-    /// How often the credentials were asked for anew.
+    /// The number of times that the credentials were requested again.
     renewals: u32,
 }
 

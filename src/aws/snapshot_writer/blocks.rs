@@ -1,6 +1,6 @@
-//! The reading side: one thread that goes through the disk in order, fills buffers with
-//! the blocks that have to travel, and hashes them while they are in the processor's
-//! cache. Where the image says that there is nothing, nothing is read.
+//! The reading side: one thread that reads the disk in order, fills buffers with the blocks to
+//! send, and hashes them while they are in the processor's cache. Ranges without data are not
+//! read.
 
 use std::io;
 use std::sync::Arc;

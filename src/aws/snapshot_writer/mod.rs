@@ -1,7 +1,7 @@
-//! An EBS snapshot written block by block, without a bucket and without VM Import: reads
-//! the disk in order, sends the blocks that hold data in parallel, and ends with a
-//! snapshot of exactly those bytes or with a failure that says why there is none.
-//! Knows blocks and snapshots, no job, no bars and no signals; removes nothing by itself.
+//! Writes an EBS snapshot block by block, without a bucket and without VM Import: reads the
+//! disk in order, sends the blocks with data in parallel, and ends with a snapshot of exactly
+//! those bytes, or with a failure and its reason. It depends only on blocks and snapshots, not
+//! on a job, a progress bar or a signal, and removes nothing.
 
 mod api;
 mod block_log;
@@ -231,7 +231,8 @@ impl InFlight<'_> {
 pub enum Completion {
     /// It makes the snapshot.
     Accepted,
-    /// It says no, but an earlier try may have been taken unheard.
+    /// The service rejected the request, but an earlier try without a response may have been
+    /// accepted.
     Unknown(EbsError),
     /// It says no.
     Rejected(EbsError),

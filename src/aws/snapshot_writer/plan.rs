@@ -1,4 +1,5 @@
-//! How blocks are sent, what a caller can observe of it, and why it ended early.
+//! The settings for sending blocks, the events for the caller, and the reasons for an early
+//! end.
 
 use std::time::Duration;
 

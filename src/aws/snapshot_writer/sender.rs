@@ -1,5 +1,5 @@
-//! The sending side: one block until it is acknowledged. What is worth another try,
-//! after what pause, and when it is enough.
+//! Sends one block until the service has acknowledged it, and decides which failures are
+//! retried, after what delay and how often.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;

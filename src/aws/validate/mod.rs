@@ -1,4 +1,4 @@
-//! What AWS takes, checked before a byte is sent. Each rule says why.
+//! AWS's restrictions, checked before the upload. Each rule contains its reason.
 
 pub mod reach;
 

@@ -1,5 +1,6 @@
-//! How far the AMI is to reach: other regions with keys of their own, the public, how
-//! many years, a parameter of Systems Manager. What can't be is said before a byte is sent.
+//! Validates where the AMI will be available: other regions with their own keys, the public, a
+//! number of years, a parameter of Systems Manager. What is impossible is reported before the
+//! upload.
 
 use std::collections::BTreeSet;
 

@@ -89,7 +89,8 @@ pub struct JournalEntry {
     pub size: Option<u64>,
     /// Bytes that the service had acknowledged when the last run ended.
     pub acknowledged: Option<u64>,
-    /// How the cloud is reached and who asks, without secrets: for whoever has only the journal.
+    /// The address of the cloud and the identity of the caller, without secrets: for commands
+    /// that have only the journal.
     pub account: BTreeMap<String, String>,
     /// This job makes the bucket, or has made it.
     pub created_bucket: bool,

@@ -1,5 +1,5 @@
-//! The bucket that holds the object: looked up, made, removed. Whose it must be and
-//! where it must lie is for the recipe to judge.
+//! The bucket of the object: reads, creates and removes it. The recipe decides which owner and
+//! region are valid.
 
 use serde::Deserialize;
 

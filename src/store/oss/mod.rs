@@ -1,6 +1,6 @@
-//! Alibaba Cloud's OSS in its own words: addresses, requests, the CRC that every answer
-//! is compared with. What answers mean is read in `answers`, the bucket itself is looked
-//! after in `bucket`. Keys, their renewal and the signature are the [`Signer`]'s.
+//! Alibaba Cloud's OSS: URLs, requests, and the CRC that every response is compared with.
+//! `parse` reads the responses, `bucket` manages the bucket itself. Keys, their renewal and the
+//! signature belong to the [`Signer`].
 
 mod bucket;
 mod parse;

@@ -1,5 +1,5 @@
-//! Reading what OSS answers: its documents, its error body with the EC code, the CRC-64
-//! that tells what has arrived.
+//! Parses OSS's responses: its documents, its errors with the EC code, the CRC-64 of what has
+//! arrived.
 
 use std::time::Duration;
 

@@ -1,5 +1,5 @@
-//! Where an object lies: bucket and key behind an endpoint, and the address that this
-//! makes. The signature is about `/bucket/key`, whatever the address.
+//! The URL of an object: bucket and key at an endpoint. The signature covers `/bucket/key`,
+//! whatever the URL.
 
 use crate::net::http::encode;
 

@@ -1,15 +1,13 @@
-//! AWS S3 and DigitalOcean Spaces over the AWS SDK: what each call sends, what its
-//! answer means. Region, credentials, endpoint and path style are the client's,
-//! which the recipes make.
+//! AWS S3 and DigitalOcean Spaces over the AWS SDK: what each call sends, and what its response
+//! means. The recipes create the client with region, credentials, endpoint and path style.
 //!
-//! Timeouts. A part has a connect timeout and no other: how long it may take follows
-//! from its size and the line, and the engine drops the call when no byte has moved
-//! for a while. The SDK fills what a client's timeouts leave out from those of the
-//! client that it was made from, so each of the others is switched off by name. hyper
-//! closes the connection once the few frames that it had buffered are written, or TCP
-//! gives up. The SDK's own stalled-stream protection is off for parts (it watches the
-//! body's frames too, but knows nothing of `--limit-rate`), and so are its retries,
-//! lest two loops multiply.
+//! Timeouts. A part has only a connect timeout: the time that it may take depends on its size
+//! and the network, and the engine cancels the call when no byte has moved for a while. The SDK
+//! completes a client's missing timeouts from those of the client that it was created from, so
+//! each of the others is disabled by name. hyper closes the connection once the few frames that
+//! it had buffered are written, or TCP gives up. The SDK's own stalled-stream protection is off
+//! for parts (it watches the body's frames, too, but does not support `--limit-rate`), and so
+//! are its retries, because two nested loops would multiply them.
 
 mod parse;
 mod payload;
@@ -138,7 +136,7 @@ pub struct KeyListing {
 struct S3Clients {
     small: Client,
     parts: Client,
-    /// How often the credentials were asked for anew.
+    /// The number of times that the credentials were requested again.
     renewals: u32,
 }
 

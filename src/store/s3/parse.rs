@@ -1,4 +1,4 @@
-//! Reading what S3 answers: an SDK error as a store's error, a listed part.
+//! Parses S3's responses: converts an SDK error to a store's error, and a listed part.
 
 use std::time::Duration;
 

@@ -1,5 +1,5 @@
-//! Signing a part whose body is a stream: the hash of its bytes is computed beforehand,
-//! so that the bytes still go out in frames that are paced and counted.
+//! Signs a part whose body is a stream: the hash of its bytes is computed before the request,
+//! so that the bytes are still sent in frames, with a rate limit and progress.
 
 use aws_runtime::auth::PayloadSigningOverride;
 use aws_sdk_s3::config::interceptors::BeforeTransmitInterceptorContextMut;

@@ -1,4 +1,4 @@
-//! What goes over the wire and how answers are read, against canned answers on loopback.
+//! Tests of the requests and the parsed responses, against recorded responses on loopback.
 
 use std::sync::{Arc, Mutex};
 
