@@ -333,7 +333,7 @@ async fn an_entry_of_the_journal_is_checked_before_it_is_obeyed() {
         "
         error: the job 01234567 could not be removed
           cause: its endpoint is not used: the journal has https://evil.example as endpoint_url_s3, which neither AWS_ENDPOINT_URL_S3 nor the settings file has
-          hint: if it is right, run this again with AWS_ENDPOINT_URL_S3=https://evil.example before it
+          hint: if it is right, run this again with this before it: AWS_ENDPOINT_URL_S3=https://evil.example
         ",
     );
     for (region, bucket) in [("evil.example/", "b-1"), ("eu-central-1", "x@evil")] {

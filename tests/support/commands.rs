@@ -14,8 +14,10 @@ static COMMAND: LazyLock<Regex> = LazyLock::new(|| {
 
 /// The commands that these lines end in.
 pub fn printed(text: &str) -> Vec<&str> {
-    // Objects of JSON have their own quotes.
-    let lines = text.lines().filter(|line| !line.starts_with('{'));
+    // Objects of JSON have their own quotes, and clap's usage has placeholders.
+    let lines = text
+        .lines()
+        .filter(|line| !line.starts_with('{') && !line.starts_with("Usage: "));
     let found = lines.filter_map(|line| COMMAND.captures(line));
     let found = found.filter_map(|found| found.get(1));
     found.map(|command| command.as_str()).collect()
