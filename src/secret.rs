@@ -39,6 +39,7 @@ impl Secret {
     pub fn new(text: impl Into<String>) -> Self {
         let text: String = text.into();
         let text = text.trim();
+        // Before anything else can print the text.
         register(text);
         Self(SecretString::from(text))
     }
@@ -126,8 +127,11 @@ fn register(text: &str) {
         return;
     };
     let mut registered = REGISTERED.write().unwrap_or_else(PoisonError::into_inner);
+    // Another thread may have added it between the two locks.
     if !is_known(&registered) {
         registered.push((text.to_owned(), pattern));
+        // The longest first, so that a secret inside another one does not leave the rest
+        // visible.
         registered.sort_by_key(|(text, _)| std::cmp::Reverse(text.len()));
     }
 }
@@ -141,6 +145,7 @@ fn escaped_forms(sign: char) -> String {
     let plain = regex::escape(&sign.to_string());
     let mut encoded = String::new();
     for byte in sign.to_string().bytes() {
+        // `%25` is an encoded `%`: an address within an address is encoded twice.
         let _ = write!(encoded, "%(?:25)*(?i-u:{byte:02x})");
     }
     let number = u32::from(sign);

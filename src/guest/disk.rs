@@ -81,6 +81,7 @@ impl DiskState {
     }
 
     fn cache_line(&mut self, number: u64) -> io::Result<&[u8]> {
+        // Also checked for cached bytes: a loop in a file system may read only those.
         if Instant::now() > self.deadline {
             return Err(self.exhaust("reading it takes too long"));
         }
@@ -88,6 +89,7 @@ impl DiskState {
             let start = number.saturating_mul(CACHE_LINE);
             let size = CACHE_LINE.min(self.blocks.size().saturating_sub(start));
             let Some(left) = self.left.checked_sub(size) else {
+                // The libraries replace the error by their own: the reason is kept beside it.
                 return Err(self.exhaust("too much of it would have to be read"));
             };
             self.left = left;

@@ -20,6 +20,7 @@ pub(super) fn catch_panic<T: Send + 'static>(
     silence_panics();
     let (sender, receiver) = mpsc::channel();
     let watched = move || {
+        // The receiver is gone when the inspection took too long.
         let _gone = sender.send(run_caught(inspect));
     };
     let thread = thread::Builder::new()
@@ -28,6 +29,7 @@ pub(super) fn catch_panic<T: Send + 'static>(
     if thread.spawn(watched).is_err() {
         return Err("there is no thread to look into the disk with");
     }
+    // A thread cannot be ended from outside: one that never returns is left behind.
     match receiver.recv_timeout(MAX_TIME) {
         Ok(guest) => guest.ok_or("its file systems are damaged"),
         Err(_) => Err("looking into the disk takes too long"),
@@ -46,6 +48,7 @@ fn silence_panics() {
     ONCE.call_once(|| {
         let before = panic::take_hook();
         panic::set_hook(Box::new(move |info| {
+            // Panics of all other threads are real errors.
             if thread::current().name() != Some(THREAD) {
                 before(info);
             }

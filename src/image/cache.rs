@@ -33,6 +33,7 @@ impl Cache {
         if let Some(piece) = self.lookup(key) {
             return Ok(piece);
         }
+        // Without the lock: other readers do not wait, and two of them may load the same piece.
         let piece = Arc::new(load()?);
         let mut pieces = self.entries.lock().unwrap_or_else(PoisonError::into_inner);
         pieces.push((key, Arc::clone(&piece)));
@@ -46,6 +47,7 @@ impl Cache {
     fn lookup(&self, key: u64) -> Option<Arc<Vec<u8>>> {
         let mut pieces = self.entries.lock().unwrap_or_else(PoisonError::into_inner);
         let at = pieces.iter().rposition(|(other, _)| *other == key)?;
+        // The end of the list is the most recently used piece.
         pieces[at..].rotate_left(1);
         pieces.last().map(|(_, piece)| Arc::clone(piece))
     }

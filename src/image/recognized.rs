@@ -41,6 +41,7 @@ pub(super) fn check(
 ) -> ImageResult<bool> {
     let head = head(disk);
     let label = content.label();
+    // For a raw file `unsupported` was checked by the detection.
     if *content != Content::Raw
         && let Some(unsupported) = unsupported::identify_nested(&head)
     {
@@ -48,6 +49,7 @@ pub(super) fn check(
         return Err(ImageError::unusable(cause, unsupported.fix));
     }
     let filling = volume_kind(&head);
+    // A partition table is enough, whatever its partitions contain.
     if head.is_empty() || is_explicit || partitions.table != PartitionTable::None {
         return Ok(false);
     }
@@ -95,6 +97,7 @@ fn head(disk: &DiskReader) -> Vec<u8> {
         return head;
     }
     let mut at = 0;
+    // A pipe provides fewer bytes: read piece by piece up to the first missing one.
     for piece in head.chunks_mut(size(STEP)) {
         if disk.read_at(piece, at as u64).is_err() {
             break;
@@ -120,6 +123,7 @@ fn volume_kind(head: &[u8]) -> Option<VolumeKind> {
 
 /// Reports whether the bytes are boot code or have another known signature.
 fn is_known(head: &[u8]) -> bool {
+    // A signature without code starts nothing.
     let boots = head.get(510..512) == Some(&[0x55, 0xaa]) && !is_zero(&head[..CODE]);
     let marked =
         |(at, mark): &(usize, &[u8])| head.get(*at..).is_some_and(|rest| rest.starts_with(mark));

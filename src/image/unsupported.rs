@@ -266,6 +266,7 @@ fn text(head: &[u8]) -> Option<(&'static str, FixKind)> {
         return None;
     }
     let ascii = start.iter().filter(|byte| byte.is_ascii()).count();
+    // Binary data may consist of bytes above 0x7f by chance.
     if ascii * 2 < start.len() {
         return None;
     }

@@ -71,10 +71,12 @@ impl Pool {
                 state.leased += 1;
                 return Ok(Some((buffer, Lease(Arc::clone(self)))));
             }
+            // No part is in flight, so no memory will be returned.
             if state.leased == 0 {
                 return Err(too_large(self.size));
             }
             tracing::debug!("memory ends: {} parts at once", state.leased);
+            // The memory is used up: continue with as many parts as fit.
             state.max = state.leased;
         }
     }
@@ -115,6 +117,7 @@ fn zeros(size: usize) -> Option<Vec<u8>> {
     probe
         .try_reserve_exact(size.checked_add(IDLE_BYTES)?)
         .ok()?;
+    // Only a test that this much is left besides the buffer.
     drop(probe);
     let mut buffer = Vec::new();
     buffer.try_reserve_exact(size).ok()?;
@@ -142,6 +145,8 @@ impl Lease {
 
 impl Drop for Lease {
     fn drop(&mut self) {
+        // The lease, not the buffer, is counted: a cancelled connection may hold the bytes for
+        // long.
         self.0.lock().leased -= 1;
         self.0.returned.notify_one();
     }

@@ -109,6 +109,7 @@ impl ConcurrencyTuner {
     /// for the new number.
     fn initial_growth(&self, bytes: u64, elapsed: Duration, now: Instant) -> usize {
         let plenty = self.bounds.default_parts;
+        // A part that began before the last step is no evidence for the new number.
         if self.size >= plenty || now - self.changed < elapsed {
             return self.size;
         }
@@ -125,6 +126,7 @@ impl ConcurrencyTuner {
             return bearable;
         }
         match self.previous.take() {
+            // The step gained too little.
             Some((slower, size)) if rate < slower * MIN_GAIN => {
                 self.settled = true;
                 size

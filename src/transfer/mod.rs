@@ -45,6 +45,7 @@ use reader::PartReader;
 use resume::ListedParts;
 use sender::PartSender;
 pub use sender::RetrySchedule;
+use source::FileSlice;
 pub use source::{UploadSource, source_changed};
 use stop::within_grace;
 pub use throttle::ConcurrencyLimit;
@@ -174,12 +175,8 @@ async fn upload_all<S: Store>(job: Upload<S>, totals: &mut Totals) -> Result<Upl
     .run(reads)
     .await?;
 
-    // Before CompleteMultipartUpload, so that no object is created from a changed image.
-    if let Some(file) = unchanged {
-        file.check_unchanged()?;
-    }
     let expected = totals.expected_object(checksum, size);
-    complete(&sender, &*journal, &totals.parts, &expected).await?;
+    complete(&sender, &*journal, unchanged, &totals.parts, &expected).await?;
     Ok((size, expected.digest, sha256, upload))
 }
 
@@ -215,9 +212,14 @@ impl Drop for CloseOnDrop {
 async fn complete<S: Store>(
     sender: &PartSender<S>,
     journal: &dyn UploadJournal,
+    unchanged: Option<FileSlice>,
     parts: &[SentPart],
     expected: &ExpectedObject,
 ) -> Result<(), Cause> {
+    // The last moment: after CompleteMultipartUpload the object would contain a changed image.
+    if let Some(file) = unchanged {
+        file.check_unchanged()?;
+    }
     journal.completing(parts, expected);
     let work = complete_upload(sender, journal, parts, expected);
     within_grace(&sender.stop, &sender.leave, sender.plan.grace, work)

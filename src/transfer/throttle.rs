@@ -40,6 +40,7 @@ impl RateLimiter {
         let rate = self.bytes_per_second as f64;
         let share = bytes.min((rate * SLICE) as usize).max(1);
         let mut free_from = lock(&self.next_free);
+        // Unused time is lost, so that no burst follows a pause.
         let from = (*free_from).max(Instant::now());
         *free_from = from + Duration::from_secs_f64(share as f64 / rate);
         (share, from)
@@ -98,6 +99,7 @@ impl ConcurrencyLimit {
     /// number when it changed.
     pub fn reduce(&self) -> Option<usize> {
         let mut state = lock(&self.state);
+        // All parts in flight receive the same response at about the same time.
         let same_burst = state.reduced_at.is_some_and(|cut| cut.elapsed() < BURST);
         if same_burst || state.size == 1 {
             return None;

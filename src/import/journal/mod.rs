@@ -508,8 +508,11 @@ mod tests {
         assert_eq!(entry.image.as_deref(), Some("ami-1"));
         assert_eq!(entry.copies["eu-west-1"], "ami-2");
         assert_eq!((entry.completing, entry.earlier_tasks), (None, None));
-        let unheard = &entry.copy_requests["us-east-1"];
-        assert_eq!((&*unheard.client_token, &unheard.name), ("t", &None));
+        let unconfirmed = &entry.copy_requests["us-east-1"];
+        assert_eq!(
+            (&*unconfirmed.client_token, &unconfirmed.name),
+            ("t", &None)
+        );
     }
 
     #[test]

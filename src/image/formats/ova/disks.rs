@@ -28,6 +28,7 @@ pub(super) fn detect_disk(part: &ByteView, member: &Member) -> ImageResult<Optio
         vhd::parse(part)?
     } else if vmdk::has_magic(&head) {
         vmdk::parse(part)?
+    // The head of a pipe may end before the footer of a fixed VHD.
     } else if part.len().is_none() && compressed_format(&head).is_none() {
         return Ok(None);
     } else {
