@@ -42,6 +42,7 @@ impl Command {
     #[must_use]
     pub fn option(&self, name: &'static str, value: impl AsRef<str>) -> Self {
         let value = value.as_ref();
+        // As two words, the parser would treat the value as another option.
         let separator = if value.starts_with('-') { '=' } else { ' ' };
         Self(format!("{} {name}{separator}{}", self.0, quote(value)))
     }
@@ -68,6 +69,7 @@ impl Command {
         let mut word = format!("{options},file.filename=").into_bytes();
         for byte in file(path) {
             word.push(byte);
+            // In `--image-opts`, a comma is written as two.
             word.extend((byte == b',').then_some(b','));
         }
         Self(format!("{} {}", self.0, quote_bytes(&word)))
@@ -139,6 +141,7 @@ fn quote(word: &str) -> String {
 /// Returns the bytes of a path that programs accept as a file. See [`Command::file`].
 fn file(path: &Path) -> Vec<u8> {
     let bytes = path.as_os_str().as_encoded_bytes();
+    // A colon after the first slash is harmless.
     let first = bytes.split(|byte| *byte == b'/').next().unwrap_or_default();
     let is_relative = matches!(path.components().next(), Some(Component::Normal(_)));
     if is_relative && (first.starts_with(b"-") || first.contains(&b':')) {
@@ -186,6 +189,8 @@ pub fn is_visible(c: char) -> bool {
 /// Returns a word with bytes that must not be printed, in octal for `printf`. A shell removes
 /// the newlines from the end of a command's output, so those follow in separate quotes.
 fn escape(word: &[u8]) -> String {
+    // A shell removes the newlines from the end of a command's output: they are written
+    // separately.
     let front = word.len() - word.iter().rev().take_while(|byte| **byte == b'\n').count();
     let (front, newlines) = word.split_at(front);
     let mut escaped = String::new();

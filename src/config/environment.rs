@@ -56,6 +56,7 @@ impl Environment {
     fn from_os(variables: impl IntoIterator<Item = (OsString, OsString)>) -> Self {
         let (mut readable, mut unreadable) = (Vec::new(), BTreeSet::new());
         for (name, value) in variables {
+            // No variable of this program or a cloud has such a name.
             let Ok(name) = name.into_string() else {
                 continue;
             };
@@ -117,6 +118,7 @@ impl Environment {
             return refusal();
         }
         match self.values.get(name) {
+            // A variable with a harmless name may contain a known secret.
             Some(value) if secret::contains_secret(value) => refusal(),
             Some(value) => Ok(value.clone()),
             None => Err(format!(
@@ -218,6 +220,7 @@ impl Environment {
 /// Prints only the names: a value may be a secret.
 impl fmt::Debug for Environment {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // Without the values, which may be secrets.
         f.debug_set().entries(self.values.keys()).finish()
     }
 }
@@ -259,6 +262,7 @@ fn reject(problems: &[(String, String)]) -> Result<()> {
 
 fn parse<P: Cloud>(command: &Command, option: &Arg, value: &str) -> Result<ImportArgs<P>, String> {
     let long = option.get_long().unwrap_or_default();
+    // A repeatable flag is one list in a variable.
     let values = if matches!(option.get_action(), ArgAction::Append) {
         deserialize::split(value)?
     } else {

@@ -37,6 +37,7 @@ impl<P: Cloud> Problems<P> {
 
     /// Adds an invalid value, unless the option's template is reported already.
     pub fn invalid(&mut self, id: &str, why: impl std::fmt::Display) {
+        // The rendered text is unknown, so checks of it would report consequential errors.
         if self.invalid_templates.iter().any(|broken| broken == id) {
             return;
         }

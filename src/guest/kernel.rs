@@ -114,6 +114,7 @@ fn drivers(
             Driver::Initramfs
         } else if !modules.contains(name) {
             Driver::Absent
+        // An unreadable initramfs may contain the module.
         } else if in_early.is_none() {
             Driver::Unknown
         } else {
@@ -142,6 +143,7 @@ fn initramfs_modules(
     };
     let name = paths.iter().find(|name| boot.contains(name)).or_else(|| {
         let plain: Vec<_> = all()
+            // These are not started by default.
             .filter(|name| !name.contains("fallback") && !name.contains("rescue"))
             .collect();
         match plain.as_slice() {

@@ -62,6 +62,7 @@ impl Driver {
     fn of(content: &Content) -> Option<Self> {
         Some(Self::Named(match content {
             Content::Raw | Content::Iso => "raw",
+            // By default qemu-img would end the disk at its geometry.
             Content::Vhd { by_geometry, .. } if *by_geometry => return Some(Self::SizedVhd),
             Content::Vhd { .. } => "vpc",
             Content::Vhdx { .. } => "vhdx",
@@ -103,6 +104,7 @@ pub(super) fn convert(driver: Driver, path: &Path, target: Target) -> Command {
     if is_nameless {
         to = Path::new("disk").with_extension(extension);
     } else if to == path {
+        // Never over the original file.
         to = path.with_extension(format!("new.{extension}"));
     }
     command.file(&to)
@@ -134,6 +136,7 @@ pub fn conversion(image: &Image, target: Target) -> Option<Command> {
 /// Returns the action that converts the image to this format, with its command where there is
 /// one.
 pub fn action(image: &Image, target: Target) -> String {
+    // Without a command: a name is missing, or must not be part of one.
     let by_hand = || "unpack it, and convert its disk with qemu-img".to_owned();
     match &image.content {
         Content::Iso => "install the system on a disk, and import that".to_owned(),
@@ -200,6 +203,7 @@ pub(super) fn taking_out(
 ) -> Option<Command> {
     let unpack = extraction(archive, &[member])?;
     let path = Path::new(member);
+    // A member may be compressed as a whole: then it is only decompressed.
     if let Some((decompress, _)) = content.and_then(|content| decompression(content, path)) {
         return Some(unpack.then(&decompress));
     }
@@ -219,6 +223,7 @@ fn decompression(content: &Content, path: &Path) -> Option<(Command, PathBuf)> {
     }
     let mut unpackers = UNPACKERS.iter();
     let (_, ending, words) = unpackers.find(|(packed, ..)| packed == content)?;
+    // The programs reject a file without the usual extension.
     let fits = path == Path::new("-") || path.extension() == Some(OsStr::new(ending));
     fits.then(|| (Command::new(words).file(file), path.with_extension("")))
 }

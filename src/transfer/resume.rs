@@ -95,6 +95,7 @@ pub(super) async fn find_existing_object<S: Store>(
     };
     let size = origin.size();
     let existing = match store.object_info().await {
+        // Another size is another image, and need not be read.
         Ok(Some(head)) if head.size == size => head.content_check(part_size),
         _ => None,
     };
@@ -103,6 +104,7 @@ pub(super) async fn find_existing_object<S: Store>(
     };
     let (checksum, stop) = (store.checksum(), stop.clone());
     let hashed =
+        // Reading and hashing a whole image would block the runtime.
         spawn_blocking(move || checksum_file(&origin, checksum, check, sha256, &stop)).await;
     hashed.map_err(|error| Error::failed("the image cannot be read").with_source(error))?
 }
