@@ -160,7 +160,8 @@ impl Environment {
     /// Returns the options that the variables set: for each one its strongest variable. One
     /// error lists all invalid values.
     pub fn settings<P: Cloud>(&self) -> Result<Vec<VariableSetting<P>>> {
-        // What a list is made of was decided before the parser sees it.
+        // The value is split into a list before the parser runs: its delimiter must not split
+        // again.
         let command = ImportArgs::<P>::augment_args(Command::new("imgimport"))
             .mut_args(|option| option.value_delimiter(Resettable::Reset));
         let mut wrong = self.invalid_variables::<P>();

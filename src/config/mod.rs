@@ -92,7 +92,7 @@ pub struct ImportArgs<P: Cloud> {
     #[arg(skip)]
     pub head: Option<Vec<u8>>,
 
-    /// What the user should know of how the layers were combined.
+    /// A note for the user about how the layers were combined.
     #[arg(skip)]
     pub notes: Vec<String>,
 

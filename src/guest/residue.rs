@@ -1,4 +1,4 @@
-//! What the setup of the system left behind: passwords, keys, histories, logs. Contents are
+//! Finds the leftovers of the system's setup: passwords, keys, histories, logs. Contents are
 //! never stored: a password's hash or a key must not be in the facts.
 
 use super::root_fs::{DirEntry, Observed, RootFs};

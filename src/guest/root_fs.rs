@@ -78,7 +78,7 @@ pub struct DirEntry {
     pub name: String,
     /// Size of a file in bytes; 0 for anything else.
     pub size: u64,
-    /// Whether it is a directory.
+    /// The entry is a directory.
     pub is_directory: bool,
 }
 

@@ -35,7 +35,8 @@ pub(super) fn decompressed<'a>(
     }))
 }
 
-/// How far a buffer was filled, and why it ended there: the end of the stream, or an error.
+/// The number of bytes in a filled buffer, and the reason that it ended there: the end of the
+/// stream, or an error.
 pub(super) struct ReadEnd {
     pub(super) len: usize,
     pub(super) reason: Option<io::Result<()>>,

@@ -18,7 +18,7 @@ const UNPACKERS: [(Content, &str, &str); 4] = [
 /// Placeholder for a file without a name: an image on standard input.
 const NAMELESS: &str = "IMAGE";
 
-/// How qemu-img opens an image.
+/// The driver and options that qemu-img opens an image with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Driver {
     /// By the name of the format, as in `qemu-img convert -f`.

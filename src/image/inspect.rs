@@ -13,7 +13,7 @@ use super::found::Detection;
 use super::{Content, DiskReader, Format, HEAD, Image, ImageSource, VhdKind};
 use super::{compressed, detect, file_name, layout, magic, recognized};
 
-/// What the user set for the image.
+/// The user's settings for the image.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct OpenOptions {
     /// The format, which the content must not contradict.

@@ -1,6 +1,6 @@
-//! How a container stores the guest's disk in its file: the extent at an offset, its length and
-//! its place. Each container has one layout, in its own file; `disk_reader` reads through them.
-//! Does not depend on any container.
+//! The mapping of the guest's disk to the container's file: the extent at an offset, its length
+//! and its place. Each container has one layout, in its own file; `disk_reader` reads through
+//! them. Does not depend on any container.
 
 use std::fmt;
 use std::io;

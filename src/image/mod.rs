@@ -83,7 +83,7 @@ pub struct Image {
     pub virtual_size: Option<u64>,
     /// The disks of an OVA in the order of its descriptor; otherwise the one disk.
     pub disks: Vec<Disk>,
-    /// How the first disk boots, as far as it could be detected.
+    /// The boot methods of the first disk, as far as they could be detected.
     pub boot: Boot,
     pub modified: Option<SystemTime>,
     /// The identity of the file; `None` for a pipe.
@@ -94,7 +94,7 @@ pub struct Image {
     pub warnings: Vec<Warning>,
     /// The content of a compressed file, as far as it could be read.
     pub inner: Option<Box<Image>>,
-    /// What the user set for the image.
+    /// The user's settings for the image.
     pub options: OpenOptions,
     /// The disk in its container begins with zeros, and is empty.
     pub is_blank: bool,

@@ -16,7 +16,7 @@ pub(super) const BIOS_BOOT: [u8; 16] = *b"Hah!IdontNeedEFI";
 pub(super) const TYPE_EFI: u8 = 0xef;
 pub(super) const TYPE_PROTECTIVE: u8 = 0xee;
 
-/// How a disk is divided.
+/// The kind of a disk's partition table.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum PartitionTable {
     Mbr,

@@ -1,4 +1,4 @@
-//! How much memory the system allows the program.
+//! The system's limit on the memory of the program.
 
 /// Returns the limit of this process's address space in bytes (`RLIMIT_AS`) and how many bytes
 /// of it are in use; `None` where there is no limit, or the system does not provide it.

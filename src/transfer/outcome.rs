@@ -52,7 +52,7 @@ impl From<Error> for Cause {
     }
 }
 
-/// What the service is known to have.
+/// The upload and the parts that the service is known to have.
 #[derive(Default)]
 pub(super) struct Totals {
     pub(super) upload: Option<UploadId>,

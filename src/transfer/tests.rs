@@ -24,7 +24,7 @@ const LIMITS: Limits = Limits {
     max_concurrency: 4,
 };
 
-/// What `upload_part` of the fake store does in addition to storing.
+/// The behavior of `upload_part` of the fake store.
 enum Behavior {
     Answer(StoreError),
     Hang,

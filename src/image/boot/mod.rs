@@ -12,7 +12,7 @@ const CODE: usize = 440;
 /// stage.
 const GRUB_SECTOR: usize = 0x5c;
 
-/// How a disk boots.
+/// The boot methods of a disk.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Boot {
     pub table: PartitionTable,
