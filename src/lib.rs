@@ -15,6 +15,7 @@
 //! | `commands` | one file for each sub-command |
 //! | `cli` | the command line, its help, usage errors |
 //! | `settings` `check` `packer` | the TOML file; the report on an image; `from-packer` |
+//! | `clouds` | the list of clouds |
 //! | `aws` `alicloud` `digitalocean` | one recipe each, in `mod.rs` and `steps.rs`; they never import each other |
 //! | `import` | what every import shares: session, journal, undo list, polling, result |
 //! | `transfer` | the upload engine: reads in order, sends parts in parallel |
@@ -25,6 +26,7 @@
 //!
 //! | to change | open |
 //! |---|---|
+//! | the clouds: a new one is a folder and a line | `clouds.rs`, the trait in `import/cloud.rs` |
 //! | an option, its variable and its key | `CLOUD/options.rs` |
 //! | which settings are refused | `CLOUD/validate`, `CLOUD/unsupported.rs` |
 //! | the order of an import | `CLOUD/steps.rs` |
@@ -34,13 +36,14 @@
 //! | what Ctrl-C and `jobs --clean` remove | `CLOUD/resources.rs`, `import/undo` |
 //! | what is tried again, and how long | `net/retry.rs`, `store/error.rs`, `CLOUD/error.rs` |
 //! | a format of disk images | `image/formats` |
-//! | what `check` finds | `check`, from what `guest` reads |
+//! | what `check` finds | `CLOUD/check.rs`, `import/guest_rules.rs`, from what `guest` reads |
 //! | help and manual pages | `cli/help_text` |
 
 mod alicloud;
 mod aws;
 mod check;
 mod cli;
+mod clouds;
 mod commands;
 mod config;
 mod digitalocean;

@@ -120,13 +120,14 @@ impl Job {
     /// Decides everything that needs no network. One error lists all that is wrong.
     pub fn resolve(
         args: ImportArgs<Options>,
+        opened: OpenedImage,
         region: Option<String>,
         clock: Timestamp,
         environment: &Environment,
     ) -> Result<Self> {
         let mut problems = Problems::default();
         let options = &args.provider;
-        let opened = OpenedImage::open(&args, options.format, &mut problems);
+        opened.check(&mut problems);
         let lookup = |name: &str| environment.for_template(name);
         let stem = opened.file_stem();
         let values = Values {

@@ -3,6 +3,7 @@
 
 mod api;
 mod attributes;
+mod check;
 mod client;
 mod copies;
 mod credentials;
@@ -14,10 +15,11 @@ mod image;
 mod import_task;
 mod job;
 mod options;
+mod packer;
 mod preflight;
 mod provider;
 mod remove;
-pub mod resources;
+mod resources;
 mod resume;
 mod role;
 mod sign;
@@ -32,19 +34,14 @@ mod values;
 use std::collections::BTreeMap;
 use std::time::Instant;
 
-use futures_util::future::BoxFuture;
 #[cfg(test)]
 pub use hints::ALL_HINTS as HELP;
 pub use options::Options;
-pub use unsupported::unsupported;
-pub use validate::image::accepts;
 
-use crate::config::{Environment, ImportArgs};
 use crate::error::Result;
+use crate::import::cloud::ImportEnd;
 use crate::import::dry_run::DryRunPlan;
 use crate::import::journal::Journal;
-use crate::import::lifecycle;
-use crate::import::lifecycle::FinishedImport;
 use crate::import::outcome::Outcome;
 use crate::import::session::Session;
 use crate::import::undo::{Handle, UndoList};
@@ -53,30 +50,11 @@ use image::Image;
 use job::Job;
 use preflight::PreflightReport;
 
-/// `imgimport alicloud`. `look` is what is said of the image once the settings are sound.
-pub async fn run(
-    args: ImportArgs<Options>,
-    environment: &Environment,
-    session: &Session,
-    image_check: BoxFuture<'_, Result<()>>,
-) -> Result<FinishedImport> {
-    let (clients, region) = Clients::new(&args.provider, environment)?;
-    let resolve = |clock| Job::resolve(args.clone(), region.clone(), clock, environment);
-    let mut job = resolve(session.clock)?;
-    image_check.await?;
-    let journal = open_journal(&mut job, session)?;
-    ids::PREFIXES.check(&journal.entry())?;
-    let account = resources::account(&args.provider);
-    journal.update(|entry| entry.account = account);
-    if let Some(clock) = lifecycle::original_clock(&journal, session) {
-        job = Job {
-            key: job.key,
-            ..resolve(clock)?
-        };
-    }
-    let outcome = job.outcome();
+/// Runs the steps of an import.
+async fn import(job: Job, clients: Clients, journal: Journal, session: &Session) -> ImportEnd {
     let mut cleanup = UndoList::default();
     cleanup.set_hint(upload::removal_hint(&job.bucket, &job.key));
+    let outcome = job.outcome();
     let mut run = AlicloudImport {
         job,
         clients,
@@ -90,22 +68,12 @@ pub async fn run(
         outcome,
     };
     let result = run.steps().await;
-    let AlicloudImport {
-        job,
-        journal,
-        cleanup,
-        outcome,
-        ..
-    } = run;
-    lifecycle::finish(&job.common, session, &journal, cleanup, outcome, result).await
-}
-
-/// The same image to the same key under the same name is the same job.
-fn open_journal(job: &mut Job, session: &Session) -> Result<Journal> {
-    let path = job.common.path();
-    let (key, name) = (&job.key_template, &job.name_template);
-    let parts = ["alicloud", &job.region, &job.bucket, key, name, &path];
-    lifecycle::open_journal(&job.common, &mut job.key, &parts, session)
+    ImportEnd {
+        job: run.job.common,
+        cleanup: run.cleanup,
+        outcome: run.outcome,
+        result,
+    }
 }
 
 /// One import under way. Each step is a method in `steps`, `object` or `copies`.

@@ -300,13 +300,6 @@ pub struct Options {
     pub wait_snapshot_ready_timeout: Option<toml::Value>,
 }
 
-impl Options {
-    /// Whether a file with these settings must be kept from other readers.
-    pub fn holds_secret(&self) -> bool {
-        self.secret_key.is_some() || self.security_token.is_some()
-    }
-}
-
 /// `K=V` as the flag and the variable write it.
 fn tag(text: &str) -> Result<(String, String), String> {
     let (key, value) = text.split_once('=').ok_or("write a tag as KEY=VALUE")?;

@@ -1,14 +1,28 @@
-//! Alibaba Cloud's options as a `Provider`: their variables and secrets, which layer overrides
-//! which, what the guest fills in.
+//! The options as the layers of settings use them, and the cloud as an import uses it.
 
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+
+use super::client::Clients;
+use super::job::Job;
 use super::options::Options;
-use super::{detect, trust};
+use super::validate::image::accepts;
+use super::{check, detect, ids, packer, resources, trust, unsupported};
 use crate::config::trust::TrustTable;
-use crate::config::{Cloud, Environment};
+use crate::config::{CloudOptions, Environment, ImportArgs};
+use crate::error::Result;
 use crate::guest::Guest;
-use crate::image::Format;
+use crate::image::{Format, Image};
+use crate::import::cloud::{Cloud, ImportEnd, PackerImport, Stored};
+use crate::import::finding::Finding;
+use crate::import::job;
+use crate::import::job::OpenedImage;
+use crate::import::journal::{Journal, JournalEntry, ObjectLocation};
+use crate::import::session::Session;
+use crate::import::undo::UndoList;
 
-impl Cloud for Options {
+impl CloudOptions for Options {
     const NAME: &'static str = "alicloud";
 
     const VARIABLES: &'static [(&'static str, &'static [&'static str])] = &[
@@ -39,6 +53,10 @@ impl Cloud for Options {
     const SECRETS: &'static [(&'static str, &'static [&'static str])] = trust::SECRETS;
     const TRUST: &'static TrustTable = trust::TRUST;
     const DOMAINS: &'static [&'static str] = trust::DOMAINS;
+
+    fn holds_secret(&self) -> bool {
+        self.secret_key.is_some() || self.security_token.is_some()
+    }
 
     fn addresses(&self) -> Vec<(&'static str, String)> {
         trust::addresses(self)
@@ -80,5 +98,91 @@ impl Cloud for Options {
 
     fn contradictions(&self, guest: &Guest) -> Vec<String> {
         detect::contradictions(self, guest)
+    }
+}
+
+impl Cloud for Options {
+    const TITLE: &'static str = "Alibaba Cloud";
+    const PACKER: PackerImport = packer::PACKER;
+
+    type Clients = Clients;
+    type Job = Job;
+
+    fn accepts(image: &Image) -> Result<(), (String, String)> {
+        accepts(image).map(drop)
+    }
+
+    fn check_format(image: &Image) -> Vec<Finding> {
+        check::check_format(image)
+    }
+
+    fn check_guest(guest: &Guest, _checks_guest: bool) -> Vec<Finding> {
+        check::check_guest(guest)
+    }
+
+    fn unsupported(&self) -> Vec<(&'static str, String)> {
+        unsupported::unsupported(self)
+    }
+
+    fn account(&self) -> BTreeMap<String, String> {
+        resources::account(self)
+    }
+
+    fn from_journal(location: &ObjectLocation, account: &BTreeMap<String, String>) -> Self {
+        resources::options(location, account)
+    }
+
+    fn check_entry(entry: &JournalEntry) -> Result<()> {
+        ids::PREFIXES.check(entry)
+    }
+
+    async fn track_resources(&self, stored: &Stored<'_>, cleanup: &mut UndoList) -> Result<()> {
+        resources::track_all(
+            stored.journal,
+            stored.location,
+            self,
+            stored.environment,
+            stored.remove,
+            stored.progress,
+            cleanup,
+        )
+        .await
+    }
+
+    async fn connect(&self, environment: &Environment) -> Result<(Clients, Option<String>)> {
+        Clients::new(self, environment)
+    }
+
+    fn resolve(
+        args: ImportArgs<Self>,
+        opened: OpenedImage,
+        region: Option<String>,
+        clock: Timestamp,
+        environment: &Environment,
+    ) -> Result<Job> {
+        Job::resolve(args, opened, region, clock, environment)
+    }
+
+    fn common(job: &Job) -> &job::Job {
+        &job.common
+    }
+
+    fn key(job: &mut Job) -> &mut String {
+        &mut job.key
+    }
+
+    fn identity(job: &Job) -> Vec<String> {
+        vec![
+            Self::NAME.to_owned(),
+            job.region.clone(),
+            job.bucket.clone(),
+            job.key_template.clone(),
+            job.name_template.clone(),
+            job.common.path(),
+        ]
+    }
+
+    async fn import(job: Job, clients: Clients, journal: Journal, session: &Session) -> ImportEnd {
+        super::import(job, clients, journal, session).await
     }
 }

@@ -173,6 +173,7 @@ impl Job {
     /// Decides everything that needs no network. One error lists all that is wrong.
     pub fn resolve(
         args: ImportArgs<Options>,
+        opened: OpenedImage,
         region: Option<String>,
         clock: Timestamp,
         environment: &Environment,
@@ -181,7 +182,7 @@ impl Job {
         let args = with_polling(args, &mut problems);
         let options = &args.provider;
         let now = Timestamp::now();
-        let opened = OpenedImage::open(&args, options.format, &mut problems);
+        opened.check(&mut problems);
         let lookup = |name: &str| environment.for_template(name);
         let stem = opened.file_stem();
         let values = Values {

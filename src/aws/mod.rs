@@ -4,6 +4,7 @@
 //! "Write snapshots with the EBS direct APIs").
 
 mod ami;
+mod check;
 mod client;
 mod consistency;
 mod copies;
@@ -20,6 +21,7 @@ mod import_task;
 mod job;
 mod method;
 mod options;
+mod packer;
 mod pages;
 mod partition;
 mod preflight;
@@ -29,7 +31,7 @@ mod quota;
 mod regions;
 mod register;
 mod request_log;
-pub mod resources;
+mod resources;
 mod resume;
 mod role;
 mod role_policy;
@@ -54,18 +56,14 @@ use std::collections::BTreeMap;
 use std::time::Instant;
 
 use aws_sdk_ec2::types::Image;
-use futures_util::future::BoxFuture;
 #[cfg(test)]
 pub use hints::ALL_HINTS as HELP;
-pub use options::{AssumeRole, Options, Polling};
-pub use unsupported::unsupported;
+pub use options::Options;
 
-use crate::config::{Environment, ImportArgs};
 use crate::error::Result;
+use crate::import::cloud::ImportEnd;
 use crate::import::dry_run::DryRunPlan;
 use crate::import::journal::Journal;
-use crate::import::lifecycle;
-use crate::import::lifecycle::FinishedImport;
 use crate::import::outcome::Outcome;
 use crate::import::session::Session;
 use crate::import::undo::{Handle, UndoList};
@@ -73,102 +71,37 @@ use client::Clients;
 use job::Job;
 use method::ImportMethod;
 
-/// Whether ImportImage takes such an image, the road that is taken unless another is asked
-/// for; the reason and the remedy when it does not.
-pub fn accepts(image: &crate::image::Image) -> Result<(), (String, String)> {
-    validate::accepts(image, ImportMethod::ImportImage)
-}
-
-/// Whether its disk can be written into a snapshot block by block.
-pub fn accepts_blocks(image: &crate::image::Image) -> bool {
-    validate::accepts(image, ImportMethod::EbsDirect).is_ok()
-        && crate::image::DiskReader::open(image).is_ok()
-}
-
-/// `imgimport aws`. `look` is what is said of the image once the settings are sound.
-pub async fn run(
-    args: ImportArgs<Options>,
-    environment: &Environment,
-    session: &Session,
-    image_check: BoxFuture<'_, Result<()>>,
-) -> Result<FinishedImport> {
-    let region = client::region(&args.provider).await?;
-    let clients = Clients::new(&args.provider, region.as_deref().unwrap_or_default()).await?;
-    let resolve = |clock| Job::resolve(args.clone(), region.clone(), clock, environment);
-    let mut job = resolve(session.clock)?;
-    image_check.await?;
-    let journal = open_journal(&mut job, session)?;
-    ids::PREFIXES.check(&journal.entry())?;
-    let account = resources::account(&args.provider);
-    // Until the caller is known, the owner of the bucket is whom an earlier run saw.
-    let owner = job.bucket_owner.clone();
-    let owner = owner.or_else(|| journal.entry().account.get(OWNER).cloned());
-    let owner = owner.filter(|owner| ids::is_account(owner));
-    journal.update(|entry| {
-        entry.account = account;
-        let noted = owner.clone().map(|owner| (OWNER.to_owned(), owner));
-        entry.account.extend(noted);
-    });
-    if let Some(clock) = lifecycle::original_clock(&journal, session) {
-        job = Job {
-            key: job.key,
-            ..resolve(clock)?
-        };
-    }
-    let outcome = job.outcome();
-    let (mut cleanup, handles) = (UndoList::default(), UndoHandles::default());
+/// Runs the steps of an import.
+async fn import(job: Job, clients: Clients, journal: Journal, session: &Session) -> ImportEnd {
+    let stored = || journal.entry().account.get(OWNER).cloned();
+    let bucket_owner = job.bucket_owner.clone().or_else(stored);
+    let mut cleanup = UndoList::default();
     cleanup.set_hint(upload::removal_hint(&job.region, &job.bucket, &job.key));
+    let outcome = job.outcome();
     let mut run = AwsImport {
         job,
         clients,
-        bucket_owner: owner,
+        bucket_owner: bucket_owner.filter(|owner| ids::is_account(owner)),
         session,
         journal,
         cleanup,
-        handles,
+        handles: UndoHandles::default(),
         registered: false,
         plan: DryRunPlan::new(&session.progress),
         import_started: None,
         outcome,
     };
     let result = run.steps().await;
-    let AwsImport {
-        job,
-        journal,
-        cleanup,
-        outcome,
-        ..
-    } = run;
-    lifecycle::finish(&job.common, session, &journal, cleanup, outcome, result).await
+    ImportEnd {
+        job: run.job.common,
+        cleanup: run.cleanup,
+        outcome: run.outcome,
+        result,
+    }
 }
 
 /// The entry of the journal's account that holds the owner of the bucket.
 const OWNER: &str = "bucket_owner";
-
-/// The same image to the same key under the same name is the same job.
-fn open_journal(job: &mut Job, session: &Session) -> Result<Journal> {
-    let (path, name) = (job.common.path(), job.name_template.as_deref());
-    // No bucket has such a name.
-    let destination = match job.method {
-        ImportMethod::EbsDirect => "/ebs-direct",
-        _ => &job.bucket,
-    };
-    // Parts are encrypted as their upload was begun.
-    let encryption = job
-        .s3_encryption
-        .as_ref()
-        .map(|encryption| format!("{encryption:?}"));
-    let mut parts = vec![
-        "aws",
-        &job.region,
-        destination,
-        &job.key_template,
-        name.unwrap_or_default(),
-        &path,
-    ];
-    parts.extend(encryption.as_deref());
-    lifecycle::open_journal(&job.common, &mut job.key, &parts, session)
-}
 
 /// One import under way. Each step is a method in `steps`.
 struct AwsImport<'a> {

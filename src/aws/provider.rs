@@ -1,17 +1,30 @@
-//! AWS's options as a `Provider`: their variables and secrets, which layer overrides
-//! which, what the guest fills in.
+//! The options as the layers of settings use them, and the cloud as an import uses it.
 
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+
+use super::client::Clients;
+use super::job::Job;
 use super::method;
 use super::method::ImportMethod;
-use super::options::Options;
-use super::{detect, trust};
+use super::options::{AssumeRole, Options, Polling};
+use super::{OWNER, check, client, detect, ids, packer, resources, trust, unsupported};
 use crate::config::problems::Problems;
 use crate::config::trust::TrustTable;
-use crate::config::{Cloud, Environment};
+use crate::config::{CloudOptions, Environment, ImportArgs, fields};
+use crate::error::Result;
 use crate::guest::Guest;
-use crate::image::Format;
+use crate::image::{Format, Image};
+use crate::import::cloud::{Cloud, ImportEnd, PackerImport, Stored};
+use crate::import::finding::Finding;
+use crate::import::job;
+use crate::import::job::OpenedImage;
+use crate::import::journal::{Journal, JournalEntry, ObjectLocation};
+use crate::import::session::Session;
+use crate::import::undo::UndoList;
 
-impl Cloud for Options {
+impl CloudOptions for Options {
     const NAME: &'static str = "aws";
 
     const VARIABLES: &'static [(&'static str, &'static [&'static str])] = &[
@@ -34,6 +47,19 @@ impl Cloud for Options {
     const SECRETS: &'static [(&'static str, &'static [&'static str])] = trust::SECRETS;
     const TRUST: &'static TrustTable = trust::TRUST;
     const DOMAINS: &'static [&'static str] = trust::DOMAINS;
+
+    fn known_keys(table: &str) -> &'static [&'static str] {
+        match table {
+            "" => fields::<Self>(),
+            "assume_role" => fields::<AssumeRole>(),
+            "aws_polling" => fields::<Polling>(),
+            _ => &[],
+        }
+    }
+
+    fn holds_secret(&self) -> bool {
+        self.secret_key.is_some() || self.token.is_some()
+    }
 
     fn addresses(&self) -> Vec<(&'static str, String)> {
         trust::addresses(self)
@@ -92,5 +118,105 @@ impl Cloud for Options {
     fn checks_guest(&self) -> bool {
         let mut problems = Problems::<Self>::default();
         method::choose_method(self, &mut problems).method == ImportMethod::ImportImage
+    }
+}
+
+impl Cloud for Options {
+    const TITLE: &'static str = "AWS";
+    const PACKER: PackerImport = packer::PACKER;
+
+    type Clients = Clients;
+    type Job = Job;
+
+    fn accepts(image: &Image) -> Result<(), (String, String)> {
+        check::accepts(image)
+    }
+
+    fn check_format(image: &Image) -> Vec<Finding> {
+        check::check_format(image)
+    }
+
+    fn check_guest(guest: &Guest, checks_guest: bool) -> Vec<Finding> {
+        check::check_guest(guest, checks_guest)
+    }
+
+    fn unsupported(&self) -> Vec<(&'static str, String)> {
+        unsupported::unsupported(self)
+    }
+
+    fn account(&self) -> BTreeMap<String, String> {
+        resources::account(self)
+    }
+
+    /// Until the caller is known, the owner of the bucket is the one that an earlier run found.
+    fn keep_account(mut earlier: BTreeMap<String, String>, account: &mut BTreeMap<String, String>) {
+        let owner = earlier.remove(OWNER).filter(|owner| ids::is_account(owner));
+        if let (Some(owner), false) = (owner, account.contains_key(OWNER)) {
+            account.insert(OWNER.to_owned(), owner);
+        }
+    }
+
+    fn from_journal(location: &ObjectLocation, account: &BTreeMap<String, String>) -> Self {
+        resources::options(location, account)
+    }
+
+    fn check_entry(entry: &JournalEntry) -> Result<()> {
+        ids::PREFIXES.check(entry)
+    }
+
+    async fn track_resources(&self, stored: &Stored<'_>, cleanup: &mut UndoList) -> Result<()> {
+        let (entry, location) = (stored.entry, stored.location);
+        resources::track_all(entry, location, self, stored.remove, cleanup).await
+    }
+
+    async fn connect(&self, _environment: &Environment) -> Result<(Clients, Option<String>)> {
+        let region = client::region(self).await?;
+        let clients = Clients::new(self, region.as_deref().unwrap_or_default()).await?;
+        Ok((clients, region))
+    }
+
+    fn resolve(
+        args: ImportArgs<Self>,
+        opened: OpenedImage,
+        region: Option<String>,
+        clock: Timestamp,
+        environment: &Environment,
+    ) -> Result<Job> {
+        Job::resolve(args, opened, region, clock, environment)
+    }
+
+    fn common(job: &Job) -> &job::Job {
+        &job.common
+    }
+
+    fn key(job: &mut Job) -> &mut String {
+        &mut job.key
+    }
+
+    fn identity(job: &Job) -> Vec<String> {
+        let destination = match job.method {
+            // No bucket has such a name.
+            ImportMethod::EbsDirect => "/ebs-direct",
+            _ => &job.bucket,
+        };
+        let mut words = vec![
+            Self::NAME.to_owned(),
+            job.region.clone(),
+            destination.to_owned(),
+            job.key_template.clone(),
+            job.name_template.clone().unwrap_or_default(),
+            job.common.path(),
+        ];
+        // Parts keep the encryption that their upload began with.
+        words.extend(
+            job.s3_encryption
+                .as_ref()
+                .map(|encryption| format!("{encryption:?}")),
+        );
+        words
+    }
+
+    async fn import(job: Job, clients: Clients, journal: Journal, session: &Session) -> ImportEnd {
+        super::import(job, clients, journal, session).await
     }
 }

@@ -4,8 +4,8 @@
 
 use std::path::Path;
 
-use super::finding::{Finding, Rule};
 use crate::guest::{LeftoverFile, Observed, Os, Password, System, User};
+use crate::import::finding::{Finding, Level, Rule};
 use crate::shell::Command;
 
 /// Version of the script whose rules these are.
@@ -180,7 +180,7 @@ fn check_users(users: &Observed<Vec<User>>) -> Vec<Finding> {
         .collect();
     let (passed, failed): (Vec<_>, Vec<_>) = found
         .into_iter()
-        .partition(|finding| finding.level == super::finding::Level::Ok);
+        .partition(|finding| finding.level == Level::Ok);
     // One line a matter where all is well, however many users there are.
     let rules = ["passwords", "keys", "histories"];
     let passed_rules = rules

@@ -1,14 +1,8 @@
-//! `imgimport check`, and the same look before every import: what the image holds, and
-//! what each cloud would make of it. Nobody is asked, nothing is changed.
+//! `imgimport check`: what the image holds, and whether each cloud's import would accept it.
+//! Makes no request and changes nothing.
 
-mod alicloud;
-mod aws;
-mod common;
-mod digitalocean;
-mod finding;
 mod marketplace;
 mod options;
-mod pre_import;
 mod report;
 
 use std::io::{self, IsTerminal};
@@ -16,74 +10,15 @@ use std::path::Path;
 
 use serde_json::{Value, json};
 
+use crate::clouds::{CloudId, with_cloud};
 use crate::config::OutputFormat;
 use crate::error::{Error, Kind, Result};
 use crate::guest::Guest;
 use crate::image::{Content, Image, ImageSource, Warning};
+use crate::import::cloud::Cloud;
+use crate::import::finding::{Finding, Level, Rule, Verdict};
 
 pub use options::{Options, variables};
-pub use pre_import::PreImportCheck;
-
-use finding::{Finding, Level, Rule, Verdict};
-
-/// Who may take the image.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
-pub enum CloudId {
-    /// Amazon Web Services
-    Aws,
-    /// Alibaba Cloud
-    Alicloud,
-    /// DigitalOcean
-    Digitalocean,
-}
-
-impl CloudId {
-    const ALL: [Self; 3] = [Self::Aws, Self::Alicloud, Self::Digitalocean];
-
-    /// The sub-command's word.
-    fn name(self) -> &'static str {
-        match self {
-            Self::Aws => "aws",
-            Self::Alicloud => "alicloud",
-            Self::Digitalocean => "digitalocean",
-        }
-    }
-
-    fn title(self) -> &'static str {
-        match self {
-            Self::Aws => "AWS",
-            Self::Alicloud => "Alibaba Cloud",
-            Self::Digitalocean => "DigitalOcean",
-        }
-    }
-
-    /// What it makes of the file.
-    fn check_format(self, image: &Image) -> Vec<Finding> {
-        match self {
-            Self::Aws => aws::check_format(image),
-            Self::Alicloud => alicloud::check_format(image),
-            Self::Digitalocean => digitalocean::check_format(image),
-        }
-    }
-
-    /// Whether its import takes the file; the reason and the remedy when it does not.
-    fn accepts(self, image: &Image) -> Result<(), (String, String)> {
-        match self {
-            Self::Aws => crate::aws::accepts(image),
-            Self::Alicloud => crate::alicloud::accepts(image).map(drop),
-            Self::Digitalocean => crate::digitalocean::accepts(image),
-        }
-    }
-
-    /// What it makes of the system in it; `examined` where the import looks inside, too.
-    fn check_guest(self, guest: &Guest, examined: bool) -> Vec<Finding> {
-        match self {
-            Self::Aws => aws::check_guest(guest, examined),
-            Self::Alicloud => alicloud::check_guest(guest),
-            Self::Digitalocean => digitalocean::check_guest(guest),
-        }
-    }
-}
 
 /// Everything that `imgimport check` has to say.
 pub struct Report {
@@ -118,16 +53,12 @@ impl Report {
             .filter(|clouds| !clouds.is_empty())
             .unwrap_or_else(all);
         let verdict = |cloud: CloudId| {
-            Verdict::new(
-                cloud.name(),
-                cloud.title(),
-                [
-                    cloud.check_format(&image),
-                    warnings(&image),
-                    cloud.check_guest(&guest, true),
-                ]
-                .concat(),
-            )
+            let findings = with_cloud!(cloud, C => [
+                C::check_format(&image),
+                warnings(&image),
+                C::check_guest(&guest, true),
+            ]);
+            Verdict::new(cloud.name(), cloud.title(), findings.concat())
         };
         let requested = CloudId::ALL
             .into_iter()

@@ -4,11 +4,10 @@ use std::path::{Path, PathBuf};
 
 use clap::ValueEnum;
 
+use crate::clouds::CloudId;
 use crate::config::{Environment, deserialize, switch};
 use crate::error::{Error, Result};
 use crate::image::Format;
-
-use super::CloudId;
 
 /// The flags of `imgimport check`.
 #[derive(Clone, Debug, Default, clap::Args)]

@@ -6,9 +6,10 @@ use std::io::{self, IsTerminal};
 
 use console::{Style, Term};
 
-use super::finding::{Finding, Level, Verdict};
-use super::{Report, common};
+use super::Report;
 use crate::guest::{Driver, Guest, Kernel, Observed, System, Volume};
+use crate::import::finding::{Finding, Level, Verdict, printable};
+use crate::import::guest_rules;
 use crate::units;
 
 /// Columns where nothing says how many there are, and more than these are not read well.
@@ -28,14 +29,6 @@ pub fn render(report: &Report) -> String {
     }
     page.push_sources();
     page.text.trim_end().to_owned()
-}
-
-/// Text from inside an image, without anything that a terminal would obey.
-pub fn printable(text: &str) -> String {
-    let printable = text
-        .chars()
-        .map(|c| if c.is_control() { '\u{fffd}' } else { c });
-    printable.take(2000).collect()
 }
 
 struct Page {
@@ -230,7 +223,7 @@ fn facts(guest: &Guest) -> Vec<(&'static str, String)> {
             .name()
             .map_or("not seen".to_owned(), |name| format!("{name}{processor}")),
     ));
-    if let Some(how) = common::boot_firmware(guest) {
+    if let Some(how) = guest_rules::boot_firmware(guest) {
         facts.push(("Starts by", how.to_owned()));
     }
     if !guest.volumes.is_empty() {
@@ -334,10 +327,5 @@ mod tests {
             ["a", "https://example.com/x", "b"]
         );
         assert_eq!(wrap("", 6), [""]);
-    }
-
-    #[test]
-    fn control_characters_of_an_image_are_escaped() {
-        assert_eq!(printable("Evil\x1b[2J\n"), "Evil\u{fffd}[2J\u{fffd}");
     }
 }

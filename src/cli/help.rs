@@ -8,24 +8,22 @@ use clap::{Arg, Command, CommandFactory};
 use super::Cli;
 use super::help_groups::with_groups;
 use super::help_text::{PAGES, Page, Rows};
-use crate::aws;
 use crate::check;
+use crate::clouds::{CloudId, with_cloud};
 use crate::config::trust;
 use crate::config::trust::Trust;
-use crate::config::{Cloud, variables};
-use crate::{alicloud, digitalocean};
+use crate::config::{CloudOptions, variables};
 
 /// The command line.
 pub fn command() -> Command {
-    let command = Cli::command()
-        .mut_subcommand("aws", |aws| aws.mut_args(with_layers::<aws::Options>))
-        .mut_subcommand("alicloud", |alicloud| {
-            alicloud.mut_args(with_layers::<alicloud::Options>)
-        })
-        .mut_subcommand("digitalocean", |digitalocean| {
-            digitalocean.mut_args(with_layers::<digitalocean::Options>)
-        })
-        .mut_subcommand("check", |check| check.mut_args(with_variables));
+    let command = CloudId::ALL
+        .into_iter()
+        .fold(Cli::command(), |command, id| {
+            with_cloud!(id, C => {
+                command.mut_subcommand(C::NAME, |import| import.mut_args(with_layers::<C>))
+            })
+        });
+    let command = command.mut_subcommand("check", |check| check.mut_args(with_variables));
     PAGES.into_iter().fold(command, |command, page| {
         if page.command.is_empty() {
             return with_page(command, page);
@@ -122,7 +120,7 @@ fn with_variables(option: Arg) -> Arg {
 }
 
 /// Adds what the other two layers call the option.
-fn with_layers<P: Cloud>(option: Arg) -> Arg {
+fn with_layers<P: CloudOptions>(option: Arg) -> Arg {
     let variables = shown_variables::<P>(&option);
     if variables.is_empty() {
         return option;
@@ -139,7 +137,7 @@ fn with_layers<P: Cloud>(option: Arg) -> Arg {
 
 /// One of our own variables, and the provider's: the others follow from the rule that the
 /// program's page has.
-fn shown_variables<P: Cloud>(option: &Arg) -> Vec<String> {
+fn shown_variables<P: CloudOptions>(option: &Arg) -> Vec<String> {
     let (own_variables, others): (Vec<_>, Vec<_>) = variables::<P>(option)
         .into_iter()
         .partition(|name| name.starts_with("IMGIMPORT_"));
@@ -158,7 +156,7 @@ fn is_shared_table(option: &Arg) -> bool {
 }
 
 /// The option in the settings file, `[table] key`.
-fn settings_key<P: Cloud>(option: &Arg) -> Option<String> {
+fn settings_key<P: CloudOptions>(option: &Arg) -> Option<String> {
     let id = option.get_id().as_str();
     match (option.get_help_heading(), id) {
         (None, _) | (_, "dry_run") => None,

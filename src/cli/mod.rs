@@ -13,11 +13,9 @@ use std::path::PathBuf;
 use clap::{ArgAction, FromArgMatches, Parser, Subcommand};
 use merge::Merge;
 
-use crate::alicloud;
-use crate::aws;
 use crate::check;
-use crate::config::{Environment, ImportArgs, OutputArgs, switch};
-use crate::digitalocean;
+use crate::clouds::CloudArgs;
+use crate::config::{Environment, OutputArgs, switch};
 use crate::error::{Error, Result};
 
 pub use help::command;
@@ -47,14 +45,9 @@ pub enum Command {
     /// Look into an image and say what each cloud would make of it
     Check(check::Options),
 
-    /// Import into Amazon Web Services: S3, EC2 import, AMI
-    Aws(Box<ImportArgs<aws::Options>>),
-
-    /// Import into Alibaba Cloud: OSS, ECS import, ECS image
-    Alicloud(Box<ImportArgs<alicloud::Options>>),
-
-    /// Import into DigitalOcean: Spaces, custom image
-    Digitalocean(Box<ImportArgs<digitalocean::Options>>),
+    /// Import an image.
+    #[command(flatten)]
+    Import(CloudArgs),
 
     /// Run the imports of a file, some at a time
     Run(RunArgs),

@@ -5,31 +5,22 @@ use std::path::Path;
 use std::process::ExitCode;
 use std::time::Instant;
 
-use futures_util::FutureExt;
-use futures_util::future::BoxFuture;
-
 use super::output;
-use crate::check;
 use crate::cli::GlobalArgs;
 use crate::config::{Environment, ImportArgs, template};
 use crate::error::{Error, Result};
 use crate::image;
 use crate::import::cancel::{self, Cancel};
+use crate::import::cloud::Cloud;
 use crate::import::lifecycle::{self, FinishedImport};
 use crate::import::session::Session;
-use crate::settings::{CloudTable, SettingsFile};
+use crate::settings::SettingsFile;
 
-/// Reads the settings, runs the recipe of a cloud and prints its result.
-pub async fn execute<P: CloudTable>(
-    flags: ImportArgs<P>,
+/// Reads the settings, imports the image and prints the result.
+pub async fn execute<C: Cloud>(
+    flags: ImportArgs<C>,
     general: GlobalArgs,
     environment: Environment,
-    recipe: impl AsyncFnOnce(
-        ImportArgs<P>,
-        &Environment,
-        &Session,
-        BoxFuture<'_, Result<()>>,
-    ) -> Result<FinishedImport>,
 ) -> ExitCode {
     let settings = SettingsFile::find(general.config.as_deref(), &environment);
     let settings = settings.and_then(|file| Ok((file.layered_args(flags, &environment)?, file)));
@@ -54,35 +45,22 @@ pub async fn execute<P: CloudTable>(
     };
     cancel::listen(&session.cancel);
     session.progress.handle_ctrl_z();
-    let result = import(args, &environment, &session, recipe).await;
+    let result = import(args, &environment, &session).await;
     output::finish(result, format, &session.progress)
 }
 
-async fn import<P: CloudTable>(
-    args: ImportArgs<P>,
+async fn import<C: Cloud>(
+    args: ImportArgs<C>,
     environment: &Environment,
     session: &Session,
-    recipe: impl AsyncFnOnce(
-        ImportArgs<P>,
-        &Environment,
-        &Session,
-        BoxFuture<'_, Result<()>>,
-    ) -> Result<FinishedImport>,
 ) -> Result<FinishedImport> {
-    let mut args = read_head(args, session).await?;
-    let check = check::PreImportCheck::new(&mut args, session)
-        .await?
-        .report(session)
-        .boxed();
-    lifecycle::run_until_abort(recipe(args, environment, session, check), session).await
+    let args = read_head(args, session).await?;
+    lifecycle::run(args, environment, session).await
 }
 
 /// Reads the beginning of an image on standard input. The other end of the pipe may take its
 /// time, so this ends at Ctrl-C.
-async fn read_head<P: CloudTable>(
-    mut args: ImportArgs<P>,
-    session: &Session,
-) -> Result<ImportArgs<P>> {
+async fn read_head<C: Cloud>(mut args: ImportArgs<C>, session: &Session) -> Result<ImportArgs<C>> {
     if args.image.as_deref() != Some(Path::new("-")) {
         return Ok(args);
     }

@@ -12,14 +12,14 @@ pub mod stdout;
 use std::process::ExitCode;
 
 use crate::cli::{Cli, Command, usage_error};
+use crate::clouds::{CloudId, with_args, with_cloud};
 use crate::config::OutputFormat;
-use crate::config::{Cloud, Environment};
+use crate::config::{CloudOptions, Environment};
 use crate::error::{Error, Result};
 use crate::platform;
 use crate::progress::{Mode, Progress};
 use crate::secret::Secret;
 use crate::units;
-use crate::{alicloud, aws, digitalocean};
 
 /// Bytes of address space for everything but the buffers of parts: threads, requests, the
 /// image's tables. As measured; half of it was too little.
@@ -85,12 +85,8 @@ async fn execute(mut cli: Cli) -> ExitCode {
 async fn dispatch(cli: Cli, environment: Environment) -> ExitCode {
     let general = cli.general;
     match cli.command {
-        Command::Aws(flags) => import::execute(*flags, general, environment, aws::run).await,
-        Command::Alicloud(flags) => {
-            import::execute(*flags, general, environment, alicloud::run).await
-        }
-        Command::Digitalocean(flags) => {
-            import::execute(*flags, general, environment, digitalocean::run).await
+        Command::Import(cloud) => {
+            with_args!(cloud, flags => import::execute(*flags, general, environment).await)
         }
         Command::Run(args) => run::execute(args, general, environment).await,
         Command::Jobs(args) => jobs::execute(args, general, environment).await,
@@ -101,11 +97,7 @@ async fn dispatch(cli: Cli, environment: Environment) -> ExitCode {
 
 /// Registers the values of all variables that hold secrets, so that no output contains one.
 fn register_secrets(environment: &Environment) {
-    let secrets = [
-        aws::Options::SECRETS,
-        alicloud::Options::SECRETS,
-        digitalocean::Options::SECRETS,
-    ];
+    let secrets = CloudId::ALL.map(|id| with_cloud!(id, C => C::SECRETS));
     let names = secrets.into_iter().flatten().flat_map(|(_, names)| *names);
     for value in names.filter_map(|name| environment.get(name)) {
         Secret::new(value);

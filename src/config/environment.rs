@@ -10,7 +10,7 @@ use clap::builder::Resettable;
 use clap::{Arg, ArgAction, Args, Command, FromArgMatches};
 use merge::Merge;
 
-use super::{Cloud, ImportArgs, OutputArgs, deserialize, flag_arguments};
+use super::{CloudOptions, ImportArgs, OutputArgs, deserialize, flag_arguments};
 use crate::error::{Error, Result};
 use crate::secret::{self, Secret};
 
@@ -25,7 +25,7 @@ pub struct Environment {
 
 /// The effect of one variable.
 #[derive(Clone)]
-pub struct VariableSetting<P: Cloud> {
+pub struct VariableSetting<P: CloudOptions> {
     /// The name of the variable.
     pub variable: String,
     /// The value of the variable.
@@ -146,7 +146,7 @@ impl Environment {
     }
 
     /// Reads the variables of all options.
-    pub(super) fn layer<P: Cloud>(&self) -> Result<ImportArgs<P>> {
+    pub(super) fn layer<P: CloudOptions>(&self) -> Result<ImportArgs<P>> {
         let mut layer = ImportArgs {
             provider: P::from_environment_only(self),
             ..ImportArgs::default()
@@ -159,7 +159,7 @@ impl Environment {
 
     /// Returns the options that the variables set: for each one its strongest variable. One
     /// error lists all invalid values.
-    pub fn settings<P: Cloud>(&self) -> Result<Vec<VariableSetting<P>>> {
+    pub fn settings<P: CloudOptions>(&self) -> Result<Vec<VariableSetting<P>>> {
         // The value is split into a list before the parser runs: its delimiter must not split
         // again.
         let command = ImportArgs::<P>::augment_args(Command::new("imgimport"))
@@ -199,7 +199,7 @@ impl Environment {
 
     /// Returns the variables of this command whose values are not text, or not a secret that
     /// can be sent.
-    fn invalid_variables<P: Cloud>(&self) -> Vec<(String, String)> {
+    fn invalid_variables<P: CloudOptions>(&self) -> Vec<(String, String)> {
         let command = ImportArgs::<P>::augment_args(Command::new("imgimport"));
         let options = command.get_arguments().flat_map(variables::<P>);
         let secrets = P::SECRETS.iter().flat_map(|(_, names)| names.iter());
@@ -230,7 +230,7 @@ impl fmt::Debug for Environment {
 const IMAGE: &str = "IMGIMPORT_IMAGE";
 
 /// Returns the variables that set this option, the strongest first.
-pub fn variables<P: Cloud>(option: &Arg) -> Vec<String> {
+pub fn variables<P: CloudOptions>(option: &Arg) -> Vec<String> {
     let mut names = Vec::new();
     for long in option.get_long_and_visible_aliases().unwrap_or_default() {
         let upper = long.to_uppercase().replace('-', "_");
@@ -261,7 +261,11 @@ fn reject(problems: &[(String, String)]) -> Result<()> {
     }
 }
 
-fn parse<P: Cloud>(command: &Command, option: &Arg, value: &str) -> Result<ImportArgs<P>, String> {
+fn parse<P: CloudOptions>(
+    command: &Command,
+    option: &Arg,
+    value: &str,
+) -> Result<ImportArgs<P>, String> {
     let long = option.get_long().unwrap_or_default();
     // A repeatable flag is one list in a variable.
     let values = if matches!(option.get_action(), ArgAction::Append) {

@@ -29,7 +29,9 @@ use crate::image::Format;
 use crate::units::{Duration, Rate, Size};
 
 /// A cloud's options: a TOML table, a group of flags and a family of variables in one.
-pub trait Cloud: clap::Args + Merge + Default + Clone + fmt::Debug + DeserializeOwned {
+pub trait CloudOptions:
+    clap::Args + Merge + Default + Clone + fmt::Debug + DeserializeOwned + 'static
+{
     /// The sub-command and the TOML table.
     const NAME: &'static str;
 
@@ -45,6 +47,17 @@ pub trait Cloud: clap::Args + Merge + Default + Clone + fmt::Debug + Deserialize
 
     /// The domains of the provider's own addresses.
     const DOMAINS: &'static [&'static str];
+
+    /// The names of the keys of a table within the cloud's table, or of the table itself for `""`.
+    fn known_keys(table: &str) -> &'static [&'static str] {
+        if table.is_empty() {
+            return fields::<Self>();
+        }
+        &[]
+    }
+
+    /// Whether a file with these options must not be readable by other users.
+    fn holds_secret(&self) -> bool;
 
     /// Every address that a secret is sent to, by the key or the field of its option.
     fn addresses(&self) -> Vec<(&'static str, String)>;
@@ -83,7 +96,7 @@ pub trait Cloud: clap::Args + Merge + Default + Clone + fmt::Debug + Deserialize
 
 /// Everything a sub-command takes, from whichever layer.
 #[derive(Clone, Debug, Default, clap::Args)]
-pub struct ImportArgs<P: Cloud> {
+pub struct ImportArgs<P: CloudOptions> {
     /// Disk image to import; `-` reads standard input
     #[arg(value_name = "IMAGE", value_hint = clap::ValueHint::FilePath)]
     pub image: Option<PathBuf>,
@@ -199,7 +212,7 @@ pub struct OutputArgs {
     pub progress: Option<crate::progress::Mode>,
 }
 
-impl<P: Cloud> ImportArgs<P> {
+impl<P: CloudOptions> ImportArgs<P> {
     /// Returns the error of a check before the upload, unless the user skips the checks.
     pub fn unless_skipped(&self, error: Error) -> Result<()> {
         if self.skip_checks == Some(true) {
@@ -218,7 +231,7 @@ impl<P: Cloud> ImportArgs<P> {
     }
 }
 
-impl<P: Cloud> Merge for ImportArgs<P> {
+impl<P: CloudOptions> Merge for ImportArgs<P> {
     fn merge(&mut self, mut below: Self) {
         merge::option::overwrite_none(&mut self.image, below.image);
         merge::option::overwrite_none(&mut self.dry_run, below.dry_run);

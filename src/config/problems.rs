@@ -6,19 +6,19 @@ use std::marker::PhantomData;
 use clap::Command;
 
 use crate::config::template::{Template, Values};
-use crate::config::{Cloud, ImportArgs, variables};
+use crate::config::{CloudOptions, ImportArgs, variables};
 use crate::error::{Error, Result};
 use crate::net::endpoint;
 
 /// The problems that were found so far.
-pub struct Problems<P: Cloud> {
+pub struct Problems<P: CloudOptions> {
     problems: Vec<String>,
     /// Options whose templates are invalid: their rendered texts are unknown.
     invalid_templates: Vec<String>,
     provider: PhantomData<P>,
 }
 
-impl<P: Cloud> Default for Problems<P> {
+impl<P: CloudOptions> Default for Problems<P> {
     fn default() -> Self {
         Self {
             problems: Vec::new(),
@@ -28,7 +28,7 @@ impl<P: Cloud> Default for Problems<P> {
     }
 }
 
-impl<P: Cloud> Problems<P> {
+impl<P: CloudOptions> Problems<P> {
     /// Adds a required value that is missing.
     pub fn missing(&mut self, what: &str, id: &str) {
         self.problems
@@ -101,7 +101,7 @@ impl<P: Cloud> Problems<P> {
 }
 
 /// Returns the names of an option: `--bucket, IMGIMPORT_AWS_BUCKET or s3_bucket_name in [aws]`.
-fn names<P: Cloud>(id: &str, last: &str) -> String {
+fn names<P: CloudOptions>(id: &str, last: &str) -> String {
     let command = <ImportArgs<P> as clap::Args>::augment_args(Command::new("imgimport"));
     let key = format!("{id} in [{}]", P::NAME);
     let cloud_variables = P::VARIABLES.iter().find(|(own, _)| *own == id);

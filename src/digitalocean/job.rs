@@ -86,13 +86,14 @@ impl Job {
     /// Decides everything that needs no network. One error lists all that is wrong.
     pub fn resolve(
         mut args: ImportArgs<Options>,
+        opened: OpenedImage,
         clock: Timestamp,
         environment: &Environment,
     ) -> Result<Self> {
         let mut problems = Problems::default();
         args.wait.timeout = args.wait.timeout.or(args.provider.timeout);
         let options = &args.provider;
-        let opened = OpenedImage::open(&args, options.format, &mut problems);
+        opened.check(&mut problems);
         let compression = options.compression.unwrap_or_default();
         let gzip = opened
             .image()

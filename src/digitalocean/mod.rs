@@ -2,6 +2,7 @@
 //! transfer to further regions. Follows DigitalOcean's own guide from top to bottom ("How to
 //! Upload Custom Images").
 
+mod check;
 mod client;
 mod copies;
 mod credentials;
@@ -14,9 +15,10 @@ mod import_task;
 mod job;
 mod key;
 mod options;
+mod packer;
 mod preflight;
 mod provider;
-pub mod resources;
+mod resources;
 mod resume;
 mod steps;
 mod trust;
@@ -25,19 +27,14 @@ mod validate;
 
 use std::time::Instant;
 
-use futures_util::future::BoxFuture;
 #[cfg(test)]
 pub use hints::ALL_HINTS as HELP;
-use options::ObjectAccess;
 pub use options::Options;
-pub use validate::{accepts, boot_warning};
 
-use crate::config::{Environment, ImportArgs};
 use crate::error::Result;
+use crate::import::cloud::ImportEnd;
 use crate::import::dry_run::DryRunPlan;
 use crate::import::journal::Journal;
-use crate::import::lifecycle;
-use crate::import::lifecycle::FinishedImport;
 use crate::import::outcome::Outcome;
 use crate::import::session::Session;
 use crate::import::undo::{Handle, UndoList};
@@ -45,42 +42,30 @@ use client::Api;
 use image_marker::ImageMarker;
 use job::Job;
 
-/// `imgimport digitalocean`. `look` is what is said of the image once the settings are sound.
-pub async fn run(
-    args: ImportArgs<Options>,
-    environment: &Environment,
-    session: &Session,
-    image_check: BoxFuture<'_, Result<()>>,
-) -> Result<FinishedImport> {
-    let resolve = |clock| Job::resolve(args.clone(), clock, environment);
-    let mut job = resolve(session.clock)?;
-    image_check.await?;
-    let api = Api::new(
-        &job.api_url,
-        &job.token,
-        job.retry_policy,
-        &session.progress,
-    )?;
-    let journal = open_journal(&mut job, session)?;
-    let account = resources::account(&args.provider);
-    journal.update(|entry| entry.account = account);
-    if let Some(clock) = lifecycle::original_clock(&journal, session) {
-        job = Job {
-            key: job.key,
-            ..resolve(clock)?
-        };
-    }
+/// Runs the steps of an import.
+async fn import(job: Job, journal: Journal, session: &Session) -> ImportEnd {
     let outcome = job.outcome();
-    let (mut cleanup, handles) = (UndoList::default(), UndoHandles::default());
+    let (api, spaces) = match clients(&job, session) {
+        Ok(clients) => clients,
+        Err(error) => {
+            return ImportEnd {
+                job: job.common,
+                cleanup: UndoList::default(),
+                outcome,
+                result: Err(error),
+            };
+        }
+    };
+    let mut cleanup = UndoList::default();
     cleanup.set_hint(upload::removal_hint(&job.space.name));
     let mut run = DigitalOceanImport {
-        spaces: upload::client(&job.space, job.retry_policy)?,
+        spaces,
         job,
         api,
         session,
         journal,
         cleanup,
-        handles,
+        handles: UndoHandles::default(),
         marker: None,
         images_named: None,
         plan: DryRunPlan::new(&session.progress),
@@ -91,34 +76,19 @@ pub async fn run(
     if result.is_err() {
         run.discard_public_object().await;
     }
-    let DigitalOceanImport {
-        job,
-        journal,
-        cleanup,
-        outcome,
-        ..
-    } = run;
-    lifecycle::finish(&job.common, session, &journal, cleanup, outcome, result).await
+    ImportEnd {
+        job: run.job.common,
+        cleanup: run.cleanup,
+        outcome: run.outcome,
+        result,
+    }
 }
 
-/// The same image to the same key under the same name is the same job.
-fn open_journal(job: &mut Job, session: &Session) -> Result<Journal> {
-    let (path, region) = (job.common.path(), job.region().to_owned());
-    let (space, key, name) = (&job.space, &job.key_template, &job.name_template);
-    let mut parts = vec![
-        "digitalocean",
-        &space.region,
-        &space.name,
-        key,
-        name,
-        &region,
-        &path,
-    ];
-    // Parts keep the access that their upload was begun with.
-    if job.access == ObjectAccess::Presigned {
-        parts.push("presigned");
-    }
-    lifecycle::open_journal(&job.common, &mut job.key, &parts, session)
+/// Returns the clients of the API and of Spaces.
+fn clients(job: &Job, session: &Session) -> Result<(Api, aws_sdk_s3::Client)> {
+    let (token, progress) = (&job.token, &session.progress);
+    let api = Api::new(&job.api_url, token, job.retry_policy, progress)?;
+    Ok((api, upload::client(&job.space, job.retry_policy)?))
 }
 
 /// One import under way. Each step is a method in `steps`, `spaces` and `transfer`.

@@ -164,10 +164,3 @@ pub enum ObjectAccess {
     /// By a signed address; experimental, DigitalOcean may refuse it
     Presigned,
 }
-
-impl Options {
-    /// Whether a file with these settings must be kept from other readers.
-    pub fn holds_secret(&self) -> bool {
-        self.api_token.is_some() || self.spaces_secret.is_some()
-    }
-}

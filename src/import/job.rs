@@ -1,11 +1,11 @@
 //! What every import has, whatever the cloud: an image, a name for the temporary object,
 //! how to send and how to wait. Resolved once; the recipes see no option that is unset.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::config::problems::Problems;
-use crate::config::{Cloud, ImportArgs, UploadArgs};
+use crate::config::{CloudOptions, ImportArgs, UploadArgs};
 use crate::error::{Error, Result};
 use crate::image::{Accepts, Format, Image, ImageSource, OpenOptions};
 use crate::import::dry_run::DryRunPlan;
@@ -48,39 +48,32 @@ pub struct Wait {
     pub wait: bool,
 }
 
-/// The image as the settings name it: opened at once, complained of last.
-pub struct OpenedImage {
-    image: Result<Image>,
-}
+/// The result of opening the image that the settings name. An error about the image is reported
+/// after the errors of the settings.
+pub struct OpenedImage(Option<Result<Image>>);
 
 impl OpenedImage {
-    /// Opens the image. That none was named is a problem of the settings.
-    pub fn open<P: Cloud>(
-        args: &ImportArgs<P>,
-        format: Option<Format>,
-        problems: &mut Problems<P>,
-    ) -> Self {
-        let of_image = OpenOptions {
-            format,
-            skip_checks: args.skip_checks == Some(true),
-        };
-        let image = match (&args.head, &args.image) {
-            (Some(head), _) => Image::from_head(head, of_image),
-            (None, Some(path)) => Image::open(path, of_image),
-            (None, None) => {
-                problems.other(
-                    "no image: give its path, IMGIMPORT_IMAGE or image in the settings file",
-                );
-                Err(Error::usage("no image"))
-            }
-        };
-        Self { image }
+    /// Opens the file, or inspects `head`, the first bytes of standard input.
+    pub fn open(path: Option<&Path>, head: Option<&[u8]>, options: OpenOptions) -> Self {
+        Self(match (head, path) {
+            (Some(head), _) => Some(Image::from_head(head, options)),
+            (None, Some(path)) => Some(Image::open(path, options)),
+            (None, None) => None,
+        })
+    }
+
+    /// Adds a problem if the settings name no image.
+    pub fn check<P: CloudOptions>(&self, problems: &mut Problems<P>) {
+        if self.0.is_none() {
+            problems
+                .other("no image: give its path, IMGIMPORT_IMAGE or image in the settings file");
+        }
     }
 
     /// The file's name without its ending, for templates.
     pub fn file_stem(&self) -> String {
-        match self.image.as_ref().map(|image| &image.source) {
-            Ok(ImageSource::File(path)) => path
+        match self.image().map(|image| &image.source) {
+            Some(ImageSource::File(path)) => path
                 .file_stem()
                 .map(|stem| stem.to_string_lossy().into_owned())
                 .unwrap_or_default(),
@@ -90,27 +83,31 @@ impl OpenedImage {
 
     /// The format's name and the ending of the temporary object.
     pub fn extension(&self) -> &'static str {
-        self.image
-            .as_ref()
-            .ok()
+        self.image()
             .and_then(|image| image.format)
             .map_or("img", Format::extension)
     }
 
     /// The image, if it could be opened.
     pub fn image(&self) -> Option<&Image> {
-        self.image.as_ref().ok()
+        self.0.as_ref()?.as_ref().ok()
     }
 
     /// The image itself, once the settings are known to be right.
     pub fn finish(self) -> Result<Image> {
-        self.image
+        self.0.unwrap_or_else(|| Err(Error::usage("no image")))
+    }
+}
+
+impl From<Image> for OpenedImage {
+    fn from(image: Image) -> Self {
+        Self(Some(Ok(image)))
     }
 }
 
 impl Job {
     /// Puts the common part together.
-    pub fn new<P: Cloud>(
+    pub fn new<P: CloudOptions>(
         image: Image,
         accepts: Accepts,
         args: &ImportArgs<P>,

@@ -1,26 +1,67 @@
-//! The frame around every recipe: the journal that it opens, and how it ends.
+//! The order of every import, whatever the cloud: inspect the image, resolve the settings,
+//! report the findings, open the journal, run the cloud's steps, end.
 
 use std::time::Duration;
 
 use jiff::Timestamp;
 use uuid::Uuid;
 
+use crate::config::{Environment, ImportArgs};
 use crate::error::{Error, Kind, Result};
 use crate::image::{Image, ImageSource};
-use crate::import::job::{DEFAULT_NAME_TEMPLATE, Job};
+use crate::import::cloud::{Cloud, ImportEnd};
+use crate::import::job::{DEFAULT_NAME_TEMPLATE, Job, OpenedImage};
 use crate::import::journal;
 use crate::import::journal::Journal;
 use crate::import::outcome::Outcome;
+use crate::import::pre_import_check::PreImportCheck;
 use crate::import::session::Session;
 use crate::import::undo;
-use crate::import::undo::UndoList;
 use crate::progress::Progress;
 
 /// How long a run that is told to leave at once may take to say what stays.
 const ABORT_GRACE: Duration = Duration::from_millis(500);
 
-/// A recipe, given up once the user wants to leave at once.
-pub async fn run_until_abort(
+/// Imports an image. The image is opened and inspected once.
+pub async fn run<C: Cloud>(
+    mut args: ImportArgs<C>,
+    environment: &Environment,
+    session: &Session,
+) -> Result<FinishedImport> {
+    let (opened, check) = PreImportCheck::new(&mut args, session).await?;
+    let work = import(args, opened, check, environment, session);
+    run_until_abort(work, session).await
+}
+
+async fn import<C: Cloud>(
+    args: ImportArgs<C>,
+    opened: OpenedImage,
+    check: PreImportCheck<C>,
+    environment: &Environment,
+    session: &Session,
+) -> Result<FinishedImport> {
+    let account = args.provider.account();
+    let (clients, region) = args.provider.connect(environment).await?;
+    let resolve =
+        |opened, clock| C::resolve(args.clone(), opened, region.clone(), clock, environment);
+    let mut job = resolve(opened, session.clock)?;
+    check.report(session).await?;
+    let (journal, key) = open_journal::<C>(&mut job, session)?;
+    C::check_entry(&journal.entry())?;
+    journal.update(|entry| {
+        let earlier = std::mem::replace(&mut entry.account, account);
+        C::keep_account(earlier, &mut entry.account);
+    });
+    if let Some(clock) = original_clock(&journal, session) {
+        job = resolve(C::common(&job).image.clone().into(), clock)?;
+        *C::key(&mut job) = key;
+    }
+    let end = C::import(job, clients, journal.clone(), session).await;
+    finish(end, session, &journal).await
+}
+
+/// Runs an import until its end, or until the user asks to leave at once.
+async fn run_until_abort(
     work: impl Future<Output = Result<FinishedImport>>,
     session: &Session,
 ) -> Result<FinishedImport> {
@@ -35,10 +76,19 @@ pub async fn run_until_abort(
     }
 }
 
-/// Opens the journal of the job that these words identify: the cloud, the region and the
-/// bucket, then the rest. The object's name that an unfinished run chose is kept; one that
-/// another run uses is not taken from it.
-pub fn open_journal(
+/// Opens the journal of the job and returns it with the name of the temporary object: the one
+/// that an unfinished run chose. The same image to the same key under the same name is the same
+/// job. A name that another run uses is an error.
+fn open_journal<C: Cloud>(job: &mut C::Job, session: &Session) -> Result<(Journal, String)> {
+    let identity = C::identity(job);
+    let parameters: Vec<_> = identity.iter().map(String::as_str).collect();
+    let mut key = std::mem::take(C::key(job));
+    let journal = open_with_key(C::common(job), &mut key, &parameters, session)?;
+    key.clone_into(C::key(job));
+    Ok((journal, key))
+}
+
+fn open_with_key(
     job: &Job,
     key: &mut String,
     parameters: &[&str],
@@ -69,7 +119,7 @@ pub fn open_journal(
 
 /// The clock of the run that began the job, where it is not this run's: names, tags and
 /// descriptions with the time in them must be what the cloud was told then.
-pub fn original_clock(journal: &Journal, session: &Session) -> Option<Timestamp> {
+fn original_clock(journal: &Journal, session: &Session) -> Option<Timestamp> {
     let seconds = journal.entry().started_at?;
     let another = seconds != session.clock.as_second();
     another
@@ -137,14 +187,13 @@ fn delete(image: &Image, progress: &Progress) {
 }
 
 /// The image, or the error with what stays and how to go on.
-pub async fn finish(
-    job: &Job,
-    session: &Session,
-    journal: &Journal,
-    cleanup: UndoList,
-    mut outcome: Outcome,
-    result: Result<()>,
-) -> Result<FinishedImport> {
+async fn finish(end: ImportEnd, session: &Session, journal: &Journal) -> Result<FinishedImport> {
+    let ImportEnd {
+        job,
+        cleanup,
+        mut outcome,
+        result,
+    } = end;
     let Err(error) = result else {
         // Under --no-wait a later run attaches to the task.
         let ends = (job.wait.wait || !job.resumes()) && !job.dry_run;

@@ -3,7 +3,8 @@
 use std::collections::BTreeSet;
 
 use super::document::Place;
-use super::keys::CloudId;
+use super::keys::PackerCloud;
+use crate::clouds::CloudId;
 
 /// One import post-processor.
 #[derive(Debug)]
@@ -95,11 +96,10 @@ pub(super) fn imports(
     built: &dyn Fn(Option<&[&str]>) -> Option<String>,
 ) -> Vec<Import> {
     let import = |(at, import): (usize, &PostProcessor)| {
-        let cloud = CloudId::new(&import.kind)?;
-        let others = sequence
-            .iter()
-            .enumerate()
-            .filter(|(_, other)| other.kind != "artifice" && CloudId::new(&other.kind).is_none());
+        let cloud = CloudId::of_post_processor(&import.kind)?;
+        let others = sequence.iter().enumerate().filter(|(_, other)| {
+            other.kind != "artifice" && CloudId::of_post_processor(&other.kind).is_none()
+        });
         Some(Import {
             cloud,
             place: import.place.clone(),
@@ -137,7 +137,8 @@ fn image(
             };
             return Some(image.map_err(|reason| (other.place.clone(), reason)));
         }
-        if !SAME.contains(&other.kind.as_str()) && CloudId::new(&other.kind).is_none() {
+        if !SAME.contains(&other.kind.as_str()) && CloudId::of_post_processor(&other.kind).is_none()
+        {
             return None;
         }
     }
@@ -153,8 +154,9 @@ fn choose(cloud: CloudId, import: &PostProcessor, files: &[&str]) -> Result<Stri
         return Ok((*file).to_owned());
     }
     let format;
-    let endings: &[&str] = match cloud {
-        CloudId::Aws => match import.value("format") {
+    let endings: &[&str] = match cloud.packer_import().extensions {
+        Some(extensions) => extensions,
+        None => match import.value("format") {
             None => &[".ova"],
             Some(EntryValue::Known(known)) => {
                 format = format!(".{}", known.value.as_str().unwrap_or("ova"));
@@ -164,10 +166,6 @@ fn choose(cloud: CloudId, import: &PostProcessor, files: &[&str]) -> Result<Stri
                 return Err("the format, which chooses one of its files, is not known".to_owned());
             }
         },
-        CloudId::Alicloud => &["vhd", "raw"],
-        CloudId::Digitalocean => &[
-            "raw", "img", "qcow2", "vhdx", "vdi", "vmdk", "tar.bz2", "tar.xz", "tar.gz",
-        ],
     };
     let mut files = files.iter();
     let file = files.find(|file| endings.iter().any(|ending| file.ends_with(ending)));

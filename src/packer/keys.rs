@@ -3,29 +3,13 @@
 
 use ::toml::{Table, Value};
 use clap::Command;
-use serde::de::DeserializeOwned;
 
-use crate::config::{Cloud, ImportArgs, variables};
-use crate::{alicloud, aws, digitalocean};
+use crate::clouds::{CloudId, with_cloud};
+use crate::config::{ImportArgs, variables};
+use crate::import::cloud::{Cloud, PackerImport};
 
 /// The reason for omitting a key that Packer may support and an import does not.
 pub(super) const UNKNOWN: &str = "an import has no use for it: leave it out";
-
-/// Keys whose values are secrets, with the variable to set instead.
-const SECRETS: [(&str, &str, &str, &str); 7] = [
-    ("access_key", "AWS_ACCESS_KEY_ID", "ALICLOUD_ACCESS_KEY", ""),
-    (
-        "secret_key",
-        "AWS_SECRET_ACCESS_KEY",
-        "ALICLOUD_SECRET_KEY",
-        "",
-    ),
-    ("token", "AWS_SESSION_TOKEN", "", ""),
-    ("security_token", "", "SECURITY_TOKEN", ""),
-    ("api_token", "", "", "DIGITALOCEAN_TOKEN"),
-    ("spaces_key", "", "", "SPACES_ACCESS_KEY_ID"),
-    ("spaces_secret", "", "", "SPACES_SECRET_ACCESS_KEY"),
-];
 
 /// Keys in which the import evaluates `{{…}}`.
 const TEMPLATES: [&str; 10] = [
@@ -43,7 +27,10 @@ const TEMPLATES: [&str; 10] = [
 
 /// Reports whether the value of this key must not be shown, for any cloud.
 pub(super) fn is_secret(key: &str) -> bool {
-    SECRETS.iter().any(|(secret, ..)| *secret == key)
+    let mut secrets = CloudId::ALL
+        .into_iter()
+        .flat_map(|cloud| cloud.packer_import().secrets);
+    secrets.any(|(secret, _)| *secret == key)
 }
 
 /// Reports whether the import evaluates `{{…}}` in this key.
@@ -51,87 +38,64 @@ pub(super) fn has_templates(key: &str) -> bool {
     TEMPLATES.contains(&key)
 }
 
-/// The clouds whose post-processors are read.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(super) enum CloudId {
-    Aws,
-    Alicloud,
-    Digitalocean,
-}
+/// What a template's imports need of a cloud.
+pub(super) trait PackerCloud: Sized {
+    /// Returns the cloud of a post-processor, and nothing for those that do not import.
+    fn of_post_processor(name: &str) -> Option<Self>;
 
-impl CloudId {
-    pub(super) const ALL: [Self; 3] = [Self::Aws, Self::Alicloud, Self::Digitalocean];
-
-    /// Returns the cloud of a post-processor; `None` for those that do not import.
-    pub(super) fn new(post_processor: &str) -> Option<Self> {
-        let mut clouds = Self::ALL.into_iter();
-        clouds.find(|cloud| cloud.post_processor() == post_processor)
-    }
-
-    /// Returns Packer's name of the post-processor.
-    pub(super) fn post_processor(self) -> &'static str {
-        match self {
-            Self::Aws => "amazon-import",
-            Self::Alicloud => "alicloud-import",
-            Self::Digitalocean => "digitalocean-import",
-        }
-    }
-
-    /// Returns the table of the settings file.
-    pub(super) fn table(self) -> &'static str {
-        match self {
-            Self::Aws => aws::Options::NAME,
-            Self::Alicloud => alicloud::Options::NAME,
-            Self::Digitalocean => digitalocean::Options::NAME,
-        }
-    }
+    /// Returns Packer's post-processor.
+    fn packer_import(self) -> PackerImport;
 
     /// Returns the variable to set in place of a secret key.
-    pub(super) fn secret_variable(self, key: &str) -> Option<&'static str> {
-        let (_, aws, alicloud, digitalocean) =
-            SECRETS.iter().find(|(secret, ..)| *secret == key)?;
-        let name = match self {
-            Self::Aws => aws,
-            Self::Alicloud => alicloud,
-            Self::Digitalocean => digitalocean,
-        };
-        Some(*name).filter(|name| !name.is_empty())
-    }
+    fn secret_variable(self, key: &str) -> Option<&'static str>;
 
     /// Returns the variable that sets an option.
-    pub(super) fn variable(self, key: &str) -> Option<String> {
-        match self {
-            // The variable of keep_input_artifact means the opposite.
-            _ if key == "keep_input_artifact" => None,
-            Self::Aws => variable::<aws::Options>(key),
-            Self::Alicloud => variable::<alicloud::Options>(key),
-            Self::Digitalocean => variable::<digitalocean::Options>(key),
-        }
+    fn variable(self, key: &str) -> Option<String>;
+
+    /// Checks that the import accepts the key with this value. The error says why not, and
+    /// what to do instead.
+    fn check(self, path: &[String], value: &Value) -> Result<(), String>;
+}
+
+impl PackerCloud for CloudId {
+    fn of_post_processor(name: &str) -> Option<Self> {
+        let mut clouds = Self::ALL.into_iter();
+        clouds.find(|cloud| cloud.packer_import().post_processor == name)
     }
 
-    /// Checks that the import accepts the key with this value. The error contains the reason,
-    /// and what to do instead.
-    pub(super) fn check(self, path: &[String], value: &Value) -> Result<(), String> {
-        match self {
-            _ if ["only", "except"].contains(&path[0].as_str()) => {
-                Err("imgimport imports each table that it reads: keep those that you want".into())
-            }
-            Self::Aws => check(path, value, aws::unsupported),
-            Self::Alicloud => check(path, value, alicloud::unsupported),
-            Self::Digitalocean => check::<digitalocean::Options>(path, value, |_| Vec::new()),
+    fn packer_import(self) -> PackerImport {
+        with_cloud!(self, C => C::PACKER)
+    }
+
+    fn secret_variable(self, key: &str) -> Option<&'static str> {
+        let mut secrets = self.packer_import().secrets.iter();
+        let (_, variable) = secrets.find(|(secret, _)| *secret == key)?;
+        Some(*variable)
+    }
+
+    fn variable(self, key: &str) -> Option<String> {
+        // The variable of keep_input_artifact means the opposite.
+        if key == "keep_input_artifact" {
+            return None;
         }
+        with_cloud!(self, C => variable::<C>(key))
+    }
+
+    fn check(self, path: &[String], value: &Value) -> Result<(), String> {
+        if ["only", "except"].contains(&path[0].as_str()) {
+            return Err(
+                "imgimport imports each table that it reads: keep those that you want".into(),
+            );
+        }
+        with_cloud!(self, C => check::<C>(path, value))
     }
 }
 
-fn check<P: Cloud + DeserializeOwned>(
-    path: &[String],
-    value: &Value,
-    unsupported: impl Fn(&P) -> Vec<(&'static str, String)>,
-) -> Result<(), String> {
+fn check<C: Cloud>(path: &[String], value: &Value) -> Result<(), String> {
     let nested = path.iter().rev().fold(value.clone(), |value, key| {
         Value::Table(Table::from_iter([(key.clone(), value)]))
     });
-    let options: P = nested.try_into().map_err(|error: ::toml::de::Error| {
+    let options: C = nested.try_into().map_err(|error: ::toml::de::Error| {
         let message = error.message().trim();
         match message.split_once(", expected ") {
             Some((unknown, known)) if unknown.starts_with("unknown field") => {
@@ -140,7 +104,7 @@ fn check<P: Cloud + DeserializeOwned>(
             _ => message.to_owned(),
         }
     })?;
-    match unsupported(&options).into_iter().next() {
+    match options.unsupported().into_iter().next() {
         Some((_, reason)) => Err(reason),
         None => Ok(()),
     }
@@ -157,11 +121,11 @@ fn unknown_key(key: &str, known: &str) -> String {
     }
 }
 
-fn variable<P: Cloud>(key: &str) -> Option<String> {
-    let command = <ImportArgs<P> as clap::Args>::augment_args(Command::new("imgimport"));
+fn variable<C: Cloud>(key: &str) -> Option<String> {
+    let command = <ImportArgs<C> as clap::Args>::augment_args(Command::new("imgimport"));
     let mut options = command.get_arguments();
     let option = options.find(|option| option.get_id() == key)?;
-    let own = P::VARIABLES.iter().find(|(own, _)| *own == key);
+    let own = C::VARIABLES.iter().find(|(own, _)| *own == key);
     let own = own.and_then(|(_, names)| names.first().map(|&name| name.to_owned()));
-    own.or_else(|| variables::<P>(option).into_iter().next())
+    own.or_else(|| variables::<C>(option).into_iter().next())
 }

@@ -28,11 +28,12 @@ mod variables;
 
 use std::path::{Path, PathBuf};
 
+use crate::clouds::CloudId;
 use crate::error::{Error, Result};
 
 use document::{Content, Node, ParseError, Place};
 use files::Files;
-use keys::CloudId;
+use keys::PackerCloud;
 use parse::{Texts, parse_hcl, parse_json};
 
 pub use toml::Translation;
@@ -80,7 +81,7 @@ fn translate(files: &Files, sources: &VariableSources) -> Result<Translation> {
             Error::usage(format!("{} has nothing to carry over", files.name)).with_cause(format!(
                 "it has no post-processor {}",
                 CloudId::ALL
-                    .map(CloudId::post_processor)
+                    .map(|cloud| cloud.packer_import().post_processor)
                     .join(", ")
                     .replace(", d", " or d")
             )),

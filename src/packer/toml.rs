@@ -7,7 +7,8 @@ use ::toml::Value;
 
 use super::blocks::{Entry, EntryValue, Import, Known};
 use super::document::Place;
-use super::keys::{CloudId, UNKNOWN};
+use super::keys::{PackerCloud, UNKNOWN};
+use crate::clouds::CloudId;
 
 /// The translation of a template.
 #[derive(Debug)]
@@ -33,7 +34,7 @@ pub(super) fn write(name: &str, imports: Vec<Import>) -> Translation {
     if imports.iter().all(is_single) {
         writer.image(image(&imports[0]).as_deref());
         for import in imports {
-            let table = import.cloud.table();
+            let table = import.cloud.name();
             writer.head(&format!("[{table}]"), name, &import);
             writer.import(table, import);
         }
@@ -44,7 +45,7 @@ pub(super) fn write(name: &str, imports: Vec<Import>) -> Translation {
                 writer.line(&format!("name = {}", Value::from(name.as_str())));
             }
             writer.image(image(&import).as_deref());
-            let table = format!("job.{}", import.cloud.table());
+            let table = format!("job.{}", import.cloud.name());
             writer.line(&format!("\n[{table}]"));
             writer.import(&table, import);
         }
@@ -80,7 +81,7 @@ impl Writer {
         };
         self.line(&format!(
             "\n{table} # {}, {place}",
-            import.cloud.post_processor()
+            import.cloud.packer_import().post_processor
         ));
         for other in &import.others {
             let when = if other.is_before { "before" } else { "after" };
@@ -131,10 +132,8 @@ impl Writer {
                 None => tables.push((path.to_vec(), vec![line])),
             }
         }
-        if cloud == CloudId::Aws {
-            let method = method(&tables[0].1);
-            tables[0].1.extend(method.map(str::to_owned));
-        }
+        let added = (cloud.packer_import().added_line)(&tables[0].1);
+        tables[0].1.extend(added.map(str::to_owned));
         for (path, lines) in tables {
             if !path.is_empty() {
                 let path: Vec<_> = path.iter().map(|name| key(name)).collect();
@@ -204,21 +203,6 @@ fn comment(known: &Known) -> String {
         [] => String::new(),
         comments => format!(" # {}", comments.join(", ")),
     }
-}
-
-/// Returns the method of Packer's import if there is no bucket that selects it: without a
-/// bucket the import would use the EBS direct APIs.
-fn method(lines: &[String]) -> Option<&'static str> {
-    let has = |start: &str| lines.iter().any(|line| line.starts_with(start));
-    if has("s3_bucket_name = ") || has("method = ") {
-        return None;
-    }
-    let registered = ["architecture = \"arm64\"", "boot_mode = \"uefi-preferred\""];
-    Some(if registered.into_iter().any(has) {
-        "method = \"import-snapshot\" # needs s3_bucket_name"
-    } else {
-        "method = \"import-image\" # needs s3_bucket_name"
-    })
 }
 
 fn is_empty(value: &Value) -> bool {

@@ -4,33 +4,33 @@
 use std::path::Path;
 
 use super::tree;
+use crate::clouds::{CloudId, with_cloud};
 use crate::config::trust;
 use crate::config::trust::Trust;
-use crate::config::{Cloud, ImportArgs};
+use crate::config::{CloudOptions, ImportArgs};
 use crate::error::Result;
 use crate::net::endpoint;
 use crate::platform;
-use crate::{alicloud, aws, digitalocean};
 
 /// The decisions on the tables that all clouds share, and on the top level.
 const SHARED: &[(&str, &trust::TrustTable)] = &[
     (
         "",
-        &[(
-            Trust::Any,
-            &[
-                "alicloud",
-                "aws",
-                "digitalocean",
-                "image",
-                "job",
-                "output",
-                "parallel",
-                "skip_checks",
-                "upload",
-                "wait",
-            ],
-        )],
+        &[
+            (Trust::Any, &CloudId::NAMES),
+            (
+                Trust::Any,
+                &[
+                    "image",
+                    "job",
+                    "output",
+                    "parallel",
+                    "skip_checks",
+                    "upload",
+                    "wait",
+                ],
+            ),
+        ],
     ),
     (
         "upload",
@@ -57,11 +57,7 @@ const SHARED: &[(&str, &trust::TrustTable)] = &[
 
 /// The decisions on every table. Entries `[[job]]` are for `imgimport run`, whose file is named.
 fn tables() -> impl Iterator<Item = (&'static str, &'static trust::TrustTable)> {
-    let clouds = [
-        (aws::Options::NAME, aws::Options::TRUST),
-        (alicloud::Options::NAME, alicloud::Options::TRUST),
-        (digitalocean::Options::NAME, digitalocean::Options::TRUST),
-    ];
+    let clouds = CloudId::ALL.map(|id| with_cloud!(id, C => (C::NAME, C::TRUST)));
     SHARED.iter().copied().chain(clouds)
 }
 
@@ -113,7 +109,7 @@ fn reason(trust: Trust, value: &toml::Value) -> Option<&'static str> {
 
 /// An error where an address of the file would get a secret that is not in the file, too.
 /// `above` is what flags and variables say.
-pub fn check_secrets<P: Cloud>(path: &Path, above: &ImportArgs<P>, file: &P) -> Result<()> {
+pub fn check_secrets<P: CloudOptions>(path: &Path, above: &ImportArgs<P>, file: &P) -> Result<()> {
     let (above, mut below) = (&above.provider, file.clone());
     below.clear_conflicts_with(above);
     let overruled = above.addresses();
@@ -140,16 +136,15 @@ mod tests {
     use crate::config::{OutputArgs, UploadArgs, WaitArgs, fields};
     use crate::settings::SettingsFile;
 
-    fn keys() -> [(&'static str, &'static [&'static str]); 7] {
-        [
+    fn keys() -> impl Iterator<Item = (&'static str, &'static [&'static str])> {
+        let clouds = CloudId::ALL.map(|id| with_cloud!(id, C => (C::NAME, fields::<C>())));
+        let shared = [
             ("", fields::<SettingsFile>()),
             ("upload", fields::<UploadArgs>()),
             ("wait", fields::<WaitArgs>()),
             ("output", fields::<OutputArgs>()),
-            ("aws", fields::<aws::Options>()),
-            ("alicloud", fields::<alicloud::Options>()),
-            ("digitalocean", fields::<digitalocean::Options>()),
-        ]
+        ];
+        shared.into_iter().chain(clouds)
     }
 
     /// A new key stands in the table `TRUST` of its cloud.
@@ -167,7 +162,7 @@ mod tests {
         }
     }
 
-    fn check_addresses<P: Cloud>() {
+    fn check_addresses<P: CloudOptions>() {
         for (trust, keys) in P::TRUST {
             for &key in *keys {
                 let file = toml::Table::from_iter([(key.to_owned(), "http://127.0.0.1:1".into())]);
@@ -183,14 +178,16 @@ mod tests {
 
     #[test]
     fn every_address_key_is_checked() {
-        check_addresses::<aws::Options>();
-        check_addresses::<alicloud::Options>();
-        check_addresses::<digitalocean::Options>();
+        for id in CloudId::ALL {
+            with_cloud!(id, C => check_addresses::<C>());
+        }
     }
 
     #[test]
     fn undecided_key_requires_a_named_file() {
-        let decision = trust::decision(aws::Options::TRUST, "new");
-        assert!(matches!(decision, Trust::Named(_)));
+        for (_, decisions) in tables() {
+            let decision = trust::decision(decisions, "new");
+            assert!(matches!(decision, Trust::Named(_)));
+        }
     }
 }

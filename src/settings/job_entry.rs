@@ -1,18 +1,23 @@
 //! `[[job]]`: one import of several. What an entry says stands in for the flags of its
 //! command; the tables at the top of the file are what every job has in common.
 
+use std::any::Any;
 use std::collections::BTreeSet;
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
-use super::{CloudTable, SettingsFile};
+use super::SettingsFile;
 use crate::alicloud;
 use crate::aws;
-use crate::config::{Environment, ImportArgs, OutputArgs, UploadArgs, WaitArgs, deserialize};
+use crate::clouds::{CloudArgs, CloudId, with_args, with_cloud};
+use crate::config::{
+    CloudOptions, Environment, ImportArgs, OutputArgs, UploadArgs, WaitArgs, deserialize,
+};
 use crate::digitalocean;
 use crate::error::{Error, Result};
+use crate::import::cloud::Cloud;
 
 /// One entry as it stands in the file.
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -31,14 +36,6 @@ pub(super) struct JobEntry {
     digitalocean: Option<Box<digitalocean::Options>>,
 }
 
-/// The sub-command that an entry stands for.
-#[derive(Clone, Copy, Debug, Eq, PartialEq, clap::ValueEnum)]
-enum CloudId {
-    Aws,
-    Alicloud,
-    Digitalocean,
-}
-
 /// An import with everything that was said about it.
 #[derive(Debug)]
 pub struct JobArgs {
@@ -53,74 +50,42 @@ pub struct JobArgs {
 impl JobArgs {
     /// The local image.
     pub fn image(&self) -> Option<PathBuf> {
-        match &self.cloud {
-            CloudArgs::Aws(args) => args.image.clone(),
-            CloudArgs::Alicloud(args) => args.image.clone(),
-            CloudArgs::Digitalocean(args) => args.image.clone(),
-        }
+        with_args!(&self.cloud, args => args.image.clone())
     }
 
     /// What the user should know of how the layers were combined.
     pub fn notes(&self) -> &[String] {
-        match &self.cloud {
-            CloudArgs::Aws(args) => &args.notes,
-            CloudArgs::Alicloud(args) => &args.notes,
-            CloudArgs::Digitalocean(args) => &args.notes,
-        }
+        with_args!(&self.cloud, args => &args.notes)
     }
 
-    /// Whether it only says what it would do.
+    /// Whether the job only prints what it would do.
     pub fn is_dry_run(&self) -> bool {
-        let dry_run = match &self.cloud {
-            CloudArgs::Aws(args) => args.dry_run,
-            CloudArgs::Alicloud(args) => args.dry_run,
-            CloudArgs::Digitalocean(args) => args.dry_run,
-        };
-        dry_run == Some(true)
+        with_args!(&self.cloud, args => args.dry_run) == Some(true)
     }
-}
-
-/// The cloud that a job is for.
-#[derive(Debug)]
-pub enum CloudArgs {
-    /// `imgimport aws`.
-    Aws(Box<ImportArgs<aws::Options>>),
-    /// `imgimport alicloud`.
-    Alicloud(Box<ImportArgs<alicloud::Options>>),
-    /// `imgimport digitalocean`.
-    Digitalocean(Box<ImportArgs<digitalocean::Options>>),
 }
 
 impl JobEntry {
     pub(super) fn holds_secret(&self) -> bool {
-        self.aws
-            .as_ref()
-            .is_some_and(|options| options.holds_secret())
-            || self
-                .alicloud
-                .as_ref()
-                .is_some_and(|options| options.holds_secret())
-            || self
-                .digitalocean
-                .as_ref()
-                .is_some_and(|options| options.holds_secret())
+        let holds_secret = |id| with_cloud!(id, C => self.table::<C>().is_some_and(|options| options.holds_secret()));
+        CloudId::ALL.into_iter().any(holds_secret)
+    }
+
+    /// Returns the table of a cloud, if the entry has one.
+    pub(super) fn table<C: Cloud>(&self) -> Option<C> {
+        let tables: [&dyn Any; 3] = [&self.aws, &self.alicloud, &self.digitalocean];
+        let mut tables = tables.into_iter();
+        let table = tables.find_map(|table| table.downcast_ref::<Option<Box<C>>>())?;
+        table.as_deref().cloned()
     }
 
     /// The one cloud that the entry is about.
     fn provider(&self) -> Result<CloudId, &'static str> {
-        let tables = [
-            (CloudId::Aws, self.aws.is_some()),
-            (CloudId::Alicloud, self.alicloud.is_some()),
-            (CloudId::Digitalocean, self.digitalocean.is_some()),
-        ];
-        let tables: Vec<_> = tables
-            .into_iter()
-            .filter(|(_, is_present)| *is_present)
-            .collect();
+        let is_present = |id: &CloudId| with_cloud!(*id, C => self.table::<C>().is_some());
+        let tables: Vec<_> = CloudId::ALL.into_iter().filter(is_present).collect();
         match (self.provider, tables.as_slice()) {
             (Some(name), []) => Ok(name),
-            (None, [(name, _)]) => Ok(*name),
-            (Some(name), [(table, _)]) if name == *table => Ok(name),
+            (None, [name]) => Ok(*name),
+            (Some(name), [table]) if name == *table => Ok(name),
             (None, []) => {
                 Err("it names no cloud: write provider = \"aws\", or a table such as [job.aws]")
             }
@@ -185,10 +150,7 @@ impl SettingsFile {
         dry_run: Option<bool>,
     ) -> Result<JobArgs, String> {
         let provider = entry.provider()?;
-        let cloud_name = clap::ValueEnum::to_possible_value(&provider);
-        let cloud_name = cloud_name
-            .map(|value| value.get_name().to_owned())
-            .unwrap_or_default();
+        let cloud_name = provider.name();
         let name = entry
             .name
             .clone()
@@ -196,37 +158,12 @@ impl SettingsFile {
         if name.is_empty() || name.chars().any(char::is_control) {
             return Err("a job's name is one line, and not empty".to_owned());
         }
-        let entry = entry.clone();
-        let cloud = match provider {
-            CloudId::Aws => CloudArgs::Aws(self.layered(
-                &entry,
-                entry.aws.clone(),
-                environment,
-                output,
-                dry_run,
-            )?),
-            CloudId::Alicloud => CloudArgs::Alicloud(self.layered(
-                &entry,
-                entry.alicloud.clone(),
-                environment,
-                output,
-                dry_run,
-            )?),
-            CloudId::Digitalocean => CloudArgs::Digitalocean(self.layered(
-                &entry,
-                entry.digitalocean.clone(),
-                environment,
-                output,
-                dry_run,
-            )?),
-        };
-        let fingerprint = match &cloud {
-            CloudArgs::Aws(args) => format!("aws {:?} {:?}", args.image, args.provider),
-            CloudArgs::Alicloud(args) => format!("alicloud {:?} {:?}", args.image, args.provider),
-            CloudArgs::Digitalocean(args) => {
-                format!("digitalocean {:?} {:?}", args.image, args.provider)
-            }
-        };
+        let cloud: CloudArgs = with_cloud!(provider, C => {
+            self.layered::<C>(entry, environment, output, dry_run)?.into()
+        });
+        let fingerprint = with_args!(&cloud, args => {
+            format!("{cloud_name} {:?} {:?}", args.image, args.provider)
+        });
         Ok(JobArgs {
             name,
             cloud,
@@ -234,19 +171,18 @@ impl SettingsFile {
         })
     }
 
-    fn layered<P: CloudTable>(
+    fn layered<C: Cloud>(
         &self,
         entry: &JobEntry,
-        options: Option<Box<P>>,
         environment: &Environment,
         output: &OutputArgs,
         dry_run: Option<bool>,
-    ) -> Result<Box<ImportArgs<P>>, String> {
+    ) -> Result<ImportArgs<C>, String> {
         let args = ImportArgs {
             image: entry.image.clone(),
             head: None,
             notes: Vec::new(),
-            provider: options.map(|options| *options).unwrap_or_default(),
+            provider: entry.table().unwrap_or_default(),
             upload: entry.upload.clone(),
             wait: entry.wait.clone(),
             output: output.clone(),
@@ -261,6 +197,6 @@ impl SettingsFile {
                 "standard input can't be shared out among jobs: give the path of a file".to_owned(),
             );
         }
-        Ok(Box::new(args))
+        Ok(args)
     }
 }

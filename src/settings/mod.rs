@@ -1,6 +1,7 @@
 //! The lowest layer: finds and reads the TOML file. A key that is not known is an error
 //! that shows the line and the nearest name that is.
 
+use std::any::Any;
 use std::fmt;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
@@ -14,17 +15,19 @@ mod tree;
 
 use crate::alicloud;
 use crate::aws;
+use crate::clouds::{CloudId, with_cloud};
 use crate::config::OutputFormat;
 use crate::config::{
-    Cloud, Environment, ImportArgs, OutputArgs, UploadArgs, WaitArgs, deserialize,
+    CloudOptions, Environment, ImportArgs, OutputArgs, UploadArgs, WaitArgs, deserialize,
 };
 use crate::digitalocean;
 use crate::error::{Error, Result};
+use crate::import::cloud::Cloud;
 use crate::platform;
 use crate::progress::Progress;
 use crate::shell::Command;
+pub use job_entry::JobArgs;
 use job_entry::JobEntry;
-pub use job_entry::{CloudArgs, JobArgs};
 
 /// Read from the current directory when nothing else is named.
 const DEFAULT_PATH: &str = "imgimport.toml";
@@ -68,30 +71,6 @@ struct Origin {
 impl fmt::Debug for Origin {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.path.fmt(f)
-    }
-}
-
-/// A provider that has a table in the file.
-pub trait CloudTable: Cloud {
-    /// Takes the provider's table out.
-    fn take_table(file: &mut SettingsFile) -> Self;
-}
-
-impl CloudTable for aws::Options {
-    fn take_table(file: &mut SettingsFile) -> Self {
-        std::mem::take(&mut file.aws)
-    }
-}
-
-impl CloudTable for alicloud::Options {
-    fn take_table(file: &mut SettingsFile) -> Self {
-        std::mem::take(&mut file.alicloud)
-    }
-}
-
-impl CloudTable for digitalocean::Options {
-    fn take_table(file: &mut SettingsFile) -> Self {
-        std::mem::take(&mut file.digitalocean)
     }
 }
 
@@ -160,11 +139,11 @@ impl SettingsFile {
     /// The flags over the environment over this file, with a note on each variable that
     /// overrides the file. A secret of a higher layer is never sent to an address of a file
     /// that nobody named.
-    pub fn layered_args<P: CloudTable>(
+    pub fn layered_args<C: Cloud>(
         &self,
-        flags: ImportArgs<P>,
+        flags: ImportArgs<C>,
         environment: &Environment,
-    ) -> Result<ImportArgs<P>> {
+    ) -> Result<ImportArgs<C>> {
         let settings = environment.settings()?;
         let mut notes = overruled::notes(&flags, environment, &settings, self);
         let file = self.clone().import_args();
@@ -178,15 +157,18 @@ impl SettingsFile {
     }
 
     fn holds_secret(&self) -> bool {
-        let Self {
-            aws,
-            alicloud,
-            digitalocean,
-            job,
-            ..
-        } = self;
-        let jobs = job.iter().any(JobEntry::holds_secret);
-        jobs || aws.holds_secret() || alicloud.holds_secret() || digitalocean.holds_secret()
+        let mut clouds = CloudId::ALL.into_iter();
+        self.job.iter().any(JobEntry::holds_secret)
+            || clouds.any(|id| with_cloud!(id, C => self.table::<C>().holds_secret()))
+    }
+
+    /// Returns the table of a cloud.
+    fn table<C: Cloud>(&self) -> C {
+        let tables: [&dyn Any; 3] = [&self.aws, &self.alicloud, &self.digitalocean];
+        let table = tables
+            .into_iter()
+            .find_map(|table| table.downcast_ref::<C>());
+        table.cloned().unwrap_or_default()
     }
 
     /// What the file says to `check`: the image, and how the page is written; and the file.
@@ -196,9 +178,9 @@ impl SettingsFile {
     }
 
     /// What the file says to one sub-command.
-    pub fn import_args<P: CloudTable>(mut self) -> ImportArgs<P> {
+    pub fn import_args<C: Cloud>(self) -> ImportArgs<C> {
         ImportArgs {
-            provider: P::take_table(&mut self),
+            provider: self.table(),
             image: self.image,
             head: None,
             notes: Vec::new(),
@@ -289,4 +271,25 @@ fn suggestion(message: &str) -> Option<String> {
             names.trim_start_matches("one of ")
         ),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Every cloud has a field in the file and in a job.
+    #[test]
+    fn every_cloud_has_its_table() {
+        for id in CloudId::ALL {
+            let name = id.name();
+            let text =
+                format!("[{name}]\nbucket = \"here\"\n[[job]]\n[job.{name}]\nbucket = \"here\"\n");
+            let file: SettingsFile = toml::from_str(&text).expect("settings");
+            with_cloud!(id, C => {
+                let options = format!("{:?}", file.table::<C>());
+                assert!(options.contains("\"here\""), "{name}: {options}");
+                assert_eq!(format!("{:?}", file.job[0].table::<C>()), format!("Some({options})"));
+            });
+        }
+    }
 }

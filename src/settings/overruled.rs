@@ -3,20 +3,21 @@
 
 use merge::Merge;
 
-use super::{CloudTable, SettingsFile, tree};
+use super::{SettingsFile, tree};
 use crate::config::{Environment, ImportArgs, VariableSetting};
+use crate::import::cloud::Cloud;
 
 /// The tables in which an option of an import can stand, the top level first.
-fn tables<P: CloudTable>() -> [&'static str; 5] {
-    ["", "upload", "wait", "output", P::NAME]
+fn tables<C: Cloud>() -> [&'static str; 5] {
+    ["", "upload", "wait", "output", C::NAME]
 }
 
 /// A line for each variable that overrides a different value of the file, secrets without
 /// their values.
-pub fn notes<P: CloudTable>(
-    flags: &ImportArgs<P>,
+pub fn notes<C: Cloud>(
+    flags: &ImportArgs<C>,
     environment: &Environment,
-    settings: &[VariableSetting<P>],
+    settings: &[VariableSetting<C>],
     file: &SettingsFile,
 ) -> Vec<String> {
     let Some(origin) = &file.origin else {
@@ -24,16 +25,16 @@ pub fn notes<P: CloudTable>(
     };
     let path = origin.path.display();
     let mut lines = Vec::new();
-    for table in tables::<P>() {
+    for table in tables::<C>() {
         let values = match table {
             "" => Some(&origin.table),
             name => origin.table.get(name).and_then(toml::Value::as_table),
         };
         for (key, value) in values.into_iter().flatten() {
-            let Some(lower) = with_single_key::<P>(table, key, value) else {
+            let Some(lower) = with_single_key::<C>(table, key, value) else {
                 continue;
             };
-            let sets = |setting: &&VariableSetting<P>| is_covered(&setting.layer, &lower);
+            let sets = |setting: &&VariableSetting<C>| is_covered(&setting.layer, &lower);
             let Some(setting) = settings.iter().find(sets) else {
                 continue;
             };
@@ -43,9 +44,9 @@ pub fn notes<P: CloudTable>(
             }
         }
     }
-    let cloud_table = origin.table.get(P::NAME).and_then(toml::Value::as_table);
-    for (id, _) in P::SECRETS {
-        let variable = environment.secret_variable(P::SECRETS, id);
+    let cloud_table = origin.table.get(C::NAME).and_then(toml::Value::as_table);
+    for (id, _) in C::SECRETS {
+        let variable = environment.secret_variable(C::SECRETS, id);
         let file_value = cloud_table.and_then(|own| own.get(*id)?.as_str());
         if let (Some((variable, value)), Some(there)) = (variable, file_value)
             && value != there
@@ -58,12 +59,7 @@ pub fn notes<P: CloudTable>(
 
 /// `region eu-central-1 from AWS_REGION; imgimport.toml has us-east-1`. Where the flag means the
 /// opposite of the key, both are named.
-fn note<P: CloudTable>(
-    key: &str,
-    setting: &VariableSetting<P>,
-    path: &str,
-    file_value: &str,
-) -> String {
+fn note<C: Cloud>(key: &str, setting: &VariableSetting<C>, path: &str, file_value: &str) -> String {
     let (option, text, variable) = (&setting.option, &setting.text, &setting.variable);
     if ["keep_input_artifact", "resume", "wait"].contains(&key) {
         return format!("{option} {text} from {variable}; {path} has {key} = {file_value}");
@@ -72,11 +68,7 @@ fn note<P: CloudTable>(
 }
 
 /// The invocation of a file that has this key alone.
-fn with_single_key<P: CloudTable>(
-    table: &str,
-    key: &str,
-    value: &toml::Value,
-) -> Option<ImportArgs<P>> {
+fn with_single_key<C: Cloud>(table: &str, key: &str, value: &toml::Value) -> Option<ImportArgs<C>> {
     if table.is_empty() && !["image", "skip_checks"].contains(&key) {
         return None;
     }
@@ -89,7 +81,7 @@ fn with_single_key<P: CloudTable>(
 }
 
 /// Whether the upper layer sets all that the lower one sets, to whatever value.
-fn is_covered<P: CloudTable>(upper: &ImportArgs<P>, lower: &ImportArgs<P>) -> bool {
+fn is_covered<C: Cloud>(upper: &ImportArgs<C>, lower: &ImportArgs<C>) -> bool {
     let mut merged = upper.clone();
     let lower = lower.clone();
     // Not `Invocation::merge`, in which keys can rule each other out.
@@ -103,6 +95,6 @@ fn is_covered<P: CloudTable>(upper: &ImportArgs<P>, lower: &ImportArgs<P>) -> bo
     is_same(&merged, upper)
 }
 
-fn is_same<P: CloudTable>(left: &ImportArgs<P>, other: &ImportArgs<P>) -> bool {
+fn is_same<C: Cloud>(left: &ImportArgs<C>, other: &ImportArgs<C>) -> bool {
     format!("{left:?}") == format!("{other:?}")
 }

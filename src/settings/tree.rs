@@ -9,8 +9,8 @@ use toml::de::{DeArray, DeTable, DeValue, Error};
 
 use super::SettingsFile;
 use super::job_entry::JobEntry;
-use crate::config::{OutputArgs, UploadArgs, WaitArgs, fields};
-use crate::{alicloud, aws, digitalocean};
+use crate::clouds::{CloudId, with_cloud};
+use crate::config::{CloudOptions, OutputArgs, UploadArgs, WaitArgs, fields};
 
 /// The document without white space around values and without known keys that are empty.
 pub fn parse(text: &str) -> Result<Spanned<DeTable<'_>>, Error> {
@@ -28,12 +28,10 @@ fn known_keys(path: &str) -> &'static [&'static str] {
         "upload" => fields::<UploadArgs>(),
         "wait" => fields::<WaitArgs>(),
         "output" => fields::<OutputArgs>(),
-        "aws" => fields::<aws::Options>(),
-        "aws.assume_role" => fields::<aws::AssumeRole>(),
-        "aws.aws_polling" => fields::<aws::Polling>(),
-        "alicloud" => fields::<alicloud::Options>(),
-        "digitalocean" => fields::<digitalocean::Options>(),
-        _ => &[],
+        path => {
+            let (name, table) = path.split_once('.').unwrap_or((path, ""));
+            CloudId::find(name).map_or(&[], |id| with_cloud!(id, C => C::known_keys(table)))
+        }
     }
 }
 

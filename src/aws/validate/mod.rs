@@ -8,7 +8,7 @@ use super::ids;
 use super::method::ImportMethod;
 use super::options::Options;
 use super::values::{Architecture, BootMode, LicenseType, Platform};
-use crate::config::Cloud;
+use crate::config::CloudOptions;
 use crate::config::problems::Problems;
 use crate::error::{Error, Result as Ended};
 use crate::image::{Content, Image, Target, VmdkKind, action, unpacking};
@@ -222,7 +222,7 @@ pub fn description(text: &str) -> Result<(), String> {
     }
 }
 
-fn check<P: Cloud, T>(
+fn check<P: CloudOptions, T>(
     problems: &mut Problems<P>,
     id: &str,
     values: impl Iterator<Item = T>,

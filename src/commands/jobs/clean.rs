@@ -2,17 +2,18 @@
 
 use serde_json::json;
 
+use crate::clouds::{CloudId, with_cloud};
 use crate::config::OutputFormat;
 use crate::config::{Environment, ImportArgs};
 use crate::error::{Error, Kind, Result};
+use crate::import::cloud::{Cloud, Stored};
 use crate::import::journal::{Journal, JournalEntry, ObjectLocation, StoredJob};
 use crate::import::session::Session;
 use crate::import::undo::{self, UndoList};
 use crate::net::endpoint;
 use crate::platform;
-use crate::settings::{CloudTable, SettingsFile};
+use crate::settings::SettingsFile;
 use crate::shell::{self, Command};
-use crate::{alicloud, aws, digitalocean};
 
 /// What `--clean` has come to.
 #[derive(Default)]
@@ -140,61 +141,41 @@ impl JobCleaner<'_> {
         session: &Session,
         cleanup: &mut UndoList,
     ) -> Result<()> {
-        let (entry, location, account) = (self.entry, self.location, &self.entry.account);
-        match location.cloud.as_str() {
-            "aws" => {
-                let options = self.options(aws::resources::options(location, account))?;
-                aws::resources::track_all(entry, location, &options, remove, cleanup).await
-            }
-            "alicloud" => {
-                let options = self.options(alicloud::resources::options(location, account))?;
-                let progress = &session.progress;
-                alicloud::resources::track_all(
-                    self.journal,
-                    location,
-                    &options,
-                    self.environment,
-                    remove,
-                    progress,
-                    cleanup,
-                )
-                .await
-            }
-            "digitalocean" => {
-                let options = self.options(digitalocean::resources::options(location, account))?;
-                let progress = &session.progress;
-                digitalocean::resources::track_all(
-                    entry,
-                    location,
-                    &options,
-                    self.environment,
-                    remove,
-                    progress,
-                    cleanup,
-                )
-            }
-            other => Err(Error::failed(format!(
-                "the cloud {other} is not known here"
-            ))),
-        }
+        let (location, account) = (self.location, &self.entry.account);
+        let name = &location.cloud;
+        let Some(cloud) = CloudId::find(name) else {
+            return Err(Error::failed(format!("the cloud {name} is not known here")));
+        };
+        let stored = Stored {
+            journal: self.journal,
+            entry: self.entry,
+            location,
+            environment: self.environment,
+            remove,
+            progress: &session.progress,
+        };
+        with_cloud!(cloud, C => {
+            let options = self.options(C::from_journal(location, account))?;
+            options.track_resources(&stored, cleanup).await
+        })
     }
 
     /// The entry's options over the environment over the file. An address of the journal gets
     /// secrets where it is on this machine, the cloud's own, or what is configured now.
-    fn options<P: CloudTable>(&self, options: P) -> Result<P> {
+    fn options<C: Cloud>(&self, options: C) -> Result<C> {
         let configured = self
             .file
-            .layered_args(ImportArgs::<P>::default(), self.environment)?;
+            .layered_args(ImportArgs::<C>::default(), self.environment)?;
         let configured = configured.provider.addresses();
         for (key, url) in options.addresses() {
             let is_configured = configured.iter().any(|(_, other)| *other == url);
             if !is_configured
                 && !endpoint::is_loopback(&url)
-                && !endpoint::is_within(&url, P::DOMAINS)
+                && !endpoint::is_within(&url, C::DOMAINS)
             {
-                let variables = P::VARIABLES.iter().find(|(known, _)| *known == key);
+                let variables = C::VARIABLES.iter().find(|(known, _)| *known == key);
                 let variable = variables.and_then(|(_, names)| names.first().copied());
-                let own_variable = format!("IMGIMPORT_{}_{}", P::NAME, key).to_uppercase();
+                let own_variable = format!("IMGIMPORT_{}_{}", C::NAME, key).to_uppercase();
                 let variable = variable.unwrap_or(&own_variable);
                 return Err(Error::failed("its endpoint is not used")
                     .with_cause(format!(

@@ -8,12 +8,12 @@ use std::num::NonZeroUsize;
 use std::process::ExitCode;
 use std::time::Instant;
 
-use futures_util::{FutureExt, StreamExt, stream};
+use futures_util::{StreamExt, stream};
 use jiff::Timestamp;
 use serde_json::Value;
 
-use crate::check::PreImportCheck;
 use crate::cli::{GlobalArgs, RunArgs};
+use crate::clouds::with_args;
 use crate::commands::{output, panics, stdout};
 use crate::config::OutputFormat;
 use crate::config::{Environment, template};
@@ -23,8 +23,7 @@ use crate::import::journal;
 use crate::import::lifecycle;
 use crate::import::session::Session;
 use crate::progress::Progress;
-use crate::settings::{CloudArgs, JobArgs, SettingsFile};
-use crate::{alicloud, aws, digitalocean};
+use crate::settings::{JobArgs, SettingsFile};
 use state::RunState;
 
 /// Runs the jobs of a file.
@@ -168,29 +167,7 @@ impl Batch<'_> {
         if self.cancel.stop.is_cancelled() {
             return Err(Error::new(self.cancel.kind(), "stopped before it began"));
         }
-        match job.cloud {
-            CloudArgs::Aws(mut args) => {
-                let check = PreImportCheck::new(&mut args, &session)
-                    .await?
-                    .report(&session);
-                let work = aws::run(*args, self.environment, &session, check.boxed());
-                lifecycle::run_until_abort(work, &session).await
-            }
-            CloudArgs::Alicloud(mut args) => {
-                let check = PreImportCheck::new(&mut args, &session)
-                    .await?
-                    .report(&session);
-                let work = alicloud::run(*args, self.environment, &session, check.boxed());
-                lifecycle::run_until_abort(work, &session).await
-            }
-            CloudArgs::Digitalocean(mut args) => {
-                let check = PreImportCheck::new(&mut args, &session)
-                    .await?
-                    .report(&session);
-                let work = digitalocean::run(*args, self.environment, &session, check.boxed());
-                lifecycle::run_until_abort(work, &session).await
-            }
-        }
+        with_args!(job.cloud, args => lifecycle::run(*args, self.environment, &session).await)
     }
 }
 

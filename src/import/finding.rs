@@ -96,3 +96,21 @@ impl Verdict {
             .filter(move |finding| finding.level == level)
     }
 }
+
+/// Returns text from inside an image without control characters, cut to 2,000 characters.
+pub fn printable(text: &str) -> String {
+    let printable = text
+        .chars()
+        .map(|c| if c.is_control() { '\u{fffd}' } else { c });
+    printable.take(2000).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn control_characters_of_an_image_are_escaped() {
+        assert_eq!(printable("Evil\x1b[2J\n"), "Evil\u{fffd}[2J\u{fffd}");
+    }
+}

@@ -1,20 +1,17 @@
 //! What DigitalOcean makes of an image.
 
-use super::common;
-use super::finding::{Finding, Rule};
-use crate::digitalocean;
+use super::validate::{accepts, boot_warning};
 use crate::guest::{Architecture, Guest, Observed, OsFamily, System, VolumeKind};
 use crate::image::Image;
+use crate::import::finding::{Finding, Rule};
+use crate::import::guest_rules;
 
 const REQUIREMENTS: &str = "https://docs.digitalocean.com/products/custom-images/";
 const LIMITS: &str = "https://docs.digitalocean.com/products/custom-images/details/limits/";
 
 pub fn check_format(image: &Image) -> Vec<Finding> {
     let rule = Rule("format and size", REQUIREMENTS);
-    vec![match (
-        digitalocean::accepts(image),
-        digitalocean::boot_warning(image),
-    ) {
+    vec![match (accepts(image), boot_warning(image)) {
         (Err((reason, remedy)), _) => rule.refused(reason, remedy),
         (Ok(()), Some(warning)) => rule.warning(warning, ""),
         (Ok(()), None) => rule.ok(image.label()),
@@ -23,8 +20,11 @@ pub fn check_format(image: &Image) -> Vec<Finding> {
 
 pub fn check_guest(guest: &Guest) -> Vec<Finding> {
     let mut found = vec![];
-    found.extend(common::encryption(guest, Rule("encryption", REQUIREMENTS)));
-    found.extend(common::check_file_system(
+    found.extend(guest_rules::encryption(
+        guest,
+        Rule("encryption", REQUIREMENTS),
+    ));
+    found.extend(guest_rules::check_file_system(
         guest,
         &[VolumeKind::Ext],
         Rule("file system", REQUIREMENTS),
@@ -39,19 +39,25 @@ pub fn check_guest(guest: &Guest) -> Vec<Finding> {
         return found;
     }
     found.push(check_architecture(guest));
-    found.push(common::check_boot(guest, Rule("boot mode", REQUIREMENTS)));
+    found.push(guest_rules::check_boot(
+        guest,
+        Rule("boot mode", REQUIREMENTS),
+    ));
     let Some(system) = &guest.system else {
         return found;
     };
-    found.extend(common::check_drivers(
+    found.extend(guest_rules::check_drivers(
         guest,
         &["virtio_pci", "virtio_blk", "virtio_scsi"],
         &["virtio_net"],
         Rule("virtio", REQUIREMENTS),
     ));
-    found.push(common::check_devices(system, Rule("devices", REQUIREMENTS)));
-    found.push(common::check_network(system, Rule("network", LIMITS)));
-    found.push(common::check_ssh(system, Rule("ssh", REQUIREMENTS)));
+    found.push(guest_rules::check_devices(
+        system,
+        Rule("devices", REQUIREMENTS),
+    ));
+    found.push(guest_rules::check_network(system, Rule("network", LIMITS)));
+    found.push(guest_rules::check_ssh(system, Rule("ssh", REQUIREMENTS)));
     found.push(check_cloud_init(system));
     found
 }
@@ -75,7 +81,7 @@ fn check_architecture(guest: &Guest) -> Finding {
 fn check_cloud_init(system: &System) -> Finding {
     let rule = Rule("cloud-init", REQUIREMENTS);
     let Observed::Present(found) = &system.cloud_init else {
-        return common::check_cloud_init(system, "ConfigDrive", rule);
+        return guest_rules::check_cloud_init(system, "ConfigDrive", rule);
     };
     let find_module = |wanted: &str| {
         found
@@ -95,7 +101,7 @@ fn check_cloud_init(system: &System) -> Finding {
     if found.version.as_deref().is_some_and(is_too_old) {
         return rule.warning("its cloud-init is older than 0.7.7", "install a newer one");
     }
-    common::check_cloud_init(system, "ConfigDrive", rule)
+    guest_rules::check_cloud_init(system, "ConfigDrive", rule)
 }
 
 /// Before 0.7.7; later versions are numbered by years.

@@ -1,10 +1,10 @@
 //! What Alibaba Cloud makes of an image.
 
-use super::common;
-use super::finding::{Finding, Rule};
-use crate::alicloud;
+use super::validate::image::accepts;
 use crate::guest::{Architecture, Guest, VolumeKind};
 use crate::image::Image;
+use crate::import::finding::{Finding, Rule};
+use crate::import::guest_rules;
 
 const IMPORT: &str =
     "https://www.alibabacloud.com/help/en/ecs/developer-reference/api-ecs-2014-05-26-importimage";
@@ -15,7 +15,7 @@ const FILE_SYSTEMS: [VolumeKind; 2] = [VolumeKind::Ext, VolumeKind::Xfs];
 
 pub fn check_format(image: &Image) -> Vec<Finding> {
     let rule = Rule("format and size", GUIDE);
-    vec![match alicloud::accepts(image) {
+    vec![match accepts(image) {
         Ok(None) => rule.ok(image.label()),
         Ok(Some(warning)) => rule.warning(warning, ""),
         Err((reason, remedy)) => rule.refused(reason, remedy),
@@ -24,8 +24,11 @@ pub fn check_format(image: &Image) -> Vec<Finding> {
 
 pub fn check_guest(guest: &Guest) -> Vec<Finding> {
     let mut found = vec![];
-    found.extend(common::encryption(guest, Rule("encryption", IMAGE_CHECK)));
-    found.extend(common::check_file_system(
+    found.extend(guest_rules::encryption(
+        guest,
+        Rule("encryption", IMAGE_CHECK),
+    ));
+    found.extend(guest_rules::check_file_system(
         guest,
         &FILE_SYSTEMS,
         Rule("file system", GUIDE),
@@ -38,22 +41,28 @@ pub fn check_guest(guest: &Guest) -> Vec<Finding> {
     let Some(system) = &guest.system else {
         return found;
     };
-    found.extend(common::check_drivers(
+    found.extend(guest_rules::check_drivers(
         guest,
         &["virtio_pci", "virtio_blk"],
         &["virtio_net"],
         Rule("virtio", IMPORT),
     ));
-    found.extend(common::check_drivers(
+    found.extend(guest_rules::check_drivers(
         guest,
         &["nvme"],
         &[],
         Rule("nvme", IMAGE_CHECK),
     ));
-    found.push(common::check_devices(system, Rule("devices", IMAGE_CHECK)));
-    found.push(common::check_network(system, Rule("network", IMAGE_CHECK)));
-    found.push(common::check_ssh(system, Rule("ssh", GUIDE)));
-    found.push(common::check_cloud_init(
+    found.push(guest_rules::check_devices(
+        system,
+        Rule("devices", IMAGE_CHECK),
+    ));
+    found.push(guest_rules::check_network(
+        system,
+        Rule("network", IMAGE_CHECK),
+    ));
+    found.push(guest_rules::check_ssh(system, Rule("ssh", GUIDE)));
+    found.push(guest_rules::check_cloud_init(
         system,
         "AliYun",
         Rule("cloud-init", GUIDE),
@@ -81,5 +90,5 @@ fn check_boot(guest: &Guest) -> Finding {
             "install one in an EFI system partition",
         );
     }
-    common::check_boot(guest, rule)
+    guest_rules::check_boot(guest, rule)
 }

@@ -1,7 +1,8 @@
-//! What every cloud asks of a system, each in its own words and from its own page.
+//! The rules on the system in an image that several clouds have. The caller names the page
+//! that the cloud's own rule comes from.
 
-use super::finding::{Finding, Rule};
 use crate::guest::{Driver, Guest, Observed, System, VolumeKind};
+use crate::import::finding::{Finding, Rule};
 
 /// Whether anything starts it.
 pub fn check_boot(guest: &Guest, rule: Rule) -> Finding {

@@ -1,10 +1,11 @@
 //! What AWS makes of an image.
 
-use super::common;
-use super::finding::{Finding, Rule};
-use crate::aws;
+use super::method::ImportMethod;
+use super::validate;
 use crate::guest::{Architecture, Guest, OsFamily, System, VolumeKind};
-use crate::image::Image;
+use crate::image::{DiskReader, Image};
+use crate::import::finding::{Finding, Rule};
+use crate::import::guest_rules;
 
 const REQUIREMENTS: &str =
     "https://docs.aws.amazon.com/vm-import/latest/userguide/prerequisites.html";
@@ -64,11 +65,22 @@ const KERNELS: [(&str, &str, &[&str]); 28] = [
     ("ubuntu", "26.04", &["7.0"]),
 ];
 
+/// Checks whether `ImportImage`, the default method, accepts the image. The error is the reason
+/// and the remedy.
+pub fn accepts(image: &Image) -> Result<(), (String, String)> {
+    validate::accepts(image, ImportMethod::ImportImage)
+}
+
+/// Whether the disk of the image can be written into a snapshot block by block.
+fn accepts_blocks(image: &Image) -> bool {
+    validate::accepts(image, ImportMethod::EbsDirect).is_ok() && DiskReader::open(image).is_ok()
+}
+
 pub fn check_format(image: &Image) -> Vec<Finding> {
     let rule = Rule("format and size", REQUIREMENTS);
-    vec![match aws::accepts(image) {
+    vec![match accepts(image) {
         Ok(()) => rule.ok(image.label()),
-        Err((reason, remedy)) if aws::accepts_blocks(image) => rule.warning(
+        Err((reason, remedy)) if accepts_blocks(image) => rule.warning(
             format!("ImportImage does not take it: {reason}"),
             format!("import it with --method ebs-direct, or {remedy}"),
         ),
@@ -83,7 +95,7 @@ pub fn check_guest(guest: &Guest, checks_guest: bool) -> Vec<Finding> {
     let mut found = vec![];
     if examined {
         found.extend(check_encryption(guest));
-        found.extend(common::check_file_system(
+        found.extend(guest_rules::check_file_system(
             guest,
             &FILE_SYSTEMS,
             Rule("file system", REQUIREMENTS),
@@ -101,16 +113,16 @@ pub fn check_guest(guest: &Guest, checks_guest: bool) -> Vec<Finding> {
         found.extend(check_kernel(guest));
         found.extend(check_free_space(system));
     }
-    found.extend(common::check_drivers(
+    found.extend(guest_rules::check_drivers(
         guest,
         &["nvme"],
         &["ena"],
         Rule("drivers", NITRO),
     ));
-    found.push(common::check_devices(system, Rule("devices", CHANGES)));
-    found.push(common::check_network(system, Rule("network", LIMITS)));
-    found.push(common::check_ssh(system, Rule("ssh", REQUIREMENTS)));
-    found.push(common::check_cloud_init(
+    found.push(guest_rules::check_devices(system, Rule("devices", CHANGES)));
+    found.push(guest_rules::check_network(system, Rule("network", LIMITS)));
+    found.push(guest_rules::check_ssh(system, Rule("ssh", REQUIREMENTS)));
+    found.push(guest_rules::check_cloud_init(
         system,
         "Ec2",
         Rule("cloud-init", KEY_PAIRS),
@@ -122,7 +134,7 @@ pub fn check_guest(guest: &Guest, checks_guest: bool) -> Vec<Finding> {
 fn check_encryption(guest: &Guest) -> Option<Finding> {
     let encrypted = guest.encrypted()?;
     let remedy = if encrypted == VolumeKind::BitLocker {
-        common::BITLOCKER
+        guest_rules::BITLOCKER
     } else {
         "import it with --method import-snapshot; or install the system without encryption, and let AWS encrypt: --ami-encrypt"
     };
@@ -174,7 +186,7 @@ fn check_boot(guest: &Guest) -> Finding {
             "write it, with grub-install --removable for example",
         );
     }
-    common::check_boot(guest, rule)
+    guest_rules::check_boot(guest, rule)
 }
 
 fn check_kernel(guest: &Guest) -> Option<Finding> {
