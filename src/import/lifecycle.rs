@@ -56,7 +56,8 @@ async fn import<C: Cloud>(
         job = resolve(C::common(&job).image.clone().into(), clock)?;
         *C::key(&mut job) = key;
     }
-    let end = C::import(job, clients, journal.clone(), session).await;
+    // On the heap, since the future of all steps is large.
+    let end = Box::pin(C::import(job, clients, journal.clone(), session)).await;
     finish(end, session, &journal).await
 }
 
