@@ -7,6 +7,7 @@ use serde::Serialize;
 
 use super::Style;
 use super::columns::{clean, one_line};
+use crate::error::Error;
 use crate::secret::mask;
 use crate::units;
 
@@ -113,6 +114,21 @@ impl Event<'_> {
             _ => String::new(),
         }
     }
+}
+
+/// The object of an error, with its job if there are several.
+pub(super) fn error_json(error: &Error, job: &str) -> String {
+    let mut event = error.to_json()["error"].take();
+    event["event"] = "error".into();
+    if !job.is_empty() {
+        event["job"] = job.into();
+    }
+    event.to_string()
+}
+
+/// The lines of an error for people.
+pub(super) fn error_line(error: &Error, style: Style) -> String {
+    clean(&error.to_string()).replacen("error:", &style.red("error:"), 1)
 }
 
 /// A stage is one line, also when a file's name has two.

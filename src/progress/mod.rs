@@ -1,22 +1,19 @@
-//! One handle, four faces: bars on a terminal, lines in a pipe, JSON for programs, or
-//! nothing. The only place that writes progress, notes and warnings to standard error.
-//! The result on standard output is `outcome`'s; the final error is `main`'s.
+//! Progress on standard error: bars on a terminal, lines in a pipe, JSON for programs, or
+//! nothing. Progress, notes, warnings and errors are written here and nowhere else; the result
+//! on standard output is written by `outcome`.
 
 mod bar;
 mod columns;
 mod event;
-mod failure;
-mod job_control;
 mod log;
 mod output_rate;
 mod scope;
 mod screen;
 mod state;
-mod status_area;
 mod style;
 mod task;
+mod terminal;
 mod upload;
-mod virtual_terminal;
 
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
@@ -29,6 +26,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use bar::Status;
 pub use columns::one_line;
 use console::Term;
 use event::Event;
@@ -39,6 +37,8 @@ use style::Style;
 pub use task::TaskProgress;
 pub use upload::UploadProgress;
 
+use crate::error::Error;
+use crate::platform;
 use crate::secret::mask;
 
 /// What progress looks like on standard error.
@@ -78,8 +78,8 @@ struct Scope {
     name: String,
 }
 
-/// A line at the foot of the terminal, there until this is dropped.
-struct Bar {
+/// A bar on the terminal, which is removed when this is dropped.
+struct BarHandle {
     shared: Arc<Shared>,
     id: u64,
 }
@@ -96,10 +96,10 @@ const HEARTBEAT_INTERVAL: Duration = Duration::from_secs(1);
 type Clock = Arc<dyn Fn() -> Instant + Send + Sync>;
 
 impl Progress {
-    /// The face that the mode asks for; `quiet` leaves warnings alone.
+    /// Progress in this mode; with `quiet` only warnings and errors are shown.
     pub fn new(mode: Mode, quiet: bool) -> Self {
         let (paint, clock): (_, Clock) = (Style::for_stderr(), Arc::new(Instant::now));
-        let face = match mode {
+        let renderer = match mode {
             Mode::Json => Renderer::Json,
             Mode::Auto | Mode::Bar if !quiet && style::can_draw() => {
                 let terminal = Box::new(Term::buffered_stderr());
@@ -108,7 +108,7 @@ impl Progress {
             _ => Renderer::Plain,
         };
         let quiet = quiet || mode == Mode::None;
-        Self::with(face, quiet, paint, Box::new(io::stderr()), clock)
+        Self::with(renderer, quiet, paint, Box::new(io::stderr()), clock)
     }
 
     fn with(
@@ -165,7 +165,7 @@ impl Progress {
         self.emit(&Event::Note { message: text });
     }
 
-    /// Something the user should act on; said in every mode.
+    /// Something the user should act on; shown in every mode.
     pub fn warn(&self, text: &str) {
         self.emit(&Event::Warning { message: text });
     }
@@ -196,7 +196,7 @@ impl Progress {
         }
     }
 
-    /// A program is told everything.
+    /// Whether a program reads this: it gets every event.
     fn is_json(&self) -> bool {
         matches!(self.shared.renderer, Renderer::Json)
     }
@@ -206,6 +206,32 @@ impl Progress {
         if let Renderer::Bars(screen) = &self.shared.renderer {
             screen.close();
         }
+    }
+
+    /// Removes the bars while Ctrl-Z stops the program, and draws them again after `fg`.
+    pub fn handle_ctrl_z(&self) {
+        let Renderer::Bars(_) = &self.shared.renderer else {
+            return;
+        };
+        let progress = self.clone();
+        platform::on_ctrl_z(move || {
+            if let Renderer::Bars(screen) = &progress.shared.renderer {
+                screen.suspend_for_stop(platform::stop);
+            }
+        });
+    }
+
+    /// Writes the error with its cause, what is left behind and the hint, in every mode and
+    /// with `--quiet`.
+    pub fn error(&self, error: &Error) {
+        let text = match &self.shared.renderer {
+            Renderer::Json => event::error_json(error, &self.scope.name),
+            Renderer::Bars(_) | Renderer::Plain => event::error_line(error, self.shared.style),
+        };
+        if let Renderer::Bars(screen) = &self.shared.renderer {
+            screen.fail_stage(self.scope.id);
+        }
+        self.write(&text);
     }
 
     /// Where `-v` writes, so that log lines and bars do not tear each other.
@@ -244,7 +270,7 @@ impl Progress {
         }
     }
 
-    /// Nobody is left to tell when standard error is closed.
+    /// Errors are ignored: a closed standard error leaves nowhere to report them.
     fn write_raw(&self, text: &str) {
         let text = mask(text);
         let text = match &self.shared.renderer {
@@ -258,14 +284,14 @@ impl Progress {
             .and_then(|()| out.flush());
     }
 
-    /// A line at the foot of the terminal, where there is one.
-    fn add_bar(&self, render: impl Fn(Instant, usize) -> String + Send + 'static) -> Option<Bar> {
+    /// Adds a bar, if there is a terminal for it.
+    fn add_bar(&self, read: impl Fn(Instant) -> Status + Send + 'static) -> Option<BarHandle> {
         let Renderer::Bars(screen) = &self.shared.renderer else {
             return None;
         };
-        Some(Bar {
+        Some(BarHandle {
             shared: Arc::clone(&self.shared),
-            id: screen.add(self.scope.id, Box::new(render)),
+            id: screen.add(self.scope.id, Box::new(read)),
         })
     }
 }
@@ -324,7 +350,7 @@ impl Drop for Scope {
     }
 }
 
-impl Drop for Bar {
+impl Drop for BarHandle {
     fn drop(&mut self) {
         if let Renderer::Bars(screen) = &self.shared.renderer {
             screen.remove(self.id);

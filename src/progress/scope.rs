@@ -1,27 +1,39 @@
-//! A run of stages at the foot of a terminal: the line of the stage under way, and its bars.
+//! A sequence of stages: the line of the current one, and its bars.
 
 use std::time::Instant;
 
+use indicatif::ProgressBar;
+
+use super::bar::{Bar, Status};
 use super::event::{MIN_REPORTED_TIME, whole_seconds};
 use super::{Style, columns};
 
-/// A line under way: its text for so many columns.
-pub(super) type Render = Box<dyn Fn(Instant, usize) -> String + Send>;
+/// Returns what a bar shows at a moment.
+pub(super) type Read = Box<dyn Fn(Instant) -> Status + Send>;
 
-/// One run of stages: the program's own, that of a job, that of a copy.
+/// One sequence of stages: that of the program, of a job, or of a copy.
 pub(super) struct Scope {
     pub(super) id: u64,
     pub(super) parents: Vec<u64>,
     pub(super) name: String,
     pub(super) heading: Option<Heading>,
-    pub(super) bars: Vec<(u64, Render)>,
+    /// The line of the heading, empty where none is to be shown.
+    pub(super) line: ProgressBar,
+    pub(super) bars: Vec<(u64, Read, Bar)>,
 }
 
-/// The stage under way.
+/// The current stage.
 pub(super) struct Heading {
     pub(super) text: String,
     pub(super) since: Instant,
     pub(super) is_printed: bool,
+}
+
+/// Columns of a line, and those of them for the names of jobs.
+#[derive(Clone, Copy)]
+pub(super) struct Layout {
+    pub(super) columns: usize,
+    pub(super) names: usize,
 }
 
 impl Scope {
@@ -29,44 +41,36 @@ impl Scope {
         !self.bars.is_empty() || self.heading.is_some()
     }
 
-    /// A scope with a name has one line for each bar, or else for its stage.
-    pub(super) fn lines(
-        &self,
-        now: Instant,
-        columns: usize,
-        names: usize,
-        is_busy: bool,
-        style: Style,
-    ) -> Vec<String> {
+    /// Draws its lines. A scope with a name has one for each bar, or one for its stage if there
+    /// is no bar, neither its own nor one of the scopes below it (`is_busy`).
+    pub(super) fn draw(&mut self, now: Instant, layout: Layout, is_busy: bool, style: Style) {
         let name = match self.name.as_str() {
             "" => String::new(),
-            name => format!("  {}", padded(&columns::cut(name, names), names)),
+            name => {
+                let name = columns::cut(name, layout.names);
+                format!("  {}", padded(&name, layout.names))
+            }
         };
-        let room = columns.saturating_sub(columns::width(&name));
+        let room = layout.columns.saturating_sub(columns::width(&name));
         let waits = self.bars.is_empty() && !is_busy;
-        let heading = self
-            .heading
-            .as_ref()
-            .and_then(|heading| match name.as_str() {
-                "" if heading.is_printed => None,
-                "" => Some(heading.line(now, room, waits, style)),
-                _ if waits => Some(format!(
-                    "{name}  {}",
-                    heading.line(now, room.saturating_sub(2), waits, style)
-                )),
-                _ => None,
-            });
-        let bars = self
-            .bars
-            .iter()
-            .map(|(_, draw)| format!("{name}{}", draw(now, room)));
-        let lines = heading.into_iter().chain(bars);
-        lines.map(|line| columns::cut(&line, columns)).collect()
+        let heading = self.heading.as_ref();
+        let line = match heading.filter(|heading| !heading.is_printed || !name.is_empty()) {
+            Some(heading) if name.is_empty() => heading.line(now, room, waits, style),
+            Some(heading) if waits => {
+                let line = heading.line(now, room.saturating_sub(2), waits, style);
+                format!("{name}  {line}")
+            }
+            _ => String::new(),
+        };
+        self.line.set_message(line);
+        for (_, read, bar) in &mut self.bars {
+            bar.draw(read(now), &name, room, style);
+        }
     }
 }
 
 impl Heading {
-    /// The time shows that it lives, where no bar does.
+    /// Shows the time where no bar shows that the program is at work.
     fn line(&self, now: Instant, columns: usize, is_waiting: bool, style: Style) -> String {
         let took = now.duration_since(self.since);
         let took = if is_waiting && took >= 2 * MIN_REPORTED_TIME {
@@ -85,7 +89,7 @@ fn padded(text: &str, columns: usize) -> String {
     format!("{text}{}", " ".repeat(missing))
 }
 
-/// Each line with the job that it is about, where there are several.
+/// Begins each line with the name of its job, if it has one.
 pub(super) fn prefixed(name: &str, text: &str) -> String {
     match name {
         "" => text.to_owned(),

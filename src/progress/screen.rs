@@ -1,16 +1,21 @@
-//! The face on a terminal: what is over stands above as whole lines, what is under way
-//! lives at the foot. A stage is one line that ends with its result; when something has
-//! to be said meanwhile, its heading goes ahead and the result follows.
+//! Progress on a terminal: lines that stay, and below them the current stages with their bars.
+//! A stage is one line that ends in its result; when a message has to be printed before that,
+//! the heading is printed above it and the result below.
+//!
+//! Indicatif draws the lines and keeps them in order. One thread has all of them drawn at once:
+//! with a steady tick for each, which indicatif offers, each bar would be a write
+//! (`several_bars_are_one_write` in `tests.rs`).
 
 use std::sync::{Arc, Mutex, Weak};
 use std::thread;
 use std::time::Duration;
 
-use indicatif::TermLike;
+use indicatif::{MultiProgress, ProgressDrawTarget, TermLike};
 
+use super::bar::{self, Bar};
 use super::event::MIN_REPORTED_TIME;
-use super::scope::{Heading, Render, Scope, prefixed};
-use super::status_area::StatusArea;
+use super::scope::{Heading, Layout, Read, Scope, prefixed};
+use super::terminal::Terminal;
 use super::{Clock, Style, columns, lock};
 use crate::platform;
 use crate::units;
@@ -22,20 +27,27 @@ const TICK: Duration = Duration::from_millis(100);
 pub(super) struct Screen(Arc<Mutex<Inner>>);
 
 struct Inner {
-    status_area: StatusArea,
+    terminal: Terminal,
+    multi: MultiProgress,
     style: Style,
     clock: Clock,
     scopes: Vec<Scope>,
     next: u64,
-    /// The terminal is another job's for the time being.
+    /// Another job of the shell has the terminal.
     is_suspended: bool,
     closed: bool,
 }
 
 impl Screen {
     pub(super) fn new(terminal: Box<dyn TermLike>, style: Style, clock: Clock) -> Self {
+        // Indicatif styles a terminal of this kind as it would standard output; nothing else
+        // here leaves the choice to `console`.
+        console::set_colors_enabled(style.is_enabled());
+        let terminal = Terminal::new(terminal);
+        let target = ProgressDrawTarget::term_like(Box::new(terminal.clone()));
         Self(Arc::new(Mutex::new(Inner {
-            status_area: StatusArea::new(terminal),
+            terminal,
+            multi: MultiProgress::with_draw_target(target),
             style,
             clock,
             scopes: Vec::new(),
@@ -45,14 +57,14 @@ impl Screen {
         })))
     }
 
-    /// Draws ten times a second, so that it lives even when nothing comes back. Without
-    /// the thread the lines stay as they were last said.
+    /// Draws ten times a second, also when nothing else happens. If the thread can't be
+    /// started, the lines change only with the stages.
     pub(super) fn start(self) -> Self {
         let screen = Arc::downgrade(&self.0);
-        lock(&self.0).check_size();
-        let heart = move || {
+        lock(&self.0).tick();
+        let ticker = move || {
             while let Some(screen) = screen.upgrade() {
-                lock(&screen).check_size();
+                lock(&screen).tick();
                 drop(screen);
                 thread::sleep(TICK);
             }
@@ -60,7 +72,7 @@ impl Screen {
         drop(
             thread::Builder::new()
                 .name("progress".to_owned())
-                .spawn(heart),
+                .spawn(ticker),
         );
         print_panics_above(&self.0);
         self
@@ -75,7 +87,7 @@ impl Screen {
     pub(super) fn leave(&self, scope: u64) {
         let mut inner = lock(&self.0);
         inner.end(scope);
-        inner.scopes.retain(|other| other.id != scope);
+        inner.remove_scope(scope);
         inner.draw();
     }
 
@@ -105,31 +117,34 @@ impl Screen {
         lock(&self.0).print_line(scope, text);
     }
 
-    /// The stage has come to this; the sentence is for when its heading has gone ahead.
+    /// Ends a stage with its result, or with a sentence if its heading has been printed.
     pub(super) fn result(&self, scope: u64, result: &str, sentence: &str) {
         let mut inner = lock(&self.0);
         match inner.take_heading(scope) {
             Some(heading) if !heading.is_printed => {
-                inner.finish_heading(scope, &heading.text, result)
+                inner.finish_heading(scope, &heading.text, result);
             }
             _ => inner.print(scope, sentence),
         }
     }
 
-    /// The sentence says all that the heading did.
+    /// Prints a sentence instead of the heading of the stage.
     pub(super) fn replace(&self, scope: u64, sentence: &str) {
         let mut inner = lock(&self.0);
         inner.take_heading(scope);
         inner.print(scope, sentence);
     }
 
-    /// A line at the foot, until it is removed.
-    pub(super) fn add(&self, scope: u64, render: Render) -> u64 {
+    /// Adds a bar below those of the scope.
+    pub(super) fn add(&self, scope: u64, read: Read) -> u64 {
         let mut inner = lock(&self.0);
         inner.next += 1;
         let id = inner.next;
-        if let Some(scope) = inner.scope(scope) {
-            scope.bars.push((id, render));
+        if let Some(at) = inner.scopes.iter().position(|other| other.id == scope) {
+            let bar = inner
+                .multi
+                .insert(inner.lines_before(at + 1), bar::hidden());
+            inner.scopes[at].bars.push((id, read, Bar::new(bar)));
         }
         inner.draw();
         id
@@ -137,8 +152,11 @@ impl Screen {
 
     /// Removes a bar; the next output redraws the bars.
     pub(super) fn remove(&self, bar: u64) {
-        for scope in &mut lock(&self.0).scopes {
-            scope.bars.retain(|(id, _)| *id != bar);
+        let inner = &mut *lock(&self.0);
+        for scope in &mut inner.scopes {
+            for (_, _, bar) in scope.bars.extract_if(.., |(id, _, _)| *id == bar) {
+                inner.multi.remove(bar.progress_bar());
+            }
         }
     }
 
@@ -149,31 +167,31 @@ impl Screen {
         inner.info(scope, text);
     }
 
-    /// The stage has failed: its heading goes ahead, and no result follows.
+    /// Prints the heading of a stage that has failed. No result follows.
     pub(super) fn fail_stage(&self, scope: u64) {
         let mut inner = lock(&self.0);
         inner.announce(scope);
         inner.take_heading(scope);
     }
 
-    /// The foot goes while something else is written.
+    /// Removes the lines while `write` writes to the terminal.
     pub(super) fn suspend<T>(&self, write: impl FnOnce() -> T) -> T {
         let mut inner = lock(&self.0);
-        inner.status_area.draw(Vec::new());
+        inner.terminal.redraw(false);
         let written = write();
         inner.draw();
         written
     }
 
-    /// The same, after which the terminal may be another job's.
+    /// The same while the program is stopped. Another job may have the terminal after that.
     pub(super) fn suspend_for_stop(&self, stop: impl FnOnce()) {
         let mut inner = lock(&self.0);
-        inner.status_area.draw(Vec::new());
+        inner.terminal.redraw(false);
         stop();
-        inner.check_size();
+        inner.tick();
     }
 
-    /// The foot goes for good.
+    /// Removes the lines for good.
     pub(super) fn close(&self) {
         let mut inner = lock(&self.0);
         for scope in inner.ids() {
@@ -218,17 +236,33 @@ impl Inner {
             parents,
             name: name.to_owned(),
             heading: None,
+            line: self.multi.insert(self.lines_before(end), bar::hidden()),
             bars: Vec::new(),
         };
         self.scopes.insert(end, scope);
         self.next
     }
 
+    /// Lines of indicatif above the scope at `at`.
+    fn lines_before(&self, at: usize) -> usize {
+        let lines = self.scopes[..at].iter().map(|scope| 1 + scope.bars.len());
+        lines.sum()
+    }
+
+    fn remove_scope(&mut self, id: u64) {
+        for scope in self.scopes.extract_if(.., |scope| scope.id == id) {
+            self.multi.remove(&scope.line);
+            for (_, _, bar) in &scope.bars {
+                self.multi.remove(bar.progress_bar());
+            }
+        }
+    }
+
     fn take_heading(&mut self, scope: u64) -> Option<Heading> {
         self.scope(scope)?.heading.take()
     }
 
-    /// The stage is over, and has nothing to tell but its time.
+    /// Ends a stage that has no result but its time.
     fn end(&mut self, scope: u64) {
         let Some(heading) = self
             .take_heading(scope)
@@ -265,7 +299,7 @@ impl Inner {
         self.print_line(scope, &format!("{text}{rest}"));
     }
 
-    /// Says the heading now: something that belongs below it is about to be said.
+    /// Prints the heading, above a message that belongs to its stage.
     fn announce(&mut self, id: u64) {
         let Some(scope) = self.scope(id) else { return };
         let name = scope.name.clone();
@@ -301,59 +335,60 @@ impl Inner {
     /// Columns that the name leaves.
     fn columns_for(&self, scope: u64) -> usize {
         let name = columns::width(&prefixed(self.name(scope), " ")) - 1;
-        self.status_area.columns().saturating_sub(name)
+        self.columns().saturating_sub(name)
     }
 
     fn wrapped(&self, scope: u64, text: &str) -> String {
         columns::wrap(text, self.columns_for(scope))
     }
 
-    fn print_above(&mut self, text: &str) {
-        let lines = self.lines();
-        self.status_area.print_above(text, lines);
+    fn columns(&self) -> usize {
+        self.terminal.width().into()
     }
 
-    /// Draws, unless nobody would see it where it belongs.
-    fn check_size(&mut self) {
+    /// Not with `MultiProgress::println`, which pads lines and breaks those that are too long.
+    fn print_above(&mut self, text: &str) {
+        self.terminal.queue(text);
+        self.draw();
+    }
+
+    /// Draws, unless another job of the shell has the terminal.
+    fn tick(&mut self) {
         self.is_suspended = platform::is_in_background();
         self.draw();
     }
 
     fn draw(&mut self) {
-        let lines = self.lines();
-        self.status_area.draw(lines);
-    }
-
-    /// The foot as it is now.
-    fn lines(&self) -> Vec<String> {
-        if self.closed || self.is_suspended {
-            return Vec::new();
-        }
-        let (now, columns) = ((self.clock)(), self.status_area.columns());
+        let (now, columns) = ((self.clock)(), self.columns());
         let alive = self.scopes.iter().filter(|scope| scope.is_alive());
         let names = alive.map(|scope| columns::width(&scope.name)).max();
         let names = names.unwrap_or(0).min(columns / 3);
-        let lines = self.scopes.iter().flat_map(|scope| {
-            let busy = self
-                .scopes
-                .iter()
-                .any(|child| child.parents.contains(&scope.id) && child.is_alive());
-            scope.lines(now, columns, names, busy, self.style)
-        });
-        lines.collect()
+        for at in 0..self.scopes.len() {
+            let id = self.scopes[at].id;
+            let is_below = |scope: &Scope| scope.parents.contains(&id) && scope.is_alive();
+            let is_busy = self.scopes.iter().any(is_below);
+            self.scopes[at].draw(now, Layout { columns, names }, is_busy, self.style);
+        }
+        self.terminal.redraw(!self.closed && !self.is_suspended);
     }
 }
 
-/// A panic is told above the lines, which would otherwise stand in its way.
+impl Drop for Inner {
+    fn drop(&mut self) {
+        self.terminal.redraw(false);
+    }
+}
+
+/// Removes the lines before the message of a panic.
 fn print_panics_above(screen: &Arc<Mutex<Inner>>) {
     let screen: Weak<Mutex<Inner>> = Arc::downgrade(screen);
     let before = std::panic::take_hook();
     std::panic::set_hook(Box::new(move |info| {
         let screen = screen.upgrade();
-        // Who panics may hold the screen.
+        // The thread that panics may hold the lock.
         let guard = screen.as_ref().and_then(|screen| screen.try_lock().ok());
-        if let Some(mut inner) = guard {
-            inner.status_area.draw(Vec::new());
+        if let Some(inner) = guard {
+            inner.terminal.redraw(false);
             before(info);
         } else {
             before(info);

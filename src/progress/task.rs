@@ -6,14 +6,14 @@ use std::sync::{Arc, Mutex};
 
 use super::event::Event;
 use super::state::TaskState;
-use super::{Bar, Progress, bar, lock};
+use super::{BarHandle, Progress, bar, lock};
 use crate::secret::mask;
 
 /// The cloud's own work. Dropped without `finish`, its bar goes away.
 pub struct TaskProgress {
     progress: Progress,
     state: Arc<Mutex<TaskState>>,
-    bar: Option<Bar>,
+    bar: Option<BarHandle>,
     _heartbeat: Option<Sender<()>>,
 }
 
@@ -21,8 +21,8 @@ impl TaskProgress {
     pub(super) fn new(progress: &Progress) -> Self {
         let task = TaskState::new(progress.shared.output_rate(), progress.shared.now());
         let task = Arc::new(Mutex::new(task));
-        let (drawn, style) = (Arc::clone(&task), progress.shared.style);
-        let bar = progress.add_bar(move |now, width| bar::import(&lock(&drawn), now, width, style));
+        let drawn = Arc::clone(&task);
+        let bar = progress.add_bar(move |now| bar::import(&lock(&drawn), now));
         let shared = (progress.clone(), Arc::clone(&task));
         let heartbeat = progress
             .shared

@@ -428,14 +428,29 @@ fn the_readme_lists_every_field_of_every_event() {
 
 /// A terminal that wraps long lines, and wraps them again when it is resized.
 #[derive(Clone, Debug)]
-struct TestTerminal(Arc<Mutex<TerminalState>>);
+pub(super) struct TestTerminal(Arc<Mutex<TerminalState>>);
 
 #[derive(Debug)]
-struct TerminalState {
+pub(super) struct TerminalState {
     grid: Grid,
     /// Columns and rows, as the program is told.
     size: (usize, usize),
-    written: usize,
+    /// All that was written, one entry for each write.
+    writes: Vec<String>,
+}
+
+impl TestTerminal {
+    pub(super) fn new(columns: usize) -> Self {
+        Self(Arc::new(Mutex::new(TerminalState {
+            grid: Grid::new(columns),
+            size: (columns, 24),
+            writes: Vec::new(),
+        })))
+    }
+
+    pub(super) fn text(&self) -> String {
+        lock(&self.0).text()
+    }
 }
 
 impl TerminalState {
@@ -605,7 +620,7 @@ impl TermLike for TestTerminal {
 
     fn write_str(&self, text: &str) -> io::Result<()> {
         let mut state = lock(&self.0);
-        state.written += text.len();
+        state.writes.push(text.to_owned());
         state.grid.feed(text);
         Ok(())
     }
@@ -636,11 +651,7 @@ struct TerminalTest {
 
 impl TerminalTest {
     fn new(columns: usize) -> Self {
-        let terminal = TestTerminal(Arc::new(Mutex::new(TerminalState {
-            grid: Grid::new(columns),
-            size: (columns, 24),
-            written: 0,
-        })));
+        let terminal = TestTerminal::new(columns);
         let surface = Box::new(terminal.clone());
         let millis = Arc::new(AtomicU64::new(0));
         let (start, passed) = (Instant::now(), Arc::clone(&millis));
@@ -847,7 +858,7 @@ fn a_window_that_is_resized_is_not_littered() {
 }
 
 #[test]
-fn no_line_at_the_foot_is_broken_at_any_width() {
+fn no_bar_is_broken_at_any_width() {
     for columns in 1..=200 {
         let terminal = TerminalTest::new(columns);
         let progress = &terminal.test.progress;
@@ -886,9 +897,44 @@ fn nothing_is_written_without_a_change() {
     let terminal = TerminalTest::new(80);
     terminal.test.progress.stage("Checking the account");
     let bar = terminal.test.progress.import();
+    bar.set(Some(27), "converting");
     terminal.draw();
-    let before = lock(&terminal.terminal.0).written;
+    let before = lock(&terminal.terminal.0).writes.len();
     (0..100).for_each(|_| terminal.draw());
-    assert_eq!(lock(&terminal.terminal.0).written, before);
+    assert_eq!(lock(&terminal.terminal.0).writes.len(), before);
     drop(bar);
+}
+
+#[test]
+fn several_bars_are_one_write() {
+    let terminal = TerminalTest::new(80);
+    let progress = &terminal.test.progress;
+    let bars = ["web", "db", "log"].map(|name| progress.named(name).import());
+    terminal.draw();
+    let before = lock(&terminal.terminal.0).writes.len();
+    terminal.test.advance(1000);
+    for bar in &bars {
+        bar.set(Some(27), "converting");
+    }
+    terminal.draw();
+    assert_eq!(lock(&terminal.terminal.0).writes.len(), before + 1);
+}
+
+#[test]
+fn only_the_bar_is_colored() {
+    let terminal = TerminalTest::new(42);
+    let (known, unknown) = (
+        terminal.test.progress.import(),
+        terminal.test.progress.import(),
+    );
+    known.set(Some(50), "");
+    terminal.draw();
+    let written = lock(&terminal.terminal.0).writes.last().cloned().unwrap();
+    let (_, bars) = written.split_once("\x1b[?7l").unwrap();
+    assert_eq!(
+        bars,
+        "  \x1b[36m━━━━━─\x1b[2m────\x1b[0m\x1b[0m   50 %  0 s\n  \
+         \x1b[36m\x1b[2m──\x1b[0m\x1b[0m\x1b[36m━━━━\x1b[0m\x1b[36m\x1b[2m────\x1b[0m\x1b[0m  0 s\x1b[?7h"
+    );
+    drop((known, unknown));
 }

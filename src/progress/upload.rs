@@ -5,13 +5,13 @@ use std::sync::mpsc::Sender;
 use std::sync::{Arc, Mutex};
 
 use super::state::{Estimate, UploadState};
-use super::{Bar, Progress, bar, lock};
+use super::{BarHandle, Progress, bar, lock};
 
 /// Bytes on their way. Dropped without `finish`, its bar goes away.
 pub struct UploadProgress {
     progress: Progress,
     state: Arc<Mutex<UploadState>>,
-    bar: Option<Bar>,
+    bar: Option<BarHandle>,
     _heartbeat: Option<Sender<()>>,
 }
 
@@ -24,11 +24,10 @@ impl UploadProgress {
         (state.total, state.estimate) = (total, estimate);
         let state = Arc::new(Mutex::new(state));
         let drawn = Arc::clone(&state);
-        let style = progress.shared.style;
-        let bar = progress.add_bar(move |now, width| {
+        let bar = progress.add_bar(move |now| {
             let mut state = lock(&drawn);
             state.update_estimate();
-            bar::upload(&state, now, width, style)
+            bar::upload(&state, now)
         });
         let shared = (progress.clone(), Arc::clone(&state));
         let heartbeat = progress
