@@ -2,7 +2,8 @@
 
 use serde::de::{Deserialize, Deserializer, Error};
 
-use crate::net::ids::{Prefixes, is_id};
+use crate::import::journal::Prefixes;
+use crate::net::ids::is_id;
 
 /// The forms of the ids.
 pub const PREFIXES: Prefixes = Prefixes {

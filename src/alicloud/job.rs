@@ -199,16 +199,16 @@ impl Job {
 
     fn build(common: job::Job, options: Options, names: RenderedNames) -> Self {
         let architecture = options.image_architecture.unwrap_or_default();
-        let named = options.image_platform.as_deref();
-        let named = named.map(|name| validate::platform(name).unwrap_or(name));
+        let platform_name = options.image_platform.as_deref();
+        let platform_name = platform_name.map(|name| validate::platform(name).unwrap_or(name));
         let os_type = options.image_os_type.unwrap_or_else(|| {
-            if named.is_some_and(validate::is_windows) {
+            if platform_name.is_some_and(validate::is_windows) {
                 OsType::Windows
             } else {
                 OsType::Linux
             }
         });
-        let platform = named.unwrap_or(if os_type == OsType::Windows {
+        let platform = platform_name.unwrap_or(if os_type == OsType::Windows {
             WINDOWS_PLATFORM
         } else {
             DEFAULT_PLATFORM

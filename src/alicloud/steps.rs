@@ -93,7 +93,7 @@ impl AlicloudImport<'_> {
             role::RoleStatus::Valid => {}
             role::RoleStatus::Missing => plan.step(format!("create the role {}", job.role_name)),
             role::RoleStatus::Invalid { .. } => {
-                plan.step(format!("repair the role {}", job.role_name))
+                plan.step(format!("repair the role {}", job.role_name));
             }
         }
         plan.upload(import::upload::planned_upload(

@@ -7,7 +7,8 @@ use quick_xml::Reader;
 use quick_xml::events::Event;
 use serde_json::Value;
 
-use crate::net::ids::{Prefixes, is_id};
+use crate::import::journal::Prefixes;
+use crate::net::ids::is_id;
 
 /// The forms of the ids.
 pub const PREFIXES: Prefixes = Prefixes {

@@ -73,7 +73,7 @@ impl DigitalOceanImport<'_> {
     /// be in use: it is named and left.
     async fn discard_earlier(&mut self, known_id: Option<u64>, marker: Option<ImageMarker>) {
         let api = self.api.clone();
-        let marked = async {
+        let candidates = async {
             let found = match &marker {
                 Some(mark) => mark.find(&api).await.unwrap_or_default(),
                 None => Vec::new(),
@@ -83,7 +83,7 @@ impl DigitalOceanImport<'_> {
             }
             Ok(found)
         };
-        let found = self.session.cancellable(marked).await;
+        let found = self.session.cancellable(candidates).await;
         let found = found.unwrap_or_default().into_iter().map(|image| image.id);
         let mut ids: Vec<_> = known_id.into_iter().chain(found).collect();
         ids.sort_unstable();

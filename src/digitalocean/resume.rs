@@ -60,7 +60,7 @@ impl DigitalOceanImport<'_> {
             if self.has_local_bytes(&key).await? && self.claim_key(&key) {
                 let source = import::upload::fingerprint(&self.job.common.image);
                 self.journal.update(|entry| {
-                    (entry.source, entry.uploaded, entry.public) = (source, true, true)
+                    (entry.source, entry.uploaded, entry.public) = (source, true, true);
                 });
                 let text = format!("{} is there from another run", self.job.url());
                 self.session.progress.info(&text);

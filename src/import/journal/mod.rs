@@ -16,8 +16,10 @@ use crate::error::{Error, Result};
 use crate::platform;
 use crate::secret::mask;
 
+mod ids;
 mod index;
 
+pub use ids::Prefixes;
 pub use index::{ObjectLocation, StoredJob, list_jobs};
 
 /// The ending of the list of blocks.
