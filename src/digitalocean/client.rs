@@ -334,16 +334,16 @@ impl Api {
             if tried >= retry_policy.tries || !fault.is_transient() || !repeatable {
                 return Err(fault);
             }
-            let pause = fault
+            let delay = fault
                 .retry_after()
                 .unwrap_or_else(|| retry_policy.delay(tried));
-            if pause >= MIN_REPORTED_DELAY {
-                let pause = units::seconds(pause);
+            if delay >= MIN_REPORTED_DELAY {
+                let delay = units::seconds(delay);
                 self.0
                     .progress
-                    .note(&format!("DigitalOcean: {fault}; again in {pause}"));
+                    .note(&format!("DigitalOcean: {fault}; again in {delay}"));
             }
-            sleep(pause).await;
+            sleep(delay).await;
             tried += 1;
         }
     }
