@@ -759,7 +759,7 @@ async fn two_machines_that_begin_at_once_make_one_image() {
 
 /// Two machines with the same key: each sends the last part, and the second has the upload
 /// of the first.
-async fn both_at_the_last_part<'a>(stage: &'a TestEnv) -> [(RunningCmd<'a>, Gate); 2] {
+async fn both_at_the_last_part(stage: &TestEnv) -> [(RunningCmd<'_>, Gate); 2] {
     let last = || Fault::on("spaces:UploadPart").with("partNumber", "5");
     let (first, second) = (stage.cloud.hold(last()), stage.cloud.hold(last().nth(2)));
     let args = format!("{NAMES} -q --key k.raw.gz --part-size 5MiB --concurrency 1 disk.raw");

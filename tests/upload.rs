@@ -175,7 +175,7 @@ async fn another_machine_goes_on_with_the_parts_of_the_same_key() {
 
 /// Two machines with the same key: each sends the last part, and the second has the upload
 /// of the first.
-async fn both_at_the_last_part<'a>(env: &'a TestEnv) -> [(RunningCmd<'a>, Gate); 2] {
+async fn both_at_the_last_part(env: &TestEnv) -> [(RunningCmd<'_>, Gate); 2] {
     let last = || Fault::on("s3:UploadPart").with("partNumber", "5");
     let (first, second) = (env.cloud.hold(last()), env.cloud.hold(last().nth(2)));
     let run = env.imgimport(COMMAND).start();

@@ -252,13 +252,13 @@ mod tests {
             let options = command.get_opts().filter_map(Arg::get_long);
             let mut names: Vec<_> = options.collect();
             let groups = groups_of(cloud).unwrap();
-            let mut named: Vec<_> = groups
+            let mut grouped: Vec<_> = groups
                 .flat_map(|group| group.short.iter().chain(group.long).copied())
                 .collect();
             names.sort_unstable();
-            named.sort_unstable();
+            grouped.sort_unstable();
             assert_eq!(
-                named, names,
+                grouped, names,
                 "{cloud}: help_groups.rs, and the options of the command"
             );
         }
