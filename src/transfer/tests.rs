@@ -595,22 +595,32 @@ async fn a_stalled_part_is_sent_again() {
     );
 }
 
-#[tokio::test(start_paused = true)]
+#[tokio::test]
 async fn throttling_waits_for_retry_after_and_reduces_concurrency() {
     let slow = StoreError::service(503, Some("SlowDown".into()), "")
         .with_retry_after(Some(Duration::from_secs(7)));
-    let store = Arc::new(FakeStore::failing([(1, vec![Behavior::Answer(slow)])]));
+    let store = Arc::new(FakeStore {
+        gate: Some(Semaphore::new(0)),
+        ..FakeStore::failing([(1, vec![Behavior::Answer(slow)])])
+    });
     let events = Arc::new(RecordedEvents::default());
     let job = Upload {
         observer: Arc::<RecordedEvents>::clone(&events),
         ..job(&store, source(&text(5)))
     };
-    let sent = run(job).await.expect("sent");
+    let running = tokio::spawn(run(job));
+    store.until(|state| state.in_flight == 1).await;
+    // Only now: while the reader is at work, a paused clock would advance.
+    tokio::time::pause();
+    let began = Instant::now();
+    store.gate.as_ref().expect("gated").add_permits(2);
+    store.until(|state| state.uploaded_parts.len() == 2).await;
+    let waited = began.elapsed();
     assert!(
-        sent.elapsed >= Duration::from_secs(7) && sent.elapsed < Duration::from_secs(8),
-        "{:?}",
-        sent.elapsed
+        waited >= Duration::from_secs(7) && waited < Duration::from_secs(8),
+        "{waited:?}"
     );
+    running.await.expect("no panic").expect("sent");
     assert_eq!(
         events.lines(),
         ["window 1", "part 1 try 1: SlowDown", "sent 5"]
