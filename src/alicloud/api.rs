@@ -12,7 +12,8 @@ use crate::net::http::{
     Body, Http, Method, RESPONSE_TIMEOUT, Request, Response, encode, one_line, without_controls,
     without_nulls,
 };
-use crate::net::retry::RetryPolicy;
+use crate::net::retry::{self, RetryPolicy};
+use crate::net::service_error::ErrorClass;
 
 /// Characters of a parser's complaint, which may quote the answer.
 const MAX_PARSER_MESSAGE: usize = 200;
@@ -65,30 +66,21 @@ impl Action<'_> {
     ///
     /// # Errors
     ///
-    /// The last fault, once it is final or `patience` is used up.
+    /// The last error, once it is final or the retries are used up.
     pub async fn call<T: DeserializeOwned>(
         &self,
         http: &Http,
         keys: &impl KeySource,
         retry_policy: RetryPolicy,
     ) -> Result<T, ServiceError> {
-        let (mut pauses, mut renewed) = (retry_policy.backoff(), false);
-        loop {
-            let fault = match self.send_once(http, keys).await {
-                Ok(answer) => return Ok(answer),
-                Err(fault) => fault,
-            };
-            if fault.is_expired() && !renewed && keys.invalidate() {
-                renewed = true;
-            } else if !fault.is_transient() {
-                return Err(fault);
-            }
-            let Some(pause) = pauses.next_delay(fault.retry_after()) else {
-                return Err(fault);
-            };
-            tracing::debug!("{}: {fault}; again in {pause:?}", self.product.name);
-            tokio::time::sleep(pause).await;
-        }
+        let class = |error: &ServiceError| match error.class() {
+            ErrorClass::ExpiredCredentials if !keys.invalidate() => ErrorClass::Permanent,
+            class => class,
+        };
+        let on_retry = |error: &ServiceError, class, delay| {
+            retry::log(self.product.name, error, class, delay);
+        };
+        retry::call(retry_policy, || self.send_once(http, keys), class, on_retry).await
     }
 
     async fn send_once<T: DeserializeOwned>(

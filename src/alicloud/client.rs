@@ -62,7 +62,7 @@ impl Clients {
             region.as_deref().unwrap_or_default(),
             caller.sts.as_deref(),
         );
-        let retry_policy = RetryPolicy::with_attempts(options.max_retries);
+        let retry_policy = RetryPolicy::with_retries(options.max_retries);
         let metadata = environment.get(METADATA_VARIABLE);
         let metadata = metadata.unwrap_or_else(|| METADATA_URL.to_owned());
         endpoint::check_source(&metadata).map_err(|why| {

@@ -10,6 +10,7 @@ use crate::error::Error;
 use crate::net::http::{Response, TransportError, one_line};
 use crate::net::network_error;
 use crate::net::permission;
+use crate::net::service_error::ErrorClass;
 use crate::shell::Command;
 
 /// Codes of refusals whose documentation says "try again later" (the pages "Error codes" of
@@ -136,9 +137,14 @@ impl ServiceError {
         self.code.as_deref().unwrap_or_default()
     }
 
-    /// When the service wants to be asked again.
-    pub fn retry_after(&self) -> Option<Duration> {
-        self.retry_after
+    /// What the failure means for the next attempt.
+    pub fn class(&self) -> ErrorClass {
+        match self.retry_after {
+            _ if self.is_expired() => ErrorClass::ExpiredCredentials,
+            _ if !self.is_transient() => ErrorClass::Permanent,
+            None => ErrorClass::Transient,
+            retry_after => ErrorClass::Throttled { retry_after },
+        }
     }
 
     /// Whether the same request may succeed later.

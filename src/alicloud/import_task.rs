@@ -1,9 +1,6 @@
 //! ImportImage: the request, the task's states, cancelling it. Only DescribeTaskAttribute
 //! returns the reason of a failure; the failure itself is visible in the image, too.
 
-use std::time::Duration;
-
-use backon::{ConstantBuilder, Retryable};
 use serde::Deserialize;
 
 use super::api::params;
@@ -20,9 +17,7 @@ use super::{ids, remove, role};
 use crate::error::{Error, Result};
 use crate::import::journal::Journal;
 use crate::import::poll::{Poll, PollError};
-
-/// Between two tries while a new role becomes known.
-const ROLE_RETRY_DELAY: Duration = Duration::from_secs(5);
+use crate::net::retry::wait_while;
 
 /// An import under way.
 #[derive(Clone, Debug)]
@@ -108,16 +103,8 @@ pub async fn start(
     role::prepare(job, clients, journal)
         .await
         .map_err(|error| error.with_source(first))?;
-    let attempts =
-        usize::try_from(role::PROPAGATION_TIMEOUT.as_secs() / ROLE_RETRY_DELAY.as_secs())
-            .unwrap_or(1);
-    let backoff = ConstantBuilder::default()
-        .with_delay(ROLE_RETRY_DELAY)
-        .with_max_times(attempts);
-    let answer = (|| send(job, clients, name, token))
-        .retry(backoff)
-        .when(is_role_error)
-        .await;
+    let send = || send(job, clients, name, token);
+    let answer = wait_while(role::VISIBLE, send, is_role_error).await;
     answer.map_err(|fault| {
         if is_role_error(&fault) {
             role::not_visible_yet(job).with_source(fault)

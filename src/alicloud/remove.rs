@@ -5,16 +5,16 @@
 use std::time::Duration;
 
 use anyhow::bail;
-use backon::{ConstantBuilder, Retryable};
 
 use super::api::{EmptyResponse, params};
 use super::client::Clients;
 use super::error::ServiceError;
 use super::image;
 use crate::import::journal::{ImageSnapshot, Journal};
+use crate::net::retry::{RetryPolicy, wait_while};
 
-/// How long ECS may take to see that an import or a copy has ended.
-const MAX_SETTLE_TRIES: usize = 120;
+/// Retries while ECS does not know yet that an import or a copy has ended.
+const RELEASED: RetryPolicy = RetryPolicy::new(120, Duration::from_secs(1), Duration::from_secs(1));
 
 /// A code that says that the thing is not there.
 fn is_not_found(fault: &ServiceError) -> bool {
@@ -31,11 +31,7 @@ pub async fn delete(clients: &Clients, region: &str, image: &str) -> Result<(), 
     };
     // A cancelled task has not let go of it yet.
     let is_held = |fault: &ServiceError| fault.code() == "ImageIsImporting";
-    let backoff = ConstantBuilder::default()
-        .with_delay(Duration::from_secs(1))
-        .with_max_times(MAX_SETTLE_TRIES);
-    let deleted = ask.retry(backoff).when(is_held).await;
-    match deleted {
+    match wait_while(RELEASED, ask, is_held).await {
         Err(fault) if !is_not_found(&fault) => Err(fault),
         _ => Ok(()),
     }

@@ -12,12 +12,15 @@ use super::error::ServiceError;
 use super::job::Job;
 use crate::error::{Error, Result};
 use crate::import::journal::Journal;
+use crate::net::retry::RetryPolicy;
 use crate::shell::Command;
 
 /// Alibaba Cloud's own policy for it: reads objects of every bucket.
 pub(super) const SYSTEM_POLICY: &str = "AliyunECSImageImportRolePolicy";
-/// RAM tells the other services of a new role within a minute or so.
-pub const PROPAGATION_TIMEOUT: Duration = Duration::from_mins(2);
+/// Retries until ECS knows a new role, which RAM makes visible within a minute or so: two
+/// minutes.
+pub const VISIBLE: RetryPolicy =
+    RetryPolicy::new(24, Duration::from_secs(5), Duration::from_secs(5));
 /// A question that can be done without is not waited for longer.
 const PREFLIGHT_TIMEOUT: Duration = Duration::from_secs(10);
 /// The trust policy of ECS's guide, "Import custom images".
@@ -198,7 +201,7 @@ fn ignore_existing(answer: Result<EmptyResponse, ServiceError>) -> Result<(), Se
 
 /// ECS still does not see the role.
 pub fn not_visible_yet(job: &Job) -> Error {
-    let (name, seconds) = (&job.role_name, PROPAGATION_TIMEOUT.as_secs());
+    let (name, seconds) = (&job.role_name, (VISIBLE.min * VISIBLE.retries).as_secs());
     Error::failed(format!(
         "ECS does not see the role {name} after {seconds} s"
     ))

@@ -3,7 +3,6 @@
 
 use std::time::Duration;
 
-use backon::{ConstantBuilder, Retryable};
 use serde::Deserialize;
 use serde_json::Value;
 
@@ -12,10 +11,12 @@ use super::client::Clients;
 use super::error::ServiceError;
 use super::job::Job;
 use super::{ids, image};
+use crate::net::retry::{RetryPolicy, wait_while};
 use crate::shell::Command;
 
-/// How long a cancelled task may take to let go of the object.
-const CANCEL_TIMEOUT: Duration = Duration::from_mins(2);
+/// Retries while a cancelled task still uses the object.
+const CANCELLED: RetryPolicy =
+    RetryPolicy::new(120, Duration::from_secs(1), Duration::from_secs(1));
 
 /// DescribeTaskAttribute's answer. `TaskStatus` has no default: an answer without it is none
 /// of ECS's.
@@ -182,15 +183,11 @@ pub fn list_command(job: &Job) -> Command {
 pub async fn cancel(clients: &Clients, task: &str) -> anyhow::Result<()> {
     let cancelled: Result<EmptyResponse, ServiceError> =
         clients.ecs("CancelTask", params([("TaskId", task)])).await;
-    let rounds = usize::try_from(CANCEL_TIMEOUT.as_secs()).unwrap_or(1);
     let over = async || match describe(clients, Some(task)).await? {
         Some(state) if !state.has_ended() => Err(anyhow::anyhow!("it is still being cancelled")),
         _ => Ok(()),
     };
-    let backoff = ConstantBuilder::default()
-        .with_delay(Duration::from_secs(1))
-        .with_max_times(rounds);
-    let over = over.retry(backoff).when(|_| cancelled.is_ok()).await;
+    let over = wait_while(CANCELLED, over, |_| cancelled.is_ok()).await;
     match (over, cancelled) {
         (Err(_), Err(fault)) => Err(fault.into()),
         (over, _) => over,

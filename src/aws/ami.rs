@@ -7,16 +7,16 @@ use aws_sdk_ec2::operation::copy_image::builders::CopyImageFluentBuilder;
 use aws_sdk_ec2::operation::deregister_image::builders::DeregisterImageFluentBuilder;
 use aws_sdk_ec2::types::{AttributeValue, Image, ImageState, ResourceType, Tag};
 use aws_smithy_types::DateTime;
-use backon::Retryable;
 use jiff::Timestamp;
 
 use super::client::Clients;
-use super::consistency::{consistency_backoff, is_unknown};
+use super::consistency::{CONSISTENCY, is_unknown};
 use super::error::ServiceError;
 use super::job::{Encryption, Job};
 use super::tags::tags;
 use crate::error::{Error, Result};
 use crate::import::poll::{Poll, PollError};
+use crate::net::retry::wait_while;
 use crate::shell::Command;
 
 /// By then every part of EC2 knows a new image.
@@ -45,10 +45,7 @@ pub async fn send_copy(call: &CopyImageFluentBuilder) -> Result<String, ServiceE
         id.ok_or_else(|| ServiceError::invalid_response("AWS gave no image id"))
     };
     let is_retryable = |fault: &ServiceError| is_unknown(fault) || fault.is_invalid_response();
-    request
-        .retry(consistency_backoff())
-        .when(is_retryable)
-        .await
+    wait_while(CONSISTENCY, request, is_retryable).await
 }
 
 /// Whether the caller may copy; copies nothing.
@@ -269,7 +266,7 @@ pub async fn tag(job: &Job, clients: &Clients, ids: &[String]) -> Result<()> {
             .set_tags(Some(list.clone()));
         call.send().await.map(drop).map_err(ServiceError::from)
     };
-    let done = request.retry(consistency_backoff()).when(is_unknown).await;
+    let done = wait_while(CONSISTENCY, request, is_unknown).await;
     done.map_err(|fault| {
         fault.into_error(format!("{} could not be tagged", ids[0]), "ec2:CreateTags")
     })
@@ -303,7 +300,7 @@ pub async fn set_attributes(
                 .map(drop)
                 .map_err(ServiceError::from)
         };
-        let done = request.retry(consistency_backoff()).when(is_unknown).await;
+        let done = wait_while(CONSISTENCY, request, is_unknown).await;
         done.map_err(|fault| {
             fault.into_error(
                 format!("the {what} of {image} could not be set"),
@@ -329,7 +326,7 @@ pub async fn deprecate(clients: &Clients, image: &str, at: Option<Timestamp>) ->
             .map(drop)
             .map_err(ServiceError::from)
     };
-    let done = request.retry(consistency_backoff()).when(is_unknown).await;
+    let done = wait_while(CONSISTENCY, request, is_unknown).await;
     done.map_err(|fault| {
         fault.into_error(
             format!("the deprecation of {image} could not be set"),

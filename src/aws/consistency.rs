@@ -3,9 +3,12 @@
 
 use std::time::Duration;
 
-use backon::ExponentialBuilder;
-
 use super::error::ServiceError;
+use crate::net::retry::RetryPolicy;
+
+/// Retries for as long as a new image may take to be found, about a minute.
+pub const CONSISTENCY: RetryPolicy =
+    RetryPolicy::new(8, Duration::from_secs(1), Duration::from_secs(10));
 
 /// Whether EC2 does not find the image or the snapshot, or not yet.
 pub fn is_unknown(fault: &ServiceError) -> bool {
@@ -13,13 +16,4 @@ pub fn is_unknown(fault: &ServiceError) -> bool {
         fault.code(),
         "InvalidAMIID.NotFound" | "InvalidAMIID.Unavailable" | "InvalidSnapshot.NotFound"
     )
-}
-
-/// Tries for as long as a new image may take to be found, about a minute.
-pub fn consistency_backoff() -> ExponentialBuilder {
-    ExponentialBuilder::default()
-        .with_min_delay(Duration::from_secs(1))
-        .with_max_delay(Duration::from_secs(10))
-        .with_max_times(6)
-        .with_jitter()
 }

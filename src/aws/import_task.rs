@@ -1,14 +1,11 @@
 //! ImportImage and ImportSnapshot: create an image or a snapshot from the object in the bucket.
 //! The progress of the task is in `task_status`.
 
-use std::time::Duration;
-
 use aws_sdk_ec2::operation::import_image::builders::ImportImageFluentBuilder;
 use aws_sdk_ec2::operation::import_snapshot::builders::ImportSnapshotFluentBuilder;
 use aws_sdk_ec2::types::{
     BootModeValues, ImageDiskContainer, ResourceType, SnapshotDiskContainer, UserBucket,
 };
-use backon::{ExponentialBuilder, Retryable};
 
 use super::client::Clients;
 use super::error::ServiceError;
@@ -18,6 +15,7 @@ use super::tags::tags;
 use super::values::flag_value;
 use super::{partition, register, role};
 use crate::error::Result;
+use crate::net::retry::wait_while;
 use crate::progress::Progress;
 
 /// Everything that the road's requests say of the image and nothing can change later.
@@ -54,22 +52,19 @@ pub async fn start(
     token: &str,
 ) -> Result<String> {
     let patient = job.create_role || role::is_new(job, clients).await;
-    let pauses = ExponentialBuilder::default()
-        .with_min_delay(Duration::from_secs(1))
-        .with_max_delay(role::MAX_RETRY_DELAY)
-        .with_max_times(role::RETRIES);
     let mut silent = true;
-    let answer = (|| Request::new(job, clients, token).send())
-        .retry(pauses)
-        .when(|fault| (patient && is_role_error(fault)) || fault.is_invalid_response())
-        .notify(|fault, _| {
-            if is_role_error(fault) && std::mem::take(&mut silent) {
-                let role = &job.role_name;
-                progress.note(&format!("VM Import does not know the service role {role} yet, trying again for up to 2 min"));
-            }
-        })
-        .await;
-    match answer {
+    let send = || Request::new(job, clients, token).send();
+    let is_retryable = |error: &ServiceError| {
+        let role_is_new = patient && is_role_error(error);
+        if role_is_new && std::mem::take(&mut silent) {
+            let role = &job.role_name;
+            progress.note(&format!(
+                "VM Import does not know the service role {role} yet, trying again for up to 2 min"
+            ));
+        }
+        role_is_new || error.is_invalid_response()
+    };
+    match wait_while(role::VISIBLE, send, is_retryable).await {
         Ok(task) => Ok(task),
         Err(fault) if is_role_error(&fault) => Err(role::rejected_role_error(job, fault)),
         Err(fault) => {

@@ -3,24 +3,26 @@
 //! client token; the name, which only one image can have, shows whether an earlier request
 //! succeeded.
 
+use std::time::Duration;
+
 use aws_sdk_ec2::operation::register_image::builders::RegisterImageFluentBuilder;
 use aws_sdk_ec2::types::{
     ArchitectureValues, BlockDeviceMapping, BootModeValues, EbsBlockDevice, Filter,
     ImdsSupportValues, ResourceType, TpmSupportValues, VolumeType,
 };
-use backon::{ExponentialBuilder, Retryable};
 use sha2::{Digest, Sha256};
 
 use super::client::Clients;
-use super::consistency::{consistency_backoff, is_unknown};
+use super::consistency::{CONSISTENCY, is_unknown};
 use super::error::ServiceError;
 use super::job::Job;
 use super::tags::tags;
 use super::values::{Architecture, BootMode, flag_value};
 use crate::error::Result;
+use crate::net::retry::{RetryPolicy, wait_while};
 
-/// Questions after which an image that EC2 says is there is not ours.
-const MAX_FINDS: usize = 3;
+/// Retries after which an image of this name is not the one that this run registered.
+const FIND: RetryPolicy = RetryPolicy::new(3, Duration::from_secs(1), Duration::from_secs(4));
 
 /// Everything of the image that can't be changed once it is registered.
 pub fn fingerprint(job: &Job) -> String {
@@ -60,11 +62,7 @@ pub async fn register(job: &Job, clients: &Clients, snapshot: &str) -> Result<Re
         id.ok_or_else(|| ServiceError::invalid_response("AWS gave no image id"))
     };
     let is_retryable = |fault: &ServiceError| is_unknown(fault) || fault.is_invalid_response();
-    match request
-        .retry(consistency_backoff())
-        .when(is_retryable)
-        .await
-    {
+    match wait_while(CONSISTENCY, request, is_retryable).await {
         Ok(image) => Ok(Registered {
             image,
             created: true,
@@ -154,6 +152,5 @@ async fn find_with_retry(clients: &Clients, name: &str, snapshot: &str) -> Optio
         let image = find(clients, name, snapshot).await?;
         image.ok_or_else(|| anyhow::anyhow!("EC2 knows no such image"))
     };
-    let pauses = ExponentialBuilder::default().with_max_times(MAX_FINDS);
-    find_image.retry(pauses).await.ok()
+    wait_while(FIND, find_image, |_| true).await.ok()
 }

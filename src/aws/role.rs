@@ -13,15 +13,15 @@ use super::pages;
 use super::role_policy;
 use super::role_policy::{MissingPermissions, TRUST_POLICY};
 use crate::error::{Error, Result};
+use crate::net::retry::RetryPolicy;
 use crate::shell::Command;
 
 /// Seconds after which nobody can call a role new.
 const NEW_ROLE_AGE: i64 = 10 * 60;
-/// The longest pause between two tries while VM Import gets to know a role.
-pub const MAX_RETRY_DELAY: Duration = Duration::from_secs(10);
-/// Tries after the first. IAM tells the other services of a change within a minute or so;
-/// these pauses, from one second on, last two.
-pub const RETRIES: usize = 14;
+/// Retries until VM Import knows a new role. IAM's changes are visible to the other services
+/// within a minute or so; these delays last two.
+pub const VISIBLE: RetryPolicy =
+    RetryPolicy::new(14, Duration::from_secs(1), Duration::from_secs(10));
 
 /// What the role looks like.
 #[derive(Debug)]

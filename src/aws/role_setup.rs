@@ -1,7 +1,7 @@
 //! `--create-role`: creates the service role, or adds what it lacks. Existing permissions are
 //! never removed, and a correct role is not changed.
 
-use backon::{ExponentialBuilder, Retryable};
+use std::time::Duration;
 
 use super::AwsImport;
 use super::error::ServiceError;
@@ -9,6 +9,11 @@ use super::role::{self, RoleProblem, RoleStatus};
 use super::role_policy;
 use super::role_policy::TRUST_POLICY;
 use crate::error::{Error, Result};
+use crate::net::retry::{RetryPolicy, wait_while};
+
+/// Retries of PutRolePolicy while a role that was created a moment ago is not visible everywhere.
+const ROLE_VISIBLE: RetryPolicy =
+    RetryPolicy::new(4, Duration::from_secs(1), Duration::from_secs(8));
 
 impl AwsImport<'_> {
     /// Says what is wrong with the role, or mends it where that was asked for.
@@ -121,10 +126,7 @@ impl AwsImport<'_> {
                     .map(drop)
                     .map_err(ServiceError::from)
             };
-            // A role made a moment ago may not be known everywhere.
-            let put = put
-                .retry(ExponentialBuilder::default().with_max_times(4))
-                .when(|fault| fault.code() == "NoSuchEntity");
+            let put = wait_while(ROLE_VISIBLE, put, |error| error.code() == "NoSuchEntity");
             let put = async {
                 put.await
                     .map_err(|fault| self.repair_role_error(fault, "iam:PutRolePolicy"))

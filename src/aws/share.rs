@@ -5,13 +5,13 @@ use aws_sdk_ec2::types::{
     CreateVolumePermission, CreateVolumePermissionModifications, LaunchPermission,
     LaunchPermissionModifications, PermissionGroup, SnapshotAttributeName,
 };
-use backon::Retryable;
 
 use super::client::Clients;
-use super::consistency::{consistency_backoff, is_unknown};
+use super::consistency::{CONSISTENCY, is_unknown};
 use super::error::ServiceError;
 use super::job::{Job, Share};
 use crate::error::Result;
+use crate::net::retry::wait_while;
 use crate::shell::Command;
 
 /// Shares the image and its snapshots as asked.
@@ -36,7 +36,7 @@ async fn share_image(job: &Job, clients: &Clients, image: &str) -> Result<()> {
             .map(drop)
             .map_err(ServiceError::from)
     };
-    let done = request.retry(consistency_backoff()).when(is_unknown).await;
+    let done = wait_while(CONSISTENCY, request, is_unknown).await;
     done.map_err(|fault| {
         let blocked = job.share.is_public() && fault.code() == "OperationNotPermitted";
         let error = fault.into_error(
@@ -119,7 +119,7 @@ async fn share_snapshots(job: &Job, clients: &Clients, snapshots: &[String]) -> 
                 .map(drop)
                 .map_err(ServiceError::from)
         };
-        let done = request.retry(consistency_backoff()).when(is_unknown).await;
+        let done = wait_while(CONSISTENCY, request, is_unknown).await;
         done.map_err(|fault| {
             fault.into_error(
                 format!("{snapshot} could not be shared"),

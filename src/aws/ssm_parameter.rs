@@ -5,7 +5,6 @@
 use std::time::Duration;
 
 use aws_sdk_ssm::types::{Parameter, ParameterType};
-use backon::{ConstantBuilder, Retryable};
 use futures_util::future::try_join_all;
 
 use super::client::Clients;
@@ -13,6 +12,7 @@ use super::error::ServiceError;
 use super::job::Job;
 use super::{AwsImport, partition};
 use crate::error::{Error, Kind, Result};
+use crate::net::retry::{RetryPolicy, wait_while};
 use crate::shell::{Command, Removal};
 use crate::units::join_with_and;
 
@@ -20,7 +20,7 @@ use crate::units::join_with_and;
 const AMI_DATA_TYPE: &str = "aws:ec2:image";
 /// Systems Manager has looked at an AMI within seconds.
 const POLL_INTERVAL: Duration = Duration::from_secs(2);
-const MAX_POLLS: usize = 15;
+const MAX_POLLS: u32 = 15;
 
 /// Systems Manager looks at the AMI in the caller's name.
 fn put_permissions(region: &str, name: &str) -> String {
@@ -233,14 +233,13 @@ async fn wait_until_stored(
     if matches!(previous, ParameterState::Secret) {
         return true;
     }
-    let patiently = ConstantBuilder::default()
-        .with_delay(interval.min(POLL_INTERVAL))
-        .with_max_times(MAX_POLLS);
+    let interval = interval.min(POLL_INTERVAL);
+    let policy = RetryPolicy::new(MAX_POLLS, interval, interval);
     let read_once = || async {
         match ParameterState::read(clients, name).await {
             Ok(state) if state.has_value(image) => Ok(()),
             _ => Err(()),
         }
     };
-    read_once.retry(patiently).await.is_ok()
+    wait_while(policy, read_once, |()| true).await.is_ok()
 }

@@ -6,7 +6,6 @@
 use std::time::Duration;
 
 use aws_sdk_ec2::types::{ImportImageTask, ImportSnapshotTask};
-use backon::{ConstantBuilder, Retryable};
 
 use super::client::Clients;
 use super::error::ServiceError;
@@ -14,10 +13,12 @@ use super::job::Job;
 use super::{ami, hints};
 use crate::error::{Error, Result};
 use crate::import::poll::{Poll, PollError};
+use crate::net::retry::{RetryPolicy, wait_while};
 use crate::shell::Command;
 
-/// How long a cancelled task may take to let go of the object.
-const CANCEL_TIMEOUT: Duration = Duration::from_secs(120);
+/// Retries while a cancelled task still uses the object.
+const CANCELLED: RetryPolicy =
+    RetryPolicy::new(120, Duration::from_secs(1), Duration::from_secs(1));
 
 /// A task as AWS describes it.
 #[derive(Debug, Default)]
@@ -203,20 +204,13 @@ pub async fn cancel(clients: &Clients, task: &str) -> anyhow::Result<()> {
         .await;
     let cancelled =
         cancelled.map_err(|error| ServiceError::from(error).requiring("ec2:CancelImportTask"));
-    let rounds = usize::try_from(CANCEL_TIMEOUT.as_secs()).unwrap_or(1);
-    let end = (async || match describe(clients, task).await? {
+    let end = async || match describe(clients, task).await? {
         Some(task) if !matches!(task.status.as_deref(), Some("completed" | "deleted")) => {
             Err(anyhow::anyhow!("it is still being cancelled"))
         }
         task => Ok(task),
-    })
-    .retry(
-        ConstantBuilder::default()
-            .with_delay(Duration::from_secs(1))
-            .with_max_times(rounds),
-    )
-    .when(|_| cancelled.is_ok())
-    .await;
+    };
+    let end = wait_while(CANCELLED, end, |_| cancelled.is_ok()).await;
     let end = match (end, &cancelled) {
         (Err(_), Err(fault)) => return Err(fault.clone().into()),
         (end, _) => end?,

@@ -7,11 +7,12 @@ use std::time::Duration;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
-use tokio::time::sleep;
 
 use super::error::ServiceError;
 use crate::error::{Error, Result};
 use crate::net::http::{Body, Http, Method, RESPONSE_TIMEOUT, Request, without_nulls};
+use crate::net::retry::{self, Backoff, RetryPolicy};
+use crate::net::service_error::ErrorClass;
 use crate::progress::Progress;
 use crate::secret::Secret;
 use crate::units;
@@ -24,17 +25,6 @@ const MAX_PAGES: u32 = 500;
 
 /// A shorter pause is not worth a word.
 const MIN_REPORTED_DELAY: Duration = Duration::from_secs(2);
-
-/// How often, and after which pauses, a request is tried again.
-#[derive(Clone, Copy, Debug)]
-pub struct RetryPolicy {
-    /// Tries after the first.
-    pub tries: u32,
-    /// The first pause.
-    pub min_delay: Duration,
-    /// The longest pause that is chosen here.
-    pub max_delay: Duration,
-}
 
 /// The API of one account. Clones share the connections.
 #[derive(Clone)]
@@ -138,10 +128,9 @@ pub struct Action {
 }
 
 impl Api {
-    /// The pause before this try, the first of them being 0; none where it is one too many.
-    pub fn delay(&self, tried: u32) -> Option<Duration> {
-        let retry_policy = self.0.retry_policy;
-        (tried < retry_policy.tries).then(|| retry_policy.delay(tried))
+    /// Returns the delays between the attempts of one request.
+    pub fn backoff(&self) -> Backoff {
+        self.0.retry_policy.backoff()
     }
 
     /// Speaks to `base` with this token; asks nothing yet.
@@ -319,33 +308,22 @@ impl Api {
         retry: Retry,
         parse: impl Fn(Value) -> Result<T, ServiceError>,
     ) -> Result<T, ServiceError> {
-        let retry_policy = self.0.retry_policy;
-        let mut tried = 0;
-        loop {
+        let send_once = async || {
             let answer = self.send_once(method.clone(), path, body).await;
-            let fault = match answer.and_then(&parse) {
-                Ok(answer) => return Ok(answer),
-                Err(fault) => fault,
-            };
-            let repeatable = match retry {
-                Retry::Idempotent => true,
-                Retry::OnlyIfNotExecuted => fault.was_not_executed(),
-            };
-            if tried >= retry_policy.tries || !fault.is_transient() || !repeatable {
-                return Err(fault);
-            }
-            let delay = fault
-                .retry_after()
-                .unwrap_or_else(|| retry_policy.delay(tried));
+            answer.and_then(&parse)
+        };
+        let class = |error: &ServiceError| match retry {
+            Retry::OnlyIfNotExecuted if !error.was_not_executed() => ErrorClass::Permanent,
+            _ => error.class(),
+        };
+        let on_retry = |error: &ServiceError, _, delay| {
             if delay >= MIN_REPORTED_DELAY {
                 let delay = units::seconds(delay);
-                self.0
-                    .progress
-                    .note(&format!("DigitalOcean: {fault}; again in {delay}"));
+                let note = format!("DigitalOcean: {error}; again in {delay}");
+                self.0.progress.note(&note);
             }
-            sleep(delay).await;
-            tried += 1;
-        }
+        };
+        retry::call(self.0.retry_policy, send_once, class, on_retry).await
     }
 
     async fn send_once(
@@ -385,16 +363,4 @@ fn parse<T: DeserializeOwned>(answer: &Value, key: &str) -> Result<T, ServiceErr
     let mut inner = answer.get(key).unwrap_or(answer).clone();
     without_nulls(&mut inner);
     serde_json::from_value(inner).map_err(|error| ServiceError::invalid_response(200, &error))
-}
-
-impl RetryPolicy {
-    /// Twice as long each time, up to half of it at random, so that many runs don't come back in step.
-    fn delay(&self, tried: u32) -> Duration {
-        let delay = self
-            .min_delay
-            .saturating_mul(1 << tried.min(16))
-            .min(self.max_delay);
-        let chance = f64::from(uuid::Uuid::new_v4().as_bytes()[0]) / 255.0;
-        delay.mul_f64(0.5 + chance / 2.0)
-    }
 }

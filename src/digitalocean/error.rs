@@ -9,10 +9,8 @@ use super::hints;
 use crate::error::Error;
 use crate::net::http::{Response, TransportError};
 use crate::net::network_error;
+use crate::net::service_error::ErrorClass;
 use crate::secret::mask;
-
-/// The rate limits' longest window ("Rate limit" of the API reference: an hour).
-const MAX_RATE_LIMIT_WAIT: Duration = Duration::from_hours(1);
 
 /// Why a request brought nothing.
 #[derive(Clone, Debug)]
@@ -92,9 +90,13 @@ impl ServiceError {
         self.status
     }
 
-    /// When to come back, if DigitalOcean said it.
-    pub fn retry_after(&self) -> Option<Duration> {
-        self.retry_after
+    /// What the failure means for the next attempt.
+    pub fn class(&self) -> ErrorClass {
+        match self.retry_after {
+            _ if !self.is_transient() => ErrorClass::Permanent,
+            None => ErrorClass::Transient,
+            retry_after => ErrorClass::Throttled { retry_after },
+        }
     }
 
     /// Whether the next try may get through.
@@ -161,9 +163,7 @@ fn parse_retry_after(answer: &Response, now: SystemTime) -> Option<Duration> {
         exhausted.then(|| reset.duration_since(now).unwrap_or_default())
     };
     let from_header = number("retry-after").map(Duration::from_secs);
-    from_header
-        .or_else(until)
-        .map(|wait| wait.min(MAX_RATE_LIMIT_WAIT))
+    from_header.or_else(until)
 }
 
 /// "message (id, request ID)".
@@ -218,6 +218,5 @@ mod tests {
         assert_eq!(seconds(429, &exhausted), Some(9));
         assert_eq!(seconds(500, &exhausted), None);
         assert_eq!(seconds(429, &[("ratelimit-reset", "1009")]), None);
-        assert_eq!(seconds(429, &[("retry-after", "999999")]), Some(3600));
     }
 }

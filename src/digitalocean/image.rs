@@ -11,6 +11,7 @@ use super::job::Job;
 use super::options::ObjectAccess;
 use crate::error::{Error, Result};
 use crate::import::poll::{Poll, PollError};
+use crate::net::service_error::ErrorClass;
 use crate::shell::Command;
 
 /// What the token must be allowed for the image and its tags.
@@ -59,7 +60,7 @@ pub async fn start(
     url: &str,
     marker: &ImageMarker,
 ) -> Result<Image, NotStarted> {
-    let mut tried = 0;
+    let mut backoff = api.backoff();
     loop {
         let fault = match api.create_image(&request_body(job, url, marker)).await {
             Ok(image) => return Ok(image),
@@ -71,7 +72,7 @@ pub async fn start(
         if fault.was_not_executed() {
             return Err(NotStarted::Refused(create_error(job, fault)));
         }
-        let pause = api.delay(tried);
+        let pause = backoff.delay_after(ErrorClass::Transient);
         if let Some(pause) = pause {
             // It may still be on its way.
             tokio::time::sleep(pause).await;
@@ -79,7 +80,7 @@ pub async fn start(
         match marker.find(api).await {
             Ok(found) => match found.into_iter().next() {
                 Some(image) => return Ok(image),
-                None if pause.is_some() => tried += 1,
+                None if pause.is_some() => {}
                 None => return Err(NotStarted::Refused(create_error(job, fault))),
             },
             Err(_) => return Err(NotStarted::Unknown(create_error(job, fault))),

@@ -5,7 +5,6 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::client::RetryPolicy;
 use super::options::{ObjectAccess, Options};
 use super::{credentials, key, validate};
 use crate::config::problems::Problems;
@@ -18,6 +17,7 @@ use crate::import::job;
 use crate::import::job::OpenedImage;
 use crate::import::outcome::Outcome;
 use crate::net::endpoint;
+use crate::net::retry::RetryPolicy;
 use crate::secret::Secret;
 use crate::store::s3::SPACES_LIMITS;
 
@@ -29,6 +29,9 @@ const API_URL: &str = "https://api.digitalocean.com";
 const SPACES_URL: &str = "https://{{.Region}}.digitaloceanspaces.com";
 /// Packer's `http_retry_max` and its pauses, in seconds.
 const RETRY_DEFAULTS: (u32, f64, f64) = (5, 1.0, 30.0);
+
+/// The rate limits' longest window ("Rate limit" of the API reference: an hour).
+const MAX_RATE_LIMIT_WAIT: Duration = Duration::from_hours(1);
 
 /// What `imgimport digitalocean` will do.
 #[derive(Debug)]
@@ -302,16 +305,17 @@ pub fn space(options: &Options, problems: &mut Problems<Options>) -> Space {
 
 /// How busy answers are met.
 pub fn retry_policy(options: &Options) -> RetryPolicy {
-    let (tries, least, most) = RETRY_DEFAULTS;
+    let (retries, least, most) = RETRY_DEFAULTS;
     let pause = |explicit: Option<f64>, usual: f64| {
         let explicit = explicit.filter(|seconds| validate::RETRY_DELAY_SECONDS.contains(seconds));
         Duration::from_secs_f64(explicit.unwrap_or(usual))
     };
     let least = pause(options.http_retry_wait_min, least);
     RetryPolicy {
-        tries: options.http_retry_max.unwrap_or(tries),
-        min_delay: least,
-        max_delay: pause(options.http_retry_wait_max, most).max(least),
+        retries: options.http_retry_max.unwrap_or(retries),
+        min: least,
+        max: pause(options.http_retry_wait_max, most).max(least),
+        max_retry_after: MAX_RATE_LIMIT_WAIT,
     }
 }
 

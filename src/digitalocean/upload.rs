@@ -9,7 +9,6 @@ use aws_sdk_s3::config::retry::RetryConfig;
 use aws_sdk_s3::config::{AppName, BehaviorVersion, Builder, Credentials, Region};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
-use super::client::RetryPolicy;
 use super::job::{Job, Space};
 use super::options::ObjectAccess;
 use super::{DigitalOceanImport, TrackedObject, error, hints};
@@ -20,6 +19,7 @@ use crate::import::undo::Handle;
 use crate::import::undo::unconfirmed::PUBLICLY_READABLE;
 use crate::import::upload::UploadTarget;
 use crate::net::endpoint::is_loopback;
+use crate::net::retry::RetryPolicy;
 use crate::net::sdk_http;
 use crate::shell::{Command, Removal};
 use crate::store::s3::{Dialect, S3, S3Object, must_sign_payload};
@@ -52,9 +52,9 @@ pub fn client(space: &Space, retry_policy: RetryPolicy) -> Result<Client> {
         .force_path_style(is_loopback(&space.endpoint))
         .retry_config(
             RetryConfig::standard()
-                .with_max_attempts(retry_policy.tries.saturating_add(1))
-                .with_initial_backoff(retry_policy.min_delay)
-                .with_max_backoff(retry_policy.max_delay),
+                .with_max_attempts(retry_policy.retries.saturating_add(1))
+                .with_initial_backoff(retry_policy.min)
+                .with_max_backoff(retry_policy.max),
         );
     if let Ok(name) = AppName::new("imgimport") {
         config = config.app_name(name);

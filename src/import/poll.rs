@@ -7,6 +7,7 @@ use tokio::time::Instant;
 
 use crate::error::{Error, Kind, Result};
 use crate::import::session::Session;
+use crate::net::retry::random_fraction;
 use crate::progress::TaskProgress;
 use crate::units;
 
@@ -117,11 +118,6 @@ async fn wait_interval(session: &Session, schedule: PollSchedule) -> Result<()> 
         () = until_deadline(schedule.deadline) => Err(deadline_error()),
         () = tokio::time::sleep(schedule.interval.mul_f64(jitter)) => Ok(()),
     }
-}
-
-/// A number from 0 to 1 that differs between processes.
-fn random_fraction() -> f64 {
-    f64::from(uuid::Uuid::new_v4().as_bytes()[0]) / 255.0
 }
 
 async fn until_deadline(deadline: Option<Instant>) {

@@ -10,3 +10,4 @@ pub mod network_error;
 pub mod permission;
 pub mod retry;
 pub mod sdk_http;
+pub mod service_error;

@@ -5,7 +5,6 @@
 
 mod body;
 mod checksum;
-mod error;
 pub mod oss;
 pub mod s3;
 mod verify;
@@ -16,9 +15,9 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
+pub use crate::net::service_error::{ErrorClass, ServiceError as Error};
 pub use body::{ByteGate, PartBody};
 pub use checksum::{Checksum, Digest, Hasher};
-pub use error::{Error, ErrorClass};
 pub use verify::{ContentCheck, etag_of_parts, is_complete_object};
 
 use crate::net::ids::is_upload;

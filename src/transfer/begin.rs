@@ -13,7 +13,8 @@ use super::resume::{self, ExistingObject};
 use super::source::FileSlice;
 use super::stop::within_grace;
 use crate::error::{Error, Result};
-use crate::store::{self, ErrorClass, Store, UploadId};
+use crate::net::retry;
+use crate::store::{self, Store, UploadId};
 
 /// The state of the service at the start.
 pub(super) enum Started {
@@ -98,7 +99,7 @@ impl<S: Store> Starter<'_, S> {
     /// Creates an upload; the flag is true if no other one can exist. After a lost response it
     /// looks for the upload first and creates no second one.
     async fn create(&self) -> store::Result<(UploadId, bool)> {
-        let (mut backoff, mut renewed) = (self.store.retry_policy().backoff(), false);
+        let mut backoff = self.store.retry_policy().backoff();
         // Set once an upload may exist whose ID is unknown.
         let mut unclear = self.maybe_created;
         if unclear && let Some(upload) = self.unrecorded_uploads().await.pop() {
@@ -118,22 +119,13 @@ impl<S: Store> Starter<'_, S> {
                     Err(_) => unclear = true,
                 }
             }
-            let delay = match error.class() {
-                // New credentials are fetched once; if those are rejected, too, another try does
-                // not help.
-                ErrorClass::ExpiredCredentials if renewed => None,
-                ErrorClass::Throttled { retry_after } => backoff.next_delay(retry_after),
-                class if class.is_retryable() => backoff.next_delay(None),
-                _ => None,
-            };
-            renewed |= error.class() == ErrorClass::ExpiredCredentials;
-            let Some(delay) = delay else {
+            let Some(delay) = backoff.delay_after(error.class()) else {
                 if !unclear {
                     self.journal.create_rejected();
                 }
                 return Err(error);
             };
-            tracing::debug!("{error}; again in {delay:?}");
+            retry::log("upload", &error, error.class(), delay);
             sleep(delay).await;
         }
     }

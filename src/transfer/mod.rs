@@ -29,6 +29,7 @@ use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
 
 use crate::error::{Error, Result};
+use crate::net::retry::RetryPolicy;
 use crate::store::{Digest, ErrorClass, ExpectedObject, SentPart, Store, UploadId};
 use crate::units;
 pub use begin::uploads_without_parts;
@@ -44,7 +45,6 @@ pub use parts::{MAX_CONCURRENCY, Plan, count, plan};
 use reader::PartReader;
 use resume::ListedParts;
 use sender::PartSender;
-pub use sender::RetrySchedule;
 use source::FileSlice;
 pub use source::{UploadSource, source_changed};
 use stop::within_grace;
@@ -237,7 +237,8 @@ async fn complete_upload<S: Store>(
 ) -> Result<()> {
     // A try with an unknown outcome may have created the object: a later rejection does not
     // prove that there is none.
-    let (mut schedule, mut unclear) = (RetrySchedule::new(sender.plan.retries), false);
+    let policy = RetryPolicy::with_retries(Some(sender.plan.retries));
+    let (mut backoff, mut unclear) = (policy.backoff(), false);
     for attempt in 1.. {
         let Err(failure) = sender.store.complete(&sender.upload, parts, expected).await else {
             return Ok(());
@@ -248,7 +249,7 @@ async fn complete_upload<S: Store>(
         } else {
             failure.class()
         };
-        let Some(delay) = schedule.delay_after(class) else {
+        let Some(delay) = backoff.delay_after(class) else {
             if !unclear {
                 journal.complete_rejected();
             }

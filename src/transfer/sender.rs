@@ -1,11 +1,9 @@
 //! Sends one part until the service has acknowledged it, and decides which failures are
 //! retried, after what delay and how often.
 
-use std::hash::{BuildHasher, RandomState};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use backon::{BackoffBuilder, ExponentialBackoff, ExponentialBuilder};
 use bytes::Bytes;
 use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
@@ -19,61 +17,9 @@ use super::reader::Chunk;
 use super::source::{FileSlice, source_changed};
 use super::throttle::ConcurrencyLimit;
 use crate::error::{Error, Result};
+use crate::net::retry::RetryPolicy;
 use crate::store::{self, ErrorClass, Part, SentPart, Store, UploadId};
 use crate::units;
-
-/// The limits of the delay before full jitter, as in AWS's SDKs.
-const BACKOFF_LIMITS: (Duration, Duration) = (Duration::from_millis(200), Duration::from_secs(20));
-
-/// The delays between tries: exponential, each with full jitter, so that parts that failed
-/// together are not sent again together.
-pub struct RetrySchedule {
-    backoff: ExponentialBackoff,
-    is_refreshed: bool,
-}
-
-impl RetrySchedule {
-    /// Creates a schedule of at most `retries` retries after the first try.
-    pub fn new(retries: u32) -> Self {
-        let times = usize::try_from(retries).unwrap_or(usize::MAX);
-        let backoff = ExponentialBuilder::new()
-            .with_min_delay(BACKOFF_LIMITS.0)
-            .with_max_delay(BACKOFF_LIMITS.1)
-            .with_max_times(times);
-        Self {
-            backoff: backoff.build(),
-            is_refreshed: false,
-        }
-    }
-
-    /// Returns the delay before the next try; `None` when the failure is permanent or no retry
-    /// is left.
-    pub fn delay_after(&mut self, class: ErrorClass) -> Option<Duration> {
-        // The service may reject a request whose credentials expired while it was sent. The
-        // store fetches new credentials for the next try; if those are rejected, too, another
-        // try would not help.
-        let again =
-            class.is_retryable() && !(class == ErrorClass::ExpiredCredentials && self.is_refreshed);
-        self.is_refreshed |= class == ErrorClass::ExpiredCredentials;
-        let delay = self
-            .backoff
-            .next()
-            .filter(|_| again)?
-            .mul_f64(random_fraction());
-        match class {
-            ErrorClass::Throttled {
-                retry_after: Some(requested),
-            } => Some(requested + delay),
-            _ => Some(delay),
-        }
-    }
-}
-
-/// Returns a random number from 0 to 1; the standard library's hasher keys are random.
-fn random_fraction() -> f64 {
-    let [a, b, c, d, ..] = RandomState::new().hash_one(0).to_le_bytes();
-    f64::from(u32::from_le_bytes([a, b, c, d])) / f64::from(u32::MAX)
-}
 
 /// The state that all parts of an upload share.
 pub(super) struct PartSender<S> {
@@ -95,14 +41,14 @@ pub(super) struct PartSender<S> {
 impl<S: Store> PartSender<S> {
     /// Sends the part until the service has stored it, and reports the first of all failures.
     pub(super) async fn send(self: Arc<Self>, mut chunk: Chunk) -> Result<SentPart> {
-        let mut schedule = RetrySchedule::new(self.plan.retries);
+        let mut backoff = RetryPolicy::with_retries(Some(self.plan.retries)).backoff();
         let mut first = None;
         for attempt in 1.. {
             let failure = match self.attempt(&chunk).await {
                 Ok(sent) => return Ok(sent),
                 Err(failure) => failure,
             };
-            let delay = schedule
+            let delay = backoff
                 .delay_after(failure.class())
                 .filter(|_| !self.stop.is_cancelled());
             let Some(delay) = delay else {

@@ -152,7 +152,7 @@ impl Store for FakeStore {
     }
 
     fn retry_policy(&self) -> RetryPolicy {
-        RetryPolicy::with_attempts(None)
+        RetryPolicy::with_retries(None)
     }
 
     fn limits(&self) -> Limits {

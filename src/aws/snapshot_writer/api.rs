@@ -16,13 +16,13 @@ use aws_sdk_ebs::primitives::{ByteStream, SdkBody};
 use aws_sdk_ebs::types::{
     ChecksumAggregationMethod, ChecksumAlgorithm, Tag, ValidationExceptionReason,
 };
-use backon::Retryable;
 use bytes::Bytes;
 
 use super::checksums::BlockChecksum;
-use crate::aws::consistency::consistency_backoff;
+use crate::aws::consistency::CONSISTENCY;
 use crate::aws::error::ServiceError;
 use crate::import::journal::SnapshotRequest;
+use crate::net::retry::wait_while;
 use crate::net::sdk_http::connect_timeout_only;
 use crate::store::{self, ByteGate, ErrorClass, PartBody};
 
@@ -121,10 +121,7 @@ impl EbsClient {
     ) -> Result<StartedSnapshot, EbsError> {
         let request = || self.start_once(spec, token);
         let is_retryable = |error: &EbsError| error.error.is_invalid_response();
-        request
-            .retry(consistency_backoff())
-            .when(is_retryable)
-            .await
+        wait_while(CONSISTENCY, request, is_retryable).await
     }
 
     async fn start_once(

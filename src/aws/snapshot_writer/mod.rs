@@ -24,8 +24,9 @@ pub use blocks::BlockReader;
 pub use plan::{Observer, Plan, SendError};
 
 use crate::error::{Error, Result};
+use crate::net::retry::RetryPolicy;
 use crate::store::ErrorClass;
-use crate::transfer::{Bounds, ConcurrencyLimit, ConcurrencyTuner, Line, Pool, RetrySchedule};
+use crate::transfer::{Bounds, ConcurrencyLimit, ConcurrencyTuner, Line, Pool};
 use blocks::{Block, ReadItem};
 use checksums::{BlockChecksum, BlockChecksums};
 use sender::Sender;
@@ -245,14 +246,14 @@ pub async fn complete(
     sent: &SentBlocks,
     plan: &Plan,
 ) -> Completion {
-    let mut retry_policy = RetrySchedule::new(plan.retries);
+    let mut backoff = RetryPolicy::with_retries(Some(plan.retries)).backoff();
     let mut had_no_response = false;
     loop {
         let Err(error) = client.complete(snapshot, sent.blocks, &sent.checksum).await else {
             return Completion::Accepted;
         };
         had_no_response |= error.class == ErrorClass::Transient;
-        match retry_policy.delay_after(error.class) {
+        match backoff.delay_after(error.class) {
             Some(pause) => sleep(pause).await,
             None if had_no_response => return Completion::Unknown(error),
             None => return Completion::Rejected(error),

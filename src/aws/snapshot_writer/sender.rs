@@ -12,8 +12,9 @@ use super::blocks::{Block, BlockReader};
 use super::checksums::BlockChecksum;
 use super::plan::{Observer, Plan, SendError};
 use crate::error::{Error, Result};
+use crate::net::retry::RetryPolicy;
 use crate::store::ErrorClass;
-use crate::transfer::{ConcurrencyLimit, ConcurrencyTuner, Line, RetrySchedule, source_changed};
+use crate::transfer::{ConcurrencyLimit, ConcurrencyTuner, Line, source_changed};
 use crate::units;
 
 /// So long after its start a snapshot "does not exist" here and there; EBS's own people
@@ -52,7 +53,7 @@ impl Sender {
         self: Arc<Self>,
         mut block: Block,
     ) -> Result<(u32, BlockChecksum), SendError> {
-        let mut retry_policy = RetrySchedule::new(self.plan.retries);
+        let mut backoff = RetryPolicy::with_retries(Some(self.plan.retries)).backoff();
         let mut attempt = 0;
         loop {
             if self.stop.is_cancelled() {
@@ -70,7 +71,7 @@ impl Sender {
             let pause = if self.is_not_visible_yet(&reason) {
                 Some(VISIBILITY_BACKOFF.0 * attempt.min(VISIBILITY_BACKOFF.1))
             } else {
-                retry_policy.delay_after(class)
+                backoff.delay_after(class)
             };
             let Some(pause) = pause else {
                 return Err(exhausted(block.index, attempt, reason));

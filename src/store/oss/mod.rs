@@ -15,7 +15,7 @@ use super::{
     Result, SentPart, Store, UploadId, is_complete_object,
 };
 use crate::net::http::{Body, Http, Method, RESPONSE_TIMEOUT, Request, Response, is_last_page};
-use crate::net::retry::RetryPolicy;
+use crate::net::retry::{self, RetryPolicy};
 pub use bucket::Bucket;
 use parse::{InitiateResult, Parts, Uploads, crc64_header, parse_body, parse_error};
 pub use url::{Addressing, OssObject};
@@ -164,34 +164,21 @@ impl Oss {
         operation: Operation<'_>,
         parse: impl Fn(Response) -> Result<T>,
     ) -> Result<T> {
-        let mut backoff = self.retry_policy.backoff();
-        let mut renewed = false;
-        loop {
+        let send_once = async || {
             let body = match operation.body {
                 "" => Body::Empty,
                 text => Body::Document(text.to_owned().into()),
             };
             let sent = self.send(&operation, body, Some(operation.timeout)).await;
-            let error = match sent.and_then(&parse) {
-                Ok(answer) => return Ok(answer),
-                Err(error) => error,
-            };
-            let again =
-                error.class().is_retryable() && error.class() != ErrorClass::ChecksumMismatch;
-            if !again || (error.class() == ErrorClass::ExpiredCredentials && renewed) {
-                return Err(error);
-            }
-            renewed |= error.class() == ErrorClass::ExpiredCredentials;
-            let retry_after = match error.class() {
-                ErrorClass::Throttled { retry_after } => retry_after,
-                _ => None,
-            };
-            let Some(delay) = backoff.next_delay(retry_after) else {
-                return Err(error);
-            };
-            tracing::debug!("oss: {error}; again in {delay:?}");
-            tokio::time::sleep(delay).await;
-        }
+            sent.and_then(&parse)
+        };
+        // A small request has no bytes to read again.
+        let class = |error: &Error| match error.class() {
+            ErrorClass::ChecksumMismatch => ErrorClass::Permanent,
+            class => class,
+        };
+        let on_retry = |error: &Error, class, delay| retry::log("oss", error, class, delay);
+        retry::call(self.retry_policy, send_once, class, on_retry).await
     }
 
     async fn complete_once(

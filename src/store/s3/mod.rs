@@ -361,7 +361,7 @@ impl Store for S3 {
     fn retry_policy(&self) -> RetryPolicy {
         let clients = self.clients();
         let attempts = clients.small.config().retry_config();
-        RetryPolicy::with_attempts(attempts.map(|config| config.max_attempts().saturating_sub(1)))
+        RetryPolicy::with_retries(attempts.map(|config| config.max_attempts().saturating_sub(1)))
     }
 
     async fn create_upload(&self) -> Result<UploadId> {

@@ -3,8 +3,8 @@
 use std::fmt;
 use std::time::Duration;
 
-use crate::net::http::one_line;
-use crate::net::network_error;
+use super::http::one_line;
+use super::network_error;
 
 /// What a failure means for the next step.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -85,7 +85,7 @@ impl ErrorClass {
 
 /// A call that failed, in the service's own words.
 #[derive(Debug)]
-pub struct Error {
+pub struct ServiceError {
     code: Option<String>,
     message: String,
     status: Option<u16>,
@@ -102,7 +102,7 @@ fn single_line(text: String) -> String {
     }
 }
 
-impl Error {
+impl ServiceError {
     /// The service answered, and not with success.
     pub fn service(status: u16, code: Option<String>, message: impl Into<String>) -> Self {
         let class = ErrorClass::from_response(code.as_deref(), Some(status));
@@ -218,7 +218,7 @@ impl Error {
 }
 
 /// "message (Code, request ID)"; an answer without a code shows its status.
-impl fmt::Display for Error {
+impl fmt::Display for ServiceError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let code = self
             .code
@@ -237,7 +237,7 @@ impl fmt::Display for Error {
     }
 }
 
-impl std::error::Error for Error {}
+impl std::error::Error for ServiceError {}
 
 #[cfg(test)]
 mod tests {
@@ -245,7 +245,7 @@ mod tests {
 
     #[test]
     fn prints_message_code_and_request() {
-        let error = Error::service(
+        let error = ServiceError::service(
             503,
             Some("SlowDown".into()),
             "Please reduce your request rate.",
@@ -255,16 +255,17 @@ mod tests {
             error.to_string(),
             "Please reduce your request rate (SlowDown, request 7F3C)"
         );
-        assert_eq!(Error::service(502, None, "").to_string(), "HTTP 502");
+        assert_eq!(ServiceError::service(502, None, "").to_string(), "HTTP 502");
         assert_eq!(
-            Error::no_response("connection reset").to_string(),
+            ServiceError::no_response("connection reset").to_string(),
             "connection reset"
         );
     }
 
     #[test]
     fn errors_are_classified_by_code_then_by_status() {
-        let class = |status, code: &str| Error::service(status, Some(code.into()), "").class();
+        let class =
+            |status, code: &str| ServiceError::service(status, Some(code.into()), "").class();
         assert_eq!(class(403, "AccessDenied"), ErrorClass::Permanent);
         assert_eq!(class(404, "NoSuchUpload"), ErrorClass::NoSuchUpload);
         assert_eq!(class(400, "RequestTimeout"), ErrorClass::Transient);
@@ -285,10 +286,12 @@ mod tests {
     #[test]
     fn retry_after_means_throttled_except_for_a_denial() {
         let wait = Some(Duration::from_secs(3));
-        let busy = Error::service(503, None, "").with_retry_after(wait);
+        let busy = ServiceError::service(503, None, "").with_retry_after(wait);
         assert_eq!(busy.class(), ErrorClass::Throttled { retry_after: wait });
         assert_eq!(
-            Error::service(403, None, "").with_retry_after(wait).class(),
+            ServiceError::service(403, None, "")
+                .with_retry_after(wait)
+                .class(),
             ErrorClass::Permanent
         );
     }
