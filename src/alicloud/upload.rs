@@ -137,7 +137,9 @@ impl AlicloudImport<'_> {
         };
         let created = self.session.with_stop_grace(creation).await;
         if let Err(error) = &created
-            && error.cause::<Refusal>().is_some_and(Refusal::is_rejection)
+            && error
+                .cause::<Refusal>()
+                .is_some_and(Refusal::was_not_executed)
         {
             self.journal.update(|entry| entry.created_bucket = false);
             self.untrack_bucket();

@@ -8,7 +8,7 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
-use super::error::ServiceError;
+use super::error::{self, ServiceError};
 use crate::error::{Error, Result};
 use crate::net::http::{Body, Http, Method, RESPONSE_TIMEOUT, Request, without_nulls};
 use crate::net::retry::{self, Backoff, RetryPolicy};
@@ -182,7 +182,7 @@ impl Api {
                 Ok(image)
             } else {
                 let why = "the answer is not the image that was asked for";
-                Err(ServiceError::unexpected_response(why.to_owned()))
+                Err(error::unexpected_response(why.to_owned()))
             }
         })
         .await
@@ -198,7 +198,7 @@ impl Api {
             if image.id == id && image.status.is_some() {
                 Ok(image)
             } else {
-                Err(ServiceError::unexpected_response(format!(
+                Err(error::unexpected_response(format!(
                     "the answer is not the image {id}"
                 )))
             }
@@ -240,7 +240,7 @@ impl Api {
             if found.id == action {
                 Ok(found)
             } else {
-                Err(ServiceError::unexpected_response(format!(
+                Err(error::unexpected_response(format!(
                     "the answer is not the action {action}"
                 )))
             }
@@ -348,12 +348,12 @@ impl Api {
             secret: false,
             direct: false,
         };
-        let answer = self.0.http.send(call).await?;
+        let answer = self.0.http.send(call).await.map_err(error::no_response)?;
         match answer.status {
             204 => Ok(Value::Null),
             200..=299 => serde_json::from_slice(&answer.body)
-                .map_err(|error| ServiceError::invalid_response(answer.status, &error)),
-            _ => Err(ServiceError::from_response(&answer)),
+                .map_err(|cause| error::invalid_response(answer.status, &cause)),
+            _ => Err(error::from_response(&answer)),
         }
     }
 }
@@ -362,5 +362,5 @@ impl Api {
 fn parse<T: DeserializeOwned>(answer: &Value, key: &str) -> Result<T, ServiceError> {
     let mut inner = answer.get(key).unwrap_or(answer).clone();
     without_nulls(&mut inner);
-    serde_json::from_value(inner).map_err(|error| ServiceError::invalid_response(200, &error))
+    serde_json::from_value(inner).map_err(|cause| error::invalid_response(200, &cause))
 }

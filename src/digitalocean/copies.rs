@@ -4,7 +4,7 @@
 //! among the image's actions, so that the journal need not contain them.
 
 use super::client::{Api, Image};
-use super::error::ServiceError;
+use super::error::{ServiceError, failed};
 use super::{DigitalOceanImport, image};
 use crate::error::{Error, Kind, Result};
 use crate::import::poll;
@@ -189,7 +189,9 @@ impl Transfers<'_> {
         let what = "the image's actions could not be asked for";
         let actions = match self.api.actions(self.image).await {
             Ok(actions) => actions,
-            Err(fault) if fault.is_transient() => return Err(image::poll_error(fault, what)),
+            Err(fault) if fault.class().is_retryable() => {
+                return Err(image::poll_error(fault, what));
+            }
             // A service that does not list them has none.
             Err(_) => Vec::new(),
         };
@@ -234,7 +236,7 @@ impl RegionTransfer {
 
     fn mark_refused(&mut self, image: u64, fault: ServiceError, progress: &Progress) {
         let what = format!("the transfer to {} could not be started", self.region);
-        self.mark_failed(image, fault.into_error(what, UPDATE_SCOPE), progress);
+        self.mark_failed(image, failed(fault, what, UPDATE_SCOPE), progress);
     }
 
     fn mark_failed(&mut self, image: u64, error: Error, progress: &Progress) {

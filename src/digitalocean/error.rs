@@ -1,27 +1,16 @@
-//! DigitalOcean's errors in its own words, with the request's ID, and the hint.
+//! Errors of DigitalOcean's API: how a response becomes a [`ServiceError`].
 
-use std::fmt;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use serde::Deserialize;
 
-use super::hints;
+use super::hints::{HintContext, hint};
 use crate::error::Error;
 use crate::net::http::{Response, TransportError};
-use crate::net::network_error;
-use crate::net::service_error::ErrorClass;
+use crate::net::service_error::{ErrorClass, Service};
 use crate::secret::mask;
 
-/// Why a request brought nothing.
-#[derive(Clone, Debug)]
-pub struct ServiceError {
-    status: Option<u16>,
-    id: Option<String>,
-    message: String,
-    request_id: Option<String>,
-    retry_after: Option<Duration>,
-    got_response: bool,
-}
+pub use crate::net::service_error::ServiceError;
 
 /// The body of an error.
 #[derive(Default, Deserialize)]
@@ -31,130 +20,59 @@ struct ErrorBody {
     request_id: Option<String>,
 }
 
-impl From<TransportError> for ServiceError {
-    fn from(error: TransportError) -> Self {
-        Self {
-            status: None,
-            id: None,
-            message: error.cause,
-            request_id: None,
-            retry_after: None,
-            got_response: error.arrived,
-        }
+/// No response came.
+pub fn no_response(error: TransportError) -> ServiceError {
+    ServiceError::without_response(Service::Api, error.cause).with_may_have_executed(error.arrived)
+}
+
+/// A response that is an error.
+pub fn from_response(response: &Response) -> ServiceError {
+    let body: ErrorBody = serde_json::from_slice(&response.body).unwrap_or_default();
+    let request = body
+        .request_id
+        .or_else(|| response.header("x-request-id").map(str::to_owned));
+    let message = mask(&body.message.unwrap_or_default()).into_owned();
+    ServiceError::new(Service::Api, class_of(response.status), message)
+        .with_response(response.status, body.id)
+        .with_request_id(request)
+        .with_retry_after(parse_retry_after(response, SystemTime::now()))
+}
+
+fn class_of(status: u16) -> ErrorClass {
+    match status {
+        401 => ErrorClass::NoCredentials,
+        403 => ErrorClass::Denied,
+        404 => ErrorClass::NotFound,
+        429 => ErrorClass::Throttled { retry_after: None },
+        501 => ErrorClass::Unsupported,
+        500.. => ErrorClass::Transient,
+        _ => ErrorClass::Permanent,
     }
 }
 
-impl ServiceError {
-    /// An answer that is no success.
-    pub fn from_response(answer: &Response) -> Self {
-        let body: ErrorBody = serde_json::from_slice(&answer.body).unwrap_or_default();
-        let request = body
-            .request_id
-            .or_else(|| answer.header("x-request-id").map(str::to_owned));
-        Self {
-            status: Some(answer.status),
-            id: body.id,
-            message: mask(&body.message.unwrap_or_default()).into_owned(),
-            request_id: request,
-            retry_after: parse_retry_after(answer, SystemTime::now()),
-            got_response: true,
-        }
-    }
+/// A success whose body cannot be read: a gateway's, or one that was cut.
+pub fn invalid_response(status: u16, cause: &serde_json::Error) -> ServiceError {
+    let message = format!("the answer can't be read: {cause}");
+    ServiceError::new(Service::Api, ErrorClass::Transient, message).with_response(status, None)
+}
 
-    /// A success whose body can't be read: a gateway's, or one that was cut.
-    pub fn invalid_response(status: u16, why: &serde_json::Error) -> Self {
-        Self {
-            status: Some(status),
-            id: None,
-            message: format!("the answer can't be read: {why}"),
-            request_id: None,
-            retry_after: None,
-            got_response: true,
-        }
-    }
+/// A success that is the response to another request.
+pub fn unexpected_response(message: String) -> ServiceError {
+    ServiceError::new(Service::Api, ErrorClass::Transient, message).with_response(200, None)
+}
 
-    /// A success that answers another question.
-    pub fn unexpected_response(why: String) -> Self {
-        Self {
-            status: Some(200),
-            id: None,
-            message: why,
-            request_id: None,
-            retry_after: None,
-            got_response: true,
-        }
-    }
-
-    /// The HTTP status; none when no answer came.
-    pub fn status(&self) -> Option<u16> {
-        self.status
-    }
-
-    /// What the failure means for the next attempt.
-    pub fn class(&self) -> ErrorClass {
-        match self.retry_after {
-            _ if !self.is_transient() => ErrorClass::Permanent,
-            None => ErrorClass::Transient,
-            retry_after => ErrorClass::Throttled { retry_after },
-        }
-    }
-
-    /// Whether the next try may get through.
-    pub fn is_transient(&self) -> bool {
-        match self.status {
-            None => !network_error::is_permanent(&self.message),
-            // A success that can't be read comes from in between, as a 502 does.
-            Some(status) => matches!(status, 200..300 | 429 | 500 | 502..),
-        }
-    }
-
-    /// Whether it is sure that nothing was done.
-    pub fn was_not_executed(&self) -> bool {
-        self.status
-            .map_or(!self.got_response, |status| (400..500).contains(&status))
-    }
-
-    /// Whether DigitalOcean has judged the caller; anything else leaves a question open that
-    /// can be done without.
-    pub fn is_unauthorized(&self) -> bool {
-        self.status == Some(401)
-    }
-
-    /// What could not be done, with DigitalOcean's words and the hint for this sort of
-    /// trouble. `scope` is what the token must be allowed.
-    pub fn into_error(self, what: impl Into<String>, scope: &str) -> Error {
-        let hint = self.hint(scope);
-        let error = Error::failed(what).with_source(self);
-        match hint {
-            Some(hint) => error.hint(hint),
-            None => error,
-        }
-    }
-
-    fn hint(&self, scope: &str) -> Option<String> {
-        match self.status {
-            None => Some(network_error::hint(&self.message, "check the network and --api-url").to_owned()),
-            Some(401) => Some(
-                "check the token: DIGITALOCEAN_TOKEN, api_token in [digitalocean], or doctl auth init"
-                    .to_owned(),
-            ),
-            Some(403) => Some(format!("give the token the scope {scope}")),
-            Some(429) => Some("wait some minutes, and run the same command again: the account has used up its requests".to_owned()),
-            Some(500..) => Some(hints::RETRY_LATER.to_owned()),
-            _ => None,
-        }
+/// Adds what could not be done, and the hint for this class of failure. `scope` is the
+/// permission that the token needs.
+pub fn failed(error: ServiceError, what: impl Into<String>, scope: &str) -> Error {
+    let hint = hint(&error, &HintContext::Call { scope });
+    let error = Error::failed(what).with_source(error);
+    match hint {
+        Some(hint) => error.hint(hint),
+        None => error,
     }
 }
 
-/// What helps where an image could not be deleted for want of the token's scope.
-pub fn missing_scope_hint(error: &anyhow::Error) -> Option<String> {
-    let fault = error.downcast_ref::<ServiceError>()?;
-    fault
-        .hint("image:delete")
-        .filter(|_| fault.status == Some(403))
-}
-
-/// `Retry-After`, else for who was too fast the time at which the limit ends.
+/// Returns `Retry-After`, else for a throttled request the time until the limit is reset.
 fn parse_retry_after(answer: &Response, now: SystemTime) -> Option<Duration> {
     let number = |name: &str| answer.header(name)?.trim().parse::<u64>().ok();
     let until = || {
@@ -165,23 +83,6 @@ fn parse_retry_after(answer: &Response, now: SystemTime) -> Option<Duration> {
     let from_header = number("retry-after").map(Duration::from_secs);
     from_header.or_else(until)
 }
-
-/// "message (id, request ID)".
-impl fmt::Display for ServiceError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let id = self.id.clone();
-        let id = id.or_else(|| self.status.map(|status| format!("HTTP {status}")));
-        let request = self.request_id.as_ref().map(|id| format!("request {id}"));
-        let facts: Vec<_> = id.into_iter().chain(request).collect();
-        match (self.message.trim_end_matches('.'), facts.is_empty()) {
-            ("", _) => f.write_str(&facts.join(", ")),
-            (message, true) => f.write_str(message),
-            (message, false) => write!(f, "{message} ({})", facts.join(", ")),
-        }
-    }
-}
-
-impl std::error::Error for ServiceError {}
 
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
@@ -195,13 +96,26 @@ mod tests {
     #[test]
     fn display_shows_message_and_id() {
         let body = r#"{"id":"unauthorized","message":"Unable to authenticate you."}"#;
-        let fault = ServiceError::from_response(&answer(401, &[("x-request-id", "r-1")], body));
+        let fault = from_response(&answer(401, &[("x-request-id", "r-1")], body));
         assert_eq!(
             fault.to_string(),
             "Unable to authenticate you (unauthorized, request r-1)"
         );
-        let fault = ServiceError::from_response(&answer(502, &[], "<html>"));
+        let fault = from_response(&answer(502, &[], "<html>"));
         assert_eq!(fault.to_string(), "HTTP 502");
+    }
+
+    #[test]
+    fn errors_are_classified_by_status() {
+        let error = |status| from_response(&answer(status, &[], "{}"));
+        for status in [401, 403, 404, 422, 501] {
+            assert!(!error(status).class().is_retryable(), "{status}");
+        }
+        for status in [429, 500, 502, 503, 504, 520] {
+            assert!(error(status).class().is_retryable(), "{status}");
+        }
+        assert!(error(422).was_not_executed() && error(429).was_not_executed());
+        assert!(!error(500).was_not_executed());
     }
 
     #[test]

@@ -4,7 +4,7 @@
 use serde_json::{Value, json};
 
 use super::client::{Api, Image};
-use super::error::ServiceError;
+use super::error::{ServiceError, failed};
 use super::hints;
 use super::image_marker::ImageMarker;
 use super::job::Job;
@@ -66,7 +66,7 @@ pub async fn start(
             Ok(image) => return Ok(image),
             Err(fault) => fault,
         };
-        if fault.status() == Some(403) {
+        if fault.is_denied() {
             return Err(NotStarted::Forbidden(create_error(job, fault)));
         }
         if fault.was_not_executed() {
@@ -90,7 +90,7 @@ pub async fn start(
 
 fn create_error(job: &Job, fault: ServiceError) -> Error {
     let unreachable = fault.to_string().to_lowercase().contains("url");
-    let error = fault.into_error("the import could not be started", CREATE_SCOPES);
+    let error = failed(fault, "the import could not be started", CREATE_SCOPES);
     if unreachable && job.access == ObjectAccess::Presigned {
         return error.hint(
             "DigitalOcean may not take signed addresses: leave --object-access presigned out",
@@ -111,9 +111,11 @@ pub async fn find(api: &Api, id: u64) -> Result<Option<Image>> {
         Ok(image) if image.is_unusable() => Ok(None),
         Ok(image) => Ok(Some(image)),
         Err(fault) if fault.status() == Some(404) => Ok(None),
-        Err(fault) => {
-            Err(fault.into_error(format!("the image {id} could not be asked for"), READ_SCOPE))
-        }
+        Err(fault) => Err(failed(
+            fault,
+            format!("the image {id} could not be asked for"),
+            READ_SCOPE,
+        )),
     }
 }
 
@@ -154,12 +156,12 @@ pub async fn poll(job: &Job, api: &Api, id: u64) -> Result<Poll<Image>, PollErro
 /// An answer without the state: DigitalOcean goes on, so it is asked again, more often
 /// where the trouble is on the way than where it refuses.
 pub fn poll_error(fault: ServiceError, what: &str) -> PollError {
-    if fault.is_transient() {
-        PollError::Transient(fault.into_error(what, READ_SCOPE))
-    } else if fault.is_unauthorized() {
-        PollError::Permanent(fault.into_error(what, READ_SCOPE))
+    if fault.class().is_retryable() {
+        PollError::Transient(failed(fault, what, READ_SCOPE))
+    } else if fault.class() == ErrorClass::NoCredentials {
+        PollError::Permanent(failed(fault, what, READ_SCOPE))
     } else {
-        PollError::Rejected(fault.into_error(what, READ_SCOPE))
+        PollError::Rejected(failed(fault, what, READ_SCOPE))
     }
 }
 

@@ -4,7 +4,7 @@
 use std::time::{Duration, Instant};
 
 use super::client::Image;
-use super::error::ServiceError;
+use super::error::{ServiceError, failed};
 use super::image::NotStarted;
 use super::image_marker;
 use super::image_marker::ImageMarker;
@@ -13,6 +13,7 @@ use crate::error::{Error, Kind, Result};
 use crate::import;
 use crate::import::poll;
 use crate::import::undo::{Handle, unconfirmed};
+use crate::net::service_error::ErrorClass;
 use crate::shell::{Command, Removal};
 use crate::store::Store;
 
@@ -140,7 +141,9 @@ impl DigitalOceanImport<'_> {
         let found = async { Ok(marker.find(&api).await) };
         let found = match session.cancellable(found).await? {
             Ok(found) => found,
-            Err(fault) if fault.is_unauthorized() => return Err(list_error(fault)),
+            Err(fault) if fault.class() == ErrorClass::NoCredentials => {
+                return Err(list_error(fault));
+            }
             // Then an image whose answer is lost can't be found either.
             Err(fault) => {
                 let text = format!("the account's images could not be listed: {fault}");
@@ -374,5 +377,9 @@ impl DigitalOceanImport<'_> {
 }
 
 fn list_error(fault: ServiceError) -> Error {
-    fault.into_error("the account's images could not be listed", "image:read")
+    failed(
+        fault,
+        "the account's images could not be listed",
+        "image:read",
+    )
 }

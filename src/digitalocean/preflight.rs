@@ -2,10 +2,11 @@
 //! and its owner.
 
 use super::client::{Api, Region};
-use super::hints;
+use super::error::failed;
+use super::hints::{HintContext, hint};
 use super::job::Job;
 use crate::error::{Error, Result};
-use crate::net::network_error;
+use crate::net::service_error::ErrorClass;
 use crate::progress::Progress;
 use crate::shell::Command;
 use crate::store::Store;
@@ -43,12 +44,12 @@ async fn check_account(api: &Api, progress: &Progress) -> Result<Caller> {
                 .with_cause(account.status_message))
         }
         Ok(account) => Ok(Ok(account.email)),
-        Err(fault) if fault.is_unauthorized() => {
-            Err(fault.into_error("DigitalOcean does not accept the caller", "account:read"))
-        }
-        Err(fault) if fault.status() == Some(403) => {
-            Ok(Err("the token lacks account:read".to_owned()))
-        }
+        Err(fault) if fault.class() == ErrorClass::NoCredentials => Err(failed(
+            fault,
+            "DigitalOcean does not accept the caller",
+            "account:read",
+        )),
+        Err(fault) if fault.is_denied() => Ok(Err("the token lacks account:read".to_owned())),
         Err(fault) => {
             let text = format!("DigitalOcean did not say who the caller is: {fault}");
             progress.note(&text);
@@ -61,12 +62,16 @@ async fn check_account(api: &Api, progress: &Progress) -> Result<Caller> {
 async fn check_regions(job: &Job, api: &Api, progress: &Progress) -> Result<()> {
     let regions = match api.regions().await {
         Ok(regions) => regions,
-        Err(fault) if fault.status() == Some(403) => {
+        Err(fault) if fault.is_denied() => {
             progress.warn("the token may not list regions (regions:read): they are not checked");
             return Ok(());
         }
-        Err(fault) if fault.is_unauthorized() => {
-            return Err(fault.into_error("the regions could not be asked for", "regions:read"));
+        Err(fault) if fault.class() == ErrorClass::NoCredentials => {
+            return Err(failed(
+                fault,
+                "the regions could not be asked for",
+                "regions:read",
+            ));
         }
         Err(fault) => {
             progress.warn(&format!(
@@ -124,10 +129,7 @@ async fn check_space(job: &Job, spaces: &aws_sdk_s3::Client, store: &S3) -> Resu
     let Err(refusal) = store.open_uploads().await else {
         return Ok(());
     };
-    let silent = refusal.status().is_none();
-    let usually = "check the network, the region's name and --spaces-endpoint";
-    let network = silent.then(|| network_error::hint(refusal.message(), usually));
-    let hint = refusal.code().and_then(hints::spaces_hint).or(network);
+    let hint = hint(&refusal, &HintContext::SpaceCheck);
     let error = Error::failed(what()).with_source(refusal);
     Err(match hint {
         Some(hint) => error.hint(hint),

@@ -9,9 +9,10 @@ use aws_sdk_s3::config::retry::RetryConfig;
 use aws_sdk_s3::config::{AppName, BehaviorVersion, Builder, Credentials, Region};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
+use super::hints::{HintContext, hint};
 use super::job::{Job, Space};
 use super::options::ObjectAccess;
-use super::{DigitalOceanImport, TrackedObject, error, hints};
+use super::{DigitalOceanImport, TrackedObject};
 use crate::error::{Error, Result};
 use crate::import;
 use crate::import::outcome;
@@ -22,8 +23,8 @@ use crate::net::endpoint::is_loopback;
 use crate::net::retry::RetryPolicy;
 use crate::net::sdk_http;
 use crate::shell::{Command, Removal};
+use crate::store::Store;
 use crate::store::s3::{Dialect, S3, S3Object, must_sign_payload};
-use crate::store::{Error as Refusal, Store};
 
 /// A signed address must outlive the import, which takes minutes to hours; Spaces allows a week.
 const SIGNED_URL_LIFETIME: Duration = Duration::from_hours(24);
@@ -104,18 +105,19 @@ pub(super) fn removal_hint(
     space: &str,
 ) -> impl Fn(&anyhow::Error) -> Option<String> + Send + 'static {
     let space = space.to_owned();
-    move |error| match error.downcast_ref::<Refusal>() {
-        Some(refusal) => access_hint(&space, refusal),
-        None => error::missing_scope_hint(error),
+    move |error| {
+        let context = HintContext::Removal { space: &space };
+        hint(error.downcast_ref()?, &context)
     }
 }
 
-fn access_hint(space: &str, refusal: &Refusal) -> Option<String> {
-    let advice = || format!("give the Spaces key read and write access to {space}");
-    refusal.is_denied().then(advice)
-}
-
 impl DigitalOceanImport<'_> {
+    fn removal_context(&self) -> HintContext<'_> {
+        HintContext::Removal {
+            space: &self.job.space.name,
+        }
+    }
+
     pub(super) fn store(&self) -> Arc<S3> {
         self.store_for(self.job.key.clone())
     }
@@ -197,8 +199,10 @@ impl DigitalOceanImport<'_> {
             }
             Err(error) => {
                 self.track_uncertain_object().await;
-                let code = error.cause::<Refusal>().and_then(Refusal::code);
-                Err(match code.and_then(hints::spaces_hint) {
+                let hint = error
+                    .cause()
+                    .and_then(|cause| hint(cause, &HintContext::Upload));
+                Err(match hint {
                     Some(hint) => error.hint(hint),
                     None => error,
                 })
@@ -255,7 +259,7 @@ impl DigitalOceanImport<'_> {
         let set = async { Ok(store.set_public(public).await) };
         let set = self.session.cancellable(set).await?;
         set.map_err(|error| {
-            let hint = access_hint(&self.job.space.name, &error);
+            let hint = hint(&error, &self.removal_context());
             let failed = Error::failed(format!("the access to {url} could not be set"));
             let failed = failed.with_source(error);
             match hint {
@@ -318,7 +322,7 @@ impl DigitalOceanImport<'_> {
         } else {
             let removed = async { Ok(store.delete().await) };
             if let Err(error) = self.session.with_stop_grace(removed).await? {
-                let advice = access_hint(&self.job.space.name, &error);
+                let advice = hint(&error, &self.removal_context());
                 let warning = import::upload::delete_warning(&target(&self.job), &error, advice);
                 self.session.progress.warn(&warning);
             } else {

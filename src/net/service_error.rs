@@ -1,4 +1,5 @@
-//! The errors of a service, and their classes. S3 and OSS share one table.
+//! The error of a request to a service, and the class that decides what is done next. Each
+//! client converts a response to it with a table of its service's codes.
 
 use std::fmt;
 use std::time::Duration;
@@ -6,94 +7,78 @@ use std::time::Duration;
 use super::http::one_line;
 use super::network_error;
 
-/// What a failure means for the next step.
+/// What a failure means for the next attempt.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum ErrorClass {
-    /// The answer will be the same again: refused, not found, not understood.
+    /// The same request fails again.
     Permanent,
-    /// The next try may pass: a server's fault, a reset, a timeout.
+    /// The same request may succeed: an error of the server, or a response that cannot be read.
     Transient,
-    /// Too fast; wait, at least as long as the service says.
+    /// Too many requests: wait, at least as long as the service asks for.
     Throttled {
         /// From `Retry-After`.
         retry_after: Option<Duration>,
     },
-    /// Credentials or signature have expired: the store fetches new credentials, and signs the
-    /// next request with them. Worth one more try.
+    /// Credentials or signature have expired: the client fetches new credentials, and signs
+    /// again, with the next request. Worth one retry.
     ExpiredCredentials,
+    /// The caller is known but has no permission.
+    Denied,
+    /// No credentials, or ones that the service does not know.
+    NoCredentials,
+    /// The service does not know this operation.
+    Unsupported,
+    /// What the request names does not exist.
+    NotFound,
     /// The service knows no such upload.
     NoSuchUpload,
-    /// The bytes that arrived were not those of the digest: read and send them again.
+    /// The bytes that arrived do not match their digest: read and send them again.
     ChecksumMismatch,
+    /// No response: connection, timeout, stall.
+    NoResponse {
+        /// Whether the cause stays, such as a certificate that is not trusted.
+        is_permanent: bool,
+    },
 }
 
-/// The retry tables of AWS's and OSS's documentation. The status decides where no code is listed.
 impl ErrorClass {
-    fn from_response(code: Option<&str>, status: Option<u16>) -> Self {
-        match code.unwrap_or_default() {
-            "NoSuchUpload" => Self::NoSuchUpload,
-            // OSS says InvalidDigest for a Content-MD5 that does not match.
-            "BadDigest"
-            | "InvalidDigest"
-            | "XAmzContentSHA256Mismatch"
-            | "XAmzContentChecksumMismatch" => Self::ChecksumMismatch,
-            "ExpiredToken"
-            | "ExpiredTokenException"
-            | "TokenRefreshRequired"
-            | "SecurityTokenExpired"
-            // A request that was signed before the machine slept; the next one gets a new
-            // signature.
-            | "RequestTimeTooSkewed" => Self::ExpiredCredentials,
-            "SlowDown"
-            | "Throttling"
-            | "ThrottlingException"
-            | "RequestThrottled"
-            | "RequestThrottledException"
-            | "TooManyRequests"
-            | "TooManyRequestsException"
-            | "RequestLimitExceeded"
-            | "BandwidthLimitExceeded"
-            | "DownloadTrafficRateLimitExceeded"
-            | "UploadTrafficRateLimitExceeded"
-            | "QpsLimitExceeded" => Self::Throttled { retry_after: None },
-            "InternalError"
-            | "InternalFailure"
-            | "ServiceUnavailable"
-            | "Unavailable"
-            | "RequestTimeout"
-            | "RequestTimeoutException"
-            | "IncompleteBody" => Self::Transient,
-            // A success that says nothing, or nothing that can be read.
-            "" if matches!(status, Some(200..=299)) => Self::Transient,
-            _ => Self::from_status(status),
-        }
-    }
-
-    fn from_status(status: Option<u16>) -> Self {
-        match status {
-            Some(429) => Self::Throttled { retry_after: None },
-            Some(408 | 500 | 502 | 503 | 504) => Self::Transient,
-            _ => Self::Permanent,
-        }
-    }
-
-    /// Whether another try can pass at all.
+    /// Whether another attempt may succeed.
     pub fn is_retryable(self) -> bool {
-        !matches!(self, Self::Permanent | Self::NoSuchUpload)
+        matches!(
+            self,
+            Self::Transient
+                | Self::Throttled { .. }
+                | Self::ExpiredCredentials
+                | Self::ChecksumMismatch
+                | Self::NoResponse {
+                    is_permanent: false
+                }
+        )
     }
 }
 
-/// A call that failed, in the service's own words.
-#[derive(Debug)]
+/// The kind of service that a request was sent to.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Service {
+    /// Object storage: S3, Spaces, OSS.
+    Storage,
+    /// The provider's API.
+    Api,
+}
+
+/// A request that failed, in the service's own words.
+#[derive(Clone, Debug)]
 pub struct ServiceError {
+    service: Service,
     code: Option<String>,
     message: String,
     status: Option<u16>,
     request_id: Option<String>,
     class: ErrorClass,
+    may_have_executed: bool,
 }
 
-/// What a service says, on one line.
+/// Returns the text on one line.
 fn single_line(text: String) -> String {
     if text.contains(char::is_control) {
         one_line(&text)
@@ -103,54 +88,52 @@ fn single_line(text: String) -> String {
 }
 
 impl ServiceError {
-    /// The service answered, and not with success.
-    pub fn service(status: u16, code: Option<String>, message: impl Into<String>) -> Self {
-        let class = ErrorClass::from_response(code.as_deref(), Some(status));
+    /// An error without a response, or with one that `with_status` and the others describe.
+    pub fn new(service: Service, class: ErrorClass, message: impl Into<String>) -> Self {
         Self {
-            code: code.map(single_line),
-            message: single_line(message.into()),
-            status: Some(status),
-            request_id: None,
-            class,
-        }
-    }
-
-    /// No answer came: connection, timeout, stall.
-    pub fn no_response(message: impl Into<String>) -> Self {
-        let message = message.into();
-        let class = if network_error::is_permanent(&message) {
-            ErrorClass::Permanent
-        } else {
-            ErrorClass::Transient
-        };
-        Self {
-            code: None,
-            message,
-            status: None,
-            request_id: None,
-            class,
-        }
-    }
-
-    /// Something on this side, or an answer that makes no sense: never tried again.
-    pub fn other(message: impl Into<String>) -> Self {
-        Self {
+            service,
             code: None,
             message: message.into(),
             status: None,
             request_id: None,
-            class: ErrorClass::Permanent,
+            class,
+            may_have_executed: true,
         }
     }
 
-    /// Names the request, for the provider's support.
+    /// No response came, for this cause.
+    pub fn without_response(service: Service, cause: impl Into<String>) -> Self {
+        let cause = cause.into();
+        let is_permanent = network_error::is_permanent(&cause);
+        Self::new(service, ErrorClass::NoResponse { is_permanent }, cause)
+    }
+
+    /// Sets the HTTP status and the service's error code. A 4xx says that the request was not
+    /// executed.
+    #[must_use]
+    pub fn with_response(mut self, status: u16, code: Option<String>) -> Self {
+        self.status = Some(status);
+        self.message = single_line(self.message);
+        self.code = code.map(single_line);
+        self.may_have_executed = !(400..500).contains(&status);
+        self
+    }
+
+    /// Sets whether the request may have been executed.
+    #[must_use]
+    pub fn with_may_have_executed(mut self, may_have_executed: bool) -> Self {
+        self.may_have_executed = may_have_executed;
+        self
+    }
+
+    /// Sets the request's id, which the provider's support asks for.
     #[must_use]
     pub fn with_request_id(mut self, id: Option<impl Into<String>>) -> Self {
         self.request_id = id.map(|id| single_line(id.into()));
         self
     }
 
-    /// The service said when to come back: a refusal for being too fast.
+    /// Sets when the service accepts the next request, if the failure is of the kind that ends.
     #[must_use]
     pub fn with_retry_after(mut self, delay: Option<Duration>) -> Self {
         let slower = matches!(
@@ -163,11 +146,16 @@ impl ServiceError {
         self
     }
 
-    /// The store knows better than the table.
+    /// Sets the class where the client knows better than the table.
     #[must_use]
     pub fn with_class(mut self, class: ErrorClass) -> Self {
         self.class = class;
         self
+    }
+
+    /// The kind of service.
+    pub fn service(&self) -> Service {
+        self.service
     }
 
     /// The service's error code.
@@ -180,40 +168,41 @@ impl ServiceError {
         &self.message
     }
 
-    /// The HTTP status.
+    /// The HTTP status; `None` without a response.
     pub fn status(&self) -> Option<u16> {
         self.status
     }
 
-    /// Whether the request may have done what it asks for all the same: its answer was lost,
-    /// could not be read, or tells of a trouble on the way.
-    pub fn is_unknown_outcome(&self) -> bool {
-        self.class == ErrorClass::Transient
-    }
-
-    /// Whether the service is known not to have done what was asked for. After any other
-    /// failure it may have.
-    pub fn is_rejection(&self) -> bool {
-        self.code.is_some()
-            && self
-                .status
-                .is_some_and(|status| (400..500).contains(&status))
-    }
-
-    /// The service does not know the question, or somebody else has answered in its place.
-    pub fn is_inconclusive(&self) -> bool {
-        self.status
-            .is_some_and(|status| self.code.is_none() || matches!(status, 405 | 501))
-    }
-
-    /// The caller is known but may not do this.
-    pub fn is_denied(&self) -> bool {
-        self.code() == Some("AccessDenied")
-    }
-
-    /// What sort of failure this is.
+    /// The class of the failure.
     pub fn class(&self) -> ErrorClass {
         self.class
+    }
+
+    /// Whether the service is known not to have executed the request.
+    pub fn was_not_executed(&self) -> bool {
+        !self.may_have_executed
+    }
+
+    /// Whether the outcome is unknown and the same request may succeed: the response was lost,
+    /// could not be read, or reports an error of the server.
+    pub fn is_unknown_outcome(&self) -> bool {
+        matches!(
+            self.class,
+            ErrorClass::Transient
+                | ErrorClass::NoResponse {
+                    is_permanent: false
+                }
+        )
+    }
+
+    /// Whether the service does not know the operation, or something between has answered.
+    pub fn is_inconclusive(&self) -> bool {
+        self.class == ErrorClass::Unsupported || (self.status.is_some() && self.code.is_none())
+    }
+
+    /// Whether the caller is known but has no permission.
+    pub fn is_denied(&self) -> bool {
+        self.class == ErrorClass::Denied
     }
 }
 
@@ -238,61 +227,3 @@ impl fmt::Display for ServiceError {
 }
 
 impl std::error::Error for ServiceError {}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn prints_message_code_and_request() {
-        let error = ServiceError::service(
-            503,
-            Some("SlowDown".into()),
-            "Please reduce your request rate.",
-        )
-        .with_request_id(Some("7F3C"));
-        assert_eq!(
-            error.to_string(),
-            "Please reduce your request rate (SlowDown, request 7F3C)"
-        );
-        assert_eq!(ServiceError::service(502, None, "").to_string(), "HTTP 502");
-        assert_eq!(
-            ServiceError::no_response("connection reset").to_string(),
-            "connection reset"
-        );
-    }
-
-    #[test]
-    fn errors_are_classified_by_code_then_by_status() {
-        let class =
-            |status, code: &str| ServiceError::service(status, Some(code.into()), "").class();
-        assert_eq!(class(403, "AccessDenied"), ErrorClass::Permanent);
-        assert_eq!(class(404, "NoSuchUpload"), ErrorClass::NoSuchUpload);
-        assert_eq!(class(400, "RequestTimeout"), ErrorClass::Transient);
-        assert_eq!(class(400, "BadDigest"), ErrorClass::ChecksumMismatch);
-        assert_eq!(class(400, "ExpiredToken"), ErrorClass::ExpiredCredentials);
-        assert_eq!(
-            class(403, "RequestTimeTooSkewed"),
-            ErrorClass::ExpiredCredentials
-        );
-        assert_eq!(
-            class(503, "SlowDown"),
-            ErrorClass::Throttled { retry_after: None }
-        );
-        assert_eq!(class(503, "Whatever"), ErrorClass::Transient);
-        assert_eq!(class(501, "NotImplemented"), ErrorClass::Permanent);
-    }
-
-    #[test]
-    fn retry_after_means_throttled_except_for_a_denial() {
-        let wait = Some(Duration::from_secs(3));
-        let busy = ServiceError::service(503, None, "").with_retry_after(wait);
-        assert_eq!(busy.class(), ErrorClass::Throttled { retry_after: wait });
-        assert_eq!(
-            ServiceError::service(403, None, "")
-                .with_retry_after(wait)
-                .class(),
-            ErrorClass::Permanent
-        );
-    }
-}

@@ -5,6 +5,7 @@
 
 mod body;
 mod checksum;
+mod error;
 pub mod oss;
 pub mod s3;
 mod verify;

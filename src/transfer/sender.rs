@@ -93,9 +93,7 @@ impl<S: Store> PartSender<S> {
             Ok(sent) => self.record_part(sent.size, began.elapsed()),
             // On a slow network a part may never finish in time; with fewer parts in flight
             // each one finishes sooner.
-            Err(lost)
-                if lost.class() == ErrorClass::Transient && began.elapsed() > MAX_PART_TIME =>
-            {
+            Err(lost) if lost.is_unknown_outcome() && began.elapsed() > MAX_PART_TIME => {
                 self.limit.reduce();
             }
             Err(_) => {}

@@ -359,17 +359,17 @@ fn job(store: &Arc<FakeStore>, source: UploadSource) -> Upload<FakeStore> {
 
 fn refused() -> Behavior {
     Behavior::Answer(
-        StoreError::service(403, Some("AccessDenied".into()), "Access Denied")
+        StoreError::response(403, Some("AccessDenied".into()), "Access Denied")
             .with_request_id(Some("R1")),
     )
 }
 
 fn checksum_mismatch() -> Behavior {
-    Behavior::Answer(StoreError::service(400, Some("BadDigest".into()), ""))
+    Behavior::Answer(StoreError::response(400, Some("BadDigest".into()), ""))
 }
 
 fn busy() -> Behavior {
-    Behavior::Answer(StoreError::service(
+    Behavior::Answer(StoreError::response(
         500,
         Some("InternalError".into()),
         "Try again",
@@ -597,7 +597,7 @@ async fn a_stalled_part_is_sent_again() {
 
 #[tokio::test]
 async fn throttling_waits_for_retry_after_and_reduces_concurrency() {
-    let slow = StoreError::service(503, Some("SlowDown".into()), "")
+    let slow = StoreError::response(503, Some("SlowDown".into()), "")
         .with_retry_after(Some(Duration::from_secs(7)));
     let store = Arc::new(FakeStore {
         gate: Some(Semaphore::new(0)),
@@ -1061,7 +1061,7 @@ async fn an_upload_with_a_lost_create_response_is_resumed() {
 
 #[tokio::test(start_paused = true)]
 async fn finishing_is_tried_again_but_not_for_ever() {
-    let busy = || StoreError::service(200, Some("InternalError".into()), "Try again");
+    let busy = || StoreError::response(200, Some("InternalError".into()), "Try again");
     let store = Arc::new(FakeStore::default());
     store.state().complete_errors = [busy(), busy()].into();
     run(job(&store, source(&text(25)))).await.expect("sent");
@@ -1069,7 +1069,7 @@ async fn finishing_is_tried_again_but_not_for_ever() {
 
     store.state().complete_errors = [
         busy(),
-        StoreError::service(400, Some("BadDigest".into()), ""),
+        StoreError::response(400, Some("BadDigest".into()), ""),
     ]
     .into();
     let failure = run(job(&store, source(&text(25))))

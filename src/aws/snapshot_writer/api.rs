@@ -226,7 +226,7 @@ where
     let class = match (fault.code(), status) {
         (NOT_FOUND_CODE, _) => ErrorClass::NoSuchUpload,
         ("ConcurrentLimitExceededException", _) => ErrorClass::Throttled { retry_after: None },
-        (_, Some(status)) if !garbage => store::Error::service(status, code, "").class(),
+        (_, Some(status)) if !garbage => store::Error::response(status, code, "").class(),
         _ if garbage || fault.is_transient() => ErrorClass::Transient,
         _ => ErrorClass::Permanent,
     };

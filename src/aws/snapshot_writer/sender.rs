@@ -192,9 +192,7 @@ fn exhausted(index: u32, tries: u32, reason: Result<EbsError, String>) -> SendEr
         Ok(error) if error.class == ErrorClass::NoSuchUpload => {
             SendError::NoSuchSnapshot(Box::new(error))
         }
-        Ok(error) if error.class == ErrorClass::Permanent => {
-            SendError::Rejected(what, Box::new(error))
-        }
+        Ok(error) if !error.class.is_retryable() => SendError::Rejected(what, Box::new(error)),
         Ok(error) => {
             let reason = with_attempts(&error.error.to_string());
             SendError::Failed(Error::failed(what).with_cause(reason))

@@ -247,7 +247,7 @@ impl Store for Oss {
             .send(&operation, Body::Empty, Some(operation.timeout))
             .await?;
         let upload = UploadId::read(parse_body::<InitiateResult>(&answer)?.upload_id);
-        upload.ok_or_else(|| Error::service(200, None, "the answer names no upload"))
+        upload.ok_or_else(|| Error::response(200, None, "the answer names no upload"))
     }
 
     async fn upload_part(&self, upload: &UploadId, part: Part) -> Result<SentPart> {
@@ -268,7 +268,7 @@ impl Store for Oss {
         }
         let etag = answer
             .header("etag")
-            .ok_or_else(|| Error::service(200, None, "the answer carries no ETag"))?;
+            .ok_or_else(|| Error::response(200, None, "the answer carries no ETag"))?;
         Ok(SentPart {
             number: part.number,
             size: part.bytes.len() as u64,
@@ -337,10 +337,7 @@ impl Store for Oss {
             return Ok(());
         };
         // An earlier try may have been done although its answer was lost.
-        let unsure = matches!(
-            error.class(),
-            ErrorClass::NoSuchUpload | ErrorClass::Transient
-        );
+        let unsure = error.class() == ErrorClass::NoSuchUpload || error.is_unknown_outcome();
         match self.object_info().await {
             Ok(Some(head)) if unsure && is_complete_object(&head, parts, expected) => Ok(()),
             _ => Err(error),

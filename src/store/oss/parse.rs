@@ -152,7 +152,7 @@ pub(super) fn parse_error(response: &Response) -> Error {
     let request = refusal
         .request_id
         .or_else(|| response.request_id().map(str::to_owned));
-    Error::service(response.status, refusal.code, message)
+    Error::response(response.status, refusal.code, message)
         .with_request_id(request)
         .with_retry_after(retry_after(response))
 }

@@ -376,7 +376,7 @@ impl Store for S3 {
         answer
             .upload_id
             .and_then(UploadId::read)
-            .ok_or_else(|| Error::service(200, None, "the answer names no upload"))
+            .ok_or_else(|| Error::response(200, None, "the answer names no upload"))
     }
 
     async fn upload_part(&self, upload: &UploadId, part: Part) -> Result<SentPart> {
@@ -406,7 +406,7 @@ impl Store for S3 {
         let etag = sent
             .map_err(|error| self.to_error(&clients, error))?
             .e_tag
-            .ok_or_else(|| Error::service(200, None, "the answer carries no ETag"))?;
+            .ok_or_else(|| Error::response(200, None, "the answer carries no ETag"))?;
         Ok(SentPart {
             number: part.number,
             size: part.bytes.len() as u64,
@@ -498,10 +498,7 @@ impl Store for S3 {
             return Ok(());
         };
         // An earlier try may have been done although its answer was lost.
-        let unsure = matches!(
-            error.class(),
-            ErrorClass::NoSuchUpload | ErrorClass::Transient
-        );
+        let unsure = error.class() == ErrorClass::NoSuchUpload || error.is_unknown_outcome();
         match self.object_info().await {
             Ok(Some(head)) if unsure && is_complete_object(&head, parts, expected) => Ok(()),
             _ => Err(error),

@@ -20,7 +20,7 @@ where
         let message = error
             .message()
             .map_or_else(|| invalid_response_causes(&error), str::to_owned);
-        return Error::service(
+        return Error::response(
             answer.status().as_u16(),
             error.code().map(str::to_owned),
             message,
