@@ -6,7 +6,7 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use super::error::ServiceError;
+use super::error::{self, ServiceError};
 use super::sign::{KeySource, Pairs, Rpc, sign_acs3};
 use crate::net::http::{
     Body, Http, Method, RESPONSE_TIMEOUT, Request, Response, encode, one_line, without_controls,
@@ -113,9 +113,9 @@ impl Action<'_> {
             secret: self.product == STS,
             direct: false,
         };
-        let answer = http.send(call).await?;
+        let answer = http.send(call).await.map_err(error::no_response)?;
         if !answer.is_success() {
-            return Err(ServiceError::from_response(&answer));
+            return Err(error::from_response(&answer));
         }
         self.parse(&answer)
     }
@@ -125,7 +125,7 @@ impl Action<'_> {
     fn parse<T: DeserializeOwned>(&self, response: &Response) -> Result<T, ServiceError> {
         let unreadable = |reason: &str, request: Option<&str>| {
             let what = format!("the answer to {} can't be read: {reason}", self.name);
-            ServiceError::invalid_response(what, request.map(one_line).as_deref())
+            error::invalid_response(what, request.map(one_line).as_deref())
         };
         let mut body: Value = serde_json::from_slice(&response.body)
             .map_err(|_| unreadable("it is not JSON", response.request_id()))?;

@@ -3,7 +3,7 @@
 
 use super::api::{EmptyResponse, indexed, params, tags};
 use super::client::Clients;
-use super::error::ServiceError;
+use super::error::{self, ServiceError};
 use super::image::{self, Image};
 use super::job::{Job, Replace};
 use super::remove;
@@ -30,7 +30,7 @@ pub async fn rename(
     }
     let what = || format!("{id} could not be named \"{name}\"");
     let old = image::find_by_name(clients, region, name).await;
-    let old = old.map_err(|fault| fault.into_error(what(), "ecs:DescribeImages"))?;
+    let old = old.map_err(|fault| error::failed(fault, what(), "ecs:DescribeImages"))?;
     for old in old.iter().filter(|old| old.image_id != *id) {
         if replace == Replace::Never {
             let conflict = format!("{} in {region} has taken the name", old.image_id);
@@ -44,14 +44,14 @@ pub async fn rename(
         .await
         .map_err(|(snapshot, image, fault)| {
             let what = format!("{snapshot} of the replaced {image} could not be deleted");
-            fault.into_error(what, "ecs:DeleteSnapshot")
+            error::failed(fault, what, "ecs:DeleteSnapshot")
         })?;
     let parameters = params([("ImageId", id), ("ImageName", name)]);
     let done: Result<EmptyResponse, ServiceError> = clients
         .ecs_in(region, "ModifyImageAttribute", parameters)
         .await;
     done.map(drop)
-        .map_err(|fault| fault.into_error(what(), "ecs:ModifyImageAttribute"))
+        .map_err(|fault| error::failed(fault, what(), "ecs:ModifyImageAttribute"))
 }
 
 async fn delete_replaced(
@@ -77,7 +77,7 @@ async fn delete_replaced(
     });
     remove::delete(clients, region, id).await.map_err(|fault| {
         let what = format!("{id}, which has the name, could not be deleted");
-        fault.into_error(what, "ecs:DeleteImage")
+        error::failed(fault, what, "ecs:DeleteImage")
     })
 }
 
@@ -100,7 +100,8 @@ pub async fn set_description(job: &Job, clients: &Clients, image: &Image) -> Res
     let done: Result<EmptyResponse, ServiceError> =
         clients.ecs("ModifyImageAttribute", changes).await;
     done.map(drop).map_err(|fault| {
-        fault.into_error(
+        error::failed(
+            fault,
             format!("{} could not be described", image.image_id),
             "ecs:ModifyImageAttribute",
         )
@@ -125,7 +126,8 @@ pub async fn tag(job: &Job, clients: &Clients, region: &str, image: &Image) -> R
         let done: Result<EmptyResponse, ServiceError> =
             clients.ecs_in(region, "TagResources", parameters).await;
         done.map_err(|fault| {
-            fault.into_error(
+            error::failed(
+                fault,
                 format!("{} could not be tagged", ids.join(", ")),
                 "ecs:TagResources",
             )
@@ -144,7 +146,7 @@ pub async fn share(job: &Job, clients: &Clients, region: &str, image: &str) -> R
             .await;
         done.map_err(|fault| {
             let what = format!("{image} could not be shared with {}", accounts.join(", "));
-            fault.into_error(what, "ecs:ModifyImageSharePermission")
+            error::failed(fault, what, "ecs:ModifyImageSharePermission")
         })?;
     }
     Ok(())

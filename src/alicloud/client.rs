@@ -11,6 +11,7 @@ use super::api::{Action, ECS, Product, RAM, STS};
 use super::credentials::CredentialConfig;
 use super::credentials::cache::{CredentialCache, Services};
 use super::error::ServiceError;
+use super::hints;
 use super::options::Options;
 use super::sign::{self, KeySource, Pairs, sign_oss4};
 use crate::config::Environment;
@@ -161,10 +162,14 @@ impl Clients {
         let answer = action
             .call(&self.http, &self.credentials, self.retry_policy)
             .await;
-        answer.map_err(|fault| {
-            fault
-                .requiring(format!("{}:{name}", product.name))
-                .with_profile(self.profile.as_deref())
+        answer.map_err(|error| {
+            let error = error.requiring(format!("{}:{name}", product.name));
+            match &self.profile {
+                Some(profile) if error.class() == ErrorClass::ExpiredCredentials => {
+                    error.with_hint(hints::expired_profile_hint(profile))
+                }
+                _ => error,
+            }
         })
     }
 

@@ -3,7 +3,7 @@
 
 use uuid::Uuid;
 
-use super::error::ServiceError;
+use super::error::{self, ServiceError};
 use super::image::{self, Image, Refusals};
 use super::job::CopyTarget;
 use super::sign::Pairs;
@@ -67,7 +67,8 @@ impl AlicloudImport<'_> {
             return Ok(None);
         };
         let failed = |fault: ServiceError| {
-            fault.into_error(
+            error::failed(
+                fault,
                 format!("the state of {id} could not be asked"),
                 "ecs:DescribeImages",
             )
@@ -128,7 +129,7 @@ impl AlicloudImport<'_> {
         let parameters = image::copy_parameters(&self.job, image, copy, named);
         let failed = |fault: ServiceError| {
             let what = format!("{image} could not be copied to {region}");
-            fault.into_error(what, "ecs:CopyImage")
+            error::failed(fault, what, "ecs:CopyImage")
         };
         let unanswered = self.track_unanswered_copy(region, &request, &parameters);
         let (pace, clients) = (self.poll_schedule(), self.clients.clone());
@@ -145,7 +146,9 @@ impl AlicloudImport<'_> {
             };
             match answer {
                 Ok(id) => Ok(Poll::Done(id)),
-                Err(fault) if fault.is_conflict() => Err(PollError::Transient(failed(fault))),
+                Err(fault) if error::is_conflict(&fault) => {
+                    Err(PollError::Transient(failed(fault)))
+                }
                 Err(fault) => Err(PollError::Permanent(failed(fault))),
             }
         });

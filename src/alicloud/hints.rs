@@ -1,11 +1,15 @@
 //! Alibaba Cloud's known codes and reasons, each with its hint.
 
+use super::error::is_disabled;
 use crate::image::Image;
-use crate::net::hints;
+use crate::net::service_error::{ErrorClass, ServiceError};
+use crate::net::{hints, network_error, permission};
+use crate::shell::Command;
 
 /// Nobody can do more, and much has passed by then.
 const RETRY_LATER: &str = "wait some minutes, and run the same command again";
 const RETRY_NOW: &str = "run the same command again: what was sent is still there";
+const EXPIRED_KEY: &str = "get a new temporary key; this one is over";
 const CHECK_KEYS: &str = "check the access key and the secret key: ALICLOUD_ACCESS_KEY, ALICLOUD_SECRET_KEY, or the profile";
 const CONVERT_TO_RAW: &str = "convert the image: {raw}";
 const ATTACH_POLICY: &str = "let the import's role read the bucket: {attach}";
@@ -170,10 +174,7 @@ const IMPORT_FAILURES: &[(&str, &str)] = &[
 const OSS_ERROR_CODES: &[(&str, &str)] = &[
     ("InvalidAccessKeyId", CHECK_KEYS),
     ("SignatureDoesNotMatch", CHECK_KEYS),
-    (
-        "SecurityTokenExpired",
-        "get a new temporary key; this one is over",
-    ),
+    ("SecurityTokenExpired", EXPIRED_KEY),
     (
         "InvalidSecurityToken",
         "the security token belongs to another key: give all three of one set",
@@ -249,9 +250,39 @@ fn find_hint<'a>(table: &[(&str, &'a str)], matches: impl Fn(&str) -> bool) -> O
     entry.map(|(_, help)| *help)
 }
 
-/// What helps against a refusal of this code, whatever was asked.
-pub fn error_hint(code: &str) -> Option<&'static str> {
-    find_hint(COMMON_ERROR_CODES, |start| code.starts_with(start))
+/// Returns what helps against a request to the API that failed. `action` is the permission that
+/// it needs.
+pub fn hint(error: &ServiceError, action: &str) -> Option<String> {
+    if let Some(hint) = error.hint() {
+        return Some(hint.to_owned());
+    }
+    let code = error.code().unwrap_or_default();
+    let hint = match error.class() {
+        ErrorClass::Denied => return Some(permission::allow(permission::RAM, action)),
+        ErrorClass::ExpiredCredentials => EXPIRED_KEY,
+        ErrorClass::NoCredentials => {
+            "set ALICLOUD_ACCESS_KEY and ALICLOUD_SECRET_KEY, or name a profile with --profile"
+        }
+        ErrorClass::NoResponse { .. } => {
+            let usually = "check the network, the region's name and the endpoint";
+            network_error::hint(error.message(), usually)
+        }
+        _ if is_disabled(code) => "enable the access key in the RAM console, or use another one",
+        _ => find_hint(COMMON_ERROR_CODES, |start| code.starts_with(start))?,
+    };
+    Some(hint.to_owned())
+}
+
+/// Returns what helps against expired credentials of this profile of the aliyun CLI.
+pub fn expired_profile_hint(profile: &str) -> String {
+    let configure = Command::new("aliyun configure --mode StsToken");
+    format!("{EXPIRED_KEY}: {}", configure.option("--profile", profile))
+}
+
+/// Returns what helps where a request was denied that names the permission it needs.
+pub fn missing_permission_hint(error: &ServiceError) -> Option<String> {
+    let needs = error.requires().filter(|_| error.is_denied())?;
+    Some(permission::allow(permission::RAM, needs))
 }
 
 /// What helps where ImportImage refuses with this code.

@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use super::api::{params, tags};
 use super::client::Clients;
-use super::error::ServiceError;
+use super::error::{self, ServiceError};
 use super::ids;
 use super::job::{CopyTarget, Job};
 use super::sign::Pairs;
@@ -302,7 +302,7 @@ pub async fn poll(
         Ok(answer) => answer,
         Err(fault) => {
             return refusals.classify(fault, |fault| {
-                fault.into_error(failed, "ecs:DescribeImages")
+                error::failed(fault, failed, "ecs:DescribeImages")
             });
         }
     };
@@ -367,13 +367,13 @@ pub async fn copy(
         Err(fault) => fault,
     };
     let perhaps_ours = matches!(
-        fault.code(),
+        fault.code().unwrap_or_default(),
         "InvalidImageName.Duplicated" | "IdempotentParameterMismatch"
     );
     if perhaps_ours || !fault.was_not_executed() {
         match find_by_token(clients, region, token).await {
             Ok(Some(image)) => return Ok(image.image_id),
-            Ok(None) => return Err(fault.not_executed()),
+            Ok(None) => return Err(fault.with_may_have_executed(false)),
             Err(_) => {}
         }
     }

@@ -5,7 +5,7 @@ use serde::Deserialize;
 
 use super::api::params;
 use super::client::Clients;
-use super::error::ServiceError;
+use super::error::{self, ServiceError};
 use super::hints;
 use super::hints::HintContext;
 use super::image::{self, Image, Refusals};
@@ -126,8 +126,9 @@ fn hint_context(job: &Job) -> HintContext<'_> {
 fn start_error(job: &Job, fault: ServiceError) -> Error {
     // RAM writes the names of roles in small letters.
     let role = job.role_name.to_lowercase();
-    let help = hints::import_error_hint(fault.code(), &hint_context(job));
-    let error = fault.into_error(
+    let help = hints::import_error_hint(fault.code().unwrap_or_default(), &hint_context(job));
+    let error = error::failed(
+        fault,
         "the import could not be started",
         &format!("ecs:ImportImage and ram:PassRole on acs:ram:*:*:role/{role}"),
     );
@@ -153,7 +154,7 @@ async fn send(
         Err(fault) => fault,
     };
     let perhaps_ours = matches!(
-        fault.code(),
+        fault.code().unwrap_or_default(),
         "InvalidImageName.Duplicated" | "ImageIsImporting" | "IdempotentParameterMismatch"
     );
     if perhaps_ours || !fault.was_not_executed() {
@@ -161,7 +162,7 @@ async fn send(
             Ok(Some(image)) if !image.has_failed() => {
                 return Ok(existing_import(clients, &job.region, image.image_id).await);
             }
-            Ok(None) => return Err(fault.not_executed()),
+            Ok(None) => return Err(fault.with_may_have_executed(false)),
             _ => {}
         }
     }
@@ -287,7 +288,10 @@ pub fn forget_import(journal: &Journal) {
 
 /// ECS spells it `Acount` in its code and `Account` in its guide.
 fn is_role_error(fault: &ServiceError) -> bool {
-    fault.code().starts_with("NoSetRoletoECSServiceAc")
+    fault
+        .code()
+        .unwrap_or_default()
+        .starts_with("NoSetRoletoECSServiceAc")
 }
 
 /// Whether an import is alive: its image, as far as it has come. None if the import has
@@ -304,7 +308,11 @@ pub async fn image_in_progress(
     };
     let (task, image) = ask.await.map_err(|fault: ServiceError| {
         let what = format!("the state of {} could not be asked", import.name());
-        fault.into_error(what, "ecs:DescribeTaskAttribute and ecs:DescribeImages")
+        error::failed(
+            fault,
+            what,
+            "ecs:DescribeTaskAttribute and ecs:DescribeImages",
+        )
     })?;
     Ok(match (task, image) {
         (Some(task), _) if task.has_failed() => None,
@@ -323,7 +331,8 @@ pub async fn poll(
 ) -> Result<Poll<Image>, PollError> {
     const POLL_ERROR: &str = "the import's state could not be asked";
     let failed = |fault: ServiceError| {
-        fault.into_error(
+        error::failed(
+            fault,
             POLL_ERROR,
             "ecs:DescribeTaskAttribute and ecs:DescribeImages",
         )

@@ -2,6 +2,7 @@
 //! nothing.
 
 use super::client::Clients;
+use super::error;
 use super::image::{self, Image};
 use super::job::{Job, Replace};
 use super::{role, upload};
@@ -50,7 +51,7 @@ async fn check_names(job: &Job, clients: &Clients, entry: &JournalEntry) -> Resu
         let images = image::find_by_name(clients, region, name).await;
         let images = images.map_err(|fault| {
             let what = format!("the image's name can't be looked up in {region}");
-            fault.into_error(what, "ecs:DescribeImages")
+            error::failed(fault, what, "ecs:DescribeImages")
         })?;
         let has_request = entry.client_token.is_some();
         let is_ours = |image: &Image| {

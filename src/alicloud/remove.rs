@@ -18,7 +18,7 @@ const RELEASED: RetryPolicy = RetryPolicy::new(120, Duration::from_secs(1), Dura
 
 /// A code that says that the thing is not there.
 fn is_not_found(fault: &ServiceError) -> bool {
-    fault.code().ends_with("NotFound")
+    fault.code().unwrap_or_default().ends_with("NotFound")
 }
 
 /// Removes an image; one that is gone already is fine. The snapshots stay.
@@ -30,7 +30,7 @@ pub async fn delete(clients: &Clients, region: &str, image: &str) -> Result<(), 
         deleted.map(drop)
     };
     // A cancelled task has not let go of it yet.
-    let is_held = |fault: &ServiceError| fault.code() == "ImageIsImporting";
+    let is_held = |fault: &ServiceError| fault.code().unwrap_or_default() == "ImageIsImporting";
     match wait_while(RELEASED, ask, is_held).await {
         Err(fault) if !is_not_found(&fault) => Err(fault),
         _ => Ok(()),
@@ -78,8 +78,9 @@ pub async fn copy(
             .ecs_in(region, "CancelCopyImage", params([("ImageId", id)]))
             .await;
         // Its first answer was lost, or the copy was quicker.
-        let late =
-            |fault: &ServiceError| is_not_found(fault) || fault.code() == "IncorrectImageStatus";
+        let late = |fault: &ServiceError| {
+            is_not_found(fault) || fault.code().unwrap_or_default() == "IncorrectImageStatus"
+        };
         if let Err(fault) = cancelled
             && !late(&fault)
         {

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::client::Clients;
-use super::error::ServiceError;
+use super::error::{self, ServiceError};
 use super::import_task::{Import, ImportRequest};
 use super::options::Options;
 use super::{ids, image, import_task, remove, role, upload};
@@ -129,7 +129,7 @@ async fn find_import(
     );
     let failed = |fault: ServiceError| {
         let what = format!("who reads {url} could not be asked");
-        fault.into_error(what, "ecs:DescribeImages")
+        error::failed(fault, what, "ecs:DescribeImages")
     };
     let request = ImportRequest {
         token,
@@ -170,7 +170,7 @@ async fn find_copies(clients: &Clients, entry: &JournalEntry) -> Result<BTreeMap
         let found = image::find_by_token(clients, region, &request.client_token).await;
         let found = found.map_err(|fault| {
             let what = format!("the copy in {region} could not be looked up");
-            fault.into_error(what, "ecs:DescribeImages")
+            error::failed(fault, what, "ecs:DescribeImages")
         })?;
         copies.extend(found.map(|image| (region.clone(), image.image_id)));
     }

@@ -1,7 +1,7 @@
 //! Handles what an earlier run of the same command left: it is listed or removed however this
 //! run ends, and continued where it still matches.
 
-use super::error::ServiceError;
+use super::error::{self, ServiceError};
 use super::image::Image;
 use super::import_task::{Import, ImportRequest};
 use super::{AlicloudImport, image, import_task, remove, task_status};
@@ -35,7 +35,7 @@ impl AlicloudImport<'_> {
         let (clients, region) = (self.clients.clone(), self.job.region.clone());
         let failed = |fault: ServiceError| {
             let what = "what an earlier run has asked for can't be looked up";
-            fault.into_error(what, "ecs:DescribeImages")
+            error::failed(fault, what, "ecs:DescribeImages")
         };
         if let (Some(token), None) = (entry.client_token, &entry.image) {
             let request = ImportRequest {
@@ -89,7 +89,7 @@ impl AlicloudImport<'_> {
             let found = image::find(&self.clients, &self.job.region, &id).await;
             found.map_err(|fault| {
                 let what = format!("the state of {id} could not be asked");
-                fault.into_error(what, "ecs:DescribeImages")
+                error::failed(fault, what, "ecs:DescribeImages")
             })
         };
         let found = self.session.cancellable(found).await?;

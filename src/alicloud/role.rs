@@ -88,7 +88,14 @@ async fn examine(job: &Job, clients: &Clients) -> RoleStatus {
     let name = params([("RoleName", &job.role_name)]);
     let role: GetRoleResponse = match clients.ram("GetRole", name.clone()).await {
         Ok(role) => role,
-        Err(fault) if fault.code().starts_with("EntityNotExist") => return RoleStatus::Missing,
+        Err(fault)
+            if fault
+                .code()
+                .unwrap_or_default()
+                .starts_with("EntityNotExist") =>
+        {
+            return RoleStatus::Missing;
+        }
         Err(fault) => return not_readable(job, &fault),
     };
     // What is not shown can't be judged.
@@ -194,7 +201,14 @@ async fn attach(job: &Job, clients: &Clients) -> Result<(), ServiceError> {
 /// Somebody was quicker, or an answer was lost.
 fn ignore_existing(answer: Result<EmptyResponse, ServiceError>) -> Result<(), ServiceError> {
     match answer {
-        Err(fault) if !fault.code().starts_with("EntityAlreadyExist") => Err(fault),
+        Err(fault)
+            if !fault
+                .code()
+                .unwrap_or_default()
+                .starts_with("EntityAlreadyExist") =>
+        {
+            Err(fault)
+        }
         _ => Ok(()),
     }
 }

@@ -12,6 +12,7 @@ use super::error::ServiceError;
 use super::job::Job;
 use super::{ids, image};
 use crate::net::retry::{RetryPolicy, wait_while};
+use crate::net::service_error::ErrorClass;
 use crate::shell::Command;
 
 /// Retries while a cancelled task still uses the object.
@@ -122,8 +123,11 @@ pub async fn describe(clients: &Clients, task: Option<&str>) -> Result<Option<Ta
         Ok(answer) => Ok(Some(answer)),
         Err(fault)
             if fault.is_denied()
-                || fault.is_inconclusive()
-                || fault.code().starts_with("InvalidTaskId") =>
+                || fault.class() == ErrorClass::Unsupported
+                || fault
+                    .code()
+                    .unwrap_or_default()
+                    .starts_with("InvalidTaskId") =>
         {
             tracing::debug!("{task} can't be looked at: {fault}");
             Ok(None)

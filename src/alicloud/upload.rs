@@ -3,15 +3,16 @@
 use std::sync::Arc;
 
 use super::job::Job;
-use super::{AlicloudImport, error, hints};
+use super::{AlicloudImport, hints};
 use crate::error::{Error, Result};
 use crate::import;
 use crate::import::outcome;
 use crate::import::upload::UploadTarget;
 use crate::net::permission;
+use crate::net::service_error::{Service, ServiceError};
 use crate::shell::{Command, Removal};
+use crate::store::Store;
 use crate::store::oss::Oss;
-use crate::store::{Error as Refusal, Store};
 
 /// The command that deletes the temporary object.
 pub(super) fn delete_command(job: &Job) -> Command {
@@ -51,7 +52,7 @@ pub(super) fn upload_hint(job: &Job, refusal: &str) -> Option<String> {
 }
 
 /// The permission that was missing, if that is the trouble.
-fn object_permission_hint(job: &Job, refusal: &Refusal, actions: &[&str]) -> Option<String> {
+fn object_permission_hint(job: &Job, refusal: &ServiceError, actions: &[&str]) -> Option<String> {
     permission_hint(&object_arn(&job.bucket, &job.key), refusal, actions)
 }
 
@@ -66,17 +67,20 @@ pub(super) fn removal_hint(
     key: &str,
 ) -> impl Fn(&anyhow::Error) -> Option<String> + Send + 'static {
     let object = object_arn(bucket, key);
-    move |error| match error.downcast_ref::<Refusal>() {
-        Some(refusal) => permission_hint(
-            &object,
-            refusal,
-            &["oss:AbortMultipartUpload", "oss:DeleteObject"],
-        ),
-        None => error::missing_permission_hint(error),
+    move |error| {
+        let error: &ServiceError = error.downcast_ref()?;
+        match error.service() {
+            Service::Storage => permission_hint(
+                &object,
+                error,
+                &["oss:AbortMultipartUpload", "oss:DeleteObject"],
+            ),
+            Service::Api => hints::missing_permission_hint(error),
+        }
     }
 }
 
-fn permission_hint(object: &str, refusal: &Refusal, actions: &[&str]) -> Option<String> {
+fn permission_hint(object: &str, refusal: &ServiceError, actions: &[&str]) -> Option<String> {
     let needs = permission::actions_on(object, actions);
     let advice = || permission::allow(permission::RAM, &needs);
     refusal.is_denied().then(advice)
@@ -84,7 +88,7 @@ fn permission_hint(object: &str, refusal: &Refusal, actions: &[&str]) -> Option<
 
 /// A refused upload, with what helps.
 fn with_upload_hint(job: &Job, error: Error) -> Error {
-    let advice = error.cause::<Refusal>().and_then(|refusal| {
+    let advice = error.cause::<ServiceError>().and_then(|refusal| {
         object_permission_hint(job, refusal, &["oss:PutObject", "oss:ListParts"])
             .or_else(|| upload_hint(job, &refusal.to_string()))
     });
@@ -95,7 +99,7 @@ fn with_upload_hint(job: &Job, error: Error) -> Error {
 }
 
 /// A bucket that could not be made: it may be there already, or somebody else can make it.
-fn create_bucket_error(job: &Job, refusal: Refusal) -> Error {
+fn create_bucket_error(job: &Job, refusal: ServiceError) -> Error {
     let bucket = &job.bucket;
     let hint = if refusal.is_denied() {
         let needs = format!("oss:PutBucket on acs:oss:*:*:{bucket}");
@@ -138,8 +142,8 @@ impl AlicloudImport<'_> {
         let created = self.session.with_stop_grace(creation).await;
         if let Err(error) = &created
             && error
-                .cause::<Refusal>()
-                .is_some_and(Refusal::was_not_executed)
+                .cause::<ServiceError>()
+                .is_some_and(ServiceError::was_not_executed)
         {
             self.journal.update(|entry| entry.created_bucket = false);
             self.untrack_bucket();

@@ -70,12 +70,16 @@ pub enum Service {
 #[derive(Clone, Debug)]
 pub struct ServiceError {
     service: Service,
-    code: Option<String>,
+    code: Option<Box<str>>,
     message: String,
     status: Option<u16>,
-    request_id: Option<String>,
+    request_id: Option<Box<str>>,
     class: ErrorClass,
     may_have_executed: bool,
+    /// The permission that the request needs.
+    requires: Option<Box<str>>,
+    /// What helps, where the place that failed knows it better than the code tells.
+    hint: Option<Box<str>>,
 }
 
 /// Returns the text on one line.
@@ -98,6 +102,8 @@ impl ServiceError {
             request_id: None,
             class,
             may_have_executed: true,
+            requires: None,
+            hint: None,
         }
     }
 
@@ -114,7 +120,7 @@ impl ServiceError {
     pub fn with_response(mut self, status: u16, code: Option<String>) -> Self {
         self.status = Some(status);
         self.message = single_line(self.message);
-        self.code = code.map(single_line);
+        self.code = code.map(|code| single_line(code).into());
         self.may_have_executed = !(400..500).contains(&status);
         self
     }
@@ -129,7 +135,7 @@ impl ServiceError {
     /// Sets the request's id, which the provider's support asks for.
     #[must_use]
     pub fn with_request_id(mut self, id: Option<impl Into<String>>) -> Self {
-        self.request_id = id.map(|id| single_line(id.into()));
+        self.request_id = id.map(|id| single_line(id.into()).into());
         self
     }
 
@@ -151,6 +157,30 @@ impl ServiceError {
     pub fn with_class(mut self, class: ErrorClass) -> Self {
         self.class = class;
         self
+    }
+
+    /// Sets the permission that the request needs.
+    #[must_use]
+    pub fn requiring(mut self, permission: impl Into<Box<str>>) -> Self {
+        self.requires = Some(permission.into());
+        self
+    }
+
+    /// Sets what helps, unless it is set.
+    #[must_use]
+    pub fn with_hint(mut self, hint: impl Into<Box<str>>) -> Self {
+        self.hint.get_or_insert_with(|| hint.into());
+        self
+    }
+
+    /// The permission that the request needs, where it is known.
+    pub fn requires(&self) -> Option<&str> {
+        self.requires.as_deref()
+    }
+
+    /// What helps, where the place that failed knows it better than the code tells.
+    pub fn hint(&self) -> Option<&str> {
+        self.hint.as_deref()
     }
 
     /// The kind of service.
@@ -183,6 +213,11 @@ impl ServiceError {
         !self.may_have_executed
     }
 
+    /// Whether the same request may succeed later.
+    pub fn is_transient(&self) -> bool {
+        matches!(self.class, ErrorClass::Throttled { .. }) || self.is_unknown_outcome()
+    }
+
     /// Whether the outcome is unknown and the same request may succeed: the response was lost,
     /// could not be read, or reports an error of the server.
     pub fn is_unknown_outcome(&self) -> bool {
@@ -211,7 +246,8 @@ impl fmt::Display for ServiceError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let code = self
             .code
-            .clone()
+            .as_deref()
+            .map(str::to_owned)
             .or(self.status.map(|status| format!("HTTP {status}")));
         let request = self.request_id.as_ref().map(|id| format!("request {id}"));
         let facts: Vec<_> = code.into_iter().chain(request).collect();

@@ -10,7 +10,7 @@ use serde_json::Value;
 use tokio::sync::Mutex;
 
 use super::super::api::{Action, STS, params};
-use super::super::error::ServiceError;
+use super::super::error::{self, ServiceError};
 use super::super::sign::{Key, KeySource, Pairs};
 use super::cli_profile::Profile;
 use super::{CredentialSource, Role, profile_keys};
@@ -152,7 +152,7 @@ impl Inner {
             } => {
                 let file = token_file.display();
                 let token = std::fs::read_to_string(token_file).map_err(|error| {
-                    ServiceError::no_credentials(format!("the OIDC token in {file} can't be read: {error}"))
+                    error::no_credentials(format!("the OIDC token in {file} can't be read: {error}"))
                         .with_hint("name the file with the token in ALIBABA_CLOUD_OIDC_TOKEN_FILE, or oidc_token_file of the profile")
                 })?;
                 let granted = self
@@ -162,7 +162,7 @@ impl Inner {
             }
             CredentialSource::Uri(address) => {
                 let failed = |reason: &dyn std::fmt::Display| {
-                    ServiceError::no_credentials(format!("{address}: {reason}")).with_hint(
+                    error::no_credentials(format!("{address}: {reason}")).with_hint(
                         "check the address: ALIBABA_CLOUD_CREDENTIALS_URI, or credentials_uri of the profile",
                     )
                 };
@@ -171,7 +171,7 @@ impl Inner {
                 parse_credentials(&answer).map_err(|reason| failed(&reason))
             }
             CredentialSource::Process(command) => run_process(command).await,
-            CredentialSource::None => Err(ServiceError::no_credentials("there are no credentials")),
+            CredentialSource::None => Err(error::no_credentials("there are no credentials")),
         }
     }
 
@@ -180,13 +180,13 @@ impl Inner {
     async fn ecs_role(&self, role: Option<&str>) -> Result<CachedKey, ServiceError> {
         let unreachable = |fault: ServiceError| {
             match role {
-            Some(role) => ServiceError::no_credentials(format!(
+            Some(role) => error::no_credentials(format!(
                 "the ECS metadata service has no keys for the role {role}: {fault}"
             ))
             .with_hint(format!(
                 "run this on an ECS instance that has the RAM role {role}, or set ALICLOUD_ACCESS_KEY and ALICLOUD_SECRET_KEY"
             )),
-            None => ServiceError::no_credentials(format!(
+            None => error::no_credentials(format!(
                 "no credentials are set, and the ECS metadata service does not help: {fault}"
             )),
         }
@@ -224,7 +224,7 @@ impl Inner {
             .await
             .map_err(unreachable)?;
         parse_credentials(&answer).map_err(|reason| {
-            ServiceError::no_credentials(format!("the role {named} of this ECS instance: {reason}"))
+            error::no_credentials(format!("the role {named} of this ECS instance: {reason}"))
         })
     }
 
@@ -287,9 +287,9 @@ impl Inner {
             secret: true,
             direct: false,
         };
-        let answer = self.http.send(call).await?;
+        let answer = self.http.send(call).await.map_err(error::no_response)?;
         if !answer.is_success() {
-            return Err(ServiceError::from_response(&answer));
+            return Err(error::from_response(&answer));
         }
         parse_sts_response(serde_json::from_slice(&answer.body).unwrap_or_default())
     }
@@ -318,11 +318,11 @@ impl Inner {
             secret: true,
             direct: near,
         };
-        let answer = self.http.send(call).await?;
+        let answer = self.http.send(call).await.map_err(error::no_response)?;
         if answer.is_success() {
             Ok(answer)
         } else {
-            Err(ServiceError::from_response(&answer))
+            Err(error::from_response(&answer))
         }
     }
 }
@@ -330,7 +330,7 @@ impl Inner {
 /// STS's refusal of a role, with what helps: it is not about the request that needed the key.
 fn assume_role_error(fault: ServiceError, role: &Role, token_file: Option<&str>) -> ServiceError {
     let arn = one_line(&role.arn);
-    let code = fault.code().to_owned();
+    let code = fault.code().unwrap_or_default().to_owned();
     match (code.as_str(), token_file) {
         (code, _) if code.starts_with("EntityNotExist") => {
             fault.with_hint(format!("check the role's ARN: {arn}"))
@@ -372,7 +372,7 @@ fn encode_form(pairs: &Pairs) -> String {
 fn parse_sts_response(mut answer: Value) -> Result<CachedKey, ServiceError> {
     let keys = serde_json::from_value::<KeyResponse>(answer["Credentials"].take());
     keys.map(CachedKey::from)
-        .map_err(|_| ServiceError::no_credentials("STS's answer holds no credentials"))
+        .map_err(|_| error::no_credentials("STS's answer holds no credentials"))
 }
 
 fn parse_credentials(answer: &Response) -> Result<CachedKey, &'static str> {
@@ -388,7 +388,7 @@ fn response_text(answer: &Response) -> String {
 /// Runs the command as the aliyun CLI does: words between blanks, no shell.
 async fn run_process(command: &str) -> Result<CachedKey, ServiceError> {
     let failed = |reason: String| {
-        ServiceError::no_credentials(format!(
+        error::no_credentials(format!(
             "the profile's process_command brings no credentials: {reason}"
         ))
         .with_hint("run the profile's process_command by hand: it must print a profile in JSON")
