@@ -93,15 +93,7 @@ fn class_of(code: Option<&str>, status: u16) -> ErrorClass {
 fn is_denial(code: &str) -> bool {
     // CopyImage spells it so.
     let forbidden = code.starts_with("Forbidden") || code.starts_with("Forbbiden");
-    (forbidden && !is_disabled(code)) || matches!(code, "NoPermission" | "AccessDenied")
-}
-
-/// Whether the access key is disabled.
-pub fn is_disabled(code: &str) -> bool {
-    matches!(
-        code,
-        "InvalidAccessKeyId.Inactive" | "Forbidden.AccessKeyDisabled"
-    )
+    (forbidden && !hints::is_disabled(code)) || matches!(code, "NoPermission" | "AccessDenied")
 }
 
 /// No response came.

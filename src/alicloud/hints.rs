@@ -1,6 +1,5 @@
 //! Alibaba Cloud's known codes and reasons, each with its hint.
 
-use super::error::is_disabled;
 use crate::image::Image;
 use crate::net::service_error::{ErrorClass, ServiceError};
 use crate::net::{hints, network_error, permission};
@@ -213,7 +212,7 @@ const OSS_ERROR_CODES: &[(&str, &str)] = &[
     ("InternalError", RETRY_LATER),
 ];
 
-/// All of it.
+/// All tables of hints.
 #[cfg(test)]
 pub const ALL_HINTS: &[&[(&str, &str)]] = &[
     OSS_ERROR_CODES,
@@ -221,6 +220,14 @@ pub const ALL_HINTS: &[&[(&str, &str)]] = &[
     COMMON_ERROR_CODES,
     IMPORT_ERROR_CODES,
 ];
+
+/// Reports whether the code says that the access key is disabled.
+pub fn is_disabled(code: &str) -> bool {
+    matches!(
+        code,
+        "InvalidAccessKeyId.Inactive" | "Forbidden.AccessKeyDisabled"
+    )
+}
 
 /// What the placeholders of a hint stand for.
 pub struct HintContext<'a> {
