@@ -22,7 +22,7 @@ use crate::support::{Cmd, Output, RunningCmd, TestEnv};
 use point::{Lost, Moment, Point, Stop};
 
 /// Cases at the same time. Most of their time they wait.
-const AT_ONCE: usize = 8;
+const AT_ONCE: usize = 20;
 /// Runs of the same command until it must have succeeded.
 const TRIES: usize = 3;
 /// Megabytes of a disk that makes two parts of 5 MiB, the smallest that S3 accepts.
