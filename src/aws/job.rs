@@ -228,9 +228,9 @@ impl Job {
             let hint = "convert it to raw with qemu-img, or name a --bucket";
             DiskReader::open(&image).map_err(|error| error.hint(hint))?;
         }
-        let road = choice.method;
+        let method = choice.method;
         let accepts = Accepts::new(move |image| {
-            validate::accepts(image, road).map_err(|(reason, remedy)| {
+            validate::accepts(image, method).map_err(|(reason, remedy)| {
                 let error = Error::refused(format!("AWS can't import {}", image.label()));
                 error.with_cause(reason).hint(remedy)
             })
